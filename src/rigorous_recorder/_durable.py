@@ -1,0 +1,58 @@
+"""Durability, in one place: temporary file, fsync, atomic rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["publish", "replacing", "sync_file", "sync_folder", "temporary_of", "write_whole"]
+
+
+def temporary_of(path: Path) -> Path:
+    """Where the bytes of ``path`` are written before they appear there whole."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def sync_file(descriptor: int) -> None:
+    """Return when the file's bytes are on the device."""
+    os.fsync(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Return when the names in the folder are on the device, where the system can do that."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished temporary file its name, replacing what had it."""
+    os.replace(temporary, path)  # noqa: PTH105 - the one rename, spelled as the system's
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; on leaving without an error it becomes ``path``, durably."""
+    temporary = temporary_of(path)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            sync_file(file.fileno())
+        publish(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a small file so that it is there whole, or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

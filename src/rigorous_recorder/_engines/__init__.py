@@ -1,0 +1,1 @@
+"""One scan says what is read; one file for each engine hands it over in its native form."""

@@ -1,0 +1,55 @@
+"""Data frames: Polars and pandas, from the flat Arrow table, with every name and value kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+    pl = lazy_module("polars", install="rigorous-recorder[polars]")
+    pd = lazy_module("pandas", install="rigorous-recorder[pandas]")
+
+__all__ = ["to_pandas", "to_polars"]
+
+
+def to_polars(table: pa.Table) -> pl.DataFrame:
+    """A Polars DataFrame.
+
+    Raises:
+        MissingPackageError: Polars is not installed.
+    """
+    frame = pl.DataFrame(table.rename_columns(_plain_names(table)))
+    frame.columns = table.column_names
+    return frame
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """A pandas DataFrame; ints and bools with missing values are ``Int64`` and ``boolean``.
+
+    Raises:
+        MissingPackageError: pandas is not installed.
+    """
+    # pandas' plain int64 and bool have no missing value: they would turn to float and object.
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    plain = table.rename_columns(_plain_names(table))
+    frame = pd.DataFrame(index=range(table.num_rows))
+    columns = {
+        name: plain.select([name]).to_pandas(
+            types_mapper=nullable.get if plain[name].null_count else None
+        )[name]
+        for name in plain.column_names
+    }
+    frame = pd.DataFrame(columns, index=frame.index)
+    frame.columns = table.column_names
+    return frame
+
+
+def _plain_names(table: pa.Table) -> list[str]:
+    """Names that no engine changes, as Polars does with an empty one."""
+    return [f"c{number}" for number in range(table.num_columns)]

@@ -1,0 +1,269 @@
+"""The scan: which rows of which fragments are read, joined to the nodes, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .._lazy import lazy_module
+from .._live.column import NODE, Column
+from .._store.fragments import Fragment
+from .._store.store import Snapshot, Store
+from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
+from .._values.kinds import NULL, Kind
+from .._values.promote import equal, meet, to_flat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["Moment", "Piece", "Scan", "Scope", "Source", "experiment_positions"]
+
+#: Rows that are handled at once, so that memory stays bounded however many there are.
+_PIECE_ROWS: Final = 65_536
+
+
+class Moment(NamedTuple):
+    """All there is, as it was at one moment."""
+
+    snapshot: Snapshot
+    nodes: Nodes
+
+    @property
+    def record_columns(self) -> list[Column]:
+        """The physical columns of all records, in the order in which they came up."""
+        found = dict.fromkeys(c for each in self.snapshot.records for c in each.columns)
+        return list(found)
+
+
+class Source:
+    """A store as it is read: the newest moment, found out anew only when something changed."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._version: object = object()
+        self._moment: Moment | None = None
+
+    @classmethod
+    def of(cls, store: Store) -> Source:
+        """The source of a store; there is one, so that what was found out is shared."""
+        if store.reader is None:
+            store.reader = cls(store)
+        found: Source = store.reader
+        return found
+
+    def now(self) -> Moment:
+        """The newest moment."""
+        version = self.store.version()
+        if self._moment is None or version != self._version:
+            snapshot = self.store.snapshot()
+            self._moment = Moment(snapshot, Nodes(snapshot.nodes))
+            self._version = version
+        return self._moment
+
+
+class Scope(NamedTuple):
+    """Whose records: all, those of one node, or those of one node and all below it."""
+
+    node: int | None = None
+    is_deep: bool = True
+
+
+class Piece:
+    """Some neighbouring rows, joined to their nodes."""
+
+    def __init__(self, scan: Scan, fragment: Fragment, table: pa.Table) -> None:
+        self._scan = scan
+        self._fragment = fragment
+        self._table = table
+        self._read = frozenset(table.column_names)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self._table.num_rows)
+
+    @cached_property
+    def node_ids(self) -> pa.Array:
+        """Whose records the rows are."""
+        return self._table.column(NODE).combine_chunks()
+
+    @cached_property
+    def positions(self) -> pa.Array:
+        """For each row the position of its node."""
+        return self._scan.moment.nodes.positions(self.node_ids)
+
+    def columns_in_use(self) -> list[Column]:
+        """The physical columns in which any of the rows has a value."""
+        return [
+            column
+            for column, name in self._fragment.columns.items()
+            if name in self._read and self._table.column(name).null_count < self.rows
+        ]
+
+    def own(self, key: str) -> Variants:
+        """What the records themselves have of a key."""
+        return {
+            column: column_in(self._table, self._fragment, column)
+            for column, name in self._fragment.columns.items()
+            if column.key == key and column.kind != NULL and name in self._read
+        }
+
+    def variants(self, key: str) -> Variants:
+        """What the rows have of a key: the record's own value, else what its node has."""
+        own = self.own(key)
+        if key not in self._scan.node_keys:
+            return own
+        inherited = self._scan.moment.nodes.resolved(key, self.positions)
+        if not own:
+            return inherited
+        has_own = _any_valid(own, self.rows)
+        for column, values in inherited.items():
+            rest = pc.if_else(has_own, pa.scalar(None, values.type), values)
+            own[column] = pc.coalesce(own[column], rest) if column in own else rest
+        return own
+
+    def flat(self, key: str, kind: Kind) -> pa.Array:
+        """One column of the flat table."""
+        found = [to_flat(c.kind, values, kind) for c, values in self.variants(key).items()]
+        if not found:
+            return pa.nulls(self.rows, kind.sealed_type if kind != NULL else pa.null())
+        return pc.coalesce(*found) if len(found) > 1 else found[0]
+
+    def filtered(self, mask: pa.Array) -> Piece:
+        """Those rows that are in the mask."""
+        return Piece(self._scan, self._fragment, self._table.filter(mask))
+
+    def slice(self, start: int, rows: int) -> Piece:
+        """Some of the rows."""
+        return Piece(self._scan, self._fragment, self._table.slice(start, rows))
+
+    def mask(self, conditions: Mapping[str, Any]) -> pa.Array:
+        """Which rows meet all conditions."""
+        mask = pa.repeat(pa.scalar(True), self.rows)
+        for key, value in conditions.items():
+            mask = pc.and_(mask, self._matches(key, value))
+        return mask
+
+    def _matches(self, key: str, value: Any) -> pa.Array:
+        found = self.variants(key)
+        if value is None:
+            return pc.invert(_any_valid(found, self.rows))
+        mask = pa.repeat(pa.scalar(False), self.rows)
+        for column, values in found.items():
+            hits = equal(column.kind, values, value)
+            if hits is not None:
+                mask = pc.or_(mask, hits.fill_null(False))
+        return mask
+
+
+class Scan:
+    """What one query reads: the rows of a scope at one moment that meet conditions."""
+
+    def __init__(self, moment: Moment, scope: Scope, conditions: Mapping[str, Any]) -> None:
+        self.moment = moment
+        self.scope = scope
+        self.conditions = conditions
+
+    @cached_property
+    def node_ids(self) -> pa.Array | None:
+        """Ids of the nodes whose records are read; None for all."""
+        if self.scope.node is None:
+            return None
+        if self.scope.is_deep:
+            return self.moment.nodes.below(self.scope.node)
+        return pa.array([self.scope.node], pa.int64())
+
+    @cached_property
+    def node_keys(self) -> list[str]:
+        """The keys that nodes of the scope have or inherit, in the order of the flat table."""
+        nodes = self.moment.nodes
+        if self.node_ids is None:
+            return nodes.keys
+        return nodes.keys_above(nodes.positions(self.node_ids).drop_null())
+
+    @cached_property
+    def record_columns(self) -> list[Column]:
+        """The physical columns that records of the scope have a value in."""
+        if self.node_ids is None:
+            return self.moment.record_columns
+        found: dict[Column, None] = {}
+        for piece in self._pieces(self.moment.record_columns):
+            found |= dict.fromkeys(piece.columns_in_use())
+        return [column for column in self.moment.record_columns if column in found]
+
+    @cached_property
+    def flat_kinds(self) -> dict[str, Kind]:
+        """The columns of the flat table, in order, each with the kind that its values meet as."""
+        columns = [*self.moment.nodes.columns, *self.record_columns]
+        keys = dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)])
+        return {key: meet(c.kind for c in columns if c.key == key) for key in keys}
+
+    def row_count(self) -> int:
+        """Number of rows; costs no reading where nothing is left out."""
+        if self.node_ids is None and not self.conditions:
+            return sum(fragment.rows for fragment in self.moment.snapshot.records)
+        return sum(piece.rows for piece in self.pieces([]))
+
+    def pieces(self, keys: Sequence[str] | None = None) -> Iterator[Piece]:
+        """The rows in order; only what ``keys`` and the conditions need is read (None: all)."""
+        wanted = self.record_columns if keys is None else self._columns_for(keys)
+        for piece in self._pieces(wanted):
+            kept = piece.filtered(piece.mask(self.conditions)) if self.conditions else piece
+            if kept.rows:
+                yield kept
+
+    def located(self, index: int) -> Iterator[tuple[int, Piece]]:
+        """The pieces from the one with row ``index`` on, each with the index of its first row."""
+        first = 0
+        if self.node_ids is None and not self.conditions:
+            fragments = self.moment.snapshot.records
+            while fragments and first + fragments[0].rows <= index:
+                first += fragments[0].rows
+                fragments = fragments[1:]
+            pieces = self._pieces(self.record_columns, fragments)
+        else:
+            pieces = self.pieces()
+        for piece in pieces:
+            if first + piece.rows > index >= 0:
+                yield first, piece
+            first += piece.rows
+
+    def _columns_for(self, keys: Sequence[str]) -> list[Column]:
+        needed = {*keys, *self.conditions}
+        return [column for column in self.moment.record_columns if column.key in needed]
+
+    def _pieces(
+        self, columns: Sequence[Column], fragments: Sequence[Fragment] | None = None
+    ) -> Iterator[Piece]:
+        for fragment in self.moment.snapshot.records if fragments is None else fragments:
+            for table in fragment.tables(columns):
+                for start in range(0, table.num_rows, _PIECE_ROWS):
+                    piece = Piece(self, fragment, table.slice(start, _PIECE_ROWS))
+                    kept = self._in_scope(piece)
+                    if kept.rows:
+                        yield kept
+
+    def _in_scope(self, piece: Piece) -> Piece:
+        if self.node_ids is None:
+            return piece
+        return piece.filtered(pc.is_in(piece.node_ids, value_set=self.node_ids))
+
+
+def _any_valid(variants: Variants, rows: int) -> pa.Array:
+    mask = pa.repeat(pa.scalar(False), rows)
+    for values in variants.values():
+        mask = pc.or_(mask, values.is_valid())
+    return mask
+
+
+def experiment_positions(moment: Moment, root: int) -> pa.Array:
+    """Positions of the experiments below the root, in order of start."""
+    nodes = moment.nodes
+    positions = nodes.positions_of(nodes.children(root))
+    found = nodes.own(EXPERIMENT_KEYS[0], positions)
+    return positions.filter(_any_valid(found, len(positions)))

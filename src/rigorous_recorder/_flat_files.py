@@ -1,0 +1,194 @@
+"""Flat files: the flat table as Parquet, Arrow, CSV or JSON lines, and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ._columns import Columns, columns_of
+from ._durable import replacing
+from ._engines.arrow import flat_schema, stream
+from ._engines.rows import rows_of
+from ._engines.scan import Scan
+from ._lazy import lazy_module
+from ._live.column import META
+from ._values.kinds import NULL, Kind
+from .errors import DamagedFileError, UnknownFileTypeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv, ipc
+else:
+    pa = lazy_module("pyarrow")
+    csv = lazy_module("pyarrow.csv")
+    ipc = lazy_module("pyarrow.ipc")
+    pq = lazy_module("pyarrow.parquet")
+
+__all__ = ["SUFFIXES", "load_flat", "save_flat"]
+
+
+def save_flat(scan: Scan, path: Path) -> None:
+    """Write the flat table to a file whose suffix names the format; it appears whole or not.
+
+    Raises:
+        UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
+        OSError: the file can't be written.
+    """
+    save = _format(path)[0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        save(scan, temporary)
+
+
+def load_flat(path: Path) -> tuple[int, Columns]:
+    """The number of rows, and the columns, of a file that ``save_flat`` or another tool wrote.
+
+    Raises:
+        UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
+        DamagedFileError: the file is not what its suffix says.
+    """
+    load = _format(path)[1]
+    try:
+        return load(path)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, ValueError) as error:
+        message = f"{path} can't be read as {path.suffix}: {error}"
+        raise DamagedFileError(message) from error
+
+
+def _format(
+    path: Path,
+) -> tuple[Callable[[Scan, Path], None], Callable[[Path], tuple[int, Columns]]]:
+    if path.suffix.lower() not in SUFFIXES:
+        message = (
+            f"{path.name}: the suffix {path.suffix!r} names no format; expected .pickle,"
+            f" {', '.join(SUFFIXES)}"
+        )
+        raise UnknownFileTypeError(message)
+    return SUFFIXES[path.suffix.lower()]
+
+
+def _described(scan: Scan) -> pa.Schema:
+    """The flat schema, with the kind of each column told in its field's metadata."""
+    fields = [
+        field.with_metadata({META: json.dumps({"kind": kind.name}).encode()})
+        for field, kind in zip(flat_schema(scan), scan.flat_kinds.values(), strict=True)
+    ]
+    return pa.schema(fields)
+
+
+def _save_parquet(scan: Scan, path: Path) -> None:
+    kinds = list(scan.flat_kinds.values())
+    fields = [
+        field if kind == NULL else field.with_type(kind.file_type)
+        for field, kind in zip(_described(scan), kinds, strict=True)
+    ]
+    schema = pa.schema(fields)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in stream(scan):
+            columns = zip(batch.columns, kinds, strict=True)
+            arrays = [values if kind == NULL else kind.file(values) for values, kind in columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def _load_parquet(path: Path) -> tuple[int, Columns]:
+    with pq.ParquetFile(path) as file:
+        return columns_of(file.read())
+
+
+def _save_arrow(scan: Scan, path: Path) -> None:
+    schema = _described(scan)
+    with ipc.new_file(path, schema) as writer:
+        for batch in stream(scan):
+            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+
+
+def _load_arrow(path: Path) -> tuple[int, Columns]:
+    with pa.OSFile(str(path)) as source, ipc.open_file(source) as file:
+        return columns_of(file.read_all())
+
+
+def _save_csv(scan: Scan, path: Path) -> None:
+    kinds = scan.flat_kinds
+    schema = pa.schema(
+        [
+            field if _is_in_csv(kind) else pa.field(field.name, pa.string())
+            for field, kind in zip(flat_schema(scan), kinds.values(), strict=True)
+        ]
+    )
+    with csv.CSVWriter(path, schema) as writer:
+        for batch in stream(scan):
+            arrays = [
+                values if _is_in_csv(kind) else pa.array(_texts(kind, values), pa.string())
+                for values, kind in zip(batch.columns, kinds.values(), strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def _is_in_csv(kind: Kind) -> bool:
+    return kind.name in {"bool", "int", "float", "str", "json", "null", "date"}
+
+
+def _texts(kind: Kind, values: pa.Array) -> list[str | None]:
+    """Values without a form of their own in CSV: as in JSON, text without its quotes."""
+    return [each if each is None else _unquoted(each) for each in kind.json(values)]
+
+
+def _unquoted(text: str) -> str:
+    value = json.loads(text)
+    return value if isinstance(value, str) else text
+
+
+def _load_csv(path: Path) -> tuple[int, Columns]:
+    options = csv.ConvertOptions(
+        null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    if path.stat().st_size == 0:
+        return 0, {}
+    return columns_of(csv.read_csv(path, convert_options=options))
+
+
+def _save_lines(scan: Scan, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for piece in scan.pieces():
+            for row in rows_of(piece, scan):
+                file.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has in place of a value that it has no form for."""
+    if isinstance(value, (dt.date, dt.datetime)):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.tolist()
+
+
+def _load_lines(path: Path) -> tuple[int, Columns]:
+    with path.open(encoding="utf-8") as file:
+        rows = [_record(line, number) for number, line in enumerate(file, 1) if line.strip()]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return len(rows), columns_of({key: [row.get(key) for row in rows] for key in keys})[1]
+
+
+def _record(line: str, number: int) -> dict[str, Any]:
+    row = json.loads(line)
+    if not isinstance(row, dict):
+        message = f"line {number} is not a JSON object"
+        raise DamagedFileError(message)
+    return row
+
+
+SUFFIXES: Final = {
+    ".parquet": (_save_parquet, _load_parquet),
+    ".arrow": (_save_arrow, _load_arrow),
+    ".csv": (_save_csv, _load_csv),
+    ".jsonl": (_save_lines, _load_lines),
+}

@@ -1,0 +1,161 @@
+"""Where an image's bytes live: mapped from a file, in memory with a write-behind, or in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+from .._durable import publish, sync_file, temporary_of
+
+__all__ = ["Image", "MappedImage", "MemoryImage", "WriteBehindImage", "is_safe_to_map"]
+
+#: File systems on which space that was reserved is really there, so that a mapped page can always
+#: be written. On others (network, FUSE, copy-on-write) a full disk would kill the process.
+_SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
+_MOUNTS: Final = "/proc/self/mounts"
+
+
+class Image(Protocol):
+    """The bytes of one live table, writable in place."""
+
+    view: memoryview
+    #: Whether what is flushed outlives the process.
+    is_kept: bool
+
+    def publish(self, path: Path) -> None:
+        """Let readers find the image under that name, replacing what had it."""
+
+    def flush(self, ranges: list[tuple[int, int]]) -> None:
+        """Hand the bytes of these ranges (start, stop), in order, to the operating system."""
+
+    def sync(self) -> None:
+        """Return when what was flushed survives a loss of power."""
+
+    def discard(self) -> None:
+        """Take the image's file away: its rows are kept elsewhere now."""
+
+
+class MemoryImage:
+    """Bytes that nobody else sees: a recorder without a collection, or a disk that is full."""
+
+    is_kept = False
+
+    def __init__(self, data: bytes) -> None:
+        self.view = memoryview(bytearray(data))
+
+    def publish(self, path: Path) -> None:
+        """Nothing to do: there is no file."""
+
+    def flush(self, ranges: list[tuple[int, int]]) -> None:
+        """Nothing to do: there is no file."""
+
+    def sync(self) -> None:
+        """Nothing to do: there is no file."""
+
+    def discard(self) -> None:
+        """Nothing to do: there is no file."""
+
+
+class _FileImage:
+    """What both images with a file share: it is made under a temporary name, then published."""
+
+    is_kept = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = temporary_of(path)
+        self._file = self._path.open("w+b", buffering=0)
+
+    def publish(self, path: Path) -> None:
+        """Let readers find the image under that name, replacing what had it."""
+        publish(self._path, path)
+        self._path = path
+
+    def sync(self) -> None:
+        """Return when what was flushed survives a loss of power.
+
+        Raises:
+            OSError: it can't be written, or the file is gone from its folder.
+        """
+        descriptor = os.dup(self._file.fileno())
+        try:
+            self._path.stat()
+            sync_file(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def discard(self) -> None:
+        """Take the image's file away: its rows are kept elsewhere now."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+        self._file.close()
+
+
+class MappedImage(_FileImage):
+    """A file mapped into memory: what is written is in the system's hands at once.
+
+    Raises:
+        OSError: the space can't be reserved, or the file not made or mapped.
+    """
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        super().__init__(path)
+        try:
+            os.posix_fallocate(self._file.fileno(), 0, len(data))
+            self._file.write(data)
+            self._map = mmap.mmap(self._file.fileno(), len(data))
+        except BaseException:
+            self.discard()
+            raise
+        self.view = memoryview(self._map)
+
+    def flush(self, ranges: list[tuple[int, int]]) -> None:
+        """Nothing to do: the mapping is the file."""
+
+
+class WriteBehindImage(_FileImage):
+    """Bytes in memory that are written to a file every second, where mapping is not safe.
+
+    Raises:
+        OSError: the file can't be made or written.
+    """
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        super().__init__(path)
+        self.view = memoryview(bytearray(data))
+        try:
+            self._write(0, len(data))
+        except BaseException:
+            self.discard()
+            raise
+
+    def flush(self, ranges: list[tuple[int, int]]) -> None:
+        """Write the bytes of these ranges (start, stop) to the file, in order."""
+        for start, stop in ranges:
+            self._write(start, stop)
+
+    def _write(self, start: int, stop: int) -> None:
+        while start < stop:
+            start += os.pwrite(self._file.fileno(), self.view[start:stop], start)
+
+
+def is_safe_to_map(folder: Path) -> bool:
+    """Whether files in ``folder`` are on a local file system that is known to reserve space."""
+    try:
+        mounts = Path(_MOUNTS).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return False
+    return hasattr(os, "posix_fallocate") and _file_system(folder.resolve(), mounts) in _SAFE
+
+
+def _file_system(folder: Path, mounts: str) -> str:
+    """Type of the file system that the longest mount point above ``folder`` has; the last wins."""
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        _, quoted, found, *_ = line.split(" ")
+        point = quoted.replace("\\040", " ")
+        if folder.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, found
+    return kind

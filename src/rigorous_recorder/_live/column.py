@@ -1,0 +1,99 @@
+"""What a column of a table is: a key and a kind, and the name that it has in files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .._lazy import lazy_module
+from .._values.classify import kind_named
+from .._values.kinds import INT, NULL, UTC_DATETIME, Kind
+from ..errors import DamagedFileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["META", "NODE", "PARENT_COLUMN", "TIME_COLUMN", "Column", "Key", "Mark"]
+
+#: Name of the first column of every file: whose record the row is; 0 is "not written yet".
+NODE: Final = "_node"
+#: Key of the metadata of a file's schema, and of a field's.
+META: Final = b"rigorous"
+
+
+class Mark(Enum):
+    """Keys of the columns that the library writes itself; no user's key can equal one."""
+
+    PARENT = "_parent"
+    TIME = "_time"
+
+
+Key = str | Mark
+
+
+class Column(NamedTuple):
+    """One physical column: the values of one kind that were logged under one key."""
+
+    key: Key
+    kind: Kind
+
+
+PARENT_COLUMN: Final = Column(Mark.PARENT, INT)
+TIME_COLUMN: Final = Column(Mark.TIME, UTC_DATETIME)
+
+
+def file_names(columns: Iterable[Column]) -> list[str]:
+    """A unique name for each column: the key where it is free, else ``key:kind``."""
+    used = {NODE, *(mark.value for mark in Mark)}
+    return [_claim(column, used) for column in columns]
+
+
+def _claim(column: Column, used: set[str]) -> str:
+    if isinstance(column.key, Mark):
+        return column.key.value
+    name = column.key
+    if column.kind == NULL or name in used:
+        name = f"{name}:{column.kind.name}"
+    while name in used:
+        name += "_"
+    used.add(name)
+    return name
+
+
+def field_metadata(column: Column) -> dict[bytes, bytes] | None:
+    """What a file says of a column, so that its key and kind are known again."""
+    if isinstance(column.key, Mark):
+        return None
+    said = {"key": column.key, "kind": column.kind.name}
+    return {META: json.dumps(said).encode()}
+
+
+def column_of(field: pa.Field) -> Column | None:
+    """The column that a file's field is; None for ``_node``.
+
+    Raises:
+        DamagedFileError: the field is not one that this library wrote.
+    """
+    if field.name == NODE:
+        return None
+    said = (field.metadata or {}).get(META)
+    if said is None:
+        return _marked(field.name)
+    described: Mapping[str, Any] = json.loads(said)
+    kind = kind_named(described["kind"])
+    if kind is None:
+        message = f"column {field.name!r} is of an unknown kind {described['kind']!r}"
+        raise DamagedFileError(message)
+    return Column(described["key"], kind)
+
+
+def _marked(name: str) -> Column:
+    for column in (PARENT_COLUMN, TIME_COLUMN):
+        if isinstance(column.key, Mark) and column.key.value == name:
+            return column
+    message = f"column {name!r} does not say which key and kind it is"
+    raise DamagedFileError(message)

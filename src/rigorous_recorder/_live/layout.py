@@ -1,0 +1,156 @@
+"""The bytes of a live table: an Arrow IPC file with room for rows, and where its buffers are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._lazy import lazy_module
+from .._values.arrays import ArrayKind
+from .._values.kinds import Kind
+from ..errors import DamagedFileError
+from .column import NODE, Column, field_metadata, file_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import ipc
+else:
+    pa = lazy_module("pyarrow")
+    ipc = lazy_module("pyarrow.ipc")
+
+__all__ = ["Buffer", "Layout", "Places", "places_of", "row_width"]
+
+_VIEW_WIDTH = 16
+
+
+class Buffer(NamedTuple):
+    """A range of bytes in an image."""
+
+    start: int
+    size: int
+
+
+class Places(NamedTuple):
+    """Where one column's buffers are in an image."""
+
+    validity: Buffer
+    values: Buffer
+    spill: Buffer | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns an image has, and for how many rows and bytes of text it has room."""
+
+    columns: tuple[Column, ...]
+    capacity: int  # a multiple of 8: a byte of validity bits is one row's neighbours
+    spill: int
+    metadata: dict[bytes, bytes] = field(default_factory=dict, compare=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the buffers of an image."""
+        texts = sum(column.kind.layout == "view" for column in self.columns)
+        return int(self.capacity * row_width(self.columns)) + texts * self.spill
+
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the live file."""
+        fields = [pa.field(NODE, pa.int64(), nullable=False)]
+        for column, name in zip(self.columns, file_names(self.columns), strict=True):
+            fields.append(pa.field(name, column.kind.live_type, metadata=field_metadata(column)))
+        return pa.schema(fields, metadata=self.metadata)
+
+    def image(self) -> tuple[bytes, Buffer, dict[Column, Places]]:
+        """The bytes of an empty live file, where ``_node`` is, and where each column is."""
+        schema = self.schema()
+        arrays = [
+            pa.Array.from_buffers(pa.int64(), self.capacity, [None, _zeros(8 * self.capacity)])
+        ]
+        arrays += [self._empty(column.kind) for column in self.columns]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        sink = pa.BufferOutputStream()
+        with ipc.new_file(sink, schema) as writer:
+            writer.write_batch(batch)
+        image = sink.getvalue()
+        node, places = places_of(image, self.columns)
+        return image.to_pybytes(), node, places
+
+    def _empty(self, kind: Kind) -> pa.Array:
+        rows = self.capacity
+        validity = _zeros((rows + 7) // 8)
+        # Any null count but 0 and all: readers then look at the validity bits, which change.
+        if isinstance(kind, ArrayKind):
+            values: pa.Array = pa.Array.from_buffers(
+                _innermost(kind.live_type),
+                rows * kind.width // (_innermost(kind.live_type).bit_width // 8),
+                [None, _zeros(rows * kind.width)],
+            )
+            return _wrap(kind.live_type, rows, values, validity)
+        buffers = [validity, _zeros(_values_size(kind, rows))]
+        if kind.layout == "view":
+            buffers.append(_zeros(self.spill))
+        return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
+
+
+def places_of(image: pa.Buffer, columns: Sequence[Column]) -> tuple[Buffer, dict[Column, Places]]:
+    """Where in an image ``_node`` and each column is."""
+    batch = ipc.open_file(image).get_batch(0)
+    node, *found = (
+        [_place(buffer, image.address) for buffer in array.buffers()] for array in batch.columns
+    )
+    return _known(node[1]), {
+        column: _places(column.kind, buffers)
+        for column, buffers in zip(columns, found, strict=True)
+    }
+
+
+def row_width(columns: tuple[Column, ...]) -> float:
+    """Bytes that one row takes in an image, without what long text spills."""
+    return 8 + sum(_values_size(column.kind, 8) / 8 + 1 / 8 for column in columns)
+
+
+def _values_size(kind: Kind, rows: int) -> int:
+    if isinstance(kind, ArrayKind):
+        return rows * kind.width
+    if kind.layout == "bit":
+        return (rows + 7) // 8
+    if kind.layout == "view":
+        return rows * _VIEW_WIDTH
+    return rows * (4 if kind.code == "i" else 8)
+
+
+def _zeros(size: int) -> pa.Buffer:
+    return pa.py_buffer(bytes(size))
+
+
+def _innermost(kind: pa.DataType) -> pa.DataType:
+    while pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    return kind
+
+
+def _wrap(kind: pa.DataType, rows: int, values: pa.Array, validity: pa.Buffer) -> pa.Array:
+    inner = kind.value_type
+    if pa.types.is_fixed_size_list(inner):
+        values = _wrap(inner, rows * kind.list_size, values, None)
+    nulls = 1 if validity is not None else 0
+    return pa.Array.from_buffers(kind, rows, [validity], null_count=nulls, children=[values])
+
+
+def _place(buffer: pa.Buffer | None, base: int) -> Buffer | None:
+    return None if buffer is None else Buffer(buffer.address - base, buffer.size)
+
+
+def _places(kind: Kind, found: list[Buffer | None]) -> Places:
+    if isinstance(kind, ArrayKind):
+        return Places(_known(found[0]), _known(found[-1]), None)
+    spill = _known(found[2]) if kind.layout == "view" else None
+    return Places(_known(found[0]), _known(found[1]), spill)
+
+
+def _known(buffer: Buffer | None) -> Buffer:
+    if buffer is None:
+        message = "a column has not all of its buffers"
+        raise DamagedFileError(message)
+    return buffer

@@ -1,0 +1,85 @@
+"""Moving in: an unattached tree of recorders goes over to the store of its new parent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ._engines.scan import Moment, Piece, Scan, Scope
+from ._lazy import lazy_module
+from ._store.store import MemoryStore, Store
+from ._tree import Nodes, Variants, keys_of, values_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["FEW_ROWS", "copy_tree", "copy_with_ancestors"]
+
+#: So many records or fewer are logged one by one; more become a sealed file of their own.
+FEW_ROWS: Final = 4_096
+
+
+def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> dict[int, int]:
+    """Write a node, all below it and their records to another store.
+
+    Args:
+        moment: the tree that is copied from.
+        top: the node whose subtree is copied.
+        target: the store that is written to.
+        parent: node of ``target`` that becomes the parent of the copy of ``top``.
+
+    Returns:
+        For each copied node the id that it has in ``target``.
+    """
+    nodes = moment.nodes
+    positions = nodes.positions(nodes.below(top))
+    ids = nodes.ids.take(positions).to_pylist()
+    above = nodes.ids.take(nodes.parents.take(positions)).to_pylist()
+    new = {node: target.new_node() for node in ids}
+    for node, old_parent, data in zip(ids, above, nodes.own_data(positions), strict=True):
+        target.say(new[node], data, parent if node == top else new[old_parent])
+    scan = Scan(moment, Scope(top), {})
+    for piece in scan.pieces():
+        _copy_records(piece, scan, new, target)
+    return new
+
+
+def copy_with_ancestors(moment: Moment, node: int) -> tuple[MemoryStore, int]:
+    """A copy in memory of a node, all above and all below it, and the copy's id there."""
+    store, parent = MemoryStore(), None
+    for above in _ancestors(moment.nodes, node):
+        copied = store.new_node()
+        at = moment.nodes.positions(pa.array([above], pa.int64()))
+        store.say(copied, moment.nodes.own_data(at)[0], parent)
+        parent = copied
+    return store, copy_tree(moment, node, store, parent)[node]
+
+
+def _ancestors(nodes: Nodes, node: int) -> list[int]:
+    """Ids of the nodes above, from the root down."""
+    found: list[int] = []
+    above = nodes.parent(node)
+    while above is not None:
+        found.append(above)
+        above = nodes.parent(above)
+    return found[::-1]
+
+
+def _copy_records(piece: Piece, scan: Scan, new: dict[int, int], target: Store) -> None:
+    if piece.rows > FEW_ROWS:
+        _copy_columns(piece, scan, new, target)
+        return
+    keys = keys_of(scan.record_columns)
+    columns = [values_of(piece.own(key), piece.rows) for key in keys]
+    for row, node in enumerate(piece.node_ids.to_pylist()):
+        fields = {k: values[row] for k, values in zip(keys, columns, strict=True)}
+        target.records.append(new[node], {k: v for k, v in fields.items() if v is not None})
+
+
+def _copy_columns(piece: Piece, scan: Scan, new: dict[int, int], target: Store) -> None:
+    ids = pa.array([new[node] for node in piece.node_ids.to_pylist()], pa.int64())
+    columns: Variants = {}
+    for key in keys_of(scan.record_columns):
+        columns |= piece.own(key)
+    target.records.append_columns(ids, columns)

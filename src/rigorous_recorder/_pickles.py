@@ -1,0 +1,138 @@
+"""Pickle files: a tree of recorders as Arrow bytes; nothing in them is ever executed.
+
+``load_tree`` reads what ``dump_tree`` wrote, and what version 1.4.4 wrote, through an unpickler
+that knows the plain types and the recorders, and nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ._engines.scan import Moment
+from ._lazy import lazy_module
+from ._move import copy_tree, copy_with_ancestors
+from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
+from ._store.fragments import Loose
+from ._store.store import MemoryStore, Snapshot
+from ._tree import Nodes
+from .errors import DamagedFileError, UnsafePickleError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import ipc
+else:
+    pa = lazy_module("pyarrow")
+    ipc = lazy_module("pyarrow.ipc")
+
+__all__ = ["RESTORE", "Tree", "load_tree", "restored", "tree_of"]
+
+_FORMAT: Final = "rigorous-recorder tree 2"
+#: What a pickle of a recorder calls: module and name of the function that restores it.
+RESTORE: Final = ("rigorous_recorder.recorder", "restore")
+
+Tree = dict[str, Any]
+"""A tree as plain values: ``format``, ``top`` (id of the recorder itself), and for ``nodes`` and
+``records`` a list of Arrow IPC streams."""
+
+
+def tree_of(moment: Moment, node: int) -> Tree:
+    """A node, all above and all below it, and their records, as plain values."""
+    store, top = copy_with_ancestors(moment, node)
+    snapshot = store.snapshot()
+    return {
+        "format": _FORMAT,
+        "top": top,
+        "nodes": [_dump(fragment) for fragment in snapshot.nodes],
+        "records": [_dump(fragment) for fragment in snapshot.records],
+    }
+
+
+def restored(tree: Tree) -> tuple[MemoryStore, int]:
+    """A store in memory with the tree, and the id of its recorder there.
+
+    Raises:
+        DamagedFileError: it is not what ``tree_of`` gave.
+    """
+    try:
+        nodes, records = ([_load(data) for data in tree[name]] for name in ("nodes", "records"))
+        moment = Moment(Snapshot(records, nodes), Nodes(nodes))
+        top = root = int(tree["top"])
+        while (above := moment.nodes.parent(root)) is not None:
+            root = above
+        store = MemoryStore()
+        return store, copy_tree(moment, root, store, None)[top]
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        message = f"the pickle does not hold a tree of recorders: {error!r}"
+        raise DamagedFileError(message) from error
+
+
+def load_tree(path: Path) -> tuple[MemoryStore, int]:
+    """The tree in a pickle file, in a store in memory, and the id of its recorder.
+
+    Raises:
+        UnsafePickleError: it asks for anything but plain values and recorders.
+        DamagedFileError: it is no pickle, or not of a recorder.
+    """
+    with path.open("rb") as file:
+        try:
+            found = _Unpickler(file).load()
+        except UnsafePickleError:
+            raise
+        except Exception as error:
+            message = f"{path} can't be read as a pickle: {error!r}"
+            raise DamagedFileError(message) from error
+    if isinstance(found, OldRecorder):
+        return adopt(found)
+    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+        message = f"{path} holds a {type(found).__name__}, not a recorder"
+        raise DamagedFileError(message)
+    return restored(found)
+
+
+def _dump(fragment: Any) -> bytes:
+    table = fragment.table
+    sink = pa.BufferOutputStream()
+    with ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _load(data: bytes) -> Loose:
+    table = ipc.open_stream(data).read_all().combine_chunks()
+    batches = table.to_batches()
+    batch = batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
+    batch.validate(full=True)
+    return Loose(0, batch)
+
+
+def _same(tree: Tree) -> Tree:
+    return tree
+
+
+_ALLOWED: Final[dict[tuple[str, str], Any]] = {
+    RESTORE: _same,
+    **OLD_CLASSES,
+    ("collections", "OrderedDict"): dict,
+    **{("datetime", kind.__name__): kind for kind in (dt.date, dt.datetime, dt.timedelta)},
+    ("datetime", "timezone"): dt.timezone,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _ALLOWED:
+            return _ALLOWED[module, name]
+        if (part := numpy_part(module, name)) is not None:
+            return part
+        message = (
+            f"the pickle asks for {module}.{name}; load_from takes only recorders of plain values."
+            " If you trust the file, read it with pickle.load and log what it gives"
+        )
+        raise UnsafePickleError(message)
+
+    def persistent_load(self, pid: Any) -> Any:
+        message = f"the pickle refers to something outside of it: {pid!r}"
+        raise UnsafePickleError(message)

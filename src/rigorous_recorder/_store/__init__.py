@@ -1,0 +1,1 @@
+"""The folder of a collection: names, locks, sealing, recovery, compaction, verification."""

@@ -1,0 +1,223 @@
+"""The layout of a collection's folder: its names, and which files count (by their names alone)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from .._durable import sync_folder, write_whole
+from ..errors import NewerFormatError, NotACollectionError
+
+__all__ = ["FORMAT", "TABLES", "Folder", "LiveName", "SealedName", "counting"]
+
+FORMAT: Final = 1
+RECORDS: Final = "records"
+NODES: Final = "nodes"
+TABLES: Final = (RECORDS, NODES)
+
+_SEALED: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})(?:-(\d{1,18}))?\.parquet")
+_LIVE: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})\.(records|nodes)\.arrow")
+_LOCK: Final = re.compile(r"([0-9a-f]{8})\.lock")
+
+_README: Final = """\
+This folder is a collection of experiments, logged by rigorous-recorder (format {version}).
+Every file in it is Parquet, Arrow or JSON: no library of ours is needed to read it.
+
+  records/*.parquet   one row is one record: _node (whose record it is) and a column per key
+  nodes/*.parquet     what was said of a recorder: _node, _parent, _time, and a column per key
+  live/*.arrow        rows of a running writer, not in a Parquet file yet (_node = 0: no row)
+
+DuckDB:  SELECT * FROM read_parquet('records/*.parquet', union_by_name = true)
+Polars:  pl.read_parquet('records/*.parquet', missing_columns='insert')
+Spark:   spark.read.parquet('records')
+A record's full row is its own columns and, by _node and then _parent, those of its ancestors;
+the nearest value that is not null wins. docs/format.md of rigorous-recorder tells the rest.
+"""
+
+
+class SealedName(NamedTuple):
+    """Name of a sealed file: the segments ``first`` to ``last`` of one writer."""
+
+    writer: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        span = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+        return f"{self.writer}-{span}.parquet"
+
+    def covers(self, writer: str, number: int) -> bool:
+        """Whether that writer's segment is in this file."""
+        return self.writer == writer and self.first <= number <= self.last
+
+
+class LiveName(NamedTuple):
+    """Name of a live file: one writer's segment of one table."""
+
+    writer: str
+    number: int
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.writer}-{self.number}.{self.table}.arrow"
+
+
+def counting(names: Iterable[SealedName]) -> list[SealedName]:
+    """The sealed files that count: those that no other one's range covers, in order."""
+    kept: list[SealedName] = []
+    for name in sorted(names, key=lambda each: (each.writer, each.first, -each.last)):
+        if not (kept and kept[-1].writer == name.writer and name.last <= kept[-1].last):
+            kept.append(name)
+    return kept
+
+
+class Folder:
+    """A collection's folder. Knows where things are; makes them where they are missing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.live = path / "live"
+        self.info_path = path / "collection.json"
+
+    def table(self, name: str) -> Path:
+        """Where the sealed files of a table are."""
+        return self.path / name
+
+    def sealed_path(self, table: str, name: SealedName) -> Path:
+        """Path of a sealed file."""
+        return self.table(table) / str(name)
+
+    def live_path(self, name: LiveName) -> Path:
+        """Path of a live file."""
+        return self.live / str(name)
+
+    def lock_path(self, writer: str) -> Path:
+        """Path of the file that a writer holds a lock on while it lives."""
+        return self.live / f"{writer}.lock"
+
+    def exists(self) -> bool:
+        """Whether there is a collection.
+
+        Raises:
+            NotACollectionError: something else is there.
+            NewerFormatError: a newer version of this library made it.
+        """
+        if self.info_path.is_file():
+            self.info()
+            return True
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            message = (
+                f"{self.path} exists and is not a collection: it has no collection.json. Choose"
+                " another path, or move what is there away"
+            )
+            raise NotACollectionError(message)
+        return False
+
+    def info(self) -> dict[str, Any]:
+        """What ``collection.json`` says: format, version, id, created.
+
+        Raises:
+            NotACollectionError: it can't be read as what it should be.
+            NewerFormatError: its version is higher than this library knows.
+        """
+        try:
+            info = json.loads(self.info_path.read_text(encoding="utf-8"))
+            version, _ = int(info["version"]), str(info["id"])
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"{self.info_path} is not readable as a collection's description: {error}"
+            raise NotACollectionError(message) from error
+        if version > FORMAT:
+            message = (
+                f"{self.path} has format {version}; this version of rigorous-recorder reads up to"
+                f" {FORMAT}. Upgrade: pip install --upgrade rigorous-recorder"
+            )
+            raise NewerFormatError(message)
+        return dict(info)
+
+    def create(self, identity: str | None = None) -> None:
+        """Make the folder where it is not there yet; it appears whole, by one rename.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        if self.info_path.is_file():
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_name(f".{uuid.uuid4().hex}.tmp")
+        try:
+            self._fill(Folder(draft), identity or uuid.uuid4().hex)
+            draft.rename(self.path)
+            sync_folder(self.path.parent)
+        except OSError:
+            shutil.rmtree(draft, ignore_errors=True)
+            if not self.info_path.is_file():
+                raise
+
+    @staticmethod
+    def _fill(draft: Folder, identity: str) -> None:
+        draft.path.mkdir()
+        for path in (draft.live, *(draft.table(name) for name in TABLES)):
+            path.mkdir()
+        (draft.path / "README.txt").write_text(_README.format(version=FORMAT), encoding="utf-8")
+        info = {
+            "format": "rigorous-recorder",
+            "version": FORMAT,
+            "id": identity,
+            "created": time.time(),
+        }
+        write_whole(draft.info_path, json.dumps(info, indent=2).encode())
+
+    def sealed(self, table: str) -> list[SealedName]:
+        """The sealed files of a table that count, in order of writer and segment."""
+        found = (_SEALED.fullmatch(name) for name in _names(self.table(table)))
+        return counting(_sealed_name(match) for match in found if match)
+
+    def all_sealed(self, table: str) -> list[SealedName]:
+        """All sealed files of a table, also those that don't count any more."""
+        found = (_SEALED.fullmatch(name) for name in _names(self.table(table)))
+        return [_sealed_name(match) for match in found if match]
+
+    def lives(self, table: str) -> list[LiveName]:
+        """The live files of a table that are there, counting or not."""
+        found = (_LIVE.fullmatch(name) for name in _names(self.live))
+        names = [LiveName(match[1], int(match[2]), match[3]) for match in found if match]
+        return sorted(name for name in names if name.table == table)
+
+    def writers(self) -> list[str]:
+        """The writers that have a lock file: running ones, and dead ones not recovered yet."""
+        return [match[1] for name in _names(self.live) if (match := _LOCK.fullmatch(name))]
+
+    def is_used(self, writer: str) -> bool:
+        """Whether any sealed or live file belongs to that writer."""
+        return any(
+            name.startswith(f"{writer}-")
+            for folder in (self.live, *(self.table(table) for table in TABLES))
+            for name in _names(folder)
+        )
+
+    def leftovers(self, writer: str) -> list[Path]:
+        """Temporary files that a writer did not finish."""
+        folders = (self.live, *(self.table(table) for table in TABLES))
+        return [
+            folder / name
+            for folder in folders
+            for name in _names(folder)
+            if name.startswith(f".{writer}-") and name.endswith(".tmp")
+        ]
+
+
+def _sealed_name(match: re.Match[str]) -> SealedName:
+    return SealedName(match[1], int(match[2]), int(match[3] or match[2]))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,236 @@
+"""Where a writer's rows go: its own files in the folder of a collection, or memory."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .._durable import sync_folder
+from .._lazy import lazy_module
+from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage, is_safe_to_map
+from ..errors import ClosedError, StorageWarning
+from .folder import Folder, LiveName, SealedName
+from .locks import FileLock
+from .seal import describe_file, write_sealed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["FolderHome", "MemoryHome", "NodeIds", "writer_of"]
+
+_WRITER_BITS: Final = 32
+
+
+class NodeIds:
+    """Ids of nodes: a writer's 32 bits and a counter, as one signed 64-bit number."""
+
+    def __init__(self, writer: int) -> None:
+        self._high = writer - (1 << _WRITER_BITS if writer >> (_WRITER_BITS - 1) else 0)
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def free_lock(self) -> None:
+        """In a forked child, where nobody holds the lock any more."""
+        self._lock = threading.Lock()
+
+    def take(self) -> int:
+        """An id that nobody else has in the collection."""
+        with self._lock:
+            self._count += 1
+            return (self._high << _WRITER_BITS) | self._count
+
+
+def writer_of(node: int) -> str:
+    """Name of the writer that made a node."""
+    return f"{(node >> _WRITER_BITS) & 0xFFFFFFFF:08x}"
+
+
+class MemoryHome:
+    """A recorder without a collection: rows stay in memory."""
+
+    is_durable = False
+    trouble = ""
+
+    def __init__(self) -> None:
+        self.ids = NodeIds(0)
+        self.sealed: dict[str, list[tuple[int, pa.RecordBatch]]] = {"records": [], "nodes": []}
+
+    def metadata(self, table: str) -> dict[bytes, bytes]:
+        """What every batch of that table says of itself."""
+        return describe_file(table=table)
+
+    def open(self) -> None:
+        """Memory is always ready."""
+
+    def image(self, table: str, number: int, data: bytes) -> Image:  # noqa: ARG002 - Home's
+        """An image in memory."""
+        return MemoryImage(data)
+
+    def publish(self, table: str, number: int, image: Image) -> None:
+        """Nothing to do: there are no other readers."""
+
+    def seal(self, table: str, number: int, batch: pa.RecordBatch) -> None:
+        """Keep the rows."""
+        self.sealed[table].append((number, batch))
+
+    def complain(self, error: OSError) -> None:
+        """Memory does not fail with an OSError."""
+        raise error
+
+
+class FolderHome:
+    """One writer of a collection: a name of its own, a lock while it lives, its own files."""
+
+    is_durable = True
+
+    def __init__(
+        self, folder: Folder, identity: str, on_open: Callable[[], None] = lambda: None
+    ) -> None:
+        self.folder = folder
+        self._on_open = on_open
+        self._identity = identity
+        self._closed = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Be no writer yet: at the start, and in a forked child (the parent keeps its files)."""
+        if (lock := getattr(self, "_lock_file", None)) is not None:
+            lock.release()
+        self._lock_file: FileLock | None = None
+        self._starting = threading.RLock()
+        self.writer = ""
+        self.trouble = ""
+        self._warned = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this process stopped writing, for good."""
+        return self._closed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process writes to the collection."""
+        return bool(self.writer) and not self._closed
+
+    def open(self) -> None:
+        """Become a writer, where this is not one yet.
+
+        Raises:
+            ClosedError: the collection was closed.
+        """
+        if self._closed:
+            message = (
+                f"the collection {self.folder.path} is closed; open it again with"
+                " ExperimentCollection(...)"
+            )
+            raise ClosedError(message)
+        if not self.writer:
+            with self._starting:
+                if not self.writer:
+                    self._become_writer()
+
+    def _become_writer(self) -> None:
+        number = 0
+        try:
+            while self._lock_file is None:
+                number = 1 + secrets.randbelow(2**_WRITER_BITS - 1)
+                self._lock_file = self._claim(f"{number:08x}")
+        except OSError as error:
+            number = number or 1 + secrets.randbelow(2**_WRITER_BITS - 1)
+            self.complain(error)
+        self.ids = NodeIds(number)
+        self._started = time.time_ns() // 1000
+        self._is_mapped = is_safe_to_map(self.folder.live)
+        self.writer = f"{number:08x}"
+        self._on_open()
+
+    def _claim(self, writer: str) -> FileLock | None:
+        self.folder.create(self._identity)
+        lock = FileLock.create(self.folder.lock_path(writer))
+        if lock is not None and self.folder.is_used(writer):
+            lock.remove()
+            return None
+        return lock
+
+    def metadata(self, table: str) -> dict[bytes, bytes]:
+        """What every file of that table says of itself."""
+        return describe_file(
+            table=table, collection=self._identity, writer=self.writer, started=self._started
+        )
+
+    def image(self, table: str, number: int, data: bytes) -> Image:
+        """An image with a file, or in memory where none can be made now."""
+        path = self._live_path(table, number)
+        try:
+            self._be_there()
+            return (MappedImage if self._is_mapped else WriteBehindImage)(path, data)
+        except OSError as error:
+            self.complain(error)
+            return MemoryImage(data)
+
+    def publish(self, table: str, number: int, image: Image) -> None:
+        """Let readers find an image under its segment's number."""
+        image.publish(self._live_path(table, number))
+
+    def seal(self, table: str, number: int, batch: pa.RecordBatch) -> None:
+        """Write a sealed file.
+
+        Raises:
+            OSError: it can't be written now.
+        """
+        self._be_there()
+        name = SealedName(self.writer, number, number)
+        path = self.folder.sealed_path(table, name)
+        write_sealed(path, pa.Table.from_batches([batch]), [(number, batch.num_rows)])
+
+    def sync_folders(self) -> None:
+        """Return when the names of live files survive a loss of power."""
+        try:
+            sync_folder(self.folder.live)
+        except OSError as error:
+            self.complain(error)
+
+    def complain(self, error: OSError) -> None:
+        """Tell the user, once, that data waits in memory; never stop the training for it."""
+        self.trouble = str(error)
+        if self._warned:
+            return
+        self._warned = True
+        message = (
+            f"{self.folder.path} can't be written now ({error}). Logging goes on: data waits in"
+            " memory and is tried again; keep the process alive until it is saved"
+        )
+        try:
+            warnings.warn(message, StorageWarning, stacklevel=2)
+        except StorageWarning:
+            sys.stderr.write(f"{message}\n")
+
+    def settle(self) -> None:
+        """All data is saved: the next trouble is worth a warning of its own."""
+        self._warned = False
+
+    def close(self) -> None:
+        """Stop being a writer, for good."""
+        self._closed = True
+        if self._lock_file is not None:
+            self._lock_file.remove()
+            self._lock_file = None
+
+    def _be_there(self) -> None:
+        """Make the folder again where it is gone, and hold its lock."""
+        if not self.folder.info_path.is_file():
+            self.folder.create(self._identity)
+        path = self.folder.lock_path(self.writer)
+        if self._lock_file is None or not path.exists():
+            self._lock_file = FileLock.create(path) or self._lock_file
+
+    def _live_path(self, table: str, number: int) -> Path:
+        return self.folder.live_path(LiveName(self.writer, number, table))

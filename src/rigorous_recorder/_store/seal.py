@@ -1,0 +1,64 @@
+"""Sealed files: how rows become Parquet, and what such a file says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .._durable import replacing
+from .._lazy import lazy_module
+from .._live.column import META
+from .encodings import encodings_for
+from .folder import FORMAT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+else:
+    pa = lazy_module("pyarrow")
+    pq = lazy_module("pyarrow.parquet")
+
+__all__ = ["about", "describe_file", "settings", "write_sealed"]
+
+_LEVEL: Final = 1  # higher levels gain nothing on numbers: docs/benchmarks.md
+
+
+def describe_file(**said: Any) -> dict[bytes, bytes]:
+    """Metadata of a file's schema."""
+    return {META: json.dumps({"format": FORMAT, **said}).encode()}
+
+
+def about(schema: pa.Schema) -> dict[str, Any]:
+    """What a file says of itself; empty where it says nothing."""
+    said = (schema.metadata or {}).get(META)
+    return json.loads(said) if said else {}
+
+
+def write_sealed(path: Path, table: pa.Table, segments: list[tuple[int, int]]) -> None:
+    """Write a sealed file; it is there whole, and survives a loss of power, or is not there.
+
+    Args:
+        path: the final path.
+        table: the rows, with ``sealed_schema``.
+        segments: for each segment in it, its number and how many rows it has, in order.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    said = {**about(table.schema), "segments": segments}
+    table = table.replace_schema_metadata({META: json.dumps(said).encode()})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, **settings(table))
+
+
+def settings(table: pa.Table) -> dict[str, Any]:
+    """How pyarrow is to write a sealed file with rows like these."""
+    encodings = encodings_for(table)
+    return {
+        "compression": "zstd",
+        "compression_level": _LEVEL,
+        "column_encoding": {name: code for name, code in encodings.items() if code is not None},
+        "use_dictionary": [name for name, code in encodings.items() if code is None],
+        "write_page_checksum": True,
+    }

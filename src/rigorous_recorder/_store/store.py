@@ -1,0 +1,318 @@
+"""A store: the two tables of one collection (or of recorders in memory), written and read."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+from .._lazy import lazy_module
+from .._live.column import NODE, Mark
+from .._live.table import LiveTable
+from .._values.kinds import UTC_DATETIME
+from ..errors import DamagedFileError, NotACollectionError
+from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
+from .fragments import Fragment, Loose, Origin, Sealed, open_sealed, read_live, warn_damaged
+from .home import FolderHome, MemoryHome
+from .housekeeping import keep_house, watch
+from .recover import recover
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["ROOT", "FolderStore", "MemoryStore", "Snapshot", "Store"]
+
+#: The node above all experiments of a collection; it is there without being made by a writer.
+ROOT: Final = 1
+
+
+class Snapshot(NamedTuple):
+    """All rows of both tables at one moment, in order of writer and segment."""
+
+    records: Sequence[Fragment]
+    nodes: Sequence[Fragment]
+
+
+class Store:
+    """What both kinds of store share: the two live tables and the handles of their nodes."""
+
+    records: LiveTable
+    nodes: LiveTable
+
+    def __init__(self) -> None:
+        #: The recorders that are in use, by node, so that a node has one recorder.
+        self.handles: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        #: What the reading side found out about this store, for the reading side alone.
+        self.reader: Any = None
+        self._clock = threading.Lock()
+        self._last_time = 0
+
+    def new_node(self) -> int:
+        """An id for a new node."""
+        raise NotImplementedError
+
+    def version(self) -> object:
+        """Equal as long as nothing was written."""
+        raise NotImplementedError
+
+    def snapshot(self) -> Snapshot:
+        """All rows of both tables."""
+        raise NotImplementedError
+
+    def sync(self) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+        raise NotImplementedError
+
+    def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> None:
+        """Write what is said of a node; per key, and for its parent, the last word counts.
+
+        Raises:
+            KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was written.
+        """
+        marks: dict[Any, Any] = {Mark.TIME: self._now()}
+        if parent is not None:
+            marks[Mark.PARENT] = parent
+        self.nodes.append(node, {**marks, **data})
+
+    def _now(self) -> Any:
+        """A time that only increases, in microseconds since the epoch as the nodes table has it."""
+        with self._clock:
+            self._last_time = max(time.time_ns() // 1000, self._last_time + 1)
+            return UTC_DATETIME.from_ticks(self._last_time)
+
+
+class MemoryStore(Store):
+    """Recorders without a collection: everything is in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._home = MemoryHome()
+        self.records = LiveTable(RECORDS, self._home)
+        self.nodes = LiveTable(NODES, self._home)
+        watch(self)
+
+    def new_node(self) -> int:
+        """An id for a new node."""
+        return self._home.ids.take()
+
+    def version(self) -> object:
+        """Equal as long as nothing was written."""
+        return self.records.version, self.nodes.version
+
+    def snapshot(self) -> Snapshot:
+        """All rows of both tables at one moment."""
+        return Snapshot(self._fragments(self.records), self._fragments(self.nodes))
+
+    def flush(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def sync(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def close(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: a copy of all there is, with locks that nobody holds."""
+        self.records.free_lock()
+        self.nodes.free_lock()
+        self._clock = threading.Lock()
+        self._home.ids.free_lock()
+
+    @contextlib.contextmanager
+    def moving(self) -> Iterator[None]:
+        """Let nothing be written while a part of the tree moves to another store."""
+        with self.nodes.lock, self.records.lock:
+            yield
+
+    def drop(self, nodes: Iterable[int]) -> None:
+        """Forget these nodes and their records: they are in another store now."""
+        gone = pa.array(nodes, pa.int64())
+        for table in (self.nodes, self.records):
+            kept = []
+            for fragment in self._fragments(table):
+                rest = fragment.table.filter(
+                    pc.invert(pc.is_in(fragment.table.column(NODE), value_set=gone))
+                )
+                kept += [(fragment.origin.number, batch) for batch in rest.to_batches()]
+            self._home.sealed[table.name] = kept
+            table.forget_rows()
+
+    def _fragments(self, table: LiveTable) -> list[Loose]:
+        with table.lock:
+            sealed = self._home.sealed[table.name]
+            parts = [*sealed, *table.parts()]
+            return [Loose(number, batch) for number, batch in parts]
+
+
+class FolderStore(Store):
+    """A collection's folder, with this process as one of its writers from the first row on."""
+
+    _shared: ClassVar[weakref.WeakValueDictionary[tuple[str, str], FolderStore]] = (
+        weakref.WeakValueDictionary()
+    )
+
+    @classmethod
+    def shared(cls, path: Path, identity: str) -> FolderStore:
+        """The store of a collection that this process has, for recorders that came from another.
+
+        Raises:
+            NotACollectionError: the collection is not there, or another one is.
+        """
+        known = cls._shared.get((str(path), identity))
+        if known is not None and not known.home.is_closed:
+            return known
+        folder = Folder(path)
+        if not folder.exists() or folder.info()["id"] != identity:
+            message = f"the collection of this recorder is not at {path} (any more)"
+            raise NotACollectionError(message)
+        return cls(path)
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.folder = Folder(path)
+        self.identity: str = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
+        self.home = FolderHome(self.folder, self.identity, on_open=keep_house)
+        self.records = LiveTable(RECORDS, self.home)
+        self.nodes = LiveTable(NODES, self.home)
+        self._footers: dict[Path, Sealed | None] = {}
+        self._shared[str(path), self.identity] = self
+        watch(self)
+
+    def new_node(self) -> int:
+        """An id for a new node.
+
+        Raises:
+            ClosedError: the collection was closed.
+        """
+        self.home.open()
+        return self.home.ids.take()
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def version(self) -> object:
+        """Equal as long as nothing was written, by this process or another."""
+        foreign = [name for table in TABLES for name in self._foreign(table)]
+        if foreign:
+            return object()
+        sealed = tuple(tuple(self.folder.sealed(table)) for table in TABLES)
+        return self.records.version, self.nodes.version, sealed
+
+    def snapshot(self) -> Snapshot:
+        """All rows of both tables; the nodes are read last, so that every record has its node."""
+        records = self._fragments(self.records)
+        return Snapshot(records, self._fragments(self.nodes))
+
+    def _fragments(self, table: LiveTable) -> list[Fragment]:
+        live = [part for name in self._foreign(table.name) if (part := self._read_live(name))]
+        with table.lock:
+            own = table.parts()
+            names = self.folder.sealed(table.name)
+        # A live file that was sealed while it was read may have been filled anew: leave it out.
+        fresh = [each for each in live if not _is_sealed(each.origin, names)]
+        loose = [Loose(*part) for part in own]
+        sealed = [found for name in names if (found := self._footer(table.name, name))]
+        return sorted([*sealed, *fresh, *loose], key=lambda each: each.origin)
+
+    def _foreign(self, table: str) -> list[LiveName]:
+        return [name for name in self.folder.lives(table) if name.writer != self.home.writer]
+
+    def _read_live(self, name: LiveName) -> Loose | None:
+        path = self.folder.live_path(name)
+        try:
+            return read_live(path, name.number)
+        except DamagedFileError as error:
+            warn_damaged(path, error)
+            return None
+
+    def _footer(self, table: str, name: SealedName) -> Sealed | None:
+        path = self.folder.sealed_path(table, name)
+        if path not in self._footers:
+            try:
+                self._footers[path] = open_sealed(path)
+            except DamagedFileError as error:
+                warn_damaged(path, error)
+                self._footers[path] = None
+        return self._footers[path]
+
+    # --- durability ----------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Hand all rows to the operating system, where files are not mapped."""
+        self.nodes.flush()
+        self.records.flush()
+
+    def sync(self) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+        if not self.home.is_open:
+            return
+        self.nodes.sync()
+        self.records.sync()
+        self.home.sync_folders()
+
+    def require_saved(self) -> None:
+        """Sync.
+
+        Raises:
+            SaveError: rows wait in memory and still can't be written.
+        """
+        self.sync()
+        self.nodes.require_saved()
+        self.records.require_saved()
+        self.home.settle()
+
+    def seal(self) -> None:
+        """Turn all rows into sealed files.
+
+        Raises:
+            SaveError: rows wait in memory and still can't be written.
+        """
+        self.nodes.seal()
+        self.records.seal()
+        self.require_saved()
+
+    def close(self) -> None:
+        """Seal all rows, take the live files away and stop being a writer.
+
+        Raises:
+            SaveError: rows wait in memory and still can't be written; the store stays open.
+        """
+        if self.home.is_open:
+            self.nodes.close()
+            self.records.close()
+        self.home.close()
+
+    def __del__(self) -> None:
+        """Save what nobody can write to any more; what fails is recovered at the next open."""
+        if (home := getattr(self, "home", None)) is not None and home.is_open:
+            with contextlib.suppress(Exception):
+                self.close()
+
+    def forget(self) -> None:
+        """Find everything out anew at the next reading."""
+        self._footers.clear()
+        self.reader = None
+
+    def recover(self) -> int:
+        """Seal what dead writers left; returns how many records that were."""
+        return recover(self.folder)
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: not the parent's writer, but one of its own from the next row on."""
+        self.home.forget()
+        self.records.start_anew()
+        self.nodes.start_anew()
+        self._clock = threading.Lock()
+
+
+def _is_sealed(origin: Origin, names: list[SealedName]) -> bool:
+    return any(name.covers(origin.writer, origin.number) for name in names)

@@ -1,0 +1,73 @@
+"""Verification: every file of a collection is read to its end, and what is wrong is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._lazy import lazy_module
+from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
+from .folder import TABLES, Folder
+from .fragments import open_sealed, read_live
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+else:
+    pa = lazy_module("pyarrow")
+    pq = lazy_module("pyarrow.parquet")
+
+__all__ = ["Problem", "verify"]
+
+
+class Problem(NamedTuple):
+    """A file that is not as it was written."""
+
+    path: Path
+    reason: str
+
+
+def verify(folder: Folder) -> list[Problem]:
+    """Read every file of a collection to its end, checksums included.
+
+    Returns:
+        What is damaged; empty where all is well. Nothing is changed.
+    """
+    return [problem for problem in _problems(folder) if problem is not None]
+
+
+def _problems(folder: Folder) -> Iterator[Problem | None]:
+    try:
+        if not folder.exists():
+            return
+    except (NotACollectionError, NewerFormatError) as error:
+        yield Problem(folder.info_path, str(error))
+    for table in TABLES:
+        for name in folder.all_sealed(table):
+            yield _sealed_problem(folder.sealed_path(table, name))
+        for live in folder.lives(table):
+            yield _live_problem(folder.live_path(live), live.number)
+
+
+def _sealed_problem(path: Path) -> Problem | None:
+    try:
+        sealed = open_sealed(path)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            rows = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
+    except FileNotFoundError:
+        return None  # compacted away meanwhile
+    except (DamagedFileError, OSError, ValueError) as error:
+        return Problem(path, str(error))
+    promised = sum(count for _, count in sealed.segments)
+    if rows != promised:
+        return Problem(path, f"has {rows} rows, and was written with {promised}")
+    return None
+
+
+def _live_problem(path: Path, number: int) -> Problem | None:
+    try:
+        read_live(path, number)
+    except DamagedFileError as error:
+        return Problem(path, str(error))
+    return None

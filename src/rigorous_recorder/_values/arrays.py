@@ -1,0 +1,177 @@
+"""Arrays: of one shape a fixed-shape column, of many shapes lists."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from .._lazy import lazy_module
+from . import json_text
+from .kinds import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+np = lazy_module("numpy", install="numpy")
+
+__all__ = ["DTYPES", "ArrayKind", "ListKind", "dtype_of"]
+
+#: numpy dtype names that are kept, with the bytes of one element.
+DTYPES: Final = {
+    "float16": 2,
+    "float32": 4,
+    "float64": 8,
+    "int8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "uint8": 1,
+    "uint16": 2,
+    "uint32": 4,
+    "uint64": 8,
+}
+
+
+def dtype_of(element: pa.DataType) -> str:
+    """The numpy name of an Arrow type of numbers."""
+    names = {"halffloat": "float16", "float": "float32", "double": "float64"}
+    return names.get(str(element), str(element))
+
+
+def _element_type(dtype: str) -> pa.DataType:
+    return pa.bool_() if dtype == "bool" else pa.type_for_alias(dtype)
+
+
+def _list_type(dtype: str, depth: int) -> pa.DataType:
+    kind = _element_type(dtype)
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    return kind
+
+
+@dataclass(frozen=True)
+class ArrayKind(Kind):
+    """Arrays that all have one dtype and one shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    layout: ClassVar[str] = "block"
+
+    @classmethod
+    def of(cls, dtype: str, shape: tuple[int, ...]) -> ArrayKind:
+        """The kind of arrays of that dtype and shape."""
+        return cls(f"array[{dtype},{'x'.join(map(str, shape))}]", dtype, shape)
+
+    @property
+    def width(self) -> int:
+        """Bytes of one array."""
+        return math.prod(self.shape) * DTYPES[self.dtype]
+
+    @property
+    def live_type(self) -> pa.DataType:
+        kind = _element_type(self.dtype)
+        for size in reversed(self.shape):
+            kind = pa.list_(kind, size)
+        return kind
+
+    @property
+    def file_type(self) -> pa.DataType:
+        # Parquet can't hold a null among fixed-size lists before pyarrow 24.
+        return _list_type(self.dtype, len(self.shape))
+
+    def raw(self, value: Any) -> memoryview:
+        return memoryview(np.ascontiguousarray(value).reshape(-1)).cast("B")
+
+    def file(self, column: pa.Array) -> pa.Array:
+        present = column.is_valid()
+        kept = column.filter(present)
+        items = kept.flatten().cast(_list_type(self.dtype, len(self.shape) - 1))
+        steps = pc.multiply(present.cast(pa.int32()), pa.scalar(self.shape[0], pa.int32()))
+        offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(steps)])
+        return pa.ListArray.from_arrays(offsets, items, mask=pc.invert(present))
+
+    def unfile(self, stored: pa.Array) -> pa.Array:
+        if stored.type == self.sealed_type:
+            return stored
+        present = stored.is_valid()
+        kept = stored.filter(present).cast(self.sealed_type)
+        if not len(kept):
+            return pa.nulls(len(stored), self.sealed_type)
+        counted = pc.subtract(pc.cumulative_sum(present.cast(pa.int64())), 1)
+        return kept.take(pc.if_else(present, counted, pa.scalar(None, pa.int64())))
+
+    def values(self, column: pa.Array) -> list[Any]:
+        return [None if each is None else self._array(each) for each in column.to_pylist()]
+
+    def _array(self, nested: list[Any]) -> Any:
+        return np.array(nested, dtype=self.dtype).reshape(self.shape)
+
+    def column(self, values: list[Any]) -> pa.Array:
+        return _nested(values, self.sealed_type, self.dtype)
+
+    def json_of(self, value: Any) -> str:
+        return json_text.dump(value.tolist())
+
+    def equal(self, column: pa.Array, value: Any) -> pa.Array:
+        return _equal_arrays(self.values(column), value)
+
+
+@dataclass(frozen=True)
+class ListKind(Kind):
+    """Arrays of one dtype and number of dimensions, of whatever shapes."""
+
+    dtype: str
+    depth: int
+    layout: ClassVar[str] = "view"
+
+    @classmethod
+    def of(cls, dtype: str, depth: int) -> ListKind:
+        """The kind of arrays of that dtype with ``depth`` dimensions."""
+        return cls(f"list[{dtype},{depth}]", dtype, depth)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.string_view()
+
+    @property
+    def sealed_type(self) -> pa.DataType:
+        return _list_type(self.dtype, self.depth)
+
+    def raw(self, value: Any) -> bytes:
+        return json_text.dump(value.tolist()).encode()
+
+    def seal(self, live: pa.Array) -> pa.Array:
+        texts = live.to_pylist()
+        arrays = [None if t is None else np.array(json_text.load(t), self.dtype) for t in texts]
+        return _nested(arrays, self.sealed_type, self.dtype)
+
+    def values(self, column: pa.Array) -> list[Any]:
+        return [None if each is None else np.array(each, self.dtype) for each in column.to_pylist()]
+
+    def column(self, values: list[Any]) -> pa.Array:
+        return _nested(values, self.sealed_type, self.dtype)
+
+    def json_of(self, value: Any) -> str:
+        return json_text.dump(value.tolist())
+
+    def equal(self, column: pa.Array, value: Any) -> pa.Array:
+        return _equal_arrays(self.values(column), value)
+
+
+def _nested(arrays: list[Any], kind: pa.DataType, dtype: str) -> pa.Array:
+    lists = [None if each is None else np.asarray(each).tolist() for each in arrays]
+    if dtype != "float16":
+        return pa.array(lists, kind)
+    wide = pa.array(lists)  # pyarrow takes no Python floats for float16
+    return wide.cast(kind) if len(wide.drop_null()) else pa.nulls(len(lists), kind)
+
+
+def _equal_arrays(column: list[Any], value: Any) -> pa.Array:
+    return pa.array(
+        [None if each is None else bool(np.array_equal(each, value)) for each in column],
+        pa.bool_(),
+    )

@@ -1,0 +1,262 @@
+"""What kind a value is; the one place that says what can be kept and what can't."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..errors import KeyNotTextError, UnkeepableTypeError, UnkeepableValueError
+from . import json_text
+from .arrays import DTYPES, ArrayKind, ListKind
+from .kinds import (
+    BOOL,
+    BYTES,
+    DATE,
+    DATETIME,
+    FLOAT,
+    INT,
+    JSON,
+    NULL,
+    TEXT,
+    TIMEDELTA,
+    Kind,
+    ZonedDatetime,
+)
+
+__all__ = ["check_key", "classify", "kind_named"]
+
+_INT64_LIMIT: Final = 2**63
+_KEPT: Final = (
+    "Kept are bool, int, float, str, bytes, date, datetime, timedelta, None, numpy, torch and jax"
+    " scalars and arrays, dict and list"
+)
+_SIMPLE: Final = {
+    kind.name: kind
+    for kind in (NULL, BOOL, INT, FLOAT, TEXT, BYTES, JSON, DATE, DATETIME, TIMEDELTA)
+}
+
+Classified = tuple[Kind, Any]
+
+
+def check_key(key: object) -> str:
+    """``key`` as a plain str.
+
+    Raises:
+        KeyNotTextError: it is not a str.
+        UnkeepableValueError: it has a lone surrogate, which no file format can hold.
+    """
+    if not isinstance(key, str):
+        message = (
+            f"the key {key!r} is of type {type(key).__name__}; a key is the name of a column and"
+            " must be a str. Convert it with str()"
+        )
+        raise KeyNotTextError(message)
+    text = str.__str__(key)
+    _check_unicode("the key", text)
+    return text
+
+
+def classify(key: str, value: Any) -> Classified:
+    """The kind of ``value`` and the plain value of that kind which reads back equal.
+
+    Raises:
+        UnkeepableTypeError: values of this type can't be kept.
+        UnkeepableValueError: this value of a kept type can't.
+    """
+    for base, rule in _RULES:
+        if isinstance(value, base):
+            return rule(key, value)
+    return _foreign(key, value)
+
+
+def kind_named(name: str) -> Kind | None:
+    """The kind with that name, or None where no kind has it."""
+    if name in _SIMPLE:
+        return _SIMPLE[name]
+    family, _, rest = name.partition("[")
+    details = rest.removesuffix("]").split(",")
+    if family == "datetime":
+        return ZonedDatetime(name, details[0])
+    if family == "array":
+        return ArrayKind.of(details[0], tuple(int(size) for size in details[1].split("x")))
+    if family == "list":
+        return ListKind.of(details[0], int(details[1]))
+    return None
+
+
+def _null(_key: str, value: None) -> Classified:
+    return NULL, value
+
+
+def _bool(_key: str, value: bool) -> Classified:
+    return BOOL, value
+
+
+def _int(key: str, value: int) -> Classified:
+    plain = int(value)
+    if not -_INT64_LIMIT <= plain < _INT64_LIMIT:
+        message = (
+            f"{key!r}: an int of {plain.bit_length()} bits can't be kept; ints have up to 64 bits."
+            " Keep it as text (str(x)) or as a float (float(x))"
+        )
+        raise UnkeepableTypeError(message)
+    return INT, plain
+
+
+def _float(_key: str, value: float) -> Classified:
+    return FLOAT, float(value)
+
+
+def _text(key: str, value: str) -> Classified:
+    plain = str.__str__(value)
+    _check_unicode(f"{key!r}: the text", plain)
+    return TEXT, plain
+
+
+def _bytes(_key: str, value: bytes | bytearray | memoryview) -> Classified:
+    return BYTES, bytes(value)
+
+
+def _date(_key: str, value: dt.date) -> Classified:
+    return DATE, value
+
+
+def _timedelta(key: str, value: dt.timedelta) -> Classified:
+    if not -_INT64_LIMIT <= TIMEDELTA.raw(value) < _INT64_LIMIT:
+        message = (
+            f"{key!r}: the timedelta {value!r} is beyond 64 bits of microseconds (292,000 years)."
+            " Keep it as a float (x.total_seconds())"
+        )
+        raise UnkeepableValueError(message)
+    return TIMEDELTA, value
+
+
+def _datetime(key: str, value: dt.datetime) -> Classified:
+    if value.tzinfo is None:
+        return DATETIME, value.replace(fold=0)
+    zone = _zone_name(key, value)
+    return ZonedDatetime(f"datetime[{zone}]", zone), value
+
+
+def _zone_name(key: str, value: dt.datetime) -> str:
+    zone = value.tzinfo
+    if zone is dt.UTC:
+        return "UTC"
+    if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is not None:
+        return zone.key
+    offset = value.utcoffset()
+    if offset is None or offset % dt.timedelta(minutes=1):
+        message = (
+            f"{key!r}: the time zone {zone!r} of {value!r} has no name and no offset of whole"
+            " minutes. Convert it with x.astimezone(datetime.UTC)"
+        )
+        raise UnkeepableValueError(message)
+    minutes = offset // dt.timedelta(minutes=1)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _json(key: str, value: Any) -> Classified:
+    plain = json_text.plain(key, value)
+    _check_unicode(f"{key!r}: a text inside", json_text.dump(plain))
+    return JSON, plain
+
+
+def _foreign(key: str, value: Any) -> Classified:
+    """Scalars and arrays of numpy, torch, jax and the like, known by what they answer to."""
+    if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
+        return _torch(key, value)
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return _scalar(key, value) if not tuple(value.shape) else _array(key, value)
+    raise _unkeepable(key, value)
+
+
+def _torch(key: str, value: Any) -> Classified:
+    tensor = value.detach()
+    if tensor.dim() == 0:
+        return classify(key, tensor.item())
+    exact = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    return _array(key, exact.resolve_conj().resolve_neg().cpu().numpy())
+
+
+def _scalar(key: str, value: Any) -> Classified:
+    name = str(value.dtype)
+    if name.startswith(("datetime64", "timedelta64")):
+        return _numpy_time(key, value)
+    item = value.item()
+    if hasattr(item, "dtype") or isinstance(item, complex):
+        raise _unkeepable(key, value)
+    return classify(key, item)
+
+
+def _numpy_time(key: str, value: Any) -> Classified:
+    unit = str(value.dtype).partition("[")[0] + "[us]"
+    micro = value.astype(unit)
+    item = micro.item()
+    if item is None:
+        return NULL, None
+    if micro != value or isinstance(item, int):
+        message = (
+            f"{key!r}: {value!r} is finer than a microsecond, or beyond the years 1 to 9999."
+            f" Round it with x.astype({unit!r}), or keep it as an int (x.astype('int64'))"
+        )
+        raise UnkeepableValueError(message)
+    return classify(key, item)
+
+
+def _array(key: str, value: Any) -> Classified:
+    dtype, shape = str(value.dtype), tuple(int(size) for size in value.shape)
+    array = value if hasattr(value, "tobytes") else value.__array__()
+    if dtype == "bfloat16":
+        dtype, array = "float32", array.astype("float32")
+    if dtype not in DTYPES and dtype != "bool":
+        message = (
+            f"{key!r}: an array of dtype {dtype} can't be kept; expected bool, int, uint or float"
+            " of up to 64 bits. Convert it with x.astype('float64') or x.tolist()"
+        )
+        raise UnkeepableTypeError(message)
+    if 0 in shape[:-1]:
+        message = (
+            f"{key!r}: an array without elements of shape {shape} would lose its shape. Give the"
+            " shape a key of its own"
+        )
+        raise UnkeepableValueError(message)
+    if dtype == "bool" or 0 in shape:
+        return ListKind.of(dtype, len(shape)), array
+    return ArrayKind.of(dtype, shape), array
+
+
+def _unkeepable(key: str, value: Any) -> UnkeepableTypeError:
+    shown = type(value).__qualname__
+    message = (
+        f"{key!r}: a value of type {shown} can't be kept. {_KEPT}. Convert it, for example with"
+        " str(x) or float(x)"
+    )
+    return UnkeepableTypeError(message)
+
+
+def _check_unicode(what: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = (
+            f"{what} {text[:60]!r} has a lone surrogate at {error.start}, which is no character."
+            " Replace it with x.encode('utf-8', 'replace').decode(), or keep bytes"
+        )
+        raise UnkeepableValueError(message) from None
+
+
+# bool before int, datetime before date: the first base that fits decides.
+_RULES: Final[tuple[tuple[Any, Callable[[str, Any], Classified]], ...]] = (
+    (type(None), _null),
+    (bool, _bool),
+    (int, _int),
+    (float, _float),
+    (str, _text),
+    ((bytes, bytearray, memoryview), _bytes),
+    (dt.datetime, _datetime),
+    (dt.date, _date),
+    (dt.timedelta, _timedelta),
+    ((Mapping, list, tuple), _json),
+)

@@ -1,0 +1,76 @@
+"""JSON text for dicts and lists: every value inside reads back as it was, or is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..errors import UnkeepableTypeError, UnkeepableValueError
+
+__all__ = ["dump", "load", "plain"]
+
+_DEPTH_LIMIT: Final = 200
+_EXACT: Final = frozenset({bool, float, str, type(None)})
+
+
+def dump(value: Any) -> str:
+    """JSON text of plain values; NaN and infinities are spelled ``NaN`` and ``Infinity``."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def load(text: str) -> Any:
+    """The value that ``dump`` was given."""
+    return json.loads(text)
+
+
+def plain(key: str, value: Any, depth: int = 0) -> Any:
+    """``value`` with only dict, list, str, bool, int, float and None inside.
+
+    Tuples become lists, and numpy, torch and jax scalars and arrays their plain values.
+
+    Raises:
+        UnkeepableTypeError: something inside has no JSON form that reads back equal.
+        UnkeepableValueError: it is nested too deeply, or contains itself.
+    """
+    if depth > _DEPTH_LIMIT:
+        message = (
+            f"{key!r}: the value is nested more than {_DEPTH_LIMIT} levels deep, or contains itself"
+        )
+        raise UnkeepableValueError(message)
+    if type(value) in _EXACT:
+        return value
+    if isinstance(value, Mapping):
+        return {_text_key(key, k): plain(key, v, depth + 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(key, each, depth + 1) for each in value]
+    return _leaf(key, value, depth)
+
+
+def _leaf(key: str, value: Any, depth: int) -> Any:
+    if isinstance(value, bool):
+        return bool(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        return plain(key, value.tolist(), depth + 1)
+    message = (
+        f"{key!r}: a {type(value).__name__} inside a dict or list can't be kept; expected str,"
+        " bool, int, float, None, dict or list. Convert it (str(x), x.isoformat(), list(x)),"
+        " or give it a key of its own"
+    )
+    raise UnkeepableTypeError(message)
+
+
+def _text_key(key: str, name: Any) -> str:
+    if not isinstance(name, str):
+        message = (
+            f"{key!r}: a dict inside has the key {name!r} ({type(name).__name__}); JSON keeps only"
+            " text keys. Convert the keys with str()"
+        )
+        raise UnkeepableTypeError(message)
+    return str.__str__(name)

@@ -1,0 +1,327 @@
+"""Kinds of values as small objects with the same methods; adding one changes no other file.
+
+A kind knows the Arrow type of its column in a live table and in a sealed file, how to turn one
+Python value into what the live column's cell takes, and how to read a sealed column back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from .._lazy import lazy_module
+from . import json_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = [
+    "BOOL",
+    "BYTES",
+    "DATE",
+    "DATETIME",
+    "FLOAT",
+    "INT",
+    "JSON",
+    "NULL",
+    "TEXT",
+    "TIMEDELTA",
+    "UTC_DATETIME",
+    "Kind",
+    "ZonedDatetime",
+    "zone_of",
+]
+
+_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive twin of the epoch below
+_UTC_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DAY_ZERO: Final = dt.date(1970, 1, 1).toordinal()
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Kind(ABC):
+    """One kind of value. ``name`` is what files say of it, in the field's metadata."""
+
+    name: str
+    #: How a live column lays its values out: "fixed" bytes a row, a "bit", or a "view" of bytes.
+    layout: ClassVar[str] = "fixed"
+    #: struct code of one value where the layout is "fixed".
+    code: ClassVar[Literal["q", "d", "i"]] = "q"
+    #: exact Python types whose every value is of this kind and goes into the cell as it is.
+    direct: ClassVar[tuple[type, ...]] = ()
+
+    @property
+    @abstractmethod
+    def live_type(self) -> pa.DataType:
+        """Arrow type of the column in a live table."""
+
+    @property
+    def sealed_type(self) -> pa.DataType:
+        """Arrow type of the column in a sealed file and, where it stands alone, in the view."""
+        return self.live_type
+
+    @property
+    def file_type(self) -> pa.DataType:
+        """Arrow type in a Parquet file, where that differs from the flat view."""
+        return self.sealed_type
+
+    def raw(self, value: Any) -> Any:
+        """What the cell of a live column is handed for ``value``."""
+        return value
+
+    def seal(self, live: pa.Array) -> pa.Array:
+        """A live column with the sealed type."""
+        return live
+
+    def column(self, values: list[Any]) -> pa.Array:
+        """A column of the sealed type from plain values, None where there is none."""
+        return pa.array(values, self.sealed_type)
+
+    def file(self, column: pa.Array) -> pa.Array:
+        """A column of the sealed type as it is written to a file."""
+        return column
+
+    def unfile(self, stored: pa.Array) -> pa.Array:
+        """A column as it came from a file, with the sealed type."""
+        return stored if stored.type == self.sealed_type else stored.cast(self.sealed_type)
+
+    def values(self, column: pa.Array) -> list[Any]:
+        """The Python values of a column of the sealed type, None where there is none."""
+        values: list[Any] = column.to_pylist()
+        return values
+
+    def json(self, column: pa.Array) -> list[str | None]:
+        """The values as JSON text, for a column in which kinds that don't meet stand together."""
+        return [None if each is None else self.json_of(each) for each in self.values(column)]
+
+    def json_of(self, value: Any) -> str:
+        """One value as JSON text."""
+        return json_text.dump(value)
+
+    def equal(self, column: pa.Array, value: Any) -> pa.Array:
+        """Which values of a column of the sealed type equal ``value``, null where there is none."""
+        return pc.equal(column, pa.scalar(value, self.sealed_type))
+
+
+@dataclass(frozen=True)
+class _Null(Kind):
+    """``None`` was said: it shows the key, and takes back what was said of it before."""
+
+    layout = "bit"
+    direct = (type(None),)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.bool_()
+
+    def raw(self, value: Any) -> bool:
+        return value is None
+
+
+@dataclass(frozen=True)
+class _Bool(Kind):
+    layout = "bit"
+    direct = (bool,)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.bool_()
+
+
+@dataclass(frozen=True)
+class _Int(Kind):
+    direct = (int,)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.int64()
+
+
+@dataclass(frozen=True)
+class _Float(Kind):
+    code = "d"
+    direct = (float,)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.float64()
+
+
+class _Viewed(Kind, ABC):
+    """Bytes of any length: 16 bytes a row, and what is longer than 12 in the spill buffer."""
+
+    layout = "view"
+
+    def seal(self, live: pa.Array) -> pa.Array:
+        return live.cast(self.sealed_type)
+
+
+@dataclass(frozen=True)
+class _Text(_Viewed):
+    direct: ClassVar[tuple[type, ...]] = (str,)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.string_view()
+
+    @property
+    def sealed_type(self) -> pa.DataType:
+        return pa.string()
+
+    def raw(self, value: str) -> bytes:
+        return value.encode()
+
+
+@dataclass(frozen=True)
+class _Bytes(_Viewed):
+    direct = (bytes,)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.binary_view()
+
+    @property
+    def sealed_type(self) -> pa.DataType:
+        return pa.binary()
+
+    def json_of(self, value: bytes) -> str:
+        return json_text.dump(value.hex())
+
+
+@dataclass(frozen=True)
+class _Json(_Text):
+    direct: ClassVar[tuple[type, ...]] = ()
+
+    def raw(self, value: Any) -> bytes:
+        return json_text.dump(value).encode()
+
+    def column(self, values: list[Any]) -> pa.Array:
+        texts = [None if each is None else json_text.dump(each) for each in values]
+        return pa.array(texts, pa.string())
+
+    def values(self, column: pa.Array) -> list[Any]:
+        return [None if each is None else json_text.load(each) for each in column.to_pylist()]
+
+    def json(self, column: pa.Array) -> list[str | None]:
+        texts: list[str | None] = column.to_pylist()
+        return texts
+
+    def equal(self, column: pa.Array, value: Any) -> pa.Array:
+        return pa.array([None if v is None else v == value for v in self.values(column)])
+
+
+@dataclass(frozen=True)
+class _Date(Kind):
+    code = "i"
+    direct = (dt.date,)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.date32()
+
+    def raw(self, value: dt.date) -> int:
+        return value.toordinal() - _DAY_ZERO
+
+    def json_of(self, value: dt.date) -> str:
+        return json_text.dump(value.isoformat())
+
+
+class _Instant(Kind, ABC):
+    def column(self, values: list[Any]) -> pa.Array:
+        ticks = [None if each is None else self.raw(each) for each in values]
+        return pa.array(ticks, pa.int64()).cast(self.sealed_type)
+
+    def values(self, column: pa.Array) -> list[Any]:
+        ticks = column.cast(pa.int64()).to_pylist()
+        return [None if each is None else self.from_ticks(each) for each in ticks]
+
+    @abstractmethod
+    def from_ticks(self, microseconds: int) -> Any:
+        """The value that many microseconds after the epoch (or zero)."""
+
+    def equal(self, column: pa.Array, value: Any) -> pa.Array:
+        return pc.equal(column.cast(pa.int64()), self.raw(value))
+
+
+@dataclass(frozen=True)
+class _NaiveDatetime(_Instant):
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.timestamp("us")
+
+    def raw(self, value: dt.datetime) -> int:
+        return (value - _EPOCH) // _MICROSECOND
+
+    def from_ticks(self, microseconds: int) -> dt.datetime:
+        return _EPOCH + dt.timedelta(microseconds=microseconds)
+
+    def json_of(self, value: dt.datetime) -> str:
+        return json_text.dump(value.isoformat())
+
+
+@dataclass(frozen=True)
+class ZonedDatetime(_Instant):
+    """An instant and the time zone it was said in: an IANA name, or an offset as ``+02:00``."""
+
+    zone: str
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.timestamp("us", self.zone)
+
+    def raw(self, value: dt.datetime) -> int:
+        return (value - _UTC_EPOCH) // _MICROSECOND
+
+    def from_ticks(self, microseconds: int) -> dt.datetime:
+        utc = _UTC_EPOCH + dt.timedelta(microseconds=microseconds)
+        return utc.astimezone(zone_of(self.zone))
+
+    def json_of(self, value: dt.datetime) -> str:
+        return json_text.dump(value.isoformat())
+
+
+@dataclass(frozen=True)
+class _Timedelta(_Instant):
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.duration("us")
+
+    def raw(self, value: dt.timedelta) -> int:
+        return value // _MICROSECOND
+
+    def from_ticks(self, microseconds: int) -> dt.timedelta:
+        return dt.timedelta(microseconds=microseconds)
+
+    def json_of(self, value: dt.timedelta) -> str:
+        return json_text.dump(value.total_seconds())
+
+
+def zone_of(name: str) -> dt.tzinfo:
+    """The time zone of an IANA name, or of an offset as ``+02:00``."""
+    if name == "UTC":
+        return dt.UTC
+    if name[0] in "+-":
+        hours, minutes = name[1:].split(":")
+        offset = dt.timedelta(hours=int(hours), minutes=int(minutes))
+        return dt.timezone(offset if name[0] == "+" else -offset)
+    return zoneinfo.ZoneInfo(name)
+
+
+NULL: Final = _Null("null")
+BOOL: Final = _Bool("bool")
+INT: Final = _Int("int")
+FLOAT: Final = _Float("float")
+TEXT: Final = _Text("str")
+BYTES: Final = _Bytes("bytes")
+JSON: Final = _Json("json")
+DATE: Final = _Date("date")
+DATETIME: Final = _NaiveDatetime("datetime")
+TIMEDELTA: Final = _Timedelta("timedelta")
+UTC_DATETIME: Final = ZonedDatetime("datetime[UTC]", "UTC")

@@ -1,0 +1,72 @@
+"""How kinds meet in one column of the flat table, and when values are equal across kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .._lazy import lazy_module
+from .classify import classify
+from .kinds import FLOAT, INT, JSON, NULL, UTC_DATETIME, Kind, ZonedDatetime
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["equal", "meet", "to_flat"]
+
+
+def meet(kinds: Iterable[Kind]) -> Kind:
+    """The kind of a flat column in which values of all ``kinds`` stand.
+
+    int and float meet as float, datetimes of several zones as UTC, anything else as JSON; a
+    column in which only None was said is of kind null.
+    """
+    rest = frozenset(kinds) - {NULL}
+    if not rest:
+        return NULL
+    if len(rest) == 1:
+        return next(iter(rest))
+    if rest == {INT, FLOAT}:
+        return FLOAT
+    if all(isinstance(kind, ZonedDatetime) for kind in rest):
+        return UTC_DATETIME
+    return JSON
+
+
+def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
+    """A column of ``kind`` with the type of the ``flat`` kind that it meets others as."""
+    if kind == flat:
+        return column
+    if flat == JSON:
+        return pa.array(kind.json(column), pa.string())
+    if kind == INT:
+        return column.cast(pa.float64(), safe=False)
+    return column.cast(flat.sealed_type)
+
+
+def equal(kind: Kind, column: pa.Array, value: Any) -> pa.Array | None:
+    """Which values of a column equal ``value``; None where nothing of that kind could.
+
+    int and float compare as the numbers they are; ``True`` is not ``1``.
+    """
+    wanted, plain = classify("where", value)
+    if {kind, wanted} == {INT, FLOAT}:
+        exact = _as(kind, plain)
+        return None if exact is None else kind.equal(column, exact)
+    if isinstance(kind, ZonedDatetime) and isinstance(wanted, ZonedDatetime):
+        return kind.equal(column, plain)
+    return kind.equal(column, plain) if kind == wanted else None
+
+
+def _as(kind: Kind, number: float) -> float | None:
+    """``number`` as a value of ``kind``, where one is exactly equal to it."""
+    if kind == FLOAT:
+        try:
+            as_float = float(number)
+        except OverflowError:
+            return None
+        return as_float if as_float == number else None
+    in_range = number == number and abs(number) < 2**63  # noqa: PLR0124 - NaN is no int
+    return int(number) if in_range and float(number).is_integer() else None

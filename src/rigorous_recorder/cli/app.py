@@ -1,0 +1,52 @@
+"""The commands of `rigorous`: each of them makes one call.
+
+Typer reads the annotations at run time, so they are not put off by a `__future__` import.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rigorous_recorder import __version__
+
+from .demo import run_demo
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rigorous-recorder {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Example: `rigorous demo`")
+def rigorous(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """Log experiments into a tree, read them back as one flat table."""
+
+
+@app.command(epilog="Examples: `rigorous demo`, `rigorous demo data/my_demo`")
+def demo(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Where to log to; '.collection' is added to its name."),
+    ] = Path("data/demo"),
+) -> None:
+    """Log a small study for real, and show its tree, its size on disk and a query.
+
+    An agent learns its way through a grid world by Q-learning: 3 experiments of 10 episodes, each
+    timestep of them a record. Run it again, and 3 more experiments stand in the same folder.
+    """
+    run_demo(folder, Console())

@@ -1,0 +1,180 @@
+"""ExperimentCollection: a folder of experiments, logged and read as one flat table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ._engines.duckdb import collection_sql
+from ._engines.rows import Row, experiment_rows
+from ._engines.scan import Scope, Source
+from ._store.compact import compact
+from ._store.store import ROOT, FolderStore
+from ._store.verify import Problem, verify
+from .experiment import Experiment, check_info, past_experiments
+from .recorder import Recorder, recorder_at
+from .records import Records
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["ExperimentCollection"]
+
+
+class ExperimentCollection:
+    """A folder in which experiments are logged, by any number of processes at once.
+
+    Args:
+        folder_path: where; ``extension`` is put behind it where it does not end with it. The
+            folder is made when the first experiment starts.
+        extension: what the folder's name ends with.
+        quiet: say nothing of recovered records and of experiments that end with an error.
+
+    Raises:
+        NotACollectionError: something else is at that path.
+        NewerFormatError: a newer version of this library wrote it.
+
+    >>> collection = ExperimentCollection("data/my_study")  # doctest: +SKIP
+    >>> with collection.new_experiment(learning_rate=0.1) as experiment:  # doctest: +SKIP
+    ...     experiment.child(model="m1").push(step=0, loss=0.7)
+    """
+
+    def __init__(
+        self,
+        folder_path: str | PathLike[str],
+        *,
+        extension: str = ".collection",
+        quiet: bool = False,
+    ) -> None:
+        name = fspath(folder_path)
+        path = Path(name if name.endswith(extension) else name + extension).absolute()
+        self._is_quiet = quiet
+        self._store = FolderStore(path)
+        recovered = self._store.recover()
+        if recovered and not quiet:
+            sys.stderr.write(f"recovered {recovered:,} records of a killed process in {path}\n")
+
+    # --- logging -------------------------------------------------------------------------------
+
+    def new_experiment(self, info: Mapping[str, Any] | None = None, /, **data: Any) -> Experiment:
+        """A run to be entered with ``with``, which gives the experiment's recorder.
+
+        The six keys ``experiment_number``, ``error_number``, ``had_error``,
+        ``experiment_start_time``, ``experiment_end_time`` and ``experiment_duration`` stand above
+        all of its records; times are seconds since the epoch. The number is that of the last
+        experiment, plus one if that one ended without an error or still runs.
+
+        Args:
+            info: what is known of the experiment; also as keywords, which win over ``info``.
+
+        Raises:
+            ValueError: one of the six keys is among them.
+        """
+        said = {**(info or {}), **data}
+        check_info(said)
+        return Experiment(self._store, said, is_quiet=self._is_quiet)
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder above all experiments, for what is true of the whole study."""
+        return recorder_at(self._store, ROOT)
+
+    def save(self) -> None:
+        """Turn all that was logged into Parquet files now.
+
+        Raises:
+            SaveError: it can't be written; it waits in memory.
+        """
+        self._store.seal()
+
+    def close(self) -> None:
+        """Save, and stop writing; reading goes on working. Done by itself when Python exits.
+
+        Raises:
+            SaveError: something can't be written; the collection stays open.
+        """
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- reading -------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> Records:
+        """All records of all experiments, with all that stands above them."""
+        return Records(Source.of(self._store), Scope(), {})
+
+    def __len__(self) -> int:
+        """Number of records."""
+        return len(self.records)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, experiment_number: int) -> Records:
+        """The records of one experiment, all attempts; -1 is the last number, and so on.
+
+        Raises:
+            KeyError: there is no such experiment.
+        """
+        numbers = self.experiment_numbers
+        if -len(numbers) <= experiment_number < 0:
+            experiment_number = numbers[experiment_number]
+        if experiment_number not in numbers:
+            message = f"there is no experiment {experiment_number}; there are {numbers}"
+            raise KeyError(message)
+        return self.records.where(experiment_number=experiment_number)
+
+    @property
+    def experiment_numbers(self) -> tuple[int, ...]:
+        """The numbers of all experiments, in order."""
+        nodes = Source.of(self._store).now().nodes
+        return tuple(sorted({past.number for past in past_experiments(nodes)}))
+
+    @property
+    def experiments(self) -> list[Row]:
+        """One row for each attempt at an experiment, in order of start, with what is known of it."""
+        return experiment_rows(Source.of(self._store).now(), ROOT)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The result of a DuckDB query, as a lazy relation.
+
+        Tables: ``records`` (the flat table), ``experiments`` (a row for each attempt), ``nodes``
+        (a row for each recorder: ``_node``, ``_parent`` and all that it has or inherits).
+        """
+        scan = self.records.scan()
+        return collection_sql(scan, ROOT, query)
+
+    def reload(self) -> None:
+        """Find everything out anew. Not needed: what others log is seen by itself."""
+        self._store.forget()
+
+    # --- care ----------------------------------------------------------------------------------
+
+    def verify(self) -> list[Problem]:
+        """Read every file to its end, checksums included; what is damaged is listed."""
+        return verify(self._store.folder)
+
+    def compact(self) -> int:
+        """Merge small files of finished writers; others may write and read meanwhile.
+
+        Returns:
+            How many files there are fewer.
+        """
+        return compact(self._store.folder)
+
+    def __repr__(self) -> str:
+        return f"<ExperimentCollection {self._store.folder.path}>"

@@ -1,0 +1,103 @@
+"""Every error and warning of the library: one base class, each also the fitting builtin."""
+
+from __future__ import annotations
+
+import pickle
+
+__all__ = [
+    "AttachedError",
+    "ClosedError",
+    "CycleError",
+    "DamagedFileError",
+    "DamagedFileWarning",
+    "KeyNotTextError",
+    "MissingPackageError",
+    "NewerFormatError",
+    "NotACollectionError",
+    "PendingRecordWarning",
+    "ReservedKeyError",
+    "RigorousError",
+    "RigorousWarning",
+    "SaveError",
+    "StorageWarning",
+    "UnkeepableTypeError",
+    "UnkeepableValueError",
+    "UnknownFileTypeError",
+    "UnsafePickleError",
+]
+
+
+class RigorousError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class KeyNotTextError(RigorousError, TypeError):
+    """A key of a record, or of a recorder's data, is not a ``str``."""
+
+
+class UnkeepableTypeError(RigorousError, TypeError):
+    """A value is of a type that a record can't keep (or an int beyond 64 bits)."""
+
+
+class UnkeepableValueError(RigorousError, ValueError):
+    """A value is of a type that is kept, but this one could not be read back as it is."""
+
+
+class ClosedError(RigorousError, ValueError):
+    """The collection was closed before the call."""
+
+
+class CycleError(RigorousError, ValueError):
+    """A recorder would become its own ancestor."""
+
+
+class AttachedError(RigorousError, ValueError):
+    """A recorder whose records are stored in one collection can't move to another."""
+
+
+class NotACollectionError(RigorousError, ValueError):
+    """The folder exists, and something other than a collection is in it."""
+
+
+class NewerFormatError(RigorousError, ValueError):
+    """The collection was written by a newer version of this library."""
+
+
+class DamagedFileError(RigorousError, ValueError):
+    """A file can't be read back as what it should be."""
+
+
+class UnknownFileTypeError(RigorousError, ValueError):
+    """The suffix of a path names no format that can be saved or loaded."""
+
+
+class UnsafePickleError(RigorousError, pickle.UnpicklingError):
+    """A pickle asks for something other than plain values and known recorders."""
+
+
+class ReservedKeyError(RigorousError, ValueError):
+    """A key that a collection says of every experiment itself."""
+
+
+class SaveError(RigorousError, OSError):
+    """Data that waits in memory still can't be written."""
+
+
+class MissingPackageError(RigorousError, ImportError):
+    """An optional package is not installed; the message is the line that installs it."""
+
+
+class RigorousWarning(UserWarning):
+    """Base of every warning of this library."""
+
+
+class DamagedFileWarning(RigorousWarning):
+    """A file of the collection can't be read; everything else still is."""
+
+
+class StorageWarning(RigorousWarning):
+    """The folder can't be written for now; data waits in memory and is tried again."""
+
+
+class PendingRecordWarning(RigorousWarning):
+    """Fields given to ``add`` were never committed when the experiment ended."""

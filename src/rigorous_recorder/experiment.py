@@ -1,0 +1,170 @@
+"""Experiments: their numbers, the six keys above every record, and how they end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from ._engines.scan import Source
+from ._store.home import writer_of
+from ._store.locks import FileLock, locked
+from ._store.store import ROOT, FolderStore
+from ._tree import EXPERIMENT_KEYS, Nodes
+from .errors import PendingRecordWarning, ReservedKeyError, SaveError
+from .recorder import Recorder, recorder_below
+
+__all__ = ["Experiment", "Past", "check_info", "past_experiments"]
+
+
+class Past(NamedTuple):
+    """An experiment that was started before, as far as its number matters."""
+
+    node: int
+    number: int
+    error_number: int
+    had_error: bool
+    has_ended: bool
+
+
+def past_experiments(nodes: Nodes) -> list[Past]:
+    """The experiments of a collection, in the order in which they were started."""
+    ids = nodes.children(ROOT)
+    said = nodes.own_data(nodes.positions_of(ids))
+    return [
+        _past(node, data)
+        for node, data in zip(ids, said, strict=True)
+        if isinstance(data.get("experiment_number"), int)
+    ]
+
+
+def _past(node: int, data: Mapping[str, Any]) -> Past:
+    errors = data.get("error_number")
+    return Past(
+        node=node,
+        number=data["experiment_number"],
+        error_number=errors if isinstance(errors, int) else 0,
+        had_error=data.get("had_error") is not False,
+        has_ended=data.get("experiment_end_time") is not None,
+    )
+
+
+class Experiment:
+    """One run: entered, it gives a recorder for the experiment; left, it says how it ended.
+
+    Raises:
+        SaveError: on leaving, records wait in memory and can't be written to disk.
+    """
+
+    def __init__(self, store: FolderStore, info: Mapping[str, Any], *, is_quiet: bool) -> None:
+        self._store = store
+        self._info = info
+        self._is_quiet = is_quiet
+
+    def __enter__(self) -> Recorder:
+        self._store.folder.create(self._store.identity)
+        with locked(self._store.folder.live / "experiments.lock"):
+            number, error_number = self._numbers()
+            self._process = os.getpid()
+            self._start = time.time()
+            self._recorder = recorder_below(
+                self._store,
+                ROOT,
+                {
+                    "experiment_number": number,
+                    "error_number": error_number,
+                    "had_error": True,
+                    "experiment_start_time": self._start,
+                    "experiment_end_time": None,
+                    "experiment_duration": None,
+                    **self._info,
+                },
+            )
+            self._store.flush()
+        return self._recorder
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if os.getpid() != self._process:
+            return  # a forked child leaves by the same way; the experiment is the parent's
+        end = time.time()
+        self._recorder.update(
+            {"experiment_end_time": end, "experiment_duration": end - self._start}
+        )
+        if error is None:
+            self._recorder.update(had_error=False, error_number=0)
+            self._warn_of_pending()
+            self._store.require_saved()
+        else:
+            self._save_and_tell(error)
+
+    def _numbers(self) -> tuple[int, int]:
+        """The experiment's number, and its error number until it ends without one."""
+        past = past_experiments(Source.of(self._store).now().nodes)
+        if not past:
+            return 1, 1
+        number = max(each.number for each in past)
+        attempts = [each for each in past if each.number == number]
+        if any(self._is_running(each) for each in attempts) or not attempts[-1].had_error:
+            return number + 1, 1
+        return number, attempts[-1].error_number + 1
+
+    def _is_running(self, past: Past) -> bool:
+        """Whether it has not ended and its process lives."""
+        if past.has_ended:
+            return False
+        writer = writer_of(past.node)
+        if writer == self._store.home.writer:
+            return True
+        lock_path = self._store.folder.lock_path(writer)
+        lock = FileLock.take(lock_path)
+        if lock is None:
+            return lock_path.exists()
+        lock.release()
+        return False
+
+    def _warn_of_pending(self) -> None:
+        for recorder in list(self._store.handles.values()):
+            if recorder.pending:
+                message = (
+                    f"{recorder!r} was given fields that were never committed:"
+                    f" {', '.join(recorder.pending)}. Call commit() after add()"
+                )
+                warnings.warn(message, PendingRecordWarning, stacklevel=3)
+
+    def _save_and_tell(self, error: BaseException) -> None:
+        """Save, and say in short what happened; the error itself goes on to the caller."""
+        kept = f"what it logged is saved in {self._store.folder.path}"
+        try:
+            self._store.require_saved()
+        except SaveError as trouble:
+            kept = str(trouble)
+        if not self._is_quiet:
+            data = self._recorder.local_data
+            sys.stderr.write(
+                f"experiment {data['experiment_number']} (error_number {data['error_number']})"
+                f" ended with {type(error).__name__}: {error}; {kept}\n"
+            )
+
+
+def check_info(info: Mapping[str, Any]) -> None:
+    """Refuse data under a key that a collection says of every experiment itself.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    taken = [key for key in info if key in EXPERIMENT_KEYS]
+    if taken:
+        message = (
+            f"{', '.join(taken)}: a collection says this of every experiment itself; choose"
+            " another key"
+        )
+        raise ReservedKeyError(message)

@@ -1,0 +1,410 @@
+"""Recorder: a node of the tree, to which data and records are logged."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+from ._columns import Columns, columns_of
+from ._durable import replacing
+from ._engines.scan import Scope, Source
+from ._flat_files import load_flat, save_flat
+from ._lazy import lazy_module
+from ._live.table import describe
+from ._move import FEW_ROWS, copy_tree
+from ._pickles import Tree, load_tree, restored, tree_of
+from ._store.store import FolderStore, MemoryStore, Store
+from ._values.arrays import ArrayKind, ListKind
+from .errors import AttachedError, CycleError
+from .records import Records
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """A node of the tree: what is true of many records is said once here, they stand below.
+
+    Args:
+        data: what is known of the node; also as keywords, which win over ``data``.
+
+    Raises:
+        TypeError, ValueError: a key is not text, or a value can't be kept.
+
+    >>> model = Recorder(model="m1")
+    >>> episode = Recorder(episode=2).set_parent(model)
+    >>> _ = episode.push(timestep=0, reward=1.5)
+    >>> model["test_score"] = 0.9  # late: every record below has it all the same
+    >>> model.all_records[0]
+    {'model': 'm1', 'test_score': 0.9, 'episode': 2, 'timestep': 0, 'reward': 1.5}
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "_node",
+        "_parent",
+        "_pending",
+        "_source",
+        "_store",
+        "_table",
+    )
+
+    def __init__(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
+        self._data = _plain({**(data or {}), **local_data})
+        self._pending: dict[str, Any] = {}
+        self._parent: Recorder | None = None
+        self._store: Store | None = None
+        self._source: Source | None = None
+        self._table: Any = None
+        self._node = 0
+
+    # --- the tree ------------------------------------------------------------------------------
+
+    def set_parent(self, parent: Recorder) -> Self:
+        """Put this recorder, with all below it, under another one; before or after records exist.
+
+        An unattached tree moves in, with its records, where ``parent`` is in a collection.
+
+        Raises:
+            TypeError: ``parent`` is not a recorder.
+            CycleError: ``parent`` is this recorder, or below it.
+            AttachedError: this one is stored in one collection and ``parent`` in another.
+        """
+        if not isinstance(parent, Recorder):  # callers without a type checker
+            message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
+            raise TypeError(message)
+        parent._require_not_below(self)
+        store = parent._ready()
+        if self._store is store:
+            store.say(self._node, {}, parent._node)
+        elif self._store is None:
+            self._settle(store, store.new_node())
+            store.say(self._node, self._data, parent._node)
+        else:
+            self._move_to(store, parent._node)
+        self._parent = parent
+        return self
+
+    def child(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> Recorder:
+        """A new recorder below this one."""
+        return type(self)(data, **local_data).set_parent(self)
+
+    SubRecorder = SubRecordKeeper = child
+
+    @property
+    def parent(self) -> Recorder | None:
+        """The recorder above; None for the top one."""
+        if self._parent is None and self._store is not None:
+            above = self._reader().now().nodes.parent(self._node)
+            self._parent = None if above is None else recorder_at(self._store, above)
+        return self._parent
+
+    @property
+    def children(self) -> list[Recorder]:
+        """The recorders directly below, also those that other processes put there."""
+        if self._store is None:
+            return []
+        nodes = self._reader().now().nodes
+        return [recorder_at(self._store, node) for node in nodes.children(self._node)]
+
+    # --- records -------------------------------------------------------------------------------
+
+    def push(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+        """Log one record: these fields, and those that ``add`` was given since the last one.
+
+        When this returns, the record survives the death of the process.
+
+        Raises:
+            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is logged.
+            ClosedError: the collection was closed.
+        """
+        if data is not None or self._pending:
+            fields = {**self._pending, **(data or {}), **fields}
+        if self._table is None:
+            self._ready()
+        self._table.append(self._node, fields)
+        if self._pending:
+            self._pending = {}
+        return self
+
+    def add(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+        """Add fields to the record that the next ``commit`` or ``push`` logs.
+
+        Raises:
+            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is added.
+        """
+        self._pending |= _plain({**(data or {}), **fields})
+        return self
+
+    def commit(self) -> Self:
+        """Log what was added as one record."""
+        return self.push()
+
+    def extend(self, table_or_columns: Any, /) -> Self:
+        """Log many records at once, given as columns: one record for each row.
+
+        Args:
+            table_or_columns: a mapping of names to arrays or lists of one length, a Polars or
+                pandas DataFrame, an Arrow table, or anything with ``__arrow_c_stream__``.
+
+        Raises:
+            TypeError, ValueError: the columns are not of one length, or something in them can't
+                be kept; nothing is logged.
+        """
+        return self._log_columns(*columns_of(table_or_columns))
+
+    def _log_columns(self, rows: int, columns: Columns) -> Self:
+        store = self._ready()
+        if rows > FEW_ROWS:
+            nodes = pa.repeat(pa.scalar(self._node, pa.int64()), rows)
+            store.records.append_columns(nodes, columns)
+            return self
+        named = [(column.key, column.kind.values(values)) for column, values in columns.items()]
+        for row in range(rows):
+            store.records.append(
+                self._node, {key: v[row] for key, v in named if v[row] is not None}
+            )
+        return self
+
+    @property
+    def records(self) -> Records:
+        """The records that were pushed to this recorder."""
+        return self._records(is_deep=False)
+
+    @property
+    def all_records(self) -> Records:
+        """The records of this recorder and of all below it."""
+        return self._records(is_deep=True)
+
+    def __len__(self) -> int:
+        """Number of records that were pushed to this recorder."""
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        """The records that were pushed to this recorder."""
+        return iter(self.records)
+
+    def __bool__(self) -> bool:
+        return True
+
+    # --- data of the node ----------------------------------------------------------------------
+
+    @property
+    def local_data(self) -> Mapping[str, Any]:
+        """What is known of this node itself; its ancestors know more."""
+        return MappingProxyType(self._data)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    def update(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
+        """Set data of this node, at any time: every record below has it from now on.
+
+        Raises:
+            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
+        """
+        said = _plain({**(data or {}), **local_data})
+        if self._store is not None:
+            self._store.say(self._node, said)
+        self._data = {**self._data, **said}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """What is known of this node under a key, else ``default``."""
+        return self._data.get(key, default)
+
+    def keys(self) -> KeysView[str]:
+        """The keys of this node's own data."""
+        return self.local_data.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The values of this node's own data."""
+        return self.local_data.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """The keys and values of this node's own data."""
+        return self.local_data.items()
+
+    # --- keeping -------------------------------------------------------------------------------
+
+    def sync(self) -> Self:
+        """Return when all that was logged survives a loss of power.
+
+        Where the folder can't be written, a warning says so and the data waits in memory.
+        """
+        if self._store is not None:
+            self._store.sync()
+        return self
+
+    def save_to(self, path: str | PathLike[str]) -> None:
+        """Write this recorder and all below it to a file of its own.
+
+        The suffix names the format. ``.pickle`` keeps the tree, with the data of the ancestors;
+        ``.parquet``, ``.arrow``, ``.csv`` and ``.jsonl`` keep the flat table of ``all_records``.
+
+        Raises:
+            UnknownFileTypeError: another suffix.
+            OSError: the file can't be written.
+        """
+        target = Path(path)
+        if target.suffix.lower() == ".pickle":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            tree = tree_of(self._reader().now(), self._node)
+            with replacing(target) as temporary, temporary.open("wb") as file:
+                pickle.dump(_Saved(tree), file, protocol=5)
+        else:
+            save_flat(self.all_records.scan(), target)
+
+    @classmethod
+    def load_from(cls, path: str | PathLike[str]) -> Recorder:
+        """A recorder from a file that ``save_to`` wrote; also pickles of version 1.4.4.
+
+        Raises:
+            UnknownFileTypeError: the suffix names no format.
+            DamagedFileError: the file is not what its suffix says.
+            UnsafePickleError: the pickle holds something else than recorders of plain values.
+            OSError: the file can't be read.
+        """
+        source = Path(path)
+        if source.suffix.lower() == ".pickle":
+            return recorder_at(*load_tree(source))
+        recorder = cls()
+        recorder._log_columns(*load_flat(source))
+        return recorder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle for another process: in a collection the place alone, else all there is."""
+        if isinstance(self._store, FolderStore):
+            place = (str(self._store.folder.path), self._store.identity, self._node)
+            return recorder_in, place
+        return restore, (tree_of(self._reader().now(), self._node),)
+
+    def __repr__(self) -> str:
+        where = f" in {self._store.folder.path}" if isinstance(self._store, FolderStore) else ""
+        return f"<Recorder {dict(self._data)}{where}>"
+
+    # -------------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> Mapping[str, Any]:
+        """What was added and is not committed yet."""
+        return MappingProxyType(self._pending)
+
+    def _ready(self) -> Store:
+        """The store of this recorder; one in memory where it has none yet."""
+        if self._store is None:
+            store = MemoryStore()
+            self._settle(store, store.new_node())
+            store.say(self._node, self._data)
+            return store
+        return self._store
+
+    def _settle(self, store: Store, node: int) -> None:
+        self._store, self._node, self._table = store, node, store.records
+        self._source = None
+        store.handles[node] = self
+
+    def _move_to(self, store: Store, parent: int) -> None:
+        old = self._store
+        if not isinstance(old, MemoryStore):
+            message = (
+                f"the records of this recorder are stored in {self._place()} and can't move to"
+                " another collection. Copy them: save_to('x.pickle') there,"
+                " Recorder.load_from('x.pickle').set_parent(...) here"
+            )
+            raise AttachedError(message)
+        with old.moving():
+            moment = self._reader().now()
+            new = copy_tree(moment, self._node, store, parent)
+            handles = {node: old.handles[node] for node in new if node in old.handles}
+            old.drop(set(new))
+        for node, recorder in handles.items():
+            recorder._settle(store, new[node])
+
+    def _require_not_below(self, recorder: Recorder) -> None:
+        above: Recorder | None = self
+        while above is not None:
+            if above is recorder or above._place() == recorder._place():
+                message = "a recorder can't be its own ancestor: the new parent is, or is below, it"
+                raise CycleError(message)
+            above = above.parent
+
+    def _place(self) -> object:
+        """Equal for recorders of the same node."""
+        return (id(self._store), self._node) if self._store is not None else id(self)
+
+    def _reader(self) -> Source:
+        if self._source is None:
+            self._source = Source.of(self._ready())
+        return self._source
+
+    def _records(self, *, is_deep: bool) -> Records:
+        self._ready()
+        return Records(self._reader(), Scope(self._node, is_deep), {})
+
+
+class _Saved:
+    """A tree in a pickle file: whoever loads it gets a recorder in memory."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, (self._tree,)
+
+
+def restore(tree: Tree) -> Recorder:
+    """The recorder of a tree that was pickled."""
+    return recorder_at(*restored(tree))
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Data with the plain values that are kept, safe from later changes of what was given.
+
+    Raises:
+        TypeError, ValueError: a key is not text, or a value can't be kept.
+    """
+    return {
+        column.key: value.copy() if isinstance(column.kind, (ArrayKind, ListKind)) else value
+        for column, value in describe(data)
+        if isinstance(column.key, str)
+    }
+
+
+def recorder_at(store: Store, node: int) -> Recorder:
+    """The recorder of a node: the one in use, else a new one."""
+    found: Recorder | None = store.handles.get(node)
+    if found is None:
+        found = Recorder()
+        found._settle(store, node)
+        nodes = Source.of(store).now().nodes
+        positions = nodes.positions(pa.array([node], pa.int64())).drop_null()
+        found._data = next(iter(nodes.own_data(positions)), {})
+    return found
+
+
+def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Recorder:
+    """A new recorder below a node of a store."""
+    recorder = Recorder(data)
+    recorder._settle(store, store.new_node())
+    store.say(recorder._node, recorder._data, parent)
+    return recorder
+
+
+def recorder_in(path: str, identity: str, node: int) -> Recorder:
+    """The recorder of a node of a collection, in whatever process this is."""
+    return recorder_at(FolderStore.shared(Path(path), identity), node)
