@@ -139,7 +139,9 @@ class Nodes:
         position = self.position(node)
         if position is None:
             return []
-        ids: list[int] = self.ids.filter(pc.equal(self.parents, position)).to_pylist()
+        is_child = pc.equal(self.parents, position)
+        order = pc.sort_indices(self._attached.filter(is_child))
+        ids: list[int] = self.ids.filter(is_child).take(order).to_pylist()
         return ids
 
     def parent(self, node: int) -> int | None:
@@ -189,6 +191,7 @@ class Nodes:
         order = pa.concat_arrays([pa.array([], pa.int64()), *self._levels])
         self._order = order
         self.ids = self._unique.take(order)
+        self._attached = word.take(order)
         self.parents = pc.index_in(parents.take(order), value_set=order).cast(pa.int64())
         roots = len(self._levels[0]) if self._levels else 0
         is_root = pc.less(_count_to(len(order)), roots)

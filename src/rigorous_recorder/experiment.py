@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from textwrap import shorten
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -151,7 +152,7 @@ class Experiment:
             data = self._recorder.local_data
             sys.stderr.write(
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
-                f" ended with {type(error).__name__}: {error}; {kept}\n"
+                f" ended with {shorten(f'{type(error).__name__}: {error}', 200)}; {kept}\n"
             )
 
 

@@ -19,6 +19,7 @@ from ._move import FEW_ROWS, copy_tree
 from ._pickles import Tree, load_tree, restored, tree_of
 from ._store.store import FolderStore, MemoryStore, Store
 from ._values.arrays import ArrayKind, ListKind
+from ._values.kinds import NULL
 from .errors import AttachedError, CycleError
 from .records import Records
 
@@ -79,7 +80,7 @@ class Recorder:
             CycleError: ``parent`` is this recorder, or below it.
             AttachedError: this one is stored in one collection and ``parent`` in another.
         """
-        if not isinstance(parent, Recorder):  # callers without a type checker
+        if not isinstance(parent, Recorder):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
             raise TypeError(message)
         parent._require_not_below(self)
@@ -168,11 +169,11 @@ class Recorder:
             nodes = pa.repeat(pa.scalar(self._node, pa.int64()), rows)
             store.records.append_columns(nodes, columns)
             return self
-        named = [(column.key, column.kind.values(values)) for column, values in columns.items()]
+        named = [(column, column.kind.values(values)) for column, values in columns.items()]
         for row in range(rows):
-            store.records.append(
-                self._node, {key: v[row] for key, v in named if v[row] is not None}
-            )
+            there = [(column, found[row]) for column, found in named if found[row] is not None]
+            fields = {c.key: None if c.kind == NULL else value for c, value in there}
+            store.records.append(self._node, fields)
         return self
 
     @property

@@ -219,10 +219,18 @@ def _cast(column: str, kind: Kind, flat: Kind) -> str:
 def _as_list(column: pa.Array) -> pa.Array:
     """Fixed-shape arrays as the lists that Parquet files have in their place."""
     if not pa.types.is_fixed_size_list(column.type):
-        return column
+        wide = _without_float16(column.type)
+        return column if wide == column.type else column.cast(wide)
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     shape, inner = [], array.type
     while pa.types.is_fixed_size_list(inner):
         shape.append(inner.list_size)
         inner = inner.value_type
-    return ArrayKind.of(dtype_of(inner), tuple(shape)).file(array)
+    return _as_list(ArrayKind.of(dtype_of(inner), tuple(shape)).file(array))
+
+
+def _without_float16(kind: pa.DataType) -> pa.DataType:
+    """The type that DuckDB reads float16, which it has not, as; the same for any other."""
+    if pa.types.is_list(kind):
+        return pa.list_(_without_float16(kind.value_type))
+    return pa.float32() if pa.types.is_float16(kind) else kind

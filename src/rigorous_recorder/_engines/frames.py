@@ -24,7 +24,9 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
     Raises:
         MissingPackageError: Polars is not installed.
     """
-    frame = pl.DataFrame(table.rename_columns(_plain_names(table)))
+    schema = pa.schema([field.with_type(_with_name(field.type)) for field in table.schema])
+    named = table.cast(schema)
+    frame = pl.DataFrame(named.rename_columns(_plain_names(table)))
     frame.columns = table.column_names
     return frame
 
@@ -48,6 +50,12 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     frame = pd.DataFrame(columns, index=frame.index)
     frame.columns = table.column_names
     return frame
+
+
+def _with_name(kind: pa.DataType) -> pa.DataType:
+    """Instants of a zone that is an offset as such of UTC: Polars takes only zones with a name."""
+    is_offset = pa.types.is_timestamp(kind) and (kind.tz or "")[:1] in {"+", "-"}
+    return pa.timestamp(kind.unit, "UTC") if is_offset else kind
 
 
 def _plain_names(table: pa.Table) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import weakref
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -31,8 +34,8 @@ class Image(Protocol):
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Hand the bytes of these ranges (start, stop), in order, to the operating system."""
 
-    def sync(self) -> None:
-        """Return when what was flushed survives a loss of power."""
+    def syncing(self) -> Callable[[], None]:
+        """What to call, without any lock, so that all that was flushed survives a loss of power."""
 
     def discard(self) -> None:
         """Take the image's file away: its rows are kept elsewhere now."""
@@ -52,8 +55,9 @@ class MemoryImage:
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Nothing to do: there is no file."""
 
-    def sync(self) -> None:
+    def syncing(self) -> Callable[[], None]:
         """Nothing to do: there is no file."""
+        return lambda: None
 
     def discard(self) -> None:
         """Nothing to do: there is no file."""
@@ -66,31 +70,31 @@ class _FileImage:
 
     def __init__(self, path: Path) -> None:
         self._path = temporary_of(path)
-        self._file = self._path.open("w+b", buffering=0)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        # An image that is replaced, or forgotten in a forked child, lets go of its file by itself.
+        self._close = weakref.finalize(self, os.close, self._descriptor)
+        self._close.atexit = False  # the last rows are written, by an atexit of ours, after that
 
     def publish(self, path: Path) -> None:
         """Let readers find the image under that name, replacing what had it."""
         publish(self._path, path)
         self._path = path
 
-    def sync(self) -> None:
-        """Return when what was flushed survives a loss of power.
+    def syncing(self) -> Callable[[], None]:
+        """What to call, without any lock, so that all that was flushed survives a loss of power.
 
         Raises:
-            OSError: it can't be written, or the file is gone from its folder.
+            OSError: the file is gone from its folder; or, when called, it can't be written.
         """
-        descriptor = os.dup(self._file.fileno())
-        try:
-            self._path.stat()
-            sync_file(descriptor)
-        finally:
-            os.close(descriptor)
+        self._path.stat()
+        # A duplicate stays good when the image is sealed, and its file closed, meanwhile.
+        return partial(_sync_and_close, os.dup(self._descriptor))
 
     def discard(self) -> None:
         """Take the image's file away: its rows are kept elsewhere now."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
-        self._file.close()
+        self._close()
 
 
 class MappedImage(_FileImage):
@@ -103,9 +107,9 @@ class MappedImage(_FileImage):
     def __init__(self, path: Path, data: bytes) -> None:
         super().__init__(path)
         try:
-            os.posix_fallocate(self._file.fileno(), 0, len(data))
-            self._file.write(data)
-            self._map = mmap.mmap(self._file.fileno(), len(data))
+            os.posix_fallocate(self._descriptor, 0, len(data))
+            _write_at(self._descriptor, memoryview(data), 0)
+            self._map = mmap.mmap(self._descriptor, len(data))
         except BaseException:
             self.discard()
             raise
@@ -126,7 +130,7 @@ class WriteBehindImage(_FileImage):
         super().__init__(path)
         self.view = memoryview(bytearray(data))
         try:
-            self._write(0, len(data))
+            _write_at(self._descriptor, self.view, 0)
         except BaseException:
             self.discard()
             raise
@@ -134,11 +138,20 @@ class WriteBehindImage(_FileImage):
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Write the bytes of these ranges (start, stop) to the file, in order."""
         for start, stop in ranges:
-            self._write(start, stop)
+            _write_at(self._descriptor, self.view[start:stop], start)
 
-    def _write(self, start: int, stop: int) -> None:
-        while start < stop:
-            start += os.pwrite(self._file.fileno(), self.view[start:stop], start)
+
+def _sync_and_close(descriptor: int) -> None:
+    try:
+        sync_file(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_at(descriptor: int, data: memoryview, start: int) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(descriptor, data[done:], start + done)
 
 
 def is_safe_to_map(folder: Path) -> bool:

@@ -19,7 +19,7 @@ else:
     pa = lazy_module("pyarrow")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["Buffer", "Layout", "Places", "places_of", "row_width"]
+__all__ = ["Buffer", "ImageMap", "Layout", "Places", "map_of", "row_width"]
 
 _VIEW_WIDTH = 16
 
@@ -37,6 +37,13 @@ class Places(NamedTuple):
     validity: Buffer
     values: Buffer
     spill: Buffer | None
+
+
+class ImageMap(NamedTuple):
+    """Where in an image ``_node`` and each column is."""
+
+    node: Buffer
+    columns: dict[Column, Places]
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,8 @@ class Layout:
             fields.append(pa.field(name, column.kind.live_type, metadata=field_metadata(column)))
         return pa.schema(fields, metadata=self.metadata)
 
-    def image(self) -> tuple[bytes, Buffer, dict[Column, Places]]:
-        """The bytes of an empty live file, where ``_node`` is, and where each column is."""
+    def image(self) -> tuple[bytes, ImageMap]:
+        """The bytes of an empty live file, and where what is in them."""
         schema = self.schema()
         arrays = [
             pa.Array.from_buffers(pa.int64(), self.capacity, [None, _zeros(8 * self.capacity)])
@@ -73,8 +80,7 @@ class Layout:
         with ipc.new_file(sink, schema) as writer:
             writer.write_batch(batch)
         image = sink.getvalue()
-        node, places = places_of(image, self.columns)
-        return image.to_pybytes(), node, places
+        return image.to_pybytes(), map_of(image, self.columns)
 
     def _empty(self, kind: Kind) -> pa.Array:
         rows = self.capacity
@@ -93,16 +99,18 @@ class Layout:
         return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
 
 
-def places_of(image: pa.Buffer, columns: Sequence[Column]) -> tuple[Buffer, dict[Column, Places]]:
-    """Where in an image ``_node`` and each column is."""
+def map_of(image: pa.Buffer, columns: Sequence[Column]) -> ImageMap:
+    """Where in an image what is.
+
+    Raises:
+        DamagedFileError: it has not all buffers of these columns.
+    """
     batch = ipc.open_file(image).get_batch(0)
     node, *found = (
         [_place(buffer, image.address) for buffer in array.buffers()] for array in batch.columns
     )
-    return _known(node[1]), {
-        column: _places(column.kind, buffers)
-        for column, buffers in zip(columns, found, strict=True)
-    }
+    places = {c: _places(c.kind, buffers) for c, buffers in zip(columns, found, strict=True)}
+    return ImageMap(_known(node[1]), places)
 
 
 def row_width(columns: tuple[Column, ...]) -> float:

@@ -10,7 +10,7 @@ from .._values.arrays import ArrayKind
 from .._values.kinds import Kind
 from .backing import Image
 from .column import NODE, Column, field_metadata, file_names
-from .layout import Buffer, Layout, Places
+from .layout import Buffer, ImageMap, Layout, Places
 from .pure import BitCells, BlockCells, Buffers, Cells, RawCells, Slot, ViewCells
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Segment:
     """The rows of one live table from its start until it is sealed."""
 
     def __init__(self, number: int, layout: Layout, make: Callable[[bytes], Image]) -> None:
-        data, self._node, self._places = layout.image()
+        data, self._map = layout.image()
+        self._node, self._places = self._map
         self.number = number
         self.layout = layout
         self.image = make(data)
@@ -63,9 +64,15 @@ class Segment:
         self.buffers.rows = rows
 
     def clear(self, number: int) -> None:
-        """Empty the image for another segment of the same layout."""
+        """Empty the image for another segment of the same layout.
+
+        Raises:
+            OSError: its file could not be emptied.
+        """
         start = self._node.start
         self.image.view[start : self._stop] = bytes(self._stop - start)
+        # Where the file is not mapped, it still has the rows, and is published with a new number.
+        self.image.flush([(start, start + self._node.size)])
         self.number = number
         self.synced = None
         self._flushed = 0
@@ -82,6 +89,15 @@ class Segment:
         self.image.flush(ranges)
         self._flushed = rows
 
+    def start_sync(self) -> Callable[[], None]:
+        """Flush, and give what to call, without any lock, to make the rows survive a power loss."""
+        self.flush()
+        return self.image.syncing()
+
+    def sync(self) -> None:
+        """Return when all rows survive a loss of power."""
+        self.start_sync()()
+
     def batch(self, *, copy: bool) -> pa.RecordBatch:
         """The rows as Arrow, with the types of a sealed file; without columns that are all null.
 
@@ -93,7 +109,7 @@ class Segment:
             piece = view[buffer.start : buffer.start + min(size, buffer.size)]
             return pa.py_buffer(bytes(piece) if copy else piece)
 
-        return arrow_of(self._node, self._places, self.rows, take, self.layout.metadata)
+        return arrow_of(self._map, self.rows, take, self.layout.metadata)
 
     def _written(self, column: Column, rows: int) -> list[tuple[int, int]]:
         """The ranges of a column's bytes that belong to the rows after the last flush."""
@@ -141,17 +157,24 @@ class Segment:
 
 
 def arrow_of(
-    node: Buffer,
-    places: dict[Column, Places],
+    where: ImageMap,
     rows: int,
     take: Callable[[Buffer, int], pa.Buffer],
     metadata: dict[bytes, bytes],
+    *,
+    check: bool = False,
 ) -> pa.RecordBatch:
-    """The first ``rows`` rows of an image as Arrow with the types of a sealed file."""
-    nodes = pa.Array.from_buffers(pa.int64(), rows, [None, take(node, 8 * rows)])
+    """The first ``rows`` rows of an image as Arrow with the types of a sealed file.
+
+    Raises:
+        pyarrow.ArrowInvalid: with ``check``, the bytes are not what their layout says.
+    """
+    nodes = pa.Array.from_buffers(pa.int64(), rows, [None, take(where.node, 8 * rows)])
     sealed: dict[Column, pa.Array] = {}
-    for column, where in places.items():
-        live = _live_array(column.kind, where, rows, take)
+    for column, places in where.columns.items():
+        live = _live_array(column.kind, places, rows, take)
+        if check:
+            live.validate(full=True)
         if live.null_count < rows:
             sealed[column] = column.kind.seal(live)
     return sealed_batch(nodes, sealed, metadata)

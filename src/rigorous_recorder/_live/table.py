@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from .._values.classify import check_key, classify
 from ..errors import SaveError
@@ -27,6 +27,8 @@ FIRST_SPILL: Final = 64 * 1024
 MOST_BYTES: Final = 32 * 1024 * 1024
 WIDEN_BYTES: Final = 16 * 1024 * 1024
 GROWTH: Final = 8
+
+_T = TypeVar("_T")
 
 _EMPTY: Final = Buffers(memoryview(bytearray()).cast("q"), 0)
 
@@ -125,7 +127,7 @@ class LiveTable:
             self._home.open()
             self.seal()
             batch = sealed_batch(nodes, columns, self._home.metadata(self.name))
-            self._keep(Part(self._take_number(), batch), None)
+            self._keep(Part(self._number_before_live_rows(), batch), None)
 
     def parts(self) -> list[Part]:
         """The rows that are in no sealed file yet, in order."""
@@ -157,8 +159,11 @@ class LiveTable:
             if segment is None or segment.synced == (segment.number, segment.rows):
                 return
             mark = segment.number, segment.rows
-            self._guarded(segment.flush)
-        if self._guarded(segment.image.sync):
+            started = self._guarded(segment.start_sync)
+        if started is None:
+            return
+        finish: Callable[[], None] = started[0]
+        if self._guarded(finish) is not None:
             segment.synced = mark
 
     def seal(self) -> None:
@@ -224,13 +229,13 @@ class LiveTable:
         if segment is not None and self._home.is_durable and not segment.image.is_kept:
             self._replace(segment.layout)
 
-    def _guarded(self, action: Callable[[], object]) -> bool:
+    def _guarded(self, action: Callable[[], _T]) -> tuple[_T] | None:
+        """What ``action`` gives, in a tuple; None, and the user is told, where the disk fails."""
         try:
-            action()
+            return (action(),)
         except OSError as error:
             self._home.complain(error)
-            return False
-        return True
+            return None
 
     def _start_again(self, segment: Segment) -> None:
         """Fill the same pages again where the same columns are to be written, else free them."""
@@ -238,17 +243,26 @@ class LiveTable:
         if not same or self._segment is not None:
             segment.image.discard()
             return
-        segment.clear(self._take_number())
-        self._use(segment)
+        self._refill(segment)
+
+    def _refill(self, segment: Segment) -> None:
+        """Use the pages of a segment for the next one; free them where that fails."""
+        number = self._take_number()
+        if self._guarded(lambda: segment.clear(number)):
+            self._use(segment)
+            return
+        segment.image.discard()
+        self._segment, self._buffers = None, _EMPTY
 
     # --- room ----------------------------------------------------------------------------------
 
     def _append_carefully(self, node: int, row: list[tuple[Column, Any]]) -> None:
         with self.lock:
             self._home.open()
-            self._make_fit([column for column, _ in row])
+            columns = [column for column, _ in row]
+            self._make_fit(columns)
             while not self._try_write(node, row):
-                pass
+                self._make_fit(columns)  # sealing forgets columns that had no value
 
     def _try_write(self, node: int, row: list[tuple[Column, Any]]) -> bool:
         segment = self._ready()
@@ -266,18 +280,22 @@ class LiveTable:
         assert self._segment is not None, "a segment was just put to use"
         return self._segment
 
-    def _make_fit(self, columns: Iterable[Column]) -> None:
-        known = set(self._columns)
-        new = tuple(dict.fromkeys(column for column in columns if column not in known))
+    def _make_fit(self, columns: list[Column]) -> None:
+        new = self._missing(columns)
         if not new:
             return
         segment = self._segment
         if segment is not None and segment.rows and not self._can_widen(segment, new):
             self.seal()
+            new = self._missing(columns)
         self._columns += new
         if self._segment is not None:
             old = self._segment.layout
             self._replace(self._layout(old.capacity, old.spill))
+
+    def _missing(self, columns: list[Column]) -> tuple[Column, ...]:
+        known = set(self._columns)
+        return tuple(dict.fromkeys(column for column in columns if column not in known))
 
     def _can_widen(self, segment: Segment, new: tuple[Column, ...]) -> bool:
         wider = self._layout(segment.layout.capacity, segment.layout.spill, new)
@@ -308,8 +326,7 @@ class LiveTable:
         new = self._segment_of(old.number, layout)
         new.copy_from(old)
         if old.synced:
-            self._guarded(new.flush)
-            self._guarded(new.image.sync)
+            self._guarded(new.sync)
         self._use(new)
 
     def _segment_of(self, number: int, layout: Layout) -> Segment:
@@ -320,6 +337,15 @@ class LiveTable:
         self._guarded(lambda: self._home.publish(self.name, segment.number, segment.image))
         self._segment = segment
         self._buffers = segment.buffers
+
+    def _number_before_live_rows(self) -> int:
+        """A number for rows of their own: below that of the segment that is filled next."""
+        segment = self._segment
+        if segment is None:
+            return self._take_number()
+        number = segment.number
+        self._refill(segment)
+        return number
 
     def _take_number(self) -> int:
         self._next_number += 1

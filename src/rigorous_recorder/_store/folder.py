@@ -34,8 +34,8 @@ Every file in it is Parquet, Arrow or JSON: no library of ours is needed to read
   live/*.arrow        rows of a running writer, not in a Parquet file yet (_node = 0: no row)
 
 DuckDB:  SELECT * FROM read_parquet('records/*.parquet', union_by_name = true)
-Polars:  pl.read_parquet('records/*.parquet', missing_columns='insert')
-Spark:   spark.read.parquet('records')
+Polars:  pl.concat([pl.read_parquet(f) for f in glob('records/*.parquet')], how='diagonal_relaxed')
+Spark:   spark.read.schema('_node BIGINT, loss DOUBLE').parquet('records')
 A record's full row is its own columns and, by _node and then _parent, those of its ancestors;
 the nearest value that is not null wins. docs/format.md of rigorous-recorder tells the rest.
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
-from .._live.layout import Buffer, places_of
+from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
 from ..errors import DamagedFileError, DamagedFileWarning
 from .folder import Folder
@@ -206,7 +206,8 @@ def _loose(number: int, first: bytes, second: bytes) -> Loose | None:
     image = pa.py_buffer(first)
     batch = ipc.open_file(image).get_batch(0)
     columns = [column for field in batch.schema if (column := column_of(field)) is not None]
-    node, places = places_of(image, columns)
+    where = map_of(image, columns)
+    node = where.node
     rows = _rows_written(memoryview(first)[node.start : node.start + node.size].cast("q"))
     if not rows:
         return None
@@ -215,7 +216,7 @@ def _loose(number: int, first: bytes, second: bytes) -> Loose | None:
     def take(buffer: Buffer, size: int) -> Any:
         return pa.py_buffer(later[buffer.start : buffer.start + min(size, buffer.size)])
 
-    found = arrow_of(node, places, rows, take, batch.schema.metadata)
+    found = arrow_of(where, rows, take, batch.schema.metadata, check=True)
     return Loose(number, found)
 
 

@@ -111,6 +111,11 @@ class FolderHome:
         self._warned = False
 
     @property
+    def identity(self) -> str:
+        """The id of the collection."""
+        return self._identity
+
+    @property
     def is_closed(self) -> bool:
         """Whether this process stopped writing, for good."""
         return self._closed
@@ -154,6 +159,7 @@ class FolderHome:
 
     def _claim(self, writer: str) -> FileLock | None:
         self.folder.create(self._identity)
+        self._identity = self.folder.info()["id"]  # of whoever made the folder first
         lock = FileLock.create(self.folder.lock_path(writer))
         if lock is not None and self.folder.is_used(writer):
             lock.remove()

@@ -157,9 +157,7 @@ class MemoryStore(Store):
 class FolderStore(Store):
     """A collection's folder, with this process as one of its writers from the first row on."""
 
-    _shared: ClassVar[weakref.WeakValueDictionary[tuple[str, str], FolderStore]] = (
-        weakref.WeakValueDictionary()
-    )
+    _shared: ClassVar[weakref.WeakValueDictionary[str, FolderStore]] = weakref.WeakValueDictionary()
 
     @classmethod
     def shared(cls, path: Path, identity: str) -> FolderStore:
@@ -168,8 +166,8 @@ class FolderStore(Store):
         Raises:
             NotACollectionError: the collection is not there, or another one is.
         """
-        known = cls._shared.get((str(path), identity))
-        if known is not None and not known.home.is_closed:
+        known = cls._shared.get(str(path))
+        if known is not None and known.identity == identity and not known.home.is_closed:
             return known
         folder = Folder(path)
         if not folder.exists() or folder.info()["id"] != identity:
@@ -180,13 +178,18 @@ class FolderStore(Store):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.folder = Folder(path)
-        self.identity: str = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
-        self.home = FolderHome(self.folder, self.identity, on_open=keep_house)
+        identity = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
+        self.home = FolderHome(self.folder, identity, on_open=keep_house)
         self.records = LiveTable(RECORDS, self.home)
         self.nodes = LiveTable(NODES, self.home)
         self._footers: dict[Path, Sealed | None] = {}
-        self._shared[str(path), self.identity] = self
+        self._shared[str(path)] = self
         watch(self)
+
+    @property
+    def identity(self) -> str:
+        """The id of the collection, by which a recorder from another process finds it."""
+        return self.home.identity
 
     def new_node(self) -> int:
         """An id for a new node.
@@ -231,7 +234,11 @@ class FolderStore(Store):
         try:
             return read_live(path, name.number)
         except DamagedFileError as error:
-            warn_damaged(path, error)
+            # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
+            if not any(
+                each.covers(name.writer, name.number) for each in self.folder.sealed(name.table)
+            ):
+                warn_damaged(path, error)
             return None
 
     def _footer(self, table: str, name: SealedName) -> Sealed | None:

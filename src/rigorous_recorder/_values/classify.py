@@ -137,7 +137,26 @@ def _datetime(key: str, value: dt.datetime) -> Classified:
     if value.tzinfo is None:
         return DATETIME, value.replace(fold=0)
     zone = _zone_name(key, value)
-    return ZonedDatetime(f"datetime[{zone}]", zone), value
+    kind = ZonedDatetime(f"datetime[{zone}]", zone)
+    _check_instant(key, value, kind)
+    return kind, value
+
+
+def _check_instant(key: str, value: dt.datetime, kind: ZonedDatetime) -> None:
+    """Refuse a time that its zone skips, and one outside the years 1 to 9999 of UTC."""
+    try:
+        is_kept = kind.from_ticks(kind.raw(value)).replace(tzinfo=None) == value.replace(
+            tzinfo=None
+        )
+    except OverflowError:
+        is_kept = False
+    if not is_kept:
+        message = (
+            f"{key!r}: the datetime {value!r} is a time that its zone skips, or in UTC not in the"
+            " years 1 to 9999. Keep it without a zone (x.replace(tzinfo=None)) or as text"
+            " (x.isoformat())"
+        )
+        raise UnkeepableValueError(message)
 
 
 def _zone_name(key: str, value: dt.datetime) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._lazy import lazy_module
+from .arrays import ArrayKind, ListKind
 from .classify import classify
 from .kinds import FLOAT, INT, JSON, NULL, UTC_DATETIME, Kind, ZonedDatetime
 
@@ -20,8 +21,9 @@ __all__ = ["equal", "meet", "to_flat"]
 def meet(kinds: Iterable[Kind]) -> Kind:
     """The kind of a flat column in which values of all ``kinds`` stand.
 
-    int and float meet as float, datetimes of several zones as UTC, anything else as JSON; a
-    column in which only None was said is of kind null.
+    int and float meet as float, datetimes of several zones as UTC, arrays of one dtype and of
+    several shapes as lists, anything else as JSON; a column in which only None was said is of
+    kind null.
     """
     rest = frozenset(kinds) - {NULL}
     if not rest:
@@ -32,7 +34,8 @@ def meet(kinds: Iterable[Kind]) -> Kind:
         return FLOAT
     if all(isinstance(kind, ZonedDatetime) for kind in rest):
         return UTC_DATETIME
-    return JSON
+    lists = {_as_list(kind) for kind in rest}
+    return next(iter(lists)) or JSON if len(lists) == 1 else JSON
 
 
 def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
@@ -43,6 +46,8 @@ def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
         return pa.array(kind.json(column), pa.string())
     if kind == INT:
         return column.cast(pa.float64(), safe=False)
+    if isinstance(flat, ListKind):
+        return kind.file(column)  # arrays of one shape are lists in files too
     return column.cast(flat.sealed_type)
 
 
@@ -58,6 +63,13 @@ def equal(kind: Kind, column: pa.Array, value: Any) -> pa.Array | None:
     if isinstance(kind, ZonedDatetime) and isinstance(wanted, ZonedDatetime):
         return kind.equal(column, plain)
     return kind.equal(column, plain) if kind == wanted else None
+
+
+def _as_list(kind: Kind) -> ListKind | None:
+    """The kind of lists that arrays of ``kind`` meet others as."""
+    if isinstance(kind, ArrayKind):
+        return ListKind.of(kind.dtype, len(kind.shape))
+    return kind if isinstance(kind, ListKind) else None
 
 
 def _as(kind: Kind, number: float) -> float | None:

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import plotext  # type: ignore[import-untyped]  # plotext ships no types
+import plotext
 from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Column, Table
 from rich.text import Text

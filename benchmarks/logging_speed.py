@@ -1,0 +1,258 @@
+"""Measure what logging costs: time on the caller's side, bytes, memory, import.
+
+Run it with ``python benchmarks/logging_speed.py [--records N] [--repeats N] [--quick]``. It prints
+Markdown tables. Contenders take turns in every round; a ratio is the median of the rounds' ratios,
+because a shared machine is slower in one minute than in the next, but equally so for neighbours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.metadata
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.parquet as pq
+from contenders import (
+    CONTENDERS,
+    Contender,
+    CsvLines,
+    FlushedLines,
+    JsonLines,
+    Push,
+    RowDicts,
+    TwoLists,
+)
+from processes import (
+    HEAVY,
+    Memory,
+    heavy_modules,
+    import_parts,
+    import_seconds,
+    writer_memory,
+)
+from shapes import SHAPES, Shape
+from tables import median_ratio, print_table, quantile
+
+PACKAGES = ("pyarrow", "duckdb", "polars", "orjson")
+MIB = 1 << 20
+WHOLE = (RowDicts, CsvLines, JsonLines, FlushedLines, TwoLists)
+"""Whom the whole way, to the finished file, is compared with."""
+
+
+class Scale(NamedTuple):
+    """How much is measured."""
+
+    records: int
+    repeats: int
+    shapes: float
+    memory_records: int
+    memory_nodes: int
+
+
+class Run(NamedTuple):
+    """Nanoseconds a record of one contender in one round."""
+
+    log: float
+    whole: float
+
+
+# --- time ------------------------------------------------------------------------------------
+
+
+def measure_run(contender: type[Contender], losses: Sequence[float]) -> Run:
+    """Log all records into a new folder, and finish the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        logger = contender(Path(folder))
+        gc.collect()
+        start = time.perf_counter_ns()
+        logger.log(losses)
+        logged = time.perf_counter_ns()
+        logger.close()
+        closed = time.perf_counter_ns()
+    return Run((logged - start) / len(losses), (closed - start) / len(losses))
+
+
+def measure_times(scale: Scale) -> dict[type[Contender], list[Run]]:
+    """The runs of each contender, after one round that only warms up."""
+    losses = [random.random() for _ in range(scale.records)]
+    runs: dict[type[Contender], list[Run]] = {each: [] for each in CONTENDERS}
+    for turn in range(scale.repeats + 1):
+        for contender in CONTENDERS[:: 1 if turn % 2 else -1]:
+            run = measure_run(contender, losses)
+            if turn:
+                runs[contender].append(run)
+    return runs
+
+
+def print_caller(runs: dict[type[Contender], list[Run]]) -> None:
+    """Print what a record costs the caller."""
+    base = [run.log for run in runs[RowDicts]]
+    rows = [
+        (
+            contender.label,
+            f"{median_ratio([run.log for run in found], base):.2f}",
+            f"{statistics.median(run.log for run in found):.0f}",
+            "yes" if contender.is_kept else "no",
+        )
+        for contender, found in runs.items()
+    ]
+    head = ("way", "to `rows.append({...})`", "ns a record", "survives a kill")
+    print_table("The caller's side, a record of two fields", head, rows)
+
+
+def print_whole(runs: dict[type[Contender], list[Run]]) -> None:
+    """Print what a record costs until all are in a finished file."""
+    ours = [run.whole for run in runs[Push]]
+    rows = [(f"{Push.label}, all sealed as Parquet", "1.00", f"{statistics.median(ours):.0f}")]
+    for contender in WHOLE:
+        theirs = [run.whole for run in runs[contender]]
+        ratio = f"{median_ratio(ours, theirs):.2f}"
+        rows.append((contender.label, ratio, f"{statistics.median(theirs):.0f}"))
+    head = ("way", "push to it", "ns a record")
+    print_table("From the first push to the finished file", head, rows)
+
+
+def measure_singles(contender: type[Contender], records: int) -> list[float]:
+    """Microseconds of every single record, in order of size; with the cost of the clock."""
+    clock, found = time.perf_counter_ns, []
+    with tempfile.TemporaryDirectory() as folder:
+        logger = contender(Path(folder))
+        gc.collect()
+        for index in range(records):
+            loss = random.random()
+            start = clock()
+            logger.log_one(index, loss)
+            found.append((clock() - start) / 1000)
+        logger.close()
+    return sorted(found)
+
+
+def print_singles(scale: Scale) -> None:
+    """Print the slowest single records."""
+    shares = (0.5, 0.99, 0.9999, 1.0)
+    rows = []
+    for contender in (Push, RowDicts, TwoLists, FlushedLines):
+        turns = [measure_singles(contender, scale.records) for _ in range(3)]
+        found = [statistics.median(quantile(turn, share) for turn in turns) for share in shares]
+        rows.append((contender.label, *(f"{each:,.1f}" for each in found)))
+    head = ("one record, microseconds", "median", "99 %", "99.99 %", "worst")
+    print_table("The worst single record", head, rows)
+
+
+# --- bytes -----------------------------------------------------------------------------------
+
+
+def measure_bytes(shape: Shape, scale: float) -> tuple[int, float, float]:
+    """Number of records, bytes a record of the whole collection, and of its leaves alone."""
+    leaves = shape.leaves(scale)
+    with tempfile.TemporaryDirectory() as folder:
+        shape.log(Path(folder, "study"), scale)
+        ours = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        file = Path(folder, "leaves.parquet")
+        pq.write_table(leaves, file, compression="zstd")
+        theirs = file.stat().st_size
+    return leaves.num_rows, ours / leaves.num_rows, theirs / leaves.num_rows
+
+
+def print_bytes(scale: Scale) -> None:
+    """Print the size on disk."""
+    rows = []
+    for shape in SHAPES:
+        records, ours, theirs = measure_bytes(shape, scale.shapes)
+        rows.append(
+            (shape.label, f"{ours / theirs:.2f}", f"{ours:.2f}", f"{theirs:.2f}", f"{records:,}")
+        )
+    head = ("study", "ratio", "collection, B a record", "leaves alone, B a record", "records")
+    print_table("The whole collection to its leaves alone as default zstd Parquet", head, rows)
+
+
+# --- memory and import -----------------------------------------------------------------------
+
+
+def print_memory(scale: Scale) -> None:
+    """Print the resident memory of writers."""
+    nodes = scale.memory_nodes
+    rows = [
+        _memory_row(f"{scale.memory_records:,} records, 1 node", 1, scale.memory_records),
+        _memory_row(f"{nodes:,} nodes x 10 records", nodes, 10),
+    ]
+    head = ("writer, MiB resident", "100 % to 10 %", "start", "10 %", "50 %", "100 %", "peak", "s")
+    print_table("Memory while logging", head, rows)
+
+
+def _memory_row(label: str, nodes: int, each: int) -> tuple[str, ...]:
+    memory: Memory = writer_memory(nodes, each)
+    held = memory.resident
+    shown = [held[mark] for mark in ("start", "10%", "50%", "100%")] + [memory.peak]
+    growth = f"{held['100%'] / held['10%']:.2f}"
+    return (label, growth, *(f"{size / MIB:.0f}" for size in shown), f"{memory.seconds:.1f}")
+
+
+def print_import(repeats: int) -> None:
+    """Print the time of the import, and what of it is whose."""
+    ours, bare = import_seconds(repeats)
+    loaded = ", ".join(heavy_modules()) or "none"
+    print_table(
+        "Import",
+        ("`import rigorous_recorder`", "value"),
+        [
+            ("to the start of a bare interpreter", f"{ours / bare:.2f}"),
+            ("milliseconds on top of it", f"{1000 * ours:.0f}"),
+            ("milliseconds of the bare interpreter", f"{1000 * bare:.0f}"),
+            (f"loaded of {', '.join(HEAVY)}", loaded),
+        ],
+    )
+    parts = [(name, f"{spent / 1000:.1f}") for name, spent in import_parts(5)[:12]]
+    print_table("Import by module, with `-X importtime`", ("module", "ms"), parts)
+
+
+def print_machine() -> None:
+    """Print what it was measured with."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(", ".join([python, *versions, f"{os.cpu_count()} cores"]))
+
+
+# --- command ---------------------------------------------------------------------------------
+
+
+def scale_of(arguments: argparse.Namespace) -> Scale:
+    """How much to measure."""
+    quick = arguments.quick
+    return Scale(
+        records=arguments.records or (100_000 if quick else 1_000_000),
+        repeats=arguments.repeats or (3 if quick else 7),
+        shapes=0.1 if quick else 1.0,
+        memory_records=2_000_000 if quick else 20_000_000,
+        memory_nodes=20_000 if quick else 200_000,
+    )
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--records", type=int, help="records of a run (default 1,000,000)")
+    parser.add_argument("--repeats", type=int, help="rounds (default 7)")
+    parser.add_argument("--quick", action="store_true", help="less of everything, in a minute")
+    scale = scale_of(parser.parse_args())
+    print_machine()
+    runs = measure_times(scale)
+    print_caller(runs)
+    print_whole(runs)
+    print_singles(scale)
+    print_bytes(scale)
+    print_memory(scale)
+    print_import(max(9, scale.repeats))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""Any value under any name reads back as it was logged: every engine, wherever it is stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import KINDS, exact, flat_values, keys, scratch_folder, simple_values, values
+
+from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder._engines.sql import sql_names
+from rigorous_recorder._tree import EXPERIMENT_KEYS
+
+#: A key of every record, by which the rows of SQL are put in order.
+NUMBER = "#"
+
+Row = dict[str, Any]
+
+
+class Logged(NamedTuple):
+    """What was logged: data of a node, and the records pushed to it."""
+
+    said: Row
+    rows: list[Row]
+
+    @property
+    def expected(self) -> list[Row]:
+        """The rows as they are to be read."""
+        return [_present(self.said) | _present(row) for row in self.rows]
+
+
+def _present(row: Row) -> Row:
+    return {key: value for key, value in row.items() if value is not None}
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> Logged:
+    """Data in which each key has values of one kind."""
+    names = draw(st.lists(keys, min_size=1, max_size=4, unique=True))
+    kinds = {name: draw(draw(st.sampled_from(list(KINDS.values())))) for name in names}
+    some = st.fixed_dictionaries({}, optional=kinds)
+    rows = draw(st.lists(some, min_size=1, max_size=4))
+    return Logged(draw(some), [{NUMBER: i, **row} for i, row in enumerate(rows)])
+
+
+def _log(recorder: Recorder, logged: Logged) -> None:
+    recorder.update(logged.said)
+    for row in logged.rows:
+        recorder.push(row)
+
+
+@contextmanager
+def in_memory(logged: Logged) -> Iterator[tuple[Records, Callable[[str], Any]]]:
+    """Logged to a recorder without a collection."""
+    recorder = Recorder()
+    _log(recorder, logged)
+    yield recorder.records, recorder.records.sql
+
+
+@contextmanager
+def live(logged: Logged) -> Iterator[tuple[Records, Callable[[str], Any]]]:
+    """Logged to a collection, and in its live file."""
+    with scratch_folder() as folder, ExperimentCollection(folder / "c") as collection:
+        with collection.new_experiment() as experiment:
+            _log(experiment.child(), logged)
+        yield collection.records, collection.sql
+
+
+@contextmanager
+def saved(logged: Logged) -> Iterator[tuple[Records, Callable[[str], Any]]]:
+    """Logged to a collection, and in a Parquet file; the half of it in another than the rest."""
+    half = len(logged.rows) // 2
+    with scratch_folder() as folder, ExperimentCollection(folder / "c") as collection:
+        with collection.new_experiment() as experiment:
+            child = experiment.child()
+            _log(child, Logged({}, logged.rows[:half]))
+            collection.save()
+            _log(child, Logged(logged.said, logged.rows[half:]))
+        collection.save()
+        yield collection.records, collection.sql
+
+
+@contextmanager
+def reopened(logged: Logged) -> Iterator[tuple[Records, Callable[[str], Any]]]:
+    """Logged to a collection that was closed, compacted, and is read by another object."""
+    with scratch_folder() as folder:
+        with ExperimentCollection(folder / "c") as collection:
+            with collection.new_experiment() as experiment:
+                _log(experiment.child(), logged)
+        again = ExperimentCollection(folder / "c")
+        again.compact()
+        yield again.records, again.sql
+
+
+PLACES = pytest.mark.parametrize("place", [in_memory, live, saved, reopened])
+
+
+@PLACES
+@given(logged=logs())
+def test_rows_are_what_was_logged(place: Any, logged: Logged) -> None:
+    """A row has just the keys and values that were logged, each of the type it had."""
+    with place(logged) as (records, _):
+        assert len(records) == len(logged.rows)
+        for found in (list(records), [records[i] for i in range(len(records))], records[:]):
+            assert [_exact(row) for row in found] == [_exact(row) for row in logged.expected]
+
+
+@PLACES
+@given(logged=logs())
+def test_tables_are_what_was_logged(place: Any, logged: Logged) -> None:
+    """Arrow, SQL, Polars and pandas each have every name and every value, as they show it."""
+    with place(logged) as (records, sql):
+        table = records.to_arrow()
+        names = table.column_names
+        assert set(names) - set(EXPERIMENT_KEYS) == {NUMBER, *logged.said, *_keys(logged)}
+        wanted = {name: [row.get(name) for row in logged.expected] for name in names}
+        for name in EXPERIMENT_KEYS:
+            wanted.pop(name, None)
+        shown = {
+            "arrow": {name: table[name].to_pylist() for name in names},
+            "sql": _by_sql(sql, names),
+            "records.sql": _by_sql(records.sql, names),
+            "polars": _by_polars(records),
+            "pandas": _by_pandas(records),
+        }
+        for engine, columns in shown.items():
+            assert list(columns) == names, engine
+            for name, column in wanted.items():
+                found = [_as_logged(*pair) for pair in zip(columns[name], column, strict=True)]
+                assert found == [_shown(value) for value in column], (engine, name)
+
+
+@given(column=st.lists(values, min_size=1, max_size=5))
+def test_rows_keep_mixed_kinds_apart(column: list[Any]) -> None:
+    """Values of any kinds may stand under one key: each row has its own, of its own type."""
+    recorder = Recorder()
+    for value in column:
+        recorder.push(x=value)
+    assert [exact(row["x"]) for row in recorder.records] == [exact(v) for v in column]
+
+
+@PLACES
+@given(column=st.lists(simple_values, min_size=1, max_size=5))
+def test_mixed_kinds_meet_in_the_flat_table(place: Any, column: list[Any]) -> None:
+    """In one column int and float meet as double, and kinds that don't meet as JSON text."""
+    wanted = [exact(value) for value in flat_values(column)]
+    with place(Logged({}, [{NUMBER: i, "x": v} for i, v in enumerate(column)])) as (records, sql):
+        assert [exact(row["x"]) for row in records] == [exact(value) for value in column]
+        assert [exact(value) for value in records.to_arrow()["x"].to_pylist()] == wanted
+        assert [exact(value) for value in _by_sql(sql, [NUMBER, "x"])["x"]] == wanted
+
+
+@PLACES
+def test_big_ints_beside_floats_stay_exact_in_rows(place: Any) -> None:
+    """The flat column rounds to double, the rows don't; and True is not 1."""
+    big = 2**53 + 1
+    with place(Logged({}, [{NUMBER: 0, "x": big}, {NUMBER: 1, "x": 0.5}])) as (records, _):
+        assert [row["x"] for row in records] == [big, 0.5]
+        assert records.to_arrow()["x"].to_pylist() == [float(big), 0.5]
+        assert len(records.where(x=big)) == 1
+        assert len(records.where(x=float(big))) == 0
+    with place(Logged({}, [{NUMBER: 0, "x": True}, {NUMBER: 1, "x": 1}])) as (records, _):
+        assert [type(row["x"]) for row in records] == [bool, int]
+        assert records.to_arrow()["x"].to_pylist() == ["true", "1"]
+        assert [row[NUMBER] for row in records.where(x=1)] == [1]
+
+
+@PLACES
+def test_arrays_of_changing_shapes_meet_as_lists(place: Any) -> None:
+    """Arrays of one dtype are one column of lists, of fixed size where all have one shape."""
+    arrays = [np.float32([1, 2]), np.float32([3]), np.float32([])]
+    rows = [{NUMBER: i, "x": each} for i, each in enumerate(arrays)]
+    with place(Logged({}, rows)) as (records, sql):
+        assert [exact(row["x"]) for row in records] == [exact(each) for each in arrays]
+        assert records.to_arrow()["x"].to_pylist() == [[1, 2], [3], []]
+        assert _by_sql(sql, [NUMBER, "x"])["x"] == [[1, 2], [3], []]
+
+
+@given(value=values, key=keys)
+def test_a_value_is_found_by_itself(value: Any, key: str) -> None:
+    """``where`` with a value that was logged finds its record, NaN apart."""
+    recorder = Recorder().push({key: value}).push({"other": "text"})
+    found = recorder.records.where(**{key: value})
+    if exact(value) == exact(value) and not _has_nan(value):
+        assert exact(value) in [exact(row[key]) for row in found]
+
+
+@given(rows=st.lists(st.dictionaries(keys, values, max_size=4), max_size=4))
+def test_extend_logs_what_push_does(rows: list[Row]) -> None:
+    """Columns of lists give the records that pushing them one by one gives."""
+    pushed, extended = Recorder(), Recorder()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for row in rows:
+        pushed.push({name: row.get(name) for name in names})
+    extended.extend({name: [row.get(name) for row in rows] for name in names})
+    if names:
+        assert [_exact(row) for row in extended.records] == [_exact(row) for row in pushed.records]
+        assert extended.records.to_arrow().schema == pushed.records.to_arrow().schema
+
+
+def _keys(logged: Logged) -> set[str]:
+    return {key for row in logged.rows for key in row}
+
+
+def _exact(row: Row) -> dict[str, str]:
+    return {key: exact(row[key]) for key in sorted(row) if key not in EXPERIMENT_KEYS}
+
+
+def _by_sql(sql: Callable[[str], Any], names: list[str]) -> dict[str, list[Any]]:
+    quoted = {name: '"' + shown.replace('"', '""') + '"' for name, shown in _sql_names(sql, names)}
+    relation = sql(f"SELECT {', '.join(quoted.values())} FROM records ORDER BY {quoted[NUMBER]}")
+    found = relation.fetchall()
+    return {name: [row[i] for row in found] for i, name in enumerate(names)}
+
+
+def _sql_names(sql: Callable[[str], Any], names: list[str]) -> list[tuple[str, str]]:
+    shown = sql("FROM records").columns
+    if len(shown) == len(names):
+        assert list(sql_names(names).values()) == shown
+        return list(zip(names, shown, strict=True))
+    return [(name, name) for name in names]
+
+
+def _by_polars(records: Records) -> dict[str, list[Any]]:
+    frame = records.to_polars()
+    return {name: frame.get_column(name).to_list() for name in frame.columns}
+
+
+def _by_pandas(records: Records) -> dict[str, list[Any]]:
+    import pandas as pd
+
+    frame = records.to_pandas()
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return [plain(each) for each in value]
+        if value is pd.NA or value is pd.NaT:
+            return None
+        if isinstance(value, pd.Timestamp):
+            return value.to_pydatetime()
+        if isinstance(value, pd.Timedelta):
+            return value.to_pytimedelta()
+        return value.item() if isinstance(value, np.generic) else value
+
+    return {name: [plain(value) for value in frame[name]] for name in frame.columns}
+
+
+def _as_logged(found: Any, logged: Any) -> str:
+    """What an engine shows, as the kind of value that was logged."""
+    if logged is None:  # pandas shows a missing float as NaN
+        return _shown(None if found is None or found != found else found)
+    if isinstance(logged, np.ndarray):
+        return _shown(np.array(found, logged.dtype).reshape(np.shape(found)))
+    if isinstance(logged, (dict, list)):
+        return _shown(json.loads(found))
+    return _shown(found)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return exact(value.astimezone(dt.UTC))
+    return exact(value)
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return _has_nan(value.tolist())
+    if isinstance(value, dict):
+        return any(_has_nan(each) for each in value.values())
+    if isinstance(value, list):
+        return any(_has_nan(each) for each in value)
+    return bool(value != value)

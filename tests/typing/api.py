@@ -1,0 +1,42 @@
+"""What a type checker sees of the public face; mypy runs over this file, nothing executes it."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import duckdb
+import pandas as pd
+import polars as pl
+
+from rigorous_recorder import ExperimentCollection, Recorder, RecordKeeper, Records, Row
+
+recorder = Recorder({"a": 1}, b=2)
+assert_type(recorder, Recorder)
+assert_type(RecordKeeper(), Recorder)
+assert_type(recorder.set_parent(Recorder()), Recorder)
+assert_type(recorder.child(episode=1), Recorder)
+assert_type(recorder.SubRecorder(episode=1), Recorder)
+assert_type(recorder.push(x=1).push({"y": 2}).add(z=3).commit(), Recorder)
+assert_type(recorder.extend({"x": [1, 2]}), Recorder)
+assert_type(recorder.sync(), Recorder)
+assert_type(recorder.parent, Recorder | None)
+assert_type(recorder.children, list[Recorder])
+assert_type(recorder.records, Records)
+assert_type(recorder.all_records[0], Row)
+assert_type(recorder.all_records[:2], list[Row])
+assert_type(recorder.all_records[0]["x"], Any)
+assert_type(recorder.records.where(x=1), Records)
+assert_type(recorder.records.to_pandas(), pd.DataFrame)
+assert_type(recorder.records.to_polars(), pl.DataFrame)
+assert_type(len(recorder.records), int)
+assert_type(Recorder.load_from("x.pickle"), Recorder)
+
+collection = ExperimentCollection("data/study", quiet=True)
+with collection.new_experiment(learning_rate=0.1) as experiment:
+    assert_type(experiment, Recorder)
+assert_type(collection.records, Records)
+assert_type(collection[1], Records)
+assert_type(collection.experiment_numbers, tuple[int, ...])
+assert_type(collection.experiments, list[Row])
+assert_type(collection.recorder, Recorder)
+assert_type(collection.sql("FROM records"), duckdb.DuckDBPyRelation)

@@ -1,0 +1,118 @@
+"""Imports point one way: who may know whom, and what is not loaded before it is used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rigorous_recorder
+
+PACKAGE = Path(rigorous_recorder.__file__).parent
+
+#: Modules (or packages) from the bottom up; one may import only those of earlier lines and its own.
+LAYERS = [
+    ["errors"],
+    ["_lazy", "_durable"],
+    ["_values"],
+    ["_live"],
+    ["_store"],
+    ["_tree"],
+    ["_columns", "_engines"],
+    ["_move", "_old_pickles"],
+    ["records", "_flat_files", "_pickles"],
+    ["recorder"],
+    ["experiment"],
+    ["collection"],
+    ["__init__"],
+    ["cli"],
+    ["__main__"],
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def room(path: Path) -> str:
+    """The module or package directly below the package that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def first_party_imports(path: Path) -> list[tuple[str, ast.stmt]]:
+    """The rooms that a file imports from, with the statements that do so."""
+    inside = path.relative_to(PACKAGE).parent.parts
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            module = (node.module or "").split(".") if node.module else []
+            if node.level:
+                base = inside[: len(inside) - (node.level - 1)]
+                parts = [*base, *module]
+            elif module[:1] == ["rigorous_recorder"]:
+                parts = module[1:] or ["__init__"]
+            else:
+                continue
+            names = parts[:1] or [alias.name for alias in node.names]
+            found += [(name if name in RANK else "__init__", node) for name in names]
+        elif isinstance(node, ast.Import):
+            found += [
+                ("__init__", node) for alias in node.names if alias.name == "rigorous_recorder"
+            ]
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_imports_point_down(path: Path) -> None:
+    """A module imports from its own room and from lower layers only."""
+    mine = room(path)
+    for name, node in first_party_imports(path):
+        assert name == mine or RANK[name] < RANK[mine], f"line {node.lineno}: {mine} > {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_no_first_party_import_inside_a_function(path: Path) -> None:
+    """First-party imports stand at the top of the file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    inside = {
+        node.lineno
+        for function in ast.walk(tree)
+        if isinstance(function, functions)
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    assert not inside & {node.lineno for _, node in first_party_imports(path)}
+
+
+def test_engines_know_no_recorder_and_the_store_no_engine() -> None:
+    """The writing side and the reading side meet in the public face only."""
+    for path in FILES:
+        imports = {name for name, _ in first_party_imports(path)}
+        if room(path) in {"_live", "_store"}:
+            assert not imports & {"_engines", "_tree", "records"}
+        if room(path) == "_engines":
+            assert not imports & {"recorder", "collection", "experiment"}
+
+
+def test_heavy_modules_load_on_use() -> None:
+    """Importing the package, and making recorders, loads no pyarrow, numpy, duckdb or pandas."""
+    code = """
+import sys
+import rigorous_recorder
+rigorous_recorder.Recorder(a=1, b={"c": [1]})
+heavy = {"pyarrow", "numpy", "duckdb", "pandas", "polars", "pyspark", "typer", "rich"}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_only_one_place_makes_sql_names() -> None:
+    """Quotes are doubled for SQL in one file."""
+    for path in FILES:
+        if path.name != "sql.py":
+            assert "'\"\"'" not in path.read_text(encoding="utf-8"), path
