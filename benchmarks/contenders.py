@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import orjson
-import polars
+import polars as pl
 
 from rigorous_recorder import ExperimentCollection
 
@@ -126,7 +126,7 @@ class RowDicts:
     label = '`rows.append({"index": i, "loss": x})`'
     is_kept = False
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:  # noqa: ARG002 - the contenders' signature
         self._rows: list[dict[str, Any]] = []
 
     def log(self, losses: Sequence[float]) -> None:
@@ -164,7 +164,7 @@ class TwoLists:
 
     def close(self) -> None:
         columns = {"index": self._indexes, "loss": self._losses}
-        polars.DataFrame(columns).write_parquet(self._path)
+        pl.DataFrame(columns).write_parquet(self._path)
 
 
 class CsvLines:

@@ -1,8 +1,10 @@
 """Measure what logging costs: time on the caller's side, bytes, memory, import.
 
-Run it with ``python benchmarks/logging_speed.py [--records N] [--repeats N] [--quick]``. It prints
-Markdown tables. Contenders take turns in every round; a ratio is the median of the rounds' ratios,
-because a shared machine is slower in one minute than in the next, but equally so for neighbours.
+Run it with ``python benchmarks/logging_speed.py [--records N] [--repeats N] [--nodes N] [--quick]
+[--only SECTIONS]``.
+It prints Markdown tables. Contenders take turns in every round; a ratio is the median of the
+rounds' ratios, because a shared machine is slower in one minute than in the next, but equally so
+for neighbours.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+
 from contenders import (
     CONTENDERS,
     Contender,
@@ -121,6 +125,13 @@ def print_whole(runs: dict[type[Contender], list[Run]]) -> None:
     print_table("From the first push to the finished file", head, rows)
 
 
+def print_times(scale: Scale) -> None:
+    """Print both tables of times, from one run."""
+    runs = measure_times(scale)
+    print_caller(runs)
+    print_whole(runs)
+
+
 def measure_singles(contender: type[Contender], records: int) -> list[float]:
     """Microseconds of every single record, in order of size; with the cost of the clock."""
     clock, found = time.perf_counter_ns, []
@@ -151,28 +162,43 @@ def print_singles(scale: Scale) -> None:
 # --- bytes -----------------------------------------------------------------------------------
 
 
-def measure_bytes(shape: Shape, scale: float) -> tuple[int, float, float]:
-    """Number of records, bytes a record of the whole collection, and of its leaves alone."""
-    leaves = shape.leaves(scale)
+class Sizes(NamedTuple):
+    """Bytes a record: the whole collection, and two Parquet files without the library."""
+
+    records: int
+    collection: float
+    leaves: float
+    flat: float
+
+
+def measure_bytes(shape: Shape, scale: float) -> Sizes:
+    """Log a study, and write the same records by hand."""
+    leaves, flat = (shape.table(scale, is_flat=is_flat) for is_flat in (False, True))
     with tempfile.TemporaryDirectory() as folder:
         shape.log(Path(folder, "study"), scale)
-        ours = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-        file = Path(folder, "leaves.parquet")
-        pq.write_table(leaves, file, compression="zstd")
-        theirs = file.stat().st_size
-    return leaves.num_rows, ours / leaves.num_rows, theirs / leaves.num_rows
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        ours = sum(path.stat().st_size for path in files)
+    rows = leaves.num_rows
+    return Sizes(rows, ours / rows, parquet_bytes(leaves) / rows, parquet_bytes(flat) / rows)
+
+
+def parquet_bytes(table: pa.Table) -> int:
+    """Size of a table that pyarrow wrote with its defaults and zstd."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return int(sink.getvalue().size)
 
 
 def print_bytes(scale: Scale) -> None:
     """Print the size on disk."""
     rows = []
     for shape in SHAPES:
-        records, ours, theirs = measure_bytes(shape, scale.shapes)
-        rows.append(
-            (shape.label, f"{ours / theirs:.2f}", f"{ours:.2f}", f"{theirs:.2f}", f"{records:,}")
-        )
-    head = ("study", "ratio", "collection, B a record", "leaves alone, B a record", "records")
-    print_table("The whole collection to its leaves alone as default zstd Parquet", head, rows)
+        found = measure_bytes(shape, scale.shapes)
+        ratios = (found.collection / found.leaves, found.collection / found.flat)
+        shown = (*ratios, found.collection, found.leaves, found.flat)
+        rows.append((shape.label, *(f"{each:.2f}" for each in shown), f"{found.records:,}"))
+    head = ("study", "to leaves alone", "to flat", "B a record", "leaves", "flat", "records")
+    print_table("The whole collection, to default zstd Parquet files of pyarrow", head, rows)
 
 
 # --- memory and import -----------------------------------------------------------------------
@@ -197,9 +223,9 @@ def _memory_row(label: str, nodes: int, each: int) -> tuple[str, ...]:
     return (label, growth, *(f"{size / MIB:.0f}" for size in shown), f"{memory.seconds:.1f}")
 
 
-def print_import(repeats: int) -> None:
+def print_import(scale: Scale) -> None:
     """Print the time of the import, and what of it is whose."""
-    ours, bare = import_seconds(repeats)
+    ours, bare = import_seconds(max(9, scale.repeats))
     loaded = ", ".join(heavy_modules()) or "none"
     print_table(
         "Import",
@@ -233,8 +259,17 @@ def scale_of(arguments: argparse.Namespace) -> Scale:
         repeats=arguments.repeats or (3 if quick else 7),
         shapes=0.1 if quick else 1.0,
         memory_records=2_000_000 if quick else 20_000_000,
-        memory_nodes=20_000 if quick else 200_000,
+        memory_nodes=arguments.nodes or (20_000 if quick else 200_000),
     )
+
+
+SECTIONS: dict[str, Callable[[Scale], None]] = {
+    "times": print_times,
+    "singles": print_singles,
+    "bytes": print_bytes,
+    "memory": print_memory,
+    "import": print_import,
+}
 
 
 def main() -> None:
@@ -242,16 +277,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--records", type=int, help="records of a run (default 1,000,000)")
     parser.add_argument("--repeats", type=int, help="rounds (default 7)")
+    parser.add_argument("--nodes", type=int, help="nodes of the memory run (default 200,000)")
     parser.add_argument("--quick", action="store_true", help="less of everything, in a minute")
-    scale = scale_of(parser.parse_args())
+    parser.add_argument("--only", help=f"some of {','.join(SECTIONS)}")
+    arguments = parser.parse_args()
+    scale = scale_of(arguments)
     print_machine()
-    runs = measure_times(scale)
-    print_caller(runs)
-    print_whole(runs)
-    print_singles(scale)
-    print_bytes(scale)
-    print_memory(scale)
-    print_import(max(9, scale.repeats))
+    for name in arguments.only.split(",") if arguments.only else SECTIONS:
+        SECTIONS[name](scale)
 
 
 if __name__ == "__main__":

@@ -35,17 +35,17 @@ class Shape(NamedTuple):
                 recorder.push(fields)
         collection.close()
 
-    def leaves(self, scale: float) -> pa.Table:
-        """The leaf data alone: a column for each field, in the order of the records."""
+    def table(self, scale: float, *, is_flat: bool) -> pa.Table:
+        """The leaf data alone; where it is flat, with the data of its node in every row."""
         columns: dict[str, list[Any]] = {}
         count = 0
-        for count, (_, fields) in enumerate(self.records(scale)):
-            for key, value in fields.items():
+        for count, (node, fields) in enumerate(self.records(scale)):
+            for key, value in {**(node if is_flat else {}), **fields}.items():
                 column = columns.setdefault(key, [])
-                column += [None] * (count - len(column))
+                column.extend([None] * (count - len(column)))
                 column.append(value)
         for column in columns.values():
-            column += [None] * (count + 1 - len(column))
+            column.extend([None] * (count + 1 - len(column)))
         return pa.table(columns)
 
 

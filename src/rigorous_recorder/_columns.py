@@ -203,6 +203,8 @@ def _array_kind(values: pa.Array) -> Kind | None:
         if inner.null_count:
             return None
     dtype = dtype_of(inner.type)
+    if dtype == "bool":
+        return ListKind.of(dtype, len(shape))
     if dtype not in DTYPES:
         return None
     return ArrayKind.of(dtype, tuple(shape)) if is_fixed else ListKind.of(dtype, len(shape))

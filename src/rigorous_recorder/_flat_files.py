@@ -54,9 +54,9 @@ def load_flat(path: Path) -> tuple[int, Columns]:
     load = _format(path)[1]
     try:
         return load(path)
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's; pyarrow's own have no number and tell of damage
         message = f"{path} can't be read as {path.suffix}: {error}"
         raise DamagedFileError(message) from error
 
@@ -98,7 +98,7 @@ def _save_parquet(scan: Scan, path: Path) -> None:
 
 def _load_parquet(path: Path) -> tuple[int, Columns]:
     with pq.ParquetFile(path) as file:
-        return columns_of(file.read())
+        return columns_of(_valid(file.read()))
 
 
 def _save_arrow(scan: Scan, path: Path) -> None:
@@ -110,7 +110,13 @@ def _save_arrow(scan: Scan, path: Path) -> None:
 
 def _load_arrow(path: Path) -> tuple[int, Columns]:
     with pa.OSFile(str(path)) as source, ipc.open_file(source) as file:
-        return columns_of(file.read_all())
+        return columns_of(_valid(file.read_all()))
+
+
+def _valid(table: pa.Table) -> pa.Table:
+    """The table, where a damaged file did not put bytes in it that are no value of their type."""
+    table.validate(full=True)
+    return table
 
 
 def _save_csv(scan: Scan, path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from ._engines.scan import Moment, Piece, Scan, Scope
 from ._lazy import lazy_module
 from ._store.store import MemoryStore, Store
-from ._tree import Nodes, Variants, keys_of, values_of
+from ._tree import Nodes
+from ._values.kinds import NULL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +42,7 @@ def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> di
         target.say(new[node], data, parent if node == top else new[old_parent])
     scan = Scan(moment, Scope(top), {})
     for piece in scan.pieces():
-        _copy_records(piece, scan, new, target)
+        _copy_records(piece, new, target)
     return new
 
 
@@ -66,20 +67,20 @@ def _ancestors(nodes: Nodes, node: int) -> list[int]:
     return found[::-1]
 
 
-def _copy_records(piece: Piece, scan: Scan, new: dict[int, int], target: Store) -> None:
+def _copy_records(piece: Piece, new: dict[int, int], target: Store) -> None:
     if piece.rows > FEW_ROWS:
-        _copy_columns(piece, scan, new, target)
+        _copy_columns(piece, new, target)
         return
-    keys = keys_of(scan.record_columns)
-    columns = [values_of(piece.own(key), piece.rows) for key in keys]
+    columns = [(column, column.kind.values(values)) for column, values in piece.stored().items()]
     for row, node in enumerate(piece.node_ids.to_pylist()):
-        fields = {k: values[row] for k, values in zip(keys, columns, strict=True)}
-        target.records.append(new[node], {k: v for k, v in fields.items() if v is not None})
+        fields = {
+            column.key: None if column.kind == NULL else values[row]
+            for column, values in columns
+            if values[row] is not None
+        }
+        target.records.append(new[node], fields)
 
 
-def _copy_columns(piece: Piece, scan: Scan, new: dict[int, int], target: Store) -> None:
+def _copy_columns(piece: Piece, new: dict[int, int], target: Store) -> None:
     ids = pa.array([new[node] for node in piece.node_ids.to_pylist()], pa.int64())
-    columns: Variants = {}
-    for key in keys_of(scan.record_columns):
-        columns |= piece.own(key)
-    target.records.append_columns(ids, columns)
+    target.records.append_columns(ids, piece.stored())

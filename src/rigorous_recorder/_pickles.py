@@ -64,7 +64,7 @@ def restored(tree: Tree) -> tuple[MemoryStore, int]:
             root = above
         store = MemoryStore()
         return store, copy_tree(moment, root, store, None)[top]
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+    except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
         message = f"the pickle does not hold a tree of recorders: {error!r}"
         raise DamagedFileError(message) from error
 

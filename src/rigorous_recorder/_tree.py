@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._lazy import lazy_module
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._store.fragments import Fragment
-from ._values.kinds import NULL
+from ._values.kinds import NULL, Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,6 +103,11 @@ class Nodes:
         source = self._source(key)
         rows = source if positions is None else source.take(positions)
         return self._values(key, rows)
+
+    def kinds(self, key: str, positions: pa.Array | None = None) -> set[Kind]:
+        """The kinds of the values that nodes have or inherit; not of what was said before."""
+        found = self.resolved(key, positions)
+        return {column.kind for column, values in found.items() if values.null_count < len(values)}
 
     def own(self, key: str, positions: pa.Array | None = None) -> Variants:
         """The values of a key that were said of the nodes themselves."""

@@ -97,26 +97,30 @@ class Experiment:
         if os.getpid() != self._process:
             return  # a forked child leaves by the same way; the experiment is the parent's
         end = time.time()
-        self._recorder.update(
-            {"experiment_end_time": end, "experiment_duration": end - self._start}
-        )
+        said = {"experiment_end_time": end, "experiment_duration": end - self._start}
         if error is None:
-            self._recorder.update(had_error=False, error_number=0)
-            self._warn_of_pending()
+            # In one word: whoever starts an experiment meanwhile sees all of the end, or none.
+            self._recorder.update(said, had_error=False, error_number=0)
             self._store.require_saved()
+            self._warn_of_pending()
         else:
+            self._recorder.update(said)
             self._save_and_tell(error)
 
     def _numbers(self) -> tuple[int, int]:
         """The experiment's number, and its error number until it ends without one."""
-        past = past_experiments(Source.of(self._store).now().nodes)
+        past = self._past()
         if not past:
             return 1, 1
         number = max(each.number for each in past)
-        attempts = [each for each in past if each.number == number]
-        if any(self._is_running(each) for each in attempts) or not attempts[-1].had_error:
+        if any(each.number == number and self._is_running(each) for each in past):
             return number + 1, 1
-        return number, attempts[-1].error_number + 1
+        # One that ended between the reading and the look at its lock has said by now how.
+        last = [each for each in self._past() if each.number == number][-1]
+        return (number, last.error_number + 1) if last.had_error else (number + 1, 1)
+
+    def _past(self) -> list[Past]:
+        return past_experiments(Source.of(self._store).now().nodes)
 
     def _is_running(self, past: Past) -> bool:
         """Whether it has not ended and its process lives."""
@@ -134,12 +138,18 @@ class Experiment:
 
     def _warn_of_pending(self) -> None:
         for recorder in list(self._store.handles.values()):
-            if recorder.pending:
+            if recorder.pending and self._is_above(recorder):
                 message = (
                     f"{recorder!r} was given fields that were never committed:"
                     f" {', '.join(recorder.pending)}. Call commit() after add()"
                 )
                 warnings.warn(message, PendingRecordWarning, stacklevel=3)
+
+    def _is_above(self, recorder: Recorder) -> bool:
+        above: Recorder | None = recorder
+        while above is not None and above is not self._recorder:
+            above = above.parent
+        return above is not None
 
     def _save_and_tell(self, error: BaseException) -> None:
         """Save, and say in short what happened; the error itself goes on to the caller."""

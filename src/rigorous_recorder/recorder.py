@@ -17,10 +17,10 @@ from ._lazy import lazy_module
 from ._live.table import describe
 from ._move import FEW_ROWS, copy_tree
 from ._pickles import Tree, load_tree, restored, tree_of
-from ._store.store import FolderStore, MemoryStore, Store
+from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._values.arrays import ArrayKind, ListKind
 from ._values.kinds import NULL
-from .errors import AttachedError, CycleError
+from .errors import AttachedError, CycleError, DamagedFileError, RigorousError
 from .records import Records
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Recorder:
     __slots__ = (
         "__weakref__",
         "_data",
+        "_knows_parent",
         "_node",
         "_parent",
         "_pending",
@@ -63,6 +64,7 @@ class Recorder:
         self._data = _plain({**(data or {}), **local_data})
         self._pending: dict[str, Any] = {}
         self._parent: Recorder | None = None
+        self._knows_parent = True
         self._store: Store | None = None
         self._source: Source | None = None
         self._table: Any = None
@@ -92,7 +94,7 @@ class Recorder:
             store.say(self._node, self._data, parent._node)
         else:
             self._move_to(store, parent._node)
-        self._parent = parent
+        self._parent, self._knows_parent = parent, True
         return self
 
     def child(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> Recorder:
@@ -104,9 +106,10 @@ class Recorder:
     @property
     def parent(self) -> Recorder | None:
         """The recorder above; None for the top one."""
-        if self._parent is None and self._store is not None:
+        if not self._knows_parent and self._store is not None:
             above = self._reader().now().nodes.parent(self._node)
             self._parent = None if above is None else recorder_at(self._store, above)
+            self._knows_parent = True
         return self._parent
 
     @property
@@ -132,7 +135,10 @@ class Recorder:
             fields = {**self._pending, **(data or {}), **fields}
         if self._table is None:
             self._ready()
-        self._table.append(self._node, fields)
+        try:
+            self._table.append(self._node, fields)
+        except MovedError:  # in another thread, just now
+            return self.push(fields)
         if self._pending:
             self._pending = {}
         return self
@@ -221,7 +227,10 @@ class Recorder:
         """
         said = _plain({**(data or {}), **local_data})
         if self._store is not None:
-            self._store.say(self._node, said)
+            try:
+                self._store.say(self._node, said)
+            except MovedError:  # in another thread, just now
+                self._store.say(self._node, said)
         self._data = {**self._data, **said}
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -284,7 +293,13 @@ class Recorder:
         if source.suffix.lower() == ".pickle":
             return recorder_at(*load_tree(source))
         recorder = cls()
-        recorder._log_columns(*load_flat(source))
+        try:
+            recorder._log_columns(*load_flat(source))
+        except (OverflowError, ValueError) as error:  # values that no writer of ours puts there
+            if isinstance(error, RigorousError):
+                raise
+            message = f"{source} has a value that can't be read: {error}"
+            raise DamagedFileError(message) from error
         return recorder
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -323,18 +338,17 @@ class Recorder:
         old = self._store
         if not isinstance(old, MemoryStore):
             message = (
-                f"the records of this recorder are stored in {self._place()} and can't move to"
-                " another collection. Copy them: save_to('x.pickle') there,"
-                " Recorder.load_from('x.pickle').set_parent(...) here"
+                f"the records of {self!r} are stored there and can't move to another collection."
+                " Copy them: save_to('x.pickle') there, and here"
+                " Recorder.load_from('x.pickle').set_parent(...)"
             )
             raise AttachedError(message)
         with old.moving():
-            moment = self._reader().now()
-            new = copy_tree(moment, self._node, store, parent)
-            handles = {node: old.handles[node] for node in new if node in old.handles}
-            old.drop(set(new))
-        for node, recorder in handles.items():
-            recorder._settle(store, new[node])
+            new = copy_tree(self._reader().now(), self._node, store, parent)
+            old.drop(new)
+            for node, recorder in list(old.handles.items()):
+                if node in new:
+                    recorder._settle(store, new[node])
 
     def _require_not_below(self, recorder: Recorder) -> None:
         above: Recorder | None = self
@@ -379,11 +393,15 @@ def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: a key is not text, or a value can't be kept.
     """
-    return {
-        column.key: value.copy() if isinstance(column.kind, (ArrayKind, ListKind)) else value
-        for column, value in describe(data)
-        if isinstance(column.key, str)
-    }
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if type(value) is float and type(key) is str and key.isascii():
+            found[key] = value
+            continue
+        for column, plain in describe({key: value}):
+            is_array = isinstance(column.kind, (ArrayKind, ListKind))
+            found[str(column.key)] = plain.copy() if is_array else plain
+    return found
 
 
 def recorder_at(store: Store, node: int) -> Recorder:
@@ -395,15 +413,13 @@ def recorder_at(store: Store, node: int) -> Recorder:
         nodes = Source.of(store).now().nodes
         positions = nodes.positions(pa.array([node], pa.int64())).drop_null()
         found._data = next(iter(nodes.own_data(positions)), {})
+        found._knows_parent = node == ROOT and isinstance(store, FolderStore)
     return found
 
 
 def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Recorder:
     """A new recorder below a node of a store."""
-    recorder = Recorder(data)
-    recorder._settle(store, store.new_node())
-    store.say(recorder._node, recorder._data, parent)
-    return recorder
+    return Recorder(data).set_parent(recorder_at(store, parent))
 
 
 def recorder_in(path: str, identity: str, node: int) -> Recorder:

@@ -29,7 +29,9 @@ def blocks(page: Path) -> list[Block]:
         if match[1] != "python":
             continue
         is_next = following is not None and not text[match.end() : following.start()].strip()
-        output = following[2] if following is not None and is_next and following[1] == "text" else None
+        output = (
+            following[2] if following is not None and is_next and following[1] == "text" else None
+        )
         result.append(Block(text[: match.start()].count("\n") + 1, match[2], output))
     return result
 

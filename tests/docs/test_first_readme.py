@@ -63,8 +63,8 @@ def test_study_runs_twice_in_one_folder(tmp_path: Path) -> None:
         collection = ExperimentCollection(tmp_path / "data/my_study")
         assert collection.experiment_numbers == tuple(range(1, run + 1))
         expected = collection.sql(
-            'SELECT avg(loss), avg(loss) FILTER (model = \'model1\'), '
-            'avg(loss) FILTER (model = \'model2\') FROM records WHERE training AND "index" < 500'
+            "SELECT avg(loss), avg(loss) FILTER (model = 'model1'), "
+            "avg(loss) FILTER (model = 'model2') FROM records WHERE training AND \"index\" < 500"
         ).fetchall()[0]
         assert (both, one, two) == pytest.approx(expected)
         collection.close()

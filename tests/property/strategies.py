@@ -78,12 +78,10 @@ _ZONES: Final = [zoneinfo.ZoneInfo(name) for name in ("Europe/Berlin", "America/
 _OFFSETS: Final = [
     dt.timezone(dt.timedelta(minutes=m)) for m in (-23 * 60 - 59, -210, -30, 0, 60, 330, 840)
 ]
-_FOLDS: Final = [
-    dt.datetime(2024, 10, 27, 2, 30, fold=fold, tzinfo=_ZONES[0]) for fold in (0, 1)
-]
+_FOLDS: Final = [dt.datetime(2024, 10, 27, 2, 30, fold=fold, tzinfo=_ZONES[0]) for fold in (0, 1)]
 aware = st.sampled_from(_FOLDS) | st.datetimes(
-    dt.datetime(1700, 1, 1),  # noqa: DTZ001 - pandas crashes on times in zones before 1678
-    dt.datetime(9998, 12, 31),  # noqa: DTZ001
+    dt.datetime(1700, 1, 1),  # pandas crashes on times in zones before 1678
+    dt.datetime(9998, 12, 31),
     timezones=st.sampled_from([dt.UTC, *_OFFSETS, *_ZONES]),
     allow_imaginary=False,
 )
@@ -181,6 +179,6 @@ def _json_text(value: Any) -> str:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A folder in memory where there is such a place: the tests write thousands of files."""
-    shared = Path("/dev/shm")  # noqa: S108 - taken away below
+    shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as path:
         yield Path(path)

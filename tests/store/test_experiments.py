@@ -300,9 +300,10 @@ def test_the_extension_is_put_behind_once(tmp_path: Path) -> None:
     ):
         e.push(x=1)
     assert (tmp_path / "b.v1.study" / "collection.json").is_file()
-    with ExperimentCollection(tmp_path / "c", extension="") as collection, (
-        collection.new_experiment()
-    ) as e:
+    with (
+        ExperimentCollection(tmp_path / "c", extension="") as collection,
+        collection.new_experiment() as e,
+    ):
         e.push(x=1)
     assert (tmp_path / "c" / "collection.json").is_file()
 

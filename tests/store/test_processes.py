@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 import rigorous_recorder._live.table as live_table
-import rigorous_recorder._store.home as home
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._store import home
+from rigorous_recorder._store.locks import FileLock, locked
 
 WORKERS = 8
 PATIENCE = 60
@@ -149,15 +150,13 @@ def push_and_return(number: int, experiment: Recorder) -> None:
     experiment.push(i=number)
 
 
-def test_what_a_worker_process_logged_is_there_when_it_ended(
-    context: BaseContext, backing: str, open_collection: Opener
+def test_what_a_forked_worker_logged_is_there_when_it_ended(
+    backing: str, open_collection: Opener
 ) -> None:
-    """A worker that just returns has its records saved, whatever the backing."""
-    if backing == "write-behind" and context.get_start_method() == "spawn":
-        pytest.skip("the backing of a spawned process can't be chosen here")
+    """A worker of multiprocessing that just returns has its records saved, whatever the backing."""
     collection = open_collection()
     with collection.new_experiment() as experiment:
-        together(context, push_and_return, experiment)
+        together(multiprocessing.get_context("fork"), push_and_return, experiment)
     assert sorted(row["i"] for row in collection.records) == list(range(WORKERS))
 
 
@@ -315,6 +314,25 @@ def test_a_running_experiment_of_a_process_that_forked_is_running(open_collectio
     assert [row["x"] for row in collection.records] == [1]
 
 
+def test_a_child_forked_under_a_lock_does_not_keep_it(tmp_path: Path) -> None:
+    """A lock that is let go of is free, though a child that was forked meanwhile lives on."""
+    path = tmp_path / "some.lock"
+    release, hold = os.pipe()
+
+    def live_on() -> None:
+        os.close(hold)
+        os.read(release, 1)
+
+    with locked(path):
+        child = forked(live_on)
+    taken = FileLock.take(path)
+    os.close(hold)
+    assert wait_for(child) == 0
+    os.close(release)
+    assert taken is not None
+    taken.release()
+
+
 # --- reading while others write -------------------------------------------------------------------
 
 
@@ -370,8 +388,8 @@ def log_until(folder: Path, told: Any, stop: Event) -> None:
     collection = ExperimentCollection(folder)
     i = 0
     with collection.new_experiment() as experiment:
-        while not stop.is_set():
-            experiment.push(i=i, text="abc" * (i % 9), **{f"key_{i // 300}": i})
+        while not stop.is_set() and i < 20_000:
+            experiment.push(i=i, text="abc" * (i % 9), **{f"key_{i // 300 % 5}": i})
             i += 1
             if i == 1:
                 told.send(i)
@@ -390,7 +408,7 @@ def test_a_reader_never_sees_a_hole(folder: Path, open_collection: Opener) -> No
         told.recv()
         collection = open_collection()
         seen = 0
-        for _ in range(40):
+        for _ in range(10):
             rows = [(row["i"], row["text"]) for row in collection.records]
             assert rows == [(i, "abc" * (i % 9)) for i in range(len(rows))]
             assert len(rows) >= seen

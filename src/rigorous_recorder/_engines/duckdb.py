@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._store.fragments import Fragment, Sealed
-from .._tree import Variants, keys_of
+from .._tree import keys_of
 from .._values.arrays import ArrayKind, dtype_of
 from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind, ZonedDatetime
-from .._values.promote import meet, to_flat
+from .._values.promote import meet
 from .arrow import flat_table, flat_type
-from .scan import Moment, Piece, Scan, experiment_positions
+from .scan import Moment, Piece, Scan, experiment_positions, flat_column
 from .sql import identifier, literal, sql_names
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def _nodes_table(moment: Moment) -> pa.Table:
     """One row for each node: its id, its parent's, and all that it has or inherits."""
     nodes = moment.nodes
     table = _resolved_table(moment, pa.array(range(nodes.count), pa.int64()))
-    table = table.add_column(0, "_parent", nodes.ids.take(nodes.parents))
-    return table.add_column(0, NODE, nodes.ids)
+    arrays = [nodes.ids, nodes.ids.take(nodes.parents), *table.columns]
+    return pa.Table.from_arrays(arrays, names=[NODE, "_parent", *table.column_names])
 
 
 def _resolved_table(moment: Moment, positions: pa.Array) -> pa.Table:
     keys = moment.nodes.keys_above(positions)
-    kinds = {key: meet(c.kind for c in moment.nodes.columns if c.key == key) for key in keys}
+    kinds = {key: meet(moment.nodes.kinds(key, positions)) for key in keys}
     arrays = [_resolved(moment, key, kind, positions) for key, kind in kinds.items()]
     fields = [pa.field(key, flat_type(kind)) for key, kind in kinds.items()]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
@@ -71,12 +71,7 @@ def _resolved_table(moment: Moment, positions: pa.Array) -> pa.Table:
 
 def _resolved(moment: Moment, key: str, kind: Kind, positions: pa.Array) -> pa.Array:
     variants = moment.nodes.resolved(key, positions)
-    return _coalesced(variants, kind, len(positions))
-
-
-def _coalesced(variants: Variants, kind: Kind, rows: int) -> pa.Array:
-    found = [to_flat(column.kind, values, kind) for column, values in variants.items()]
-    return pc.coalesce(*found) if found else pa.nulls(rows, flat_type(kind))
+    return flat_column(variants, kind, len(positions))
 
 
 def _register(
@@ -200,7 +195,7 @@ class _RecordsView:
         arrays = [piece.node_ids]
         for key in self._own:
             kind = self._scan.flat_kinds[key]
-            arrays.append(_as_list(_coalesced(piece.own(key), kind, piece.rows)))
+            arrays.append(_as_list(flat_column(piece.own(key), kind, piece.rows)))
         return pa.Table.from_arrays(arrays, names=[NODE, *self._own.values()])
 
     def _empty_branch(self) -> str:

@@ -21,7 +21,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Moment", "Piece", "Scan", "Scope", "Source", "experiment_positions"]
+__all__ = ["Moment", "Piece", "Scan", "Scope", "Source", "experiment_positions", "flat_column"]
 
 #: Rows that are handled at once, so that memory stays bounded however many there are.
 _PIECE_ROWS: Final = 65_536
@@ -113,6 +113,14 @@ class Piece:
             if column.key == key and column.kind != NULL and name in self._read
         }
 
+    def stored(self) -> Variants:
+        """All columns as they are stored, those that say where ``None`` was logged included."""
+        return {
+            column: column_in(self._table, self._fragment, column)
+            for column, name in self._fragment.columns.items()
+            if name in self._read
+        }
+
     def variants(self, key: str) -> Variants:
         """What the rows have of a key: the record's own value, else what its node has."""
         own = self.own(key)
@@ -129,10 +137,7 @@ class Piece:
 
     def flat(self, key: str, kind: Kind) -> pa.Array:
         """One column of the flat table."""
-        found = [to_flat(c.kind, values, kind) for c, values in self.variants(key).items()]
-        if not found:
-            return pa.nulls(self.rows, kind.sealed_type if kind != NULL else pa.null())
-        return pc.coalesce(*found) if len(found) > 1 else found[0]
+        return flat_column(self.variants(key), kind, self.rows)
 
     def filtered(self, mask: pa.Array) -> Piece:
         """Those rows that are in the mask."""
@@ -184,7 +189,7 @@ class Scan:
         nodes = self.moment.nodes
         if self.node_ids is None:
             return nodes.keys
-        return nodes.keys_above(nodes.positions(self.node_ids).drop_null())
+        return nodes.keys_above(self.node_positions)
 
     @cached_property
     def record_columns(self) -> list[Column]:
@@ -199,9 +204,22 @@ class Scan:
     @cached_property
     def flat_kinds(self) -> dict[str, Kind]:
         """The columns of the flat table, in order, each with the kind that its values meet as."""
-        columns = [*self.moment.nodes.columns, *self.record_columns]
         keys = dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)])
-        return {key: meet(c.kind for c in columns if c.key == key) for key in keys}
+        return {key: meet(self._kinds(key)) for key in keys}
+
+    def _kinds(self, key: str) -> set[Kind]:
+        """The kinds of the values that rows of the scope can have under a key."""
+        kinds = {column.kind for column in self.record_columns if column.key == key}
+        if key in self.node_keys:
+            kinds |= self.moment.nodes.kinds(key, self.node_positions)
+        return kinds
+
+    @cached_property
+    def node_positions(self) -> pa.Array | None:
+        """Positions of the nodes whose records are read; None for all."""
+        if self.node_ids is None:
+            return None
+        return self.moment.nodes.positions(self.node_ids).drop_null()
 
     def row_count(self) -> int:
         """Number of rows; costs no reading where nothing is left out."""
@@ -252,6 +270,18 @@ class Scan:
         if self.node_ids is None:
             return piece
         return piece.filtered(pc.is_in(piece.node_ids, value_set=self.node_ids))
+
+
+def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
+    """The values of one key as one column of the kind that they meet as."""
+    found = [
+        to_flat(column.kind, values, kind)
+        for column, values in variants.items()
+        if values.null_count < rows
+    ]
+    if not found:
+        return pa.nulls(rows, pa.null() if kind == NULL else kind.sealed_type)
+    return pc.coalesce(*found)
 
 
 def _any_valid(variants: Variants, rows: int) -> pa.Array:

@@ -25,8 +25,10 @@ class Image(Protocol):
     """The bytes of one live table, writable in place."""
 
     view: memoryview
-    #: Whether what is flushed outlives the process.
-    is_kept: bool
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is flushed outlives the process."""
 
     def publish(self, path: Path) -> None:
         """Let readers find the image under that name, replacing what had it."""
@@ -66,8 +68,6 @@ class MemoryImage:
 class _FileImage:
     """What both images with a file share: it is made under a temporary name, then published."""
 
-    is_kept = True
-
     def __init__(self, path: Path) -> None:
         self._path = temporary_of(path)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -75,10 +75,26 @@ class _FileImage:
         self._close = weakref.finalize(self, os.close, self._descriptor)
         self._close.atexit = False  # the last rows are written, by an atexit of ours, after that
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is flushed outlives the process: nobody took the file away."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
     def publish(self, path: Path) -> None:
         """Let readers find the image under that name, replacing what had it."""
-        publish(self._path, path)
+        if self._path != path and not self._is_at(path):
+            publish(self._path, path)
         self._path = path
+
+    def _is_at(self, path: Path) -> bool:
+        """Whether the image has that name already, as when its renaming was interrupted."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), path.stat())
+        except FileNotFoundError:
+            return False
 
     def syncing(self) -> Callable[[], None]:
         """What to call, without any lock, so that all that was flushed survives a loss of power.

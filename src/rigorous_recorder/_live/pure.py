@@ -117,12 +117,25 @@ class Buffers:
         Raises:
             Exception: whatever the value raised that could not be written; no row was added.
         """
-        slots = self.slots
-        try:
-            targets = [(slots[key][type(value)], value) for key, value in fields.items()]
-        except KeyError:
+        row = self.rows
+        if row >= self.capacity:
             return False
-        return self.write(node, targets)
+        slots, byte, bit = self.slots, row >> 3, 1 << (row & 7)
+        try:
+            for key, value in fields.items():
+                cells, validity = slots[key][type(value)]
+                cells[row] = value
+                validity[byte] |= bit
+            self._nodes[row] = node
+            self.rows = row + 1
+        except KeyError:
+            self._clear(row)
+            return False
+        except BaseException:  # Ctrl-C included: a row is there whole or not at all
+            if self.rows == row:
+                self._clear(row)
+            raise
+        return True
 
     def write(self, node: int, targets: Iterable[tuple[Slot, Any]]) -> bool:
         """Write one row to the slots given; False where the table is full."""
@@ -134,13 +147,15 @@ class Buffers:
             for (cells, validity), value in targets:
                 cells[row] = value
                 validity[byte] |= bit
+            self._nodes[row] = node
+            self.rows = row + 1
         except BaseException:
-            self._clear(byte, bit)
+            if self.rows == row:
+                self._clear(row)
             raise
-        self._nodes[row] = node
-        self.rows = row + 1
         return True
 
-    def _clear(self, byte: int, bit: int) -> None:
+    def _clear(self, row: int) -> None:
+        self._nodes[row] = 0
         for validity in self.validities:
-            validity[byte] &= ~bit & 0xFF
+            validity[row >> 3] &= ~(1 << (row & 7)) & 0xFF

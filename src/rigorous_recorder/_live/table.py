@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from functools import partial, wraps
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+)
 
+from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
 from ..errors import SaveError
 from .backing import Image
@@ -29,6 +40,7 @@ WIDEN_BYTES: Final = 16 * 1024 * 1024
 GROWTH: Final = 8
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 _EMPTY: Final = Buffers(memoryview(bytearray()).cast("q"), 0)
 
@@ -75,10 +87,35 @@ class Home(Protocol):
         """Tell the user, once, that data waits in memory."""
 
 
+def _alone(
+    method: Callable[Concatenate[LiveTable, _P], None],
+) -> Callable[Concatenate[LiveTable, _P], None]:
+    """Let a method run while no other changes the table, also in this same thread.
+
+    A signal handler, or a value's own method, can call for a change in the middle of another
+    one: that change is then made right after.
+    """
+
+    @wraps(method)
+    def run(self: LiveTable, /, *args: _P.args, **named: _P.kwargs) -> None:
+        with self.lock:
+            if self._is_busy:
+                self._deferred.append(partial(run, self, *args, **named))
+                return
+            try:
+                self._is_busy = True
+                method(self, *args, **named)
+            finally:
+                self._is_busy = False
+                self._make_deferred()
+
+    return run
+
+
 class LiveTable:
     """One table (records or nodes) of one writer, as it fills.
 
-    Safe to use from many threads. ``append`` is the way of every record.
+    Safe to use from many threads, and from signal handlers. ``append`` is the way of every record.
     """
 
     def __init__(self, name: str, home: Home) -> None:
@@ -89,8 +126,11 @@ class LiveTable:
     def start_anew(self) -> None:
         """Begin with nothing written and a free lock: for a new writer, or after a fork."""
         self.lock = threading.RLock()
+        self._is_busy = self._is_catching_up = False
+        self._deferred: list[Callable[[], None]] = []
         self._buffers = _EMPTY
         self._segment: Segment | None = None
+        self._next: Segment | None = None
         self._waiting: list[tuple[Part, Segment | None]] = []
         self._columns: tuple[Column, ...] = ()
         self._next_number = 0
@@ -113,25 +153,34 @@ class LiveTable:
         Raises:
             KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was added.
         """
+        # As ``_alone``, spelled out: this is the way of every record.
         with self.lock:
+            if self._is_busy:
+                self._deferred.append(partial(self.append, node, dict(fields)))
+                return
             try:
-                if self._buffers.append(node, fields):
-                    return
-            except (ValueError, TypeError, OverflowError, SpillFullError):
-                pass  # a cell refused its value: below is found out why, or room is made
-        self._append_carefully(node, describe(fields))
+                self._is_busy = True
+                if not self._try_append(node, fields):
+                    self._append_carefully(node, describe(fields))
+            finally:
+                self._is_busy = False
+                if self._deferred:
+                    self._make_deferred()
 
+    @_alone
     def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Add many rows at once, as columns of the sealed types: they become a sealed file."""
-        with self.lock:
-            self._home.open()
-            self.seal()
-            batch = sealed_batch(nodes, columns, self._home.metadata(self.name))
-            self._keep(Part(self._number_before_live_rows(), batch), None)
+        self._home.open()
+        self._seal()
+        batch = sealed_batch(nodes, columns, self._home.metadata(self.name))
+        self._waiting.append((Part(self._number_before_live_rows(), batch), None))
+        self._retry()
 
     def parts(self) -> list[Part]:
         """The rows that are in no sealed file yet, in order."""
         with self.lock:
+            if not self._is_busy:
+                self._mend()
             parts = [part for part, _ in self._waiting]
             if self._segment is not None and self._segment.rows:
                 parts.append(Part(self._segment.number, self._segment.batch(copy=True)))
@@ -144,66 +193,81 @@ class LiveTable:
 
     # --- durability ----------------------------------------------------------------------------
 
+    @_alone
     def flush(self) -> None:
         """Hand all rows to the operating system, where the file is not mapped."""
-        with self.lock:
-            if self._segment is not None:
-                self._guarded(self._segment.flush)
+        if self._segment is not None:
+            self._guarded(self._segment.flush)
 
     def sync(self) -> None:
         """Return when all rows survive a loss of power, or wait in memory and the user was told."""
-        with self.lock:
-            self.retry()
-            self._bring_home()
-            segment = self._segment
-            if segment is None or segment.synced == (segment.number, segment.rows):
-                return
-            mark = segment.number, segment.rows
-            started = self._guarded(segment.start_sync)
-        if started is None:
-            return
-        finish: Callable[[], None] = started[0]
-        if self._guarded(finish) is not None:
-            segment.synced = mark
+        begun: list[tuple[Segment, tuple[int, int], Callable[[], None]]] = []
+        self._begin_sync(begun)
+        for segment, mark, finish in begun:  # without the lock: the device may take its time
+            if self._guarded(finish) is not None:
+                segment.synced = mark
 
+    @_alone
+    def _begin_sync(self, begun: list[tuple[Segment, tuple[int, int], Callable[[], None]]]) -> None:
+        self._retry()
+        self._bring_home()
+        segment = self._segment
+        if segment is None or segment.synced == (segment.number, segment.rows):
+            return
+        mark = segment.number, segment.rows
+        if (started := self._guarded(segment.start_sync)) is not None:
+            begun.append((segment, mark, started[0]))
+
+    @_alone
     def seal(self) -> None:
         """Turn the rows there are into a sealed file; nothing is lost where that fails now."""
-        with self.lock:
-            self.retry()
-            segment = self._segment
-            if segment is None or not segment.rows:
-                return
-            self._segment, self._buffers = None, _EMPTY
-            self._keep(Part(segment.number, segment.batch(copy=False)), segment)
+        self._seal()
 
-    def retry(self) -> None:
-        """Try again to keep what waits in memory."""
-        with self.lock:
-            waiting, self._waiting = self._waiting, []
-            for part, segment in waiting:
-                self._keep(part, segment)
-
+    @_alone
     def close(self) -> None:
         """Seal all rows and take the live file away.
 
         Raises:
             SaveError: some can't be written; they are still in memory.
         """
-        with self.lock:
-            self.seal()
-            self.require_saved()
-            if self._segment is not None:
-                self._segment.image.discard()
-            self._segment, self._buffers = None, _EMPTY
+        self._seal()
+        self._require_saved()
+        if self._segment is not None:
+            self._segment.image.discard()
+        self._segment, self._buffers = None, _EMPTY
 
+    @_alone
     def require_saved(self) -> None:
         """Raise a SaveError where rows still wait in memory."""
-        with self.lock:
-            self.retry()
-            self._bring_home()
-            rows = sum(part.batch.num_rows for part, _ in self._waiting)
-            if self._segment is not None and not self._segment.image.is_kept:
-                rows += self._segment.rows
+        self._require_saved()
+
+    def _seal(self) -> None:
+        segment = self._segment
+        if segment is None or not segment.rows:
+            self._retry()
+            return
+        self._buffers = _EMPTY
+        self._waiting.append((Part(segment.number, segment.batch(copy=False)), segment))
+        self._segment = None
+        self._retry()
+
+    def _retry(self) -> None:
+        """Try to keep what waits in memory, in order."""
+        while self._waiting:
+            part, segment = self._waiting[0]
+            sealing = partial(self._home.seal, self.name, part.number, part.batch)
+            if self._guarded(sealing) is None:
+                return
+            self._waiting.pop(0)
+            if segment is not None:
+                self._recycle(segment, part.batch)
+
+    def _require_saved(self) -> None:
+        self._retry()
+        self._bring_home()
+        rows = sum(part.batch.num_rows for part, _ in self._waiting)
+        if self._segment is not None and not self._segment.image.is_kept:
+            rows += self._segment.rows
         if rows:
             message = (
                 f"{rows:,} rows of {self.name} could not be saved and are only in memory:"
@@ -211,17 +275,12 @@ class LiveTable:
             )
             raise SaveError(message)
 
-    def _keep(self, part: Part, segment: Segment | None) -> None:
-        """Keep sealed rows for good, or on the list of what waits."""
-        if self._waiting or not self._guarded(
-            lambda: self._home.seal(self.name, part.number, part.batch)
-        ):
-            self._waiting.append((part, segment))
-            return
-        if segment is not None and self._segment is None:
-            self._columns = _used(segment.layout.columns, part.batch)
-        if segment is not None and self._home.is_durable:
-            self._start_again(segment)
+    def _mend(self) -> None:
+        """Finish what an exception from outside, as of Ctrl-C, left half done."""
+        if self._next is not None:
+            self._use(self._next)
+        if self._waiting and self._waiting[-1][1] is self._segment:
+            self._segment = None
 
     def _bring_home(self) -> None:
         """Give rows that are only in memory an image with a file, where that works again."""
@@ -237,37 +296,60 @@ class LiveTable:
             self._home.complain(error)
             return None
 
-    def _start_again(self, segment: Segment) -> None:
-        """Fill the same pages again where the same columns are to be written, else free them."""
-        same = segment.layout.columns == self._columns and segment.size <= MOST_BYTES
-        if not same or self._segment is not None:
-            segment.image.discard()
+    def _recycle(self, segment: Segment, sealed: pa.RecordBatch) -> None:
+        """Fill the pages again where the same columns are likely to come, else free them."""
+        used = _used(segment.layout.columns, sealed)
+        if self._segment is None:
+            self._columns = used
+        if not self._home.is_durable:
             return
-        self._refill(segment)
+        if self._segment is None and used == segment.layout.columns and segment.size <= MOST_BYTES:
+            self._refill(segment)
+        else:
+            segment.image.discard()
 
     def _refill(self, segment: Segment) -> None:
         """Use the pages of a segment for the next one; free them where that fails."""
-        number = self._take_number()
-        if self._guarded(lambda: segment.clear(number)):
-            self._use(segment)
-            return
-        segment.image.discard()
         self._segment, self._buffers = None, _EMPTY
+        number = self._take_number()
+        if self._guarded(partial(segment.clear, number)):
+            self._use(segment)
+        else:
+            segment.image.discard()
 
     # --- room ----------------------------------------------------------------------------------
 
+    def _make_deferred(self) -> None:
+        """Make the changes that were called for in the middle of another one."""
+        if self._is_catching_up:
+            return
+        try:
+            self._is_catching_up = True
+            while self._deferred:
+                self._deferred.pop(0)()
+        finally:
+            self._is_catching_up = False
+
+    def _try_append(self, node: int, fields: Mapping[Any, Any]) -> bool:
+        try:
+            return self._buffers.append(node, fields)
+        except (ValueError, TypeError, OverflowError, SpillFullError):
+            return False  # a cell refused its value: the careful way says why, or makes room
+
     def _append_carefully(self, node: int, row: list[tuple[Column, Any]]) -> None:
-        with self.lock:
-            self._home.open()
-            columns = [column for column, _ in row]
-            self._make_fit(columns)
-            while not self._try_write(node, row):
-                self._make_fit(columns)  # sealing forgets columns that had no value
+        self._home.open()
+        self._mend()
+        row = [(self._ragged(column), value) for column, value in row]
+        columns = [column for column, _ in row]
+        self._make_fit(columns)
+        while not self._try_write(node, row):
+            self._make_fit(columns)  # sealing forgets columns that had no value
 
     def _try_write(self, node: int, row: list[tuple[Column, Any]]) -> bool:
         segment = self._ready()
         try:
             if segment.buffers.write(node, [(segment.target(c), value) for c, value in row]):
+                self._buffers = segment.buffers
                 return True
             self._grow()
         except SpillFullError as error:
@@ -286,16 +368,30 @@ class LiveTable:
             return
         segment = self._segment
         if segment is not None and segment.rows and not self._can_widen(segment, new):
-            self.seal()
-            new = self._missing(columns)
-        self._columns += new
-        if self._segment is not None:
-            old = self._segment.layout
+            self._seal()
+        wanted = self._known_columns() + self._missing(columns)
+        if self._segment is None:
+            self._columns = wanted
+        elif wanted != self._segment.layout.columns:
+            old, self._columns = self._segment.layout, wanted
             self._replace(self._layout(old.capacity, old.spill))
 
+    def _known_columns(self) -> tuple[Column, ...]:
+        """The columns of the segment that is filled, or of the next one."""
+        return self._columns if self._segment is None else self._segment.layout.columns
+
     def _missing(self, columns: list[Column]) -> tuple[Column, ...]:
-        known = set(self._columns)
+        known = set(self._known_columns())
         return tuple(dict.fromkeys(column for column in columns if column not in known))
+
+    def _ragged(self, column: Column) -> Column:
+        """Arrays of another shape than the first one under their key are kept as lists."""
+        kind = column.kind
+        if not isinstance(kind, ArrayKind) or column in (known := self._known_columns()):
+            return column
+        if any(c.key == column.key and isinstance(c.kind, (ArrayKind, ListKind)) for c in known):
+            return Column(column.key, ListKind.of(kind.dtype, len(kind.shape)))
+        return column
 
     def _can_widen(self, segment: Segment, new: tuple[Column, ...]) -> bool:
         wider = self._layout(segment.layout.capacity, segment.layout.spill, new)
@@ -312,7 +408,7 @@ class LiveTable:
         if larger != old and (larger.size <= MOST_BYTES or not segment.rows):
             self._replace(larger)
         else:
-            self.seal()
+            self._seal()
 
     def _layout(self, capacity: int, spill: int, more: tuple[Column, ...] = ()) -> Layout:
         columns = self._columns + more
@@ -333,9 +429,12 @@ class LiveTable:
         return Segment(number, layout, lambda data: self._home.image(self.name, number, data))
 
     def _use(self, segment: Segment) -> None:
+        # Until the last line rows take the careful way, which mends what was interrupted here.
+        self._next, self._buffers = segment, _EMPTY
         self._guarded(segment.flush)
-        self._guarded(lambda: self._home.publish(self.name, segment.number, segment.image))
-        self._segment = segment
+        self._guarded(partial(self._home.publish, self.name, segment.number, segment.image))
+        self._segment, self._columns = segment, segment.layout.columns
+        self._next = None
         self._buffers = segment.buffers
 
     def _number_before_live_rows(self) -> int:

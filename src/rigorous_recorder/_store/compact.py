@@ -64,17 +64,16 @@ def _compact_table(folder: Folder, table: str) -> int:
     for writer, names in groupby(folder.sealed(table), key=lambda name: name.writer):
         if writer not in running:
             saved += sum(
-                _merge_or_warn(folder, table, run) for run in _runs(folder, table, list(names))
+                _merge_if_sound(folder, table, run) for run in _runs(folder, table, list(names))
             )
     return saved
 
 
-def _merge_or_warn(folder: Folder, table: str, files: list[Sealed]) -> int:
+def _merge_if_sound(folder: Folder, table: str, files: list[Sealed]) -> int:
     try:
         return _merge(folder, table, files)
-    except DamagedFileError as error:
-        warn_damaged(files[0].path, error)
-        return 0
+    except DamagedFileError:
+        return 0  # whoever read the damaged file has warned of it, by its name
 
 
 def _runs(folder: Folder, table: str, names: list[SealedName]) -> Iterator[list[Sealed]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -189,6 +190,13 @@ class Folder:
         names = [LiveName(match[1], int(match[2]), match[3]) for match in found if match]
         return sorted(name for name in names if name.table == table)
 
+    def remove_lives(self, writer: str) -> None:
+        """Take a writer's live files away, where they can be: their rows are sealed."""
+        for name in (name for table in TABLES for name in self.lives(table)):
+            if name.writer == writer:
+                with contextlib.suppress(OSError):
+                    self.live_path(name).unlink(missing_ok=True)
+
     def writers(self) -> list[str]:
         """The writers that have a lock file: running ones, and dead ones not recovered yet."""
         return [match[1] for name in _names(self.live) if (match := _LOCK.fullmatch(name))]
@@ -219,5 +227,5 @@ def _sealed_name(match: re.Match[str]) -> SealedName:
 def _names(folder: Path) -> list[str]:
     try:
         return [entry.name for entry in folder.iterdir()]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []

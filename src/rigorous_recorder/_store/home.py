@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 import threading
 import time
@@ -48,6 +48,11 @@ class NodeIds:
             return (self._high << _WRITER_BITS) | self._count
 
 
+def _random_writer() -> int:
+    """A number of 32 bits that is not 0, which stands for no writer."""
+    return int.from_bytes(os.urandom(_WRITER_BITS // 8)) or _random_writer()
+
+
 def writer_of(node: int) -> str:
     """Name of the writer that made a node."""
     return f"{(node >> _WRITER_BITS) & 0xFFFFFFFF:08x}"
@@ -78,8 +83,10 @@ class MemoryHome:
         """Nothing to do: there are no other readers."""
 
     def seal(self, table: str, number: int, batch: pa.RecordBatch) -> None:
-        """Keep the rows."""
-        self.sealed[table].append((number, batch))
+        """Keep the rows; also when asked again, after an interruption."""
+        kept = self.sealed[table]
+        if not (kept and kept[-1][0] == number):
+            kept.append((number, batch))
 
     def complain(self, error: OSError) -> None:
         """Memory does not fail with an OSError."""
@@ -146,10 +153,10 @@ class FolderHome:
         number = 0
         try:
             while self._lock_file is None:
-                number = 1 + secrets.randbelow(2**_WRITER_BITS - 1)
+                number = _random_writer()
                 self._lock_file = self._claim(f"{number:08x}")
         except OSError as error:
-            number = number or 1 + secrets.randbelow(2**_WRITER_BITS - 1)
+            number = number or _random_writer()
             self.complain(error)
         self.ids = NodeIds(number)
         self._started = time.time_ns() // 1000
@@ -224,9 +231,10 @@ class FolderHome:
         self._warned = False
 
     def close(self) -> None:
-        """Stop being a writer, for good."""
+        """Stop being a writer, for good; all rows are in sealed files."""
         self._closed = True
         if self._lock_file is not None:
+            self.folder.remove_lives(self.writer)
             self._lock_file.remove()
             self._lock_file = None
 

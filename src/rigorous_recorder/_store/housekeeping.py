@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from .._live.table import LiveTable
 from ..errors import SaveError
 
-__all__ = ["keep_house", "watch"]
+__all__ = ["holding", "keep_house", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
 
 
 class _Kept(Protocol):
-    records: LiveTable
-    nodes: LiveTable
+    @property
+    def records(self) -> LiveTable:
+        """The table of records."""
+
+    @property
+    def nodes(self) -> LiveTable:
+        """The table of nodes."""
 
     def renew_after_fork(self) -> None:
         """Be usable in a forked child."""
@@ -39,14 +46,25 @@ class _House:
     """The stores of this process, and the thread that looks after them."""
 
     def __init__(self) -> None:
-        self.stores: weakref.WeakSet[_Kept] = weakref.WeakSet()
+        self._stores: weakref.WeakSet[_Kept] = weakref.WeakSet()
         self._held: list[LiveTable] = []
-        self.forget_thread()
+        self._begin()
 
-    def forget_thread(self) -> None:
+    def _begin(self) -> None:
+        #: Held by whoever needs the locks of several tables, so that no two wait for each other.
+        self.several = threading.RLock()
+        self._listing = threading.Lock()
         self._starting = threading.Lock()
         self._leaving = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def watch(self, store: _Kept) -> None:
+        with self._listing:
+            self._stores.add(store)
+
+    def stores(self) -> list[_Kept]:
+        with self._listing:
+            return list(self._stores)
 
     def start(self) -> None:
         with self._starting:
@@ -55,19 +73,21 @@ class _House:
                     target=self._work, name="rigorous-recorder", daemon=True
                 )
                 self._thread.start()
+                _at_end_of_worker(self.leave)
 
     def _work(self) -> None:
         flushes = 0
         while not self._leaving.wait(_FLUSH_SECONDS):
             flushes += 1
-            for store in list(self.stores):
+            for store in self.stores():
                 if flushes % _FLUSHES_PER_SYNC:
                     store.flush()
                 else:
                     store.sync()
 
     def before_fork(self) -> None:
-        self._held = [table for store in self.stores for table in (store.nodes, store.records)]
+        self.several.acquire()
+        self._held = [table for store in self.stores() for table in (store.nodes, store.records)]
         for table in self._held:
             table.lock.acquire()
 
@@ -75,11 +95,12 @@ class _House:
         for table in reversed(self._held):
             table.lock.release()
         self._held = []
+        self.several.release()
 
     def after_fork_in_child(self) -> None:
         self._held = []
-        self.forget_thread()
-        for store in list(self.stores):
+        self._begin()
+        for store in self.stores():
             store.renew_after_fork()
 
     def leave(self) -> None:
@@ -87,16 +108,34 @@ class _House:
         self._leaving.set()
         if self._thread is not None:
             self._thread.join()
-        for store in list(self.stores):
+        for store in self.stores():
             try:
                 store.close()
             except SaveError as error:
                 sys.stderr.write(f"rigorous_recorder: {error}\n")
 
 
+def _at_end_of_worker(leave: Callable[[], None]) -> None:
+    """A forked worker of multiprocessing ends without Python's exit, after finalizers of its own."""
+    process = sys.modules.get("multiprocessing.process")
+    util = sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, leave, exitpriority=-1)
+
+
 _house: Final = _House()
-watch: Final = _house.stores.add
+watch: Final = _house.watch
 keep_house: Final = _house.start
+
+
+@contextlib.contextmanager
+def holding(*tables: LiveTable) -> Iterator[None]:
+    """Hold the locks of several tables at once."""
+    with _house.several, contextlib.ExitStack() as locks:
+        for table in tables:
+            locks.enter_context(table.lock)
+        yield
+
 
 atexit.register(_house.leave)
 if hasattr(os, "register_at_fork"):

@@ -16,11 +16,18 @@ if sys.platform != "win32":
     def _acquire(descriptor: int, *, wait: bool) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
+    def _let_go(descriptor: int) -> None:
+        # Closing is not enough: a child that another thread forked meanwhile has the file open too.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
 else:
     import msvcrt
 
     def _acquire(descriptor: int, *, wait: bool) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+    _let_go = os.close
 
 
 class FileLock:
@@ -90,4 +97,4 @@ def locked(path: Path) -> Iterator[None]:
         _acquire(descriptor, wait=True)
         yield
     finally:
-        os.close(descriptor)
+        _let_go(descriptor)

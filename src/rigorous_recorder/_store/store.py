@@ -7,7 +7,9 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
@@ -19,7 +21,7 @@ from ..errors import DamagedFileError, NotACollectionError
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import Fragment, Loose, Origin, Sealed, open_sealed, read_live, warn_damaged
 from .home import FolderHome, MemoryHome
-from .housekeeping import keep_house, watch
+from .housekeeping import holding, keep_house, watch
 from .recover import recover
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["ROOT", "FolderStore", "MemoryStore", "Snapshot", "Store"]
+__all__ = ["ROOT", "FolderStore", "MemoryStore", "MovedError", "Snapshot", "Store"]
 
 #: The node above all experiments of a collection; it is there without being made by a writer.
 ROOT: Final = 1
@@ -90,14 +92,32 @@ class Store:
             return UTC_DATETIME.from_ticks(self._last_time)
 
 
+class MovedError(Exception):
+    """A row was meant for a node that has moved to another store meanwhile."""
+
+
+class _MovableTable(LiveTable):
+    """A table whose nodes can move away: no row of theirs is taken any more."""
+
+    def __init__(self, name: str, home: MemoryHome) -> None:
+        super().__init__(name, home)
+        self.gone: set[int] = set()
+
+    def append(self, node: int, fields: Mapping[Any, Any]) -> None:
+        with self.lock:
+            if node in self.gone:
+                raise MovedError
+            super().append(node, fields)
+
+
 class MemoryStore(Store):
     """Recorders without a collection: everything is in memory."""
 
     def __init__(self) -> None:
         super().__init__()
         self._home = MemoryHome()
-        self.records = LiveTable(RECORDS, self._home)
-        self.nodes = LiveTable(NODES, self._home)
+        self.records: _MovableTable = _MovableTable(RECORDS, self._home)
+        self.nodes: _MovableTable = _MovableTable(NODES, self._home)
         watch(self)
 
     def new_node(self) -> int:
@@ -128,15 +148,13 @@ class MemoryStore(Store):
         self._clock = threading.Lock()
         self._home.ids.free_lock()
 
-    @contextlib.contextmanager
-    def moving(self) -> Iterator[None]:
+    def moving(self) -> AbstractContextManager[None]:
         """Let nothing be written while a part of the tree moves to another store."""
-        with self.nodes.lock, self.records.lock:
-            yield
+        return holding(self.nodes, self.records)
 
-    def drop(self, nodes: Iterable[int]) -> None:
+    def drop(self, nodes: Collection[int]) -> None:
         """Forget these nodes and their records: they are in another store now."""
-        gone = pa.array(nodes, pa.int64())
+        gone = pa.array(list(nodes), pa.int64())
         for table in (self.nodes, self.records):
             kept = []
             for fragment in self._fragments(table):
@@ -146,6 +164,7 @@ class MemoryStore(Store):
                 kept += [(fragment.origin.number, batch) for batch in rest.to_batches()]
             self._home.sealed[table.name] = kept
             table.forget_rows()
+            table.gone.update(nodes)
 
     def _fragments(self, table: LiveTable) -> list[Loose]:
         with table.lock:
@@ -222,7 +241,8 @@ class FolderStore(Store):
             names = self.folder.sealed(table.name)
         # A live file that was sealed while it was read may have been filled anew: leave it out.
         fresh = [each for each in live if not _is_sealed(each.origin, names)]
-        loose = [Loose(*part) for part in own]
+        # Rows whose sealing was interrupted between two steps stand in both places.
+        loose = [each for each in starmap(Loose, own) if not _is_sealed(each.origin, names)]
         sealed = [found for name in names if (found := self._footer(table.name, name))]
         return sorted([*sealed, *fresh, *loose], key=lambda each: each.origin)
 

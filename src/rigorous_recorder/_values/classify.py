@@ -178,7 +178,12 @@ def _zone_name(key: str, value: dt.datetime) -> str:
 
 def _json(key: str, value: Any) -> Classified:
     plain = json_text.plain(key, value)
-    _check_unicode(f"{key!r}: a text inside", json_text.dump(plain))
+    try:
+        text = json_text.dump(plain)
+    except ValueError as error:  # an int of thousands of digits
+        message = f"{key!r}: a value inside can't be kept as JSON: {error}"
+        raise UnkeepableValueError(message) from error
+    _check_unicode(f"{key!r}: a text inside", text)
     return JSON, plain
 
 

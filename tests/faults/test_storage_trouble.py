@@ -1,0 +1,371 @@
+"""Disk full, folder gone, no permission: one warning, training goes on, nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+import rigorous_recorder._durable as durable
+import rigorous_recorder._live.backing as backing_module
+import rigorous_recorder._live.table as live_table
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store import home, seal
+from rigorous_recorder.errors import SaveError, StorageWarning
+
+
+class Trouble(Protocol):
+    """Something that keeps a folder from being written, for a while."""
+
+    folder: Path
+
+    def begin(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class DiskFull:
+    """A real file system without any space left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder.parent / "filler"
+
+    def begin(self) -> None:
+        with self._filler.open("wb", buffering=0) as file:
+            for size in (65536, 4096, 1):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC
+
+    def end(self) -> None:
+        self._filler.unlink(missing_ok=True)
+
+
+class FolderGone:
+    """The folder was deleted, and something that is no folder is in its place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self) -> None:
+        shutil.rmtree(self.folder)
+        self.folder.write_text("in the way")
+
+    def end(self) -> None:
+        if self.folder.is_file():
+            self.folder.unlink()
+
+
+class Refusing:
+    """The system refuses every new file, as of a folder that was made read-only."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder = folder
+        self._number = number
+        self._patch = pytest.MonkeyPatch()
+
+    def begin(self) -> None:
+        def refused(*_: Any, **__: Any) -> Any:
+            raise OSError(self._number, os.strerror(self._number), str(self.folder))
+
+        opened = os.open
+
+        def reading_only(path: Any, flags: int, *more: Any, **named: Any) -> int:
+            if flags & (os.O_CREAT | os.O_RDWR | os.O_WRONLY) and str(self.folder) in str(path):
+                refused()
+            return opened(path, flags, *more, **named)
+
+        self._patch.setattr(os, "open", reading_only)
+        self._patch.setattr(os, "replace", refused)
+        self._patch.setattr(seal.pq, "write_table", refused)
+
+    def end(self) -> None:
+        self._patch.undo()
+
+
+@contextmanager
+def small_file_system(point: Path) -> Iterator[None]:
+    point.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "rigorous-test", str(point)],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if mounted.returncode:
+        pytest.skip(
+            f"NO FILE SYSTEM CAN BE MOUNTED HERE, disk full is not tested: {mounted.stderr}"
+        )
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(point)], check=True)
+
+
+@pytest.fixture(params=["mapped", "write-behind"])
+def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where live rows are: in a mapped file, or in memory with a write-behind."""
+    monkeypatch.setattr(home, "is_safe_to_map", lambda _: request.param == "mapped")
+    return str(request.param)
+
+
+@pytest.fixture(params=["disk full", "no space", "no permission", "read only"])
+def trouble(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trouble]:
+    """A folder that can't be written between ``begin`` and ``end``, and keeps what it has."""
+    found: Trouble
+    if request.param == "disk full":
+        if shutil.which("mount") is None:
+            pytest.skip("NO mount COMMAND HERE, disk full is not tested")
+        with small_file_system(tmp_path / "disk"):
+            yield DiskFull(tmp_path / "disk" / "study.collection")
+        return
+    number = {"no space": errno.ENOSPC, "no permission": errno.EACCES, "read only": errno.EROFS}
+    found = Refusing(tmp_path / "study.collection", number[request.param])
+    yield found
+    found.end()
+
+
+@pytest.fixture(params=["grows", "seals"])
+def tables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether new rows need a larger live table, or a sealed file and the next one."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    if request.param == "seals":
+        monkeypatch.setattr(live_table, "MOST_ROWS", 256)
+
+
+def indexes(collection: ExperimentCollection) -> list[Any]:
+    return [row["i"] for row in collection.records]
+
+
+def log(recorder: Any, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        recorder.push(
+            i=i, text=f"text of record {i}", **({"late_key": i} if i % 700 == 699 else {})
+        )
+
+
+@contextmanager
+def storage_warnings(folder: Path) -> Iterator[list[str]]:
+    """The storage warnings of the block about a folder, as text, also those of other threads."""
+    messages: list[str] = []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            yield messages
+        finally:
+            assert {each.category for each in told} <= {StorageWarning}
+            messages += [text for each in told if str(folder) in (text := str(each.message))]
+
+
+@pytest.mark.usefixtures("backing", "tables")
+def test_training_goes_on_and_all_is_saved_later(trouble: Trouble) -> None:
+    """One warning; every record is readable meanwhile, and on disk once that works again."""
+    collection = ExperimentCollection(trouble.folder)
+    with storage_warnings(trouble.folder) as messages:
+        with collection.new_experiment(lr=0.1) as experiment:
+            log(experiment, 0, 100)
+            trouble.begin()
+            log(experiment, 100, 3000)
+            experiment["late"] = "said in trouble"
+            experiment.sync()
+            collection._store.flush()
+            assert indexes(collection) == list(range(3000))
+            assert collection.records[-1]["late"] == "said in trouble"
+            experiment.sync()
+            trouble.end()
+            experiment.sync()
+            assert indexes(ExperimentCollection(trouble.folder)) == list(range(3000))
+            log(experiment, 3000, 3500)
+        collection._store.flush()
+        assert indexes(ExperimentCollection(trouble.folder)) == list(range(3500))
+        collection.close()
+    assert len(messages) == 1
+    assert str(trouble.folder) in messages[0]
+    reader = ExperimentCollection(trouble.folder)
+    assert indexes(reader) == list(range(3500))
+    assert {row["late"] for row in reader.records} == {"said in trouble"}
+    assert reader.verify() == []
+    assert [path.name for path in (trouble.folder / "live").iterdir()] == ["experiments.lock"]
+
+
+@pytest.mark.usefixtures("backing", "tables")
+def test_an_error_at_the_end_where_it_still_cannot_be_saved(trouble: Trouble) -> None:
+    """SaveError at the experiment's end and at close; the data stays, and a later save works."""
+    collection = ExperimentCollection(trouble.folder)
+    with storage_warnings(trouble.folder) as messages:
+        with pytest.raises(SaveError, match=r"only in memory.*save\(\)"):
+            with collection.new_experiment() as experiment:
+                log(experiment, 0, 10)
+                trouble.begin()
+                log(experiment, 10, 1000)
+        assert indexes(collection) == list(range(1000))
+        with pytest.raises(SaveError):
+            collection.close()
+        with pytest.raises(SaveError):
+            collection.save()
+        assert indexes(collection) == list(range(1000))
+        log(experiment, 1000, 1100)
+        trouble.end()
+        collection.save()
+        assert indexes(ExperimentCollection(trouble.folder)) == list(range(1100))
+        collection.close()
+    assert len(messages) == 1
+    assert [path.name for path in (trouble.folder / "live").iterdir()] == ["experiments.lock"]
+    (row,) = ExperimentCollection(trouble.folder).experiments
+    assert (row["had_error"], row["error_number"]) == (False, 0)
+    assert row["experiment_end_time"] is not None
+
+
+@pytest.mark.usefixtures("backing")
+def test_an_exception_in_trouble_is_the_one_that_is_raised(
+    trouble: Trouble, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training's own exception reaches the caller; the message says that data waits."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    collection = ExperimentCollection(trouble.folder)
+    with storage_warnings(trouble.folder):
+        with pytest.raises(ZeroDivisionError), collection.new_experiment() as experiment:
+            log(experiment, 0, 10)
+            trouble.begin()
+            log(experiment, 10, 1000)
+            1 / 0  # noqa: B018
+        assert "only in memory" in capsys.readouterr().err
+        trouble.end()
+        collection.close()
+    assert indexes(ExperimentCollection(trouble.folder)) == list(range(1000))
+
+
+@pytest.mark.usefixtures("backing")
+def test_new_trouble_after_all_was_saved_is_a_new_warning(
+    trouble: Trouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time of trouble has a warning of its own, once everything was saved in between."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 256)
+    collection = ExperimentCollection(trouble.folder)
+    with storage_warnings(trouble.folder) as messages:
+        for time in range(2):
+            with collection.new_experiment() as experiment:
+                trouble.begin()
+                log(experiment, 1000 * time, 1000 * (time + 1))
+                trouble.end()
+        collection.close()
+    assert len(messages) == 2
+    assert indexes(ExperimentCollection(trouble.folder)) == list(range(2000))
+
+
+@pytest.mark.usefixtures("backing")
+def test_a_deleted_folder_is_made_again(tmp_path: Path) -> None:
+    """Where the folder was deleted while logging, what is not sealed yet is saved in a new one."""
+    folder = tmp_path / "study.collection"
+    collection = ExperimentCollection(folder)
+    with storage_warnings(folder) as messages:
+        with collection.new_experiment(lr=0.1) as experiment:
+            log(experiment, 0, 100)
+            shutil.rmtree(folder)
+            log(experiment, 100, 200)
+            experiment.sync()
+            assert indexes(collection) == list(range(200))
+            assert indexes(ExperimentCollection(folder)) == list(range(200))
+            log(experiment, 200, 5000)
+        assert indexes(ExperimentCollection(folder)) == list(range(5000))
+        log(experiment, 5000, 5100)
+        collection.close()
+    assert len(messages) <= 1
+    reader = ExperimentCollection(folder)
+    assert indexes(reader) == list(range(5100))
+    (row,) = reader.experiments
+    assert (row["lr"], row["had_error"]) == (0.1, False)
+    assert reader.verify() == []
+    assert list((folder / "live").iterdir()) == []
+
+
+@pytest.mark.usefixtures("backing")
+def test_a_folder_that_can_not_be_made_again_is_an_error_at_the_end(tmp_path: Path) -> None:
+    """Where something else is in the folder's place, the end says so, and a later save works."""
+    trouble = FolderGone(tmp_path / "study.collection")
+    collection = ExperimentCollection(trouble.folder)
+    with storage_warnings(trouble.folder) as messages:
+        with pytest.raises(SaveError), collection.new_experiment(lr=0.1) as experiment:
+            log(experiment, 0, 100)
+            trouble.begin()
+            log(experiment, 100, 200)
+        with pytest.raises(SaveError):
+            collection.close()
+        assert indexes(collection) == list(range(200))
+        trouble.end()
+        collection.save()
+        assert indexes(ExperimentCollection(trouble.folder)) == list(range(200))
+        collection.close()
+    assert len(messages) == 1
+    assert {row["lr"] for row in ExperimentCollection(trouble.folder).records} == {0.1}
+
+
+def test_a_write_behind_shows_its_rows_after_a_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where mapping is not safe, rows are visible to another process once they were flushed."""
+    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    folder = tmp_path / "study.collection"
+    collection = ExperimentCollection(folder)
+    script = (
+        "import sys; from rigorous_recorder import ExperimentCollection;"
+        "print([row['i'] for row in ExperimentCollection(sys.argv[1]).records])"
+    )
+    with collection.new_experiment() as experiment:
+        for stop in (10, 3000):
+            log(experiment, len(collection), stop)
+            collection._store.flush()
+            seen = subprocess.run(
+                [sys.executable, "-c", script, str(folder)],
+                capture_output=True,
+                check=True,
+                text=True,
+            )
+            assert seen.stdout == f"{list(range(stop))}\n"
+    collection.close()
+
+
+def test_only_known_local_file_systems_are_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS, FUSE and copy-on-write file systems live files are not mapped; the last mount wins."""
+    mounts = tmp_path / "mounts"
+    monkeypatch.setattr(backing_module, "_MOUNTS", str(mounts))
+    kinds = {"ext4": True, "xfs": True, "tmpfs": True, "nfs4": False, "fuse.sshfs": False}
+    kinds |= {"btrfs": False, "zfs": False, "lustre": False}
+    for kind, expected in kinds.items():
+        mounts.write_text(
+            f"root / ext4 rw 0 0\nx {tmp_path} ext4 rw 0 0\ny {tmp_path} {kind} rw 0 0\n"
+        )
+        assert backing_module.is_safe_to_map(tmp_path / "live") is expected
+        assert backing_module.is_safe_to_map(Path("/elsewhere")) is True
+    mounts.unlink()
+    assert backing_module.is_safe_to_map(tmp_path) is False
+
+
+def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
+    """What can't be written whole does not appear, and leaves what was there before."""
+    path = tmp_path / "a.json"
+    durable.write_whole(path, b"old")
+
+    def fail() -> None:
+        with durable.replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"a.json": b"old"}

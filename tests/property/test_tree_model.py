@@ -1,0 +1,359 @@
+"""Any tree, logged in any order, saved and reopened at any time, equals a model of plain dicts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder._engines.sql import sql_names
+from rigorous_recorder._values.kinds import FLOAT, JSON
+from rigorous_recorder.errors import ClosedError, CycleError
+
+from .strategies import exact, scratch_folder
+
+Row: TypeAlias = dict[str, Any]
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from([0.5, -0.0, 1e300, float("inf")]),
+    st.sampled_from(["", "text", "a text of more than twelve bytes", "ü"]),
+    st.lists(st.integers(0, 2), max_size=2),
+)
+KEYS = st.sampled_from(["a", "A", "b", "x.y", "_node", "n"])
+DATA = st.dictionaries(KEYS, VALUES, max_size=3)
+PICK = st.integers(0, 10**6)
+
+
+@dataclass(eq=False)
+class Node:
+    """A recorder as the model has it."""
+
+    data: Row
+    store: Store
+    parent: Node | None = None
+    children: list[Node] = field(default_factory=list)
+    pending: Row = field(default_factory=dict)
+    recorder: Recorder | None = None
+
+    @property
+    def path(self) -> list[Node]:
+        """The nodes from the root down to this one."""
+        return [*([] if self.parent is None else self.parent.path), self]
+
+    @property
+    def below(self) -> list[Node]:
+        """This node and all below it."""
+        return [self, *(each for child in self.children for each in child.below)]
+
+    @property
+    def resolved(self) -> Row:
+        """What it has or inherits: the nearest wins, and None inherits."""
+        found: Row = {}
+        for node in self.path:
+            found |= _present(node.data)
+        return found
+
+    def rows(self, nodes: Iterable[Node]) -> list[Row]:
+        """The records of those nodes, in the order in which they were logged."""
+        wanted = set(nodes)
+        return [n.resolved | _present(row) for n, row in self.store.records if n in wanted]
+
+
+@dataclass(eq=False)
+class Store:
+    """Where nodes' records are: the collection, or one of the trees in memory."""
+
+    records: list[tuple[Node, Row]] = field(default_factory=list)
+
+
+def _present(row: Row) -> Row:
+    return {key: value for key, value in row.items() if value is not None}
+
+
+class TreeMachine(RuleBasedStateMachine):
+    """Recorders in memory and in a collection beside the same in plain dicts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = contextlib.ExitStack()
+        self.folder = self.stack.enter_context(scratch_folder())
+        self.nodes: list[Node] = []
+        self.stored = Store()
+
+    @initialize()
+    def open(self) -> None:
+        """Open the collection; the node above all experiments is a node as any other."""
+        self.collection = ExperimentCollection(self.folder / "c")
+        self.root = Node({}, self.stored, recorder=self.collection.recorder)
+        self.nodes.append(self.root)
+
+    def teardown(self) -> None:
+        """Look at everything once more, then from a collection that was opened anew."""
+        if self.nodes:
+            self.everything_is_as_in_the_model()
+            self.close_and_reopen()
+            self.everything_is_as_in_the_model()
+            self.collection.close()
+        self.stack.close()
+
+    # --- logging -------------------------------------------------------------------------------
+
+    @rule(data=DATA)
+    def make_tree(self, data: Row) -> None:
+        """A recorder without a collection."""
+        self.nodes.append(Node(dict(data), Store(), recorder=Recorder(data)))
+
+    @rule(pick=PICK, data=DATA)
+    def make_child(self, pick: int, data: Row) -> None:
+        """A recorder below another."""
+        parent = self._node(pick)
+        node = Node(dict(data), parent.store, parent, recorder=_of(parent).child(data))
+        parent.children.append(node)
+        self.nodes.append(node)
+
+    @rule(pick=PICK, data=DATA)
+    def push(self, pick: int, data: Row) -> None:
+        """One record, with what was added before."""
+        node = self._node(pick)
+        _of(node).push(data)
+        self._log(node, data)
+
+    @rule(pick=PICK, rows=st.lists(DATA, min_size=2, max_size=5))
+    def push_many(self, pick: int, rows: list[Row]) -> None:
+        """Records one after the other."""
+        for row in rows:
+            self.push(pick, row)
+
+    @rule(pick=PICK, data=DATA)
+    def add(self, pick: int, data: Row) -> None:
+        """Fields of the next record."""
+        node = self._node(pick)
+        _of(node).add(**data)
+        node.pending |= data
+
+    @rule(pick=PICK)
+    def commit(self, pick: int) -> None:
+        """The record of what was added."""
+        node = self._node(pick)
+        _of(node).commit()
+        self._log(node, {})
+
+    @rule(pick=PICK, rows=st.lists(DATA, min_size=1, max_size=4))
+    def extend(self, pick: int, rows: list[Row]) -> None:
+        """Records as columns; what was added stays pending."""
+        node = self._node(pick)
+        columns = {key: [row.get(key) for row in rows] for row in rows for key in row}
+        if columns:
+            _of(node).extend(columns)
+            node.store.records += [(node, dict(row)) for row in rows]
+
+    @rule(pick=PICK, data=DATA)
+    def say(self, pick: int, data: Row) -> None:
+        """Late data, which every record below has from now on; None takes it back."""
+        node = self._node(pick)
+        _of(node).update(data)
+        node.data |= data
+
+    @rule(pick=PICK, key=KEYS, value=VALUES)
+    def say_one(self, pick: int, key: str, value: Any) -> None:
+        """Late data under one key."""
+        node = self._node(pick)
+        _of(node)[key] = value
+        node.data[key] = value
+
+    @rule(pick=PICK, other=PICK)
+    def set_parent(self, pick: int, other: int) -> None:
+        """Below another recorder; a tree in memory moves in, with its records."""
+        node, parent = self._node(pick), self._node(other)
+        if node in parent.path:
+            with pytest.raises(CycleError, match="ancestor"):
+                _of(node).set_parent(_of(parent))
+            return
+        if node.store is self.stored is not parent.store:
+            return  # refused: see test_refusals
+        assert _of(node).set_parent(_of(parent)) is _of(node)
+        if node.parent is not None:
+            node.parent.children.remove(node)
+        node.parent = parent
+        parent.children.append(node)
+        self._move(node, parent.store)
+
+    @rule(data=DATA, row=DATA)
+    def run_experiment(self, data: Row, row: Row) -> None:
+        """An experiment with a record; what waits in recorders elsewhere is no matter of its end."""
+        with self.collection.new_experiment(data) as experiment:
+            experiment.push(row)
+        node = Node(dict(experiment.local_data), self.stored, self.root, recorder=experiment)
+        assert {key: node.data[key] for key in data} == data
+        self.root.children.append(node)
+        self.nodes.append(node)
+        self._log(node, row)
+
+    @rule()
+    def save(self) -> None:
+        """Live rows become Parquet files."""
+        self.collection.save()
+
+    @rule()
+    def compact(self) -> None:
+        """Small files of finished writers become one."""
+        self.collection.compact()
+
+    @rule()
+    def close_and_reopen(self) -> None:
+        """The recorders of a closed collection refuse; those of the next have all there was."""
+        old = self.root.recorder
+        self.collection.close()
+        with pytest.raises(ClosedError, match="open it again"):
+            _of(self.root).push(a=1)
+        assert len(self.collection.records) == len(self.stored.records)
+        self.collection = ExperimentCollection(self.folder / "c")
+        self.root.recorder = self.collection.recorder
+        assert self.root.recorder is not old
+        self._find_children(self.root)
+
+    # --- reading -------------------------------------------------------------------------------
+
+    @invariant()
+    def all_rows_are_those_of_the_model(self) -> None:
+        """The rows of the collection, and of every tree in memory."""
+        for node in self.nodes:
+            if node.parent is None:
+                _require_equal(_of(node).all_records, node.rows(node.below))
+
+    @rule(pick=PICK)
+    def look(self, pick: int) -> None:
+        """One recorder: its records, those below it, its data, parent and children."""
+        node = self._node(pick)
+        recorder = _of(node)
+        _require_equal(recorder.records, node.rows([node]))
+        _require_equal(recorder.all_records, node.rows(node.below))
+        assert len(recorder) == len(node.rows([node]))
+        assert exact(_sorted(recorder.local_data)) == exact(_sorted(node.data))
+        assert exact(_sorted(recorder.pending)) == exact(_sorted(node.pending))
+        assert recorder.parent is (None if node.parent is None else node.parent.recorder)
+        assert recorder.children == [child.recorder for child in node.children]
+
+    @rule(pick=PICK)
+    def tables(self, pick: int) -> None:
+        """Arrow has the rows, and SQL what Arrow has."""
+        node = self._node(pick)
+        records = _of(node).all_records
+        _require_table(records, node.rows(node.below))
+        if node is self.root:
+            names = list(sql_names(self.collection.records.to_arrow().column_names).values())
+            relation = self.collection.sql("FROM records")
+            if names:
+                assert relation.columns == names
+                found = Counter(map(exact, relation.fetchall()))
+                assert found == _tuples(self.collection.records)
+
+    @rule()
+    @precondition(lambda self: len(self.stored.records) > 0)
+    def read_by_another(self) -> None:
+        """Another object that reads the same folder sees the same at once."""
+        _of(self.root).sync()
+        other = ExperimentCollection(self.folder / "c", quiet=True)
+        _require_equal(other.records, self.root.rows(self.root.below))
+        assert other.experiment_numbers == self.collection.experiment_numbers
+        _require_same_tree(self.root, other.recorder)
+
+    def everything_is_as_in_the_model(self) -> None:
+        """All recorders, all tables."""
+        self.all_rows_are_those_of_the_model()
+        for number, node in enumerate(self.nodes):
+            self.look(number)
+            if node.parent is None:
+                self.tables(number)
+        if self.stored.records:
+            self.read_by_another()
+
+    # -------------------------------------------------------------------------------------------
+
+    def _node(self, pick: int) -> Node:
+        return self.nodes[pick % len(self.nodes)]
+
+    def _log(self, node: Node, data: Row) -> None:
+        node.store.records.append((node, {**node.pending, **data}))
+        node.pending = {}
+
+    def _move(self, node: Node, store: Store) -> None:
+        if node.store is store:
+            return
+        old, moving = node.store, set(node.below)
+        store.records += [pair for pair in old.records if pair[0] in moving]
+        old.records = [pair for pair in old.records if pair[0] not in moving]
+        for each in moving:
+            each.store = store
+
+    def _find_children(self, node: Node) -> None:
+        """The recorders of the collection that is open now, in the model's order."""
+        for child, recorder in zip(node.children, _of(node).children, strict=True):
+            child.recorder, child.pending = recorder, {}
+            self._find_children(child)
+        node.pending = {}
+
+
+def _of(node: Node) -> Recorder:
+    assert node.recorder is not None
+    return node.recorder
+
+
+def _sorted(data: Any) -> Row:
+    return {key: data[key] for key in sorted(data)}
+
+
+def _require_equal(records: Records, rows: list[Row]) -> None:
+    assert [exact(_sorted(row)) for row in records] == [exact(_sorted(row)) for row in rows]
+    assert len(records) == len(rows)
+
+
+def _require_table(records: Records, rows: list[Row]) -> None:
+    """Arrow has the rows as their kinds meet, and SQL what Arrow has."""
+    kinds = records.scan().flat_kinds
+    table = records.to_arrow()
+    assert table.column_names == list(kinds)
+    assert {key for row in rows for key in row} <= set(kinds)
+    assert table.num_rows == len(rows)
+    for key, kind in kinds.items():
+        for found, row in zip(table[key].to_pylist(), rows, strict=True):
+            logged = row.get(key)
+            if kind == JSON and found is not None:
+                found = json.loads(found)  # noqa: PLW2901 - the value of the text
+            if kind == FLOAT and logged is not None:
+                logged = float(logged)
+            assert exact(found) == exact(logged), (key, kind.name)
+    relation = records.sql("FROM records")
+    if kinds:
+        assert relation.columns == list(sql_names(kinds).values())
+        assert Counter(map(exact, relation.fetchall())) == _tuples(records)
+
+
+def _tuples(records: Records) -> Counter[str]:
+    """The rows of the Arrow table, as a multiset."""
+    columns = [column.to_pylist() for column in records.to_arrow().columns]
+    return Counter(map(exact, zip(*columns, strict=True)))
+
+
+def _require_same_tree(node: Node, recorder: Recorder) -> None:
+    assert exact(_sorted(recorder.local_data)) == exact(_sorted(node.data))
+    _require_equal(recorder.records, node.rows([node]))
+    for child, found in zip(node.children, recorder.children, strict=True):
+        assert found.parent is recorder
+        _require_same_tree(child, found)
+
+
+TestTree = TreeMachine.TestCase
+TestTree.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=25)
