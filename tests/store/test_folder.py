@@ -372,7 +372,7 @@ def test_compaction_leaves_running_writers_alone(folder: Path, open_collection: 
     with collection.new_experiment() as experiment:
         for i in range(80, 120):
             experiment.push(i=i)
-        own = {path for path in (folder / "records").glob(f"{collection._store.home.writer}-*")}
+        own = set((folder / "records").glob(f"{collection._store.home.writer}-*"))
         assert len(own) > 1
         assert opened(folder).compact() > 0
         assert own <= set((folder / "records").iterdir())
@@ -527,7 +527,7 @@ def test_a_damaged_file_of_nodes_costs_no_record(
     damageable: Path, damage: Callable[[Path], None]
 ) -> None:
     """Where what was said of recorders can't be read, their records still are."""
-    path = sorted((damageable / "nodes").glob("*.parquet"))[0]
+    path = min((damageable / "nodes").glob("*.parquet"))
     damage(path)
     collection = opened(damageable)
     assert [problem.path for problem in collection.verify()] == [path]

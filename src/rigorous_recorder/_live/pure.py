@@ -77,7 +77,7 @@ class ViewCells:
         self._values = values
         self._spill = spill
         self._raw = raw
-        self.used = 0
+        self.used = self.flushed = 0
 
     def __setitem__(self, row: int, value: Any) -> None:
         data = self._raw(value)

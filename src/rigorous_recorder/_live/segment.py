@@ -88,6 +88,8 @@ class Segment:
         ranges.append((start + 8 * self._flushed, start + 8 * rows))
         self.image.flush(ranges)
         self._flushed = rows
+        for cells in self._all_view_cells():
+            cells.flushed = cells.used
 
     def start_sync(self) -> Callable[[], None]:
         """Flush, and give what to call, without any lock, to make the rows survive a power loss."""
@@ -122,7 +124,8 @@ class Segment:
             (values + first * octet, values + min(last * octet, places.values.size)),
         ]
         if places.spill is not None:
-            ranges.append((places.spill.start, places.spill.start + self._view_cells(column).used))
+            start, cells = places.spill.start, self._view_cells(column)
+            ranges.append((start + cells.flushed, start + cells.used))
         return ranges
 
     def _buffers(self) -> Buffers:
@@ -149,6 +152,9 @@ class Segment:
             return ViewCells(values, _slice(self.image.view, places.spill), kind.raw)
         numbers: memoryview[Any] = values.cast(kind.code)
         return numbers if kind.name in {"int", "float"} else RawCells(numbers, kind.raw)
+
+    def _all_view_cells(self) -> list[ViewCells]:
+        return [cells for cells, _ in self._targets.values() if isinstance(cells, ViewCells)]
 
     def _view_cells(self, column: Column) -> ViewCells:
         cells = self._targets[column][0]

@@ -71,7 +71,7 @@ def output(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def records(folder: Path, output: str) -> list[Record]:  # noqa: ARG001 - the demo ran before
+def records(folder: Path, output: str) -> list[Record]:
     return read(folder)
 
 
