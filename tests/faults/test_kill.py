@@ -85,7 +85,9 @@ def test_every_pushed_record_survives_a_kill(tmp_path: Path) -> None:
     collection.close()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 64))]
+)
 def test_a_kill_from_outside_leaves_whole_records(tmp_path: Path, seed: int) -> None:
     """Killed by another process, in the middle of whatever it does, it leaves only whole rows."""
     folder = tmp_path / "study"

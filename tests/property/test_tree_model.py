@@ -357,3 +357,14 @@ def _require_same_tree(node: Node, recorder: Recorder) -> None:
 
 TestTree = TreeMachine.TestCase
 TestTree.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=25)
+
+
+class LongerTreeMachine(TreeMachine):
+    """The same for longer."""
+
+
+@pytest.mark.slow
+class TestLongerTree(LongerTreeMachine.TestCase):  # type: ignore[misc, name-defined]
+    """More and longer lives of trees."""
+
+    settings = settings(max_examples=60, stateful_step_count=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -54,10 +55,26 @@ def _list_type(dtype: str, depth: int) -> pa.DataType:
 
 
 @dataclass(frozen=True)
-class ArrayKind(Kind):
-    """Arrays that all have one dtype and one shape."""
+class _Arrays(Kind, ABC):
+    """Arrays of one dtype."""
 
     dtype: str
+
+    def column(self, values: list[Any]) -> pa.Array:
+        return _nested(values, self.sealed_type, self.dtype)
+
+    def json_of(self, value: Any) -> str:
+        return json_text.dump(value.tolist())
+
+    def equal(self, column: pa.Array, value: Any) -> pa.Array:
+        same = [None if v is None else bool(np.array_equal(v, value)) for v in self.values(column)]
+        return pa.array(same, pa.bool_())
+
+
+@dataclass(frozen=True)
+class ArrayKind(_Arrays):
+    """Arrays that all have one dtype and one shape."""
+
     shape: tuple[int, ...]
     layout: ClassVar[str] = "block"
 
@@ -110,21 +127,11 @@ class ArrayKind(Kind):
     def _array(self, nested: list[Any]) -> Any:
         return np.array(nested, dtype=self.dtype).reshape(self.shape)
 
-    def column(self, values: list[Any]) -> pa.Array:
-        return _nested(values, self.sealed_type, self.dtype)
-
-    def json_of(self, value: Any) -> str:
-        return json_text.dump(value.tolist())
-
-    def equal(self, column: pa.Array, value: Any) -> pa.Array:
-        return _equal_arrays(self.values(column), value)
-
 
 @dataclass(frozen=True)
-class ListKind(Kind):
+class ListKind(_Arrays):
     """Arrays of one dtype and number of dimensions, of whatever shapes."""
 
-    dtype: str
     depth: int
     layout: ClassVar[str] = "view"
 
@@ -152,15 +159,6 @@ class ListKind(Kind):
     def values(self, column: pa.Array) -> list[Any]:
         return [None if each is None else np.array(each, self.dtype) for each in column.to_pylist()]
 
-    def column(self, values: list[Any]) -> pa.Array:
-        return _nested(values, self.sealed_type, self.dtype)
-
-    def json_of(self, value: Any) -> str:
-        return json_text.dump(value.tolist())
-
-    def equal(self, column: pa.Array, value: Any) -> pa.Array:
-        return _equal_arrays(self.values(column), value)
-
 
 def _nested(arrays: list[Any], kind: pa.DataType, dtype: str) -> pa.Array:
     lists = [None if each is None else np.asarray(each).tolist() for each in arrays]
@@ -168,10 +166,3 @@ def _nested(arrays: list[Any], kind: pa.DataType, dtype: str) -> pa.Array:
         return pa.array(lists, kind)
     wide = pa.array(lists)  # pyarrow takes no Python floats for float16
     return wide.cast(kind) if len(wide.drop_null()) else pa.nulls(len(lists), kind)
-
-
-def _equal_arrays(column: list[Any], value: Any) -> pa.Array:
-    return pa.array(
-        [None if each is None else bool(np.array_equal(each, value)) for each in column],
-        pa.bool_(),
-    )
