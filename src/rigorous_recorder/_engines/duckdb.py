@@ -27,27 +27,32 @@ else:
 
 __all__ = ["collection_sql", "records_sql"]
 
-_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "autoinstall_known_extensions": "false",
-    "TimeZone": "UTC",
+_NOTHING_FROM_OUTSIDE: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": "false"
 }
 
 
 def records_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     """The result of a query over the table ``records``, lazily."""
-    connection = duckdb.connect(config=_SETTINGS)
+    connection = _connect()
     _add_records(connection, scan)
     return connection.sql(query)
 
 
 def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation:
     """The result of a query over ``records``, ``experiments`` and ``nodes``, lazily."""
-    connection = duckdb.connect(config=_SETTINGS)
+    connection = _connect()
     _add_records(connection, scan)
     _register(connection, "nodes", _nodes_table(scan.moment), fixed=2)
     positions = experiment_positions(scan.moment, root)
     _register(connection, "experiments", _resolved_table(scan.moment, positions))
     return connection.sql(query)
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config=_NOTHING_FROM_OUTSIDE)
+    connection.execute("SET TimeZone = 'UTC'")  # not in the config: it loads an extension first
+    return connection
 
 
 # --- nodes and experiments -------------------------------------------------------------------

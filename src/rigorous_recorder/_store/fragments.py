@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
@@ -27,6 +27,7 @@ else:
     pq = lazy_module("pyarrow.parquet")
 
 __all__ = [
+    "UNREADABLE",
     "Fragment",
     "Loose",
     "Origin",
@@ -37,6 +38,18 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+#: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
+UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+)
 
 
 class Origin(NamedTuple):
@@ -95,7 +108,7 @@ class Sealed:
                 yield from self._readable(file, names)
         except FileNotFoundError:
             yield from self._moved().tables(columns)
-        except OSError as error:
+        except UNREADABLE as error:
             warn_damaged(self.path, error)
 
     def slice_of(self, segments: list[tuple[int, int]]) -> tuple[int, int]:
@@ -156,7 +169,7 @@ def open_sealed(path: Path) -> Sealed:
             return Sealed(path, file.schema_arrow, counts)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
 
 
@@ -176,7 +189,7 @@ def read_live(path: Path, number: int) -> Loose | None:
         return None
     try:
         return _loose(number, first, second)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
 
 
@@ -186,7 +199,7 @@ def readable_or_warn(path: Path, read: Callable[[], _T]) -> _T | None:
         return read()
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         warn_damaged(path, error)
         return None
 

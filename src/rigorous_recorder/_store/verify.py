@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._lazy import lazy_module
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder
-from .fragments import open_sealed, read_live
+from .fragments import UNREADABLE, open_sealed, read_live
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +57,7 @@ def _sealed_problem(path: Path) -> Problem | None:
             rows = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
     except FileNotFoundError:
         return None  # compacted away meanwhile
-    except (DamagedFileError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         return Problem(path, str(error))
     promised = sum(count for _, count in sealed.segments)
     if rows != promised:
