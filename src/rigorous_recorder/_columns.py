@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._lazy import lazy_module
@@ -63,9 +64,11 @@ def _named(data: Any) -> dict[Any, Any]:
     if isinstance(data, Mapping):
         return {name: _told(values) for name, values in data.items()}
     if _is_pandas(data):
+        _require_unique(data.columns)
         return {name: _told(data[name]) for name in data.columns}
     if hasattr(data, "__arrow_c_stream__"):
         table = pa.table(data)
+        _require_unique(table.column_names)
         return {
             field.name: _Described(table.column(i), field.metadata)
             for i, field in enumerate(table.schema)
@@ -75,6 +78,13 @@ def _named(data: Any) -> dict[Any, Any]:
         f" {type(data).__name__}; for one record use push"
     )
     raise UnkeepableTypeError(message)
+
+
+def _require_unique(names: Iterable[Any]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        message = f"more than one column has the name {twice[0]!r}. Rename all but one"
+        raise UnkeepableValueError(message)
 
 
 class _Described:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
@@ -254,6 +255,15 @@ def test_a_too_long_int_inside_json_names_its_key() -> None:
     """Python turns no int of more than 4,300 digits into text, so JSON can't keep it."""
     with pytest.raises(RigorousError, match="'x'"):
         Recorder().push(x=[10**5_000])
+
+
+def test_columns_of_one_name_are_refused(recorder: Recorder) -> None:
+    """Two columns of a table that have the same name are told, not made one."""
+    table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
+    for data in (table, table.to_pandas()):
+        with pytest.raises(UnkeepableValueError, match="the name 'x'"):
+            recorder.extend(data)
+    _require_untouched(recorder)
 
 
 def test_columns_of_several_lengths_are_refused(recorder: Recorder) -> None:

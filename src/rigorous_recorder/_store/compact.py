@@ -16,7 +16,7 @@ from .folder import TABLES, Folder, SealedName
 from .fragments import Sealed, open_sealed, warn_damaged
 from .locks import locked
 from .recover import recover
-from .seal import about, describe_file, settings
+from .seal import ROW_GROUP, about, describe_file, settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,6 @@ else:
 
 __all__ = ["compact"]
 
-_ROW_GROUP: Final = 262_144
 #: A file of so many rows is large enough.
 _ENOUGH_ROWS: Final = 4_000_000
 
@@ -108,7 +107,7 @@ def _merge(folder: Folder, table: str, files: list[Sealed]) -> int:
         first = next(groups)
         with pq.ParquetWriter(temporary, schema, **settings(first)) as writer:
             for group in chain([first], groups):
-                writer.write_table(group)
+                writer.write_table(group, row_group_size=ROW_GROUP)
         _check_rows(temporary, files)
     for file in files:
         file.path.unlink(missing_ok=True)
@@ -135,7 +134,7 @@ def _row_groups(files: list[Sealed], columns: list[Column], schema: pa.Schema) -
                     pa.nulls(table.num_rows, field.type) if there is None else table.column(there)
                 )
             waiting.append(pa.Table.from_arrays(arrays, schema=schema))
-            if sum(each.num_rows for each in waiting) >= _ROW_GROUP:
+            if sum(each.num_rows for each in waiting) >= ROW_GROUP:
                 yield pa.concat_tables(waiting)
                 waiting = []
     if waiting:

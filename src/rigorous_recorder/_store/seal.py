@@ -19,8 +19,10 @@ else:
     pa = lazy_module("pyarrow")
     pq = lazy_module("pyarrow.parquet")
 
-__all__ = ["about", "describe_file", "settings", "write_sealed"]
+__all__ = ["ROW_GROUP", "about", "describe_file", "settings", "write_sealed"]
 
+#: Rows of a row group: those of a full live table.
+ROW_GROUP: Final = 262_144
 _LEVEL: Final = 1  # higher levels gain nothing on numbers: docs/benchmarks.md
 
 
@@ -49,7 +51,7 @@ def write_sealed(path: Path, table: pa.Table, segments: list[tuple[int, int]]) -
     said = {**about(table.schema), "segments": segments}
     table = table.replace_schema_metadata({META: json.dumps(said).encode()})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, **settings(table))
+        pq.write_table(table, temporary, row_group_size=ROW_GROUP, **settings(table))
 
 
 def settings(table: pa.Table) -> dict[str, Any]:
