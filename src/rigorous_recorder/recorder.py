@@ -395,13 +395,19 @@ def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for key, value in data.items():
-        if type(value) is float and type(key) is str and key.isascii():
+        if _is_plain(value) and type(key) is str and key.isascii():
             found[key] = value
             continue
         for column, plain in describe({key: value}):
             is_array = isinstance(column.kind, (ArrayKind, ListKind))
             found[str(column.key)] = plain.copy() if is_array else plain
     return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a number that is kept as it is; most fields are."""
+    kind = type(value)
+    return kind is float or kind is bool or (kind is int and -(2**63) <= value < 2**63)
 
 
 def recorder_at(store: Store, node: int) -> Recorder:
