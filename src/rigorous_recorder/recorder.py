@@ -20,7 +20,13 @@ from ._pickles import Tree, load_tree, restored, tree_of
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._values.arrays import ArrayKind, ListKind
 from ._values.kinds import NULL
-from .errors import AttachedError, CycleError, DamagedFileError, RigorousError
+from .errors import (
+    AttachedError,
+    CycleError,
+    DamagedFileError,
+    RigorousError,
+    UnkeepableTypeError,
+)
 from .records import Records
 
 if TYPE_CHECKING:
@@ -61,7 +67,7 @@ class Recorder:
     )
 
     def __init__(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
-        self._data = _plain({**(data or {}), **local_data})
+        self._data = _plain(_joined(data, local_data))
         self._pending: dict[str, Any] = {}
         self._parent: Recorder | None = None
         self._knows_parent = True
@@ -132,7 +138,7 @@ class Recorder:
             ClosedError: the collection was closed.
         """
         if data is not None or self._pending:
-            fields = {**self._pending, **(data or {}), **fields}
+            fields = {**self._pending, **_joined(data, fields)}
         if self._table is None:
             self._ready()
         try:
@@ -149,7 +155,7 @@ class Recorder:
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be kept; nothing is added.
         """
-        self._pending |= _plain({**(data or {}), **fields})
+        self._pending |= _plain(_joined(data, fields))
         return self
 
     def commit(self) -> Self:
@@ -225,7 +231,7 @@ class Recorder:
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
         """
-        said = _plain({**(data or {}), **local_data})
+        said = _plain(_joined(data, local_data))
         if self._store is not None:
             try:
                 self._store.say(self._node, said)
@@ -385,6 +391,23 @@ class _Saved:
 def restore(tree: Tree) -> Recorder:
     """The recorder of a tree that was pickled."""
     return recorder_at(*restored(tree))
+
+
+def _joined(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The items of a mapping and of keywords, which win.
+
+    Raises:
+        UnkeepableTypeError: ``data`` is no mapping.
+    """
+    if data is None:
+        return dict(fields)
+    if not hasattr(data, "keys"):
+        message = (
+            f"fields are given as keywords or as one mapping, not as a {type(data).__name__}:"
+            " push(loss=0.3) or push({'loss': 0.3})"
+        )
+        raise UnkeepableTypeError(message)
+    return {**data, **fields}
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -257,6 +257,15 @@ def test_a_too_long_int_inside_json_names_its_key() -> None:
         Recorder().push(x=[10**5_000])
 
 
+@pytest.mark.parametrize("data", [0, 1, [], [("x", 1)], "text"])
+def test_fields_that_are_no_mapping_are_refused(recorder: Recorder, data: Any) -> None:
+    """Whatever is given in place of a mapping is told, also where it is empty."""
+    for way in (recorder.push, recorder.add, recorder.update, recorder.child, Recorder):
+        with pytest.raises(UnkeepableTypeError, match="one mapping, not as a"):
+            way(data)
+    _require_untouched(recorder)
+
+
 def test_columns_of_one_name_are_refused(recorder: Recorder) -> None:
     """Two columns of a table that have the same name are told, not made one."""
     table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
