@@ -100,14 +100,13 @@ def _alone(
     def run(self: LiveTable, /, *args: _P.args, **named: _P.kwargs) -> None:
         with self.lock:
             if self._is_busy:
-                self._deferred.append(partial(run, self, *args, **named))
+                self._deferred.append(partial(method, self, *args, **named))
                 return
             try:
                 self._is_busy = True
                 method(self, *args, **named)
             finally:
-                self._is_busy = False
-                self._make_deferred()
+                self._leave()
 
     return run
 
@@ -126,7 +125,7 @@ class LiveTable:
     def start_anew(self) -> None:
         """Begin with nothing written and a free lock: for a new writer, or after a fork."""
         self.lock = threading.RLock()
-        self._is_busy = self._is_catching_up = False
+        self._is_busy = False
         self._deferred: list[Callable[[], None]] = []
         self._buffers = _EMPTY
         self._segment: Segment | None = None
@@ -156,16 +155,16 @@ class LiveTable:
         # As ``_alone``, spelled out: this is the way of every record.
         with self.lock:
             if self._is_busy:
-                self._deferred.append(partial(self.append, node, dict(fields)))
+                self._deferred.append(partial(self._append, node, dict(fields)))
                 return
             try:
                 self._is_busy = True
                 if not self._try_append(node, fields):
                     self._append_carefully(node, describe(fields))
             finally:
-                self._is_busy = False
                 if self._deferred:
-                    self._make_deferred()
+                    self._leave()
+                self._is_busy = False
 
     @_alone
     def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
@@ -319,16 +318,17 @@ class LiveTable:
 
     # --- room ----------------------------------------------------------------------------------
 
-    def _make_deferred(self) -> None:
-        """Make the changes that were called for in the middle of another one."""
-        if self._is_catching_up:
-            return
+    def _leave(self) -> None:
+        """End a change, after those that were called for in the middle of it, in their order."""
         try:
-            self._is_catching_up = True
             while self._deferred:
                 self._deferred.pop(0)()
         finally:
-            self._is_catching_up = False
+            self._is_busy = False
+
+    def _append(self, node: int, fields: Mapping[Any, Any]) -> None:
+        if not self._try_append(node, fields):
+            self._append_carefully(node, describe(fields))
 
     def _try_append(self, node: int, fields: Mapping[Any, Any]) -> bool:
         try:
