@@ -156,7 +156,9 @@ def _load_csv(path: Path) -> tuple[int, Columns]:
     )
     if path.stat().st_size == 0:
         return 0, {}
-    return columns_of(csv.read_csv(path, convert_options=options))
+    # With one column a missing value is an empty line.
+    lines = csv.ParseOptions(ignore_empty_lines=False)
+    return columns_of(csv.read_csv(path, parse_options=lines, convert_options=options))
 
 
 def _save_lines(scan: Scan, path: Path) -> None:

@@ -1,6 +1,6 @@
 """Pickle files: a tree of recorders as Arrow bytes; nothing in them is ever executed.
 
-``load_tree`` reads what ``dump_tree`` wrote, and what version 1.4.4 wrote, through an unpickler
+``load_tree`` reads what ``tree_of`` wrote, and what version 1.4.4 wrote, through an unpickler
 that knows the plain types and the recorders, and nothing else.
 """
 

@@ -182,6 +182,9 @@ class Nodes:
         order = pc.sort_indices(stacked[TIME_COLUMN].cast(pa.int64()))
         self._node = pa.concat_arrays(nodes).take(order)
         self._rows = {column: values.take(order) for column, values in stacked.items()}
+        last = pc.max(stacked[TIME_COLUMN].cast(pa.int64())).as_py()
+        #: Microseconds since the epoch when anything was said last; 0 where nothing was.
+        self.last_time: int = last or 0
 
     def _arrange(self) -> None:
         """Put the nodes in levels, from the roots down, and find every node's parent."""

@@ -15,6 +15,7 @@ from ._engines.scan import Scope, Source
 from ._store.compact import compact
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
+from .errors import NotACollectionError
 from .experiment import Experiment, check_info, past_experiments
 from .recorder import Recorder, recorder_at
 from .records import Records
@@ -50,7 +51,10 @@ class ExperimentCollection:
         extension: str = ".collection",
         quiet: bool = False,
     ) -> None:
-        name = fspath(folder_path)
+        name = fspath(folder_path).rstrip("/")
+        if not name:
+            message = f"{folder_path!r} names no folder; expected a path such as 'data/my_study'"
+            raise NotACollectionError(message)
         path = Path(name if name.endswith(extension) else name + extension).absolute()
         self._is_quiet = quiet
         self._store = FolderStore(path)
@@ -115,7 +119,7 @@ class ExperimentCollection:
     @property
     def records(self) -> Records:
         """All records of all experiments, with all that stands above them."""
-        return Records(Source.of(self._store), Scope(), {})
+        return Records(Source(self._store), Scope(), {})
 
     def __len__(self) -> int:
         """Number of records."""
@@ -131,6 +135,9 @@ class ExperimentCollection:
             KeyError: there is no such experiment.
         """
         numbers = self.experiment_numbers
+        if not isinstance(experiment_number, int):
+            message = f"{experiment_number!r} is no experiment number; expected one of {numbers}"
+            raise KeyError(message)
         if -len(numbers) <= experiment_number < 0:
             experiment_number = numbers[experiment_number]
         if experiment_number not in numbers:
@@ -141,13 +148,13 @@ class ExperimentCollection:
     @property
     def experiment_numbers(self) -> tuple[int, ...]:
         """The numbers of all experiments, in order."""
-        nodes = Source.of(self._store).now().nodes
+        nodes = Source(self._store).now().nodes
         return tuple(sorted({past.number for past in past_experiments(nodes)}))
 
     @property
     def experiments(self) -> list[Row]:
         """One row for each attempt at an experiment, in order of start, with what is known of it."""
-        return experiment_rows(Source.of(self._store).now(), ROOT)
+        return experiment_rows(Source(self._store).now(), ROOT)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query, as a lazy relation.

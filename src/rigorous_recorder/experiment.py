@@ -16,7 +16,7 @@ from ._store.home import writer_of
 from ._store.locks import FileLock, locked
 from ._store.store import ROOT, FolderStore
 from ._tree import EXPERIMENT_KEYS, Nodes
-from .errors import PendingRecordWarning, ReservedKeyError, SaveError
+from .errors import PendingRecordWarning, ReservedKeyError, RigorousError
 from .recorder import Recorder, recorder_below
 
 __all__ = ["Experiment", "Past", "check_info", "past_experiments"]
@@ -104,8 +104,7 @@ class Experiment:
             self._store.require_saved()
             self._warn_of_pending()
         else:
-            self._recorder.update(said)
-            self._save_and_tell(error)
+            self._save_and_tell(error, said)
 
     def _numbers(self) -> tuple[int, int]:
         """The experiment's number, and its error number until it ends without one."""
@@ -120,7 +119,7 @@ class Experiment:
         return (number, last.error_number + 1) if last.had_error else (number + 1, 1)
 
     def _past(self) -> list[Past]:
-        return past_experiments(Source.of(self._store).now().nodes)
+        return past_experiments(Source(self._store).now().nodes)
 
     def _is_running(self, past: Past) -> bool:
         """Whether it has not ended and its process lives."""
@@ -151,12 +150,13 @@ class Experiment:
             above = above.parent
         return above is not None
 
-    def _save_and_tell(self, error: BaseException) -> None:
+    def _save_and_tell(self, error: BaseException, said: Mapping[str, Any]) -> None:
         """Save, and say in short what happened; the error itself goes on to the caller."""
         kept = f"what it logged is saved in {self._store.folder.path}"
         try:
+            self._recorder.update(said)
             self._store.require_saved()
-        except SaveError as trouble:
+        except RigorousError as trouble:  # the experiment's own error must not be hidden by it
             kept = str(trouble)
         if not self._is_quiet:
             data = self._recorder.local_data

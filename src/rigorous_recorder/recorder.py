@@ -123,8 +123,7 @@ class Recorder:
         """The recorders directly below, also those that other processes put there."""
         if self._store is None:
             return []
-        nodes = self._reader().now().nodes
-        return [recorder_at(self._store, node) for node in nodes.children(self._node)]
+        return recorders_at(self._store, self._reader().now().nodes.children(self._node))
 
     # --- records -------------------------------------------------------------------------------
 
@@ -270,7 +269,9 @@ class Recorder:
         """Write this recorder and all below it to a file of its own.
 
         The suffix names the format. ``.pickle`` keeps the tree, with the data of the ancestors;
-        ``.parquet``, ``.arrow``, ``.csv`` and ``.jsonl`` keep the flat table of ``all_records``.
+        ``.parquet``, ``.arrow``, ``.csv`` and ``.jsonl`` keep the flat table of ``all_records``;
+        in CSV types are guessed when it is loaded, and both text formats have text, numbers or
+        JSON in place of bytes, times and arrays.
 
         Raises:
             UnknownFileTypeError: another suffix.
@@ -370,7 +371,7 @@ class Recorder:
 
     def _reader(self) -> Source:
         if self._source is None:
-            self._source = Source.of(self._ready())
+            self._source = Source(self._ready())
         return self._source
 
     def _records(self, *, is_deep: bool) -> Records:
@@ -435,15 +436,35 @@ def _is_plain(value: Any) -> bool:
 
 def recorder_at(store: Store, node: int) -> Recorder:
     """The recorder of a node: the one in use, else a new one."""
-    found: Recorder | None = store.handles.get(node)
-    if found is None:
-        found = Recorder()
-        found._settle(store, node)
-        nodes = Source.of(store).now().nodes
-        positions = nodes.positions(pa.array([node], pa.int64())).drop_null()
-        found._data = next(iter(nodes.own_data(positions)), {})
-        found._knows_parent = node == ROOT and isinstance(store, FolderStore)
-    return found
+    return recorders_at(store, [node])[0]
+
+
+def recorders_at(store: Store, nodes: list[int]) -> list[Recorder]:
+    """The recorders of nodes: those in use, else new ones."""
+    used = {node: store.handles.get(node) for node in nodes}
+    missing = [node for node, recorder in used.items() if recorder is None]
+    if missing:
+        used |= _new_handles(store, missing)
+    return [recorder for recorder in used.values() if recorder is not None]
+
+
+def _new_handles(store: Store, nodes: list[int]) -> dict[int, Recorder]:
+    known = Source(store).now().nodes
+    positions = known.positions_of(nodes)
+    data = iter(known.own_data(positions.drop_null()))
+    there = positions.is_valid().to_pylist()
+    return {
+        node: _handle(store, node, next(data) if is_there else {})
+        for node, is_there in zip(nodes, there, strict=True)
+    }
+
+
+def _handle(store: Store, node: int, data: dict[str, Any]) -> Recorder:
+    recorder = Recorder()
+    recorder._settle(store, node)
+    recorder._data = data
+    recorder._knows_parent = node == ROOT and isinstance(store, FolderStore)
+    return recorder
 
 
 def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Recorder:

@@ -41,29 +41,26 @@ class Moment(NamedTuple):
 
 
 class Source:
-    """A store as it is read: the newest moment, found out anew only when something changed."""
+    """A store as it is read: the newest moment, found out anew only when something changed.
+
+    What was found out is kept with the store, which must not know its sources: it is saved and
+    closed as soon as nobody has it any more.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._version: object = object()
-        self._moment: Moment | None = None
-
-    @classmethod
-    def of(cls, store: Store) -> Source:
-        """The source of a store; there is one, so that what was found out is shared."""
-        if store.reader is None:
-            store.reader = cls(store)
-        found: Source = store.reader
-        return found
 
     def now(self) -> Moment:
         """The newest moment."""
         version = self.store.version()
-        if self._moment is None or version != self._version:
-            snapshot = self.store.snapshot()
-            self._moment = Moment(snapshot, Nodes(snapshot.nodes))
-            self._version = version
-        return self._moment
+        known: tuple[object, Moment] | None = self.store.reader
+        if known is not None and known[0] == version:
+            return known[1]
+        snapshot = self.store.snapshot()
+        moment = Moment(snapshot, Nodes(snapshot.nodes))
+        self.store.see_time(moment.nodes.last_time)
+        self.store.reader = (version, moment)
+        return moment
 
 
 class Scope(NamedTuple):
@@ -160,7 +157,7 @@ class Piece:
             return pc.invert(_any_valid(found, self.rows))
         mask = pa.repeat(pa.scalar(False), self.rows)
         for column, values in found.items():
-            hits = equal(column.kind, values, value)
+            hits = equal(key, column.kind, values, value)
             if hits is not None:
                 mask = pc.or_(mask, hits.fill_null(False))
         return mask

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
-import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -65,21 +65,47 @@ class MemoryImage:
         """Nothing to do: there is no file."""
 
 
+class _Descriptor:
+    """An open file that knows when it is closed: its number then belongs to somebody else.
+
+    An image that is replaced, or forgotten in a forked child, lets go of its file by itself.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number: int | None = number
+
+    @property
+    def number(self) -> int:
+        """The number that the system knows the file by.
+
+        Raises:
+            OSError: it is closed.
+        """
+        if self._number is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self._number
+
+    def close(self) -> None:
+        """Let go of the file; a second time does nothing."""
+        number, self._number = self._number, None
+        if number is not None:
+            os.close(number)
+
+    __del__ = close
+
+
 class _FileImage:
     """What both images with a file share: it is made under a temporary name, then published."""
 
     def __init__(self, path: Path) -> None:
         self._path = temporary_of(path)
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
-        # An image that is replaced, or forgotten in a forked child, lets go of its file by itself.
-        self._close = weakref.finalize(self, os.close, self._descriptor)
-        self._close.atexit = False  # the last rows are written, by an atexit of ours, after that
+        self._file = _Descriptor(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666))
 
     @property
     def is_kept(self) -> bool:
         """Whether what is flushed outlives the process: nobody took the file away."""
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+            return os.path.samestat(self._path.stat(), os.fstat(self._file.number))
         except OSError:
             return False
 
@@ -92,7 +118,7 @@ class _FileImage:
     def _is_at(self, path: Path) -> bool:
         """Whether the image has that name already, as when its renaming was interrupted."""
         try:
-            return os.path.samestat(os.fstat(self._descriptor), path.stat())
+            return os.path.samestat(os.fstat(self._file.number), path.stat())
         except FileNotFoundError:
             return False
 
@@ -104,13 +130,13 @@ class _FileImage:
         """
         self._path.stat()
         # A duplicate stays good when the image is sealed, and its file closed, meanwhile.
-        return partial(_sync_and_close, os.dup(self._descriptor))
+        return partial(_sync_and_close, os.dup(self._file.number))
 
     def discard(self) -> None:
         """Take the image's file away: its rows are kept elsewhere now."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
-        self._close()
+        self._file.close()
 
 
 class MappedImage(_FileImage):
@@ -123,9 +149,9 @@ class MappedImage(_FileImage):
     def __init__(self, path: Path, data: bytes) -> None:
         super().__init__(path)
         try:
-            os.posix_fallocate(self._descriptor, 0, len(data))
-            _write_at(self._descriptor, memoryview(data), 0)
-            self._map = mmap.mmap(self._descriptor, len(data))
+            os.posix_fallocate(self._file.number, 0, len(data))
+            _write_at(self._file.number, memoryview(data), 0)
+            self._map = mmap.mmap(self._file.number, len(data))
         except BaseException:
             self.discard()
             raise
@@ -146,7 +172,7 @@ class WriteBehindImage(_FileImage):
         super().__init__(path)
         self.view = memoryview(bytearray(data))
         try:
-            _write_at(self._descriptor, self.view, 0)
+            _write_at(self._file.number, self.view, 0)
         except BaseException:
             self.discard()
             raise
@@ -154,7 +180,7 @@ class WriteBehindImage(_FileImage):
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Write the bytes of these ranges (start, stop) to the file, in order."""
         for start, stop in ranges:
-            _write_at(self._descriptor, self.view[start:stop], start)
+            _write_at(self._file.number, self.view[start:stop], start)
 
 
 def _sync_and_close(descriptor: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -110,6 +110,17 @@ class Sealed:
             yield from self._moved().tables(columns)
         except UNREADABLE as error:
             warn_damaged(self.path, error)
+
+    @cached_property
+    def is_sound(self) -> bool:
+        """Whether all of it can be read and its checksums are right; found out once."""
+        try:
+            with _open(self.path) as file:
+                for group in range(self._groups):
+                    file.read_row_group(group)
+        except UNREADABLE:
+            return False
+        return True
 
     def slice_of(self, segments: list[tuple[int, int]]) -> tuple[int, int]:
         """First row and number of rows that these segments have in this file."""

@@ -74,6 +74,11 @@ class Store:
         """Return when all rows survive a loss of power, or wait in memory and the user was told."""
         raise NotImplementedError
 
+    def see_time(self, microseconds: int) -> None:
+        """What is said from now on is later than what was read, also where a clock went back."""
+        with self._clock:
+            self._last_time = max(self._last_time, microseconds)
+
     def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> None:
         """Write what is said of a node; per key, and for its parent, the last word counts.
 

@@ -51,12 +51,12 @@ def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
     return column.cast(flat.sealed_type)
 
 
-def equal(kind: Kind, column: pa.Array, value: Any) -> pa.Array | None:
+def equal(key: str, kind: Kind, column: pa.Array, value: Any) -> pa.Array | None:
     """Which values of a column equal ``value``; None where nothing of that kind could.
 
     int and float compare as the numbers they are; ``True`` is not ``1``.
     """
-    wanted, plain = classify("where", value)
+    wanted, plain = classify(key, value)
     if {kind, wanted} == {INT, FLOAT}:
         exact = _as(kind, plain)
         return None if exact is None else kind.equal(column, exact)

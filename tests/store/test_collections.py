@@ -1,0 +1,103 @@
+"""Collections in the hands of careless users."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder.errors import DamagedFileWarning, NotACollectionError
+
+
+def test_a_collection_that_is_forgotten_is_saved_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Logged to, read and dropped without close(), it is sealed at once; nothing is complained of."""
+    collection = ExperimentCollection(tmp_path / "c")
+    with collection.new_experiment() as experiment:
+        experiment.push(i=1)
+    assert len(collection.records) == 1
+    del collection, experiment
+    gc.collect()
+    assert not list((tmp_path / "c.collection/live").glob("*.arrow"))
+    assert list((tmp_path / "c.collection/records").glob("*.parquet"))
+    assert capsys.readouterr().err == ""
+
+
+def test_sql_does_not_count_damaged_values(tmp_path: Path) -> None:
+    """A flipped byte in a page of doubles is no number of a sum: rows and SQL agree, with a warning."""
+    with (
+        ExperimentCollection(tmp_path / "c") as collection,
+        collection.new_experiment() as experiment,
+    ):
+        experiment.extend({"x": [i / 7 for i in range(20_000)]})
+    path = max(
+        (tmp_path / "c.collection/records").glob("*.parquet"), key=lambda p: p.stat().st_size
+    )
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    damaged = ExperimentCollection(tmp_path / "c")
+    with pytest.warns(DamagedFileWarning, match=path.name):
+        rows = list(damaged.records)
+    with pytest.warns(DamagedFileWarning, match=path.name):
+        found = damaged.sql("SELECT count(*) FROM records").fetchall()
+    assert found == [(len(rows),)] == [(0,)]
+
+
+def test_the_last_word_counts_when_the_clock_went_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a later process says of a recorder wins, also where its clock is an hour behind."""
+    with ExperimentCollection(tmp_path / "c") as collection:
+        recorder = Recorder(a="old").set_parent(collection.recorder)
+        recorder.push(x=1)
+        place = pickle.dumps(recorder)
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now - 3_600 * 10**9)
+    later = pickle.loads(place)
+    later["a"] = "new"
+    assert later.records[0]["a"] == "new"
+
+
+def test_an_error_is_not_hidden_by_a_closed_collection(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The experiment's own exception comes out, whatever its end meets."""
+    collection = ExperimentCollection(tmp_path / "c")
+    with pytest.raises(KeyError, match="mine"), collection.new_experiment() as experiment:
+        experiment.push(x=1)
+        collection.close()
+        raise KeyError("mine")
+    assert "closed" in capsys.readouterr().err
+
+
+def test_the_children_of_a_large_node_come_at_once(tmp_path: Path) -> None:
+    """Children that nobody holds any more are made anew together, each with its data."""
+    with (
+        ExperimentCollection(tmp_path / "c") as collection,
+        collection.new_experiment() as experiment,
+    ):
+        for i in range(5_000):
+            experiment.child(i=i)
+        assert [child["i"] for child in experiment.children] == list(range(5_000))
+
+
+def test_odd_paths(tmp_path: Path) -> None:
+    """A slash at the end changes nothing, and an empty path is refused."""
+    assert repr(ExperimentCollection(f"{tmp_path}/c/")) == repr(
+        ExperimentCollection(tmp_path / "c")
+    )
+    with pytest.raises(NotACollectionError, match="no folder"):
+        ExperimentCollection("")
+
+
+def test_a_column_with_gaps_survives_csv(tmp_path: Path) -> None:
+    """A record without a value in the only column is an empty line, and still a record."""
+    recorder = Recorder().push().push(a=1).push()
+    recorder.save_to(tmp_path / "x.csv")
+    assert [row["a"] for row in Recorder.load_from(tmp_path / "x.csv").records] == [None, 1, None]
