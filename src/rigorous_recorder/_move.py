@@ -51,7 +51,7 @@ def copy_with_ancestors(moment: Moment, node: int) -> tuple[MemoryStore, int]:
     store, parent = MemoryStore(), None
     for above in _ancestors(moment.nodes, node):
         copied = store.new_node()
-        at = moment.nodes.positions(pa.array([above], pa.int64()))
+        at = moment.nodes.positions_of([above])
         store.say(copied, moment.nodes.own_data(at)[0], parent)
         parent = copied
     return store, copy_tree(moment, node, store, parent)[node]

@@ -27,11 +27,11 @@ else:
     pa = lazy_module("pyarrow")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["RESTORE", "Tree", "load_tree", "restored", "tree_of"]
+__all__ = ["Tree", "load_tree", "restored", "tree_of"]
 
 _FORMAT: Final = "rigorous-recorder tree 2"
 #: What a pickle of a recorder calls: module and name of the function that restores it.
-RESTORE: Final = ("rigorous_recorder.recorder", "restore")
+_RESTORE: Final = ("rigorous_recorder.recorder", "restore")
 
 Tree = dict[str, Any]
 """A tree as plain values: ``format``, ``top`` (id of the recorder itself), and for ``nodes`` and
@@ -113,7 +113,7 @@ def _same(tree: Tree) -> Tree:
 
 
 _ALLOWED: Final[dict[tuple[str, str], Any]] = {
-    RESTORE: _same,
+    _RESTORE: _same,
     **OLD_CLASSES,
     ("collections", "OrderedDict"): dict,
     **{("datetime", kind.__name__): kind for kind in (dt.date, dt.datetime, dt.timedelta)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -16,18 +17,25 @@ ENOUGH = 200
 PAUSE = 0.0007  # seconds
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
-@pytest.mark.parametrize("place", ["memory", "folder"])
-def test_pushes_of_a_handler_are_kept(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Records pushed by a handler in the middle of pushes, widening and seals are all there once."""
+@pytest.fixture(params=["memory", "folder"])
+def recorder(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Recorder]:
+    """A recorder whose tables grow and seal often; the alarm's handler is put back afterwards."""
     monkeypatch.setattr(table, "FIRST_ROWS", 64)
     monkeypatch.setattr(table, "MOST_ROWS", 512)
-    collection = ExperimentCollection(tmp_path / "study")
-    recorder = Recorder(place=place)
-    if place == "folder":
-        recorder.set_parent(collection.recorder)
+    before = signal.getsignal(signal.SIGALRM)
+    with ExperimentCollection(tmp_path / "study") as collection:
+        made = Recorder(place=request.param)
+        if request.param == "folder":
+            made.set_parent(collection.recorder)
+        yield made
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+def test_pushes_of_a_handler_are_kept(recorder: Recorder) -> None:
+    """Records pushed by a handler in the middle of pushes, widening and seals are all there once."""
     recorder.push(by="main")  # so that no handler interrupts the import of pyarrow
     handled = 0
 
@@ -39,7 +47,7 @@ def test_pushes_of_a_handler_are_kept(
         handled += 1
         signal.setitimer(signal.ITIMER_REAL, PAUSE)  # the next one: handlers don't nest
 
-    before = signal.signal(signal.SIGALRM, handler)
+    signal.signal(signal.SIGALRM, handler)
     pushed = 0
     try:
         signal.setitimer(signal.ITIMER_REAL, PAUSE)
@@ -48,27 +56,16 @@ def test_pushes_of_a_handler_are_kept(
             pushed += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert handled
     assert [row["number"] for row in recorder.records.where(by="loop")] == list(range(pushed))
     assert [row["number"] for row in recorder.records.where(by="handler")] == list(range(handled))
     assert recorder.records[0]["handled"] == handled - 1
-    collection.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as said below
-@pytest.mark.parametrize("place", ["memory", "folder"])
-def test_interrupted_pushes_leave_whole_records(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_pushes_leave_whole_records(recorder: Recorder) -> None:
     """After Ctrl-C at any place every record whose push returned is there once, in order, whole."""
-    monkeypatch.setattr(table, "FIRST_ROWS", 64)
-    monkeypatch.setattr(table, "MOST_ROWS", 512)
-    collection = ExperimentCollection(tmp_path / "study")
-    recorder = Recorder(place=place)
-    if place == "folder":
-        recorder.set_parent(collection.recorder)
     recorder.push(number=-1)
     signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     pushed, interrupted, number = [-1], 0, 0
@@ -85,7 +82,7 @@ def test_interrupted_pushes_leave_whole_records(
                 interrupted += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    assert interrupted
     recorder.push(number=number + 1)
     rows = list(recorder.records)
     found = [row["number"] for row in rows]
@@ -94,12 +91,11 @@ def test_interrupted_pushes_leave_whole_records(
     for row in rows[1:-1]:
         n = row["number"]
         assert dict(row) == {
-            "place": place,
+            "place": recorder["place"],
             "number": n,
             "text": "x" * (n % 40),
             f"key{n // 50 % 7}": n,
         }
-    collection.close()
 
 
 class Meddler(dict[str, object]):

@@ -109,10 +109,3 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-def test_only_one_place_makes_sql_names() -> None:
-    """Quotes are doubled for SQL in one file."""
-    for path in FILES:
-        if path.name != "sql.py":
-            assert "'\"\"'" not in path.read_text(encoding="utf-8"), path

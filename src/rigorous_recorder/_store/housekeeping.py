@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from .._live.table import LiveTable
-from ..errors import SaveError
 
 __all__ = ["holding", "keep_house", "watch"]
 
@@ -80,10 +79,7 @@ class _House:
         while not self._leaving.wait(_FLUSH_SECONDS):
             flushes += 1
             for store in self.stores():
-                if flushes % _FLUSHES_PER_SYNC:
-                    store.flush()
-                else:
-                    store.sync()
+                _alone(store.flush if flushes % _FLUSHES_PER_SYNC else store.sync)
 
     def before_fork(self) -> None:
         self.several.acquire()
@@ -109,10 +105,15 @@ class _House:
         if self._thread is not None:
             self._thread.join()
         for store in self.stores():
-            try:
-                store.close()
-            except SaveError as error:
-                sys.stderr.write(f"rigorous_recorder: {error}\n")
+            _alone(store.close)
+
+
+def _alone(task: Callable[[], None]) -> None:
+    """Do what is due for one store; its trouble is told, and keeps nothing from the others."""
+    try:
+        task()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next store is due
+        sys.stderr.write(f"rigorous_recorder: {type(error).__name__}: {error}\n")
 
 
 def _at_end_of_worker(leave: Callable[[], None]) -> None:
