@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ._engines.scan import Moment, Piece, Scan, Scope
 from ._lazy import lazy_module
 from ._store.store import MemoryStore, Store
 from ._tree import Nodes
-from ._values.kinds import NULL
 
 if TYPE_CHECKING:
     import pyarrow as pa
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["FEW_ROWS", "copy_tree", "copy_with_ancestors"]
-
-#: So many records or fewer are logged one by one; more become a sealed file of their own.
-FEW_ROWS: Final = 4_096
+__all__ = ["copy_tree", "copy_with_ancestors"]
 
 
 def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> dict[int, int]:
@@ -68,19 +64,5 @@ def _ancestors(nodes: Nodes, node: int) -> list[int]:
 
 
 def _copy_records(piece: Piece, new: dict[int, int], target: Store) -> None:
-    if piece.rows > FEW_ROWS:
-        _copy_columns(piece, new, target)
-        return
-    columns = [(column, column.kind.values(values)) for column, values in piece.stored().items()]
-    for row, node in enumerate(piece.node_ids.to_pylist()):
-        fields = {
-            column.key: None if column.kind == NULL else values[row]
-            for column, values in columns
-            if values[row] is not None
-        }
-        target.records.append(new[node], fields)
-
-
-def _copy_columns(piece: Piece, new: dict[int, int], target: Store) -> None:
     ids = pa.array([new[node] for node in piece.node_ids.to_pylist()], pa.int64())
     target.records.append_columns(ids, piece.stored())

@@ -10,6 +10,7 @@ __all__ = [
     "CycleError",
     "DamagedFileError",
     "DamagedFileWarning",
+    "DeviceWarning",
     "KeyNotTextError",
     "MissingPackageError",
     "NewerFormatError",
@@ -101,3 +102,7 @@ class StorageWarning(RigorousWarning):
 
 class PendingRecordWarning(RigorousWarning):
     """Fields given to ``add`` were never committed when the experiment ended."""
+
+
+class DeviceWarning(RigorousWarning):
+    """Values on a device, such as a GPU, could not be fetched: they read as missing."""

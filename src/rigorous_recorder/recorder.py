@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -14,12 +14,13 @@ from ._durable import replacing
 from ._engines.scan import Scope, Source
 from ._flat_files import load_flat, save_flat
 from ._lazy import lazy_module
-from ._live.table import describe
-from ._move import FEW_ROWS, copy_tree
+from ._live.table import Described, describe, describe_unread
+from ._live.twin import Pusher
+from ._move import copy_tree
 from ._pickles import Tree, load_tree, restored, tree_of
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._values.arrays import ArrayKind, ListKind
-from ._values.kinds import NULL
+from ._values.device import DeviceValue
 from .errors import (
     AttachedError,
     CycleError,
@@ -37,7 +38,7 @@ else:
 __all__ = ["Recorder"]
 
 
-class Recorder:
+class Recorder(Pusher):
     """A node of the tree: what is true of many records is said once here, they stand below.
 
     Args:
@@ -54,27 +55,14 @@ class Recorder:
     {'model': 'm1', 'test_score': 0.9, 'episode': 2, 'timestep': 0, 'reward': 1.5}
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_data",
-        "_knows_parent",
-        "_node",
-        "_parent",
-        "_pending",
-        "_source",
-        "_store",
-        "_table",
-    )
+    __slots__ = ("__weakref__", "_data", "_knows_parent", "_parent", "_source", "_store")
 
     def __init__(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
         self._data = _plain(_joined(data, local_data))
-        self._pending: dict[str, Any] = {}
         self._parent: Recorder | None = None
         self._knows_parent = True
         self._store: Store | None = None
         self._source: Source | None = None
-        self._table: Any = None
-        self._node = 0
 
     # --- the tree ------------------------------------------------------------------------------
 
@@ -127,39 +115,21 @@ class Recorder:
 
     # --- records -------------------------------------------------------------------------------
 
-    def push(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
-        """Log one record: these fields, and those that ``add`` was given since the last one.
-
-        When this returns, the record survives the death of the process.
-
-        Raises:
-            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is logged.
-            ClosedError: the collection was closed.
-        """
-        if data is not None or self._pending:
-            fields = {**self._pending, **_joined(data, fields)}
-        if self._table is None:
-            self._ready()
+    def _push_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+        pending = self._pending
+        if data is not None or pending:
+            fields = {**pending, **_joined(data, fields)}
         try:
-            self._table.append(self._node, fields)
+            self._ready().records.append(self._node, fields)
         except MovedError:  # in another thread, just now
-            return self.push(fields)
-        if self._pending:
+            return self._push_slowly(None, fields)
+        if pending:
             self._pending = {}
         return self
 
-    def add(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
-        """Add fields to the record that the next ``commit`` or ``push`` logs.
-
-        Raises:
-            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is added.
-        """
-        self._pending |= _plain(_joined(data, fields))
+    def _add_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+        self._pending = self._pending | _plain(_joined(data, fields), describe_unread)
         return self
-
-    def commit(self) -> Self:
-        """Log what was added as one record."""
-        return self.push()
 
     def extend(self, table_or_columns: Any, /) -> Self:
         """Log many records at once, given as columns: one record for each row.
@@ -176,15 +146,8 @@ class Recorder:
 
     def _log_columns(self, rows: int, columns: Columns) -> Self:
         store = self._ready()
-        if rows > FEW_ROWS:
-            nodes = pa.repeat(pa.scalar(self._node, pa.int64()), rows)
-            store.records.append_columns(nodes, columns)
-            return self
-        named = [(column, column.kind.values(values)) for column, values in columns.items()]
-        for row in range(rows):
-            there = [(column, found[row]) for column, found in named if found[row] is not None]
-            fields = {c.key: None if c.kind == NULL else value for c, value in there}
-            store.records.append(self._node, fields)
+        nodes = pa.repeat(pa.scalar(self._node, pa.int64()), rows)
+        store.records.append_columns(nodes, columns)
         return self
 
     @property
@@ -337,7 +300,7 @@ class Recorder:
         return self._store
 
     def _settle(self, store: Store, node: int) -> None:
-        self._store, self._node, self._table = store, node, store.records
+        self._store, self._node, self._door = store, node, store.records.door
         self._source = None
         store.handles[node] = self
 
@@ -411,7 +374,9 @@ def _joined(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[s
     return {**data, **fields}
 
 
-def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(
+    data: Mapping[str, Any], described: Callable[[Mapping[Any, Any]], Described] = describe
+) -> dict[str, Any]:
     """Data with the plain values that are kept, safe from later changes of what was given.
 
     Raises:
@@ -422,9 +387,9 @@ def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
         if _is_plain(value) and type(key) is str and key.isascii():
             found[key] = value
             continue
-        for column, plain in describe({key: value}):
+        for column, plain in described({key: value}):
             is_array = isinstance(column.kind, (ArrayKind, ListKind))
-            found[str(column.key)] = plain.copy() if is_array else plain
+            found[str(column.key)] = plain.copy() if is_array and not isinstance(plain, DeviceValue) else plain
     return found
 
 

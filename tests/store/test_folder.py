@@ -24,7 +24,7 @@ from pyarrow import ipc
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import home, seal
+from rigorous_recorder._store import home, seal, store
 from rigorous_recorder._store.folder import SealedName, counting
 from rigorous_recorder.errors import (
     DamagedFileWarning,
@@ -38,9 +38,10 @@ Opener = Callable[..., ExperimentCollection]
 
 @pytest.fixture
 def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Live tables that are sealed every 16 rows."""
+    """Live tables that are sealed every 16 rows, at once: then the steps have one order."""
     monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
     monkeypatch.setattr(live_table, "MOST_ROWS", 16)
+    monkeypatch.setattr(store, "later", lambda job: job())
 
 
 @pytest.fixture(params=["mapped", "write-behind"])

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from .._durable import publish, sync_file, temporary_of
+from .layout import Blank
 
 __all__ = ["Image", "MappedImage", "MemoryImage", "WriteBehindImage", "is_safe_to_map"]
 
 #: File systems on which space that was reserved is really there, so that a mapped page can always
 #: be written. On others (network, FUSE, copy-on-write) a full disk would kill the process.
 _SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
+_ZEROS: Final = memoryview(bytes(1 << 18))
 _MOUNTS: Final = "/proc/self/mounts"
 
 
@@ -25,6 +27,8 @@ class Image(Protocol):
     """The bytes of one live table, writable in place."""
 
     view: memoryview
+    #: Whether what is written is in the system's hands at once, without a flush.
+    is_mapped: bool
 
     @property
     def is_kept(self) -> bool:
@@ -35,6 +39,9 @@ class Image(Protocol):
 
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Hand the bytes of these ranges (start, stop), in order, to the operating system."""
+
+    def hide(self) -> None:
+        """Let no reader find the image any more, until it is published again."""
 
     def syncing(self) -> Callable[[], None]:
         """What to call, without any lock, so that all that was flushed survives a loss of power."""
@@ -47,11 +54,15 @@ class MemoryImage:
     """Bytes that nobody else sees: a recorder without a collection, or a disk that is full."""
 
     is_kept = False
+    is_mapped = False
 
-    def __init__(self, data: bytes) -> None:
-        self.view = memoryview(bytearray(data))
+    def __init__(self, blank: Blank) -> None:
+        self.view = _in_memory(blank)
 
     def publish(self, path: Path) -> None:
+        """Nothing to do: there is no file."""
+
+    def hide(self) -> None:
         """Nothing to do: there is no file."""
 
     def flush(self, ranges: list[tuple[int, int]]) -> None:
@@ -115,6 +126,12 @@ class _FileImage:
             publish(self._path, path)
         self._path = path
 
+    def hide(self) -> None:
+        """Let no reader find the image any more, until it is published again."""
+        hidden = temporary_of(self._path)
+        publish(self._path, hidden)
+        self._path = hidden
+
     def _is_at(self, path: Path) -> bool:
         """Whether the image has that name already, as when its renaming was interrupted."""
         try:
@@ -146,12 +163,18 @@ class MappedImage(_FileImage):
         OSError: the space can't be reserved, or the file not made or mapped.
     """
 
-    def __init__(self, path: Path, data: bytes) -> None:
+    is_mapped = True
+
+    def __init__(self, path: Path, blank: Blank) -> None:
         super().__init__(path)
         try:
-            os.posix_fallocate(self._file.number, 0, len(data))
-            _write_at(self._file.number, memoryview(data), 0)
-            self._map = mmap.mmap(self._file.number, len(data))
+            os.posix_fallocate(self._file.number, 0, blank.size)
+            # Pages that were written are mapped faster than those that only have their space.
+            for start in range(0, blank.size, len(_ZEROS)):
+                _write_at(self._file.number, _ZEROS[: blank.size - start], start)
+            for start, piece in blank.pieces:
+                _write_at(self._file.number, memoryview(piece), start)
+            self._map = mmap.mmap(self._file.number, blank.size)
         except BaseException:
             self.discard()
             raise
@@ -168,9 +191,11 @@ class WriteBehindImage(_FileImage):
         OSError: the file can't be made or written.
     """
 
-    def __init__(self, path: Path, data: bytes) -> None:
+    is_mapped = False
+
+    def __init__(self, path: Path, blank: Blank) -> None:
         super().__init__(path)
-        self.view = memoryview(bytearray(data))
+        self.view = _in_memory(blank)
         try:
             _write_at(self._file.number, self.view, 0)
         except BaseException:
@@ -181,6 +206,13 @@ class WriteBehindImage(_FileImage):
         """Write the bytes of these ranges (start, stop) to the file, in order."""
         for start, stop in ranges:
             _write_at(self._file.number, self.view[start:stop], start)
+
+
+def _in_memory(blank: Blank) -> memoryview:
+    data = bytearray(blank.size)
+    for start, piece in blank.pieces:
+        data[start : start + len(piece)] = piece
+    return memoryview(data)
 
 
 def _sync_and_close(descriptor: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["META", "NODE", "PARENT_COLUMN", "TIME_COLUMN", "Column", "Key", "Mark"]
+__all__ = ["META", "NODE", "PARENT", "PARENT_COLUMN", "TIME", "TIME_COLUMN", "Column", "Key", "Mark"]
 
 #: Name of the first column of every file: whose record the row is; 0 is "not written yet".
 NODE: Final = "_node"
@@ -25,11 +24,21 @@ NODE: Final = "_node"
 META: Final = b"rigorous"
 
 
-class Mark(Enum):
+class Mark:
     """Keys of the columns that the library writes itself; no user's key can equal one."""
 
-    PARENT = "_parent"
-    TIME = "_time"
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        #: Name of the column in files.
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+PARENT: Final = Mark("_parent")
+TIME: Final = Mark("_time")
 
 
 Key = str | Mark
@@ -42,19 +51,19 @@ class Column(NamedTuple):
     kind: Kind
 
 
-PARENT_COLUMN: Final = Column(Mark.PARENT, INT)
-TIME_COLUMN: Final = Column(Mark.TIME, UTC_DATETIME)
+PARENT_COLUMN: Final = Column(PARENT, INT)
+TIME_COLUMN: Final = Column(TIME, UTC_DATETIME)
 
 
 def file_names(columns: Iterable[Column]) -> list[str]:
     """A unique name for each column: the key where it is free, else ``key:kind``."""
-    used = {NODE, *(mark.value for mark in Mark)}
+    used = {NODE, PARENT.name, TIME.name}
     return [_claim(column, used) for column in columns]
 
 
 def _claim(column: Column, used: set[str]) -> str:
     if isinstance(column.key, Mark):
-        return column.key.value
+        return column.key.name
     name = column.key
     if column.kind == NULL or name in used:
         name = f"{name}:{column.kind.name}"
@@ -93,7 +102,7 @@ def column_of(field: pa.Field) -> Column | None:
 
 def _marked(name: str) -> Column:
     for column in (PARENT_COLUMN, TIME_COLUMN):
-        if isinstance(column.key, Mark) and column.key.value == name:
+        if isinstance(column.key, Mark) and column.key.name == name:
             return column
     message = f"column {name!r} does not say which key and kind it is"
     raise DamagedFileError(message)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
-from .._values.kinds import Kind
+from .._values.kinds import Cell, Kind
 from ..errors import DamagedFileError
 from .column import NODE, Column, field_metadata, file_names
 
@@ -19,9 +19,18 @@ else:
     pa = lazy_module("pyarrow")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["Buffer", "ImageMap", "Layout", "Places", "map_of", "row_width"]
+__all__ = ["Blank", "Buffer", "ImageMap", "Layout", "Places", "has_spill", "map_of", "row_width"]
 
-_VIEW_WIDTH = 16
+#: Bits of one value in a column.
+_BITS: Final[dict[Cell, int]] = {
+    "int": 64,
+    "int32": 32,
+    "float": 64,
+    "bool": 1,
+    "null": 1,
+    "text": 128,
+    "bytes": 128,
+}
 
 
 class Buffer(NamedTuple):
@@ -46,6 +55,41 @@ class ImageMap(NamedTuple):
     columns: dict[Column, Places]
 
 
+class Blank(NamedTuple):
+    """The bytes of an image without rows: zeros, but for some pieces and where they start."""
+
+    size: int
+    pieces: list[tuple[int, bytes]]
+
+
+class _Sink:
+    """A file that notes what is written to it, but for the buffers of columns: they are zeros."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.pieces: list[tuple[int, bytes]] = []
+
+    def write(self, data: bytes | pa.Buffer) -> int:
+        """Take note of bytes; pyarrow gives a column's buffer as what it is."""
+        size = memoryview(data).nbytes
+        if isinstance(data, bytes):
+            self.pieces.append((self.size, data))
+        self.size += size
+        return size
+
+    def tell(self) -> int:
+        """Where the next bytes go."""
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Which columns an image has, and for how many rows and bytes of text it has room."""
@@ -58,7 +102,7 @@ class Layout:
     @property
     def size(self) -> int:
         """Bytes of the buffers of an image."""
-        texts = sum(column.kind.layout == "view" for column in self.columns)
+        texts = sum(has_spill(column.kind) for column in self.columns)
         return int(self.capacity * row_width(self.columns)) + texts * self.spill
 
     def schema(self) -> pa.Schema:
@@ -68,19 +112,18 @@ class Layout:
             fields.append(pa.field(name, column.kind.live_type, metadata=field_metadata(column)))
         return pa.schema(fields, metadata=self.metadata)
 
-    def image(self) -> tuple[bytes, ImageMap]:
-        """The bytes of an empty live file, and where what is in them."""
+    def blank(self) -> Blank:
+        """The bytes of an empty live file."""
         schema = self.schema()
         arrays = [
             pa.Array.from_buffers(pa.int64(), self.capacity, [None, _zeros(8 * self.capacity)])
         ]
         arrays += [self._empty(column.kind) for column in self.columns]
         batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        sink = pa.BufferOutputStream()
-        with ipc.new_file(sink, schema) as writer:
+        sink = _Sink()
+        with ipc.new_file(pa.PythonFile(sink, "w"), schema) as writer:
             writer.write_batch(batch)
-        image = sink.getvalue()
-        return image.to_pybytes(), map_of(image, self.columns)
+        return Blank(sink.size, sink.pieces)
 
     def _empty(self, kind: Kind) -> pa.Array:
         rows = self.capacity
@@ -94,7 +137,7 @@ class Layout:
             )
             return _wrap(kind.live_type, rows, values, validity)
         buffers = [validity, _zeros(_values_size(kind, rows))]
-        if kind.layout == "view":
+        if has_spill(kind):
             buffers.append(_zeros(self.spill))
         return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
 
@@ -121,11 +164,12 @@ def row_width(columns: tuple[Column, ...]) -> float:
 def _values_size(kind: Kind, rows: int) -> int:
     if isinstance(kind, ArrayKind):
         return rows * kind.width
-    if kind.layout == "bit":
-        return (rows + 7) // 8
-    if kind.layout == "view":
-        return rows * _VIEW_WIDTH
-    return rows * (4 if kind.code == "i" else 8)
+    return (rows * _BITS[kind.cell] + 7) // 8
+
+
+def has_spill(kind: Kind) -> bool:
+    """Whether a column has a buffer for what is too long for its cells."""
+    return kind.cell in {"text", "bytes"}
 
 
 def _zeros(size: int) -> pa.Buffer:
@@ -153,7 +197,7 @@ def _place(buffer: pa.Buffer | None, base: int) -> Buffer | None:
 def _places(kind: Kind, found: list[Buffer | None]) -> Places:
     if isinstance(kind, ArrayKind):
         return Places(_known(found[0]), _known(found[-1]), None)
-    spill = _known(found[2]) if kind.layout == "view" else None
+    spill = _known(found[2]) if has_spill(kind) else None
     return Places(_known(found[0]), _known(found[1]), spill)
 
 

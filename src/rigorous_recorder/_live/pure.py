@@ -1,24 +1,24 @@
-"""The buffers of a live table and the one way to append a row to them, in pure Python.
+"""The buffers of a live table and the way of a record into them, in pure Python.
 
-This is the narrow interface that a native twin fills: it is handed writable buffers, knows what
-a value of each kind looks like in them, and has no policy. Whatever it can't do it says (by
-returning False, or by an exception of the value), having changed nothing that a reader sees.
+This is the narrow interface that ``native.c`` fills too: it is handed writable buffers, knows what
+a value of each kind looks like in them, and has no policy. Whatever is rare it leaves to its
+caller, having changed nothing that a reader sees.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final, Protocol, Self
 
-__all__ = ["BitCells", "BlockCells", "Buffers", "Cells", "RawCells", "SpillFullError", "ViewCells"]
+__all__ = ["Buffers", "Door", "Pusher", "Slot"]
 
 _INLINE: Final = 12
 _pack_view: Final = struct.Struct("<i4sii").pack_into
 _pack_inline: Final = struct.Struct("<i12s").pack_into
 
 
-class SpillFullError(Exception):
+class _SpillFullError(ValueError):
     """No room is left for the bytes of a long text: so many are needed."""
 
     def __init__(self, needed: int) -> None:
@@ -26,136 +26,360 @@ class SpillFullError(Exception):
         self.needed = needed
 
 
-class Cells(Protocol):
+class _Cells(Protocol):
     """The values of one column, by row."""
 
     def __setitem__(self, row: int, value: Any, /) -> None: ...
 
 
-class RawCells:
-    """Fixed-width values that a function turns into a number first."""
-
-    def __init__(self, values: memoryview, raw: Callable[[Any], int]) -> None:
-        self._values = values
-        self._raw = raw
-
-    def __setitem__(self, row: int, value: Any) -> None:
-        self._values[row] = self._raw(value)
-
-
-class BitCells:
+class _Bits:
     """One bit a row."""
 
-    def __init__(self, values: memoryview, raw: Callable[[Any], Any]) -> None:
+    def __init__(self, values: memoryview) -> None:
         self._values = values
-        self._raw = raw
 
     def __setitem__(self, row: int, value: Any) -> None:
-        if self._raw(value):
+        if value:
             self._values[row >> 3] |= 1 << (row & 7)
         else:
             self._values[row >> 3] &= ~(1 << (row & 7))
 
 
-class BlockCells:
-    """Blocks of bytes of one width: fixed-shape arrays."""
-
-    def __init__(self, values: memoryview, width: int, raw: Callable[[Any], memoryview]) -> None:
-        self._values = values
-        self._width = width
-        self._raw = raw
+class _SetBits(_Bits):
+    """One bit a row, which is set whatever the value is."""
 
     def __setitem__(self, row: int, value: Any) -> None:
-        start = row * self._width
-        self._values[start : start + self._width] = self._raw(value)
+        super().__setitem__(row, True)
 
 
-class ViewCells:
+class _Blocks:
+    """Blocks of bytes of one width: arrays of one type and shape."""
+
+    def __init__(self, values: memoryview, element: str, shape: tuple[int, ...]) -> None:
+        self._values = values
+        self._element = element
+        self._shape = shape
+
+    def __setitem__(self, row: int, value: Any) -> None:
+        dtype = value.dtype
+        element = f"{dtype.kind}{dtype.itemsize}"
+        if element != self._element or value.shape != self._shape or not dtype.isnative:
+            message = "an array of another type or shape"
+            raise ValueError(message)
+        data = value.tobytes()
+        self._values[row * len(data) : (row + 1) * len(data)] = data
+
+
+class _Views:
     """Arrow views: up to 12 bytes in the row itself, longer ones in the spill buffer."""
 
-    def __init__(self, values: memoryview, spill: memoryview, raw: Callable[[Any], bytes]) -> None:
+    def __init__(self, values: memoryview, spill: memoryview) -> None:
         self._values = values
         self._spill = spill
-        self._raw = raw
-        self.used = self.flushed = 0
+        self.used = 0
 
-    def __setitem__(self, row: int, value: Any) -> None:
-        data = self._raw(value)
+    def __setitem__(self, row: int, value: str | bytes) -> None:
+        data = value.encode() if isinstance(value, str) else value
         size = len(data)
         if size <= _INLINE:
             _pack_inline(self._values, row * 16, size, data)
             return
         start = self.used
         if start + size > len(self._spill):
-            raise SpillFullError(size)
+            raise _SpillFullError(size)
         self._spill[start : start + size] = data
         self.used = start + size
         _pack_view(self._values, row * 16, size, data[:4], 0, start)
 
 
-Slot = tuple[Cells, memoryview]
+class Slot:
+    """The cells of one column, by row: where its values, validity bits and long texts are.
+
+    Args:
+        cell: what a value looks like: int, int32, float, bool, null, text, bytes or block.
+        values: the bytes of all rows.
+        validity: one bit a row.
+        spill: of text and bytes, where those of more than 12 bytes are.
+        element: of a block, the kind (f, i or u) and the bytes of its elements.
+        shape: of a block, how many elements it has.
+    """
+
+    _CODES: ClassVar[dict[str, Any]] = {"int": "q", "int32": "i", "float": "d"}
+    #: How the elements of an Arrow column are repeated in a buffer: bytes a row.
+    _WIDTHS: ClassVar[dict[str, int]] = {"int": 8, "int32": 4, "float": 8}
+
+    def __init__(
+        self,
+        cell: str,
+        values: memoryview,
+        validity: memoryview,
+        spill: memoryview | None = None,
+        element: str = "f8",
+        shape: tuple[int, ...] = (),
+    ) -> None:
+        self._values = values
+        self._width = self._WIDTHS.get(cell, 0)
+        self.validity = validity
+        self.cells: _Cells
+        if cell in self._CODES:
+            self.cells = values.cast(self._CODES[cell])
+        elif cell == "bool":
+            self.cells = _Bits(values)
+        elif cell == "null":
+            self.cells = _SetBits(values)
+        elif cell == "block":
+            self._width = _product(shape) * int(element[1])
+            self.cells = _Blocks(values, element, shape)
+        elif spill is not None:
+            self.cells = _Views(values, spill)
+        else:
+            message = f"there are no cells called {cell}"
+            raise ValueError(message)
+
+    @property
+    def used(self) -> int:
+        """Bytes of the spill buffer in use."""
+        return self.cells.used if isinstance(self.cells, _Views) else 0
+
+    @used.setter
+    def used(self, size: int) -> None:
+        if isinstance(self.cells, _Views):
+            self.cells.used = size
+
+    def put(self, row: int, value: Any) -> None:
+        """Write the value of one row, also of a row that is there already."""
+        self.cells[row] = value
+        self.validity[row >> 3] |= 1 << (row & 7)
+
+    def fill(
+        self,
+        row: int,
+        count: int,
+        offset: int,
+        validity: memoryview | None,
+        values: memoryview,
+        data: memoryview | None,
+    ) -> int:
+        """Copy rows of an Arrow column, given by its buffers, to the rows from ``row`` on.
+
+        Returns:
+            0, or the bytes that are missing in the spill buffer; then nothing was copied.
+        """
+        if isinstance(self.cells, _Views):
+            if missing := self._fill_views(row, count, offset, values, data or memoryview(b"")):
+                return missing
+        elif self._width:
+            piece = values[offset * self._width : (offset + count) * self._width]
+            self._values[row * self._width : (row + count) * self._width] = piece
+        else:
+            _copy_bits(self._values, row, values, offset, count)
+        if validity is None:
+            ones = memoryview(b"\xff" * ((count + 7) // 8))
+            _copy_bits(self.validity, row, ones, 0, count)
+        else:
+            _copy_bits(self.validity, row, validity, offset, count)
+        return 0
+
+    def _fill_views(
+        self, row: int, count: int, offset: int, values: memoryview, data: memoryview
+    ) -> int:
+        assert isinstance(self.cells, _Views)
+        offsets = values.cast("i")[offset : offset + count + 1]
+        sizes = [offsets[i + 1] - offsets[i] for i in range(count)]
+        before = self.cells.used
+        try:
+            for i in range(count):
+                self.cells[row + i] = bytes(data[offsets[i] : offsets[i + 1]])
+        except _SpillFullError:
+            self.cells.used = before
+            return sum(size for size in sizes if size > _INLINE)
+        return 0
 
 
 class Buffers:
-    """The writable side of one live table: ``append`` and how many rows there are.
+    """The writable side of one live table.
 
-    Attributes:
-        rows: number of rows written.
-        slots: for a key and the exact type of a value, the cells and validity bits to write to.
+    Args:
+        nodes: the ``_node`` of every row, 0 where there is none yet.
+        direct: for a key and the exact type of a value, the slot that takes it as it is.
+        converters: for the exact type of a value that no slot takes, what makes a plain one of it.
     """
 
-    def __init__(self, nodes: memoryview, capacity: int) -> None:
-        self._nodes = nodes
-        self.capacity = capacity
+    def __init__(
+        self,
+        nodes: memoryview,
+        direct: Mapping[Any, Mapping[type, Slot]],
+        converters: Mapping[type, Callable[[Any], Any]],
+    ) -> None:
+        self._nodes = nodes.cast("q")
+        self._direct = direct
+        self._converters = converters
+        self._validities = {
+            id(slot): slot.validity for by_type in direct.values() for slot in by_type.values()
+        }.values()
+        self.capacity = len(self._nodes)
+        #: Number of rows written.
         self.rows = 0
-        self.slots: dict[Any, dict[type, Slot]] = {}
-        self.validities: list[memoryview] = []
 
     def append(self, node: int, fields: Mapping[Any, Any]) -> bool:
-        """Write one row, its ``_node`` last; False where a key or type has no slot, or it is full.
+        """Write one row, its ``_node`` last; False where that is a case for the careful way.
 
         Raises:
-            Exception: whatever the value raised that could not be written; no row was added.
+            BaseException: what is no Exception, as of Ctrl-C; a row is there whole or not at all.
+        """
+        try:
+            return self._append(node, fields)
+        except KeyError:
+            return self._append_plain(node, fields)
+        except Exception:  # noqa: BLE001 - the careful way says what is wrong with a value
+            return False
+
+    def _append(self, node: int, fields: Mapping[Any, Any]) -> bool:
+        row = self.rows
+        if row >= self.capacity:
+            return False
+        direct, byte, bit = self._direct, row >> 3, 1 << (row & 7)
+        try:
+            for key, value in fields.items():
+                slot = direct[key][type(value)]
+                slot.cells[row] = value
+                slot.validity[byte] |= bit
+            self._nodes[row] = node
+            self.rows = row + 1
+        except BaseException:  # Ctrl-C included
+            if self.rows == row:
+                self._clear(row)
+            raise
+        return True
+
+    def _append_plain(self, node: int, fields: Mapping[Any, Any]) -> bool:
+        """As ``append``, with values of other libraries made plain first."""
+        try:
+            return self._append(node, dict(self._plain(fields)))
+        except Exception:  # noqa: BLE001 - as above
+            return False
+
+    def _plain(self, fields: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+        for key, value in fields.items():
+            kind = type(value)
+            is_plain = kind in self._direct[key]
+            yield key, value if is_plain else self._converters[kind](value)
+
+    def write(self, node: int, targets: list[tuple[Slot, Any]]) -> int:
+        """Write one row to the slots given, each with the value that its cell takes.
+
+        Returns:
+            0; or what is missing: so many bytes of spill, or -1 where no row is left.
+
+        Raises:
+            Exception: whatever a value raised that could not be written; no row was added.
         """
         row = self.rows
         if row >= self.capacity:
-            return False
-        slots, byte, bit = self.slots, row >> 3, 1 << (row & 7)
+            return -1
         try:
-            for key, value in fields.items():
-                cells, validity = slots[key][type(value)]
-                cells[row] = value
-                validity[byte] |= bit
+            for slot, value in targets:
+                slot.put(row, value)
             self._nodes[row] = node
             self.rows = row + 1
-        except KeyError:
-            self._clear(row)
-            return False
-        except BaseException:  # Ctrl-C included: a row is there whole or not at all
-            if self.rows == row:
-                self._clear(row)
-            raise
-        return True
-
-    def write(self, node: int, targets: Iterable[tuple[Slot, Any]]) -> bool:
-        """Write one row to the slots given; False where the table is full."""
-        row = self.rows
-        if row >= self.capacity:
-            return False
-        byte, bit = row >> 3, 1 << (row & 7)
-        try:
-            for (cells, validity), value in targets:
-                cells[row] = value
-                validity[byte] |= bit
-            self._nodes[row] = node
-            self.rows = row + 1
+        except _SpillFullError as error:
+            self._clear(row, targets)
+            return error.needed
         except BaseException:
             if self.rows == row:
-                self._clear(row)
+                self._clear(row, targets)
             raise
-        return True
+        return 0
 
-    def _clear(self, row: int) -> None:
+    def add_rows(self, nodes: memoryview) -> None:
+        """Let readers see rows whose slots were filled: one for each 64-bit id in ``nodes``."""
+        ids = nodes.cast("B").cast("q")
+        self._nodes[self.rows : self.rows + len(ids)] = ids
+        self.rows += len(ids)
+
+    def _clear(self, row: int, targets: list[tuple[Slot, Any]] | None = None) -> None:
         self._nodes[row] = 0
-        for validity in self.validities:
-            validity[row >> 3] &= ~(1 << (row & 7)) & 0xFF
+        byte, others = row >> 3, ~(1 << (row & 7)) & 0xFF
+        for validity in self._validities:
+            validity[byte] &= others
+        for slot, _ in targets or ():
+            slot.validity[byte] &= others
+
+
+class Door:
+    """Where rows go that are written at once; shut whenever a table is about to change."""
+
+    #: Whether ``append`` can be called without the table's lock.
+    is_atomic = False
+
+    def __init__(self) -> None:
+        #: None while the door is shut.
+        self.buffers: Buffers | None = None
+
+    def append(self, node: int, fields: dict[Any, Any]) -> bool:
+        """Append a row where that can be done at once; False where it can't."""
+        return self.buffers is not None and self.buffers.append(node, fields)
+
+
+class Pusher:
+    """Logs records of one node; whatever is not done at once goes to slow methods of a subclass."""
+
+    __slots__ = ("_door", "_node", "_pending")
+
+    #: Where the records go; None as long as there is no store.
+    _door: Door | None
+    #: Id of the node in its store.
+    _node: int
+    #: What was added and is not committed yet.
+    _pending: dict[str, Any]
+
+    def __new__(cls, *_data: Any, **_local_data: Any) -> Self:
+        self = super().__new__(cls)
+        self._door, self._node, self._pending = None, 0, {}
+        return self
+
+    def push(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+        """Log one record: these fields, and those that ``add`` was given since the last one.
+
+        When this returns, the record survives the death of the process.
+
+        Raises:
+            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is logged.
+            ClosedError: the collection was closed.
+        """
+        return self._push_slowly(data, fields)
+
+    def add(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+        """Add fields to the record that the next ``commit`` or ``push`` logs.
+
+        Raises:
+            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is added.
+        """
+        return self._add_slowly(data, fields)
+
+    def commit(self) -> Self:
+        """Log what was added as one record."""
+        return self._push_slowly(None, {})
+
+    def _push_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+        raise NotImplementedError
+
+    def _add_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+        raise NotImplementedError
+
+
+def _product(sizes: tuple[int, ...]) -> int:
+    found = 1
+    for size in sizes:
+        found *= size
+    return found
+
+
+def _copy_bits(to: memoryview, row: int, source: memoryview, offset: int, count: int) -> None:
+    """Copy bits, the lowest of each byte first, to those from ``row`` on."""
+    first, last = offset // 8, (offset + count + 7) // 8
+    taken = int.from_bytes(source[first:last], "little") >> (offset % 8) & ((1 << count) - 1)
+    first, last = row // 8, (row + count + 7) // 8
+    mask = ((1 << count) - 1) << (row % 8)
+    kept = int.from_bytes(to[first:last], "little") & ~mask
+    to[first:last] = (kept | taken << (row % 8)).to_bytes(last - first, "little")

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
+from .._values.device import DeviceValue, fetch
+from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
+from ..errors import DeviceWarning
 from .backing import Image
-from .column import NODE, Column, field_metadata, file_names
-from .layout import Buffer, ImageMap, Layout, Places
-from .pure import BitCells, BlockCells, Buffers, Cells, RawCells, Slot, ViewCells
+from .column import NODE, Column, Mark, field_metadata, file_names
+from .layout import Blank, Buffer, ImageMap, Layout, Places, has_spill, map_of
+from .twin import Buffers, Slot
 
 if TYPE_CHECKING:
     import pyarrow as pa
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["Segment", "arrow_of", "sealed_batch", "sealed_schema"]
+__all__ = ["Late", "Segment", "arrow_of", "sealed_batch", "sealed_schema"]
+
+_ZEROS: Final = memoryview(bytes(1 << 16))
+
+
+class Late(NamedTuple):
+    """A value that is still on a device, and the cell that it belongs in."""
+
+    row: int
+    column: Column
+    value: DeviceValue
 
 
 class Segment:
     """The rows of one live table from its start until it is sealed."""
 
-    def __init__(self, number: int, layout: Layout, make: Callable[[bytes], Image]) -> None:
-        data, self._map = layout.image()
-        self._node, self._places = self._map
+    def __init__(self, number: int, layout: Layout, make: Callable[[Blank], Image]) -> None:
         self.number = number
         self.layout = layout
-        self.image = make(data)
+        self.image = make(layout.blank())
+        self._map = map_of(pa.py_buffer(self.image.view), layout.columns)
+        self._node, self._places = self._map
+        self._settling = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
+        #: Whether no more rows are added.
+        self.is_full = False
+        #: Whether somebody may still read the image, which must then not be filled again.
+        self.is_read = False
         self.synced: tuple[int, int] | None = None
+        self.late: list[Late] = []
         self._flushed = 0
-        self._stop = max(_stops(self._node, self._places.values()))
+        self._flushed_spill: dict[Column, int] = {}
         self._targets: dict[Column, Slot] = {}
         self.buffers = self._buffers()
 
@@ -47,49 +71,109 @@ class Segment:
         return len(self.image.view)
 
     def target(self, column: Column) -> Slot:
-        """The cells and validity bits of a column of the layout."""
+        """The cells of a column of the layout."""
         return self._targets[column]
+
+    def fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
+        """Copy rows of columns of the sealed types behind the rows there are.
+
+        Returns:
+            0, or the bytes of long text that there is no room for; then nothing was added.
+        """
+        rows = self.rows
+        try:
+            for column, values in columns.items():
+                if missing := self._fill(column, rows, values):
+                    self._forget_from(rows)
+                    return missing
+            ids = memoryview(nodes.buffers()[1]).cast("B")[8 * nodes.offset :]
+            self.buffers.add_rows(ids[: 8 * len(nodes)])
+        except BaseException:
+            if self.rows == rows:
+                self._forget_from(rows)
+            raise
+        return 0
+
+    def _fill(self, column: Column, row: int, values: pa.Array) -> int:
+        raw = column.kind.live(values)
+        validity, *buffers = (None if b is None else memoryview(b).cast("B") for b in raw.buffers)
+        data = buffers[1] if len(buffers) > 1 else None
+        return self._targets[column].fill(row, len(values), raw.offset, validity, buffers[0], data)
+
+    def _forget_from(self, row: int) -> None:
+        """Take back the validity bits of rows that were not finished."""
+        for places in self._places.values():
+            bits = _slice(self.image.view, places.validity)
+            if row % 8:
+                bits[row // 8] &= (1 << row % 8) - 1
+            _clear(bits[(row + 7) // 8 :])
 
     def copy_from(self, old: Segment) -> None:
         """Take over all rows of a segment whose columns are a part of this one's."""
-        new_view, old_view, rows = self.image.view, old.image.view, old.rows
+        new_view, old_view = self.image.view, old.image.view
+        self.late = list(old.late)
         for column, places in old._places.items():
             mine = self._places[column]
             _copy(new_view, mine.validity, old_view, places.validity)
             _copy(new_view, mine.values, old_view, places.values)
             if places.spill is not None and mine.spill is not None:
                 _copy(new_view, mine.spill, old_view, places.spill)
-                self._view_cells(column).used = old._view_cells(column).used
-        _copy(new_view, self._node, old_view, Buffer(old._node.start, 8 * rows))
-        self.buffers.rows = rows
+                self._targets[column].used = old._targets[column].used
+        start = old._node.start
+        self.buffers.add_rows(old_view[start : start + 8 * old.rows])
 
-    def clear(self, number: int) -> None:
-        """Empty the image for another segment of the same layout.
+    def clear(self) -> None:
+        """Empty the image, a mapped one, for another segment of the same layout.
 
         Raises:
-            OSError: its file could not be emptied.
+            OSError: its file could not be hidden from readers.
         """
-        start = self._node.start
-        self.image.view[start : self._stop] = bytes(self._stop - start)
-        # Where the file is not mapped, it still has the rows, and is published with a new number.
-        self.image.flush([(start, start + self._node.size)])
-        self.number = number
-        self.synced = None
-        self._flushed = 0
-        self.buffers = self._buffers()
+        view = self.image.view
+        self.image.hide()
+        _clear(_slice(view, self._node))
+        for column, places in self._places.items():
+            _clear(_slice(view, places.validity))
+            if has_spill(column.kind):
+                _clear(_slice(view, places.values))
+        self._begin()
+
+    def settle(self) -> None:
+        """Fetch what is still on a device, many values at once, into its cells.
+
+        Takes its time: not to be called with the table's lock.
+        """
+        if not self.late:
+            return
+        with self._settling:
+            late = self.late[:]
+            try:
+                found = fetch([each.value for each in late])
+            except Exception as error:  # noqa: BLE001 - whatever a device's library raises
+                self._tell_lost(late, error)
+            else:
+                for (row, column, _), value in zip(late, found, strict=True):
+                    self._targets[column].put(row, column.kind.raw(value))
+            del self.late[: len(late)]
+
+    def _tell_lost(self, late: list[Late], error: Exception) -> None:
+        keys = ", ".join(dict.fromkeys(str(each.column.key) for each in late))
+        message = (
+            f"{len(late)} values of {keys} could not be fetched from their device and are missing:"
+            f" {type(error).__name__}: {error}"
+        )
+        warnings.warn(message, DeviceWarning, stacklevel=4)
 
     def flush(self) -> None:
         """Hand the rows written since the last flush to the operating system."""
         rows = self.rows
-        if rows == self._flushed:
+        if rows == self._flushed or self.image.is_mapped:
             return
-        ranges = [r for column in self._places for r in self._written(column, rows)]
+        used = {c: self._targets[c].used for c in self._places if has_spill(c.kind)}
+        ranges = [r for column in self._places for r in self._written(column, rows, used)]
         start = self._node.start
         ranges.append((start + 8 * self._flushed, start + 8 * rows))
         self.image.flush(ranges)
-        self._flushed = rows
-        for cells in self._all_view_cells():
-            cells.flushed = cells.used
+        self._flushed, self._flushed_spill = rows, used
 
     def start_sync(self) -> Callable[[], None]:
         """Flush, and give what to call, without any lock, to make the rows survive a power loss."""
@@ -99,6 +183,16 @@ class Segment:
     def sync(self) -> None:
         """Return when all rows survive a loss of power."""
         self.start_sync()()
+
+    def columns_in_use(self) -> tuple[Column, ...]:
+        """The columns in which any row has a value, or will have it from a device."""
+        late = {each.column for each in self.late}
+        view, used = self.image.view, (self.rows + 7) // 8
+        return tuple(
+            column
+            for column, places in self._places.items()
+            if column in late or any(_slice(view, places.validity)[:used])
+        )
 
     def batch(self, *, copy: bool) -> pa.RecordBatch:
         """The rows as Arrow, with the types of a sealed file; without columns that are all null.
@@ -113,7 +207,7 @@ class Segment:
 
         return arrow_of(self._map, self.rows, take, self.layout.metadata)
 
-    def _written(self, column: Column, rows: int) -> list[tuple[int, int]]:
+    def _written(self, column: Column, rows: int, used: dict[Column, int]) -> list[tuple[int, int]]:
         """The ranges of a column's bytes that belong to the rows after the last flush."""
         places = self._places[column]
         first, last = self._flushed // 8, (rows + 7) // 8
@@ -124,42 +218,27 @@ class Segment:
             (values + first * octet, values + min(last * octet, places.values.size)),
         ]
         if places.spill is not None:
-            start, cells = places.spill.start, self._view_cells(column)
-            ranges.append((start + cells.flushed, start + cells.used))
+            start = places.spill.start
+            ranges.append((start + self._flushed_spill.get(column, 0), start + used[column]))
         return ranges
 
     def _buffers(self) -> Buffers:
-        view = self.image.view
-        buffers = Buffers(_slice(view, self._node).cast("q"), self.layout.capacity)
         self._targets = {c: self._slot(c.kind, places) for c, places in self._places.items()}
-        buffers.validities = [validity for _, validity in self._targets.values()]
+        direct: dict[Any, dict[type, Slot]] = {}
         for column, slot in self._targets.items():
-            for exact in column.kind.direct:
-                buffers.slots.setdefault(column.key, {})[exact] = slot
-        return buffers
+            # The library's own columns are given as the numbers that their cells take.
+            exact = (int,) if isinstance(column.key, Mark) else column.kind.direct
+            for kind in exact:
+                direct.setdefault(column.key, {}).setdefault(kind, slot)
+        return Buffers(_slice(self.image.view, self._node), direct, CONVERTERS)
 
     def _slot(self, kind: Kind, places: Places) -> Slot:
         view = self.image.view
-        return self._cells(kind, places), _slice(view, places.validity)
-
-    def _cells(self, kind: Kind, places: Places) -> Cells:
-        values = _slice(self.image.view, places.values)
+        values, validity = _slice(view, places.values), _slice(view, places.validity)
         if isinstance(kind, ArrayKind):
-            return BlockCells(values, kind.width, kind.raw)
-        if kind.layout == "bit":
-            return BitCells(values, kind.raw)
-        if places.spill is not None:
-            return ViewCells(values, _slice(self.image.view, places.spill), kind.raw)
-        numbers: memoryview[Any] = values.cast(kind.code)
-        return numbers if kind.name in {"int", "float"} else RawCells(numbers, kind.raw)
-
-    def _all_view_cells(self) -> list[ViewCells]:
-        return [cells for cells, _ in self._targets.values() if isinstance(cells, ViewCells)]
-
-    def _view_cells(self, column: Column) -> ViewCells:
-        cells = self._targets[column][0]
-        assert isinstance(cells, ViewCells)
-        return cells
+            return Slot(kind.cell, values, validity, None, kind.element, kind.shape)
+        spill = None if places.spill is None else _slice(view, places.spill)
+        return Slot(kind.cell, values, validity, spill)
 
 
 def arrow_of(
@@ -225,14 +304,16 @@ def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffe
     return pa.Array.from_buffers(kind.live_type, rows, [validity], children=[array])
 
 
-def _stops(node: Buffer, places: Iterable[Places]) -> list[int]:
-    buffers = [node, *(buffer for each in places for buffer in each if buffer is not None)]
-    return [buffer.start + buffer.size for buffer in buffers]
-
-
 def _slice(view: memoryview, buffer: Buffer) -> memoryview:
     return view[buffer.start : buffer.start + buffer.size]
 
 
 def _copy(new: memoryview, to: Buffer, old: memoryview, source: Buffer) -> None:
     new[to.start : to.start + source.size] = old[source.start : source.start + source.size]
+
+
+def _clear(view: memoryview) -> None:
+    """Zeros, in small pieces: other threads come between."""
+    for start in range(0, len(view), len(_ZEROS)):
+        piece = view[start : start + len(_ZEROS)]
+        piece[:] = _ZEROS[: len(piece)]

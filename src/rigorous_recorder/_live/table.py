@@ -5,30 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Concatenate,
-    Final,
-    NamedTuple,
-    ParamSpec,
-    Protocol,
-    TypeVar,
-)
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
+from .._lazy import lazy_module
 from .._values.arrays import ArrayKind, ListKind
-from .._values.classify import check_key, classify
+from .._values.classify import check_key, classify, classify_unread
+from .._values.device import DeviceValue
+from .._values.foreign import learn
+from .._values.kinds import Kind
 from ..errors import SaveError
-from .backing import Image
-from .column import PARENT_COLUMN, TIME_COLUMN, Column, Mark, column_of
+from .column import PARENT_COLUMN, TIME_COLUMN, Column, Mark
+from .home import Home, Part
 from .layout import Layout, row_width
-from .pure import Buffers, SpillFullError
-from .segment import Segment, sealed_batch
+from .segment import Late, Segment, sealed_batch
+from .segments import Segments
+from .twin import Door
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Home", "LiveTable", "Part", "describe"]
+__all__ = ["Described", "LiveTable", "describe", "describe_unread"]
 
 #: A live table starts with so many rows and bytes of long text, grows by copying, and is sealed
 #: when it has so many rows or bytes. Only one of few bytes is copied for the sake of a new column.
@@ -38,53 +38,15 @@ FIRST_SPILL: Final = 64 * 1024
 MOST_BYTES: Final = 32 * 1024 * 1024
 WIDEN_BYTES: Final = 16 * 1024 * 1024
 GROWTH: Final = 8
+#: More rows with lists, which live tables have as text, are sealed at once.
+MOST_LISTS: Final = 4_096
+#: So many values on a device wait at most before they are fetched.
+MOST_LATE: Final = 1024
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
-_EMPTY: Final = Buffers(memoryview(bytearray()).cast("q"), 0)
-
-
-class Part(NamedTuple):
-    """Rows that are not in a sealed file yet: of which segment, as Arrow."""
-
-    number: int
-    batch: pa.RecordBatch
-
-
-class Home(Protocol):
-    """Where a live table's images and sealed rows go: a folder, or memory."""
-
-    #: Whether rows go to files: an image is then free again once its rows are sealed.
-    is_durable: bool
-    #: What was complained of last.
-    trouble: str
-
-    def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every file of that table says of itself."""
-
-    def open(self) -> None:
-        """Be ready to write; called before the first row and after a fork.
-
-        Raises:
-            ClosedError: the place was closed.
-        """
-
-    def image(self, table: str, number: int, data: bytes) -> Image:
-        """An image with these bytes, not yet published; in memory where nothing else works."""
-
-    def publish(self, table: str, number: int, image: Image) -> None:
-        """Let readers find an image under its segment's number."""
-
-    def seal(self, table: str, number: int, batch: pa.RecordBatch) -> None:
-        """Keep the rows of a segment for good.
-
-        Raises:
-            OSError: they can't be kept now; the caller holds on to them.
-        """
-
-    def complain(self, error: OSError) -> None:
-        """Tell the user, once, that data waits in memory."""
+Described = list[tuple[Column, Any]]
 
 
 def _alone(
@@ -114,12 +76,15 @@ def _alone(
 class LiveTable:
     """One table (records or nodes) of one writer, as it fills.
 
-    Safe to use from many threads, and from signal handlers. ``append`` is the way of every record.
+    Safe to use from many threads, and from signal handlers. ``append`` is the way of every record
+    that does not go through the ``door`` by itself.
     """
 
     def __init__(self, name: str, home: Home) -> None:
         self.name = name
         self._home = home
+        #: Where rows that fit are written at once; shut while anything else happens to the table.
+        self.door = Door()
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -127,146 +92,175 @@ class LiveTable:
         self.lock = threading.RLock()
         self._is_busy = False
         self._deferred: list[Callable[[], None]] = []
-        self._buffers = _EMPTY
-        self._segment: Segment | None = None
+        self.door.buffers = None
+        self._segments = Segments(self.name, self._home)
         self._next: Segment | None = None
-        self._waiting: list[tuple[Part, Segment | None]] = []
         self._columns: tuple[Column, ...] = ()
+        self._room = FIRST_ROWS, FIRST_SPILL
         self._next_number = 0
 
     def forget_rows(self) -> None:
         """Drop all rows: they are kept elsewhere now."""
         with self.lock:
-            self._buffers, self._segment = _EMPTY, None
-            self._waiting = []
+            self.shut()
+            self._segments.forget()
 
     def free_lock(self) -> None:
         """Keep all there is, with a free lock: in a forked child, of what is only in memory."""
         self.lock = threading.RLock()
+        self._segments.free_lock()
+
+    def shut(self) -> None:
+        """Let no row be written but under the table's lock, until the next one was."""
+        self.door.buffers = None
 
     # --- rows ----------------------------------------------------------------------------------
 
-    def append(self, node: int, fields: Mapping[Any, Any]) -> None:
+    def append(self, node: int, fields: dict[Any, Any]) -> None:
         """Add one row. When this returns, the row survives the death of the process.
 
         Raises:
             KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was added.
         """
-        # As ``_alone``, spelled out: this is the way of every record.
+        if self.door.is_atomic and self.door.append(node, fields):
+            return
+        # As ``_alone``, spelled out: without native code this is the way of every record.
         with self.lock:
             if self._is_busy:
                 self._deferred.append(partial(self._append, node, dict(fields)))
                 return
             try:
                 self._is_busy = True
-                if not self._try_append(node, fields):
-                    self._append_carefully(node, describe(fields))
+                self._append(node, fields)
             finally:
-                if self._deferred:
-                    self._leave()
-                self._is_busy = False
+                self._leave()
+        if self._segments.is_too_much:
+            self._segments.seal()
+
+    def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
+        """Add many rows at once, as columns of the sealed types.
+
+        Raises:
+            ClosedError: the place of the rows was closed.
+        """
+        self._append_columns(nodes, columns)
+        self._segments.seal()
 
     @_alone
-    def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
-        """Add many rows at once, as columns of the sealed types: they become a sealed file."""
+    def _append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         self._home.open()
-        self._seal()
-        batch = sealed_batch(nodes, columns, self._home.metadata(self.name))
-        self._waiting.append((Part(self._number_before_live_rows(), batch), None))
-        self._retry()
+        self._mend()
+        fitting = self._fitted(columns)
+        if len(nodes) > MOST_LISTS and any(isinstance(c.kind, ListKind) for c in fitting):
+            self._append_sealed(nodes, columns)
+            return
+        self.shut()
+        start = 0
+        while start < len(nodes):
+            start += self._fill(nodes.slice(start), _sliced(fitting, start))
 
     def parts(self) -> list[Part]:
         """The rows that are in no sealed file yet, in order."""
+        self._segments.settle()
         with self.lock:
             if not self._is_busy:
                 self._mend()
-            parts = [part for part, _ in self._waiting]
-            if self._segment is not None and self._segment.rows:
-                parts.append(Part(self._segment.number, self._segment.batch(copy=True)))
+            parts = self._segments.full_parts()
+            if (live := self._segments.live) is not None and live.rows:
+                parts.append(Part(live.number, live.batch(copy=True)))
             return parts
 
     @property
     def version(self) -> tuple[int, int]:
         """Changes with every row: the segment's number, and how many rows it has."""
-        return self._next_number, self._buffers.rows
+        live = self._segments.live
+        return self._next_number, 0 if live is None else live.rows
 
     # --- durability ----------------------------------------------------------------------------
 
     @_alone
     def flush(self) -> None:
         """Hand all rows to the operating system, where the file is not mapped."""
-        if self._segment is not None:
-            self._guarded(self._segment.flush)
+        self._guarded(self._segments.flush_full)
+        if (live := self._segments.live) is not None:
+            self._guarded(live.flush)
 
     def sync(self) -> None:
         """Return when all rows survive a loss of power, or wait in memory and the user was told."""
-        begun: list[tuple[Segment, tuple[int, int], Callable[[], None]]] = []
-        self._begin_sync(begun)
-        for segment, mark, finish in begun:  # without the lock: the device may take its time
-            if self._guarded(finish) is not None:
-                segment.synced = mark
+        finish: list[Callable[[], object]] = []
+        self._segments.settle()
+        self._begin_sync(finish)
+        # Without the table's lock, since the device may take its time; not from a handler in the
+        # middle of a change, which must be able to go on.
+        for step in finish:
+            step()
 
     @_alone
-    def _begin_sync(self, begun: list[tuple[Segment, tuple[int, int], Callable[[], None]]]) -> None:
-        self._retry()
+    def _begin_sync(self, finish: list[Callable[[], object]]) -> None:
+        finish.append(self._segments.seal)
         self._bring_home()
-        segment = self._segment
-        if segment is None or segment.synced == (segment.number, segment.rows):
-            return
-        mark = segment.number, segment.rows
-        if (started := self._guarded(segment.start_sync)) is not None:
-            begun.append((segment, mark, started[0]))
+        live = self._segments.live
+        mark = live and (live.number, live.rows)
+        if live is not None and live.synced != mark and (sync := self._guarded(live.start_sync)):
+            finish.append(partial(self._end_sync, live, mark, sync[0]))
 
-    @_alone
+    def _end_sync(
+        self, segment: Segment, mark: tuple[int, int] | None, sync: Callable[[], None]
+    ) -> None:
+        if self._guarded(sync) is not None:
+            segment.synced = mark
+
     def seal(self) -> None:
         """Turn the rows there are into a sealed file; nothing is lost where that fails now."""
-        self._seal()
+        self._seal_live()
+        self._segments.seal()
 
     @_alone
+    def _seal_live(self) -> None:
+        self._hand_over()
+
     def close(self) -> None:
         """Seal all rows and take the live file away.
 
         Raises:
             SaveError: some can't be written; they are still in memory.
         """
-        self._seal()
-        self._require_saved()
-        if self._segment is not None:
-            self._segment.image.discard()
-        self._segment, self._buffers = None, _EMPTY
+        closed: list[bool] = []
+        while not closed:
+            self.seal()
+            self.require_saved()
+            self._close(closed)
 
     @_alone
+    def _close(self, closed: list[bool]) -> None:
+        live = self._segments.live
+        if self._segments.full_rows or (live is not None and live.rows):
+            return  # logged meanwhile, in another thread
+        self.shut()
+        self._segments.discard_images()
+        closed.append(True)
+
     def require_saved(self) -> None:
-        """Raise a SaveError where rows still wait in memory."""
-        self._require_saved()
+        """Seal what is full.
 
-    def _seal(self) -> None:
-        segment = self._segment
-        if segment is None or not segment.rows:
-            self._retry()
-            return
-        self._buffers = _EMPTY
-        self._waiting.append((Part(segment.number, segment.batch(copy=False)), segment))
-        self._segment = None
-        self._retry()
+        Raises:
+            SaveError: rows wait in memory and still can't be written.
+        """
+        if not self._segments.seal():
+            self._raise_unsaved()
+        self._require_home()
 
-    def _retry(self) -> None:
-        """Try to keep what waits in memory, in order."""
-        while self._waiting:
-            part, segment = self._waiting[0]
-            sealing = partial(self._home.seal, self.name, part.number, part.batch)
-            if self._guarded(sealing) is None:
-                return
-            self._waiting.pop(0)
-            if segment is not None:
-                self._recycle(segment, part.batch)
-
-    def _require_saved(self) -> None:
-        self._retry()
+    @_alone
+    def _require_home(self) -> None:
         self._bring_home()
-        rows = sum(part.batch.num_rows for part, _ in self._waiting)
-        if self._segment is not None and not self._segment.image.is_kept:
-            rows += self._segment.rows
+        live = self._segments.live
+        if live is not None and not live.image.is_kept:
+            self._raise_unsaved()
+
+    def _raise_unsaved(self) -> None:
+        rows = self._segments.full_rows
+        if (live := self._segments.live) is not None and not live.image.is_kept:
+            rows += live.rows
         if rows:
             message = (
                 f"{rows:,} rows of {self.name} could not be saved and are only in memory:"
@@ -274,18 +268,30 @@ class LiveTable:
             )
             raise SaveError(message)
 
+    def _hand_over(self) -> None:
+        """Let the rows there are wait for being sealed; the next ones go to other pages."""
+        live = self._segments.live
+        if live is not None and live.rows:
+            self.shut()
+            self._columns = _worth_keeping(live)
+            self._room = live.layout.capacity, live.layout.spill
+            live.is_full = True
+
+    def _hand_over_full(self) -> None:
+        """As ``_hand_over``, and have them sealed off the caller's thread."""
+        self._hand_over()
+        self._home.later(self._segments.seal)
+
     def _mend(self) -> None:
         """Finish what an exception from outside, as of Ctrl-C, left half done."""
         if self._next is not None:
             self._use(self._next)
-        if self._waiting and self._waiting[-1][1] is self._segment:
-            self._segment = None
 
     def _bring_home(self) -> None:
         """Give rows that are only in memory an image with a file, where that works again."""
-        segment = self._segment
-        if segment is not None and self._home.is_durable and not segment.image.is_kept:
-            self._replace(segment.layout)
+        live = self._segments.live
+        if live is not None and self._home.is_durable and not live.image.is_kept:
+            self._replace(live.layout)
 
     def _guarded(self, action: Callable[[], _T]) -> tuple[_T] | None:
         """What ``action`` gives, in a tuple; None, and the user is told, where the disk fails."""
@@ -295,99 +301,141 @@ class LiveTable:
             self._home.complain(error)
             return None
 
-    def _recycle(self, segment: Segment, sealed: pa.RecordBatch) -> None:
-        """Fill the pages again where the same columns are likely to come, else free them."""
-        used = _used(segment.layout.columns, sealed)
-        if self._segment is None:
-            self._columns = used
-        if not self._home.is_durable:
-            return
-        if self._segment is None and used == segment.layout.columns and segment.size <= MOST_BYTES:
-            self._refill(segment)
-        else:
-            segment.image.discard()
-
-    def _refill(self, segment: Segment) -> None:
-        """Use the pages of a segment for the next one; free them where that fails."""
-        self._segment, self._buffers = None, _EMPTY
-        number = self._take_number()
-        if self._guarded(partial(segment.clear, number)):
-            self._use(segment)
-        else:
-            segment.image.discard()
+    def _renumber(self, segment: Segment) -> None:
+        """Use an empty segment under the next number."""
+        self.shut()
+        self._next = segment
+        segment.number = self._take_number()
+        self._use(segment)
 
     # --- room ----------------------------------------------------------------------------------
 
     def _leave(self) -> None:
         """End a change, after those that were called for in the middle of it, in their order."""
-        try:
-            while self._deferred:
-                self._deferred.pop(0)()
-        finally:
-            self._is_busy = False
+        while True:
+            try:
+                self._do_deferred()
+                if (live := self._segments.live) is not None:
+                    self.door.buffers = live.buffers  # last: rows don't overtake deferred ones
+                self._do_deferred()
+            finally:
+                self._is_busy = False
+            if not self._deferred:  # a handler can come between the two lines above, too
+                return
+            self._is_busy = True
 
-    def _append(self, node: int, fields: Mapping[Any, Any]) -> None:
-        if not self._try_append(node, fields):
-            self._append_carefully(node, describe(fields))
+    def _do_deferred(self) -> None:
+        while self._deferred:
+            self._deferred.pop(0)()
 
-    def _try_append(self, node: int, fields: Mapping[Any, Any]) -> bool:
-        try:
-            return self._buffers.append(node, fields)
-        except (ValueError, TypeError, OverflowError, SpillFullError):
-            return False  # a cell refused its value: the careful way says why, or makes room
+    def _append(self, node: int, fields: dict[Any, Any]) -> None:
+        if not self.door.append(node, fields):
+            self._append_carefully(node, describe_unread(fields))
+            for value in fields.values():
+                learn(type(value))
 
-    def _append_carefully(self, node: int, row: list[tuple[Column, Any]]) -> None:
+    def _append_carefully(self, node: int, row: Described) -> None:
         self._home.open()
         self._mend()
-        row = [(self._ragged(column), value) for column, value in row]
+        row = [self._fitting(column, value) for column, value in row]
         columns = [column for column, _ in row]
         self._make_fit(columns)
         while not self._try_write(node, row):
-            self._make_fit(columns)  # sealing forgets columns that had no value
+            self._make_fit(columns)  # handing over forgets columns that had no value
 
-    def _try_write(self, node: int, row: list[tuple[Column, Any]]) -> bool:
+    def _fitting(self, column: Column, value: Any) -> tuple[Column, Any]:
+        """The column that takes a value, and what its cell is handed."""
+        known = self._ragged(column)
+        if isinstance(value, DeviceValue):
+            if known == column:
+                return column, value
+            _, value = classify("", value)
+        return known, value if isinstance(known.key, Mark) else known.kind.raw(value)
+
+    def _try_write(self, node: int, row: Described) -> bool:
         segment = self._ready()
-        try:
-            if segment.buffers.write(node, [(segment.target(c), value) for c, value in row]):
-                self._buffers = segment.buffers
-                return True
-            self._grow()
-        except SpillFullError as error:
-            self._grow(spill=error.needed)
-        return False
+        there = [(segment.target(c), v) for c, v in row if not isinstance(v, DeviceValue)]
+        missing = segment.buffers.write(node, there)
+        if missing:
+            self._grow(spill=max(missing, 0))
+            return False
+        if len(there) < len(row):
+            self._note_late(segment, row)
+        return True
+
+    def _note_late(self, segment: Segment, row: Described) -> None:
+        """Remember the values of the row just written that are still on a device."""
+        late = [(c, v) for c, v in row if isinstance(v, DeviceValue)]
+        segment.late += [Late(segment.rows - 1, column, value) for column, value in late]
+        if len(segment.late) // MOST_LATE > (len(segment.late) - len(late)) // MOST_LATE:
+            self._home.later(segment.settle)
+
+    def _fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
+        """Copy as many of the rows as there is room for; how many that were."""
+        self._make_fit(list(columns))
+        segment = self._ready()
+        count = min(len(nodes), segment.buffers.capacity - segment.rows)
+        while count:
+            missing = segment.fill(nodes.slice(0, count), _sliced(columns, 0, count))
+            if not missing:
+                return count
+            if self._can_grow(segment, missing):
+                break
+            count //= 2  # of long texts only some rows fit
+        self._grow(spill=missing if count else 0)
+        return 0
+
+    def _append_sealed(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
+        """Make a sealed file of rows with lists, which live tables only have as text."""
+        self._hand_over()
+        batch = sealed_batch(nodes, columns, self._home.metadata(self.name))
+        self._segments.add_rows(self._number_before_live_rows(), batch)
 
     def _ready(self) -> Segment:
-        if self._segment is None:
-            self._use(self._segment_of(self._take_number(), self._layout(FIRST_ROWS, FIRST_SPILL)))
-        assert self._segment is not None, "a segment was just put to use"
-        return self._segment
+        if (live := self._segments.live) is not None:
+            return live
+        layout = self._layout(*self._room)
+        segment = self._segments.spare(layout)
+        if segment is None:
+            segment = self._segment_of(self._take_number(), layout)
+            self._use(segment)
+        else:
+            self._renumber(segment)
+        return segment
 
     def _make_fit(self, columns: list[Column]) -> None:
         new = self._missing(columns)
         if not new:
             return
-        segment = self._segment
-        if segment is not None and segment.rows and not self._can_widen(segment, new):
-            self._seal()
-        wanted = self._known_columns() + self._missing(columns)
-        if self._segment is None:
-            self._columns = wanted
-        elif wanted != self._segment.layout.columns:
-            old, self._columns = self._segment.layout, wanted
-            self._replace(self._layout(old.capacity, old.spill))
+        live = self._segments.live
+        if live is not None and live.rows and not self._can_widen(live, new):
+            self._hand_over_full()
+        self._columns = self._known_columns() + self._missing(columns)
+        if (live := self._segments.live) is not None:
+            self._replace(self._layout(live.layout.capacity, live.layout.spill))
 
     def _known_columns(self) -> tuple[Column, ...]:
         """The columns of the segment that is filled, or of the next one."""
-        return self._columns if self._segment is None else self._segment.layout.columns
+        live = self._segments.live
+        return self._columns if live is None else live.layout.columns
 
     def _missing(self, columns: list[Column]) -> tuple[Column, ...]:
         known = set(self._known_columns())
         return tuple(dict.fromkeys(column for column in columns if column not in known))
 
-    def _ragged(self, column: Column) -> Column:
+    def _fitted(self, columns: Mapping[Column, pa.Array]) -> dict[Column, pa.Array]:
+        """Columns of the kinds that this table keeps them as."""
+        found: dict[Column, pa.Array] = {}
+        for column, values in columns.items():
+            target = self._ragged(column, tuple(found))
+            fitting = values if target == column else column.kind.file(values)
+            found[target] = pc.coalesce(found[target], fitting) if target in found else fitting
+        return found
+
+    def _ragged(self, column: Column, more: tuple[Column, ...] = ()) -> Column:
         """Arrays of another shape than the first one under their key are kept as lists."""
         kind = column.kind
-        if not isinstance(kind, ArrayKind) or column in (known := self._known_columns()):
+        if not isinstance(kind, ArrayKind) or column in (known := self._known_columns() + more):
             return column
         if any(c.key == column.key and isinstance(c.kind, (ArrayKind, ListKind)) for c in known):
             return Column(column.key, ListKind.of(kind.dtype, len(kind.shape)))
@@ -397,18 +445,26 @@ class LiveTable:
         wider = self._layout(segment.layout.capacity, segment.layout.spill, new)
         return wider.capacity >= segment.rows and wider.size <= WIDEN_BYTES
 
+    def _larger(self, segment: Segment, spill: int) -> Layout:
+        """A layout with room for more rows, or for so many more bytes of text."""
+        old = segment.layout
+        if spill:
+            return self._layout(old.capacity, GROWTH * old.spill + spill)
+        return self._layout(GROWTH * old.capacity, old.spill)
+
+    def _can_grow(self, segment: Segment, spill: int) -> bool:
+        larger = self._larger(segment, spill)
+        return larger != segment.layout and (larger.size <= MOST_BYTES or not segment.rows)
+
     def _grow(self, spill: int = 0) -> None:
         """Make room: in a larger image while that is small enough, else by sealing this one."""
         segment = self._ready()
-        old = segment.layout
-        if spill:
-            larger = self._layout(old.capacity, GROWTH * old.spill + spill)
-        else:
-            larger = self._layout(GROWTH * old.capacity, old.spill)
-        if larger != old and (larger.size <= MOST_BYTES or not segment.rows):
-            self._replace(larger)
-        else:
-            self._seal()
+        if not self._can_grow(segment, spill):
+            self._hand_over_full()
+            return
+        self._replace(self._larger(segment, spill))
+        if not self._can_grow(self._ready(), 0) and self._home.is_durable:
+            self._home.later(partial(self._segments.stock, self._ready().layout, self._spare))
 
     def _layout(self, capacity: int, spill: int, more: tuple[Column, ...] = ()) -> Layout:
         columns = self._columns + more
@@ -418,6 +474,7 @@ class LiveTable:
 
     def _replace(self, layout: Layout) -> None:
         """Go on in another image, under the same number, with all rows copied."""
+        self.shut()
         old = self._ready()
         new = self._segment_of(old.number, layout)
         new.copy_from(old)
@@ -426,24 +483,30 @@ class LiveTable:
         self._use(new)
 
     def _segment_of(self, number: int, layout: Layout) -> Segment:
-        return Segment(number, layout, lambda data: self._home.image(self.name, number, data))
+        return Segment(number, layout, partial(self._home.image, self.name, number))
+
+    def _spare(self, layout: Layout) -> Segment:
+        """A segment that has no number yet."""
+        return self._segment_of(-1, layout)
 
     def _use(self, segment: Segment) -> None:
         # Until the last line rows take the careful way, which mends what was interrupted here.
-        self._next, self._buffers = segment, _EMPTY
+        self._next = segment
+        self.shut()
+        self._guarded(self._segments.flush_full)
         self._guarded(segment.flush)
         self._guarded(partial(self._home.publish, self.name, segment.number, segment.image))
-        self._segment, self._columns = segment, segment.layout.columns
+        self._segments.use(segment)
+        self._columns = segment.layout.columns
         self._next = None
-        self._buffers = segment.buffers
 
     def _number_before_live_rows(self) -> int:
         """A number for rows of their own: below that of the segment that is filled next."""
-        segment = self._segment
-        if segment is None:
+        live = self._segments.live
+        if live is None:
             return self._take_number()
-        number = segment.number
-        self._refill(segment)
+        number = live.number
+        self._renumber(live)
         return number
 
     def _take_number(self) -> int:
@@ -451,24 +514,42 @@ class LiveTable:
         return self._next_number - 1
 
 
-def describe(fields: Mapping[Any, Any]) -> list[tuple[Column, Any]]:
-    """For each field its column and the plain value that the column's cell takes.
+def describe(fields: Mapping[Any, Any]) -> Described:
+    """For each field its column and the plain value of that kind which reads back equal.
 
     Raises:
         KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
     """
-    return [_describe(key, value) for key, value in fields.items()]
+    return [_describe(key, value, classify) for key, value in fields.items()]
 
 
-def _describe(key: Any, value: Any) -> tuple[Column, Any]:
+def describe_unread(fields: Mapping[Any, Any]) -> Described:
+    """As ``describe``, without a wait: of a tensor on a device a ``DeviceValue``.
+
+    Raises:
+        KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
+    """
+    return [_describe(key, value, classify_unread) for key, value in fields.items()]
+
+
+def _describe(
+    key: Any, value: Any, classified: Callable[[str, Any], tuple[Kind, Any]]
+) -> tuple[Column, Any]:
     if isinstance(key, Mark):
-        return (PARENT_COLUMN if key is Mark.PARENT else TIME_COLUMN), value
+        return (PARENT_COLUMN if key is PARENT_COLUMN.key else TIME_COLUMN), value
     name = check_key(key)
-    kind, plain = classify(name, value)
+    kind, plain = classified(name, value)
     return Column(name, kind), plain
 
 
-def _used(columns: tuple[Column, ...], batch: pa.RecordBatch) -> tuple[Column, ...]:
-    """Those of ``columns`` of which the sealed rows had a value; the next rows likely have too."""
-    used = {column_of(field) for field in batch.schema}
-    return tuple(column for column in columns if column in used)
+def _worth_keeping(segment: Segment) -> tuple[Column, ...]:
+    """The columns of the next segment: those of this one, unless most of them had no value."""
+    columns = segment.layout.columns
+    used = segment.columns_in_use()
+    return used if 2 * len(used) < len(columns) else columns
+
+
+def _sliced(
+    columns: Mapping[Column, pa.Array], start: int, count: int | None = None
+) -> dict[Column, pa.Array]:
+    return {column: values.slice(start, count) for column, values in columns.items()}

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from .._durable import sync_folder
 from .._lazy import lazy_module
 from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage, is_safe_to_map
+from .._live.home import Part
+from .._live.layout import Blank
 from ..errors import ClosedError, StorageWarning
 from .folder import Folder, LiveName, SealedName
 from .locks import FileLock
@@ -66,7 +68,7 @@ class MemoryHome:
 
     def __init__(self) -> None:
         self.ids = NodeIds(0)
-        self.sealed: dict[str, list[tuple[int, pa.RecordBatch]]] = {"records": [], "nodes": []}
+        self.sealed: dict[str, list[Part]] = {"records": [], "nodes": []}
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
         """What every batch of that table says of itself."""
@@ -75,18 +77,22 @@ class MemoryHome:
     def open(self) -> None:
         """Memory is always ready."""
 
-    def image(self, table: str, number: int, data: bytes) -> Image:  # noqa: ARG002 - Home's
+    def image(self, table: str, number: int, blank: Blank) -> Image:  # noqa: ARG002 - Home's
         """An image in memory."""
-        return MemoryImage(data)
+        return MemoryImage(blank)
 
     def publish(self, table: str, number: int, image: Image) -> None:
         """Nothing to do: there are no other readers."""
 
-    def seal(self, table: str, number: int, batch: pa.RecordBatch) -> None:
+    def seal(self, table: str, parts: list[Part]) -> None:
         """Keep the rows; also when asked again, after an interruption."""
         kept = self.sealed[table]
-        if not (kept and kept[-1][0] == number):
-            kept.append((number, batch))
+        known = {number for number, _ in kept[-len(parts) :]}
+        kept += [part for part in parts if part.number not in known]
+
+    def later(self, job: Callable[[], object]) -> None:
+        """There is nothing to wait for in memory: do it now."""
+        job()
 
     def complain(self, error: OSError) -> None:
         """Memory does not fail with an OSError."""
@@ -99,10 +105,16 @@ class FolderHome:
     is_durable = True
 
     def __init__(
-        self, folder: Folder, identity: str, on_open: Callable[[], None] = lambda: None
+        self,
+        folder: Folder,
+        identity: str,
+        *,
+        on_open: Callable[[], None],
+        later: Callable[[Callable[[], object]], None],
     ) -> None:
         self.folder = folder
         self._on_open = on_open
+        self._later = later
         self._identity = identity
         self._closed = False
         self.forget()
@@ -179,30 +191,35 @@ class FolderHome:
             table=table, collection=self._identity, writer=self.writer, started=self._started
         )
 
-    def image(self, table: str, number: int, data: bytes) -> Image:
+    def image(self, table: str, number: int, blank: Blank) -> Image:
         """An image with a file, or in memory where none can be made now."""
         path = self._live_path(table, number)
         try:
             self._be_there()
-            return (MappedImage if self._is_mapped else WriteBehindImage)(path, data)
+            return (MappedImage if self._is_mapped else WriteBehindImage)(path, blank)
         except OSError as error:
             self.complain(error)
-            return MemoryImage(data)
+            return MemoryImage(blank)
 
     def publish(self, table: str, number: int, image: Image) -> None:
         """Let readers find an image under its segment's number."""
         image.publish(self._live_path(table, number))
 
-    def seal(self, table: str, number: int, batch: pa.RecordBatch) -> None:
+    def seal(self, table: str, parts: list[Part]) -> None:
         """Write a sealed file.
 
         Raises:
             OSError: it can't be written now.
         """
         self._be_there()
-        name = SealedName(self.writer, number, number)
-        path = self.folder.sealed_path(table, name)
-        write_sealed(path, pa.Table.from_batches([batch]), [(number, batch.num_rows)])
+        name = SealedName(self.writer, parts[0].number, parts[-1].number)
+        rows = pa.Table.from_batches([part.batch for part in parts])
+        segments = [(part.number, part.batch.num_rows) for part in parts]
+        write_sealed(self.folder.sealed_path(table, name), rows, segments)
+
+    def later(self, job: Callable[[], object]) -> None:
+        """Have a job done soon, off the caller's thread."""
+        self._later(job)
 
     def sync_folders(self) -> None:
         """Return when the names of live files survive a loss of power."""

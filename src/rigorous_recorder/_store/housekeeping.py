@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import queue
 import sys
 import threading
 import weakref
@@ -13,7 +14,7 @@ from typing import Final, Protocol
 
 from .._live.table import LiveTable
 
-__all__ = ["holding", "keep_house", "watch"]
+__all__ = ["holding", "keep_house", "later", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
@@ -55,7 +56,8 @@ class _House:
         self._listing = threading.Lock()
         self._starting = threading.Lock()
         self._leaving = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
 
     def watch(self, store: _Kept) -> None:
         with self._listing:
@@ -67,14 +69,26 @@ class _House:
 
     def start(self) -> None:
         with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name="rigorous-recorder", daemon=True
-                )
-                self._thread.start()
+            if not self._threads:
+                for work in (self._keep, self._seal):
+                    name = f"rigorous-recorder {work.__name__.strip('_')}"
+                    self._threads.append(threading.Thread(target=work, name=name, daemon=True))
+                    self._threads[-1].start()
                 _at_end_of_worker(self.leave)
 
-    def _work(self) -> None:
+    def later(self, job: Callable[[], object]) -> None:
+        """Do a job soon on a thread of its own; not at all where there is none (any more).
+
+        So a job is what somebody else does as well, if need be.
+        """
+        if self._threads and not self._leaving.is_set():
+            self._jobs.put(job)
+
+    def _seal(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            _alone(job)
+
+    def _keep(self) -> None:
         flushes = 0
         while not self._leaving.wait(_FLUSH_SECONDS):
             flushes += 1
@@ -102,13 +116,14 @@ class _House:
     def leave(self) -> None:
         """Save everything before the interpreter exits."""
         self._leaving.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
         for store in self.stores():
             _alone(store.close)
 
 
-def _alone(task: Callable[[], None]) -> None:
+def _alone(task: Callable[[], object]) -> None:
     """Do what is due for one store; its trouble is told, and keeps nothing from the others."""
     try:
         task()
@@ -127,14 +142,16 @@ def _at_end_of_worker(leave: Callable[[], None]) -> None:
 _house: Final = _House()
 watch: Final = _house.watch
 keep_house: Final = _house.start
+later: Final = _house.later
 
 
 @contextlib.contextmanager
 def holding(*tables: LiveTable) -> Iterator[None]:
-    """Hold the locks of several tables at once."""
+    """Hold the locks of several tables at once; no row is added to them meanwhile."""
     with _house.several, contextlib.ExitStack() as locks:
         for table in tables:
             locks.enter_context(table.lock)
+            table.shut()
         yield
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from .._lazy import lazy_module
-from .._live.column import NODE, Mark
+from .._live.column import NODE, PARENT, TIME
+from .._live.home import Part
 from .._live.table import LiveTable
-from .._values.kinds import UTC_DATETIME
 from ..errors import DamagedFileError, NotACollectionError
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import Fragment, Loose, Origin, Sealed, open_sealed, read_live, warn_damaged
 from .home import FolderHome, MemoryHome
-from .housekeeping import holding, keep_house, watch
+from .housekeeping import holding, keep_house, later, watch
 from .recover import recover
 
 if TYPE_CHECKING:
@@ -79,22 +79,22 @@ class Store:
         with self._clock:
             self._last_time = max(self._last_time, microseconds)
 
-    def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> None:
+    def say(self, node: int, data: dict[str, Any], parent: int | None = None) -> None:
         """Write what is said of a node; per key, and for its parent, the last word counts.
 
         Raises:
             KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was written.
         """
-        marks: dict[Any, Any] = {Mark.TIME: self._now()}
+        marks: dict[Any, Any] = {TIME: self._now()}
         if parent is not None:
-            marks[Mark.PARENT] = parent
-        self.nodes.append(node, {**marks, **data})
+            marks[PARENT] = parent
+        self.nodes.append(node, marks | data)
 
-    def _now(self) -> Any:
-        """A time that only increases, in microseconds since the epoch as the nodes table has it."""
+    def _now(self) -> int:
+        """A time that only increases, in microseconds since the epoch."""
         with self._clock:
             self._last_time = max(time.time_ns() // 1000, self._last_time + 1)
-            return UTC_DATETIME.from_ticks(self._last_time)
+            return self._last_time
 
 
 class MovedError(Exception):
@@ -108,7 +108,7 @@ class _MovableTable(LiveTable):
         super().__init__(name, home)
         self.gone: set[int] = set()
 
-    def append(self, node: int, fields: Mapping[Any, Any]) -> None:
+    def append(self, node: int, fields: dict[Any, Any]) -> None:
         with self.lock:
             if node in self.gone:
                 raise MovedError
@@ -166,7 +166,7 @@ class MemoryStore(Store):
                 rest = fragment.table.filter(
                     pc.invert(pc.is_in(fragment.table.column(NODE), value_set=gone))
                 )
-                kept += [(fragment.origin.number, batch) for batch in rest.to_batches()]
+                kept += [Part(fragment.origin.number, batch) for batch in rest.to_batches()]
             self._home.sealed[table.name] = kept
             table.forget_rows()
             table.gone.update(nodes)
@@ -203,7 +203,7 @@ class FolderStore(Store):
         super().__init__()
         self.folder = Folder(path)
         identity = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
-        self.home = FolderHome(self.folder, identity, on_open=keep_house)
+        self.home = FolderHome(self.folder, identity, on_open=keep_house, later=later)
         self.records = LiveTable(RECORDS, self.home)
         self.nodes = LiveTable(NODES, self.home)
         self._footers: dict[Path, Sealed | None] = {}

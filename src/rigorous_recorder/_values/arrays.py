@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .._lazy import lazy_module
 from . import json_text
-from .kinds import Kind
+from .kinds import Cell, Kind, LiveBuffers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +54,10 @@ def _list_type(dtype: str, depth: int) -> pa.DataType:
     return kind
 
 
+def _is_fixed(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind))
+
+
 @dataclass(frozen=True)
 class _Arrays(Kind, ABC):
     """Arrays of one dtype."""
@@ -76,12 +80,21 @@ class ArrayKind(_Arrays):
     """Arrays that all have one dtype and one shape."""
 
     shape: tuple[int, ...]
-    layout: ClassVar[str] = "block"
+    cell: ClassVar[Cell] = "block"
 
     @classmethod
     def of(cls, dtype: str, shape: tuple[int, ...]) -> ArrayKind:
         """The kind of arrays of that dtype and shape."""
         return cls(f"array[{dtype},{'x'.join(map(str, shape))}]", dtype, shape)
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return (np.ndarray,)
+
+    @property
+    def element(self) -> str:
+        """Kind and bytes of one element, as ``f4`` for float32."""
+        return f"{self.dtype[0]}{DTYPES[self.dtype]}"
 
     @property
     def width(self) -> int:
@@ -100,8 +113,15 @@ class ArrayKind(_Arrays):
         # Parquet can't hold a null among fixed-size lists before pyarrow 24.
         return _list_type(self.dtype, len(self.shape))
 
-    def raw(self, value: Any) -> memoryview:
-        return memoryview(np.ascontiguousarray(value).reshape(-1)).cast("B")
+    def raw(self, value: Any) -> Any:
+        return np.ascontiguousarray(value)
+
+    def live(self, column: pa.Array) -> LiveBuffers:
+        whole = pa.concat_arrays([column, column.slice(0, 0)])  # without any offset
+        validity, inner = whole.buffers()[0], whole.values
+        while _is_fixed(inner.type):
+            inner = inner.values
+        return LiveBuffers(0, [validity, inner.buffers()[1]])
 
     def file(self, column: pa.Array) -> pa.Array:
         present = column.is_valid()
@@ -133,7 +153,7 @@ class ListKind(_Arrays):
     """Arrays of one dtype and number of dimensions, of whatever shapes."""
 
     depth: int
-    layout: ClassVar[str] = "view"
+    cell: ClassVar[Cell] = "text"
 
     @classmethod
     def of(cls, dtype: str, depth: int) -> ListKind:
@@ -148,8 +168,12 @@ class ListKind(_Arrays):
     def sealed_type(self) -> pa.DataType:
         return _list_type(self.dtype, self.depth)
 
-    def raw(self, value: Any) -> bytes:
-        return json_text.dump(value.tolist()).encode()
+    def raw(self, value: Any) -> str:
+        return json_text.dump(value.tolist())
+
+    def live(self, column: pa.Array) -> LiveBuffers:
+        texts = [None if each is None else self.raw(each) for each in self.values(column)]
+        return LiveBuffers(0, pa.array(texts, pa.string()).buffers())
 
     def seal(self, live: pa.Array) -> pa.Array:
         texts = live.to_pylist()

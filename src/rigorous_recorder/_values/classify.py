@@ -10,6 +10,7 @@ from typing import Any, Final
 from ..errors import KeyNotTextError, UnkeepableTypeError, UnkeepableValueError
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
+from .device import DeviceValue, device_value, fetch, is_on_device
 from .kinds import (
     BOOL,
     BYTES,
@@ -25,7 +26,7 @@ from .kinds import (
     ZonedDatetime,
 )
 
-__all__ = ["check_key", "classify", "kind_named"]
+__all__ = ["check_key", "classify", "classify_unread", "kind_named"]
 
 _INT64_LIMIT: Final = 2**63
 _KEPT: Final = (
@@ -60,6 +61,17 @@ def check_key(key: object) -> str:
 
 def classify(key: str, value: Any) -> Classified:
     """The kind of ``value`` and the plain value of that kind which reads back equal.
+
+    Raises:
+        UnkeepableTypeError: values of this type can't be kept.
+        UnkeepableValueError: this value of a kept type can't.
+    """
+    kind, found = classify_unread(key, value)
+    return kind, fetch([found])[0] if isinstance(found, DeviceValue) else found
+
+
+def classify_unread(key: str, value: Any) -> Classified:
+    """As ``classify``, without a wait: of a tensor on a device a ``DeviceValue``.
 
     Raises:
         UnkeepableTypeError: values of this type can't be kept.
@@ -176,6 +188,10 @@ def _zone_name(key: str, value: dt.datetime) -> str:
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
+def _device(_key: str, value: DeviceValue) -> Classified:
+    return value.kind, value
+
+
 def _json(key: str, value: Any) -> Classified:
     plain = json_text.plain(key, value)
     try:
@@ -189,11 +205,18 @@ def _json(key: str, value: Any) -> Classified:
 
 def _foreign(key: str, value: Any) -> Classified:
     """Scalars and arrays of numpy, torch, jax and the like, known by what they answer to."""
+    if _is_tensor(value) and is_on_device(value) and (kept := device_value(value)) is not None:
+        return kept.kind, kept
     if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
         return _torch(key, value)
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
+    if _is_tensor(value):
         return _scalar(key, value) if not tuple(value.shape) else _array(key, value)
     raise _unkeepable(key, value)
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether it has a dtype and a shape."""
+    return hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def _torch(key: str, value: Any) -> Classified:
@@ -282,5 +305,6 @@ _RULES: Final[tuple[tuple[Any, Callable[[str, Any], Classified]], ...]] = (
     (dt.datetime, _datetime),
     (dt.date, _date),
     (dt.timedelta, _timedelta),
+    (DeviceValue, _device),
     ((Mapping, list, tuple), _json),
 )

@@ -10,7 +10,7 @@ import datetime as dt
 import zoneinfo
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from .._lazy import lazy_module
 from . import json_text
@@ -34,10 +34,14 @@ __all__ = [
     "TEXT",
     "TIMEDELTA",
     "UTC_DATETIME",
+    "Cell",
     "Kind",
+    "LiveBuffers",
     "ZonedDatetime",
     "zone_of",
 ]
+
+Cell = Literal["int", "int32", "float", "bool", "null", "text", "bytes", "block"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive twin of the epoch below
 _UTC_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -45,17 +49,25 @@ _DAY_ZERO: Final = dt.date(1970, 1, 1).toordinal()
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
+class LiveBuffers(NamedTuple):
+    """Arrow buffers: validity (None: all are there), values, and of text its bytes."""
+
+    offset: int
+    buffers: list[Any]
+
+
 @dataclass(frozen=True)
 class Kind(ABC):
     """One kind of value. ``name`` is what files say of it, in the field's metadata."""
 
     name: str
-    #: How a live column lays its values out: "fixed" bytes a row, a "bit", or a "view" of bytes.
-    layout: ClassVar[str] = "fixed"
-    #: struct code of one value where the layout is "fixed".
-    code: ClassVar[Literal["q", "d", "i"]] = "q"
-    #: exact Python types whose every value is of this kind and goes into the cell as it is.
-    direct: ClassVar[tuple[type, ...]] = ()
+    #: What the cells of a live column look like; the twins of ``_live`` know them by these names.
+    cell: ClassVar[Cell] = "int"
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        """Exact types whose every value of this kind goes into the cell as it is."""
+        return ()
 
     @property
     @abstractmethod
@@ -79,6 +91,10 @@ class Kind(ABC):
     def seal(self, live: pa.Array) -> pa.Array:
         """A live column with the sealed type."""
         return live
+
+    def live(self, column: pa.Array) -> LiveBuffers:
+        """The buffers of a column of the sealed type, as they are copied into a live one."""
+        return LiveBuffers(column.offset, column.buffers())
 
     def column(self, values: list[Any]) -> pa.Array:
         """A column of the sealed type from plain values, None where there is none."""
@@ -114,21 +130,24 @@ class Kind(ABC):
 class _Null(Kind):
     """``None`` was said: it shows the key, and takes back what was said of it before."""
 
-    layout = "bit"
-    direct = (type(None),)
+    cell = "null"
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return (type(None),)
 
     @property
     def live_type(self) -> pa.DataType:
         return pa.bool_()
 
-    def raw(self, value: Any) -> bool:
-        return value is None
-
 
 @dataclass(frozen=True)
 class _Bool(Kind):
-    layout = "bit"
-    direct = (bool,)
+    cell = "bool"
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return (bool,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -137,7 +156,9 @@ class _Bool(Kind):
 
 @dataclass(frozen=True)
 class _Int(Kind):
-    direct = (int,)
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return (int,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -146,8 +167,11 @@ class _Int(Kind):
 
 @dataclass(frozen=True)
 class _Float(Kind):
-    code = "d"
-    direct = (float,)
+    cell = "float"
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return (float,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -157,15 +181,17 @@ class _Float(Kind):
 class _Viewed(Kind, ABC):
     """Bytes of any length: 16 bytes a row, and what is longer than 12 in the spill buffer."""
 
-    layout = "view"
-
     def seal(self, live: pa.Array) -> pa.Array:
         return live.cast(self.sealed_type)
 
 
 @dataclass(frozen=True)
 class _Text(_Viewed):
-    direct: ClassVar[tuple[type, ...]] = (str,)
+    cell = "text"
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return (str,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -175,13 +201,14 @@ class _Text(_Viewed):
     def sealed_type(self) -> pa.DataType:
         return pa.string()
 
-    def raw(self, value: str) -> bytes:
-        return value.encode()
-
 
 @dataclass(frozen=True)
 class _Bytes(_Viewed):
-    direct = (bytes,)
+    cell = "bytes"
+
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return (bytes,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -197,10 +224,12 @@ class _Bytes(_Viewed):
 
 @dataclass(frozen=True)
 class _Json(_Text):
-    direct: ClassVar[tuple[type, ...]] = ()
+    @property
+    def direct(self) -> tuple[type, ...]:
+        return ()
 
-    def raw(self, value: Any) -> bytes:
-        return json_text.dump(value).encode()
+    def raw(self, value: Any) -> str:
+        return json_text.dump(value)
 
     def column(self, values: list[Any]) -> pa.Array:
         texts = [None if each is None else json_text.dump(each) for each in values]
@@ -219,8 +248,7 @@ class _Json(_Text):
 
 @dataclass(frozen=True)
 class _Date(Kind):
-    code = "i"
-    direct = (dt.date,)
+    cell = "int32"
 
     @property
     def live_type(self) -> pa.DataType:

@@ -1,0 +1,62 @@
+"""What a live table asks of the place where its images and sealed rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from .._lazy import lazy_module
+from .backing import Image
+from .layout import Blank
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["Home", "Part"]
+
+
+class Part(NamedTuple):
+    """Rows of one segment, as Arrow."""
+
+    number: int
+    batch: pa.RecordBatch
+
+
+class Home(Protocol):
+    """Where a live table's images and sealed rows go: a folder, or memory."""
+
+    #: Whether rows go to files: an image is then free again once its rows are sealed.
+    is_durable: bool
+    #: What was complained of last.
+    trouble: str
+
+    def metadata(self, table: str) -> dict[bytes, bytes]:
+        """What every file of that table says of itself."""
+
+    def open(self) -> None:
+        """Be ready to write; called before the first row and after a fork.
+
+        Raises:
+            ClosedError: the place was closed.
+        """
+
+    def image(self, table: str, number: int, blank: Blank) -> Image:
+        """An image without rows, not yet published; in memory where nothing else works."""
+
+    def publish(self, table: str, number: int, image: Image) -> None:
+        """Let readers find an image under its segment's number."""
+
+    def seal(self, table: str, parts: list[Part]) -> None:
+        """Keep the rows of neighbouring segments, which have one schema, for good.
+
+        Raises:
+            OSError: they can't be kept now; the caller holds on to them.
+        """
+
+    def later(self, job: Callable[[], object]) -> None:
+        """Have a job done soon, off the caller's thread where there is another."""
+
+    def complain(self, error: OSError) -> None:
+        """Tell the user, once, that data waits in memory."""

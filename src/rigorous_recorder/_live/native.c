@@ -1,0 +1,1393 @@
+/* The native twin of pure.py: the buffers of a live table, and the way of a record into them.
+
+   It is handed writable buffers, knows what a value of each kind looks like in them, and has no
+   policy. Whatever is rare (a new key, another kind, a full table) it leaves to Python, having
+   changed nothing that a reader sees.
+
+   A row is appended in two steps. First every value becomes a number or a pointer to bytes: here a
+   value's own code can run, which may itself push, seal or close. Then, if the table is still as it
+   was, the row is written: no Python code runs, nothing fails, and under the GIL no other thread
+   comes between. So the way of a record needs no lock. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+#include <structmember.h> /* T_LONGLONG */
+
+/* A row's _node is written last of all, for readers in other processes. */
+#if defined(_MSC_VER)
+#include <intrin.h>
+#define PUBLISH(place, value) ((void)_InterlockedExchange64((place), (value)))
+#else
+#define PUBLISH(place, value) __atomic_store_n((place), (value), __ATOMIC_RELEASE)
+#endif
+
+#define INLINE_BYTES 12 /* an Arrow view holds so many bytes itself */
+#define VIEW_BYTES 16
+#define FEW_FIELDS 24 /* so many need no memory from the heap */
+#define PLANS 64
+#define MOST_DIMENSIONS 32
+
+/* What is there, and what is missing. */
+typedef enum { FAILED = -1, REFUSED = 0, DONE = 1 } Outcome;
+
+static PyObject *str_push_slowly, *str_add_slowly;
+static PyTypeObject *SlotType, *KeyedType, *BuffersType, *DoorType, *PusherType;
+
+/* ---- slots: the cells of one column --------------------------------------------------------- */
+
+typedef enum { INT, FLOAT, INT32, BOOL, NOTHING, TEXT, BYTES, BLOCK } Cell;
+
+static const struct {
+    const char *name;
+    int bits; /* of one value; 0 where the slot says it */
+} CELLS[] = {
+    [INT] = {"int", 64},     [FLOAT] = {"float", 64},           [INT32] = {"int32", 32},
+    [BOOL] = {"bool", 1},    [NOTHING] = {"null", 1},           [TEXT] = {"text", 8 * VIEW_BYTES},
+    [BYTES] = {"bytes", 8 * VIEW_BYTES}, [BLOCK] = {"block", 0},
+};
+
+typedef struct {
+    PyObject_HEAD
+    Cell cell;
+    Py_ssize_t rows; /* for so many there is room */
+    Py_ssize_t width; /* bytes of one block */
+    Py_ssize_t used;  /* bytes of the spill buffer */
+    char element;     /* of a block: 'f', 'i' or 'u' */
+    Py_ssize_t element_bytes;
+    int dimensions;
+    Py_ssize_t shape[MOST_DIMENSIONS];
+    Py_buffer values, validity, spill;
+} Slot;
+
+/* One value on its way into a slot. */
+typedef struct {
+    Slot *slot;
+    union {
+        int64_t number;
+        double real;
+        const char *bytes;
+    };
+    Py_ssize_t size; /* of the bytes */
+} Raw;
+
+static int
+read_shape(Slot *self, PyObject *shape)
+{
+    Py_ssize_t count = 1, dimensions = PyTuple_Size(shape);
+    if (dimensions < 0)
+        return -1;
+    if (dimensions > MOST_DIMENSIONS) {
+        PyErr_Format(PyExc_ValueError, "a block has up to %d dimensions", MOST_DIMENSIONS);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < dimensions; i++) {
+        Py_ssize_t size = PyLong_AsSsize_t(PyTuple_GetItem(shape, i));
+        if (size < 0) {
+            if (!PyErr_Occurred())
+                PyErr_SetString(PyExc_ValueError, "a size is negative");
+            return -1;
+        }
+        if (size && count > PY_SSIZE_T_MAX / 16 / size) {
+            PyErr_SetString(PyExc_ValueError, "a block is too large");
+            return -1;
+        }
+        self->shape[i] = size;
+        count *= size;
+    }
+    self->dimensions = (int)dimensions;
+    self->width = count * self->element_bytes;
+    return 0;
+}
+
+static int
+cell_named(const char *name, Cell *cell)
+{
+    for (size_t i = 0; i < sizeof CELLS / sizeof *CELLS; i++) {
+        if (strcmp(CELLS[i].name, name) == 0) {
+            *cell = (Cell)i;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "there are no cells called %s", name);
+    return -1;
+}
+
+static Py_ssize_t
+rows_that_fit(Slot *self)
+{
+    Py_ssize_t bits = self->cell == BLOCK ? 8 * self->width : CELLS[self->cell].bits;
+    Py_ssize_t fit = bits ? self->values.len / (bits < 8 ? 1 : bits / 8) : PY_SSIZE_T_MAX / 8;
+    if (bits == 1)
+        fit = 8 * self->values.len;
+    return fit < 8 * self->validity.len ? fit : 8 * self->validity.len;
+}
+
+static PyObject *
+Slot_new(PyTypeObject *type, PyObject *args, PyObject *named)
+{
+    static char *names[] = {"cell", "values", "validity", "spill", "element", "shape", NULL};
+    const char *cell, *element = "f8";
+    PyObject *values, *validity, *spill = Py_None, *shape = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "sOO|OsO!", names, &cell, &values, &validity,
+                                     &spill, &element, &PyTuple_Type, &shape))
+        return NULL;
+    Slot *self = (Slot *)PyType_GenericAlloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->element = element[0];
+    self->element_bytes = element[0] ? element[1] - '0' : 0;
+    if (cell_named(cell, &self->cell) < 0 || (shape && read_shape(self, shape) < 0) ||
+        PyObject_GetBuffer(values, &self->values, PyBUF_CONTIG) < 0 ||
+        PyObject_GetBuffer(validity, &self->validity, PyBUF_CONTIG) < 0 ||
+        (spill != Py_None && PyObject_GetBuffer(spill, &self->spill, PyBUF_CONTIG) < 0)) {
+        Py_DECREF((PyObject *)self);
+        return NULL;
+    }
+    self->rows = rows_that_fit(self);
+    return (PyObject *)self;
+}
+
+static void
+Slot_dealloc(Slot *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyBuffer_Release(&self->values);
+    PyBuffer_Release(&self->validity);
+    PyBuffer_Release(&self->spill);
+    PyObject_Free(self);
+    Py_DECREF((PyObject *)type);
+}
+
+/* Whether a buffer of an array has the elements and the shape of the slot's blocks. */
+static int
+is_such_a_block(const Slot *self, const Py_buffer *found)
+{
+    const char *format = found->format ? found->format : "B";
+    if (format[0] == '\0' || format[1] != '\0' || found->itemsize != self->element_bytes ||
+        found->ndim != self->dimensions)
+        return 0;
+    char kind = strchr("efd", *format) ? 'f' : strchr("bhilq", *format) ? 'i'
+              : strchr("BHILQ", *format) ? 'u' : '\0';
+    if (kind != self->element)
+        return 0;
+    for (int i = 0; i < found->ndim; i++) {
+        if (found->shape[i] != self->shape[i])
+            return 0;
+    }
+    return 1;
+}
+
+/* Copy an array into the cell of a row that is not there yet. */
+static Outcome
+copy_block(Slot *self, Py_ssize_t row, PyObject *value)
+{
+    Py_buffer found;
+    if (PyObject_GetBuffer(value, &found, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
+        return FAILED;
+    int fits = is_such_a_block(self, &found) && row < self->rows;
+    if (fits)
+        memcpy((char *)self->values.buf + row * self->width, found.buf, (size_t)self->width);
+    PyBuffer_Release(&found);
+    return fits ? DONE : REFUSED;
+}
+
+static void
+write_bit(Py_buffer *bits, Py_ssize_t row, int is_set)
+{
+    unsigned char *byte = (unsigned char *)bits->buf + (row >> 3);
+    unsigned char mask = (unsigned char)(1u << (row & 7));
+    *byte = is_set ? *byte | mask : *byte & (unsigned char)~mask;
+}
+
+static void
+write_view(Slot *slot, Py_ssize_t row, const char *bytes, Py_ssize_t size)
+{
+    char view[VIEW_BYTES] = {0};
+    int32_t length = (int32_t)size, start = (int32_t)slot->used;
+    memcpy(view, &length, 4);
+    if (size <= INLINE_BYTES) {
+        memcpy(view + 4, bytes, (size_t)size);
+    }
+    else {
+        memcpy((char *)slot->spill.buf + slot->used, bytes, (size_t)size);
+        memcpy(view + 4, bytes, 4);
+        memcpy(view + 12, &start, 4);
+        slot->used += size;
+    }
+    memcpy((char *)slot->values.buf + row * VIEW_BYTES, view, VIEW_BYTES);
+}
+
+static inline void
+write_raw(const Raw *raw, Py_ssize_t row)
+{
+    Slot *slot = raw->slot;
+    switch (slot->cell) {
+    case INT:
+        ((int64_t *)slot->values.buf)[row] = raw->number;
+        break;
+    case FLOAT:
+        ((double *)slot->values.buf)[row] = raw->real;
+        break;
+    case INT32:
+        ((int32_t *)slot->values.buf)[row] = (int32_t)raw->number;
+        break;
+    case BOOL:
+    case NOTHING:
+        write_bit(&slot->values, row, (int)raw->number);
+        break;
+    case TEXT:
+    case BYTES:
+        write_view(slot, row, raw->bytes, raw->size);
+        break;
+    case BLOCK:
+        break; /* copied already */
+    }
+    ((unsigned char *)slot->validity.buf)[row >> 3] |= (unsigned char)(1u << (row & 7));
+}
+
+/* Bytes of the spill buffer that are missing for a value. */
+static inline Py_ssize_t
+missing_spill(const Raw *raw)
+{
+    const Slot *slot = raw->slot;
+    if ((slot->cell != TEXT && slot->cell != BYTES) || raw->size <= INLINE_BYTES ||
+        raw->size <= slot->spill.len - slot->used)
+        return 0;
+    return raw->size;
+}
+
+static int
+copy_bits(Py_buffer *to, Py_ssize_t row, const Py_buffer *from, Py_ssize_t offset,
+          Py_ssize_t count)
+{
+    const unsigned char *bits = from->buf;
+    if (from->len < (offset + count + 7) / 8) {
+        PyErr_SetString(PyExc_ValueError, "a column has too few bits");
+        return -1;
+    }
+    Py_ssize_t done = 0;
+    if ((offset & 7) == 0 && (row & 7) == 0) {
+        memcpy((char *)to->buf + row / 8, bits + offset / 8, (size_t)(count / 8));
+        done = count / 8 * 8;
+    }
+    for (; done < count; done++) {
+        Py_ssize_t bit = offset + done;
+        write_bit(to, row + done, bits[bit >> 3] >> (bit & 7) & 1);
+    }
+    return 0;
+}
+
+/* Write views of the texts between offsets; gives the bytes of spill that are missing. */
+static Py_ssize_t
+fill_views(Slot *self, Py_ssize_t row, const Py_buffer *values, const Py_buffer *data,
+           Py_ssize_t offset, Py_ssize_t count)
+{
+    const int32_t *offsets = (const int32_t *)values->buf + offset;
+    if (values->len / 4 < offset + count + 1 || offsets[0] < 0) {
+        PyErr_SetString(PyExc_ValueError, "a column has too few offsets");
+        return -1;
+    }
+    Py_ssize_t needed = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (offsets[i + 1] < offsets[i] || offsets[i + 1] > data->len) {
+            PyErr_SetString(PyExc_ValueError, "the offsets of a column point outside its data");
+            return -1;
+        }
+        needed += offsets[i + 1] - offsets[i] > INLINE_BYTES ? offsets[i + 1] - offsets[i] : 0;
+    }
+    if (needed > self->spill.len - self->used)
+        return needed;
+    for (Py_ssize_t i = 0; i < count; i++)
+        write_view(self, row + i, (const char *)data->buf + offsets[i], offsets[i + 1] - offsets[i]);
+    return 0;
+}
+
+static Py_ssize_t
+fill_values(Slot *self, Py_ssize_t row, const Py_buffer *values, const Py_buffer *data,
+            Py_ssize_t offset, Py_ssize_t count)
+{
+    if (self->cell == TEXT || self->cell == BYTES)
+        return fill_views(self, row, values, data, offset, count);
+    if (CELLS[self->cell].bits == 1)
+        return copy_bits(&self->values, row, values, offset, count);
+    Py_ssize_t width = self->cell == BLOCK ? self->width : CELLS[self->cell].bits / 8;
+    if (width && values->len / width < offset + count) {
+        PyErr_SetString(PyExc_ValueError, "a column has too few values");
+        return -1;
+    }
+    memcpy((char *)self->values.buf + row * width, (const char *)values->buf + offset * width,
+           (size_t)(count * width));
+    return 0;
+}
+
+PyDoc_STRVAR(Slot_fill_doc,
+"fill(row, count, offset, validity, values, data)\n--\n\n"
+"Copy rows of an Arrow column, given by its buffers, to the rows from ``row`` on.\n\n"
+"Returns:\n    0, or the bytes that are missing in the spill buffer; then nothing was copied.\n\n"
+"Raises:\n    ValueError: there is no room for so many rows, or the buffers are too short.");
+
+static PyObject *
+Slot_fill(Slot *self, PyObject *args)
+{
+    Py_ssize_t row, count, offset, missing;
+    Py_buffer validity = {0}, values = {0}, data = {0};
+    if (!PyArg_ParseTuple(args, "nnnz*y*z*", &row, &count, &offset, &validity, &values, &data))
+        return NULL;
+    if (row < 0 || count < 0 || offset < 0 || row > self->rows || count > self->rows - row ||
+        offset > PY_SSIZE_T_MAX / 32) {
+        PyErr_SetString(PyExc_ValueError, "there is no room for these rows");
+        missing = -1;
+    }
+    else {
+        missing = fill_values(self, row, &values, &data, offset, count);
+    }
+    if (missing == 0 && validity.buf != NULL)
+        missing = copy_bits(&self->validity, row, &validity, offset, count);
+    for (Py_ssize_t i = 0; missing == 0 && validity.buf == NULL && i < count; i++)
+        write_bit(&self->validity, row + i, 1);
+    PyBuffer_Release(&validity);
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&data);
+    return missing < 0 ? NULL : PyLong_FromSsize_t(missing);
+}
+
+/* The raw form of a value that Python has converted for a slot. */
+static Outcome
+raw_for(Slot *slot, Py_ssize_t row, PyObject *value, Raw *raw)
+{
+    raw->slot = slot;
+    switch (slot->cell) {
+    case INT:
+    case INT32:
+        raw->number = PyLong_AsLongLong(value);
+        if (slot->cell == INT32 && !PyErr_Occurred() && raw->number != (int32_t)raw->number)
+            PyErr_SetString(PyExc_OverflowError, "beyond 32 bits");
+        return PyErr_Occurred() ? FAILED : DONE;
+    case FLOAT:
+        raw->real = PyFloat_AsDouble(value);
+        return PyErr_Occurred() ? FAILED : DONE;
+    case BOOL:
+        raw->number = PyObject_IsTrue(value);
+        return raw->number < 0 ? FAILED : DONE;
+    case NOTHING:
+        raw->number = 1;
+        return DONE;
+    case TEXT:
+        raw->bytes = PyUnicode_AsUTF8AndSize(value, &raw->size);
+        return raw->bytes ? DONE : FAILED;
+    case BYTES:
+        return PyBytes_AsStringAndSize(value, (char **)&raw->bytes, &raw->size) < 0 ? FAILED : DONE;
+    case BLOCK:
+        if (copy_block(slot, row, value) == DONE)
+            return DONE;
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "an array of another type or shape");
+        return FAILED;
+    }
+    return FAILED;
+}
+
+PyDoc_STRVAR(Slot_put_doc,
+"put(row, value)\n--\n\n"
+"Write the value of one row, also of a row that is there already.");
+
+static PyObject *
+Slot_put(Slot *self, PyObject *args)
+{
+    Raw raw;
+    Py_ssize_t row;
+    PyObject *value;
+    if (!PyArg_ParseTuple(args, "nO", &row, &value))
+        return NULL;
+    if (row < 0 || row >= self->rows)
+        return PyErr_Format(PyExc_ValueError, "there is no row %zd", row);
+    if (raw_for(self, row, value, &raw) == FAILED)
+        return NULL;
+    if (missing_spill(&raw))
+        return PyErr_Format(PyExc_ValueError, "the spill buffer is full");
+    write_raw(&raw, row);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Slot_get_used(Slot *self, void *closure)
+{
+    return PyLong_FromSsize_t(self->used);
+}
+
+static int
+Slot_set_used(Slot *self, PyObject *value, void *closure)
+{
+    Py_ssize_t used = value ? PyLong_AsSsize_t(value) : -1;
+    if (used >= 0 && used <= self->spill.len) {
+        self->used = used;
+        return 0;
+    }
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "the spill buffer has not so many bytes");
+    return -1;
+}
+
+static PyMethodDef Slot_methods[] = {
+    {"put", (PyCFunction)Slot_put, METH_VARARGS, Slot_put_doc},
+    {"fill", (PyCFunction)Slot_fill, METH_VARARGS, Slot_fill_doc},
+    {NULL},
+};
+
+static PyGetSetDef Slot_getset[] = {
+    {"used", (getter)Slot_get_used, (setter)Slot_set_used, "Bytes of the spill buffer in use.",
+     NULL},
+    {NULL},
+};
+
+PyDoc_STRVAR(Slot_doc,
+"Slot(cell, values, validity, spill=None, element='f8', shape=())\n--\n\n"
+"The cells of one column, by row: where its values, validity bits and long texts are.");
+
+static PyType_Slot Slot_slots[] = {
+    {Py_tp_new, Slot_new},         {Py_tp_dealloc, Slot_dealloc}, {Py_tp_methods, Slot_methods},
+    {Py_tp_getset, Slot_getset},   {Py_tp_doc, (void *)Slot_doc}, {0, NULL},
+};
+
+static PyType_Spec Slot_spec = {
+    "rigorous_recorder._live.native.Slot", sizeof(Slot), 0, Py_TPFLAGS_DEFAULT, Slot_slots};
+
+/* ---- keyed: which slot of a key takes values of which type ----------------------------------- */
+
+typedef struct {
+    PyTypeObject *type;
+    Slot *slot;
+} Choice;
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t count;
+    Choice *choices; /* the one that was taken last comes first */
+} Keyed;
+
+static void
+Keyed_dealloc(Keyed *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Py_DECREF((PyObject *)self->choices[i].type);
+        Py_DECREF((PyObject *)self->choices[i].slot);
+    }
+    PyMem_Free(self->choices);
+    PyObject_Free(self);
+    Py_DECREF((PyObject *)type);
+}
+
+static PyType_Slot Keyed_slots[] = {{Py_tp_dealloc, Keyed_dealloc}, {0, NULL}};
+
+static PyType_Spec Keyed_spec = {
+    "rigorous_recorder._live.native._Keyed", sizeof(Keyed), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, Keyed_slots};
+
+/* Whether cells can take values of a type as they are. */
+static int
+takes(Cell cell, PyTypeObject *type)
+{
+    switch (cell) {
+    case INT:
+        return type == &PyLong_Type;
+    case FLOAT:
+        return type == &PyFloat_Type;
+    case BOOL:
+        return type == &PyBool_Type;
+    case NOTHING:
+        return type == Py_TYPE(Py_None);
+    case TEXT:
+        return type == &PyUnicode_Type;
+    case BYTES:
+        return type == &PyBytes_Type;
+    case BLOCK:
+        return 1;
+    case INT32:
+        return 0;
+    }
+    return 0;
+}
+
+static Keyed *
+keyed_of(PyObject *by_type, Py_ssize_t capacity)
+{
+    PyObject *type, *slot;
+    Py_ssize_t position = 0;
+    if (!PyDict_Check(by_type))
+        return (Keyed *)PyErr_Format(PyExc_TypeError, "expected a dict of types and slots");
+    Keyed *self = (Keyed *)PyType_GenericAlloc(KeyedType, 0);
+    if (self == NULL)
+        return NULL;
+    self->choices = PyMem_Calloc((size_t)PyDict_Size(by_type) + 1, sizeof(Choice));
+    if (self->choices == NULL) {
+        Py_DECREF((PyObject *)self);
+        return (Keyed *)PyErr_NoMemory();
+    }
+    while (PyDict_Next(by_type, &position, &type, &slot)) {
+        if (!PyType_Check(type) || !Py_IS_TYPE(slot, SlotType) ||
+            !takes(((Slot *)slot)->cell, (PyTypeObject *)type) || ((Slot *)slot)->rows < capacity) {
+            PyErr_SetString(PyExc_TypeError, "a slot does not take values of that type, or so many");
+            Py_DECREF((PyObject *)self);
+            return NULL;
+        }
+        Py_INCREF(type);
+        Py_INCREF(slot);
+        self->choices[self->count++] = (Choice){(PyTypeObject *)type, (Slot *)slot};
+    }
+    return self;
+}
+
+static Slot *
+slot_for(Keyed *self, PyTypeObject *type)
+{
+    for (Py_ssize_t i = 1; i < self->count; i++) {
+        Choice found = self->choices[i];
+        if (found.type == type) {
+            self->choices[i] = self->choices[0];
+            self->choices[0] = found;
+            return found.slot;
+        }
+    }
+    return NULL;
+}
+
+/* ---- buffers: the writable side of one live table -------------------------------------------- */
+
+/* The fields of records from one place in the user's code, looked up once. */
+typedef struct {
+    Py_ssize_t users; /* the table, and whoever is in the middle of a record */
+    Py_ssize_t count;
+    PyObject *names; /* the tuple of a call's keywords, which is the same at every call; or NULL */
+    PyObject **keys;
+    Keyed *keyed[1]; /* then the keys */
+} Plan;
+
+typedef struct {
+    PyObject_HEAD
+    int64_t *nodes;
+    Py_ssize_t capacity, rows;
+    PyObject *keyed;      /* dict: key to Keyed */
+    int has_marks;        /* keys that are no text */
+    PyObject *converters; /* dict: type to what makes a plain value of one */
+    Plan *last;
+    Plan *plans[PLANS];
+    uintptr_t missed[PLANS]; /* what was looked for in vain last */
+    Py_buffer node_buffer;
+} Buffers;
+
+static void
+free_plan(Plan *plan)
+{
+    if (plan == NULL || --plan->users)
+        return;
+    Py_XDECREF(plan->names);
+    for (Py_ssize_t i = 0; i < plan->count; i++)
+        Py_DECREF(plan->keys[i]);
+    PyMem_Free(plan);
+}
+
+static void
+Buffers_dealloc(Buffers *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    for (int i = 0; i < PLANS; i++)
+        free_plan(self->plans[i]);
+    Py_XDECREF(self->keyed);
+    Py_XDECREF(self->converters);
+    PyBuffer_Release(&self->node_buffer);
+    PyObject_Free(self);
+    Py_DECREF((PyObject *)type);
+}
+
+static int
+read_direct(Buffers *self, PyObject *direct)
+{
+    PyObject *key, *by_type;
+    Py_ssize_t position = 0;
+    if ((self->keyed = PyDict_New()) == NULL)
+        return -1;
+    while (PyDict_Next(direct, &position, &key, &by_type)) {
+        Keyed *keyed = keyed_of(by_type, self->capacity);
+        if (keyed == NULL)
+            return -1;
+        self->has_marks |= !PyUnicode_CheckExact(key);
+        int failed = PyDict_SetItem(self->keyed, key, (PyObject *)keyed);
+        Py_DECREF((PyObject *)keyed);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+Buffers_new(PyTypeObject *type, PyObject *args, PyObject *named)
+{
+    static char *names[] = {"nodes", "direct", "converters", NULL};
+    PyObject *nodes, *direct, *converters;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "OO!O!", names, &nodes, &PyDict_Type, &direct,
+                                     &PyDict_Type, &converters))
+        return NULL;
+    Buffers *self = (Buffers *)PyType_GenericAlloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (PyObject_GetBuffer(nodes, &self->node_buffer, PyBUF_CONTIG) < 0) {
+        Py_DECREF((PyObject *)self);
+        return NULL;
+    }
+    self->nodes = self->node_buffer.buf;
+    self->capacity = self->node_buffer.len / (Py_ssize_t)sizeof(int64_t);
+    Py_INCREF(converters);
+    self->converters = converters;
+    if (read_direct(self, direct) < 0) {
+        Py_DECREF((PyObject *)self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static inline uintptr_t
+signature(PyObject *const *keys, Py_ssize_t count)
+{
+    uintptr_t first = (uintptr_t)keys[0] >> 4, last = (uintptr_t)keys[count - 1] >> 4;
+    return first ^ (last * 31) ^ (uintptr_t)count;
+}
+
+static int
+is_plan_for(const Plan *plan, PyObject *const *keys, Py_ssize_t count)
+{
+    return plan->count == count &&
+           memcmp(plan->keys, keys, (size_t)count * sizeof(PyObject *)) == 0;
+}
+
+/* The keyed of a key; NULL, without an error, where it has none. */
+static Keyed *
+keyed_at(Buffers *self, PyObject *key)
+{
+    if (PyUnicode_CheckExact(key))
+        return (Keyed *)PyDict_GetItemWithError(self->keyed, key);
+    PyObject *known, *keyed; /* of the hash and the equality of others we know nothing */
+    Py_ssize_t position = 0;
+    while (self->has_marks && PyDict_Next(self->keyed, &position, &known, &keyed)) {
+        if (known == key)
+            return (Keyed *)keyed;
+    }
+    return NULL;
+}
+
+static Plan *
+new_plan(Buffers *self, PyObject *const *keys, Py_ssize_t count, PyObject *names)
+{
+    size_t size = (size_t)count * (sizeof(Keyed *) + sizeof(PyObject *));
+    Plan *plan = PyMem_Malloc(sizeof(Plan) + size);
+    if (plan == NULL)
+        return NULL;
+    plan->keys = (PyObject **)(plan->keyed + count);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if ((plan->keyed[i] = keyed_at(self, keys[i])) == NULL) {
+            PyMem_Free(plan);
+            return NULL;
+        }
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_INCREF(keys[i]);
+        plan->keys[i] = keys[i];
+    }
+    Py_XINCREF(names);
+    plan->names = names;
+    plan->count = count;
+    plan->users = 1;
+    return plan;
+}
+
+/* The plan for these keys, made when they come a second time; NULL where there is none. */
+static Plan *
+plan_for(Buffers *self, PyObject *const *keys, Py_ssize_t count, PyObject *names)
+{
+    uintptr_t sign = signature(keys, count);
+    size_t place = sign % PLANS;
+    Plan *plan = self->plans[place];
+    if (plan != NULL && is_plan_for(plan, keys, count))
+        return self->last = plan;
+    if (self->missed[place] != sign) {
+        self->missed[place] = sign;
+        return NULL;
+    }
+    if ((plan = new_plan(self, keys, count, names)) == NULL)
+        return NULL;
+    Plan *old = self->plans[place];
+    self->plans[place] = self->last = plan;
+    free_plan(old);
+    return plan;
+}
+
+static Outcome raw_of(Buffers *, Keyed *, PyObject *, Raw *, int);
+
+/* A value of a type that is no plain one, by what makes a plain value of it. */
+static Outcome
+raw_of_foreign(Buffers *self, Keyed *keyed, PyObject *value, Raw *raw)
+{
+    PyObject *convert = PyDict_GetItemWithError(self->converters, (PyObject *)Py_TYPE(value));
+    if (convert == NULL)
+        return REFUSED;
+    Py_INCREF(convert);
+    PyObject *plain = PyObject_CallFunctionObjArgs(convert, value, NULL);
+    Py_DECREF(convert);
+    if (plain == NULL)
+        return FAILED;
+    Outcome outcome = raw_of(self, keyed, plain, raw, 0);
+    if (outcome == DONE && (raw->slot->cell == TEXT || raw->slot->cell == BYTES))
+        outcome = REFUSED; /* the bytes go with the plain value */
+    Py_DECREF(plain);
+    return outcome;
+}
+
+static inline Outcome
+raw_of(Buffers *self, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
+{
+    int overflow = 0;
+    PyTypeObject *type = Py_TYPE(value);
+    Slot *slot = keyed->choices[0].slot;
+    if (keyed->choices[0].type != type) {
+        slot = slot_for(keyed, type);
+        if (slot == NULL)
+            return is_first ? raw_of_foreign(self, keyed, value, raw) : REFUSED;
+    }
+    raw->slot = slot;
+    switch (slot->cell) {
+    case FLOAT:
+        raw->real = PyFloat_AsDouble(value);
+        return DONE;
+    case INT:
+        raw->number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        return overflow ? REFUSED : DONE;
+    case BOOL:
+        raw->number = value == Py_True;
+        return DONE;
+    case NOTHING:
+        raw->number = 1;
+        return DONE;
+    case TEXT:
+        raw->bytes = PyUnicode_AsUTF8AndSize(value, &raw->size);
+        return raw->bytes ? DONE : FAILED;
+    case BYTES:
+        return PyBytes_AsStringAndSize(value, (char **)&raw->bytes, &raw->size) < 0 ? FAILED : DONE;
+    case BLOCK:
+        return self->rows < self->capacity ? copy_block(slot, self->rows, value) : REFUSED;
+    case INT32:
+        break;
+    }
+    return REFUSED;
+}
+
+/* Write a row whose values are all known: nothing can go wrong any more. */
+static inline void
+write_row(Buffers *self, int64_t node, const Raw *raws, Py_ssize_t count)
+{
+    Py_ssize_t row = self->rows;
+    for (Py_ssize_t i = 0; i < count; i++)
+        write_raw(&raws[i], row);
+    PUBLISH(&self->nodes[row], node);
+    self->rows = row + 1;
+}
+
+/* A value that refuses is looked at again by the careful way, which says what is wrong with it. */
+static Outcome
+forgive(Outcome outcome)
+{
+    if (outcome == FAILED && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+        return REFUSED;
+    }
+    return outcome;
+}
+
+/* ---- door: where the rows of a table go, as long as it is open -------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    Buffers *buffers; /* NULL: the door is shut */
+} Door;
+
+/* Append a row of values that are held by the caller; plan or not. */
+static Outcome
+append_values(Door *door, int64_t node, const Plan *plan, PyObject *const *keys,
+              PyObject *const *values, Py_ssize_t count, Raw *raws)
+{
+    Buffers *self = door->buffers;
+    Py_ssize_t row = self->rows, needs_spill = 0;
+    if (row >= self->capacity)
+        return REFUSED;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Keyed *keyed = plan ? plan->keyed[i] : keyed_at(self, keys[i]);
+        if (keyed == NULL || keyed->count == 0)
+            return PyErr_Occurred() ? FAILED : REFUSED;
+        Outcome outcome = raw_of(self, keyed, values[i], &raws[i], 1);
+        if (outcome != DONE)
+            return outcome;
+        needs_spill += missing_spill(&raws[i]);
+    }
+    /* A value's own code may have written this very row, or taken the table away. */
+    if (needs_spill || door->buffers != self || self->rows != row)
+        return REFUSED;
+    write_row(self, node, raws, count);
+    return DONE;
+}
+
+static Outcome
+append_planned(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
+               PyObject *const *values, Py_ssize_t count)
+{
+    Raw few[FEW_FIELDS], *raws = few;
+    Buffers *self = door->buffers;
+    if (count > FEW_FIELDS && (raws = PyMem_Malloc((size_t)count * sizeof(Raw))) == NULL)
+        return REFUSED;
+    Py_INCREF((PyObject *)self); /* a value's own code can let go of both */
+    if (plan)
+        plan->users++;
+    Outcome outcome = append_values(door, node, plan, keys, values, count, raws);
+    if (plan)
+        free_plan(plan);
+    if (outcome == FAILED)
+        outcome = forgive(outcome);
+    Py_DECREF((PyObject *)self);
+    if (raws != few)
+        PyMem_Free(raws);
+    return outcome;
+}
+
+/* Append the items of a dict, which is left as it is and can change meanwhile. */
+static Outcome
+append_dict(Door *door, int64_t node, PyObject *fields)
+{
+    PyObject *few[2 * FEW_FIELDS], **keys = few;
+    Py_ssize_t count = PyDict_Size(fields), position = 0, found = 0;
+    if (count > FEW_FIELDS && (keys = PyMem_Malloc(2 * (size_t)count * sizeof *keys)) == NULL)
+        return REFUSED;
+    PyObject **values = keys + count;
+    while (found < count && PyDict_Next(fields, &position, &keys[found], &values[found])) {
+        Py_INCREF(keys[found]);
+        Py_INCREF(values[found]);
+        found++;
+    }
+    Plan *plan = found ? plan_for(door->buffers, keys, found, NULL) : NULL;
+    Outcome outcome = PyErr_Occurred() ? FAILED
+                                       : append_planned(door, node, plan, keys, values, found);
+    for (Py_ssize_t i = 0; i < found; i++) {
+        Py_DECREF(keys[i]);
+        Py_DECREF(values[i]);
+    }
+    if (keys != few)
+        PyMem_Free(keys);
+    return outcome;
+}
+
+/* Append the keywords of a call. */
+static inline Outcome
+append_named(Door *door, int64_t node, PyObject *const *values, PyObject *names)
+{
+    PyObject *few[FEW_FIELDS], **keys = few;
+    Buffers *self = door->buffers;
+    Plan *plan = self->last;
+    if (plan != NULL && plan->names == names)
+        return append_planned(door, node, plan, plan->keys, values, plan->count);
+    Py_ssize_t count = PyTuple_Size(names);
+    if (count > FEW_FIELDS && (keys = PyMem_Malloc((size_t)count * sizeof *keys)) == NULL)
+        return REFUSED;
+    for (Py_ssize_t i = 0; i < count; i++)
+        keys[i] = PyTuple_GetItem(names, i);
+    plan = plan_for(self, keys, count, names);
+    Outcome outcome = PyErr_Occurred() ? FAILED
+                                       : append_planned(door, node, plan, keys, values, count);
+    if (keys != few)
+        PyMem_Free(keys);
+    return outcome;
+}
+
+/* ---- what Python sees of buffers -------------------------------------------------------------- */
+
+PyDoc_STRVAR(Buffers_write_doc,
+"write(node, targets)\n--\n\n"
+"Write one row to the slots given, each with the value that its cell takes.\n\n"
+"Returns:\n    0; or what is missing: so many bytes of spill, or -1 where no row is left.\n\n"
+"Raises:\n    Exception: whatever a value raised that could not be written; no row was added.");
+
+static Outcome
+read_targets(Buffers *self, PyObject *targets, Raw *raws, Py_ssize_t *missing)
+{
+    for (Py_ssize_t i = 0; i < PyList_Size(targets); i++) {
+        PyObject *pair = PyList_GetItem(targets, i), *slot, *value;
+        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!O", SlotType, &slot, &value))
+            return FAILED;
+        if (((Slot *)slot)->rows < self->capacity) {
+            PyErr_SetString(PyExc_ValueError, "a slot of another table");
+            return FAILED;
+        }
+        if (raw_for((Slot *)slot, self->rows, value, &raws[i]) == FAILED)
+            return FAILED;
+        if (*missing == 0)
+            *missing = missing_spill(&raws[i]);
+    }
+    return DONE;
+}
+
+static PyObject *
+Buffers_write(Buffers *self, PyObject *args)
+{
+    long long node;
+    PyObject *targets;
+    if (!PyArg_ParseTuple(args, "LO!", &node, &PyList_Type, &targets))
+        return NULL;
+    Py_ssize_t row = self->rows, count = PyList_Size(targets), missing = 0;
+    if (row >= self->capacity)
+        return PyLong_FromLong(-1);
+    Raw *raws = PyMem_Malloc((size_t)(count + 1) * sizeof(Raw));
+    if (raws == NULL)
+        return PyErr_NoMemory();
+    Outcome outcome = read_targets(self, targets, raws, &missing);
+    if (outcome == DONE && (self->rows != row || PyList_Size(targets) != count)) {
+        PyErr_SetString(PyExc_RuntimeError, "the table changed while a row was read");
+        outcome = FAILED;
+    }
+    if (outcome == DONE && missing == 0)
+        write_row(self, node, raws, count);
+    PyMem_Free(raws);
+    return outcome == DONE ? PyLong_FromSsize_t(missing) : NULL;
+}
+
+PyDoc_STRVAR(Buffers_add_rows_doc,
+"add_rows(nodes)\n--\n\n"
+"Let readers see rows whose slots were filled: one for each 64-bit id in ``nodes``.\n\n"
+"Raises:\n    ValueError: there is no room for so many.");
+
+static PyObject *
+Buffers_add_rows(Buffers *self, PyObject *nodes)
+{
+    Py_buffer found;
+    if (PyObject_GetBuffer(nodes, &found, PyBUF_SIMPLE) < 0)
+        return NULL;
+    const char *ids = found.buf;
+    Py_ssize_t count = found.len / (Py_ssize_t)sizeof(int64_t);
+    int fits = count <= self->capacity - self->rows;
+    for (Py_ssize_t i = 0; fits && i < count; i++) {
+        int64_t node;
+        memcpy(&node, ids + i * (Py_ssize_t)sizeof node, sizeof node);
+        PUBLISH(&self->nodes[self->rows], node);
+        self->rows++;
+    }
+    PyBuffer_Release(&found);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "there is no room for %zd rows", count);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+Buffers_get_rows(Buffers *self, void *closure)
+{
+    return PyLong_FromSsize_t(self->rows);
+}
+
+static PyObject *
+Buffers_get_capacity(Buffers *self, void *closure)
+{
+    return PyLong_FromSsize_t(self->capacity);
+}
+
+static PyMethodDef Buffers_methods[] = {
+    {"write", (PyCFunction)Buffers_write, METH_VARARGS, Buffers_write_doc},
+    {"add_rows", (PyCFunction)Buffers_add_rows, METH_O, Buffers_add_rows_doc},
+    {NULL},
+};
+
+static PyGetSetDef Buffers_getset[] = {
+    {"rows", (getter)Buffers_get_rows, NULL, "Number of rows written.", NULL},
+    {"capacity", (getter)Buffers_get_capacity, NULL, "Number of rows there is room for.", NULL},
+    {NULL},
+};
+
+PyDoc_STRVAR(Buffers_doc,
+"Buffers(nodes, direct, converters)\n--\n\n"
+"The writable side of one live table.");
+
+static PyType_Slot Buffers_slots[] = {
+    {Py_tp_new, Buffers_new},       {Py_tp_dealloc, Buffers_dealloc},
+    {Py_tp_methods, Buffers_methods}, {Py_tp_getset, Buffers_getset},
+    {Py_tp_doc, (void *)Buffers_doc}, {0, NULL},
+};
+
+static PyType_Spec Buffers_spec = {"rigorous_recorder._live.native.Buffers", sizeof(Buffers), 0,
+                                   Py_TPFLAGS_DEFAULT, Buffers_slots};
+
+/* ---- what Python sees of a door --------------------------------------------------------------- */
+
+static PyObject *
+Door_new(PyTypeObject *type, PyObject *args, PyObject *named)
+{
+    return PyType_GenericAlloc(type, 0);
+}
+
+static void
+Door_dealloc(Door *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    Py_XDECREF((PyObject *)self->buffers);
+    PyObject_Free(self);
+    Py_DECREF((PyObject *)type);
+}
+
+static PyObject *
+Door_get_buffers(Door *self, void *closure)
+{
+    PyObject *found = self->buffers ? (PyObject *)self->buffers : Py_None;
+    Py_INCREF(found);
+    return found;
+}
+
+static int
+Door_set_buffers(Door *self, PyObject *value, void *closure)
+{
+    if (value != Py_None && (value == NULL || !Py_IS_TYPE(value, BuffersType))) {
+        PyErr_SetString(PyExc_TypeError, "a door leads to buffers or to None");
+        return -1;
+    }
+    Buffers *old = self->buffers;
+    self->buffers = value == Py_None ? NULL : (Buffers *)value;
+    Py_XINCREF((PyObject *)self->buffers);
+    Py_XDECREF((PyObject *)old);
+    return 0;
+}
+
+PyDoc_STRVAR(Door_append_doc,
+"append(node, fields)\n--\n\n"
+"Append a row where that can be done at once, without a lock; False where it can't.");
+
+static PyObject *
+Door_append(Door *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2)
+        return PyErr_Format(PyExc_TypeError, "append takes 2 arguments, not %zd", count);
+    long long node = PyLong_AsLongLong(args[0]);
+    if (node == -1 && PyErr_Occurred())
+        return NULL;
+    if (self->buffers == NULL || !PyDict_CheckExact(args[1]))
+        Py_RETURN_FALSE;
+    Outcome outcome = append_dict(self, node, args[1]);
+    return outcome == FAILED ? NULL : PyBool_FromLong(outcome == DONE);
+}
+
+static PyMethodDef Door_methods[] = {
+    {"append", (PyCFunction)(void (*)(void))Door_append, METH_FASTCALL, Door_append_doc},
+    {NULL},
+};
+
+static PyGetSetDef Door_getset[] = {
+    {"buffers", (getter)Door_get_buffers, (setter)Door_set_buffers,
+     "Where rows go; None while the door is shut.", NULL},
+    {NULL},
+};
+
+PyDoc_STRVAR(Door_doc,
+"Door()\n--\n\n"
+"Where rows go that are written at once; shut whenever a table is about to change.");
+
+static PyType_Slot Door_slots[] = {
+    {Py_tp_new, Door_new},         {Py_tp_dealloc, Door_dealloc}, {Py_tp_methods, Door_methods},
+    {Py_tp_getset, Door_getset},   {Py_tp_doc, (void *)Door_doc}, {0, NULL},
+};
+
+static PyType_Spec Door_spec = {"rigorous_recorder._live.native.Door", sizeof(Door), 0,
+                                Py_TPFLAGS_DEFAULT, Door_slots};
+
+/* ---- pusher: the base of a recorder ----------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    Door *door; /* NULL: not in a store yet */
+    int64_t node;
+    PyObject *pending; /* dict of what was added; NULL where nothing was */
+} Pusher;
+
+static int
+Pusher_traverse(Pusher *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE((PyObject *)self));
+    Py_VISIT(self->door);
+    Py_VISIT(self->pending);
+    return 0;
+}
+
+static int
+Pusher_clear(Pusher *self)
+{
+    Py_CLEAR(self->door);
+    Py_CLEAR(self->pending);
+    return 0;
+}
+
+static void
+Pusher_dealloc(Pusher *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyObject_GC_UnTrack(self);
+    Pusher_clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF((PyObject *)type);
+}
+
+/* Keywords of a call as a dict. */
+static PyObject *
+dict_of(PyObject *const *values, PyObject *names)
+{
+    PyObject *fields = PyDict_New();
+    Py_ssize_t count = names ? PyTuple_Size(names) : 0;
+    for (Py_ssize_t i = 0; fields && i < count; i++) {
+        if (PyDict_SetItem(fields, PyTuple_GetItem(names, i), values[i]) < 0)
+            Py_CLEAR(fields);
+    }
+    return fields;
+}
+
+/* Leave a call to the method of that name, which takes the mapping and the keywords. */
+static PyObject *
+call_slowly(PyObject *self, PyObject *name, PyObject *const *args, Py_ssize_t count,
+            PyObject *names)
+{
+    if (count > 1)
+        return PyErr_Format(PyExc_TypeError,
+                            "takes one mapping and keywords, but %zd positional arguments were given",
+                            count);
+    PyObject *fields = dict_of(args + count, names);
+    if (fields == NULL)
+        return NULL;
+    PyObject *data = count ? args[0] : Py_None;
+    PyObject *found = PyObject_CallMethodObjArgs(self, name, data, fields, NULL);
+    Py_DECREF(fields);
+    return found;
+}
+
+static PyObject *
+itself(PyObject *self)
+{
+    Py_INCREF(self);
+    return self;
+}
+
+PyDoc_STRVAR(Pusher_push_doc,
+"push($self, data=None, /, **fields)\n--\n\n"
+"Log one record: these fields, and those that ``add`` was given since the last one.\n\n"
+"When this returns, the record survives the death of the process.\n\n"
+"Raises:\n"
+"    TypeError, ValueError: a key is not text, or a value can't be kept; nothing is logged.\n"
+"    ClosedError: the collection was closed.");
+
+static PyObject *
+Pusher_push(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Pusher *self = (Pusher *)object;
+    Outcome outcome = REFUSED;
+    if (self->door != NULL && self->door->buffers != NULL && self->pending == NULL) {
+        if (count == 0 && names != NULL)
+            outcome = append_named(self->door, self->node, args, names);
+        else if (count == 1 && names == NULL && PyDict_CheckExact(args[0]))
+            outcome = append_dict(self->door, self->node, args[0]);
+    }
+    if (outcome == DONE)
+        return itself(object);
+    return outcome == FAILED ? NULL : call_slowly(object, str_push_slowly, args, count, names);
+}
+
+PyDoc_STRVAR(Pusher_commit_doc,
+"commit($self, /)\n--\n\n"
+"Log what was added as one record.");
+
+static PyObject *
+Pusher_commit(PyObject *object, PyObject *unused)
+{
+    Pusher *self = (Pusher *)object;
+    if (self->door == NULL || self->door->buffers == NULL || self->pending == NULL)
+        return call_slowly(object, str_push_slowly, NULL, 0, NULL);
+    PyObject *pending = itself(self->pending);
+    Outcome outcome = append_dict(self->door, self->node, pending);
+    if (outcome == DONE && self->pending == pending)
+        Py_CLEAR(self->pending);
+    Py_DECREF(pending);
+    if (outcome == DONE)
+        return itself(object);
+    return outcome == FAILED ? NULL : call_slowly(object, str_push_slowly, NULL, 0, NULL);
+}
+
+/* Whether a value is kept as it is, and can't change any more. */
+static int
+is_plain(PyObject *value)
+{
+    int overflow = 0;
+    Py_ssize_t size;
+    if (PyFloat_CheckExact(value) || PyBool_Check(value) || value == Py_None ||
+        PyBytes_CheckExact(value))
+        return 1;
+    if (PyLong_CheckExact(value)) {
+        PyLong_AsLongLongAndOverflow(value, &overflow);
+        return !overflow;
+    }
+    return PyUnicode_CheckExact(value) && PyUnicode_AsUTF8AndSize(value, &size) != NULL;
+}
+
+/* Add items that are all plain to what waits; REFUSED where one is not. */
+static Outcome
+add_plain(Pusher *self, PyObject *const *keys, PyObject *const *values, Py_ssize_t count)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!PyUnicode_CheckExact(keys[i]) || !is_plain(keys[i]) || !is_plain(values[i])) {
+            PyErr_Clear(); /* text that can't be encoded */
+            return REFUSED;
+        }
+    }
+    if (self->pending == NULL && (self->pending = PyDict_New()) == NULL)
+        return FAILED;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (PyDict_SetItem(self->pending, keys[i], values[i]) < 0)
+            return FAILED;
+    }
+    return DONE;
+}
+
+PyDoc_STRVAR(Pusher_add_doc,
+"add($self, data=None, /, **fields)\n--\n\n"
+"Add fields to the record that the next ``commit`` or ``push`` logs.\n\n"
+"Raises:\n"
+"    TypeError, ValueError: a key is not text, or a value can't be kept; nothing is added.");
+
+static PyObject *
+Pusher_add(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Pusher *self = (Pusher *)object;
+    PyObject *keys[FEW_FIELDS], *values[FEW_FIELDS];
+    Py_ssize_t position = 0, found = 0, named = names ? PyTuple_Size(names) : 0;
+    Outcome outcome = REFUSED;
+    if (count == 0 && named > 0 && named <= FEW_FIELDS) {
+        for (; found < named; found++)
+            keys[found] = PyTuple_GetItem(names, found);
+        outcome = add_plain(self, keys, args, named);
+    }
+    else if (count == 1 && named == 0 && PyDict_CheckExact(args[0]) &&
+             PyDict_Size(args[0]) <= FEW_FIELDS && PyDict_Size(args[0]) > 0) {
+        while (PyDict_Next(args[0], &position, &keys[found], &values[found]))
+            found++;
+        outcome = add_plain(self, keys, values, found);
+    }
+    if (outcome == DONE)
+        return itself(object);
+    return outcome == FAILED ? NULL : call_slowly(object, str_add_slowly, args, count, names);
+}
+
+static PyObject *
+Pusher_get_door(Pusher *self, void *closure)
+{
+    return itself(self->door ? (PyObject *)self->door : Py_None);
+}
+
+static int
+Pusher_set_door(Pusher *self, PyObject *value, void *closure)
+{
+    if (value != Py_None && (value == NULL || !Py_IS_TYPE(value, DoorType))) {
+        PyErr_SetString(PyExc_TypeError, "expected a Door or None");
+        return -1;
+    }
+    Door *old = self->door;
+    self->door = value == Py_None ? NULL : (Door *)itself(value);
+    Py_XDECREF((PyObject *)old);
+    return 0;
+}
+
+static PyObject *
+Pusher_get_pending(Pusher *self, void *closure)
+{
+    return self->pending ? itself(self->pending) : PyDict_New();
+}
+
+static int
+Pusher_set_pending(Pusher *self, PyObject *value, void *closure)
+{
+    if (value == NULL || !PyDict_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError, "expected a dict");
+        return -1;
+    }
+    PyObject *old = self->pending;
+    self->pending = PyDict_Size(value) ? itself(value) : NULL;
+    Py_XDECREF(old);
+    return 0;
+}
+
+static PyMethodDef Pusher_methods[] = {
+    {"push", (PyCFunction)(void (*)(void))Pusher_push, METH_FASTCALL | METH_KEYWORDS,
+     Pusher_push_doc},
+    {"add", (PyCFunction)(void (*)(void))Pusher_add, METH_FASTCALL | METH_KEYWORDS, Pusher_add_doc},
+    {"commit", Pusher_commit, METH_NOARGS, Pusher_commit_doc},
+    {NULL},
+};
+
+static PyMemberDef Pusher_members[] = {
+    {"_node", T_LONGLONG, offsetof(Pusher, node), 0, "Id of the node in its store."},
+    {NULL},
+};
+
+static PyGetSetDef Pusher_getset[] = {
+    {"_door", (getter)Pusher_get_door, (setter)Pusher_set_door,
+     "Where the records go; None as long as there is no store.", NULL},
+    {"_pending", (getter)Pusher_get_pending, (setter)Pusher_set_pending,
+     "What was added and is not committed yet.", NULL},
+    {NULL},
+};
+
+PyDoc_STRVAR(Pusher_doc,
+"Logs records of one node; whatever is not done at once goes to the slow methods of a subclass.");
+
+static PyType_Slot Pusher_slots[] = {
+    {Py_tp_dealloc, Pusher_dealloc}, {Py_tp_traverse, Pusher_traverse},
+    {Py_tp_clear, Pusher_clear},     {Py_tp_methods, Pusher_methods},
+    {Py_tp_members, Pusher_members}, {Py_tp_getset, Pusher_getset},
+    {Py_tp_doc, (void *)Pusher_doc}, {0, NULL},
+};
+
+static PyType_Spec Pusher_spec = {
+    "rigorous_recorder._live.native.Pusher", sizeof(Pusher), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, Pusher_slots};
+
+/* ---- module ----------------------------------------------------------------------------------- */
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "native", "The native twin of ``pure``.", -1, NULL,
+};
+
+static int
+add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type, const char *name)
+{
+    *type = (PyTypeObject *)PyType_FromSpec(spec);
+    if (*type == NULL)
+        return -1;
+    Py_INCREF((PyObject *)*type); /* the module can go; the instances' methods can't do without */
+    return name ? PyModule_AddObjectRef(module, name, (PyObject *)*type) : 0;
+}
+
+PyMODINIT_FUNC
+PyInit_native(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    str_push_slowly = PyUnicode_InternFromString("_push_slowly");
+    str_add_slowly = PyUnicode_InternFromString("_add_slowly");
+    if (str_push_slowly == NULL || str_add_slowly == NULL ||
+        add_type(module, &Slot_spec, &SlotType, "Slot") < 0 ||
+        add_type(module, &Keyed_spec, &KeyedType, NULL) < 0 ||
+        add_type(module, &Buffers_spec, &BuffersType, "Buffers") < 0 ||
+        add_type(module, &Door_spec, &DoorType, "Door") < 0 ||
+        add_type(module, &Pusher_spec, &PusherType, "Pusher") < 0 ||
+        PyObject_SetAttrString((PyObject *)DoorType, "is_atomic", Py_True) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

@@ -1,0 +1,214 @@
+"""The segments of one table: full ones on their way to sealed files, then the one that is filled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import lazy_module
+from .home import Home, Part
+from .layout import Layout
+from .segment import Segment
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["Segments"]
+
+#: Bytes of full segments; whoever fills faster than they are sealed helps to seal.
+MOST_WAITING: Final = 96 * 1024 * 1024
+#: Segments of the same columns go to one file, up to so many rows.
+FILE_ROWS: Final = 1_048_576
+#: Bytes of images that are kept to be filled again.
+MOST_SPARE: Final = 48 * 1024 * 1024
+
+
+class _Rows:
+    """Rows that were never in a segment."""
+
+    is_full = True
+    is_read = True
+
+    def __init__(self, number: int, batch: pa.RecordBatch) -> None:
+        self.number = number
+        self._batch = batch
+        self.rows: int = batch.num_rows
+        self.size: int = batch.nbytes
+
+    def batch(self, *, copy: bool) -> pa.RecordBatch:  # noqa: ARG002 - as a segment's
+        """The rows as Arrow."""
+        return self._batch
+
+
+class Segments:
+    """All rows of one table that are in no sealed file yet, oldest first.
+
+    Segments are added and filled by whoever holds the table's lock. Full ones are sealed one after
+    the other, by whichever thread comes first. A segment is full from the moment that it says so,
+    and the list changes in single steps: so no lock is needed to look at it, and an exception from
+    outside, as of Ctrl-C, leaves nothing half done.
+    """
+
+    def __init__(self, name: str, home: Home) -> None:
+        self._name = name
+        self._home = home
+        self._line: list[Segment | _Rows] = []
+        self._spares: list[Segment] = []
+        self.free_lock()
+
+    def free_lock(self) -> None:
+        """Let nobody hold the lock: in a forked child."""
+        self._turn = threading.Lock()
+        self._sealer = 0
+
+    @property
+    def live(self) -> Segment | None:
+        """The segment that is filled; None where the last one is full."""
+        for last in self._line[-1:]:
+            if isinstance(last, Segment) and not last.is_full:
+                return last
+        return None
+
+    def use(self, segment: Segment) -> None:
+        """Fill this segment from now on, in place of the one that was filled."""
+        live = self.live
+        if live is None:
+            self._line.append(segment)
+        elif live is not segment:
+            self._line[-1] = segment
+
+    def add_rows(self, number: int, batch: pa.RecordBatch) -> None:
+        """Let rows be sealed as they are, before those of the live segment, where there is one."""
+        live = self.live
+        self._line.insert(len(self._line) - (live is not None), _Rows(number, batch))
+
+    @property
+    def _full(self) -> list[Segment | _Rows]:
+        return [each for each in self._line if each.is_full]
+
+    def flush_full(self) -> None:
+        """Hand the rows of full segments to the operating system, before those that come after.
+
+        Raises:
+            OSError: a file can't be written now.
+        """
+        for each in self._full:
+            try:
+                if isinstance(each, Segment):
+                    each.flush()
+            except OSError:
+                if each in self._line:  # else it is sealed by now, and its file gone
+                    raise
+
+    def settle(self) -> None:
+        """Fetch what is still on a device."""
+        for each in self._line[:]:
+            if isinstance(each, Segment):
+                each.settle()
+
+    def full_parts(self) -> list[Part]:
+        """The rows of full segments, in order, in the memory of their segments."""
+        full = self._full
+        for each in full:
+            each.is_read = True
+        # Whatever was taken away before that is in a sealed file by now, its pages may be in use.
+        return [Part(e.number, e.batch(copy=False)) for e in full if e in self._line]
+
+    @property
+    def full_rows(self) -> int:
+        """Number of rows in full segments."""
+        return sum(each.rows for each in self._full)
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether so much waits that it is better to help than to add to it."""
+        return len(self._line) > 1 and sum(each.size for each in self._full) > MOST_WAITING
+
+    def spare(self, layout: Layout) -> Segment | None:
+        """An empty segment of that layout, whose pages are warm; None where there is none."""
+        while self._spares:
+            try:
+                segment = self._spares.pop()
+            except IndexError:  # another thread was faster
+                break
+            if segment.layout == layout and segment.image.is_kept:
+                return segment
+            segment.image.discard()
+        return None
+
+    def stock(self, layout: Layout, make: Callable[[Layout], Segment]) -> None:
+        """Have a spare segment ready before it is needed."""
+        if not self._spares:
+            self._spares.append(make(layout))
+
+    def seal(self) -> bool:
+        """Seal what is full, in order; False where the disk fails, and the user was told.
+
+        Not to be called with the table's lock, but where nobody else ever seals.
+        """
+        me = threading.get_ident()
+        if self._sealer == me:
+            return True  # a handler in the middle of it: it is being done
+        with self._turn:
+            try:
+                self._sealer = me
+                while full := self._full:
+                    if not self._seal_first(full):
+                        return False
+            finally:
+                self._sealer = 0
+        return True
+
+    def forget(self) -> None:
+        """Drop all rows: they are kept elsewhere now."""
+        del self._line[:]
+
+    def discard_images(self) -> None:
+        """Take away the files of empty segments."""
+        while self._spares:
+            self._spares.pop().image.discard()
+        if (live := self.live) is not None:
+            live.image.discard()
+            self._line.remove(live)
+
+    def _seal_first(self, full: list[Segment | _Rows]) -> bool:
+        """Seal the oldest segment, and in the same file those after it that are like it."""
+        parts: list[Part] = []
+        rows = 0
+        for each in full:
+            if isinstance(each, Segment):
+                each.settle()
+            batch = each.batch(copy=False)
+            rows += batch.num_rows
+            if parts and (rows > FILE_ROWS or batch.schema != parts[0].batch.schema):
+                break
+            parts.append(Part(each.number, batch))
+        try:
+            self._home.seal(self._name, parts)
+        except OSError as error:
+            self._home.complain(error)
+            return False
+        sealed = self._line[: len(parts)]
+        del self._line[: len(parts)], parts, batch
+        for each in sealed:
+            if isinstance(each, Segment):
+                self._recycle(each)
+        return True
+
+    def _recycle(self, segment: Segment) -> None:
+        """Keep the pages of a sealed segment for the next rows, else free them."""
+        image = segment.image
+        is_good = image.is_mapped and image.is_kept and not segment.is_read
+        if is_good and sum(each.size for each in self._spares) + segment.size <= MOST_SPARE:
+            try:
+                segment.clear()
+                self._spares.append(segment)
+            except OSError as error:
+                self._home.complain(error)
+            else:
+                return
+        if self._home.is_durable:
+            image.discard()

@@ -1,0 +1,19 @@
+"""Which twin runs: the native one where it was compiled, else the pure one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING or os.environ.get("RIGOROUS_RECORDER_PURE", "0") not in {"", "0"}:
+    from .pure import Buffers, Door, Pusher, Slot
+else:
+    try:
+        from .native import Buffers, Door, Pusher, Slot
+    except ImportError:  # nothing could be compiled where it was installed
+        from .pure import Buffers, Door, Pusher, Slot
+
+__all__ = ["Buffers", "Door", "Pusher", "Slot", "is_native"]
+
+#: Whether it is the native one; the environment variable RIGOROUS_RECORDER_PURE=1 forbids it.
+is_native: Final = Door.is_atomic
