@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
@@ -119,6 +119,7 @@ def test_rows_are_what_was_logged(place: Any, logged: Logged) -> None:
 @PLACES
 @FEWER
 @given(logged=logs())
+@example(logged=Logged({}, [{NUMBER: 0}, {NUMBER: 1, "a": np.array([2**53 + 1])}]))
 def test_tables_are_what_was_logged(place: Any, logged: Logged) -> None:
     """Arrow, SQL, Polars and pandas each have every name and every value, as they show it."""
     with place(logged) as (records, sql):

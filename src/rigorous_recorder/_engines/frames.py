@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._lazy import lazy_module
+from .._values.arrays import ArrayKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     """
     # pandas' plain int64 and bool have no missing value: they would turn to float and object.
     nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    plain = table.rename_columns(_plain_names(table))
+    arrays = [_without_gaps(column) for column in table.columns]
+    plain = pa.table(arrays, names=_plain_names(table))
     frame = pd.DataFrame(index=range(table.num_rows))
     columns = {
         name: plain.select([name]).to_pandas(
@@ -50,6 +52,13 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     frame = pd.DataFrame(columns, index=frame.index)
     frame.columns = table.column_names
     return frame
+
+
+def _without_gaps(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Arrays of ints with missing ones among them: pyarrow would make floats of all of them."""
+    if column.null_count and pa.types.is_fixed_size_list(column.type):
+        return ArrayKind.of_type(column.type).file(column.combine_chunks())
+    return column
 
 
 def _with_name(kind: pa.DataType) -> pa.DataType:

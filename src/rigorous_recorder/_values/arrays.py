@@ -87,6 +87,15 @@ class ArrayKind(_Arrays):
         """The kind of arrays of that dtype and shape."""
         return cls(f"array[{dtype},{'x'.join(map(str, shape))}]", dtype, shape)
 
+    @classmethod
+    def of_type(cls, kind: pa.DataType) -> ArrayKind:
+        """The kind of arrays in a column of fixed-size lists."""
+        shape: list[int] = []
+        while _is_fixed(kind):
+            shape.append(kind.list_size)
+            kind = kind.value_type
+        return cls.of(dtype_of(kind), tuple(shape))
+
     @property
     def direct(self) -> tuple[type, ...]:
         return (np.ndarray,)
