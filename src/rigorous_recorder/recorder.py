@@ -389,7 +389,9 @@ def _plain(
             continue
         for column, plain in described({key: value}):
             is_array = isinstance(column.kind, (ArrayKind, ListKind))
-            found[str(column.key)] = plain.copy() if is_array and not isinstance(plain, DeviceValue) else plain
+            found[str(column.key)] = (
+                plain.copy() if is_array and not isinstance(plain, DeviceValue) else plain
+            )
     return found
 
 

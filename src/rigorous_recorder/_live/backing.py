@@ -20,6 +20,7 @@ __all__ = ["Image", "MappedImage", "MemoryImage", "WriteBehindImage", "is_safe_t
 #: be written. On others (network, FUSE, copy-on-write) a full disk would kill the process.
 _SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
 _ZEROS: Final = memoryview(bytes(1 << 18))
+_MOST_VIEWS: Final = 1_000  # the system takes 1,024 at once
 _MOUNTS: Final = "/proc/self/mounts"
 
 
@@ -170,8 +171,7 @@ class MappedImage(_FileImage):
         try:
             os.posix_fallocate(self._file.number, 0, blank.size)
             # Pages that were written are mapped faster than those that only have their space.
-            for start in range(0, blank.size, len(_ZEROS)):
-                _write_at(self._file.number, _ZEROS[: blank.size - start], start)
+            _write_zeros(self._file.number, blank.size)
             for start, piece in blank.pieces:
                 _write_at(self._file.number, memoryview(piece), start)
             self._map = mmap.mmap(self._file.number, blank.size)
@@ -226,6 +226,15 @@ def _write_at(descriptor: int, data: memoryview, start: int) -> None:
     done = 0
     while done < len(data):
         done += os.pwrite(descriptor, data[done:], start + done)
+
+
+def _write_zeros(descriptor: int, size: int) -> None:
+    """Few system calls: at each one the interpreter is let go of, and waited for afterwards."""
+    done = 0
+    while done < size:
+        whole, rest = divmod(size - done, len(_ZEROS))
+        views = [_ZEROS] * min(whole, _MOST_VIEWS) + [_ZEROS[:rest]] * (whole <= _MOST_VIEWS)
+        done += os.pwritev(descriptor, views, done)
 
 
 def is_safe_to_map(folder: Path) -> bool:

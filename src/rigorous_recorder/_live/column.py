@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["META", "NODE", "PARENT", "PARENT_COLUMN", "TIME", "TIME_COLUMN", "Column", "Key", "Mark"]
+__all__ = [
+    "META",
+    "NODE",
+    "PARENT",
+    "PARENT_COLUMN",
+    "TIME",
+    "TIME_COLUMN",
+    "Column",
+    "Key",
+    "Mark",
+]
 
 #: Name of the first column of every file: whose record the row is; 0 is "not written yet".
 NODE: Final = "_node"

@@ -75,7 +75,11 @@ class _Sink:
         """Take note of bytes; pyarrow gives a column's buffer as what it is."""
         size = memoryview(data).nbytes
         if isinstance(data, bytes):
-            self.pieces.append((self.size, data))
+            start, before = self.pieces.pop() if self.pieces else (0, b"")
+            if start + len(before) != self.size:
+                self.pieces.append((start, before))
+                start, before = self.size, b""
+            self.pieces.append((start, before + data))
         self.size += size
         return size
 

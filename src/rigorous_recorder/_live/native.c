@@ -73,11 +73,22 @@ typedef struct {
 } Raw;
 
 static int
-read_shape(Slot *self, PyObject *shape)
+read_block(Slot *self, PyObject *block)
 {
-    Py_ssize_t count = 1, dimensions = PyTuple_Size(shape);
-    if (dimensions < 0)
+    const char *element;
+    PyObject *shape;
+    if (!PyTuple_Check(block) ||
+        !PyArg_ParseTuple(block, "sO!", &element, &PyTuple_Type, &shape)) {
+        PyErr_SetString(PyExc_TypeError, "a block is told as its element and its shape");
         return -1;
+    }
+    self->element = element[0];
+    self->element_bytes = element[0] == '\0' ? 0 : element[1] - '0';
+    Py_ssize_t count = 1, dimensions = PyTuple_Size(shape);
+    if (self->element_bytes < 1 || self->element_bytes > 8) {
+        PyErr_SetString(PyExc_ValueError, "an element has 1 to 8 bytes");
+        return -1;
+    }
     if (dimensions > MOST_DIMENSIONS) {
         PyErr_Format(PyExc_ValueError, "a block has up to %d dimensions", MOST_DIMENSIONS);
         return -1;
@@ -127,18 +138,16 @@ rows_that_fit(Slot *self)
 static PyObject *
 Slot_new(PyTypeObject *type, PyObject *args, PyObject *named)
 {
-    static char *names[] = {"cell", "values", "validity", "spill", "element", "shape", NULL};
-    const char *cell, *element = "f8";
-    PyObject *values, *validity, *spill = Py_None, *shape = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "sOO|OsO!", names, &cell, &values, &validity,
-                                     &spill, &element, &PyTuple_Type, &shape))
+    static char *names[] = {"cell", "values", "validity", "spill", "block", NULL};
+    const char *cell;
+    PyObject *values, *validity, *spill = Py_None, *block = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "sOO|OO", names, &cell, &values, &validity,
+                                     &spill, &block))
         return NULL;
     Slot *self = (Slot *)PyType_GenericAlloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->element = element[0];
-    self->element_bytes = element[0] ? element[1] - '0' : 0;
-    if (cell_named(cell, &self->cell) < 0 || (shape && read_shape(self, shape) < 0) ||
+    if (cell_named(cell, &self->cell) < 0 || (self->cell == BLOCK && read_block(self, block) < 0) ||
         PyObject_GetBuffer(values, &self->values, PyBUF_CONTIG) < 0 ||
         PyObject_GetBuffer(validity, &self->validity, PyBUF_CONTIG) < 0 ||
         (spill != Py_None && PyObject_GetBuffer(spill, &self->spill, PyBUF_CONTIG) < 0)) {
@@ -323,8 +332,9 @@ fill_values(Slot *self, Py_ssize_t row, const Py_buffer *values, const Py_buffer
 }
 
 PyDoc_STRVAR(Slot_fill_doc,
-"fill(row, count, offset, validity, values, data)\n--\n\n"
-"Copy rows of an Arrow column, given by its buffers, to the rows from ``row`` on.\n\n"
+"fill(row, count, offset, buffers)\n--\n\n"
+"Copy rows of an Arrow column to the rows from ``row`` on.\n\n"
+"``buffers`` are the column's validity (None: all are there) and values, and of text its bytes.\n\n"
 "Returns:\n    0, or the bytes that are missing in the spill buffer; then nothing was copied.\n\n"
 "Raises:\n    ValueError: there is no room for so many rows, or the buffers are too short.");
 
@@ -333,7 +343,7 @@ Slot_fill(Slot *self, PyObject *args)
 {
     Py_ssize_t row, count, offset, missing;
     Py_buffer validity = {0}, values = {0}, data = {0};
-    if (!PyArg_ParseTuple(args, "nnnz*y*z*", &row, &count, &offset, &validity, &values, &data))
+    if (!PyArg_ParseTuple(args, "nnn(z*y*z*)", &row, &count, &offset, &validity, &values, &data))
         return NULL;
     if (row < 0 || count < 0 || offset < 0 || row > self->rows || count > self->rows - row ||
         offset > PY_SSIZE_T_MAX / 32) {
@@ -443,7 +453,7 @@ static PyGetSetDef Slot_getset[] = {
 };
 
 PyDoc_STRVAR(Slot_doc,
-"Slot(cell, values, validity, spill=None, element='f8', shape=())\n--\n\n"
+"Slot(cell, values, validity, spill=None, block=None)\n--\n\n"
 "The cells of one column, by row: where its values, validity bits and long texts are.");
 
 static PyType_Slot Slot_slots[] = {
@@ -556,13 +566,22 @@ slot_for(Keyed *self, PyTypeObject *type)
 
 /* ---- buffers: the writable side of one live table -------------------------------------------- */
 
+/* One field of a record, and the cells that its last value went to. */
+typedef struct {
+    PyTypeObject *type;
+    Cell cell;
+    void *values;
+    unsigned char *validity;
+    Keyed *keyed;
+} Field;
+
 /* The fields of records from one place in the user's code, looked up once. */
 typedef struct {
     Py_ssize_t users; /* the table, and whoever is in the middle of a record */
     Py_ssize_t count;
     PyObject *names; /* the tuple of a call's keywords, which is the same at every call; or NULL */
     PyObject **keys;
-    Keyed *keyed[1]; /* then the keys */
+    Field fields[1]; /* then the keys */
 } Plan;
 
 typedef struct {
@@ -680,16 +699,18 @@ keyed_at(Buffers *self, PyObject *key)
 static Plan *
 new_plan(Buffers *self, PyObject *const *keys, Py_ssize_t count, PyObject *names)
 {
-    size_t size = (size_t)count * (sizeof(Keyed *) + sizeof(PyObject *));
+    size_t size = (size_t)count * (sizeof(Field) + sizeof(PyObject *));
     Plan *plan = PyMem_Malloc(sizeof(Plan) + size);
     if (plan == NULL)
         return NULL;
-    plan->keys = (PyObject **)(plan->keyed + count);
+    plan->keys = (PyObject **)(plan->fields + count);
     for (Py_ssize_t i = 0; i < count; i++) {
-        if ((plan->keyed[i] = keyed_at(self, keys[i])) == NULL) {
+        Keyed *keyed = keyed_at(self, keys[i]);
+        if (keyed == NULL) {
             PyMem_Free(plan);
             return NULL;
         }
+        plan->fields[i] = (Field){.keyed = keyed};
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_INCREF(keys[i]);
@@ -811,9 +832,48 @@ typedef struct {
     Buffers *buffers; /* NULL: the door is shut */
 } Door;
 
+/* Remember where the value of a field went: the next one is likely of the same type. */
+static inline void
+expect(Field *field, PyTypeObject *type, Slot *slot)
+{
+    field->type = takes(slot->cell, type) ? type : NULL;
+    field->cell = slot->cell;
+    field->values = slot->values.buf;
+    field->validity = slot->validity.buf;
+}
+
+/* Append a row of plain numbers of the types that came last, whose code is known not to run any
+   other: so nothing can change meanwhile. */
+static inline Outcome
+append_numbers(Buffers *self, int64_t node, const Plan *plan, PyObject *const *values)
+{
+    int overflow = 0;
+    Py_ssize_t row = self->rows;
+    if (row >= self->capacity)
+        return REFUSED;
+    for (Py_ssize_t i = 0; i < plan->count; i++) {
+        const Field *field = &plan->fields[i];
+        if (Py_TYPE(values[i]) != field->type)
+            return REFUSED;
+        if (field->cell == FLOAT)
+            ((double *)field->values)[row] = PyFloat_AsDouble(values[i]);
+        else if (field->cell == INT)
+            ((int64_t *)field->values)[row] = PyLong_AsLongLongAndOverflow(values[i], &overflow);
+        else
+            return REFUSED;
+        if (overflow)
+            return REFUSED;
+    }
+    for (Py_ssize_t i = 0; i < plan->count; i++)
+        plan->fields[i].validity[row >> 3] |= (unsigned char)(1u << (row & 7));
+    PUBLISH(&self->nodes[row], node);
+    self->rows = row + 1;
+    return DONE;
+}
+
 /* Append a row of values that are held by the caller; plan or not. */
 static Outcome
-append_values(Door *door, int64_t node, const Plan *plan, PyObject *const *keys,
+append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
               PyObject *const *values, Py_ssize_t count, Raw *raws)
 {
     Buffers *self = door->buffers;
@@ -821,13 +881,15 @@ append_values(Door *door, int64_t node, const Plan *plan, PyObject *const *keys,
     if (row >= self->capacity)
         return REFUSED;
     for (Py_ssize_t i = 0; i < count; i++) {
-        Keyed *keyed = plan ? plan->keyed[i] : keyed_at(self, keys[i]);
+        Keyed *keyed = plan ? plan->fields[i].keyed : keyed_at(self, keys[i]);
         if (keyed == NULL || keyed->count == 0)
             return PyErr_Occurred() ? FAILED : REFUSED;
         Outcome outcome = raw_of(self, keyed, values[i], &raws[i], 1);
         if (outcome != DONE)
             return outcome;
         needs_spill += missing_spill(&raws[i]);
+        if (plan)
+            expect(&plan->fields[i], Py_TYPE(values[i]), raws[i].slot);
     }
     /* A value's own code may have written this very row, or taken the table away. */
     if (needs_spill || door->buffers != self || self->rows != row)
@@ -842,6 +904,8 @@ append_planned(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
 {
     Raw few[FEW_FIELDS], *raws = few;
     Buffers *self = door->buffers;
+    if (plan && append_numbers(self, node, plan, values) == DONE)
+        return DONE;
     if (count > FEW_FIELDS && (raws = PyMem_Malloc((size_t)count * sizeof(Raw))) == NULL)
         return REFUSED;
     Py_INCREF((PyObject *)self); /* a value's own code can let go of both */
@@ -1009,7 +1073,8 @@ static PyGetSetDef Buffers_getset[] = {
 
 PyDoc_STRVAR(Buffers_doc,
 "Buffers(nodes, direct, converters)\n--\n\n"
-"The writable side of one live table.");
+"The writable side of one live table: the ``_node`` of every row, for a key and the exact type of\n"
+"a value the slot that takes it, and what makes plain values of other types.");
 
 static PyType_Slot Buffers_slots[] = {
     {Py_tp_new, Buffers_new},       {Py_tp_dealloc, Buffers_dealloc},

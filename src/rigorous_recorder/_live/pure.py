@@ -7,11 +7,14 @@ caller, having changed nothing that a reader sees.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Protocol, Self
 
-__all__ = ["Buffers", "Door", "Pusher", "Slot"]
+__all__ = ["ArrowBuffers", "Buffers", "Door", "Pusher", "Slot"]
+
+ArrowBuffers = tuple[memoryview | None, memoryview, memoryview | None]
 
 _INLINE: Final = 12
 _pack_view: Final = struct.Struct("<i4sii").pack_into
@@ -100,8 +103,7 @@ class Slot:
         values: the bytes of all rows.
         validity: one bit a row.
         spill: of text and bytes, where those of more than 12 bytes are.
-        element: of a block, the kind (f, i or u) and the bytes of its elements.
-        shape: of a block, how many elements it has.
+        block: the kind (f, i or u) and the bytes of a block's elements, and its shape.
     """
 
     _CODES: ClassVar[dict[str, Any]] = {"int": "q", "int32": "i", "float": "d"}
@@ -114,8 +116,7 @@ class Slot:
         values: memoryview,
         validity: memoryview,
         spill: memoryview | None = None,
-        element: str = "f8",
-        shape: tuple[int, ...] = (),
+        block: tuple[str, tuple[int, ...]] | None = None,
     ) -> None:
         self._values = values
         self._width = self._WIDTHS.get(cell, 0)
@@ -127,9 +128,9 @@ class Slot:
             self.cells = _Bits(values)
         elif cell == "null":
             self.cells = _SetBits(values)
-        elif cell == "block":
-            self._width = _product(shape) * int(element[1])
-            self.cells = _Blocks(values, element, shape)
+        elif cell == "block" and block is not None:
+            self._width = math.prod(block[1]) * int(block[0][1])
+            self.cells = _Blocks(values, *block)
         elif spill is not None:
             self.cells = _Views(values, spill)
         else:
@@ -151,20 +152,19 @@ class Slot:
         self.cells[row] = value
         self.validity[row >> 3] |= 1 << (row & 7)
 
-    def fill(
-        self,
-        row: int,
-        count: int,
-        offset: int,
-        validity: memoryview | None,
-        values: memoryview,
-        data: memoryview | None,
-    ) -> int:
-        """Copy rows of an Arrow column, given by its buffers, to the rows from ``row`` on.
+    def fill(self, row: int, count: int, offset: int, buffers: ArrowBuffers) -> int:
+        """Copy rows of an Arrow column to the rows from ``row`` on.
+
+        Args:
+            row: where the first one goes.
+            count: how many are copied.
+            offset: the first one of the column.
+            buffers: the column's validity (None: all are there) and values, and of text its bytes.
 
         Returns:
             0, or the bytes that are missing in the spill buffer; then nothing was copied.
         """
+        validity, values, data = buffers
         if isinstance(self.cells, _Views):
             if missing := self._fill_views(row, count, offset, values, data or memoryview(b"")):
                 return missing
@@ -366,13 +366,6 @@ class Pusher:
 
     def _add_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
         raise NotImplementedError
-
-
-def _product(sizes: tuple[int, ...]) -> int:
-    found = 1
-    for size in sizes:
-        found *= size
-    return found
 
 
 def _copy_bits(to: memoryview, row: int, source: memoryview, offset: int, count: int) -> None:

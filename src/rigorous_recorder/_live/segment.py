@@ -96,9 +96,10 @@ class Segment:
 
     def _fill(self, column: Column, row: int, values: pa.Array) -> int:
         raw = column.kind.live(values)
-        validity, *buffers = (None if b is None else memoryview(b).cast("B") for b in raw.buffers)
-        data = buffers[1] if len(buffers) > 1 else None
-        return self._targets[column].fill(row, len(values), raw.offset, validity, buffers[0], data)
+        views = [None if b is None else memoryview(b).cast("B") for b in (*raw.buffers, None)]
+        validity, found, data = views[:3]
+        buffers = (validity, found or memoryview(b""), data)
+        return self._targets[column].fill(row, len(values), raw.offset, buffers)
 
     def _forget_from(self, row: int) -> None:
         """Take back the validity bits of rows that were not finished."""
@@ -236,7 +237,7 @@ class Segment:
         view = self.image.view
         values, validity = _slice(view, places.values), _slice(view, places.validity)
         if isinstance(kind, ArrayKind):
-            return Slot(kind.cell, values, validity, None, kind.element, kind.shape)
+            return Slot(kind.cell, values, validity, None, (kind.element, kind.shape))
         spill = None if places.spill is None else _slice(view, places.spill)
         return Slot(kind.cell, values, validity, spill)
 

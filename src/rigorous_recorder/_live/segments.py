@@ -21,7 +21,7 @@ __all__ = ["Segments"]
 #: Bytes of full segments; whoever fills faster than they are sealed helps to seal.
 MOST_WAITING: Final = 96 * 1024 * 1024
 #: Segments of the same columns go to one file, up to so many rows.
-FILE_ROWS: Final = 1_048_576
+FILE_ROWS: Final = 2_097_152
 #: Bytes of images that are kept to be filled again.
 MOST_SPARE: Final = 48 * 1024 * 1024
 

@@ -37,7 +37,7 @@ MOST_ROWS: Final = 262_144
 FIRST_SPILL: Final = 64 * 1024
 MOST_BYTES: Final = 32 * 1024 * 1024
 WIDEN_BYTES: Final = 16 * 1024 * 1024
-GROWTH: Final = 8
+GROWTH: Final = 16
 #: More rows with lists, which live tables have as text, are sealed at once.
 MOST_LISTS: Final = 4_096
 #: So many values on a device wait at most before they are fetched.
@@ -200,13 +200,12 @@ class LiveTable:
         finish.append(self._segments.seal)
         self._bring_home()
         live = self._segments.live
-        mark = live and (live.number, live.rows)
-        if live is not None and live.synced != mark and (sync := self._guarded(live.start_sync)):
+        if live is None or live.synced == (mark := (live.number, live.rows)):
+            return
+        if sync := self._guarded(live.start_sync):
             finish.append(partial(self._end_sync, live, mark, sync[0]))
 
-    def _end_sync(
-        self, segment: Segment, mark: tuple[int, int] | None, sync: Callable[[], None]
-    ) -> None:
+    def _end_sync(self, segment: Segment, mark: tuple[int, int], sync: Callable[[], None]) -> None:
         if self._guarded(sync) is not None:
             segment.synced = mark
 
