@@ -58,7 +58,8 @@ class Recorder(Pusher):
     __slots__ = ("__weakref__", "_data", "_knows_parent", "_parent", "_source", "_store")
 
     def __init__(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
-        self._data = _plain(_joined(data, local_data))
+        is_plain = data is None and all(map(_is_plain_item, local_data.items()))
+        self._data = local_data if is_plain else _plain(_joined(data, local_data))
         self._parent: Recorder | None = None
         self._knows_parent = True
         self._store: Store | None = None
@@ -79,6 +80,16 @@ class Recorder(Pusher):
         if not isinstance(parent, Recorder):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
             raise TypeError(message)
+        store = parent._store
+        if self._store is None and parent is not self and store is not None:
+            self._settle(store, store.new_node())  # a new one: nothing is below it
+            store.say(self._node, self._data, parent._node)
+        else:
+            self._hang_below(parent)
+        self._parent, self._knows_parent = parent, True
+        return self
+
+    def _hang_below(self, parent: Recorder) -> None:
         parent._require_not_below(self)
         store = parent._ready()
         if self._store is store:
@@ -88,8 +99,6 @@ class Recorder(Pusher):
             store.say(self._node, self._data, parent._node)
         else:
             self._move_to(store, parent._node)
-        self._parent, self._knows_parent = parent, True
-        return self
 
     def child(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> Recorder:
         """A new recorder below this one."""
@@ -119,10 +128,7 @@ class Recorder(Pusher):
         pending = self._pending
         if data is not None or pending:
             fields = {**pending, **_joined(data, fields)}
-        try:
-            self._ready().records.append(self._node, fields)
-        except MovedError:  # in another thread, just now
-            return self._push_slowly(None, fields)
+        self._where_it_is(lambda store, node: store.records.append(node, fields))
         if pending:
             self._pending = {}
         return self
@@ -195,10 +201,7 @@ class Recorder(Pusher):
         """
         said = _plain(_joined(data, local_data))
         if self._store is not None:
-            try:
-                self._store.say(self._node, said)
-            except MovedError:  # in another thread, just now
-                self._store.say(self._node, said)
+            self._where_it_is(lambda store, node: store.say(node, said))
         self._data = {**self._data, **said}
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -299,10 +302,23 @@ class Recorder(Pusher):
             return store
         return self._store
 
+    def _where_it_is(self, log: Callable[[Store, int], None]) -> None:
+        """Log to the store of this recorder, which another thread may be changing just now."""
+        while True:
+            store, node = self._ready(), self._node
+            if node and store is self._store:
+                try:
+                    log(store, node)
+                except MovedError:
+                    continue
+                return
+
     def _settle(self, store: Store, node: int) -> None:
-        self._store, self._node, self._door = store, node, store.records.door
-        self._source = None
-        store.handles[node] = self
+        self._node = 0  # for other threads: the place is just being changed
+        self._store, self._source = store, None
+        self._node = node
+        self._door = store.records.door
+        store.handles.add(node, self)
 
     def _move_to(self, store: Store, parent: int) -> None:
         old = self._store
@@ -316,7 +332,7 @@ class Recorder(Pusher):
         with old.moving():
             new = copy_tree(self._reader().now(), self._node, store, parent)
             old.drop(new)
-            for node, recorder in list(old.handles.items()):
+            for node, recorder in old.handles.items():
                 if node in new:
                     recorder._settle(store, new[node])
 
@@ -383,8 +399,9 @@ def _plain(
         TypeError, ValueError: a key is not text, or a value can't be kept.
     """
     found: dict[str, Any] = {}
-    for key, value in data.items():
-        if _is_plain(value) and type(key) is str and key.isascii():
+    for item in data.items():
+        key, value = item
+        if _is_plain_item(item):
             found[key] = value
             continue
         for column, plain in described({key: value}):
@@ -395,10 +412,13 @@ def _plain(
     return found
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether it is a number that is kept as it is; most fields are."""
+def _is_plain_item(item: tuple[Any, Any]) -> bool:
+    """Whether it is a number that is kept as it is, under a plain name; most fields are."""
+    key, value = item
     kind = type(value)
-    return kind is float or kind is bool or (kind is int and -(2**63) <= value < 2**63)
+    return ((kind is int and -(2**63) <= value < 2**63) or kind is float or kind is bool) and (
+        type(key) is str and key.isascii()
+    )
 
 
 def recorder_at(store: Store, node: int) -> Recorder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .._lazy import lazy_module
@@ -111,10 +112,10 @@ class Layout:
 
     def schema(self) -> pa.Schema:
         """The Arrow schema of the live file."""
-        fields = [pa.field(NODE, pa.int64(), nullable=False)]
-        for column, name in zip(self.columns, file_names(self.columns), strict=True):
-            fields.append(pa.field(name, column.kind.live_type, metadata=field_metadata(column)))
-        return pa.schema(fields, metadata=self.metadata)
+        named = zip(self.columns, file_names(self.columns), strict=True)
+        fields = [_live_field(column, name) for column, name in named]
+        node = pa.field(NODE, pa.int64(), nullable=False)
+        return pa.schema([node, *fields], metadata=self.metadata)
 
     def blank(self) -> Blank:
         """The bytes of an empty live file."""
@@ -144,6 +145,11 @@ class Layout:
         if has_spill(kind):
             buffers.append(_zeros(self.spill))
         return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
+
+
+@lru_cache(maxsize=4096)
+def _live_field(column: Column, name: str) -> pa.Field:
+    return pa.field(name, column.kind.live_type, metadata=field_metadata(column))
 
 
 def map_of(image: pa.Buffer, columns: Sequence[Column]) -> ImageMap:
@@ -177,7 +183,13 @@ def has_spill(kind: Kind) -> bool:
 
 
 def _zeros(size: int) -> pa.Buffer:
-    return pa.py_buffer(bytes(size))
+    """A buffer that nobody reads; its bytes are never touched, and so take no memory."""
+    return pa.py_buffer(memoryview(_untouched(1 << max(size - 1, 0).bit_length()))[:size])
+
+
+@lru_cache(maxsize=4)
+def _untouched(size: int) -> bytes:
+    return bytes(size)
 
 
 def _innermost(kind: pa.DataType) -> pa.DataType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
@@ -276,10 +277,15 @@ def sealed_batch(
 
 def sealed_schema(columns: list[Column], metadata: dict[bytes, bytes]) -> pa.Schema:
     """The Arrow schema of a sealed file with these columns."""
-    fields = [pa.field(NODE, pa.int64(), nullable=False)]
-    for column, name in zip(columns, file_names(columns), strict=True):
-        fields.append(pa.field(name, column.kind.file_type, metadata=field_metadata(column)))
-    return pa.schema(fields, metadata=metadata)
+    named = zip(columns, file_names(columns), strict=True)
+    fields = [_sealed_field(column, name) for column, name in named]
+    node = pa.field(NODE, pa.int64(), nullable=False)
+    return pa.schema([node, *fields], metadata=metadata)
+
+
+@lru_cache(maxsize=4096)
+def _sealed_field(column: Column, name: str) -> pa.Field:
+    return pa.field(name, column.kind.file_type, metadata=field_metadata(column))
 
 
 def _live_array(

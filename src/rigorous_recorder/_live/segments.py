@@ -23,7 +23,7 @@ MOST_WAITING: Final = 96 * 1024 * 1024
 #: Segments of the same columns go to one file, up to so many rows.
 FILE_ROWS: Final = 2_097_152
 #: Bytes of images that are kept to be filled again.
-MOST_SPARE: Final = 48 * 1024 * 1024
+MOST_SPARE: Final = 64 * 1024 * 1024
 
 
 class _Rows:

@@ -314,14 +314,18 @@ class LiveTable:
         while True:
             try:
                 self._do_deferred()
-                if (live := self._segments.live) is not None:
-                    self.door.buffers = live.buffers  # last: rows don't overtake deferred ones
+                self._reopen()  # last: rows don't overtake deferred ones
                 self._do_deferred()
             finally:
                 self._is_busy = False
             if not self._deferred:  # a handler can come between the two lines above, too
                 return
             self._is_busy = True
+
+    def _reopen(self) -> None:
+        live = self._segments.live
+        if live is not None and self._next is None:  # else an exception left a change half done
+            self.door.buffers = live.buffers
 
     def _do_deferred(self) -> None:
         while self._deferred:

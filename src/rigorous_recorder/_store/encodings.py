@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["encodings_for"]
+__all__ = ["Encodings"]
 
 #: The sample: so many slices of so many neighbouring rows, spread over the table.
 _SLICES: Final = 8
@@ -25,11 +25,31 @@ _SLICE_ROWS: Final = 512
 _REPEATED_SHARE: Final = 0.05
 
 
-def encodings_for(table: pa.Table) -> dict[str, str | None]:
-    """For each column the encoding of its values; None for a dictionary of them."""
-    return {
-        field.name: _encoding(field.type, table.column(i)) for i, field in enumerate(table.schema)
-    }
+class Encodings:
+    """The encodings of the columns of one writer's files.
+
+    A column is looked at again after twice as many files as the last time: what it holds rarely
+    changes, and a look costs as much as a part of the writing.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[str | None, int]] = {}
+        self._files = 0
+
+    def of(self, table: pa.Table) -> dict[str, str | None]:
+        """For each column the encoding of its values; None for a dictionary of them."""
+        self._files += 1
+        return {
+            field.name: self._of(field, table.column(i)) for i, field in enumerate(table.schema)
+        }
+
+    def _of(self, field: pa.Field, column: pa.ChunkedArray) -> str | None:
+        key = field.name, str(field.type)
+        encoding, good_until = self._known.get(key, (None, 0))
+        if self._files > good_until:
+            encoding = _encoding(field.type, column)
+            self._known[key] = encoding, 2 * self._files
+        return encoding
 
 
 def _encoding(kind: pa.DataType, column: pa.ChunkedArray) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -17,7 +18,8 @@ from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage, i
 from .._live.home import Part
 from .._live.layout import Blank
 from ..errors import ClosedError, StorageWarning
-from .folder import Folder, LiveName, SealedName
+from .encodings import Encodings
+from .folder import TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
 from .seal import describe_file, write_sealed
 
@@ -35,19 +37,12 @@ class NodeIds:
     """Ids of nodes: a writer's 32 bits and a counter, as one signed 64-bit number."""
 
     def __init__(self, writer: int) -> None:
-        self._high = writer - (1 << _WRITER_BITS if writer >> (_WRITER_BITS - 1) else 0)
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def free_lock(self) -> None:
-        """In a forked child, where nobody holds the lock any more."""
-        self._lock = threading.Lock()
+        high = writer - (1 << _WRITER_BITS if writer >> (_WRITER_BITS - 1) else 0)
+        self._ids = itertools.count((high << _WRITER_BITS) + 1)
 
     def take(self) -> int:
         """An id that nobody else has in the collection."""
-        with self._lock:
-            self._count += 1
-            return (self._high << _WRITER_BITS) | self._count
+        return next(self._ids)
 
 
 def _random_writer() -> int:
@@ -124,6 +119,7 @@ class FolderHome:
         if (lock := getattr(self, "_lock_file", None)) is not None:
             lock.release()
         self._lock_file: FileLock | None = None
+        self._encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
         self.writer = ""
         self.trouble = ""
@@ -215,7 +211,8 @@ class FolderHome:
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         rows = pa.Table.from_batches([part.batch for part in parts])
         segments = [(part.number, part.batch.num_rows) for part in parts]
-        write_sealed(self.folder.sealed_path(table, name), rows, segments)
+        path = self.folder.sealed_path(table, name)
+        write_sealed(path, rows, segments, self._encodings[table])
 
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""

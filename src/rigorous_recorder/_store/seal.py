@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._durable import replacing
 from .._lazy import lazy_module
 from .._live.column import META
-from .encodings import encodings_for
+from .encodings import Encodings
 from .folder import FORMAT
 
 if TYPE_CHECKING:
@@ -37,13 +37,19 @@ def about(schema: pa.Schema) -> dict[str, Any]:
     return json.loads(said) if said else {}
 
 
-def write_sealed(path: Path, table: pa.Table, segments: list[tuple[int, int]]) -> None:
+def write_sealed(
+    path: Path,
+    table: pa.Table,
+    segments: list[tuple[int, int]],
+    encodings: Encodings | None = None,
+) -> None:
     """Write a sealed file; it is there whole, and survives a loss of power, or is not there.
 
     Args:
         path: the final path.
         table: the rows, with ``sealed_schema``.
         segments: for each segment in it, its number and how many rows it has, in order.
+        encodings: those of the writer's files, where there are more.
 
     Raises:
         OSError: it can't be written.
@@ -51,16 +57,16 @@ def write_sealed(path: Path, table: pa.Table, segments: list[tuple[int, int]]) -
     said = {**about(table.schema), "segments": segments}
     table = table.replace_schema_metadata({META: json.dumps(said).encode()})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, row_group_size=ROW_GROUP, **settings(table))
+        pq.write_table(table, temporary, row_group_size=ROW_GROUP, **settings(table, encodings))
 
 
-def settings(table: pa.Table) -> dict[str, Any]:
+def settings(table: pa.Table, encodings: Encodings | None = None) -> dict[str, Any]:
     """How pyarrow is to write a sealed file with rows like these."""
-    encodings = encodings_for(table)
+    chosen = (encodings or Encodings()).of(table)
     return {
         "compression": "zstd",
         "compression_level": _LEVEL,
-        "column_encoding": {name: code for name, code in encodings.items() if code is not None},
-        "use_dictionary": [name for name, code in encodings.items() if code is None],
+        "column_encoding": {name: code for name, code in chosen.items() if code is not None},
+        "use_dictionary": [name for name, code in chosen.items() if code is None],
         "write_page_checksum": True,
     }

@@ -20,6 +20,7 @@ from .._live.table import LiveTable
 from ..errors import DamagedFileError, NotACollectionError
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import Fragment, Loose, Origin, Sealed, open_sealed, read_live, warn_damaged
+from .handles import Handles
 from .home import FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
 from .recover import recover
@@ -51,8 +52,7 @@ class Store:
     nodes: LiveTable
 
     def __init__(self) -> None:
-        #: The recorders that are in use, by node, so that a node has one recorder.
-        self.handles: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.handles = Handles()
         #: What the reading side found out about this store, for the reading side alone.
         self.reader: Any = None
         self._clock = threading.Lock()
@@ -85,16 +85,18 @@ class Store:
         Raises:
             KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was written.
         """
-        marks: dict[Any, Any] = {TIME: self._now()}
+        said: dict[Any, Any] = {TIME: self._now()}
         if parent is not None:
-            marks[PARENT] = parent
-        self.nodes.append(node, marks | data)
+            said[PARENT] = parent
+        said.update(data)
+        self.nodes.append(node, said)
 
     def _now(self) -> int:
         """A time that only increases, in microseconds since the epoch."""
+        now = time.time_ns() // 1000
         with self._clock:
-            self._last_time = max(time.time_ns() // 1000, self._last_time + 1)
-            return self._last_time
+            self._last_time = now = now if now > self._last_time else self._last_time + 1
+        return now
 
 
 class MovedError(Exception):
@@ -151,7 +153,6 @@ class MemoryStore(Store):
         self.records.free_lock()
         self.nodes.free_lock()
         self._clock = threading.Lock()
-        self._home.ids.free_lock()
 
     def moving(self) -> AbstractContextManager[None]:
         """Let nothing be written while a part of the tree moves to another store."""
@@ -221,7 +222,8 @@ class FolderStore(Store):
         Raises:
             ClosedError: the collection was closed.
         """
-        self.home.open()
+        if not self.home.is_open:
+            self.home.open()
         return self.home.ids.take()
 
     # --- reading -------------------------------------------------------------------------------

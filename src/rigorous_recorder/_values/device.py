@@ -8,9 +8,11 @@ and shape; its numbers are asked for when somebody needs them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .arrays import DTYPES, ArrayKind
@@ -18,97 +20,268 @@ from .kinds import BOOL, FLOAT, INT, Kind
 
 np = lazy_module("numpy", install="numpy")
 
-__all__ = ["DeviceValue", "device_value", "fetch", "is_on_device"]
+__all__ = [
+    "WIDENED",
+    "DeviceValue",
+    "Lost",
+    "device_value",
+    "fetch",
+    "fetch_each",
+    "is_on_device",
+    "library_of",
+    "numpy_of",
+]
 
 #: DLPack's numbers of memory that the processor reads without asking a device.
 _HOST: Final = {1, 3, 11}  # kDLCPU, kDLCUDAHost, kDLROCMHost
-_BFLOAT16: Final = "bfloat16"
+#: Dtypes that numpy has not, and the one in which their values are kept, exactly.
+WIDENED: Final = dict.fromkeys(
+    [
+        "bfloat16",
+        "float8_e4m3fn",
+        "float8_e4m3fnuz",
+        "float8_e5m2",
+        "float8_e5m2fnuz",
+        "float8_e8m0fnu",
+    ],
+    "float32",
+)
+#: The numpy dtypes of plain numbers. A uint64 may be beyond 64 bits with a sign: it is read at once.
+_NUMBERS: Final[dict[Kind, str]] = {BOOL: "bool", INT: "int64", FLOAT: "float64"}
+_FAMILIES: Final[dict[str, Kind]] = {
+    "bool": BOOL,
+    **{name: FLOAT if name[0] == "f" else INT for name in DTYPES if name != "uint64"},
+}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class DeviceValue:
     """A tensor as it was when it was logged, still on its device."""
 
     kind: Kind
     tensor: Any
+    #: Where the device's work for it was queued; None where the device has but one queue.
+    stream: Any = None
+
+
+class Lost(NamedTuple):
+    """In place of a value that could not be fetched: why."""
+
+    error: Exception
+
+
+def library_of(value: Any) -> str:
+    """The library whose array a value is: torch, jax, or that of its own type."""
+    kind: Any = type(value)
+    return _known(kind)[0]
 
 
 def is_on_device(value: Any) -> bool:
-    """Whether the processor would have to wait for the value."""
-    if _library(value) == "torch":
-        return bool(value.device.type != "cpu")
-    place = getattr(value, "__dlpack_device__", None)
-    return place is not None and int(place()[0]) not in _HOST
+    """Whether the processor would have to wait for the value; False where it does not say so."""
+    kind: Any = type(value)
+    try:
+        return _known(kind)[1].is_on_device(value)
+    except Exception:  # noqa: BLE001 - whatever it raises, the ordinary way says what is wrong
+        return False
 
 
 def device_value(value: Any) -> DeviceValue | None:
-    """A copy of a tensor on its device; None where its kind can't be told without its numbers."""
-    dtype = str(value.dtype).rpartition(".")[2]
-    kind = _kind(dtype, tuple(int(size) for size in value.shape))
-    return None if kind is None else DeviceValue(kind, _copy(value))
+    """A copy of a tensor on its device; None where it is to be read at once.
+
+    That is where its kind can't be told without its numbers, and where it has no numbers at all.
+    """
+    try:
+        kind = _kind(value.dtype, tuple(map(int, value.shape)))
+        return None if kind is None else _arrays_of(value).keep(kind, value)
+    except Exception:  # noqa: BLE001 - whatever it raises, the ordinary way says what is wrong
+        return None
 
 
 def fetch(values: Sequence[DeviceValue]) -> list[Any]:
-    """The plain values: numbers and numpy arrays; those of one sort are fetched at once."""
-    groups: dict[Any, list[int]] = {}
-    for index, value in enumerate(values):
-        sort = _library(value.tensor), value.kind, _place(value.tensor)
-        groups.setdefault(sort, []).append(index)
-    found: list[Any] = [None] * len(values)
-    for (library, kind, _), indexes in groups.items():
-        arrays = _FETCH.get(library, _fetch_others)([values[index].tensor for index in indexes])
-        for index, array in zip(indexes, arrays, strict=True):
-            found[index] = _plain(kind, array)
+    """The plain values: numbers and numpy arrays; those of one sort are fetched at once.
+
+    Raises:
+        Exception: whatever a library raised for the first value that could not be fetched.
+    """
+    found = fetch_each(values)
+    for each in found:
+        if isinstance(each, Lost):
+            raise each.error
     return found
 
 
-def _library(value: Any) -> str:
-    return type(value).__module__.partition(".")[0]
+def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
+    """As ``fetch``; in place of a value that can't be fetched a ``Lost``, which costs no other."""
+    groups: dict[Any, list[int]] = {}
+    for index, value in enumerate(values):
+        groups.setdefault(_sort(value), []).append(index)
+    found: list[Any] = [None] * len(values)
+    for indexes in groups.values():
+        fetched = _fetch_group([values[index] for index in indexes])
+        for index, plain in zip(indexes, fetched, strict=True):
+            found[index] = plain
+    return found
 
 
-def _place(tensor: Any) -> str:
-    """What tensors have in common that can be stacked."""
-    return f"{tensor.dtype} {getattr(tensor, 'device', None)}"
+def _sort(value: DeviceValue) -> Any:
+    """What values that are fetched at once have in common."""
+    tensor = value.tensor
+    device = getattr(tensor, "device", None)
+    return type(tensor), value.kind, str(tensor.dtype), str(device), id(value.stream)
 
 
-def _kind(dtype: str, shape: tuple[int, ...]) -> Kind | None:
-    dtype = "float32" if dtype == _BFLOAT16 else dtype
+def _fetch_group(group: list[DeviceValue]) -> list[Any]:
+    first = group[0]
+    try:
+        stacked = _arrays_of(first.tensor).fetch([each.tensor for each in group], first.stream)
+        return _plain(first.kind, stacked, len(group))
+    except Exception as error:  # noqa: BLE001 - whatever a device's library raises
+        if len(group) == 1:
+            return [Lost(error)]
+        return [plain for each in group for plain in _fetch_group([each])]
+
+
+def _plain(kind: Kind, stacked: Any, count: int) -> list[Any]:
+    """The values of a numpy array, one for each of its rows.
+
+    Raises:
+        ValueError, TypeError: they are not what dtype and shape of their tensors said.
+    """
+    shape, dtype = (kind.shape, kind.dtype) if isinstance(kind, ArrayKind) else ((), _NUMBERS[kind])
+    if stacked.shape != (count, *shape):
+        message = f"expected {count} values of shape {shape}, not an array of shape {stacked.shape}"
+        raise ValueError(message)
+    exact = stacked.astype(dtype, order="C", casting="safe", copy=False)
+    return list(exact) if shape else exact.tolist()
+
+
+@lru_cache(maxsize=1024)
+def _kind(dtype: Any, shape: tuple[int, ...]) -> Kind | None:
+    name = WIDENED.get(_name(dtype), _name(dtype))
     if not shape:
-        if dtype == "uint64":
-            return None  # it may be beyond 64 bits with a sign
-        family = {"bool": BOOL, "int": INT, "uint": INT, "float": FLOAT}
-        return family.get(dtype.rstrip("0123456789"))
-    return ArrayKind.of(dtype, shape) if dtype in DTYPES and 0 not in shape else None
+        return _FAMILIES.get(name)
+    return ArrayKind.of(name, shape) if name in DTYPES and 0 not in shape else None
 
 
-def _copy(value: Any) -> Any:
-    """What later changes of the tensor, as by ``+=``, leave alone; made without a wait."""
-    if _library(value) == "torch":
-        return value.detach().clone()
-    return value.copy() if hasattr(value, "copy") else value
+def _name(dtype: Any) -> str:
+    return str(dtype).rpartition(".")[2]
 
 
-def _fetch_torch(tensors: list[Any]) -> Iterable[Any]:
-    stacked = sys.modules["torch"].stack(tensors)
-    if str(stacked.dtype).endswith(_BFLOAT16):
-        stacked = stacked.float()
-    return list(stacked.cpu().numpy())
+class _Arrays:
+    """Arrays of any library that says where they are as DLPack does, and has them copied."""
+
+    def is_on_device(self, value: Any) -> bool:
+        """Whether the processor would have to wait for the value."""
+        place = getattr(value, "__dlpack_device__", None)
+        return place is not None and int(place()[0]) not in _HOST
+
+    def keep(self, kind: Kind, value: Any) -> DeviceValue | None:
+        """What later changes of the value, as by ``+=``, leave alone; made without a wait."""
+        is_read = hasattr(value, "get") or hasattr(value, "__array__")
+        return DeviceValue(kind, value.copy()) if is_read else None
+
+    def fetch(self, tensors: list[Any], _stream: Any) -> Any:
+        """One numpy array of all values, which have one dtype and one shape."""
+        return np.stack([t.get() if hasattr(t, "get") else np.asarray(t) for t in tensors])
 
 
-def _fetch_jax(tensors: list[Any]) -> Iterable[Any]:
-    fetched: list[Any] = sys.modules["jax"].device_get(tensors)
-    return fetched
+class _Torch(_Arrays):
+    """Tensors of torch; also those of subclasses that only add names to them."""
+
+    def is_on_device(self, value: Any) -> bool:
+        return not value.is_cpu
+
+    def keep(self, kind: Kind, value: Any) -> DeviceValue | None:
+        if value.is_meta or value.is_sparse or value.is_quantized:
+            return None
+        tensor = _clone(value)
+        if tensor is None:
+            return None
+        current = getattr(_module_of(tensor), "current_stream", None)
+        return DeviceValue(kind, tensor, None if current is None else current(tensor.device))
+
+    def fetch(self, tensors: list[Any], stream: Any) -> Any:
+        # In another queue than that in which they were computed they may not be there yet.
+        with nullcontext() if stream is None else _module_of(tensors[0]).stream(stream):
+            return numpy_of(sys.modules["torch"].stack(tensors).cpu())
 
 
-def _fetch_others(tensors: list[Any]) -> Iterable[Any]:
-    return [each.get() if hasattr(each, "get") else np.asarray(each) for each in tensors]
+def numpy_of(tensor: Any) -> Any:
+    """A torch tensor in the processor's memory as a numpy array, which shares it where it can.
+
+    Raises:
+        TypeError, RuntimeError: numpy has nothing like it.
+    """
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    try:
+        return tensor.numpy()
+    except TypeError:
+        if _name(tensor.dtype) not in WIDENED:
+            raise
+        return tensor.float().numpy()
 
 
-_FETCH: Final = {"torch": _fetch_torch, "jax": _fetch_jax, "jaxlib": _fetch_jax}
+def _clone(value: Any) -> Any:
+    """A plain tensor of the same numbers; None of one that stands for others.
+
+    That is one on several devices, or one that ``torch.func`` maps or differentiates.
+    """
+    torch = sys.modules["torch"]
+    if type(value) is torch.Tensor:
+        tensor = value.detach().clone() if value.requires_grad else value.clone()
+    else:
+        with torch._C.DisableTorchFunctionSubclass():
+            tensor = value.detach().clone()
+    return tensor if type(tensor) is torch.Tensor and not _is_wrapped()(tensor) else None
 
 
-def _plain(kind: Kind, array: Any) -> Any:
-    if isinstance(kind, ArrayKind):
-        return np.ascontiguousarray(array, dtype=kind.dtype)
-    number = np.asarray(array)
-    return (number.astype("float64") if kind == FLOAT else number).item()
+@lru_cache(maxsize=1)
+def _is_wrapped() -> Callable[[Any], bool]:
+    functorch = getattr(sys.modules["torch"]._C, "_functorch", None)
+    found: Callable[[Any], bool] = getattr(
+        functorch, "is_functorch_wrapped_tensor", lambda _: False
+    )
+    return found
+
+
+def _module_of(tensor: Any) -> Any:
+    """The part of torch for a tensor's sort of device, as ``torch.cuda``; None where there is none."""
+    return getattr(sys.modules["torch"], tensor.device.type, None)
+
+
+class _Jax(_Arrays):
+    """Arrays of jax, also those of which there is a part or a copy on each of many devices."""
+
+    def is_on_device(self, value: Any) -> bool:
+        return any(device.platform != "cpu" for device in value.devices())
+
+    def keep(self, kind: Kind, value: Any) -> DeviceValue | None:
+        if value.is_fully_replicated:  # one is enough, and asks no other process for anything
+            value = value.addressable_data(0)
+        elif not value.is_fully_addressable:
+            return None
+        array = value.copy()  # its memory can be given away to a later computation
+        return DeviceValue(kind, array) if type(array) is type(value) else None
+
+    def fetch(self, tensors: list[Any], _stream: Any) -> Any:
+        return np.stack(sys.modules["jax"].device_get(tensors))
+
+
+_OTHERS: Final = _Arrays()
+_LIBRARIES: Final[dict[str, _Arrays]] = {"torch": _Torch(), "jax": _Jax(), "jaxlib": _Jax()}
+
+
+def _arrays_of(value: Any) -> _Arrays:
+    kind: Any = type(value)
+    return _known(kind)[1]
+
+
+@lru_cache(maxsize=1024)
+def _known(kind: Any) -> tuple[str, _Arrays]:
+    """A type's library by name, and how values of it are kept and fetched."""
+    names = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    for name in names:
+        if name in _LIBRARIES:
+            return name, _LIBRARIES[name]
+    return names[0], _OTHERS

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from .device import is_on_device
+from .device import is_on_device, numpy_of
 
 __all__ = ["CONVERTERS", "learn"]
 
@@ -23,21 +23,26 @@ _NUMPY: Final[dict[str, Callable[[Any], Any]]] = {
 
 def learn(kind: type) -> None:
     """Know values of that type the next time, where they can be made plain in one step."""
+    if kind in CONVERTERS or kind.__module__ == "builtins":
+        return
     library, name = kind.__module__.partition(".")[0], kind.__name__.rstrip("_")
     if library == "numpy" and name in _NUMPY and kind is getattr(sys.modules["numpy"], name, None):
         CONVERTERS[kind] = _NUMPY[name]
     elif library == "torch" and name in {"Tensor", "Parameter"}:
         CONVERTERS[kind] = _plain_tensor
+    elif library == "jaxlib" and name == "ArrayImpl":
+        CONVERTERS[kind] = _plain_array
 
 
 def _plain_tensor(tensor: Any) -> Any:
-    """A number, or a numpy array that shares the tensor's memory.
+    """A number, or a numpy array; of a tensor on a device, which is to be kept, the tensor."""
+    if not tensor.is_cpu:
+        return tensor
+    return numpy_of(tensor) if tensor.dim() else tensor.item()
 
-    Raises:
-        ValueError: the tensor is on a device: whoever asks now would have to wait.
-    """
-    if is_on_device(tensor):
-        message = "the tensor is on a device"
-        raise ValueError(message)
-    detached = tensor.detach()
-    return detached.numpy() if detached.dim() else detached.item()
+
+def _plain_array(array: Any) -> Any:
+    """A number, or a numpy array; of a jax array on a device, which is to be kept, the array."""
+    if is_on_device(array):
+        return array
+    return sys.modules["numpy"].asarray(array) if array.ndim else array.item()

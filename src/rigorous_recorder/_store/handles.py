@@ -1,0 +1,46 @@
+"""The recorders that are in use, by node, so that a node has one recorder."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Final
+
+__all__ = ["Handles"]
+
+_FIRST_SWEEP: Final = 1024
+
+
+class Handles:
+    """Recorders by node; one that nobody has any more is forgotten sooner or later.
+
+    A ``WeakValueDictionary`` that runs no code for each recorder that goes, since there can be a
+    million of them: it looks for those that went when it has grown to twice its size.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, weakref.ref[Any]] = {}
+        self._sweep_at = _FIRST_SWEEP
+
+    def add(self, node: int, recorder: Any) -> None:
+        """Know a recorder by its node."""
+        self._known[node] = weakref.ref(recorder)
+        if len(self._known) > self._sweep_at:
+            self._sweep()
+
+    def get(self, node: int) -> Any:
+        """The recorder of a node; None where nobody has one."""
+        found = self._known.get(node)
+        return None if found is None else found()
+
+    def items(self) -> list[tuple[int, Any]]:
+        """All nodes of recorders in use, each with its recorder."""
+        known = list(self._known.items())
+        return [(node, found) for node, one in known if (found := one()) is not None]
+
+    def _sweep(self) -> None:
+        for node, one in list(self._known.items()):
+            if one() is None:
+                popped = self._known.pop(node, one)
+                if popped is not one:  # another thread has just made a new one
+                    self._known.setdefault(node, popped)
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._known))
