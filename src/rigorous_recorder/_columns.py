@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ._lazy import lazy_module
 from ._live.column import META, Column
@@ -36,6 +36,8 @@ else:
 __all__ = ["columns_of"]
 
 Columns = dict[Column, Any]
+
+_PLAIN: Final[dict[type, Kind]] = {bool: BOOL, int: INT, float: FLOAT, str: TEXT, bytes: BYTES}
 
 
 def columns_of(data: Any) -> tuple[int, Columns]:
@@ -145,11 +147,27 @@ def _column(key: str, values: Any) -> Columns:
 
 def _from_values(key: str, values: list[Any]) -> Columns:
     """Each value by its own kind, as if it had been pushed."""
+    if (simple := _all_of_one_type(values)) is not None:
+        return {Column(key, simple[0]): simple[1]}
     kinds: dict[Kind, list[Any]] = {}
     for row, value in enumerate(values):
         kind, plain = classify(key, value)
-        kinds.setdefault(kind, [None] * len(values))[row] = True if kind == NULL else plain
+        if kind not in kinds:
+            kinds[kind] = [None] * len(values)
+        kinds[kind][row] = True if kind == NULL else plain
     return {Column(key, kind): kind.column(found) for kind, found in kinds.items()}
+
+
+def _all_of_one_type(values: list[Any]) -> tuple[Kind, pa.Array] | None:
+    """The column of values that are all of one plain type, made at once; None of others."""
+    types = set(map(type, values))
+    kind = _PLAIN.get(types.pop()) if len(types) == 1 else None
+    if kind is None:
+        return None
+    try:
+        return kind, pa.array(values, kind.sealed_type)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        return None  # one of them can't be kept: looked at one by one, it is named
 
 
 def _from_arrow(key: str, described: _Described) -> Columns:

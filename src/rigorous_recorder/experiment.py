@@ -136,7 +136,7 @@ class Experiment:
         return False
 
     def _warn_of_pending(self) -> None:
-        for _, recorder in self._store.handles.items():
+        for recorder in self._store.handles.values():
             if recorder.pending and self._is_above(recorder):
                 message = (
                     f"{recorder!r} was given fields that were never committed:"

@@ -123,9 +123,11 @@ class Segments:
         return sum(each.rows for each in self._full)
 
     @property
-    def is_too_much(self) -> bool:
-        """Whether so much waits that it is better to help than to add to it."""
-        return len(self._line) > 1 and sum(each.size for each in self._full) > MOST_WAITING
+    def is_urgent(self) -> bool:
+        """Whether rows are in no file at all, or so much waits that it is better to help."""
+        full = self._full
+        is_loose = self._home.is_durable and any(isinstance(each, _Rows) for each in full)
+        return is_loose or sum(each.size for each in full) > MOST_WAITING
 
     def spare(self, layout: Layout) -> Segment | None:
         """An empty segment of that layout, whose pages are warm; None where there is none."""

@@ -95,6 +95,7 @@ class LiveTable:
         self.door.buffers = None
         self._segments = Segments(self.name, self._home)
         self._next: Segment | None = None
+        self._has_full = False
         self._columns: tuple[Column, ...] = ()
         self._room = FIRST_ROWS, FIRST_SPILL
         self._next_number = 0
@@ -134,8 +135,8 @@ class LiveTable:
                 self._append(node, fields)
             finally:
                 self._leave()
-        if self._segments.is_too_much:
-            self._segments.seal()
+        if self._has_full:
+            self._seal_if_urgent()
 
     def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Add many rows at once, as columns of the sealed types.
@@ -144,7 +145,8 @@ class LiveTable:
             ClosedError: the place of the rows was closed.
         """
         self._append_columns(nodes, columns)
-        self._segments.seal()
+        if self._has_full:
+            self._seal_if_urgent()
 
     @_alone
     def _append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
@@ -158,6 +160,12 @@ class LiveTable:
         start = 0
         while start < len(nodes):
             start += self._fill(nodes.slice(start), _sliced(fitting, start))
+
+    def _seal_if_urgent(self) -> None:
+        """Without the table's lock: seal what can't wait, though it is the caller's time."""
+        self._has_full = False
+        if self._segments.is_urgent:
+            self._segments.seal()
 
     def parts(self) -> list[Part]:
         """The rows that are in no sealed file yet, in order."""
@@ -274,7 +282,7 @@ class LiveTable:
             self.shut()
             self._columns = _worth_keeping(live)
             self._room = live.layout.capacity, live.layout.spill
-            live.is_full = True
+            live.is_full = self._has_full = True
 
     def _hand_over_full(self) -> None:
         """As ``_hand_over``, and have them sealed off the caller's thread."""
@@ -385,7 +393,7 @@ class LiveTable:
             if self._can_grow(segment, missing):
                 break
             count //= 2  # of long texts only some rows fit
-        self._grow(spill=missing if count else 0)
+        self._grow(spill=missing if count else 0, rows=len(nodes))
         return 0
 
     def _append_sealed(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
@@ -393,6 +401,7 @@ class LiveTable:
         self._hand_over()
         batch = sealed_batch(nodes, columns, self._home.metadata(self.name))
         self._segments.add_rows(self._number_before_live_rows(), batch)
+        self._has_full = True
 
     def _ready(self) -> Segment:
         if (live := self._segments.live) is not None:
@@ -448,24 +457,24 @@ class LiveTable:
         wider = self._layout(segment.layout.capacity, segment.layout.spill, new)
         return wider.capacity >= segment.rows and wider.size <= WIDEN_BYTES
 
-    def _larger(self, segment: Segment, spill: int) -> Layout:
-        """A layout with room for more rows, or for so many more bytes of text."""
+    def _larger(self, segment: Segment, spill: int, rows: int = 0) -> Layout:
+        """A layout with room for so many more bytes of text, or for more rows: at least so many."""
         old = segment.layout
         if spill:
             return self._layout(old.capacity, GROWTH * old.spill + spill)
-        return self._layout(GROWTH * old.capacity, old.spill)
+        return self._layout(max(GROWTH * old.capacity, segment.rows + rows + 7), old.spill)
 
-    def _can_grow(self, segment: Segment, spill: int) -> bool:
-        larger = self._larger(segment, spill)
+    def _can_grow(self, segment: Segment, spill: int, rows: int = 0) -> bool:
+        larger = self._larger(segment, spill, rows)
         return larger != segment.layout and (larger.size <= MOST_BYTES or not segment.rows)
 
-    def _grow(self, spill: int = 0) -> None:
+    def _grow(self, spill: int = 0, rows: int = 0) -> None:
         """Make room: in a larger image while that is small enough, else by sealing this one."""
         segment = self._ready()
-        if not self._can_grow(segment, spill):
+        if not self._can_grow(segment, spill, rows):
             self._hand_over_full()
             return
-        self._replace(self._larger(segment, spill))
+        self._replace(self._larger(segment, spill, rows))
         if not self._can_grow(self._ready(), 0) and self._home.is_durable:
             self._home.later(partial(self._segments.stock, self._ready().layout, self._spare))
 

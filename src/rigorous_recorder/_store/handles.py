@@ -37,6 +37,10 @@ class Handles:
         known = list(self._known.items())
         return [(node, found) for node, one in known if (found := one()) is not None]
 
+    def values(self) -> list[Any]:
+        """All recorders in use."""
+        return [recorder for _, recorder in self.items()]
+
     def _sweep(self) -> None:
         for node, one in list(self._known.items()):
             if one() is None:

@@ -167,6 +167,11 @@ def _name(dtype: Any) -> str:
     return str(dtype).rpartition(".")[2]
 
 
+@lru_cache(maxsize=256)
+def _is_widened(dtype: Any) -> bool:
+    return _name(dtype) in WIDENED
+
+
 class _Arrays:
     """Arrays of any library that says where they are as DLPack does, and has them copied."""
 
@@ -192,7 +197,7 @@ class _Torch(_Arrays):
         return not value.is_cpu
 
     def keep(self, kind: Kind, value: Any) -> DeviceValue | None:
-        if value.is_meta or value.is_sparse or value.is_quantized:
+        if value.is_meta or value.layout is not sys.modules["torch"].strided:
             return None
         tensor = _clone(value)
         if tensor is None:
@@ -214,12 +219,7 @@ def numpy_of(tensor: Any) -> Any:
     """
     if tensor.requires_grad:
         tensor = tensor.detach()
-    try:
-        return tensor.numpy()
-    except TypeError:
-        if _name(tensor.dtype) not in WIDENED:
-            raise
-        return tensor.float().numpy()
+    return (tensor.float() if _is_widened(tensor.dtype) else tensor).numpy()
 
 
 def _clone(value: Any) -> Any:
