@@ -25,6 +25,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import rigorous_recorder
+from bulk import FORMS, BulkShape, bulk_shapes, measure_extend, measure_write_table
 from contenders import (
     CONTENDERS,
     Contender,
@@ -35,6 +37,8 @@ from contenders import (
     RowDicts,
     TwoLists,
 )
+from field_costs import SHAPES as FIELD_SHAPES
+from field_costs import measure_fields
 from processes import (
     HEAVY,
     Memory,
@@ -58,6 +62,8 @@ class Scale(NamedTuple):
     records: int
     repeats: int
     shapes: float
+    single_records: int
+    long_records: int
     memory_records: int
     memory_nodes: int
 
@@ -151,12 +157,76 @@ def print_singles(scale: Scale) -> None:
     """Print the slowest single records."""
     shares = (0.5, 0.99, 0.9999, 1.0)
     rows = []
-    for contender in (Push, RowDicts, TwoLists, FlushedLines):
-        turns = [measure_singles(contender, scale.records) for _ in range(3)]
+    for contender, records in (
+        (Push, scale.single_records),
+        (RowDicts, scale.records),
+        (TwoLists, scale.records),
+        (FlushedLines, scale.records),
+    ):
+        turns = [measure_singles(contender, records) for _ in range(3)]
         found = [statistics.median(quantile(turn, share) for turn in turns) for share in shares]
         rows.append((contender.label, *(f"{each:,.1f}" for each in found)))
     head = ("one record, microseconds", "median", "99 %", "99.99 %", "worst")
     print_table("The worst single record", head, rows)
+
+
+# --- shapes and lengths ----------------------------------------------------------------------
+
+
+def print_fields(scale: Scale) -> None:
+    """Print what a field costs in records of other shapes, to one of two fields."""
+    runs = {shape: [] for shape in FIELD_SHAPES}
+    for turn in range(scale.repeats + 1):
+        for shape in FIELD_SHAPES[:: 1 if turn % 2 else -1]:
+            cost = measure_fields(shape, scale.shapes)
+            if turn:
+                runs[shape].append(cost)
+    base = runs[FIELD_SHAPES[0]]
+    rows = []
+    for shape, found in runs.items():
+        log = median_ratio([cost.log for cost in found], [cost.log for cost in base])
+        whole = median_ratio([cost.whole for cost in found], [cost.whole for cost in base])
+        nanoseconds = statistics.median(cost.log for cost in found)
+        records = f"{int(shape.records * scale.shapes):,}"
+        rows.append((shape.label, f"{log:.2f}", f"{whole:.2f}", f"{nanoseconds:.0f}", records))
+    head = ("records", "a field, to two", "until sealed, to two", "ns a field", "records a run")
+    print_table("A field of other records, to one of records of two fields", head, rows)
+
+
+def print_length(scale: Scale) -> None:
+    """Print what a record costs in a long run, to a short one, and what memory it takes."""
+    short, long = scale.long_records // 100, scale.long_records
+    runs = [(writer_memory(1, short), writer_memory(1, long)) for _ in range(3)]
+    ratio = statistics.median(
+        (b.seconds / long) / (a.seconds / short) for a, b in runs
+    )  # fmt: skip
+    peak = max(b.peak for _, b in runs)
+    rows = [(f"{long:,}", f"{short:,}", f"{ratio:.2f}", f"{peak / MIB:.0f}")]
+    head = ("records", "to a run of", "a record", "peak MiB")
+    print_table("A long run", head, rows)
+
+
+def print_extend(scale: Scale) -> None:
+    """Print what ``extend`` costs, to Parquet files by pyarrow."""
+    rows = [row for shape in bulk_shapes(scale.shapes) for row in _extend_rows(shape, scale)]
+    head = ("data", "given as", "caller's side", "until sealed")
+    print_table("extend, to `pyarrow.parquet.write_table` of the same data", head, rows)
+
+
+def _extend_rows(shape: BulkShape, scale: Scale) -> list[tuple[str, ...]]:
+    logs: dict[str, list[float]] = {label: [] for label in FORMS}
+    wholes: dict[str, list[float]] = {label: [] for label in FORMS}
+    for _ in range(scale.repeats):
+        base = measure_write_table(shape).log
+        for label, form in FORMS.items():
+            cost = measure_extend(shape, form)
+            logs[label].append(cost.log / base)
+            wholes[label].append(cost.whole / base)
+    medians = statistics.median
+    return [
+        (shape.label, label, f"{medians(logs[label]):.2f}", f"{medians(wholes[label]):.2f}")
+        for label in FORMS
+    ]
 
 
 # --- bytes -----------------------------------------------------------------------------------
@@ -244,6 +314,7 @@ def print_import(scale: Scale) -> None:
 def print_machine() -> None:
     """Print what it was measured with."""
     versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    versions.append("native twin" if rigorous_recorder.native else "pure twin")
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(", ".join([python, *versions, f"{os.cpu_count()} cores"]))
 
@@ -258,6 +329,8 @@ def scale_of(arguments: argparse.Namespace) -> Scale:
         records=arguments.records or (100_000 if quick else 1_000_000),
         repeats=arguments.repeats or (3 if quick else 7),
         shapes=0.1 if quick else 1.0,
+        single_records=1_000_000 if quick else 10_000_000,
+        long_records=5_000_000 if quick else 100_000_000,
         memory_records=2_000_000 if quick else 20_000_000,
         memory_nodes=arguments.nodes or (20_000 if quick else 200_000),
     )
@@ -266,6 +339,9 @@ def scale_of(arguments: argparse.Namespace) -> Scale:
 SECTIONS: dict[str, Callable[[Scale], None]] = {
     "times": print_times,
     "singles": print_singles,
+    "fields": print_fields,
+    "length": print_length,
+    "extend": print_extend,
     "bytes": print_bytes,
     "memory": print_memory,
     "import": print_import,

@@ -6,6 +6,7 @@ import pickle
 
 __all__ = [
     "AttachedError",
+    "BusyError",
     "ClosedError",
     "CycleError",
     "DamagedFileError",
@@ -46,6 +47,10 @@ class UnkeepableValueError(RigorousError, ValueError):
 
 class ClosedError(RigorousError, ValueError):
     """The collection was closed before the call."""
+
+
+class BusyError(RigorousError, RuntimeError):
+    """A signal handler would close the collection in the middle of a change to it."""
 
 
 class CycleError(RigorousError, ValueError):

@@ -991,6 +991,12 @@ read_targets(Buffers *self, PyObject *targets, Raw *raws, Py_ssize_t *missing)
         }
         if (raw_for((Slot *)slot, self->rows, value, &raws[i]) == FAILED)
             return FAILED;
+        for (Py_ssize_t j = 0; j < i; j++) {
+            if (raws[j].slot == raws[i].slot) {
+                PyErr_SetString(PyExc_ValueError, "a slot is given twice");
+                return FAILED;
+            }
+        }
         if (*missing == 0)
             *missing = missing_spill(&raws[i]);
     }

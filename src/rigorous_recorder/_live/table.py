@@ -13,7 +13,7 @@ from .._values.classify import check_key, classify, classify_unread
 from .._values.device import DeviceValue
 from .._values.foreign import learn
 from .._values.kinds import Kind
-from ..errors import SaveError
+from ..errors import BusyError, SaveError
 from .column import PARENT_COLUMN, TIME_COLUMN, Column, Mark
 from .home import Home, Part
 from .layout import Layout, row_width
@@ -51,24 +51,25 @@ Described = list[tuple[Column, Any]]
 
 def _alone(
     method: Callable[Concatenate[LiveTable, _P], None],
-) -> Callable[Concatenate[LiveTable, _P], None]:
+) -> Callable[Concatenate[LiveTable, _P], bool]:
     """Let a method run while no other changes the table, also in this same thread.
 
-    A signal handler, or a value's own method, can call for a change in the middle of another
-    one: that change is then made right after.
+    A signal handler can call for a change in the middle of another one: that change is then made
+    right after, and the answer is False.
     """
 
     @wraps(method)
-    def run(self: LiveTable, /, *args: _P.args, **named: _P.kwargs) -> None:
+    def run(self: LiveTable, /, *args: _P.args, **named: _P.kwargs) -> bool:
         with self.lock:
             if self._is_busy:
                 self._deferred.append(partial(method, self, *args, **named))
-                return
+                return False
             try:
                 self._is_busy = True
                 method(self, *args, **named)
             finally:
                 self._leave()
+        return True
 
     return run
 
@@ -123,20 +124,28 @@ class LiveTable:
         Raises:
             KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was added.
         """
-        if self.door.is_atomic and self.door.append(node, fields):
-            return
-        # As ``_alone``, spelled out: without native code this is the way of every record.
-        with self.lock:
-            if self._is_busy:
-                self._deferred.append(partial(self._append, node, dict(fields)))
-                return
-            try:
-                self._is_busy = True
-                self._append(node, fields)
-            finally:
-                self._leave()
+        if self.door.is_atomic:
+            is_done = self.door.append(node, fields)
+        else:
+            is_done = self._append_alone(node, fields)
+        if not is_done:
+            row = describe_unread(fields)  # without the lock: a value's own code can do anything
+            self._append_carefully(node, row)
+            for value in fields.values():
+                learn(type(value))
         if self._has_full:
             self._seal_if_urgent()
+
+    def _append_alone(self, node: int, fields: dict[Any, Any]) -> bool:
+        """As ``_alone``, spelled out: without native code this is the way of every record."""
+        with self.lock:
+            if self._is_busy:
+                return False
+            try:
+                self._is_busy = True
+                return self.door.append(node, fields)
+            finally:
+                self._leave()
 
     def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Add many rows at once, as columns of the sealed types.
@@ -231,12 +240,15 @@ class LiveTable:
 
         Raises:
             SaveError: some can't be written; they are still in memory.
+            BusyError: a signal handler calls for it in the middle of another change.
         """
         closed: list[bool] = []
         while not closed:
             self.seal()
             self.require_saved()
-            self._close(closed)
+            if not self._close(closed):
+                message = "the collection is just being written to, and can't be closed in between"
+                raise BusyError(message)
 
     @_alone
     def _close(self, closed: list[bool]) -> None:
@@ -339,12 +351,7 @@ class LiveTable:
         while self._deferred:
             self._deferred.pop(0)()
 
-    def _append(self, node: int, fields: dict[Any, Any]) -> None:
-        if not self.door.append(node, fields):
-            self._append_carefully(node, describe_unread(fields))
-            for value in fields.values():
-                learn(type(value))
-
+    @_alone
     def _append_carefully(self, node: int, row: Described) -> None:
         self._home.open()
         self._mend()
@@ -532,7 +539,7 @@ def describe(fields: Mapping[Any, Any]) -> Described:
     Raises:
         KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
     """
-    return [_describe(key, value, classify) for key, value in fields.items()]
+    return _described(fields, classify)
 
 
 def describe_unread(fields: Mapping[Any, Any]) -> Described:
@@ -541,7 +548,15 @@ def describe_unread(fields: Mapping[Any, Any]) -> Described:
     Raises:
         KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
     """
-    return [_describe(key, value, classify_unread) for key, value in fields.items()]
+    return _described(fields, classify_unread)
+
+
+def _described(
+    fields: Mapping[Any, Any], classified: Callable[[str, Any], tuple[Kind, Any]]
+) -> Described:
+    described = (_describe(key, value, classified) for key, value in fields.items())
+    # Names of a subclass of str can be the same text and yet not equal: the last one counts.
+    return list({column.key: (column, plain) for column, plain in described}.values())
 
 
 def _describe(

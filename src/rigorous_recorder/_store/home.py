@@ -112,6 +112,8 @@ class FolderHome:
         self._later = later
         self._identity = identity
         self._closed = False
+        #: Whether no more rows are taken: the collection is just being closed.
+        self.refuses = False
         self.forget()
 
     def forget(self) -> None:
@@ -146,7 +148,7 @@ class FolderHome:
         Raises:
             ClosedError: the collection was closed.
         """
-        if self._closed:
+        if self._closed or self.refuses:
             message = (
                 f"the collection {self.folder.path} is closed; open it again with"
                 " ExperimentCollection(...)"

@@ -319,10 +319,15 @@ class FolderStore(Store):
 
         Raises:
             SaveError: rows wait in memory and still can't be written; the store stays open.
+            BusyError: a signal handler calls for it in the middle of another change.
         """
         if self.home.is_open:
-            self.nodes.close()
-            self.records.close()
+            self.home.refuses = True
+            try:
+                self.nodes.close()
+                self.records.close()
+            finally:
+                self.home.refuses = False
         self.home.close()
 
     def __del__(self) -> None:
