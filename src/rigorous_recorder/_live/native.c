@@ -174,6 +174,8 @@ static int
 is_such_a_block(const Slot *self, const Py_buffer *found)
 {
     const char *format = found->format ? found->format : "B";
+    if (format[0] == '@' || format[0] == '=') /* as of an array that is not aligned */
+        format++;
     if (format[0] == '\0' || format[1] != '\0' || found->itemsize != self->element_bytes ||
         found->ndim != self->dimensions)
         return 0;
@@ -256,13 +258,20 @@ write_raw(const Raw *raw, Py_ssize_t row)
     ((unsigned char *)slot->validity.buf)[row >> 3] |= (unsigned char)(1u << (row & 7));
 }
 
+/* Bytes that the spill buffer still takes: a view points to 31 bits' worth. */
+static inline Py_ssize_t
+spill_left(const Slot *slot)
+{
+    return (slot->spill.len < INT32_MAX ? slot->spill.len : INT32_MAX) - slot->used;
+}
+
 /* Bytes of the spill buffer that are missing for a value. */
 static inline Py_ssize_t
 missing_spill(const Raw *raw)
 {
     const Slot *slot = raw->slot;
     if ((slot->cell != TEXT && slot->cell != BYTES) || raw->size <= INLINE_BYTES ||
-        raw->size <= slot->spill.len - slot->used)
+        raw->size <= spill_left(slot))
         return 0;
     return raw->size;
 }
@@ -306,7 +315,7 @@ fill_views(Slot *self, Py_ssize_t row, const Py_buffer *values, const Py_buffer 
         }
         needed += offsets[i + 1] - offsets[i] > INLINE_BYTES ? offsets[i + 1] - offsets[i] : 0;
     }
-    if (needed > self->spill.len - self->used)
+    if (needed > spill_left(self))
         return needed;
     for (Py_ssize_t i = 0; i < count; i++)
         write_view(self, row + i, (const char *)data->buf + offsets[i], offsets[i + 1] - offsets[i]);
@@ -830,6 +839,7 @@ forgive(Outcome outcome)
 typedef struct {
     PyObject_HEAD
     Buffers *buffers; /* NULL: the door is shut */
+    uint64_t turn;    /* changes with every row that is tried, and when the door is moved */
 } Door;
 
 /* Remember where the value of a field went: the next one is likely of the same type. */
@@ -877,8 +887,9 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
               PyObject *const *values, Py_ssize_t count, Raw *raws)
 {
     Buffers *self = door->buffers;
-    Py_ssize_t row = self->rows, needs_spill = 0;
-    if (row >= self->capacity)
+    Py_ssize_t needs_spill = 0;
+    uint64_t turn = ++door->turn;
+    if (self->rows >= self->capacity)
         return REFUSED;
     for (Py_ssize_t i = 0; i < count; i++) {
         Keyed *keyed = plan ? plan->fields[i].keyed : keyed_at(self, keys[i]);
@@ -891,8 +902,9 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
         if (plan)
             expect(&plan->fields[i], Py_TYPE(values[i]), raws[i].slot);
     }
-    /* A value's own code may have written this very row, or taken the table away. */
-    if (needs_spill || door->buffers != self || self->rows != row)
+    /* While a value's own code ran, this or another thread may have written this very row, copied
+       an array of its own to it, or taken the table away. */
+    if (needs_spill || door->turn != turn)
         return REFUSED;
     write_row(self, node, raws, count);
     return DONE;
@@ -904,11 +916,14 @@ append_planned(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
 {
     Raw few[FEW_FIELDS], *raws = few;
     Buffers *self = door->buffers;
-    if (plan && append_numbers(self, node, plan, values) == DONE)
+    if (plan && append_numbers(self, node, plan, values) == DONE) {
+        door->turn++;
         return DONE;
+    }
     if (count > FEW_FIELDS && (raws = PyMem_Malloc((size_t)count * sizeof(Raw))) == NULL)
         return REFUSED;
-    Py_INCREF((PyObject *)self); /* a value's own code can let go of both */
+    Py_INCREF((PyObject *)door); /* a value's own code can let go of all three */
+    Py_INCREF((PyObject *)self);
     if (plan)
         plan->users++;
     Outcome outcome = append_values(door, node, plan, keys, values, count, raws);
@@ -917,6 +932,7 @@ append_planned(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
     if (outcome == FAILED)
         outcome = forgive(outcome);
     Py_DECREF((PyObject *)self);
+    Py_DECREF((PyObject *)door);
     if (raws != few)
         PyMem_Free(raws);
     return outcome;
@@ -979,9 +995,9 @@ PyDoc_STRVAR(Buffers_write_doc,
 "Raises:\n    Exception: whatever a value raised that could not be written; no row was added.");
 
 static Outcome
-read_targets(Buffers *self, PyObject *targets, Raw *raws, Py_ssize_t *missing)
+read_targets(Buffers *self, PyObject *targets, Raw *raws, Py_ssize_t count, Py_ssize_t *missing)
 {
-    for (Py_ssize_t i = 0; i < PyList_Size(targets); i++) {
+    for (Py_ssize_t i = 0; i < count && i < PyList_Size(targets); i++) {
         PyObject *pair = PyList_GetItem(targets, i), *slot, *value;
         if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!O", SlotType, &slot, &value))
             return FAILED;
@@ -1016,7 +1032,7 @@ Buffers_write(Buffers *self, PyObject *args)
     Raw *raws = PyMem_Malloc((size_t)(count + 1) * sizeof(Raw));
     if (raws == NULL)
         return PyErr_NoMemory();
-    Outcome outcome = read_targets(self, targets, raws, &missing);
+    Outcome outcome = read_targets(self, targets, raws, count, &missing);
     if (outcome == DONE && (self->rows != row || PyList_Size(targets) != count)) {
         PyErr_SetString(PyExc_RuntimeError, "the table changed while a row was read");
         outcome = FAILED;
@@ -1124,6 +1140,7 @@ Door_set_buffers(Door *self, PyObject *value, void *closure)
         return -1;
     }
     Buffers *old = self->buffers;
+    self->turn++;
     self->buffers = value == Py_None ? NULL : (Buffers *)value;
     Py_XINCREF((PyObject *)self->buffers);
     Py_XDECREF((PyObject *)old);
@@ -1259,7 +1276,7 @@ Pusher_push(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
     Pusher *self = (Pusher *)object;
     Outcome outcome = REFUSED;
     if (self->door != NULL && self->door->buffers != NULL && self->pending == NULL) {
-        if (count == 0 && names != NULL)
+        if (count == 0 && names != NULL && PyTuple_Size(names) > 0)
             outcome = append_named(self->door, self->node, args, names);
         else if (count == 1 && names == NULL && PyDict_CheckExact(args[0]))
             outcome = append_dict(self->door, self->node, args[0]);
@@ -1315,12 +1332,17 @@ add_plain(Pusher *self, PyObject *const *keys, PyObject *const *values, Py_ssize
             return REFUSED;
         }
     }
-    if (self->pending == NULL && (self->pending = PyDict_New()) == NULL)
-        return FAILED;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (PyDict_SetItem(self->pending, keys[i], values[i]) < 0)
-            return FAILED;
+    /* A value that is replaced can have a finalizer, which can commit, or change what was given:
+       so it is let go of when all is done. */
+    PyObject *old = self->pending, *pending = old ? PyDict_Copy(old) : PyDict_New();
+    for (Py_ssize_t i = 0; pending && i < count; i++) {
+        if (PyDict_SetItem(pending, keys[i], values[i]) < 0)
+            Py_CLEAR(pending);
     }
+    if (pending == NULL)
+        return FAILED;
+    self->pending = pending;
+    Py_XDECREF(old);
     return DONE;
 }
 

@@ -17,6 +17,7 @@ __all__ = ["ArrowBuffers", "Buffers", "Door", "Pusher", "Slot"]
 ArrowBuffers = tuple[memoryview | None, memoryview, memoryview | None]
 
 _INLINE: Final = 12
+_MOST_SPILL: Final = 2**31 - 1  # a view points to so many bytes
 _pack_view: Final = struct.Struct("<i4sii").pack_into
 _pack_inline: Final = struct.Struct("<i12s").pack_into
 
@@ -80,6 +81,13 @@ class _Views:
         self._values = values
         self._spill = spill
         self.used = 0
+        self._last = -1, 0
+
+    def take_back(self, row: int) -> None:
+        """Use the bytes of a row that was not finished again."""
+        last, start = self._last
+        if last == row:
+            self.used = start
 
     def __setitem__(self, row: int, value: str | bytes) -> None:
         data = value.encode() if isinstance(value, str) else value
@@ -88,10 +96,11 @@ class _Views:
             _pack_inline(self._values, row * 16, size, data)
             return
         start = self.used
-        if start + size > len(self._spill):
+        if start + size > min(len(self._spill), _MOST_SPILL):
             raise _SpillFullError(size)
         self._spill[start : start + size] = data
         self.used = start + size
+        self._last = row, start
         _pack_view(self._values, row * 16, size, data[:4], 0, start)
 
 
@@ -214,15 +223,17 @@ class Buffers:
         self._nodes = nodes.cast("q")
         self._direct = direct
         self._converters = converters
-        self._validities = {
-            id(slot): slot.validity for by_type in direct.values() for slot in by_type.values()
+        self._slots = {
+            id(slot): slot for by_type in direct.values() for slot in by_type.values()
         }.values()
         self.capacity = len(self._nodes)
         #: Number of rows written.
         self.rows = 0
 
-    def append(self, node: int, fields: Mapping[Any, Any]) -> bool:
+    def append(self, node: int, fields: Mapping[Any, Any]) -> bool | None:
         """Write one row, its ``_node`` last; False where that is a case for the careful way.
+
+        None where a value is of a type, or under a key, that no slot is known for.
 
         Raises:
             BaseException: what is no Exception, as of Ctrl-C; a row is there whole or not at all.
@@ -230,7 +241,7 @@ class Buffers:
         try:
             return self._append(node, fields)
         except KeyError:
-            return self._append_plain(node, fields)
+            return None
         except Exception:  # noqa: BLE001 - the careful way says what is wrong with a value
             return False
 
@@ -252,12 +263,12 @@ class Buffers:
             raise
         return True
 
-    def _append_plain(self, node: int, fields: Mapping[Any, Any]) -> bool:
-        """As ``append``, with values of other libraries made plain first."""
+    def plain(self, fields: Mapping[Any, Any]) -> dict[Any, Any] | None:
+        """Fields with values of other libraries made plain; None where that can't be done."""
         try:
-            return self._append(node, dict(self._plain(fields)))
+            return dict(self._plain(fields))
         except Exception:  # noqa: BLE001 - as above
-            return False
+            return None
 
     def _plain(self, fields: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
         for key, value in fields.items():
@@ -300,10 +311,10 @@ class Buffers:
     def _clear(self, row: int, targets: list[tuple[Slot, Any]] | None = None) -> None:
         self._nodes[row] = 0
         byte, others = row >> 3, ~(1 << (row & 7)) & 0xFF
-        for validity in self._validities:
-            validity[byte] &= others
-        for slot, _ in targets or ():
+        for slot in (*self._slots, *(slot for slot, _ in targets or ())):
             slot.validity[byte] &= others
+            if isinstance(slot.cells, _Views):
+                slot.cells.take_back(row)
 
 
 class Door:
@@ -318,7 +329,14 @@ class Door:
 
     def append(self, node: int, fields: dict[Any, Any]) -> bool:
         """Append a row where that can be done at once; False where it can't."""
-        return self.buffers is not None and self.buffers.append(node, fields)
+        buffers = self.buffers
+        if buffers is None:
+            return False
+        found = buffers.append(node, fields)
+        if found is None:
+            plain = buffers.plain(fields)  # a value's own code can shut the door
+            found = plain is not None and self.buffers is buffers and buffers.append(node, plain)
+        return bool(found)
 
 
 class Pusher:

@@ -62,13 +62,17 @@ def _alone(
     def run(self: LiveTable, /, *args: _P.args, **named: _P.kwargs) -> bool:
         with self.lock:
             if self._is_busy:
+                self.shut()  # or a later row of this thread would overtake this one
                 self._deferred.append(partial(method, self, *args, **named))
                 return False
             try:
-                self._is_busy = True
-                method(self, *args, **named)
-            finally:
-                self._leave()
+                try:
+                    self._is_busy = True
+                    method(self, *args, **named)
+                finally:
+                    self._leave()
+            finally:  # an exception from outside can come before _leave does anything
+                self._is_busy = False
         return True
 
     return run
@@ -142,10 +146,13 @@ class LiveTable:
             if self._is_busy:
                 return False
             try:
-                self._is_busy = True
-                return self.door.append(node, fields)
+                try:
+                    self._is_busy = True
+                    return self.door.append(node, fields)
+                finally:
+                    self._leave()
             finally:
-                self._leave()
+                self._is_busy = False
 
     def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Add many rows at once, as columns of the sealed types.

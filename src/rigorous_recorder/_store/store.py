@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 from .._lazy import lazy_module
 from .._live.column import NODE, PARENT, TIME
 from .._live.home import Part
-from .._live.table import LiveTable
+from .._live.table import Described, LiveTable
 from ..errors import DamagedFileError, NotACollectionError
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import Fragment, Loose, Origin, Sealed, open_sealed, read_live, warn_damaged
@@ -115,6 +115,11 @@ class _MovableTable(LiveTable):
             if node in self.gone:
                 raise MovedError
             super().append(node, fields)
+
+    def _append_carefully(self, node: int, row: Described) -> bool:
+        if node in self.gone:  # moved by a value's own code
+            raise MovedError
+        return super()._append_carefully(node, row)
 
 
 class MemoryStore(Store):

@@ -207,7 +207,7 @@ def _foreign(key: str, value: Any) -> Classified:
     """Scalars and arrays of numpy, torch, jax and the like, known by what they answer to."""
     if _is_tensor(value) and is_on_device(value) and (kept := device_value(value)) is not None:
         return kept.kind, kept
-    if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
+    if str(type(value).__module__).partition(".")[0] == "torch" and hasattr(value, "detach"):
         return _torch(key, value)
     if _is_tensor(value):
         return _scalar(key, value) if not tuple(value.shape) else _array(key, value)

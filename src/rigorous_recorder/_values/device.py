@@ -280,7 +280,7 @@ def _arrays_of(value: Any) -> _Arrays:
 @lru_cache(maxsize=1024)
 def _known(kind: Any) -> tuple[str, _Arrays]:
     """A type's library by name, and how values of it are kept and fetched."""
-    names = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    names = [str(base.__module__).partition(".")[0] for base in kind.__mro__]
     for name in names:
         if name in _LIBRARIES:
             return name, _LIBRARIES[name]

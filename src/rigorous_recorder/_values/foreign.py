@@ -23,9 +23,10 @@ _NUMPY: Final[dict[str, Callable[[Any], Any]]] = {
 
 def learn(kind: type) -> None:
     """Know values of that type the next time, where they can be made plain in one step."""
-    if kind in CONVERTERS or kind.__module__ == "builtins":
+    module = kind.__module__
+    if kind in CONVERTERS or module == "builtins" or type(module) is not str:
         return
-    library, name = kind.__module__.partition(".")[0], kind.__name__.rstrip("_")
+    library, name = module.partition(".")[0], kind.__name__.rstrip("_")
     if library == "numpy" and name in _NUMPY and kind is getattr(sys.modules["numpy"], name, None):
         CONVERTERS[kind] = _NUMPY[name]
     elif library == "torch" and name in {"Tensor", "Parameter"}:
