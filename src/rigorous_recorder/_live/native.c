@@ -100,7 +100,7 @@ read_block(Slot *self, PyObject *block)
                 PyErr_SetString(PyExc_ValueError, "a size is negative");
             return -1;
         }
-        if (size && count > PY_SSIZE_T_MAX / 16 / size) {
+        if (size && count > PY_SSIZE_T_MAX / 64 / size) {
             PyErr_SetString(PyExc_ValueError, "a block is too large");
             return -1;
         }
@@ -276,6 +276,16 @@ missing_spill(const Raw *raw)
     return raw->size;
 }
 
+/* The same for the first of the values of a row that has no room. */
+static inline Py_ssize_t
+missing_in_row(const Raw *raws, Py_ssize_t count)
+{
+    Py_ssize_t missing = 0;
+    for (Py_ssize_t i = 0; i < count && missing == 0; i++)
+        missing = missing_spill(&raws[i]);
+    return missing;
+}
+
 static int
 copy_bits(Py_buffer *to, Py_ssize_t row, const Py_buffer *from, Py_ssize_t offset,
           Py_ssize_t count)
@@ -297,28 +307,39 @@ copy_bits(Py_buffer *to, Py_ssize_t row, const Py_buffer *from, Py_ssize_t offse
     return 0;
 }
 
+/* An offset of a text column, whose buffer can begin anywhere. */
+static inline Py_ssize_t
+offset_at(const Py_buffer *offsets, Py_ssize_t i)
+{
+    int32_t found;
+    memcpy(&found, (const char *)offsets->buf + i * (Py_ssize_t)sizeof found, sizeof found);
+    return found;
+}
+
 /* Write views of the texts between offsets; gives the bytes of spill that are missing. */
 static Py_ssize_t
 fill_views(Slot *self, Py_ssize_t row, const Py_buffer *values, const Py_buffer *data,
            Py_ssize_t offset, Py_ssize_t count)
 {
-    const int32_t *offsets = (const int32_t *)values->buf + offset;
-    if (values->len / 4 < offset + count + 1 || offsets[0] < 0) {
+    if (values->len / 4 < offset + count + 1 || offset_at(values, offset) < 0) {
         PyErr_SetString(PyExc_ValueError, "a column has too few offsets");
         return -1;
     }
     Py_ssize_t needed = 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (offsets[i + 1] < offsets[i] || offsets[i + 1] > data->len) {
+    for (Py_ssize_t i = offset; i < offset + count; i++) {
+        Py_ssize_t start = offset_at(values, i), end = offset_at(values, i + 1);
+        if (end < start || end > data->len) {
             PyErr_SetString(PyExc_ValueError, "the offsets of a column point outside its data");
             return -1;
         }
-        needed += offsets[i + 1] - offsets[i] > INLINE_BYTES ? offsets[i + 1] - offsets[i] : 0;
+        needed += end - start > INLINE_BYTES ? end - start : 0;
     }
     if (needed > spill_left(self))
         return needed;
-    for (Py_ssize_t i = 0; i < count; i++)
-        write_view(self, row + i, (const char *)data->buf + offsets[i], offsets[i + 1] - offsets[i]);
+    for (Py_ssize_t i = offset; i < offset + count; i++) {
+        Py_ssize_t start = offset_at(values, i), end = offset_at(values, i + 1);
+        write_view(self, row + i - offset, (const char *)data->buf + start, end - start);
+    }
     return 0;
 }
 
@@ -887,9 +908,9 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
               PyObject *const *values, Py_ssize_t count, Raw *raws)
 {
     Buffers *self = door->buffers;
-    Py_ssize_t needs_spill = 0;
+    Py_ssize_t row = self->rows;
     uint64_t turn = ++door->turn;
-    if (self->rows >= self->capacity)
+    if (row >= self->capacity)
         return REFUSED;
     for (Py_ssize_t i = 0; i < count; i++) {
         Keyed *keyed = plan ? plan->fields[i].keyed : keyed_at(self, keys[i]);
@@ -898,13 +919,12 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
         Outcome outcome = raw_of(self, keyed, values[i], &raws[i], 1);
         if (outcome != DONE)
             return outcome;
-        needs_spill += missing_spill(&raws[i]);
         if (plan)
             expect(&plan->fields[i], Py_TYPE(values[i]), raws[i].slot);
     }
     /* While a value's own code ran, this or another thread may have written this very row, copied
-       an array of its own to it, or taken the table away. */
-    if (needs_spill || door->turn != turn)
+       an array of its own to it, or taken the table or its room away. */
+    if (door->turn != turn || self->rows != row || missing_in_row(raws, count))
         return REFUSED;
     write_row(self, node, raws, count);
     return DONE;
@@ -995,10 +1015,10 @@ PyDoc_STRVAR(Buffers_write_doc,
 "Raises:\n    Exception: whatever a value raised that could not be written; no row was added.");
 
 static Outcome
-read_targets(Buffers *self, PyObject *targets, Raw *raws, Py_ssize_t count, Py_ssize_t *missing)
+read_targets(Buffers *self, PyObject *targets, Raw *raws)
 {
-    for (Py_ssize_t i = 0; i < count && i < PyList_Size(targets); i++) {
-        PyObject *pair = PyList_GetItem(targets, i), *slot, *value;
+    for (Py_ssize_t i = 0; i < PyTuple_Size(targets); i++) {
+        PyObject *pair = PyTuple_GetItem(targets, i), *slot, *value;
         if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!O", SlotType, &slot, &value))
             return FAILED;
         if (((Slot *)slot)->rows < self->capacity) {
@@ -1013,8 +1033,6 @@ read_targets(Buffers *self, PyObject *targets, Raw *raws, Py_ssize_t count, Py_s
                 return FAILED;
             }
         }
-        if (*missing == 0)
-            *missing = missing_spill(&raws[i]);
     }
     return DONE;
 }
@@ -1026,20 +1044,27 @@ Buffers_write(Buffers *self, PyObject *args)
     PyObject *targets;
     if (!PyArg_ParseTuple(args, "LO!", &node, &PyList_Type, &targets))
         return NULL;
-    Py_ssize_t row = self->rows, count = PyList_Size(targets), missing = 0;
+    Py_ssize_t row = self->rows, missing = 0;
     if (row >= self->capacity)
         return PyLong_FromLong(-1);
+    targets = PyList_AsTuple(targets); /* which stays as it is, whatever code the values run */
+    if (targets == NULL)
+        return NULL;
+    Py_ssize_t count = PyTuple_Size(targets);
     Raw *raws = PyMem_Malloc((size_t)(count + 1) * sizeof(Raw));
-    if (raws == NULL)
+    if (raws == NULL) {
+        Py_DECREF(targets);
         return PyErr_NoMemory();
-    Outcome outcome = read_targets(self, targets, raws, count, &missing);
-    if (outcome == DONE && (self->rows != row || PyList_Size(targets) != count)) {
+    }
+    Outcome outcome = read_targets(self, targets, raws);
+    if (outcome == DONE && self->rows != row) {
         PyErr_SetString(PyExc_RuntimeError, "the table changed while a row was read");
         outcome = FAILED;
     }
-    if (outcome == DONE && missing == 0)
+    if (outcome == DONE && (missing = missing_in_row(raws, count)) == 0)
         write_row(self, node, raws, count);
     PyMem_Free(raws);
+    Py_DECREF(targets);
     return outcome == DONE ? PyLong_FromSsize_t(missing) : NULL;
 }
 
@@ -1332,18 +1357,17 @@ add_plain(Pusher *self, PyObject *const *keys, PyObject *const *values, Py_ssize
             return REFUSED;
         }
     }
-    /* A value that is replaced can have a finalizer, which can commit, or change what was given:
-       so it is let go of when all is done. */
-    PyObject *old = self->pending, *pending = old ? PyDict_Copy(old) : PyDict_New();
-    for (Py_ssize_t i = 0; pending && i < count; i++) {
-        if (PyDict_SetItem(pending, keys[i], values[i]) < 0)
-            Py_CLEAR(pending);
-    }
-    if (pending == NULL)
+    if (self->pending == NULL && (self->pending = PyDict_New()) == NULL)
         return FAILED;
-    self->pending = pending;
-    Py_XDECREF(old);
-    return DONE;
+    PyObject *pending = itself(self->pending); /* a value that goes can run code, and commit */
+    Outcome outcome = DONE;
+    for (Py_ssize_t i = 0; i < count && outcome == DONE; i++) {
+        if (PyDict_SetItem(pending, keys[i], values[i]) < 0)
+            outcome = FAILED;
+    }
+    int is_gone = self->pending != pending;
+    Py_DECREF(pending);
+    return outcome == DONE && is_gone ? add_plain(self, keys, values, count) : outcome;
 }
 
 PyDoc_STRVAR(Pusher_add_doc,
@@ -1366,9 +1390,16 @@ Pusher_add(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *
     }
     else if (count == 1 && named == 0 && PyDict_CheckExact(args[0]) &&
              PyDict_Size(args[0]) <= FEW_FIELDS && PyDict_Size(args[0]) > 0) {
-        while (PyDict_Next(args[0], &position, &keys[found], &values[found]))
+        while (PyDict_Next(args[0], &position, &keys[found], &values[found])) {
+            Py_INCREF(keys[found]); /* code that runs meanwhile can change the dict */
+            Py_INCREF(values[found]);
             found++;
+        }
         outcome = add_plain(self, keys, values, found);
+        for (Py_ssize_t i = 0; i < found; i++) {
+            Py_DECREF(keys[i]);
+            Py_DECREF(values[i]);
+        }
     }
     if (outcome == DONE)
         return itself(object);
