@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ._lazy import lazy_module
 from ._live.column import META, Column
 from ._values.arrays import DTYPES, ArrayKind, ListKind, dtype_of
-from ._values.classify import check_key, classify
+from ._values.classify import check_key, classify_unread
+from ._values.device import DeviceValue, fetch, is_on_device, library_of, numpy_of
 from ._values.kinds import (
     BOOL,
     BYTES,
@@ -24,7 +25,7 @@ from ._values.kinds import (
     Kind,
     ZonedDatetime,
 )
-from .errors import UnkeepableTypeError, UnkeepableValueError
+from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
+np = lazy_module("numpy", install="numpy")
 
 __all__ = ["columns_of"]
 
@@ -64,7 +66,7 @@ def columns_of(data: Any) -> tuple[int, Columns]:
 
 def _named(data: Any) -> dict[Any, Any]:
     if isinstance(data, Mapping):
-        return {name: _told(values) for name, values in data.items()}
+        return {name: _read(name, values) for name, values in data.items()}
     if _is_pandas(data):
         _require_unique(data.columns)
         return {name: _told(data[name]) for name in data.columns}
@@ -100,6 +102,19 @@ class _Described:
         return len(self.values)
 
 
+def _read(name: Any, values: Any) -> Any:
+    try:
+        return _told(values)
+    except RigorousError:
+        raise
+    except Exception as error:  # whatever another library's array raises
+        message = (
+            f"{name!r}: a column of type {type(values).__name__} can't be read:"
+            f" {type(error).__name__}: {error}. Give it as a numpy array or a list"
+        )
+        raise UnkeepableTypeError(message) from error
+
+
 def _told(values: Any) -> Any:
     """A column as Arrow, as a numpy array, or as a list of values."""
     if isinstance(values, (list, tuple, range)):
@@ -113,9 +128,17 @@ def _told(values: Any) -> Any:
         return _from_pandas(values)
     if hasattr(values, "to_arrow"):
         return _Described(values.to_arrow())
-    if hasattr(values, "detach"):
-        return values.detach().cpu().numpy()
-    return values if hasattr(values, "dtype") else list(values)
+    return _in_memory(values) if hasattr(values, "dtype") else list(values)
+
+
+def _in_memory(array: Any) -> Any:
+    """An array as one of numpy, where it is of another library."""
+    library = library_of(array)
+    if library == "torch":
+        return numpy_of(array.detach().resolve_conj().resolve_neg().cpu())
+    if library in {"jax", "jaxlib"}:
+        return np.asarray(array)
+    return array.get() if is_on_device(array) and hasattr(array, "get") else array
 
 
 def _is_pandas(values: Any) -> bool:
@@ -150,12 +173,14 @@ def _from_values(key: str, values: list[Any]) -> Columns:
     if (simple := _all_of_one_type(values)) is not None:
         return {Column(key, simple[0]): simple[1]}
     kinds: dict[Kind, list[Any]] = {}
-    for row, value in enumerate(values):
-        kind, plain = classify(key, value)
+    found = [classify_unread(key, value) for value in values]
+    fetched = iter(fetch([plain for _, plain in found if isinstance(plain, DeviceValue)]))
+    for row, (kind, unread) in enumerate(found):
+        plain = next(fetched) if isinstance(unread, DeviceValue) else unread
         if kind not in kinds:
             kinds[kind] = [None] * len(values)
         kinds[kind][row] = True if kind == NULL else plain
-    return {Column(key, kind): kind.column(found) for kind, found in kinds.items()}
+    return {Column(key, kind): kind.column(plains) for kind, plains in kinds.items()}
 
 
 def _all_of_one_type(values: list[Any]) -> tuple[Kind, pa.Array] | None:

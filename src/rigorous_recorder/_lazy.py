@@ -16,15 +16,18 @@ class _LazyModule(ModuleType):
         super().__init__(name)
         self._install = install
 
-    def __getattr__(self, name: str) -> Any:
+    def load(self) -> ModuleType:
+        """The module itself, imported by now."""
         try:
-            module = importlib.import_module(self.__name__)
+            return importlib.import_module(self.__name__)
         except ModuleNotFoundError as error:
             if self._install is None:
                 raise
             message = f"{self.__name__} is not installed: pip install '{self._install}'"
             raise MissingPackageError(message) from error
-        value = getattr(module, name)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.load(), name)
         self.__dict__[name] = value
         return value
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._values import classify
 from rigorous_recorder.errors import (
     AttachedError,
     ClosedError,
@@ -374,3 +375,15 @@ def test_keys_of_a_collection_are_reserved(tmp_path: Path, key: str) -> None:
         with pytest.raises(ReservedKeyError, match=f"{key}.*another"):
             collection.new_experiment({key: 1})
         assert len(collection) == 0
+
+
+@pytest.mark.parametrize("value", ["x" * 2000, b"x" * 2000, ["x" * 2000]])
+def test_a_value_of_too_many_bytes_is_refused(
+    recorder: Recorder, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no column can point to is refused with the way out; what fits is kept."""
+    monkeypatch.setattr(classify, "_MOST_BYTES", 1_000)
+    with pytest.raises(UnkeepableValueError, match="'x': a value of 2,... bytes .* its path"):
+        recorder.push(x=value)
+    recorder.push(y="y" * 900)
+    assert recorder.records[-1]["y"] == "y" * 900

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
-from .._values.device import DeviceValue, fetch
+from .._values.device import DeviceValue, Lost, fetch_each
 from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
 from ..errors import DeviceWarning
@@ -24,17 +24,13 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["Late", "Segment", "arrow_of", "sealed_batch", "sealed_schema"]
+__all__ = ["Segment", "arrow_of", "sealed_batch", "sealed_schema"]
 
 _ZEROS: Final = memoryview(bytes(1 << 16))
 
 
-class Late(NamedTuple):
-    """A value that is still on a device, and the cell that it belongs in."""
-
-    row: int
-    column: Column
-    value: DeviceValue
+#: A cell: a row and a column.
+Place = tuple[int, Column]
 
 
 class Segment:
@@ -46,7 +42,7 @@ class Segment:
         self.image = make(layout.blank())
         self._map = map_of(pa.py_buffer(self.image.view), layout.columns)
         self._node, self._places = self._map
-        self._settling = threading.RLock()
+        self._is_heir = False
         self._begin()
 
     def _begin(self) -> None:
@@ -54,8 +50,14 @@ class Segment:
         self.is_full = False
         #: Whether somebody may still read the image, which must then not be filled again.
         self.is_read = False
-        self.synced: tuple[int, int] | None = None
-        self.late: list[Late] = []
+        #: The ``state`` that survives a loss of power.
+        self.synced: tuple[int, int, int] | None = None
+        #: The values that are still on a device, and the cells that they belong in.
+        self.late: dict[Place, DeviceValue] = {}
+        self._settled = 0
+        self._settlers: list[None] = []
+        self._heir: Segment | None = None
+        self._stale: list[int] = []  # from which rows on cells were written after a flush
         self._flushed = 0
         self._flushed_spill: dict[Column, int] = {}
         self._targets: dict[Column, Slot] = {}
@@ -65,6 +67,16 @@ class Segment:
     def rows(self) -> int:
         """Number of rows written."""
         return self.buffers.rows
+
+    @property
+    def state(self) -> tuple[int, int, int]:
+        """Changes with whatever is written."""
+        return self.number, self.rows, self._settled
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether nobody can be about to write to it, once it is full and nothing in it is late."""
+        return not self._is_heir and not self._settlers
 
     @property
     def size(self) -> int:
@@ -113,7 +125,9 @@ class Segment:
     def copy_from(self, old: Segment) -> None:
         """Take over all rows of a segment whose columns are a part of this one's."""
         new_view, old_view = self.image.view, old.image.view
-        self.late = list(old.late)
+        if old.late:
+            self._is_heir, old._heir = True, self  # before the cells are copied: see settle
+        self.late = old.late.copy()
         for column, places in old._places.items():
             mine = self._places[column]
             _copy(new_view, mine.validity, old_view, places.validity)
@@ -142,39 +156,56 @@ class Segment:
     def settle(self) -> None:
         """Fetch what is still on a device, many values at once, into its cells.
 
-        Takes its time: not to be called with the table's lock.
+        Takes its time: better not called with the table's lock. It holds no lock, so nothing waits
+        for it but its caller; who comes in the middle of another call, as a signal handler does or
+        another thread, fetches the same values once more, and puts the same in the same cells.
         """
-        if not self.late:
-            return
-        with self._settling:
-            late = self.late[:]
-            try:
-                found = fetch([each.value for each in late])
-            except Exception as error:  # noqa: BLE001 - whatever a device's library raises
-                self._tell_lost(late, error)
-            else:
-                for (row, column, _), value in zip(late, found, strict=True):
-                    self._targets[column].put(row, column.kind.raw(value))
-            del self.late[: len(late)]
+        self._settlers.append(None)
+        try:
+            if late := self.late.copy():
+                self._settle(late)
+        finally:
+            self._settlers.pop()
 
-    def _tell_lost(self, late: list[Late], error: Exception) -> None:
-        keys = ", ".join(dict.fromkeys(str(each.column.key) for each in late))
-        message = (
-            f"{len(late)} values of {keys} could not be fetched from their device and are missing:"
-            f" {type(error).__name__}: {error}"
-        )
-        warnings.warn(message, DeviceWarning, stacklevel=4)
+    def _settle(self, late: dict[Place, DeviceValue]) -> None:
+        values = dict(zip(late, fetch_each(list(late.values())), strict=True))
+        found = {place: v for place, v in values.items() if not isinstance(v, Lost)}
+        # Who replaced this segment meanwhile has copied its cells before or after they are put.
+        line: list[Segment] = []
+        each: Segment | None = self
+        while each is not None:
+            each._put(found)
+            line.append(each)
+            each = each._heir
+        for each in line:
+            for place in late:
+                each.late.pop(place, None)
+        if len(found) < len(late):
+            _tell_lost({place: v for place, v in values.items() if isinstance(v, Lost)})
+
+    def _put(self, found: Mapping[Place, Any]) -> None:
+        for (row, column), value in found.items():
+            self._targets[column].put(row, column.kind.raw(value))
+        self._settled += 1
+        if found and not self.image.is_mapped:
+            self._stale.append(min(row for row, _ in found))
 
     def flush(self) -> None:
         """Hand the rows written since the last flush to the operating system."""
-        rows = self.rows
-        if rows == self._flushed or self.image.is_mapped:
+        rows, first = self.rows, self._flushed
+        while self._stale:
+            first = min(first, self._stale.pop())
+        if rows == first or self.image.is_mapped:
             return
         used = {c: self._targets[c].used for c in self._places if has_spill(c.kind)}
-        ranges = [r for column in self._places for r in self._written(column, rows, used)]
+        ranges = [r for column in self._places for r in self._written(column, first, rows, used)]
         start = self._node.start
-        ranges.append((start + 8 * self._flushed, start + 8 * rows))
-        self.image.flush(ranges)
+        ranges.append((start + 8 * first, start + 8 * rows))
+        try:
+            self.image.flush(ranges)
+        except BaseException:
+            self._stale.append(first)
+            raise
         self._flushed, self._flushed_spill = rows, used
 
     def start_sync(self) -> Callable[[], None]:
@@ -188,7 +219,7 @@ class Segment:
 
     def columns_in_use(self) -> tuple[Column, ...]:
         """The columns in which any row has a value, or will have it from a device."""
-        late = {each.column for each in self.late}
+        late = {column for _, column in self.late.copy()}
         view, used = self.image.view, (self.rows + 7) // 8
         return tuple(
             column
@@ -209,10 +240,12 @@ class Segment:
 
         return arrow_of(self._map, self.rows, take, self.layout.metadata)
 
-    def _written(self, column: Column, rows: int, used: dict[Column, int]) -> list[tuple[int, int]]:
-        """The ranges of a column's bytes that belong to the rows after the last flush."""
+    def _written(
+        self, column: Column, start_row: int, rows: int, used: dict[Column, int]
+    ) -> list[tuple[int, int]]:
+        """The ranges of a column's bytes that belong to the rows from ``start_row`` on."""
         places = self._places[column]
-        first, last = self._flushed // 8, (rows + 7) // 8
+        first, last = start_row // 8, (rows + 7) // 8
         octet = 8 * places.values.size // self.layout.capacity
         validity, values = places.validity.start, places.values.start
         ranges = [
@@ -309,6 +342,19 @@ def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffe
     for depth in range(len(kind.shape) - 1, 0, -1):
         array = pa.FixedSizeListArray.from_arrays(array, shape[depth + 1])
     return pa.Array.from_buffers(kind.live_type, rows, [validity], children=[array])
+
+
+def _tell_lost(lost: Mapping[Place, Lost]) -> None:
+    keys = ", ".join(dict.fromkeys(str(column.key) for _, column in lost))
+    error = next(iter(lost.values())).error
+    message = (
+        f"{len(lost)} values of {keys} could not be fetched from their device and are missing:"
+        f" {type(error).__name__}: {error}"
+    )
+    try:
+        warnings.warn(message, DeviceWarning, stacklevel=5)
+    except DeviceWarning:  # where warnings are errors: never stop the training for it
+        sys.stderr.write(f"{message}\n")
 
 
 def _slice(view: memoryview, buffer: Buffer) -> memoryview:

@@ -109,6 +109,11 @@ class Segments:
             if isinstance(each, Segment):
                 each.settle()
 
+    @property
+    def has_late(self) -> bool:
+        """Whether anything is still on a device."""
+        return any(isinstance(each, Segment) and each.late for each in self._line[:])
+
     def full_parts(self) -> list[Part]:
         """The rows of full segments, in order, in the memory of their segments."""
         full = self._full
@@ -203,7 +208,7 @@ class Segments:
     def _recycle(self, segment: Segment) -> None:
         """Keep the pages of a sealed segment for the next rows, else free them."""
         image = segment.image
-        is_good = image.is_mapped and image.is_kept and not segment.is_read
+        is_good = image.is_mapped and image.is_kept and not segment.is_read and segment.is_reusable
         if is_good and sum(each.size for each in self._spares) + segment.size <= MOST_SPARE:
             try:
                 segment.clear()

@@ -17,7 +17,7 @@ from ..errors import BusyError, SaveError
 from .column import PARENT_COLUMN, TIME_COLUMN, Column, Mark
 from .home import Home, Part
 from .layout import Layout, row_width
-from .segment import Late, Segment, sealed_batch
+from .segment import Segment, sealed_batch
 from .segments import Segments
 from .twin import Door
 
@@ -40,8 +40,10 @@ WIDEN_BYTES: Final = 16 * 1024 * 1024
 GROWTH: Final = 16
 #: More rows with lists, which live tables have as text, are sealed at once.
 MOST_LISTS: Final = 4_096
-#: So many values on a device wait at most before they are fetched.
-MOST_LATE: Final = 1024
+#: When so many values wait on a device they are fetched off the caller's thread, and when they are
+#: more all the same, on it.
+MANY_LATE: Final = 1024
+MOST_LATE: Final = 16_384
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -185,8 +187,9 @@ class LiveTable:
 
     def parts(self) -> list[Part]:
         """The rows that are in no sealed file yet, in order."""
-        self._segments.settle()
         with self.lock:
+            while self._segments.has_late:  # a handler may push in the middle of a fetch
+                self._segments.settle()
             if not self._is_busy:
                 self._mend()
             parts = self._segments.full_parts()
@@ -224,12 +227,14 @@ class LiveTable:
         finish.append(self._segments.seal)
         self._bring_home()
         live = self._segments.live
-        if live is None or live.synced == (mark := (live.number, live.rows)):
+        if live is None or live.synced == (mark := live.state):
             return
         if sync := self._guarded(live.start_sync):
             finish.append(partial(self._end_sync, live, mark, sync[0]))
 
-    def _end_sync(self, segment: Segment, mark: tuple[int, int], sync: Callable[[], None]) -> None:
+    def _end_sync(
+        self, segment: Segment, mark: tuple[int, int, int], sync: Callable[[], None]
+    ) -> None:
         if self._guarded(sync) is not None:
             segment.synced = mark
 
@@ -390,10 +395,14 @@ class LiveTable:
 
     def _note_late(self, segment: Segment, row: Described) -> None:
         """Remember the values of the row just written that are still on a device."""
-        late = [(c, v) for c, v in row if isinstance(v, DeviceValue)]
-        segment.late += [Late(segment.rows - 1, column, value) for column, value in late]
-        if len(segment.late) // MOST_LATE > (len(segment.late) - len(late)) // MOST_LATE:
-            self._home.later(segment.settle)
+        before = len(segment.late)
+        segment.late.update(
+            {(segment.rows - 1, c): v for c, v in row if isinstance(v, DeviceValue)}
+        )
+        if len(segment.late) // MANY_LATE > before // MANY_LATE:
+            self._home.later(self._segments.settle)
+        if len(segment.late) > MOST_LATE:
+            segment.settle()
 
     def _fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
         """Copy as many of the rows as there is room for; how many that were."""
@@ -475,7 +484,7 @@ class LiveTable:
         """A layout with room for so many more bytes of text, or for more rows: at least so many."""
         old = segment.layout
         if spill:
-            return self._layout(old.capacity, GROWTH * old.spill + spill)
+            return self._layout(old.capacity, min(GROWTH * old.spill, MOST_BYTES) + spill)
         return self._layout(max(GROWTH * old.capacity, segment.rows + rows + 7), old.spill)
 
     def _can_grow(self, segment: Segment, spill: int, rows: int = 0) -> bool:

@@ -21,7 +21,7 @@ from ..errors import ClosedError, StorageWarning
 from .encodings import Encodings
 from .folder import TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
-from .seal import describe_file, write_sealed
+from .seal import describe_file, load, write_sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -160,6 +160,7 @@ class FolderHome:
                     self._become_writer()
 
     def _become_writer(self) -> None:
+        load()
         number = 0
         try:
             while self._lock_file is None:

@@ -19,7 +19,7 @@ else:
     pa = lazy_module("pyarrow")
     pq = lazy_module("pyarrow.parquet")
 
-__all__ = ["ROW_GROUP", "about", "describe_file", "settings", "write_sealed"]
+__all__ = ["ROW_GROUP", "about", "describe_file", "load", "settings", "write_sealed"]
 
 #: Rows of a row group: those of a full live table.
 ROW_GROUP: Final = 262_144
@@ -35,6 +35,16 @@ def about(schema: pa.Schema) -> dict[str, Any]:
     """What a file says of itself; empty where it says nothing."""
     said = (schema.metadata or {}).get(META)
     return json.loads(said) if said else {}
+
+
+def load() -> None:
+    """Import what sealing needs.
+
+    A thread that seals must not be the first to import it: where another one's import was
+    interrupted, as by Ctrl-C, Python may let it wait for ever.
+    """
+    for module in (pa, pq):
+        module.load()
 
 
 def write_sealed(

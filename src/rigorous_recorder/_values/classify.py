@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 from typing import Any, Final
 
-from ..errors import KeyNotTextError, UnkeepableTypeError, UnkeepableValueError
+from ..errors import KeyNotTextError, RigorousError, UnkeepableTypeError, UnkeepableValueError
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
-from .device import DeviceValue, device_value, fetch, is_on_device
+from .device import DeviceValue, device_value, fetch, is_on_device, library_of, numpy_of
 from .kinds import (
     BOOL,
     BYTES,
@@ -29,6 +30,8 @@ from .kinds import (
 __all__ = ["check_key", "classify", "classify_unread", "kind_named"]
 
 _INT64_LIMIT: Final = 2**63
+#: A view of Arrow points to bytes by 31 bits.
+_MOST_BYTES: Final = 2**31 - 1
 _KEPT: Final = (
     "Kept are bool, int, float, str, bytes, date, datetime, timedelta, None, numpy, torch and jax"
     " scalars and arrays, dict and list"
@@ -124,11 +127,14 @@ def _float(_key: str, value: float) -> Classified:
 def _text(key: str, value: str) -> Classified:
     plain = str.__str__(value)
     _check_unicode(f"{key!r}: the text", plain)
+    _check_size(key, plain)
     return TEXT, plain
 
 
-def _bytes(_key: str, value: bytes | bytearray | memoryview) -> Classified:
-    return BYTES, bytes(value)
+def _bytes(key: str, value: bytes | bytearray | memoryview) -> Classified:
+    plain = bytes(value)
+    _check_size(key, plain)
+    return BYTES, plain
 
 
 def _date(_key: str, value: dt.date) -> Classified:
@@ -200,14 +206,24 @@ def _json(key: str, value: Any) -> Classified:
         message = f"{key!r}: a value inside can't be kept as JSON: {error}"
         raise UnkeepableValueError(message) from error
     _check_unicode(f"{key!r}: a text inside", text)
+    _check_size(key, text)
     return JSON, plain
 
 
 def _foreign(key: str, value: Any) -> Classified:
     """Scalars and arrays of numpy, torch, jax and the like, known by what they answer to."""
+    try:
+        return _read(key, value)
+    except RigorousError:
+        raise
+    except Exception as error:  # whatever another library's value raises
+        raise _unreadable(key, value, error) from error
+
+
+def _read(key: str, value: Any) -> Classified:
     if _is_tensor(value) and is_on_device(value) and (kept := device_value(value)) is not None:
         return kept.kind, kept
-    if str(type(value).__module__).partition(".")[0] == "torch" and hasattr(value, "detach"):
+    if library_of(value) == "torch" and hasattr(value, "detach"):
         return _torch(key, value)
     if _is_tensor(value):
         return _scalar(key, value) if not tuple(value.shape) else _array(key, value)
@@ -223,8 +239,7 @@ def _torch(key: str, value: Any) -> Classified:
     tensor = value.detach()
     if tensor.dim() == 0:
         return classify(key, tensor.item())
-    exact = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
-    return _array(key, exact.resolve_conj().resolve_neg().cpu().numpy())
+    return _array(key, numpy_of(tensor.resolve_conj().resolve_neg().cpu()))
 
 
 def _scalar(key: str, value: Any) -> Classified:
@@ -281,6 +296,29 @@ def _unkeepable(key: str, value: Any) -> UnkeepableTypeError:
         " str(x) or float(x)"
     )
     return UnkeepableTypeError(message)
+
+
+def _unreadable(key: str, value: Any, error: Exception) -> UnkeepableTypeError:
+    reason = shorten(str(error), 200)
+    message = (
+        f"{key!r}: a value of type {type(value).__qualname__} has no numbers that can be read here:"
+        f" {type(error).__name__}: {reason}. Push it where it has them, as a number or an array of"
+        " numpy, torch or jax; inside jax.jit call jax.debug.callback"
+    )
+    return UnkeepableTypeError(message)
+
+
+def _check_size(key: str, text: str | bytes) -> None:
+    """Refuse what a column can't point to; a character has up to 4 bytes."""
+    if 4 * len(text) < _MOST_BYTES:
+        return
+    size = len(text if isinstance(text, bytes) else text.encode())
+    if size >= _MOST_BYTES:
+        message = (
+            f"{key!r}: a value of {size:,} bytes can't be kept; one has less than"
+            f" {_MOST_BYTES:,}. Save it to a file, and log its path"
+        )
+        raise UnkeepableValueError(message)
 
 
 def _check_unicode(what: str, text: str) -> None:

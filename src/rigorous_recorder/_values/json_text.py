@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from textwrap import shorten
 from typing import Any, Final
 
 from ..errors import UnkeepableTypeError, UnkeepableValueError
@@ -57,13 +58,24 @@ def _leaf(key: str, value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return str.__str__(value)
     if hasattr(value, "tolist") and hasattr(value, "dtype"):
-        return plain(key, value.tolist(), depth + 1)
+        return plain(key, _listed(key, value), depth + 1)
     message = (
         f"{key!r}: a {type(value).__name__} inside a dict or list can't be kept; expected str,"
         " bool, int, float, None, dict or list. Convert it (str(x), x.isoformat(), list(x)),"
         " or give it a key of its own"
     )
     raise UnkeepableTypeError(message)
+
+
+def _listed(key: str, array: Any) -> Any:
+    try:
+        return array.tolist()
+    except Exception as error:
+        message = (
+            f"{key!r}: a {type(array).__name__} inside a dict or list can't be read:"
+            f" {type(error).__name__}: {shorten(str(error), 200)}"
+        )
+        raise UnkeepableTypeError(message) from error
 
 
 def _text_key(key: str, name: Any) -> str:
