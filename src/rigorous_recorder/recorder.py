@@ -125,12 +125,14 @@ class Recorder(Pusher):
     # --- records -------------------------------------------------------------------------------
 
     def _push_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
-        pending = self._pending
-        if data is not None or pending:
-            fields = {**pending, **_joined(data, fields)}
-        self._where_it_is(lambda store, node: store.records.append(node, fields))
-        if pending:
-            self._pending = {}
+        pending, self._pending = self._pending, {}
+        try:
+            if data is not None or pending:
+                fields = {**pending, **_joined(data, fields)}
+            self._where_it_is(lambda store, node: store.records.append(node, fields))
+        except BaseException:
+            self._pending = {**pending, **self._pending}  # as before, with what came meanwhile
+            raise
         return self
 
     def _add_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
@@ -291,7 +293,7 @@ class Recorder(Pusher):
     @property
     def pending(self) -> Mapping[str, Any]:
         """What was added and is not committed yet."""
-        return MappingProxyType(self._pending)
+        return MappingProxyType(self._pending.copy())
 
     def _ready(self) -> Store:
         """The store of this recorder; one in memory where it has none yet."""

@@ -58,5 +58,5 @@ class Home(Protocol):
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread where there is another."""
 
-    def complain(self, error: OSError) -> None:
+    def complain(self, error: Exception) -> None:
         """Tell the user, once, that data waits in memory."""

@@ -190,14 +190,19 @@ is_such_a_block(const Slot *self, const Py_buffer *found)
     return 1;
 }
 
-/* Copy an array into the cell of a row that is not there yet. */
+/* One try to append a row; whether nothing else has been tried since, and the table is the same. */
+typedef struct Attempt Attempt;
+static int is_current(const Attempt *);
+
+/* Copy an array into the cell of a row that is not there yet, or that nobody else writes. */
 static Outcome
-copy_block(Slot *self, Py_ssize_t row, PyObject *value)
+copy_block(Slot *self, Py_ssize_t row, PyObject *value, const Attempt *attempt)
 {
     Py_buffer found;
     if (PyObject_GetBuffer(value, &found, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
         return FAILED;
-    int fits = is_such_a_block(self, &found) && row < self->rows;
+    int fits = is_such_a_block(self, &found) && row < self->rows &&
+               (attempt == NULL || is_current(attempt));
     if (fits)
         memcpy((char *)self->values.buf + row * self->width, found.buf, (size_t)self->width);
     PyBuffer_Release(&found);
@@ -420,7 +425,7 @@ raw_for(Slot *slot, Py_ssize_t row, PyObject *value, Raw *raw)
     case BYTES:
         return PyBytes_AsStringAndSize(value, (char **)&raw->bytes, &raw->size) < 0 ? FAILED : DONE;
     case BLOCK:
-        if (copy_block(slot, row, value) == DONE)
+        if (copy_block(slot, row, value, NULL) == DONE)
             return DONE;
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_ValueError, "an array of another type or shape");
@@ -774,21 +779,43 @@ plan_for(Buffers *self, PyObject *const *keys, Py_ssize_t count, PyObject *names
     return plan;
 }
 
-static Outcome raw_of(Buffers *, Keyed *, PyObject *, Raw *, int);
+/* ---- door: where the rows of a table go, as long as it is open -------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    Buffers *buffers; /* NULL: the door is shut */
+    uint64_t turn;    /* changes with every row that is tried, and when the door is moved */
+} Door;
+
+struct Attempt {
+    Door *door;
+    Buffers *buffers;
+    uint64_t turn;
+    Py_ssize_t row;
+};
+
+static int
+is_current(const Attempt *self)
+{
+    return self->door->turn == self->turn && self->buffers->rows == self->row;
+}
+
+static Outcome raw_of(const Attempt *, Keyed *, PyObject *, Raw *, int);
 
 /* A value of a type that is no plain one, by what makes a plain value of it. */
 static Outcome
-raw_of_foreign(Buffers *self, Keyed *keyed, PyObject *value, Raw *raw)
+raw_of_foreign(const Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw)
 {
-    PyObject *convert = PyDict_GetItemWithError(self->converters, (PyObject *)Py_TYPE(value));
+    PyObject *converters = attempt->buffers->converters;
+    PyObject *convert = PyDict_GetItemWithError(converters, (PyObject *)Py_TYPE(value));
     if (convert == NULL)
-        return REFUSED;
+        return PyErr_Occurred() ? FAILED : REFUSED;
     Py_INCREF(convert);
     PyObject *plain = PyObject_CallFunctionObjArgs(convert, value, NULL);
     Py_DECREF(convert);
     if (plain == NULL)
         return FAILED;
-    Outcome outcome = raw_of(self, keyed, plain, raw, 0);
+    Outcome outcome = raw_of(attempt, keyed, plain, raw, 0);
     if (outcome == DONE && (raw->slot->cell == TEXT || raw->slot->cell == BYTES))
         outcome = REFUSED; /* the bytes go with the plain value */
     Py_DECREF(plain);
@@ -796,7 +823,7 @@ raw_of_foreign(Buffers *self, Keyed *keyed, PyObject *value, Raw *raw)
 }
 
 static inline Outcome
-raw_of(Buffers *self, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
+raw_of(const Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
 {
     int overflow = 0;
     PyTypeObject *type = Py_TYPE(value);
@@ -804,7 +831,7 @@ raw_of(Buffers *self, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
     if (keyed->choices[0].type != type) {
         slot = slot_for(keyed, type);
         if (slot == NULL)
-            return is_first ? raw_of_foreign(self, keyed, value, raw) : REFUSED;
+            return is_first ? raw_of_foreign(attempt, keyed, value, raw) : REFUSED;
     }
     raw->slot = slot;
     switch (slot->cell) {
@@ -826,7 +853,7 @@ raw_of(Buffers *self, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
     case BYTES:
         return PyBytes_AsStringAndSize(value, (char **)&raw->bytes, &raw->size) < 0 ? FAILED : DONE;
     case BLOCK:
-        return self->rows < self->capacity ? copy_block(slot, self->rows, value) : REFUSED;
+        return copy_block(slot, attempt->row, value, attempt);
     case INT32:
         break;
     }
@@ -854,14 +881,6 @@ forgive(Outcome outcome)
     }
     return outcome;
 }
-
-/* ---- door: where the rows of a table go, as long as it is open -------------------------------- */
-
-typedef struct {
-    PyObject_HEAD
-    Buffers *buffers; /* NULL: the door is shut */
-    uint64_t turn;    /* changes with every row that is tried, and when the door is moved */
-} Door;
 
 /* Remember where the value of a field went: the next one is likely of the same type. */
 static inline void
@@ -908,15 +927,14 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
               PyObject *const *values, Py_ssize_t count, Raw *raws)
 {
     Buffers *self = door->buffers;
-    Py_ssize_t row = self->rows;
-    uint64_t turn = ++door->turn;
-    if (row >= self->capacity)
+    Attempt attempt = {door, self, ++door->turn, self->rows};
+    if (attempt.row >= self->capacity)
         return REFUSED;
     for (Py_ssize_t i = 0; i < count; i++) {
         Keyed *keyed = plan ? plan->fields[i].keyed : keyed_at(self, keys[i]);
         if (keyed == NULL || keyed->count == 0)
             return PyErr_Occurred() ? FAILED : REFUSED;
-        Outcome outcome = raw_of(self, keyed, values[i], &raws[i], 1);
+        Outcome outcome = raw_of(&attempt, keyed, values[i], &raws[i], 1);
         if (outcome != DONE)
             return outcome;
         if (plan)
@@ -924,7 +942,7 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
     }
     /* While a value's own code ran, this or another thread may have written this very row, copied
        an array of its own to it, or taken the table or its room away. */
-    if (door->turn != turn || self->rows != row || missing_in_row(raws, count))
+    if (!is_current(&attempt) || missing_in_row(raws, count))
         return REFUSED;
     write_row(self, node, raws, count);
     return DONE;

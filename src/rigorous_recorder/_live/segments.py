@@ -57,6 +57,7 @@ class Segments:
         self._home = home
         self._line: list[Segment | _Rows] = []
         self._spares: list[Segment] = []
+        self._is_over = False
         self.free_lock()
 
     def free_lock(self) -> None:
@@ -82,8 +83,8 @@ class Segments:
 
     def add_rows(self, number: int, batch: pa.RecordBatch) -> None:
         """Let rows be sealed as they are, before those of the live segment, where there is one."""
-        live = self.live
-        self._line.insert(len(self._line) - (live is not None), _Rows(number, batch))
+        place = slice(-1, -1) if self.live is not None else slice(len(self._line), None)
+        self._line[place] = [_Rows(number, batch)]
 
     @property
     def _full(self) -> list[Segment | _Rows]:
@@ -148,8 +149,11 @@ class Segments:
 
     def stock(self, layout: Layout, make: Callable[[Layout], Segment]) -> None:
         """Have a spare segment ready before it is needed."""
-        if not self._spares:
-            self._spares.append(make(layout))
+        if self._spares or self._is_over:
+            return
+        self._spares.append(make(layout))
+        if self._is_over:  # the table was closed meanwhile
+            self.discard_images()
 
     def seal(self) -> bool:
         """Seal what is full, in order; False where the disk fails, and the user was told.
@@ -174,7 +178,8 @@ class Segments:
         del self._line[:]
 
     def discard_images(self) -> None:
-        """Take away the files of empty segments."""
+        """Take away the files of empty segments, for good."""
+        self._is_over = True
         while self._spares:
             self._spares.pop().image.discard()
         if (live := self.live) is not None:
@@ -190,12 +195,13 @@ class Segments:
                 each.settle()
             batch = each.batch(copy=False)
             rows += batch.num_rows
-            if parts and (rows > FILE_ROWS or batch.schema != parts[0].batch.schema):
+            is_alike = not parts or batch.schema.equals(parts[0].batch.schema, check_metadata=True)
+            if not is_alike or (parts and rows > FILE_ROWS):
                 break
             parts.append(Part(each.number, batch))
         try:
             self._home.seal(self._name, parts)
-        except OSError as error:
+        except (OSError, MemoryError, pa.ArrowException) as error:
             self._home.complain(error)
             return False
         sealed = self._line[: len(parts)]

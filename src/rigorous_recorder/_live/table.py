@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
@@ -138,7 +139,8 @@ class LiveTable:
             row = describe_unread(fields)  # without the lock: a value's own code can do anything
             self._append_carefully(node, row)
             for value in fields.values():
-                learn(type(value))
+                with contextlib.suppress(Exception):  # types can have odd code, too
+                    learn(type(value))
         if self._has_full:
             self._seal_if_urgent()
 
@@ -208,6 +210,7 @@ class LiveTable:
     @_alone
     def flush(self) -> None:
         """Hand all rows to the operating system, where the file is not mapped."""
+        self._mend()
         self._guarded(self._segments.flush_full)
         if (live := self._segments.live) is not None:
             self._guarded(live.flush)
@@ -225,6 +228,7 @@ class LiveTable:
     @_alone
     def _begin_sync(self, finish: list[Callable[[], object]]) -> None:
         finish.append(self._segments.seal)
+        self._mend()
         self._bring_home()
         live = self._segments.live
         if live is None or live.synced == (mark := live.state):
@@ -264,10 +268,11 @@ class LiveTable:
 
     @_alone
     def _close(self, closed: list[bool]) -> None:
+        self.shut()
+        self._mend()
         live = self._segments.live
         if self._segments.full_rows or (live is not None and live.rows):
             return  # logged meanwhile, in another thread
-        self.shut()
         self._segments.discard_images()
         closed.append(True)
 
@@ -283,6 +288,7 @@ class LiveTable:
 
     @_alone
     def _require_home(self) -> None:
+        self._mend()
         self._bring_home()
         live = self._segments.live
         if live is not None and not live.image.is_kept:
@@ -301,6 +307,7 @@ class LiveTable:
 
     def _hand_over(self) -> None:
         """Let the rows there are wait for being sealed; the next ones go to other pages."""
+        self._mend()
         live = self._segments.live
         if live is not None and live.rows:
             self.shut()
@@ -335,8 +342,8 @@ class LiveTable:
     def _renumber(self, segment: Segment) -> None:
         """Use an empty segment under the next number."""
         self.shut()
-        self._next = segment
-        segment.number = self._take_number()
+        number = self._take_number()
+        segment.number, self._next = number, segment  # no call in between, where Ctrl-C could come
         self._use(segment)
 
     # --- room ----------------------------------------------------------------------------------
@@ -385,6 +392,8 @@ class LiveTable:
     def _try_write(self, node: int, row: Described) -> bool:
         segment = self._ready()
         there = [(segment.target(c), v) for c, v in row if not isinstance(v, DeviceValue)]
+        if len(there) < len(row):
+            self.shut()  # until it is noted which row the others belong to
         missing = segment.buffers.write(node, there)
         if missing:
             self._grow(spill=max(missing, 0))

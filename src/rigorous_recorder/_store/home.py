@@ -89,8 +89,8 @@ class MemoryHome:
         """There is nothing to wait for in memory: do it now."""
         job()
 
-    def complain(self, error: OSError) -> None:
-        """Memory does not fail with an OSError."""
+    def complain(self, error: Exception) -> None:
+        """Memory does not fail as a disk does."""
         raise error
 
 
@@ -228,9 +228,9 @@ class FolderHome:
         except OSError as error:
             self.complain(error)
 
-    def complain(self, error: OSError) -> None:
+    def complain(self, error: Exception) -> None:
         """Tell the user, once, that data waits in memory; never stop the training for it."""
-        self.trouble = str(error)
+        self.trouble = str(error) or type(error).__name__
         if self._warned:
             return
         self._warned = True
@@ -256,7 +256,9 @@ class FolderHome:
             self._lock_file = None
 
     def _be_there(self) -> None:
-        """Make the folder again where it is gone, and hold its lock."""
+        """Make the folder again where it is gone, and hold its lock, unless all is over."""
+        if self._closed:
+            return
         if not self.folder.info_path.is_file():
             self.folder.create(self._identity)
         path = self.folder.lock_path(self.writer)

@@ -72,8 +72,9 @@ class _House:
             if not self._threads:
                 for work in (self._keep, self._seal):
                     name = f"rigorous-recorder {work.__name__.strip('_')}"
-                    self._threads.append(threading.Thread(target=work, name=name, daemon=True))
-                    self._threads[-1].start()
+                    thread = threading.Thread(target=work, name=name, daemon=True)
+                    thread.start()
+                    self._threads.append(thread)
                 _at_end_of_worker(self.leave)
 
     def later(self, job: Callable[[], object]) -> None:
@@ -87,6 +88,7 @@ class _House:
     def _seal(self) -> None:
         while (job := self._jobs.get()) is not None:
             _alone(job)
+            del job  # and what it belongs to
 
     def _keep(self) -> None:
         flushes = 0

@@ -326,14 +326,14 @@ class FolderStore(Store):
             SaveError: rows wait in memory and still can't be written; the store stays open.
             BusyError: a signal handler calls for it in the middle of another change.
         """
-        if self.home.is_open:
+        try:
             self.home.refuses = True
-            try:
+            if self.home.is_open:
                 self.nodes.close()
                 self.records.close()
-            finally:
-                self.home.refuses = False
-        self.home.close()
+            self.home.close()
+        finally:
+            self.home.refuses = False
 
     def __del__(self) -> None:
         """Save what nobody can write to any more; what fails is recovered at the next open."""

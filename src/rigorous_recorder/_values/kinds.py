@@ -10,6 +10,7 @@ import datetime as dt
 import zoneinfo
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from .._lazy import lazy_module
@@ -255,7 +256,7 @@ class _Date(Kind):
         return pa.date32()
 
     def raw(self, value: dt.date) -> int:
-        return value.toordinal() - _DAY_ZERO
+        return index(value.toordinal() - _DAY_ZERO)
 
     def json_of(self, value: dt.date) -> str:
         return json_text.dump(value.isoformat())
@@ -285,7 +286,7 @@ class _NaiveDatetime(_Instant):
         return pa.timestamp("us")
 
     def raw(self, value: dt.datetime) -> int:
-        return (value - _EPOCH) // _MICROSECOND
+        return index((value - _EPOCH) // _MICROSECOND)
 
     def from_ticks(self, microseconds: int) -> dt.datetime:
         return _EPOCH + dt.timedelta(microseconds=microseconds)
@@ -305,7 +306,7 @@ class ZonedDatetime(_Instant):
         return pa.timestamp("us", self.zone)
 
     def raw(self, value: dt.datetime) -> int:
-        return (value - _UTC_EPOCH) // _MICROSECOND
+        return index((value - _UTC_EPOCH) // _MICROSECOND)
 
     def from_ticks(self, microseconds: int) -> dt.datetime:
         utc = _UTC_EPOCH + dt.timedelta(microseconds=microseconds)
@@ -322,7 +323,7 @@ class _Timedelta(_Instant):
         return pa.duration("us")
 
     def raw(self, value: dt.timedelta) -> int:
-        return value // _MICROSECOND
+        return index(value // _MICROSECOND)
 
     def from_ticks(self, microseconds: int) -> dt.timedelta:
         return dt.timedelta(microseconds=microseconds)
