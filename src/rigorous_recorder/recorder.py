@@ -14,7 +14,7 @@ from ._durable import replacing
 from ._engines.scan import Scope, Source
 from ._flat_files import load_flat, save_flat
 from ._lazy import lazy_module
-from ._live.table import Described, describe, describe_unread
+from ._live.fields import Described, describe, describe_unread
 from ._live.twin import Pusher
 from ._move import copy_tree
 from ._pickles import Tree, load_tree, restored, tree_of

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind, ListKind
-from .._values.classify import check_key, classify, classify_unread
+from .._values.classify import classify
 from .._values.device import DeviceValue
 from .._values.foreign import learn
-from .._values.kinds import Kind
 from ..errors import BusyError, SaveError
-from .column import PARENT_COLUMN, TIME_COLUMN, Column, Mark
+from .column import Column, Mark
+from .fields import Described, describe_unread
 from .home import Home, Part
 from .layout import Layout, row_width
 from .segment import Segment, sealed_batch
@@ -29,7 +29,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Described", "LiveTable", "describe", "describe_unread"]
+__all__ = ["LiveTable"]
 
 #: A live table starts with so many rows and bytes of long text, grows by copying, and is sealed
 #: when it has so many rows or bytes. Only one of few bytes is copied for the sake of a new column.
@@ -48,8 +48,6 @@ MOST_LATE: Final = 16_384
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
-
-Described = list[tuple[Column, Any]]
 
 
 def _alone(
@@ -556,42 +554,6 @@ class LiveTable:
     def _take_number(self) -> int:
         self._next_number += 1
         return self._next_number - 1
-
-
-def describe(fields: Mapping[Any, Any]) -> Described:
-    """For each field its column and the plain value of that kind which reads back equal.
-
-    Raises:
-        KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
-    """
-    return _described(fields, classify)
-
-
-def describe_unread(fields: Mapping[Any, Any]) -> Described:
-    """As ``describe``, without a wait: of a tensor on a device a ``DeviceValue``.
-
-    Raises:
-        KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
-    """
-    return _described(fields, classify_unread)
-
-
-def _described(
-    fields: Mapping[Any, Any], classified: Callable[[str, Any], tuple[Kind, Any]]
-) -> Described:
-    described = (_describe(key, value, classified) for key, value in fields.items())
-    # Names of a subclass of str can be the same text and yet not equal: the last one counts.
-    return list({column.key: (column, plain) for column, plain in described}.values())
-
-
-def _describe(
-    key: Any, value: Any, classified: Callable[[str, Any], tuple[Kind, Any]]
-) -> tuple[Column, Any]:
-    if isinstance(key, Mark):
-        return (PARENT_COLUMN if key is PARENT_COLUMN.key else TIME_COLUMN), value
-    name = check_key(key)
-    kind, plain = classified(name, value)
-    return Column(name, kind), plain
 
 
 def _worth_keeping(segment: Segment) -> tuple[Column, ...]:

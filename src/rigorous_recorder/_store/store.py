@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, PARENT, TIME
+from .._live.fields import Described
 from .._live.home import Part
-from .._live.table import Described, LiveTable
+from .._live.table import LiveTable
 from ..errors import DamagedFileError, NotACollectionError
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import Fragment, Loose, Origin, Sealed, open_sealed, read_live, warn_damaged

@@ -1,0 +1,50 @@
+"""What is logged, field by field: the column that each belongs in, and its plain value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._values.classify import check_key, classify, classify_unread
+from .._values.kinds import Kind
+from .column import PARENT_COLUMN, TIME_COLUMN, Column, Mark
+
+__all__ = ["Described", "describe", "describe_unread"]
+
+Described = list[tuple[Column, Any]]
+
+
+def describe(fields: Mapping[Any, Any]) -> Described:
+    """For each field its column and the plain value of that kind which reads back equal.
+
+    Raises:
+        KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
+    """
+    return _described(fields, classify)
+
+
+def describe_unread(fields: Mapping[Any, Any]) -> Described:
+    """As ``describe``, without a wait: of a tensor on a device a ``DeviceValue``.
+
+    Raises:
+        KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
+    """
+    return _described(fields, classify_unread)
+
+
+def _described(
+    fields: Mapping[Any, Any], classified: Callable[[str, Any], tuple[Kind, Any]]
+) -> Described:
+    described = (_describe(key, value, classified) for key, value in fields.items())
+    # Names of a subclass of str can be the same text and yet not equal: the last one counts.
+    return list({column.key: (column, plain) for column, plain in described}.values())
+
+
+def _describe(
+    key: Any, value: Any, classified: Callable[[str, Any], tuple[Kind, Any]]
+) -> tuple[Column, Any]:
+    if isinstance(key, Mark):
+        return (PARENT_COLUMN if key is PARENT_COLUMN.key else TIME_COLUMN), value
+    name = check_key(key)
+    kind, plain = classified(name, value)
+    return Column(name, kind), plain
