@@ -96,6 +96,7 @@ class _House:
             flushes += 1
             for store in self.stores():
                 _alone(store.flush if flushes % _FLUSHES_PER_SYNC else store.sync)
+                del store  # not kept alive until the next time
 
     def before_fork(self) -> None:
         self.several.acquire()
