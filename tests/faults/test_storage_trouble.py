@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ import rigorous_recorder._durable as durable
 import rigorous_recorder._live.backing as backing_module
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._live.layout import Layout
+from rigorous_recorder._live.segment import Segment
 from rigorous_recorder._store import home, seal
+from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder.errors import SaveError, StorageWarning
 
 
@@ -226,6 +230,63 @@ def test_an_error_at_the_end_where_it_still_cannot_be_saved(trouble: Trouble) ->
     (row,) = ExperimentCollection(trouble.folder).experiments
     assert (row["had_error"], row["error_number"]) == (False, 0)
     assert row["experiment_end_time"] is not None
+
+
+def test_a_spare_file_that_can_not_get_its_name_gets_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages made ready before the trouble are filled in it; readers find them once it is over."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 256)
+    trouble = Refusing(tmp_path / "study.collection", errno.EROFS)
+    collection = ExperimentCollection(trouble.folder)
+    ready = threading.Event()
+    with storage_warnings(trouble.folder) as messages:
+        with collection.new_experiment() as experiment:
+            log(experiment, 0, 200)
+            later(ready.set)
+            assert ready.wait(60)
+            assert collection._store.records._segments._spares
+            trouble.begin()
+            log(experiment, 200, 300)  # 44 of them in what was the spare
+            experiment.sync()
+            trouble.end()
+            log(experiment, 300, 310)
+            experiment.sync()
+            assert indexes(ExperimentCollection(trouble.folder)) == list(range(310))
+            log(experiment, 310, 3000)
+        collection.close()
+    assert len(messages) == 1
+    assert indexes(ExperimentCollection(trouble.folder)) == list(range(3000))
+    assert [path.name for path in (trouble.folder / "live").iterdir()] == ["experiments.lock"]
+
+
+def test_closing_waits_for_the_pages_that_are_just_made_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file appears in the folder after the collection was closed."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 256)
+    collection = ExperimentCollection(tmp_path / "study.collection")
+    table = collection._store.records
+    making, closed = threading.Event(), threading.Event()
+    came_first: list[bool] = []
+    make = table._spare
+
+    def slow_make(layout: Layout) -> Segment:
+        making.set()
+        came_first.append(closed.wait(1))
+        return make(layout)
+
+    monkeypatch.setattr(table, "_spare", slow_make)
+    with collection.new_experiment() as experiment:
+        log(experiment, 0, 200)
+    assert making.wait(60)
+    collection.close()
+    closed.set()
+    assert came_first == [False]
+    live = tmp_path / "study.collection" / "live"
+    assert [path.name for path in live.iterdir()] == ["experiments.lock"]
 
 
 @pytest.mark.usefixtures("backing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import mmap
 import os
 from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = ["Image", "MappedImage", "MemoryImage", "WriteBehindImage", "is_safe_t
 _SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
 _ZEROS: Final = memoryview(bytes(1 << 18))
 _MOST_VIEWS: Final = 1_000  # the system takes 1,024 at once
+_count = itertools.count()  # no two images of this process have the same temporary name
 _MOUNTS: Final = "/proc/self/mounts"
 
 
@@ -32,8 +34,12 @@ class Image(Protocol):
     is_mapped: bool
 
     @property
+    def is_there(self) -> bool:
+        """Whether the image has a file, under whatever name."""
+
+    @property
     def is_kept(self) -> bool:
-        """Whether what is flushed outlives the process."""
+        """Whether what is flushed outlives the process, and readers find it."""
 
     def publish(self, path: Path) -> None:
         """Let readers find the image under that name, replacing what had it."""
@@ -54,6 +60,7 @@ class Image(Protocol):
 class MemoryImage:
     """Bytes that nobody else sees: a recorder without a collection, or a disk that is full."""
 
+    is_there = False
     is_kept = False
     is_mapped = False
 
@@ -107,19 +114,24 @@ class _Descriptor:
 
 
 class _FileImage:
-    """What both images with a file share: it is made under a temporary name, then published."""
+    """What both images with a file share: it is made under a name of its own, then published."""
 
     def __init__(self, path: Path) -> None:
-        self._path = temporary_of(path)
+        self._hidden = self._path = temporary_of(path.with_name(f"{path.name}.{next(_count)}"))
         self._file = _Descriptor(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666))
 
     @property
-    def is_kept(self) -> bool:
-        """Whether what is flushed outlives the process: nobody took the file away."""
+    def is_there(self) -> bool:
+        """Whether nobody took the file away."""
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._file.number))
+            return self._is_at(self._path)
         except OSError:
             return False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is flushed outlives the process, and readers find it."""
+        return self._path != self._hidden and self.is_there
 
     def publish(self, path: Path) -> None:
         """Let readers find the image under that name, replacing what had it."""
@@ -129,9 +141,8 @@ class _FileImage:
 
     def hide(self) -> None:
         """Let no reader find the image any more, until it is published again."""
-        hidden = temporary_of(self._path)
-        publish(self._path, hidden)
-        self._path = hidden
+        publish(self._path, self._hidden)
+        self._path = self._hidden
 
     def _is_at(self, path: Path) -> bool:
         """Whether the image has that name already, as when its renaming was interrupted."""
@@ -153,7 +164,8 @@ class _FileImage:
     def discard(self) -> None:
         """Take the image's file away: its rows are kept elsewhere now."""
         with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            if self._is_at(self._path):  # not what was published in its place
+                self._path.unlink(missing_ok=True)
         self._file.close()
 
 

@@ -64,6 +64,8 @@ class Segments:
         """Let nobody hold the lock: in a forked child."""
         self._turn = threading.Lock()
         self._sealer = 0
+        #: Held while a spare segment is added; not by who takes one.
+        self._stocking = threading.RLock()
 
     @property
     def live(self) -> Segment | None:
@@ -142,18 +144,16 @@ class Segments:
                 segment = self._spares.pop()
             except IndexError:  # another thread was faster
                 break
-            if segment.layout == layout and segment.image.is_kept:
+            if segment.layout == layout and segment.image.is_there:
                 return segment
             segment.image.discard()
         return None
 
     def stock(self, layout: Layout, make: Callable[[Layout], Segment]) -> None:
         """Have a spare segment ready before it is needed."""
-        if self._spares or self._is_over:
-            return
-        self._spares.append(make(layout))
-        if self._is_over:  # the table was closed meanwhile
-            self.discard_images()
+        with self._stocking:
+            if not (self._spares or self._is_over):
+                self._spares.append(make(layout))
 
     def seal(self) -> bool:
         """Seal what is full, in order; False where the disk fails, and the user was told.
@@ -179,9 +179,10 @@ class Segments:
 
     def discard_images(self) -> None:
         """Take away the files of empty segments, for good."""
-        self._is_over = True
-        while self._spares:
-            self._spares.pop().image.discard()
+        with self._stocking:
+            self._is_over = True
+            while self._spares:
+                self._spares.pop().image.discard()
         if (live := self.live) is not None:
             live.image.discard()
             self._line.remove(live)
@@ -213,15 +214,25 @@ class Segments:
 
     def _recycle(self, segment: Segment) -> None:
         """Keep the pages of a sealed segment for the next rows, else free them."""
+        with self._stocking:
+            is_kept = self._is_wanted(segment) and self._clear(segment)
+            if is_kept:
+                self._spares.append(segment)
+        if self._home.is_durable and not is_kept:
+            segment.image.discard()
+
+    def _is_wanted(self, segment: Segment) -> bool:
+        """Whether a sealed segment can be filled again, and will be."""
         image = segment.image
         is_good = image.is_mapped and image.is_kept and not segment.is_read and segment.is_reusable
-        if is_good and sum(each.size for each in self._spares) + segment.size <= MOST_SPARE:
-            try:
-                segment.clear()
-                self._spares.append(segment)
-            except OSError as error:
-                self._home.complain(error)
-            else:
-                return
-        if self._home.is_durable:
-            image.discard()
+        size = sum(each.size for each in self._spares) + segment.size
+        return is_good and size <= MOST_SPARE and not self._is_over
+
+    def _clear(self, segment: Segment) -> bool:
+        """Empty a segment; False where that fails, and the user was told."""
+        try:
+            segment.clear()
+        except OSError as error:
+            self._home.complain(error)
+            return False
+        return True

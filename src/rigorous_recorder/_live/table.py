@@ -324,10 +324,17 @@ class LiveTable:
             self._use(self._next)
 
     def _bring_home(self) -> None:
-        """Give rows that are only in memory an image with a file, where that works again."""
+        """Give rows that are only in memory a file that readers find, where that works again."""
         live = self._segments.live
-        if live is not None and self._home.is_durable and not live.image.is_kept:
+        if live is None or not self._home.is_durable or live.image.is_kept:
+            return
+        if live.image.is_there:
+            self._publish(live)
+        else:
             self._replace(live.layout)
+
+    def _publish(self, segment: Segment) -> None:
+        self._guarded(partial(self._home.publish, self.name, segment.number, segment.image))
 
     def _guarded(self, action: Callable[[], _T]) -> tuple[_T] | None:
         """What ``action`` gives, in a tuple; None, and the user is told, where the disk fails."""
@@ -523,6 +530,8 @@ class LiveTable:
         if old.synced:
             self._guarded(new.sync)
         self._use(new)
+        if not old.image.is_kept:  # published, it is readers' only file where this one is not
+            old.image.discard()
 
     def _segment_of(self, number: int, layout: Layout) -> Segment:
         return Segment(number, layout, partial(self._home.image, self.name, number))
@@ -537,7 +546,7 @@ class LiveTable:
         self.shut()
         self._guarded(self._segments.flush_full)
         self._guarded(segment.flush)
-        self._guarded(partial(self._home.publish, self.name, segment.number, segment.image))
+        self._publish(segment)
         self._segments.use(segment)
         self._columns = segment.layout.columns
         self._next = None

@@ -192,10 +192,11 @@ class Folder:
 
     def remove_lives(self, writer: str) -> None:
         """Take a writer's live files away, where they can be: their rows are sealed."""
-        for name in (name for table in TABLES for name in self.lives(table)):
-            if name.writer == writer:
-                with contextlib.suppress(OSError):
-                    self.live_path(name).unlink(missing_ok=True)
+        lives = [name for table in TABLES for name in self.lives(table) if name.writer == writer]
+        unfinished = [path for path in self.leftovers(writer) if path.parent == self.live]
+        for path in [*map(self.live_path, lives), *unfinished]:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def writers(self) -> list[str]:
         """The writers that have a lock file: running ones, and dead ones not recovered yet."""
