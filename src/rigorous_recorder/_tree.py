@@ -73,7 +73,7 @@ class Nodes:
     def __init__(self, fragments: Sequence[Fragment]) -> None:
         columns = dict.fromkeys(column for each in fragments for column in each.columns)
         self.columns = [column for column in columns if isinstance(column.key, str)]
-        self._stack(fragments, [*self.columns, PARENT_COLUMN, TIME_COLUMN])
+        self._rows = _Rows(fragments, [*self.columns, PARENT_COLUMN, TIME_COLUMN])
         self._arrange()
         self._sources: dict[str, Any] = {}
 
@@ -85,18 +85,15 @@ class Nodes:
     @cached_property
     def keys(self) -> list[str]:
         """The keys in order of the flat table: experiment's, then the nearer the root the earlier."""
-        return self._ordered(range(self.count))
+        return self._ordered(None)
 
     def keys_above(self, positions: pa.Array) -> list[str]:
         """The keys that these nodes or ancestors of theirs have, in order of the flat table."""
-        reached: dict[int, None] = {}
-        parents = self.parents.to_pylist()
-        for start in positions.to_pylist():
-            at: int | None = start
-            while at is not None and at not in reached:
-                reached[at] = None
-                at = parents[at]
-        return self._ordered(sorted(reached))
+        reached, level = [], pc.unique(positions).cast(pa.int64())
+        while len(level):
+            reached.append(level)
+            level = pc.unique(self.parents.take(level)).drop_null()
+        return self._ordered(pa.concat_arrays([pa.array([], pa.int64()), *reached]))
 
     def resolved(self, key: str, positions: pa.Array | None = None) -> Variants:
         """The values of a key that nodes have or inherit, for all nodes or those at positions."""
@@ -116,13 +113,16 @@ class Nodes:
 
     def own_data(self, positions: pa.Array) -> list[dict[str, Any]]:
         """For each position what was said of that node itself; None where that was the word."""
-        found: list[dict[str, Any]] = [{} for _ in range(len(positions))]
-        for key in keys_of(self.columns):
-            said = self._ever_said(key).take(positions)
-            values = values_of(self.own(key, positions), len(positions))
-            for at in pc.indices_nonzero(said).to_pylist():
-                found[at][key] = values[at]
-        return found
+        found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}
+        rows = self._words.rows_of(positions)
+        nodes = self._words.nodes_of(rows).to_pylist()
+        for key in self._by_key:
+            values = values_of(self._values(key, rows), len(rows))
+            said = self._is_said(key).take(rows).to_pylist()
+            for node, value, is_said in zip(nodes, values, said, strict=True):
+                if is_said:
+                    found[node][key] = value
+        return list(found.values())
 
     def positions(self, ids: pa.Array) -> pa.Array:
         """For each id its position, or null; costs one pass over the nodes, however many ids."""
@@ -169,76 +169,69 @@ class Nodes:
 
     # --- how it is found out -------------------------------------------------------------------
 
-    def _stack(self, fragments: Sequence[Fragment], columns: list[Column]) -> None:
-        """All rows of the nodes table, end to end, in the order in which they were said."""
-        nodes: list[Any] = [pa.array([], pa.int64())]
-        pieces: Variants = {c: [pa.array([], c.kind.sealed_type)] for c in columns}
-        for fragment in fragments:
-            for table in fragment.tables(columns):
-                nodes.append(table.column(NODE).combine_chunks())
-                for column in columns:
-                    pieces[column].append(column_in(table, fragment, column))
-        stacked = {column: pa.concat_arrays(found) for column, found in pieces.items()}
-        order = pc.sort_indices(stacked[TIME_COLUMN].cast(pa.int64()))
-        self._node = pa.concat_arrays(nodes).take(order)
-        self._rows = {column: values.take(order) for column, values in stacked.items()}
-        last = pc.max(stacked[TIME_COLUMN].cast(pa.int64())).as_py()
-        #: Microseconds since the epoch when anything was said last; 0 where nothing was.
-        self.last_time: int = last or 0
+    @property
+    def last_time(self) -> int:
+        """Microseconds since the epoch when anything was said last; 0 where nothing was."""
+        return self._rows.last_time
 
     def _arrange(self) -> None:
         """Put the nodes in levels, from the roots down, and find every node's parent."""
+        parents, node = self._rows[PARENT_COLUMN], self._rows.node
+        said = node.dictionary_encode()
         # A parent of which nothing was said is a node too: the root of a collection is one.
-        parents = self._rows[PARENT_COLUMN].drop_null()
-        self._unique = pc.unique(pa.concat_arrays([parents, self._node]))
-        self._of_row = pc.index_in(self._node, value_set=self._unique).cast(pa.int64())
-        word = self._last(self._rows[PARENT_COLUMN].is_valid())
-        above = pc.index_in(self._rows[PARENT_COLUMN].take(word), value_set=self._unique)
-        parents = above.cast(pa.int64())
-        self._levels = _levels(parents)
-        order = pa.concat_arrays([pa.array([], pa.int64()), *self._levels])
-        self._order = order
-        self.ids = self._unique.take(order)
-        self._attached = word.take(order)
-        self.parents = pc.index_in(parents.take(order), value_set=order).cast(pa.int64())
-        roots = len(self._levels[0]) if self._levels else 0
-        is_root = pc.less(_count_to(len(order)), roots)
-        self.parents = pc.if_else(is_root, pa.scalar(None, pa.int64()), self.parents)
-
-    def _last(self, mask: pa.Array) -> pa.Array:
-        """For each unique node, the last row that is in the mask; null where none is."""
-        rows = pc.indices_nonzero(mask).cast(pa.int64())
-        grouped = pa.table({"node": self._of_row.take(rows), "row": rows}).group_by("node")
-        last = grouped.aggregate([("row", "max")])
-        at = pc.index_in(_count_to(len(self._unique)), value_set=last["node"].combine_chunks())
-        return last["row_max"].combine_chunks().take(at)
+        named = pc.unique(parents.drop_null())
+        unsaid = named.filter(pc.invert(pc.is_in(named, value_set=said.dictionary)))
+        unique = pa.concat_arrays([said.dictionary, unsaid])
+        self._words = _Words(said.indices.cast(pa.int64()), len(unique))
+        above = _index_in(parents.take(self._words.last(parents.is_valid())), unique)
+        depths = _depths(above)
+        order = pc.sort_indices(depths)
+        self.ids = unique.take(order)
+        self._depths = depths.take(order)
+        self._attached = self._words.last(parents.is_valid()).take(order)
+        places = _inverse(order)
+        is_root = pc.equal(self._depths, 0)
+        self.parents = pc.if_else(
+            is_root, pa.scalar(None, pa.int64()), places.take(above.take(order))
+        )
+        self._words = self._words.moved(places)
 
     def _said(self, key: str) -> pa.Array:
         """For each node the row with the last word on a key; null where that was None."""
-        said = pa.nulls(len(self._node), pa.bool_()).fill_null(False)
-        for column in self._columns_of(key):
-            said = pc.or_(said, self._rows[column].is_valid())
-        last = self._last(said).take(self._order)
+        last = self._words.last(self._is_said(key))
         null = Column(key, NULL)
-        if null not in self._rows:
+        if null not in self._columns_of(key):
             return last
         unsaid = self._rows[null].take(last).fill_null(False)
         return pc.if_else(unsaid, pa.scalar(None, pa.int64()), last)
+
+    def _is_said(self, key: str) -> pa.Array:
+        """Which rows have a word on a key."""
+        said = None
+        for column in self._columns_of(key):
+            is_valid = self._rows[column].is_valid()
+            said = is_valid if said is None else pc.or_(said, is_valid)
+        return pa.repeat(pa.scalar(False), len(self._rows.node)) if said is None else said
 
     def _source(self, key: str) -> pa.Array:
         """As ``_said``, and where a node has no word of its own that of its nearest ancestor."""
         if key not in self._sources:
             own, start, above = self._said(key), 0, None
             pieces = [own.slice(0, 0)]
-            for level in self._levels:
-                piece = own.slice(start, len(level))
+            for size in self._level_sizes:
+                piece = own.slice(start, size)
                 if above is not None:
-                    offset = pc.subtract(self.parents.slice(start, len(level)), start - len(above))
+                    offset = pc.subtract(self.parents.slice(start, size), start - len(above))
                     piece = pc.coalesce(piece, above.take(offset))
                 pieces.append(piece)
-                start, above = start + len(level), piece
+                start, above = start + size, piece
             self._sources[key] = pa.concat_arrays(pieces)
         return self._sources[key]
+
+    @cached_property
+    def _level_sizes(self) -> list[int]:
+        """Number of nodes of each level, from the roots down."""
+        return [each["counts"] for each in pc.value_counts(self._depths).to_pylist()]
 
     def _values(self, key: str, rows: pa.Array) -> Variants:
         return {
@@ -248,49 +241,126 @@ class Nodes:
         }
 
     def _columns_of(self, key: str) -> list[Column]:
-        return [column for column in self.columns if column.key == key]
+        return self._by_key.get(key, [])
 
-    def _ordered(self, positions: Sequence[int]) -> list[str]:
+    @cached_property
+    def _by_key(self) -> dict[str, list[Column]]:
+        found: dict[str, list[Column]] = {}
+        for column in self.columns:
+            found.setdefault(str(column.key), []).append(column)
+        return found
+
+    def _ordered(self, positions: pa.Array | None) -> list[str]:
         """The keys said of these nodes: experiments' first, then by level, then by time."""
-        wanted = pa.array(positions, pa.int64())
         ranks: list[tuple[bool, int, int, str]] = []
-        for order, key in enumerate(keys_of(self.columns)):
-            said = self._ever_said(key)
-            if len(hits := pc.indices_nonzero(said.take(wanted))):
-                first = self._level_of(positions[hits[0].as_py()])
-                ranks.append((key not in EXPERIMENT_KEYS, first, order, key))
+        for order, key in enumerate(self._by_key):
+            said = self._words.said(self._is_said(key))
+            if positions is not None:
+                said = said.filter(pc.is_in(said, value_set=positions))
+            if len(said):
+                level = self._depths[pc.min(said).as_py()].as_py()
+                ranks.append((key not in EXPERIMENT_KEYS, level, order, key))
         return [key for *_, key in sorted(ranks)]
 
-    def _ever_said(self, key: str) -> pa.Array:
-        said = pa.nulls(len(self._node), pa.bool_()).fill_null(False)
-        for column in self._columns_of(key):
-            said = pc.or_(said, self._rows[column].is_valid())
-        return self._last(said).take(self._order).is_valid()
 
-    def _level_of(self, position: int) -> int:
-        for depth, level in enumerate(self._levels):
-            position -= len(level)
-            if position < 0:
-                return depth
-        return len(self._levels)
+class _Rows:
+    """All rows of the nodes table, end to end, in the order in which they were said."""
+
+    def __init__(self, fragments: Sequence[Fragment], columns: list[Column]) -> None:
+        self._pieces = [
+            (fragment, table) for fragment in fragments for table in fragment.tables(columns)
+        ]
+        self._columns: dict[Column, pa.Array] = {}
+        self._order: pa.Array | None = None
+        times = self[TIME_COLUMN].cast(pa.int64())
+        nodes = (table.column(NODE).combine_chunks() for _, table in self._pieces)
+        #: Whom each row is of.
+        self.node = pa.concat_arrays([pa.array([], pa.int64()), *nodes])
+        self.last_time: int = pc.max(times).as_py() or 0
+        if not _is_sorted(times):
+            self._order = pc.sort_indices(times)
+            self.node = self.node.take(self._order)
+            self._columns.clear()
+
+    def __getitem__(self, column: Column) -> pa.Array:
+        """The values of a column with its sealed type; null in rows that have none."""
+        if column not in self._columns:
+            pieces = [column_in(table, fragment, column) for fragment, table in self._pieces]
+            values = pa.concat_arrays([pa.array([], column.kind.sealed_type), *pieces])
+            self._columns[column] = values if self._order is None else values.take(self._order)
+        return self._columns[column]
 
 
-def _levels(parents: pa.Array) -> list[pa.Array]:
-    """Positions of nodes by how many ancestors they have.
+class _Words:
+    """Which rows were said of which node."""
 
-    Nodes that are their own ancestors (two processes can say so at once) count as roots.
+    def __init__(self, of_row: pa.Array, nodes: int) -> None:
+        self._of_row = of_row
+        self._nodes = nodes
+
+    def moved(self, places: pa.Array) -> _Words:
+        """The same for nodes that were put in other places."""
+        return _Words(places.take(self._of_row), self._nodes)
+
+    def last(self, mask: pa.Array) -> pa.Array:
+        """For each node, the last of its rows that is in the mask; null where none is."""
+        rows = pc.indices_nonzero(mask).cast(pa.int64())
+        if not self._nodes:
+            return rows
+        # Of several rows that are of one node, the last stays.
+        at = pc.inverse_permutation(
+            self._of_row.take(rows), max_index=self._nodes - 1, output_type=pa.int64()
+        )
+        return rows.take(at)
+
+    def said(self, mask: pa.Array) -> pa.Array:
+        """The nodes of the rows that are in the mask."""
+        return self._of_row.filter(mask)
+
+    def nodes_of(self, rows: pa.Array) -> pa.Array:
+        """The nodes of some rows."""
+        return self._of_row.take(rows)
+
+    def rows_of(self, nodes: pa.Array) -> pa.Array:
+        """The rows of some nodes, in the order in which they were said."""
+        mask = pc.is_in(self._of_row, value_set=nodes.cast(pa.int64()))
+        return pc.indices_nonzero(mask).cast(pa.int64())
+
+
+def _depths(parents: pa.Array) -> pa.Array:
+    """For each node how many ancestors it has; ``parents`` are positions, null for a root.
+
+    Every round looks twice as far up. Nodes that are their own ancestors (two processes can say so
+    at once) count as roots.
     """
-    level = pc.indices_nonzero(parents.is_null()).cast(pa.int64())
-    levels = []
-    while len(level):
-        levels.append(level)
-        level = pc.indices_nonzero(pc.is_in(parents, value_set=level)).cast(pa.int64())
-    placed = pa.concat_arrays([pa.array([], pa.int64()), *levels])
-    if len(placed) == len(parents):
-        return levels
-    lost = pc.invert(pc.is_in(_count_to(len(parents)), value_set=placed))
-    return _levels(pc.if_else(lost, pa.scalar(None, pa.int64()), parents))
+    depths = pc.cast(parents.is_valid(), pa.int64())
+    above = parents
+    for _ in range(len(parents).bit_length() + 1):
+        if above.null_count == len(above):
+            return depths
+        depths = pc.add(depths, depths.take(above).fill_null(0))
+        above = above.take(above)
+    return _depths(pc.if_else(above.is_valid(), pa.scalar(None, pa.int64()), parents))
+
+
+def _index_in(values: pa.Array, whole: pa.Array) -> pa.Array:
+    """For each value its position in the whole; null for null."""
+    few = values.dictionary_encode()
+    found = pc.index_in(few.dictionary, value_set=whole).cast(pa.int64())
+    return found.take(few.indices)
+
+
+def _inverse(order: pa.Array) -> pa.Array:
+    """For each position the place that it has in an order of all positions."""
+    return pc.sort_indices(order).cast(pa.int64())
+
+
+def _is_sorted(values: pa.Array) -> bool:
+    if len(values) < 2:
+        return True
+    steps = pc.less_equal(values.slice(0, len(values) - 1), values.slice(1))
+    return bool(pc.all(steps, skip_nulls=False).as_py())
 
 
 def _count_to(stop: int) -> pa.Array:
-    return pa.array(range(stop), pa.int64())
+    return pc.indices_nonzero(pa.repeat(pa.scalar(True), stop)).cast(pa.int64())

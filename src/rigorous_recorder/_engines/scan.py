@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
-from .._store.fragments import Fragment
+from .._store.fragments import Fragment, Loose
 from .._store.store import Snapshot, Store
 from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.kinds import NULL, Kind
@@ -52,15 +52,52 @@ class Source:
 
     def now(self) -> Moment:
         """The newest moment."""
+        return self._known().moment
+
+    def scan(self, scope: Scope, conditions: Mapping[str, Any]) -> Scan:
+        """A query at the newest moment; the same one again where nothing changed."""
+        known = self._known()
+        if conditions:
+            return Scan(known.moment, scope, conditions)
+        if scope not in known.scans:
+            known.scans[scope] = Scan(known.moment, scope, {})
+        return known.scans[scope]
+
+    def _known(self) -> _Known:
         version = self.store.version()
-        known: tuple[object, Moment] | None = self.store.reader
-        if known is not None and known[0] == version:
-            return known[1]
-        snapshot = self.store.snapshot()
-        moment = Moment(snapshot, Nodes(snapshot.nodes))
-        self.store.see_time(moment.nodes.last_time)
-        self.store.reader = (version, moment)
-        return moment
+        known: _Known | None = self.store.reader
+        if known is None or known.version != version:
+            snapshot = self.store.snapshot()
+            nodes = known.nodes_of(snapshot) if known else None
+            moment = Moment(snapshot, nodes or Nodes(snapshot.nodes))
+            self.store.see_time(moment.nodes.last_time)
+            self.store.reader = known = _Known(version, moment)
+        return known
+
+
+class _Known:
+    """What was found out at one moment, as long as nothing changes."""
+
+    def __init__(self, version: object, moment: Moment) -> None:
+        self.version = version
+        self.moment = moment
+        self.scans: dict[Scope, Scan] = {}
+
+    def nodes_of(self, snapshot: Snapshot) -> Nodes | None:
+        """The resolved nodes, where nothing was said since then; None where something was."""
+        known, found = self.moment.snapshot.nodes, snapshot.nodes
+        if len(known) == len(found) and all(map(_is_same, known, found)):
+            return self.moment.nodes
+        return None
+
+
+def _is_same(known: Fragment, found: Fragment) -> bool:
+    """Whether two fragments have the same rows."""
+    if known is found:
+        return True
+    if not (isinstance(known, Loose) and isinstance(found, Loose)):
+        return False
+    return known.origin == found.origin and bool(known.table.equals(found.table))
 
 
 class Scope(NamedTuple):
@@ -170,6 +207,9 @@ class Scan:
         self.moment = moment
         self.scope = scope
         self.conditions = conditions
+        self._flat_kinds: dict[str, Kind] = {}
+        #: What engines found out, which is as long of use as the scan.
+        self.kept: dict[str, Any] = {}
 
     @cached_property
     def node_ids(self) -> pa.Array | None:
@@ -199,10 +239,20 @@ class Scan:
         return [column for column in self.moment.record_columns if column in found]
 
     @cached_property
+    def keys(self) -> list[str]:
+        """The columns of the flat table, in order."""
+        return list(dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)]))
+
+    @property
     def flat_kinds(self) -> dict[str, Kind]:
         """The columns of the flat table, in order, each with the kind that its values meet as."""
-        keys = dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)])
-        return {key: meet(self._kinds(key)) for key in keys}
+        return {key: self.flat_kind(key) for key in self.keys}
+
+    def flat_kind(self, key: str) -> Kind:
+        """The kind that the values of a column of the flat table meet as."""
+        if key not in self._flat_kinds:
+            self._flat_kinds[key] = meet(self._kinds(key))
+        return self._flat_kinds[key]
 
     def _kinds(self, key: str) -> set[Kind]:
         """The kinds of the values that rows of the scope can have under a key."""
@@ -255,13 +305,22 @@ class Scan:
     def _pieces(
         self, columns: Sequence[Column], fragments: Sequence[Fragment] | None = None
     ) -> Iterator[Piece]:
-        for fragment in self.moment.snapshot.records if fragments is None else fragments:
+        for fragment in self.fragments if fragments is None else fragments:
             for table in fragment.tables(columns):
                 for start in range(0, table.num_rows, _PIECE_ROWS):
                     piece = Piece(self, fragment, table.slice(start, _PIECE_ROWS))
                     kept = self._in_scope(piece)
                     if kept.rows:
                         yield kept
+
+    @cached_property
+    def fragments(self) -> list[Fragment]:
+        """Those that have rows of the scope."""
+        ids = self.node_ids
+        found = self.moment.snapshot.records
+        if ids is None:
+            return list(found)
+        return [each for each in found if pc.any(pc.is_in(each.nodes, value_set=ids)).as_py()]
 
     def _in_scope(self, piece: Piece) -> Piece:
         if self.node_ids is None:

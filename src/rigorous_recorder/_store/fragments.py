@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
@@ -19,11 +19,13 @@ from .seal import about
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
     from pyarrow import ipc
 else:
     pa = lazy_module("pyarrow")
     ipc = lazy_module("pyarrow.ipc")
+    pc = lazy_module("pyarrow.compute")
     pq = lazy_module("pyarrow.parquet")
 
 __all__ = [
@@ -67,6 +69,10 @@ class Fragment(Protocol):
     columns: dict[Column, str]
     rows: int
 
+    @property
+    def nodes(self) -> pa.Array:
+        """Ids of the nodes whose rows these are, each once."""
+
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """The rows in pieces, with ``_node`` and those of ``columns`` that are here, in order."""
 
@@ -80,6 +86,11 @@ class Loose:
         self.columns = _columns(batch.schema)
         self.rows: int = batch.num_rows
         self.table = pa.Table.from_batches([batch])
+
+    @cached_property
+    def nodes(self) -> pa.Array:
+        """Ids of the nodes whose rows these are, each once."""
+        return pc.unique(self.table.column(NODE))
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
@@ -99,6 +110,7 @@ class Sealed:
         self.columns = _columns(schema)
         self.rows = sum(row_counts)
         self._groups = len(row_counts)
+        self._sound: dict[str, bool] = {}
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """The rows, a row group at a time; what can't be read is left out with a warning."""
@@ -112,12 +124,23 @@ class Sealed:
             warn_damaged(self.path, error)
 
     @cached_property
-    def is_sound(self) -> bool:
-        """Whether all of it can be read and its checksums are right; found out once."""
+    def nodes(self) -> pa.Array:
+        """Ids of the nodes whose rows these are, each once; without those that can't be read."""
+        found = [pc.unique(table.column(NODE)) for table in self.tables([])]
+        return pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+
+    def is_sound(self, columns: Collection[Column]) -> bool:
+        """Whether these can be read, and their checksums are right; found out once."""
+        wanted = set(_names(self.columns, list(columns))) - self._sound.keys()
+        if wanted:
+            self._sound |= dict.fromkeys(wanted, self._can_read([NODE, *wanted]))
+        return all(self._sound[name] for name in _names(self.columns, list(columns)))
+
+    def _can_read(self, names: list[str]) -> bool:
         try:
             with _open(self.path) as file:
                 for group in range(self._groups):
-                    file.read_row_group(group)
+                    file.read_row_group(group, columns=names, use_threads=False)
         except UNREADABLE:
             return False
         return True
@@ -154,6 +177,7 @@ class _Part:
         self._first, self.rows = whole.slice_of(segments)
         self.origin = whole.origin
         self.columns = whole.columns
+        self.nodes = whole.nodes
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """The rows, with ``_node`` and those of ``columns`` that are here, in order."""

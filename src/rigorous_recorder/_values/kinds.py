@@ -124,6 +124,8 @@ class Kind(ABC):
 
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
         """Which values of a column of the sealed type equal ``value``, null where there is none."""
+        if value != value:  # noqa: PLR0124 - who asks for NaN wants to see them
+            return pc.is_nan(column)
         return pc.equal(column, pa.scalar(value, self.sealed_type))
 
 

@@ -1,0 +1,223 @@
+"""The view ``records`` in DuckDB: what each file has, brought to one list of columns, and the nodes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import lazy_module
+from .._live.column import NODE, Column
+from .._store.fragments import Fragment, Sealed
+from .._values.arrays import ArrayKind, dtype_of
+from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind, ZonedDatetime
+from .scan import Piece, Scan, flat_column
+from .sql import identifier, literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["RecordsView", "for_duckdb"]
+
+#: Writers of so many records are joined to their nodes by themselves, up to so many of them: the
+#: ids of one writer's nodes are close to each other, and DuckDB then needs no hashing.
+_LARGE: Final = 1_000_000
+_MOST_LARGE: Final = 8
+
+
+class RecordsView:
+    """What the view says, for the columns that a query uses.
+
+    Args:
+        names: the keys of these columns, in order, each with its name in SQL.
+        table: makes a table in the database, and tells what SQL calls it.
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        names: Mapping[str, str],
+        table: Callable[[str, Callable[[], pa.Table]], str],
+    ) -> None:
+        self._scan = scan
+        self._names = names
+        self._table = table
+        records = {column.key for column in scan.record_columns}
+        inherited = set(scan.node_keys)
+        places = {key: i for i, key in enumerate(scan.keys)}
+        self._own = {key: f"r{places[key]}" for key in names if key in records}
+        self._inherited = {key: f"n{places[key]}" for key in names if key in inherited}
+        self._columns = [column for column in scan.record_columns if column.key in self._own]
+        #: The tables that the text speaks of and that are only in memory.
+        self.arrow: dict[str, pa.Table] = {}
+
+    def text(self) -> str:
+        """The SELECT that gives the flat table."""
+        sound = self._sound()
+        groups = self._groups() or [[]]
+        parts = [self._group(number, each, sound) for number, each in enumerate(groups)]
+        return " UNION ALL ".join(parts)
+
+    # --- which files together ------------------------------------------------------------------
+
+    def _groups(self) -> list[list[Fragment]]:
+        """The fragments, those of writers of many records apart."""
+        rows = Counter[str]()
+        for fragment in self._scan.fragments:
+            rows[fragment.origin.writer] += fragment.rows
+        large = [writer for writer, count in rows.most_common(_MOST_LARGE) if count >= _LARGE]
+        groups: dict[str, list[Fragment]] = {}
+        for fragment in self._scan.fragments:
+            writer = fragment.origin.writer
+            groups.setdefault(writer if writer in large else "", []).append(fragment)
+        return list(groups.values())
+
+    def _sound(self) -> set[int]:
+        """Which fragments DuckDB can read by itself, by ``id``.
+
+        It looks at no checksum: what is damaged is read here, which warns.
+        """
+        files = [f for f in self._scan.fragments if isinstance(f, Sealed) and self._is_native(f)]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            sound = threads.map(lambda file: file.is_sound(self._columns), files)
+            return {id(file) for file, is_sound in zip(files, sound, strict=True) if is_sound}
+
+    def _is_native(self, fragment: Fragment) -> bool:
+        """Whether DuckDB can bring the columns of a file to the flat kinds by itself."""
+        return all(
+            column.kind in {(flat := self._scan.flat_kind(str(column.key))), NULL}
+            or (column.kind == INT and flat == FLOAT)
+            or (isinstance(column.kind, ZonedDatetime) and isinstance(flat, ZonedDatetime))
+            for column in fragment.columns
+            if column.key in self._own
+        )
+
+    # --- what is said of them ------------------------------------------------------------------
+
+    def _group(self, number: int, fragments: Sequence[Fragment], sound: set[int]) -> str:
+        branches = " UNION ALL ".join(self._branches(number, fragments, sound))
+        branches = branches or self._empty_branch()
+        if not self._inherited and self._scan.node_ids is None:
+            return self._select(f"({branches})")
+        return self._select(f"({branches})", self._resolved(number, fragments))
+
+    def _select(self, source: str, resolved: str | None = None) -> str:
+        join = f" JOIN {resolved} AS n ON r._node = n._node" if resolved else ""
+        values = [f"{self._value(key)} AS {identifier(n)}" for key, n in self._names.items()]
+        return f"SELECT {', '.join(values) or 'true AS _empty'} FROM {source} AS r{join}"
+
+    def _value(self, key: str) -> str:
+        own, inherited = self._own.get(key), self._inherited.get(key)
+        if own and inherited:
+            return f"coalesce(r.{own}, n.{inherited})"
+        return f"r.{own}" if own else f"n.{inherited}"
+
+    def _resolved(self, number: int, fragments: Sequence[Fragment]) -> str:
+        """A table of just the nodes that have records in the fragments.
+
+        None is missing, so that an inner join, which is faster, loses no record.
+        """
+        name = f"resolved_{number}_" + "_".join(self._inherited.values())
+        return self._table(name, lambda: self._nodes_of(fragments))
+
+    def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
+        found = [fragment.nodes for fragment in fragments]
+        ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        if self._scan.node_ids is not None:
+            ids = ids.filter(pc.is_in(ids, value_set=self._scan.node_ids))
+        ids = ids.take(pc.sort_indices(ids))
+        nodes = self._scan.moment.nodes
+        positions = nodes.positions(ids)
+        arrays = [ids]
+        for key in self._inherited:
+            values = flat_column(
+                nodes.resolved(key, positions), self._scan.flat_kind(key), len(ids)
+            )
+            arrays.append(for_duckdb(values))
+        return pa.Table.from_arrays(arrays, names=[NODE, *self._inherited.values()])
+
+    def _branches(
+        self, number: int, fragments: Sequence[Fragment], sound: set[int]
+    ) -> Iterator[str]:
+        """SELECTs that each read some fragments, all with the same columns."""
+        alike: dict[tuple[Column, ...], list[Sealed]] = {}
+        for index, fragment in enumerate(fragments):
+            if isinstance(fragment, Sealed) and id(fragment) in sound:
+                alike.setdefault(tuple(fragment.columns), []).append(fragment)
+            else:
+                yield self._through_arrow(fragment, f"_fragment_{number}_{index}")
+        for columns, files in alike.items():
+            yield self._from_files(columns, files)
+
+    def _from_files(self, columns: tuple[Column, ...], files: list[Sealed]) -> str:
+        paths = ", ".join(literal(str(file.path)) for file in files)
+        # Columns by position: names that differ only in case, or are empty, are no trouble then.
+        aliases = ", ".join(["_node", *(f"c{i}" for i in range(len(columns)))])
+        values = "".join(
+            f", {self._file_value(key, columns)} AS {name}" for key, name in self._own.items()
+        )
+        return f"SELECT _node{values} FROM read_parquet([{paths}]) AS t({aliases})"
+
+    def _file_value(self, key: str, columns: tuple[Column, ...]) -> str:
+        flat = self._scan.flat_kind(key)
+        found = [
+            _cast(f"c{i}", column.kind, flat)
+            for i, column in enumerate(columns)
+            if column.key == key and column.kind != NULL
+        ]
+        return f"coalesce({', '.join(found)})" if len(found) > 1 else (*found, "NULL")[0]
+
+    def _through_arrow(self, fragment: Fragment, name: str) -> str:
+        """Read a fragment here: rows in memory, or kinds that only meet as JSON."""
+        tables = [
+            self._own_table(Piece(self._scan, fragment, table))
+            for table in fragment.tables(self._columns)
+        ]
+        if not tables:
+            return self._empty_branch()
+        self.arrow[name] = pa.concat_tables(tables)
+        return f"SELECT * FROM {name}"
+
+    def _own_table(self, piece: Piece) -> pa.Table:
+        arrays = [piece.node_ids]
+        for key in self._own:
+            kind = self._scan.flat_kind(key)
+            arrays.append(for_duckdb(flat_column(piece.own(key), kind, piece.rows)))
+        return pa.Table.from_arrays(arrays, names=[NODE, *self._own.values()])
+
+    def _empty_branch(self) -> str:
+        nulls = "".join(f", NULL AS {name}" for name in self._own.values())
+        return f"SELECT 0::BIGINT AS _node{nulls} WHERE false"
+
+
+def for_duckdb(column: pa.Array) -> pa.Array:
+    """A flat column as DuckDB takes it: fixed-shape arrays as lists, float16 as float."""
+    if not pa.types.is_fixed_size_list(column.type):
+        wide = _without_float16(column.type)
+        return column if wide == column.type else column.cast(wide)
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    shape, inner = [], array.type
+    while pa.types.is_fixed_size_list(inner):
+        shape.append(inner.list_size)
+        inner = inner.value_type
+    return for_duckdb(ArrayKind.of(dtype_of(inner), tuple(shape)).file(array))
+
+
+def _without_float16(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_without_float16(kind.value_type))
+    return pa.float32() if pa.types.is_float16(kind) else kind
+
+
+def _cast(column: str, kind: Kind, flat: Kind) -> str:
+    if kind == INT and flat == FLOAT:
+        return f"CAST({column} AS DOUBLE)"
+    if kind == TIMEDELTA:  # Parquet has no duration: a file holds the microseconds
+        return f"to_microseconds({column})"
+    return column
