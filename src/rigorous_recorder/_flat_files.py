@@ -31,8 +31,14 @@ else:
 __all__ = ["SUFFIXES", "load_flat", "save_flat"]
 
 
-def save_flat(scan: Scan, path: Path) -> None:
+_Tell = Callable[[int], None]
+"""Called with the number of rows that were written just now."""
+
+
+def save_flat(scan: Scan, path: Path, progress: Callable[[int, int], object] | None = None) -> None:
     """Write the flat table to a file whose suffix names the format; it appears whole or not.
+
+    ``progress`` is called with the number of rows written so far, and of all rows.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
@@ -41,7 +47,21 @@ def save_flat(scan: Scan, path: Path) -> None:
     save = _format(path)[0]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        save(scan, temporary)
+        save(scan, temporary, _counter(scan, progress))
+
+
+def _counter(scan: Scan, progress: Callable[[int, int], object] | None) -> _Tell:
+    if progress is None:
+        return lambda _: None
+    total, done = scan.row_count(), 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        progress(done, total)
+
+    count(0)
+    return count
 
 
 def load_flat(path: Path) -> tuple[int, Columns]:
@@ -63,7 +83,7 @@ def load_flat(path: Path) -> tuple[int, Columns]:
 
 def _format(
     path: Path,
-) -> tuple[Callable[[Scan, Path], None], Callable[[Path], tuple[int, Columns]]]:
+) -> tuple[Callable[[Scan, Path, _Tell], None], Callable[[Path], tuple[int, Columns]]]:
     if path.suffix.lower() not in SUFFIXES:
         message = (
             f"{path.name}: the suffix {path.suffix!r} names no format; expected .pickle,"
@@ -82,7 +102,7 @@ def _described(scan: Scan) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _save_parquet(scan: Scan, path: Path) -> None:
+def _save_parquet(scan: Scan, path: Path, tell: _Tell) -> None:
     kinds = list(scan.flat_kinds.values())
     fields = [
         field if kind == NULL else field.with_type(kind.file_type)
@@ -94,6 +114,7 @@ def _save_parquet(scan: Scan, path: Path) -> None:
             columns = zip(batch.columns, kinds, strict=True)
             arrays = [values if kind == NULL else kind.file(values) for values, kind in columns]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            tell(batch.num_rows)
 
 
 def _load_parquet(path: Path) -> tuple[int, Columns]:
@@ -101,11 +122,12 @@ def _load_parquet(path: Path) -> tuple[int, Columns]:
         return columns_of(_valid(file.read()))
 
 
-def _save_arrow(scan: Scan, path: Path) -> None:
+def _save_arrow(scan: Scan, path: Path, tell: _Tell) -> None:
     schema = _described(scan)
     with ipc.new_file(path, schema) as writer:
         for batch in stream(scan):
             writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+            tell(batch.num_rows)
 
 
 def _load_arrow(path: Path) -> tuple[int, Columns]:
@@ -119,7 +141,7 @@ def _valid(table: pa.Table) -> pa.Table:
     return table
 
 
-def _save_csv(scan: Scan, path: Path) -> None:
+def _save_csv(scan: Scan, path: Path, tell: _Tell) -> None:
     kinds = scan.flat_kinds
     schema = pa.schema(
         [
@@ -134,6 +156,7 @@ def _save_csv(scan: Scan, path: Path) -> None:
                 for values, kind in zip(batch.columns, kinds.values(), strict=True)
             ]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            tell(batch.num_rows)
 
 
 def _is_in_csv(kind: Kind) -> bool:
@@ -161,11 +184,12 @@ def _load_csv(path: Path) -> tuple[int, Columns]:
     return columns_of(csv.read_csv(path, parse_options=lines, convert_options=options))
 
 
-def _save_lines(scan: Scan, path: Path) -> None:
+def _save_lines(scan: Scan, path: Path, tell: _Tell) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for piece in scan.pieces():
             for row in rows_of(piece, scan):
                 file.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
+            tell(piece.rows)
 
 
 def _plain(value: Any) -> Any:

@@ -27,18 +27,18 @@ else:
     pa = lazy_module("pyarrow")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["Tree", "load_tree", "restored", "tree_of"]
+__all__ = ["PlainTree", "load_tree", "restored", "tree_of"]
 
 _FORMAT: Final = "rigorous-recorder tree 2"
 #: What a pickle of a recorder calls: module and name of the function that restores it.
 _RESTORE: Final = ("rigorous_recorder.recorder", "restore")
 
-Tree = dict[str, Any]
+PlainTree = dict[str, Any]
 """A tree as plain values: ``format``, ``top`` (id of the recorder itself), and for ``nodes`` and
 ``records`` a list of Arrow IPC streams."""
 
 
-def tree_of(moment: Moment, node: int) -> Tree:
+def tree_of(moment: Moment, node: int) -> PlainTree:
     """A node, all above and all below it, and their records, as plain values."""
     store, top = copy_with_ancestors(moment, node)
     snapshot = store.snapshot()
@@ -50,7 +50,7 @@ def tree_of(moment: Moment, node: int) -> Tree:
     }
 
 
-def restored(tree: Tree) -> tuple[MemoryStore, int]:
+def restored(tree: PlainTree) -> tuple[MemoryStore, int]:
     """A store in memory with the tree, and the id of its recorder there.
 
     Raises:
@@ -108,7 +108,7 @@ def _load(data: bytes) -> Loose:
     return Loose(0, batch)
 
 
-def _same(tree: Tree) -> Tree:
+def _same(tree: PlainTree) -> PlainTree:
     return tree
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ._display.experiments import Experiments
+from ._display.text import bytes_text, one_line, plural
+from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
-from ._engines.rows import Row, experiment_rows
 from ._engines.scan import Scope, Source
 from ._store.compact import compact
+from ._store.find import find_collections, size_on_disk
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
 from .errors import NotACollectionError
 from .experiment import Experiment, check_info, past_experiments
+from .overview import ExperimentOverview, overview_of
 from .recorder import Recorder, recorder_at
 from .records import Records
 
@@ -61,6 +66,17 @@ class ExperimentCollection:
         recovered = self._store.recover()
         if recovered and not quiet:
             sys.stderr.write(f"recovered {recovered:,} records of a killed process in {path}\n")
+
+    @staticmethod
+    def find(folder: str | PathLike[str] = ".") -> list[Path]:
+        """The collections at or below a folder, sorted; nothing in it is opened or changed.
+
+        What is inside of a collection, hidden folders and links to folders are not looked into.
+
+        Raises:
+            OSError: ``folder`` is not there, is no folder, or can't be listed.
+        """
+        return find_collections(Path(folder))
 
     # --- logging -------------------------------------------------------------------------------
 
@@ -152,9 +168,30 @@ class ExperimentCollection:
         return tuple(sorted({past.number for past in past_experiments(nodes)}))
 
     @property
-    def experiments(self) -> list[Row]:
+    def experiments(self) -> Experiments:
         """One row for each attempt at an experiment, in order of start, with what is known of it."""
-        return experiment_rows(Source(self._store).now(), ROOT)
+        return Experiments(Source(self._store).now(), ROOT)
+
+    def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
+        """All recorders, to be printed as a tree, with counts of records and the bytes on disk.
+
+        Args:
+            depth: how many levels are listed, 1 being the experiments; None is all of them.
+            children: how many of the recorders below one are listed: the first and the last.
+        """
+        tree = self.recorder.tree(depth=depth, children=children)
+        return collection_tree(tree, self._store.folder.path.name, self.size_on_disk())
+
+    def overview(self) -> list[ExperimentOverview]:
+        """What became of each attempt at an experiment, and how much is in it, in order of start.
+
+        One pass over the records tells it for all of them, however many there are.
+        """
+        return overview_of(self._store)
+
+    def size_on_disk(self) -> int:
+        """Bytes of all files of the collection, with the room that live files have in advance."""
+        return size_on_disk(self._store.folder)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query, as a lazy relation.
@@ -184,4 +221,13 @@ class ExperimentCollection:
         return compact(self._store.folder)
 
     def __repr__(self) -> str:
-        return f"<ExperimentCollection {self._store.folder.path}>"
+        return f"<ExperimentCollection {self._store.folder.path}: {self._counts()}>"
+
+    def _repr_html_(self) -> str:
+        path = escape(one_line(str(self._store.folder.path)))
+        return f"<div><b>{path}</b><br>{self._counts()}</div>"
+
+    def _counts(self) -> str:
+        experiments, records = len(self.experiment_numbers), len(self.records)
+        size = bytes_text(self.size_on_disk())
+        return f"{plural(experiments, 'experiment')}, {plural(records, 'record')}, {size}"

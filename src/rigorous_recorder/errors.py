@@ -8,6 +8,7 @@ __all__ = [
     "AttachedError",
     "BusyError",
     "ClosedError",
+    "ColumnError",
     "CycleError",
     "DamagedFileError",
     "DamagedFileWarning",
@@ -47,6 +48,10 @@ class UnkeepableValueError(RigorousError, ValueError):
 
 class ClosedError(RigorousError, ValueError):
     """The collection was closed before the call."""
+
+
+class ColumnError(RigorousError, ValueError):
+    """A column that a chart is made of is not there, or can't be drawn."""
 
 
 class BusyError(RigorousError, RuntimeError):

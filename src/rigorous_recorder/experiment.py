@@ -13,23 +13,25 @@ from typing import Any, NamedTuple
 
 from ._engines.scan import Source
 from ._store.home import writer_of
-from ._store.locks import FileLock, locked
+from ._store.locks import is_held, locked
 from ._store.store import ROOT, FolderStore
 from ._tree import EXPERIMENT_KEYS, Nodes
 from .errors import PendingRecordWarning, ReservedKeyError, RigorousError
 from .recorder import Recorder, recorder_below
 
-__all__ = ["Experiment", "Past", "check_info", "past_experiments"]
+__all__ = ["Experiment", "Past", "check_info", "is_running", "past_experiments"]
 
 
 class Past(NamedTuple):
-    """An experiment that was started before, as far as its number matters."""
+    """An experiment that was started before, and what it says of itself."""
 
     node: int
     number: int
     error_number: int
     had_error: bool
     has_ended: bool
+    start: float | None
+    duration: float | None
 
 
 def past_experiments(nodes: Nodes) -> list[Past]:
@@ -51,7 +53,17 @@ def _past(node: int, data: Mapping[str, Any]) -> Past:
         error_number=errors if isinstance(errors, int) else 0,
         had_error=data.get("had_error") is not False,
         has_ended=data.get("experiment_end_time") is not None,
+        start=data.get("experiment_start_time"),
+        duration=data.get("experiment_duration"),
     )
+
+
+def is_running(store: FolderStore, past: Past) -> bool:
+    """Whether an experiment has not ended and its process lives."""
+    if past.has_ended:
+        return False
+    writer = writer_of(past.node)
+    return writer == store.home.writer or is_held(store.folder.lock_path(writer))
 
 
 class Experiment:
@@ -112,7 +124,7 @@ class Experiment:
         if not past:
             return 1, 1
         number = max(each.number for each in past)
-        if any(each.number == number and self._is_running(each) for each in past):
+        if any(each.number == number and is_running(self._store, each) for each in past):
             return number + 1, 1
         # One that ended between the reading and the look at its lock has said by now how.
         last = [each for each in self._past() if each.number == number][-1]
@@ -120,20 +132,6 @@ class Experiment:
 
     def _past(self) -> list[Past]:
         return past_experiments(Source(self._store).now().nodes)
-
-    def _is_running(self, past: Past) -> bool:
-        """Whether it has not ended and its process lives."""
-        if past.has_ended:
-            return False
-        writer = writer_of(past.node)
-        if writer == self._store.home.writer:
-            return True
-        lock_path = self._store.folder.lock_path(writer)
-        lock = FileLock.take(lock_path)
-        if lock is None:
-            return lock_path.exists()
-        lock.release()
-        return False
 
     def _warn_of_pending(self) -> None:
         for recorder in self._store.handles.values():

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from ._columns import Columns, columns_of
+from ._display.tree import Tree, tree_below
 from ._durable import replacing
 from ._engines.scan import Scope, Source
 from ._flat_files import load_flat, save_flat
@@ -17,7 +18,7 @@ from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_unread
 from ._live.twin import Pusher
 from ._move import copy_tree
-from ._pickles import Tree, load_tree, restored, tree_of
+from ._pickles import PlainTree, load_tree, restored, tree_of
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
@@ -121,6 +122,22 @@ class Recorder(Pusher):
         if self._store is None:
             return []
         return recorders_at(self._store, self._reader().now().nodes.children(self._node))
+
+    def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
+        """The recorder and those below it, to be printed as a tree, with counts of records.
+
+        Args:
+            depth: how many levels below this one are listed; None is all of them.
+            children: how many of the recorders below one are listed: the first and the last.
+
+        >>> study = Recorder(study="a")
+        >>> _ = study.child(model="m1").push(loss=0.7).push(loss=0.4)
+        >>> print(study.tree())
+        study="a": 2 records
+        └── model="m1": 2 records
+        """
+        moment = self._reader().now()
+        return tree_below(moment, self._node, depth=depth, children=children)
 
     # --- records -------------------------------------------------------------------------------
 
@@ -363,14 +380,14 @@ class Recorder(Pusher):
 class _Saved:
     """A tree in a pickle file: whoever loads it gets a recorder in memory."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: PlainTree) -> None:
         self._tree = tree
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore, (self._tree,)
 
 
-def restore(tree: Tree) -> Recorder:
+def restore(tree: PlainTree) -> Recorder:
     """The recorder of a tree that was pickled."""
     return recorder_at(*restored(tree))
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from os import PathLike
+from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final, overload
 
+from ._display.records import records_line, records_table
 from ._engines.arrow import flat_table, stream
 from ._engines.duckdb import records_sql
+from ._engines.follow import follow
 from ._engines.frames import to_pandas, to_polars
-from ._engines.rows import Row, rows_of
-from ._engines.scan import Scan, Scope, Source
+from ._engines.rows import Row, all_rows, rows_of
+from ._engines.scan import Moment, Scan, Scope, Source
+from ._flat_files import save_flat
+from .plotting import Band, Chart, Curves, curves_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,9 +55,7 @@ class Records(Sequence[Row]):
         return self.scan().row_count()
 
     def __iter__(self) -> Iterator[Row]:
-        scan = self.scan()
-        for piece in scan.pieces():
-            yield from rows_of(piece, scan)
+        return all_rows(self.scan())
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -66,17 +71,46 @@ class Records(Sequence[Row]):
     def where(self, /, **values: Any) -> Records:
         """Those records in which every key has that value; ``None`` asks for a missing one.
 
-        int and float are compared as numbers; ``True`` is not ``1``.
+        int and float are compared as numbers; ``True`` is not ``1``; NaN finds NaN.
 
         >>> recorder.all_records.where(model="m1", training=True)  # doctest: +SKIP
         """
         return Records(self._source, self._scope, self._conditions | values)
 
+    def follow(
+        self, *, last: int | None = None, interval: float = 0.2, stop: Event | None = None
+    ) -> Iterator[Row]:
+        """Every row once, in order of appearance, as it is logged by this process or any other.
+
+        It waits for more, and goes on for ever unless there is a ``stop``. A row has what its
+        parents knew when it appeared.
+
+        Args:
+            last: begin with the last so many of the rows that are there; None is all of them.
+            interval: seconds between two looks; more where a look takes long.
+            stop: once it is set, what was logged before is still given, and then it ends.
+
+        >>> for row in collection.records.where(model="m1").follow(last=10):  # doctest: +SKIP
+        ...     print(row["loss"])
+        """
+        return follow(self._source, self._scan_of, last=last, interval=interval, stop=stop)
+
     def __repr__(self) -> str:
-        scan = self.scan()
-        return f"<Records: {scan.row_count():,} rows, columns {', '.join(scan.flat_kinds) or '-'}>"
+        return records_line(self.scan())
+
+    def __str__(self) -> str:
+        """The first and the last rows, as a table that fits the terminal."""
+        return records_table(self.scan()).text()
+
+    def _repr_html_(self) -> str:
+        return records_table(self.scan()).html()
 
     # --- tables --------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of the table, in order."""
+        return tuple(self.scan().keys)
 
     def to_arrow(self) -> pa.Table:
         """The flat table as a ``pyarrow.Table``."""
@@ -109,17 +143,79 @@ class Records(Sequence[Row]):
         """
         return records_sql(self.scan(), query)
 
+    # --- files and charts ----------------------------------------------------------------------
+
+    def save_to(
+        self, path: str | PathLike[str], *, progress: Callable[[int, int], object] | None = None
+    ) -> None:
+        """Write the flat table to a file, in bounded memory; it appears whole or not.
+
+        The suffix names the format: ``.parquet``, ``.arrow``, ``.csv`` or ``.jsonl``. Both text
+        formats have text, numbers or JSON in place of bytes, times and arrays.
+
+        Args:
+            path: the file; one that is there is replaced.
+            progress: called with the number of rows written so far, and of all rows.
+
+        Raises:
+            UnknownFileTypeError: another suffix.
+            OSError: the file can't be written.
+        """
+        save_flat(self.scan(), Path(path), progress)
+
+    def plot(  # noqa: PLR0913 - a chart has so many sides
+        self,
+        x: str,
+        y: str,
+        by: str | Sequence[str] = (),
+        *,
+        band: Band = "std",
+        points: int | None = 2_000,
+        out: str | PathLike[str] | None = None,
+    ) -> Curves:
+        """The mean of one column over another, with a band, as a chart; print it to see it.
+
+        All records that have both columns are in it, and those that have the same x (and the same
+        values of ``by``) meet in one mean. NaN and infinities are left out, and counted.
+
+        Args:
+            x: key of the x axis: numbers, times or dates.
+            y: key of the y axis: numbers; of bools the mean is the share of ``True``.
+            by: key or keys that tell curves apart; without them there is one.
+            band: ``std``, ``sem`` (standard error), ``minmax``, ``quantile`` (25 % to 75 %) or
+                ``none``.
+            points: of how many points a curve consists at most; None is no limit. Neighbours are
+                brought together where there are more, lows and highs kept, and the chart says so.
+            out: a picture to save it as: ``.png``, ``.svg`` or ``.html``.
+
+        Raises:
+            ColumnError: a column is not there, can't be drawn, or no record has both.
+            UnknownFileTypeError: ``out`` has another suffix.
+            MissingPackageError: matplotlib, which pictures need, is not installed.
+            OSError: the picture can't be written.
+
+        >>> print(collection.records.plot("epoch", "loss", by="model"))  # doctest: +SKIP
+        """
+        keys = (by,) if isinstance(by, str) else tuple(by)
+        kinds = self.scan().flat_kinds
+        curves = curves_of(Chart(x, y, keys, band, points), kinds, self.sql)
+        if out is not None:
+            curves.save_to(out)
+        return curves
+
     # -------------------------------------------------------------------------------------------
 
     def scan(self) -> Scan:
         """What an engine is to read, at the newest moment."""
-        moment = self._source.now()
+        scan = self._source.scan(self._scope, self._conditions)
         known = self._page[0]
-        if known is not None and known.moment is moment:
+        if known is not None and known.moment is scan.moment:
             return known
-        scan = Scan(moment, self._scope, self._conditions)
         self._page = (scan, 0, [])
         return scan
+
+    def _scan_of(self, moment: Moment) -> Scan:
+        return Scan(moment, self._scope, self._conditions)
 
     def _row(self, scan: Scan, index: int) -> Row:
         at = index if index >= 0 else index + scan.row_count()

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, assert_type
 
 import duckdb
 import pandas as pd
 import polars as pl
 
-from rigorous_recorder import ExperimentCollection, Recorder, RecordKeeper, Records, Row
+from rigorous_recorder import (
+    Curves,
+    ExperimentCollection,
+    ExperimentOverview,
+    Experiments,
+    Recorder,
+    RecordKeeper,
+    Records,
+    Row,
+    Tree,
+)
 
 recorder = Recorder({"a": 1}, b=2)
 assert_type(recorder, Recorder)
@@ -28,6 +40,9 @@ assert_type(recorder.all_records[0]["x"], Any)
 assert_type(recorder.records.where(x=1), Records)
 assert_type(recorder.records.to_pandas(), pd.DataFrame)
 assert_type(recorder.records.to_polars(), pl.DataFrame)
+assert_type(recorder.records.columns, tuple[str, ...])
+assert_type(recorder.records.follow(last=10, interval=0.5), Iterator[Row])
+assert_type(recorder.records.plot("x", "y", by="z", band="sem", out="x.png"), Curves)
 assert_type(len(recorder.records), int)
 assert_type(Recorder.load_from("x.pickle"), Recorder)
 
@@ -37,6 +52,13 @@ with collection.new_experiment(learning_rate=0.1) as experiment:
 assert_type(collection.records, Records)
 assert_type(collection[1], Records)
 assert_type(collection.experiment_numbers, tuple[int, ...])
-assert_type(collection.experiments, list[Row])
+assert_type(collection.experiments, Experiments)
+assert_type(collection.experiments[0], Row)
+assert_type(collection.experiments.to_polars(), pl.DataFrame)
+assert_type(collection.tree(depth=1), Tree)
+assert_type(collection.overview(), list[ExperimentOverview])
+assert_type(collection.size_on_disk(), int)
+assert_type(ExperimentCollection.find("data"), list[Path])
+assert_type(recorder.tree(children=3).children, list[Tree])
 assert_type(collection.recorder, Recorder)
 assert_type(collection.sql("FROM records"), duckdb.DuckDBPyRelation)

@@ -18,6 +18,8 @@ from .sql import Mentioned, mentioned, sql_names
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    _Tables = dict[str, Callable[[], pa.Table]]
 else:
     duckdb = lazy_module("duckdb")
     pa = lazy_module("pyarrow")
@@ -35,8 +37,6 @@ _SETTINGS: Final = (
 )
 #: Where tables are that queries don't name.
 _SCHEMA: Final = "rigorous"
-
-_Tables = dict[str, Callable[[], pa.Table]]
 
 
 def records_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .._lazy import lazy_module
-from .._tree import Nodes, keys_of, values_of
+from .._tree import Nodes, Variants, keys_of, values_of
 from .scan import Moment, Piece, Scan, experiment_positions
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Row", "experiment_rows", "rows_of"]
+__all__ = ["Row", "all_rows", "experiment_rows", "rows_of"]
 
 _ROWS_AT_ONCE: Final = 8_192
+#: Dicts made at once: so few stay in the processor's cache, and don't set off Python's collector.
+_ROWS_ALIVE: Final = 256
 
 
 class Row(dict[str, Any]):
@@ -51,8 +54,12 @@ class Row(dict[str, Any]):
 
 def rows_of(piece: Piece, scan: Scan) -> Iterator[Row]:
     """The rows of a piece, in order; memory is bounded by a few thousand of them."""
-    for start in range(0, piece.rows, _ROWS_AT_ONCE):
-        yield from _rows(piece.slice(start, _ROWS_AT_ONCE), scan)
+    return chain.from_iterable(_batches(piece, scan))
+
+
+def all_rows(scan: Scan) -> Iterator[Row]:
+    """All rows of a scan, in order; memory is bounded by a few thousand of them."""
+    return chain.from_iterable(rows for piece in scan.pieces() for rows in _batches(piece, scan))
 
 
 def experiment_rows(moment: Moment, root: int) -> list[Row]:
@@ -68,16 +75,56 @@ def _node_values(nodes: Nodes, keys: list[str], positions: pa.Array) -> list[dic
     return [_present(keys, values) for values in _transposed(columns, len(positions))]
 
 
-def _rows(piece: Piece, scan: Scan) -> Iterator[Row]:
-    ids = piece.node_ids.to_pylist()
+def _batches(piece: Piece, scan: Scan) -> Iterator[list[Row]]:
     above = _inherited(piece, scan)
-    keys = [key for key in keys_of(scan.record_columns) if piece.own(key)]
-    columns = [values_of(piece.own(key), piece.rows) for key in keys]
-    records = _transposed(columns, piece.rows)
-    for node, group in groupby(zip(ids, records, strict=True), key=lambda pair: pair[0]):
-        base = above[node]
-        for _, values in group:
-            yield Row(base | _present(keys, values))
+    for start in range(0, piece.rows, _ROWS_AT_ONCE):
+        yield from _rows(piece.slice(start, _ROWS_AT_ONCE), above, scan)
+
+
+def _rows(piece: Piece, above: dict[int, dict[str, Any]], scan: Scan) -> Iterator[list[Row]]:
+    found = {key: own for key in keys_of(scan.record_columns) if (own := piece.own(key))}
+    columns = {key: values_of(own, piece.rows) for key, own in found.items()}
+    gapless = {key for key, own in found.items() if _count(own) == piece.rows}
+    runs = pc.run_end_encode(piece.node_ids)
+    start = 0
+    for node, stop in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        for first in range(start, stop, _ROWS_ALIVE):
+            last = min(first + _ROWS_ALIVE, stop)
+            said = {key: values[first:last] for key, values in columns.items()}
+            yield _rows_of_node(above[node], said, last - first, gapless)
+        start = stop
+
+
+def _count(variants: Variants) -> int:
+    return sum(len(values) - values.null_count for values in variants.values())
+
+
+def _rows_of_node(
+    base: dict[str, Any], said: dict[str, list[Any]], rows: int, gapless: Collection[str]
+) -> list[Row]:
+    """Rows of one node, by what it has or inherits and its records' values under each key."""
+    gaps = {key: [v is None for v in said[key]] for key in said if key not in gapless}
+    present = {key: values for key, values in said.items() if key not in gaps or not all(gaps[key])}
+    if not present:
+        return [Row(base) for _ in range(rows)]
+    lines = zip(*present.values(), strict=True)
+    if any(any(gaps[key]) for key in gaps if key in present):
+        return [Row(base | _present(list(present), line)) for line in lines]
+    filled: list[Row] = _filler(len(present))(Row, base | dict.fromkeys(present), lines, *present)
+    return filled
+
+
+@cache
+def _filler(keys: int) -> Callable[..., list[Row]]:
+    """Copies of one dict, each with other values under its last keys.
+
+    That each value goes where it belongs in the ``for`` itself costs half of a call of ``update``;
+    it has to be spelled for each number of keys. Nothing but their number is in the text.
+    """
+    names = [f"key_{number}" for number in range(keys)]
+    targets = ", ".join(f"row[{name}]" for name in names)
+    text = f"lambda copy, row, rows, {', '.join(names)}: [copy(row) for ({targets},) in rows]"
+    return eval(text)  # type: ignore[no-any-return]  # noqa: S307
 
 
 def _inherited(piece: Piece, scan: Scan) -> dict[int, dict[str, Any]]:

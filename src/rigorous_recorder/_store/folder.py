@@ -18,6 +18,7 @@ from ..errors import NewerFormatError, NotACollectionError
 __all__ = ["FORMAT", "TABLES", "Folder", "LiveName", "SealedName", "counting"]
 
 FORMAT: Final = 1
+NAME: Final = "rigorous-recorder"
 RECORDS: Final = "records"
 NODES: Final = "nodes"
 TABLES: Final = (RECORDS, NODES)
@@ -120,6 +121,13 @@ class Folder:
             raise NotACollectionError(message)
         return False
 
+    def is_ours(self) -> bool:
+        """Whether there is a collection, of whatever version."""
+        try:
+            return bool(self._said()["format"] == NAME)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def info(self) -> dict[str, Any]:
         """What ``collection.json`` says: format, version, id, created.
 
@@ -128,7 +136,7 @@ class Folder:
             NewerFormatError: its version is higher than this library knows.
         """
         try:
-            info = json.loads(self.info_path.read_text(encoding="utf-8"))
+            info = self._said()
             version, _ = int(info["version"]), str(info["id"])
         except (ValueError, KeyError, TypeError) as error:
             message = f"{self.info_path} is not readable as a collection's description: {error}"
@@ -140,6 +148,9 @@ class Folder:
             )
             raise NewerFormatError(message)
         return dict(info)
+
+    def _said(self) -> Any:
+        return json.loads(self.info_path.read_text(encoding="utf-8"))
 
     def create(self, identity: str | None = None) -> None:
         """Make the folder where it is not there yet; it appears whole, by one rename.
@@ -167,7 +178,7 @@ class Folder:
             path.mkdir()
         (draft.path / "README.txt").write_text(_README.format(version=FORMAT), encoding="utf-8")
         info = {
-            "format": "rigorous-recorder",
+            "format": NAME,
             "version": FORMAT,
             "id": identity,
             "created": time.time(),

@@ -8,13 +8,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["FileLock", "locked"]
+__all__ = ["FileLock", "is_held", "locked"]
 
 if sys.platform != "win32":
     import fcntl
 
     def _acquire(descriptor: int, *, wait: bool) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+    def _ask(descriptor: int) -> None:
+        # Shared: several that ask at once do not take each other for the writer.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def _let_go(descriptor: int) -> None:
         # Closing is not enough: a child that another thread forked meanwhile has the file open too.
@@ -26,6 +30,9 @@ else:
 
     def _acquire(descriptor: int, *, wait: bool) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+    def _ask(descriptor: int) -> None:
+        _acquire(descriptor, wait=False)
 
     _let_go = os.close
 
@@ -87,6 +94,21 @@ class FileLock:
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
         self.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock on a file that is there; being able to read it is enough."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        _ask(descriptor)
+    except (BlockingIOError, PermissionError):
+        return path.exists()
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextlib.contextmanager

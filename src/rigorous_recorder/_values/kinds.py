@@ -158,7 +158,25 @@ class _Bool(Kind):
 
 
 @dataclass(frozen=True)
-class _Int(Kind):
+class _Number(Kind, ABC):
+    """Numbers of 8 bytes, as they stand in memory."""
+
+    def values(self, column: pa.Array) -> list[Any]:
+        if column.null_count or not len(column):
+            return super().values(column)
+        data = memoryview(column.buffers()[1]).cast("B")[8 * column.offset :][: 8 * len(column)]
+        return self.numbers(data)  # in half the time of to_pylist
+
+    @abstractmethod
+    def numbers(self, data: memoryview) -> list[Any]:
+        """The numbers that stand in these bytes."""
+
+
+@dataclass(frozen=True)
+class _Int(_Number):
+    def numbers(self, data: memoryview) -> list[Any]:
+        return data.cast("q").tolist()
+
     @property
     def direct(self) -> tuple[type, ...]:
         return (int,)
@@ -169,8 +187,11 @@ class _Int(Kind):
 
 
 @dataclass(frozen=True)
-class _Float(Kind):
+class _Float(_Number):
     cell = "float"
+
+    def numbers(self, data: memoryview) -> list[Any]:
+        return data.cast("d").tolist()
 
     @property
     def direct(self) -> tuple[type, ...]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from rigorous_recorder import __version__
 
+from . import compact, export, ls, plot, show, sql, tail, verify
 from .demo import run_demo
 
 __all__ = ["app"]
@@ -24,7 +25,7 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Example: `rigorous demo`")
+@app.callback(epilog="Examples: `rigorous demo`, `rigorous ls data`, `rigorous sql --help`")
 def rigorous(
     *,
     _: Annotated[
@@ -34,7 +35,23 @@ def rigorous(
         ),
     ] = False,
 ) -> None:
-    """Log experiments into a tree, read them back as one flat table."""
+    """Log experiments into a tree, read them back as one flat table.
+
+    Commands that read change no record, make no folder, and disturb nobody who logs.
+    """
+
+
+for _command, _examples in (
+    (ls.ls, ls.EXAMPLES),
+    (show.show, show.EXAMPLES),
+    (sql.sql, sql.EXAMPLES),
+    (tail.tail, tail.EXAMPLES),
+    (plot.plot, plot.EXAMPLES),
+    (export.export, export.EXAMPLES),
+    (verify.verify, verify.EXAMPLES),
+    (compact.compact, compact.EXAMPLES),
+):
+    app.command(epilog=_examples)(_command)
 
 
 @app.command(epilog="Examples: `rigorous demo`, `rigorous demo data/my_demo`")

@@ -11,7 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import plotext
 from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Column, Table
 from rich.text import Text
@@ -190,6 +189,8 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
 
 def _chart(rows: Sequence[Sequence[Any]], console: Console) -> Text:
     """The mean total reward (third column) over the episodes (first), as wide as the terminal."""
+    import plotext  # noqa: PLC0415 - slow to load, and most commands do without
+
     episodes, _, total_rewards, _ = zip(*rows, strict=True)
     plotext.terminal.limit(width=False, height=False)  # the console knows its size, plotext guesses
     figure = plotext.figure.clear().plot_size(console.width, CHART_HEIGHT)

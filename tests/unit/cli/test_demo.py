@@ -239,13 +239,15 @@ def test_main_runs_the_command_line(
 
 
 def test_a_folder_that_is_no_collection_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An error of the library ends the command with its message, and touches nothing."""
     stranger = tmp_path / "photos.collection" / "holiday.txt"
     stranger.parent.mkdir()
     stranger.write_text("sea")
     monkeypatch.setattr(sys, "argv", ["rigorous", "demo", str(stranger.parent)])
-    with pytest.raises(SystemExit, match=r"rigorous: .*photos"):
+    with pytest.raises(SystemExit) as exit_:
         main()
+    assert exit_.value.code == 2
+    assert re.fullmatch(r"rigorous: .*photos.*\n", capsys.readouterr().err)
     assert [each.name for each in stranger.parent.iterdir()] == [stranger.name]

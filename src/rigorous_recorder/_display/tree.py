@@ -1,0 +1,233 @@
+"""Tree: recorders as they stand below each other, with how many records each has."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from html import escape
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .._engines.scan import Moment
+from .._lazy import lazy_module
+from .._live.column import NODE
+from .._tree import EXPERIMENT_KEYS, Nodes
+from .text import bytes_text, cut, literal_text, one_line, plural
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["Tree", "collection_tree", "tree_below"]
+
+#: A label is cut behind so many keys, and a line in a terminal where it is so wide.
+_KEYS: Final = 6
+_WIDEST: Final = 120
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class Tree:
+    """A recorder and those below it, to be looked at: ``print(recorder.tree())``.
+
+    Attributes:
+        data: what is known of the recorder itself.
+        records: number of records that were pushed to it.
+        all_records: number of records of it and of all below it.
+        children: the recorders directly below that are listed, in the order in which they came.
+        hidden: how many directly below are not listed; they come between the first half and the
+            second half of ``children``.
+        name: of a collection the name of its folder.
+        size: of a collection its bytes on disk.
+    """
+
+    data: dict[str, Any]
+    records: int
+    all_records: int
+    children: list[Tree]
+    hidden: int = 0
+    name: str | None = None
+    size: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The recorder in a few words: its name or experiment number, and its first keys."""
+        rest = {key: value for key, value in self.data.items() if key not in EXPERIMENT_KEYS}
+        words = [f"{one_line(key)}={literal_text(value)}" for key, value in rest.items()]
+        if len(words) > _KEYS:
+            words[_KEYS:] = [f"+{plural(len(words) - _KEYS, 'key')}"]
+        if EXPERIMENT_KEYS[0] in self.data:
+            words.insert(0, _experiment_words(self.data))
+        if self.name is not None:
+            words.insert(0, one_line(self.name))
+        return "  ".join(words) or "recorder"
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def __repr__(self) -> str:
+        return f"<Tree {self._line()}>"
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="line-height:1.3">{escape(str(self))}</pre>'
+
+    def _line(self) -> str:
+        counts = plural(self.all_records, "record")
+        if 0 < self.records < self.all_records:
+            counts += f", {self.records:,} of its own"
+        if self.size is not None:
+            counts += f", {bytes_text(self.size)}"
+        return f"{cut(self.label, _WIDEST)}: {counts}"
+
+    def _lines(self) -> Iterator[str]:
+        """The lines of the drawing; without recursion, for trees may be deep."""
+        yield self._line()
+        waiting = self._branches("")
+        while waiting:
+            line, before, tree = waiting.pop()
+            yield line
+            if tree is not None:
+                waiting += tree._branches(before)
+
+    def _branches(self, before: str) -> list[tuple[str, str, Tree | None]]:
+        """The drawing one level down, the last first: line, what comes before deeper ones, tree."""
+        found: list[Tree | None] = [*self.children]
+        if self.hidden:
+            found.insert((len(found) + 1) // 2, None)
+        branches = []
+        for at, tree in enumerate(found, 1):
+            corner, below = ("├── ", "│   ") if at < len(found) else ("└── ", "    ")
+            text = tree._line() if tree else f"… {self.hidden:,} more"
+            branches.append((before + corner + text, before + below, tree))
+        return branches[::-1]
+
+
+def collection_tree(tree: Tree, name: str, size: int) -> Tree:
+    """The tree below the root of a collection, with the collection's name and bytes on disk."""
+    return replace(tree, name=name, size=size)
+
+
+def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -> Tree:
+    """A node with those below it, ``depth`` levels down (None: all), so many children of each."""
+    position = moment.nodes.position(node)
+    counts = _record_counts(moment)
+    if position is None:  # the root of a collection in which nothing stands below it
+        own = pc.sum(counts["rows"].filter(pc.equal(counts[NODE], node))).as_py() or 0
+        return Tree({}, own, own, [])
+    return _Listing(moment.nodes, counts).tree(position, depth, max(0, children))
+
+
+def _experiment_words(data: dict[str, Any]) -> str:
+    words = f"experiment {data[EXPERIMENT_KEYS[0]]}"
+    if data.get("had_error") is False:
+        return words
+    return words + (" (error)" if "experiment_end_time" in data else " (not ended)")
+
+
+def _record_counts(moment: Moment) -> pa.Table:
+    """How many records each node has, of those that have any: columns ``_node`` and ``rows``."""
+    pieces = [pa.table({NODE: pa.array([], pa.int64()), "rows": pa.array([], pa.int64())})]
+    for fragment in moment.snapshot.records:
+        for table in fragment.tables([]):
+            counted = pc.value_counts(table.column(NODE).combine_chunks())
+            pieces.append(pa.table(counted.flatten(), names=pieces[0].column_names))
+    grouped = pa.concat_tables(pieces).group_by(NODE).aggregate([("rows", "sum")])
+    return grouped.rename_columns({"rows_sum": "rows"}).combine_chunks()
+
+
+class _Family(NamedTuple):
+    """Positions of the children of a node that are listed, and how many are not."""
+
+    listed: list[int]
+    hidden: int
+
+
+class _Listing:
+    """The nodes with their counts, by column; only what is listed becomes an object."""
+
+    def __init__(self, nodes: Nodes, counts: pa.Table) -> None:
+        self._nodes = nodes
+        at = pc.index_in(nodes.ids, value_set=counts[NODE].combine_chunks())
+        self._own = counts["rows"].combine_chunks().take(at).fill_null(0)
+        self._levels = _levels(nodes.parents)
+        self._all = _summed_up(self._own, nodes.parents, self._levels)
+
+    def tree(self, position: int, depth: int | None, children: int) -> Tree:
+        families = self._families(position, depth, children)
+        order = list(families)
+        data = self._nodes.own_data(pa.array(order, pa.int64()))
+        built: dict[int, Tree] = {}
+        for at, said in zip(reversed(order), reversed(data), strict=True):
+            below = [built.pop(child) for child in families[at].listed]
+            known = {key: value for key, value in said.items() if value is not None}
+            own, total = self._own[at].as_py(), self._all[at].as_py()
+            built[at] = Tree(known, own, total, below, families[at].hidden)
+        return built[position]
+
+    def _families(self, top: int, depth: int | None, children: int) -> dict[int, _Family]:
+        """The children of all listed nodes by level, each node before those below it."""
+        families: dict[int, _Family] = {}
+        level = [top]
+        for first, last in self._levels:
+            if first <= top or not level:
+                continue
+            limit = children if depth is None or depth > 0 else 0
+            found = self._children(level, first, last, limit)
+            families |= found
+            level = [at for family in found.values() for at in family.listed]
+            depth = depth if depth is None else depth - 1
+        return families | dict.fromkeys(level, _Family([], 0))
+
+    def _children(self, above: list[int], first: int, last: int, limit: int) -> dict[int, _Family]:
+        """For each position of one level those of its children, which are in the next level."""
+        parents = self._nodes.parents.slice(first, last - first)
+        hits = pc.indices_nonzero(pc.is_in(parents, value_set=pa.array(above, pa.int64())))
+        at = pc.add(hits.cast(pa.int64()), first)
+        table = pa.table({"parent": parents.take(hits), "at": at})
+        table = table.append_column("order", [self._nodes._attached.take(at)])
+        ordered = table.sort_by([("parent", "ascending"), ("order", "ascending")])
+        positions = ordered["at"].combine_chunks()
+        counted = pc.value_counts(ordered["parent"]).to_pylist()
+        counts = {each["values"]: each["counts"] for each in counted}
+        starts = dict(zip(counts, accumulate(counts.values(), initial=0), strict=False))
+        return {
+            node: _family(positions.slice(starts.get(node, 0), counts.get(node, 0)), limit)
+            for node in above
+        }
+
+
+def _family(positions: pa.Array, limit: int) -> _Family:
+    hidden = max(0, len(positions) - limit)
+    if not hidden:
+        return _Family(positions.to_pylist(), 0)
+    start = positions.slice(0, (limit + 1) // 2).to_pylist()
+    end = positions.slice(len(positions) - limit // 2).to_pylist()
+    return _Family(start + end, hidden)
+
+
+def _levels(parents: pa.Array) -> list[tuple[int, int]]:
+    """First position of each level and that behind its last: nodes stand level by level."""
+    levels, first, end = [], 0, parents.null_count
+    while end > first:
+        levels.append((first, end))
+        limit = end
+        behind = bisect_left(range(len(parents)), limit, lo=end, key=lambda at: parents[at].as_py())
+        first, end = end, behind
+    return levels
+
+
+def _summed_up(own: pa.Array, parents: pa.Array, levels: list[tuple[int, int]]) -> pa.Array:
+    """For each node the sum of its own number and those of all below it."""
+    sums: list[pa.Array] = [own.slice(first, last - first) for first, last in levels]
+    for depth in range(len(levels) - 1, 0, -1):
+        (first, last), (above, _) = levels[depth], levels[depth - 1]
+        family = pa.table({"parent": parents.slice(first, last - first), "sum": sums[depth]})
+        grouped = family.group_by("parent").aggregate([("sum", "sum")])
+        at = pc.subtract(grouped["parent"], above).combine_chunks()
+        places = pa.array(range(len(sums[depth - 1])), pa.int64())
+        added = grouped["sum_sum"].combine_chunks().take(pc.index_in(places, value_set=at))
+        sums[depth - 1] = pc.add(sums[depth - 1], added.fill_null(0))
+    return pa.concat_arrays([own.slice(0, 0), *sums])

@@ -1,0 +1,135 @@
+"""Following: every row once, as it is logged by any process, wherever it is stored meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from .._live.column import Column
+from .._store.fragments import Fragment, Origin, Sealed
+from .._store.store import Snapshot
+from .rows import Row, rows_of
+from .scan import Moment, Scan, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["follow"]
+
+#: A look takes at most one part of so many of the time, however much there is to look through.
+_SHARE: Final = 5
+
+
+def follow(
+    source: Source,
+    scan_of: Callable[[Moment], Scan],
+    *,
+    last: int | None,
+    interval: float,
+    stop: Event | None,
+) -> Iterator[Row]:
+    """Rows that are there (all, or the last so many), then those that come, until ``stop``.
+
+    Args:
+        scan_of: those rows of a moment that are followed.
+    """
+    seen = _Seen()
+    while True:
+        # A stop is seen before the last look: what was logged before it is still given.
+        is_over = stop is not None and stop.is_set()
+        start = time.perf_counter()
+        moment = source.now()
+        took = time.perf_counter() - start
+        fresh = scan_of(seen.unseen(moment))
+        yield from _rows(fresh, 0 if last is None else max(0, fresh.row_count() - last))
+        seen.add(moment)
+        last = None
+        if is_over:
+            return
+        _wait(max(interval, took * (_SHARE - 1)), stop)
+
+
+def _rows(scan: Scan, start: int) -> Iterator[Row]:
+    for first, piece in scan.located(start):
+        skip = max(0, start - first)
+        yield from rows_of(piece.slice(skip, piece.rows), scan)
+
+
+def _wait(seconds: float, stop: Event | None) -> None:
+    if stop is None:
+        time.sleep(seconds)
+    else:
+        stop.wait(seconds)
+
+
+class _Seen:
+    """How many rows of each segment were given.
+
+    A row keeps its writer, its segment's number and its place in the segment from the live file to
+    the Parquet file of all of a writer's rows, so these tell for good which row it is.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, int], int] = {}
+
+    def add(self, moment: Moment) -> None:
+        """Count all rows of a moment as given."""
+        for fragment in moment.snapshot.records:
+            writer = fragment.origin.writer
+            for number, rows in _segments(fragment):
+                self._rows[writer, number] = max(rows, self._rows.get((writer, number), 0))
+
+    def unseen(self, moment: Moment) -> Moment:
+        """A moment with only those records that were not given yet."""
+        fresh = [
+            _Spans(fragment, spans)
+            for fragment in moment.snapshot.records
+            if (spans := self._spans(fragment))
+        ]
+        return Moment(Snapshot(fresh, moment.snapshot.nodes), moment.nodes)
+
+    def _spans(self, fragment: Fragment) -> list[range]:
+        """Which rows of a fragment are new."""
+        spans, first = [], 0
+        for number, rows in _segments(fragment):
+            given = self._rows.get((fragment.origin.writer, number), 0)
+            if given < rows:
+                spans.append(range(first + given, first + rows))
+            first += rows
+        return spans
+
+
+def _segments(fragment: Fragment) -> Sequence[tuple[int, int]]:
+    """Number and rows of each segment that a fragment has, in order."""
+    if isinstance(fragment, Sealed):
+        return fragment.segments
+    return [(fragment.origin.number, fragment.rows)]
+
+
+class _Spans:
+    """Some rows of a fragment, as a fragment."""
+
+    def __init__(self, whole: Fragment, spans: Sequence[range]) -> None:
+        self._whole = whole
+        self._spans = spans
+        self.origin: Origin = whole.origin
+        self.columns: dict[Column, str] = whole.columns
+        self.rows = sum(map(len, spans))
+
+    @property
+    def nodes(self) -> pa.Array:
+        """Ids of the nodes whose rows these can be."""
+        return self._whole.nodes
+
+    def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
+        """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
+        first = 0
+        for table in self._whole.tables(columns):
+            for span in self._spans:
+                start = max(span.start - first, 0)
+                stop = min(span.stop - first, table.num_rows)
+                if start < stop:
+                    yield table.slice(start, stop - start)
+            first += table.num_rows

@@ -1,0 +1,174 @@
+"""Usage: how many records stand below each of some nodes, and which keys are known there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._lazy import lazy_module
+from .._live.column import NODE, Column
+from .._store.fragments import UNREADABLE, Fragment, Sealed
+from .._tree import EXPERIMENT_KEYS, Nodes
+from .._values.kinds import NULL
+from .scan import Moment
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+    pq = lazy_module("pyarrow.parquet")
+
+__all__ = ["Usage", "usage_below"]
+
+
+class Usage(NamedTuple):
+    """What is at and below a node: the number of records, and the keys that are known there."""
+
+    records: int
+    keys: list[str]
+
+
+def usage_below(moment: Moment, ids: Sequence[int]) -> list[Usage]:
+    """For each id what is at and below that node; one pass over all records for all of them.
+
+    Of the records' values only those are read that a file's footer does not tell enough of.
+    """
+    owners = _Owners(moment.nodes, ids)
+    keys = _Keys(len(ids))
+    _add_node_keys(keys, moment.nodes, owners)
+    records = Counter[int]()
+    fragments = moment.snapshot.records
+    for fragment, counts in zip(fragments, _by_fragment(fragments, owners), strict=True):
+        records.update(counts)
+        if counts:
+            _add_record_keys(keys, fragment, owners, list(counts))
+    return [Usage(records[at], keys.of(at)) for at in range(len(ids))]
+
+
+class _Keys:
+    """Which keys each owner has, in the order in which they came up."""
+
+    def __init__(self, owners: int) -> None:
+        self._found: list[dict[str, None]] = [{} for _ in range(owners)]
+
+    def add(self, key: str, owners: Iterable[int]) -> None:
+        for owner in owners:
+            self._found[owner][key] = None
+
+    def of(self, owner: int) -> list[str]:
+        return list(self._found[owner])
+
+
+class _Owners:
+    """For every node, which of some nodes it is or is below, as an index."""
+
+    def __init__(self, nodes: Nodes, ids: Sequence[int]) -> None:
+        self._nodes = nodes
+        owner = pc.index_in(nodes.ids, value_set=pa.array(ids, pa.int64())).cast(pa.int64())
+        above = nodes.parents
+        while above.null_count < len(above):  # twice as far up each time
+            owner = pc.coalesce(owner, owner.take(above))
+            above = above.take(above)
+        self.of_positions = owner
+
+    def of_nodes(self, ids: pa.Array) -> pa.Array:
+        """For each node's id its owner; null where it has none."""
+        return self.of_positions.take(self._nodes.positions(ids))
+
+    def where(self, mask: pa.Array, owners: pa.Array) -> list[int]:
+        """The owners of those places that are in the mask."""
+        found: list[int] = pc.unique(owners.filter(mask)).drop_null().to_pylist()
+        return found
+
+
+def _add_node_keys(keys: _Keys, nodes: Nodes, owners: _Owners) -> None:
+    for key in nodes.keys:
+        if key not in EXPERIMENT_KEYS:
+            for values in nodes.own(key).values():
+                keys.add(key, owners.where(values.is_valid(), owners.of_positions))
+
+
+def _by_fragment(fragments: Sequence[Fragment], owners: _Owners) -> list[dict[int, int]]:
+    """For each fragment how many records each owner has in it."""
+    counted = [_pairs().empty_table()]
+    for number, fragment in enumerate(fragments):
+        counted += _node_counts(number, fragment)
+    table = pa.concat_tables(counted)
+    found = table.append_column("owner", owners.of_nodes(table["node"].combine_chunks()))
+    grouped = found.group_by(["fragment", "owner"]).aggregate([("count", "sum")])
+    result: list[dict[int, int]] = [{} for _ in fragments]
+    for row in grouped.to_pylist():
+        if row["owner"] is not None:
+            result[row["fragment"]][row["owner"]] = row["count_sum"]
+    return result
+
+
+def _pairs() -> pa.Schema:
+    names = ("fragment", "node", "count")
+    return pa.schema([pa.field(name, pa.int64()) for name in names])
+
+
+def _node_counts(number: int, fragment: Fragment) -> Iterator[pa.Table]:
+    for table in fragment.tables([]):
+        found = pc.value_counts(table.column(NODE).combine_chunks())
+        numbers = pa.repeat(pa.scalar(number, pa.int64()), len(found))
+        columns = [numbers, found.field("values"), found.field("counts")]
+        yield pa.Table.from_arrays(columns, schema=_pairs())
+
+
+def _add_record_keys(
+    keys: _Keys, fragment: Fragment, owners: _Owners, present: Sequence[int]
+) -> None:
+    columns = [c for c in fragment.columns if isinstance(c.key, str) and c.kind != NULL]
+    known = _missing(fragment, columns)
+    unsure = []
+    for column in columns:
+        missing = known.get(column)
+        if missing == 0 or (missing not in {None, fragment.rows} and len(present) == 1):
+            keys.add(str(column.key), present)
+        elif missing != fragment.rows:
+            unsure.append(column)
+    if unsure:
+        _read_record_keys(keys, fragment, owners, unsure)
+
+
+def _read_record_keys(
+    keys: _Keys, fragment: Fragment, owners: _Owners, columns: Sequence[Column]
+) -> None:
+    for table in fragment.tables(columns):
+        of_rows = owners.of_nodes(table.column(NODE).combine_chunks())
+        for column in columns:
+            values = table.column(fragment.columns[column]).combine_chunks()
+            keys.add(str(column.key), owners.where(values.is_valid(), of_rows))
+
+
+def _missing(fragment: Fragment, columns: Sequence[Column]) -> dict[Column, int]:
+    """How many rows have no value, for those columns for which a file's footer says it."""
+    if not isinstance(fragment, Sealed):
+        return {}
+    try:
+        footer = pq.read_metadata(fragment.path)
+    except UNREADABLE:
+        return {}  # damaged, or compacted away meanwhile; what can be read of its rows is read
+    told = _told(footer)
+    # The path of a value in a list has dots too, and a name that looks like one is read instead.
+    names = {column: fragment.columns[column] for column in columns}
+    return {column: told[name] for column, name in names.items() if name in told}
+
+
+def _told(footer: pq.FileMetaData) -> dict[str, int]:
+    """How many values are missing in each column that is not nested."""
+    found = Counter[str]()
+    silent = set[str]()
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            said = chunk.statistics
+            if "." in chunk.path_in_schema or said is None or not said.has_null_count:
+                silent.add(chunk.path_in_schema)
+            else:
+                found[chunk.path_in_schema] += said.null_count
+    return {name: count for name, count in found.items() if name not in silent}

@@ -1,0 +1,81 @@
+"""`rigorous export`: the flat table as a file for other tools."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from .output import say, size_text
+from .target import Collection, Where, open_collection, records_of
+
+__all__ = ["EXAMPLES", "export"]
+
+EXAMPLES = """\
+Examples: `rigorous export data/my_study study.parquet`,
+`rigorous export data/my_study m1.csv --where model=m1`
+"""
+
+
+def export(
+    path: Collection,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Its suffix is the format: .parquet, .arrow, .csv or .jsonl."
+        ),
+    ],
+    *,
+    where: Where = [],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the flat table, every record with all that stands above it, to one file.
+
+    It is written in bounded memory, and appears whole or not at all.
+    """
+    if file.exists() and not force:
+        message = f"{file} is there already; --force replaces it"
+        raise typer.BadParameter(message, param_hint="FILE")
+    with closing(open_collection(path)) as collection:
+        records = records_of(collection, where)
+        with _progress() as progress:
+            records.save_to(file, progress=progress)
+    say(f"{progress.rows:,} records written to {file} ({size_text(file.stat().st_size)})")
+
+
+class _Counted:
+    """Keeps how many rows were written."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def __call__(self, done: int, total: int) -> None:  # noqa: ARG002 - what a progress is told
+        self.rows = done
+
+
+class _Shown(_Counted):
+    """Shows how many rows of how many were written, too."""
+
+    def __init__(self, bar: Progress) -> None:
+        super().__init__()
+        self._bar = bar
+        self._task = bar.add_task("")
+
+    def __call__(self, done: int, total: int) -> None:
+        super().__call__(done, total)
+        self._bar.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def _progress() -> Iterator[_Counted]:
+    """A bar where a person reads along, which is gone at the end."""
+    if not sys.stderr.isatty():
+        yield _Counted()
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), "records", TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Shown(bar)

@@ -1,0 +1,138 @@
+"""`rigorous ls`: the collections below a folder, or the experiments of one collection."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from rigorous_recorder import ExperimentCollection, ExperimentOverview
+from rigorous_recorder.errors import RigorousError
+
+from .output import (
+    duration_text,
+    is_terminal,
+    print_json,
+    print_table,
+    say,
+    size_text,
+    time_text,
+)
+from .target import Json, complete_folder, open_collection, place_of
+
+__all__ = ["EXAMPLES", "ls"]
+
+EXAMPLES = "Examples: `rigorous ls data`, `rigorous ls data/my_study`, `rigorous ls data --json`"
+
+#: What the other columns of an experiment take of a terminal's width.
+_OTHERS = 77
+_COLLECTION = (
+    "collection",
+    "experiments",
+    "running",
+    "failed",
+    "crashed",
+    "records",
+    "size",
+    "last start",
+)
+_EXPERIMENT = ("experiment", "attempt", "status", "start", "duration", "records", "keys")
+
+
+def ls(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER_OR_COLLECTION",
+            help="A folder, or a collection; '.collection' behind its name may be left out.",
+            autocompletion=complete_folder,
+        ),
+    ] = Path(),
+    *,
+    as_json: Json = False,
+) -> None:
+    """List the collections below a folder, or the experiments of a collection.
+
+    An experiment is running, finished, failed (it ended with an error) or crashed (its process
+    died before the end). An attempt above 1 is a further one after those that did not finish.
+    """
+    if path.is_dir() and place_of(path) != path:  # also where there is a collection of that name
+        _list_collections(path, as_json=as_json)
+    else:
+        with closing(open_collection(path)) as collection:
+            _list_experiments(collection.overview(), as_json=as_json)
+
+
+def _list_experiments(experiments: list[ExperimentOverview], *, as_json: bool) -> None:
+    if as_json:
+        print_json(map(asdict, experiments))
+    else:
+        print_table(_EXPERIMENT, map(_experiment_row, experiments), empty="no experiments yet")
+
+
+def _experiment_row(each: ExperimentOverview) -> list[Any]:
+    return [
+        each.experiment_number,
+        max(each.error_number, 1),
+        str(each.status),
+        time_text(each.start),
+        duration_text(each.duration),
+        each.records,
+        _keys_text(each.keys),
+    ]
+
+
+def _keys_text(keys: list[str]) -> str:
+    """All keys; on a terminal as many as there is room for, and how many more there are."""
+    room = Console().width - _OTHERS
+    text = ", ".join(keys)
+    if not is_terminal() or len(text) <= room:
+        return text
+    shown = len(keys)
+    while shown and len(text) > room:
+        shown -= 1
+        text = ", ".join([*keys[:shown], f"+{len(keys) - shown}"])
+    return text
+
+
+def _list_collections(folder: Path, *, as_json: bool) -> None:
+    summaries = _summaries(folder)
+    if as_json:
+        print_json(summaries)
+    else:
+        print_table(
+            _COLLECTION, map(_collection_row, summaries), empty=f"no collections in {folder}"
+        )
+
+
+def _summaries(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in ExperimentCollection.find(folder):
+        try:
+            yield _summary(path, path.relative_to(folder))
+        except RigorousError as error:  # those beside it can be listed all the same
+            say(f"rigorous: {error}")
+
+
+def _summary(path: Path, name: Path) -> dict[str, Any]:
+    with closing(open_collection(path)) as collection:
+        experiments = collection.overview()
+        count = Counter(str(each.status) for each in experiments)
+        return {
+            "collection": str(name),
+            "experiments": len(experiments),
+            "running": count["running"],
+            "failed": count["failed"],
+            "crashed": count["crashed"],
+            "records": len(collection.records),
+            "size": collection.size_on_disk(),
+            "last_start": max((each.start for each in experiments if each.start), default=None),
+        }
+
+
+def _collection_row(summary: dict[str, Any]) -> list[Any]:
+    *first, size, last = summary.values()
+    return [*first, size_text(size), time_text(last)]

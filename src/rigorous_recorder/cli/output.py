@@ -1,0 +1,213 @@
+"""What the commands print: tables for people, JSON lines for programs, words beside the data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any, Final
+from uuid import UUID
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+__all__ = [
+    "cell",
+    "duration_text",
+    "is_terminal",
+    "json_line",
+    "print_json",
+    "print_table",
+    "say",
+    "size_text",
+    "time_text",
+]
+
+#: Rows of a table that are looked at to find out how wide its columns are.
+_MEASURED: Final = 1_000
+#: Between two columns.
+_GAP: Final = "  "
+_STYLES: Final = {"running": "cyan", "finished": "green", "failed": "red", "crashed": "magenta"}
+
+
+def is_terminal() -> bool:
+    """Whether a person reads along; what goes to a pipe or a file is plain."""
+    return sys.stdout.isatty()
+
+
+def say(text: str) -> None:
+    """Tell something that is no data, where it is in no program's way."""
+    sys.stderr.write(f"{text}\n")
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print one JSON object a line."""
+    for row in rows:
+        sys.stdout.write(json_line(row) + "\n")
+
+
+def json_line(value: Any) -> str:
+    """JSON text in one line, as every reader of JSON takes it.
+
+    NaN and infinities, which JSON has not, are the strings ``NaN``, ``Infinity`` and
+    ``-Infinity``; times are ISO 8601, durations seconds, bytes hexadecimal.
+    """
+    is_wide = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    return json.dumps(_plain(value), ensure_ascii=not is_wide, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _spelled(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return _plain_leaf(value)
+
+
+def _spelled(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _plain_leaf(value: Any) -> Any:
+    if isinstance(value, (dt.date, dt.datetime, dt.time)):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    if isinstance(value, Decimal):
+        return _plain_decimal(value)
+    if isinstance(value, UUID):
+        return str(value)
+    return _plain(value.tolist())  # an array
+
+
+def _plain_decimal(value: Decimal) -> int | float | str:
+    if value == value.to_integral_value():
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else str(value)
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "nothing"
+) -> None:
+    """Print a table; numbers stand at the right. ``empty`` is told where there are no rows.
+
+    On a terminal that is wide enough it has colors. Everywhere else lines are as long as
+    they have to be, nothing is cut, and rows are printed while they come.
+    """
+    found = iter(rows)
+    first = list(islice(found, _MEASURED))
+    if not first:
+        say(empty)
+        return
+    is_number = [
+        all(isinstance(row[at], (int, float, Decimal)) for row in first)
+        for at in range(len(columns))
+    ]
+    texts = ([cell(value) for value in row] for row in chain(first, found))
+    start = list(islice(texts, _MEASURED))
+    widths = [max(map(len, each)) for each in zip(map(cell, columns), *start, strict=True)]
+    console = Console()
+    if is_terminal() and sum(widths) + len(_GAP) * (len(widths) - 1) <= console.width:
+        _print_rich(console, columns, chain(start, texts), is_number)
+    else:
+        lines = _plain_lines(columns, chain(start, texts), widths, is_number)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in lines)
+
+
+def _print_rich(
+    console: Console, columns: Sequence[str], rows: Iterable[list[str]], is_number: list[bool]
+) -> None:
+    heads = [
+        Column(Text(cell(name)), justify="right" if number else "left", no_wrap=True)
+        for name, number in zip(columns, is_number, strict=True)
+    ]
+    table = Table(*heads, box=None, padding=(0, len(_GAP), 0, 0), pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row))
+    console.print(table)
+
+
+def _plain_lines(
+    columns: Sequence[str], rows: Iterable[list[str]], widths: list[int], is_number: list[bool]
+) -> Iterator[str]:
+    for row in chain([list(map(cell, columns))], rows):
+        parts = zip(row, widths, is_number, strict=True)
+        yield _GAP.join(
+            text.rjust(width) if number else text.ljust(width) for text, width, number in parts
+        )
+
+
+def cell(value: Any) -> str:
+    """A value as text of one line, in which nothing can move the cursor of a terminal."""
+    if isinstance(value, str):
+        text = value
+    elif value is None:
+        text = "null"
+    elif isinstance(value, (Mapping, list, tuple)):
+        text = json_line(value)
+    elif isinstance(
+        value, (bool, int, float, Decimal, dt.date, dt.datetime, dt.time, dt.timedelta)
+    ):
+        text = str(value)
+    else:
+        plain = _plain(value)
+        text = plain if isinstance(plain, str) else json_line(plain)
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def time_text(seconds: float | None) -> str:
+    """A time since the epoch as date and time where the reader is."""
+    if seconds is None:
+        return "-"
+    return f"{dt.datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Seconds, in the two largest units that fit."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02} min"
+    return f"{hours // 24} d {hours % 24:02} h"
+
+
+def size_text(count: int) -> str:
+    """Bytes, in the largest decimal unit that fits."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

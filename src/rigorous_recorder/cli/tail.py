@@ -1,0 +1,78 @@
+"""`rigorous tail`: the last records, and those that come, as they are logged."""
+
+import sys
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from rigorous_recorder import Records, Row
+
+from .output import cell, json_line
+from .target import COLUMNS, Collection, Json, Where, open_collection, records_of
+
+__all__ = ["EXAMPLES", "tail"]
+
+EXAMPLES = """\
+Examples: `rigorous tail data/my_study`, `rigorous tail data/my_study -n 0 --key epoch --key loss`,
+`rigorous tail data/my_study --where model=m1 --json | jq .loss`
+"""
+
+#: What a collection says of every experiment, besides its number: too much for each line.
+_LEFT_OUT = frozenset(
+    {
+        "error_number",
+        "had_error",
+        "experiment_start_time",
+        "experiment_end_time",
+        "experiment_duration",
+    }
+)
+
+
+def tail(
+    path: Collection,
+    *,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=0, help="Begin with the last so many records.")
+    ] = 10,
+    follow: Annotated[
+        bool, typer.Option(help="Go on with what is logged from now on, until Ctrl-C.")
+    ] = True,
+    key: Annotated[
+        list[str],
+        typer.Option("--key", "-k", help="Print only these keys; repeat it for more.", **COLUMNS),
+    ] = [],
+    where: Where = [],
+    interval: Annotated[
+        float, typer.Option(min=0.01, help="Seconds between two looks for more.")
+    ] = 0.2,
+    as_json: Json = False,
+) -> None:
+    """Print the last records, and follow what any process logs, each record once.
+
+    A record is a line of `key=value`. All keys are there in JSON; else what a collection says of
+    every experiment is left out, but for its number, unless `--key` asks for it.
+    """
+    with closing(open_collection(path)) as collection:
+        records = records_of(collection, where)
+        if follow:
+            rows = records.follow(last=count, interval=interval)
+        else:
+            rows = iter(_last(records, count))
+        for row in rows:
+            sys.stdout.write(_line(row, key, as_json=as_json) + "\n")
+            sys.stdout.flush()
+
+
+def _last(records: Records, count: int) -> list[Row]:
+    return records[-count:] if count else []
+
+
+def _line(row: Row, keys: list[str], *, as_json: bool) -> str:
+    shown = {key: row[key] for key in keys} if keys else row
+    if as_json:
+        return json_line(shown)
+    return " ".join(
+        f"{cell(key)}={cell(value)}" for key, value in shown.items() if keys or key not in _LEFT_OUT
+    )

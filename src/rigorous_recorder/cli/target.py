@@ -1,0 +1,159 @@
+"""The collection that a command is about: how it is named, found, opened and completed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from rigorous_recorder import ExperimentCollection, Records
+from rigorous_recorder.errors import NotACollectionError
+
+__all__ = [
+    "COLUMNS",
+    "Collection",
+    "Json",
+    "Where",
+    "complete_column",
+    "complete_folder",
+    "conditions",
+    "open_collection",
+    "place_of",
+    "records_of",
+]
+
+_SUFFIX: Final = ".collection"
+#: Of the collections near a path that is none, so many are named.
+_NAMED: Final = 10
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def open_collection(path: Path, *, quiet: bool = False) -> ExperimentCollection:
+    """The collection at ``path``, with or without ``.collection`` behind it; none is made.
+
+    Raises:
+        NotACollectionError: there is none; the message names those that are near.
+    """
+    place = place_of(path)
+    if place is None:
+        raise NotACollectionError(_what_is_there(path))
+    return ExperimentCollection(place, extension="", quiet=quiet)
+
+
+def place_of(path: Path) -> Path | None:
+    """Where the collection is; None where there is none."""
+    for place in (path, path.with_name(path.name + _SUFFIX) if path.name else path):
+        if (place / "collection.json").is_file():
+            return place
+    return None
+
+
+def _what_is_there(path: Path) -> str:
+    if path.is_dir():
+        found = f"{path} is a folder without a collection.json"
+    elif path.exists():
+        found = f"{path} is a file"
+    else:
+        found = f"there is neither {path} nor {path.name}{_SUFFIX} beside it"
+    return f"{found}; expected the folder of a collection, such as data/my_study. {_near(path)}"
+
+
+def _near(path: Path) -> str:
+    """The collections at or below the nearest folder that is there."""
+    folder = next(each for each in (path, *path.absolute().parents) if each.is_dir())
+    found = []
+    with suppress(OSError):
+        found = ExperimentCollection.find(folder)
+    if not found:
+        return f"There are no collections in {folder}"
+    lines = [f"  {each}" for each in found[:_NAMED]]
+    if len(found) > _NAMED:
+        lines.append(f"  ... and {len(found) - _NAMED} more: rigorous ls {folder}")
+    return "\n".join([f"Collections in {folder}:", *lines])
+
+
+# --- which records -------------------------------------------------------------------------------
+
+
+def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
+    """The records that meet all conditions.
+
+    Raises:
+        typer.BadParameter: a condition is not ``key=value``.
+    """
+    return collection.records.where(**conditions(where))
+
+
+def conditions(where: list[str]) -> dict[str, Any]:
+    """Conditions as typed: a value is JSON where it can be read as such, else text."""
+    found = {}
+    for each in where:
+        key, equals, value = each.partition("=")
+        if not equals:
+            message = f"{each!r} is no condition; expected key=value, such as model=m1"
+            raise typer.BadParameter(message, param_hint="--where")
+        found[key] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, (dict, list)) else value
+
+
+# --- completion ----------------------------------------------------------------------------------
+
+
+def complete_folder(incomplete: str) -> Iterator[str]:
+    """Folders that begin as typed: collections as such, others to be gone into."""
+    above, slash, start = incomplete.rpartition("/")
+    with suppress(OSError):
+        for each in sorted(Path(above + slash).iterdir()):
+            is_hidden = each.name.startswith(".") and not start
+            if each.name.startswith(start) and not is_hidden and each.is_dir():
+                end = "" if place_of(each) == each else "/"
+                yield f"{above}{slash}{each.name}{end}"
+
+
+def complete_column(context: typer.Context, incomplete: str) -> list[str]:
+    """Columns of the collection that was typed before, where there is one."""
+    # Behind an option that waits for its value, arguments are not assigned yet.
+    typed = context.params.get("path") or next(iter(context.args), None)
+    if typed is None:
+        return []
+    with suppress(Exception), closing(open_collection(Path(typed), quiet=True)) as collection:
+        return [each for each in collection.records.columns if each.startswith(incomplete)]
+    return []
+
+
+# --- what several commands are given ---------------------------------------------------------------
+
+Collection = Annotated[
+    Path,
+    typer.Argument(
+        metavar="COLLECTION",
+        help="The collection; '.collection' behind its name may be left out.",
+        autocompletion=complete_folder,
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+Where = Annotated[
+    list[str],
+    typer.Option(
+        "--where",
+        metavar="KEY=VALUE",
+        help="Only records with this value; repeat it to ask for more. 'KEY=null' is a missing one.",
+        show_default=False,
+    ),
+]
+COLUMNS: Final = {"metavar": "KEY", "autocompletion": complete_column, "show_default": False}

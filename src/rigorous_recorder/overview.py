@@ -1,0 +1,85 @@
+"""Overview: what became of every experiment of a collection, and how much was logged in it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ._engines.scan import Source
+from ._engines.usage import Usage, usage_below
+from ._store.store import FolderStore
+from .experiment import Past, is_running, past_experiments
+
+__all__ = ["ExperimentOverview", "Status", "overview_of"]
+
+
+class Status(StrEnum):
+    """What became of an experiment."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    #: It ended with an error.
+    FAILED = "failed"
+    #: Its process died before the end.
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class ExperimentOverview:
+    """One attempt at an experiment.
+
+    Attributes:
+        experiment_number: several attempts have the same where one failed.
+        error_number: how many attempts with this number failed in a row; 0 after success.
+        status: running, finished, failed (ended with an error) or crashed (the process died).
+        start: seconds since the epoch; None where it is not known.
+        duration: seconds, up to now for a running one; None for a crashed one.
+        records: number of records at and below the experiment.
+        keys: what is known of any of them, in the order in which it came up; the six keys that all
+            experiments have, and what stands above the experiment, are left out.
+    """
+
+    experiment_number: int
+    error_number: int
+    status: Status
+    start: float | None
+    duration: float | None
+    records: int
+    keys: list[str]
+
+
+def overview_of(store: FolderStore) -> list[ExperimentOverview]:
+    """One for each attempt at an experiment, in order of start."""
+    source = Source(store)
+    before = source.now()
+    seen = past_experiments(before.nodes)
+    gone = {each.node for each in seen if not each.has_ended and not is_running(store, each)}
+    # Read after the look at the locks: one that ended in between has said by now how.
+    moment = source.now()
+    past = seen if moment is before else past_experiments(moment.nodes)
+    usage = usage_below(moment, [each.node for each in past])
+    return [
+        _overview(each, used, _status(each, gone)) for each, used in zip(past, usage, strict=True)
+    ]
+
+
+def _status(past: Past, gone: set[int]) -> Status:
+    if past.has_ended:
+        return Status.FAILED if past.had_error else Status.FINISHED
+    return Status.CRASHED if past.node in gone else Status.RUNNING
+
+
+def _overview(past: Past, usage: Usage, status: Status) -> ExperimentOverview:
+    duration = past.duration
+    if status is Status.RUNNING and past.start is not None:
+        duration = time.time() - past.start
+    return ExperimentOverview(
+        experiment_number=past.number,
+        error_number=past.error_number,
+        status=status,
+        start=past.start,
+        duration=duration,
+        records=usage.records,
+        keys=usage.keys,
+    )

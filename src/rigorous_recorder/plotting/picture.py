@@ -1,0 +1,202 @@
+"""The chart as a picture, by matplotlib: PNG, SVG, or a page with the SVG in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+import warnings
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from textwrap import shorten, wrap
+from typing import TYPE_CHECKING, Any, Final
+
+from .._durable import replacing
+from .._lazy import lazy_module
+from ..errors import UnknownFileTypeError
+from .palette import COLORS, DASHES, hex_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    from .curves import Curve, Curves
+
+# What of them is used is typed otherwise from version to version.
+mpl = lazy_module("matplotlib", install="rigorous-recorder[plot]")
+dates = lazy_module("matplotlib.dates", install="rigorous-recorder[plot]")
+figure = lazy_module("matplotlib.figure", install="rigorous-recorder[plot]")
+ticker = lazy_module("matplotlib.ticker", install="rigorous-recorder[plot]")
+
+__all__ = ["PICTURES", "save_picture", "svg"]
+
+#: Inches.
+_SIZE: Final = (8.0, 5.0)
+_DOTS_PER_INCH: Final = 160
+#: Curves that the legend names.
+_NAMED: Final = 20
+#: With more curves the legend stands beside the chart, not in it.
+_INSIDE: Final = 6
+#: Curves of so few points have a dot at each.
+_FEW: Final = 30
+#: Characters of a line of notes.
+_LINE: Final = 100
+_GREY: Final = "#555555"
+_STYLE: Final[dict[str, Any]] = {
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#999999",
+    "axes.labelcolor": "#222222",
+    "xtick.color": _GREY,
+    "ytick.color": _GREY,
+    "svg.hashsalt": "rigorous",  # the same chart is the same file
+}
+
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ margin: 2rem auto; max-width: 72rem; padding: 0 1rem; font-family: sans-serif; }}
+svg {{ width: 100%; height: auto; }}
+</style>
+</head>
+<body>
+{picture}
+</body>
+</html>
+"""
+
+
+def save_picture(curves: Curves, path: Path) -> None:
+    """Write the chart to a file whose suffix names the format; it appears whole or not.
+
+    Raises:
+        UnknownFileTypeError: the suffix is not one of ``PICTURES``.
+        MissingPackageError: matplotlib is not installed.
+        OSError: the file can't be written.
+    """
+    make = PICTURES.get(path.suffix.lower())
+    if make is None:
+        message = (
+            f"{path.name}: the suffix {path.suffix!r} names no kind of picture; expected"
+            f" {', '.join(PICTURES)}"
+        )
+        raise UnknownFileTypeError(message)
+    data = make(curves)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def svg(curves: Curves) -> str:
+    """The chart as an ``<svg>`` element."""
+    text = _rendered(curves, "svg").decode()
+    return text[text.index("<svg") :]
+
+
+def _page(curves: Curves) -> bytes:
+    return _PAGE.format(title=escape(curves.title), picture=svg(curves)).encode()
+
+
+def _rendered(curves: Curves, kind: str) -> bytes:
+    target = io.BytesIO()
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # Keys in a script that no font here has are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        metadata = {"Date": None} if kind == "svg" else None
+        _figure(curves).savefig(target, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)
+    return target.getvalue()
+
+
+PICTURES: Final[dict[str, Callable[[Curves], bytes]]] = {
+    ".png": lambda curves: _rendered(curves, "png"),
+    ".svg": lambda curves: _rendered(curves, "svg"),
+    ".html": _page,
+}
+
+
+def _figure(curves: Curves) -> Figure:
+    drawing: Figure = figure.Figure(figsize=_SIZE, layout="constrained")
+    axes = drawing.add_subplot()
+    lines = [
+        _draw(axes, curve, number, is_merged=curves.merged > 0)
+        for number, curve in enumerate(curves.curves)
+    ]
+    _label(axes, curves)
+    if curves.by:
+        _add_legend(axes, lines, [curve.label for curve in curves.curves])
+    return drawing
+
+
+def _draw(axes: Axes, curve: Curve, number: int, *, is_merged: bool) -> Line2D:
+    color = hex_of(COLORS[number % len(COLORS)])
+    dash = DASHES[number // len(COLORS) % len(DASHES)]
+    marker = "o" if len(curve.x) <= _FEW else ""
+    mean = _gaps(curve.mean)
+    (line,) = axes.plot(
+        curve.x, mean, dash, color=color, linewidth=1.8, marker=marker, markersize=4
+    )
+    if curve.low != curve.mean:
+        low, high = _gaps(curve.low), _gaps(curve.high)
+        axes.fill_between(curve.x, low, high, color=color, alpha=0.18, linewidth=0)
+        if is_merged:  # a spike of one point is too thin to be seen as an area
+            for edge in (low, high):
+                axes.plot(curve.x, edge, color=color, alpha=0.6, linewidth=0.7)
+    return line
+
+
+def _gaps(values: list[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def _label(axes: Axes, curves: Curves) -> None:
+    # Keys are text, whatever signs of mathematics are in them.
+    axes.set_xlabel(curves.x, parse_math=False)
+    axes.set_ylabel(curves.y, parse_math=False)
+    notes = wrap(curves.notes, _LINE)
+    pad = 10 + 12 * len(notes)
+    axes.set_title(curves.title, loc="left", fontweight="bold", pad=pad, parse_math=False)
+    place: dict[str, Any] = {"xy": (0, 1), "xytext": (0, 8), "textcoords": "offset points"}
+    note = axes.annotate(
+        "\n".join(notes), xycoords="axes fraction", fontsize=9, color=_GREY, **place
+    )
+    note.set_parse_math(False)
+    note.set_in_layout(False)
+    axes.grid(color="#e3e3e3", linewidth=0.8)
+    axes.set_axisbelow(True)
+    _set_ticks(axes, [x for curve in curves.curves for x in curve.x])
+
+
+def _set_ticks(axes: Axes, values: list[Any]) -> None:
+    if isinstance(values[0], dt.datetime):
+        locator = dates.AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    elif all(isinstance(x, int) for x in values):
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+
+
+def _add_legend(axes: Axes, lines: list[Line2D], labels: list[str]) -> None:
+    beside = len(lines) > _INSIDE
+    legend = axes.legend(
+        lines[:_NAMED],
+        # one that begins with an underscore would be left out
+        [f" {shorten(label, 40, placeholder='...')}" for label in labels[:_NAMED]],
+        frameon=not beside,
+        framealpha=0.85,
+        edgecolor="none",
+        fontsize=10,
+        loc="upper left" if beside else "best",
+        bbox_to_anchor=(1.01, 1) if beside else None,
+        title=f"the first {_NAMED} of {len(lines)}" if len(lines) > _NAMED else None,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)

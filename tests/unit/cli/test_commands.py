@@ -1,0 +1,548 @@
+"""Every command says what the library says: for people, for pipes, and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder.cli.target import complete_column, complete_folder
+
+from .conftest import Run, make_study
+
+
+@pytest.fixture
+def own_study(tmp_path: Path) -> Path:
+    """A study that a test may change."""
+    return make_study(tmp_path / "own")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# --- naming a collection ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["study", "study.collection", "./study", "study.collection/"])
+def test_the_ending_of_a_name_may_be_left_out(run: Run, study: Path, name: str) -> None:
+    """A collection is named with or without what its folder ends with."""
+    assert run("show", name, "--depth", 0).lines[0].startswith("study.collection: 12 records")
+
+
+VERBS = [
+    ["show"],
+    ["sql", "FROM records"],
+    ["tail", "--no-follow"],
+    ["tail"],
+    ["export", "x.csv"],
+    ["plot", "-x", "epoch", "-y", "loss"],
+    ["verify"],
+    ["compact"],
+    ["ls"],
+]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=[" ".join(verb) for verb in VERBS])
+def test_no_command_makes_a_folder_where_none_is(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    """What is not there is told, with what was looked for; nothing is made, and the code is 2."""
+    monkeypatch.chdir(tmp_path)
+    command, *rest = verb
+    result = run(command, "nowhere", *rest)
+    assert result.code == 2
+    assert result.out == ""
+    assert "there is neither nowhere nor nowhere.collection" in result.err
+    assert f"There are no collections in {tmp_path}" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_collection_is_told_with_those_that_are_near(run: Run, study: Path) -> None:
+    """A misspelt name is answered with the names that are there."""
+    result = run("show", study.with_name("studi"))
+    assert result.code == 2
+    assert f"  {study}\n" in result.err
+
+
+def test_a_folder_and_a_file_are_told_as_what_they_are(run: Run, tmp_path: Path) -> None:
+    """The message says what was found in place of a collection."""
+    (tmp_path / "file.txt").write_text("x")
+    assert f"{tmp_path} is a folder without a collection.json" in run("show", tmp_path).err
+    assert "file.txt is a file" in run("show", tmp_path / "file.txt").err
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in (["tail"], ["compact"])])
+def test_reading_changes_no_file(
+    run: Run, own_study: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    """A command that reads leaves every byte as it was."""
+    monkeypatch.chdir(own_study.parent)
+    before = files(own_study)
+    command, *rest = verb
+    assert run(command, own_study, *rest).code == 0
+    assert files(own_study) == before
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in (["tail"], ["compact"])])
+def test_reading_leaves_a_running_experiment_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    """While one logs, all can be read, live rows with it, and logging goes on."""
+    monkeypatch.chdir(tmp_path)
+    with closing(ExperimentCollection(tmp_path / "live")) as collection:
+        with collection.new_experiment() as experiment:
+            experiment.push(epoch=0, loss=1.0)
+            command, *rest = verb
+            assert run(command, "live", *rest).code == 0
+            experiment.push(epoch=1, loss=2.0)
+        assert [row["epoch"] for row in collection.records] == [0, 1]
+        assert [each["had_error"] for each in collection.experiments] == [False]
+
+
+# --- ls --------------------------------------------------------------------------------------------
+
+
+def test_ls_of_a_folder_lists_its_collections(run: Run, study: Path) -> None:
+    """Each with how many experiments, which of them went wrong, and how many records."""
+    head, row = run("ls").lines
+    names = ["collection", "experiments", "running", "failed", "crashed", "records"]
+    assert head.split()[:6] == names
+    assert row.split()[:6] == ["study.collection", "2", "0", "1", "0", "12"]
+    (said,) = run("ls", study.parent, "--json").json
+    with closing(ExperimentCollection(study)) as collection:
+        last = collection.overview()[-1].start
+        assert said == {
+            "collection": "study.collection",
+            "experiments": 2,
+            "running": 0,
+            "failed": 1,
+            "crashed": 0,
+            "records": 12,
+            "size": collection.size_on_disk(),
+            "last_start": last,
+        }
+
+
+def test_ls_of_a_collection_lists_its_experiments(run: Run, study: Path) -> None:
+    """Each attempt with its status, start, duration, records and keys."""
+    head, first, second = run("ls", "study").lines
+    names = ["experiment", "attempt", "status", "start", "duration", "records", "keys"]
+    assert head.split() == names
+    assert first.split()[:3] == ["1", "1", "finished"]
+    assert second.split()[:3] == ["2", "1", "failed"]
+    assert first.endswith("6  lr, model, epoch, loss, note")
+    rows = run("ls", "study", "--json").json
+    assert [row["status"] for row in rows] == ["finished", "failed"]
+    assert rows[0]["keys"] == ["lr", "model", "epoch", "loss", "note"]
+    assert {"start", "duration", "records", "experiment_number"} < rows[0].keys()
+
+
+def test_ls_of_a_folder_lists_it_also_beside_a_collection_of_that_name(
+    run: Run, own_study: Path
+) -> None:
+    """`ls own` is the folder where there is one; `ls own.collection` is the collection."""
+    folder = own_study.with_name("own")
+    folder.mkdir()
+    assert f"no collections in {folder}" in run("ls", folder).err
+    assert len(run("ls", own_study).lines) == 3
+
+
+def test_ls_of_a_folder_without_collections_says_so(run: Run, tmp_path: Path) -> None:
+    """The table is empty, and what was looked at is told beside it."""
+    result = run("ls", tmp_path)
+    assert (result.code, result.out) == (0, "")
+    assert f"no collections in {tmp_path}" in result.err
+    assert run("ls", tmp_path, "--json").json == []
+
+
+def test_ls_passes_over_a_collection_that_cant_be_read(run: Run, own_study: Path) -> None:
+    """One of a newer format is told, and those beside it are listed."""
+    newer = own_study.with_name("newer.collection")
+    shutil.copytree(own_study, newer)
+    info = newer / "collection.json"
+    info.write_text(info.read_text().replace('"version": 1', '"version": 99'))
+    result = run("ls", own_study.parent, "--json")
+    assert [row["collection"] for row in result.json] == ["own.collection"]
+    assert "format 99" in result.err
+
+
+# --- show ------------------------------------------------------------------------------------------
+
+
+def test_show_prints_the_tree(run: Run, study: Path) -> None:
+    """The tree that the library draws, as deep and as broad as asked for."""
+    with closing(ExperimentCollection(study)) as collection:
+        assert run("show", "study").out == f"{collection.tree()}\n"
+        expected = f"{collection.tree(depth=1, children=1)}\n"
+        assert run("show", "study", "--depth", 1, "--children", 1).out == expected
+
+
+def test_show_as_json_is_one_object(run: Run, study: Path) -> None:
+    """Counts, data, children, and the size of the whole."""
+    (tree,) = run("show", "study", "--json").json
+    assert (tree["name"], tree["all_records"], tree["hidden"]) == ("study.collection", 12, 0)
+    assert tree["size"] > 0
+    (first, second) = tree["children"]
+    assert (first["data"]["lr"], second["data"]["lr"]) == (0.1, 0.2)
+    assert [model["records"] for model in first["children"]] == [3, 3]
+
+
+# --- sql -------------------------------------------------------------------------------------------
+
+QUERY = "SELECT model, count(*) AS n, min(loss) AS best FROM records GROUP BY model ORDER BY model"
+
+
+def test_sql_prints_a_plain_table_to_a_pipe(run: Run, study: Path) -> None:
+    """Columns are aligned, numbers at the right, and nothing else is printed."""
+    result = run("sql", "study", QUERY)
+    assert result.lines == [
+        "model  n                best",
+        "m1     6  0.3333333333333333",
+        "m2     6  0.3333333333333333",
+    ]
+    assert result.err == ""
+
+
+def test_sql_prints_json_and_csv(run: Run, study: Path) -> None:
+    """The same answer in both."""
+    assert run("sql", "study", QUERY, "--json").json == [
+        {"model": "m1", "n": 6, "best": 1 / 3},
+        {"model": "m2", "n": 6, "best": 1 / 3},
+    ]
+    rows = list(csv.DictReader(io.StringIO(run("sql", "study", QUERY, "--csv").out)))
+    assert rows[0] == {"model": "m1", "n": "6", "best": "0.3333333333333333"}
+
+
+def test_sql_as_json_has_every_kind_of_value(run: Run, study: Path) -> None:
+    """JSON that every reader takes: NaN and infinities as text, large ints exact, times ISO 8601."""
+    query = """
+        SELECT 'nan'::DOUBLE AS nan, ['-inf'::DOUBLE] AS inf, 9223372036854775807 AS large,
+               sum(epoch) AS total, 1.5 AS decimal, TIMESTAMP '2026-01-02 03:04:05' AS time,
+               TIMESTAMPTZ '2026-01-02 03:04:05+00' AS zoned, DATE '2026-01-02' AS date,
+               INTERVAL 90 SECOND AS duration, '\\xAB'::BLOB AS bytes, NULL AS nothing,
+               {'a': [1, NULL]} AS nested, TRUE AS yes, 'é\n"' AS text, 1 AS twice, 2 AS twice
+        FROM records
+    """
+    (row,) = run("sql", "study", query, "--json").json
+    assert row == {
+        "nan": "NaN",
+        "inf": ["-Infinity"],
+        "large": 2**63 - 1,
+        "total": 12,
+        "decimal": 1.5,
+        "time": "2026-01-02T03:04:05",
+        "zoned": "2026-01-02T03:04:05+00:00",
+        "date": "2026-01-02",
+        "duration": 90.0,
+        "bytes": "ab",
+        "nothing": None,
+        "nested": {"a": [1, None]},
+        "yes": True,
+        "text": 'é\n"',
+        "twice": 1,
+        "twice_2": 2,
+    }
+
+
+def test_a_cell_can_not_move_the_cursor(run: Run, study: Path) -> None:
+    """Line breaks and escape codes in what was logged are shown, not obeyed."""
+    assert run("sql", "study", "SELECT 'a\n\x1b[31mb' AS text").lines[1] == r"a\n\x1b[31mb"
+
+
+def test_sql_reads_a_query_from_standard_input(
+    run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With - in place of the query."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT 1 AS one"))
+    assert run("sql", "study", "-", "--json").json == [{"one": 1}]
+
+
+def test_what_the_limit_cuts_is_told(run: Run, study: Path) -> None:
+    """Not among the rows, and only where there is more."""
+    result = run("sql", "study", "FROM range(5)", "--limit", 2, "--json")
+    assert result.json == [{"range": 0}, {"range": 1}]
+    assert "only the first 2 rows are shown; --limit asks for more" in result.err
+    assert run("sql", "study", "FROM range(2)", "--limit", 2).err == ""
+
+
+def test_a_pipe_gets_all_rows(run: Run, study: Path) -> None:
+    """What goes to a program is cut by nothing."""
+    result = run("sql", "study", "FROM range(5000)")
+    assert len(result.lines) == 5001
+    assert result.err == ""
+
+
+@pytest.mark.parametrize(
+    "query", ["SELEC 1", "SELECT nothing FROM records", "SELECT 'x'::INT", "FROM nowhere", ""]
+)
+def test_a_query_that_fails_is_told_in_duckdbs_words(run: Run, study: Path, query: str) -> None:
+    """Without a traceback; the code is 1."""
+    result = run("sql", "study", query)
+    if query:
+        assert result.code == 1
+        assert result.err.startswith("rigorous: ")
+    assert "Traceback" not in result.err
+
+
+def test_an_answer_without_rows_is_told(run: Run, study: Path) -> None:
+    """An empty table prints nothing where rows would stand; CSV has its head."""
+    result = run("sql", "study", "SELECT 1 AS one WHERE false")
+    assert (result.out, result.err) == ("", "no rows\n")
+    assert run("sql", "study", "SELECT 1 AS one WHERE false", "--csv").out == "one\n"
+
+
+# --- tail ------------------------------------------------------------------------------------------
+
+
+def test_tail_prints_the_last_records(run: Run, study: Path) -> None:
+    """A line each, with all keys but those that every experiment has; a number says how many."""
+    result = run("tail", "study", "-n", 2, "--no-follow")
+    assert result.lines == [
+        "experiment_number=2 lr=0.2 model=m2 epoch=1 loss=0.5",
+        "experiment_number=2 lr=0.2 model=m2 epoch=2 loss=0.3333333333333333",
+    ]
+    assert len(run("tail", "study", "--no-follow").lines) == 10
+    assert run("tail", "study", "-n", 0, "--no-follow").out == ""
+
+
+def test_tail_prints_only_what_is_asked_for(run: Run, study: Path) -> None:
+    """Keys in the order asked for, missing ones as null; only records that meet the conditions."""
+    options = ["--no-follow", "-k", "note", "-k", "had_error", "--where", "model=m1", "--json"]
+    result = run("tail", "study", *options)
+    assert len(result.json) == 6
+    assert result.json[0] == {"note": "first", "had_error": False}
+    assert result.json[5] == {"note": None, "had_error": True}
+
+
+def test_conditions_are_json_or_text(run: Run, tmp_path: Path) -> None:
+    """A number is a number, quotes make it text, null asks for what is missing."""
+    with closing(ExperimentCollection(tmp_path / "c")) as collection:
+        for value in (1, "1", True, None, "a=b"):
+            collection.recorder.push(x=value, is_one=value == "1")
+
+    def found(condition: str) -> int:
+        return len(run("tail", tmp_path / "c", "--no-follow", "--where", condition).lines)
+
+    assert [found(each) for each in ("x=1", 'x="1"', "x=true", "x=null", "x=a=b", "x=2")] == [
+        1,
+        1,
+        1,
+        1,
+        1,
+        0,
+    ]
+
+
+# --- export ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "jsonl"])
+def test_export_writes_what_save_to_writes(
+    run: Run, study: Path, tmp_path: Path, suffix: str
+) -> None:
+    """The flat table of the records that meet the conditions, in the format of the suffix."""
+    path = tmp_path / f"flat.{suffix}"
+    result = run("export", "study", path, "--where", "model=m2")
+    assert (result.code, result.out) == (0, "")
+    assert result.err.startswith(f"6 records written to {path} (")
+    with closing(ExperimentCollection(study)) as collection:
+        expected = [dict(row) for row in collection.records.where(model="m2")]
+    assert [dict(row) for row in Recorder.load_from(path).records] == expected
+
+
+def test_export_replaces_a_file_only_when_told(run: Run, study: Path, tmp_path: Path) -> None:
+    """A file that is there stays, and the way to replace it is told."""
+    path = tmp_path / "flat.csv"
+    path.write_text("mine")
+    result = run("export", "study", path)
+    assert result.code == 2
+    assert "--force replaces it" in " ".join(result.err.split())
+    assert path.read_text() == "mine"
+    assert run("export", "study", path, "--force").code == 0
+    assert path.read_text() != "mine"
+
+
+def test_export_to_an_unknown_format_is_refused(run: Run, study: Path, tmp_path: Path) -> None:
+    """The formats are named, and nothing is written."""
+    result = run("export", "study", tmp_path / "flat.xlsx")
+    assert result.code == 2
+    assert ".parquet, .arrow, .csv, .jsonl" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- plot ------------------------------------------------------------------------------------------
+
+
+def test_plot_draws_what_the_library_draws(run: Run, study: Path) -> None:
+    """As wide and high as asked for; without colors where no terminal is."""
+    result = run("plot", "study", "-x", "epoch", "-y", "loss", "--by", "model", "--width", 60)
+    with closing(ExperimentCollection(study)) as collection:
+        curves = collection.records.plot("epoch", "loss", by="model")
+    assert result.out == curves.text(60, 22) + "\n"
+    assert "\x1b" not in result.out
+
+
+def test_plot_as_json_is_every_point(run: Run, study: Path) -> None:
+    """One object a point, none of them merged."""
+    options = ["-x", "epoch", "-y", "loss", "--by", "lr", "--band", "minmax", "--json"]
+    rows = run("plot", "study", *options).json
+    assert len(rows) == 6
+    assert rows[0] == {"by": {"lr": 0.1}, "x": 0, "mean": 1, "low": 1, "high": 1, "count": 2}
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "html"])
+def test_plot_saves_a_picture(run: Run, study: Path, tmp_path: Path, suffix: str) -> None:
+    """In the format of the suffix; where it is saved is told."""
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"loss.{suffix}"
+    result = run("plot", "study", "-x", "epoch", "-y", "loss", "--out", path)
+    assert (result.code, result.out) == (0, "")
+    assert f"saved in {path}" in result.err
+    assert path.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-x", "epoch", "-y", "los"], "there is no column 'los'; did you mean 'loss'?"),
+        (["-x", "epoch", "-y", "model"], "y is 'model', whose values are str"),
+        (["-x", "epoch", "-y", "loss", "--out", "a.gif"], "names no kind of picture"),
+        (["-x", "epoch"], "Missing option"),
+        (["-x", "epoch", "-y", "loss", "--band", "wide"], "is not one of"),
+        (["-x", "epoch", "-y", "loss", "--where", "model"], "expected key=value"),
+    ],
+)
+def test_a_chart_that_cant_be_drawn_is_told(
+    run: Run, study: Path, options: list[str], message: str
+) -> None:
+    """What is wrong and what would be right, in words, with code 2."""
+    result = run("plot", "study", *options)
+    assert (result.code, result.out) == (2, "")
+    assert message in " ".join(result.err.replace("│", "").split())
+
+
+# --- verify and compact ----------------------------------------------------------------------------
+
+
+def test_verify_of_a_sound_collection_says_so(run: Run, study: Path) -> None:
+    """With code 0, and no line of JSON."""
+    result = run("verify", "study")
+    assert (result.code, result.out) == (0, "")
+    assert "every file of study is as it was written" in result.err
+    assert run("verify", "study", "--json").json == []
+
+
+def test_verify_of_a_damaged_collection_lists_what_is_damaged(run: Run, own_study: Path) -> None:
+    """With code 1, and the file and the reason, once."""
+    damaged = next((own_study / "records").glob("*.parquet"))
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 4] ^= 0xFF
+    damaged.write_bytes(data)
+    result = run("verify", own_study)
+    assert result.code == 1
+    assert str(damaged) in result.out
+    as_json = run("verify", own_study, "--json")
+    assert as_json.code == 1
+    (row,) = as_json.json
+    assert row["path"] == str(damaged)
+    assert row["reason"]
+
+
+def test_compact_says_what_became_less(run: Run, own_study: Path) -> None:
+    """Small files become one, and every record is still there."""
+    with closing(ExperimentCollection(own_study, extension="")) as collection:
+        for number in range(3):
+            collection.recorder.push(number=number)
+            collection.save()
+    result = run("compact", own_study)
+    assert (result.code, result.out) == (0, "")
+    assert "2 files fewer" in result.err
+    assert run("compact", own_study).err.startswith("0 files fewer")
+    assert len(run("tail", own_study, "-n", 99, "--no-follow").lines) == 15
+
+
+# --- completion ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("stu", ["study.collection", "stuff/"]),
+        ("./stu", ["./study.collection", "./stuff/"]),
+        ("", ["study.collection", "stuff/"]),
+        (".h", [".hidden/"]),
+        ("stuff/", []),
+        ("nowhere/", []),
+    ],
+)
+def test_folders_are_completed(
+    own_study: Path, monkeypatch: pytest.MonkeyPatch, typed: str, offered: list[str]
+) -> None:
+    """Collections as they are, other folders to go on from; hidden ones when a dot was typed."""
+    own_study.rename(own_study.with_name("study.collection"))
+    for name in ("stuff", ".hidden"):
+        own_study.with_name(name).mkdir()
+    monkeypatch.chdir(own_study.parent)
+    assert list(complete_folder(typed)) == offered
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "offered"),
+    [("study", "lo", ["loss"]), ("study", "x", []), ("nowhere", "lo", []), (None, "lo", [])],
+)
+def test_columns_are_completed(
+    study: Path, path: str | None, typed: str, offered: list[str]
+) -> None:
+    """Those of the collection that was typed before; none where there is none."""
+    context = SimpleNamespace(params={"path": path}, args=[])
+    assert complete_column(context, typed) == offered  # type: ignore[arg-type]
+    context = SimpleNamespace(params={"path": None}, args=[path] if path else [])
+    assert complete_column(context, typed) == offered  # type: ignore[arg-type]
+
+
+# --- wrong use -------------------------------------------------------------------------------------
+
+
+def test_a_command_that_is_none_is_told(run: Run) -> None:
+    """With code 2."""
+    result = run("lss")
+    assert result.code == 2
+    assert "No such command 'lss'" in result.err
+
+
+COMMANDS = ["ls", "show", "sql", "tail", "plot", "export", "verify", "compact", "demo"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
+    """`--help` says what it does, and shows a line to try."""
+    result = run(command, "--help")
+    assert result.code == 0
+    assert f"rigorous {command}" in result.out
+    assert "Example" in result.out
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="to root every file can be written")
+def test_a_file_that_cant_be_written_is_told(run: Run, study: Path, tmp_path: Path) -> None:
+    """A failure of the system is told in one line, with code 1."""
+    tmp_path.chmod(0o555)
+    result = run("export", "study", tmp_path / "x.csv")
+    assert result.code == 1
+    assert "Permission denied" in result.err
+
+
+def test_a_file_in_place_of_a_folder_is_told(run: Run, study: Path, tmp_path: Path) -> None:
+    """A failure of the system is told in one line, with the path, and code 1."""
+    (tmp_path / "file").write_text("x")
+    result = run("export", "study", tmp_path / "file" / "x.csv")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("rigorous: ")
+    assert str(tmp_path / "file") in result.err

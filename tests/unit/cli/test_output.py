@@ -1,0 +1,142 @@
+"""What is printed: tables, JSON text and the words for times, durations and sizes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("rich")
+
+from rigorous_recorder.cli import output
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text(),
+    lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
+)
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def spelled(value: Any) -> Any:
+    """What the documentation says becomes of a value."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    if isinstance(value, list):
+        return [spelled(each) for each in value]
+    if isinstance(value, dict):
+        return {key: spelled(each) for key, each in value.items()}
+    return value
+
+
+@given(JSON_VALUES)
+def test_json_is_one_line_that_reads_back(value: Any) -> None:
+    """Strict JSON, in which only NaN and infinities are other than they were."""
+    text = output.json_line(value)
+    assert "\n" not in text
+    assert json.loads(text, parse_constant=refuse) == spelled(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (dt.datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05"),
+        (dt.date(2026, 1, 2), "2026-01-02"),
+        (dt.time(3, 4), "03:04:00"),
+        (dt.timedelta(minutes=1.5), 90.0),
+        (b"\x00\xff", "00ff"),
+        (Decimal("1.5"), 1.5),
+        (Decimal(2**70), 2**70),
+        (Decimal("0.12345678901234567890"), "0.12345678901234567890"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    ],
+)
+def test_values_that_json_has_not_have_a_form_of_their_own(value: Any, expected: Any) -> None:
+    """Times, durations, bytes, decimals and ids."""
+    assert json.loads(output.json_line([value])) == [expected]
+
+
+@given(st.text())
+def test_a_cell_is_one_printable_line(text: str) -> None:
+    """Whatever text was logged; what is printable is as it was."""
+    cell = output.cell(text)
+    assert cell.isprintable()
+    assert (cell == text) == text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "null"),
+        (True, "True"),
+        (1.5, "1.5"),
+        ([1, {"a": None}], '[1, {"a": null}]'),
+        (b"\x01", "01"),
+        (dt.date(2026, 1, 2), "2026-01-02"),
+    ],
+)
+def test_other_values_have_their_text(value: Any, expected: str) -> None:
+    """As Python writes plain ones, and as JSON what has parts."""
+    assert output.cell(value) == expected
+
+
+def test_a_table_for_a_pipe_is_aligned_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers at the right, text at the left, nothing cut, no space at the end of a line."""
+    output.print_table(("name", "n"), [("a", 1), ("a longer one", 1000), ("b", 20)])
+    assert capsys.readouterr().out == (
+        "name             n\na                1\na longer one  1000\nb               20\n"
+    )
+
+
+def test_rows_behind_the_first_thousand_are_printed_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Widths are those of the first thousand rows; later ones may be wider, and are whole."""
+    rows = [("x" * (1 + (n == 1500)) * 5,) for n in range(2000)]
+    output.print_table(("text",), rows)
+    assert capsys.readouterr().out.split() == ["text", *(row[0] for row in rows)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (None, "-"),
+        (0.004, "0.00 s"),
+        (59.99, "59.99 s"),
+        (60, "1 min 00 s"),
+        (3599.7, "1 h 00 min"),
+        (3600 * 25, "1 d 01 h"),
+    ],
+)
+def test_durations_have_two_units(seconds: float | None, expected: str) -> None:
+    """The two largest that fit; none for what is not known."""
+    assert output.duration_text(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (2_500_000, "2.5 MB"),
+        (3 * 10**15, "3,000.0 TB"),
+    ],
+)
+def test_sizes_have_the_largest_unit_that_fits(count: int, expected: str) -> None:
+    """Decimal ones, as disks are sold."""
+    assert output.size_text(count) == expected
+
+
+def test_a_time_is_that_of_the_reader() -> None:
+    """Local, to the second; a dash for what is not known."""
+    moment = dt.datetime(2026, 1, 2, 3, 4, 5).astimezone()
+    assert output.time_text(moment.timestamp()) == "2026-01-02 03:04:05"
+    assert output.time_text(None) == "-"

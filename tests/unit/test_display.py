@@ -1,0 +1,524 @@
+"""Records, experiments and collections show in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import pickle
+from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder._display.text import (
+    bytes_text,
+    cut,
+    duration_text,
+    instant_text,
+    one_line,
+    pad,
+    value_text,
+    width,
+)
+from rigorous_recorder._engines.scan import Moment, Scan, Scope
+from rigorous_recorder._live.column import Column
+from rigorous_recorder._store.fragments import Fragment
+from rigorous_recorder._store.store import Snapshot
+
+from ..property.strategies import keys, simple_values
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+class _Cells(HTMLParser):
+    """The cells of the tables of a page, row by row, and all tags."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: set[str] = set()
+        self._is_in_cell = False
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, _attrs: Any) -> None:
+        self.tags.add(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+            self._is_in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_in_cell = self._is_in_cell and tag not in {"td", "th"}
+
+    def handle_data(self, data: str) -> None:
+        if self._is_in_cell:
+            self.rows[-1][-1] += data
+
+
+TAGS = {"div", "table", "thead", "tbody", "tr", "th", "td", "br"}
+
+
+# --- records -----------------------------------------------------------------------------------
+
+
+def test_line_of_records_has_the_count_and_the_kinds() -> None:
+    """``repr`` is one line."""
+    model = Recorder(model="m1").push(epoch=0, loss=0.5).push(epoch=1, loss=1)
+    assert repr(model.records) == ("<Records: 2 rows, 3 columns: model str, epoch int, loss float>")
+    assert repr(Recorder().records) == "<Records: 0 rows, 0 columns>"
+
+
+def test_line_of_records_names_the_first_columns_only() -> None:
+    """Hundreds of columns are a number."""
+    line = repr(Recorder().push({f"c{n}": n for n in range(300)}).records)
+    assert line.startswith("<Records: 1 row, 300 columns: c0 int, c1 int, ")
+    assert line.endswith("c19 int, and 280 more>")
+
+
+def test_table_has_first_and_last_rows() -> None:
+    """Names over numbers at the right, over text at the left; a missing value is a dash."""
+    model = Recorder(model="m1")
+    for epoch in range(12):
+        model.push(epoch=epoch, loss=1 / 2**epoch)
+    model.push(epoch=12, note="日本 <over>")
+    assert str(model.records).splitlines() == [
+        "    model  epoch         loss  note",
+        " 0  m1         0            1  -",
+        " 1  m1         1          0.5  -",
+        " 2  m1         2         0.25  -",
+        " 3  m1         3        0.125  -",
+        " 4  m1         4       0.0625  -",
+        "…",
+        " 8  m1         8   0.00390625  -",
+        " 9  m1         9   0.00195312  -",
+        "10  m1        10  0.000976562  -",
+        "11  m1        11  0.000488281  -",
+        "12  m1        12            -  日本 <over>",
+        "13 rows, 4 columns",
+    ]
+
+
+def test_ten_rows_are_shown_whole() -> None:
+    """There is no gap where nothing is left out."""
+    model = Recorder().extend({"epoch": range(10)})
+    lines = str(model.records).splitlines()
+    assert [line.split()[-1] for line in lines[1:-1]] == [str(n) for n in range(10)]
+
+
+def test_rows_keep_their_columns_beside_wide_and_combining_characters() -> None:
+    """What takes two columns of a terminal is counted as two, an accent of its own as none."""
+    top = Recorder().push(text="日本語", x=1).push(text="e\u0301", x=2).push(text="plain", x=3)
+    lines = str(top.records).splitlines()[:-1]
+    assert {width(line) for line in lines} == {width(lines[0])}
+
+
+def test_table_fits_the_terminal_and_tells_what_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What says how an experiment went goes first, then columns in the middle."""
+    top = Recorder({"error_number": 0, **{f"column_{n}": n for n in range(12)}}).push(loss=0.5)
+    lines = str(top.records).splitlines()
+    assert max(map(len, lines[:2])) <= 80
+    names = lines[0].split()
+    assert (names[:2], names[-1]) == (["column_0", "column_1"], "loss")
+    assert lines[2:] == [
+        "1 row, 14 columns",
+        "not shown: error_number, column_5, column_6, column_7, column_8, column_9",
+    ]
+    monkeypatch.setenv("COLUMNS", "300")
+    assert "not shown" not in str(top.records)
+
+
+def test_one_column_is_shown_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where all columns are of those that go first."""
+    monkeypatch.setenv("COLUMNS", "1")
+    lines = str(Recorder(error_number=1).push().records).splitlines()
+    assert lines == ["   error_number", "0             1", "1 row, 1 column"]
+
+
+def test_long_text_is_cut() -> None:
+    """A cell ends with an ellipsis where there is more."""
+    line = str(Recorder().push(text="x" * 5_000).records).splitlines()[1]
+    assert line == "0  " + "x" * 31 + "…"
+
+
+def test_records_without_columns_and_without_rows() -> None:
+    """Both are told."""
+    assert str(Recorder().push().push().records).splitlines()[-1] == "2 rows, 0 columns"
+    assert str(Recorder(a=1).records).splitlines()[-1] == "0 rows, 1 column"
+
+
+def test_where_shows_what_it_finds() -> None:
+    """Row numbers are those of the records that were asked for."""
+    top = Recorder()
+    for number in range(40):
+        top.child(is_odd=bool(number % 2)).push(number=number)
+    lines = str(top.all_records.where(is_odd=True)).splitlines()
+    assert lines[1].split() == ["0", "True", "1"]
+    assert lines[-2].split() == ["19", "True", "39"]
+    assert lines[-1] == "20 rows, 2 columns"
+
+
+def test_notebook_shows_names_kinds_and_rows() -> None:
+    """First the names, then the kinds, then the rows with their numbers."""
+    top = Recorder(model="m1")
+    for number in range(11):
+        top.push(number=number)
+    page = _Cells(top.records._repr_html_())
+    assert page.rows[:3] == [["", "model", "number"], ["", "str", "int"], ["0", "m1", "0"]]
+    assert page.rows[7][0] == "⋮"
+    assert page.rows[-1] == ["10", "m1", "10"]
+    assert "11 rows, 2 columns" in top.records._repr_html_()
+
+
+def test_notebook_tells_which_columns_are_left_out() -> None:
+    """Of hundreds of columns twenty are shown, and the first of the others are named."""
+    html = Recorder().push({f"c{n}": n for n in range(300)}).records._repr_html_()
+    names = _Cells(html).rows[0]
+    assert names == ["", *(f"c{n}" for n in range(10)), *(f"c{n}" for n in range(290, 300))]
+    assert "1 row, 300 columns<br>not shown: c10, c11, " in html
+    assert " and 272 more" in html
+
+
+@given(
+    rows=st.lists(st.dictionaries(keys, simple_values, max_size=6), min_size=1, max_size=4),
+    above=st.dictionaries(keys, simple_values, max_size=3),
+)
+@settings(deadline=None, max_examples=60)
+def test_hostile_names_and_values_come_out_as_text(
+    rows: list[dict[str, Any]], above: dict[str, Any]
+) -> None:
+    """Whatever was logged, the page has the same tags, and every value in its cell."""
+    top = Recorder(above)
+    for row in rows:
+        top.push(row)
+    page = _Cells(top.records._repr_html_())
+    assert page.tags <= TAGS
+    names, *shown = page.rows
+    flat = top.records.to_arrow().column_names
+    assert names == ["", *map(one_line, flat)]
+    if flat:
+        assert len(shown.pop(0)) == len(names)  # the kinds
+    for number, cells in enumerate(shown):
+        row = top.records[number]
+        texts = ["-" if row[key] is None else value_text(row[key]) for key in flat]
+        assert cells == [str(number), *(t if len(t) <= 200 else t[:200] + "…" for t in texts)]
+
+
+@given(row=st.dictionaries(keys, simple_values, max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_nothing_that_was_logged_breaks_the_lines_of_a_table(row: dict[str, Any]) -> None:
+    """There is a line of names, one for each row, and the lines that tell."""
+    top = Recorder().push(row).push(row)
+    lines = str(top.records).splitlines()
+    assert lines[3].startswith("2 rows, ")
+    assert len(lines) <= 5
+    assert all(line.isprintable() for line in lines)
+
+
+def test_script_is_text() -> None:
+    """A page that shows a record runs nothing that was logged."""
+    html = Recorder({"<script>": "<img src=x onerror=alert(1)>"}).push().records._repr_html_()
+    assert "&lt;script&gt;" in html
+    assert "&lt;img src=x" in html
+    assert "<script" not in html
+
+
+# --- how much is read ----------------------------------------------------------------------------
+
+
+class _Counting:
+    """A fragment that counts the values it hands out, ids left out."""
+
+    def __init__(self, fragment: Fragment) -> None:
+        self._fragment = fragment
+        self.origin, self.columns, self.rows = fragment.origin, fragment.columns, fragment.rows
+        self.nodes = fragment.nodes
+        self.values = 0
+
+    def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
+        """The rows, counted."""
+        for table in self._fragment.tables(columns):
+            self.values += table.num_rows * (table.num_columns - 1)  # all but the ids
+            yield table
+
+
+class _Fixed:
+    """A source with one moment."""
+
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+
+    def now(self) -> Moment:
+        """That moment."""
+        return self._moment
+
+    def scan(self, scope: Scope, conditions: dict[str, Any]) -> Scan:
+        """A query at that moment."""
+        return Scan(self._moment, scope, conditions)
+
+
+def _counted(collection: ExperimentCollection, scope: Scope) -> tuple[Records, list[_Counting]]:
+    snapshot, nodes = collection.records.scan().moment
+    fragments = [_Counting(each) for each in snapshot.records]
+    source: Any = _Fixed(Moment(Snapshot(fragments, snapshot.nodes), nodes))
+    return Records(source, scope, {}), fragments
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> ExperimentCollection:
+    """Ten files of 2,000 rows and 200 columns."""
+    collection = ExperimentCollection(tmp_path / "wide")
+    model = collection.recorder.child(model="m1")
+    for start in range(0, 20_000, 2_000):
+        step = np.arange(start, start + 2_000)
+        model.extend({"step": step, **{f"x{n}": step for n in range(199)}})
+        collection.save()
+    return collection
+
+
+def test_page_reads_some_columns_of_the_first_and_the_last_file(
+    wide: ExperimentCollection,
+) -> None:
+    """What is between is not read, however long and wide the table is."""
+    records, fragments = _counted(wide, Scope())
+    first, *between, last = fragments
+    text = str(records)
+    assert "19999" in text
+    assert (first.values, last.values) == (39 * 2_000, 39 * 2_000)
+    assert not any(each.values for each in between)
+    assert len(records._repr_html_()) < 20_000
+    assert not any(each.values for each in between)
+
+
+def test_line_reads_nothing(wide: ExperimentCollection) -> None:
+    """The number of rows and the kinds are known without."""
+    records, fragments = _counted(wide, Scope())
+    assert repr(records).startswith("<Records: 20,000 rows, 201 columns: model str, step int, ")
+    assert not any(each.values for each in fragments)
+
+
+def test_records_below_a_recorder_are_read_at_their_ends_too(wide: ExperimentCollection) -> None:
+    """Beyond some millions of values, columns are those of the first rows."""
+    node = wide.recorder.children[0]._node
+    records, fragments = _counted(wide, Scope(node))
+    text = str(records)
+    assert "20,000 rows, 201 columns" in text
+    assert "19999" in text
+    assert not any(each.values for each in fragments[1:-1])
+
+
+def test_kinds_below_a_recorder_are_its_own_where_few_values_are_stored() -> None:
+    """Another recorder's columns are not among them."""
+    top = Recorder()
+    top.child(model="a").push(x=1)
+    low = top.child(model="b").push(x="text").push(y=1)
+    assert repr(low.records) == "<Records: 2 rows, 3 columns: model str, x str, y int>"
+
+
+def test_last_rows_are_found_in_earlier_files(tmp_path: Path) -> None:
+    """Also where the newest files have none of the records that are asked for."""
+    collection = ExperimentCollection(tmp_path / "study")
+    early, late = collection.recorder.child(name="early"), collection.recorder.child(name="late")
+    for file in range(7):
+        (early if file in {0, 1, 3} else late).extend({"step": range(4 * file, 4 * file + 4)})
+        collection.save()
+    lines = str(early.records).splitlines()[1:-1]
+    steps = [line.split()[-1] for line in lines if line != "…"]
+    assert steps == ["0", "1", "2", "3", "4", "7", "12", "13", "14", "15"]
+
+
+# --- experiments and collections -----------------------------------------------------------------
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> ExperimentCollection:
+    """Two experiments that ended well, one with an error, one without an end."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    for rate in (0.1, 0.01):
+        with collection.new_experiment(learning_rate=rate, tag="<b>") as experiment:
+            experiment.push(x=1)
+    with pytest.raises(ZeroDivisionError):
+        with collection.new_experiment():
+            raise ZeroDivisionError
+    collection.new_experiment({"duration": "long"}).__enter__()
+    return collection
+
+
+def test_experiments_are_a_list_of_rows(study: ExperimentCollection) -> None:
+    """Equal to a plain list, indexed and sliced as one; pickled and copied it is one."""
+    experiments = study.experiments
+    plain = [dict(row) for row in experiments]
+    assert experiments == plain
+    assert experiments[0] == plain[0]
+    assert experiments[-2:] == plain[-2:]
+    for other in (pickle.loads(pickle.dumps(experiments)), copy.copy(experiments)):
+        assert type(other) is list
+        assert other == plain
+
+
+def test_experiments_print_as_a_table(
+    study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How each went is told in words, when it started in UTC."""
+    monkeypatch.setenv("COLUMNS", "120")
+    head, *rows, told = str(study.experiments).splitlines()
+    assert head.split("  ")[0] == ""
+    assert head.split() == [
+        *("experiment", "outcome", "start", "(UTC)", "duration"),
+        *("learning_rate", "tag", "duration"),
+    ]
+    assert [row[15:24].strip() for row in rows] == ["ok", "ok", "error 1", "not ended"]
+    started = instant_text(study.experiments[0]["experiment_start_time"])
+    assert started in rows[0]
+    assert [row.split()[-1] for row in rows] == ["-", "-", "-", "long"]
+    assert told == "4 experiments"
+
+
+def test_experiments_in_a_notebook(study: ExperimentCollection) -> None:
+    """The same table, with what was logged as text."""
+    page = _Cells(study.experiments._repr_html_())
+    assert page.tags <= TAGS
+    assert len(page.rows) == 5
+    assert page.rows[1][6] == "<b>"
+    assert page.rows[4][-1] == "long"
+
+
+def test_of_many_experiments_the_first_and_last_are_shown(tmp_path: Path) -> None:
+    """Ten at each end."""
+    collection = ExperimentCollection(tmp_path / "study")
+    for _ in range(23):
+        with collection.new_experiment():
+            pass
+    lines = str(collection.experiments).splitlines()
+    assert [line.split()[0] for line in lines[10:13]] == ["9", "…", "13"]
+    assert lines[-1] == "23 experiments"
+
+
+def test_experiments_as_tables(study: ExperimentCollection) -> None:
+    """Arrow, Polars and pandas have a column for every key and the values of the rows."""
+    table = study.experiments.to_arrow()
+    assert table.column_names[:3] == ["experiment_number", "error_number", "had_error"]
+    assert table["learning_rate"].to_pylist() == [0.1, 0.01, None, None]
+    assert study.experiments.to_polars()["tag"].to_list() == ["<b>", "<b>", None, None]
+    assert list(study.experiments.to_pandas()["experiment_number"]) == [1, 2, 3, 3]
+
+
+def test_no_experiments(tmp_path: Path) -> None:
+    """An empty list shows as an empty table."""
+    experiments = ExperimentCollection(tmp_path / "study").experiments
+    assert experiments == []
+    assert str(experiments).splitlines()[-1] == "0 experiments"
+    assert len(_Cells(experiments._repr_html_()).rows) == 1
+    assert experiments.to_arrow().num_rows == 0
+
+
+def test_collection_says_where_it_is_and_how_much_is_in_it(tmp_path: Path) -> None:
+    """One line, in a notebook too; the path is text."""
+    collection = ExperimentCollection(tmp_path / "<i>study")
+    with collection.new_experiment() as experiment:
+        experiment.push(x=1).push(x=2)
+    collection.close()
+    size = bytes_text(collection.size_on_disk())
+    assert repr(collection) == (
+        f"<ExperimentCollection {tmp_path}/<i>study.collection: 1 experiment, 2 records, {size}>"
+    )
+    html = collection._repr_html_()
+    assert f"{tmp_path}/&lt;i&gt;study.collection" in html
+    assert f"1 experiment, 2 records, {size}" in html
+
+
+# --- texts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "True"),
+        (2**62, "4611686018427387904"),
+        (1 / 3, "0.333333"),
+        (float("nan"), "nan"),
+        (-0.0, "-0"),
+        ("a\tb", "a\\tb"),
+        (b"\0", "b'\\x00'"),
+        (dt.date(2024, 1, 2), "2024-01-02"),
+        (dt.datetime(2024, 1, 2, 3, 4, tzinfo=dt.UTC), "2024-01-02 03:04:00+00:00"),
+        (dt.timedelta(hours=1), "1:00:00"),
+        (np.zeros((2, 3), "float32"), "float32[2x3]"),
+        ({"a": [1, 2]}, "{'a': [1, 2]}"),
+        (list(range(9)), "[0, 1, 2, 3, ...]"),
+    ],
+)
+def test_values_as_text(value: Any, text: str) -> None:
+    """Each kind has a short text."""
+    assert value_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.25, "0.25 s"),
+        (59, "59 s"),
+        (200.4, "3 min 20 s"),
+        (7_500, "2 h 5 min"),
+        (4_000_000, "1,111 h 6 min"),
+        (float("nan"), "nan"),
+        ("long", "long"),
+    ],
+)
+def test_durations_as_text(seconds: Any, text: str) -> None:
+    """Seconds as people say them; what is no duration stays as it is."""
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01 00:00:00"),
+        (1.7e9, "2023-11-14 22:13:20"),
+        (1e30, "1e+30"),
+        (float("nan"), "nan"),
+        ("soon", "soon"),
+    ],
+)
+def test_instants_as_text(seconds: Any, text: str) -> None:
+    """Seconds since the epoch as a date and time in UTC."""
+    assert instant_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (999_960, "1.0 MB"),
+        (27_400_000, "27.4 MB"),
+        (3 * 10**15, "3,000.0 TB"),
+    ],
+)
+def test_sizes_as_text(size: int, text: str) -> None:
+    """Thousands, not powers of two."""
+    assert bytes_text(size) == text
+
+
+@given(text=st.text(), most=st.integers(1, 20))
+def test_cut_text_is_never_wider(text: str, most: int) -> None:
+    """It is a start of the text with an ellipsis, or the text itself; padded it is as wide."""
+    shown = cut(one_line(text), most)
+    assert width(shown) <= most
+    assert shown == one_line(text) or one_line(text).startswith(shown[:-1])
+    assert width(pad(shown, 20)) == width(pad(shown, 20, is_right=True)) == 20

@@ -1,0 +1,380 @@
+"""Charts: their numbers are those computed by hand, and what they leave out or merge they tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, quantiles, stdev
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rigorous_recorder import Curve, Curves, ExperimentCollection, Recorder
+from rigorous_recorder.errors import ColumnError, UnknownFileTypeError
+from rigorous_recorder.plotting import BANDS, Band
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("plotext")
+
+#: (model, epoch, loss)
+LOGGED = [
+    ("m1", 0, 4.0),
+    ("m1", 0, 2.0),
+    ("m1", 1, 1.0),
+    ("m1", 1, 3.0),
+    ("m1", 1, 8.0),
+    ("m2", 0, 5.0),
+    ("m2", 2, 7.0),
+]
+
+
+def recorder_of(rows: Sequence[dict[str, Any]]) -> Recorder:
+    recorder = Recorder()
+    for row in rows:
+        recorder.push(row)
+    return recorder
+
+
+@pytest.fixture
+def study() -> Recorder:
+    study = Recorder(study="s")
+    models = {name: study.child(model=name) for name in ("m2", "m1")}
+    for name, epoch, loss in LOGGED:
+        models[name].push(epoch=epoch, loss=loss)
+    return study
+
+
+def only(curves: Curves) -> Curve:
+    (curve,) = curves.curves
+    return curve
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def test_without_by_there_is_one_curve_of_means_over_all(study: Recorder) -> None:
+    """All records with the same x meet in one mean, whatever stands above them."""
+    curve = only(study.all_records.plot("epoch", "loss"))
+    assert curve.by == {}
+    assert curve.x == [0, 1, 2]
+    assert curve.count == [3, 3, 1]
+    assert curve.mean == [pytest.approx(11 / 3), 4.0, 7.0]
+
+
+def test_by_tells_curves_apart_in_order_of_its_values(study: Recorder) -> None:
+    """Each value that a parent has is a curve of its own, with only its own records."""
+    first, second = study.all_records.plot("epoch", "loss", by="model").curves
+    assert (first.by, first.x, first.mean) == ({"model": "m1"}, [0, 1], [3.0, 4.0])
+    assert (second.by, second.x, second.mean) == ({"model": "m2"}, [0, 2], [5.0, 7.0])
+    assert [first.label, second.label] == ["model=m1", "model=m2"]
+
+
+def test_several_keys_tell_apart_and_a_missing_one_is_none(study: Recorder) -> None:
+    """Curves are told apart by the values of all keys; records without one have a curve as well."""
+    study.child(model="m1", seed=1).push(epoch=0, loss=9.0)
+    curves = study.all_records.plot("epoch", "loss", by=["model", "seed"]).curves
+    labels = [each.label for each in curves]
+    assert sorted(labels) == ["model=m1, seed=1", "model=m1, seed=none", "model=m2, seed=none"]
+
+
+BY_HAND: dict[Band, tuple[float, float]] = {
+    "std": (fmean([1, 3, 8]) - stdev([1, 3, 8]), fmean([1, 3, 8]) + stdev([1, 3, 8])),
+    "sem": (4 - stdev([1, 3, 8]) / math.sqrt(3), 4 + stdev([1, 3, 8]) / math.sqrt(3)),
+    "minmax": (1, 8),
+    "quantile": (
+        quantiles([1, 3, 8], n=4, method="inclusive")[0],
+        quantiles([1, 3, 8], n=4, method="inclusive")[2],
+    ),
+    "none": (4, 4),
+}
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_the_band_is_that_computed_by_hand(study: Recorder, band: Band) -> None:
+    """Each kind of band has its ends where the formula has them."""
+    curve = study.all_records.plot("epoch", "loss", by="model", band=band).curves[0]
+    assert (curve.low[1], curve.high[1]) == pytest.approx(BY_HAND[band])
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_the_band_of_one_value_is_that_value(study: Recorder, band: Band) -> None:
+    """Where no two records meet there is no spread."""
+    curve = study.all_records.plot("epoch", "loss", by="model", band=band).curves[1]
+    assert curve.low == curve.mean == curve.high == [5.0, 7.0]
+
+
+def test_all_bands_are_tried() -> None:
+    """The bands by hand are all there are."""
+    assert set(BY_HAND) == set(BANDS) == set(get_args(Band))
+
+
+def test_records_without_x_or_y_are_in_no_mean(study: Recorder) -> None:
+    """A record that lacks one of the two has no place in the chart, and is nothing to tell of."""
+    study.push(epoch=0).push(loss=100.0).push(other=1)
+    curves = study.all_records.plot("epoch", "loss")
+    assert only(curves).count == [3, 3, 1]
+    assert curves.left_out == 0
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_nan_and_infinities_are_left_out_and_told(odd: float) -> None:
+    """They would make a mean of all others useless, on either axis; the chart says how many."""
+    rows = [{"x": 0.0, "y": 1.0}, {"x": 0.0, "y": odd}, {"x": odd, "y": 5.0}, {"x": 1.0, "y": 3.0}]
+    curves = recorder_of(rows).records.plot("x", "y")
+    assert (only(curves).x, only(curves).mean) == ([0.0, 1.0], [1.0, 3.0])
+    assert curves.left_out == 2
+    assert "left out: 2 with NaN or infinity" in curves.notes
+
+
+def test_a_place_with_nan_alone_is_a_gap() -> None:
+    """Where all values are NaN the curve has no mean, and its neighbours are as they are."""
+    rows = [{"x": n, "y": math.nan if n == 1 else float(n)} for n in range(3)]
+    curves = recorder_of(rows).records.plot("x", "y")
+    assert only(curves).mean == [0.0, None, 2.0]
+    assert only(curves).count == [1, 0, 1]
+    assert curves.text()
+
+
+def test_of_bools_the_mean_is_the_share_of_true() -> None:
+    """Three of four are a mean of 0.75; bools are a y and an x."""
+    rows = [{"x": True, "y": value} for value in (True, True, True, False)]
+    curve = only(recorder_of(rows).records.plot("x", "y"))
+    assert (curve.x, curve.mean) == ([1.0], [0.75])
+
+
+def test_large_ints_keep_their_place() -> None:
+    """An x of 64 bits is not rounded, so neighbours do not fall together."""
+    rows = [{"x": 2**62 + n, "y": n} for n in range(3)]
+    assert only(recorder_of(rows).records.plot("x", "y")).x == [2**62, 2**62 + 1, 2**62 + 2]
+
+
+TIMES = [
+    dt.datetime(2026, 1, 2, 3, 4, 5, 678),
+    dt.datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=dt.UTC),
+]
+
+
+@pytest.mark.parametrize("when", TIMES, ids=["naive", "zoned"])
+def test_times_are_an_x_axis(when: dt.datetime) -> None:
+    """A time comes back as it was, to the microsecond; so does a date, as its midnight."""
+    rows = [{"x": when + dt.timedelta(hours=n), "y": n} for n in range(3)]
+    curves = recorder_of(rows).records.plot("x", "y")
+    assert only(curves).x == [row["x"] for row in rows]
+    assert curves.text()
+    assert curves._repr_html_()
+    day = recorder_of([{"x": dt.date(2026, 1, 2), "y": 1}]).records.plot("x", "y")
+    assert only(day).x == [dt.datetime(2026, 1, 2)]
+
+
+def test_durations_are_seconds() -> None:
+    """On both axes."""
+    rows = [{"x": dt.timedelta(minutes=n), "y": dt.timedelta(seconds=n / 2)} for n in range(3)]
+    curve = only(recorder_of(rows).records.plot("x", "y"))
+    assert (curve.x, curve.mean) == ([0.0, 60.0, 120.0], [0.0, 0.5, 1.0])
+
+
+def test_keys_that_sql_takes_for_one_are_told_apart() -> None:
+    """Keys that differ in case alone, or have quotes and dots in them, are the columns they name."""
+    rows = [{"x": 1, "X": 2, "a.b": 3.0, "A.B": 4.0, 'say "y"': 5.0}]
+    records = recorder_of(rows).records
+    for x in ("x", "X"):
+        for y in ("a.b", "A.B", 'say "y"'):
+            curve = only(records.plot(x, y, by="x"))
+            assert (curve.x, curve.mean) == ([rows[0][x]], [rows[0][y]])
+
+
+def test_conditions_hold(study: Recorder) -> None:
+    """Of `where` only those records are drawn that meet it."""
+    assert only(study.all_records.where(model="m2").plot("epoch", "loss")).mean == [5.0, 7.0]
+
+
+def test_a_collection_with_live_rows_is_drawn(tmp_path: Path) -> None:
+    """Rows in Parquet and rows of a running experiment are in one mean."""
+    with ExperimentCollection(tmp_path / "study") as collection:
+        with collection.new_experiment() as experiment:
+            experiment.push(x=0, y=1.0)
+        collection.save()
+        with collection.new_experiment() as experiment:
+            experiment.push(x=0, y=2.0)
+            assert only(collection.records.plot("x", "y")).mean == [1.5]
+
+
+# --- fewer points --------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60),
+    st.integers(1, 20),
+    st.sampled_from(BANDS),
+)
+def test_merged_points_keep_lows_and_highs(values: list[float], points: int, band: Band) -> None:
+    """With few points the lowest and highest of all are still in the band; all rows are counted."""
+    records = recorder_of([{"x": n, "y": value} for n, value in enumerate(values)]).records
+    curves = records.plot("x", "y", band=band, points=points)
+    curve = only(curves)
+    assert len(curve.x) == min(points, len(values))
+    assert curve.x == sorted(curve.x)
+    assert sum(curve.count) == len(values)
+    lows = [low for low in curve.low if low is not None]
+    highs = [high for high in curve.high if high is not None]
+    assert (min(lows), max(highs)) == (min(values), max(values))
+    assert curves.merged == (len(values) if len(values) > points else 0)
+    total = sum(
+        n * mean for n, mean in zip(curve.count, curve.mean, strict=True) if mean is not None
+    )
+    assert total == pytest.approx(sum(values), abs=1e-3)
+
+
+def test_a_chart_says_that_points_were_merged() -> None:
+    """How many values were brought to how many points stands in the notes, and in the drawing."""
+    curves = recorder_of([{"x": n, "y": n} for n in range(100)]).records.plot("x", "y", points=10)
+    assert "100 values of x in 10 points, lows and highs kept" in curves.notes
+    assert "100 values of x in 10 points" in " ".join(curves.text().split())
+
+
+def test_curves_with_few_points_stay_as_they_are_beside_one_with_many() -> None:
+    """Only what has more points than asked for is merged."""
+    rows = [{"k": "many", "x": n, "y": n} for n in range(50)]
+    rows += [{"k": "few", "x": n, "y": 0.1 * n} for n in range(3)]
+    few, many = recorder_of(rows).records.plot("x", "y", by="k", points=5).curves
+    assert few.mean == [0.0, 0.1, 0.2]
+    assert len(many.x) == 5
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def test_an_unknown_column_is_named_with_those_that_are_near(study: Recorder) -> None:
+    """The message says which column is missing, and which ones were perhaps meant."""
+    with pytest.raises(ColumnError, match=r"no column 'los'; did you mean 'loss'\?"):
+        study.all_records.plot("epoch", "los")
+    with pytest.raises(ColumnError, match=r"no column 'quux'; there are 'study', 'model', "):
+        study.all_records.plot("epoch", "loss", by="quux")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ("n", "text", "y is 'text', whose values are str; expected numbers"),
+        ("n", "when", "y is 'when', whose values are date; expected numbers"),
+        ("n", "mixed", "y is 'mixed', whose values are json; expected numbers"),
+        ("text", "n", "x is 'text', whose values are str; expected numbers, times or dates"),
+    ],
+)
+def test_a_column_that_is_no_number_is_named_with_its_kind(x: str, y: str, message: str) -> None:
+    """What can't be drawn is refused, with the column, what its values are, and what was expected."""
+    rows = [{"n": 1, "text": "a", "when": dt.date(2026, 1, 1), "mixed": each} for each in (1, "b")]
+    with pytest.raises(ColumnError, match=message):
+        recorder_of(rows).records.plot(x, y)
+
+
+def test_columns_that_no_record_has_both_of_are_an_error(study: Recorder) -> None:
+    """An empty chart tells nothing: the two columns are named instead."""
+    study.push(other=1)
+    with pytest.raises(ColumnError, match="no record has a finite 'epoch' and 'other' at once"):
+        study.all_records.plot("epoch", "other")
+
+
+def test_wrong_bands_and_points_are_refused(study: Recorder) -> None:
+    """What can be chosen is told."""
+    with pytest.raises(ValueError, match="no band 'wide'; expected one of std, sem"):
+        study.all_records.plot("epoch", "loss", band="wide")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="0 points"):
+        study.all_records.plot("epoch", "loss", points=0)
+
+
+def test_values_too_large_for_a_deviation_are_told() -> None:
+    """Where the squares overflow, another band is named."""
+    records = recorder_of([{"x": 0, "y": 1e300}, {"x": 0, "y": -1e300}]).records
+    with pytest.raises(ColumnError, match="too large for a mean and the band 'std'; try 'minmax'"):
+        records.plot("x", "y")
+    assert only(records.plot("x", "y", band="minmax")).high == [1e300]
+
+
+# --- drawings ------------------------------------------------------------------------------------
+
+
+def test_every_point_is_a_row(study: Recorder) -> None:
+    """The numbers of the chart come as plain dicts."""
+    rows = list(study.all_records.plot("epoch", "loss", by="model", band="minmax").rows())
+    assert rows[1] == {"by": {"model": "m1"}, "x": 1, "mean": 4.0, "low": 1, "high": 8, "count": 3}
+    assert len(rows) == 4
+
+
+@pytest.mark.parametrize("colors", [True, False])
+@pytest.mark.parametrize("width", [30, 80])
+def test_the_drawing_is_as_wide_as_asked(study: Recorder, width: int, colors: bool) -> None:
+    """No line is wider, colors or not, and title, curves and notes are all told."""
+    text = study.all_records.plot("epoch", "loss", by="model").text(width, 12, colors=colors)
+    assert ("\x1b[" in text) == colors
+    if not colors:
+        assert max(map(len, text.splitlines())) == width
+    assert "loss over epoch" in text
+    assert "model=m1" in text
+    assert "model=m2" in text
+
+
+def test_a_plain_drawing_is_ascii(study: Recorder) -> None:
+    """For terminals without box characters."""
+    curves = study.all_records.plot("epoch", "loss", by="model", band="minmax")
+    assert curves.text(plain=True).isascii()
+
+
+def test_printed_it_is_drawn(study: Recorder) -> None:
+    """`print` of a chart shows it."""
+    curves = study.all_records.plot("epoch", "loss")
+    assert str(curves) == curves.text()
+
+
+def test_many_curves_are_named_up_to_twenty() -> None:
+    """A legend of hundreds helps nobody; how many are not named is told."""
+    rows = [{"k": n, "x": x, "y": n} for n in range(25) for x in (0, 1)]
+    curves = recorder_of(rows).records.plot("x", "y", by="k")
+    assert "... and 5 more" in curves.text()
+    assert "k=19" in curves.text()
+    assert "k=20" not in curves.text()
+    assert curves._repr_html_().startswith("<svg")
+
+
+def test_pictures_are_saved_in_the_format_of_their_suffix(study: Recorder, tmp_path: Path) -> None:
+    """A PNG, an SVG that is XML, and a page that needs no network, in a folder that is made."""
+    records = study.all_records
+    for suffix in (".png", ".svg", ".html", ".PNG"):
+        records.plot("epoch", "loss", by="model", out=tmp_path / "new" / f"chart{suffix}")
+    assert (tmp_path / "new" / "chart.png").read_bytes().startswith(b"\x89PNG")
+    ET.parse(tmp_path / "new" / "chart.svg")
+    page = (tmp_path / "new" / "chart.html").read_text()
+    assert "<svg" in page
+    assert "<script" not in page
+    assert 'href="http' not in page.replace('xlink:href="http://www.w3.org', "")
+
+
+def test_the_same_chart_is_the_same_file(study: Recorder, tmp_path: Path) -> None:
+    """No date and no random name is in a picture, so it can be kept under version control."""
+    curves = study.all_records.plot("epoch", "loss", by="model")
+    curves.save_to(tmp_path / "a.svg")
+    curves.save_to(tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_another_suffix_is_refused(study: Recorder, tmp_path: Path) -> None:
+    """What can be saved is told, and no file is left."""
+    with pytest.raises(
+        UnknownFileTypeError, match=r"'\.gif' names no kind of picture; expected \.png"
+    ):
+        study.all_records.plot("epoch", "loss", out=tmp_path / "chart.gif")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_with_signs_of_mathematics_are_drawn_as_they_are(tmp_path: Path) -> None:
+    """`$`, underscores at the start and scripts that the font lacks are no trouble."""
+    rows = [{"$x_{": n, "_y$": n, "_k": "損失 $\\frac$"} for n in range(3)]
+    curves = recorder_of(rows).records.plot("$x_{", "_y$", by="_k", out=tmp_path / "a.png")
+    assert curves.text()
+    ET.fromstring(curves._repr_html_())

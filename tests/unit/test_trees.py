@@ -1,0 +1,229 @@
+"""A tree prints as a tree, with counts that add up, however large it is."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rigorous_recorder import ExperimentCollection, Recorder, Tree
+
+from ..property.strategies import keys, simple_values
+
+
+class _Texts(HTMLParser):
+    """The texts between the tags of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, _attrs: Any) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def study() -> Recorder:
+    top = Recorder(study="digits")
+    for model in ("m1", "m2"):
+        below = top.child(model=model, layers=2)
+        for epoch in range(4):
+            below.child(epoch=epoch).push(loss=1).push(loss=2)
+        below.push(note="done")
+    top.push(note="all done")
+    return top
+
+
+def test_it_is_drawn_with_branches_and_counts() -> None:
+    """Each line has what is known of a recorder, and its records with those below it."""
+    assert str(study().tree()).splitlines() == [
+        'study="digits": 19 records, 1 of its own',
+        '├── model="m1"  layers=2: 9 records, 1 of its own',
+        "│   ├── epoch=0: 2 records",
+        "│   ├── epoch=1: 2 records",
+        "│   ├── epoch=2: 2 records",
+        "│   └── epoch=3: 2 records",
+        '└── model="m2"  layers=2: 9 records, 1 of its own',
+        "    ├── epoch=0: 2 records",
+        "    ├── epoch=1: 2 records",
+        "    ├── epoch=2: 2 records",
+        "    └── epoch=3: 2 records",
+    ]
+
+
+def test_first_and_last_children_are_listed_and_the_rest_is_told() -> None:
+    """Of many children the first and last ones are listed, and how many are between them."""
+    tree = study().children[0].tree(children=3)
+    assert str(tree).splitlines() == [
+        'model="m1"  layers=2: 9 records, 1 of its own',
+        "├── epoch=0: 2 records",
+        "├── epoch=1: 2 records",
+        "├── … 1 more",
+        "└── epoch=3: 2 records",
+    ]
+    assert [child.data["epoch"] for child in tree.children] == [0, 1, 3]
+    assert tree.hidden == 1
+
+
+@pytest.mark.parametrize("children", [0, -1])
+def test_no_children_are_listed_where_none_are_asked_for(children: int) -> None:
+    """Counts are told all the same."""
+    tree = study().tree(children=children)
+    assert (tree.children, tree.hidden, tree.records, tree.all_records) == ([], 2, 1, 19)
+
+
+@pytest.mark.parametrize(("depth", "lines"), [(0, 2), (1, 5), (2, 11), (None, 11)])
+def test_depth_is_how_many_levels_are_listed(depth: int | None, lines: int) -> None:
+    """Below the last level a line says how many there are."""
+    assert len(str(study().tree(depth=depth)).splitlines()) == lines
+
+
+def test_a_tree_of_one_recorder() -> None:
+    """A recorder without data, records or children is a line."""
+    assert str(Recorder().tree()) == "recorder: 0 records"
+    assert repr(Recorder(a=1).push(x=1).tree()) == "<Tree a=1: 1 record>"
+
+
+def test_data_are_the_recorder_s_own_and_what_was_taken_back_is_gone() -> None:
+    """What ancestors know is theirs; late data and None are seen."""
+    low = Recorder(a=1).child(b=2)
+    low["c"], low["b"] = 3, None
+    assert low.tree().data == {"c": 3}
+
+
+def test_children_stand_in_the_order_in_which_they_were_attached() -> None:
+    """Also where a recorder was made earlier, or has children of its own already."""
+    top, early = Recorder(), Recorder(name="early")
+    early.child(name="low").push(x=1)
+    top.child(name="first")
+    early.set_parent(top)
+    top.child(name="last")
+    names = [child.data["name"] for child in top.tree().children]
+    assert names == ["first", "early", "last"]
+
+
+def test_many_keys_and_long_values_are_cut() -> None:
+    """A line stays a line that can be looked at."""
+    line = str(Recorder({f"key{n}": "x" * 500 for n in range(20)}).tree())
+    assert len(line) < 150
+    assert str(Recorder({f"k{n}": n for n in range(8)}).tree()) == (
+        "k0=0  k1=1  k2=2  k3=3  k4=4  k5=5  +2 keys: 0 records"
+    )
+
+
+def test_no_value_breaks_a_line_or_moves_the_cursor() -> None:
+    """Line ends, escapes and marks that turn text around are shown as escapes."""
+    line = str(Recorder({"a\nb": "\x1b[31m\r\n\u202e\0"}).tree())
+    assert line == 'a\\nb="\\x1b[31m\\r\\n\\u202e\\x00": 0 records'
+
+
+@given(data=st.dictionaries(keys, simple_values, max_size=8))
+@settings(deadline=None, max_examples=50)
+def test_html_has_the_text_of_the_drawing_and_nothing_else(data: dict[str, Any]) -> None:
+    """Whatever names and values there are, they come out as text."""
+    tree = Recorder(data).tree()
+    page = _Texts(tree._repr_html_())
+    assert page.tags == {"pre"}
+    assert "".join(page.texts) == str(tree)
+    assert len(str(tree).splitlines()) == 1
+
+
+def test_collection_shows_experiments_with_how_they_went(tmp_path: Path) -> None:
+    """The folder's name and size are in the first line; errors and open ends are told."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    with collection.new_experiment(learning_rate=0.1) as experiment:
+        experiment.push(x=1)
+    with pytest.raises(ZeroDivisionError):
+        with collection.new_experiment():
+            raise ZeroDivisionError
+    collection.new_experiment().__enter__()
+    collection.recorder["who"] = "me"
+    tree = collection.tree()
+    top, *below = str(tree).splitlines()
+    assert top.startswith('study.collection  who="me": 1 record, ')
+    assert top.endswith("B")
+    assert below == [
+        "├── experiment 1  learning_rate=0.1: 1 record",
+        "├── experiment 2 (error): 0 records",
+        "└── experiment 2 (not ended): 0 records",
+    ]
+    assert tree.size == collection.size_on_disk()
+    collection.close()
+    assert str(collection.tree()).splitlines()[1:] == below
+
+
+def test_collection_without_anything(tmp_path: Path) -> None:
+    """A folder that is not there yet has no bytes; records of the root alone are counted."""
+    collection = ExperimentCollection(tmp_path / "study")
+    assert str(collection.tree()) == "study.collection: 0 records, 0 bytes"
+    collection.recorder.push(x=1).push(x=2)
+    assert (collection.tree().records, collection.tree().all_records) == (2, 2)
+
+
+def test_tree_below_a_recorder_of_a_collection(tmp_path: Path) -> None:
+    """It starts at the recorder; the rest of the collection isn't in it."""
+    collection = ExperimentCollection(tmp_path / "study")
+    with collection.new_experiment() as experiment:
+        model = experiment.child(model="m")
+        model.push(x=1)
+        experiment.push(x=1)
+    assert str(model.tree()) == 'model="m": 1 record'
+
+
+def _as_told(recorder: Recorder) -> tuple[dict[str, Any], int, int, list[Any]]:
+    below = [_as_told(child) for child in recorder.children]
+    count = len(recorder.records)
+    return dict(recorder.local_data), count, count + sum(each[2] for each in below), below
+
+
+def _as_shown(tree: Tree) -> tuple[dict[str, Any], int, int, list[Any]]:
+    assert tree.hidden == 0
+    return tree.data, tree.records, tree.all_records, [_as_shown(each) for each in tree.children]
+
+
+@given(parents=st.lists(st.integers(0, 1000), max_size=25), counts=st.data())
+@settings(deadline=None, max_examples=40)
+def test_any_tree_is_as_the_recorders_say_it_is(parents: list[int], counts: st.DataObject) -> None:
+    """Shape, data and counts are those that one gets by walking the recorders."""
+    recorders = [Recorder(at=-1)]
+    for at, parent in enumerate(parents):
+        recorders.append(recorders[parent % len(recorders)].child(at=at))
+        for _ in range(counts.draw(st.integers(0, 3))):
+            recorders[-1].push(x=1)
+    assert _as_shown(recorders[0].tree(children=100)) == _as_told(recorders[0])
+
+
+def test_twenty_thousand_recorders_and_only_those_listed_are_read_as_objects() -> None:
+    """Counts of all are summed up; what is hidden is a number."""
+    top = Recorder()
+    for model in range(20):
+        below = top.child(model=model)
+        for epoch in range(1_000):
+            below.child(epoch=epoch).extend({"step": np.arange(2)})
+    tree = top.tree(children=4)
+    assert tree.all_records == 40_000
+    assert (len(tree.children), tree.hidden) == (4, 16)
+    assert {child.all_records for child in tree.children} == {2_000}
+    assert {(len(child.children), child.hidden) for child in tree.children} == {(4, 996)}
+    assert [child.data["epoch"] for child in tree.children[0].children] == [0, 1, 998, 999]
+
+
+def test_a_deep_tree_is_drawn_without_recursion() -> None:
+    """A chain of recorders is longer than Python's calls may be deep."""
+    top = low = Recorder()
+    for level in range(1_200):
+        low = low.child(level=level)
+    low.push(x=1)
+    lines = str(top.tree()).splitlines()
+    assert len(lines) == 1_201
+    assert all(line.endswith(": 1 record") for line in lines)
