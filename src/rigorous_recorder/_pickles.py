@@ -93,7 +93,7 @@ def load_tree(path: Path) -> tuple[MemoryStore, int]:
 
 
 def _dump(fragment: Any) -> bytes:
-    table = fragment.table
+    table = fragment.whole
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)

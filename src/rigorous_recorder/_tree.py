@@ -309,11 +309,12 @@ class _Words:
         rows = pc.indices_nonzero(mask).cast(pa.int64())
         if not self._nodes:
             return rows
-        # Of several rows that are of one node, the last stays.
-        at = pc.inverse_permutation(
-            self._of_row.take(rows), max_index=self._nodes - 1, output_type=pa.int64()
-        )
-        return rows.take(at)
+        # Of several rows that are of one node, the last stays. Each node stands there once before
+        # the rows, so that none is too high, for versions of pyarrow that can't be told the highest.
+        places = pa.concat_arrays([_count_to(self._nodes), self._of_row.take(rows)])
+        found = pc.subtract(pc.inverse_permutation(places).slice(0, self._nodes), self._nodes)
+        is_said = pc.greater_equal(found, 0)
+        return rows.take(pc.if_else(is_said, found, pa.scalar(None, pa.int64())))
 
     def said(self, mask: pa.Array) -> pa.Array:
         """The nodes of the rows that are in the mask."""

@@ -239,20 +239,20 @@ def test_script_is_text() -> None:
 # --- how much is read ----------------------------------------------------------------------------
 
 
-class _Counting:
+class _Counting(Fragment):
     """A fragment that counts the values it hands out, ids left out."""
 
     def __init__(self, fragment: Fragment) -> None:
+        super().__init__(fragment.segments, fragment.columns, fragment.group_rows)
         self._fragment = fragment
-        self.origin, self.columns, self.rows = fragment.origin, fragment.columns, fragment.rows
-        self.nodes = fragment.nodes
         self.values = 0
 
-    def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
-        """The rows, counted."""
-        for table in self._fragment.tables(columns):
+    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+        """The rows of a group, counted."""
+        table = self._fragment.table(group, columns)
+        if table is not None:
             self.values += table.num_rows * (table.num_columns - 1)  # all but the ids
-            yield table
+        return table
 
 
 class _Fixed:

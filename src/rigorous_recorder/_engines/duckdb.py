@@ -109,7 +109,7 @@ class _Database:
     def _show_records(
         self, connection: duckdb.DuckDBPyConnection, scan: Scan, used: Mentioned
     ) -> None:
-        if scan.conditions or not scan.keys:
+        if scan.row_conditions or not scan.keys:
             connection.register("records", _with_sql_names(flat_table(scan)))
             return
         names = {key: n for key, n in sql_names(scan.keys).items() if used.has_column(n)}

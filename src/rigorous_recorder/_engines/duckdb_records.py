@@ -103,7 +103,7 @@ class RecordsView:
     def _group(self, number: int, fragments: Sequence[Fragment], sound: set[int]) -> str:
         branches = " UNION ALL ".join(self._branches(number, fragments, sound))
         branches = branches or self._empty_branch()
-        if not self._inherited and self._scan.node_ids is None:
+        if not self._inherited and self._scan.read_ids is None:
             return self._select(f"({branches})")
         return self._select(f"({branches})", self._resolved(number, fragments))
 
@@ -129,8 +129,8 @@ class RecordsView:
     def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
         found = [fragment.nodes for fragment in fragments]
         ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
-        if self._scan.node_ids is not None:
-            ids = ids.filter(pc.is_in(ids, value_set=self._scan.node_ids))
+        if self._scan.read_ids is not None:
+            ids = ids.filter(pc.is_in(ids, value_set=self._scan.read_ids))
         ids = ids.take(pc.sort_indices(ids))
         nodes = self._scan.moment.nodes
         positions = nodes.positions(ids)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from threading import Event
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .._live.column import Column
-from .._store.fragments import Fragment, Origin, Sealed
+from .._store.fragments import Fragment, Spans
 from .._store.store import Snapshot
 from .rows import Row, rows_of
 from .scan import Moment, Scan, Source
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["follow"]
 
@@ -77,14 +73,14 @@ class _Seen:
     def add(self, moment: Moment) -> None:
         """Count all rows of a moment as given."""
         for fragment in moment.snapshot.records:
-            writer = fragment.origin.writer
-            for number, rows in _segments(fragment):
-                self._rows[writer, number] = max(rows, self._rows.get((writer, number), 0))
+            for origin, rows in fragment.segments:
+                key = (origin.writer, origin.number)
+                self._rows[key] = max(rows, self._rows.get(key, 0))
 
     def unseen(self, moment: Moment) -> Moment:
         """A moment with only those records that were not given yet."""
         fresh = [
-            _Spans(fragment, spans)
+            Spans(fragment, spans)
             for fragment in moment.snapshot.records
             if (spans := self._spans(fragment))
         ]
@@ -93,43 +89,9 @@ class _Seen:
     def _spans(self, fragment: Fragment) -> list[range]:
         """Which rows of a fragment are new."""
         spans, first = [], 0
-        for number, rows in _segments(fragment):
-            given = self._rows.get((fragment.origin.writer, number), 0)
+        for origin, rows in fragment.segments:
+            given = self._rows.get((origin.writer, origin.number), 0)
             if given < rows:
                 spans.append(range(first + given, first + rows))
             first += rows
         return spans
-
-
-def _segments(fragment: Fragment) -> Sequence[tuple[int, int]]:
-    """Number and rows of each segment that a fragment has, in order."""
-    if isinstance(fragment, Sealed):
-        return fragment.segments
-    return [(fragment.origin.number, fragment.rows)]
-
-
-class _Spans:
-    """Some rows of a fragment, as a fragment."""
-
-    def __init__(self, whole: Fragment, spans: Sequence[range]) -> None:
-        self._whole = whole
-        self._spans = spans
-        self.origin: Origin = whole.origin
-        self.columns: dict[Column, str] = whole.columns
-        self.rows = sum(map(len, spans))
-
-    @property
-    def nodes(self) -> pa.Array:
-        """Ids of the nodes whose rows these can be."""
-        return self._whole.nodes
-
-    def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
-        """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
-        first = 0
-        for table in self._whole.tables(columns):
-            for span in self._spans:
-                start = max(span.start - first, 0)
-                stop = min(span.stop - first, table.num_rows)
-                if start < stop:
-                    yield table.slice(start, stop - start)
-            first += table.num_rows

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
-from .._live.column import NODE, Column
+from .._live.column import NODE, Column, Key
 from .._store.fragments import Fragment, Loose
 from .._store.store import Snapshot, Store
 from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
@@ -97,7 +97,7 @@ def _is_same(known: Fragment, found: Fragment) -> bool:
         return True
     if not (isinstance(known, Loose) and isinstance(found, Loose)):
         return False
-    return known.origin == found.origin and bool(known.table.equals(found.table))
+    return known.origin == found.origin and bool(known.whole.equals(found.whole))
 
 
 class Scope(NamedTuple):
@@ -105,6 +105,27 @@ class Scope(NamedTuple):
 
     node: int | None = None
     is_deep: bool = True
+
+
+class Group(NamedTuple):
+    """A group of rows of a fragment: what is read at once."""
+
+    fragment: Fragment
+    number: int
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.fragment.group_rows[self.number]
+
+    @property
+    def nodes(self) -> pa.Array:
+        """Ids of the nodes whose rows these are, each once."""
+        return self.fragment.nodes_of(self.number)
+
+    def nodes_among(self, ids: pa.Array) -> pa.Array:
+        """Those of its nodes that are among ``ids``."""
+        return self.nodes.filter(pc.is_in(self.nodes, value_set=ids))
 
 
 class Piece:
@@ -185,19 +206,9 @@ class Piece:
         """Which rows meet all conditions."""
         mask = pa.repeat(pa.scalar(True), self.rows)
         for key, value in conditions.items():
-            mask = pc.and_(mask, self._matches(key, value))
+            mask = pc.and_(mask, _matches(self.variants(key), key, value, self.rows))
         return mask
 
-    def _matches(self, key: str, value: Any) -> pa.Array:
-        found = self.variants(key)
-        if value is None:
-            return pc.invert(_any_valid(found, self.rows))
-        mask = pa.repeat(pa.scalar(False), self.rows)
-        for column, values in found.items():
-            hits = equal(key, column.kind, values, value)
-            if hits is not None:
-                mask = pc.or_(mask, hits.fill_null(False))
-        return mask
 
 
 class Scan:
@@ -232,11 +243,16 @@ class Scan:
     def record_columns(self) -> list[Column]:
         """The physical columns that records of the scope have a value in."""
         if self.node_ids is None:
-            return self.moment.record_columns
-        found: dict[Column, None] = {}
-        for piece in self._pieces(self.moment.record_columns):
-            found |= dict.fromkeys(piece.columns_in_use())
-        return [column for column in self.moment.record_columns if column in found]
+            return self._all_columns
+        if self.conditions:
+            return Scan(self.moment, self.scope, {}).record_columns
+        pieces = (piece for group in self.groups for piece in self.read(group, self._all_columns))
+        found = {column for piece in pieces for column in piece.columns_in_use()}
+        return [column for column in self._all_columns if column in found]
+
+    @cached_property
+    def _all_columns(self) -> list[Column]:
+        return self.moment.record_columns
 
     @cached_property
     def keys(self) -> list[str]:
@@ -256,10 +272,17 @@ class Scan:
 
     def _kinds(self, key: str) -> set[Kind]:
         """The kinds of the values that rows of the scope can have under a key."""
-        kinds = {column.kind for column in self.record_columns if column.key == key}
+        kinds = self._record_kinds.get(key, set()).copy()
         if key in self.node_keys:
             kinds |= self.moment.nodes.kinds(key, self.node_positions)
         return kinds
+
+    @cached_property
+    def _record_kinds(self) -> dict[Key, set[Kind]]:
+        found: dict[Key, set[Kind]] = {}
+        for column in self.record_columns:
+            found.setdefault(column.key, set()).add(column.kind)
+        return found
 
     @cached_property
     def node_positions(self) -> pa.Array | None:
@@ -268,64 +291,99 @@ class Scan:
             return None
         return self.moment.nodes.positions(self.node_ids).drop_null()
 
+    # --- which rows are read -------------------------------------------------------------------
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether all rows there are meet the conditions, and nothing has to be read to know it."""
+        return self.read_ids is None and not self.row_conditions
+
+    @cached_property
+    def row_conditions(self) -> dict[str, Any]:
+        """The conditions that only a record itself can meet; the others are met by its node."""
+        keys = set(keys_of(self._all_columns))
+        # A record whose node is lost has no value of any parent, as one that asks for None wants.
+        return {
+            key: value
+            for key, value in self.conditions.items()
+            if key in keys or key not in self.node_keys or value is None
+        }
+
+    @cached_property
+    def read_ids(self) -> pa.Array | None:
+        """Ids of those nodes of the scope that meet the conditions; None for all."""
+        conditions = self.conditions.keys() - self.row_conditions.keys()
+        if not conditions:
+            return self.node_ids
+        nodes, positions = self.moment.nodes, self.node_positions
+        ids = nodes.ids if positions is None else nodes.ids.take(positions)
+        mask = pa.repeat(pa.scalar(True), len(ids))
+        for key in conditions:
+            found = nodes.resolved(key, positions)
+            mask = pc.and_(mask, _matches(found, key, self.conditions[key], len(ids)))
+        return ids.filter(mask)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The groups of rows that can have rows of the scope that meet the conditions."""
+        found = [
+            Group(fragment, number)
+            for fragment in self.moment.snapshot.records
+            for number in range(len(fragment.group_rows))
+        ]
+        ids = self.read_ids
+        return found if ids is None else [each for each in found if len(each.nodes_among(ids))]
+
+    @property
+    def fragments(self) -> list[Fragment]:
+        """Those that have rows of the scope that meet the conditions."""
+        return list({id(group.fragment): group.fragment for group in self.groups}.values())
+
     def row_count(self) -> int:
         """Number of rows; costs no reading where nothing is left out."""
-        if self.node_ids is None and not self.conditions:
-            return sum(fragment.rows for fragment in self.moment.snapshot.records)
+        if self.is_whole:
+            return sum(group.rows for group in self.groups)
         return sum(piece.rows for piece in self.pieces([]))
 
     def pieces(self, keys: Sequence[str] | None = None) -> Iterator[Piece]:
         """The rows in order; only what ``keys`` and the conditions need is read (None: all)."""
-        wanted = self.record_columns if keys is None else self._columns_for(keys)
-        for piece in self._pieces(wanted):
-            kept = piece.filtered(piece.mask(self.conditions)) if self.conditions else piece
-            if kept.rows:
-                yield kept
+        columns = self.columns_for(keys)
+        for group in self.groups:
+            yield from self.read(group, columns)
+
+    def columns_for(self, keys: Sequence[str] | None) -> list[Column]:
+        """The physical columns that ``keys`` (None: all) and the conditions need."""
+        if keys is None:
+            return self.record_columns
+        needed = {*keys, *self.row_conditions}
+        return [column for column in self._all_columns if column.key in needed]
+
+    def read(self, group: Group, columns: Sequence[Column]) -> list[Piece]:
+        """Those rows of a group that are of the scope and meet the conditions, in order."""
+        table = group.fragment.table(group.number, columns)
+        if table is None:
+            return []
+        if self.read_ids is not None:
+            among = group.nodes_among(self.read_ids)
+            if len(among) < len(group.nodes):
+                table = table.filter(pc.is_in(table.column(NODE), value_set=among))
+        starts = range(0, table.num_rows, _PIECE_ROWS)
+        pieces = [Piece(self, group.fragment, table.slice(at, _PIECE_ROWS)) for at in starts]
+        if self.row_conditions:
+            pieces = [piece.filtered(piece.mask(self.row_conditions)) for piece in pieces]
+        return [piece for piece in pieces if piece.rows]
 
     def located(self, index: int) -> Iterator[tuple[int, Piece]]:
         """The pieces from the one with row ``index`` on, each with the index of its first row."""
-        first = 0
-        if self.node_ids is None and not self.conditions:
-            fragments = self.moment.snapshot.records
-            while fragments and first + fragments[0].rows <= index:
-                first += fragments[0].rows
-                fragments = fragments[1:]
-            pieces = self._pieces(self.record_columns, fragments)
-        else:
-            pieces = self.pieces()
-        for piece in pieces:
-            if first + piece.rows > index >= 0:
-                yield first, piece
-            first += piece.rows
-
-    def _columns_for(self, keys: Sequence[str]) -> list[Column]:
-        needed = {*keys, *self.conditions}
-        return [column for column in self.moment.record_columns if column.key in needed]
-
-    def _pieces(
-        self, columns: Sequence[Column], fragments: Sequence[Fragment] | None = None
-    ) -> Iterator[Piece]:
-        for fragment in self.fragments if fragments is None else fragments:
-            for table in fragment.tables(columns):
-                for start in range(0, table.num_rows, _PIECE_ROWS):
-                    piece = Piece(self, fragment, table.slice(start, _PIECE_ROWS))
-                    kept = self._in_scope(piece)
-                    if kept.rows:
-                        yield kept
-
-    @cached_property
-    def fragments(self) -> list[Fragment]:
-        """Those that have rows of the scope."""
-        ids = self.node_ids
-        found = self.moment.snapshot.records
-        if ids is None:
-            return list(found)
-        return [each for each in found if pc.any(pc.is_in(each.nodes, value_set=ids)).as_py()]
-
-    def _in_scope(self, piece: Piece) -> Piece:
-        if self.node_ids is None:
-            return piece
-        return piece.filtered(pc.is_in(piece.node_ids, value_set=self.node_ids))
+        first, columns = 0, self.columns_for(None)
+        for group in self.groups:
+            if self.is_whole and first + group.rows <= index:
+                first += group.rows  # without reading it
+                continue
+            for piece in self.read(group, columns):
+                if first + piece.rows > index >= 0:
+                    yield first, piece
+                first += piece.rows
 
 
 def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
@@ -338,6 +396,18 @@ def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
     if not found:
         return pa.nulls(rows, pa.null() if kind == NULL else kind.sealed_type)
     return pc.coalesce(*found)
+
+
+def _matches(variants: Variants, key: str, value: Any, rows: int) -> pa.Array:
+    """Which of so many rows have that value."""
+    if value is None:
+        return pc.invert(_any_valid(variants, rows))
+    mask = pa.repeat(pa.scalar(False), rows)
+    for column, values in variants.items():
+        hits = equal(key, column.kind, values, value)
+        if hits is not None:
+            mask = pc.or_(mask, hits.fill_null(False))
+    return mask
 
 
 def _any_valid(variants: Variants, rows: int) -> pa.Array:

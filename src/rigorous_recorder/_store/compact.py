@@ -98,7 +98,7 @@ def _merge(folder: Folder, table: str, files: list[Sealed]) -> int:
     if len(files) < 2:
         return 0
     columns = list(dict.fromkeys(column for file in files for column in file.columns))
-    segments = [segment for file in files for segment in file.segments]
+    segments = [(each.origin.number, each.rows) for file in files for each in file.segments]
     name = SealedName(files[0].origin.writer, segments[0][0], segments[-1][0])
     said = {key: value for key, value in about(files[0].schema).items() if key != "format"}
     schema = sealed_schema(columns, describe_file(**{**said, "segments": segments}))

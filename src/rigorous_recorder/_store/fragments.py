@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property, partial
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
@@ -34,12 +36,12 @@ __all__ = [
     "Loose",
     "Origin",
     "Sealed",
+    "Segment",
+    "Spans",
     "open_sealed",
     "read_live",
-    "readable_or_warn",
+    "warn_damaged",
 ]
-
-_T = TypeVar("_T")
 
 #: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
 UNREADABLE: Final = (
@@ -62,72 +64,112 @@ class Origin(NamedTuple):
     number: int
 
 
-class Fragment(Protocol):
-    """Some rows of one table, in the order in which they were logged."""
+class Segment(NamedTuple):
+    """Rows that were one live table: where they stand among all rows, and how many there are."""
 
     origin: Origin
-    columns: dict[Column, str]
     rows: int
 
+
+class Fragment(ABC):
+    """Some rows of one table, in the order in which they were logged, in groups.
+
+    Attributes:
+        segments: the segments that the rows are of, in order.
+        columns: the columns that are here, each with its name in the file.
+        group_rows: for each group how many rows it has.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        columns: dict[Column, str],
+        group_rows: Sequence[int],
+    ) -> None:
+        self.segments = list(segments)
+        self.columns = columns
+        self.group_rows = list(group_rows)
+        self._nodes_of: dict[int, pa.Array] = {}
+
     @property
-    def nodes(self) -> pa.Array:
-        """Ids of the nodes whose rows these are, each once."""
-
-    def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
-        """The rows in pieces, with ``_node`` and those of ``columns`` that are here, in order."""
-
-
-class Loose:
-    """Rows in memory."""
-
-    def __init__(self, number: int, batch: pa.RecordBatch) -> None:
-        said = about(batch.schema)
-        self.origin = Origin(said.get("started", 0), said.get("writer", ""), number)
-        self.columns = _columns(batch.schema)
-        self.rows: int = batch.num_rows
-        self.table = pa.Table.from_batches([batch])
+    def origin(self) -> Origin:
+        """Where the first row stands among all rows."""
+        return self.segments[0].origin
 
     @cached_property
-    def nodes(self) -> pa.Array:
-        """Ids of the nodes whose rows these are, each once."""
-        return pc.unique(self.table.column(NODE))
+    def rows(self) -> int:
+        """Number of rows."""
+        return sum(self.group_rows)
+
+    @abstractmethod
+    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+        """The rows of a group, with ``_node`` and those of ``columns`` that are here, in order.
+
+        None, and a warning, where they can't be read.
+        """
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
-        """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
-        yield self.table.select([NODE, *_names(self.columns, columns)])
+        """The rows, a group at a time; what can't be read is left out with a warning."""
+        for group in range(len(self.group_rows)):
+            if (table := self.table(group, columns)) is not None:
+                yield table
 
-
-class Sealed:
-    """Rows in a sealed file."""
-
-    def __init__(self, path: Path, schema: pa.Schema, row_counts: list[int]) -> None:
-        said = about(schema)
-        #: For each segment in the file, its number and how many rows it has.
-        self.segments: list[tuple[int, int]] = [(n, rows) for n, rows in said["segments"]]
-        self.origin = Origin(said["started"], said["writer"], self.segments[0][0])
-        self.path = path
-        self.schema = schema
-        self.columns = _columns(schema)
-        self.rows = sum(row_counts)
-        self._groups = len(row_counts)
-        self._sound: dict[str, bool] = {}
-
-    def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
-        """The rows, a row group at a time; what can't be read is left out with a warning."""
-        names = [NODE, *_names(self.columns, columns)]
-        try:
-            with _open(self.path) as file:
-                yield from self._readable(file, names)
-        except FileNotFoundError:
-            yield from self._moved().tables(columns)
-        except UNREADABLE as error:
-            warn_damaged(self.path, error)
+    def nodes_of(self, group: int) -> pa.Array:
+        """Ids of the nodes whose rows a group has, each once; none where it can't be read."""
+        if group not in self._nodes_of:
+            table = self.table(group, [])
+            found = pa.array([], pa.int64()) if table is None else pc.unique(table.column(NODE))
+            self._nodes_of[group] = found
+        return self._nodes_of[group]
 
     @cached_property
     def nodes(self) -> pa.Array:
         """Ids of the nodes whose rows these are, each once; without those that can't be read."""
-        found = [pc.unique(table.column(NODE)) for table in self.tables([])]
-        return pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        found = [self.nodes_of(group) for group in range(len(self.group_rows))]
+        return found[0] if len(found) == 1 else pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+
+
+class Loose(Fragment):
+    """Rows in memory."""
+
+    def __init__(self, number: int, batch: pa.RecordBatch) -> None:
+        said = about(batch.schema)
+        origin = Origin(said.get("started", 0), said.get("writer", ""), number)
+        segments = [Segment(origin, batch.num_rows)]
+        super().__init__(segments, _columns(batch.schema), [batch.num_rows])
+        self.whole = pa.Table.from_batches([batch])
+
+    def table(self, group: int, columns: Sequence[Column]) -> pa.Table:  # noqa: ARG002 - there is one
+        """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
+        return self.whole.select([NODE, *_names(self.columns, columns)])
+
+
+class Sealed(Fragment):
+    """Rows in a sealed file; its row groups are the groups."""
+
+    def __init__(self, path: Path, schema: pa.Schema, group_rows: list[int]) -> None:
+        said = about(schema)
+        segments = [
+            Segment(Origin(said["started"], said["writer"], number), rows)
+            for number, rows in said["segments"]
+        ]
+        super().__init__(segments, _columns(schema), group_rows)
+        self.path = path
+        self.schema = schema
+        self._sound: dict[str, bool] = {}
+
+    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+        """The rows of a row group; None, and a warning, where they can't be read."""
+        names = [NODE, *_names(self.columns, columns)]
+        try:
+            with _open(self.path) as file:
+                # Names with dots select columns below them too: take just what was asked for.
+                return file.read_row_group(group, columns=names, use_threads=False).select(names)
+        except FileNotFoundError:
+            return self._moved(group, columns)
+        except UNREADABLE as error:
+            warn_damaged(self.path, error)
+            return None
 
     def is_sound(self, columns: Collection[Column]) -> bool:
         """Whether these can be read, and their checksums are right; found out once."""
@@ -139,55 +181,56 @@ class Sealed:
     def _can_read(self, names: list[str]) -> bool:
         try:
             with _open(self.path) as file:
-                for group in range(self._groups):
+                for group in range(len(self.group_rows)):
                     file.read_row_group(group, columns=names, use_threads=False)
         except UNREADABLE:
             return False
         return True
 
-    def slice_of(self, segments: list[tuple[int, int]]) -> tuple[int, int]:
-        """First row and number of rows that these segments have in this file."""
-        wanted = {number for number, _ in segments}
-        first = sum(rows for number, rows in self.segments if number < min(wanted))
-        return first, sum(rows for number, rows in self.segments if number in wanted)
-
-    def _moved(self) -> Fragment:
-        """The same rows in the file that they were compacted into meanwhile."""
+    def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table:
+        """The rows of a group in the file that they were compacted into meanwhile."""
         folder = Folder(self.path.parent.parent)
         table = self.path.parent.name
         for name in folder.sealed(table):
             if name.covers(self.origin.writer, self.origin.number):
-                return _Part(open_sealed(folder.sealed_path(table, name)), self.segments)
+                whole = open_sealed(folder.sealed_path(table, name))
+                first = _first_row(whole, self.origin) + sum(self.group_rows[:group])
+                span = range(first, first + self.group_rows[group])
+                pieces = list(Spans(whole, [span]).tables(columns))
+                return pa.concat_tables(pieces, promote_options="default")
         raise FileNotFoundError(errno.ENOENT, "gone from the collection", str(self.path))
 
-    def _readable(self, file: pq.ParquetFile, names: list[str]) -> Iterator[pa.Table]:
-        for group in range(self._groups):
-            read = partial(file.read_row_group, group, columns=names)
-            table = readable_or_warn(self.path, read)
-            if table is not None:
-                # Names with dots select columns below them too: take just what was asked for.
-                yield table.select(names)
 
+class Spans(Fragment):
+    """Some rows of a fragment, as a fragment.
 
-class _Part:
-    """Some segments of a sealed file that has more."""
+    Args:
+        spans: ranges of rows, in order.
+    """
 
-    def __init__(self, whole: Sealed, segments: list[tuple[int, int]]) -> None:
+    def __init__(self, whole: Fragment, spans: Sequence[range]) -> None:
         self._whole = whole
-        self._first, self.rows = whole.slice_of(segments)
-        self.origin = whole.origin
-        self.columns = whole.columns
-        self.nodes = whole.nodes
+        starts = list(accumulate(whole.group_rows, initial=0))
+        #: For each group its number in the whole, and the rows of it that are meant.
+        self._parts = [
+            (group, slice(max(span.start - first, 0), min(span.stop, stop) - first))
+            for group, (first, stop) in enumerate(pairwise(starts))
+            for span in spans
+            if max(span.start, first) < min(span.stop, stop)
+        ]
+        rows = [part.stop - part.start for _, part in self._parts]
+        super().__init__(whole.segments, whole.columns, rows)
 
-    def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
-        """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
-        skip, left = self._first, self.rows
-        for table in self._whole.tables(columns):
-            piece = table.slice(min(skip, table.num_rows), left)
-            skip -= min(skip, table.num_rows)
-            left -= piece.num_rows
-            if piece.num_rows:
-                yield piece
+    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+        """The rows of a group; None, and a warning, where they can't be read."""
+        number, part = self._parts[group]
+        table = self._whole.table(number, columns)
+        return None if table is None else table.slice(part.start, part.stop - part.start)
+
+
+def _first_row(whole: Fragment, origin: Origin) -> int:
+    """The row of a fragment at which a segment of it begins."""
+    return sum(each.rows for each in whole.segments if each.origin < origin)
 
 
 def open_sealed(path: Path) -> Sealed:
@@ -200,8 +243,8 @@ def open_sealed(path: Path) -> Sealed:
     try:
         with _open(path) as file:
             meta = file.metadata
-            counts = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
-            return Sealed(path, file.schema_arrow, counts)
+            rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
+            return Sealed(path, file.schema_arrow, rows)
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
@@ -226,17 +269,6 @@ def read_live(path: Path, number: int) -> Loose | None:
         return _loose(number, first, second)
     except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
-
-
-def readable_or_warn(path: Path, read: Callable[[], _T]) -> _T | None:
-    """What ``read`` gives; None and a warning naming the file where that can't be read."""
-    try:
-        return read()
-    except FileNotFoundError:
-        raise
-    except UNREADABLE as error:
-        warn_damaged(path, error)
-        return None
 
 
 def warn_damaged(path: Path, error: Exception) -> None:

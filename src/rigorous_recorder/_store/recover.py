@@ -71,6 +71,6 @@ def _recover_file(folder: Folder, name: LiveName) -> int | None:
             sealed = folder.sealed_path(
                 name.table, SealedName(name.writer, name.number, name.number)
             )
-            write_sealed(sealed, found.table, [(name.number, rows)])
+            write_sealed(sealed, found.whole, [(name.number, rows)])
     path.unlink(missing_ok=True)
     return rows

@@ -170,8 +170,8 @@ class MemoryStore(Store):
         for table in (self.nodes, self.records):
             kept = []
             for fragment in self._fragments(table):
-                rest = fragment.table.filter(
-                    pc.invert(pc.is_in(fragment.table.column(NODE), value_set=gone))
+                rest = fragment.whole.filter(
+                    pc.invert(pc.is_in(fragment.whole.column(NODE), value_set=gone))
                 )
                 kept += [Part(fragment.origin.number, batch) for batch in rest.to_batches()]
             self._home.sealed[table.name] = kept
