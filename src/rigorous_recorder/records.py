@@ -7,13 +7,14 @@ from itertools import islice
 from os import PathLike
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from ._display.records import records_line, records_table
 from ._engines.arrow import flat_table, stream
 from ._engines.duckdb import records_sql
 from ._engines.follow import follow
 from ._engines.frames import to_pandas, to_polars
+from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
 from ._flat_files import save_flat
@@ -120,13 +121,21 @@ class Records(Sequence[Row]):
         """The flat table as an Arrow stream, batch by batch, for any library that takes one."""
         return stream(self.scan()).__arrow_c_stream__(requested_schema)
 
-    def to_polars(self) -> pl.DataFrame:
+    @overload
+    def to_polars(self, *, lazy: Literal[False] = False) -> pl.DataFrame: ...
+    @overload
+    def to_polars(self, *, lazy: Literal[True]) -> pl.LazyFrame: ...
+    def to_polars(self, *, lazy: bool = False) -> pl.DataFrame | pl.LazyFrame:
         """The flat table as a Polars DataFrame.
+
+        Args:
+            lazy: a LazyFrame, of which a query reads just what it uses. Its rows are those that
+                were there when it was made.
 
         Raises:
             MissingPackageError: Polars is not installed.
         """
-        return to_polars(self.to_arrow())
+        return lazy_frame(self.scan()) if lazy else to_polars(self.to_arrow())
 
     def to_pandas(self) -> pd.DataFrame:
         """The flat table as a pandas DataFrame; ints and bools with gaps are nullable dtypes.

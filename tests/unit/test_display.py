@@ -247,9 +247,11 @@ class _Counting(Fragment):
         self._fragment = fragment
         self.values = 0
 
-    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+    def table(
+        self, group: int, columns: Sequence[Column], *, nodes: bool = True
+    ) -> pa.Table | None:
         """The rows of a group, counted."""
-        table = self._fragment.table(group, columns)
+        table = self._fragment.table(group, columns, nodes=nodes)
         if table is not None:
             self.values += table.num_rows * (table.num_columns - 1)  # all but the ids
         return table

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from .._lazy import lazy_module
 from .._values.kinds import NULL, Kind
-from .scan import Piece, Scan
+from .ahead import ahead
+from .scan import Group, Piece, Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,8 +30,12 @@ def flat_schema(scan: Scan) -> pa.Schema:
 
 def stream(scan: Scan) -> pa.RecordBatchReader:
     """The flat table, batch by batch, in bounded memory."""
-    schema = flat_schema(scan)
-    batches = (_batch(piece, scan, schema) for piece in scan.pieces())
+    schema, columns = flat_schema(scan), scan.columns_for(None)
+
+    def read(group: Group) -> list[pa.RecordBatch]:
+        return [_batch(piece, scan, schema) for piece in scan.read(group, columns)]
+
+    batches = chain.from_iterable(ahead(read, scan.groups))
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 

@@ -24,7 +24,7 @@ else:
 __all__ = ["Moment", "Piece", "Scan", "Scope", "Source", "experiment_positions", "flat_column"]
 
 #: Rows that are handled at once, so that memory stays bounded however many there are.
-_PIECE_ROWS: Final = 65_536
+_PIECE_ROWS: Final = 262_144
 
 
 class Moment(NamedTuple):
@@ -136,21 +136,28 @@ class Piece:
         self._fragment = fragment
         self._table = table
         self._read = frozenset(table.column_names)
+        self._positions: pa.Array | None = None
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return int(self._table.num_rows)
 
-    @cached_property
+    @property
     def node_ids(self) -> pa.Array:
         """Whose records the rows are."""
         return self._table.column(NODE).combine_chunks()
 
-    @cached_property
+    @property
     def positions(self) -> pa.Array:
         """For each row the position of its node."""
-        return self._scan.moment.nodes.positions(self.node_ids)
+        if self._positions is None:  # not cached_property, whose lock all threads wait for
+            # Neighbouring rows are mostly of one node, which is then looked up once.
+            runs = pc.run_end_encode(self.node_ids)
+            found = self._scan.moment.nodes.positions(runs.values)
+            spread = pa.RunEndEncodedArray.from_arrays(runs.run_ends, found)
+            self._positions = pc.run_end_decode(spread)
+        return self._positions
 
     def columns_in_use(self) -> list[Column]:
         """The physical columns in which any of the rows has a value."""
@@ -208,7 +215,6 @@ class Piece:
         for key, value in conditions.items():
             mask = pc.and_(mask, _matches(self.variants(key), key, value, self.rows))
         return mask
-
 
 
 class Scan:
@@ -358,15 +364,27 @@ class Scan:
         needed = {*keys, *self.row_conditions}
         return [column for column in self._all_columns if column.key in needed]
 
-    def read(self, group: Group, columns: Sequence[Column]) -> list[Piece]:
-        """Those rows of a group that are of the scope and meet the conditions, in order."""
-        table = group.fragment.table(group.number, columns)
+    def read(
+        self,
+        group: Group,
+        columns: Sequence[Column],
+        *,
+        ids: pa.Array | None = None,
+        nodes: bool = True,
+    ) -> list[Piece]:
+        """Those rows of a group that are of the scope and meet the conditions, in order.
+
+        Args:
+            ids: leave out rows of other nodes.
+            nodes: whether what the pieces are asked for depends on their nodes.
+        """
+        is_whole = self.is_whole and ids is None
+        table = group.fragment.table(group.number, columns, nodes=nodes or not is_whole)
         if table is None:
             return []
-        if self.read_ids is not None:
-            among = group.nodes_among(self.read_ids)
-            if len(among) < len(group.nodes):
-                table = table.filter(pc.is_in(table.column(NODE), value_set=among))
+        for wanted in (self.read_ids, ids):
+            if wanted is not None:
+                table = _of_nodes(table, group, wanted)
         starts = range(0, table.num_rows, _PIECE_ROWS)
         pieces = [Piece(self, group.fragment, table.slice(at, _PIECE_ROWS)) for at in starts]
         if self.row_conditions:
@@ -386,6 +404,18 @@ class Scan:
                 first += piece.rows
 
 
+def _of_nodes(table: pa.Table, group: Group, ids: pa.Array) -> pa.Table:
+    """Those rows of a group whose nodes are among ``ids``."""
+    among = group.nodes_among(ids)
+    if len(among) == len(group.nodes):
+        return table
+    # Neighbouring rows are mostly of one node, which is then looked up once.
+    runs = pc.run_end_encode(table.column(NODE).combine_chunks())
+    is_wanted = pc.is_in(runs.values, value_set=among)
+    mask = pa.RunEndEncodedArray.from_arrays(runs.run_ends, is_wanted)
+    return table.filter(pc.run_end_decode(mask))
+
+
 def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
     """The values of one key as one column of the kind that they meet as."""
     found = [
@@ -395,7 +425,7 @@ def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
     ]
     if not found:
         return pa.nulls(rows, pa.null() if kind == NULL else kind.sealed_type)
-    return pc.coalesce(*found)
+    return found[0] if len(found) == 1 else pc.coalesce(*found)
 
 
 def _matches(variants: Variants, key: str, value: Any, rows: int) -> pa.Array:

@@ -102,10 +102,15 @@ class Fragment(ABC):
         return sum(self.group_rows)
 
     @abstractmethod
-    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+    def table(
+        self, group: int, columns: Sequence[Column], *, nodes: bool = True
+    ) -> pa.Table | None:
         """The rows of a group, with ``_node`` and those of ``columns`` that are here, in order.
 
         None, and a warning, where they can't be read.
+
+        Args:
+            nodes: whether ``_node`` is needed, where there is any other column.
         """
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
@@ -126,7 +131,11 @@ class Fragment(ABC):
     def nodes(self) -> pa.Array:
         """Ids of the nodes whose rows these are, each once; without those that can't be read."""
         found = [self.nodes_of(group) for group in range(len(self.group_rows))]
-        return found[0] if len(found) == 1 else pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        return (
+            found[0]
+            if len(found) == 1
+            else pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        )
 
 
 class Loose(Fragment):
@@ -139,7 +148,13 @@ class Loose(Fragment):
         super().__init__(segments, _columns(batch.schema), [batch.num_rows])
         self.whole = pa.Table.from_batches([batch])
 
-    def table(self, group: int, columns: Sequence[Column]) -> pa.Table:  # noqa: ARG002 - there is one
+    def table(
+        self,
+        group: int,  # noqa: ARG002 - there is one
+        columns: Sequence[Column],
+        *,
+        nodes: bool = True,  # noqa: ARG002 - it costs nothing
+    ) -> pa.Table:
         """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
         return self.whole.select([NODE, *_names(self.columns, columns)])
 
@@ -158,9 +173,13 @@ class Sealed(Fragment):
         self.schema = schema
         self._sound: dict[str, bool] = {}
 
-    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+    def table(
+        self, group: int, columns: Sequence[Column], *, nodes: bool = True
+    ) -> pa.Table | None:
         """The rows of a row group; None, and a warning, where they can't be read."""
-        names = [NODE, *_names(self.columns, columns)]
+        names = _names(self.columns, columns)
+        if nodes or not names:
+            names = [NODE, *names]
         try:
             with _open(self.path) as file:
                 # Names with dots select columns below them too: take just what was asked for.
@@ -221,10 +240,12 @@ class Spans(Fragment):
         rows = [part.stop - part.start for _, part in self._parts]
         super().__init__(whole.segments, whole.columns, rows)
 
-    def table(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+    def table(
+        self, group: int, columns: Sequence[Column], *, nodes: bool = True
+    ) -> pa.Table | None:
         """The rows of a group; None, and a warning, where they can't be read."""
         number, part = self._parts[group]
-        table = self._whole.table(number, columns)
+        table = self._whole.table(number, columns, nodes=nodes)
         return None if table is None else table.slice(part.start, part.stop - part.start)
 
 

@@ -1,0 +1,169 @@
+"""Polars: a LazyFrame whose scan reads what a query needs of records, and of their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._lazy import lazy_module
+from .._tree import keys_of
+from .ahead import ahead
+from .arrow import flat_schema, flat_type
+from .frames import to_polars
+from .scan import Group, Piece, Scan, flat_column
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from polars.io import plugins
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+    pl = lazy_module("polars", install="rigorous-recorder[polars]")
+    plugins = lazy_module("polars.io.plugins", install="rigorous-recorder[polars]")
+
+__all__ = ["lazy_frame"]
+
+
+def lazy_frame(scan: Scan) -> pl.LazyFrame:
+    """The flat table as a LazyFrame, at the moment of the scan.
+
+    Only the columns that its query uses are read, and of these only the row groups that have nodes
+    for which the query's conditions on parents' keys hold.
+
+    Raises:
+        MissingPackageError: Polars is not installed.
+    """
+    schema = to_polars(flat_schema(scan).empty_table()).schema
+    return plugins.register_io_source(partial(_frames, scan), schema=schema, is_pure=True)
+
+
+def _frames(
+    scan: Scan,
+    names: list[str] | None,
+    predicate: pl.Expr | None,
+    rows: int | None,
+    _batch_rows: int | None,
+) -> Iterator[pl.DataFrame]:
+    """What Polars asks of a source: some columns of those rows for which the predicate holds."""
+    reading = _Reading(scan, scan.keys if names is None else names, predicate)
+    left = rows
+    for frame in reading.frames():
+        yield frame if left is None else frame.head(left)
+        if left is not None and (left := left - frame.height) <= 0:
+            break
+
+
+class _Reading:
+    """One pass over the records of a scan."""
+
+    def __init__(self, scan: Scan, names: Sequence[str], predicate: pl.Expr | None) -> None:
+        self._scan = scan
+        self._names = names
+        self._nodes = _SortedNodes.of(scan)
+        own = set(keys_of(scan.record_columns))
+        conditions = [] if predicate is None else list(_conjuncts(predicate))
+        of_nodes = [each for each in conditions if _is_of(each, set(scan.node_keys) - own)]
+        self._rest = [each for each in conditions if not any(each is one for one in of_nodes)]
+        self._ids = self._nodes.ids_where(of_nodes) if of_nodes else None
+        used = {*names, *(name for each in self._rest for name in each.meta.root_names())}
+        self._own = [key for key in scan.keys if key in own and key in used]
+        self._inherited = [key for key in scan.node_keys if key in used]
+        self._columns = scan.columns_for(self._own)
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The rows, some at a time."""
+        for frames in ahead(self._read, self._groups()):
+            yield from frames
+
+    def _groups(self) -> Iterator[Group]:
+        """The groups that have any of the nodes that are asked for."""
+        for group in self._scan.groups:
+            if self._ids is None or len(group.nodes_among(self._ids)):
+                yield group
+
+    def _read(self, group: Group) -> list[pl.DataFrame]:
+        pieces = self._scan.read(group, self._columns, ids=self._ids, nodes=bool(self._inherited))
+        frames = (self._frame(piece) for piece in pieces)
+        return [frame for frame in frames if frame.height]
+
+    def _frame(self, piece: Piece) -> pl.DataFrame:
+        columns = self._own_columns(piece)
+        if self._inherited:
+            at = self._nodes.places(piece.node_ids)
+            for key in self._inherited:
+                above, own = self._nodes.column(key).gather(at), columns.get(key)
+                columns[key] = above if own is None else own.zip_with(own.is_not_null(), above)
+        frame = pl.DataFrame([values.alias(key) for key, values in columns.items()])
+        return frame.filter(*self._rest).select(self._names)
+
+    def _own_columns(self, piece: Piece) -> dict[str, pl.Series]:
+        kinds = {key: self._scan.flat_kind(key) for key in self._own}
+        arrays = [flat_column(piece.own(key), kind, piece.rows) for key, kind in kinds.items()]
+        fields = [pa.field(key, flat_type(kind)) for key, kind in kinds.items()]
+        frame = to_polars(pa.Table.from_arrays(arrays, schema=pa.schema(fields)))
+        return dict(zip(kinds, frame.get_columns(), strict=True))
+
+
+class _SortedNodes:
+    """The nodes of a scan in order of their ids, with the columns that were asked for so far."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self._columns: dict[str, pl.Series] = {}
+        nodes = scan.moment.nodes
+        self._order = pc.sort_indices(nodes.ids)
+        self.ids = pl.Series(nodes.ids.take(self._order))
+
+    @classmethod
+    def of(cls, scan: Scan) -> _SortedNodes:
+        """Those of a scan, found out once."""
+        if (known := scan.kept.get(cls.__name__)) is None:
+            known = scan.kept[cls.__name__] = cls(scan)
+        return known
+
+    def column(self, key: str) -> pl.Series:
+        """What each node has or inherits under a key."""
+        if key not in self._columns:
+            kind = self._scan.flat_kind(key)
+            found = self._scan.moment.nodes.resolved(key, self._order)
+            values = flat_column(found, kind, len(self._order))
+            field = pa.field(key, flat_type(kind))
+            table = pa.Table.from_arrays([values], schema=pa.schema([field]))
+            self._columns[key] = to_polars(table).to_series()
+        return self._columns[key]
+
+    def ids_where(self, conditions: Sequence[pl.Expr]) -> pa.Array:
+        """Ids of the nodes for which all conditions hold."""
+        keys = {name for each in conditions for name in each.meta.root_names()}
+        frame = pl.DataFrame([self.column(key).alias(key) for key in keys])
+        held = frame.select(pl.all_horizontal(*conditions)).to_series()
+        return self.ids.filter(held).to_arrow()
+
+    def places(self, ids: pa.Array) -> pl.Series:
+        """For each id its place among the nodes, null where it is not there."""
+        runs = pc.run_end_encode(ids)
+        wanted = pl.Series(runs.values)
+        at = self.ids.search_sorted(wanted).clip(0, max(0, len(self.ids) - 1))
+        is_there = self.ids.gather(at) == wanted
+        if not is_there.all():
+            at = at.zip_with(is_there, pl.Series([None], dtype=at.dtype))
+        spread = pa.RunEndEncodedArray.from_arrays(runs.run_ends, at.to_arrow())
+        return pl.Series(pc.run_end_decode(spread))
+
+
+def _conjuncts(predicate: pl.Expr) -> Iterator[pl.Expr]:
+    """The conditions that must all hold."""
+    parts: list[Any] = predicate.meta.pop()
+    if len(parts) == 2 and (parts[1] & parts[0]).meta.eq(predicate):
+        for part in reversed(parts):
+            yield from _conjuncts(part)
+    else:
+        yield predicate
+
+
+def _is_of(condition: pl.Expr, keys: set[str]) -> bool:
+    """Whether a condition is about these keys alone."""
+    return len(names := set(condition.meta.root_names())) > 0 and names <= keys
