@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import polars as pl
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from polars import selectors
+from polars.testing import assert_frame_equal, assert_series_equal
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines.sql import sql_names
@@ -339,6 +342,28 @@ def _require_table(records: Records, rows: list[Row]) -> None:
     if kinds:
         assert relation.columns == list(sql_names(kinds).values())
         assert Counter(map(exact, relation.fetchall())) == _tuples(records)
+        assert_frame_equal(records.to_polars(lazy=True).collect(), records.to_polars())
+    for key in list(kinds)[len(rows) % 5 :: 5]:
+        _require_column(records, key)
+
+
+def _require_column(records: Records, key: str) -> None:
+    """One column by itself, and the rows that have one of its values, are the same everywhere."""
+    column = records.to_polars().get_column(key)
+    name = '"' + sql_names(records.columns)[key].replace('"', '""') + '"'
+    shown = records.to_arrow()[key].to_pylist()
+    found = [value for (value,) in records.sql(f"SELECT {name} FROM records").fetchall()]
+    assert Counter(map(exact, found)) == Counter(map(exact, shown))
+    lazy = records.to_polars(lazy=True)
+    by_name = selectors.by_name(key)
+    assert_series_equal(lazy.select(by_name).collect().get_column(key), column)
+    for value in [each for each in shown if isinstance(each, (int, str))][:1]:
+        count = shown.count(value)
+        literal = "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+        query = f"SELECT count(*) FROM records WHERE {name} = {literal}"
+        if "\0" not in literal:
+            assert records.sql(query).fetchall() == [(count,)]
+        assert lazy.filter(by_name == pl.lit(value)).collect().height == count
 
 
 def _tuples(records: Records) -> Counter[str]:

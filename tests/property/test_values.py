@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -134,7 +135,8 @@ def test_tables_are_what_was_logged(place: Any, logged: Logged) -> None:
             "arrow": {name: table[name].to_pylist() for name in names},
             "sql": _by_sql(sql, names),
             "records.sql": _by_sql(records.sql, names),
-            "polars": _by_polars(records),
+            "polars": _by_polars(records.to_polars()),
+            "lazy polars": _by_polars(records.to_polars(lazy=True).collect()),
             "pandas": _by_pandas(records),
         }
         for engine, columns in shown.items():
@@ -236,8 +238,7 @@ def _sql_names(sql: Callable[[str], Any], names: list[str]) -> list[tuple[str, s
     return [(name, name) for name in names]
 
 
-def _by_polars(records: Records) -> dict[str, list[Any]]:
-    frame = records.to_polars()
+def _by_polars(frame: pl.DataFrame) -> dict[str, list[Any]]:
     return {name: frame.get_column(name).to_list() for name in frame.columns}
 
 

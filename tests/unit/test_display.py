@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any

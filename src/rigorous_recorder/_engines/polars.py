@@ -96,8 +96,10 @@ class _Reading:
             for key in self._inherited:
                 above, own = self._nodes.column(key).gather(at), columns.get(key)
                 columns[key] = above if own is None else own.zip_with(own.is_not_null(), above)
-        frame = pl.DataFrame([values.alias(key) for key, values in columns.items()])
-        return frame.filter(*self._rest).select(self._names)
+        frame = pl.DataFrame(columns)
+        found = frame.filter(*self._rest) if self._rest else frame
+        # not by select, for which a name such as "^.*$" stands for others
+        return pl.DataFrame({name: found.get_column(name) for name in self._names})
 
     def _own_columns(self, piece: Piece) -> dict[str, pl.Series]:
         kinds = {key: self._scan.flat_kind(key) for key in self._own}
@@ -138,7 +140,7 @@ class _SortedNodes:
     def ids_where(self, conditions: Sequence[pl.Expr]) -> pa.Array:
         """Ids of the nodes for which all conditions hold."""
         keys = {name for each in conditions for name in each.meta.root_names()}
-        frame = pl.DataFrame([self.column(key).alias(key) for key in keys])
+        frame = pl.DataFrame({key: self.column(key) for key in keys})
         held = frame.select(pl.all_horizontal(*conditions)).to_series()
         return self.ids.filter(held).to_arrow()
 
