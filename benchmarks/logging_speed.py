@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib.metadata
-import os
-import platform
 import random
 import statistics
 import tempfile
@@ -25,7 +22,6 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import rigorous_recorder
 from bulk import FORMS, BulkShape, bulk_shapes, measure_extend, measure_write_table
 from contenders import (
     CONTENDERS,
@@ -39,6 +35,7 @@ from contenders import (
 )
 from field_costs import SHAPES as FIELD_SHAPES
 from field_costs import measure_fields
+from machine import print_machine
 from processes import (
     HEAVY,
     Memory,
@@ -50,7 +47,6 @@ from processes import (
 from shapes import SHAPES, Shape
 from tables import median_ratio, print_table, quantile
 
-PACKAGES = ("pyarrow", "duckdb", "polars", "orjson")
 MIB = 1 << 20
 WHOLE = (RowDicts, CsvLines, JsonLines, FlushedLines, TwoLists)
 """Whom the whole way, to the finished file, is compared with."""
@@ -309,14 +305,6 @@ def print_import(scale: Scale) -> None:
     )
     parts = [(name, f"{spent / 1000:.1f}") for name, spent in import_parts(5)[:12]]
     print_table("Import by module, with `-X importtime`", ("module", "ms"), parts)
-
-
-def print_machine() -> None:
-    """Print what it was measured with."""
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
-    versions.append("native twin" if rigorous_recorder.native else "pure twin")
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    print(", ".join([python, *versions, f"{os.cpu_count()} cores"]))
 
 
 # --- command ---------------------------------------------------------------------------------

@@ -103,6 +103,10 @@ class Nodes:
 
     def kinds(self, key: str, positions: pa.Array | None = None) -> set[Kind]:
         """The kinds of the values that nodes have or inherit; not of what was said before."""
+        columns = self._columns_of(key)
+        if positions is None and len(columns) == 1 and columns[0].kind != NULL:
+            values = self._rows[columns[0]]  # without taking back, what was said once is there
+            return {columns[0].kind} if values.null_count < len(values) else set()
         found = self.resolved(key, positions)
         return {column.kind for column, values in found.items() if values.null_count < len(values)}
 

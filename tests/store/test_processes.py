@@ -355,7 +355,7 @@ def log_in_steps(folder: Path, steps: int, told: Any, go_on: Any, backing: str) 
 def test_a_reader_sees_rows_as_they_are_pushed(
     folder: Path, open_collection: Opener, backing: str
 ) -> None:
-    """Rows of another process are there at once, through records and sql, in live and sealed files."""
+    """Rows of another process are there at once, in every engine, from live and sealed files."""
     context = multiprocessing.get_context("spawn")
     told, tell = context.Pipe(duplex=False)
     wait, go_on = context.Pipe(duplex=False)
@@ -374,6 +374,14 @@ def test_a_reader_sees_rows_as_they_are_pushed(
         assert records[-1]["text"] == "long enough to spill " * 9
         query = "SELECT count(*), max(i), min(experiment_number) FROM records"
         assert collection.sql(query).fetchall() == [(pushed, pushed - 1, 1)]
+        assert records.to_arrow()["i"].to_pylist() == list(range(pushed))
+        assert records.to_pandas()["i"].tolist() == list(range(pushed))
+        lazy = records.to_polars(lazy=True).filter(experiment_number=1)
+        assert lazy.select("i").collect()["i"].to_list() == list(range(pushed))
+        assert collection.tree().all_records == pushed
+        assert [(each.status, each.records) for each in collection.overview()] == [
+            ("running", pushed)
+        ]
         assert collection.experiments[0]["had_error"] is True
         go_on.send(None)
     writer.join(PATIENCE)

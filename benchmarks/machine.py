@@ -1,0 +1,21 @@
+"""What was measured with: interpreter, packages, cores."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+
+import rigorous_recorder
+
+__all__ = ["print_machine"]
+
+PACKAGES = ("pyarrow", "duckdb", "polars", "orjson")
+
+
+def print_machine() -> None:
+    """Print what it was measured with."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    versions.append("native twin" if rigorous_recorder.native else "pure twin")
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(", ".join([python, *versions, f"{os.cpu_count()} cores"]))
