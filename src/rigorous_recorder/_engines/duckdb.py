@@ -70,7 +70,7 @@ class _Database:
         self._connection.execute(f"CREATE SCHEMA {_SCHEMA}")
         self._making = threading.Lock()
         self._tables: dict[str, str] = {}
-        self._views: dict[tuple[str, ...], tuple[str, dict[str, pa.Table]]] = {}
+        self._views: dict[tuple[str, ...], str] = {}
 
     @classmethod
     def of(cls, scan: Scan) -> _Database:
@@ -110,17 +110,14 @@ class _Database:
         self, connection: duckdb.DuckDBPyConnection, scan: Scan, used: Mentioned
     ) -> None:
         if scan.row_conditions or not scan.keys:
-            connection.register("records", _with_sql_names(flat_table(scan)))
+            table = self.table("flat", lambda: _with_sql_names(flat_table(scan)))
+            connection.execute(f"CREATE TEMP VIEW records AS FROM {table}")
             return
         names = {key: n for key, n in sql_names(scan.keys).items() if used.has_column(n)}
         view = tuple(names)
         if view not in self._views:
-            made = RecordsView(scan, names, self.table)
-            self._views[view] = made.text(), made.arrow
-        text, arrow = self._views[view]
-        for name, table in arrow.items():
-            connection.register(name, table)
-        connection.execute(f"CREATE TEMP VIEW records AS {text}")
+            self._views[view] = RecordsView(scan, names, self.table).text()
+        connection.execute(f"CREATE TEMP VIEW records AS {self._views[view]}")
 
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
         """A table in the database, made where it is not there yet; what SQL calls it."""

@@ -54,8 +54,6 @@ class RecordsView:
         self._own = {key: f"r{places[key]}" for key in names if key in records}
         self._inherited = {key: f"n{places[key]}" for key in names if key in inherited}
         self._columns = [column for column in scan.record_columns if column.key in self._own]
-        #: The tables that the text speaks of and that are only in memory.
-        self.arrow: dict[str, pa.Table] = {}
 
     def text(self) -> str:
         """The SELECT that gives the flat table."""
@@ -151,7 +149,7 @@ class RecordsView:
             if isinstance(fragment, Sealed) and id(fragment) in sound:
                 alike.setdefault(tuple(fragment.columns), []).append(fragment)
             else:
-                yield self._through_arrow(fragment, f"_fragment_{number}_{index}")
+                yield self._through_arrow(fragment, f"fragment_{number}_{index}")
         for columns, files in alike.items():
             yield self._from_files(columns, files)
 
@@ -181,8 +179,8 @@ class RecordsView:
         ]
         if not tables:
             return self._empty_branch()
-        self.arrow[name] = pa.concat_tables(tables)
-        return f"SELECT * FROM {name}"
+        name = "_".join([name, *self._own.values()])
+        return f"SELECT * FROM {self._table(name, lambda: pa.concat_tables(tables))}"
 
     def _own_table(self, piece: Piece) -> pa.Table:
         arrays = [piece.node_ids]

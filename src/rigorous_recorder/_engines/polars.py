@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +36,35 @@ def lazy_frame(scan: Scan) -> pl.LazyFrame:
     Raises:
         MissingPackageError: Polars is not installed.
     """
-    schema = to_polars(flat_schema(scan).empty_table()).schema
-    return plugins.register_io_source(partial(_frames, scan), schema=schema, is_pure=True)
+    keys = _inner_names(scan.keys)
+    types = to_polars(flat_schema(scan).empty_table()).dtypes
+    schema = dict(zip(keys, types, strict=True))
+    frame = plugins.register_io_source(partial(_frames, scan, keys), schema=schema, is_pure=True)
+    renamed = {name: key for name, key in keys.items() if name != key}
+    return frame.rename(renamed) if renamed else frame
+
+
+def _inner_names(keys: Sequence[str]) -> dict[str, str]:
+    """For each name that Polars can be handed its key: not all versions take one with a NUL."""
+    found: dict[str, str] = {}
+    for key in keys:
+        name = key.replace("\0", "\u2400")
+        while name != key and (name in found or name in keys):
+            name += "_"
+        found[name] = key
+    return found
 
 
 def _frames(
     scan: Scan,
+    keys: dict[str, str],
     names: list[str] | None,
     predicate: pl.Expr | None,
     rows: int | None,
     _batch_rows: int | None,
 ) -> Iterator[pl.DataFrame]:
     """What Polars asks of a source: some columns of those rows for which the predicate holds."""
-    reading = _Reading(scan, scan.keys if names is None else names, predicate)
+    reading = _Reading(scan, keys, list(keys) if names is None else names, predicate)
     left = rows
     for frame in reading.frames():
         yield frame if left is None else frame.head(left)
@@ -57,21 +73,25 @@ def _frames(
 
 
 class _Reading:
-    """One pass over the records of a scan."""
+    """One pass over the records of a scan; ``keys`` are those that names stand for."""
 
-    def __init__(self, scan: Scan, names: Sequence[str], predicate: pl.Expr | None) -> None:
+    def __init__(
+        self, scan: Scan, keys: dict[str, str], names: Sequence[str], predicate: pl.Expr | None
+    ) -> None:
         self._scan = scan
         self._names = names
         self._nodes = _SortedNodes.of(scan)
-        own = set(keys_of(scan.record_columns))
+        own, inherited = set(keys_of(scan.record_columns)), set(scan.node_keys)
+        above = {name: key for name, key in keys.items() if key in inherited - own}
         conditions = [] if predicate is None else list(_conjuncts(predicate))
-        of_nodes = [each for each in conditions if _is_of(each, set(scan.node_keys) - own)]
-        self._rest = [each for each in conditions if not any(each is one for one in of_nodes)]
-        self._ids = self._nodes.ids_where(of_nodes) if of_nodes else None
+        is_of_nodes = [_is_of(each, above.keys()) for each in conditions]
+        self._rest = [c for c, is_met in zip(conditions, is_of_nodes, strict=True) if not is_met]
+        of_nodes = [c for c, is_met in zip(conditions, is_of_nodes, strict=True) if is_met]
+        self._ids = self._nodes.ids_where(of_nodes, above) if of_nodes else None
         used = {*names, *(name for each in self._rest for name in each.meta.root_names())}
-        self._own = [key for key in scan.keys if key in own and key in used]
-        self._inherited = [key for key in scan.node_keys if key in used]
-        self._columns = scan.columns_for(self._own)
+        self._own = {name: key for name, key in keys.items() if key in own and name in used}
+        self._inherited = {n: key for n, key in keys.items() if key in inherited and n in used}
+        self._columns = scan.columns_for(list(self._own.values()))
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """The rows, some at a time."""
@@ -93,20 +113,20 @@ class _Reading:
         columns = self._own_columns(piece)
         if self._inherited:
             at = self._nodes.places(piece.node_ids)
-            for key in self._inherited:
-                above, own = self._nodes.column(key).gather(at), columns.get(key)
-                columns[key] = above if own is None else own.zip_with(own.is_not_null(), above)
+            for name, key in self._inherited.items():
+                above, own = self._nodes.column(key).gather(at), columns.get(name)
+                columns[name] = above if own is None else own.zip_with(own.is_not_null(), above)
         frame = pl.DataFrame(columns)
         found = frame.filter(*self._rest) if self._rest else frame
         # not by select, for which a name such as "^.*$" stands for others
         return pl.DataFrame({name: found.get_column(name) for name in self._names})
 
     def _own_columns(self, piece: Piece) -> dict[str, pl.Series]:
-        kinds = {key: self._scan.flat_kind(key) for key in self._own}
+        kinds = {key: self._scan.flat_kind(key) for key in self._own.values()}
         arrays = [flat_column(piece.own(key), kind, piece.rows) for key, kind in kinds.items()]
         fields = [pa.field(key, flat_type(kind)) for key, kind in kinds.items()]
         frame = to_polars(pa.Table.from_arrays(arrays, schema=pa.schema(fields)))
-        return dict(zip(kinds, frame.get_columns(), strict=True))
+        return dict(zip(self._own, frame.get_columns(), strict=True))
 
 
 class _SortedNodes:
@@ -115,9 +135,13 @@ class _SortedNodes:
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
         self._columns: dict[str, pl.Series] = {}
-        nodes = scan.moment.nodes
-        self._order = pc.sort_indices(nodes.ids)
-        self.ids = pl.Series(nodes.ids.take(self._order))
+        nodes, positions = scan.moment.nodes, scan.node_positions
+        if positions is None:
+            positions = pc.indices_nonzero(nodes.ids.is_valid())
+        ids = nodes.ids.take(positions)
+        order = pc.sort_indices(ids)
+        self._positions = positions.take(order)
+        self.ids = pl.Series(ids.take(order))
 
     @classmethod
     def of(cls, scan: Scan) -> _SortedNodes:
@@ -130,17 +154,17 @@ class _SortedNodes:
         """What each node has or inherits under a key."""
         if key not in self._columns:
             kind = self._scan.flat_kind(key)
-            found = self._scan.moment.nodes.resolved(key, self._order)
-            values = flat_column(found, kind, len(self._order))
+            found = self._scan.moment.nodes.resolved(key, self._positions)
+            values = flat_column(found, kind, len(self._positions))
             field = pa.field(key, flat_type(kind))
             table = pa.Table.from_arrays([values], schema=pa.schema([field]))
             self._columns[key] = to_polars(table).to_series()
         return self._columns[key]
 
-    def ids_where(self, conditions: Sequence[pl.Expr]) -> pa.Array:
-        """Ids of the nodes for which all conditions hold."""
-        keys = {name for each in conditions for name in each.meta.root_names()}
-        frame = pl.DataFrame({key: self.column(key) for key in keys})
+    def ids_where(self, conditions: Sequence[pl.Expr], keys: dict[str, str]) -> pa.Array:
+        """Ids of the nodes for which all conditions hold; ``keys`` are those that names mean."""
+        names = {name for each in conditions for name in each.meta.root_names()}
+        frame = pl.DataFrame({name: self.column(keys[name]) for name in names})
         held = frame.select(pl.all_horizontal(*conditions)).to_series()
         return self.ids.filter(held).to_arrow()
 
@@ -166,6 +190,7 @@ def _conjuncts(predicate: pl.Expr) -> Iterator[pl.Expr]:
         yield predicate
 
 
-def _is_of(condition: pl.Expr, keys: set[str]) -> bool:
-    """Whether a condition is about these keys alone."""
-    return len(names := set(condition.meta.root_names())) > 0 and names <= keys
+def _is_of(condition: pl.Expr, wanted: Collection[str]) -> bool:
+    """Whether a condition is about columns of these names alone."""
+    names = condition.meta.root_names()
+    return bool(names) and all(name in wanted for name in names)
