@@ -31,6 +31,7 @@ _NOTHING_FROM_OUTSIDE: Final[dict[str, str | bool | int | float | list[str]]] = 
 }
 _SETTINGS: Final = (
     "TimeZone = 'UTC'",  # not in the config: it loads an extension first
+    "python_enable_replacements = false",  # FROM name is no variable of this library
     "parquet_metadata_cache = true",  # sealed files never change
     # It packs text into wide integers, and so unpacks the dictionary that a join has of it.
     "disabled_optimizers = 'compressed_materialization'",
@@ -41,7 +42,7 @@ _SCHEMA: Final = "rigorous"
 
 def records_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     """The result of a query over the table ``records``, lazily."""
-    return _Database.of(scan).run(scan, query, {})
+    return _run(scan, query, {})
 
 
 def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation:
@@ -54,13 +55,28 @@ def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation
     def nodes() -> pa.Table:
         return _with_sql_names(_nodes_table(scan.moment), fixed=2)
 
-    return _Database.of(scan).run(scan, query, {"experiments": experiments, "nodes": nodes})
+    return _run(scan, query, {"experiments": experiments, "nodes": nodes})
+
+
+def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
+    """The result of a query, over the records and these tables."""
+    shared = _Database.of(scan)
+    used = mentioned(shared.connect(), query)
+    if not used.only_reads:
+        return _Database().show(scan, used, tables).sql(query)
+    try:
+        return shared.show(scan, used, tables).sql(query)
+    except duckdb.BinderException:
+        # With all columns there, the message says which name was meant.
+        everything = used._replace(any_column=True)
+        return shared.show(scan, everything, tables).sql(query)
 
 
 class _Database:
-    """What the queries of one scan share: tables made from Arrow, and what views say.
+    """What queries that change nothing share: tables made from Arrow, and what views say.
 
-    Each query has a connection of its own, with its own views: what it changes no other one sees.
+    Each has a connection of its own with its own views; one that can change something has a
+    database of its own.
     """
 
     def __init__(self) -> None:
@@ -79,32 +95,21 @@ class _Database:
             known = scan.kept.setdefault(cls.__name__, cls())
         return known  # type: ignore[no-any-return]
 
-    def run(self, scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
-        """The result of a query, over the records and these tables."""
-        connection = self._connection.cursor()
-        used = mentioned(connection, query)
-        self._show(connection, scan, used, tables)
-        try:
-            return connection.sql(query)
-        except duckdb.BinderException:
-            if used.words is None:
-                raise
-        # With all columns there, the message says which name was meant.
-        connection = self._connection.cursor()
-        self._show(connection, scan, Mentioned(used.words, takes_all=True), tables)
-        return connection.sql(query)
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A connection that has no views yet."""
+        return self._connection.cursor()
 
-    def _show(
-        self, connection: duckdb.DuckDBPyConnection, scan: Scan, used: Mentioned, tables: _Tables
-    ) -> None:
-        """Let a connection see what a query uses."""
+    def show(self, scan: Scan, used: Mentioned, tables: _Tables) -> duckdb.DuckDBPyConnection:
+        """A connection that sees what a query uses."""
+        connection = self.connect()
         with self._making:
             for name, make in tables.items():
                 if used.has_table(name):
-                    table = self.table(name, make)
-                    connection.execute(f"CREATE TEMP VIEW {name} AS FROM {table}")
+                    view = f"CREATE TEMP VIEW {name} AS FROM {self.table(name, make)}"
+                    connection.execute(view)
             if used.has_table("records"):
                 self._show_records(connection, scan, used)
+        return connection
 
     def _show_records(
         self, connection: duckdb.DuckDBPyConnection, scan: Scan, used: Mentioned

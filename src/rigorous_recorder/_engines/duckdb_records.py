@@ -29,6 +29,8 @@ __all__ = ["RecordsView", "for_duckdb"]
 #: ids of one writer's nodes are close to each other, and DuckDB then needs no hashing.
 _LARGE: Final = 1_000_000
 _MOST_LARGE: Final = 8
+#: For a query that uses no column: a table must have one.
+_NO_COLUMN: Final = f"true AS {identifier(chr(1))}"
 
 
 class RecordsView:
@@ -100,7 +102,6 @@ class RecordsView:
 
     def _group(self, number: int, fragments: Sequence[Fragment], sound: set[int]) -> str:
         branches = " UNION ALL ".join(self._branches(number, fragments, sound))
-        branches = branches or self._empty_branch()
         if not self._inherited and self._scan.read_ids is None:
             return self._select(f"({branches})")
         return self._select(f"({branches})", self._resolved(number, fragments))
@@ -108,7 +109,7 @@ class RecordsView:
     def _select(self, source: str, resolved: str | None = None) -> str:
         join = f" JOIN {resolved} AS n ON r._node = n._node" if resolved else ""
         values = [f"{self._value(key)} AS {identifier(n)}" for key, n in self._names.items()]
-        return f"SELECT {', '.join(values) or 'true AS _empty'} FROM {source} AS r{join}"
+        return f"SELECT {', '.join(values) or _NO_COLUMN} FROM {source} AS r{join}"
 
     def _value(self, key: str) -> str:
         own, inherited = self._own.get(key), self._inherited.get(key)
@@ -145,13 +146,30 @@ class RecordsView:
     ) -> Iterator[str]:
         """SELECTs that each read some fragments, all with the same columns."""
         alike: dict[tuple[Column, ...], list[Sealed]] = {}
-        for index, fragment in enumerate(fragments):
+        others: list[Fragment] = []
+        for fragment in fragments:
             if isinstance(fragment, Sealed) and id(fragment) in sound:
                 alike.setdefault(tuple(fragment.columns), []).append(fragment)
             else:
-                yield self._through_arrow(fragment, f"fragment_{number}_{index}")
+                others.append(fragment)
+        if not alike or not all(self._has_all(columns) for columns in alike):
+            yield f"SELECT * FROM {self._typed()}"
         for columns, files in alike.items():
             yield self._from_files(columns, files)
+        for index, fragment in enumerate(others):
+            yield self._through_arrow(fragment, f"fragment_{number}_{index}")
+
+    def _has_all(self, columns: Sequence[Column]) -> bool:
+        return self._own.keys() <= {c.key for c in columns if c.kind != NULL}
+
+    def _typed(self) -> str:
+        """A table without rows: it says which types columns have that are in no file."""
+        fields = [pa.field(NODE, pa.int64())]
+        for key, name in self._own.items():
+            nothing = flat_column({}, self._scan.flat_kind(key), 0)
+            fields.append(pa.field(name, for_duckdb(nothing).type))
+        table = pa.schema(fields).empty_table()
+        return self._table("_".join(["typed", *self._own.values()]), lambda: table)
 
     def _from_files(self, columns: tuple[Column, ...], files: list[Sealed]) -> str:
         paths = ", ".join(literal(str(file.path)) for file in files)
@@ -160,7 +178,9 @@ class RecordsView:
         values = "".join(
             f", {self._file_value(key, columns)} AS {name}" for key, name in self._own.items()
         )
-        return f"SELECT _node{values} FROM read_parquet([{paths}]) AS t({aliases})"
+        # A file's statistics pass over NaN, which DuckDB holds for the greatest of all numbers.
+        source = f"read_parquet([{paths}], can_have_nan = true)"
+        return f"SELECT _node{values} FROM {source} AS t({aliases})"
 
     def _file_value(self, key: str, columns: tuple[Column, ...]) -> str:
         flat = self._scan.flat_kind(key)
@@ -178,7 +198,7 @@ class RecordsView:
             for table in fragment.tables(self._columns)
         ]
         if not tables:
-            return self._empty_branch()
+            return f"SELECT * FROM {self._typed()}"
         name = "_".join([name, *self._own.values()])
         return f"SELECT * FROM {self._table(name, lambda: pa.concat_tables(tables))}"
 
@@ -188,10 +208,6 @@ class RecordsView:
             kind = self._scan.flat_kind(key)
             arrays.append(for_duckdb(flat_column(piece.own(key), kind, piece.rows)))
         return pa.Table.from_arrays(arrays, names=[NODE, *self._own.values()])
-
-    def _empty_branch(self) -> str:
-        nulls = "".join(f", NULL AS {name}" for name in self._own.values())
-        return f"SELECT 0::BIGINT AS _node{nulls} WHERE false"
 
 
 def for_duckdb(column: pa.Array) -> pa.Array:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from .._lazy import lazy_module
@@ -64,12 +64,25 @@ def _frames(
     _batch_rows: int | None,
 ) -> Iterator[pl.DataFrame]:
     """What Polars asks of a source: some columns of those rows for which the predicate holds."""
-    reading = _Reading(scan, keys, list(keys) if names is None else names, predicate)
-    left = rows
-    for frame in reading.frames():
-        yield frame if left is None else frame.head(left)
-        if left is not None and (left := left - frame.height) <= 0:
-            break
+    wanted = list(keys) if names is None else names
+    if rows is None:
+        yield from _Reading(scan, keys, wanted, predicate).frames()
+        return
+    # The first so many rows are meant, of those then the ones that meet the predicate.
+    used = list(
+        dict.fromkeys([*wanted, *(predicate.meta.root_names() if predicate is not None else ())])
+    )
+    for frame in _Reading(scan, keys, used, None).frames():
+        found = frame.head(rows)
+        yield _columns(found.filter(predicate) if predicate is not None else found, wanted)
+        rows -= found.height
+        if not rows:
+            return
+
+
+def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    # not by select, for which a name such as "^.*$" stands for others
+    return pl.DataFrame({name: frame.get_column(name) for name in names})
 
 
 class _Reading:
@@ -83,11 +96,14 @@ class _Reading:
         self._nodes = _SortedNodes.of(scan)
         own, inherited = set(keys_of(scan.record_columns)), set(scan.node_keys)
         above = {name: key for name, key in keys.items() if key in inherited - own}
-        conditions = [] if predicate is None else list(_conjuncts(predicate))
-        is_of_nodes = [_is_of(each, above.keys()) for each in conditions]
-        self._rest = [c for c, is_met in zip(conditions, is_of_nodes, strict=True) if not is_met]
-        of_nodes = [c for c, is_met in zip(conditions, is_of_nodes, strict=True) if is_met]
-        self._ids = self._nodes.ids_where(of_nodes, above) if of_nodes else None
+        self._ids: pa.Array | None = None
+        self._rest: list[pl.Expr] = []
+        for condition in [] if predicate is None else _conjuncts(predicate):
+            ids = self._nodes.ids_where(condition, above, self._ids)
+            if ids is None:
+                self._rest.append(condition)
+            else:
+                self._ids = ids
         used = {*names, *(name for each in self._rest for name in each.meta.root_names())}
         self._own = {name: key for name, key in keys.items() if key in own and name in used}
         self._inherited = {n: key for n, key in keys.items() if key in inherited and n in used}
@@ -118,8 +134,7 @@ class _Reading:
                 columns[name] = above if own is None else own.zip_with(own.is_not_null(), above)
         frame = pl.DataFrame(columns)
         found = frame.filter(*self._rest) if self._rest else frame
-        # not by select, for which a name such as "^.*$" stands for others
-        return pl.DataFrame({name: found.get_column(name) for name in self._names})
+        return _columns(found, self._names)
 
     def _own_columns(self, piece: Piece) -> dict[str, pl.Series]:
         kinds = {key: self._scan.flat_kind(key) for key in self._own.values()}
@@ -161,12 +176,33 @@ class _SortedNodes:
             self._columns[key] = to_polars(table).to_series()
         return self._columns[key]
 
-    def ids_where(self, conditions: Sequence[pl.Expr], keys: dict[str, str]) -> pa.Array:
-        """Ids of the nodes for which all conditions hold; ``keys`` are those that names mean."""
-        names = {name for each in conditions for name in each.meta.root_names()}
-        frame = pl.DataFrame({name: self.column(keys[name]) for name in names})
-        held = frame.select(pl.all_horizontal(*conditions)).to_series()
-        return self.ids.filter(held).to_arrow()
+    def ids_where(
+        self, condition: pl.Expr, keys: dict[str, str], among: pa.Array | None
+    ) -> pa.Array | None:
+        """Ids of the nodes that have records and for which a condition holds.
+
+        None where it is not a question about nodes: it has to be asked of every row.
+
+        Args:
+            keys: those of nodes, by the names that stand for them.
+            among: the nodes that are asked about; None for all.
+        """
+        names = condition.meta.root_names()
+        if not names or any(name not in keys for name in names):
+            return None
+        ids = self._with_records if among is None else among
+        at = self.places(ids)
+        frame = pl.DataFrame({name: self.column(keys[name]).gather(at) for name in names})
+        try:
+            held = frame.select(condition.alias("held")).to_series()
+        except pl.exceptions.PolarsError:  # with other conditions before it, it may hold
+            return None
+        return ids.filter(held.to_arrow())
+
+    @cached_property
+    def _with_records(self) -> pa.Array:
+        found = [group.nodes for group in self._scan.groups]
+        return pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
 
     def places(self, ids: pa.Array) -> pl.Series:
         """For each id its place among the nodes, null where it is not there."""
@@ -188,9 +224,3 @@ def _conjuncts(predicate: pl.Expr) -> Iterator[pl.Expr]:
             yield from _conjuncts(part)
     else:
         yield predicate
-
-
-def _is_of(condition: pl.Expr, wanted: Collection[str]) -> bool:
-    """Whether a condition is about columns of these names alone."""
-    names = condition.meta.root_names()
-    return bool(names) and all(name in wanted for name in names)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Mentioned", "identifier", "literal", "mentioned", "sql_names"]
+__all__ = ["ANYTHING", "Mentioned", "identifier", "literal", "mentioned", "sql_names"]
 
 #: Parts of a statement that name no column and yet may take any: a star, a column by its number,
 #: PIVOT and the like, functions that give tables, joins over whatever names are alike.
 _TAKES_ALL: Final = frozenset(
     {"STAR", "POSITIONAL_REFERENCE", "PIVOT", "TABLE_FUNCTION", "NATURAL", "POSITIONAL"}
 )
+_CATALOGS: Final = ("information_schema", "pg_catalog")
+_CATALOG_TABLES: Final = ("duckdb_", "pg_", "sqlite_")
 
 
 def identifier(name: str) -> str:
@@ -54,44 +56,70 @@ class Mentioned(NamedTuple):
     """What a query can use of tables and their columns.
 
     Attributes:
-        words: all text in it, names among it, in lower case; None where that can't be told.
-        takes_all: whether it can take columns that it does not name.
+        words: all text in it, names among it, in lower case.
+        any_table: whether it can use tables that it does not name.
+        any_column: whether it can use columns that it does not name.
+        only_reads: whether it is known to change nothing.
     """
 
-    words: frozenset[str] | None
-    takes_all: bool
+    words: frozenset[str]
+    any_table: bool
+    any_column: bool
+    only_reads: bool
 
     def has_table(self, name: str) -> bool:
         """Whether the query can use that table."""
-        return self.words is None or name.casefold() in self.words
+        return self.any_table or name.casefold() in self.words
 
     def has_column(self, name: str) -> bool:
         """Whether the query can use a column of that name."""
-        return self.takes_all or self.words is None or name.casefold() in self.words
+        return self.any_column or name.casefold() in self.words
+
+
+ANYTHING: Final = Mentioned(frozenset(), any_table=True, any_column=True, only_reads=False)
 
 
 def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
     """What a query can use, as DuckDB's parser reads it; rather too much than too little."""
     found = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
-    parsed = json.loads(found[0][0])
+    try:
+        parsed = json.loads(found[0][0])
+    except RecursionError:  # a very long sum, for instance, is as deep as it is long
+        return ANYTHING
+    if parsed["error"]:
+        return ANYTHING
     parts = list(_parts(parsed))
     texts = {part for part in parts if isinstance(part, str)}
-    if parsed["error"] or "SHOW_REF" in texts:
-        return Mentioned(None, takes_all=True)
     nodes = [part for part in parts if isinstance(part, dict)]
+    if "SHOW_REF" in texts or any(map(_is_of_catalog, nodes)):
+        return ANYTHING
     tables = {name for node in nodes for name in _tables(node)}
-    takes_all = bool(
-        texts & _TAKES_ALL or any(map(_renames, nodes)) or tables & set(map(_lone_name, nodes))
+    any_column = texts & _TAKES_ALL or any(map(_renames, nodes))
+    return Mentioned(
+        words=frozenset(text.casefold() for text in texts),
+        any_table="TABLE_FUNCTION" in texts,
+        any_column=bool(any_column or tables & set(map(_last_name, nodes))),
+        only_reads=True,
     )
-    return Mentioned(frozenset(text.casefold() for text in texts), takes_all)
 
 
-def _parts(part: Any) -> Iterator[Any]:
+def _parts(parsed: Any) -> Iterator[Any]:
     """A parsed statement and all that it is made of."""
-    yield part
-    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-    for each in inner:
-        yield from _parts(each)
+    waiting = [parsed]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+
+
+def _is_of_catalog(node: dict[str, Any]) -> bool:
+    """Whether it is a table that tells of tables."""
+    table = str(node.get("table_name", "")).casefold()
+    schema = str(node.get("schema_name", "")).casefold()
+    return schema in _CATALOGS or table.startswith(_CATALOG_TABLES)
 
 
 def _renames(node: dict[str, Any]) -> bool:
@@ -107,6 +135,6 @@ def _tables(node: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _lone_name(node: dict[str, Any]) -> str | None:
-    is_lone = node.get("class") == "COLUMN_REF" and len(node["column_names"]) == 1
-    return str(node["column_names"][0]).casefold() if is_lone else None
+def _last_name(node: dict[str, Any]) -> str | None:
+    is_column = node.get("class") == "COLUMN_REF"
+    return str(node["column_names"][-1]).casefold() if is_column else None
