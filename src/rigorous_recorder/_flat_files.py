@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,16 +35,24 @@ _Tell = Callable[[int], None]
 """Called with the number of rows that were written just now."""
 
 
-def save_flat(scan: Scan, path: Path, progress: Callable[[int, int], object] | None = None) -> None:
+def save_flat(
+    scan: Scan,
+    path: Path,
+    progress: Callable[[int, int], object] | None = None,
+    *,
+    others: Iterable[str] = (),
+) -> None:
     """Write the flat table to a file whose suffix names the format; it appears whole or not.
 
-    ``progress`` is called with the number of rows written so far, and of all rows.
+    Args:
+        progress: called with the number of rows written so far, and of all rows.
+        others: suffixes that the caller takes besides.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
         OSError: the file can't be written.
     """
-    save = _format(path)[0]
+    save = _format(path, others)[0]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         save(scan, temporary, _counter(scan, progress))
@@ -64,14 +72,17 @@ def _counter(scan: Scan, progress: Callable[[int, int], object] | None) -> _Tell
     return count
 
 
-def load_flat(path: Path) -> tuple[int, Columns]:
+def load_flat(path: Path, *, others: Iterable[str] = ()) -> tuple[int, Columns]:
     """The number of rows, and the columns, of a file that ``save_flat`` or another tool wrote.
+
+    Args:
+        others: suffixes that the caller takes besides.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
         DamagedFileError: the file is not what its suffix says.
     """
-    load = _format(path)[1]
+    load = _format(path, others)[1]
     try:
         return load(path)
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -82,12 +93,12 @@ def load_flat(path: Path) -> tuple[int, Columns]:
 
 
 def _format(
-    path: Path,
+    path: Path, others: Iterable[str]
 ) -> tuple[Callable[[Scan, Path, _Tell], None], Callable[[Path], tuple[int, Columns]]]:
     if path.suffix.lower() not in SUFFIXES:
         message = (
-            f"{path.name}: the suffix {path.suffix!r} names no format; expected .pickle,"
-            f" {', '.join(SUFFIXES)}"
+            f"{path.name}: the suffix {path.suffix!r} names no format; expected"
+            f" {', '.join([*others, *SUFFIXES])}"
         )
         raise UnknownFileTypeError(message)
     return SUFFIXES[path.suffix.lower()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ._lazy import lazy_module
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
-from ._store.fragments import Fragment
+from ._store.fragments import Fragment, tables_of
 from ._values.kinds import NULL, Kind
 
 if TYPE_CHECKING:
@@ -273,9 +273,7 @@ class _Rows:
     """All rows of the nodes table, end to end, in the order in which they were said."""
 
     def __init__(self, fragments: Sequence[Fragment], columns: list[Column]) -> None:
-        self._pieces = [
-            (fragment, table) for fragment in fragments for table in fragment.tables(columns)
-        ]
+        self._pieces = tables_of(fragments, columns)
         self._columns: dict[Column, pa.Array] = {}
         self._order: pa.Array | None = None
         times = self[TIME_COLUMN].cast(pa.int64())

@@ -178,6 +178,9 @@ class ExperimentCollection:
         Args:
             depth: how many levels are listed, 1 being the experiments; None is all of them.
             children: how many of the recorders below one are listed: the first and the last.
+
+        Raises:
+            ArgumentError: ``depth`` is below 0, or ``children`` below 1.
         """
         tree = self.recorder.tree(depth=depth, children=children)
         return collection_tree(tree, self._store.folder.path.name, self.size_on_disk())
@@ -198,6 +201,9 @@ class ExperimentCollection:
 
         Tables: ``records`` (the flat table), ``experiments`` (a row for each attempt), ``nodes``
         (a row for each recorder: ``_node``, ``_parent`` and all that it has or inherits).
+
+        Each query has a connection of its own: two relations can't be combined by their methods
+        (join them in one query instead), and what a query creates or sets ends with it.
         """
         scan = self.records.scan()
         return collection_sql(scan, ROOT, query)
@@ -213,7 +219,10 @@ class ExperimentCollection:
         return verify(self._store.folder)
 
     def compact(self) -> int:
-        """Merge small files of finished writers; others may write and read meanwhile.
+        """Merge small files of finished writers into few; others may write and read meanwhile.
+
+        Rows keep their order. Other tools that read the folder see rows of merged files twice until
+        this returns.
 
         Returns:
             How many files there are fewer.

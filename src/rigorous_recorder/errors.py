@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 __all__ = [
+    "ArgumentError",
     "AttachedError",
     "BusyError",
     "ClosedError",
@@ -56,6 +57,10 @@ class ColumnError(RigorousError, ValueError):
 
 class BusyError(RigorousError, RuntimeError):
     """A signal handler would close the collection in the middle of a change to it."""
+
+
+class ArgumentError(RigorousError, ValueError):
+    """An argument is a value that the call can do nothing with."""
 
 
 class CycleError(RigorousError, ValueError):

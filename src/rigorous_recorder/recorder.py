@@ -7,7 +7,7 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Va
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ._columns import Columns, columns_of
 from ._display.tree import Tree, tree_below
@@ -37,6 +37,9 @@ else:
     pa = lazy_module("pyarrow")
 
 __all__ = ["Recorder"]
+
+#: The suffix of a file that keeps the tree.
+_PICKLE: Final = ".pickle"
 
 
 class Recorder(Pusher):
@@ -129,6 +132,9 @@ class Recorder(Pusher):
         Args:
             depth: how many levels below this one are listed; None is all of them.
             children: how many of the recorders below one are listed: the first and the last.
+
+        Raises:
+            ArgumentError: ``depth`` is below 0, or ``children`` below 1.
 
         >>> study = Recorder(study="a")
         >>> _ = study.child(model="m1").push(loss=0.7).push(loss=0.4)
@@ -263,13 +269,13 @@ class Recorder(Pusher):
             OSError: the file can't be written.
         """
         target = Path(path)
-        if target.suffix.lower() == ".pickle":
+        if target.suffix.lower() == _PICKLE:
             target.parent.mkdir(parents=True, exist_ok=True)
             tree = tree_of(self._reader().now(), self._node)
             with replacing(target) as temporary, temporary.open("wb") as file:
                 pickle.dump(_Saved(tree), file, protocol=5)
         else:
-            save_flat(self.all_records.scan(), target)
+            save_flat(self.all_records.scan(), target, others=[_PICKLE])
 
     @classmethod
     def load_from(cls, path: str | PathLike[str]) -> Recorder:
@@ -282,11 +288,11 @@ class Recorder(Pusher):
             OSError: the file can't be read.
         """
         source = Path(path)
-        if source.suffix.lower() == ".pickle":
+        if source.suffix.lower() == _PICKLE:
             return recorder_at(*load_tree(source))
         recorder = cls()
         try:
-            recorder._log_columns(*load_flat(source))
+            recorder._log_columns(*load_flat(source, others=[_PICKLE]))
         except (OverflowError, ValueError) as error:  # values that no writer of ours puts there
             if isinstance(error, RigorousError):
                 raise

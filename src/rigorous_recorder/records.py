@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from os import PathLike
@@ -10,12 +11,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from ._display.records import records_line, records_table
+from ._display.text import cut
 from ._engines.arrow import flat_table, stream
 from ._engines.duckdb import records_sql
 from ._engines.follow import follow
 from ._engines.frames import to_pandas, to_polars
 from ._engines.polars import lazy_frame
-from ._engines.rows import Row, all_rows, rows_of
+from ._engines.rows import Row, all_rows, rows_from, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
 from ._flat_files import save_flat
 from .plotting import Band, Chart, Curves, curves_of
@@ -63,11 +65,11 @@ class Records(Sequence[Row]):
     @overload
     def __getitem__(self, index: slice) -> list[Row]: ...
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        scan = self.scan()
         if isinstance(index, slice):
+            scan = self.scan()
             wanted = range(*index.indices(scan.row_count()))
-            return _sliced(_rows_from(scan, min(wanted, default=0)), wanted)
-        return self._row(scan, index)
+            return _sliced(rows_from(scan, min(wanted, default=0)), wanted)
+        return self._row(self.scan(), _checked(index))
 
     def where(self, /, **values: Any) -> Records:
         """Those records in which every key has that value; ``None`` asks for a missing one.
@@ -90,6 +92,9 @@ class Records(Sequence[Row]):
             last: begin with the last so many of the rows that are there; None is all of them.
             interval: seconds between two looks; more where a look takes long.
             stop: once it is set, what was logged before is still given, and then it ends.
+
+        Raises:
+            ArgumentError: ``last`` is below 0, or ``interval`` is not above 0.
 
         >>> for row in collection.records.where(model="m1").follow(last=10):  # doctest: +SKIP
         ...     print(row["loss"])
@@ -148,7 +153,9 @@ class Records(Sequence[Row]):
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query over the table ``records``, as a lazy relation.
 
-        Names that differ only in case are told apart as ``docs/format.md`` says.
+        Names that differ only in case are told apart as ``docs/format.md`` says. Each query has a
+        connection of its own: two relations can't be combined by their methods (join them in one
+        query instead), and what a query creates or sets ends with it.
         """
         return records_sql(self.scan(), query)
 
@@ -199,6 +206,7 @@ class Records(Sequence[Row]):
 
         Raises:
             ColumnError: a column is not there, can't be drawn, or no record has both.
+            ArgumentError: there is no such band, or ``points`` is below 1.
             UnknownFileTypeError: ``out`` has another suffix.
             MissingPackageError: matplotlib, which pictures need, is not installed.
             OSError: the picture can't be written.
@@ -247,10 +255,20 @@ def _page_with(scan: Scan, index: int) -> tuple[int, list[Row]]:
     return 0, []
 
 
-def _rows_from(scan: Scan, start: int) -> Iterator[Row]:
-    for first, piece in scan.located(start):
-        skip = max(0, start - first)
-        yield from rows_of(piece.slice(skip, piece.rows), scan)
+def _checked(index: Any) -> int:
+    """The index of a row as an int.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    try:
+        return operator.index(index)
+    except TypeError:
+        shown = cut(repr(index), 60)
+        message = f"{shown} is no index of a record; expected an int or a slice"
+        if isinstance(index, str):
+            message += f"; for a column use records.to_arrow()[{shown}]"
+        raise TypeError(message) from None
 
 
 def _sliced(rows: Iterator[Row], wanted: range) -> list[Row]:

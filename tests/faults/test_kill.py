@@ -14,7 +14,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection
 
-from . import training
+from . import compacting, training
 from .training import Plan, fields_of
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +122,29 @@ def test_a_kill_in_the_middle_of_a_seal(tmp_path: Path, step: str, seed: int) ->
     assert code == -signal.SIGKILL, errors
     assert reported
     check_kept(folder, plan, reported)
+
+
+@pytest.mark.parametrize("step", compacting.STEPS)
+def test_a_kill_in_the_middle_of_a_compaction(tmp_path: Path, step: str) -> None:
+    """Killed at any step of merging what several processes logged, every record is there once."""
+    folder = tmp_path / "study"
+    plans = [
+        Plan(folder=str(folder), seed=seed, shape="mixed", records=60, end="leave_open", rows=16)
+        for seed in range(3)
+    ]
+    for plan in plans:
+        run(plan)
+    command = [sys.executable, compacting.__file__, str(folder), step]
+    died = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    records = tmp_path / "study.collection" / "records"
+    assert len(list(records.glob("*.parquet"))) > 1
+    for plan in plans:
+        check_kept(folder, plan, 60)
+    ExperimentCollection(folder, quiet=True).compact()
+    assert len(list(records.iterdir())) == 1
+    for plan in plans:
+        check_kept(folder, plan, 60)
 
 
 def test_opening_says_in_one_line_what_was_recovered(

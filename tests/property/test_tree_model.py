@@ -209,9 +209,12 @@ class TreeMachine(RuleBasedStateMachine):
         """Live rows become Parquet files."""
         self.collection.save()
 
-    @rule()
-    def compact(self) -> None:
-        """Small files of finished writers become one."""
+    @rule(rows=st.lists(DATA, max_size=3))
+    def compact(self, rows: list[Row]) -> None:
+        """Small files of finished writers become one, those of a few more writers among them."""
+        for row in rows:
+            self.push(0, row)
+            self.close_and_reopen()
         self.collection.compact()
 
     @rule()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store import store
 
 
 @pytest.fixture
@@ -29,3 +31,11 @@ def open_collection(folder: Path) -> Iterator[Callable[..., ExperimentCollection
     yield open_it
     for collection in opened:
         collection.close()
+
+
+@pytest.fixture
+def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live tables that are sealed every 16 rows, at once: then the steps have one order."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 16)
+    monkeypatch.setattr(store, "later", lambda job: job())

@@ -1,4 +1,4 @@
-"""The folder: which files count, crashes between any two steps, compaction, damage, other tools."""
+"""The folder: which files count, crashes between any two steps, damage, other tools."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 import os
 import shutil
 import struct
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,8 @@ import pytest
 from hypothesis import given
 from pyarrow import ipc
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import home, seal, store
+from rigorous_recorder._store import home
 from rigorous_recorder._store.folder import SealedName, counting
 from rigorous_recorder.errors import (
     DamagedFileWarning,
@@ -33,15 +30,21 @@ from rigorous_recorder.errors import (
     RigorousError,
 )
 
+from .folders import (
+    Snapshots,
+    before_every_step,
+    cut,
+    empty,
+    files_below,
+    flip_in_pages,
+    garble,
+    indexes,
+    log_many_small_files,
+    opened,
+    reading,
+)
+
 Opener = Callable[..., ExperimentCollection]
-
-
-@pytest.fixture
-def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Live tables that are sealed every 16 rows, at once: then the steps have one order."""
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 16)
-    monkeypatch.setattr(store, "later", lambda job: job())
 
 
 @pytest.fixture(params=["mapped", "write-behind"])
@@ -50,20 +53,6 @@ def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "write-behind":
         monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
     return str(request.param)
-
-
-def indexes(collection: ExperimentCollection) -> list[Any]:
-    return [row["i"] for row in collection.records]
-
-
-def opened(folder: Path) -> ExperimentCollection:
-    return ExperimentCollection(folder, extension="", quiet=True)
-
-
-def files_below(folder: Path) -> dict[Path, bytes]:
-    return {
-        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
 
 
 # --- the naming rule ------------------------------------------------------------------------------
@@ -126,46 +115,6 @@ def test_names_of_files_are_read_back(first: int, span: int) -> None:
 
 
 # --- crashes --------------------------------------------------------------------------------------
-
-
-class Snapshots:
-    """Copies of a folder as it is before each step that changes files."""
-
-    def __init__(self, folder: Path, into: Path) -> None:
-        self._folder = folder
-        self._into = into
-        self.copies: list[Path] = []
-
-    def take(self) -> None:
-        if not self._folder.exists():
-            return
-        copy = self._into / f"{len(self.copies)}.collection"
-        shutil.copytree(self._folder, copy)
-        self.copies.append(copy)
-
-
-@contextmanager
-def before_every_step(
-    monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]
-) -> Iterator[None]:
-    """Do something before each call of this thread that changes a folder or makes a change last."""
-    this_thread = threading.get_ident()
-
-    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **named: Any) -> Any:
-            if threading.get_ident() == this_thread:
-                action()
-            return original(*args, **named)
-
-        return call
-
-    with monkeypatch.context() as patch:
-        for module, name in [
-            (os, "replace"), (os, "rename"), (os, "unlink"), (os, "fsync"), (os, "pwrite"),
-            (seal.pq, "write_table"),
-        ]:  # fmt: skip
-            patch.setattr(module, name, watched(getattr(module, name)))
-        yield
 
 
 @pytest.mark.usefixtures("small_tables")
@@ -330,143 +279,7 @@ def test_the_folder_says_what_it_is(folder: Path, open_collection: Opener) -> No
         assert word in readme
 
 
-# --- compaction -----------------------------------------------------------------------------------
-
-
-def log_many_small_files(folder: Path, sessions: int = 6) -> None:
-    """Sessions of one experiment of 40 records each, of which the columns differ."""
-    for session in range(sessions):
-        with opened(folder) as collection, collection.new_experiment(session=session) as experiment:
-            for i in range(40 * session, 40 * (session + 1)):
-                experiment.push({"i": i, f"only_{session % 2}": "x" * i})
-
-
-def merged_per_writer(folder: Path) -> int:
-    return len(list((folder / "records").glob("*.parquet")))
-
-
-@pytest.mark.usefixtures("small_tables")
-def test_compaction_keeps_every_record_and_order(folder: Path) -> None:
-    """It leaves one file for each writer, the same rows in the same order, and nothing to do again."""
-    log_many_small_files(folder)
-    collection = opened(folder)
-    before = [dict(row) for row in collection.records]
-    many = merged_per_writer(folder) + len(list((folder / "nodes").glob("*.parquet")))
-    fewer = collection.compact()
-    few = merged_per_writer(folder) + len(list((folder / "nodes").glob("*.parquet")))
-    assert merged_per_writer(folder) == 6
-    assert fewer == many - few > 0
-    for reader in (collection, opened(folder)):
-        assert [dict(row) for row in reader.records] == before
-        assert len(reader) == len(before)
-        assert reader.sql("SELECT count(*), sum(i) FROM records").fetchall() == [
-            (240, sum(range(240)))
-        ]
-    assert collection.verify() == []
-    assert collection.compact() == 0
-
-
-@pytest.mark.usefixtures("small_tables")
-def test_compaction_leaves_running_writers_alone(folder: Path, open_collection: Opener) -> None:
-    """Files of a writer that lives are not merged; it logs on, and all of it is there."""
-    log_many_small_files(folder, sessions=2)
-    collection = open_collection()
-    with collection.new_experiment() as experiment:
-        for i in range(80, 120):
-            experiment.push(i=i)
-        own = set((folder / "records").glob(f"{collection._store.home.writer}-*"))
-        assert len(own) > 1
-        assert opened(folder).compact() > 0
-        assert own <= set((folder / "records").iterdir())
-        for i in range(120, 160):
-            experiment.push(i=i)
-        assert indexes(collection) == list(range(160))
-    collection.close()
-    assert opened(folder).compact() > 0
-    assert indexes(opened(folder)) == list(range(160))
-
-
-@pytest.mark.usefixtures("small_tables")
-def test_a_reader_goes_on_while_files_are_merged_away(folder: Path) -> None:
-    """An iteration, a table and a query that began before a compaction end with the same rows."""
-    log_many_small_files(folder)
-    reader = opened(folder)
-    rows = iter(reader.records)
-    seen = [next(rows)["i"] for _ in range(50)]
-    scan = reader.records.scan()
-    assert opened(folder).compact() > 0
-    seen += [row["i"] for row in rows]
-    assert seen == list(range(240))
-    assert sum(piece.rows for piece in scan.pieces()) == 240
-    assert indexes(reader) == list(range(240))
-    assert reader.sql("SELECT count(*) FROM records").fetchall() == [(240,)]
-
-
-@pytest.mark.usefixtures("small_tables")
-@pytest.mark.xfail(raises=duckdb.IOException, reason="DuckDB looks for the merged files by name")
-def test_a_lazy_query_ends_after_files_were_merged_away(folder: Path) -> None:
-    """A relation that was made before a compaction, and is read after it, has the same rows."""
-    log_many_small_files(folder)
-    relation = opened(folder).sql("SELECT i FROM records ORDER BY i")
-    opened(folder).compact()
-    assert [i for (i,) in relation.fetchall()] == list(range(240))
-
-
-@pytest.mark.usefixtures("small_tables")
-def test_an_interrupted_compaction_doubles_and_misses_nothing(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before each of its steps the folder has every record once, and compacting again ends it."""
-    log_many_small_files(folder, sessions=2)
-    shots = Snapshots(folder, tmp_path)
-    with before_every_step(monkeypatch, shots.take):
-        opened(folder).compact()
-    assert len(shots.copies) > 10
-    for copy in shots.copies:
-        assert indexes(opened(copy)) == list(range(80))
-        opened(copy).compact()
-        assert indexes(opened(copy)) == list(range(80))
-        assert {p.relative_to(copy) for p in copy.rglob("*.parquet")} == {
-            p.relative_to(folder) for p in folder.rglob("*.parquet")
-        }
-
-
-@pytest.mark.usefixtures("small_tables")
-def test_compaction_keeps_away_from_damaged_files(folder: Path) -> None:
-    """A file with a damaged page is never replaced by one with fewer rows."""
-    log_many_small_files(folder, sessions=1)
-    damaged = sorted((folder / "records").glob("*.parquet"))[1]
-    flip_in_pages(damaged)
-    before = files_below(folder / "records")
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        assert opened(folder).compact() == 0
-    assert [each.category for each in told] == [DamagedFileWarning]
-    assert f"{damaged.name} is damaged" in str(told[0].message)
-    assert files_below(folder / "records") == before
-
-
 # --- damage ---------------------------------------------------------------------------------------
-
-
-def flip_in_pages(path: Path) -> None:
-    """Flip a byte in the middle of the data of a file's first column."""
-    data = bytearray(path.read_bytes())
-    column = pq.read_metadata(path).row_group(0).column(0)
-    data[column.data_page_offset + column.total_compressed_size - 3] ^= 0xFF
-    path.write_bytes(data)
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def garble(path: Path) -> None:
-    path.write_bytes(bytes(range(256)) * 20)
 
 
 DAMAGES = [flip_in_pages, cut, empty, garble]
@@ -483,14 +296,6 @@ def damageable(tmp_path: Path, folder: Path, small_tables: None) -> Path:
         experiment["late"] = 1
         shutil.copytree(folder, copy)
     return copy
-
-
-def reading(folder: Path) -> ExperimentCollection:
-    """A collection that does not recover first, so that live files stay live."""
-    collection = ExperimentCollection.__new__(ExperimentCollection)
-    collection._is_quiet = True
-    collection._store = type(ExperimentCollection(folder / "unused")._store)(folder)
-    return collection
 
 
 def test_a_sound_collection_has_no_problems(damageable: Path) -> None:

@@ -28,7 +28,7 @@ from rigorous_recorder._display.text import (
     width,
 )
 from rigorous_recorder._engines.scan import Moment, Scan, Scope
-from rigorous_recorder._live.column import Column
+from rigorous_recorder._live.column import NODE, Column
 from rigorous_recorder._store.fragments import Fragment
 from rigorous_recorder._store.store import Snapshot
 
@@ -253,7 +253,7 @@ class _Counting(Fragment):
         """The rows of a group, counted."""
         table = self._fragment.table(group, columns, nodes=nodes)
         if table is not None:
-            self.values += table.num_rows * (table.num_columns - 1)  # all but the ids
+            self.values += table.num_rows * len({*table.column_names} - {NODE})
         return table
 
 
@@ -382,7 +382,9 @@ def test_experiments_print_as_a_table(
         *("experiment", "outcome", "start", "(UTC)", "duration"),
         *("learning_rate", "tag", "duration"),
     ]
-    assert [row[15:24].strip() for row in rows] == ["ok", "ok", "error 1", "not ended"]
+    assert [row[15:24].strip() for row in rows] == [
+        *("finished", "finished", "failed 1", "not ended")
+    ]
     started = instant_text(study.experiments[0]["experiment_start_time"])
     assert started in rows[0]
     assert [row.split()[-1] for row in rows] == ["-", "-", "-", "long"]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder.errors import ArgumentError
 
 LOGGER = """
 import sys
@@ -155,6 +156,21 @@ def test_rows_of_another_process_come_once_also_when_they_are_sealed(tmp_path: P
         assert following.rest() == []
 
 
+def test_rows_come_once_when_those_of_several_writers_are_merged(tmp_path: Path) -> None:
+    """What was given before a merge is not given again, and what was not is given from its file."""
+    with closing(ExperimentCollection(tmp_path / "study")) as reader:
+        following = Following(reader.records)
+        for number in range(6):
+            with closing(ExperimentCollection(tmp_path / "study")) as writer:
+                writer.recorder.child(model="m1").push(number=number)
+            if number in {1, 2}:
+                assert following.take(number) == {1: [0], 2: [1, 2]}[number]
+        assert reader.compact() > 0
+        assert len(list((tmp_path / "study.collection" / "records").iterdir())) == 1
+        assert following.take(3) == [3, 4, 5]
+        assert following.rest() == []
+
+
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from(["push", "push other", "save", "reopen", "compact", "take"])))
 def test_every_row_comes_once_whatever_happens_meanwhile(
@@ -183,3 +199,18 @@ def test_every_row_comes_once_whatever_happens_meanwhile(
     assert sorted(taken) == list(range(logged))
     for each in (reader, *writers):
         each.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"last": -1}, "the last -1 rows .* expected 0 or more, or None for all"),
+        ({"interval": 0}, "0 seconds .* expected more than 0"),
+        ({"interval": -1}, "-1 seconds .* expected more than 0"),
+        ({"interval": float("nan")}, "nan seconds .* expected more than 0"),
+    ],
+)
+def test_what_cant_be_followed_is_refused_at_the_call(options: Any, message: str) -> None:
+    """Before the first row is asked for."""
+    with pytest.raises(ArgumentError, match=message):
+        Recorder().push(x=1).records.follow(**options)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import Curve, Curves, ExperimentCollection, Recorder
-from rigorous_recorder.errors import ColumnError, UnknownFileTypeError
+from rigorous_recorder.errors import ArgumentError, ColumnError, UnknownFileTypeError
 from rigorous_recorder.plotting import BANDS, Band
 
 pytest.importorskip("matplotlib")
@@ -283,9 +283,9 @@ def test_columns_that_no_record_has_both_of_are_an_error(study: Recorder) -> Non
 
 def test_wrong_bands_and_points_are_refused(study: Recorder) -> None:
     """What can be chosen is told."""
-    with pytest.raises(ValueError, match="no band 'wide'; expected one of std, sem"):
+    with pytest.raises(ArgumentError, match="no band 'wide'; expected one of std, sem"):
         study.all_records.plot("epoch", "loss", band="wide")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="0 points"):
+    with pytest.raises(ArgumentError, match="0 points"):
         study.all_records.plot("epoch", "loss", points=0)
 
 

@@ -248,6 +248,19 @@ def test_a_lazy_frame_of_a_part_has_the_kinds_of_the_part(other: Any) -> None:
     assert records.to_polars(lazy=True).filter(v=1).collect().rows() == [(1, 1)]
 
 
+def test_a_lazy_frame_of_one_recorder_leaves_the_others_out() -> None:
+    """Also where their rows stand between its own."""
+    root = Recorder()
+    first, second = root.child(v=1), root.child(v=2)
+    for step in range(3):
+        first.push(step=step)
+        second.push(step=step)
+    for recorder, value in ((first, 1), (second, 2)):
+        frame = recorder.records.to_polars(lazy=True)
+        assert frame.filter(pl.col("v") < 3).collect().rows() == [(value, n) for n in range(3)]
+        assert frame.filter(v=3 - value).collect().height == 0
+
+
 def test_a_condition_is_asked_only_of_what_has_records() -> None:
     """A strict expression fails on no value that is in no row, nor where another one excludes it."""
     root = Recorder()

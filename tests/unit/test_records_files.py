@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._engines import scan
 from rigorous_recorder.errors import UnknownFileTypeError
 
 SUFFIXES = [".parquet", ".arrow", ".csv", ".jsonl"]
@@ -27,8 +28,11 @@ def test_a_selection_of_records_is_saved(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_progress_is_told_from_nothing_to_all(tmp_path: Path, suffix: str) -> None:
+def test_progress_is_told_from_nothing_to_all(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The number of rows that are written only grows, up to the number of all, which is told."""
+    monkeypatch.setattr(scan, "_PIECE_ROWS", 20_000)
     recorder = Recorder()
     recorder.extend({"x": range(100_000), "even": [n % 2 == 0 for n in range(100_000)]})
     told: list[tuple[int, int]] = []
@@ -50,9 +54,22 @@ def test_nothing_to_save_is_told_as_such(tmp_path: Path) -> None:
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     """What can be saved is told, and nothing is written."""
-    with pytest.raises(UnknownFileTypeError, match=r"\.xlsx"):
-        Recorder().push(a=1).records.save_to(tmp_path / "x.xlsx")
+    recorder = Recorder().push(a=1)
+    expected = "names no format; expected .parquet, .arrow, .csv, .jsonl"
+    for suffix in (".xlsx", ".pickle"):
+        with pytest.raises(UnknownFileTypeError) as told:
+            recorder.records.save_to(tmp_path / f"x{suffix}")
+        assert str(told.value).endswith(f"the suffix '{suffix}' {expected}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recorder_has_one_suffix_more(tmp_path: Path) -> None:
+    """Its tree can be kept as well, and the message says so."""
+    path = tmp_path / "x.xlsx"
+    path.touch()
+    for call in (Recorder().push(a=1).save_to, Recorder.load_from):
+        with pytest.raises(UnknownFileTypeError, match=r"expected \.pickle, \.parquet, "):
+            call(path)
 
 
 def test_what_stops_the_progress_leaves_the_old_file(tmp_path: Path) -> None:

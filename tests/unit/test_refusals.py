@@ -387,3 +387,13 @@ def test_a_value_of_too_many_bytes_is_refused(
         recorder.push(x=value)
     recorder.push(y="y" * 900)
     assert recorder.records[-1]["y"] == "y" * 900
+
+
+@pytest.mark.parametrize("index", ["x", None, 1.0, ("x", 1)])
+def test_what_is_no_index_of_a_record_is_refused(index: Any) -> None:
+    """Records have no columns by name, as a table has: the way to those is told."""
+    records = Recorder().push(x=1).records
+    with pytest.raises(TypeError, match="is no index of a record; expected an int or a slice") as e:
+        records[index]
+    assert ("for a column use records.to_arrow()['x']" in str(e.value)) is (index == "x")
+    assert records[np.int64(-1)] == {"x": 1}

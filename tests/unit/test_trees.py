@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Tree
+from rigorous_recorder.errors import ArgumentError
 
 from ..property.strategies import keys, simple_values
 
@@ -75,10 +76,9 @@ def test_first_and_last_children_are_listed_and_the_rest_is_told() -> None:
     assert tree.hidden == 1
 
 
-@pytest.mark.parametrize("children", [0, -1])
-def test_no_children_are_listed_where_none_are_asked_for(children: int) -> None:
+def test_no_children_are_listed_where_no_level_is_asked_for() -> None:
     """Counts are told all the same."""
-    tree = study().tree(children=children)
+    tree = study().tree(depth=0)
     assert (tree.children, tree.hidden, tree.records, tree.all_records) == ([], 2, 1, 19)
 
 
@@ -138,6 +138,23 @@ def test_html_has_the_text_of_the_drawing_and_nothing_else(data: dict[str, Any])
     assert len(str(tree).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depth": -1}, "a tree of -1 levels .* expected a depth of 0 or more, or None"),
+        ({"children": 0}, "0 children .* expected 1 or more"),
+        ({"children": -1}, "-1 children .* expected 1 or more"),
+    ],
+)
+def test_a_tree_of_less_than_nothing_is_refused(
+    tmp_path: Path, options: dict[str, int], message: str
+) -> None:
+    """Of a recorder and of a collection, with what is possible."""
+    for top in (study(), ExperimentCollection(tmp_path / "study")):
+        with pytest.raises(ArgumentError, match=message):
+            top.tree(**options)
+
+
 def test_collection_shows_experiments_with_how_they_went(tmp_path: Path) -> None:
     """The folder's name and size are in the first line; errors and open ends are told."""
     collection = ExperimentCollection(tmp_path / "study", quiet=True)
@@ -154,7 +171,7 @@ def test_collection_shows_experiments_with_how_they_went(tmp_path: Path) -> None
     assert top.endswith("B")
     assert below == [
         "├── experiment 1  learning_rate=0.1: 1 record",
-        "├── experiment 2 (error): 0 records",
+        "├── experiment 2 (failed): 0 records",
         "└── experiment 2 (not ended): 0 records",
     ]
     assert tree.size == collection.size_on_disk()

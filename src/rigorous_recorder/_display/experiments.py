@@ -30,8 +30,9 @@ _COLUMNS: Final = ("experiment", "outcome", "start (UTC)", "duration")
 class Experiments(list[Row]):
     """One row for each attempt at an experiment, in order of start, with what is known of it.
 
-    Printed, or shown in a notebook, it is a table. ``outcome`` there is ``ok``; ``error``, with
-    how many attempts in a row had one; or ``not ended``: it runs still, or was killed.
+    Printed, or shown in a notebook, it is a table. ``outcome`` there is ``finished``; ``failed``,
+    with how many attempts in a row did; or ``not ended``: it runs still, or was killed, which
+    ``collection.overview()`` tells apart.
     """
 
     def __init__(self, moment: Moment, root: int) -> None:
@@ -98,5 +99,5 @@ def _told(row: Row) -> list[Any]:
 
 def _outcome(row: Row) -> str:
     if row["had_error"] is False:
-        return "ok"
-    return "not ended" if row["experiment_end_time"] is None else f"error {row['error_number']}"
+        return "finished"
+    return "not ended" if row["experiment_end_time"] is None else f"failed {row['error_number']}"

@@ -13,6 +13,7 @@ from .._engines.scan import Moment
 from .._lazy import lazy_module
 from .._live.column import NODE
 from .._tree import EXPERIMENT_KEYS, Nodes
+from ..errors import ArgumentError
 from .text import bytes_text, cut, literal_text, one_line, plural
 
 if TYPE_CHECKING:
@@ -111,20 +112,32 @@ def collection_tree(tree: Tree, name: str, size: int) -> Tree:
 
 
 def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -> Tree:
-    """A node with those below it, ``depth`` levels down (None: all), so many children of each."""
+    """A node with those below it, ``depth`` levels down (None: all), so many children of each.
+
+    Raises:
+        ArgumentError: ``depth`` is below 0, or ``children`` below 1.
+    """
+    if depth is not None and depth < 0:
+        message = (
+            f"a tree of {depth} levels can't be listed; expected a depth of 0 or more, or None"
+        )
+        raise ArgumentError(message)
+    if children < 1:
+        message = f"{children} children of a recorder can't be listed; expected 1 or more"
+        raise ArgumentError(message)
     position = moment.nodes.position(node)
     counts = _record_counts(moment)
     if position is None:  # the root of a collection in which nothing stands below it
         own = pc.sum(counts["rows"].filter(pc.equal(counts[NODE], node))).as_py() or 0
         return Tree({}, own, own, [])
-    return _Listing(moment.nodes, counts).tree(position, depth, max(0, children))
+    return _Listing(moment.nodes, counts).tree(position, depth, children)
 
 
 def _experiment_words(data: dict[str, Any]) -> str:
     words = f"experiment {data[EXPERIMENT_KEYS[0]]}"
     if data.get("had_error") is False:
         return words
-    return words + (" (error)" if "experiment_end_time" in data else " (not ended)")
+    return words + (" (failed)" if "experiment_end_time" in data else " (not ended)")
 
 
 def _record_counts(moment: Moment) -> pa.Table:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from threading import Event
+from threading import TIMEOUT_MAX, Event
 from typing import Final
 
 from .._store.fragments import Fragment, Spans
 from .._store.store import Snapshot
-from .rows import Row, rows_of
+from ..errors import ArgumentError
+from .rows import Row, rows_from
 from .scan import Moment, Scan, Source
 
 __all__ = ["follow"]
@@ -30,7 +31,29 @@ def follow(
 
     Args:
         scan_of: those rows of a moment that are followed.
+
+    Raises:
+        ArgumentError: ``last`` is below 0, or ``interval`` no time that can be waited for.
     """
+    if last is not None and last < 0:
+        message = f"the last {last} rows can't be given; expected 0 or more, or None for all"
+        raise ArgumentError(message)
+    if not 0 < interval <= TIMEOUT_MAX:
+        message = (
+            f"{interval} seconds between two looks can't be kept; expected more than 0, and at most"
+            f" {TIMEOUT_MAX:.0f}"
+        )
+        raise ArgumentError(message)
+    return _followed(source, scan_of, last, interval, stop)
+
+
+def _followed(
+    source: Source,
+    scan_of: Callable[[Moment], Scan],
+    last: int | None,
+    interval: float,
+    stop: Event | None,
+) -> Iterator[Row]:
     seen = _Seen()
     while True:
         # A stop is seen before the last look: what was logged before it is still given.
@@ -39,18 +62,12 @@ def follow(
         moment = source.now()
         took = time.perf_counter() - start
         fresh = scan_of(seen.unseen(moment))
-        yield from _rows(fresh, 0 if last is None else max(0, fresh.row_count() - last))
+        yield from rows_from(fresh, 0 if last is None else max(0, fresh.row_count() - last))
         seen.add(moment)
         last = None
         if is_over:
             return
         _wait(max(interval, took * (_SHARE - 1)), stop)
-
-
-def _rows(scan: Scan, start: int) -> Iterator[Row]:
-    for first, piece in scan.located(start):
-        skip = max(0, start - first)
-        yield from rows_of(piece.slice(skip, piece.rows), scan)
 
 
 def _wait(seconds: float, stop: Event | None) -> None:

@@ -11,7 +11,7 @@ from .._tree import keys_of
 from .ahead import ahead
 from .arrow import flat_schema, flat_type
 from .frames import to_polars
-from .scan import Group, Piece, Scan, flat_column
+from .scan import Group, Piece, Scan, flat_column, spread
 
 if TYPE_CHECKING:
     import polars as pl
@@ -104,6 +104,8 @@ class _Reading:
                 self._rest.append(condition)
             else:
                 self._ids = ids
+        if self._ids is not None:
+            self._places_of_ids = self._nodes.places(self._ids)
         used = {*names, *(name for each in self._rest for name in each.meta.root_names())}
         self._own = {name: key for name, key in keys.items() if key in own and name in used}
         self._inherited = {n: key for n, key in keys.items() if key in inherited and n in used}
@@ -122,19 +124,29 @@ class _Reading:
 
     def _read(self, group: Group) -> list[pl.DataFrame]:
         pieces = self._scan.read(group, self._columns, ids=self._ids, nodes=bool(self._inherited))
-        frames = (self._frame(piece) for piece in pieces)
+        frames = (self._frame(piece, group) for piece in pieces)
         return [frame for frame in frames if frame.height]
 
-    def _frame(self, piece: Piece) -> pl.DataFrame:
+    def _frame(self, piece: Piece, group: Group) -> pl.DataFrame:
         columns = self._own_columns(piece)
         if self._inherited:
-            at = self._nodes.places(piece.node_ids)
+            at = pl.Series(spread(piece.runs, self._places(piece, group)))
             for name, key in self._inherited.items():
-                above, own = self._nodes.column(key).gather(at), columns.get(name)
+                # not by gather, which Polars runs as a query: in a query, that is slow
+                above, own = self._nodes.column(key)[at], columns.get(name)
                 columns[name] = above if own is None else own.zip_with(own.is_not_null(), above)
         frame = pl.DataFrame(columns)
         found = frame.filter(*self._rest) if self._rest else frame
         return _columns(found, self._names)
+
+    def _places(self, piece: Piece, group: Group) -> pa.Array:
+        """For the id of each run of a piece its place among the nodes."""
+        if piece.rows == group.rows:
+            return self._nodes.places_of(group)
+        ids = piece.runs.values
+        if self._ids is None:
+            return self._nodes.places(ids)
+        return self._places_of_ids.take(pc.index_in(ids, value_set=self._ids))
 
     def _own_columns(self, piece: Piece) -> dict[str, pl.Series]:
         kinds = {key: self._scan.flat_kind(key) for key in self._own.values()}
@@ -150,6 +162,7 @@ class _SortedNodes:
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
         self._columns: dict[str, pl.Series] = {}
+        self._places: dict[tuple[int, int], pa.Array] = {}
         nodes, positions = scan.moment.nodes, scan.node_positions
         if positions is None:
             positions = pc.indices_nonzero(nodes.ids.is_valid())
@@ -157,6 +170,8 @@ class _SortedNodes:
         order = pc.sort_indices(ids)
         self._positions = positions.take(order)
         self.ids = pl.Series(ids.take(order))
+        # What is higher than all ids has the place behind them, and is equal to none.
+        self._ids_and_one = self.ids.extend_constant(None, 1)
 
     @classmethod
     def of(cls, scan: Scan) -> _SortedNodes:
@@ -190,9 +205,11 @@ class _SortedNodes:
         names = condition.meta.root_names()
         if not names or any(name not in keys for name in names):
             return None
-        ids = self._with_records if among is None else among
-        at = self.places(ids)
-        frame = pl.DataFrame({name: self.column(keys[name]).gather(at) for name in names})
+        ids, at = self._with_records
+        if among is not None:
+            ids, at = among, self.places(among)
+        places = pl.Series(at)
+        frame = pl.DataFrame({name: self.column(keys[name])[places] for name in names})
         try:
             held = frame.select(condition.alias("held")).to_series()
         except pl.exceptions.PolarsError:  # with other conditions before it, it may hold
@@ -200,20 +217,30 @@ class _SortedNodes:
         return ids.filter(held.to_arrow())
 
     @cached_property
-    def _with_records(self) -> pa.Array:
+    def _with_records(self) -> tuple[pa.Array, pa.Array]:
+        """Ids and places of the nodes that have records."""
         found = [group.nodes for group in self._scan.groups]
-        return pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        return ids, self.places(ids)
 
-    def places(self, ids: pa.Array) -> pl.Series:
+    def places(self, ids: pa.Array) -> pa.Array:
         """For each id its place among the nodes, null where it is not there."""
-        runs = pc.run_end_encode(ids)
-        wanted = pl.Series(runs.values)
-        at = self.ids.search_sorted(wanted).clip(0, max(0, len(self.ids) - 1))
-        is_there = self.ids.gather(at) == wanted
+        wanted = pl.Series(ids)
+        at = self.ids.search_sorted(wanted)
+        is_there = self._ids_and_one[at].eq_missing(wanted)
         if not is_there.all():
             at = at.zip_with(is_there, pl.Series([None], dtype=at.dtype))
-        spread = pa.RunEndEncodedArray.from_arrays(runs.run_ends, at.to_arrow())
-        return pl.Series(pc.run_end_decode(spread))
+        return at.to_arrow()
+
+    def places_of(self, group: Group) -> pa.Array:
+        """For the id of each run of a group its place among the nodes; kept as the runs are."""
+        runs, key = group.runs, (id(group.fragment), group.number)
+        if key in self._places:
+            return self._places[key]
+        places = self.places(runs.values)
+        if runs is group.runs:
+            self._places[key] = places
+        return places
 
 
 def _conjuncts(predicate: pl.Expr) -> Iterator[pl.Expr]:

@@ -18,7 +18,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Row", "all_rows", "experiment_rows", "rows_of"]
+__all__ = ["Row", "all_rows", "experiment_rows", "rows_from", "rows_of"]
 
 _ROWS_AT_ONCE: Final = 8_192
 #: Dicts made at once: so few stay in the processor's cache, and don't set off Python's collector.
@@ -60,6 +60,13 @@ def rows_of(piece: Piece, scan: Scan) -> Iterator[Row]:
 def all_rows(scan: Scan) -> Iterator[Row]:
     """All rows of a scan, in order; memory is bounded by a few thousand of them."""
     return chain.from_iterable(rows for piece in scan.pieces() for rows in _batches(piece, scan))
+
+
+def rows_from(scan: Scan, start: int) -> Iterator[Row]:
+    """The rows of a scan from that one on; what comes before them is read as little as can be."""
+    for first, piece in scan.located(start):
+        skip = max(0, start - first)
+        yield from rows_of(piece.slice(skip, piece.rows), scan)
 
 
 def experiment_rows(moment: Moment, root: int) -> list[Row]:

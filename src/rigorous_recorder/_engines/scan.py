@@ -21,7 +21,16 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Moment", "Piece", "Scan", "Scope", "Source", "experiment_positions", "flat_column"]
+__all__ = [
+    "Moment",
+    "Piece",
+    "Scan",
+    "Scope",
+    "Source",
+    "experiment_positions",
+    "flat_column",
+    "spread",
+]
 
 #: Rows that are handled at once, so that memory stays bounded however many there are.
 _PIECE_ROWS: Final = 262_144
@@ -119,6 +128,11 @@ class Group(NamedTuple):
         return self.fragment.group_rows[self.number]
 
     @property
+    def runs(self) -> pa.RunEndEncodedArray:
+        """The node of each row, neighbours of one node together."""
+        return self.fragment.runs_of(self.number)
+
+    @property
     def nodes(self) -> pa.Array:
         """Ids of the nodes whose rows these are, each once."""
         return self.fragment.nodes_of(self.number)
@@ -131,11 +145,18 @@ class Group(NamedTuple):
 class Piece:
     """Some neighbouring rows, joined to their nodes."""
 
-    def __init__(self, scan: Scan, fragment: Fragment, table: pa.Table) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        fragment: Fragment,
+        table: pa.Table,
+        runs: pa.RunEndEncodedArray | None = None,
+    ) -> None:
         self._scan = scan
         self._fragment = fragment
         self._table = table
         self._read = frozenset(table.column_names)
+        self._runs = runs
         self._positions: pa.Array | None = None
 
     @property
@@ -149,14 +170,18 @@ class Piece:
         return self._table.column(NODE).combine_chunks()
 
     @property
+    def runs(self) -> pa.RunEndEncodedArray:
+        """Whose records the rows are, neighbours of one node together."""
+        if self._runs is None:
+            self._runs = pc.run_end_encode(self.node_ids)
+        return self._runs
+
+    @property
     def positions(self) -> pa.Array:
         """For each row the position of its node."""
         if self._positions is None:  # not cached_property, whose lock all threads wait for
-            # Neighbouring rows are mostly of one node, which is then looked up once.
-            runs = pc.run_end_encode(self.node_ids)
-            found = self._scan.moment.nodes.positions(runs.values)
-            spread = pa.RunEndEncodedArray.from_arrays(runs.run_ends, found)
-            self._positions = pc.run_end_decode(spread)
+            found = self._scan.moment.nodes.positions(self.runs.values)
+            self._positions = spread(self.runs, found)
         return self._positions
 
     def columns_in_use(self) -> list[Column]:
@@ -378,15 +403,23 @@ class Scan:
             ids: leave out rows of other nodes.
             nodes: whether what the pieces are asked for depends on their nodes.
         """
-        is_whole = self.is_whole and ids is None
-        table = group.fragment.table(group.number, columns, nodes=nodes or not is_whole)
+        table = group.fragment.table(group.number, columns, nodes=False)
         if table is None:
             return []
+        runs = None
+        if nodes or ids is not None or not self.is_whole:
+            runs = group.runs
+            if len(runs) < table.num_rows:
+                return []  # whose rows these are can't be read, and the user was told
+            table = _with_nodes(table, runs)
         for wanted in (self.read_ids, ids):
             if wanted is not None:
-                table = _of_nodes(table, group, wanted)
+                table, runs = _of_nodes(table, group, wanted), None
         starts = range(0, table.num_rows, _PIECE_ROWS)
-        pieces = [Piece(self, group.fragment, table.slice(at, _PIECE_ROWS)) for at in starts]
+        if len(starts) == 1:
+            pieces = [Piece(self, group.fragment, table, runs)]
+        else:
+            pieces = [Piece(self, group.fragment, table.slice(at, _PIECE_ROWS)) for at in starts]
         if self.row_conditions:
             pieces = [piece.filtered(piece.mask(self.row_conditions)) for piece in pieces]
         return [piece for piece in pieces if piece.rows]
@@ -404,16 +437,25 @@ class Scan:
                 first += piece.rows
 
 
+def _with_nodes(table: pa.Table, runs: pa.RunEndEncodedArray) -> pa.Table:
+    if NODE in table.column_names:
+        return table
+    return table.append_column(NODE, pc.run_end_decode(runs))
+
+
 def _of_nodes(table: pa.Table, group: Group, ids: pa.Array) -> pa.Table:
-    """Those rows of a group whose nodes are among ``ids``."""
+    """Those rows of a group, or of a part of it, whose nodes are among ``ids``."""
     among = group.nodes_among(ids)
     if len(among) == len(group.nodes):
         return table
     # Neighbouring rows are mostly of one node, which is then looked up once.
     runs = pc.run_end_encode(table.column(NODE).combine_chunks())
-    is_wanted = pc.is_in(runs.values, value_set=among)
-    mask = pa.RunEndEncodedArray.from_arrays(runs.run_ends, is_wanted)
-    return table.filter(pc.run_end_decode(mask))
+    return table.filter(spread(runs, pc.is_in(runs.values, value_set=among)))
+
+
+def spread(runs: pa.RunEndEncodedArray, values: pa.Array) -> pa.Array:
+    """What stands for each run, for each of its rows."""
+    return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(runs.run_ends, values))
 
 
 def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:

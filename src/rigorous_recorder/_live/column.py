@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
@@ -102,10 +103,15 @@ def column_of(field: pa.Field) -> Column | None:
     said = (field.metadata or {}).get(META)
     if said is None:
         return _marked(field.name)
+    return _described(field.name, said)
+
+
+@lru_cache(maxsize=4096)  # many files have the same columns
+def _described(name: str, said: bytes) -> Column:
     described: Mapping[str, Any] = json.loads(said)
     kind = kind_named(described["kind"])
     if kind is None:
-        message = f"column {field.name!r} is of an unknown kind {described['kind']!r}"
+        message = f"column {name!r} is of an unknown kind {described['kind']!r}"
         raise DamagedFileError(message)
     return Column(described["key"], kind)
 

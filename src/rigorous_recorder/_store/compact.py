@@ -1,10 +1,9 @@
-"""Compaction: small sealed files of finished writers become one, by the naming rule."""
+"""Compaction: small sealed files of finished writers, neighbours in reading order, become one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .._durable import replacing
@@ -12,11 +11,13 @@ from .._lazy import lazy_module
 from .._live.column import Column
 from .._live.segment import sealed_schema
 from ..errors import DamagedFileError
-from .folder import TABLES, Folder, SealedName
-from .fragments import Sealed, open_sealed, warn_damaged
+from .folder import TABLES, FileName, Folder, MergedName, SealedName
+from .fragments import Sealed, Segment
 from .locks import locked
+from .neighbours import quiet_moment, runs
 from .recover import recover
 from .seal import ROW_GROUP, about, describe_file, settings
+from .sealed_files import Listing, SealedFiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,8 +28,16 @@ else:
 
 __all__ = ["compact"]
 
-#: A file of so many rows is large enough.
-_ENOUGH_ROWS: Final = 4_000_000
+#: So many bytes of rows are written as a row group, however few rows they are.
+_GROUP_BYTES: Final = 128 << 20
+
+
+class _UnreadableError(DamagedFileError):
+    """Some rows of a file can't be read; whoever tried has warned of it, by its name."""
+
+    def __init__(self, file: Sealed) -> None:
+        super().__init__(f"{file.path}: not all of its {file.rows} rows can be read")
+        self.file = file
 
 
 def compact(folder: Folder) -> int:
@@ -44,98 +53,109 @@ def compact(folder: Folder) -> int:
         return 0
     recover(folder)
     with locked(folder.live / "compact.lock"):
-        _sweep(folder)
         return sum(_compact_table(folder, table) for table in TABLES)
 
 
-def _sweep(folder: Folder) -> None:
-    """Take away files that a larger one covers, left by a compaction that was interrupted."""
-    for table in TABLES:
-        counts = set(folder.sealed(table))
-        for name in folder.all_sealed(table):
-            if name not in counts:
-                folder.sealed_path(table, name).unlink(missing_ok=True)
-
-
 def _compact_table(folder: Folder, table: str) -> int:
-    running = set(folder.writers())
-    saved = 0
-    for writer, names in groupby(folder.sealed(table), key=lambda name: name.writer):
+    files = SealedFiles(folder, table)
+    moment = quiet_moment(folder, files)
+    _sweep(folder, table, moment.listing, moment.running)
+    if moment.listing.unsure:
+        return 0  # what those files cover must not be merged elsewhere, and nobody knows what it is
+    return sum(_merge_sound(files, run) for run in runs(moment))
+
+
+def _sweep(folder: Folder, table: str, listing: Listing, running: Iterable[str]) -> None:
+    """Take away what a compaction that was interrupted left."""
+    for name in listing.covered:
+        folder.sealed_path(table, name).unlink(missing_ok=True)
+    for path, writer in folder.unfinished(table).items():
         if writer not in running:
-            saved += sum(
-                _merge_if_sound(folder, table, run) for run in _runs(folder, table, list(names))
-            )
-    return saved
+            path.unlink(missing_ok=True)
 
 
-def _merge_if_sound(folder: Folder, table: str, files: list[Sealed]) -> int:
-    try:
-        return _merge(folder, table, files)
-    except DamagedFileError:
-        return 0  # whoever read the damaged file has warned of it, by its name
-
-
-def _runs(folder: Folder, table: str, names: list[SealedName]) -> Iterator[list[Sealed]]:
-    """Neighbouring files that are small enough to become one."""
-    run: list[Sealed] = []
-    for name in names:
-        path = folder.sealed_path(table, name)
-        try:
-            file = open_sealed(path)
-        except DamagedFileError as error:
-            warn_damaged(path, error)
-            yield run
-            run = []
-            continue
-        if sum(each.rows for each in run) + file.rows > _ENOUGH_ROWS:
-            yield run
-            run = []
-        run.append(file)
-    yield run
-
-
-def _merge(folder: Folder, table: str, files: list[Sealed]) -> int:
-    if len(files) < 2:
+def _merge_sound(files: SealedFiles, run: list[Sealed]) -> int:
+    """Merge neighbours, but not those that can't be read to their end, nor across them."""
+    if len(run) < 2:
         return 0
-    columns = list(dict.fromkeys(column for file in files for column in file.columns))
-    segments = [(each.origin.number, each.rows) for file in files for each in file.segments]
-    name = SealedName(files[0].origin.writer, segments[0][0], segments[-1][0])
-    said = {key: value for key, value in about(files[0].schema).items() if key != "format"}
-    schema = sealed_schema(columns, describe_file(**{**said, "segments": segments}))
-    with replacing(folder.sealed_path(table, name)) as temporary:
-        groups = _row_groups(files, columns, schema)
+    try:
+        return _merge(files, run)
+    except _UnreadableError as error:
+        at = run.index(error.file)
+        return _merge_sound(files, run[:at]) + _merge_sound(files, run[at + 1 :])
+
+
+def _merge(files: SealedFiles, run: list[Sealed]) -> int:
+    columns = list(dict.fromkeys(column for file in run for column in file.columns))
+    segments = [segment for file in run for segment in file.segments]
+    schema = sealed_schema(columns, _description(run[0], segments))
+    with replacing(files.path(_name_of(segments))) as temporary:
+        groups = _row_groups(run, columns, schema)
         first = next(groups)
         with pq.ParquetWriter(temporary, schema, **settings(first)) as writer:
             for group in chain([first], groups):
                 writer.write_table(group, row_group_size=ROW_GROUP)
-        _check_rows(temporary, files)
-    for file in files:
+    for file in run:
         file.path.unlink(missing_ok=True)
-    return len(files) - 1
+    return len(run) - 1
 
 
-def _check_rows(temporary: Path, files: list[Sealed]) -> None:
-    """Never replace files by one with fewer rows, as where a page could not be read."""
-    written, expected = pq.read_metadata(temporary).num_rows, sum(file.rows for file in files)
-    if written != expected:
-        message = f"{files[0].path} to {files[-1].path.name}: {written} of {expected} rows readable"
-        raise DamagedFileError(message)
+def _name_of(segments: list[Segment]) -> FileName:
+    first, last = segments[0].origin, segments[-1].origin
+    if first.writer == last.writer:
+        return SealedName(first.writer, first.number, last.number)
+    return MergedName.new()
 
 
-def _row_groups(files: list[Sealed], columns: list[Column], schema: pa.Schema) -> Iterator[Any]:
+def _description(file: Sealed, segments: list[Segment]) -> dict[bytes, bytes]:
+    """What a file of these segments says of itself; of the collection it says what ``file`` does."""
+    said = about(file.schema)
+    shared = {key: said[key] for key in ("table", "collection") if key in said}
+    by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
+    writers = [
+        {
+            "writer": writer,
+            "started": started,
+            "segments": [(each.origin.number, each.rows) for each in found],
+        }
+        for (started, writer), found in by_writer
+    ]
+    return describe_file(**shared, **(writers[0] if len(writers) == 1 else {"writers": writers}))
+
+
+def _row_groups(run: list[Sealed], columns: list[Column], schema: pa.Schema) -> Iterator[pa.Table]:
     """The rows of all files with one schema, in row groups of a full segment's size."""
     waiting: list[pa.Table] = []
-    for file in files:
-        for table in file.tables(columns):
-            arrays = [table.column(0)]
-            for column, field in zip(columns, list(schema)[1:], strict=True):
-                there = file.columns.get(column)
-                arrays.append(
-                    pa.nulls(table.num_rows, field.type) if there is None else table.column(there)
-                )
-            waiting.append(pa.Table.from_arrays(arrays, schema=schema))
-            if sum(each.num_rows for each in waiting) >= ROW_GROUP:
-                yield pa.concat_tables(waiting)
-                waiting = []
-    if waiting:
+    rows, size = 0, 0
+    for table in _tables(run, columns, schema):
+        waiting.append(table)
+        rows, size = rows + table.num_rows, size + table.nbytes
+        if rows >= ROW_GROUP or size >= _GROUP_BYTES:
+            whole = pa.concat_tables(waiting)
+            full = rows // ROW_GROUP * ROW_GROUP or rows
+            yield whole.slice(0, full)
+            rest = whole.slice(full)
+            waiting, rows, size = [rest], rest.num_rows, rest.nbytes
+    if rows:
         yield pa.concat_tables(waiting)
+
+
+def _tables(run: list[Sealed], columns: list[Column], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of all files; no file is passed over of which a page can't be read."""
+    for file in run:
+        rows = 0
+        for table in file.tables(columns):
+            rows += table.num_rows
+            yield _with_schema(file, table, columns, schema)
+        if rows != file.rows:
+            raise _UnreadableError(file)
+
+
+def _with_schema(file: Sealed, table: pa.Table, columns: list[Column], schema: pa.Schema) -> Any:
+    arrays = [table.column(0)]
+    for column, field in zip(columns, list(schema)[1:], strict=True):
+        there = file.columns.get(column)
+        arrays.append(
+            pa.nulls(table.num_rows, field.type) if there is None else table.column(there)
+        )
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,9 +1,10 @@
-"""The layout of a collection's folder: its names, and which files count (by their names alone)."""
+"""The layout of a collection's folder: its names, and which of a writer's files count."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import time
@@ -15,7 +16,17 @@ from typing import Any, Final, NamedTuple
 from .._durable import sync_folder, write_whole
 from ..errors import NewerFormatError, NotACollectionError
 
-__all__ = ["FORMAT", "TABLES", "Folder", "LiveName", "SealedName", "counting"]
+__all__ = [
+    "FORMAT",
+    "TABLES",
+    "FileName",
+    "Folder",
+    "LiveName",
+    "MergedName",
+    "SealedName",
+    "counting",
+    "sealed_name",
+]
 
 FORMAT: Final = 1
 NAME: Final = "rigorous-recorder"
@@ -24,6 +35,8 @@ NODES: Final = "nodes"
 TABLES: Final = (RECORDS, NODES)
 
 _SEALED: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})(?:-(\d{1,18}))?\.parquet")
+_MERGED: Final = re.compile(r"merged-([0-9a-f]{32})\.parquet")
+_UNFINISHED: Final = re.compile(r"\.([0-9a-f]{8}|merged)-[-0-9a-f]+\.parquet\.tmp")
 _LIVE: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})\.(records|nodes)\.arrow")
 _LOCK: Final = re.compile(r"([0-9a-f]{8})\.lock")
 
@@ -58,6 +71,36 @@ class SealedName(NamedTuple):
         """Whether that writer's segment is in this file."""
         return self.writer == writer and self.first <= number <= self.last
 
+    def includes(self, other: SealedName) -> bool:
+        """Whether all of the other's segments are in this file."""
+        return self.writer == other.writer and self.first <= other.first <= other.last <= self.last
+
+
+class MergedName(NamedTuple):
+    """Name of a sealed file of several writers: which segments are in it, its footer says."""
+
+    token: str
+
+    @classmethod
+    def new(cls) -> MergedName:
+        """A name that no file has."""
+        return cls(uuid.uuid4().hex)
+
+    def __str__(self) -> str:
+        return f"merged-{self.token}.parquet"
+
+
+FileName = SealedName | MergedName
+
+
+def sealed_name(text: str) -> FileName | None:
+    """The name of a sealed file, as its parts; None where it is not one."""
+    if match := _SEALED.fullmatch(text):
+        return SealedName(match[1], int(match[2]), int(match[3] or match[2]))
+    if match := _MERGED.fullmatch(text):
+        return MergedName(match[1])
+    return None
+
 
 class LiveName(NamedTuple):
     """Name of a live file: one writer's segment of one table."""
@@ -71,7 +114,7 @@ class LiveName(NamedTuple):
 
 
 def counting(names: Iterable[SealedName]) -> list[SealedName]:
-    """The sealed files that count: those that no other one's range covers, in order."""
+    """Of files of one writer each, those that no other one's range covers, in order."""
     kept: list[SealedName] = []
     for name in sorted(names, key=lambda each: (each.writer, each.first, -each.last)):
         if not (kept and kept[-1].writer == name.writer and name.last <= kept[-1].last):
@@ -91,7 +134,7 @@ class Folder:
         """Where the sealed files of a table are."""
         return self.path / name
 
-    def sealed_path(self, table: str, name: SealedName) -> Path:
+    def sealed_path(self, table: str, name: FileName) -> Path:
         """Path of a sealed file."""
         return self.table(table) / str(name)
 
@@ -185,15 +228,20 @@ class Folder:
         }
         write_whole(draft.info_path, json.dumps(info, indent=2).encode())
 
-    def sealed(self, table: str) -> list[SealedName]:
-        """The sealed files of a table that count, in order of writer and segment."""
-        found = (_SEALED.fullmatch(name) for name in _names(self.table(table)))
-        return counting(_sealed_name(match) for match in found if match)
+    def sealed(self, table: str) -> frozenset[str]:
+        """The names in the folder of a table, without unfinished files."""
+        return frozenset(name for name in _names(self.table(table)) if not name.startswith("."))
 
-    def all_sealed(self, table: str) -> list[SealedName]:
+    def all_sealed(self, table: str) -> list[FileName]:
         """All sealed files of a table, also those that don't count any more."""
-        found = (_SEALED.fullmatch(name) for name in _names(self.table(table)))
-        return [_sealed_name(match) for match in found if match]
+        found = map(sealed_name, sorted(self.sealed(table)))
+        return [name for name in found if name is not None]
+
+    def unfinished(self, table: str) -> dict[Path, str]:
+        """Sealed files that nobody may have finished, each with its writer, or ``merged``."""
+        folder = self.table(table)
+        found = (_UNFINISHED.fullmatch(name) for name in _names(folder))
+        return {folder / match[0]: match[1] for match in found if match}
 
     def lives(self, table: str) -> list[LiveName]:
         """The live files of a table that are there, counting or not."""
@@ -213,8 +261,8 @@ class Folder:
         """The writers that have a lock file: running ones, and dead ones not recovered yet."""
         return [match[1] for name in _names(self.live) if (match := _LOCK.fullmatch(name))]
 
-    def is_used(self, writer: str) -> bool:
-        """Whether any sealed or live file belongs to that writer."""
+    def is_named(self, writer: str) -> bool:
+        """Whether the name of any sealed or live file says that it is of that writer."""
         return any(
             name.startswith(f"{writer}-")
             for folder in (self.live, *(self.table(table) for table in TABLES))
@@ -232,12 +280,8 @@ class Folder:
         ]
 
 
-def _sealed_name(match: re.Match[str]) -> SealedName:
-    return SealedName(match[1], int(match[2]), int(match[3] or match[2]))
-
-
 def _names(folder: Path) -> list[str]:
     try:
-        return [entry.name for entry in folder.iterdir()]
+        return os.listdir(folder)  # noqa: PTH208 - a Path for each name costs more than all else
     except (FileNotFoundError, NotADirectoryError):
         return []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,7 +18,7 @@ from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
 from ..errors import DamagedFileError, DamagedFileWarning
-from .folder import Folder
+from .folder import SealedName
 from .seal import about
 
 if TYPE_CHECKING:
@@ -38,10 +40,14 @@ __all__ = [
     "Sealed",
     "Segment",
     "Spans",
-    "open_sealed",
+    "open_parquet",
     "read_live",
+    "tables_of",
     "warn_damaged",
 ]
+
+#: So many fragments are worth a thread.
+_FRAGMENTS_OF_A_THREAD: Final = 64
 
 #: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
 UNREADABLE: Final = (
@@ -54,6 +60,10 @@ UNREADABLE: Final = (
     NotImplementedError,
     OverflowError,
 )
+
+
+#: Nodes of a group are kept where on average at least so many neighbouring rows are of one.
+_LEAST_RUN: Final = 8
 
 
 class Origin(NamedTuple):
@@ -89,6 +99,7 @@ class Fragment(ABC):
         self.segments = list(segments)
         self.columns = columns
         self.group_rows = list(group_rows)
+        self._runs: dict[int, pa.RunEndEncodedArray] = {}
         self._nodes_of: dict[int, pa.Array] = {}
 
     @property
@@ -119,12 +130,24 @@ class Fragment(ABC):
             if (table := self.table(group, columns)) is not None:
                 yield table
 
+    def runs_of(self, group: int) -> pa.RunEndEncodedArray:
+        """The node of each row of a group, neighbours of one node together.
+
+        Without a row where it can't be read. Kept, where that is little.
+        """
+        if group in self._runs:
+            return self._runs[group]
+        table = self.table(group, [])
+        ids = pa.array([], pa.int64()) if table is None else table.column(NODE).combine_chunks()
+        runs = pc.run_end_encode(ids)
+        if _LEAST_RUN * len(runs.values) <= len(ids):
+            self._runs[group] = runs
+        return runs
+
     def nodes_of(self, group: int) -> pa.Array:
         """Ids of the nodes whose rows a group has, each once; none where it can't be read."""
         if group not in self._nodes_of:
-            table = self.table(group, [])
-            found = pa.array([], pa.int64()) if table is None else pc.unique(table.column(NODE))
-            self._nodes_of[group] = found
+            self._nodes_of[group] = pc.unique(self.runs_of(group).values)
         return self._nodes_of[group]
 
     @cached_property
@@ -160,18 +183,34 @@ class Loose(Fragment):
 
 
 class Sealed(Fragment):
-    """Rows in a sealed file; its row groups are the groups."""
+    """Rows in a sealed file; its row groups are the groups.
 
-    def __init__(self, path: Path, schema: pa.Schema, group_rows: list[int]) -> None:
-        said = about(schema)
-        segments = [
-            Segment(Origin(said["started"], said["writer"], number), rows)
-            for number, rows in said["segments"]
-        ]
-        super().__init__(segments, _columns(schema), group_rows)
+    Args:
+        find_successor: the file that has the rows once this one was compacted away, or None where
+            it is damaged.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        group_rows: list[int],
+        find_successor: Callable[[Sealed], Sealed | None],
+    ) -> None:
+        super().__init__(_segments(about(schema)), _columns(schema), group_rows)
         self.path = path
         self.schema = schema
+        self._find_successor = find_successor
         self._sound: dict[str, bool] = {}
+        #: Of which groups which columns were read, their checksums being right.
+        self._checked: set[tuple[int, str]] = set()
+
+    @cached_property
+    def ranges(self) -> list[SealedName]:
+        """What the file has of each writer, as the name that a file of just that would have."""
+        by_writer = groupby((each.origin for each in self.segments), key=lambda each: each.writer)
+        numbers = {writer: [each.number for each in found] for writer, found in by_writer}
+        return [SealedName(writer, min(found), max(found)) for writer, found in numbers.items()]
 
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
@@ -181,9 +220,7 @@ class Sealed(Fragment):
         if nodes or not names:
             names = [NODE, *names]
         try:
-            with _open(self.path) as file:
-                # Names with dots select columns below them too: take just what was asked for.
-                return file.read_row_group(group, columns=names, use_threads=False).select(names)
+            return self._read(group, names)
         except FileNotFoundError:
             return self._moved(group, columns)
         except UNREADABLE as error:
@@ -199,25 +236,35 @@ class Sealed(Fragment):
 
     def _can_read(self, names: list[str]) -> bool:
         try:
-            with _open(self.path) as file:
-                for group in range(len(self.group_rows)):
-                    file.read_row_group(group, columns=names, use_threads=False)
+            for group in range(len(self.group_rows)):
+                self._read(group, names)
         except UNREADABLE:
             return False
         return True
 
-    def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table:
+    def _read(self, group: int, names: list[str]) -> pa.Table:
+        """Some columns of a row group; checksums are looked at once."""
+        wanted = {(group, name) for name in names}
+        with open_parquet(self.path, checksums=not wanted <= self._checked) as file:
+            # Names with dots select columns below them too: take just what was asked for.
+            found = file.read_row_group(group, columns=names, use_threads=False).select(names)
+        self._checked |= wanted
+        return found
+
+    def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
         """The rows of a group in the file that they were compacted into meanwhile."""
-        folder = Folder(self.path.parent.parent)
-        table = self.path.parent.name
-        for name in folder.sealed(table):
-            if name.covers(self.origin.writer, self.origin.number):
-                whole = open_sealed(folder.sealed_path(table, name))
-                first = _first_row(whole, self.origin) + sum(self.group_rows[:group])
-                span = range(first, first + self.group_rows[group])
-                pieces = list(Spans(whole, [span]).tables(columns))
-                return pa.concat_tables(pieces, promote_options="default")
-        raise FileNotFoundError(errno.ENOENT, "gone from the collection", str(self.path))
+        whole = self._find_successor(self)
+        if whole is None:
+            return None
+        first = _first_row(whole, self.origin) + sum(self.group_rows[:group])
+        span = range(first, first + self.group_rows[group])
+        here = [column for column in columns if column in self.columns]
+        pieces = list(Spans(whole, [span]).tables(here))
+        if not pieces:
+            return None
+        # A column can have another name there, where its own was taken.
+        there = pa.concat_tables(pieces).select([NODE, *_names(whole.columns, here)])
+        return there.rename_columns([NODE, *_names(self.columns, here)])
 
 
 class Spans(Fragment):
@@ -249,27 +296,25 @@ class Spans(Fragment):
         return None if table is None else table.slice(part.start, part.stop - part.start)
 
 
+def tables_of(
+    fragments: Sequence[Fragment], columns: Sequence[Column]
+) -> list[tuple[Fragment, pa.Table]]:
+    """All rows of fragments, in order, each table with the fragment that it is of."""
+
+    def read(some: Sequence[Fragment]) -> list[tuple[Fragment, pa.Table]]:
+        return [(fragment, table) for fragment in some for table in fragment.tables(columns)]
+
+    if len(fragments) <= _FRAGMENTS_OF_A_THREAD:
+        return read(fragments)
+    starts = range(0, len(fragments), _FRAGMENTS_OF_A_THREAD)
+    parts = [fragments[start : start + _FRAGMENTS_OF_A_THREAD] for start in starts]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return [found for part in threads.map(read, parts) for found in part]
+
+
 def _first_row(whole: Fragment, origin: Origin) -> int:
     """The row of a fragment at which a segment of it begins."""
     return sum(each.rows for each in whole.segments if each.origin < origin)
-
-
-def open_sealed(path: Path) -> Sealed:
-    """The footer of a sealed file.
-
-    Raises:
-        FileNotFoundError: it was compacted away.
-        DamagedFileError: it is not what it should be.
-    """
-    try:
-        with _open(path) as file:
-            meta = file.metadata
-            rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
-            return Sealed(path, file.schema_arrow, rows)
-    except FileNotFoundError:
-        raise
-    except UNREADABLE as error:
-        raise DamagedFileError(str(error)) from error
 
 
 def read_live(path: Path, number: int) -> Loose | None:
@@ -299,8 +344,25 @@ def warn_damaged(path: Path, error: Exception) -> None:
     warnings.warn(message, DamagedFileWarning, stacklevel=3)
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    return pq.ParquetFile(path, page_checksum_verification=True)
+@contextmanager
+def open_parquet(path: Path, *, checksums: bool = True) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, whose pages are compared with their checksums as they are read."""
+    # Opened here: to find the file system of each path takes pyarrow a quarter of all the time.
+    with pa.OSFile(str(path)) as source:
+        yield pq.ParquetFile(source, page_checksum_verification=checksums)
+
+
+def _segments(said: dict[str, Any]) -> list[Segment]:
+    """The segments in a file, by what it says of itself: it has one writer, or several."""
+    found = [
+        Segment(Origin(writer["started"], writer["writer"], number), rows)
+        for writer in said.get("writers", [said])
+        for number, rows in writer["segments"]
+    ]
+    if not found:
+        message = "it does not say which segments it has"
+        raise DamagedFileError(message)
+    return found
 
 
 def _loose(number: int, first: bytes, second: bytes) -> Loose | None:

@@ -22,6 +22,7 @@ from .encodings import Encodings
 from .folder import TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
 from .seal import describe_file, load, write_sealed
+from .sealed_files import is_used
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -179,7 +180,7 @@ class FolderHome:
         self.folder.create(self._identity)
         self._identity = self.folder.info()["id"]  # of whoever made the folder first
         lock = FileLock.create(self.folder.lock_path(writer))
-        if lock is not None and self.folder.is_used(writer):
+        if lock is not None and is_used(self.folder, writer):
             lock.remove()
             return None
         return lock

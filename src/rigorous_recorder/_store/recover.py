@@ -11,6 +11,7 @@ from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import read_live, warn_damaged
 from .locks import FileLock
 from .seal import write_sealed
+from .sealed_files import SealedFiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +43,8 @@ def _recover_writer(folder: Folder, writer: str) -> int:
     done = False
     try:
         names = [name for table in TABLES for name in folder.lives(table) if name.writer == writer]
-        recovered = [_recover_file(folder, name) for name in names]
+        sealed = {table: SealedFiles(folder, table) for table in TABLES}
+        recovered = [_recover_file(folder, name, sealed[name.table]) for name in names]
         for path in folder.leftovers(writer):
             path.unlink(missing_ok=True)
         done = None not in recovered
@@ -56,11 +58,11 @@ def _recover_writer(folder: Folder, writer: str) -> int:
             lock.release()
 
 
-def _recover_file(folder: Folder, name: LiveName) -> int | None:
+def _recover_file(folder: Folder, name: LiveName, sealed: SealedFiles) -> int | None:
     """Seal one live file; None where it is damaged, which leaves it for repair."""
     path = folder.live_path(name)
     rows = 0
-    if not any(each.covers(name.writer, name.number) for each in folder.sealed(name.table)):
+    if not sealed.listing().has(name.writer, name.number):
         try:
             found = read_live(path, name.number)
         except DamagedFileError as error:
@@ -68,9 +70,7 @@ def _recover_file(folder: Folder, name: LiveName) -> int | None:
             return None
         if found is not None:
             rows = found.rows
-            sealed = folder.sealed_path(
-                name.table, SealedName(name.writer, name.number, name.number)
-            )
-            write_sealed(sealed, found.whole, [(name.number, rows)])
+            target = sealed.path(SealedName(name.writer, name.number, name.number))
+            write_sealed(target, found.whole, [(name.number, rows)])
     path.unlink(missing_ok=True)
     return rows

@@ -19,12 +19,13 @@ from .._live.fields import Described
 from .._live.home import Part
 from .._live.table import LiveTable
 from ..errors import DamagedFileError, NotACollectionError
-from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
-from .fragments import Fragment, Loose, Origin, Sealed, open_sealed, read_live, warn_damaged
+from .folder import NODES, RECORDS, TABLES, Folder, LiveName
+from .fragments import Fragment, Loose, read_live, warn_damaged
 from .handles import Handles
 from .home import FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
 from .recover import recover
+from .sealed_files import Listing, SealedFiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -213,7 +214,7 @@ class FolderStore(Store):
         self.home = FolderHome(self.folder, identity, on_open=keep_house, later=later)
         self.records = LiveTable(RECORDS, self.home)
         self.nodes = LiveTable(NODES, self.home)
-        self._footers: dict[Path, Sealed | None] = {}
+        self._sealed = {table: SealedFiles(self.folder, table) for table in TABLES}
         self._shared[str(path)] = self
         watch(self)
 
@@ -239,7 +240,7 @@ class FolderStore(Store):
         foreign = [name for table in TABLES for name in self._foreign(table)]
         if foreign:
             return object()
-        sealed = tuple(tuple(self.folder.sealed(table)) for table in TABLES)
+        sealed = tuple(self.folder.sealed(table) for table in TABLES)
         return self.records.version, self.nodes.version, sealed
 
     def snapshot(self) -> Snapshot:
@@ -248,16 +249,22 @@ class FolderStore(Store):
         return Snapshot(records, self._fragments(self.nodes))
 
     def _fragments(self, table: LiveTable) -> list[Fragment]:
-        live = [part for name in self._foreign(table.name) if (part := self._read_live(name))]
-        with table.lock:
-            own = table.parts()
-            names = self.folder.sealed(table.name)
-        # A live file that was sealed while it was read may have been filled anew: leave it out.
-        fresh = [each for each in live if not _is_sealed(each.origin, names)]
-        # Rows whose sealing was interrupted between two steps stand in both places.
-        loose = [each for each in starmap(Loose, own) if not _is_sealed(each.origin, names)]
-        sealed = [found for name in names if (found := self._footer(table.name, name))]
-        return sorted([*sealed, *fresh, *loose], key=lambda each: each.origin)
+        files = self._sealed[table.name]
+        while True:
+            live = [part for name in self._foreign(table.name) if (part := self._read_live(name))]
+            with table.lock:
+                own = table.parts()
+                listing = files.listing()
+            # A live file that was sealed while it was read may have been filled anew: leave it out.
+            # Rows whose sealing was interrupted between two steps stand in both places.
+            loose = [
+                each for each in [*live, *starmap(Loose, own)] if not _is_sealed(each, listing)
+            ]
+            try:
+                sealed = files.open(listing)
+            except FileNotFoundError:  # compacted away since the listing
+                continue
+            return sorted([*sealed, *loose], key=lambda each: each.origin)
 
     def _foreign(self, table: str) -> list[LiveName]:
         return [name for name in self.folder.lives(table) if name.writer != self.home.writer]
@@ -268,21 +275,9 @@ class FolderStore(Store):
             return read_live(path, name.number)
         except DamagedFileError as error:
             # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
-            if not any(
-                each.covers(name.writer, name.number) for each in self.folder.sealed(name.table)
-            ):
+            if not self._sealed[name.table].listing().has(name.writer, name.number):
                 warn_damaged(path, error)
             return None
-
-    def _footer(self, table: str, name: SealedName) -> Sealed | None:
-        path = self.folder.sealed_path(table, name)
-        if path not in self._footers:
-            try:
-                self._footers[path] = open_sealed(path)
-            except DamagedFileError as error:
-                warn_damaged(path, error)
-                self._footers[path] = None
-        return self._footers[path]
 
     # --- durability ----------------------------------------------------------------------------
 
@@ -344,7 +339,8 @@ class FolderStore(Store):
 
     def forget(self) -> None:
         """Find everything out anew at the next reading."""
-        self._footers.clear()
+        for files in self._sealed.values():
+            files.forget()
         self.reader = None
 
     def recover(self) -> int:
@@ -359,5 +355,5 @@ class FolderStore(Store):
         self._clock = threading.Lock()
 
 
-def _is_sealed(origin: Origin, names: list[SealedName]) -> bool:
-    return any(name.covers(origin.writer, origin.number) for name in names)
+def _is_sealed(rows: Loose, listing: Listing) -> bool:
+    return listing.has(rows.origin.writer, rows.origin.number)

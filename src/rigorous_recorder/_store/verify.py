@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .._lazy import lazy_module
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder
-from .fragments import UNREADABLE, open_sealed, read_live
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-else:
-    pa = lazy_module("pyarrow")
-    pq = lazy_module("pyarrow.parquet")
+from .fragments import UNREADABLE, open_parquet, read_live
+from .sealed_files import SealedFiles, open_sealed
 
 __all__ = ["Problem", "verify"]
 
@@ -44,16 +37,17 @@ def _problems(folder: Folder) -> Iterator[Problem | None]:
     except (NotACollectionError, NewerFormatError) as error:
         yield Problem(folder.info_path, str(error))
     for table in TABLES:
+        files = SealedFiles(folder, table)
         for name in folder.all_sealed(table):
-            yield _sealed_problem(folder.sealed_path(table, name))
+            yield _sealed_problem(files, files.path(name))
         for live in folder.lives(table):
             yield _live_problem(folder.live_path(live), live.number)
 
 
-def _sealed_problem(path: Path) -> Problem | None:
+def _sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
     try:
-        sealed = open_sealed(path)
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        sealed = open_sealed(path, files.successor)
+        with open_parquet(path) as file:
             rows = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
     except FileNotFoundError:
         return None  # compacted away meanwhile

@@ -9,10 +9,14 @@ import sys
 import warnings
 
 from rigorous_recorder.errors import (
+    ArgumentError,
     ColumnError,
     MissingPackageError,
+    NewerFormatError,
     NotACollectionError,
     RigorousError,
+    UnkeepableTypeError,
+    UnkeepableValueError,
     UnknownFileTypeError,
 )
 
@@ -20,7 +24,16 @@ __all__ = ["main"]
 
 _EXTRA = ("typer", "rich", "plotext")
 #: What was typed can't be done; everything else failed while it was done.
-_WRONG_USE = (ColumnError, MissingPackageError, NotACollectionError, UnknownFileTypeError)
+_WRONG_USE = (
+    ArgumentError,
+    ColumnError,
+    MissingPackageError,
+    NewerFormatError,
+    NotACollectionError,
+    UnkeepableTypeError,
+    UnkeepableValueError,
+    UnknownFileTypeError,
+)
 
 
 def main() -> None:

@@ -37,7 +37,8 @@ def rigorous(
 ) -> None:
     """Log experiments into a tree, read them back as one flat table.
 
-    Commands that read change no record, make no folder, and disturb nobody who logs.
+    Commands that read change no record and disturb nobody who logs. They make no folder but the
+    one that a file they were told to write is put in.
     """
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 __all__ = [
     "cell",
+    "csv_cell",
     "duration_text",
     "is_terminal",
     "json_line",
@@ -60,8 +61,20 @@ def json_line(value: Any) -> str:
     NaN and infinities, which JSON has not, are the strings ``NaN``, ``Infinity`` and
     ``-Infinity``; times are ISO 8601, durations seconds, bytes hexadecimal.
     """
+    return _json_text(_plain(value))
+
+
+def csv_cell(value: Any) -> str:
+    """A value as ``json_line`` has it, text without its quotes; nothing for null."""
+    plain = _plain(value)
+    if plain is None:
+        return ""
+    return plain if isinstance(plain, str) else _json_text(plain)
+
+
+def _json_text(plain: Any) -> str:
     is_wide = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    return json.dumps(_plain(value), ensure_ascii=not is_wide, allow_nan=False)
+    return json.dumps(plain, ensure_ascii=not is_wide, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -106,7 +119,7 @@ def _plain_decimal(value: Decimal) -> int | float | str:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "nothing"
 ) -> None:
-    """Print a table; numbers stand at the right. ``empty`` is told where there are no rows.
+    """Print a table; numbers stand at the right. Where there are no rows, ``empty`` is told.
 
     On a terminal that is wide enough it has colors. Everywhere else lines are as long as
     they have to be, nothing is cut, and rows are printed while they come.
@@ -114,7 +127,8 @@ def print_table(
     found = iter(rows)
     first = list(islice(found, _MEASURED))
     if not first:
-        say(empty)
+        if empty:
+            say(empty)
         return
     is_number = [
         all(isinstance(row[at], (int, float, Decimal)) for row in first)

@@ -1,23 +1,19 @@
 """`rigorous sql`: the answer to a query, as a table, JSON lines or CSV."""
 
 import csv
-import datetime as dt
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import chain, islice
+from typing import Annotated, Any
 
 import typer
 
 from rigorous_recorder.errors import RigorousError
 
-from .output import is_terminal, print_json, print_table, say
+from .answer import rows_of
+from .output import csv_cell, is_terminal, print_json, print_table, say
 from .target import Collection, Json, open_collection
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
 
 __all__ = ["EXAMPLES", "sql"]
 
@@ -68,43 +64,34 @@ def sql(
             if answer is None:
                 say("done; it has no answer to print")
                 return
-            rows = _rows(answer)
-            shown = rows if limit is None else islice(rows, limit)
-            _print(answer.columns, shown, as_json=as_json, as_csv=as_csv)
+            _print_first(limit, answer.columns, rows_of(answer), as_json=as_json, as_csv=as_csv)
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
-        if limit is not None and next(rows, None) is not None:
-            say(f"only the first {limit:,} rows are shown; --limit asks for more")
 
 
-def _rows(answer: "duckdb.DuckDBPyRelation") -> _Rows:
-    """The rows as they come, in bounded memory."""
-    for batch in answer.to_arrow_reader():
-        yield from zip(*map(_values, batch.columns), strict=True)
+def _print_first(
+    limit: int | None, columns: list[str], rows: _Rows, *, as_json: bool, as_csv: bool
+) -> None:
+    """Print so many rows (None: all), and tell where there are more, or none at all."""
+    first = list(islice(rows, 1))
+    rows = chain(first, rows)
+    empty = "" if first else "no rows"
+    _print(columns, islice(rows, limit), empty, as_json=as_json, as_csv=as_csv)
+    if limit is not None and next(rows, None) is not None:
+        shown = f"only the first {limit:,} rows are shown" if limit else "no row is shown"
+        say(f"{shown}; --limit asks for more")
 
 
-def _values(column: "pa.Array") -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    if str(column.type) == "month_day_nano_interval":
-        return [None if each is None else _duration(each) for each in values]
-    return values
-
-
-def _duration(each: "pa.MonthDayNano") -> dt.timedelta:
-    """A month is 30 days, as DuckDB has it."""
-    return dt.timedelta(30 * each.months + each.days, microseconds=each.nanoseconds // 1_000)
-
-
-def _print(columns: list[str], rows: _Rows, *, as_json: bool, as_csv: bool) -> None:
+def _print(columns: list[str], rows: _Rows, empty: str, *, as_json: bool, as_csv: bool) -> None:
     if as_json:
         names = _unique(columns)
         print_json(dict(zip(names, row, strict=True)) for row in rows)
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows(map(csv_cell, row) for row in rows)
     else:
-        print_table(columns, rows, empty="no rows")
+        print_table(columns, rows, empty=empty)
 
 
 def _unique(names: Iterable[str]) -> list[str]:

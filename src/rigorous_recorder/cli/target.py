@@ -13,6 +13,8 @@ import typer
 from rigorous_recorder import ExperimentCollection, Records
 from rigorous_recorder.errors import NotACollectionError
 
+from .near import collections_near
+
 __all__ = [
     "COLUMNS",
     "Collection",
@@ -65,17 +67,22 @@ def _what_is_there(path: Path) -> str:
 
 
 def _near(path: Path) -> str:
-    """The collections at or below the nearest folder that is there."""
-    folder = next(each for each in (path, *path.absolute().parents) if each.is_dir())
-    found = []
-    with suppress(OSError):
-        found = ExperimentCollection.find(folder)
+    """The collections at or below that folder, or the one that it would be in."""
+    folder = next((each.absolute() for each in (path, path.parent) if each.is_dir()), None)
+    if folder is None:
+        return f"There is no folder {path.parent.absolute()} either"
+    found, is_all = collections_near(folder)
     if not found:
-        return f"There are no collections in {folder}"
+        none = f"There are no collections in {folder}"
+        return none if is_all else f"{none}, as far as a short look goes; {_looking_on(folder)}"
     lines = [f"  {each}" for each in found[:_NAMED]]
-    if len(found) > _NAMED:
-        lines.append(f"  ... and {len(found) - _NAMED} more: rigorous ls {folder}")
+    if len(found) > _NAMED or not is_all:
+        lines.append(f"  ... {_looking_on(folder)}")
     return "\n".join([f"Collections in {folder}:", *lines])
+
+
+def _looking_on(folder: Path) -> str:
+    return f"rigorous ls {folder} looks for more"
 
 
 # --- which records -------------------------------------------------------------------------------
@@ -107,6 +114,12 @@ def _value(text: str) -> Any:
         value = json.loads(text)
     except ValueError:
         return text
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        message = (
+            f"{text} is an int of more than 64 bits, which no record has; expected a smaller one, a"
+            " float such as 1e20, or text in quotes"
+        )
+        raise typer.BadParameter(message, param_hint="--where")
     return text if isinstance(value, (dict, list)) else value
 
 
@@ -116,8 +129,8 @@ def _value(text: str) -> Any:
 def complete_folder(incomplete: str) -> Iterator[str]:
     """Folders that begin as typed: collections as such, others to be gone into."""
     above, slash, start = incomplete.rpartition("/")
-    with suppress(OSError):
-        for each in sorted(Path(above + slash).iterdir()):
+    with suppress(OSError, RuntimeError):  # a folder that is not there, a user who is not known
+        for each in sorted(Path(above + slash).expanduser().iterdir()):
             is_hidden = each.name.startswith(".") and not start
             if each.name.startswith(start) and not is_hidden and each.is_dir():
                 end = "" if place_of(each) == each else "/"
@@ -130,7 +143,11 @@ def complete_column(context: typer.Context, incomplete: str) -> list[str]:
     typed = context.params.get("path") or next(iter(context.args), None)
     if typed is None:
         return []
-    with suppress(Exception), closing(open_collection(Path(typed), quiet=True)) as collection:
+    place = Path(typed)
+    with (
+        suppress(Exception),
+        closing(open_collection(place.expanduser(), quiet=True)) as collection,
+    ):
         return [each for each in collection.records.columns if each.startswith(incomplete)]
     return []
 

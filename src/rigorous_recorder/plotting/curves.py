@@ -161,7 +161,7 @@ def curves_of(
 
     Raises:
         ColumnError: a column is not there, can't be drawn, or no record has both x and y.
-        ValueError: there is no such band, or ``points`` is less than 1.
+        ArgumentError: there is no such band, or ``points`` is below 1.
     """
     x, y, by, band, _ = chart
     query = chart_sql(chart, kinds)

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from .._engines.sql import identifier, sql_names
 from .._values.kinds import BOOL, DATE, DATETIME, FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
-from ..errors import ColumnError
+from ..errors import ArgumentError, ColumnError
 
 __all__ = ["BANDS", "Band", "Chart", "chart_sql", "is_instant"]
 
@@ -59,7 +59,7 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind]) -> str:
 
     Raises:
         ColumnError: a column is not there, or is of a kind that can't be drawn.
-        ValueError: there is no such band, or ``points`` is less than 1.
+        ArgumentError: there is no such band, or ``points`` is below 1.
     """
     _check(chart, kinds)
     groups = [f"b{number}" for number in range(len(chart.by))]
@@ -72,10 +72,10 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind]) -> str:
 def _check(chart: Chart, kinds: Mapping[str, Kind]) -> None:
     if chart.band not in _ENDS:
         message = f"there is no band {chart.band!r}; expected one of {', '.join(BANDS)}"
-        raise ValueError(message)
+        raise ArgumentError(message)
     if chart.points is not None and chart.points < 1:
         message = f"a curve of {chart.points} points can't be drawn; expected 1 or more, or None"
-        raise ValueError(message)
+        raise ArgumentError(message)
     for key in (chart.x, chart.y, *chart.by):
         _require_column(key, kinds)
 

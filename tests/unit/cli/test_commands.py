@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder.cli import near
 from rigorous_recorder.cli.target import complete_column, complete_folder
 
 from .conftest import Run, make_study
@@ -70,6 +71,55 @@ def test_what_is_no_collection_is_told_with_those_that_are_near(run: Run, study:
     result = run("show", study.with_name("studi"))
     assert result.code == 2
     assert f"  {study}\n" in result.err
+
+
+def test_no_folder_is_searched_that_was_not_named(
+    run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not even the folder above is there, nothing else is looked at."""
+    for name in ("scandir", "listdir", "walk"):
+        monkeypatch.setattr(f"os.{name}", None)
+    result = run("show", study.parent / "nowhere" / "study")
+    assert result.code == 2
+    assert f"There is no folder {study.parent / 'nowhere'} either" in result.err
+    assert str(study) not in result.err
+
+
+@pytest.mark.parametrize("limit", ["_LEVELS", "_FOLDERS", "_SECONDS"])
+def test_the_search_for_names_that_are_near_has_an_end(
+    run: Run, own_study: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """Beyond some levels, folders or time the way to find the others is told."""
+    far = own_study.parent / "a" / "b" / "far.collection"
+    shutil.copytree(own_study, far)
+    missing = own_study.with_name("studi")
+    result = run("show", missing)
+    assert f"  {far}\n  {own_study}\n" in result.err
+    assert "looks for more" not in result.err
+    monkeypatch.setattr(near, limit, {"_LEVELS": 2, "_FOLDERS": 3, "_SECONDS": -1}[limit])
+    result = run("show", missing)
+    assert result.code == 2
+    assert str(far) not in result.err
+    assert f"rigorous ls {own_study.parent} looks for more" in result.err
+
+
+def test_a_folder_that_cant_be_read_ends_no_search(
+    run: Run, own_study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that are near are told without those in it."""
+    locked = own_study.with_name("locked")
+    locked.mkdir()
+    is_file = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.parent == locked:
+            raise PermissionError(path)
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    result = run("show", own_study.with_name("studi"))
+    assert result.code == 2
+    assert result.err.endswith(f"Collections in {own_study.parent}:\n  {own_study}\n")
 
 
 def test_a_folder_and_a_file_are_told_as_what_they_are(run: Run, tmp_path: Path) -> None:
@@ -174,6 +224,16 @@ def test_ls_passes_over_a_collection_that_cant_be_read(run: Run, own_study: Path
     assert "format 99" in result.err
 
 
+def test_a_collection_of_a_newer_format_is_told(run: Run, own_study: Path) -> None:
+    """It can't be read by this version: with code 2, as whatever can't be done as typed."""
+    info = own_study / "collection.json"
+    info.write_text(info.read_text().replace('"version": 1', '"version": 99'))
+    for command in ("ls", "show", "verify"):
+        result = run(command, own_study)
+        assert (result.code, result.out) == (2, "")
+        assert "format 99" in result.err
+
+
 # --- show ------------------------------------------------------------------------------------------
 
 
@@ -219,6 +279,86 @@ def test_sql_prints_json_and_csv(run: Run, study: Path) -> None:
     ]
     rows = list(csv.DictReader(io.StringIO(run("sql", "study", QUERY, "--csv").out)))
     assert rows[0] == {"model": "m1", "n": "6", "best": "0.3333333333333333"}
+
+
+def test_sql_as_csv_has_the_values_of_json(run: Run, study: Path) -> None:
+    """Text without quotes of JSON, lists and structs as JSON, bytes hexadecimal, null as nothing."""
+    query = """
+        SELECT [1, NULL] AS list, {'a': 'é', 'b': '-inf'::DOUBLE} AS struct, MAP {'k': 1} AS map,
+               '\\xAB'::BLOB AS bytes, ['\\xAB'::BLOB] AS list_of_bytes, NULL AS nothing,
+               'nan'::DOUBLE AS nan, TIMESTAMP '2026-01-02 03:04:05' AS time, TRUE AS yes,
+               INTERVAL 90 SECOND AS duration, [INTERVAL 90 SECOND] AS durations, 1.5 AS decimal,
+               'a,"b"\n' AS text, 9223372036854775807 AS large, 1 AS twice, 2 AS twice
+    """
+    head, row = csv.reader(io.StringIO(run("sql", "study", query, "--csv").out))
+    assert head[-2:] == ["twice", "twice"]
+    assert dict(zip(head, row, strict=True)) == {
+        "list": "[1, null]",
+        "struct": '{"a": "é", "b": "-Infinity"}',
+        "map": '[["k", 1]]',
+        "bytes": "ab",
+        "list_of_bytes": '["ab"]',
+        "nothing": "",
+        "nan": "NaN",
+        "time": "2026-01-02T03:04:05",
+        "yes": "true",
+        "duration": "90.0",
+        "durations": "[90.0]",
+        "decimal": "1.5",
+        "text": 'a,"b"\n',
+        "large": str(2**63 - 1),
+        "twice": "2",
+    }
+
+
+FAR = """
+    SELECT unnest([DATE '2026-01-02', DATE '10000-01-01', 'infinity', NULL]) AS date,
+           unnest([TIMESTAMP '2026-01-02 03:04:05', '-infinity']) AS time,
+           TIMESTAMPTZ '12000-01-01 00:00:00+00' AS zoned, 'infinity'::TIMESTAMP_S AS seconds,
+           INTERVAL 9999999 YEAR AS duration, {'a': [DATE 'infinity'], 'b': 1} AS nested
+"""
+
+
+def test_values_that_python_has_no_room_for_are_text(run: Run, study: Path) -> None:
+    """Those alone: the others of a column, and of a nested value, are as ever."""
+    rows = run("sql", "study", FAR, "--json").json
+    assert [row["date"] for row in rows] == ["2026-01-02", "10000-01-01", "infinity", None]
+    assert [row["time"] for row in rows] == ["2026-01-02T03:04:05", "-infinity", None, None]
+    assert {row["zoned"] for row in rows} == {"12000-01-01 00:00:00+00"}
+    assert {row["seconds"] for row in rows} == {"infinity"}
+    assert {row["duration"] for row in rows} == {"9999999 years"}
+    assert rows[0]["nested"] == {"a": ["infinity"], "b": 1}
+    table = run("sql", "study", FAR)
+    assert (table.code, table.err) == (0, "")
+    assert [line.split()[0] for line in table.lines[1:]] == [
+        *("2026-01-02", "10000-01-01", "infinity", "null")
+    ]
+    assert "infinity" in run("sql", "study", FAR, "--csv").out
+
+
+WHOLE = """
+    SELECT TIMESTAMP_NS '2026-01-02 03:04:05.123456789' AS time, TIME_NS '03:04:05.123456789' AS ns,
+           TIMETZ '03:04:05+02' AS zoned, TIME '24:00:00' AS late, '0101'::BIT AS bits,
+           [TIMESTAMP_NS '2026-01-02 03:04:05.123456789'] AS list, MAP {TIME '24:00:00': 1} AS map,
+           {'a "b"': TIMETZ '03:04:05+02', 'c': NULL} AS struct, 1 AS twice, 2 AS twice
+"""
+
+
+def test_values_that_python_would_cut_are_whole(run: Run, study: Path) -> None:
+    """Nanoseconds, offsets, the end of a day and bits, also inside of other values."""
+    (row,) = run("sql", "study", WHOLE, "--json").json
+    assert row == {
+        "time": "2026-01-02 03:04:05.123456789",
+        "ns": "03:04:05.123456789",
+        "zoned": "03:04:05+02",
+        "late": "24:00:00",
+        "bits": "0101",
+        "list": ["2026-01-02 03:04:05.123456789"],
+        "map": [["24:00:00", 1]],
+        "struct": {'a "b"': "03:04:05+02", "c": None},
+        "twice": 1,
+        "twice_2": 2,
+    }
 
 
 def test_sql_as_json_has_every_kind_of_value(run: Run, study: Path) -> None:
@@ -271,6 +411,16 @@ def test_what_the_limit_cuts_is_told(run: Run, study: Path) -> None:
     assert result.json == [{"range": 0}, {"range": 1}]
     assert "only the first 2 rows are shown; --limit asks for more" in result.err
     assert run("sql", "study", "FROM range(2)", "--limit", 2).err == ""
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_a_limit_of_no_rows_is_told_once(run: Run, study: Path, form: list[str]) -> None:
+    """An answer that has rows is not called empty, and one that has none is not called cut."""
+    result = run("sql", "study", "FROM range(5)", "--limit", 0, *form)
+    assert result.out == ("range\n" if form == ["--csv"] else "")
+    assert result.err == "no row is shown; --limit asks for more\n"
+    result = run("sql", "study", "FROM range(0)", "--limit", 0, *form)
+    assert result.err == ("" if form else "no rows\n")
 
 
 def test_a_pipe_gets_all_rows(run: Run, study: Path) -> None:
@@ -341,6 +491,19 @@ def test_conditions_are_json_or_text(run: Run, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "number", [2**63, -(2**63) - 1, 10**23, 10**400], ids=lambda number: str(number)[:9]
+)
+def test_an_int_that_no_record_has_is_told(run: Run, study: Path, number: int) -> None:
+    """With code 2, and what could be meant; ints up to 64 bits are found or not."""
+    result = run("tail", "study", "--no-follow", "--where", f"epoch={number}")
+    words = " ".join(result.err.replace("│", "").split())
+    assert (result.code, result.out) == (2, "")
+    assert "is an int of more than 64 bits, which no record has; expected a smaller one" in words
+    for least in (2**63 - 1, -(2**63), 1e30):
+        assert run("tail", "study", "--no-follow", "--where", f"epoch={least}").code == 0
+
+
 # --- export ----------------------------------------------------------------------------------------
 
 
@@ -374,8 +537,17 @@ def test_export_to_an_unknown_format_is_refused(run: Run, study: Path, tmp_path:
     """The formats are named, and nothing is written."""
     result = run("export", "study", tmp_path / "flat.xlsx")
     assert result.code == 2
-    assert ".parquet, .arrow, .csv, .jsonl" in result.err
+    assert "expected .parquet, .arrow, .csv, .jsonl" in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_of_a_file_is_made(run: Run, study: Path, tmp_path: Path) -> None:
+    """For what is exported, and for a picture: the only folders that are made."""
+    assert run("export", "study", tmp_path / "a" / "b" / "x.csv").code == 0
+    picture = tmp_path / "c" / "loss.svg"
+    assert run("plot", "study", "-x", "epoch", "-y", "loss", "--out", picture).code == 0
+    assert (tmp_path / "a" / "b" / "x.csv").exists()
+    assert picture.exists()
 
 
 # --- plot ------------------------------------------------------------------------------------------
@@ -464,7 +636,7 @@ def test_compact_says_what_became_less(run: Run, own_study: Path) -> None:
             collection.save()
     result = run("compact", own_study)
     assert (result.code, result.out) == (0, "")
-    assert "2 files fewer" in result.err
+    assert "3 files fewer" in result.err  # two of this writer's, and that of the one before
     assert run("compact", own_study).err.startswith("0 files fewer")
     assert len(run("tail", own_study, "-n", 99, "--no-follow").lines) == 15
 
@@ -492,6 +664,17 @@ def test_folders_are_completed(
         own_study.with_name(name).mkdir()
     monkeypatch.chdir(own_study.parent)
     assert list(complete_folder(typed)) == offered
+
+
+def test_the_home_folder_is_completed_as_typed(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is offered goes on from ``~/``; columns of a collection named so are found."""
+    monkeypatch.setenv("HOME", str(study.parent))
+    assert list(complete_folder("~/stu")) == ["~/study.collection"]
+    assert list(complete_folder("~nobody-of-that-name/stu")) == []
+    context = SimpleNamespace(params={"path": "~/study"}, args=[])
+    assert complete_column(context, "lo") == ["loss"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Which sealed files may become one: finished writers' that are neighbours in reading order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .._lazy import lazy_module
+from .._live.column import Column
+from .folder import TABLES, Folder, LiveName, SealedName
+from .fragments import UNREADABLE, Origin, Sealed
+from .seal import about
+from .sealed_files import Listing, SealedFiles
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import ipc
+else:
+    pa = lazy_module("pyarrow")
+    ipc = lazy_module("pyarrow.ipc")
+
+__all__ = ["Moment", "quiet_moment", "runs"]
+
+#: A file of so many rows is large enough.
+_ENOUGH_ROWS: Final = 4_000_000
+#: A file of so many columns is wide enough: each costs something in every row group.
+_ENOUGH_COLUMNS: Final = 1_000
+
+
+class Moment(NamedTuple):
+    """The files of one table that count, and who wrote to the collection, at the same time.
+
+    Attributes:
+        listing: which files count.
+        files: those of them that can be read, in reading order.
+        running: the writers that may still write, each with when it started.
+    """
+
+    listing: Listing
+    files: list[Sealed]
+    running: Mapping[str, int]
+
+
+def quiet_moment(folder: Folder, files: SealedFiles) -> Moment:
+    """A moment in which no file was added; whoever is not among the running has all files there."""
+    while True:
+        listing = files.listing()
+        found = files.open(listing)  # nobody else takes files away: the caller compacts
+        running = {writer: _started(folder, writer) for writer in _running(folder)}
+        if files.listing() is listing:
+            return Moment(listing, found, running)
+
+
+def _running(folder: Folder) -> set[str]:
+    lives = {name.writer for table in TABLES for name in folder.lives(table)}
+    return lives.union(folder.writers())
+
+
+def _started(folder: Folder, writer: str) -> int:
+    """When a running writer started, in microseconds since the epoch."""
+    lives = [name for table in TABLES for name in folder.lives(table) if name.writer == writer]
+    said = (_said_start(folder, name) for name in lives)
+    found = next((start for start in said if start is not None), None)
+    if found is not None:
+        return found
+    with contextlib.suppress(FileNotFoundError):  # it has just finished
+        # It has said nothing yet. It made its lock when it started.
+        return folder.lock_path(writer).stat().st_mtime_ns // 1000
+    return 0
+
+
+def _said_start(folder: Folder, name: LiveName) -> int | None:
+    """When a live file's writer started, by what the file says; None where it can't be read."""
+    try:
+        with pa.OSFile(str(folder.live_path(name))) as file:
+            return int(about(ipc.open_file(file).schema)["started"])
+    except UNREADABLE:
+        return None
+
+
+def runs(moment: Moment) -> Iterator[list[Sealed]]:
+    """Neighbours that are small enough to become one file.
+
+    Nothing that counts, and nothing that is still to come, stands between two of a run.
+    """
+    run = _Run()
+    for file in _in_order(moment):
+        if file is None or not run.has_room(file):
+            yield run.files
+            run = _Run()
+        if file is not None:
+            run.add(file)
+    yield run.files
+
+
+def _in_order(moment: Moment) -> list[Sealed | None]:
+    """The files of finished writers, in order, and None wherever there is something else."""
+    places: list[tuple[Origin, Sealed | None]] = [
+        (Origin(start, writer, 0), None) for writer, start in moment.running.items()
+    ]
+    for file in moment.files:
+        is_running = not moment.running.keys().isdisjoint(each.writer for each in file.ranges)
+        places.append((file.origin, None if is_running else file))
+    places += [(origin, None) for origin in _damaged(moment)]
+    return [file for _, file in sorted(places, key=lambda place: (place[0], place[1] is not None))]
+
+
+def _damaged(moment: Moment) -> Iterator[Origin]:
+    """Where the files stand whose footers can't be read, if their writers have others."""
+    read = {file.path.name for file in moment.files}
+    starts = {each.origin.writer: each.origin.started for f in moment.files for each in f.segments}
+    for name in moment.listing.files:
+        if isinstance(name, SealedName) and str(name) not in read and name.writer in starts:
+            yield Origin(starts[name.writer], name.writer, name.first)
+
+
+class _Run:
+    """Neighbouring files."""
+
+    def __init__(self) -> None:
+        self.files: list[Sealed] = []
+        self._rows = 0
+        self._columns: set[Column] = set()
+
+    def has_room(self, file: Sealed) -> bool:
+        """Whether a file of all of these and this one would not be too large."""
+        columns = self._columns.union(file.columns)
+        return self._rows + file.rows <= _ENOUGH_ROWS and (
+            len(columns) <= max(_ENOUGH_COLUMNS, len(file.columns), len(self._columns))
+        )
+
+    def add(self, file: Sealed) -> None:
+        """One more neighbour."""
+        self.files.append(file)
+        self._rows += file.rows
+        self._columns.update(file.columns)

@@ -1,0 +1,187 @@
+"""Which sealed files of a table count: by their names, and what the footers of merged ones say."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from ..errors import DamagedFileError
+from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
+from .fragments import UNREADABLE, Sealed, open_parquet, warn_damaged
+
+__all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
+
+
+class Listing:
+    """The sealed files of a table that count, at one moment.
+
+    Attributes:
+        names: the names in the folder.
+        files: those that count.
+        covered: those that don't, because others have their rows.
+        unsure: merged files whose footer can't be read; so nobody knows what they cover.
+    """
+
+    def __init__(self, names: frozenset[str], merged: Mapping[MergedName, Sealed | None]) -> None:
+        self.names = names
+        self.unsure = [name for name, file in merged.items() if file is None]
+        self._holders: dict[str, list[tuple[SealedName, FileName]]] = {}
+        readable = {name: file.ranges for name, file in merged.items() if file is not None}
+        self.files: list[FileName] = []
+        for name in sorted(readable, key=lambda each: (-_segments(merged[each]), each)):
+            self._add_unless_covered(name, readable[name])
+        found = [each for each in map(sealed_name, names) if each is not None]
+        for plain in counting(each for each in found if isinstance(each, SealedName)):
+            self._add_unless_covered(plain, [plain])
+        self.covered = set(found) - {*self.files, *self.unsure}
+
+    def _add_unless_covered(self, name: FileName, ranges: Iterable[SealedName]) -> None:
+        """Let a file count, unless those that were added before have all that is in it."""
+        if all(any(held.includes(each) for held, _ in self._held(each)) for each in ranges):
+            return
+        self.files.append(name)
+        for each in ranges:
+            self._holders.setdefault(each.writer, []).append((each, name))
+
+    def _held(self, name: SealedName) -> list[tuple[SealedName, FileName]]:
+        return self._holders.get(name.writer, [])
+
+    def holder(self, writer: str, number: int) -> FileName | None:
+        """The file that counts and has a writer's segment; None where it is not sealed."""
+        found = self._holders.get(writer, ())
+        return next((name for held, name in found if held.covers(writer, number)), None)
+
+    def has(self, writer: str, number: int) -> bool:
+        """Whether a writer's segment is sealed."""
+        return self.holder(writer, number) is not None
+
+    def has_writer(self, writer: str) -> bool:
+        """Whether any segment of a writer is sealed."""
+        return writer in self._holders
+
+
+def _segments(file: Sealed | None) -> int:
+    return 0 if file is None else len(file.segments)
+
+
+class SealedFiles:
+    """The sealed files of one table; each one's footer is read once.
+
+    Args:
+        warn: told which file can't be read, and why.
+    """
+
+    def __init__(
+        self, folder: Folder, table: str, warn: Callable[[Path, Exception], None] = warn_damaged
+    ) -> None:
+        self._folder = folder
+        self._table = table
+        self._place = folder.table(table)
+        self._warn = warn
+        self.forget()
+
+    def forget(self) -> None:
+        """Find everything out anew at the next call."""
+        self._opened: dict[FileName, Sealed | None] = {}
+        self._newest = Listing(frozenset(), {})
+
+    def listing(self) -> Listing:
+        """Which files count now."""
+        while True:
+            names = self._names()
+            if names == self._newest.names:
+                return self._newest
+            try:
+                self._newest = Listing(names, self._merged(names))
+            except FileNotFoundError:  # merged once more since its name was seen
+                continue
+            opened = list(self._opened.items())
+            self._opened = {name: file for name, file in opened if str(name) in names}
+            return self._newest
+
+    def open(self, listing: Listing) -> list[Sealed]:
+        """The files that count, in order; what can't be read is left out with a warning.
+
+        Raises:
+            FileNotFoundError: one was compacted away since the listing.
+        """
+        found = [self._open(name) for name in listing.files]
+        return sorted((file for file in found if file is not None), key=lambda file: file.origin)
+
+    def successor(self, file: Sealed) -> Sealed | None:
+        """The file that has the rows of one that was compacted away; None where it is damaged.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        first = file.origin
+        while (name := self.listing().holder(first.writer, first.number)) is not None:
+            try:
+                return self._open(name)
+            except FileNotFoundError:
+                continue
+        raise FileNotFoundError(errno.ENOENT, "gone from the collection", str(file.path))
+
+    def path(self, name: FileName) -> Path:
+        """Path of a file."""
+        return self._place / str(name)
+
+    def _names(self) -> frozenset[str]:
+        """The names that were there together at one moment.
+
+        A listing that takes place while files are merged can lack both the old ones and the new one;
+        two that are alike can't.
+        """
+        names = self._folder.sealed(self._table)
+        while (again := self._folder.sealed(self._table)) != names:
+            names = again
+        return names
+
+    def _merged(self, names: frozenset[str]) -> dict[MergedName, Sealed | None]:
+        found = (sealed_name(name) for name in names if name.startswith("merged-"))
+        return {name: self._open(name) for name in found if isinstance(name, MergedName)}
+
+    def _open(self, name: FileName) -> Sealed | None:
+        """The footer of a file; None, and a warning, where it can't be read."""
+        if name not in self._opened:
+            path = self.path(name)
+            try:
+                self._opened[name] = open_sealed(path, self.successor)
+            except DamagedFileError as error:
+                self._warn(path, error)
+                self._opened[name] = None
+        return self._opened[name]
+
+
+def open_sealed(path: Path, find_successor: Callable[[Sealed], Sealed | None]) -> Sealed:
+    """The footer of a sealed file.
+
+    Args:
+        find_successor: which file has its rows, once it was compacted away.
+
+    Raises:
+        FileNotFoundError: it was compacted away.
+        DamagedFileError: it is not what it should be.
+    """
+    try:
+        with open_parquet(path) as file:
+            meta = file.metadata
+            rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
+            return Sealed(path, file.schema_arrow, rows, find_successor)
+    except FileNotFoundError as error:
+        if path.is_symlink():  # to nothing: it would be looked for again and again
+            raise DamagedFileError(str(error)) from error
+        raise
+    except UNREADABLE as error:
+        raise DamagedFileError(str(error)) from error
+
+
+def is_used(folder: Folder, writer: str) -> bool:
+    """Whether any file of a collection has, or had, rows of that writer."""
+
+    def ignore(path: Path, error: Exception) -> None:
+        """Whoever reads the file warns of it."""
+
+    listings = (SealedFiles(folder, table, ignore).listing() for table in TABLES)
+    return folder.is_named(writer) or any(listing.has_writer(writer) for listing in listings)

@@ -1,0 +1,112 @@
+"""The answer to a query as rows of Python values; what Python has no value for comes as text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from rigorous_recorder._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    from duckdb import sqltypes
+else:
+    duckdb = lazy_module("duckdb")
+    sqltypes = lazy_module("duckdb.sqltypes")
+    pa = lazy_module("pyarrow")
+
+__all__ = ["rows_of"]
+
+#: Types of DuckDB of whose values Python's would keep only a part.
+_CUT: Final = frozenset({"timestamp_ns", "time", "time_ns", "time with time zone", "bit", "bignum"})
+#: Types that reach farther than Python's: to infinity, and beyond the years 1 to 9999.
+_FAR: Final = frozenset(
+    {
+        "date",
+        "timestamp",
+        "timestamp_s",
+        "timestamp_ms",
+        "timestamp with time zone",
+        "interval",
+    }
+)
+
+
+def rows_of(answer: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
+    """The rows as they come, in bounded memory."""
+    for batch in _with_text(answer, _CUT).to_arrow_reader():
+        yield from zip(*map(_values, batch.columns), strict=True)
+
+
+def _with_text(answer: duckdb.DuckDBPyRelation, types: frozenset[str]) -> duckdb.DuckDBPyRelation:
+    """The answer with text where it has values of these types, also inside of others."""
+    shown = [_type_with_text(each, types) for each in answer.types]
+    if shown == answer.types:
+        return answer
+    columns = [
+        f"#{number}" if kind == before else f"CAST(#{number} AS {kind})"
+        for number, (before, kind) in enumerate(zip(answer.types, shown, strict=True), 1)
+    ]
+    return answer.project(", ".join(columns))
+
+
+def _type_with_text(kind: sqltypes.DuckDBPyType, types: frozenset[str]) -> sqltypes.DuckDBPyType:
+    if kind.id in types:
+        return duckdb.type("VARCHAR")
+    if kind.id not in {"list", "array", "map", "struct", "tuple", "union"}:
+        return kind
+    inner = [
+        (name, each) for name, each in kind.children if isinstance(each, sqltypes.DuckDBPyType)
+    ]
+    shown = [_type_with_text(each, types) for _, each in inner]
+    if shown == [each for _, each in inner]:
+        return kind
+    if kind.id == "map":
+        return duckdb.map_type(*shown)
+    if kind.id == "struct":
+        names = [name for name, _ in inner]
+        return duckdb.struct_type(dict(zip(names, shown, strict=True)))
+    return duckdb.type("VARCHAR") if kind.id in {"tuple", "union"} else duckdb.list_type(*shown)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """The values of a column; those that Python has no room for as DuckDB's text."""
+    try:
+        return _in_python(column)
+    except (OverflowError, ValueError):
+        texts = _texts(column)
+        return [_value(column.slice(at, 1), text) for at, text in enumerate(texts)]
+
+
+def _value(column: pa.Array, text: Any) -> Any:
+    try:
+        return _in_python(column)[0]
+    except (OverflowError, ValueError):
+        return text
+
+
+def _texts(column: pa.Array) -> list[Any]:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        answer = connection.from_arrow(pa.table({"column": column}))
+        values: list[Any] = _with_text(answer, _FAR).to_arrow_table().column(0).to_pylist()
+    return values
+
+
+def _in_python(column: pa.Array) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    return list(map(_with_durations, values)) if "interval" in str(column.type) else values
+
+
+def _with_durations(value: Any) -> Any:
+    """The value, with durations in place of intervals; a month is 30 days, as DuckDB has it."""
+    if isinstance(value, pa.MonthDayNano):
+        days = 30 * value.months + value.days
+        return dt.timedelta(days, microseconds=value.nanoseconds // 1_000)
+    if isinstance(value, dict):
+        return {key: _with_durations(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(_with_durations, value))
+    return value
