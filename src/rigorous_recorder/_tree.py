@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._lazy import lazy_module
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
@@ -62,20 +62,39 @@ def values_of(variants: Variants, rows: int) -> list[Any]:
 
 
 class Nodes:
-    """All nodes of a tree at one moment.
+    """All nodes of a tree at one moment; read when anything is asked of them.
+
+    Args:
+        on_read: told when anything was said last, in microseconds since the epoch, before the
+            first answer; 0 where nothing was.
 
     Attributes:
-        ids: int64 array of the nodes' ids, ancestors before their descendants.
-        parents: for each node the position of its parent in ``ids``; null for a root.
         columns: the physical columns of the users' keys.
     """
 
-    def __init__(self, fragments: Sequence[Fragment]) -> None:
+    def __init__(
+        self, fragments: Sequence[Fragment], on_read: Callable[[int], object] = lambda _: None
+    ) -> None:
         columns = dict.fromkeys(column for each in fragments for column in each.columns)
         self.columns = [column for column in columns if isinstance(column.key, str)]
-        self._rows = _Rows(fragments, [*self.columns, PARENT_COLUMN, TIME_COLUMN])
-        self._arrange()
+        self._fragments = fragments
+        self._on_read = on_read
         self._sources: dict[str, Any] = {}
+
+    @property
+    def ids(self) -> pa.Array:
+        """The nodes' ids, int64, ancestors before their descendants."""
+        return self._arranged.ids
+
+    @property
+    def parents(self) -> pa.Array:
+        """For each node the position of its parent in ``ids``; null for a root."""
+        return self._arranged.parents
+
+    @property
+    def attached(self) -> pa.Array:
+        """Grows in the order in which nodes were attached to their parents; null for a root."""
+        return self._arranged.attached
 
     @property
     def count(self) -> int:
@@ -151,7 +170,7 @@ class Nodes:
         if position is None:
             return []
         is_child = pc.equal(self.parents, position)
-        order = pc.sort_indices(self._attached.filter(is_child))
+        order = pc.sort_indices(self.attached.filter(is_child))
         ids: list[int] = self.ids.filter(is_child).take(order).to_pylist()
         return ids
 
@@ -175,32 +194,23 @@ class Nodes:
 
     # --- how it is found out -------------------------------------------------------------------
 
-    @property
-    def last_time(self) -> int:
-        """Microseconds since the epoch when anything was said last; 0 where nothing was."""
-        return self._rows.last_time
+    @cached_property
+    def _arranged(self) -> _Arranged:
+        rows = _Rows(self._fragments, [*self.columns, PARENT_COLUMN, TIME_COLUMN])
+        self._on_read(rows.last_time)
+        return _arranged(rows)
 
-    def _arrange(self) -> None:
-        """Put the nodes in levels, from the roots down, and find every node's parent."""
-        parents, node = self._rows[PARENT_COLUMN], self._rows.node
-        said = node.dictionary_encode()
-        # A parent of which nothing was said is a node too: the root of a collection is one.
-        named = pc.unique(parents.drop_null())
-        unsaid = named.filter(pc.invert(pc.is_in(named, value_set=said.dictionary)))
-        unique = pa.concat_arrays([said.dictionary, unsaid])
-        self._words = _Words(said.indices.cast(pa.int64()), len(unique))
-        above = _index_in(parents.take(self._words.last(parents.is_valid())), unique)
-        depths = _depths(above)
-        order = pc.sort_indices(depths)
-        self.ids = unique.take(order)
-        self._depths = depths.take(order)
-        self._attached = self._words.last(parents.is_valid()).take(order)
-        places = _inverse(order)
-        is_root = pc.equal(self._depths, 0)
-        self.parents = pc.if_else(
-            is_root, pa.scalar(None, pa.int64()), places.take(above.take(order))
-        )
-        self._words = self._words.moved(places)
+    @property
+    def _rows(self) -> _Rows:
+        return self._arranged.rows
+
+    @property
+    def _words(self) -> _Words:
+        return self._arranged.words
+
+    @property
+    def _depths(self) -> pa.Array:
+        return self._arranged.depths
 
     def _said(self, key: str) -> pa.Array:
         """For each node the row with the last word on a key; null where that was None."""
@@ -330,6 +340,40 @@ class _Words:
         """The rows of some nodes, in the order in which they were said."""
         mask = pc.is_in(self._of_row, value_set=nodes.cast(pa.int64()))
         return pc.indices_nonzero(mask).cast(pa.int64())
+
+
+class _Arranged(NamedTuple):
+    """The nodes in levels, from the roots down, and the rows that were said of them."""
+
+    rows: _Rows
+    words: _Words
+    ids: pa.Array
+    parents: pa.Array
+    depths: pa.Array
+    attached: pa.Array
+
+
+def _arranged(rows: _Rows) -> _Arranged:
+    parents, said = rows[PARENT_COLUMN], rows.node.dictionary_encode()
+    # A parent of which nothing was said is a node too: the root of a collection is one.
+    named = pc.unique(parents.drop_null())
+    unsaid = named.filter(pc.invert(pc.is_in(named, value_set=said.dictionary)))
+    unique = pa.concat_arrays([said.dictionary, unsaid])
+    words = _Words(said.indices.cast(pa.int64()), len(unique))
+    last = words.last(parents.is_valid())
+    above = _index_in(parents.take(last), unique)
+    depths = _depths(above)
+    order = pc.sort_indices(depths)
+    places, depths = _inverse(order), depths.take(order)
+    is_root = pc.equal(depths, 0)
+    return _Arranged(
+        rows=rows,
+        words=words.moved(places),
+        ids=unique.take(order),
+        parents=pc.if_else(is_root, pa.scalar(None, pa.int64()), places.take(above.take(order))),
+        depths=depths,
+        attached=last.take(order),
+    )
 
 
 def _depths(parents: pa.Array) -> pa.Array:

@@ -200,7 +200,7 @@ class _Listing:
         hits = pc.indices_nonzero(pc.is_in(parents, value_set=pa.array(above, pa.int64())))
         at = pc.add(hits.cast(pa.int64()), first)
         table = pa.table({"parent": parents.take(hits), "at": at})
-        table = table.append_column("order", [self._nodes._attached.take(at)])
+        table = table.append_column("order", [self._nodes.attached.take(at)])
         ordered = table.sort_by([("parent", "ascending"), ("order", "ascending")])
         positions = ordered["at"].combine_chunks()
         counted = pc.value_counts(ordered["parent"]).to_pylist()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -78,10 +79,20 @@ class Source:
         if known is None or known.version != version:
             snapshot = self.store.snapshot()
             nodes = known.nodes_of(snapshot) if known else None
-            moment = Moment(snapshot, nodes or Nodes(snapshot.nodes))
-            self.store.see_time(moment.nodes.last_time)
+            moment = Moment(snapshot, nodes or Nodes(snapshot.nodes, self._see_time))
             self.store.reader = known = _Known(version, moment)
         return known
+
+    @property
+    def _see_time(self) -> Callable[[int], object]:
+        """Lets the store know what was read, without keeping it: what was found out is kept by it."""
+        see_time = weakref.WeakMethod(self.store.see_time)
+
+        def tell(microseconds: int) -> None:
+            if (known := see_time()) is not None:
+                known(microseconds)
+
+        return tell
 
 
 class _Known:
