@@ -206,6 +206,27 @@ def test_a_fork_of_a_recorder_in_memory_is_a_copy() -> None:
     assert [row["x"] for row in recorder.records] == [1]
 
 
+def test_both_sides_of_a_fork_ask_in_sql(open_collection: Opener) -> None:
+    """The child's queries need threads, as the parent's did, which are not in the child."""
+    collection = open_collection()
+    query = "SELECT g, count(*) FROM records GROUP BY g ORDER BY g"
+    with collection.new_experiment() as experiment:
+        experiment.extend({"g": [i % 7 for i in range(600_000)]})
+        collection.save()
+        answer = collection.sql(query).fetchall()
+
+        def ask() -> None:
+            signal.alarm(PATIENCE)
+            assert collection.sql(query).fetchall() == answer
+            experiment.push(g=7)
+            assert collection.sql(query).fetchall() == [*answer, (7, 1)]
+
+        child = forked(ask)
+        assert collection.sql(query).fetchall() in (answer, [*answer, (7, 1)])
+        assert wait_for(child) == 0
+    assert collection.sql(query).fetchall() == [*answer, (7, 1)]
+
+
 def test_forks_while_another_thread_pushes(open_collection: Opener) -> None:
     """Children that are forked in the middle of a push work, and the push is not disturbed."""
     collection = open_collection(quiet=True)

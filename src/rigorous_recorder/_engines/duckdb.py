@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -87,13 +89,15 @@ class _Database:
         self._making = threading.Lock()
         self._tables: dict[str, str] = {}
         self._views: dict[tuple[str, ...], str] = {}
+        _databases.add(self)
 
     @classmethod
     def of(cls, scan: Scan) -> _Database:
-        """The database of a scan."""
-        if (known := scan.kept.get(cls.__name__)) is None:
-            known = scan.kept.setdefault(cls.__name__, cls())
-        return known  # type: ignore[no-any-return]
+        """The database of a scan, in this process."""
+        known: _Database | None = scan.kept.get(cls.__name__)
+        if known is None or known not in _databases:
+            scan.kept[cls.__name__] = known = cls()
+        return known
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A connection that has no views yet."""
@@ -132,6 +136,20 @@ class _Database:
             self._connection.unregister("_new")
             self._tables[name] = f"{_SCHEMA}.{name}"
         return self._tables[name]
+
+
+_databases: Final = weakref.WeakSet[_Database]()
+_of_parent: Final[list[_Database]] = []
+
+
+def _leave_to_parent() -> None:
+    """In a forked child: neither use nor close what works with threads that are not here."""
+    _of_parent.extend(_databases)
+    _databases.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _nodes_table(moment: Moment) -> pa.Table:
