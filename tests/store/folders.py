@@ -98,6 +98,29 @@ def before_every_step(
         yield
 
 
+def done_or_dead(work: Callable[[], object], steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Work in a process that dies at once after so many steps; whether it got to the end."""
+    child = os.fork()
+    if not child:
+        left = steps
+
+        def step() -> None:
+            nonlocal left
+            if not left:
+                os._exit(9)
+            left -= 1
+
+        try:
+            with before_every_step(monkeypatch, step):
+                work()
+                os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in {0, 9}
+    return code == 0
+
+
 def flip_in_pages(path: Path) -> None:
     """Flip a byte in the middle of the data of a file's first column."""
     data = bytearray(path.read_bytes())

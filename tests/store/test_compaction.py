@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from .folders import (
     Snapshots,
     before_every_step,
     cut,
+    done_or_dead,
     empty,
     files_below,
     flip_in_pages,
@@ -485,6 +487,10 @@ def test_an_interrupted_compaction_doubles_and_misses_nothing(
         assert len(sealed(copy)) == 2
 
 
+def open_and_compact(folder: Path) -> None:
+    opened(folder).compact()
+
+
 @pytest.mark.parametrize("before", [0, 2], ids=["of single writers", "of a merged file"])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_a_compaction_can_die_at_any_step_and_be_done_again(
@@ -499,7 +505,7 @@ def test_a_compaction_can_die_at_any_step_and_be_done_again(
     while not is_done:
         copy = tmp_path / f"{allowed}.collection"
         shutil.copytree(folder, copy)
-        is_done = compact_and_die(copy, allowed, monkeypatch)
+        is_done = done_or_dead(partial(open_and_compact, copy), allowed, monkeypatch)
         check_all_is_there_once(copy, 4)
         opened(copy).compact()
         check_all_is_there_once(copy, 4)
@@ -507,29 +513,6 @@ def test_a_compaction_can_die_at_any_step_and_be_done_again(
         assert list(copy.glob("*/.*")) == []
         allowed += 1
     assert allowed > 10
-
-
-def compact_and_die(folder: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Compact in a process that dies at once after so many steps; whether it got to the end."""
-    child = os.fork()
-    if not child:
-        left = steps
-
-        def step() -> None:
-            nonlocal left
-            if not left:
-                os._exit(9)
-            left -= 1
-
-        try:
-            with before_every_step(monkeypatch, step):
-                opened(folder).compact()
-                os._exit(0)
-        finally:
-            os._exit(1)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, 9}
-    return code == 0
 
 
 def test_what_a_running_writer_has_not_finished_is_not_swept(folder: Path) -> None:

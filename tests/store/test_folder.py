@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from .folders import (
     Snapshots,
     before_every_step,
     cut,
+    done_or_dead,
     empty,
     files_below,
     flip_in_pages,
@@ -179,25 +180,7 @@ def test_recovery_can_be_interrupted_and_done_again(
     while not is_done:
         copy = tmp_path / f"{allowed}.collection"
         shutil.copytree(dead, copy)
-        child = os.fork()
-        if not child:
-            left = allowed
-
-            def step() -> None:
-                nonlocal left
-                if not left:
-                    os._exit(9)
-                left -= 1
-
-            try:
-                with before_every_step(monkeypatch, step):
-                    opened(copy)
-                    os._exit(0)
-            finally:
-                os._exit(1)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert code in {0, 9}
-        is_done = code == 0
+        is_done = done_or_dead(partial(opened, copy), allowed, monkeypatch)
         assert indexes(opened(copy)) == list(range(40))
         assert opened(copy).verify() == []
         assert sorted(path.name for path in (copy / "live").iterdir()) == ["experiments.lock"]
