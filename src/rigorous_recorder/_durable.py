@@ -7,7 +7,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["publish", "replacing", "sync_file", "sync_folder", "temporary_of", "write_whole"]
+__all__ = [
+    "make_folder",
+    "publish",
+    "replacing",
+    "sync_file",
+    "sync_folder",
+    "temporary_of",
+    "write_whole",
+]
 
 
 def temporary_of(path: Path) -> Path:
@@ -29,6 +37,19 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing; they survive a loss of power.
+
+    Raises:
+        OSError: it can't be made, or is no folder.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
 
 
 def publish(temporary: Path, path: Path) -> None:

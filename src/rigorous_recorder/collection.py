@@ -17,6 +17,7 @@ from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
 from ._store.compact import compact
 from ._store.find import find_collections, size_on_disk
+from ._store.recover import Recovered
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
 from .errors import NotACollectionError
@@ -64,8 +65,8 @@ class ExperimentCollection:
         self._is_quiet = quiet
         self._store = FolderStore(path)
         recovered = self._store.recover()
-        if recovered and not quiet:
-            sys.stderr.write(f"recovered {recovered:,} records of a killed process in {path}\n")
+        if not quiet:
+            _tell(recovered, path)
 
     @staticmethod
     def find(folder: str | PathLike[str] = ".") -> list[Path]:
@@ -240,3 +241,17 @@ class ExperimentCollection:
         experiments, records = len(self.experiment_numbers), len(self.records)
         size = bytes_text(self.size_on_disk())
         return f"{plural(experiments, 'experiment')}, {plural(records, 'record')}, {size}"
+
+
+def _tell(recovered: Recovered, path: Path) -> None:
+    """Say in one line what was recovered, where anything was."""
+    said = []
+    if recovered.records:
+        said.append(f"recovered {recovered.records:,} records of a killed process in {path}")
+    if recovered.set_aside:
+        said.append(
+            "what was logged after the last sync before the machine went down can't be trusted, and"
+            f" is kept apart in {path / 'unsynced'}"
+        )
+    if said:
+        sys.stderr.write("; ".join(said) + "\n")

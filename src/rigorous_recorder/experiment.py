@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from ._engines.scan import Source
+from ._store.alive import is_alive
 from ._store.home import writer_of
-from ._store.locks import is_held, locked
+from ._store.locks import locked
 from ._store.store import ROOT, FolderStore
 from ._tree import EXPERIMENT_KEYS, Nodes
 from .errors import PendingRecordWarning, ReservedKeyError, RigorousError
@@ -63,7 +64,7 @@ def is_running(store: FolderStore, past: Past) -> bool:
     if past.has_ended:
         return False
     writer = writer_of(past.node)
-    return writer == store.home.writer or is_held(store.folder.lock_path(writer))
+    return writer == store.home.writer or is_alive(store.folder, writer)
 
 
 class Experiment:

@@ -17,9 +17,8 @@ from typing import Any, Protocol
 import pytest
 
 import rigorous_recorder._durable as durable
-import rigorous_recorder._live.backing as backing_module
 import rigorous_recorder._live.table as live_table
-from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import ExperimentCollection, _mounts
 from rigorous_recorder._live.layout import Layout
 from rigorous_recorder._live.segment import Segment
 from rigorous_recorder._store import home, seal
@@ -404,17 +403,17 @@ def test_only_known_local_file_systems_are_mapped(
 ) -> None:
     """On NFS, FUSE and copy-on-write file systems live files are not mapped; the last mount wins."""
     mounts = tmp_path / "mounts"
-    monkeypatch.setattr(backing_module, "_MOUNTS", str(mounts))
+    monkeypatch.setattr(_mounts, "_MOUNTS", str(mounts))
     kinds = {"ext4": True, "xfs": True, "tmpfs": True, "nfs4": False, "fuse.sshfs": False}
     kinds |= {"btrfs": False, "zfs": False, "lustre": False}
     for kind, expected in kinds.items():
         mounts.write_text(
             f"root / ext4 rw 0 0\nx {tmp_path} ext4 rw 0 0\ny {tmp_path} {kind} rw 0 0\n"
         )
-        assert backing_module.is_safe_to_map(tmp_path / "live") is expected
-        assert backing_module.is_safe_to_map(Path("/elsewhere")) is True
+        assert _mounts.is_safe_to_map(tmp_path / "live") is expected
+        assert _mounts.is_safe_to_map(Path("/elsewhere")) is True
     mounts.unlink()
-    assert backing_module.is_safe_to_map(tmp_path) is False
+    assert _mounts.is_safe_to_map(tmp_path) is False
 
 
 def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:

@@ -15,15 +15,11 @@ from typing import Final, Protocol
 from .._durable import publish, sync_file, temporary_of
 from .layout import Blank
 
-__all__ = ["Image", "MappedImage", "MemoryImage", "WriteBehindImage", "is_safe_to_map"]
+__all__ = ["Image", "MappedImage", "MemoryImage", "WriteBehindImage"]
 
-#: File systems on which space that was reserved is really there, so that a mapped page can always
-#: be written. On others (network, FUSE, copy-on-write) a full disk would kill the process.
-_SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
 _ZEROS: Final = memoryview(bytes(1 << 18))
 _MOST_VIEWS: Final = 1_000  # the system takes 1,024 at once
 _count = itertools.count()  # no two images of this process have the same temporary name
-_MOUNTS: Final = "/proc/self/mounts"
 
 
 class Image(Protocol):
@@ -247,23 +243,3 @@ def _write_zeros(descriptor: int, size: int) -> None:
         whole, rest = divmod(size - done, len(_ZEROS))
         views = [_ZEROS] * min(whole, _MOST_VIEWS) + [_ZEROS[:rest]] * (whole <= _MOST_VIEWS)
         done += os.pwritev(descriptor, views, done)
-
-
-def is_safe_to_map(folder: Path) -> bool:
-    """Whether files in ``folder`` are on a local file system that is known to reserve space."""
-    try:
-        mounts = Path(_MOUNTS).read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return False
-    return hasattr(os, "posix_fallocate") and _file_system(folder.resolve(), mounts) in _SAFE
-
-
-def _file_system(folder: Path, mounts: str) -> str:
-    """Type of the file system that the longest mount point above ``folder`` has; the last wins."""
-    best, kind = "", ""
-    for line in mounts.splitlines():
-        _, quoted, found, *_ = line.split(" ")
-        point = quoted.replace("\\040", " ")
-        if folder.is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, found
-    return kind

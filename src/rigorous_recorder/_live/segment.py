@@ -52,6 +52,8 @@ class Segment:
         self.is_read = False
         #: The ``state`` that survives a loss of power.
         self.synced: tuple[int, int, int] | None = None
+        #: How many rows do.
+        self.synced_rows = 0
         #: The values that are still on a device, and the cells that they belong in.
         self.late: dict[Place, DeviceValue] = {}
         self._settled = 0
@@ -67,6 +69,11 @@ class Segment:
     def rows(self) -> int:
         """Number of rows written."""
         return self.buffers.rows
+
+    @property
+    def whole_rows(self) -> int:
+        """Number of rows before the first with a value that is still on a device."""
+        return min((row for row, _ in self.late.copy()), default=self.rows)
 
     @property
     def state(self) -> tuple[int, int, int]:
@@ -215,7 +222,9 @@ class Segment:
 
     def sync(self) -> None:
         """Return when all rows survive a loss of power."""
+        state, rows = self.state, self.whole_rows
         self.start_sync()()
+        self.synced, self.synced_rows = state, rows
 
     def columns_in_use(self) -> tuple[Column, ...]:
         """The columns in which any row has a value, or will have it from a device."""

@@ -92,6 +92,19 @@ class Segments:
     def _full(self) -> list[Segment | _Rows]:
         return [each for each in self._line if each.is_full]
 
+    def has(self, segment: Segment, number: int) -> bool:
+        """Whether the rows of a segment with that number are in this one, and in no sealed file."""
+        return segment in self._line and segment.number == number
+
+    def is_sealed(self, number: int) -> bool:
+        """Whether no segment has that number any more."""
+        return all(each.number != number for each in self._line[:])
+
+    def synced(self) -> dict[int, int]:
+        """How many rows of which segments are on the device."""
+        segments = (each for each in self._line[:] if isinstance(each, Segment))
+        return {each.number: each.synced_rows for each in segments if each.synced}
+
     def flush_full(self) -> None:
         """Hand the rows of full segments to the operating system, before those that come after.
 

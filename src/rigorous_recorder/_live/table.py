@@ -213,32 +213,47 @@ class LiveTable:
         if (live := self._segments.live) is not None:
             self._guarded(live.flush)
 
-    def sync(self) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
-        finish: list[Callable[[], object]] = []
+    def sync(self) -> dict[int, int]:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told.
+
+        Returns:
+            How many rows of which segments, of those that are not sealed, are on the device.
+        """
         self._segments.settle()
-        self._begin_sync(finish)
-        # Without the table's lock, since the device may take its time; not from a handler in the
-        # middle of a change, which must be able to go on.
-        for step in finish:
-            step()
+        while True:
+            finish: list[Callable[[], bool]] = []
+            self._begin_sync(finish)
+            # Without the table's lock, since the device may take its time; not from a handler in
+            # the middle of a change, which must be able to go on.
+            if all(step() for step in finish):
+                return self._segments.synced()
 
     @_alone
-    def _begin_sync(self, finish: list[Callable[[], object]]) -> None:
-        finish.append(self._segments.seal)
+    def _begin_sync(self, finish: list[Callable[[], bool]]) -> None:
+        finish.append(self._seal_what_is_full)
         self._mend()
         self._bring_home()
         live = self._segments.live
         if live is None or live.synced == (mark := live.state):
             return
         if sync := self._guarded(live.start_sync):
-            finish.append(partial(self._end_sync, live, mark, sync[0]))
+            finish.append(partial(self._end_sync, live, mark, live.whole_rows, sync[0]))
+
+    def _seal_what_is_full(self) -> bool:
+        self._segments.seal()
+        return True
 
     def _end_sync(
-        self, segment: Segment, mark: tuple[int, int, int], sync: Callable[[], None]
-    ) -> None:
-        if self._guarded(sync) is not None:
-            segment.synced = mark
+        self, segment: Segment, mark: tuple[int, int, int], rows: int, sync: Callable[[], None]
+    ) -> bool:
+        """Wait for the device; False where the rows went to another file meanwhile."""
+        if self._guarded(sync) is None:
+            return True
+        with self.lock:
+            if self._segments.has(segment, mark[0]):
+                segment.synced, segment.synced_rows = mark, rows
+                return True
+            return self._segments.is_sealed(mark[0])
 
     def seal(self) -> None:
         """Turn the rows there are into a sealed file; nothing is lost where that fails now."""
@@ -528,7 +543,7 @@ class LiveTable:
         new = self._segment_of(old.number, layout)
         new.copy_from(old)
         if old.synced:
-            self._guarded(new.sync)
+            self._guarded(new.sync)  # what was on the device stays there
         self._use(new)
         if not old.image.is_kept:  # published, it is readers' only file where this one is not
             old.image.discard()

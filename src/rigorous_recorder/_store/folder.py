@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .._durable import sync_folder, write_whole
+from .._durable import make_folder, sync_folder, write_whole
 from ..errors import NewerFormatError, NotACollectionError
 
 __all__ = [
@@ -128,6 +128,8 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.live = path / "live"
+        #: Where live files are kept of which not all rows can be trusted: no part of the collection.
+        self.unsynced = path / "unsynced"
         self.info_path = path / "collection.json"
 
     def table(self, name: str) -> Path:
@@ -145,6 +147,10 @@ class Folder:
     def lock_path(self, writer: str) -> Path:
         """Path of the file that a writer holds a lock on while it lives."""
         return self.live / f"{writer}.lock"
+
+    def mark_path(self, writer: str) -> Path:
+        """Path of the file in which a writer notes how far its live files are on the device."""
+        return self.live / f"{writer}.json"
 
     def exists(self) -> bool:
         """Whether there is a collection.
@@ -203,7 +209,7 @@ class Folder:
         """
         if self.info_path.is_file():
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         draft = self.path.with_name(f".{uuid.uuid4().hex}.tmp")
         try:
             self._fill(Folder(draft), identity or uuid.uuid4().hex)
@@ -253,7 +259,7 @@ class Folder:
         """Take a writer's live files away, where they can be: their rows are sealed."""
         lives = [name for table in TABLES for name in self.lives(table) if name.writer == writer]
         unfinished = [path for path in self.leftovers(writer) if path.parent == self.live]
-        for path in [*map(self.live_path, lives), *unfinished]:
+        for path in [*map(self.live_path, lives), *unfinished, self.mark_path(writer)]:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
@@ -276,7 +282,7 @@ class Folder:
             folder / name
             for folder in folders
             for name in _names(folder)
-            if name.startswith(f".{writer}-") and name.endswith(".tmp")
+            if name.startswith((f".{writer}-", f".{writer}.")) and name.endswith(".tmp")
         ]
 
 

@@ -317,12 +317,17 @@ def _first_row(whole: Fragment, origin: Origin) -> int:
     return sum(each.rows for each in whole.segments if each.origin < origin)
 
 
-def read_live(path: Path, number: int) -> Loose | None:
+def read_live(path: Path, number: int, most: int | None = None) -> Loose | None:
     """The rows that another writer's live file has now; None where the file is gone or empty.
+
+    Args:
+        most: how many rows are read at most; None for all.
 
     Raises:
         DamagedFileError: it is not what it should be.
     """
+    if most == 0:
+        return None
     try:
         with path.open("rb") as file:
             first = file.read()
@@ -332,7 +337,7 @@ def read_live(path: Path, number: int) -> Loose | None:
     except FileNotFoundError:
         return None
     try:
-        return _loose(number, first, second)
+        return _loose(number, first, second, most)
     except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
 
@@ -365,13 +370,15 @@ def _segments(said: dict[str, Any]) -> list[Segment]:
     return found
 
 
-def _loose(number: int, first: bytes, second: bytes) -> Loose | None:
+def _loose(number: int, first: bytes, second: bytes, most: int | None) -> Loose | None:
     image = pa.py_buffer(first)
     batch = ipc.open_file(image).get_batch(0)
     columns = [column for field in batch.schema if (column := column_of(field)) is not None]
     where = map_of(image, columns)
     node = where.node
     rows = _rows_written(memoryview(first)[node.start : node.start + node.size].cast("q"))
+    if most is not None:
+        rows = min(rows, most)
     if not rows:
         return None
     later = memoryview(second)

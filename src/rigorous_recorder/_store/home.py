@@ -12,15 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .._durable import sync_folder
 from .._lazy import lazy_module
-from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage, is_safe_to_map
+from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
 from .._live.home import Part
 from .._live.layout import Blank
+from .._mounts import is_safe_to_map
 from ..errors import ClosedError, StorageWarning
 from .encodings import Encodings
-from .folder import TABLES, Folder, LiveName, SealedName
+from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
+from .marks import Marker, Synced
 from .seal import describe_file, load, write_sealed
 from .sealed_files import is_used
 
@@ -107,9 +108,11 @@ class FolderHome:
         *,
         on_open: Callable[[], None],
         later: Callable[[Callable[[], object]], None],
+        before_records: Callable[[], None],
     ) -> None:
         self.folder = folder
         self._on_open = on_open
+        self._before_records = before_records
         self._later = later
         self._identity = identity
         self._closed = False
@@ -122,6 +125,7 @@ class FolderHome:
         if (lock := getattr(self, "_lock_file", None)) is not None:
             lock.release()
         self._lock_file: FileLock | None = None
+        self._marker: Marker | None = None
         self._encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
         self.writer = ""
@@ -183,6 +187,8 @@ class FolderHome:
         if lock is not None and is_used(self.folder, writer):
             lock.remove()
             return None
+        if lock is not None:
+            self._marker = Marker(self.folder, writer)
         return lock
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
@@ -212,6 +218,8 @@ class FolderHome:
             OSError: it can't be written now.
         """
         self._be_there()
+        if table == RECORDS:
+            self._before_records()
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         rows = pa.Table.from_batches([part.batch for part in parts])
         segments = [(part.number, part.batch.num_rows) for part in parts]
@@ -222,10 +230,11 @@ class FolderHome:
         """Have a job done soon, off the caller's thread."""
         self._later(job)
 
-    def sync_folders(self) -> None:
-        """Return when the names of live files survive a loss of power."""
+    def note_synced(self, found: Synced) -> None:
+        """Note that so many rows of live files are on the device; return when this is, too."""
         try:
-            sync_folder(self.folder.live)
+            if self._marker is not None:
+                self._marker.note(found)
         except OSError as error:
             self.complain(error)
 
@@ -254,7 +263,7 @@ class FolderHome:
         if self._lock_file is not None:
             self.folder.remove_lives(self.writer)
             self._lock_file.remove()
-            self._lock_file = None
+            self._lock_file = self._marker = None
 
     def _be_there(self) -> None:
         """Make the folder again where it is gone, and hold its lock, unless all is over."""
@@ -265,6 +274,10 @@ class FolderHome:
         path = self.folder.lock_path(self.writer)
         if self._lock_file is None or not path.exists():
             self._lock_file = FileLock.create(path) or self._lock_file
+        if self._marker is None:
+            self._marker = Marker(self.folder, self.writer)
+        elif not self._marker.is_there:
+            self._marker.write()
 
     def _live_path(self, table: str, number: int) -> Path:
         return self.folder.live_path(LiveName(self.writer, number, table))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-__all__ = ["FileLock", "is_held", "locked"]
+__all__ = ["FileLock", "are_supported", "is_held", "locked"]
+
+#: What file systems answer that have no locks, such as Lustre without its option ``flock``.
+_NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
+#: Without locks, whoever made a file last has the turn; for so long, in case that it died.
+_TURN_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.05
 
 if sys.platform != "win32":
     import fcntl
@@ -22,7 +31,8 @@ if sys.platform != "win32":
 
     def _let_go(descriptor: int) -> None:
         # Closing is not enough: a child that another thread forked meanwhile has the file open too.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):  # where there are no locks
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 else:
@@ -73,7 +83,8 @@ class FileLock:
     @classmethod
     def _locked(cls, path: Path, descriptor: int, *, wait: bool) -> FileLock | None:
         try:
-            _acquire(descriptor, wait=wait)
+            with _where_supported():
+                _acquire(descriptor, wait=wait)
             # Whoever held the lock before may have taken the file away meanwhile.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return cls(path, descriptor)
@@ -96,14 +107,28 @@ class FileLock:
         self.release()
 
 
+@contextlib.contextmanager
+def _where_supported() -> Iterator[None]:
+    """Go on where the file system has no locks."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock on a file that is there; being able to read it is enough."""
+    """Whether somebody holds the lock on a file that is there; being able to read it is enough.
+
+    Where the file system has no locks nobody does.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        _ask(descriptor)
+        with _where_supported():
+            _ask(descriptor)
     except (BlockingIOError, PermissionError):
         return path.exists()
     finally:
@@ -111,12 +136,53 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def are_supported(path: Path) -> bool:
+    """Whether the file system of a file has locks.
+
+    Raises:
+        FileNotFoundError: the file is not there.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _ask(descriptor)
+    except OSError as error:
+        return error.errno not in _NO_LOCKS
+    finally:
+        os.close(descriptor)
+    return True
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock on ``path``, made where it is missing; wait for others that hold it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _acquire(descriptor, wait=True)
-        yield
+        with contextlib.ExitStack() as turn:
+            try:
+                _acquire(descriptor, wait=True)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                turn.enter_context(_turn(path.with_name(f"{path.name}.held")))
+            yield
     finally:
         _let_go(descriptor)
+
+
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Have a file that is there for one at a time; wait for others that have it."""
+    while True:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            break
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _TURN_SECONDS:
+                    path.unlink(missing_ok=True)  # of a process that died
+                    continue
+            time.sleep(_LOOK_SECONDS)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

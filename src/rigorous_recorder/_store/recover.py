@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from .._durable import make_folder, publish, sync_folder
 from .._lazy import lazy_module
 from ..errors import DamagedFileError
+from .alive import is_alive, take_dead
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import read_live, warn_damaged
-from .locks import FileLock
+from .marks import Mark, read_mark
 from .seal import write_sealed
 from .sealed_files import SealedFiles
 
@@ -18,59 +20,124 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["recover"]
+__all__ = ["Recovered", "recover", "trusted_rows"]
 
 
-def recover(folder: Folder) -> int:
+class Recovered(NamedTuple):
+    """What a recovery found.
+
+    Attributes:
+        records: how many records of dead processes are in sealed files now.
+        set_aside: how many live files had rows that were logged after the last sync before the
+            machine went down: they are kept, and are no part of the collection.
+    """
+
+    records: int = 0
+    set_aside: int = 0
+
+    def plus(self, other: Recovered) -> Recovered:
+        """Both together."""
+        return Recovered(self.records + other.records, self.set_aside + other.set_aside)
+
+
+def trusted_rows(folder: Folder, name: LiveName) -> int | None:
+    """How many rows of another writer's live file can be trusted; None for all of them."""
+    mark = read_mark(folder, name.writer)
+    if mark is None or not mark.is_cut_short() or is_alive(folder, name.writer):
+        return None
+    return mark.rows(name.table, name.number)
+
+
+def recover(folder: Folder) -> Recovered:
     """Seal what dead writers left; running ones are left alone.
 
     It can be interrupted anywhere and done again: a live file goes only when its rows are sealed.
-
-    Returns:
-        How many records were recovered.
     """
-    recovered = 0
+    recovered = Recovered()
     for writer in folder.writers():
         with contextlib.suppress(OSError):  # a folder that is read-only: readers don't need this
-            recovered += _recover_writer(folder, writer)
+            recovered = recovered.plus(_recover_writer(folder, writer))
+    with contextlib.suppress(OSError):
+        _sweep(folder)
     return recovered
 
 
-def _recover_writer(folder: Folder, writer: str) -> int:
-    lock = FileLock.take(folder.lock_path(writer))
+def _sweep(folder: Folder) -> None:
+    """Take away what is left of live files whose writers are through with them.
+
+    A writer takes its lock away last; after a loss of power any of the files before it can be back.
+    """
+    for table in TABLES:
+        left = [name for name in folder.lives(table) if not folder.lock_path(name.writer).exists()]
+        if left:
+            listing = SealedFiles(folder, table).listing()
+            for name in left:
+                if listing.has(name.writer, name.number):
+                    folder.live_path(name).unlink(missing_ok=True)
+
+
+def _recover_writer(folder: Folder, writer: str) -> Recovered:
+    lock = take_dead(folder, writer)
     if lock is None:
-        return 0
+        return Recovered()
     done = False
     try:
         names = [name for table in TABLES for name in folder.lives(table) if name.writer == writer]
         sealed = {table: SealedFiles(folder, table) for table in TABLES}
-        recovered = [_recover_file(folder, name, sealed[name.table]) for name in names]
+        mark = read_mark(folder, writer)
+        found = [_recover_file(folder, name, sealed[name.table], mark) for name in names]
         for path in folder.leftovers(writer):
             path.unlink(missing_ok=True)
-        done = None not in recovered
-        return sum(
-            rows or 0 for name, rows in zip(names, recovered, strict=True) if name.table == RECORDS
-        )
+        done = None not in found
+        total = Recovered()
+        for each in found:
+            total = total.plus(each or Recovered())
+        return total
     finally:
         if done:
+            folder.mark_path(writer).unlink(missing_ok=True)
             lock.remove()
         else:
             lock.release()
 
 
-def _recover_file(folder: Folder, name: LiveName, sealed: SealedFiles) -> int | None:
+def _recover_file(
+    folder: Folder, name: LiveName, sealed: SealedFiles, mark: Mark | None
+) -> Recovered | None:
     """Seal one live file; None where it is damaged, which leaves it for repair."""
     path = folder.live_path(name)
-    rows = 0
-    if not sealed.listing().has(name.writer, name.number):
-        try:
-            found = read_live(path, name.number)
-        except DamagedFileError as error:
-            warn_damaged(path, error)
-            return None
-        if found is not None:
-            rows = found.rows
-            target = sealed.path(SealedName(name.writer, name.number, name.number))
-            write_sealed(target, found.whole, [(name.number, rows)])
-    path.unlink(missing_ok=True)
-    return rows
+    if sealed.listing().has(name.writer, name.number):
+        path.unlink(missing_ok=True)
+        return Recovered()
+    most = mark.rows(name.table, name.number) if mark and mark.is_cut_short() else None
+    try:
+        found = read_live(path, name.number, most)
+    except DamagedFileError as error:
+        warn_damaged(path, error)
+        return None
+    rows = 0 if found is None else found.rows
+    if found is not None:
+        target = sealed.path(SealedName(name.writer, name.number, name.number))
+        write_sealed(target, found.whole, [(name.number, rows)])
+    set_aside = most is not None and _has_more(folder, name, rows)
+    if set_aside:
+        _set_aside(folder, name)
+    else:
+        path.unlink(missing_ok=True)
+    return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
+
+
+def _has_more(folder: Folder, name: LiveName, rows: int) -> bool:
+    """Whether a live file has more than so many rows, whatever they are worth."""
+    try:
+        found = read_live(folder.live_path(name), name.number)
+    except DamagedFileError:
+        return True
+    return found is not None and found.rows > rows
+
+
+def _set_aside(folder: Folder, name: LiveName) -> None:
+    """Keep a file, out of the way."""
+    make_folder(folder.unsynced)
+    publish(folder.live_path(name), folder.unsynced / str(name))
+    sync_folder(folder.unsynced)

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from itertools import starmap
 from pathlib import Path
@@ -24,7 +24,7 @@ from .fragments import Fragment, Loose, read_live, warn_damaged
 from .handles import Handles
 from .home import FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
-from .recover import recover
+from .recover import Recovered, recover, trusted_rows
 from .sealed_files import Listing, SealedFiles
 
 if TYPE_CHECKING:
@@ -211,7 +211,13 @@ class FolderStore(Store):
         super().__init__()
         self.folder = Folder(path)
         identity = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
-        self.home = FolderHome(self.folder, identity, on_open=keep_house, later=later)
+        self.home = FolderHome(
+            self.folder,
+            identity,
+            on_open=keep_house,
+            later=later,
+            before_records=_weakly(self._sync_nodes),
+        )
         self.records = LiveTable(RECORDS, self.home)
         self.nodes = LiveTable(NODES, self.home)
         self._sealed = {table: SealedFiles(self.folder, table) for table in TABLES}
@@ -272,7 +278,7 @@ class FolderStore(Store):
     def _read_live(self, name: LiveName) -> Loose | None:
         path = self.folder.live_path(name)
         try:
-            return read_live(path, name.number)
+            return read_live(path, name.number, trusted_rows(self.folder, name))
         except DamagedFileError as error:
             # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
             if not self._sealed[name.table].listing().has(name.writer, name.number):
@@ -290,9 +296,13 @@ class FolderStore(Store):
         """Return when all rows survive a loss of power, or wait in memory and the user was told."""
         if not self.home.is_open:
             return
-        self.nodes.sync()
-        self.records.sync()
-        self.home.sync_folders()
+        # Records first: whose they are was said before they were logged.
+        records = self.records.sync()
+        self.home.note_synced({RECORDS: records, NODES: self.nodes.sync()})
+
+    def _sync_nodes(self) -> None:
+        """No record survives a loss of power without its node."""
+        self.home.note_synced({NODES: self.nodes.sync()})
 
     def require_saved(self) -> None:
         """Sync.
@@ -343,8 +353,8 @@ class FolderStore(Store):
             files.forget()
         self.reader = None
 
-    def recover(self) -> int:
-        """Seal what dead writers left; returns how many records that were."""
+    def recover(self) -> Recovered:
+        """Seal what dead writers left."""
         return recover(self.folder)
 
     def renew_after_fork(self) -> None:
@@ -353,6 +363,17 @@ class FolderStore(Store):
         self.records.start_anew()
         self.nodes.start_anew()
         self._clock = threading.Lock()
+
+
+def _weakly(method: Callable[[], object]) -> Callable[[], None]:
+    """A method, without keeping what it belongs to; nothing where that is gone."""
+    known = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (found := known()) is not None:
+            found()
+
+    return call
 
 
 def _is_sealed(rows: Loose, listing: Listing) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
-from .folder import TABLES, Folder
+from .folder import TABLES, Folder, LiveName
 from .fragments import UNREADABLE, open_parquet, read_live
+from .recover import trusted_rows
 from .sealed_files import SealedFiles, open_sealed
 
 __all__ = ["Problem", "verify"]
@@ -41,7 +42,8 @@ def _problems(folder: Folder) -> Iterator[Problem | None]:
         for name in folder.all_sealed(table):
             yield _sealed_problem(files, files.path(name))
         for live in folder.lives(table):
-            yield _live_problem(folder.live_path(live), live.number)
+            if not files.listing().has(live.writer, live.number):
+                yield _live_problem(folder, live)
 
 
 def _sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
@@ -59,9 +61,10 @@ def _sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
     return None
 
 
-def _live_problem(path: Path, number: int) -> Problem | None:
+def _live_problem(folder: Folder, name: LiveName) -> Problem | None:
+    path = folder.live_path(name)
     try:
-        read_live(path, number)
+        read_live(path, name.number, trusted_rows(folder, name))
     except DamagedFileError as error:
         return Problem(path, str(error))
     return None

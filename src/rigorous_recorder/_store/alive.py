@@ -1,0 +1,69 @@
+"""Who lives: a writer holds a lock; where other machines don't see it, it is heard of every few seconds.
+
+A process id says nothing of a process on another machine, or in another container. So it is never
+asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from typing import Final
+
+from .._mounts import locks_reach_other_hosts
+from .folder import Folder
+from .locks import FileLock, are_supported, is_held
+from .marks import read_mark, this_boot
+
+__all__ = ["is_alive", "take_dead"]
+
+#: A writer whose lock other machines don't see is taken for dead when it wasn't heard of for so
+#: long. It is heard of at each background sync, every five seconds.
+PATIENCE_SECONDS: Final = 120.0
+
+
+def is_alive(folder: Folder, writer: str) -> bool:
+    """Whether the process of a writer lives, as far as can be known."""
+    return is_held(folder.lock_path(writer)) or _was_heard_of(folder, writer)
+
+
+def take_dead(folder: Folder, writer: str) -> FileLock | None:
+    """The lock of a writer that is dead; None where it lives, or somebody else has the lock.
+
+    Raises:
+        OSError: the lock can't be opened.
+    """
+    lock = FileLock.take(folder.lock_path(writer))
+    if lock is not None and _was_heard_of(folder, writer):
+        lock.release()
+        return None
+    return lock
+
+
+def _was_heard_of(folder: Folder, writer: str) -> bool:
+    """Whether a writer whose lock may not be seen here has been heard of lately."""
+    path = folder.lock_path(writer)
+    try:
+        if are_supported(path):
+            mark = read_mark(folder, writer)
+            if mark is None or mark.boot == this_boot() or locks_reach_other_hosts(folder.live):
+                return False
+        heard = path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return _now(folder) - heard < PATIENCE_SECONDS
+
+
+def _now(folder: Folder) -> float:
+    """The time by the clock that the times of the folder's files are of."""
+    probe = folder.live / f".{uuid.uuid4().hex}.tmp"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:  # not ours to write to
+        return time.time()
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(probe)  # noqa: PTH108 - as elsewhere, spelled as the system's

@@ -1,0 +1,143 @@
+"""Marks: in which boot of which machine a writer runs, and how far its live files are on the device.
+
+What is in a live file is in the system's hands, and outlives its process. A machine that goes down
+leaves of each of its bytes an older or a newer one, unless it was synced. So where a machine was
+started anew, those rows of a live file are taken that the mark tells of, and no others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from .._durable import sync_folder, write_whole
+from .._mounts import is_local
+from .folder import TABLES, Folder
+
+__all__ = ["Mark", "Marker", "read_mark", "this_boot"]
+
+_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
+
+Synced = Mapping[str, Mapping[int, int]]
+"""For each table, how many rows of which segments are on the device."""
+
+
+@cache
+def this_boot() -> str:
+    """What this start of this machine has to itself; empty where the system does not tell."""
+    try:
+        return Path(_BOOT_ID).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+class Mark(NamedTuple):
+    """What a writer noted.
+
+    Attributes:
+        boot: that of the machine that it runs, or ran, on.
+        is_local: whether no other machine can write to the folder.
+        synced: how far its live files are on the device.
+    """
+
+    boot: str
+    is_local: bool
+    synced: Synced
+
+    def is_cut_short(self) -> bool:
+        """Whether the machine went down since: then only what was synced can be trusted."""
+        return self.is_local and self.boot != this_boot()
+
+    def rows(self, table: str, number: int) -> int:
+        """How many rows of a segment are on the device."""
+        return self.synced.get(table, {}).get(number, 0)
+
+
+def read_mark(folder: Folder, writer: str) -> Mark | None:
+    """The mark of a writer; None where it has none that can be read."""
+    try:
+        said = json.loads(folder.mark_path(writer).read_bytes())
+        synced = {
+            table: {int(number): int(rows) for number, rows in said["synced"][table].items()}
+            for table in TABLES
+        }
+        return Mark(str(said["boot"]), bool(said["is_local"]), synced)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+class Marker:
+    """Keeps one writer's mark.
+
+    Raises:
+        OSError: it can't be written.
+    """
+
+    def __init__(self, folder: Folder, writer: str) -> None:
+        self._path = folder.mark_path(writer)
+        self._lock_path = folder.lock_path(writer)
+        self._is_local = is_local(folder.live)
+        self._synced: dict[str, dict[int, int]] = {table: {} for table in TABLES}
+        self._turn = threading.Lock()
+        self._turn_of = 0
+        self.write()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether nobody took the mark away."""
+        return self._path.exists()
+
+    def write(self) -> None:
+        """Write the mark anew; it is on the device when this returns.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        said = {"boot": this_boot(), "is_local": self._is_local, "synced": self._synced}
+        write_whole(self._path, json.dumps(said).encode())
+
+    def note(self, found: Synced) -> None:
+        """Remember that so many rows are on the device, the names of their files included.
+
+        Raises:
+            OSError: it can't be written; the mark that was there still is.
+        """
+        if not self._is_local:
+            os.utime(self._lock_path)  # lets other machines know that this writer lives
+            return
+        me = threading.get_ident()
+        if self._turn_of == me:
+            return  # a signal handler in the middle of it: it is being done
+        with self._turn:
+            try:
+                self._turn_of = me
+                self._note(found)
+            finally:
+                self._turn_of = 0
+
+    def _note(self, found: Synced) -> None:
+        before = self._synced
+        after = {table: _newer(before[table], found.get(table, {})) for table in TABLES}
+        if after == before:
+            return
+        self._synced = after
+        try:
+            sync_folder(self._path.parent)  # first the names of the files that the mark tells of
+            self.write()
+        except BaseException:
+            self._synced = before
+            raise
+
+
+def _newer(before: Mapping[int, int], found: Mapping[int, int]) -> dict[int, int]:
+    """Both, the larger of each, without what was sealed since: segments older than all found."""
+    if not found:
+        return dict(before)
+    first = min(found)
+    kept = {number: rows for number, rows in before.items() if number >= first}
+    return {**found, **{n: max(rows, found.get(n, 0)) for n, rows in kept.items()}}
