@@ -19,14 +19,17 @@ from .marks import read_mark, this_boot
 
 __all__ = ["is_alive", "take_dead"]
 
-#: A writer whose lock other machines don't see is taken for dead when it wasn't heard of for so
-#: long. It is heard of at each background sync, every five seconds.
-PATIENCE_SECONDS: Final = 120.0
+#: A writer whose lock other machines don't see is said to run no more when it wasn't heard of for
+#: so long. It is heard of at each background sync, every five seconds.
+SILENCE_SECONDS: Final = 120.0
+#: Only after so long is what it left sealed: a file server can be away for a while, and whoever
+#: waited for it goes on. Until then it is read as it is.
+DEATH_SECONDS: Final = 24 * 3600.0
 
 
 def is_alive(folder: Folder, writer: str) -> bool:
     """Whether the process of a writer lives, as far as can be known."""
-    return is_held(folder.lock_path(writer)) or _was_heard_of(folder, writer)
+    return is_held(folder.lock_path(writer)) or _was_heard_of(folder, writer, SILENCE_SECONDS)
 
 
 def take_dead(folder: Folder, writer: str) -> FileLock | None:
@@ -36,14 +39,14 @@ def take_dead(folder: Folder, writer: str) -> FileLock | None:
         OSError: the lock can't be opened.
     """
     lock = FileLock.take(folder.lock_path(writer))
-    if lock is not None and _was_heard_of(folder, writer):
+    if lock is not None and _was_heard_of(folder, writer, DEATH_SECONDS):
         lock.release()
         return None
     return lock
 
 
-def _was_heard_of(folder: Folder, writer: str) -> bool:
-    """Whether a writer whose lock may not be seen here has been heard of lately."""
+def _was_heard_of(folder: Folder, writer: str, seconds: float) -> bool:
+    """Whether a writer whose lock may not be seen here has been heard of for the last seconds."""
     path = folder.lock_path(writer)
     try:
         if are_supported(path):
@@ -53,7 +56,7 @@ def _was_heard_of(folder: Folder, writer: str) -> bool:
         heard = path.stat().st_mtime
     except FileNotFoundError:
         return False
-    return _now(folder) - heard < PATIENCE_SECONDS
+    return _now(folder) - heard < seconds
 
 
 def _now(folder: Folder) -> float:
