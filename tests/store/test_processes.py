@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import pickle
@@ -350,6 +351,24 @@ def test_a_child_forked_under_a_lock_does_not_keep_it(tmp_path: Path) -> None:
     os.close(hold)
     assert wait_for(child) == 0
     os.close(release)
+    assert taken is not None
+    taken.release()
+
+
+def test_a_lock_is_free_though_letting_go_of_it_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C on the way out of a lock, this process and others can have it again."""
+    path = tmp_path / "some.lock"
+
+    def interrupted(_descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_UN:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), locked(path):
+        monkeypatch.setattr(fcntl, "flock", interrupted)
+    monkeypatch.undo()
+    taken = FileLock.take(path)
     assert taken is not None
     taken.release()
 

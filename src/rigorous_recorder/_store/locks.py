@@ -31,9 +31,11 @@ if sys.platform != "win32":
 
     def _let_go(descriptor: int) -> None:
         # Closing is not enough: a child that another thread forked meanwhile has the file open too.
-        with contextlib.suppress(OSError):  # where there are no locks
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        try:
+            with contextlib.suppress(OSError):  # where there are no locks
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:  # Ctrl-C may come in between
+            os.close(descriptor)
 
 else:
     import msvcrt
