@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store import home
 
 from . import compacting, training
+from .steps import die, in_a_child
 from .training import Plan, fields_of
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +148,31 @@ def test_a_kill_in_the_middle_of_a_compaction(tmp_path: Path, step: str) -> None
     assert len(list(records.iterdir())) == 1
     for plan in plans:
         check_kept(folder, plan, 60)
+
+
+def test_records_that_got_to_disk_have_what_stands_above_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where live rows are in memory, no record is saved before what was said of its recorder."""
+    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 16)
+
+    def log_and_die() -> None:
+        collection = ExperimentCollection(tmp_path / "study", quiet=True)
+        experiment = collection.new_experiment(lr=0.1).__enter__()
+        model = experiment.child(model="m")
+        for i in range(100):
+            model.push(i=i)
+        experiment["late"] = "said before the seal"
+        collection._store.records.seal()
+        die()
+
+    assert in_a_child(log_and_die) == -signal.SIGKILL
+    rows = list(ExperimentCollection(tmp_path / "study", quiet=True).records)
+    assert [row["i"] for row in rows] == list(range(100))
+    assert {(row["lr"], row["model"], row["late"]) for row in rows} == {
+        (0.1, "m", "said before the seal")
+    }
 
 
 def test_opening_says_in_one_line_what_was_recovered(

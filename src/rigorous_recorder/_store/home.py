@@ -129,6 +129,8 @@ class FolderHome:
         self._encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
         self.writer = ""
+        #: Whether live rows are in mapped files, which outlive the process without a flush.
+        self.is_mapped = True
         self.trouble = ""
         self._warned = False
 
@@ -176,7 +178,7 @@ class FolderHome:
             self.complain(error)
         self.ids = NodeIds(number)
         self._started = time.time_ns() // 1000
-        self._is_mapped = is_safe_to_map(self.folder.live)
+        self.is_mapped = is_safe_to_map(self.folder.live)
         self.writer = f"{number:08x}"
         self._on_open()
 
@@ -202,7 +204,7 @@ class FolderHome:
         path = self._live_path(table, number)
         try:
             self._be_there()
-            return (MappedImage if self._is_mapped else WriteBehindImage)(path, blank)
+            return (MappedImage if self.is_mapped else WriteBehindImage)(path, blank)
         except OSError as error:
             self.complain(error)
             return MemoryImage(blank)

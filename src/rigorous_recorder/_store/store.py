@@ -239,6 +239,12 @@ class FolderStore(Store):
             self.home.open()
         return self.home.ids.take()
 
+    def say(self, node: int, data: dict[str, Any], parent: int | None = None) -> None:
+        """As for any store; it is on its way to the file before any record below the node is."""
+        super().say(node, data, parent)
+        if not self.home.is_mapped:
+            self.nodes.flush()
+
     # --- reading -------------------------------------------------------------------------------
 
     def version(self) -> object:
