@@ -234,3 +234,14 @@ def test_the_size_is_that_of_all_files(tmp_path: Path) -> None:
     with closing(ExperimentCollection(path)) as collection:
         expected = sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
         assert collection.size_on_disk() == expected > 0
+
+
+def test_keys_of_records_that_stand_above_are_not_an_experiments(
+    collection: ExperimentCollection,
+) -> None:
+    """Also where the same file has records of both."""
+    collection.recorder.push(above=1)
+    with collection.new_experiment() as experiment:
+        experiment.push(x=1)
+    collection.save()
+    assert [each.keys for each in collection.overview()] == [["x"]]

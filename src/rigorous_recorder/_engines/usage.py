@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._lazy import lazy_module
@@ -45,7 +45,7 @@ def usage_below(moment: Moment, ids: Sequence[int]) -> list[Usage]:
     for fragment, counts in zip(fragments, _by_fragment(fragments, owners), strict=True):
         records.update(counts)
         if counts:
-            _add_record_keys(keys, fragment, owners, list(counts))
+            _add_record_keys(keys, fragment, owners, counts)
     return [Usage(records[at], keys.of(at)) for at in range(len(ids))]
 
 
@@ -121,14 +121,15 @@ def _node_counts(number: int, fragment: Fragment) -> Iterator[pa.Table]:
 
 
 def _add_record_keys(
-    keys: _Keys, fragment: Fragment, owners: _Owners, present: Sequence[int]
+    keys: _Keys, fragment: Fragment, owners: _Owners, present: Mapping[int, int]
 ) -> None:
+    is_of_one = list(present.values()) == [fragment.rows]
     columns = [c for c in fragment.columns if isinstance(c.key, str) and c.kind != NULL]
     known = _missing(fragment, columns)
     unsure = []
     for column in columns:
         missing = known.get(column)
-        if missing == 0 or (missing not in {None, fragment.rows} and len(present) == 1):
+        if missing == 0 or (missing not in {None, fragment.rows} and is_of_one):
             keys.add(str(column.key), present)
         elif missing != fragment.rows:
             unsure.append(column)
