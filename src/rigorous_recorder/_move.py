@@ -30,14 +30,22 @@ def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> di
         For each copied node the id that it has in ``target``.
     """
     nodes = moment.nodes
+    if nodes.position(top) is None:  # nothing was said of it, or it was deleted
+        new = {top: target.new_node()}
+        target.say(new[top], {}, parent)
+        return _with_records(moment, top, new, target)
     positions = nodes.positions(nodes.below(top))
     ids = nodes.ids.take(positions).to_pylist()
     above = nodes.ids.take(nodes.parents.take(positions)).to_pylist()
     new = {node: target.new_node() for node in ids}
     for node, old_parent, data in zip(ids, above, nodes.own_data(positions), strict=True):
         target.say(new[node], data, parent if node == top else new[old_parent])
-    scan = Scan(moment, Scope(top), {})
-    for piece in scan.pieces():
+    return _with_records(moment, top, new, target)
+
+
+def _with_records(moment: Moment, top: int, new: dict[int, int], target: Store) -> dict[int, int]:
+    """Write the records at and below a node as those of the new nodes, which are given back."""
+    for piece in Scan(moment, Scope(top), {}).pieces():
         _copy_records(piece, new, target)
     return new
 

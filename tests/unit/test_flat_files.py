@@ -165,6 +165,17 @@ def test_nothing_logged_round_trips(tmp_path: Path, suffix: str) -> None:
         assert len(Recorder.load_from(path).all_records) == 0
 
 
+def test_the_root_of_a_collection_without_experiments_is_saved(tmp_path: Path) -> None:
+    """Nothing was said of it yet; the records that were pushed to it are there."""
+    with ExperimentCollection(tmp_path / "c") as collection:
+        for expected in ([], [{"a": 1}]):
+            if expected:
+                collection.recorder.push(a=1)
+            collection.recorder.save_to(tmp_path / "x.pickle")
+            loaded = Recorder.load_from(tmp_path / "x.pickle")
+            assert list(loaded.all_records) == expected
+
+
 def test_pickle_keeps_the_tree(tmp_path: Path) -> None:
     """Parents, children and what is said of each; the recorder is the one that was saved."""
     root = Recorder(study="s").push(q=1)
