@@ -18,7 +18,15 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["EXPERIMENT_KEYS", "Nodes", "Variants", "column_in", "keys_of", "values_of"]
+__all__ = [
+    "ATTEMPT_KEYS",
+    "EXPERIMENT_KEYS",
+    "Nodes",
+    "Variants",
+    "column_in",
+    "keys_of",
+    "values_of",
+]
 
 #: What a collection says of every experiment; these come first in the flat table.
 EXPERIMENT_KEYS: Final = (
@@ -29,6 +37,14 @@ EXPERIMENT_KEYS: Final = (
     "experiment_end_time",
     "experiment_duration",
 )
+#: What it says of those that go on after a crash; these come next.
+ATTEMPT_KEYS: Final = (
+    "experiment_attempt",
+    "experiment_attempt_start_time",
+    "experiment_job",
+    "experiment_job_restarts",
+)
+_FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS)
 
 Variants = dict[Column, Any]
 """The values of one key: for each column an array, and no row has a value in more than one."""
@@ -146,6 +162,12 @@ class Nodes:
                 if is_said:
                     found[node][key] = value
         return list(found.values())
+
+    def said_first(self, positions: pa.Array) -> Variants:
+        """For each position, in order, what was said of that node at first."""
+        rows = self._words.rows_of(positions)
+        first = rows.take(pc.index_in(positions, value_set=self._words.nodes_of(rows)))
+        return {column: self._rows[column].take(first) for column in self.columns}
 
     def positions(self, ids: pa.Array) -> pa.Array:
         """For each id its position, or null; costs one pass over the nodes, however many ids."""
@@ -275,7 +297,7 @@ class Nodes:
                 said = said.filter(pc.is_in(said, value_set=positions))
             if len(said):
                 level = self._depths[pc.min(said).as_py()].as_py()
-                ranks.append((key not in EXPERIMENT_KEYS, level, order, key))
+                ranks.append((key not in _FIRST_KEYS, level, order, key))
         return [key for *_, key in sorted(ranks)]
 
 

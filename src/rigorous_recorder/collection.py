@@ -8,7 +8,7 @@ from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ._display.experiments import Experiments
 from ._display.text import bytes_text, one_line, plural
@@ -20,8 +20,15 @@ from ._store.find import find_collections, size_on_disk
 from ._store.recover import Recovered
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
-from .errors import NotACollectionError
-from .experiment import Experiment, check_info, past_experiments
+from .errors import ArgumentError, NotACollectionError
+from .experiment import (
+    AutoExperiment,
+    Experiment,
+    ResumedExperiment,
+    check_info,
+    nth_number,
+    past_experiments,
+)
 from .overview import ExperimentOverview, overview_of
 from .recorder import Recorder, recorder_at
 from .records import Records
@@ -81,23 +88,83 @@ class ExperimentCollection:
 
     # --- logging -------------------------------------------------------------------------------
 
-    def new_experiment(self, info: Mapping[str, Any] | None = None, /, **data: Any) -> Experiment:
+    def new_experiment(
+        self,
+        info: Mapping[str, Any] | None = None,
+        /,
+        *,
+        resume: Literal["auto"] | None = None,
+        **data: Any,
+    ) -> Experiment:
         """A run to be entered with ``with``, which gives the experiment's recorder.
 
         The six keys ``experiment_number``, ``error_number``, ``had_error``,
         ``experiment_start_time``, ``experiment_end_time`` and ``experiment_duration`` stand above
         all of its records; times are seconds since the epoch. The number is that of the last
-        experiment, plus one if that one ended without an error or still runs.
+        experiment, plus one if that one ended without an error, still runs, or goes on by
+        ``resume`` instead.
+
+        With ``resume="auto"`` it is a new attempt (see ``resume``) at the experiment that this
+        program began before: the last one that has neither ended without an error nor runs, and
+
+        - under SLURM, that the same job began so with the same info. A job keeps its
+          ``SLURM_JOB_ID`` when it is requeued, each task of an array has its own, and in a job of
+          several tasks each ``SLURM_PROCID`` has its own experiments. Where all that the job had
+          begun before it was requeued is one experiment, it is that one, whatever the info; what is
+          new in it is said of the attempt. The experiment has ``experiment_job``, as
+          ``slurm 1234``, and attempts have ``experiment_job_restarts``, how often the job had been
+          requeued when they began.
+        - elsewhere, that was begun with the same info (key by key, with the same kind of value), in
+          whatever way, and whose number no later one has.
+
+        Where there is none it is a new experiment, whose number no other one will have.
+        Of several processes that begin at once each gets an experiment of its own.
 
         Args:
             info: what is known of the experiment; also as keywords, which win over ``info``.
+            resume: "auto", or None for a new experiment in any case.
 
         Raises:
-            ValueError: one of the six keys is among them.
+            ReservedKeyError: one of the six keys, or ``experiment_attempt``,
+                ``experiment_attempt_start_time``, ``experiment_job`` or ``experiment_job_restarts``
+                is among them.
+            ArgumentError: ``resume`` is something else.
         """
+        if resume is not None and resume != "auto":
+            message = (
+                f"resume={resume!r}: expected 'auto' or None; the experiment with a number goes on"
+                " with collection.resume(number); data under the key 'resume' is given as"
+                " {'resume': ...}"
+            )
+            raise ArgumentError(message)
         said = {**(info or {}), **data}
         check_info(said)
-        return Experiment(self._store, said, is_quiet=self._is_quiet)
+        kind = AutoExperiment if resume else Experiment
+        return kind(self._store, said, is_quiet=self._is_quiet)
+
+    def resume(self, experiment_number: int) -> Experiment:
+        """Go on with an experiment that crashed, failed or was finished, as a run to be entered.
+
+        ``with`` gives the recorder of a new attempt, a child of the experiment's: its records have
+        ``experiment_attempt`` 2, 3 and so on, those before it 1 (the experiment has that from the
+        first resume on), so that steps that were done again can be told apart; also
+        ``experiment_attempt_start_time``. What is said of it is said of this attempt; its
+        ``parent`` is the experiment, for what is true of all attempts.
+
+        From now on, as after the start, ``had_error`` is True and ``experiment_end_time`` and
+        ``experiment_duration`` are None; ``error_number`` is one more than before, or 1 after an end
+        without an error. At the end the duration is the time since the start of the experiment, pauses
+        included. Later experiments have other numbers, however this one ends.
+
+        Args:
+            experiment_number: -1 is the last number, and so on. Where several have the number, since
+                one failed and was begun anew, the last of them goes on.
+
+        Raises:
+            KeyError: on entering, there is no such experiment.
+            RunningError: on entering, it runs still, in this process or another.
+        """
+        return ResumedExperiment(self._store, experiment_number, is_quiet=self._is_quiet)
 
     @property
     def recorder(self) -> Recorder:
@@ -151,16 +218,8 @@ class ExperimentCollection:
         Raises:
             KeyError: there is no such experiment.
         """
-        numbers = self.experiment_numbers
-        if not isinstance(experiment_number, int):
-            message = f"{experiment_number!r} is no experiment number; expected one of {numbers}"
-            raise KeyError(message)
-        if -len(numbers) <= experiment_number < 0:
-            experiment_number = numbers[experiment_number]
-        if experiment_number not in numbers:
-            message = f"there is no experiment {experiment_number}; there are {numbers}"
-            raise KeyError(message)
-        return self.records.where(experiment_number=experiment_number)
+        number = nth_number(self.experiment_numbers, experiment_number)
+        return self.records.where(experiment_number=number)
 
     @property
     def experiment_numbers(self) -> tuple[int, ...]:
@@ -170,7 +229,7 @@ class ExperimentCollection:
 
     @property
     def experiments(self) -> Experiments:
-        """One row for each attempt at an experiment, in order of start, with what is known of it."""
+        """One row for each experiment that was begun, in order of start, with what is known of it."""
         return Experiments(Source(self._store).now(), ROOT)
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
@@ -187,7 +246,7 @@ class ExperimentCollection:
         return collection_tree(tree, self._store.folder.path.name, self.size_on_disk())
 
     def overview(self) -> list[ExperimentOverview]:
-        """What became of each attempt at an experiment, and how much is in it, in order of start.
+        """What became of each experiment that was begun, and how much is in it, in order of start.
 
         One pass over the records tells it for all of them, however many there are.
         """
@@ -200,7 +259,7 @@ class ExperimentCollection:
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query, as a lazy relation.
 
-        Tables: ``records`` (the flat table), ``experiments`` (a row for each attempt), ``nodes``
+        Tables: ``records`` (the flat table), ``experiments`` (a row for each that was begun), ``nodes``
         (a row for each recorder: ``_node``, ``_parent`` and all that it has or inherits).
 
         Each query has a connection of its own: two relations can't be combined by their methods

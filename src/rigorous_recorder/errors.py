@@ -22,6 +22,7 @@ __all__ = [
     "ReservedKeyError",
     "RigorousError",
     "RigorousWarning",
+    "RunningError",
     "SaveError",
     "StorageWarning",
     "UnkeepableTypeError",
@@ -93,6 +94,10 @@ class UnsafePickleError(RigorousError, pickle.UnpicklingError):
 
 class ReservedKeyError(RigorousError, ValueError):
     """A key that a collection says of every experiment itself."""
+
+
+class RunningError(RigorousError, ValueError):
+    """An experiment can't be resumed: it runs still."""
 
 
 class SaveError(RigorousError, OSError):

@@ -1,4 +1,4 @@
-"""Experiments: their numbers, the six keys above every record, and how they end."""
+"""Experiments: their numbers, the six keys above every record, how they go on and how they end."""
 
 from __future__ import annotations
 
@@ -6,25 +6,45 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from textwrap import shorten
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ._engines.scan import Source
+from ._engines.scan import Attempt, Source, last_attempts
+from ._job import current_job
+from ._live.column import Column
+from ._live.fields import describe
 from ._store.alive import is_alive
 from ._store.home import writer_of
 from ._store.locks import locked
 from ._store.store import ROOT, FolderStore
-from ._tree import EXPERIMENT_KEYS, Nodes
-from .errors import PendingRecordWarning, ReservedKeyError, RigorousError
-from .recorder import Recorder, recorder_below
+from ._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
+from ._values.kinds import NULL
+from .errors import PendingRecordWarning, ReservedKeyError, RigorousError, RunningError
+from .recorder import Recorder, recorder_at, recorder_below
 
-__all__ = ["Experiment", "Past", "check_info", "is_running", "past_experiments"]
+__all__ = [
+    "AutoExperiment",
+    "Experiment",
+    "Past",
+    "ResumedExperiment",
+    "check_info",
+    "is_running",
+    "nth_number",
+    "past_experiments",
+]
 
 
 class Past(NamedTuple):
-    """An experiment that was started before, and what it says of itself."""
+    """An experiment that was started before, and what it says of itself.
+
+    Attributes:
+        last: the node of its last attempt; its own where it was never resumed.
+        attempts: how many there are, 1 where it was never resumed.
+        goes_on: whether it is resumed where it failed, instead of begun anew under its number.
+        job: the job of a scheduler that began it.
+    """
 
     node: int
     number: int
@@ -33,20 +53,27 @@ class Past(NamedTuple):
     has_ended: bool
     start: float | None
     duration: float | None
+    last: int
+    attempts: int
+    goes_on: bool
+    job: str | None
 
 
 def past_experiments(nodes: Nodes) -> list[Past]:
     """The experiments of a collection, in the order in which they were started."""
     ids = nodes.children(ROOT)
-    said = nodes.own_data(nodes.positions_of(ids))
+    positions = nodes.positions_of(ids)
+    last = last_attempts(nodes)
     return [
-        _past(node, data)
-        for node, data in zip(ids, said, strict=True)
+        _past(nodes, node, data, last.get(at))
+        for node, at, data in zip(
+            ids, positions.to_pylist(), nodes.own_data(positions), strict=True
+        )
         if isinstance(data.get("experiment_number"), int)
     ]
 
 
-def _past(node: int, data: Mapping[str, Any]) -> Past:
+def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None) -> Past:
     errors = data.get("error_number")
     return Past(
         node=node,
@@ -56,6 +83,10 @@ def _past(node: int, data: Mapping[str, Any]) -> Past:
         has_ended=data.get("experiment_end_time") is not None,
         start=data.get("experiment_start_time"),
         duration=data.get("experiment_duration"),
+        last=nodes.ids[last.position].as_py() if last else node,
+        attempts=last.number if last else 1,
+        goes_on="experiment_attempt" in data,
+        job=data.get("experiment_job"),
     )
 
 
@@ -63,7 +94,7 @@ def is_running(store: FolderStore, past: Past) -> bool:
     """Whether an experiment has not ended and its process lives."""
     if past.has_ended:
         return False
-    writer = writer_of(past.node)
+    writer = writer_of(past.last)
     return writer == store.home.writer or is_alive(store.folder, writer)
 
 
@@ -82,22 +113,8 @@ class Experiment:
     def __enter__(self) -> Recorder:
         self._store.folder.create(self._store.identity)
         with locked(self._store.folder.live / "experiments.lock"):
-            number, error_number = self._numbers()
             self._process = os.getpid()
-            self._start = time.time()
-            self._recorder = recorder_below(
-                self._store,
-                ROOT,
-                {
-                    "experiment_number": number,
-                    "error_number": error_number,
-                    "had_error": True,
-                    "experiment_start_time": self._start,
-                    "experiment_end_time": None,
-                    "experiment_duration": None,
-                    **self._info,
-                },
-            )
+            self._recorder = self._begin()
             self._store.flush()
         return self._recorder
 
@@ -113,11 +130,55 @@ class Experiment:
         said = {"experiment_end_time": end, "experiment_duration": end - self._start}
         if error is None:
             # In one word: whoever starts an experiment meanwhile sees all of the end, or none.
-            self._recorder.update(said, had_error=False, error_number=0)
+            self._experiment.update(said, had_error=False, error_number=0)
             self._store.require_saved()
             self._warn_of_pending()
         else:
             self._save_and_tell(error, said)
+
+    def _begin(self) -> Recorder:
+        """The recorder of the experiment, from now on; nobody else begins one meanwhile."""
+        return self._begin_new(*self._numbers())
+
+    def _begin_new(self, number: int, error_number: int, **said: Any) -> Recorder:
+        self._start = time.time()
+        self._experiment = recorder_below(
+            self._store,
+            ROOT,
+            {
+                "experiment_number": number,
+                "error_number": error_number,
+                "had_error": True,
+                "experiment_start_time": self._start,
+                "experiment_end_time": None,
+                "experiment_duration": None,
+                **said,
+                **self._info,
+            },
+        )
+        return self._experiment
+
+    def _go_on(self, past: Past, info: Mapping[str, Any]) -> Recorder:
+        """The recorder of a new attempt at an experiment that was begun before."""
+        now = time.time()
+        self._start = now if past.start is None else past.start
+        self._experiment = recorder_at(self._store, past.node)
+        said = {
+            "experiment_attempt": past.attempts + 1,
+            "experiment_attempt_start_time": now,
+            **info,
+        }
+        # First the attempt: who dies in between leaves the experiment as it ended.
+        attempt = self._store.new_node()
+        self._store.say(attempt, said, past.node)
+        self._experiment.update(
+            experiment_attempt=1,
+            error_number=past.error_number + 1,
+            had_error=True,
+            experiment_end_time=None,
+            experiment_duration=None,
+        )
+        return recorder_at(self._store, attempt)
 
     def _numbers(self) -> tuple[int, int]:
         """The experiment's number, and its error number until it ends without one."""
@@ -129,7 +190,8 @@ class Experiment:
             return number + 1, 1
         # One that ended between the reading and the look at its lock has said by now how.
         last = [each for each in self._past() if each.number == number][-1]
-        return (number, last.error_number + 1) if last.had_error else (number + 1, 1)
+        is_tried_anew = last.had_error and not last.goes_on
+        return (number, last.error_number + 1) if is_tried_anew else (number + 1, 1)
 
     def _past(self) -> list[Past]:
         return past_experiments(Source(self._store).now().nodes)
@@ -153,28 +215,152 @@ class Experiment:
         """Save, and say in short what happened; the error itself goes on to the caller."""
         kept = f"what it logged is saved in {self._store.folder.path}"
         try:
-            self._recorder.update(said)
+            self._experiment.update(said)
             self._store.require_saved()
         except RigorousError as trouble:  # the experiment's own error must not be hidden by it
             kept = str(trouble)
         if not self._is_quiet:
-            data = self._recorder.local_data
+            data = self._experiment.local_data
             sys.stderr.write(
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
                 f" ended with {shorten(f'{type(error).__name__}: {error}', 200)}; {kept}\n"
             )
 
 
+class ResumedExperiment(Experiment):
+    """One that was begun before, by its number: entered, it gives a recorder for a new attempt.
+
+    Raises:
+        KeyError: on entering, there is no such experiment.
+        RunningError: on entering, it runs still.
+        SaveError: on leaving, records wait in memory and can't be written to disk.
+    """
+
+    def __init__(self, store: FolderStore, number: int, *, is_quiet: bool) -> None:
+        super().__init__(store, {}, is_quiet=is_quiet)
+        self._number = number
+
+    def __enter__(self) -> Recorder:
+        self._last()  # no folder is made for one that is not there
+        return super().__enter__()
+
+    def _begin(self) -> Recorder:
+        last = self._last()
+        if is_running(self._store, last):
+            message = (
+                f"experiment {last.number} is still running in {self._store.folder.path}; resume"
+                " it when it has ended, or its process is dead"
+            )
+            raise RunningError(message)
+        # Read again: if it ended meanwhile, it has said by now how.
+        return self._go_on(self._last(), {})
+
+    def _last(self) -> Past:
+        """The last experiment that has the number."""
+        past = self._past()
+        number = nth_number({each.number for each in past}, self._number)
+        return [each for each in past if each.number == number][-1]
+
+
+class AutoExperiment(Experiment):
+    """A new attempt at the experiment that this job began and did not finish, else a new one."""
+
+    def _begin(self) -> Recorder:
+        job, past = current_job(), self._past()
+        # Of several with one number, those that failed were given up for the last.
+        newest = {each.number: each for each in past}.values()
+        name = job.name if job else None
+        of_job = [each for each in newest if each.job == name]
+        unfinished = [each for each in of_job if each.had_error]
+        same = self._with_same_info(unfinished)
+        # Info can be different in a job that was requeued: the name of its node, say.
+        if not same and job and len(of_job) == 1:
+            same = [each for each in unfinished if self._restarts(each) < job.restarts]
+        restarts = {"experiment_job_restarts": job.restarts} if job else {}
+        for each in reversed(same):
+            if not is_running(self._store, each) and self._is_unfinished(each):
+                return self._go_on(each, restarts | self._new_info(each))
+        number = max((each.number for each in past), default=0) + 1
+        of_this = {"experiment_job": name} if name else {}
+        return self._begin_new(number, 1, experiment_attempt=1, **of_this, **restarts)
+
+    def _restarts(self, past: Past) -> int:
+        """How often the job had been requeued when it began the last attempt."""
+        nodes = Source(self._store).now().nodes
+        (said,) = nodes.own_data(nodes.positions_of([past.last]))
+        return int(said.get("experiment_job_restarts", 0))
+
+    def _with_same_info(self, past: Sequence[Past]) -> list[Past]:
+        """Those that were begun with the same keys and values."""
+        given = _texts(self._info)
+        return [each for each, said in zip(past, self._infos(past), strict=True) if said == given]
+
+    def _new_info(self, past: Past) -> dict[str, Any]:
+        """What is given now that was not said when the experiment was begun."""
+        given, (said,) = _texts(self._info), self._infos([past])
+        new = {str(column.key) for column in given if said.get(column) != given[column]}
+        return {key: self._info[key] for key in new}
+
+    def _infos(self, past: Sequence[Past]) -> list[_Texts]:
+        """What was known of experiments when they were begun, but for what is said of each."""
+        nodes = Source(self._store).now().nodes
+        found: list[_Texts] = [{} for _ in past]
+        said = nodes.said_first(nodes.positions_of([each.node for each in past]))
+        for column, values in said.items():
+            if column.key not in _RESERVED:
+                for texts, text in zip(found, column.kind.json(values), strict=True):
+                    if text is not None:
+                        texts[column] = text
+        return found
+
+    def _is_unfinished(self, past: Past) -> bool:
+        """Whether it still is: one that ended before the look at its lock has said so by now."""
+        (now,) = (each for each in self._past() if each.node == past.node)
+        return now.had_error
+
+
+_RESERVED: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS}
+
+_Texts = dict[Column, str]
+"""Values by key and kind, as JSON text, in which NaN is equal to itself."""
+
+
+def _texts(info: Mapping[str, Any]) -> _Texts:
+    """Data as it would be read back."""
+    found: _Texts = {}
+    for column, plain in describe(info):
+        is_null = column.kind == NULL
+        values = column.kind.column([True if is_null else plain])
+        found[column] = str(*column.kind.json(values))
+    return found
+
+
+def nth_number(numbers: Collection[int], wanted: int) -> int:
+    """The number of an experiment; -1 is the last number, and so on.
+
+    Raises:
+        KeyError: it is none of these numbers.
+    """
+    known = tuple(sorted(numbers))
+    if not isinstance(wanted, int):
+        message = f"{wanted!r} is no experiment number; expected one of {known}"
+        raise KeyError(message)
+    number = known[wanted] if -len(known) <= wanted < 0 else wanted
+    if number not in known:
+        message = f"there is no experiment {number}; there are {known}"
+        raise KeyError(message)
+    return number
+
+
 def check_info(info: Mapping[str, Any]) -> None:
-    """Refuse data under a key that a collection says of every experiment itself.
+    """Refuse data under a key that a collection says of experiments itself.
 
     Raises:
         ValueError: naming the key.
     """
-    taken = [key for key in info if key in EXPERIMENT_KEYS]
+    taken = [key for key in info if key in _RESERVED]
     if taken:
         message = (
-            f"{', '.join(taken)}: a collection says this of every experiment itself; choose"
-            " another key"
+            f"{', '.join(taken)}: a collection says this of experiments itself; choose another key"
         )
         raise ReservedKeyError(message)

@@ -27,17 +27,18 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class ExperimentOverview:
-    """One attempt at an experiment.
+    """One experiment that was begun.
 
     Attributes:
-        experiment_number: several attempts have the same where one failed.
+        experiment_number: several have the same where one failed and was begun anew.
         error_number: how many attempts with this number failed in a row; 0 after success.
         status: running, finished, failed (ended with an error) or crashed (the process died).
         start: seconds since the epoch; None where it is not known.
         duration: seconds, up to now for a running one; None for a crashed one.
         records: number of records at and below the experiment.
-        keys: what is known of any of them, in the order in which it came up; the six keys that all
-            experiments have, and what stands above the experiment, are left out.
+        keys: what is known of any of them, in the order in which it came up; what a collection
+            says of experiments itself, and what stands above the experiment, are left out.
+        attempts: how many there are of it, its first one included: more than 1 where it was resumed.
     """
 
     experiment_number: int
@@ -47,6 +48,7 @@ class ExperimentOverview:
     duration: float | None
     records: int
     keys: list[str]
+    attempts: int = 1
 
 
 def overview_of(store: FolderStore) -> list[ExperimentOverview]:
@@ -54,8 +56,9 @@ def overview_of(store: FolderStore) -> list[ExperimentOverview]:
     source = Source(store)
     before = source.now()
     seen = past_experiments(before.nodes)
-    gone = {each.node for each in seen if not each.has_ended and not is_running(store, each)}
-    # Read after the look at the locks: one that ended in between has said by now how.
+    gone = {each.last for each in seen if not each.has_ended and not is_running(store, each)}
+    # Read after the look at the locks: one that ended in between has said by now how, and one that
+    # was resumed has a new attempt.
     moment = source.now()
     past = seen if moment is before else past_experiments(moment.nodes)
     usage = usage_below(moment, [each.node for each in past])
@@ -67,7 +70,7 @@ def overview_of(store: FolderStore) -> list[ExperimentOverview]:
 def _status(past: Past, gone: set[int]) -> Status:
     if past.has_ended:
         return Status.FAILED if past.had_error else Status.FINISHED
-    return Status.CRASHED if past.node in gone else Status.RUNNING
+    return Status.CRASHED if past.last in gone else Status.RUNNING
 
 
 def _overview(past: Past, usage: Usage, status: Status) -> ExperimentOverview:
@@ -82,4 +85,5 @@ def _overview(past: Past, usage: Usage, status: Status) -> ExperimentOverview:
         duration=duration,
         records=usage.records,
         keys=usage.keys,
+        attempts=past.attempts,
     )

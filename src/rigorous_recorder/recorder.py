@@ -20,6 +20,7 @@ from ._live.twin import Pusher
 from ._move import copy_tree
 from ._pickles import PlainTree, load_tree, restored, tree_of
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
+from ._tree import ATTEMPT_KEYS, Nodes
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
 from .errors import (
@@ -206,7 +207,10 @@ class Recorder(Pusher):
 
     @property
     def local_data(self) -> Mapping[str, Any]:
-        """What is known of this node itself; its ancestors know more."""
+        """What is known of this node itself; its ancestors know more.
+
+        Of an attempt at a resumed experiment also what was known of the experiment.
+        """
         return MappingProxyType(self._data)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -463,12 +467,22 @@ def recorders_at(store: Store, nodes: list[int]) -> list[Recorder]:
 def _new_handles(store: Store, nodes: list[int]) -> dict[int, Recorder]:
     known = Source(store).now().nodes
     positions = known.positions_of(nodes)
-    data = iter(known.own_data(positions.drop_null()))
+    data = iter(_own_data(known, positions.drop_null()))
     there = positions.is_valid().to_pylist()
     return {
         node: _handle(store, node, next(data) if is_there else {})
         for node, is_there in zip(nodes, there, strict=True)
     }
+
+
+def _own_data(nodes: Nodes, positions: pa.Array) -> list[dict[str, Any]]:
+    """What is known of nodes themselves; of an attempt also what its experiment has."""
+    found = nodes.own_data(positions)
+    for at, data in enumerate(found):
+        if ATTEMPT_KEYS[1] in data:
+            above = nodes.parents.take(positions.slice(at, 1)).drop_null()
+            found[at] = {**next(iter(nodes.own_data(above)), {}), **data}
+    return found
 
 
 def _handle(store: Store, node: int, data: dict[str, Any]) -> Recorder:

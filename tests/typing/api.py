@@ -49,6 +49,10 @@ assert_type(Recorder.load_from("x.pickle"), Recorder)
 collection = ExperimentCollection("data/study", quiet=True)
 with collection.new_experiment(learning_rate=0.1) as experiment:
     assert_type(experiment, Recorder)
+with collection.new_experiment({"learning_rate": 0.1}, resume="auto") as experiment:
+    assert_type(experiment, Recorder)
+with collection.resume(-1) as experiment:
+    assert_type(experiment, Recorder)
 assert_type(collection.records, Records)
 assert_type(collection[1], Records)
 assert_type(collection.experiment_numbers, tuple[int, ...])

@@ -8,7 +8,7 @@ from .._engines.frames import to_pandas, to_polars
 from .._engines.rows import Row, experiment_rows
 from .._engines.scan import Moment, experiment_positions, flat_column
 from .._lazy import lazy_module
-from .._tree import EXPERIMENT_KEYS
+from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
 from .._values.promote import meet
 from .table import Table
 from .text import MISSING, duration_text, instant_text, plural
@@ -28,8 +28,9 @@ _COLUMNS: Final = ("experiment", "outcome", "start (UTC)", "duration")
 
 
 class Experiments(list[Row]):
-    """One row for each attempt at an experiment, in order of start, with what is known of it.
+    """One row for each experiment that was begun, in order of start, with what is known of it.
 
+    One that was resumed is one row, with the number of its last attempt and what is known of that.
     Printed, or shown in a notebook, it is a table. ``outcome`` there is ``finished``; ``failed``,
     with how many attempts in a row did; or ``not ended``: it runs still, or was killed, which
     ``collection.overview()`` tells apart.
@@ -87,7 +88,7 @@ class Experiments(list[Row]):
 
 
 def _is_told(key: str) -> bool:
-    return key not in EXPERIMENT_KEYS
+    return key not in EXPERIMENT_KEYS and key != ATTEMPT_KEYS[1]
 
 
 def _told(row: Row) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
-from .._tree import EXPERIMENT_KEYS
+from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
 from .text import (
     GAP,
     MISSING,
@@ -32,11 +32,12 @@ _DIM: Final = "opacity:.6"
 _TOLD: Final = 8
 
 #: Keys that say how an experiment went: the first to be left out where columns are too many.
-_FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:]
+_FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:] + ATTEMPT_KEYS[1:]
 _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
     "experiment_start_time": instant_text,
     "experiment_end_time": instant_text,
     "experiment_duration": duration_text,
+    "experiment_attempt_start_time": instant_text,
 }
 
 

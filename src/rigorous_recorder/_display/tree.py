@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .._engines.scan import Moment
 from .._lazy import lazy_module
 from .._live.column import NODE
-from .._tree import EXPERIMENT_KEYS, Nodes
+from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from ..errors import ArgumentError
 from .text import bytes_text, cut, literal_text, one_line, plural
 
@@ -28,6 +28,7 @@ __all__ = ["Tree", "collection_tree", "tree_below"]
 #: A label is cut behind so many keys, and a line in a terminal where it is so wide.
 _KEYS: Final = 6
 _WIDEST: Final = 120
+_TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2]}
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -56,12 +57,14 @@ class Tree:
     @property
     def label(self) -> str:
         """The recorder in a few words: its name or experiment number, and its first keys."""
-        rest = {key: value for key, value in self.data.items() if key not in EXPERIMENT_KEYS}
+        rest = {key: value for key, value in self.data.items() if key not in _TOLD_IN_WORDS}
         words = [f"{one_line(key)}={literal_text(value)}" for key, value in rest.items()]
         if len(words) > _KEYS:
             words[_KEYS:] = [f"+{plural(len(words) - _KEYS, 'key')}"]
         if EXPERIMENT_KEYS[0] in self.data:
             words.insert(0, _experiment_words(self.data))
+        elif ATTEMPT_KEYS[0] in self.data:
+            words.insert(0, f"attempt {literal_text(self.data[ATTEMPT_KEYS[0]])}")
         if self.name is not None:
             words.insert(0, one_line(self.name))
         return "  ".join(words) or "recorder"

@@ -11,8 +11,8 @@ from .._lazy import lazy_module
 from .._live.column import NODE, Column, Key
 from .._store.fragments import Fragment, Loose
 from .._store.store import Snapshot, Store
-from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
-from .._values.kinds import NULL, Kind
+from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
+from .._values.kinds import INT, NULL, Kind
 from .._values.promote import equal, meet, to_flat
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ else:
     pc = lazy_module("pyarrow.compute")
 
 __all__ = [
+    "Attempt",
     "Moment",
     "Piece",
     "Scan",
@@ -30,6 +31,7 @@ __all__ = [
     "Source",
     "experiment_positions",
     "flat_column",
+    "last_attempts",
     "spread",
 ]
 
@@ -501,8 +503,38 @@ def _any_valid(variants: Variants, rows: int) -> pa.Array:
 
 
 def experiment_positions(moment: Moment, root: int) -> pa.Array:
-    """Positions of the experiments below the root, in order of start."""
+    """Positions of the experiments below the root, in order of start.
+
+    Of one that was resumed it is that of the last attempt, which has all that the experiment has,
+    and what was said since.
+    """
     nodes = moment.nodes
     positions = nodes.positions_of(nodes.children(root))
     found = nodes.own(EXPERIMENT_KEYS[0], positions)
-    return positions.filter(_any_valid(found, len(positions)))
+    experiments = positions.filter(_any_valid(found, len(positions)))
+    last = last_attempts(nodes)
+    if not last:
+        return experiments
+    newest = [last[at].position if at in last else at for at in experiments.to_pylist()]
+    return pa.array(newest, pa.int64())
+
+
+class Attempt(NamedTuple):
+    """An attempt at an experiment that was resumed: its number, from 2 on, and its position."""
+
+    number: int
+    position: int
+
+
+def last_attempts(nodes: Nodes) -> dict[int, Attempt]:
+    """The last attempt directly below each node that has any, by the node's position."""
+    found: dict[int, Attempt] = {}
+    for column, values in nodes.own(ATTEMPT_KEYS[0]).items():
+        if column.kind != INT:
+            continue
+        at = pc.indices_nonzero(pc.greater(values, 1).fill_null(False)).cast(pa.int64())
+        numbers, above = values.take(at).to_pylist(), nodes.parents.take(at).to_pylist()
+        for number, position, parent in zip(numbers, at.to_pylist(), above, strict=True):
+            if parent is not None and (parent not in found or found[parent].number < number):
+                found[parent] = Attempt(number, position)
+    return found

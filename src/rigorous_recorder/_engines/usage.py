@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._store.fragments import UNREADABLE, Fragment, Sealed
-from .._tree import EXPERIMENT_KEYS, Nodes
+from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from .._values.kinds import NULL
 from .scan import Moment
 
@@ -87,7 +87,7 @@ class _Owners:
 
 def _add_node_keys(keys: _Keys, nodes: Nodes, owners: _Owners) -> None:
     for key in nodes.keys:
-        if key not in EXPERIMENT_KEYS:
+        if key not in EXPERIMENT_KEYS and key not in ATTEMPT_KEYS:
             for values in nodes.own(key).values():
                 keys.add(key, owners.where(values.is_valid(), owners.of_positions))
 

@@ -77,7 +77,7 @@ def _list_experiments(experiments: list[ExperimentOverview], *, as_json: bool) -
 def _experiment_row(each: ExperimentOverview) -> list[Any]:
     return [
         each.experiment_number,
-        max(each.error_number, 1),
+        max(each.error_number, each.attempts),
         str(each.status),
         time_text(each.start),
         duration_text(each.duration),

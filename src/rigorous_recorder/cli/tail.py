@@ -26,6 +26,9 @@ _LEFT_OUT = frozenset(
         "experiment_start_time",
         "experiment_end_time",
         "experiment_duration",
+        "experiment_attempt_start_time",
+        "experiment_job",
+        "experiment_job_restarts",
     }
 )
 
