@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._lazy import lazy_module
-from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
+from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._store.fragments import Fragment, tables_of
+from ._store.store import DELETED
 from ._values.kinds import NULL, Kind
 
 if TYPE_CHECKING:
@@ -80,22 +81,47 @@ def values_of(variants: Variants, rows: int) -> list[Any]:
 class Nodes:
     """All nodes of a tree at one moment; read when anything is asked of them.
 
+    Those that were deleted, and all below them, are not among them.
+
     Args:
         on_read: told when anything was said last, in microseconds since the epoch, before the
             first answer; 0 where nothing was.
+        keeps_deleted: whether they are among them all the same.
 
     Attributes:
         columns: the physical columns of the users' keys.
     """
 
     def __init__(
-        self, fragments: Sequence[Fragment], on_read: Callable[[int], object] = lambda _: None
+        self,
+        fragments: Sequence[Fragment],
+        on_read: Callable[[int], object] = lambda _: None,
+        *,
+        keeps_deleted: bool = False,
     ) -> None:
         columns = dict.fromkeys(column for each in fragments for column in each.columns)
         self.columns = [column for column in columns if isinstance(column.key, str)]
+        self._deleted: pa.Array | None = None
+        self._has_deleted = DELETION_COLUMN in columns and not keeps_deleted
+        #: The same nodes, and those that were deleted, which are below the node ``DELETED``.
+        self.with_deleted = (
+            Nodes(fragments, on_read, keeps_deleted=True) if self._has_deleted else self
+        )
         self._fragments = fragments
         self._on_read = on_read
         self._sources: dict[str, Any] = {}
+
+    @property
+    def deleted(self) -> pa.Array | None:
+        """Ids of the nodes that were deleted and of all below them, sorted; None where none was.
+
+        Costs nothing to know where nothing was ever deleted.
+        """
+        if self._has_deleted and self._deleted is None:  # not cached_property: threads would meet
+            below = self.with_deleted.below(DELETED)
+            self._has_deleted = len(below) > 1
+            self._deleted = below.take(pc.sort_indices(below))
+        return self._deleted if self._has_deleted else None
 
     @property
     def ids(self) -> pa.Array:
@@ -218,7 +244,10 @@ class Nodes:
 
     @cached_property
     def _arranged(self) -> _Arranged:
-        rows = _Rows(self._fragments, [*self.columns, PARENT_COLUMN, TIME_COLUMN])
+        if (deleted := self.deleted) is not None:
+            return _arranged(_Rows(self.with_deleted._rows.pieces, deleted))
+        columns = [*self.columns, PARENT_COLUMN, TIME_COLUMN]
+        rows = _Rows(tables_of(self._fragments, columns), None)
         self._on_read(rows.last_time)
         return _arranged(rows)
 
@@ -302,26 +331,36 @@ class Nodes:
 
 
 class _Rows:
-    """All rows of the nodes table, end to end, in the order in which they were said."""
+    """Rows of the nodes table, end to end, in the order in which they were said.
 
-    def __init__(self, fragments: Sequence[Fragment], columns: list[Column]) -> None:
-        self._pieces = tables_of(fragments, columns)
+    Args:
+        pieces: tables of all rows, each with the fragment that it is of.
+        gone: nodes of which no row is among these.
+    """
+
+    def __init__(self, pieces: Sequence[tuple[Fragment, pa.Table]], gone: pa.Array | None) -> None:
+        self.pieces = pieces
         self._columns: dict[Column, pa.Array] = {}
         self._order: pa.Array | None = None
         times = self[TIME_COLUMN].cast(pa.int64())
-        nodes = (table.column(NODE).combine_chunks() for _, table in self._pieces)
+        nodes = (table.column(NODE).combine_chunks() for _, table in self.pieces)
         #: Whom each row is of.
         self.node = pa.concat_arrays([pa.array([], pa.int64()), *nodes])
         self.last_time: int = pc.max(times).as_py() or 0
         if not _is_sorted(times):
             self._order = pc.sort_indices(times)
+        if gone is not None:
+            order = _count_to(len(times)) if self._order is None else self._order
+            is_gone = pc.is_in(self.node, value_set=gone)
+            self._order = order.filter(pc.invert(is_gone.take(order)))
+        if self._order is not None:
             self.node = self.node.take(self._order)
             self._columns.clear()
 
     def __getitem__(self, column: Column) -> pa.Array:
         """The values of a column with its sealed type; null in rows that have none."""
         if column not in self._columns:
-            pieces = [column_in(table, fragment, column) for fragment, table in self._pieces]
+            pieces = [column_in(table, fragment, column) for fragment, table in self.pieces]
             values = pa.concat_arrays([pa.array([], column.kind.sealed_type), *pieces])
             self._columns[column] = values if self._order is None else values.take(self._order)
         return self._columns[column]

@@ -17,15 +17,18 @@ from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
 from ._store.compact import compact
 from ._store.find import find_collections, size_on_disk
+from ._store.locks import locked
 from ._store.recover import Recovered
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
-from .errors import ArgumentError, NotACollectionError
+from .errors import ArgumentError, NotACollectionError, RunningError
 from .experiment import (
     AutoExperiment,
     Experiment,
     ResumedExperiment,
     check_info,
+    deleted_of,
+    is_running,
     nth_number,
     past_experiments,
 )
@@ -278,16 +281,56 @@ class ExperimentCollection:
         """Read every file to its end, checksums included; what is damaged is listed."""
         return verify(self._store.folder)
 
+    def delete(self, *experiment_numbers: int) -> int:
+        """Take experiments, all attempts at each, out of every answer, for good.
+
+        From now on no process sees their records, their recorders or anything that was said of
+        them; not even what is still logged below them, which disturbs nobody. A recorder of theirs
+        that is at hand has no records any more. Their numbers are not given again. No file changes
+        until ``compact`` drops what was deleted from the files of finished writers, this process
+        being one once the collection is closed.
+
+        Args:
+            experiment_numbers: as for ``collection[experiment_number]``: -1 is the last one.
+
+        Returns:
+            How many records are in no answer any more.
+
+        Raises:
+            KeyError: there is no such experiment; nothing is deleted.
+            RunningError: one still runs; nothing is deleted.
+            SaveError: it can't be written; it waits in memory, and only this process knows it.
+        """
+        if not experiment_numbers:
+            return 0
+        there = self.experiment_numbers
+        numbers = {nth_number(there, each) for each in experiment_numbers}
+        source = Source(self._store)
+        with locked(self._store.folder.live / "experiments.lock"):
+            past = [each for each in past_experiments(source.now().nodes) if each.number in numbers]
+            for each in past:
+                if is_running(self._store, each):
+                    message = (
+                        f"experiment {each.number} still runs, and can't be deleted before it has"
+                        " ended: leave its 'with' block, or end its process"
+                    )
+                    raise RunningError(message)
+            scans = [source.scan(Scope(each.node), {}) for each in past]
+            records = sum(scan.row_count() for scan in scans)
+            self._store.delete([each.node for each in past])
+        return records
+
     def compact(self) -> int:
         """Merge small files of finished writers into few; others may write and read meanwhile.
 
-        Rows keep their order. Other tools that read the folder see rows of merged files twice until
-        this returns.
+        Rows keep their order. What was deleted is dropped: of its records nothing stays in these
+        files, of its recorders just that they are deleted. Other tools that read the folder see
+        rows of merged files twice until this returns.
 
         Returns:
             How many files there are fewer.
         """
-        return compact(self._store.folder)
+        return compact(self._store.folder, deleted_of(Source(self._store).now().nodes))
 
     def __repr__(self) -> str:
         return f"<ExperimentCollection {self._store.folder.path}: {self._counts()}>"

@@ -13,6 +13,7 @@ __all__ = [
     "CycleError",
     "DamagedFileError",
     "DamagedFileWarning",
+    "DeletedError",
     "DeviceWarning",
     "KeyNotTextError",
     "MissingPackageError",
@@ -80,6 +81,10 @@ class NewerFormatError(RigorousError, ValueError):
     """The collection was written by a newer version of this library."""
 
 
+class DeletedError(RigorousError, RuntimeError):
+    """Records were deleted, and compacted away, while they were read."""
+
+
 class DamagedFileError(RigorousError, ValueError):
     """A file can't be read back as what it should be."""
 
@@ -97,7 +102,7 @@ class ReservedKeyError(RigorousError, ValueError):
 
 
 class RunningError(RigorousError, ValueError):
-    """An experiment can't be resumed: it runs still."""
+    """An experiment that still runs can't be resumed, nor deleted."""
 
 
 class SaveError(RigorousError, OSError):

@@ -16,11 +16,12 @@ from ._job import current_job
 from ._live.column import Column
 from ._live.fields import describe
 from ._store.alive import is_alive
+from ._store.cleaning import Deleted
 from ._store.home import writer_of
 from ._store.locks import locked
-from ._store.store import ROOT, FolderStore
-from ._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
-from ._values.kinds import NULL
+from ._store.store import DELETED, ROOT, FolderStore
+from ._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, values_of
+from ._values.kinds import INT, NULL
 from .errors import PendingRecordWarning, ReservedKeyError, RigorousError, RunningError
 from .recorder import Recorder, recorder_at, recorder_below
 
@@ -30,10 +31,13 @@ __all__ = [
     "Past",
     "ResumedExperiment",
     "check_info",
+    "deleted_of",
     "is_running",
     "nth_number",
     "past_experiments",
 ]
+
+_NUMBER: Final = EXPERIMENT_KEYS[0]
 
 
 class Past(NamedTuple):
@@ -71,6 +75,21 @@ def past_experiments(nodes: Nodes) -> list[Past]:
         )
         if isinstance(data.get("experiment_number"), int)
     ]
+
+
+def deleted_of(nodes: Nodes) -> Deleted | None:
+    """What a compaction is to drop: all that was deleted, but the numbers that it had."""
+    if nodes.deleted is None:
+        return None
+    return Deleted(nodes.deleted, nodes.with_deleted.children(DELETED), Column(_NUMBER, INT))
+
+
+def _last_deleted(nodes: Nodes) -> int:
+    """The highest number of an experiment that was deleted; 0 where none was."""
+    everything = nodes.with_deleted
+    positions = everything.positions_of(everything.children(DELETED))
+    numbers = values_of(everything.own(_NUMBER, positions), len(positions))
+    return max((each for each in numbers if isinstance(each, int)), default=0)
 
 
 def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None) -> Past:
@@ -182,10 +201,11 @@ class Experiment:
 
     def _numbers(self) -> tuple[int, int]:
         """The experiment's number, and its error number until it ends without one."""
-        past = self._past()
-        if not past:
-            return 1, 1
-        number = max(each.number for each in past)
+        nodes = Source(self._store).now().nodes
+        past, deleted = past_experiments(nodes), _last_deleted(nodes)
+        number = max((each.number for each in past), default=0)
+        if number <= deleted:
+            return deleted + 1, 1
         if any(each.number == number and is_running(self._store, each) for each in past):
             return number + 1, 1
         # One that ended between the reading and the look at its lock has said by now how.
@@ -280,7 +300,8 @@ class AutoExperiment(Experiment):
         for each in reversed(same):
             if not is_running(self._store, each) and self._is_unfinished(each):
                 return self._go_on(each, restarts | self._new_info(each))
-        number = max((each.number for each in past), default=0) + 1
+        deleted = _last_deleted(Source(self._store).now().nodes)
+        number = max([deleted, *(each.number for each in past)]) + 1
         of_this = {"experiment_job": name} if name else {}
         return self._begin_new(number, 1, experiment_attempt=1, **of_this, **restarts)
 

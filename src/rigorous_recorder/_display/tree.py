@@ -9,7 +9,7 @@ from html import escape
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .._engines.scan import Moment
+from .._engines.scan import Moment, Scan, Scope
 from .._lazy import lazy_module
 from .._live.column import NODE
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
@@ -129,11 +129,10 @@ def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -
         message = f"{children} children of a recorder can't be listed; expected 1 or more"
         raise ArgumentError(message)
     position = moment.nodes.position(node)
-    counts = _record_counts(moment)
-    if position is None:  # the root of a collection in which nothing stands below it
-        own = pc.sum(counts["rows"].filter(pc.equal(counts[NODE], node))).as_py() or 0
+    if position is None:  # the root of a collection without experiments, or what was deleted
+        own = Scan(moment, Scope(node), {}).row_count()
         return Tree({}, own, own, [])
-    return _Listing(moment.nodes, counts).tree(position, depth, children)
+    return _Listing(moment.nodes, _record_counts(moment)).tree(position, depth, children)
 
 
 def _experiment_words(data: dict[str, Any]) -> str:

@@ -67,15 +67,16 @@ class RecordsView:
     # --- which files together ------------------------------------------------------------------
 
     def _groups(self) -> list[list[Fragment]]:
-        """The fragments, those of writers of many records apart."""
+        """The fragments, those of writers of many records and those with deleted ones apart."""
         rows = Counter[str]()
         for fragment in self._scan.fragments:
             rows[fragment.origin.writer] += fragment.rows
         large = [writer for writer, count in rows.most_common(_MOST_LARGE) if count >= _LARGE]
-        groups: dict[str, list[Fragment]] = {}
+        groups: dict[tuple[str, bool], list[Fragment]] = {}
         for fragment in self._scan.fragments:
             writer = fragment.origin.writer
-            groups.setdefault(writer if writer in large else "", []).append(fragment)
+            key = writer if writer in large else "", self._scan.takes_whole(fragment)
+            groups.setdefault(key, []).append(fragment)
         return list(groups.values())
 
     def _sound(self) -> set[int]:
@@ -102,7 +103,7 @@ class RecordsView:
 
     def _group(self, number: int, fragments: Sequence[Fragment], sound: set[int]) -> str:
         branches = " UNION ALL ".join(self._branches(number, fragments, sound))
-        if not self._inherited and self._scan.read_ids is None:
+        if not self._inherited and all(map(self._scan.takes_whole, fragments)):
             return self._select(f"({branches})")
         return self._select(f"({branches})", self._resolved(number, fragments))
 
@@ -128,8 +129,7 @@ class RecordsView:
     def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
         found = [fragment.nodes for fragment in fragments]
         ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
-        if self._scan.read_ids is not None:
-            ids = ids.filter(pc.is_in(ids, value_set=self._scan.read_ids))
+        ids = self._scan.among(ids)
         ids = ids.take(pc.sort_indices(ids))
         nodes = self._scan.moment.nodes
         positions = nodes.positions(ids)

@@ -9,7 +9,7 @@ from typing import Final
 
 from .._store.fragments import Fragment, Spans
 from .._store.store import Snapshot
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DeletedError
 from .rows import Row, rows_from
 from .scan import Moment, Scan, Source
 
@@ -90,9 +90,9 @@ class _Seen:
     def add(self, moment: Moment) -> None:
         """Count all rows of a moment as given."""
         for fragment in moment.snapshot.records:
-            for origin, rows in fragment.segments:
+            for origin, rows, deleted in fragment.segments:
                 key = (origin.writer, origin.number)
-                self._rows[key] = max(rows, self._rows.get(key, 0))
+                self._rows[key] = max(rows + deleted, self._rows.get(key, 0))
 
     def unseen(self, moment: Moment) -> Moment:
         """A moment with only those records that were not given yet."""
@@ -104,10 +104,20 @@ class _Seen:
         return Moment(Snapshot(fresh, moment.snapshot.nodes), moment.nodes)
 
     def _spans(self, fragment: Fragment) -> list[range]:
-        """Which rows of a fragment are new."""
+        """Which rows of a fragment are new.
+
+        Raises:
+            DeletedError: nobody knows, for some that stood among them were dropped.
+        """
         spans, first = [], 0
-        for origin, rows in fragment.segments:
+        for origin, rows, deleted in fragment.segments:
             given = self._rows.get((origin.writer, origin.number), 0)
+            if given and deleted and given < rows + deleted:
+                message = (
+                    "since the last look the rows that follow were logged, and others beside them"
+                    " deleted and compacted away: which ones are new is not known. Follow anew"
+                )
+                raise DeletedError(message)
             if given < rows:
                 spans.append(range(first + given, first + rows))
             first += rows

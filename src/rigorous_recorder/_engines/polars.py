@@ -219,7 +219,7 @@ class _SortedNodes:
     @cached_property
     def _with_records(self) -> tuple[pa.Array, pa.Array]:
         """Ids and places of the nodes that have records."""
-        found = [group.nodes for group in self._scan.groups]
+        found = [self._scan.nodes_of(group) for group in self._scan.groups]
         ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
         return ids, self.places(ids)
 

@@ -123,7 +123,10 @@ def _is_same(known: Fragment, found: Fragment) -> bool:
 
 
 class Scope(NamedTuple):
-    """Whose records: all, those of one node, or those of one node and all below it."""
+    """Whose records: all, those of one node, or those of one node and all below it.
+
+    Those of nodes that were deleted are among none.
+    """
 
     node: int | None = None
     is_deep: bool = True
@@ -263,17 +266,29 @@ class Scan:
         self.scope = scope
         self.conditions = conditions
         self._flat_kinds: dict[str, Kind] = {}
+        self._with_deleted: dict[tuple[int, int], bool] = {}
         #: What engines found out, which is as long of use as the scan.
         self.kept: dict[str, Any] = {}
 
     @cached_property
     def node_ids(self) -> pa.Array | None:
-        """Ids of the nodes whose records are read; None for all."""
+        """Ids of the nodes whose records are read; None for all that were not deleted."""
         if self.scope.node is None:
             return None
         if self.scope.is_deep:
-            return self.moment.nodes.below(self.scope.node)
-        return pa.array([self.scope.node], pa.int64())
+            found = self.moment.nodes.below(self.scope.node)
+        else:
+            found = pa.array([self.scope.node], pa.int64())
+        return self._without_deleted(found)
+
+    @property
+    def _deleted(self) -> pa.Array | None:
+        return self.moment.nodes.deleted
+
+    def _without_deleted(self, ids: pa.Array) -> pa.Array:
+        if self._deleted is None:
+            return ids
+        return ids.filter(pc.invert(pc.is_in(ids, value_set=self._deleted)))
 
     @cached_property
     def node_keys(self) -> list[str]:
@@ -286,12 +301,17 @@ class Scan:
     @cached_property
     def record_columns(self) -> list[Column]:
         """The physical columns that records of the scope have a value in."""
-        if self.node_ids is None:
+        if self.node_ids is None and self._deleted is None:
             return self._all_columns
         if self.conditions:
             return Scan(self.moment, self.scope, {}).record_columns
-        pieces = (piece for group in self.groups for piece in self.read(group, self._all_columns))
-        found = {column for piece in pieces for column in piece.columns_in_use()}
+        found = {
+            column for each in self.fragments if self.takes_whole(each) for column in each.columns
+        }
+        for group in self.groups:
+            unsure = [column for column in group.fragment.columns if column not in found]
+            for piece in self.read(group, unsure) if unsure else ():
+                found.update(piece.columns_in_use())
         return [column for column in self._all_columns if column in found]
 
     @cached_property
@@ -337,10 +357,39 @@ class Scan:
 
     # --- which rows are read -------------------------------------------------------------------
 
-    @cached_property
-    def is_whole(self) -> bool:
-        """Whether all rows there are meet the conditions, and nothing has to be read to know it."""
-        return self.read_ids is None and not self.row_conditions
+    def takes_all(self, group: Group) -> bool:
+        """Whether all rows of a group are of the scope and meet the conditions.
+
+        Nothing has to be read to know it, unless something was deleted.
+        """
+        return self.read_ids is None and not self.row_conditions and not self._has_deleted(group)
+
+    def takes_whole(self, fragment: Fragment) -> bool:
+        """As ``takes_all``, for all groups of a fragment."""
+        return all(
+            self.takes_all(Group(fragment, number)) for number in range(len(fragment.group_rows))
+        )
+
+    def _has_deleted(self, group: Group) -> bool:
+        """Whether a group has rows of nodes that were deleted."""
+        if self._deleted is None:
+            return False
+        key = id(group.fragment), group.number
+        if key not in self._with_deleted:
+            self._with_deleted[key] = group.fragment.has_any(group.number, self._deleted)
+        return self._with_deleted[key]
+
+    def among(self, ids: pa.Array) -> pa.Array:
+        """Those of some nodes whose records are read."""
+        if self.read_ids is None:
+            return self._without_deleted(ids)
+        return ids.filter(pc.is_in(ids, value_set=self.read_ids))
+
+    def nodes_of(self, group: Group) -> pa.Array:
+        """The nodes of a group whose records are read."""
+        if self.read_ids is None and not self._has_deleted(group):
+            return group.nodes
+        return self.among(group.nodes)
 
     @cached_property
     def row_conditions(self) -> dict[str, Any]:
@@ -355,7 +404,7 @@ class Scan:
 
     @cached_property
     def read_ids(self) -> pa.Array | None:
-        """Ids of those nodes of the scope that meet the conditions; None for all."""
+        """Ids of those nodes of the scope that meet the conditions; None for all not deleted."""
         conditions = self.conditions.keys() - self.row_conditions.keys()
         if not conditions:
             return self.node_ids
@@ -375,8 +424,9 @@ class Scan:
             for fragment in self.moment.snapshot.records
             for number in range(len(fragment.group_rows))
         ]
-        ids = self.read_ids
-        return found if ids is None else [each for each in found if len(each.nodes_among(ids))]
+        if self.read_ids is None and self._deleted is None:
+            return found
+        return [each for each in found if self.takes_all(each) or len(self.nodes_of(each))]
 
     @property
     def fragments(self) -> list[Fragment]:
@@ -385,9 +435,12 @@ class Scan:
 
     def row_count(self) -> int:
         """Number of rows; costs no reading where nothing is left out."""
-        if self.is_whole:
-            return sum(group.rows for group in self.groups)
-        return sum(piece.rows for piece in self.pieces([]))
+        return sum(map(self._rows_of, self.groups))
+
+    def _rows_of(self, group: Group) -> int:
+        if self.takes_all(group):
+            return group.rows
+        return sum(piece.rows for piece in self.read(group, self.columns_for([])))
 
     def pieces(self, keys: Sequence[str] | None = None) -> Iterator[Piece]:
         """The rows in order; only what ``keys`` and the conditions need is read (None: all)."""
@@ -420,14 +473,15 @@ class Scan:
         if table is None:
             return []
         runs = None
-        if nodes or ids is not None or not self.is_whole:
+        if nodes or ids is not None or not self.takes_all(group):
             runs = group.runs
             if len(runs) < table.num_rows:
                 return []  # whose rows these are can't be read, and the user was told
             table = _with_nodes(table, runs)
-        for wanted in (self.read_ids, ids):
-            if wanted is not None:
-                table, runs = _of_nodes(table, group, wanted), None
+        if self.read_ids is not None or self._has_deleted(group):
+            table, runs = _of_nodes(table, group, self.nodes_of(group)), None
+        if ids is not None:
+            table, runs = _of_nodes(table, group, group.nodes_among(ids)), None
         starts = range(0, table.num_rows, _PIECE_ROWS)
         if len(starts) == 1:
             pieces = [Piece(self, group.fragment, table, runs)]
@@ -441,7 +495,7 @@ class Scan:
         """The pieces from the one with row ``index`` on, each with the index of its first row."""
         first, columns = 0, self.columns_for(None)
         for group in self.groups:
-            if self.is_whole and first + group.rows <= index:
+            if self.takes_all(group) and first + group.rows <= index:
                 first += group.rows  # without reading it
                 continue
             for piece in self.read(group, columns):
@@ -456,9 +510,8 @@ def _with_nodes(table: pa.Table, runs: pa.RunEndEncodedArray) -> pa.Table:
     return table.append_column(NODE, pc.run_end_decode(runs))
 
 
-def _of_nodes(table: pa.Table, group: Group, ids: pa.Array) -> pa.Table:
-    """Those rows of a group, or of a part of it, whose nodes are among ``ids``."""
-    among = group.nodes_among(ids)
+def _of_nodes(table: pa.Table, group: Group, among: pa.Array) -> pa.Table:
+    """Those rows of a group, or of a part of it, that are of some of its nodes."""
     if len(among) == len(group.nodes):
         return table
     # Neighbouring rows are mostly of one node, which is then looked up once.

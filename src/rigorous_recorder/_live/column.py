@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._values.classify import kind_named
-from .._values.kinds import INT, NULL, UTC_DATETIME, Kind
+from .._values.kinds import BOOL, INT, NULL, UTC_DATETIME, Kind
 from ..errors import DamagedFileError
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ else:
     pa = lazy_module("pyarrow")
 
 __all__ = [
+    "DELETION",
+    "DELETION_COLUMN",
+    "MARKED",
     "META",
     "NODE",
     "PARENT",
@@ -50,6 +53,9 @@ class Mark:
 
 PARENT: Final = Mark("_parent")
 TIME: Final = Mark("_time")
+#: True where the parent that is said is that of all that was deleted. A file without the column has
+#: no such row, which is known without reading any.
+DELETION: Final = Mark("_deleted")
 
 
 Key = str | Mark
@@ -64,11 +70,18 @@ class Column(NamedTuple):
 
 PARENT_COLUMN: Final = Column(PARENT, INT)
 TIME_COLUMN: Final = Column(TIME, UTC_DATETIME)
+DELETION_COLUMN: Final = Column(DELETION, BOOL)
+#: The column of each mark.
+MARKED: Final = {
+    PARENT: PARENT_COLUMN,
+    TIME: TIME_COLUMN,
+    DELETION: DELETION_COLUMN,
+}
 
 
 def file_names(columns: Iterable[Column]) -> list[str]:
     """A unique name for each column: the key where it is free, else ``key:kind``."""
-    used = {NODE, PARENT.name, TIME.name}
+    used = {NODE, *(mark.name for mark in MARKED)}
     return [_claim(column, used) for column in columns]
 
 
@@ -117,8 +130,8 @@ def _described(name: str, said: bytes) -> Column:
 
 
 def _marked(name: str) -> Column:
-    for column in (PARENT_COLUMN, TIME_COLUMN):
-        if isinstance(column.key, Mark) and column.key.name == name:
+    for mark, column in MARKED.items():
+        if mark.name == name:
             return column
     message = f"column {name!r} does not say which key and kind it is"
     raise DamagedFileError(message)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._values.classify import check_key, classify, classify_unread
 from .._values.kinds import Kind
-from .column import PARENT_COLUMN, TIME_COLUMN, Column, Mark
+from .column import MARKED, Column, Mark
 
 __all__ = ["Described", "describe", "describe_unread"]
 
@@ -44,7 +44,7 @@ def _describe(
     key: Any, value: Any, classified: Callable[[str, Any], tuple[Kind, Any]]
 ) -> tuple[Column, Any]:
     if isinstance(key, Mark):
-        return (PARENT_COLUMN if key is PARENT_COLUMN.key else TIME_COLUMN), value
+        return MARKED[key], value
     name = check_key(key)
     kind, plain = classified(name, value)
     return Column(name, kind), plain

@@ -15,7 +15,7 @@ from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
 from ..errors import DeviceWarning
 from .backing import Image
-from .column import NODE, Column, Mark, field_metadata, file_names
+from .column import NODE, TIME, Column, field_metadata, file_names
 from .layout import Blank, Buffer, ImageMap, Layout, Places, has_spill, map_of
 from .twin import Buffers, Slot
 
@@ -270,8 +270,8 @@ class Segment:
         self._targets = {c: self._slot(c.kind, places) for c, places in self._places.items()}
         direct: dict[Any, dict[type, Slot]] = {}
         for column, slot in self._targets.items():
-            # The library's own columns are given as the numbers that their cells take.
-            exact = (int,) if isinstance(column.key, Mark) else column.kind.direct
+            # Times that the library says itself are given as the numbers that their cells take.
+            exact = (int,) if column.key is TIME else column.kind.direct
             for kind in exact:
                 direct.setdefault(column.key, {}).setdefault(kind, slot)
         return Buffers(_slice(self.image.view, self._node), direct, CONVERTERS)

@@ -1,4 +1,7 @@
-"""Compaction: small sealed files of finished writers, neighbours in reading order, become one."""
+"""Compaction: small sealed files of finished writers, neighbours in reading order, become one.
+
+What was deleted is dropped on the way.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from .._durable import replacing
 from .._lazy import lazy_module
 from .._live.column import Column
 from .._live.segment import sealed_schema
-from ..errors import DamagedFileError
+from .cleaning import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
 from .fragments import Sealed, Segment
 from .locks import locked
@@ -32,16 +35,11 @@ __all__ = ["compact"]
 _GROUP_BYTES: Final = 128 << 20
 
 
-class _UnreadableError(DamagedFileError):
-    """Some rows of a file can't be read; whoever tried has warned of it, by its name."""
-
-    def __init__(self, file: Sealed) -> None:
-        super().__init__(f"{file.path}: not all of its {file.rows} rows can be read")
-        self.file = file
-
-
-def compact(folder: Folder) -> int:
+def compact(folder: Folder, deleted: Deleted | None = None) -> int:
     """Merge small sealed files of finished writers; others may write and read meanwhile.
+
+    Args:
+        deleted: what is dropped from the files of finished writers, also where none are merged.
 
     Returns:
         How many files there are fewer.
@@ -53,81 +51,99 @@ def compact(folder: Folder) -> int:
         return 0
     recover(folder)
     with locked(folder.live / "compact.lock"):
-        return sum(_compact_table(folder, table) for table in TABLES)
+        # The records first: whose nodes are deleted is known to the end.
+        return sum(_Compaction(folder, table, deleted).run() for table in TABLES)
 
 
-def _compact_table(folder: Folder, table: str) -> int:
-    files = SealedFiles(folder, table)
-    moment = quiet_moment(folder, files)
-    _sweep(folder, table, moment.listing, moment.running)
-    if moment.listing.unsure:
-        return 0  # what those files cover must not be merged elsewhere, and nobody knows what it is
-    return sum(_merge_sound(files, run) for run in runs(moment))
+class _Compaction:
+    """The compaction of one table."""
+
+    def __init__(self, folder: Folder, table: str, deleted: Deleted | None) -> None:
+        self._folder = folder
+        self._table = table
+        self._deleted = deleted
+        self._files = SealedFiles(folder, table)
+
+    def run(self) -> int:
+        """Do it; returns how many files there are fewer."""
+        moment = quiet_moment(self._folder, self._files)
+        self._sweep(moment.listing, moment.running)
+        if moment.listing.unsure:
+            return 0  # what those cover must not be merged elsewhere, and nobody knows what it is
+        return sum(self._merge_sound(run) for run in runs(moment))
+
+    def _sweep(self, listing: Listing, running: Iterable[str]) -> None:
+        """Take away what a compaction that was interrupted left."""
+        for name in listing.covered:
+            self._folder.sealed_path(self._table, name).unlink(missing_ok=True)
+        for path, writer in self._folder.unfinished(self._table).items():
+            if writer not in running:
+                path.unlink(missing_ok=True)
+
+    def _merge_sound(self, run: list[Sealed]) -> int:
+        """Merge neighbours, but not those that can't be read to their end, nor across them."""
+        try:
+            return self._merge(run)
+        except UnreadableError as error:
+            at = run.index(error.file)
+            return self._merge_sound(run[:at]) + self._merge_sound(run[at + 1 :])
+
+    def _merge(self, run: list[Sealed]) -> int:
+        parts = [Cleaned(file, self._table, self._deleted) for file in run]
+        if len(run) < 2 and not any(part.is_changed for part in parts):
+            return 0
+        columns = list(dict.fromkeys(column for part in parts for column in part.columns))
+        segments = [segment for part in parts for segment in part.segments]
+        schema = sealed_schema(columns, _description(run, segments))
+        with replacing(self._files.path(_name_of(run, segments))) as temporary:
+            groups = _row_groups(parts, columns, schema)
+            first = next(groups, schema.empty_table())
+            with pq.ParquetWriter(temporary, schema, **settings(first)) as writer:
+                for group in chain([first] if first.num_rows else [], groups):
+                    writer.write_table(group, row_group_size=ROW_GROUP)
+        for file in run:
+            file.path.unlink(missing_ok=True)
+        return len(run) - 1
 
 
-def _sweep(folder: Folder, table: str, listing: Listing, running: Iterable[str]) -> None:
-    """Take away what a compaction that was interrupted left."""
-    for name in listing.covered:
-        folder.sealed_path(table, name).unlink(missing_ok=True)
-    for path, writer in folder.unfinished(table).items():
-        if writer not in running:
-            path.unlink(missing_ok=True)
-
-
-def _merge_sound(files: SealedFiles, run: list[Sealed]) -> int:
-    """Merge neighbours, but not those that can't be read to their end, nor across them."""
-    if len(run) < 2:
-        return 0
-    try:
-        return _merge(files, run)
-    except _UnreadableError as error:
-        at = run.index(error.file)
-        return _merge_sound(files, run[:at]) + _merge_sound(files, run[at + 1 :])
-
-
-def _merge(files: SealedFiles, run: list[Sealed]) -> int:
-    columns = list(dict.fromkeys(column for file in run for column in file.columns))
-    segments = [segment for file in run for segment in file.segments]
-    schema = sealed_schema(columns, _description(run[0], segments))
-    with replacing(files.path(_name_of(segments))) as temporary:
-        groups = _row_groups(run, columns, schema)
-        first = next(groups)
-        with pq.ParquetWriter(temporary, schema, **settings(first)) as writer:
-            for group in chain([first], groups):
-                writer.write_table(group, row_group_size=ROW_GROUP)
-    for file in run:
-        file.path.unlink(missing_ok=True)
-    return len(run) - 1
-
-
-def _name_of(segments: list[Segment]) -> FileName:
+def _name_of(run: list[Sealed], segments: list[Segment]) -> FileName:
     first, last = segments[0].origin, segments[-1].origin
-    if first.writer == last.writer:
+    if len(run) > 1 and first.writer == last.writer:
         return SealedName(first.writer, first.number, last.number)
     return MergedName.new()
 
 
-def _description(file: Sealed, segments: list[Segment]) -> dict[bytes, bytes]:
-    """What a file of these segments says of itself; of the collection it says what ``file`` does."""
-    said = about(file.schema)
-    shared = {key: said[key] for key in ("table", "collection") if key in said}
+def _description(run: list[Sealed], segments: list[Segment]) -> dict[bytes, bytes]:
+    """What a file of these segments says of itself; of the collection it says what they do."""
+    said = about(run[0].schema)
+    shared: dict[str, Any] = {key: said[key] for key in ("table", "collection") if key in said}
+    if len(run) == 1:  # of two that have the same segments it is the one that counts
+        shared["rewritten"] = run[0].rewritten + 1
     by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
     writers = [
         {
             "writer": writer,
             "started": started,
-            "segments": [(each.origin.number, each.rows) for each in found],
+            "segments": [_counts(each) for each in found],
         }
         for (started, writer), found in by_writer
     ]
     return describe_file(**shared, **(writers[0] if len(writers) == 1 else {"writers": writers}))
 
 
-def _row_groups(run: list[Sealed], columns: list[Column], schema: pa.Schema) -> Iterator[pa.Table]:
+def _counts(segment: Segment) -> list[int]:
+    """What a file says of a segment: its number, its rows, and, where any were, the deleted ones."""
+    found = [segment.origin.number, segment.rows]
+    return [*found, segment.deleted] if segment.deleted else found
+
+
+def _row_groups(
+    parts: list[Cleaned], columns: list[Column], schema: pa.Schema
+) -> Iterator[pa.Table]:
     """The rows of all files with one schema, in row groups of a full segment's size."""
     waiting: list[pa.Table] = []
     rows, size = 0, 0
-    for table in _tables(run, columns, schema):
+    for table in _tables(parts, columns, schema):
         waiting.append(table)
         rows, size = rows + table.num_rows, size + table.nbytes
         if rows >= ROW_GROUP or size >= _GROUP_BYTES:
@@ -140,22 +156,12 @@ def _row_groups(run: list[Sealed], columns: list[Column], schema: pa.Schema) -> 
         yield pa.concat_tables(waiting)
 
 
-def _tables(run: list[Sealed], columns: list[Column], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of all files; no file is passed over of which a page can't be read."""
-    for file in run:
-        rows = 0
-        for table in file.tables(columns):
-            rows += table.num_rows
-            yield _with_schema(file, table, columns, schema)
-        if rows != file.rows:
-            raise _UnreadableError(file)
-
-
-def _with_schema(file: Sealed, table: pa.Table, columns: list[Column], schema: pa.Schema) -> Any:
-    arrays = [table.column(0)]
-    for column, field in zip(columns, list(schema)[1:], strict=True):
-        there = file.columns.get(column)
-        arrays.append(
-            pa.nulls(table.num_rows, field.type) if there is None else table.column(there)
-        )
-    return pa.Table.from_arrays(arrays, schema=schema)
+def _tables(parts: list[Cleaned], columns: list[Column], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of all files that stay; no file is passed over of which a page can't be read."""
+    for part in parts:
+        for rows in part.rows(columns):
+            arrays = [rows.node]
+            for column, field in zip(columns, list(schema)[1:], strict=True):
+                found = rows.columns.get(column)
+                arrays.append(pa.nulls(len(rows.node), field.type) if found is None else found)
+            yield pa.Table.from_arrays(arrays, schema=schema)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
-from ..errors import DamagedFileError, DamagedFileWarning
+from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
 from .folder import SealedName
 from .seal import about
 
@@ -62,6 +63,8 @@ UNREADABLE: Final = (
 )
 
 
+#: The least and the greatest id that there can be.
+_ALL_IDS: Final = (-(2**63), 2**63 - 1)
 #: Nodes of a group are kept where on average at least so many neighbouring rows are of one.
 _LEAST_RUN: Final = 8
 
@@ -75,10 +78,17 @@ class Origin(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Rows that were one live table: where they stand among all rows, and how many there are."""
+    """Rows that were one live table.
+
+    Attributes:
+        origin: where they stand among all rows.
+        rows: how many there are.
+        deleted: how many were deleted: dropped, or robbed of all but that they are deleted.
+    """
 
     origin: Origin
     rows: int
+    deleted: int = 0
 
 
 class Fragment(ABC):
@@ -150,6 +160,10 @@ class Fragment(ABC):
             self._nodes_of[group] = pc.unique(self.runs_of(group).values)
         return self._nodes_of[group]
 
+    def has_any(self, group: int, ids: pa.Array) -> bool:
+        """Whether a group has rows of any of these nodes, whose ids are sorted."""
+        return bool(pc.any(pc.is_in(self.nodes_of(group), value_set=ids)).as_py())
+
     @cached_property
     def nodes(self) -> pa.Array:
         """Ids of the nodes whose rows these are, each once; without those that can't be read."""
@@ -197,7 +211,10 @@ class Sealed(Fragment):
         group_rows: list[int],
         find_successor: Callable[[Sealed], Sealed | None],
     ) -> None:
-        super().__init__(_segments(about(schema)), _columns(schema), group_rows)
+        said = about(schema)
+        super().__init__(_segments(said), _columns(schema), group_rows)
+        #: How many times rows were dropped from files of just these segments.
+        self.rewritten = int(said.get("rewritten", 0))
         self.path = path
         self.schema = schema
         self._find_successor = find_successor
@@ -227,6 +244,25 @@ class Sealed(Fragment):
             warn_damaged(self.path, error)
             return None
 
+    def has_any(self, group: int, ids: pa.Array) -> bool:
+        """Whether a row group has rows of any of these nodes, by its statistics where they tell."""
+        low, high = self._node_ranges[group]
+        here = _between(ids, low, high)
+        return len(here) > 0 and super().has_any(group, here)
+
+    @cached_property
+    def _node_ranges(self) -> list[tuple[int, int]]:
+        """For each row group the least and the greatest id of a node; all, where it is not told."""
+        try:
+            with open_parquet(self.path) as file:
+                columns = [
+                    file.metadata.row_group(group).column(0)
+                    for group in range(len(self.group_rows))
+                ]
+        except UNREADABLE:  # damaged, or compacted away meanwhile
+            return [_ALL_IDS] * len(self.group_rows)
+        return [_range_of(column.statistics) for column in columns]
+
     def is_sound(self, columns: Collection[Column]) -> bool:
         """Whether these can be read, and their checksums are right; found out once."""
         wanted = set(_names(self.columns, list(columns))) - self._sound.keys()
@@ -252,19 +288,43 @@ class Sealed(Fragment):
         return found
 
     def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
-        """The rows of a group in the file that they were compacted into meanwhile."""
+        """The rows of a group in the file that they were compacted into meanwhile.
+
+        Raises:
+            DeletedError: some of them were deleted.
+        """
         whole = self._find_successor(self)
         if whole is None:
             return None
-        first = _first_row(whole, self.origin) + sum(self.group_rows[:group])
-        span = range(first, first + self.group_rows[group])
         here = [column for column in columns if column in self.columns]
-        pieces = list(Spans(whole, [span]).tables(here))
+        pieces = list(Spans(whole, self._spans_in(whole, group)).tables(here))
         if not pieces:
             return None
         # A column can have another name there, where its own was taken.
         there = pa.concat_tables(pieces).select([NODE, *_names(whole.columns, here)])
         return there.rename_columns([NODE, *_names(self.columns, here)])
+
+    def _spans_in(self, whole: Fragment, group: int) -> list[range]:
+        """Where the rows of a group are in the file that has their segments now."""
+        there = {segment.origin: (first, segment) for first, segment in _placed(whole.segments)}
+        start = sum(self.group_rows[:group])
+        stop = start + self.group_rows[group]
+        spans: list[range] = []
+        for first, segment in _placed(self.segments):
+            low, high = max(start - first, 0), min(stop - first, segment.rows)
+            if low >= high:
+                continue
+            at, found = there.get(segment.origin, (0, None))
+            if found != segment:
+                message = (
+                    f"{self.path} was being read while records in it were deleted, and compacted"
+                    " away. Read again: all others are there"
+                )
+                raise DeletedError(message)
+            if spans and spans[-1].stop == at + low:
+                low = spans.pop().start - at
+            spans.append(range(at + low, at + high))
+        return spans
 
 
 class Spans(Fragment):
@@ -286,6 +346,10 @@ class Spans(Fragment):
         ]
         rows = [part.stop - part.start for _, part in self._parts]
         super().__init__(whole.segments, whole.columns, rows)
+
+    def has_any(self, group: int, ids: pa.Array) -> bool:
+        """Whether a group has rows of any of these nodes, whose ids are sorted."""
+        return self._whole.has_any(self._parts[group][0], ids) and super().has_any(group, ids)
 
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
@@ -312,9 +376,23 @@ def tables_of(
         return [found for part in threads.map(read, parts) for found in part]
 
 
-def _first_row(whole: Fragment, origin: Origin) -> int:
-    """The row of a fragment at which a segment of it begins."""
-    return sum(each.rows for each in whole.segments if each.origin < origin)
+def _placed(segments: Sequence[Segment]) -> Iterator[tuple[int, Segment]]:
+    """The segments of a file, each with its first row."""
+    starts = accumulate((each.rows for each in segments), initial=0)
+    return zip(starts, segments, strict=False)
+
+
+def _range_of(statistics: pq.Statistics | None) -> tuple[int, int]:
+    if statistics is None or not statistics.has_min_max:
+        return _ALL_IDS
+    return statistics.min, statistics.max
+
+
+def _between(ids: pa.Array, low: int, high: int) -> pa.Array:
+    """Those of sorted ids that are in a range, its ends included."""
+    places = range(len(ids))
+    start = bisect_left(places, low, key=lambda at: ids[at].as_py())
+    return ids.slice(start, bisect_right(places, high, key=lambda at: ids[at].as_py()) - start)
 
 
 def read_live(path: Path, number: int, most: int | None = None) -> Loose | None:
@@ -360,9 +438,9 @@ def open_parquet(path: Path, *, checksums: bool = True) -> Iterator[pq.ParquetFi
 def _segments(said: dict[str, Any]) -> list[Segment]:
     """The segments in a file, by what it says of itself: it has one writer, or several."""
     found = [
-        Segment(Origin(writer["started"], writer["writer"], number), rows)
+        Segment(Origin(writer["started"], writer["writer"], number), *counts)
         for writer in said.get("writers", [said])
-        for number, rows in writer["segments"]
+        for number, *counts in writer["segments"]
     ]
     if not found:
         message = "it does not say which segments it has"

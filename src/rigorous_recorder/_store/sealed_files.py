@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import DamagedFileError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
@@ -27,13 +28,15 @@ class Listing:
         self.names = names
         self.unsure = [name for name, file in merged.items() if file is None]
         self._holders: dict[str, list[tuple[SealedName, FileName]]] = {}
-        readable = {name: file.ranges for name, file in merged.items() if file is not None}
         self.files: list[FileName] = []
-        for name in sorted(readable, key=lambda each: (-_segments(merged[each]), each)):
-            self._add_unless_covered(name, readable[name])
         found = [each for each in map(sealed_name, names) if each is not None]
-        for plain in counting(each for each in found if isinstance(each, SealedName)):
-            self._add_unless_covered(plain, [plain])
+        readable = [
+            _Held(file.ranges, -file.rewritten, name) for name, file in merged.items() if file
+        ]
+        plain = counting(each for each in found if isinstance(each, SealedName))
+        # Whatever covers another comes before it.
+        for each in sorted([*readable, *(_Held([name], 1, name) for name in plain)], key=_rank):
+            self._add_unless_covered(each.name, each.ranges)
         self.covered = set(found) - {*self.files, *self.unsure}
 
     def _add_unless_covered(self, name: FileName, ranges: Iterable[SealedName]) -> None:
@@ -61,8 +64,16 @@ class Listing:
         return writer in self._holders
 
 
-def _segments(file: Sealed | None) -> int:
-    return 0 if file is None else len(file.segments)
+class _Held(NamedTuple):
+    """The ranges in a file, and which file counts of two that have the same: that of less."""
+
+    ranges: Sequence[SealedName]
+    age: int
+    name: FileName
+
+
+def _rank(held: _Held) -> tuple[int, int, FileName]:
+    return -sum(1 + each.last - each.first for each in held.ranges), held.age, held.name
 
 
 class SealedFiles:

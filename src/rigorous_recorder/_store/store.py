@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from .._lazy import lazy_module
-from .._live.column import NODE, PARENT, TIME
+from .._live.column import DELETION, NODE, PARENT, TIME
 from .._live.fields import Described
 from .._live.home import Part
 from .._live.table import LiveTable
@@ -34,10 +34,12 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["ROOT", "FolderStore", "MemoryStore", "MovedError", "Snapshot", "Store"]
+__all__ = ["DELETED", "ROOT", "FolderStore", "MemoryStore", "MovedError", "Snapshot", "Store"]
 
 #: The node above all experiments of a collection; it is there without being made by a writer.
 ROOT: Final = 1
+#: The node above all that was deleted from a collection: it is in no answer.
+DELETED: Final = 2
 
 
 class Snapshot(NamedTuple):
@@ -309,6 +311,16 @@ class FolderStore(Store):
     def _sync_nodes(self) -> None:
         """No record survives a loss of power without its node."""
         self.home.note_synced({NODES: self.nodes.sync()})
+
+    def delete(self, nodes: Collection[int]) -> None:
+        """Take nodes, with all below them, out of every answer; no file changes for it.
+
+        Raises:
+            SaveError: that they are deleted can't be written, and is only known here.
+        """
+        for node in nodes:
+            self.nodes.append(node, {TIME: self._now(), PARENT: DELETED, DELETION: True})
+        self.require_saved()
 
     def require_saved(self) -> None:
         """Sync.

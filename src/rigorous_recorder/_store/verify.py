@@ -55,7 +55,7 @@ def _sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
         return None  # compacted away meanwhile
     except UNREADABLE as error:
         return Problem(path, str(error))
-    promised = sum(count for _, count in sealed.segments)
+    promised = sum(each.rows for each in sealed.segments)
     if rows != promised:
         return Problem(path, f"has {rows} rows, and was written with {promised}")
     return None

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rigorous_recorder import __version__
 
-from . import compact, export, ls, plot, show, sql, tail, verify
+from . import compact, delete, export, ls, plot, show, sql, tail, verify
 from .demo import run_demo
 
 __all__ = ["app"]
@@ -51,6 +51,7 @@ for _command, _examples in (
     (export.export, export.EXAMPLES),
     (verify.verify, verify.EXAMPLES),
     (compact.compact, compact.EXAMPLES),
+    (delete.delete, delete.EXAMPLES),
 ):
     app.command(epilog=_examples)(_command)
 

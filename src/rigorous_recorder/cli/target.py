@@ -21,6 +21,7 @@ __all__ = [
     "Json",
     "Where",
     "complete_column",
+    "complete_experiment",
     "complete_folder",
     "conditions",
     "open_collection",
@@ -139,17 +140,28 @@ def complete_folder(incomplete: str) -> Iterator[str]:
 
 def complete_column(context: typer.Context, incomplete: str) -> list[str]:
     """Columns of the collection that was typed before, where there is one."""
-    # Behind an option that waits for its value, arguments are not assigned yet.
-    typed = context.params.get("path") or next(iter(context.args), None)
-    if typed is None:
-        return []
-    place = Path(typed)
-    with (
-        suppress(Exception),
-        closing(open_collection(place.expanduser(), quiet=True)) as collection,
-    ):
+    with suppress(Exception), closing(_typed(context)) as collection:
         return [each for each in collection.records.columns if each.startswith(incomplete)]
     return []
+
+
+def complete_experiment(context: typer.Context, incomplete: str) -> list[str]:
+    """Numbers of the experiments of the collection that was typed before, where there is one."""
+    with suppress(Exception), closing(_typed(context)) as collection:
+        numbers = map(str, collection.experiment_numbers)
+        return [each for each in numbers if each.startswith(incomplete)]
+    return []
+
+
+def _typed(context: typer.Context) -> ExperimentCollection:
+    """The collection that was typed before.
+
+    Raises:
+        NotACollectionError: there is none.
+    """
+    # Behind an option that waits for its value, arguments are not assigned yet.
+    typed = context.params.get("path") or next(iter(context.args), "")
+    return open_collection(Path(typed).expanduser(), quiet=True)
 
 
 # --- what several commands are given ---------------------------------------------------------------

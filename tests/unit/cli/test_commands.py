@@ -47,8 +47,12 @@ VERBS = [
     ["plot", "-x", "epoch", "-y", "loss"],
     ["verify"],
     ["compact"],
+    ["delete", "1"],
     ["ls"],
 ]
+
+
+READING = [verb for verb in VERBS if verb[0] not in {"compact", "delete"} and verb != ["tail"]]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=[" ".join(verb) for verb in VERBS])
@@ -129,7 +133,7 @@ def test_a_folder_and_a_file_are_told_as_what_they_are(run: Run, tmp_path: Path)
     assert "file.txt is a file" in run("show", tmp_path / "file.txt").err
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in (["tail"], ["compact"])])
+@pytest.mark.parametrize("verb", READING)
 def test_reading_changes_no_file(
     run: Run, own_study: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
 ) -> None:
@@ -141,7 +145,7 @@ def test_reading_changes_no_file(
     assert files(own_study) == before
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in (["tail"], ["compact"])])
+@pytest.mark.parametrize("verb", READING)
 def test_reading_leaves_a_running_experiment_alone(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
 ) -> None:
@@ -701,7 +705,7 @@ def test_a_command_that_is_none_is_told(run: Run) -> None:
     assert "No such command 'lss'" in result.err
 
 
-COMMANDS = ["ls", "show", "sql", "tail", "plot", "export", "verify", "compact", "demo"]
+COMMANDS = ["ls", "show", "sql", "tail", "plot", "export", "verify", "compact", "delete", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

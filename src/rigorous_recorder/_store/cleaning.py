@@ -1,0 +1,263 @@
+"""Cleaning: what stays of a sealed file's rows once nodes of theirs were deleted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .._lazy import lazy_module
+from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
+from ..errors import DamagedFileError
+from .folder import RECORDS
+from .fragments import Sealed, Segment
+from .store import DELETED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["Cleaned", "Deleted", "Rows", "UnreadableError"]
+
+_MARKS: Final = (PARENT_COLUMN, TIME_COLUMN, DELETION_COLUMN)
+
+
+class Deleted(NamedTuple):
+    """What was deleted from a collection.
+
+    Attributes:
+        nodes: sorted ids of all nodes that were deleted.
+        tops: those of them that were deleted by a word on themselves; the others are below them.
+        kept: what was said of these under that column is still needed.
+    """
+
+    nodes: pa.Array
+    tops: Sequence[int]
+    kept: Column
+
+
+class Rows(NamedTuple):
+    """Some rows of a file, by column."""
+
+    node: Any
+    columns: dict[Column, Any]
+
+
+class UnreadableError(DamagedFileError):
+    """Some rows of a file can't be read; whoever tried has warned of it, by its name."""
+
+    def __init__(self, file: Sealed) -> None:
+        super().__init__(f"{file.path}: not all of its {file.rows} rows can be read")
+        self.file = file
+
+
+class Cleaned:
+    """The rows of a sealed file that are to be written anew: all but what was deleted.
+
+    Attributes:
+        file: the file as it is.
+        is_changed: whether anything of it goes.
+        segments: its segments, with as many rows as stay.
+        columns: the columns in which any of these has a value.
+
+    Raises:
+        UnreadableError: not all rows of a file can be read of which something may have to go.
+    """
+
+    def __init__(self, file: Sealed, table: str, deleted: Deleted | None) -> None:
+        self.file = file
+        self.segments = file.segments
+        self.columns = list(file.columns)
+        self._rule: _Rule | None = None
+        if deleted is not None and _has_any(file, deleted.nodes):
+            self._rule = (_Records if table == RECORDS else _Nodes)(deleted)
+            self._look(self._rule)
+        self.is_changed = self.segments != file.segments
+
+    def rows(self, columns: Sequence[Column]) -> Iterator[Rows]:
+        """The rows that stay, a group at a time, with those of some columns that are here.
+
+        Raises:
+            UnreadableError: not all rows can be read.
+        """
+        rule = self._rule
+        for rows in _rows(self.file, columns if rule is None else [*columns, *rule.needs]):
+            yield rows if rule is None else rule.cleaned(rows)
+
+    def _look(self, rule: _Rule) -> None:
+        stays, changes = _Flags(), _Flags()
+        for rows in _rows(self.file, [*self.columns] if rule.sees_all else []):
+            stays.add(rule.stays(rows))
+            changes.add(rule.changes(rows))
+        self.segments = []
+        ends = accumulate(segment.rows for segment in self.file.segments)
+        for segment, end in zip(self.file.segments, ends, strict=True):
+            kept = stays.count(end - segment.rows, segment.rows)
+            gone = changes.count(end - segment.rows, segment.rows)
+            self.segments.append(Segment(segment.origin, kept, segment.deleted + gone))
+        self.columns = self._columns_in_use(rule)
+
+    def _columns_in_use(self, rule: _Rule) -> list[Column]:
+        found: set[Column] = set()
+        known = dict.fromkeys([*self.file.columns, *rule.adds])
+        for group in range(len(self.file.group_rows)):
+            unsure = [column for column in known if column not in found]
+            wanted = list(dict.fromkeys([*unsure, *rule.needs]))
+            if unsure and (table := self.file.table(group, wanted)) is not None:
+                rows = rule.cleaned(_by_column(self.file, table))
+                found.update(
+                    column
+                    for column, values in rows.columns.items()
+                    if values.null_count < len(values)
+                )
+        return [column for column in known if column in found]
+
+
+def _has_any(file: Sealed, nodes: pa.Array) -> bool:
+    return any(file.has_any(group, nodes) for group in range(len(file.group_rows)))
+
+
+def _rows(file: Sealed, columns: Sequence[Column]) -> Iterator[Rows]:
+    """All rows of a file, a group at a time.
+
+    Raises:
+        UnreadableError: not all can be read.
+    """
+    count = 0
+    for table in file.tables(list(dict.fromkeys(columns))):
+        count += table.num_rows
+        yield _by_column(file, table)
+    if count != file.rows:
+        raise UnreadableError(file)
+
+
+def _by_column(file: Sealed, table: pa.Table) -> Rows:
+    read = set(table.column_names)
+    columns = {column: table.column(name) for column, name in file.columns.items() if name in read}
+    return Rows(table.column(NODE), columns)
+
+
+class _Flags:
+    """A truth value for each row of a file."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Any] = []
+
+    def add(self, flags: Any) -> None:
+        self._pieces += flags.chunks if isinstance(flags, pa.ChunkedArray) else [flags]
+
+    def count(self, start: int, rows: int) -> int:
+        """How many of some rows are true."""
+        whole = pa.chunked_array(self._pieces, pa.bool_())
+        return int(pc.sum(whole.slice(start, rows)).as_py() or 0)
+
+
+class _Rule(ABC):
+    """What of the rows of a table goes.
+
+    Attributes:
+        needs: columns that it has to see.
+        adds: columns that it gives to rows, also where a file has none of them.
+        sees_all: whether it has to see all columns to know which rows change.
+    """
+
+    needs: Sequence[Column] = ()
+    adds: Sequence[Column] = ()
+    sees_all = False
+
+    def __init__(self, deleted: Deleted) -> None:
+        self._deleted = deleted
+
+    def _is_deleted(self, rows: Rows) -> Any:
+        return pc.is_in(rows.node, value_set=self._deleted.nodes)
+
+    @abstractmethod
+    def stays(self, rows: Rows) -> Any:
+        """For each row whether it stays."""
+
+    @abstractmethod
+    def changes(self, rows: Rows) -> Any:
+        """For each row whether it goes, or loses something."""
+
+    @abstractmethod
+    def cleaned(self, rows: Rows) -> Rows:
+        """What stays."""
+
+
+class _Records(_Rule):
+    """Records of deleted nodes go."""
+
+    def stays(self, rows: Rows) -> Any:
+        return pc.invert(self._is_deleted(rows))
+
+    def changes(self, rows: Rows) -> Any:
+        return self._is_deleted(rows)
+
+    def cleaned(self, rows: Rows) -> Rows:
+        return _filtered(rows, self.stays(rows))
+
+
+class _Nodes(_Rule):
+    """Of what was said of deleted nodes there stays that they are deleted.
+
+    Each says so of itself: what was logged below it, or still will be, needs no other row to be
+    left out.
+    """
+
+    adds = (DELETION_COLUMN,)
+    sees_all = True
+
+    def __init__(self, deleted: Deleted) -> None:
+        super().__init__(deleted)
+        self._tops = pa.array(deleted.tops, pa.int64())
+        self.needs = [*_MARKS, deleted.kept]
+
+    def stays(self, rows: Rows) -> Any:
+        has_parent = _values(rows, PARENT_COLUMN).is_valid()
+        return pc.or_(pc.invert(self._is_deleted(rows)), pc.or_(has_parent, self._is_kept(rows)))
+
+    def changes(self, rows: Rows) -> Any:
+        parent = _values(rows, PARENT_COLUMN)
+        loses = pc.invert(self.stays(rows))
+        loses = pc.or_(loses, pc.not_equal(parent, DELETED).fill_null(False))
+        for column, values in rows.columns.items():
+            if column not in _MARKS:
+                has_value = values.is_valid()
+                if column == self._deleted.kept:
+                    has_value = pc.and_not(has_value, self._is_kept(rows))
+                loses = pc.or_(loses, has_value)
+        return pc.and_(self._is_deleted(rows), loses)
+
+    def cleaned(self, rows: Rows) -> Rows:
+        is_deleted, is_kept = self._is_deleted(rows), self._is_kept(rows)
+        has_parent = _values(rows, PARENT_COLUMN).is_valid()
+        columns: dict[Column, Any] = {}
+        for column, values in rows.columns.items():
+            if column == TIME_COLUMN:
+                columns[column] = values
+                continue
+            goes = pc.and_not(is_deleted, is_kept) if column == self._deleted.kept else is_deleted
+            columns[column] = pc.if_else(goes, pa.scalar(None, values.type), values)
+        ends = pc.and_(is_deleted, has_parent)
+        columns[PARENT_COLUMN] = pc.if_else(ends, DELETED, _values(rows, PARENT_COLUMN))
+        columns[DELETION_COLUMN] = pc.if_else(ends, True, pa.scalar(None, pa.bool_()))
+        return _filtered(Rows(rows.node, columns), self.stays(rows))
+
+    def _is_kept(self, rows: Rows) -> Any:
+        """For each row whether it says of one that was deleted itself what is still needed."""
+        is_top = pc.is_in(rows.node, value_set=self._tops)
+        return pc.and_(is_top, _values(rows, self._deleted.kept).is_valid())
+
+
+def _values(rows: Rows, column: Column) -> Any:
+    found = rows.columns.get(column)
+    return pa.nulls(len(rows.node), column.kind.file_type) if found is None else found
+
+
+def _filtered(rows: Rows, mask: Any) -> Rows:
+    columns = {column: values.filter(mask) for column, values in rows.columns.items()}
+    return Rows(rows.node.filter(mask), columns)
