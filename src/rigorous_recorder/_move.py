@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import _thread
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Final
 
 from ._engines.scan import Moment, Piece, Scan, Scope
 from ._lazy import lazy_module
@@ -14,7 +18,9 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["copy_tree", "copy_with_ancestors"]
+__all__ = ["copy_tree", "copy_with_ancestors", "undisturbed"]
+
+_PACKAGE: Final = __name__.partition(".")[0]
 
 
 def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> dict[int, int]:
@@ -74,3 +80,61 @@ def _ancestors(nodes: Nodes, node: int) -> list[int]:
 def _copy_records(piece: Piece, new: dict[int, int], target: Store) -> None:
     ids = pa.array([new[node] for node in piece.node_ids.to_pylist()], pa.int64())
     target.records.append_columns(ids, piece.stored())
+
+
+def undisturbed(work: Callable[[], None]) -> None:
+    """Do some work to its end, whatever Ctrl-C and signal handlers raise in the middle of it.
+
+    They run in the main thread, so the work is done in another one. What they raise is raised when
+    the work is done.
+
+    Raises:
+        BaseException: what ``work`` or a signal handler raised.
+    """
+    if _is_amid_ours():  # a handler's work: this thread may have what another would wait for
+        work()
+        return
+    to_do = [work]
+    ended: list[None] = []
+    raised: list[BaseException] = []
+    running = _thread.allocate_lock()
+    running.acquire()
+
+    def do() -> None:
+        try:
+            job = to_do.pop()
+        except IndexError:  # another thread does it
+            return
+        try:
+            job()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            raised.append(error)
+        finally:
+            ended.append(None)
+            running.release()
+
+    # Nothing of Python's own ``threading``: it is not made for being interrupted at any line.
+    while not ended:
+        try:
+            try:
+                _thread.start_new_thread(do, ())
+            except RuntimeError:  # there are no more threads, as when Python exits
+                do()
+            running.acquire()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            raised.append(error)
+    if raised:
+        raise raised[0]
+
+
+def _is_amid_ours() -> bool:
+    """Whether this is called from code that a call of this package waits for."""
+    has_left = False
+    above: FrameType | None = sys._getframe()
+    while above is not None:
+        is_ours = str(above.f_globals.get("__name__")).partition(".")[0] == _PACKAGE
+        if is_ours and has_left:
+            return True
+        has_left = has_left or not is_ours
+        above = above.f_back
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from ._flat_files import load_flat, save_flat
 from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_unread
 from ._live.twin import Pusher
-from ._move import copy_tree
+from ._move import copy_tree, undisturbed
 from ._pickles import PlainTree, load_tree, restored, tree_of
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._tree import ATTEMPT_KEYS, Nodes
@@ -86,24 +87,31 @@ class Recorder(Pusher):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
             raise TypeError(message)
         store = parent._store
-        if self._store is None and parent is not self and store is not None:
+        if self._store is None and parent is not self and isinstance(store, FolderStore):
             self._settle(store, store.new_node())  # a new one: nothing is below it
             store.say(self._node, self._data, parent._node)
         else:
-            self._hang_below(parent)
+            parent._require_not_below(self)
+            while not self._is_hung_below(parent):
+                pass
         self._parent, self._knows_parent = parent, True
         return self
 
-    def _hang_below(self, parent: Recorder) -> None:
-        parent._require_not_below(self)
+    def _is_hung_below(self, parent: Recorder) -> bool:
+        """Try to hang it there; False where ``parent`` moved to another store meanwhile."""
         store = parent._ready()
-        if self._store is store:
-            store.say(self._node, {}, parent._node)
-        elif self._store is None:
-            self._settle(store, store.new_node())
-            store.say(self._node, self._data, parent._node)
-        else:
-            self._move_to(store, parent._node)
+        with store.nodes.lock:  # so that nothing moves away
+            if parent._store is not store:
+                return False
+            if self._store is None:
+                self._settle(store, store.new_node())
+                store.say(self._node, self._data, parent._node)
+                return True
+            if self._store is store:
+                store.say(self._node, {}, parent._node)
+                return True
+        undisturbed(partial(self._move_to, store, parent))
+        return self._store is store
 
     def child(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> Recorder:
         """A new recorder below this one."""
@@ -177,9 +185,11 @@ class Recorder(Pusher):
         return self._log_columns(*columns_of(table_or_columns))
 
     def _log_columns(self, rows: int, columns: Columns) -> Self:
-        store = self._ready()
-        nodes = pa.repeat(pa.scalar(self._node, pa.int64()), rows)
-        store.records.append_columns(nodes, columns)
+        def log(store: Store, node: int) -> None:
+            nodes = pa.repeat(pa.scalar(node, pa.int64()), rows)
+            store.records.append_columns(nodes, columns)
+
+        self._where_it_is(log)
         return self
 
     @property
@@ -349,7 +359,7 @@ class Recorder(Pusher):
         self._door = store.records.door
         store.handles.add(node, self)
 
-    def _move_to(self, store: Store, parent: int) -> None:
+    def _move_to(self, store: Store, parent: Recorder) -> None:
         old = self._store
         if not isinstance(old, MemoryStore):
             message = (
@@ -359,11 +369,14 @@ class Recorder(Pusher):
             )
             raise AttachedError(message)
         with old.moving():
-            new = copy_tree(self._reader().now(), self._node, store, parent)
+            if self._store is not old:
+                return  # another thread was faster
+            new = copy_tree(self._reader().now(), self._node, store, parent._node)
             old.drop(new)
             for node, recorder in old.handles.items():
                 if node in new:
                     recorder._settle(store, new[node])
+            self._parent, self._knows_parent = parent, True
 
     def _require_not_below(self, recorder: Recorder) -> None:
         above: Recorder | None = self

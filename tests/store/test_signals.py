@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -119,25 +121,115 @@ def test_a_value_that_pushes_is_kept_with_what_it_pushes() -> None:
     assert {"inner": True} in rows
 
 
-def test_many_threads_move_and_push(tmp_path: Path) -> None:
-    """Records pushed by threads while their recorder moves into a collection are all there once."""
-    with ExperimentCollection(tmp_path / "study") as collection:
-        recorder = Recorder(kind="moving")
-        barrier = threading.Barrier(4)
+@contextmanager
+def at_call(number: int, action: Callable[[], None]) -> Iterator[list[int]]:
+    """Do something at one of the places where Python lets signal handlers run: calls."""
+    calls = [0]
 
-        def push(thread: int) -> None:
-            barrier.wait()
-            for number in range(2_000):
-                recorder.push(thread=thread, number=number)
+    def profile(_frame: FrameType, event: str, _argument: object) -> None:
+        if event in {"call", "c_return"}:
+            calls[0] += 1
+            if calls[0] == number + 1:
+                sys.setprofile(None)
+                action()
 
-        threads = [threading.Thread(target=push, args=(n,)) for n in range(3)]
-        for thread in threads:
-            thread.start()
-        recorder.push(thread=-1)
+    sys.setprofile(profile)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def a_tree(i: int) -> Recorder:
+    tree = Recorder(tree=i)
+    for child in range(2):
+        tree.child(child=child).extend({"i": [10 * child + n for n in range(10)]})
+    return tree
+
+
+def test_a_move_that_is_interrupted_anywhere_can_be_done_again(recorder: Recorder) -> None:
+    """Ctrl-C anywhere in set_parent of a tree with records neither doubles nor loses any of them."""
+    turns = 0
+    while True:
+        tree = a_tree(turns)
+        try:
+            with at_call(turns, interrupt) as calls:
+                tree.set_parent(recorder)
+        except KeyboardInterrupt:
+            tree.set_parent(recorder)
+        assert tree.parent is recorder
+        assert [row["i"] for row in recorder.all_records.where(tree=turns)] == list(range(20))
+        assert [row["i"] for row in tree.all_records] == list(range(20))
+        turns += 1
+        if calls[0] < turns:
+            break
+    assert turns > 30
+
+
+def test_records_that_a_handler_pushes_in_the_middle_of_a_move(recorder: Recorder) -> None:
+    """Whatever a signal handler logs to a tree in the middle of its move is there once."""
+    turns = 0
+    while True:
+        tree = a_tree(turns)
+
+        def log(tree: Recorder = tree) -> None:
+            tree.push(i=20)
+            tree.child(child=2).push(i=21)
+            tree["said"] = True
+
+        with at_call(turns, log) as calls:
+            tree.set_parent(recorder)
+        if calls[0] <= turns:
+            break
+        rows = list(recorder.all_records.where(tree=turns))
+        assert sorted(row["i"] for row in rows) == list(range(22))
+        assert {row["said"] for row in rows} == {True}
+        turns += 1
+    assert turns > 30
+
+
+def log_below(tree: Recorder, turns: int, barrier: threading.Barrier) -> list[threading.Thread]:
+    """Threads that push to a tree, hang children below it, and extend it."""
+
+    def push() -> None:
         barrier.wait()
-        recorder.set_parent(collection.recorder)
-        for thread in threads:
-            thread.join()
-        for n in range(3):
-            found = [row["number"] for row in collection.records.where(thread=n)]
-            assert found == list(range(2_000))
+        for i in range(10 * turns):
+            tree.push(by="push", i=i)
+
+    def hang() -> None:
+        barrier.wait()
+        for i in range(turns):
+            tree.child(child=i).push(by="child", i=i)
+
+    def extend() -> None:
+        barrier.wait()
+        for i in range(turns):
+            tree.extend({"by": ["extend"] * 2, "i": [2 * i, 2 * i + 1]})
+
+    return [threading.Thread(target=work) for work in (push, hang, extend)]
+
+
+def test_many_threads_move_and_log(tmp_path: Path) -> None:
+    """What threads log below a tree while it moves into a collection is all there once."""
+    rounds, turns = 10, 100
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for number in range(rounds):
+            tree = Recorder(tree=number)
+            barrier = threading.Barrier(4)
+            threads = log_below(tree, turns, barrier)
+            for thread in threads:
+                thread.start()
+            tree.push(by="main", i=0)
+            barrier.wait()
+            tree.set_parent(collection.recorder)
+            for thread in threads:
+                thread.join()
+    logged = {"main": 1, "push": 10 * turns, "child": turns, "extend": 2 * turns}
+    for number in range(rounds):
+        rows = list(collection.records.where(tree=number))
+        for who, count in logged.items():
+            assert [row["i"] for row in rows if row["by"] == who] == list(range(count))

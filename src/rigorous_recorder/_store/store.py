@@ -7,14 +7,14 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from .._lazy import lazy_module
-from .._live.column import DELETION, NODE, PARENT, TIME
+from .._live.column import DELETION, NODE, PARENT, TIME, Column
 from .._live.fields import Described
 from .._live.home import Part
 from .._live.table import LiveTable
@@ -119,6 +119,12 @@ class _MovableTable(LiveTable):
             if node in self.gone:
                 raise MovedError
             super().append(node, fields)
+
+    def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
+        with self.lock:
+            if self.gone and not self.gone.isdisjoint(pc.unique(nodes).to_pylist()):
+                raise MovedError
+            super().append_columns(nodes, columns)
 
     def _append_carefully(self, node: int, row: Described) -> bool:
         if node in self.gone:  # moved by a value's own code
