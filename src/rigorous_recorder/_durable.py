@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def publish(temporary: Path, path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; on leaving without an error it becomes ``path``, durably."""
     temporary = temporary_of(path)
+    _make_way(temporary)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -71,6 +73,13 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _make_way(temporary: Path) -> None:
+    """Take away a link or a pipe that somebody has put where bytes are about to be written."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(temporary.lstat().st_mode):
+            temporary.unlink()
 
 
 def write_whole(path: Path, data: bytes) -> None:

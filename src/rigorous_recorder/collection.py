@@ -17,8 +17,10 @@ from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
 from ._store.compact import compact
 from ._store.find import find_collections, size_on_disk
+from ._store.folder import Folder
 from ._store.locks import locked
 from ._store.recover import Recovered
+from ._store.repair import repair
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
 from .errors import ArgumentError, NotACollectionError, RunningError
@@ -67,11 +69,7 @@ class ExperimentCollection:
         extension: str = ".collection",
         quiet: bool = False,
     ) -> None:
-        name = fspath(folder_path).rstrip("/")
-        if not name:
-            message = f"{folder_path!r} names no folder; expected a path such as 'data/my_study'"
-            raise NotACollectionError(message)
-        path = Path(name if name.endswith(extension) else name + extension).absolute()
+        path = _path_of(folder_path, extension)
         self._is_quiet = quiet
         self._store = FolderStore(path)
         recovered = self._store.recover()
@@ -320,6 +318,37 @@ class ExperimentCollection:
             self._store.delete([each.node for each in past])
         return records
 
+    @staticmethod
+    def repair(
+        folder_path: str | PathLike[str],
+        into: str | PathLike[str],
+        *,
+        extension: str = ".collection",
+    ) -> list[Problem]:
+        """Write a new collection with all that can be read of one that is damaged.
+
+        The old one is only read, and need not be one that can be opened. Files that are sound are
+        copied; of the others the rows and the values that can be read are kept. It can be done while
+        others log; nobody should compact meanwhile.
+
+        Args:
+            folder_path: the damaged one.
+            into: where the new one is made; nothing may be there.
+            extension: what both folders' names end with.
+
+        Returns:
+            What was lost, for each damaged file: how many ``rows`` it had, how many of them were
+            ``readable``, and of which ``columns`` values are lost in those.
+
+        Raises:
+            ArgumentError: something is at ``into``.
+            NotACollectionError: there is nothing of a collection at ``folder_path``.
+            NewerFormatError: a newer version of this library wrote it.
+            OSError: the new one can't be written.
+        """
+        old, new = _path_of(folder_path, extension), _path_of(into, extension)
+        return repair(Folder(old), new)
+
     def compact(self) -> int:
         """Merge small files of finished writers into few; others may write and read meanwhile.
 
@@ -357,3 +386,16 @@ def _tell(recovered: Recovered, path: Path) -> None:
         )
     if said:
         sys.stderr.write("; ".join(said) + "\n")
+
+
+def _path_of(folder_path: str | PathLike[str], extension: str) -> Path:
+    """Where the folder of a collection is.
+
+    Raises:
+        NotACollectionError: the path names none.
+    """
+    name = fspath(folder_path).rstrip("/")
+    if not name:
+        message = f"{folder_path!r} names no folder; expected a path such as 'data/my_study'"
+        raise NotACollectionError(message)
+    return Path(name if name.endswith(extension) else name + extension).absolute()

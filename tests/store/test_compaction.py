@@ -189,7 +189,7 @@ def test_a_merged_file_says_whose_rows_it_has(folder: Path) -> None:
     opened(folder).compact()
     (path,) = sealed_records(folder)
     said = about(pq.read_schema(path))
-    assert set(said) == {"format", "table", "collection", "writers"}
+    assert set(said) == {"format", "table", "collection", "merged", "writers"}
     assert said["writers"] == [
         {key: each[key] for key in ("writer", "started", "segments")}
         for each in sorted(alone, key=lambda each: each["started"])
@@ -561,8 +561,8 @@ def test_what_merges_left_counts_once(
     assert {str(name) for name in listing.covered} == there - {path.name for path in files}
     assert [file.path for file in counting.open(listing)] == files
     for writer, number in origins:
-        assert listing.has(f"{writer:08x}", number)
-        assert not listing.has(f"{writer:08x}", number + 3)
+        assert counting.has(f"{writer:08x}", number)
+        assert not counting.has(f"{writer:08x}", number + 3)
 
 
 def write_segments(folder: Path, origins: list[tuple[int, int]]) -> Path:
@@ -577,7 +577,8 @@ def write_segments(folder: Path, origins: list[tuple[int, int]]) -> Path:
         name = str(SealedName(said[0]["writer"], numbers[0], numbers[-1]))
     else:
         name = f"merged-{os.urandom(16).hex()}.parquet"
-    metadata = describe_file(**(said[0] if len(said) == 1 else {"writers": said}))
+    several = {"merged": name.removesuffix(".parquet"), "writers": said}
+    metadata = describe_file(**(said[0] if len(said) == 1 else several))
     table = pa.table({"_node": [writer for writer, _ in origins]})
     path = folder / "records" / name
     pq.write_table(table.replace_schema_metadata(metadata), path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
-from .._store.fragments import UNREADABLE, Fragment, Sealed
+from .._store.fragments import UNREADABLE, Fragment, Sealed, open_parquet
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from .._values.kinds import NULL
 from .scan import Moment
@@ -152,7 +152,8 @@ def _missing(fragment: Fragment, columns: Sequence[Column]) -> dict[Column, int]
     if not isinstance(fragment, Sealed):
         return {}
     try:
-        footer = pq.read_metadata(fragment.path)
+        with open_parquet(fragment.path) as file:
+            footer = file.metadata
     except UNREADABLE:
         return {}  # damaged, or compacted away meanwhile; what can be read of its rows is read
     told = _told(footer)

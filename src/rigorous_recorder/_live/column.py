@@ -122,11 +122,11 @@ def column_of(field: pa.Field) -> Column | None:
 @lru_cache(maxsize=4096)  # many files have the same columns
 def _described(name: str, said: bytes) -> Column:
     described: Mapping[str, Any] = json.loads(said)
-    kind = kind_named(described["kind"])
-    if kind is None:
-        message = f"column {name!r} is of an unknown kind {described['kind']!r}"
+    key, kind = described["key"], kind_named(described["kind"])
+    if kind is None or not isinstance(key, str):
+        message = f"column {name!r} is of an unknown kind {described['kind']!r}, or has no key"
         raise DamagedFileError(message)
-    return Column(described["key"], kind)
+    return Column(key, kind)
 
 
 def _marked(name: str) -> Column:

@@ -20,7 +20,19 @@ else:
     pa = lazy_module("pyarrow")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["Blank", "Buffer", "ImageMap", "Layout", "Places", "has_spill", "map_of", "row_width"]
+__all__ = [
+    "Blank",
+    "Buffer",
+    "ImageMap",
+    "Layout",
+    "Places",
+    "has_spill",
+    "map_of",
+    "node_place",
+    "places_of",
+    "row_width",
+    "rows_in",
+]
 
 #: Bits of one value in a column.
 _BITS: Final[dict[Cell, int]] = {
@@ -159,11 +171,27 @@ def map_of(image: pa.Buffer, columns: Sequence[Column]) -> ImageMap:
         DamagedFileError: it has not all buffers of these columns.
     """
     batch = ipc.open_file(image).get_batch(0)
-    node, *found = (
-        [_place(buffer, image.address) for buffer in array.buffers()] for array in batch.columns
-    )
-    places = {c: _places(c.kind, buffers) for c, buffers in zip(columns, found, strict=True)}
-    return ImageMap(_known(node[1]), places)
+    node, *found = batch.columns
+    places = {c: places_of(c.kind, a, image) for c, a in zip(columns, found, strict=True)}
+    return ImageMap(node_place(node, image), places)
+
+
+def node_place(nodes: pa.Array, image: pa.Buffer) -> Buffer:
+    """Where in an image the column ``_node`` is, that was read from it.
+
+    Raises:
+        DamagedFileError: it has no buffer.
+    """
+    return _known(_place(nodes.buffers()[1], image))
+
+
+def places_of(kind: Kind, column: pa.Array, image: pa.Buffer) -> Places:
+    """Where in an image a column of that kind is, that was read from it.
+
+    Raises:
+        DamagedFileError: it has not all of its buffers.
+    """
+    return _places(kind, [_place(buffer, image) for buffer in column.buffers()])
 
 
 def row_width(columns: tuple[Column, ...]) -> float:
@@ -175,6 +203,13 @@ def _values_size(kind: Kind, rows: int) -> int:
     if isinstance(kind, ArrayKind):
         return rows * kind.width
     return (rows * _BITS[kind.cell] + 7) // 8
+
+
+def rows_in(kind: Kind, size: int) -> int:
+    """How many rows' values are whole in the first so many bytes of a column's buffer of them."""
+    if isinstance(kind, ArrayKind):
+        return size // kind.width if kind.width else 8 * size
+    return 8 * size // _BITS[kind.cell]
 
 
 def has_spill(kind: Kind) -> bool:
@@ -206,8 +241,14 @@ def _wrap(kind: pa.DataType, rows: int, values: pa.Array, validity: pa.Buffer) -
     return pa.Array.from_buffers(kind, rows, [validity], null_count=nulls, children=[values])
 
 
-def _place(buffer: pa.Buffer | None, base: int) -> Buffer | None:
-    return None if buffer is None else Buffer(buffer.address - base, buffer.size)
+def _place(buffer: pa.Buffer | None, image: pa.Buffer) -> Buffer | None:
+    if buffer is None:
+        return None
+    start = buffer.address - image.address if buffer.size else 0
+    if not 0 <= start <= image.size - buffer.size:
+        message = "a column's bytes are not those of the file"  # compressed, for one
+        raise DamagedFileError(message)
+    return Buffer(start, buffer.size)
 
 
 def _places(kind: Kind, found: list[Buffer | None]) -> Places:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["Segment", "arrow_of", "sealed_batch", "sealed_schema"]
+__all__ = ["Segment", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 
 _ZEROS: Final = memoryview(bytes(1 << 16))
 
@@ -301,7 +301,7 @@ def arrow_of(
     nodes = pa.Array.from_buffers(pa.int64(), rows, [None, take(where.node, 8 * rows)])
     sealed: dict[Column, pa.Array] = {}
     for column, places in where.columns.items():
-        live = _live_array(column.kind, places, rows, take)
+        live = live_array(column.kind, places, rows, take)
         if check:
             live.validate(full=True)
         if live.null_count < rows:
@@ -330,9 +330,10 @@ def _sealed_field(column: Column, name: str) -> pa.Field:
     return pa.field(name, column.kind.file_type, metadata=field_metadata(column))
 
 
-def _live_array(
+def live_array(
     kind: Kind, places: Places, rows: int, take: Callable[[Buffer, int], pa.Buffer]
 ) -> pa.Array:
+    """The first ``rows`` rows of a column of an image, with the type that it has there."""
     validity = take(places.validity, (rows + 7) // 8)
     if isinstance(kind, ArrayKind):
         return _block_array(kind, rows, validity, take(places.values, rows * kind.width))

@@ -6,7 +6,7 @@ What was deleted is dropped on the way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from .._durable import replacing
@@ -15,7 +15,7 @@ from .._live.column import Column
 from .._live.segment import sealed_schema
 from .cleaning import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
-from .fragments import Sealed, Segment
+from .fragments import Sealed, Segment, writers_said
 from .locks import locked
 from .neighbours import quiet_moment, runs
 from .recover import recover
@@ -50,6 +50,7 @@ def compact(folder: Folder, deleted: Deleted | None = None) -> int:
     if not folder.exists():
         return 0
     recover(folder)
+    folder.create()  # of what it lacks
     with locked(folder.live / "compact.lock"):
         # The records first: whose nodes are deleted is known to the end.
         return sum(_Compaction(folder, table, deleted).run() for table in TABLES)
@@ -94,8 +95,9 @@ class _Compaction:
             return 0
         columns = list(dict.fromkeys(column for part in parts for column in part.columns))
         segments = [segment for part in parts for segment in part.segments]
-        schema = sealed_schema(columns, _description(run, segments))
-        with replacing(self._files.path(_name_of(run, segments))) as temporary:
+        name = _name_of(run, segments)
+        schema = sealed_schema(columns, _description(run, name, segments))
+        with replacing(self._files.path(name)) as temporary:
             groups = _row_groups(parts, columns, schema)
             first = next(groups, schema.empty_table())
             with pq.ParquetWriter(temporary, schema, **settings(first)) as writer:
@@ -113,28 +115,16 @@ def _name_of(run: list[Sealed], segments: list[Segment]) -> FileName:
     return MergedName.new()
 
 
-def _description(run: list[Sealed], segments: list[Segment]) -> dict[bytes, bytes]:
+def _description(run: list[Sealed], name: FileName, segments: list[Segment]) -> dict[bytes, bytes]:
     """What a file of these segments says of itself; of the collection it says what they do."""
     said = about(run[0].schema)
     shared: dict[str, Any] = {key: said[key] for key in ("table", "collection") if key in said}
     if len(run) == 1:  # of two that have the same segments it is the one that counts
         shared["rewritten"] = run[0].rewritten + 1
-    by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
-    writers = [
-        {
-            "writer": writer,
-            "started": started,
-            "segments": [_counts(each) for each in found],
-        }
-        for (started, writer), found in by_writer
-    ]
+    if isinstance(name, MergedName):
+        shared["merged"] = str(name).removesuffix(".parquet")
+    writers = writers_said(segments)
     return describe_file(**shared, **(writers[0] if len(writers) == 1 else {"writers": writers}))
-
-
-def _counts(segment: Segment) -> list[int]:
-    """What a file says of a segment: its number, its rows, and, where any were, the deleted ones."""
-    found = [segment.origin.number, segment.rows]
-    return [*found, segment.deleted] if segment.deleted else found
 
 
 def _row_groups(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from .folder import Folder
@@ -43,6 +44,7 @@ def size_on_disk(folder: Folder) -> int:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size if path.is_file() else 0
+        found = path.lstat()
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
     except FileNotFoundError:  # sealed or compacted away meanwhile
         return 0

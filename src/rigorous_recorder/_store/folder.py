@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .._durable import make_folder, sync_folder, write_whole
-from ..errors import NewerFormatError, NotACollectionError
+from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
+from .regular import check_folder, check_regular
 
 __all__ = [
     "FORMAT",
@@ -39,6 +40,16 @@ _MERGED: Final = re.compile(r"merged-([0-9a-f]{32})\.parquet")
 _UNFINISHED: Final = re.compile(r"\.([0-9a-f]{8}|merged)-[-0-9a-f]+\.parquet\.tmp")
 _LIVE: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})\.(records|nodes)\.arrow")
 _LOCK: Final = re.compile(r"([0-9a-f]{8})\.lock")
+
+#: What reading a description that is none can raise.
+_NOT_SAID: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
 
 _README: Final = """\
 This folder is a collection of experiments, logged by rigorous-recorder (format {version}).
@@ -132,6 +143,11 @@ class Folder:
         self.unsynced = path / "unsynced"
         self.info_path = path / "collection.json"
 
+    @property
+    def places(self) -> list[Path]:
+        """The folders in it."""
+        return [self.live, *(self.table(name) for name in TABLES)]
+
     def table(self, name: str) -> Path:
         """Where the sealed files of a table are."""
         return self.path / name
@@ -156,11 +172,12 @@ class Folder:
         """Whether there is a collection.
 
         Raises:
-            NotACollectionError: something else is there.
+            NotACollectionError: something else is there, or one of its folders is a link.
             NewerFormatError: a newer version of this library made it.
         """
         if self.info_path.is_file():
             self.info()
+            self.check_places()
             return True
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             message = (
@@ -174,7 +191,7 @@ class Folder:
         """Whether there is a collection, of whatever version."""
         try:
             return bool(self._said()["format"] == NAME)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, *_NOT_SAID):
             return False
 
     def info(self) -> dict[str, Any]:
@@ -186,9 +203,15 @@ class Folder:
         """
         try:
             info = self._said()
-            version, _ = int(info["version"]), str(info["id"])
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"{self.info_path} is not readable as a collection's description: {error}"
+            version = int(info["version"])
+            if not isinstance(info["id"], str):
+                message = f"its id is {info['id']!r}"
+                raise DamagedFileError(message)
+        except _NOT_SAID as error:
+            message = (
+                f"{self.info_path} is not readable as a collection's description: {error}. What the"
+                " folder holds can be read still: see ExperimentCollection.repair"
+            )
             raise NotACollectionError(message) from error
         if version > FORMAT:
             message = (
@@ -199,20 +222,45 @@ class Folder:
         return dict(info)
 
     def _said(self) -> Any:
+        check_regular(self.info_path)
         return json.loads(self.info_path.read_text(encoding="utf-8"))
+
+    def check_places(self) -> None:
+        """Pass over the folders of a collection.
+
+        Raises:
+            NotACollectionError: one of them is a link, which is not followed, or no folder.
+        """
+        try:
+            for place in self.places:
+                check_folder(place)
+        except DamagedFileError as error:
+            raise NotACollectionError(str(error)) from error
+
+    def has_links(self) -> bool:
+        """Whether one of the folders of a collection is a link, or no folder."""
+        try:
+            self.check_places()
+        except NotACollectionError:
+            return True
+        return False
 
     def create(self, identity: str | None = None) -> None:
         """Make the folder where it is not there yet; it appears whole, by one rename.
+
+        In one that is there, folders that are missing are made again.
 
         Raises:
             OSError: it can't be made.
         """
         if self.info_path.is_file():
+            for place in self.places:
+                place.mkdir(exist_ok=True)
             return
         make_folder(self.path.parent)
         draft = self.path.with_name(f".{uuid.uuid4().hex}.tmp")
         try:
-            self._fill(Folder(draft), identity or uuid.uuid4().hex)
+            Folder(draft).make(identity or uuid.uuid4().hex)
             draft.rename(self.path)
             sync_folder(self.path.parent)
         except OSError:
@@ -220,19 +268,19 @@ class Folder:
             if not self.info_path.is_file():
                 raise
 
-    @staticmethod
-    def _fill(draft: Folder, identity: str) -> None:
-        draft.path.mkdir()
-        for path in (draft.live, *(draft.table(name) for name in TABLES)):
+    def make(self, identity: str) -> None:
+        """Make the folder, which must not be there, step by step, with all that is in an empty one."""
+        self.path.mkdir()
+        for path in self.places:
             path.mkdir()
-        (draft.path / "README.txt").write_text(_README.format(version=FORMAT), encoding="utf-8")
+        (self.path / "README.txt").write_text(_README.format(version=FORMAT), encoding="utf-8")
         info = {
             "format": NAME,
             "version": FORMAT,
             "id": identity,
             "created": time.time(),
         }
-        write_whole(draft.info_path, json.dumps(info, indent=2).encode())
+        write_whole(self.info_path, json.dumps(info, indent=2).encode())
 
     def sealed(self, table: str) -> frozenset[str]:
         """The names in the folder of a table, without unfinished files."""

@@ -6,10 +6,10 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,8 +18,10 @@ from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
+from .._values.kinds import Kind
 from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
-from .folder import SealedName
+from .folder import LiveName, SealedName, sealed_name
+from .regular import check_regular
 from .seal import about
 
 if TYPE_CHECKING:
@@ -41,10 +43,15 @@ __all__ = [
     "Sealed",
     "Segment",
     "Spans",
+    "gap_behind",
+    "live_column",
     "open_parquet",
     "read_live",
+    "require_name",
+    "require_nodes",
     "tables_of",
     "warn_damaged",
+    "writers_said",
 ]
 
 #: So many fragments are worth a thread.
@@ -59,7 +66,9 @@ UNREADABLE: Final = (
     IndexError,
     AttributeError,
     NotImplementedError,
-    OverflowError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,  # a size that is not true asks for more than there is
 )
 
 
@@ -176,14 +185,20 @@ class Fragment(ABC):
 
 
 class Loose(Fragment):
-    """Rows in memory."""
+    """Rows in memory.
 
-    def __init__(self, number: int, batch: pa.RecordBatch) -> None:
+    Attributes:
+        whole: the rows.
+        has_gap: whether they are of a live file in which rows stand behind a place without one.
+    """
+
+    def __init__(self, number: int, batch: pa.RecordBatch, *, has_gap: bool = False) -> None:
         said = about(batch.schema)
         origin = Origin(said.get("started", 0), said.get("writer", ""), number)
         segments = [Segment(origin, batch.num_rows)]
         super().__init__(segments, _columns(batch.schema), [batch.num_rows])
         self.whole = pa.Table.from_batches([batch])
+        self.has_gap = has_gap
 
     def table(
         self,
@@ -215,6 +230,7 @@ class Sealed(Fragment):
         super().__init__(_segments(said), _columns(schema), group_rows)
         #: How many times rows were dropped from files of just these segments.
         self.rewritten = int(said.get("rewritten", 0))
+        _check_name(path, said, self.segments)
         self.path = path
         self.schema = schema
         self._find_successor = find_successor
@@ -263,6 +279,27 @@ class Sealed(Fragment):
             return [_ALL_IDS] * len(self.group_rows)
         return [_range_of(column.statistics) for column in columns]
 
+    def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
+        """Which columns of a row group can be read, by their names, and what is wrong with others.
+
+        Without any where ``_node`` can't be read: then nobody knows whose the rows are.
+        """
+        names = [NODE, *self.columns.values()]
+        if (damage := self._damage(group, names)) is None:
+            return names, None
+        if self._damage(group, [NODE]) is not None:
+            return [], damage
+        return [name for name in names if self._damage(group, [name]) is None], damage
+
+    def _damage(self, group: int, names: list[str]) -> Exception | None:
+        try:
+            self._read(group, names)
+        except FileNotFoundError:
+            raise
+        except UNREADABLE as error:
+            return error
+        return None
+
     def is_sound(self, columns: Collection[Column]) -> bool:
         """Whether these can be read, and their checksums are right; found out once."""
         wanted = set(_names(self.columns, list(columns))) - self._sound.keys()
@@ -284,8 +321,20 @@ class Sealed(Fragment):
         with open_parquet(self.path, checksums=not wanted <= self._checked) as file:
             # Names with dots select columns below them too: take just what was asked for.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
+        if not wanted <= self._checked:
+            self._check(found)
         self._checked |= wanted
         return found
+
+    def _check(self, table: pa.Table) -> None:
+        """Refuse what is in no file that this library wrote."""
+        table.validate(full=True)
+        if NODE in table.column_names and table.column(NODE).null_count:
+            message = "rows of it do not say whose they are"
+            raise DamagedFileError(message)
+        for column, name in self.columns.items():
+            if name in table.column_names:
+                column.kind.check(table.column(name))
 
     def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
         """The rows of a group in the file that they were compacted into meanwhile.
@@ -395,7 +444,7 @@ def _between(ids: pa.Array, low: int, high: int) -> pa.Array:
     return ids.slice(start, bisect_right(places, high, key=lambda at: ids[at].as_py()) - start)
 
 
-def read_live(path: Path, number: int, most: int | None = None) -> Loose | None:
+def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | None:
     """The rows that another writer's live file has now; None where the file is gone or empty.
 
     Args:
@@ -407,6 +456,7 @@ def read_live(path: Path, number: int, most: int | None = None) -> Loose | None:
     if most == 0:
         return None
     try:
+        check_regular(path)
         with path.open("rb") as file:
             first = file.read()
             file.seek(0)
@@ -414,10 +464,17 @@ def read_live(path: Path, number: int, most: int | None = None) -> Loose | None:
             second = file.read()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DamagedFileError(str(error)) from error
     try:
-        return _loose(number, first, second, most)
+        return _loose(name, first, second, most)
     except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
+
+
+def gap_behind(rows: int) -> DamagedFileError:
+    """What is wrong with a live file in which rows stand behind a place without one."""
+    return DamagedFileError(f"behind the first {rows:,} rows, which are read, one is missing")
 
 
 def warn_damaged(path: Path, error: Exception) -> None:
@@ -429,7 +486,13 @@ def warn_damaged(path: Path, error: Exception) -> None:
 
 @contextmanager
 def open_parquet(path: Path, *, checksums: bool = True) -> Iterator[pq.ParquetFile]:
-    """A Parquet file, whose pages are compared with their checksums as they are read."""
+    """A Parquet file, whose pages are compared with their checksums as they are read.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DamagedFileError: it is no regular file.
+    """
+    check_regular(path)
     # Opened here: to find the file system of each path takes pyarrow a quarter of all the time.
     with pa.OSFile(str(path)) as source:
         yield pq.ParquetFile(source, page_checksum_verification=checksums)
@@ -442,47 +505,155 @@ def _segments(said: dict[str, Any]) -> list[Segment]:
         for writer in said.get("writers", [said])
         for number, *counts in writer["segments"]
     ]
-    if not found:
+    numbers = [each for (start, _, n), *counts in found for each in (start, n, *counts)]
+    if not found or not all(isinstance(each, int) and each >= 0 for each in numbers):
         message = "it does not say which segments it has"
         raise DamagedFileError(message)
     return found
 
 
-def _loose(number: int, first: bytes, second: bytes, most: int | None) -> Loose | None:
+def writers_said(segments: Iterable[Segment]) -> list[dict[str, Any]]:
+    """What a file says of its segments, for each writer."""
+    by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
+    return [
+        {"writer": writer, "started": started, "segments": [_counts(each) for each in found]}
+        for (started, writer), found in by_writer
+    ]
+
+
+def _counts(segment: Segment) -> list[int]:
+    """A segment's number, its rows, and, where any were, the deleted ones."""
+    found = [segment.origin.number, segment.rows]
+    return [*found, segment.deleted] if segment.deleted else found
+
+
+def _check_name(path: Path, said: dict[str, Any], segments: Sequence[Segment]) -> None:
+    """Refuse a file that is not the one that its name says, as where two were swapped."""
+    name = sealed_name(path.name)
+    if isinstance(name, SealedName):
+        numbers = [each.origin.number for each in segments]
+        is_meant = {each.origin.writer for each in segments} == {name.writer} and (
+            (min(numbers), max(numbers)) == (name.first, name.last)
+        )
+    else:
+        is_meant = said.get("merged") == path.stem
+    if not is_meant or said.get("table", path.parent.name) != path.parent.name:
+        found = segments[0].origin
+        message = (
+            f"what its footer says is of another file: of the {said.get('table')} of writer"
+            f" {found.writer}, from segment {found.number} on"
+        )
+        raise DamagedFileError(message)
+
+
+def _loose(name: LiveName, first: bytes, second: bytes, most: int | None) -> Loose | None:
     image = pa.py_buffer(first)
     batch = ipc.open_file(image).get_batch(0)
-    columns = [column for field in batch.schema if (column := column_of(field)) is not None]
+    require_name(name, batch.schema)
+    columns = _live_columns(batch.schema)
     where = map_of(image, columns)
-    node = where.node
-    rows = _rows_written(memoryview(first)[node.start : node.start + node.size].cast("q"))
-    if most is not None:
-        rows = min(rows, most)
-    if not rows:
-        return None
     later = memoryview(second)
+    rows, has_gap = _rows_written(*(_slice(each, where.node) for each in (first, later)))
+    if most is not None and rows >= most:
+        rows, has_gap = most, False
+    if not rows and not has_gap:
+        return None
 
     def take(buffer: Buffer, size: int) -> Any:
         return pa.py_buffer(later[buffer.start : buffer.start + min(size, buffer.size)])
 
     found = arrow_of(where, rows, take, batch.schema.metadata, check=True)
-    return Loose(number, found)
+    return Loose(name.number, found, has_gap=has_gap)
 
 
-def _rows_written(nodes: memoryview) -> int:
-    """Number of rows before the first ``_node`` that is 0."""
-    low, high = 0, len(nodes)
-    while low < high:
-        middle = (low + high) // 2
-        if nodes[middle]:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def _slice(image: bytes | memoryview, buffer: Buffer) -> memoryview:
+    return memoryview(image)[buffer.start : buffer.start + buffer.size]
+
+
+def _rows_written(first: memoryview, later: memoryview) -> tuple[int, bool]:
+    """Number of rows before the first ``_node`` that is 0, and whether any stand behind it.
+
+    A writer writes in order, so what the first reading saw written, and all before, is in the later.
+    """
+    seen = (len(bytes(first).rstrip(b"\0")) + 7) // 8
+    nodes = pa.Array.from_buffers(pa.int64(), seen, [None, pa.py_buffer(later[: 8 * seen])])
+    nodes.validate()
+    gap: int = pc.index(nodes, pa.scalar(0, pa.int64())).as_py()
+    return (seen, False) if gap < 0 else (gap, True)
 
 
 def _columns(schema: pa.Schema) -> dict[Column, str]:
-    found = ((column_of(field), field.name) for field in schema)
-    return {column: name for column, name in found if column is not None}
+    found: dict[Column, str] = {}
+    for field in schema:
+        if (column := column_of(field)) is not None:
+            _require_type(field, *_types_in_files(column.kind))
+            found[column] = field.name
+    _require_type(schema.field(NODE), pa.int64())
+    return found
+
+
+def require_name(name: LiveName, schema: pa.Schema) -> None:
+    """Pass over a live file that is of the writer and table that its name says.
+
+    Raises:
+        DamagedFileError: it is of others.
+    """
+    said = about(schema)
+    if (said["writer"], said["table"]) != (name.writer, name.table):
+        message = (
+            f"it is of the {said['table']} of writer {said['writer']}, and not what its name says"
+        )
+        raise DamagedFileError(message)
+    if not isinstance(said["started"], int):
+        message = "it does not say when its writer started"
+        raise DamagedFileError(message)
+
+
+def _live_columns(schema: pa.Schema) -> list[Column]:
+    """The columns of a live file, in order, behind ``_node``, which is the first."""
+    require_nodes(schema)
+    found = [live_column(field) for field in list(schema)[1:]]
+    if len(set(found)) < len(found):
+        message = "a column is there twice"
+        raise DamagedFileError(message)
+    return found
+
+
+def require_nodes(schema: pa.Schema) -> None:
+    """Pass over a live file whose first column is ``_node``.
+
+    Raises:
+        DamagedFileError: it is another one.
+    """
+    if schema.names[0] != NODE:
+        message = f"its first column is {schema.names[0]!r}; expected {NODE}"
+        raise DamagedFileError(message)
+    _require_type(schema.field(0), pa.int64())
+
+
+def live_column(field: pa.Field) -> Column:
+    """The column that a field of a live file is.
+
+    Raises:
+        DamagedFileError: it is none, or its type is not that of its kind.
+    """
+    column = column_of(field)
+    if column is None:
+        message = f"column {field.name!r} is there twice"
+        raise DamagedFileError(message)
+    _require_type(field, column.kind.live_type)
+    return column
+
+
+@lru_cache(maxsize=4096)
+def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
+    return kind.file_type, kind.sealed_type
+
+
+def _require_type(field: pa.Field, *types: pa.DataType) -> None:
+    if not any(field.type == each for each in types):
+        message = f"column {field.name!r} is of type {field.type}, which is not that of its kind"
+        raise DamagedFileError(message)
 
 
 def _names(here: dict[Column, str], wanted: Sequence[Column]) -> list[str]:

@@ -271,8 +271,7 @@ class FolderHome:
         """Make the folder again where it is gone, and hold its lock, unless all is over."""
         if self._closed:
             return
-        if not self.folder.info_path.is_file():
-            self.folder.create(self._identity)
+        self.folder.create(self._identity)
         path = self.folder.lock_path(self.writer)
         if self._lock_file is None or not path.exists():
             self._lock_file = FileLock.create(path) or self._lock_file

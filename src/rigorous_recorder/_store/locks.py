@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ..errors import DamagedFileError
+
 __all__ = ["FileLock", "are_supported", "is_held", "locked"]
 
 #: What file systems answer that have no locks, such as Lustre without its option ``flock``.
@@ -18,6 +20,9 @@ _NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errn
 #: Without locks, whoever made a file last has the turn; for so long, in case that it died.
 _TURN_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
+
+#: A lock file is never a link to another one, nor a pipe that an opener waits for.
+_NOT_ELSEWHERE: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 if sys.platform != "win32":
     import fcntl
@@ -77,7 +82,7 @@ class FileLock:
             OSError: the file can't be opened.
         """
         try:
-            descriptor = os.open(path, os.O_RDWR)
+            descriptor = os.open(path, os.O_RDWR | _NOT_ELSEWHERE)
         except FileNotFoundError:
             return None
         return cls._locked(path, descriptor, wait=wait)
@@ -125,9 +130,11 @@ def is_held(path: Path) -> bool:
     Where the file system has no locks nobody does.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
+        descriptor = os.open(path, os.O_RDONLY | _NOT_ELSEWHERE)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+            return False  # none is there, or a link or a socket, which nobody locks
+        raise
     try:
         with _where_supported():
             _ask(descriptor)
@@ -144,7 +151,7 @@ def are_supported(path: Path) -> bool:
     Raises:
         FileNotFoundError: the file is not there.
     """
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | _NOT_ELSEWHERE)
     try:
         _ask(descriptor)
     except OSError as error:
@@ -157,7 +164,13 @@ def are_supported(path: Path) -> bool:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock on ``path``, made where it is missing; wait for others that hold it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ELSEWHERE, 0o666)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
+            message = f"{path} is no lock file but a link, a folder or the like: take it away"
+            raise DamagedFileError(message) from error
+        raise
     try:
         with contextlib.ExitStack() as turn:
             try:

@@ -10,6 +10,7 @@ from .._lazy import lazy_module
 from .._live.column import Column
 from .folder import TABLES, Folder, LiveName, SealedName
 from .fragments import UNREADABLE, Origin, Sealed
+from .regular import check_regular
 from .seal import about
 from .sealed_files import Listing, SealedFiles
 
@@ -66,13 +67,14 @@ def _started(folder: Folder, writer: str) -> int:
         return found
     with contextlib.suppress(FileNotFoundError):  # it has just finished
         # It has said nothing yet. It made its lock when it started.
-        return folder.lock_path(writer).stat().st_mtime_ns // 1000
+        return folder.lock_path(writer).lstat().st_mtime_ns // 1000
     return 0
 
 
 def _said_start(folder: Folder, name: LiveName) -> int | None:
     """When a live file's writer started, by what the file says; None where it can't be read."""
     try:
+        check_regular(folder.live_path(name))
         with pa.OSFile(str(folder.live_path(name))) as file:
             return int(about(ipc.open_file(file).schema)["started"])
     except UNREADABLE:

@@ -10,7 +10,7 @@ from .._lazy import lazy_module
 from ..errors import DamagedFileError
 from .alive import is_alive, take_dead
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
-from .fragments import read_live, warn_damaged
+from .fragments import gap_behind, read_live, warn_damaged
 from .marks import Mark, read_mark
 from .seal import write_sealed
 from .sealed_files import SealedFiles
@@ -70,9 +70,9 @@ def _sweep(folder: Folder) -> None:
     for table in TABLES:
         left = [name for name in folder.lives(table) if not folder.lock_path(name.writer).exists()]
         if left:
-            listing = SealedFiles(folder, table).listing()
+            sealed = SealedFiles(folder, table)
             for name in left:
-                if listing.has(name.writer, name.number):
+                if sealed.has(name.writer, name.number):
                     folder.live_path(name).unlink(missing_ok=True)
 
 
@@ -106,12 +106,14 @@ def _recover_file(
 ) -> Recovered | None:
     """Seal one live file; None where it is damaged, which leaves it for repair."""
     path = folder.live_path(name)
-    if sealed.listing().has(name.writer, name.number):
+    if sealed.has(name.writer, name.number):
         path.unlink(missing_ok=True)
         return Recovered()
     most = mark.rows(name.table, name.number) if mark and mark.is_cut_short() else None
     try:
-        found = read_live(path, name.number, most)
+        found = read_live(path, name, most)
+        if found is not None and found.has_gap:
+            raise gap_behind(found.rows)
     except DamagedFileError as error:
         warn_damaged(path, error)
         return None
@@ -130,10 +132,10 @@ def _recover_file(
 def _has_more(folder: Folder, name: LiveName, rows: int) -> bool:
     """Whether a live file has more than so many rows, whatever they are worth."""
     try:
-        found = read_live(folder.live_path(name), name.number)
+        found = read_live(folder.live_path(name), name)
     except DamagedFileError:
         return True
-    return found is not None and found.rows > rows
+    return found is not None and (found.rows > rows or found.has_gap)
 
 
 def _set_aside(folder: Folder, name: LiveName) -> None:

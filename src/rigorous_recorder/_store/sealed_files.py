@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +23,17 @@ class Listing:
         files: those that count.
         covered: those that don't, because others have their rows.
         unsure: merged files whose footer can't be read; so nobody knows what they cover.
+
+    Args:
+        damaged: files of one writer whose footer can't be read, and so take no other's place.
     """
 
-    def __init__(self, names: frozenset[str], merged: Mapping[MergedName, Sealed | None]) -> None:
+    def __init__(
+        self,
+        names: frozenset[str],
+        merged: Mapping[MergedName, Sealed | None],
+        damaged: Collection[SealedName] = (),
+    ) -> None:
         self.names = names
         self.unsure = [name for name, file in merged.items() if file is None]
         self._holders: dict[str, list[tuple[SealedName, FileName]]] = {}
@@ -33,10 +42,13 @@ class Listing:
         readable = [
             _Held(file.ranges, -file.rewritten, name) for name, file in merged.items() if file
         ]
-        plain = counting(each for each in found if isinstance(each, SealedName))
+        names_of_one = {each for each in found if isinstance(each, SealedName)}
+        plain = counting(names_of_one.difference(damaged))
         # Whatever covers another comes before it.
         for each in sorted([*readable, *(_Held([name], 1, name) for name in plain)], key=_rank):
             self._add_unless_covered(each.name, each.ranges)
+        for name in sorted(damaged):
+            self._add_unless_covered(name, [name])
         self.covered = set(found) - {*self.files, *self.unsure}
 
     def _add_unless_covered(self, name: FileName, ranges: Iterable[SealedName]) -> None:
@@ -54,10 +66,6 @@ class Listing:
         """The file that counts and has a writer's segment; None where it is not sealed."""
         found = self._holders.get(writer, ())
         return next((name for held, name in found if held.covers(writer, number)), None)
-
-    def has(self, writer: str, number: int) -> bool:
-        """Whether a writer's segment is sealed."""
-        return self.holder(writer, number) is not None
 
     def has_writer(self, writer: str) -> bool:
         """Whether any segment of a writer is sealed."""
@@ -104,7 +112,7 @@ class SealedFiles:
             if names == self._newest.names:
                 return self._newest
             try:
-                self._newest = Listing(names, self._merged(names))
+                self._newest = Listing(names, self._merged(names), self._damaged(names))
             except FileNotFoundError:  # merged once more since its name was seen
                 continue
             opened = list(self._opened.items())
@@ -119,6 +127,13 @@ class SealedFiles:
         """
         found = [self._open(name) for name in listing.files]
         return sorted((file for file in found if file is not None), key=lambda file: file.origin)
+
+    def has(self, writer: str, number: int) -> bool:
+        """Whether a writer's segment is sealed, in a file whose footer can be read."""
+        while (name := self.listing().holder(writer, number)) is not None:
+            with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
+                return self._open(name) is not None
+        return False
 
     def successor(self, file: Sealed) -> Sealed | None:
         """The file that has the rows of one that was compacted away; None where it is damaged.
@@ -153,6 +168,22 @@ class SealedFiles:
         found = (sealed_name(name) for name in names if name.startswith("merged-"))
         return {name: self._open(name) for name in found if isinstance(name, MergedName)}
 
+    def _damaged(self, names: frozenset[str]) -> set[SealedName]:
+        """Files that can't be read, and would hide others that can."""
+        plain = {each for each in map(sealed_name, names) if isinstance(each, SealedName)}
+        damaged: set[SealedName] = set()
+        while True:
+            counted = counting(plain - damaged)
+            hidden = plain.difference(damaged, counted)
+            found = {
+                name
+                for name in counted
+                if any(name.includes(each) for each in hidden) and self._open(name) is None
+            }
+            if not found:
+                return damaged
+            damaged |= found
+
     def _open(self, name: FileName) -> Sealed | None:
         """The footer of a file; None, and a warning, where it can't be read."""
         if name not in self._opened:
@@ -180,9 +211,7 @@ def open_sealed(path: Path, find_successor: Callable[[Sealed], Sealed | None]) -
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
             return Sealed(path, file.schema_arrow, rows, find_successor)
-    except FileNotFoundError as error:
-        if path.is_symlink():  # to nothing: it would be looked for again and again
-            raise DamagedFileError(str(error)) from error
+    except FileNotFoundError:
         raise
     except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error

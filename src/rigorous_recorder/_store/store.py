@@ -20,12 +20,12 @@ from .._live.home import Part
 from .._live.table import LiveTable
 from ..errors import DamagedFileError, NotACollectionError
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
-from .fragments import Fragment, Loose, read_live, warn_damaged
+from .fragments import Fragment, Loose, gap_behind, read_live, warn_damaged
 from .handles import Handles
 from .home import FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
 from .recover import Recovered, recover, trusted_rows
-from .sealed_files import Listing, SealedFiles
+from .sealed_files import SealedFiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -275,15 +275,18 @@ class FolderStore(Store):
             with table.lock:
                 own = table.parts()
                 listing = files.listing()
-            # A live file that was sealed while it was read may have been filled anew: leave it out.
-            # Rows whose sealing was interrupted between two steps stand in both places.
-            loose = [
-                each for each in [*live, *starmap(Loose, own)] if not _is_sealed(each, listing)
-            ]
             try:
                 sealed = files.open(listing)
             except FileNotFoundError:  # compacted away since the listing
                 continue
+            # A live file that was sealed while it was read may have been filled anew: leave it out.
+            # Rows whose sealing was interrupted between two steps stand in both places.
+            read = {file.path.name for file in sealed}
+            loose = [
+                each
+                for each in [*live, *starmap(Loose, own)]
+                if str(listing.holder(each.origin.writer, each.origin.number)) not in read
+            ]
             return sorted([*sealed, *loose], key=lambda each: each.origin)
 
     def _foreign(self, table: str) -> list[LiveName]:
@@ -291,13 +294,17 @@ class FolderStore(Store):
 
     def _read_live(self, name: LiveName) -> Loose | None:
         path = self.folder.live_path(name)
+        found, damage = None, None
         try:
-            return read_live(path, name.number, trusted_rows(self.folder, name))
+            found = read_live(path, name, trusted_rows(self.folder, name))
+            if found is not None and found.has_gap:
+                damage = gap_behind(found.rows)
         except DamagedFileError as error:
-            # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
-            if not self._sealed[name.table].listing().has(name.writer, name.number):
-                warn_damaged(path, error)
-            return None
+            damage = error
+        # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
+        if damage is not None and not self._sealed[name.table].has(name.writer, name.number):
+            warn_damaged(path, damage)
+        return found
 
     # --- durability ----------------------------------------------------------------------------
 
@@ -398,7 +405,3 @@ def _weakly(method: Callable[[], object]) -> Callable[[], None]:
             found()
 
     return call
-
-
-def _is_sealed(rows: Loose, listing: Listing) -> bool:
-    return listing.has(rows.origin.writer, rows.origin.number)

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .._values.kinds import Spelled
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder, LiveName
-from .fragments import UNREADABLE, open_parquet, read_live
+from .fragments import Fragment, Sealed, gap_behind, read_live
 from .recover import trusted_rows
+from .salvage import salvage_live, unreadable
 from .sealed_files import SealedFiles, open_sealed
 
-__all__ = ["Problem", "verify"]
+__all__ = ["Problem", "live_problem", "sealed_problem", "verify"]
 
 
 class Problem(NamedTuple):
-    """A file that is not as it was written."""
+    """A file that is not as it was written.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it.
+        rows: how many rows it was written with; None where nobody knows.
+        readable: how many of them ``repair`` can save.
+        columns: keys of which some values are lost in those.
+    """
 
     path: Path
     reason: str
+    rows: int | None = None
+    readable: int = 0
+    columns: tuple[str, ...] = ()
 
 
 def verify(folder: Folder) -> list[Problem]:
@@ -28,43 +41,92 @@ def verify(folder: Folder) -> list[Problem]:
     Returns:
         What is damaged; empty where all is well. Nothing is changed.
     """
-    return [problem for problem in _problems(folder) if problem is not None]
+    return list(_problems(folder))
 
 
-def _problems(folder: Folder) -> Iterator[Problem | None]:
+def _problems(folder: Folder) -> Iterator[Problem]:
     try:
         if not folder.exists():
             return
     except (NotACollectionError, NewerFormatError) as error:
         yield Problem(folder.info_path, str(error))
+    if folder.has_links():
+        return  # told above; what a link leads to is not the collection's
+    for place in folder.places:
+        if not place.exists():
+            yield Problem(place, "it is missing, with all that was in it")
+    yield from _problems_of_files(folder)
+
+
+def _problems_of_files(folder: Folder) -> Iterator[Problem]:
     for table in TABLES:
-        files = SealedFiles(folder, table)
+        files = SealedFiles(folder, table, lambda _path, _error: None)
         for name in folder.all_sealed(table):
-            yield _sealed_problem(files, files.path(name))
+            if (found := sealed_problem(files, files.path(name))) is not None:
+                yield found
         for live in folder.lives(table):
-            if not files.listing().has(live.writer, live.number):
-                yield _live_problem(folder, live)
+            if files.has(live.writer, live.number):
+                continue
+            path, most = folder.live_path(live), trusted_rows(folder, live)
+            if (found := live_problem(path, live, most)) is not None:
+                yield found
 
 
-def _sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
+def sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
+    """What is wrong with a sealed file; None where it is sound, or was compacted away meanwhile."""
     try:
-        sealed = open_sealed(path, files.successor)
-        with open_parquet(path) as file:
-            rows = sum(file.read_row_group(group).num_rows for group in range(file.num_row_groups))
+        return _problem_of_rows(open_sealed(path, files.successor))
     except FileNotFoundError:
-        return None  # compacted away meanwhile
-    except UNREADABLE as error:
-        return Problem(path, str(error))
-    promised = sum(each.rows for each in sealed.segments)
-    if rows != promised:
-        return Problem(path, f"has {rows} rows, and was written with {promised}")
-    return None
-
-
-def _live_problem(folder: Folder, name: LiveName) -> Problem | None:
-    path = folder.live_path(name)
-    try:
-        read_live(path, name.number, trusted_rows(folder, name))
+        return None
     except DamagedFileError as error:
         return Problem(path, str(error))
-    return None
+
+
+def _problem_of_rows(sealed: Sealed) -> Problem | None:
+    promised = sum(each.rows for each in sealed.segments)
+    reason, readable, lost = "", 0, dict[str, None]()
+    for group, rows in enumerate(sealed.group_rows):
+        names, damage = sealed.sound_names(group)
+        if damage is not None:
+            reason = reason or str(damage) or type(damage).__name__
+        if names:
+            readable += rows
+            lost |= {str(c.key): None for c, name in sealed.columns.items() if name not in names}
+            reason = reason or _no_values(sealed, group, names)
+    if not reason and sealed.rows != promised:
+        reason = f"has {sealed.rows} rows, and was written with {promised}"
+    return Problem(sealed.path, reason, promised, readable, tuple(lost)) if reason else None
+
+
+def live_problem(path: Path, name: LiveName, most: int | None = None) -> Problem | None:
+    """What is wrong with a live file; None where it is sound, empty or gone.
+
+    Args:
+        most: how many of its first rows are looked at; None for all.
+    """
+    try:
+        found = read_live(path, name, most)
+    except DamagedFileError as error:
+        reason = str(error)
+    else:
+        if found is None:
+            return None
+        reason = (
+            str(gap_behind(found.rows))
+            if found.has_gap
+            else _no_values(found, 0, found.columns.values())
+        )
+        if not reason:
+            return None
+    saved = salvage_live(path, name, most)
+    return Problem(path, reason, saved.rows, saved.readable, saved.columns)
+
+
+def _no_values(fragment: Fragment, group: int, names: Collection[str]) -> str:
+    """Which column has values that are none of its kind; "" where none has."""
+    for column, name in fragment.columns.items():
+        if name in names and isinstance(column.kind, Spelled):
+            table = fragment.table(group, [column])
+            if table is not None and (places := unreadable(column.kind, table.column(name))):
+                return f"column {name!r}: {len(places)} values can't be read as {column.kind.name}"
+    return ""

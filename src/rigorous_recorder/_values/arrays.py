@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .._lazy import lazy_module
+from ..errors import DamagedFileError
 from . import json_text
 from .kinds import Cell, Kind, LiveBuffers
 
@@ -139,6 +140,18 @@ class ArrayKind(_Arrays):
         steps = pc.multiply(present.cast(pa.int32()), pa.scalar(self.shape[0], pa.int32()))
         offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(steps)])
         return pa.ListArray.from_arrays(offsets, items, mask=pc.invert(present))
+
+    def check(self, stored: pa.Array) -> None:
+        level = stored
+        for size in self.shape:
+            lengths = pc.min_max(pc.list_value_length(level)).as_py()
+            if {lengths["min"], lengths["max"]} - {size, None}:
+                message = f"it has arrays of another shape than {self.shape}"
+                raise DamagedFileError(message)
+            level = pc.list_flatten(level)
+        if self.shape and level.null_count:
+            message = "numbers are missing in its arrays"
+            raise DamagedFileError(message)
 
     def unfile(self, stored: pa.Array) -> pa.Array:
         if stored.type == self.sealed_type:

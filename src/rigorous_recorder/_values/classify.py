@@ -163,9 +163,7 @@ def _datetime(key: str, value: dt.datetime) -> Classified:
 def _check_instant(key: str, value: dt.datetime, kind: ZonedDatetime) -> None:
     """Refuse a time that its zone skips, and one outside the years 1 to 9999 of UTC."""
     try:
-        is_kept = kind.from_ticks(kind.raw(value)).replace(tzinfo=None) == value.replace(
-            tzinfo=None
-        )
+        is_kept = kind.read(kind.raw(value)).replace(tzinfo=None) == value.replace(tzinfo=None)
     except OverflowError:
         is_kept = False
     if not is_kept:

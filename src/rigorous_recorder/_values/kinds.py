@@ -7,6 +7,7 @@ Python value into what the live column's cell takes, and how to read a sealed co
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 import zoneinfo
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from .._lazy import lazy_module
+from ..errors import DamagedFileWarning
 from . import json_text
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ __all__ = [
     "Cell",
     "Kind",
     "LiveBuffers",
+    "Spelled",
     "ZonedDatetime",
     "zone_of",
 ]
@@ -48,6 +51,8 @@ _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive twin of the 
 _UTC_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DAY_ZERO: Final = dt.date(1970, 1, 1).toordinal()
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
+#: What reading raises that is no value: JSON that is none, a day or a time zone that there is not.
+_NO_VALUE: Final = (ValueError, OverflowError, LookupError, RecursionError)
 
 
 class LiveBuffers(NamedTuple):
@@ -114,6 +119,17 @@ class Kind(ABC):
         values: list[Any] = column.to_pylist()
         return values
 
+    def unreadable(self, column: pa.Array) -> list[int]:  # noqa: ARG002 - most read any bytes
+        """At which places of a column of the sealed type something stands that is no value."""
+        return []
+
+    def check(self, stored: pa.Array) -> None:  # noqa: B027 - mostly the type tells it all
+        """Pass over a column as it came from a file.
+
+        Raises:
+            ValueError: it is of the right type, and yet can't be given the sealed one.
+        """
+
     def json(self, column: pa.Array) -> list[str | None]:
         """The values as JSON text, for a column in which kinds that don't meet stand together."""
         return [None if each is None else self.json_of(each) for each in self.values(column)]
@@ -127,6 +143,47 @@ class Kind(ABC):
         if value != value:  # noqa: PLR0124 - who asks for NaN wants to see them
             return pc.is_nan(column)
         return pc.equal(column, pa.scalar(value, self.sealed_type))
+
+
+class Spelled(Kind, ABC):
+    """Values that are made of what stands in the column, of which not all are any: damage."""
+
+    @abstractmethod
+    def spelled(self, column: pa.Array) -> list[Any]:
+        """What stands in a column of the sealed type, None where there is nothing."""
+
+    @abstractmethod
+    def read(self, spelled: Any) -> Any:
+        """The value that is spelled so."""
+
+    def values(self, column: pa.Array) -> list[Any]:
+        found, read = self.spelled(column), self.read
+        try:
+            return [None if each is None else read(each) for each in found]
+        except _NO_VALUE:
+            return self._those_that_are(found)
+
+    def unreadable(self, column: pa.Array) -> list[int]:
+        found = self.spelled(column)
+        return [at for at, each in enumerate(found) if each is not None and not self._is_any(each)]
+
+    def _those_that_are(self, found: list[Any]) -> list[Any]:
+        is_any = [each is not None and self._is_any(each) for each in found]
+        values = [self.read(v) if is_one else None for v, is_one in zip(found, is_any, strict=True)]
+        lost = sum(each is not None for each in found) - sum(is_any)
+        message = (
+            f"{lost} values can't be read as {self.name}, and are missing: a file is damaged."
+            " collection.verify() says which"
+        )
+        warnings.warn(message, DamagedFileWarning, stacklevel=3)
+        return values
+
+    def _is_any(self, found: Any) -> bool:
+        try:
+            self.read(found)
+        except _NO_VALUE:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -247,7 +304,7 @@ class _Bytes(_Viewed):
 
 
 @dataclass(frozen=True)
-class _Json(_Text):
+class _Json(Spelled, _Text):
     @property
     def direct(self) -> tuple[type, ...]:
         return ()
@@ -259,8 +316,12 @@ class _Json(_Text):
         texts = [None if each is None else json_text.dump(each) for each in values]
         return pa.array(texts, pa.string())
 
-    def values(self, column: pa.Array) -> list[Any]:
-        return [None if each is None else json_text.load(each) for each in column.to_pylist()]
+    def spelled(self, column: pa.Array) -> list[Any]:
+        texts: list[Any] = column.to_pylist()
+        return texts
+
+    def read(self, spelled: str) -> Any:
+        return json_text.load(spelled)
 
     def json(self, column: pa.Array) -> list[str | None]:
         texts: list[str | None] = column.to_pylist()
@@ -271,7 +332,7 @@ class _Json(_Text):
 
 
 @dataclass(frozen=True)
-class _Date(Kind):
+class _Date(Spelled):
     cell = "int32"
 
     @property
@@ -281,22 +342,25 @@ class _Date(Kind):
     def raw(self, value: dt.date) -> int:
         return index(value.toordinal() - _DAY_ZERO)
 
+    def spelled(self, column: pa.Array) -> list[Any]:
+        days: list[Any] = column.cast(pa.int32()).to_pylist()
+        return days
+
+    def read(self, spelled: int) -> dt.date:
+        return dt.date.fromordinal(spelled + _DAY_ZERO)
+
     def json_of(self, value: dt.date) -> str:
         return json_text.dump(value.isoformat())
 
 
-class _Instant(Kind, ABC):
+class _Instant(Spelled, ABC):
     def column(self, values: list[Any]) -> pa.Array:
         ticks = [None if each is None else self.raw(each) for each in values]
         return pa.array(ticks, pa.int64()).cast(self.sealed_type)
 
-    def values(self, column: pa.Array) -> list[Any]:
-        ticks = column.cast(pa.int64()).to_pylist()
-        return [None if each is None else self.from_ticks(each) for each in ticks]
-
-    @abstractmethod
-    def from_ticks(self, microseconds: int) -> Any:
-        """The value that many microseconds after the epoch (or zero)."""
+    def spelled(self, column: pa.Array) -> list[Any]:
+        ticks: list[Any] = column.cast(pa.int64()).to_pylist()
+        return ticks
 
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
         return pc.equal(column.cast(pa.int64()), self.raw(value))
@@ -311,8 +375,8 @@ class _NaiveDatetime(_Instant):
     def raw(self, value: dt.datetime) -> int:
         return index((value - _EPOCH) // _MICROSECOND)
 
-    def from_ticks(self, microseconds: int) -> dt.datetime:
-        return _EPOCH + dt.timedelta(microseconds=microseconds)
+    def read(self, spelled: int) -> dt.datetime:
+        return _EPOCH + dt.timedelta(microseconds=spelled)
 
     def json_of(self, value: dt.datetime) -> str:
         return json_text.dump(value.isoformat())
@@ -331,8 +395,8 @@ class ZonedDatetime(_Instant):
     def raw(self, value: dt.datetime) -> int:
         return index((value - _UTC_EPOCH) // _MICROSECOND)
 
-    def from_ticks(self, microseconds: int) -> dt.datetime:
-        utc = _UTC_EPOCH + dt.timedelta(microseconds=microseconds)
+    def read(self, spelled: int) -> dt.datetime:
+        utc = _UTC_EPOCH + dt.timedelta(microseconds=spelled)
         return utc.astimezone(zone_of(self.zone))
 
     def json_of(self, value: dt.datetime) -> str:
@@ -348,8 +412,8 @@ class _Timedelta(_Instant):
     def raw(self, value: dt.timedelta) -> int:
         return index(value // _MICROSECOND)
 
-    def from_ticks(self, microseconds: int) -> dt.timedelta:
-        return dt.timedelta(microseconds=microseconds)
+    def read(self, spelled: int) -> dt.timedelta:
+        return dt.timedelta(microseconds=spelled)
 
     def json_of(self, value: dt.timedelta) -> str:
         return json_text.dump(value.total_seconds())

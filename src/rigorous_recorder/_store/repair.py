@@ -1,0 +1,239 @@
+"""Repair: a new collection with all that can be read of one that is damaged, which stays as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._durable import replacing, sync_folder, write_whole
+from .._lazy import lazy_module
+from .._live.column import META
+from ..errors import ArgumentError, DamagedFileError, NotACollectionError
+from .folder import TABLES, FileName, Folder, MergedName, SealedName, sealed_name
+from .fragments import UNREADABLE, Sealed, Segment, open_parquet, writers_said
+from .recover import trusted_rows
+from .salvage import salvage_live, salvage_sealed, segments_left
+from .seal import ROW_GROUP, about, settings, write_sealed
+from .sealed_files import SealedFiles, open_sealed
+from .verify import Problem, live_problem, sealed_problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+else:
+    pa = lazy_module("pyarrow")
+    pq = lazy_module("pyarrow.parquet")
+
+__all__ = ["repair"]
+
+
+def repair(folder: Folder, into: Path) -> list[Problem]:
+    """Write a new collection with all that can be read, and change nothing in the old one.
+
+    Sound files are copied byte for byte; of damaged ones a file of the same name has the rows and
+    the values that can be read. Rows of live files are sealed. The id stays. It appears whole.
+
+    Returns:
+        What was lost, for each damaged file; empty where all was well.
+
+    Raises:
+        ArgumentError: something is at ``into``.
+        NotACollectionError: the folder has nothing of a collection, or a folder in it is a link.
+        NewerFormatError: a newer version of this library made it.
+        OSError: something can't be written, or was taken away meanwhile.
+    """
+    if os.path.lexists(into):
+        message = f"{into} is there already; a repaired collection is a new one: give another path"
+        raise ArgumentError(message)
+    if not any(place.is_dir() for place in folder.places):
+        message = (
+            f"{folder.path} has none of the folders records, nodes and live: nothing to repair"
+        )
+        raise NotACollectionError(message)
+    folder.check_places()
+    into.parent.mkdir(parents=True, exist_ok=True)
+    draft = Folder(into.with_name(f".{uuid.uuid4().hex}.tmp"))
+    try:
+        problems = list(_written(folder, draft))
+        draft.path.rename(into)
+    except BaseException:
+        shutil.rmtree(draft.path, ignore_errors=True)
+        raise
+    sync_folder(into.parent)
+    return problems
+
+
+def _written(folder: Folder, draft: Folder) -> Iterator[Problem]:
+    try:
+        info = folder.info()
+    except (FileNotFoundError, NotACollectionError) as error:
+        yield Problem(folder.info_path, str(error))
+        draft.make(_identity(folder))
+    else:
+        draft.make(info["id"])
+        write_whole(draft.info_path, json.dumps(info, indent=2).encode())
+    yield from (Problem(p, "it is missing") for p in folder.places if not p.is_dir())
+    for table in TABLES:
+        yield from _Table(folder, draft, table).written()
+    for table in TABLES:
+        sync_folder(draft.table(table))
+
+
+def _identity(folder: Folder) -> str:
+    """The id of a collection that lost its description, by what most of its files say."""
+    said = Counter[str]()
+    for table in TABLES:
+        for path in map(SealedFiles(folder, table).path, folder.all_sealed(table)):
+            if isinstance(found := _said(path).get("collection"), str):
+                said[found] += 1
+    return said.most_common(1)[0][0] if said else uuid.uuid4().hex
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What a sealed file says of itself, whatever its name; nothing where it can't be read."""
+    try:
+        with open_parquet(path) as file:
+            return dict(about(file.schema_arrow))
+    except UNREADABLE:
+        return {}
+
+
+class _Table:
+    """The files of one table, and those that they become."""
+
+    def __init__(self, folder: Folder, draft: Folder, table: str) -> None:
+        self._folder = folder
+        self._draft = draft
+        self._table = table
+        self._old = SealedFiles(folder, table, _leave)
+        self._new = SealedFiles(draft, table, _leave)
+
+    def written(self) -> Iterator[Problem]:
+        """What was lost of each file that is damaged; all that can be read is written."""
+        found = {
+            name: sealed_problem(self._old, self._old.path(name))
+            for name in self._folder.all_sealed(self._table)
+        }
+        for name, problem in found.items():
+            if problem is None:
+                self._copy(self._old.path(name), self._new.path(name))
+        for name, problem in found.items():
+            if problem is not None:
+                yield self._save(self._old.path(name), problem)
+        for live in self._folder.lives(self._table):
+            path = self._folder.live_path(live)
+            if not self._new.has(live.writer, live.number):
+                most = trusted_rows(self._folder, live)
+                if (problem := live_problem(path, live, most)) is not None:
+                    yield problem
+                saved = salvage_live(path, live, most)
+                if saved.table is not None:
+                    target = SealedName(live.writer, live.number, live.number)
+                    segments = [(live.number, saved.readable)]
+                    write_sealed(self._new.path(target), saved.table, segments)
+
+    @staticmethod
+    def _copy(path: Path, target: Path) -> None:
+        with replacing(target) as temporary:
+            shutil.copyfile(path, temporary, follow_symlinks=False)
+
+    def _save(self, path: Path, problem: Problem) -> Problem:
+        """Write what can be read of a damaged file."""
+        try:
+            sealed = open_sealed(path, self._old.successor)
+        except DamagedFileError:
+            return self._put_right(path, problem)
+        if all(self._new.has(writer, number) for (_, writer, number), *_ in sealed.segments):
+            reason = f"{problem.reason}; its rows are in other files"
+            return problem._replace(reason=reason, readable=problem.rows or 0, columns=())
+        self._write(sealed)
+        return problem
+
+    def _put_right(self, path: Path, problem: Problem) -> Problem:
+        """Give a sound file the name that its footer says, where it lies under another one."""
+        said = _said(path)
+        name = _name_said(said)
+        table = said.get("table")
+        if name is None or table not in TABLES or said.get("collection") != self._identity:
+            return problem
+        target = SealedFiles(self._draft, table, _leave).path(name)
+        if target.exists() or (self._folder.table(table) / str(name)) == path:
+            return problem
+        self._copy(path, target)
+        files = SealedFiles(self._draft, table, _leave)
+        if sealed_problem(files, target) is not None:
+            target.unlink()
+            return problem
+        rows = open_sealed(target, files.successor).rows
+        reason = f"{problem.reason}; it is {name} of the {table}, and is that again"
+        return Problem(path, reason, rows, rows)
+
+    @property
+    def _identity(self) -> str:
+        return str(self._draft.info()["id"])
+
+    def _write(self, sealed: Sealed) -> None:
+        """Write the rows of a sealed file that can be read, but those that other files have."""
+        groups = [salvage_sealed(sealed, group) for group in range(len(sealed.group_rows))]
+        left = segments_left(sealed, [group is not None for group in groups])
+        segments = [
+            each._replace(rows=rows) for each, rows in zip(sealed.segments, left, strict=True)
+        ]
+        whole = pa.concat_tables(
+            [sealed.schema.empty_table(), *(g for g in groups if g is not None)]
+        )
+        taken = [self._new.has(origin.writer, origin.number) for origin, *_ in segments]
+        if not any(taken):
+            self._write_file(sealed_name(sealed.path.name), whole, segments)
+            return
+        first = 0  # a file with this one's name would hide those that have some of its segments
+        for segment, is_taken in zip(segments, taken, strict=True):
+            if not is_taken:
+                rows = whole.slice(first, segment.rows)
+                origin = segment.origin
+                name = SealedName(origin.writer, origin.number, origin.number)
+                self._write_file(name, rows, [segment])
+            first += segment.rows
+
+    def _write_file(self, name: FileName | None, rows: pa.Table, segments: list[Segment]) -> None:
+        if name is None or not rows.num_rows:
+            return
+        said = about(rows.schema)
+        shared = {key: said[key] for key in said if key not in _OF_ROWS}
+        if isinstance(name, MergedName):
+            shared["merged"] = str(name).removesuffix(".parquet")
+            writers = {"writers": writers_said(segments)}
+        else:
+            writers = writers_said(segments)[0]
+        schema = rows.schema.with_metadata({META: json.dumps({**shared, **writers}).encode()})
+        with (
+            replacing(self._new.path(name)) as temporary,
+            pq.ParquetWriter(temporary, schema, **settings(rows)) as writer,
+        ):
+            table = rows.replace_schema_metadata(schema.metadata)
+            writer.write_table(table, row_group_size=ROW_GROUP)
+
+
+#: What a file says of its rows alone.
+_OF_ROWS = frozenset({"merged", "writers", "writer", "started", "segments"})
+
+
+def _name_said(said: dict[str, Any]) -> FileName | None:
+    """The name of the file that says this of itself."""
+    try:
+        if "merged" in said:
+            return sealed_name(f"{said['merged']}.parquet")
+        numbers = [number for number, *_ in said["segments"]]
+        return sealed_name(str(SealedName(said["writer"], min(numbers), max(numbers))))
+    except UNREADABLE:
+        return None
+
+
+def _leave(path: Path, error: Exception) -> None:
+    """Whoever repairs is told of all damage at the end."""

@@ -1,0 +1,217 @@
+"""What can be saved of a damaged file: rows and columns that can be read, the others left out."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .._lazy import lazy_module
+from .._live.column import NODE, Column
+from .._live.layout import Buffer, node_place, places_of, rows_in
+from .._live.segment import live_array, sealed_batch
+from .._values.kinds import Kind
+from ..errors import DamagedFileError
+from .folder import LiveName
+from .fragments import UNREADABLE, Sealed, live_column, require_name, require_nodes
+from .regular import check_regular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import ipc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+    ipc = lazy_module("pyarrow.ipc")
+
+__all__ = ["SavedRows", "salvage_live", "salvage_sealed", "segments_left", "unreadable"]
+
+#: An Arrow file is this, then a stream, then a footer that says once more what is in the stream.
+_MAGIC: Final = b"ARROW1\0\0"
+#: What bodyLength of a message is bounded by, so that a wish for more is no allocation.
+_MOST_BYTES: Final = 1 << 32
+
+
+class SavedRows(NamedTuple):
+    """What was saved of a file.
+
+    Attributes:
+        table: the rows, as they are written to a sealed file; None where there are none.
+        rows: how many there were; None where nobody knows.
+        columns: keys (names in the file, where no key can be read) of which values are lost.
+    """
+
+    table: pa.Table | None
+    rows: int | None
+    columns: tuple[str, ...]
+
+    @property
+    def readable(self) -> int:
+        """Number of rows that were saved."""
+        return 0 if self.table is None else self.table.num_rows
+
+
+def unreadable(kind: Kind, column: pa.ChunkedArray) -> list[int]:
+    """At which places of a column of a file something stands that is no value of its kind."""
+    return kind.unreadable(kind.unfile(column.combine_chunks()))
+
+
+# --- sealed files --------------------------------------------------------------------------------
+
+
+def salvage_sealed(sealed: Sealed, group: int) -> pa.Table | None:
+    """The rows of a row group, null where a column can't be read; None where ``_node`` can't."""
+    names, _ = sealed.sound_names(group)
+    if not names:
+        return None
+    kinds = {name: column.kind for column, name in sealed.columns.items()}
+    found = {NODE: sealed.table(group, [])}
+    for column, name in sealed.columns.items():
+        found[name] = sealed.table(group, [column], nodes=False) if name in names else None
+    arrays = []
+    for field in sealed.schema:
+        table = found[field.name]
+        if table is None:
+            arrays.append(pa.nulls(sealed.group_rows[group], field.type))
+        else:
+            values = table.column(field.name)
+            places = unreadable(kinds[field.name], values) if field.name in kinds else []
+            arrays.append(_without(values.combine_chunks(), places))
+    return pa.Table.from_arrays(arrays, schema=sealed.schema)
+
+
+def segments_left(sealed: Sealed, saved: Sequence[bool]) -> list[int]:
+    """For each segment of a sealed file how many rows it has in the groups that were saved.
+
+    Where the file has more or fewer rows than it says, the last segment is taken to be of others.
+    """
+    sizes = [each.rows for each in sealed.segments]
+    ends = [min(end, sealed.rows) for end in accumulate(sizes)]
+    ends[-1] = sealed.rows
+    groups = list(pairwise(accumulate(sealed.group_rows, initial=0)))
+    kept = [span for span, is_saved in zip(groups, saved, strict=True) if is_saved]
+    return [
+        sum(max(0, min(stop, end) - max(start, first)) for start, stop in kept)
+        for first, end in pairwise([0, *ends])
+    ]
+
+
+def _without(values: pa.Array, places: Sequence[int]) -> pa.Array:
+    if not places:
+        return values
+    lost = pc.is_in(pa.array(range(len(values))), value_set=pa.array(places))
+    return pc.if_else(lost, pa.scalar(None, values.type), values)
+
+
+# --- live files ----------------------------------------------------------------------------------
+
+
+def salvage_live(path: Path, name: LiveName, most: int | None = None) -> SavedRows:
+    """The rows of a live file that can be read, though others can't, or the file is cut.
+
+    Args:
+        most: how many of its first rows are looked at; None for all.
+    """
+    try:
+        check_regular(path)
+        return _saved(path.read_bytes(), name, most)
+    except (*UNREADABLE, struct.error):
+        return SavedRows(None, None, ())
+
+
+def _saved(data: bytes, name: LiveName, most: int | None) -> SavedRows:
+    image, batch = _opened(data)
+    require_name(name, batch.schema)
+    require_nodes(batch.schema)
+
+    def take(buffer: Buffer, size: int) -> pa.Buffer:
+        return pa.py_buffer(data[buffer.start : buffer.start + min(size, buffer.size)])
+
+    place = node_place(batch.column(0), image)
+    stored = take(place, place.size)
+    nodes = pa.Array.from_buffers(pa.int64(), stored.size // 8, [None, stored])
+    written = pc.indices_nonzero(nodes.slice(0, most))
+    if not len(written):
+        return SavedRows(None, 0, ())
+    rows = written[-1].as_py() + 1
+    columns: dict[Column, pa.Array] = {}
+    lost: list[str] = []
+    for at, field in enumerate(batch.schema):
+        if at:
+            try:
+                column = live_column(field)
+                places = places_of(column.kind, batch.column(at), image)
+                whole = min(
+                    rows,
+                    8 * take(places.validity, places.validity.size).size,
+                    rows_in(column.kind, take(places.values, places.values.size).size),
+                )
+                live = live_array(column.kind, places, whole, take)
+            except UNREADABLE:
+                lost.append(field.name)
+                continue
+            found = pa.concat_arrays(
+                [*_sealed(column.kind, live), pa.nulls(rows - whole, column.kind.sealed_type)]
+            )
+            found = _without(found, column.kind.unreadable(found))
+            if whole < rows or found.null_count > rows - whole + _nulls(live):
+                lost.append(str(column.key))
+            if found.null_count < rows and column not in columns:
+                columns[column] = found
+    table = pa.Table.from_batches([sealed_batch(nodes[:rows], columns, batch.schema.metadata)])
+    return SavedRows(table.take(written), len(written), tuple(lost))
+
+
+def _nulls(live: pa.Array) -> int:
+    """How many rows of a live column have no value, by its validity bits."""
+    return len(live) - pc.sum(live.is_valid()).as_py() if len(live) else 0
+
+
+def _sealed(kind: Kind, live: pa.Array) -> Iterator[pa.Array]:
+    """A live column with the sealed type, null where it can't be read: halves, and halves of them."""
+    try:
+        live.validate(full=True)
+        yield kind.seal(live)
+    except UNREADABLE:
+        if len(live) < 2:
+            yield pa.nulls(len(live), kind.sealed_type)
+        else:
+            half = len(live) // 2
+            yield from _sealed(kind, live[:half])
+            yield from _sealed(kind, live[half:])
+
+
+def _opened(data: bytes) -> tuple[pa.Buffer, pa.RecordBatch]:
+    """A live file's image and its batch, also where its end is cut off: then that is zeros."""
+    image = pa.py_buffer(data)
+    try:
+        return image, ipc.open_file(image).get_batch(0)
+    except UNREADABLE:
+        if data[: len(_MAGIC)] != _MAGIC:
+            raise
+        image = pa.py_buffer(data + bytes(max(0, _end_of_batch(data) - len(data))))
+        stream = image.slice(len(_MAGIC))
+        return image, ipc.open_stream(stream).read_next_batch()
+
+
+def _end_of_batch(data: bytes) -> int:
+    """Where the bytes of the first batch end, by the metadata of its message."""
+    schema = len(_MAGIC)
+    (schema_size,) = struct.unpack_from("<i", data, schema + 4)
+    start = schema + 8 + schema_size
+    (size,) = struct.unpack_from("<i", data, start + 4)
+    message = start + 8
+    # A flatbuffer's table: the offset of its root, whose first word leads back to the list of fields;
+    # the fourth field of a message is how long its body is.
+    table = message + struct.unpack_from("<I", data, message)[0]
+    fields = table - struct.unpack_from("<i", data, table)[0]
+    (at,) = struct.unpack_from("<H", data, fields + 4 + 2 * 3)
+    (body,) = struct.unpack_from("<q", data, table + at)
+    end = message + size + body
+    if not 0 <= end - len(data) <= min(_MOST_BYTES, 1 << 10 << len(data).bit_length()):
+        message_text = f"its batch is said to end at byte {end}"
+        raise DamagedFileError(message_text)
+    return int(end)
