@@ -146,6 +146,8 @@ class Experiment:
         if os.getpid() != self._process:
             return  # a forked child leaves by the same way; the experiment is the parent's
         end = time.time()
+        # First the records: an experiment that says how it ended has them all.
+        self._store.sync()
         said = {"experiment_end_time": end, "experiment_duration": end - self._start}
         if error is None:
             # In one word: whoever starts an experiment meanwhile sees all of the end, or none.

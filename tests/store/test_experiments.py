@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._live.table import LiveTable
+from rigorous_recorder._store import home
 from rigorous_recorder.errors import ClosedError, PendingRecordWarning, ReservedKeyError
 
 SIX_KEYS = (
@@ -366,6 +369,32 @@ def test_closing_twice_is_fine_and_reading_goes_on(open_collection: Opener) -> N
     assert [row["is_good"] for row in collection.records] == [True]
     with pytest.raises(ClosedError), collection.new_experiment():
         pass
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_an_experiment_that_has_ended_has_all_its_records(
+    folder: Path, open_collection: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies at its end, where files are written behind, tells no end too early."""
+    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    sync = LiveTable.sync
+
+    def die_at_the_records(table: LiveTable) -> None:
+        if table.name == "records":
+            os._exit(9)
+        sync(table)
+
+    child = os.fork()
+    if not child:
+        try:
+            with open_collection().new_experiment() as experiment:
+                experiment.push(step=0)
+                monkeypatch.setattr(LiveTable, "sync", die_at_the_records)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    (row,) = open_collection(quiet=True).experiments
+    assert (row["had_error"], row["experiment_end_time"]) == (True, None)
 
 
 def test_two_fresh_collections_agree_on_one_folder(open_collection: Opener) -> None:
