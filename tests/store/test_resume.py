@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
 import pickle
+import random
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -29,6 +34,8 @@ from rigorous_recorder.errors import (
     ReservedKeyError,
     RunningError,
 )
+
+from .folders import done_or_dead, opened
 
 WORKERS = 6
 PATIENCE = 60
@@ -492,6 +499,36 @@ def test_attempts_show_in_tables_trees_and_on_the_command_line(
     assert [json.loads(line)["attempts"] for line in as_json] == [2, 1]
 
 
+def test_a_recorder_that_says_the_key_of_attempts_is_none(open_collection: Opener) -> None:
+    """A user's own recorder below an experiment is not taken for an attempt at it."""
+    collection = open_collection(quiet=True)
+    with collection.new_experiment(lr=0.1) as experiment:
+        experiment.child(experiment_attempt=7, lr=9).push(step=0)
+    assert [(row["lr"], row["experiment_attempt"]) for row in collection.experiments] == [
+        (0.1, None)
+    ]
+    assert [each.attempts for each in collection.overview()] == [1]
+    with collection.resume(1) as experiment:
+        assert experiment["experiment_attempt"] == 2
+
+
+def test_the_word_of_the_last_attempt_counts_where_its_clock_is_behind(
+    open_collection: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node whose clock is an hour slow resumes, and ends, what another one began."""
+    fail(open_collection(quiet=True))
+    now = time.time_ns
+    slow = open_collection(quiet=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: now() - 3_600 * 10**9)
+        with slow.resume(1) as experiment:
+            experiment.push(step=1)
+            assert told(slow) == [(1, 2, 2, "running")]
+    for each in (slow, open_collection()):
+        assert told(each) == [(1, 0, 2, "finished")]
+        assert sorted(row["experiment_attempt"] for row in each.records) == [1, 2]
+
+
 # --- resume="auto" --------------------------------------------------------------------------------
 
 
@@ -520,6 +557,16 @@ def test_the_same_script_goes_on_with_its_experiment(folder: Path, open_collecti
     with collection.new_experiment(INFO, resume="auto") as experiment:
         assert (experiment["experiment_number"], experiment["experiment_attempt"]) == (2, 1)
     assert [row["experiment_attempt"] for row in collection.records] == [1, 2]
+
+
+def test_it_goes_on_where_files_were_merged(folder: Path, open_collection: Opener) -> None:
+    """What an experiment was begun with is known from merged files too."""
+    for _ in range(3):
+        with open_collection(quiet=True) as collection:
+            assert fail(collection, **INFO, resume="auto") == 1
+        assert open_collection(quiet=True).compact() >= 0
+    assert len(list(folder.glob("nodes/*.parquet"))) == 1
+    assert told(open_collection()) == [(1, 3, 3, "failed")]
 
 
 @pytest.mark.parametrize(
@@ -684,6 +731,47 @@ def test_resume_is_auto_or_nothing(open_collection: Opener, wrong: Any) -> None:
         assert experiment["resume"] == wrong
 
 
+def go_on_to_the_end(folder: Path) -> None:
+    with opened(folder) as collection, collection.new_experiment(INFO, resume="auto") as run:
+        for step in (0, 1, 2):
+            run.push(step=step)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_mapped", [True, False], ids=["mapped", "write-behind"])
+def test_a_process_that_goes_on_can_die_at_any_step_and_be_gone_on_with(
+    folder: Path, tmp_path: Path, is_mapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recovering, resuming, ending, sealing: whenever it dies, the next goes on with the same one."""
+    crash(folder, INFO, resume="auto")
+    monkeypatch.setattr(home, "is_safe_to_map", lambda _: is_mapped)
+    allowed, is_done, ends = 0, False, Counter[str]()
+    while not is_done:
+        copy = tmp_path / f"{allowed}.collection"
+        shutil.copytree(folder, copy)
+        is_done = done_or_dead(partial(go_on_to_the_end, copy), allowed, monkeypatch)
+        with opened(copy) as collection:
+            (before,) = collection.overview()
+            ends[before.status] += 1
+            with collection.new_experiment(INFO, resume="auto") as run:
+                has_ended = before.status == "finished"
+                assert run["experiment_number"] == (2 if has_ended else 1)
+                assert run["experiment_attempt"] == (1 if has_ended else before.attempts + 1)
+            rows = list(collection[1])
+            steps = {row["experiment_attempt"]: [] for row in rows}
+            for row in rows:
+                steps[row["experiment_attempt"]].append(row["step"])
+            assert steps[1] == [0]
+            assert steps.get(2, []) == [0, 1, 2][: len(steps.get(2, []))]
+            assert len(steps.get(2, [])) == 3 or not has_ended
+            assert [each.status for each in collection.overview()] == ["finished"] * (1 + has_ended)
+            assert collection.verify() == []
+        allowed += 1
+    assert allowed > 8
+    assert ends["crashed"] > 4
+    assert ends["finished"] > 1
+
+
 # --- under SLURM ----------------------------------------------------------------------------------
 
 
@@ -804,3 +892,58 @@ def test_an_experiment_of_a_job_is_not_gone_on_with_outside_of_it(
     with collection.resume(2) as experiment:
         assert experiment["experiment_job"] == "slurm 7"
     assert told(collection) == [(1, 2, 2, "failed"), (2, 0, 2, "finished")]
+
+
+#: Says every step whose push has returned, and goes on until it is killed.
+PREEMPTED = """
+import os, sys
+from rigorous_recorder import ExperimentCollection
+
+collection = ExperimentCollection(sys.argv[1], quiet=True)
+with collection.new_experiment(lr=0.1, host=sys.argv[2], resume="auto") as experiment:
+    for step in range(int(sys.argv[3]), 10**9):
+        experiment.push(step=step, process=int(sys.argv[2]))
+        os.write(1, b"%d\\n" % step)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_over_many_preemptions_at_any_moment(
+    folder: Path, open_collection: Opener
+) -> None:
+    """Sixty processes of one job, each killed at some moment: one experiment has all they logged."""
+    dice = random.Random(5)
+    reported, first = {}, 0
+    for restarts in range(60):
+        with subprocess.Popen(
+            [sys.executable, "-c", PREEMPTED, str(folder), str(restarts), str(first)],
+            env=os.environ | job_environment(7, restarts),
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            if dice.random() < 0.5:
+                process.stdout.readline()  # half of them log for sure, the others may be killed before
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(dice.uniform(0, 0.5))
+            process.kill()
+            said = process.stdout.read().split()
+        if said:
+            reported[restarts] = int(said[-1])
+            first = max(0, int(said[-1]) - 10)
+    with open_collection(quiet=True) as collection:
+        (overview,) = collection.overview()
+        assert (overview.experiment_number, overview.status) == (1, "crashed")
+        assert overview.attempts >= overview.error_number  # some died while they resumed
+        query = """
+            SELECT process, min(experiment_attempt), max(experiment_attempt), min(step), max(step),
+                   count(*), count(DISTINCT step), any_value(experiment_job_restarts), any_value(host)
+            FROM records GROUP BY process ORDER BY process"""
+        rows = collection.sql(query).fetchall()
+        assert len({row[1] for row in rows}) == len(rows) >= 20
+        for by, least, greatest, begin, end, count, steps, restarts, host in rows:
+            assert least == greatest  # all records of a process are of one attempt
+            assert count == steps == end - begin + 1
+            assert (restarts, host) == (by, str(by))
+            assert end >= reported.pop(by, 0)
+        assert not reported
+        assert collection.verify() == []

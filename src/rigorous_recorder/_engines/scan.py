@@ -586,6 +586,7 @@ def last_attempts(nodes: Nodes) -> dict[int, Attempt]:
         if column.kind != INT:
             continue
         at = pc.indices_nonzero(pc.greater(values, 1).fill_null(False)).cast(pa.int64())
+        at = at.filter(_any_valid(nodes.own(ATTEMPT_KEYS[1], at), len(at)))  # no key of a user's
         numbers, above = values.take(at).to_pylist(), nodes.parents.take(at).to_pylist()
         for number, position, parent in zip(numbers, at.to_pylist(), above, strict=True):
             if parent is not None and (parent not in found or found[parent].number < number):
