@@ -94,6 +94,9 @@ class TreeMachine(RuleBasedStateMachine):
         self.folder = self.stack.enter_context(scratch_folder())
         self.nodes: list[Node] = []
         self.stored = Store()
+        self.deleted_numbers: set[int] = set()
+        #: Recorders of what was deleted, as long as they take anything.
+        self.deleted: list[Recorder] = []
 
     @initialize()
     def open(self) -> None:
@@ -200,9 +203,43 @@ class TreeMachine(RuleBasedStateMachine):
             experiment.push(row)
         node = Node(dict(experiment.local_data), self.stored, self.root, recorder=experiment)
         assert {key: node.data[key] for key in data} == data
+        assert node.data["experiment_number"] not in self.deleted_numbers
         self.root.children.append(node)
         self.nodes.append(node)
         self._log(node, row)
+
+    @rule(pick=PICK, data=DATA)
+    def delete(self, pick: int, data: Row) -> None:
+        """An experiment goes, with all that stands below it now."""
+        if not self.collection.experiment_numbers:
+            with pytest.raises(KeyError, match="no experiment"):
+                self.collection.delete(pick)
+            self.run_experiment(data, data)
+            self.make_child(len(self.nodes) - 1, data)
+            self.push(len(self.nodes) - 1, data)
+        numbers = self.collection.experiment_numbers
+        number = numbers[pick % len(numbers)]
+        tops = [each for each in self.root.children if _number(each) == number]
+        gone = {each for top in tops for each in top.below}
+        kept = [pair for pair in self.stored.records if pair[0] not in gone]
+        assert self.collection.delete(number) == len(self.stored.records) - len(kept)
+        self.stored.records = kept
+        self.root.children = [each for each in self.root.children if each not in tops]
+        self.nodes = [each for each in self.nodes if each not in gone]
+        self.deleted += [_of(each) for each in gone]
+        self.deleted_numbers.add(number)
+
+    @precondition(lambda self: self.deleted)
+    @rule(pick=PICK, data=DATA)
+    def log_below_deleted(self, pick: int, data: Row) -> None:
+        """What is still logged there disturbs nobody."""
+        recorder = self.deleted[pick % len(self.deleted)]
+        recorder.push(data)
+        recorder.update(data)
+        self.deleted.append(recorder.child(data).push(data))
+        for each in (recorder, self.deleted[-1]):
+            assert (len(each), len(each.all_records), each.children) == (0, 0, [])
+            assert each.all_records.columns == ()
 
     @rule()
     def save(self) -> None:
@@ -225,6 +262,7 @@ class TreeMachine(RuleBasedStateMachine):
         with pytest.raises(ClosedError, match="open it again"):
             _of(self.root).push(a=1)
         assert len(self.collection.records) == len(self.stored.records)
+        self.deleted = []
         self.collection = ExperimentCollection(self.folder / "c")
         self.root.recorder = self.collection.recorder
         assert self.root.recorder is not old
@@ -315,6 +353,10 @@ class TreeMachine(RuleBasedStateMachine):
 def _of(node: Node) -> Recorder:
     assert node.recorder is not None
     return node.recorder
+
+
+def _number(node: Node) -> Any:
+    return node.data.get("experiment_number")
 
 
 def _sorted(data: Any) -> Row:
