@@ -63,7 +63,8 @@ DuckDB:  SELECT * FROM read_parquet('records/*.parquet', union_by_name = true)
 Polars:  pl.concat([pl.read_parquet(f) for f in glob('records/*.parquet')], how='diagonal_relaxed')
 Spark:   spark.read.schema('_node BIGINT, loss DOUBLE').parquet('records')
 A record's full row is its own columns and, by _node and then _parent, those of its ancestors;
-the nearest value that is not null wins. docs/format.md of rigorous-recorder tells the rest.
+the nearest value that is not null wins. A node whose _parent is 2 is deleted, with all below it.
+docs/format.md of rigorous-recorder tells the rest.
 """
 
 
