@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -769,6 +770,51 @@ def test_a_reader_never_gets_wrong_rows_while_others_are_compacted_away(
         check_answers(reader, without(rows, number))
 
 
+def test_readers_see_whole_experiments_while_others_are_deleted_and_compacted(folder: Path) -> None:
+    """A thread that reads all the time sees none in part, none after its deletion, or is told."""
+    log_study(folder, "of several writers")
+    going, deleted = set[int](), set[int]()
+    finished = {1, 2, 3}
+    is_over = Event()
+    looks: Counter[str] = Counter()
+    errors: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            reader = opened(folder)
+            while not is_over.is_set():
+                whole, gone = finished.copy(), deleted.copy()
+                try:
+                    found = Counter(row["experiment_number"] for row in reader.records)
+                except DeletedError:
+                    looks["told"] += 1
+                    continue
+                assert {found[number] for number in whole & found.keys()} == {13}
+                assert whole - going <= found.keys()
+                assert not gone & found.keys()
+                looks["seen"] += 1
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for number in range(2, 12):
+            with opened(folder) as collection:
+                going.add(number)
+                collection.delete(number)
+                deleted.add(number)
+            opened(folder).compact()
+            with opened(folder) as collection:
+                log_experiment(collection, number + 2)
+            finished.add(number + 2)
+    finally:
+        is_over.set()
+        thread.join()
+    assert errors == []
+    assert looks["seen"]
+
+
 @pytest.mark.usefixtures("small_tables")
 def test_rows_whose_segments_lost_nothing_are_read_to_the_end(folder: Path) -> None:
     """A reader in the middle of others' files goes on in the file that they were merged into."""
@@ -811,6 +857,21 @@ def test_a_follower_gets_every_other_row_once(folder: Path) -> None:
     assert found == [
         100 * number + i for number in range(1, 5) for i in [0, *range(1, 7), *range(11, 17)]
     ]
+
+
+def test_who_follows_what_was_compacted_gets_every_row_once(folder: Path) -> None:
+    """Rows that were dropped before are none that are to come."""
+    log_study(folder, "of one writer", 2)
+    with opened(folder) as collection:
+        collection.delete(2)
+    opened(folder).compact()
+    stop = Event()
+    followed = reading(folder).records.follow(interval=0.001, stop=stop)
+    assert len([next(followed) for _ in range(13)]) == 13
+    with opened(folder) as collection:
+        log_experiment(collection, 3)
+    stop.set()
+    assert [row["experiment_number"] for row in followed] == [3] * 13
 
 
 def test_a_follower_is_told_where_it_can_not_know_which_rows_are_new(folder: Path) -> None:
