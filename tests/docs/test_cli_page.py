@@ -30,6 +30,7 @@ _CHANGING = [
     (r"[\d.]+ kB", "<size>"),
     (r"\S*/data\b", "<folder>/data"),
     (r"in /\S+:", "in <folder>:"),
+    (r"/[0-9a-f]{8}-0\.parquet", "/<writer>-0.parquet"),
 ]
 
 

@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store.folder import SealedName
+from rigorous_recorder._store.folder import Folder, SealedName
 from rigorous_recorder._store.seal import about
+from rigorous_recorder._store.sealed_files import SealedFiles
+from rigorous_recorder._store.verify import sealed_problem
 from rigorous_recorder.errors import (
     DamagedFileError,
     DamagedFileWarning,
@@ -363,3 +366,23 @@ def test_values_that_are_none_are_missing_and_told(folder: Path, tmp_path: Path)
     (problem,) = collection.verify()
     assert problem.path == path
     assert "deep" in problem.reason
+
+
+# --- checksums ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("merged", [False, True], ids=["sealed", "merged"])
+def test_every_changed_byte_of_a_sealed_file_is_seen(folder: Path, merged: bool) -> None:
+    """Whatever byte behind the first four is another, verify lists the file: pages, headers, footer."""
+    for number in range(2):
+        with opened(folder) as collection, collection.new_experiment() as experiment:
+            experiment.push(i=number, text="text", array=np.ones((2, 3), "float32"), many=[1, "a"])
+    if merged:
+        opened(folder).compact()
+    path = next((folder / "records").glob("*.parquet"))
+    sound = path.read_bytes()
+    files = SealedFiles(Folder(folder), "records", lambda _path, _error: None)
+    assert sealed_problem(files, path) is None
+    for at in range(4, len(sound)):
+        path.write_bytes(sound[:at] + bytes([sound[at] ^ 1 << at % 8]) + sound[at + 1 :])
+        assert sealed_problem(files, path) is not None, at

@@ -13,6 +13,7 @@ from .._durable import replacing
 from .._lazy import lazy_module
 from .._live.column import Column
 from .._live.segment import sealed_schema
+from . import checksums
 from .cleaning import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
 from .fragments import Sealed, Segment, writers_said
@@ -100,9 +101,13 @@ class _Compaction:
         with replacing(self._files.path(name)) as temporary:
             groups = _row_groups(parts, columns, schema)
             first = next(groups, schema.empty_table())
+            written = 0
             with pq.ParquetWriter(temporary, schema, **settings(first)) as writer:
                 for group in chain([first] if first.num_rows else [], groups):
                     writer.write_table(group, row_group_size=ROW_GROUP)
+                    written += -(-group.num_rows // ROW_GROUP)
+                writer.add_key_value_metadata(checksums.room_for(schema, written))
+            checksums.fill(temporary)
         for file in run:
             file.path.unlink(missing_ok=True)
         return len(run) - 1

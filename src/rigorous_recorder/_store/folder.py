@@ -210,8 +210,8 @@ class Folder:
                 raise DamagedFileError(message)
         except _NOT_SAID as error:
             message = (
-                f"{self.info_path} is not readable as a collection's description: {error}. What the"
-                " folder holds can be read still: see ExperimentCollection.repair"
+                f"{self.info_path} is not readable as a collection's description: {error}. What else"
+                " the folder holds can be saved: ExperimentCollection.repair, or rigorous repair"
             )
             raise NotACollectionError(message) from error
         if version > FORMAT:

@@ -20,6 +20,7 @@ from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
 from .._values.kinds import Kind
 from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
+from .checksums import check_chunks, leaves
 from .folder import LiveName, SealedName, sealed_name
 from .regular import check_regular
 from .seal import about
@@ -217,6 +218,7 @@ class Sealed(Fragment):
     Args:
         find_successor: the file that has the rows once this one was compacted away, or None where
             it is damaged.
+        sums: the checksums of the column chunks, where the file has them.
     """
 
     def __init__(
@@ -225,6 +227,8 @@ class Sealed(Fragment):
         schema: pa.Schema,
         group_rows: list[int],
         find_successor: Callable[[Sealed], Sealed | None],
+        *,
+        sums: Sequence[int] | None = None,
     ) -> None:
         said = about(schema)
         super().__init__(_segments(said), _columns(schema), group_rows)
@@ -234,6 +238,7 @@ class Sealed(Fragment):
         self.path = path
         self.schema = schema
         self._find_successor = find_successor
+        self._sums = sums
         self._sound: dict[str, bool] = {}
         #: Of which groups which columns were read, their checksums being right.
         self._checked: set[tuple[int, str]] = set()
@@ -318,13 +323,25 @@ class Sealed(Fragment):
     def _read(self, group: int, names: list[str]) -> pa.Table:
         """Some columns of a row group; checksums are looked at once."""
         wanted = {(group, name) for name in names}
-        with open_parquet(self.path, checksums=not wanted <= self._checked) as file:
+        is_new = not wanted <= self._checked
+        with open_parquet(self.path, checksums=is_new and self._sums is None) as file:
+            if is_new and self._sums is not None:
+                places = [at for name in names for at in self._leaves[name]]
+                check_chunks(self.path, file.metadata, self._sums, group, places)
             # Names with dots select columns below them too: take just what was asked for.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
-        if not wanted <= self._checked:
+        if is_new:
             self._check(found)
         self._checked |= wanted
         return found
+
+    @cached_property
+    def _leaves(self) -> dict[str, range]:
+        """For each column its numbers in the Parquet file."""
+        counts = [leaves(field.type) for field in self.schema]
+        starts = accumulate(counts, initial=0)
+        spans = (range(first, first + count) for first, count in zip(starts, counts, strict=False))
+        return dict(zip(self.schema.names, spans, strict=True))
 
     def _check(self, table: pa.Table) -> None:
         """Refuse what is in no file that this library wrote."""

@@ -15,6 +15,7 @@ from .._durable import replacing, sync_folder, write_whole
 from .._lazy import lazy_module
 from .._live.column import META
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
+from . import checksums
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, sealed_name
 from .fragments import UNREADABLE, Sealed, Segment, open_parquet, writers_said
 from .recover import trusted_rows
@@ -211,13 +212,12 @@ class _Table:
             writers = {"writers": writers_said(segments)}
         else:
             writers = writers_said(segments)[0]
-        schema = rows.schema.with_metadata({META: json.dumps({**shared, **writers}).encode()})
-        with (
-            replacing(self._new.path(name)) as temporary,
-            pq.ParquetWriter(temporary, schema, **settings(rows)) as writer,
-        ):
-            table = rows.replace_schema_metadata(schema.metadata)
-            writer.write_table(table, row_group_size=ROW_GROUP)
+        metadata = {META: json.dumps({**shared, **writers}).encode()}
+        room = checksums.room_for(rows.schema, -(-rows.num_rows // ROW_GROUP))
+        table = rows.replace_schema_metadata(metadata | room)
+        with replacing(self._new.path(name)) as temporary:
+            pq.write_table(table, temporary, row_group_size=ROW_GROUP, **settings(rows))
+            checksums.fill(temporary)
 
 
 #: What a file says of its rows alone.

@@ -211,7 +211,7 @@ def _end_of_batch(data: bytes) -> int:
     (at,) = struct.unpack_from("<H", data, fields + 4 + 2 * 3)
     (body,) = struct.unpack_from("<q", data, table + at)
     end = message + size + body
-    if not 0 <= end - len(data) <= min(_MOST_BYTES, 1 << 10 << len(data).bit_length()):
+    if not message <= end <= len(data) + min(_MOST_BYTES, 1 << 10 << len(data).bit_length()):
         message_text = f"its batch is said to end at byte {end}"
         raise DamagedFileError(message_text)
     return int(end)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._durable import replacing
 from .._lazy import lazy_module
 from .._live.column import META
+from . import checksums
 from .encodings import Encodings
 from .folder import FORMAT
 
@@ -65,9 +66,12 @@ def write_sealed(
         OSError: it can't be written.
     """
     said = {**about(table.schema), "segments": segments}
-    table = table.replace_schema_metadata({META: json.dumps(said).encode()})
+    metadata = {META: json.dumps(said).encode()}
+    room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
+    table = table.replace_schema_metadata(metadata | room)
     with replacing(path) as temporary:
         pq.write_table(table, temporary, row_group_size=ROW_GROUP, **settings(table, encodings))
+        checksums.fill(temporary)
 
 
 def settings(table: pa.Table, encodings: Encodings | None = None) -> dict[str, Any]:

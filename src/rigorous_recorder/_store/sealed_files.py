@@ -6,11 +6,19 @@ import contextlib
 import errno
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from .._lazy import lazy_module
 from ..errors import DamagedFileError
+from .checksums import check_footer
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
 from .fragments import UNREADABLE, Sealed, open_parquet, warn_damaged
+from .regular import check_regular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
 
 __all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
 
@@ -207,10 +215,13 @@ def open_sealed(path: Path, find_successor: Callable[[Sealed], Sealed | None]) -
         DamagedFileError: it is not what it should be.
     """
     try:
+        check_regular(path)
+        with pa.OSFile(str(path)) as source:
+            sums = check_footer(source)
         with open_parquet(path) as file:
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
-            return Sealed(path, file.schema_arrow, rows, find_successor)
+            return Sealed(path, file.schema_arrow, rows, find_successor, sums=sums)
     except FileNotFoundError:
         raise
     except UNREADABLE as error:

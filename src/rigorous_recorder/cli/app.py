@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rigorous_recorder import __version__
 
-from . import compact, delete, export, ls, plot, show, sql, tail, verify
+from . import compact, delete, export, ls, plot, repair, show, sql, tail, verify
 from .demo import run_demo
 
 __all__ = ["app"]
@@ -50,6 +50,7 @@ for _command, _examples in (
     (plot.plot, plot.EXAMPLES),
     (export.export, export.EXAMPLES),
     (verify.verify, verify.EXAMPLES),
+    (repair.repair, repair.EXAMPLES),
     (compact.compact, compact.EXAMPLES),
     (delete.delete, delete.EXAMPLES),
 ):

@@ -24,6 +24,7 @@ __all__ = [
     "complete_experiment",
     "complete_folder",
     "conditions",
+    "folder_of",
     "open_collection",
     "place_of",
     "records_of",
@@ -55,6 +56,18 @@ def place_of(path: Path) -> Path | None:
         if (place / "collection.json").is_file():
             return place
     return None
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of a collection that may be damaged, with or without ``.collection`` behind it.
+
+    Raises:
+        NotACollectionError: there is none.
+    """
+    for place in (path, path.with_name(path.name + _SUFFIX) if path.name else path):
+        if any((place / name).is_dir() for name in ("records", "nodes", "live")):
+            return place
+    raise NotACollectionError(_what_is_there(path))
 
 
 def _what_is_there(path: Path) -> str:

@@ -620,7 +620,7 @@ def test_verify_of_a_damaged_collection_lists_what_is_damaged(run: Run, own_stud
     """With code 1, and the file and the reason, once."""
     damaged = next((own_study / "records").glob("*.parquet"))
     data = bytearray(damaged.read_bytes())
-    data[len(data) // 4] ^= 0xFF
+    data[100] ^= 0xFF
     damaged.write_bytes(data)
     result = run("verify", own_study)
     assert result.code == 1
@@ -630,6 +630,29 @@ def test_verify_of_a_damaged_collection_lists_what_is_damaged(run: Run, own_stud
     (row,) = as_json.json
     assert row["path"] == str(damaged)
     assert row["reason"]
+    assert set(row) == {"path", "reason", "rows", "readable", "columns"}
+    assert row["rows"] == 12
+
+
+def test_repair_writes_what_can_be_read(run: Run, own_study: Path) -> None:
+    """The damage is listed, the new collection is sound, the old one as it was."""
+    damaged = next((own_study / "records").glob("*.parquet"))
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 4] ^= 0xFF
+    damaged.write_bytes(data)
+    (own_study / "collection.json").unlink()
+    into = own_study.with_name("repaired.collection")
+    result = run("repair", own_study, own_study.with_name("repaired"))
+    assert result.code == 0
+    assert str(damaged) in result.out
+    assert "2 damaged" in result.err
+    assert run("verify", into).code == 0
+    assert damaged.read_bytes() == data
+    again = run("repair", own_study, into)
+    assert again.code == 2
+    assert "is there already" in again.err
+    nothing = run("repair", own_study.with_name("nothing"), into)
+    assert nothing.code == 2
 
 
 def test_compact_says_what_became_less(run: Run, own_study: Path) -> None:
@@ -705,7 +728,9 @@ def test_a_command_that_is_none_is_told(run: Run) -> None:
     assert "No such command 'lss'" in result.err
 
 
-COMMANDS = ["ls", "show", "sql", "tail", "plot", "export", "verify", "compact", "delete", "demo"]
+COMMANDS = [
+    "ls", "show", "sql", "tail", "plot", "export", "verify", "repair", "compact", "delete", "demo"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,155 @@
+"""Checksums of a sealed file's footer and of each column of each row group.
+
+Parquet has checksums of what is in a page, but none of what stands before a page or in the footer;
+readers written in C++ have been seen to end the process over a flipped bit there. So a footer is
+looked at before anybody reads it: under a key of its own it has CRC-32 sums as hexadecimal digits,
+first that of the footer itself with eight zeros in this place, then one for each column chunk.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .._lazy import lazy_module
+from ..errors import DamagedFileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+else:
+    pa = lazy_module("pyarrow")
+    pq = lazy_module("pyarrow.parquet")
+
+__all__ = ["check_chunks", "check_footer", "fill", "leaves", "room_for"]
+
+_KEY: Final = b"rigorous.checksums"
+#: Another key, of which the same can be told when the first one is damaged.
+_ALSO: Final = b"rigorous.checked"
+#: The key, the mark of the next field and the length of the value, as Thrift writes them.
+_PLACE: Final = re.compile(re.escape(_KEY) + rb"\x18[\x80-\xff]{0,4}[\x00-\x7f]", re.DOTALL)
+_DIGITS: Final = 8
+_TAIL: Final = 8  # the footer's length and PAR1
+_ZEROS: Final = b"0" * _DIGITS
+
+
+def room_for(schema: pa.Schema, groups: int) -> dict[bytes, bytes]:
+    """Metadata that has room for the checksums of a file of so many row groups."""
+    count = 1 + groups * sum(leaves(field.type) for field in schema)
+    return {_ALSO: b"", _KEY: _ZEROS * count}
+
+
+def fill(path: Path) -> None:
+    """Put the checksums in a file that was written with room for them."""
+    with path.open("r+b") as file:
+        start, footer = _footer(file)
+        place = _place(footer)
+        if place is None:
+            message = f"{path} was written without room for checksums"
+            raise ValueError(message)
+        meta = pq.read_metadata(path)
+        groups = map(meta.row_group, range(meta.num_row_groups))
+        sums = [_sum(file, each.column(at)) for each in groups for at in range(meta.num_columns)]
+        text = "".join(f"{each:08x}" for each in sums).encode()
+        if _DIGITS + len(text) != place.stop - place.start:
+            message = f"{path} has room for other checksums than those of {len(sums)} chunks"
+            raise ValueError(message)
+        whole = footer[: place.start] + _ZEROS + text + footer[place.stop :]
+        file.seek(start + place.start)
+        file.write(f"{zlib.crc32(whole):08x}".encode() + text)
+
+
+def check_footer(source: Any) -> list[int] | None:
+    """Pass over a footer that is as it was written.
+
+    Args:
+        source: the open file.
+
+    Returns:
+        The checksums of the column chunks, in order; None for a file that has none.
+
+    Raises:
+        DamagedFileError: it is not.
+    """
+    _, footer = _footer(source)
+    place = _place(footer)
+    if place is None:
+        return None
+    said = footer[place]
+    first = place.start + _DIGITS
+    whole = footer[: place.start] + _ZEROS + footer[first:]
+    if said[:_DIGITS] != f"{zlib.crc32(whole):08x}".encode():
+        message = "its footer is not as it was written: the checksum is another"
+        raise DamagedFileError(message)
+    starts = range(_DIGITS, len(said), _DIGITS)
+    return [int(said[at : at + _DIGITS], 16) for at in starts]
+
+
+def check_chunks(
+    path: Path, meta: pq.FileMetaData, sums: Sequence[int], group: int, columns: Iterable[int]
+) -> None:
+    """Pass over columns of a row group that are as they were written.
+
+    Args:
+        columns: which ones, nested types having as many as they have lists without lists in them.
+
+    Raises:
+        DamagedFileError: one is not.
+    """
+    row_group = meta.row_group(group)
+    with pa.OSFile(str(path)) as source:
+        for number in columns:
+            chunk = row_group.column(number)
+            if _sum(source, chunk) != sums[group * meta.num_columns + number]:
+                message = f"the checksum of column {chunk.path_in_schema!r} is another"
+                raise DamagedFileError(message)
+
+
+def leaves(kind: pa.DataType) -> int:
+    """How many columns a Parquet file has for one of that type."""
+    return leaves(kind.value_type) if pa.types.is_list(kind) else 1
+
+
+def _sum(source: Any, chunk: pq.ColumnChunkMetaData) -> int:
+    first = chunk.data_page_offset
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+        first = min(first, chunk.dictionary_page_offset)
+    source.seek(first)
+    return zlib.crc32(source.read(chunk.total_compressed_size))
+
+
+def _place(footer: bytes) -> slice | None:
+    """Where the checksums are in a footer."""
+    if (found := _PLACE.search(footer)) is None:
+        if _ALSO in footer:
+            message = "its footer is not as it was written: its checksums are gone"
+            raise DamagedFileError(message)
+        return None
+    start = found.end()
+    size = 0  # as Thrift writes a length: seven bits a byte, the last byte below 128
+    for at, byte in enumerate(footer[found.start() + len(_KEY) + 1 : start]):
+        size |= (byte & 0x7F) << (7 * at)
+    if size < _DIGITS or size % _DIGITS or not footer[start : start + size].isalnum():
+        message = "its footer is not as it was written"
+        raise DamagedFileError(message)
+    return slice(start, start + size)
+
+
+def _footer(file: Any) -> tuple[int, bytes]:
+    """Where the footer of a file begins, and its bytes."""
+    file.seek(0, 2)
+    end = file.tell() - _TAIL
+    if end < 0:
+        message = "it is too short for a Parquet file"
+        raise DamagedFileError(message)
+    file.seek(end)
+    (size,) = struct.unpack("<I", file.read(4))
+    if size > end:
+        message = "its footer is said to be longer than the file"
+        raise DamagedFileError(message)
+    file.seek(end - size)
+    return end - size, file.read(size)
