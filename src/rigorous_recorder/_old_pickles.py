@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Any, Final
 
 from ._lazy import lazy_module
 from ._store.store import MemoryStore
+from .errors import UnsafePickleError
 
 np = lazy_module("numpy", install="numpy")
 
@@ -60,18 +63,61 @@ OLD_CLASSES: Final[dict[tuple[str, str], Any]] = {
 }
 
 
-#: What numpy's scalars and arrays are rebuilt by; none of it runs what is in the pickle.
-_NUMPY_NAMES: Final = frozenset({"dtype", "ndarray"})
-_NUMPY_CORE_NAMES: Final = frozenset({"scalar", "_reconstruct"})
+#: Dtypes whose values are plain bytes: bool, numbers, text.
+_PLAIN_DTYPE: Final = re.compile(r"b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU]\d{1,9}")
+
+
+class _Dtype:
+    """In place of ``numpy.dtype``, whose state can be such that bytes are taken for addresses."""
+
+    def __init__(self, code: str, *_flags: object) -> None:
+        if not (isinstance(code, str) and _PLAIN_DTYPE.fullmatch(code)):
+            message = f"the pickle has values of numpy's dtype {code!r}; expected numbers or text"
+            raise UnsafePickleError(message)
+        self._code = code
+        self._order = "="
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the order of bytes from the state, and nothing else."""
+        self._order = state[1] if state[1] in ("<", ">") else "="
+
+    @property
+    def real(self) -> Any:
+        """The dtype that is meant."""
+        return np.dtype(self._order + self._code)
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> Any:
+    return np.frombuffer(data, dtype.real)[0]
+
+
+class _ArrayName:
+    """In place of ``numpy.ndarray``: it is named, and never called."""
+
+
+def _reconstruct(_kind: object, _shape: object, _code: object) -> Any:
+    """An array that waits for its state."""
+    return _waiting_array()(0)
+
+
+@cache
+def _waiting_array() -> type:
+    class Waiting(np.ndarray):  # type: ignore[misc, name-defined]
+        def __setstate__(self, state: Any) -> None:
+            _version, shape, dtype, is_fortran, data = state
+            plain = np.frombuffer(data, dtype.real).reshape(shape, order="F" if is_fortran else "C")
+            super().__setstate__((1, plain.shape, plain.dtype, False, plain.tobytes("C")))
+
+    return Waiting
 
 
 def numpy_part(module: str, name: str) -> Any:
-    """What numpy's pickles refer to by that name, or None where that is none of it."""
-    if module == "numpy" and name in _NUMPY_NAMES:
-        return getattr(np, name)
-    core = {"numpy.core.multiarray", "numpy._core.multiarray"}
-    if module in core and name in _NUMPY_CORE_NAMES:
-        return getattr((np._core if hasattr(np, "_core") else np.core).multiarray, name)
+    """What stands for what numpy's pickles refer to by that name; None where that is none of it."""
+    core = module in {"numpy.core.multiarray", "numpy._core.multiarray"}
+    if core and name in {"scalar", "_reconstruct"}:
+        return _scalar if name == "scalar" else _reconstruct
+    if module == "numpy" and name in {"dtype", "ndarray"}:
+        return _Dtype if name == "dtype" else _ArrayName
     return None
 
 

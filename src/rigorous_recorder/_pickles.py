@@ -7,7 +7,9 @@ that knows the plain types and the recorders, and nothing else.
 from __future__ import annotations
 
 import datetime as dt
+import io
 import pickle
+import pickletools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,20 +78,34 @@ def load_tree(path: Path) -> tuple[MemoryStore, int]:
         UnsafePickleError: it asks for anything but plain values and recorders.
         DamagedFileError: it is no pickle, or not of a recorder.
     """
-    with path.open("rb") as file:
-        try:
-            found = _Unpickler(file).load()
-        except UnsafePickleError:
-            raise
-        except Exception as error:
-            message = f"{path} can't be read as a pickle: {error!r}"
-            raise DamagedFileError(message) from error
+    data = path.read_bytes()
+    try:
+        _check_sizes(data)
+        found = _Unpickler(io.BytesIO(data)).load()
+    except UnsafePickleError:
+        raise
+    except Exception as error:
+        message = f"{path} can't be read as a pickle: {error!r}"
+        raise DamagedFileError(message) from error
     if isinstance(found, OldRecorder):
         return adopt(found)
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         message = f"{path} holds a {type(found).__name__}, not a recorder"
         raise DamagedFileError(message)
     return restored(found)
+
+
+def _check_sizes(data: bytes) -> None:
+    """Pass over a pickle that asks for no more memory than it has bytes for.
+
+    Raises:
+        UnsafePickleError: it numbers what it remembers so high that the list of it takes gigabytes.
+        ValueError: a length in it is more than what follows.
+    """
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and argument > len(data):
+            message = f"the pickle remembers a value under the number {argument}: to exhaust memory"
+            raise UnsafePickleError(message)
 
 
 def _dump(fragment: Any) -> bytes:

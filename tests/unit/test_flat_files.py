@@ -8,6 +8,7 @@ import datetime as dt
 import os
 import pickle
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -334,6 +335,90 @@ def test_pickle_with_other_names_is_refused(tmp_path: Path, data: bytes) -> None
     path.write_bytes(data)
     with pytest.raises((UnsafePickleError, DamagedFileError)):
         Recorder.load_from(path)
+
+
+def _reduced(*parts: bytes) -> bytes:
+    return b"\x80\x04" + b"".join(parts) + b"."
+
+
+def _text(text: str) -> bytes:
+    return b"\x8c" + bytes([len(text)]) + text.encode()
+
+
+_ARRAY_OF_ADDRESSES = _reduced(
+    b"cnumpy\nndarray\n(K\x01\x85",  # ndarray((1,), dtype('O'), the bytes of an address)
+    b"cnumpy\ndtype\n(" + _text("O8") + b"\x89\x88tR",
+    b"C\x08\x01\x02\x03\x04\x05\x06\x07\x08tR",
+)
+
+
+_BOMBS = {
+    "stack_global": _reduced(_text("posix"), _text("system"), b"\x93", _text("touch x"), b"\x85R"),
+    "chain": _reduced(
+        _text("builtins"), _text("getattr"), b"\x93", b"cnumpy\ndtype\n", _text("mro"), b"\x86R"
+    ),
+    "dotted": _reduced(_text("datetime"), _text("date.today"), b"\x93", b")R"),
+    "inst": b"(Vtouch x\nios\nsystem\n.",
+    "obj": b"(cos\nsystem\nVtouch x\no.",
+    "newobj": _reduced(b"cbuiltins\nobject\n)\x81"),
+    "persistent": _reduced(_text("../../etc/passwd"), b"Q"),
+    "ext1": _reduced(b"\x82\x01"),
+    "ext2": _reduced(b"\x83\x01\x02"),
+    "ext4": _reduced(b"\x84\x01\x02\x03\x04"),
+    "addresses": _ARRAY_OF_ADDRESSES,
+    "dtype state": _reduced(b"cnumpy\ndtype\n(" + _text("f8") + b"tR(" + _text("O") * 8 + b"tb"),
+    "object scalar": _reduced(
+        b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(" + _text("O8") + b"tR]tR"
+    ),
+    "huge array": _reduced(
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tC\x01btR",
+        b"(K\x01(\x8a\x06\x00\x00\x00\x00\x00\x10tcnumpy\ndtype\n("
+        + _text("f8")
+        + b"tR\x89C\x00tb",
+    ),
+    "huge frame": b"\x80\x04\x95" + b"\xff" * 7 + b"\x7f.",
+    "huge bytes": b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f.",
+    "huge memo": b"\x80\x04Nr\xff\xff\xff\x7f.",
+    "deep": b"\x80\x04" + b"]" * 200_000 + b"a" * 199_999 + b".",
+    "deep tuples": b"\x80\x04)" + b"\x85" * 200_000 + b".",
+    "long": b"\x80\x04\x8b\xff\xff\xff\x7f.",
+    "no end": b"\x80\x04]",
+    "nothing": b"",
+}
+
+_LOAD_ALL = """
+import resource, sys
+import numpy
+from rigorous_recorder import Recorder
+from rigorous_recorder.errors import DamagedFileError, UnsafePickleError
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+for path in sys.argv[1:]:
+    print(path, flush=True)
+    try:
+        Recorder.load_from(path)
+    except (DamagedFileError, UnsafePickleError) as error:
+        print(type(error).__name__, flush=True)
+"""
+
+
+def test_pickle_bombs_are_refused(tmp_path: Path) -> None:
+    """Whatever opcode asks for it: nothing is called, nothing is allocated, the error is clear."""
+    paths = [tmp_path / f"{name}.pickle" for name in _BOMBS]
+    for path, data in zip(paths, _BOMBS.values(), strict=True):
+        path.write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD_ALL, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[::2] == list(map(str, paths))
+    assert set(lines[1::2]) == {"UnsafePickleError", "DamagedFileError"}
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
 @pytest.mark.parametrize(

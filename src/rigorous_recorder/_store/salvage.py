@@ -27,7 +27,7 @@ else:
     pc = lazy_module("pyarrow.compute")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["SavedRows", "salvage_live", "salvage_sealed", "segments_left", "unreadable"]
+__all__ = ["SavedRows", "salvage_live", "salvage_sealed", "saved_of", "segments_left", "unreadable"]
 
 #: An Arrow file is this, then a stream, then a footer that says once more what is in the stream.
 _MAGIC: Final = b"ARROW1\0\0"
@@ -117,8 +117,16 @@ def salvage_live(path: Path, name: LiveName, most: int | None = None) -> SavedRo
     """
     try:
         check_regular(path)
-        return _saved(path.read_bytes(), name, most)
-    except (*UNREADABLE, struct.error):
+        return saved_of(path.read_bytes(), name, most)
+    except UNREADABLE:
+        return SavedRows(None, None, ())
+
+
+def saved_of(data: bytes, name: LiveName, most: int | None = None) -> SavedRows:
+    """As ``salvage_live``, of the file's bytes."""
+    try:
+        return _saved(data, name, most)
+    except (*UNREADABLE, struct.error, StopIteration):  # which a stream without a batch raises
         return SavedRows(None, None, ())
 
 
