@@ -193,7 +193,14 @@ def test_files_with_other_names_do_not_count(folder: Path, open_collection: Open
     with open_collection() as collection, collection.new_experiment() as experiment:
         experiment.push(i=0)
     (path,) = (folder / "records").glob("*.parquet")
-    for name in (".abc.tmp", "notes.txt", "copy of a.parquet", f"{path.stem}.parquet.bak"):
+    backwards = f"{path.stem.split('-')[0]}-9-7.parquet"
+    for name in (
+        ".abc.tmp",
+        "notes.txt",
+        backwards,
+        "copy of a.parquet",
+        f"{path.stem}.parquet.bak",
+    ):
         (folder / "records" / name).write_bytes(path.read_bytes())
     before = files_below(folder)
     assert indexes(open_collection()) == [0]

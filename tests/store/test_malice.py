@@ -201,6 +201,20 @@ def test_swapped_files_are_left_out(two_files: Path) -> None:
     assert all(any(path.name in str(each.message) for each in told) for path in (one, two))
 
 
+@pytest.mark.parametrize("number", ["007", "7-7", "9-7", "\u0663", "00", "+1", "1_0", "9" * 40])
+def test_names_that_are_spelled_otherwise_are_none(two_files: Path, number: str) -> None:
+    """A file whose name tells its number in another way is as any other that is not ours."""
+    path = sealed(two_files)[0]
+    writer = path.name.split("-")[0]
+    (path.parent / f"{writer}-{number}.parquet").write_bytes(path.read_bytes())
+    (two_files / "live" / f"{writer}-{number}.records.arrow").write_bytes(b"nothing")
+    collection = opened(two_files)
+    assert indexes(collection) == [0, 1]
+    assert collection.verify() == []
+    collection.compact()
+    assert indexes(collection) == [0, 1]
+
+
 def test_a_file_of_the_other_table_is_left_out(two_files: Path) -> None:
     """What was said of recorders is no record, though its name is that of a file of records."""
     one = sealed(two_files)[0]

@@ -108,7 +108,9 @@ FileName = SealedName | MergedName
 def sealed_name(text: str) -> FileName | None:
     """The name of a sealed file, as its parts; None where it is not one."""
     if match := _SEALED.fullmatch(text):
-        return SealedName(match[1], int(match[2]), int(match[3] or match[2]))
+        name = SealedName(match[1], int(match[2]), int(match[3] or match[2]))
+        # One that is spelled otherwise, with 007, would be looked for under its name for ever.
+        return name if name.first <= name.last and str(name) == text else None
     if match := _MERGED.fullmatch(text):
         return MergedName(match[1])
     return None
@@ -301,8 +303,9 @@ class Folder:
     def lives(self, table: str) -> list[LiveName]:
         """The live files of a table that are there, counting or not."""
         found = (_LIVE.fullmatch(name) for name in _names(self.live))
-        names = [LiveName(match[1], int(match[2]), match[3]) for match in found if match]
-        return sorted(name for name in names if name.table == table)
+        matches = [match for match in found if match]
+        names = {match[0]: LiveName(match[1], int(match[2]), match[3]) for match in matches}
+        return sorted(n for text, n in names.items() if n.table == table and str(n) == text)
 
     def remove_lives(self, writer: str) -> None:
         """Take a writer's live files away, where they can be: their rows are sealed."""
