@@ -103,7 +103,7 @@ def _check_sizes(data: bytes) -> None:
         ValueError: a length in it is more than what follows.
     """
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and argument > len(data):
+        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and int(argument or 0) > len(data):
             message = f"the pickle remembers a value under the number {argument}: to exhaust memory"
             raise UnsafePickleError(message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -100,13 +101,20 @@ def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None
         error_number=errors if isinstance(errors, int) else 0,
         had_error=data.get("had_error") is not False,
         has_ended=data.get("experiment_end_time") is not None,
-        start=data.get("experiment_start_time"),
-        duration=data.get("experiment_duration"),
+        start=_seconds(data.get("experiment_start_time")),
+        duration=_seconds(data.get("experiment_duration")),
         last=nodes.ids[last.position].as_py() if last else node,
         attempts=last.number if last else 1,
         goes_on="experiment_attempt" in data,
         job=data.get("experiment_job"),
     )
+
+
+def _seconds(value: object) -> float | None:
+    """A time as it was said; None for what is none, as where somebody said something else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def is_running(store: FolderStore, past: Past) -> bool:

@@ -199,7 +199,10 @@ def time_text(seconds: float | None) -> str:
     """A time since the epoch as date and time where the reader is."""
     if seconds is None:
         return "-"
-    return f"{dt.datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+    try:
+        return f"{dt.datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):  # beyond what a calendar has
+        return f"{seconds:g} s"
 
 
 def duration_text(seconds: float | None) -> str:

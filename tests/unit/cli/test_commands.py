@@ -8,6 +8,7 @@ import os
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from types import SimpleNamespace
 
 import pytest
@@ -236,6 +237,21 @@ def test_a_collection_of_a_newer_format_is_told(run: Run, own_study: Path) -> No
         result = run(command, own_study)
         assert (result.code, result.out) == (2, "")
         assert "format 99" in result.err
+
+
+@pytest.mark.parametrize("said", [1e300, -1e18, float("nan"), float("inf"), "text", True, {"a": 1}])
+def test_ls_takes_whatever_was_said_of_an_experiment(run: Run, own_study: Path, said: Any) -> None:
+    """Times that are none, as a damaged file can have them, keep nobody from the others."""
+    with closing(ExperimentCollection(own_study, extension="")) as collection:
+        with collection.new_experiment() as experiment:
+            experiment.push(i=1)
+        for key in ("experiment_start_time", "experiment_duration", "error_number"):
+            experiment[key] = said
+        experiment["experiment_end_time"] = None
+        assert len(collection.overview()) == 3
+    for command in ("ls", "show"):
+        assert run(command, own_study).code == 0
+        assert run(command, own_study.parent / own_study.name, "--json").code == 0
 
 
 # --- show ------------------------------------------------------------------------------------------
