@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._engines.duckdb_records import RecordsView
 from rigorous_recorder._store import compact as compaction
 from rigorous_recorder._store import home, neighbours, sealed_files
 from rigorous_recorder._store.folder import Folder, SealedName
@@ -128,6 +129,30 @@ def test_a_reader_goes_on_while_files_are_merged_away(folder: Path) -> None:
     assert sum(piece.rows for piece in scan.pieces()) == 240
     assert indexes(reader) == list(range(240))
     assert reader.sql("SELECT count(*) FROM records").fetchall() == [(240,)]
+
+
+@pytest.mark.usefixtures("small_tables")
+@pytest.mark.parametrize("when", ["before the files are looked at", "after"])
+def test_a_query_begins_while_files_are_merged_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A compaction just when a query is made costs it no row."""
+    log_many_small_files(folder)
+    original = RecordsView.text
+
+    def compact_meanwhile(view: RecordsView) -> str:
+        monkeypatch.undo()
+        if when == "after":
+            text = original(view)
+            opened(folder).compact()
+            return text
+        opened(folder).compact()
+        return original(view)
+
+    monkeypatch.setattr(RecordsView, "text", compact_meanwhile)
+    query = "SELECT session, count(*), min(i) FROM records GROUP BY session ORDER BY session"
+    found = opened(folder).sql(query).fetchall()
+    assert found == [(session, 40, 40 * session) for session in range(6)]
 
 
 @pytest.mark.usefixtures("small_tables")

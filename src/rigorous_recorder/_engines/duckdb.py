@@ -124,9 +124,17 @@ class _Database:
             return
         names = {key: n for key, n in sql_names(scan.keys).items() if used.has_column(n)}
         view = tuple(names)
-        if view not in self._views:
-            self._views[view] = RecordsView(scan, names, self.table).text()
-        connection.execute(f"CREATE TEMP VIEW records AS {self._views[view]}")
+        while True:
+            if view not in self._views:
+                self._views[view] = RecordsView(scan, names, self.table).text()
+            try:
+                connection.execute(f"CREATE TEMP VIEW records AS {self._views[view]}")
+            except duckdb.IOException:
+                if scan.has_all_files:
+                    raise
+                del self._views[view]  # some were merged away since it was made
+            else:
+                return
 
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
         """A table in the database, made where it is not there yet; what SQL calls it."""

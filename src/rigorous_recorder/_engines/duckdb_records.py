@@ -56,6 +56,7 @@ class RecordsView:
         self._own = {key: f"r{places[key]}" for key in names if key in records}
         self._inherited = {key: f"n{places[key]}" for key in names if key in inherited}
         self._columns = [column for column in scan.record_columns if column.key in self._own]
+        self._places = {id(fragment): i for i, fragment in enumerate(scan.fragments)}
 
     def text(self) -> str:
         """The SELECT that gives the flat table."""
@@ -82,9 +83,10 @@ class RecordsView:
     def _sound(self) -> set[int]:
         """Which fragments DuckDB can read by itself, by ``id``.
 
-        It looks at no checksum: what is damaged is read here, which warns.
+        It looks at no checksum: what is damaged is read here, which warns. It looks for files by
+        name: what was merged away is read here, which finds where it is now.
         """
-        files = [f for f in self._scan.fragments if isinstance(f, Sealed) and self._is_native(f)]
+        files = [f for f in self._scan.files if f.path.exists() and self._is_native(f)]
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             sound = threads.map(lambda file: file.is_sound(self._columns), files)
             return {id(file) for file, is_sound in zip(files, sound, strict=True) if is_sound}
@@ -102,7 +104,7 @@ class RecordsView:
     # --- what is said of them ------------------------------------------------------------------
 
     def _group(self, number: int, fragments: Sequence[Fragment], sound: set[int]) -> str:
-        branches = " UNION ALL ".join(self._branches(number, fragments, sound))
+        branches = " UNION ALL ".join(self._branches(fragments, sound))
         if not self._inherited and all(map(self._scan.takes_whole, fragments)):
             return self._select(f"({branches})")
         return self._select(f"({branches})", self._resolved(number, fragments))
@@ -141,9 +143,7 @@ class RecordsView:
             arrays.append(for_duckdb(values))
         return pa.Table.from_arrays(arrays, names=[NODE, *self._inherited.values()])
 
-    def _branches(
-        self, number: int, fragments: Sequence[Fragment], sound: set[int]
-    ) -> Iterator[str]:
+    def _branches(self, fragments: Sequence[Fragment], sound: set[int]) -> Iterator[str]:
         """SELECTs that each read some fragments, all with the same columns."""
         alike: dict[tuple[Column, ...], list[Sealed]] = {}
         others: list[Fragment] = []
@@ -156,8 +156,8 @@ class RecordsView:
             yield f"SELECT * FROM {self._typed()}"
         for columns, files in alike.items():
             yield self._from_files(columns, files)
-        for index, fragment in enumerate(others):
-            yield self._through_arrow(fragment, f"fragment_{number}_{index}")
+        for fragment in others:
+            yield self._through_arrow(fragment, f"fragment_{self._places[id(fragment)]}")
 
     def _has_all(self, columns: Sequence[Column]) -> bool:
         return self._own.keys() <= {c.key for c in columns if c.kind != NULL}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, Key
-from .._store.fragments import Fragment, Loose
+from .._store.fragments import Fragment, Loose, Sealed
 from .._store.store import Snapshot, Store
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.kinds import INT, NULL, Kind
@@ -432,6 +432,16 @@ class Scan:
     def fragments(self) -> list[Fragment]:
         """Those that have rows of the scope that meet the conditions."""
         return list({id(group.fragment): group.fragment for group in self.groups}.values())
+
+    @property
+    def files(self) -> list[Sealed]:
+        """Those of the fragments that are sealed files."""
+        return [each for each in self.fragments if isinstance(each, Sealed)]
+
+    @property
+    def has_all_files(self) -> bool:
+        """Whether none of the files was merged away."""
+        return all(file.path.exists() for file in self.files)
 
     def row_count(self) -> int:
         """Number of rows; costs no reading where nothing is left out."""
