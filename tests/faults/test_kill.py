@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store import home
 
-from . import compacting, training
+from . import compacting, nursery, training
 from .steps import die, in_a_child
 from .training import Plan, fields_of
 
@@ -112,6 +113,31 @@ def test_a_kill_from_outside_leaves_whole_records(tmp_path: Path, seed: int) -> 
         reported += sum(line.endswith(b"\n") for line in process.stdout)
     assert process.returncode == -signal.SIGKILL
     check_kept(folder, plan, reported)
+
+
+@pytest.mark.parametrize(
+    "kills", [25, pytest.param(520, marks=pytest.mark.slow)], ids=lambda kills: f"{kills} kills"
+)
+@pytest.mark.parametrize("twin", ["native", "pure"])
+def test_kills_at_random_instants(tmp_path: Path, twin: str, kills: int) -> None:
+    """Whatever it was doing, opening and recovering included, nothing is lost, doubled, changed."""
+    command = [sys.executable, "-m", nursery.__name__, str(tmp_path / "a"), str(kills), str(kills)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "RIGOROUS_RECORDER_PURE": "1" if twin == "pure" else ""},
+        capture_output=True,
+        check=False,
+        timeout=600,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    sys.stdout.write(f"{found}\n")
+    trouble = {key: found[key] for key in ("lost", "doubled", "changed", "damaged")}
+    assert trouble == {"lost": 0, "doubled": 0, "changed": 0, "damaged": 0}
+    assert found["kills"] == kills
+    assert found["records"] > 20 * kills
 
 
 @pytest.mark.parametrize("step", ["in_write", "before_rename", "after_rename"])

@@ -1,0 +1,299 @@
+"""What a process does while something happens at one of its steps, and what must be true afterwards.
+
+A record is acknowledged when its push returned; where live rows are in memory with a write-behind,
+when the next flush did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._store import housekeeping
+from rigorous_recorder._store.fragments import Loose
+from rigorous_recorder.errors import SaveError
+
+from ..store.folders import reading
+from .steps import Board, die, in_a_child
+
+__all__ = ["SCENARIOS", "Log", "check", "prepared"]
+
+#: Records of a folder that is prepared for a scenario.
+BEFORE: Final = 24
+_SAID_TRIED, _SAID = 1, 2  # places on the board
+
+
+def fields_of(i: int) -> dict[str, Any]:
+    """What is logged as the i-th record, wherever."""
+    return {"i": i, "x": i / 8, "text": f"record {i}, " * (i % 4)}
+
+
+class Log:
+    """Logs, and notes on a board that outlives the process what was logged.
+
+    Args:
+        board: where it is noted.
+        is_mapped: whether a push is enough for a record to survive.
+        errors: what may be raised out of a call; then the call may or may not have been done.
+    """
+
+    def __init__(
+        self, board: Board, *, is_mapped: bool, errors: tuple[type[BaseException], ...] = ()
+    ) -> None:
+        self._board = board
+        self._is_mapped = is_mapped
+        self._errors = errors
+
+    def push(self, recorder: Recorder, i: int, **more: Any) -> None:
+        """Push the i-th record."""
+        self._note([i], 1)
+        with contextlib.suppress(*self._errors):
+            recorder.push(fields_of(i), **more)
+            self._acknowledge(recorder, [i])
+
+    def extend(self, recorder: Recorder, records: range, **more: Any) -> None:
+        """Log many records at once."""
+        self._note(records, 1)
+        rows = [fields_of(i) for i in records]
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+        with contextlib.suppress(*self._errors):
+            recorder.extend(
+                {**columns, **{key: [value] * len(rows) for key, value in more.items()}}
+            )
+            self._acknowledge(recorder, records)
+
+    def say(self, recorder: Recorder, number: int) -> None:
+        """Say of a recorder that its ``late`` is this number."""
+        self._board.numbers[_SAID_TRIED] = number
+        with contextlib.suppress(*self._errors):
+            recorder["late"] = number
+            if not self._is_mapped:
+                flush(recorder)
+            self._board.numbers[_SAID] = number
+
+    def move(self, recorder: Recorder, parent: Recorder, records: range) -> None:
+        """Move a tree with those records to where ``parent`` is."""
+        self._note(records, 1)
+        self.do(lambda: recorder.set_parent(parent))
+        self._acknowledge(recorder, records)
+
+    def do(self, action: Callable[[], Any]) -> Any:
+        """Do it; once more where an error came out of it."""
+        while True:
+            with contextlib.suppress(SaveError, *self._errors):
+                return action()
+
+    def _acknowledge(self, recorder: Recorder, records: list[int] | range) -> None:
+        if not self._is_mapped:
+            flush(recorder)
+        self._note(records, 2)
+
+    def _note(self, records: list[int] | range, state: int) -> None:
+        for i in records:
+            self._board.records[i] = state
+
+
+def flush(recorder: Recorder) -> None:
+    if recorder._store is not None:
+        recorder._store.flush()  # type: ignore[attr-defined]
+
+
+# --- scenarios ------------------------------------------------------------------------------------
+
+
+def begun(folder: Path, log: Log) -> tuple[ExperimentCollection, Any, Recorder]:
+    collection = log.do(lambda: ExperimentCollection(folder, extension="", quiet=True))
+    manager = collection.new_experiment(lr=0.1)
+    return collection, manager, log.do(manager.__enter__)
+
+
+def ended(collection: ExperimentCollection, manager: Any, log: Log) -> None:
+    log.do(lambda: manager.__exit__(None, None, None))
+    log.do(collection.close)
+
+
+def first_experiment(folder: Path, log: Log) -> None:
+    """In a folder that is not there yet."""
+    collection, manager, experiment = begun(folder, log)
+    for i in range(3):
+        log.push(experiment, i)
+    ended(collection, manager, log)
+
+
+def growing(folder: Path, log: Log) -> None:
+    """More rows and text than the first live table has room for."""
+    collection, manager, experiment = begun(folder, log)
+    for i in range(60):
+        log.push(experiment, i, long="text " * i)
+    ended(collection, manager, log)
+
+
+def widening(folder: Path, log: Log) -> None:
+    """New keys, and values of another kind under a key that is known."""
+    collection, manager, experiment = begun(folder, log)
+    for i in range(24):
+        log.push(experiment, i, **{f"key {i // 6}": i, "kind": [i, str(i), None][i // 8]})
+    ended(collection, manager, log)
+
+
+def sealing(folder: Path, log: Log) -> None:
+    """On a thread of its own, while the next rows are logged."""
+    collection, manager, experiment = begun(folder, log)
+    for i in range(120):
+        log.push(experiment, i)
+    ended(collection, manager, log)
+
+
+def extending(folder: Path, log: Log) -> None:
+    """Columns at once, with lists (which are sealed as they are) and without, between pushes."""
+    collection, manager, experiment = begun(folder, log)
+    for start in range(0, 80, 20):
+        log.push(experiment, start)
+        more = {"list": [1, 2] * (start // 20)} if start % 40 else {}
+        log.extend(experiment, range(start + 1, start + 20), **more)
+    ended(collection, manager, log)
+
+
+def syncing(folder: Path, log: Log) -> None:
+    """Syncs between pushes, some with nothing to sync."""
+    collection, manager, experiment = begun(folder, log)
+    for i in range(12):
+        log.push(experiment, i)
+        if i % 4 == 3:
+            log.do(experiment.sync)
+            log.do(experiment.sync)
+            log.do(collection.save)
+    ended(collection, manager, log)
+
+
+def exiting(folder: Path, log: Log) -> None:
+    """Python's exit, without a close."""
+    _collection, _manager, experiment = begun(folder, log)
+    for i in range(20):
+        log.push(experiment, i)
+    log.do(housekeeping._house.leave)
+
+
+def hanging(folder: Path, log: Log) -> None:
+    """Children, and what is said of them and their parent before, between and after."""
+    collection, manager, experiment = begun(folder, log)
+    for episode in range(4):
+        child = log.do(lambda n=episode: experiment.child(episode=n))
+        for i in range(6 * episode, 6 * episode + 6):
+            log.push(child, i)
+        log.say(experiment, episode + 1)
+        log.do(lambda c=child, n=episode: c.update(score=n / 2, **{f"only {n}": "text" * n}))
+    ended(collection, manager, log)
+
+
+def moving(folder: Path, log: Log) -> None:
+    """A tree of recorders in memory that moves in, with its records."""
+    tree = Recorder(model="m")
+    for episode in range(3):
+        child = tree.child(episode=episode)
+        for i in range(20 * episode, 20 * episode + 20):
+            child.push(fields_of(i), **{f"key {episode}": i})
+    collection, manager, experiment = begun(folder, log)
+    log.move(tree, experiment, range(60))
+    log.push(tree, 60)
+    ended(collection, manager, log)
+
+
+def recovering(folder: Path, log: Log) -> None:
+    """What a killed process left, then logging on."""
+    collection, manager, experiment = begun(folder, log)
+    log.push(experiment, BEFORE)
+    ended(collection, manager, log)
+
+
+def compacting(folder: Path, log: Log) -> None:
+    """Files of several writers, and what a killed process left."""
+    collection = log.do(lambda: ExperimentCollection(folder, extension="", quiet=True))
+    log.do(collection.compact)
+    log.do(collection.close)
+
+
+SCENARIOS: Final = (
+    first_experiment, growing, widening, sealing, extending, syncing, exiting, hanging, moving,
+    recovering, compacting,
+)  # fmt: skip
+
+
+def prepared(scenario: Callable[[Path, Log], None], folder: Path, log: Log) -> None:
+    """Make the folder that a scenario begins with, where it begins with one."""
+    if scenario is recovering:
+        writers = [range(BEFORE)]
+    elif scenario is compacting:
+        writers = [range(start, start + 8) for start in range(0, BEFORE, 8)]
+    else:
+        return
+
+    def write(records: range) -> None:
+        collection, manager, experiment = begun(folder, log)
+        for i in records:
+            log.push(experiment, i, **{f"key {i // 10}": i})
+        if records is writers[-1]:
+            die()
+        ended(collection, manager, log)
+
+    for records in writers:
+        in_a_child(partial(write, records))
+
+
+# --- what must be true ----------------------------------------------------------------------------
+
+
+def check(folder: Path, board: Board) -> None:
+    """Every acknowledged record is there once, as it was logged; opening says what it recovered.
+
+    And logging goes on.
+    """
+    acknowledged = set(board.logged(2))
+    if not folder.exists():
+        assert not acknowledged
+        return
+    left = left_behind(folder)
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told):
+        collection = ExperimentCollection(folder, extension="")
+    expected = f"recovered {left:,} records of a killed process in {folder}\n" if left else ""
+    assert told.getvalue() == expected
+    check_rows(collection, board)
+    assert collection.verify() == []
+    assert not list((folder / "live").glob("*.arrow")), "what was left is recovered"
+    before = len(collection)
+    with collection.new_experiment() as experiment:
+        experiment.push(i=-1)
+    collection.close()
+    again = ExperimentCollection(folder, extension="", quiet=True)
+    assert [row["i"] for row in again.records][before:] == [-1]
+
+
+def left_behind(folder: Path) -> int:
+    """How many records of dead processes are in no sealed file."""
+    found = reading(folder)._store.snapshot().records
+    shutil.rmtree(folder / "unused.collection", ignore_errors=True)
+    return sum(each.rows for each in found if isinstance(each, Loose))
+
+
+def check_rows(collection: ExperimentCollection, board: Board) -> None:
+    """Every acknowledged record is there once, as it was logged."""
+    rows = list(collection.records)
+    found = [row["i"] for row in rows]
+    assert len(found) == len(set(found)), f"doubled: {sorted(found)}"
+    lost = set(board.logged(2)) - set(found)
+    assert not lost, f"lost: {sorted(lost)}"
+    assert set(found) <= set(board.logged(1))
+    for row in rows:
+        expected = fields_of(row["i"])
+        assert {key: row[key] for key in expected} == expected
+        assert row["lr"] == 0.1
+        assert row["experiment_number"]
+        late = row["late"] or 0
+        assert board.numbers[_SAID] <= late <= board.numbers[_SAID_TRIED]
