@@ -85,7 +85,7 @@ def load_flat(path: Path, *, others: Iterable[str] = ()) -> tuple[int, Columns]:
     load = _format(path, others)[1]
     try:
         return load(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; pyarrow's own have no number and tell of damage
         message = f"{path} can't be read as {path.suffix}: {error}"

@@ -63,6 +63,9 @@ OLD_CLASSES: Final[dict[tuple[str, str], Any]] = {
 }
 
 
+#: A value of more parts is no value of a record; deeper ones are refused as such.
+_MOST_PARTS: Final = 10_000_000
+_MOST_DEPTH: Final = 200
 #: Dtypes whose values are plain bytes: bool, numbers, text.
 _PLAIN_DTYPE: Final = re.compile(r"b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU]\d{1,9}")
 
@@ -126,7 +129,9 @@ def adopt(old: OldRecorder) -> tuple[MemoryStore, int]:
 
     Raises:
         TypeError, ValueError: a key or a value in it is of a kind that is not kept any more.
+        UnsafePickleError: a value refers to itself so often that it is too large when spelled out.
     """
+    known: dict[int, int] = {}
     root, seen = old, {id(old)}
     while root.parent is not None and id(root.parent) not in seen:
         root = root.parent
@@ -138,12 +143,29 @@ def adopt(old: OldRecorder) -> tuple[MemoryStore, int]:
         if id(recorder) in ids:
             continue
         ids[id(recorder)] = node = store.new_node()
-        store.say(node, _without_none_key(recorder.data), parent)
+        store.say(node, _kept(recorder.data, known), parent)
         for record in recorder.records:
-            store.records.append(node, _without_none_key(record))
+            store.records.append(node, _kept(record, known))
         todo += [(child, node) for child in reversed(recorder.children)]
     return store, ids[id(old)]
 
 
-def _without_none_key(fields: dict[Any, Any]) -> dict[Any, Any]:
+def _kept(fields: dict[Any, Any], known: dict[int, int]) -> dict[Any, Any]:
+    for value in fields.values():
+        if _parts(value, known) > _MOST_PARTS:
+            message = (
+                f"the pickle has a value of more than {_MOST_PARTS:,} parts, most of them alike"
+            )
+            raise UnsafePickleError(message)
     return {key: value for key, value in fields.items() if key is not None}
+
+
+def _parts(value: Any, known: dict[int, int], depth: int = 0) -> int:
+    """Of how many values a nested one is, spelled out; each object is looked at once."""
+    if depth > _MOST_DEPTH or not isinstance(value, (dict, list, tuple)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 1  # for one that contains itself, which is refused elsewhere
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_parts(each, known, depth + 1) for each in inner)
+    return known[id(value)]

@@ -20,7 +20,7 @@ from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
 from ._store.fragments import Loose
 from ._store.store import MemoryStore, Snapshot
 from ._tree import Nodes
-from .errors import DamagedFileError, UnsafePickleError
+from .errors import DamagedFileError, RigorousError, UnsafePickleError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,7 +88,13 @@ def load_tree(path: Path) -> tuple[MemoryStore, int]:
         message = f"{path} can't be read as a pickle: {error!r}"
         raise DamagedFileError(message) from error
     if isinstance(found, OldRecorder):
-        return adopt(found)
+        try:
+            return adopt(found)
+        except RigorousError:
+            raise
+        except Exception as error:
+            message = f"{path} does not hold a whole tree of recorders: {error!r}"
+            raise DamagedFileError(message) from error
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         message = f"{path} holds a {type(found).__name__}, not a recorder"
         raise DamagedFileError(message)

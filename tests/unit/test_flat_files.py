@@ -251,6 +251,14 @@ def test_damaged_file_is_told(tmp_path: Path, suffix: str, damage: str) -> None:
         Recorder.load_from(path)
 
 
+def test_json_lines_without_end_are_told(tmp_path: Path) -> None:
+    """A line that is nested without end is damage, not an error of Python's stack."""
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": ' + "[" * 200_000)
+    with pytest.raises(DamagedFileError, match=r"x\.jsonl"):
+        Recorder.load_from(path)
+
+
 @pytest.mark.parametrize("suffix", [".pickle", ".parquet", ".arrow"])
 def test_no_damage_crashes_or_surprises(tmp_path: Path, suffix: str) -> None:
     """Wherever a byte is changed or the file is cut: a recorder, or an error of ours."""
@@ -385,6 +393,24 @@ _BOMBS = {
     "no end": b"\x80\x04]",
     "nothing": b"",
 }
+
+
+def _laughs() -> bytes:
+    """A record of 1.4.4's with a list that has a list twice, which has a list twice, and so on."""
+    lists = b"]q\x00" + b"".join(
+        b"](h" + bytes([n]) + b"h" + bytes([n]) + b"eq" + bytes([n + 1]) for n in range(150)
+    )
+    state = (
+        b"(N}" + _text("a") + b"h\x96sN]N]t"
+    )  # parent, data, collection, children, pending, records
+    recorder = b"crigorous_recorder\nRecordKeeper\n)\x81" + state + b"b"
+    return _reduced(lists, b"0", recorder)
+
+
+_BOMBS["laughs"] = _laughs()
+_BOMBS["no state"] = _reduced(b"crigorous_recorder\nRecorder\n)\x81")
+_BOMBS["odd state"] = _reduced(b"crigorous_recorder\nRecorder\n)\x81(NNNNNNtb")
+
 
 _LOAD_ALL = """
 import resource, sys

@@ -8,8 +8,8 @@ import os
 import shutil
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
