@@ -35,6 +35,8 @@ _PLACE: Final = re.compile(re.escape(_KEY) + rb"\x18[\x80-\xff]{0,4}[\x00-\x7f]"
 _DIGITS: Final = 8
 _TAIL: Final = 8  # the footer's length and PAR1
 _ZEROS: Final = b"0" * _DIGITS
+#: Most footers are not longer: then they are read with their length at once.
+_MOSTLY: Final = 16_384
 
 
 def room_for(schema: pa.Schema, groups: int) -> dict[bytes, bytes]:
@@ -141,15 +143,19 @@ def _place(footer: bytes) -> slice | None:
 
 def _footer(file: Any) -> tuple[int, bytes]:
     """Where the footer of a file begins, and its bytes."""
-    file.seek(0, 2)
-    end = file.tell() - _TAIL
+    end = file.seek(0, 2) - _TAIL
     if end < 0:
         message = "it is too short for a Parquet file"
         raise DamagedFileError(message)
-    file.seek(end)
-    (size,) = struct.unpack("<I", file.read(4))
-    if size > end:
+    known = max(0, end - _MOSTLY)
+    file.seek(known)
+    last = file.read()
+    (size,) = struct.unpack_from("<I", last, end - known)
+    start = end - size
+    if start < 0:
         message = "its footer is said to be longer than the file"
         raise DamagedFileError(message)
-    file.seek(end - size)
-    return end - size, file.read(size)
+    if start < known:
+        file.seek(start)
+        return start, file.read(size)
+    return start, last[start - known : end - known]

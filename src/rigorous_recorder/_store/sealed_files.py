@@ -12,13 +12,15 @@ from .._lazy import lazy_module
 from ..errors import DamagedFileError
 from .checksums import check_footer
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
-from .fragments import UNREADABLE, Sealed, open_parquet, warn_damaged
+from .fragments import UNREADABLE, Sealed, warn_damaged
 from .regular import check_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 else:
     pa = lazy_module("pyarrow")
+    pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
 
@@ -218,7 +220,7 @@ def open_sealed(path: Path, find_successor: Callable[[Sealed], Sealed | None]) -
         check_regular(path)
         with pa.OSFile(str(path)) as source:
             sums = check_footer(source)
-        with open_parquet(path) as file:
+            file = pq.ParquetFile(source)
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
             return Sealed(path, file.schema_arrow, rows, find_successor, sums=sums)
