@@ -127,13 +127,13 @@ class Nursery:
             self.outcome["damaged"] += len(collection.verify())
         for life in lives:
             self._check_life(life, list(collection.records.where(seed=life.number)))
-        table = collection.records.to_arrow()
-        seeds = table["seed"].to_pylist() if "seed" in table.column_names else []
-        counts = Counter(seeds)
-        self.outcome["changed"] += any(
+        counts = Counter[int | None]()
+        if len(collection):
+            query = "SELECT seed, count(*) FROM records GROUP BY seed"
+            counts.update(dict(collection.sql(query).fetchall()))
+        self.outcome["changed"] += counts[None] + any(
             counts[number] != count for number, count in self._found.items()
         )
-        self.outcome["changed"] += counts[None] + len(table) - len(seeds)
 
     def _check_life(self, life: Life, rows: list[Any]) -> None:
         found = [row["i"] for row in rows]

@@ -27,6 +27,7 @@ __all__ = ["SCENARIOS", "Log", "check", "prepared"]
 #: Records of a folder that is prepared for a scenario.
 BEFORE: Final = 24
 _SAID_TRIED, _SAID = 1, 2  # places on the board
+_FLUSHED_EVERY: Final = 6
 
 
 def fields_of(i: int) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class Log:
         self._board = board
         self._is_mapped = is_mapped
         self._errors = errors
+        self._waiting: list[int] = []
 
     def push(self, recorder: Recorder, i: int, **more: Any) -> None:
         """Push the i-th record."""
@@ -90,9 +92,12 @@ class Log:
                 return action()
 
     def _acknowledge(self, recorder: Recorder, records: list[int] | range) -> None:
-        if not self._is_mapped:
-            flush(recorder)
-        self._note(records, 2)
+        self._waiting += records
+        if self._is_mapped or len(self._waiting) >= _FLUSHED_EVERY:
+            if not self._is_mapped:
+                flush(recorder)
+            self._note(self._waiting, 2)
+            self._waiting = []
 
     def _note(self, records: list[int] | range, state: int) -> None:
         for i in records:
@@ -129,7 +134,7 @@ def first_experiment(folder: Path, log: Log) -> None:
 def growing(folder: Path, log: Log) -> None:
     """More rows and text than the first live table has room for."""
     collection, manager, experiment = begun(folder, log)
-    for i in range(60):
+    for i in range(30):
         log.push(experiment, i, long="text " * i)
     ended(collection, manager, log)
 
@@ -137,15 +142,15 @@ def growing(folder: Path, log: Log) -> None:
 def widening(folder: Path, log: Log) -> None:
     """New keys, and values of another kind under a key that is known."""
     collection, manager, experiment = begun(folder, log)
-    for i in range(24):
-        log.push(experiment, i, **{f"key {i // 6}": i, "kind": [i, str(i), None][i // 8]})
+    for i in range(15):
+        log.push(experiment, i, **{f"key {i // 5}": i, "kind": [i, str(i), None][i // 5]})
     ended(collection, manager, log)
 
 
 def sealing(folder: Path, log: Log) -> None:
     """On a thread of its own, while the next rows are logged."""
     collection, manager, experiment = begun(folder, log)
-    for i in range(120):
+    for i in range(70):
         log.push(experiment, i)
     ended(collection, manager, log)
 
@@ -153,7 +158,7 @@ def sealing(folder: Path, log: Log) -> None:
 def extending(folder: Path, log: Log) -> None:
     """Columns at once, with lists (which are sealed as they are) and without, between pushes."""
     collection, manager, experiment = begun(folder, log)
-    for start in range(0, 80, 20):
+    for start in range(0, 60, 20):
         log.push(experiment, start)
         more = {"list": [1, 2] * (start // 20)} if start % 40 else {}
         log.extend(experiment, range(start + 1, start + 20), **more)
@@ -163,7 +168,7 @@ def extending(folder: Path, log: Log) -> None:
 def syncing(folder: Path, log: Log) -> None:
     """Syncs between pushes, some with nothing to sync."""
     collection, manager, experiment = begun(folder, log)
-    for i in range(12):
+    for i in range(8):
         log.push(experiment, i)
         if i % 4 == 3:
             log.do(experiment.sync)
@@ -175,7 +180,7 @@ def syncing(folder: Path, log: Log) -> None:
 def exiting(folder: Path, log: Log) -> None:
     """Python's exit, without a close."""
     _collection, _manager, experiment = begun(folder, log)
-    for i in range(20):
+    for i in range(10):
         log.push(experiment, i)
     log.do(housekeeping._house.leave)
 
@@ -183,7 +188,7 @@ def exiting(folder: Path, log: Log) -> None:
 def hanging(folder: Path, log: Log) -> None:
     """Children, and what is said of them and their parent before, between and after."""
     collection, manager, experiment = begun(folder, log)
-    for episode in range(4):
+    for episode in range(3):
         child = log.do(lambda n=episode: experiment.child(episode=n))
         for i in range(6 * episode, 6 * episode + 6):
             log.push(child, i)
@@ -197,11 +202,11 @@ def moving(folder: Path, log: Log) -> None:
     tree = Recorder(model="m")
     for episode in range(3):
         child = tree.child(episode=episode)
-        for i in range(20 * episode, 20 * episode + 20):
+        for i in range(10 * episode, 10 * episode + 10):
             child.push(fields_of(i), **{f"key {episode}": i})
     collection, manager, experiment = begun(folder, log)
-    log.move(tree, experiment, range(60))
-    log.push(tree, 60)
+    log.move(tree, experiment, range(30))
+    log.push(tree, 30)
     ended(collection, manager, log)
 
 

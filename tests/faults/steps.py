@@ -26,7 +26,7 @@ __all__ = ["ENDLESS", "Board", "die", "every_step", "in_a_child"]
 
 #: More steps than anything has.
 ENDLESS: Final = 1 << 40
-_PATIENCE: Final = 20  # seconds
+_PATIENCE: Final = 60  # seconds
 _MAKES: Final = os.O_CREAT | os.O_TRUNC
 _CALLS: Final = [
     (os, "posix_fallocate"), (os, "pwrite"), (os, "pwritev"), (os, "ftruncate"), (os, "truncate"),

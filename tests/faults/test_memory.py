@@ -42,7 +42,6 @@ warnings.simplefilter("ignore")
 collection = ExperimentCollection(sys.argv[1])
 with collection.new_experiment(lr=0.1) as experiment:
     experiment.push(i=0, text="")
-    collection.save()
     before = resource.getrlimit(resource.RLIMIT_AS)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used, before[1]))
@@ -119,5 +118,7 @@ def test_pushes_where_no_more_memory_can_be_had(tmp_path: Path) -> None:
     rows = list(collection.records)
     assert [row["i"] for row in rows] == [0, *pushed]
     assert refused + len(pushed) == 7_999
+    assert refused
+    assert pushed
     assert all(row["text"] == f"record {row['i']} " * (row["i"] % 9) for row in rows)
     assert collection.verify() == []

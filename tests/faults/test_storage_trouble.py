@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -98,19 +100,56 @@ class Refusing:
         self._patch.undo()
 
 
+class NoMoreFiles:
+    """The process has as many files open as it may have."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def begin(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, self._limits[1]))
+
+    def end(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+
+
+class NoMap:
+    """No file can be mapped into memory, as where a process has too many maps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._patch = pytest.MonkeyPatch()
+
+    def begin(self) -> None:
+        def refused(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+        self._patch.setattr(mmap, "mmap", refused)
+
+    def end(self) -> None:
+        self._patch.undo()
+
+
 @contextmanager
-def small_file_system(point: Path) -> Iterator[None]:
+def small_file_system(point: Path, kind: str) -> Iterator[None]:
     point.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "rigorous-test", str(point)],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    if mounted.returncode:
-        pytest.skip(
-            f"NO FILE SYSTEM CAN BE MOUNTED HERE, disk full is not tested: {mounted.stderr}"
-        )
+    commands = {
+        "tmpfs": [["mount", "-t", "tmpfs", "-o", "size=3m", "rigorous-test", str(point)]],
+        "ext4": [
+            ["truncate", "--size", "4M", str(disk := point.with_suffix(".ext4"))],
+            ["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", str(disk)],
+            ["mount", "-o", "loop", str(disk), str(point)],
+        ],
+    }
+    for command in commands[kind]:
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"NO {command[0]} COMMAND HERE, disk full on {kind} is not tested")
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+        if done.returncode:
+            pytest.skip(
+                f"NO {kind} CAN BE MOUNTED HERE, disk full is not tested on it: {done.stderr}"
+            )
     try:
         yield
     finally:
@@ -124,17 +163,25 @@ def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
-@pytest.fixture(params=["disk full", "no space", "no permission", "read only"])
+@pytest.fixture(
+    params=[
+        "disk full", "ext4 full", "no space", "no permission", "read only", "no quota",
+    ]
+)  # fmt: skip
 def trouble(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trouble]:
     """A folder that can't be written between ``begin`` and ``end``, and keeps what it has."""
     found: Trouble
-    if request.param == "disk full":
-        if shutil.which("mount") is None:
-            pytest.skip("NO mount COMMAND HERE, disk full is not tested")
-        with small_file_system(tmp_path / "disk"):
+    if request.param in {"disk full", "ext4 full"}:
+        kind = "tmpfs" if request.param == "disk full" else "ext4"
+        with small_file_system(tmp_path / "disk", kind):
             yield DiskFull(tmp_path / "disk" / "study.collection")
         return
-    number = {"no space": errno.ENOSPC, "no permission": errno.EACCES, "read only": errno.EROFS}
+    number = {
+        "no space": errno.ENOSPC,
+        "no permission": errno.EACCES,
+        "read only": errno.EROFS,
+        "no quota": errno.EDQUOT,
+    }
     found = Refusing(tmp_path / "study.collection", number[request.param])
     yield found
     found.end()
@@ -229,6 +276,57 @@ def test_an_error_at_the_end_where_it_still_cannot_be_saved(trouble: Trouble) ->
     (row,) = ExperimentCollection(trouble.folder).experiments
     assert (row["had_error"], row["error_number"]) == (False, 0)
     assert row["experiment_end_time"] is not None
+
+
+@pytest.mark.usefixtures("backing", "tables")
+@pytest.mark.parametrize("kind", [NoMoreFiles, NoMap])
+def test_training_goes_on_without_files_or_maps(
+    tmp_path: Path, kind: type[NoMoreFiles | NoMap]
+) -> None:
+    """Where no file can be opened, or none mapped: at most one warning, and all is saved later."""
+    trouble = kind(tmp_path / "study.collection")
+    collection = ExperimentCollection(trouble.folder)
+    with storage_warnings(trouble.folder) as messages:
+        with collection.new_experiment(lr=0.1) as experiment:
+            log(experiment, 0, 100)
+            trouble.begin()
+            try:
+                log(experiment, 100, 3000)
+                experiment["late"] = "said in trouble"
+                experiment.child(a_child=True).push(i=3000)
+                experiment.sync()
+                collection._store.flush()
+            finally:
+                trouble.end()
+            experiment.sync()
+            assert indexes(ExperimentCollection(trouble.folder)) == list(range(3001))
+        collection.close()
+    assert len(messages) <= 1
+    reader = ExperimentCollection(trouble.folder)
+    assert indexes(reader) == list(range(3001))
+    assert {row["late"] for row in reader.records} == {"said in trouble"}
+    assert reader.verify() == []
+    assert [path.name for path in (trouble.folder / "live").iterdir()] == ["experiments.lock"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_an_experiment_that_ends_without_files(tmp_path: Path) -> None:
+    """The end of an experiment, and of the collection, say what is not saved; a later save works."""
+    trouble = NoMoreFiles(tmp_path / "study.collection")
+    collection = ExperimentCollection(trouble.folder)
+    with storage_warnings(trouble.folder):
+        with pytest.raises(SaveError), collection.new_experiment() as experiment:
+            log(experiment, 0, 100)
+            trouble.begin()
+            log(experiment, 100, 3000)
+        try:
+            with pytest.raises(SaveError):
+                collection.close()
+        finally:
+            trouble.end()
+        collection.save()
+    collection.close()
+    assert indexes(ExperimentCollection(trouble.folder)) == list(range(3000))
 
 
 def test_a_spare_file_that_can_not_get_its_name_gets_it_later(
