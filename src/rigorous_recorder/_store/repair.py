@@ -17,8 +17,9 @@ from .._live.column import META
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, sealed_name
-from .fragments import UNREADABLE, Sealed, Segment, open_parquet, writers_said
+from .fragments import UNREADABLE, Sealed, Segment, writers_said
 from .recover import trusted_rows
+from .regular import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
 from .seal import ROW_GROUP, about, settings, write_sealed
 from .sealed_files import SealedFiles, open_sealed
@@ -99,8 +100,10 @@ def _identity(folder: Folder) -> str:
 def _said(path: Path) -> dict[str, Any]:
     """What a sealed file says of itself, whatever its name; nothing where it can't be read."""
     try:
-        with open_parquet(path) as file:
-            return dict(about(file.schema_arrow))
+        check_regular(path)
+        with pa.OSFile(str(path)) as source:
+            checksums.check_footer(source)
+            return dict(about(pq.ParquetFile(source).schema_arrow))
     except UNREADABLE:
         return {}
 
