@@ -400,3 +400,17 @@ def test_every_changed_byte_of_a_sealed_file_is_seen(folder: Path, merged: bool)
     for at in range(4, len(sound)):
         path.write_bytes(sound[:at] + bytes([sound[at] ^ 1 << at % 8]) + sound[at + 1 :])
         assert sealed_problem(files, path) is not None, at
+
+
+def test_a_page_header_that_lies_stops_no_query(two_files: Path) -> None:
+    """A changed header before the pages of _node costs the file's rows, in queries as well."""
+    path = sealed(two_files)[0]
+    data = bytearray(path.read_bytes())
+    data[5:17] = bytes(range(200, 212))
+    path.write_bytes(data)
+    collection = opened(two_files)
+    with pytest.warns(DamagedFileWarning, match=path.name):
+        assert collection.sql("SELECT i FROM records").fetchall() == [(1,)]
+    with pytest.warns(DamagedFileWarning, match=path.name):
+        assert opened(two_files).sql("SELECT name FROM records").fetchall() == [("w1",)]
+    assert opened(two_files).sql("SELECT count(*) FROM records").fetchall() == [(2,)]

@@ -13,11 +13,11 @@ import uuid
 from typing import Final
 
 from .._mounts import locks_reach_other_hosts
-from .folder import Folder
+from .folder import Folder, LiveName
 from .locks import FileLock, are_supported, is_held
 from .marks import read_mark, this_boot
 
-__all__ = ["is_alive", "take_dead"]
+__all__ = ["is_alive", "take_dead", "trusted_rows"]
 
 #: A writer whose lock other machines don't see is said to run no more when it wasn't heard of for
 #: so long. It is heard of at each background sync, every five seconds.
@@ -43,6 +43,14 @@ def take_dead(folder: Folder, writer: str) -> FileLock | None:
         lock.release()
         return None
     return lock
+
+
+def trusted_rows(folder: Folder, name: LiveName) -> int | None:
+    """How many rows of another writer's live file can be trusted; None for all of them."""
+    mark = read_mark(folder, name.writer)
+    if mark is None or not mark.is_cut_short() or is_alive(folder, name.writer):
+        return None
+    return mark.rows(name.table, name.number)
 
 
 def _was_heard_of(folder: Folder, writer: str, seconds: float) -> bool:

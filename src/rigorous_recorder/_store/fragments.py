@@ -306,16 +306,17 @@ class Sealed(Fragment):
         return None
 
     def is_sound(self, columns: Collection[Column]) -> bool:
-        """Whether these can be read, and their checksums are right; found out once."""
-        wanted = set(_names(self.columns, list(columns))) - self._sound.keys()
-        if wanted:
-            self._sound |= dict.fromkeys(wanted, self._can_read([NODE, *wanted]))
-        return all(self._sound[name] for name in _names(self.columns, list(columns)))
+        """Whether these and ``_node`` can be read, their checksums being right; found out once."""
+        names = [NODE, *_names(self.columns, list(columns))]
+        if wanted := set(names) - self._sound.keys():
+            self._sound |= dict.fromkeys(wanted, self._can_read(wanted))
+        return all(self._sound[name] for name in names)
 
-    def _can_read(self, names: list[str]) -> bool:
+    def _can_read(self, names: Collection[str]) -> bool:
         try:
             for group in range(len(self.group_rows)):
-                self._read(group, names)
+                if unread := [name for name in names if (group, name) not in self._checked]:
+                    self._read(group, unread)
         except UNREADABLE:
             return False
         return True

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._durable import make_folder, publish, sync_folder
 from .._lazy import lazy_module
 from ..errors import DamagedFileError
-from .alive import is_alive, take_dead
+from .alive import take_dead
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
-from .fragments import gap_behind, read_live, warn_damaged
+from .fragments import read_live, warn_damaged
 from .marks import Mark, read_mark
 from .seal import write_sealed
 from .sealed_files import SealedFiles
+from .verify import live_problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["Recovered", "recover", "trusted_rows"]
+__all__ = ["Recovered", "recover"]
 
 
 class Recovered(NamedTuple):
@@ -38,14 +39,6 @@ class Recovered(NamedTuple):
     def plus(self, other: Recovered) -> Recovered:
         """Both together."""
         return Recovered(self.records + other.records, self.set_aside + other.set_aside)
-
-
-def trusted_rows(folder: Folder, name: LiveName) -> int | None:
-    """How many rows of another writer's live file can be trusted; None for all of them."""
-    mark = read_mark(folder, name.writer)
-    if mark is None or not mark.is_cut_short() or is_alive(folder, name.writer):
-        return None
-    return mark.rows(name.table, name.number)
 
 
 def recover(folder: Folder) -> Recovered:
@@ -110,13 +103,10 @@ def _recover_file(
         path.unlink(missing_ok=True)
         return Recovered()
     most = mark.rows(name.table, name.number) if mark and mark.is_cut_short() else None
-    try:
-        found = read_live(path, name, most)
-        if found is not None and found.has_gap:
-            raise gap_behind(found.rows)
-    except DamagedFileError as error:
-        warn_damaged(path, error)
+    if (problem := live_problem(path, name, most)) is not None:
+        warn_damaged(path, DamagedFileError(problem.reason))
         return None
+    found = read_live(path, name, most)
     rows = 0 if found is None else found.rows
     if found is not None:
         target = sealed.path(SealedName(name.writer, name.number, name.number))

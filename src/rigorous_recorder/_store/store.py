@@ -19,12 +19,13 @@ from .._live.fields import Described
 from .._live.home import Part
 from .._live.table import LiveTable
 from ..errors import DamagedFileError, NotACollectionError
+from .alive import trusted_rows
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
 from .fragments import Fragment, Loose, gap_behind, read_live, warn_damaged
 from .handles import Handles
 from .home import FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
-from .recover import Recovered, recover, trusted_rows
+from .recover import Recovered, recover
 from .sealed_files import SealedFiles
 
 if TYPE_CHECKING:
