@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import ipc
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store.folder import Folder, SealedName
+from rigorous_recorder._store.salvage import salvage_live
 from rigorous_recorder._store.seal import about
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder._store.verify import sealed_problem
@@ -414,3 +417,23 @@ def test_a_page_header_that_lies_stops_no_query(two_files: Path) -> None:
     with pytest.warns(DamagedFileWarning, match=path.name):
         assert opened(two_files).sql("SELECT name FROM records").fetchall() == [("w1",)]
     assert opened(two_files).sql("SELECT count(*) FROM records").fetchall() == [(2,)]
+
+
+def test_a_view_that_no_value_stands_for_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    """Where a live file says that no text is, no text is looked for, whatever stands there."""
+    copy = tmp_path / "copy.collection"
+    with opened(folder) as collection, collection.new_experiment() as experiment:
+        for i in range(3):
+            experiment.push(i=i, text="longer than twelve bytes")
+        shutil.copytree(folder, copy)
+    (path,) = (copy / "live").glob("*.records.arrow")
+    image = pa.py_buffer(path.read_bytes())
+    (column,) = ipc.open_file(image).read_all().column("text").chunks
+    validity, views = (buffer.address - image.address for buffer in column.buffers()[:2])
+    data = bytearray(image)
+    data[validity] = 0b101
+    data[views + 16 : views + 32] = struct.pack("<iiii", -796, -918, 100_728_832, 20)
+    path.write_bytes(data)
+    text = "longer than twelve bytes"
+    assert [row["text"] for row in reading(copy).records] == [text, None, text]
+    assert salvage_live(path, Folder(copy).lives("records")[0]).readable == 3

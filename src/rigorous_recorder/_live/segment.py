@@ -21,12 +21,16 @@ from .twin import Buffers, Slot
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
 else:
     pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Segment", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 
 _ZEROS: Final = memoryview(bytes(1 << 16))
+#: Bytes of a view of text.
+_VIEW: Final = 16
 
 
 #: A cell: a row and a column.
@@ -301,7 +305,7 @@ def arrow_of(
     nodes = pa.Array.from_buffers(pa.int64(), rows, [None, take(where.node, 8 * rows)])
     sealed: dict[Column, pa.Array] = {}
     for column, places in where.columns.items():
-        live = live_array(column.kind, places, rows, take)
+        live = live_array(column.kind, places, rows, take, check=check)
         if check:
             live.validate(full=True)
         if live.null_count < rows:
@@ -331,16 +335,35 @@ def _sealed_field(column: Column, name: str) -> pa.Field:
 
 
 def live_array(
-    kind: Kind, places: Places, rows: int, take: Callable[[Buffer, int], pa.Buffer]
+    kind: Kind,
+    places: Places,
+    rows: int,
+    take: Callable[[Buffer, int], pa.Buffer],
+    *,
+    check: bool,
 ) -> pa.Array:
     """The first ``rows`` rows of a column of an image, with the type that it has there."""
     validity = take(places.validity, (rows + 7) // 8)
     if isinstance(kind, ArrayKind):
         return _block_array(kind, rows, validity, take(places.values, rows * kind.width))
-    buffers = [validity, take(places.values, places.values.size)]
-    if places.spill is not None:
-        buffers.append(take(places.spill, places.spill.size))
+    values = take(places.values, places.values.size)
+    if places.spill is None:
+        return pa.Array.from_buffers(kind.live_type, rows, [validity, values])
+    if check:
+        values = _without_hidden_views(rows, validity, values)
+    buffers = [validity, values, take(places.spill, places.spill.size)]
     return pa.Array.from_buffers(kind.live_type, rows, buffers)
+
+
+def _without_hidden_views(rows: int, validity: pa.Buffer, views: pa.Buffer) -> pa.Buffer:
+    """Views of text with nothing where no value is: pyarrow checks none there, and follows them all.
+
+    Raises:
+        pyarrow.ArrowInvalid: there are not as many as rows.
+    """
+    cells = pa.Array.from_buffers(pa.binary(_VIEW), rows, [validity, views])
+    cells.validate()
+    return pc.coalesce(cells, pa.scalar(bytes(_VIEW), pa.binary(_VIEW))).buffers()[1]
 
 
 def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffer) -> pa.Array:

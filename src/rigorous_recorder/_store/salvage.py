@@ -157,7 +157,7 @@ def _saved(data: bytes, name: LiveName, most: int | None) -> SavedRows:
                     8 * take(places.validity, places.validity.size).size,
                     rows_in(column.kind, take(places.values, places.values.size).size),
                 )
-                live = live_array(column.kind, places, whole, take)
+                live = live_array(column.kind, places, whole, take, check=True)
             except UNREADABLE:
                 lost.append(field.name)
                 continue
