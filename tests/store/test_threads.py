@@ -18,8 +18,9 @@ from rigorous_recorder._values.foreign import CONVERTERS
 
 Opener = Callable[..., ExperimentCollection]
 
-PUSHERS = 16
-RECORDS = 120
+PUSHERS = 32
+RECORDS = 60
+OF_A_CHILD = 20
 PATIENCE = 60
 
 
@@ -127,8 +128,23 @@ def logged(recorder: Recorder, **where: Any) -> list[dict[str, Any]]:
     return [dict(row) for row in recorder.all_records if row["kind"] == where["kind"]]
 
 
-def test_sixteen_threads_push_while_others_read_and_sync(top: Recorder) -> None:
-    """Every record that a push acknowledged is there once, whole, and in order of its thread."""
+def repeated(work: Callable[[int], object], is_over: threading.Event) -> Callable[[], None]:
+    """The work again and again, given its turn, until it is over."""
+
+    def repeat() -> None:
+        turn = 0
+        while not is_over.is_set():
+            work(turn)
+            turn += 1
+
+    return repeat
+
+
+def test_many_threads_push_while_others_read_and_sync(top: Recorder) -> None:
+    """Every record that a push acknowledged is there once, whole, and in order of its thread.
+
+    It has what was said of the child it was pushed to, each of which is one thread's.
+    """
     shared = top.child(kind="shared")
     is_over = threading.Event()
     left = [PUSHERS]
@@ -136,23 +152,16 @@ def test_sixteen_threads_push_while_others_read_and_sync(top: Recorder) -> None:
 
     def push(thread: int) -> None:
         try:
-            own = top.child(kind="own")
             for number in range(RECORDS):
+                if number % OF_A_CHILD == 0:
+                    own = top.child(kind="own", first=number)
                 log(shared, thread, number)
                 log(own, thread, number)
+                own["last"] = number
         finally:
             left.pop() if left[0] == 1 else left.__setitem__(0, left[0] - 1)
             if not left:
                 is_over.set()
-
-    def until_over(work: Callable[[int], object]) -> Callable[[], object]:
-        def repeat() -> None:
-            turn = 0
-            while not is_over.is_set():
-                work(turn)
-                turn += 1
-
-        return repeat
 
     seen = [0]
 
@@ -172,14 +181,18 @@ def test_sixteen_threads_push_while_others_read_and_sync(top: Recorder) -> None:
 
     for thread in range(PUSHERS):
         threads.add(lambda thread=thread: push(thread))  # type: ignore[misc]
-    threads.add(until_over(lambda _turn: top.sync()))
-    threads.add(until_over(read))
-    threads.add(until_over(extend))
-    threads.add(until_over(lambda turn: top.update({f"late {turn % 5}": turn})))
+    threads.add(repeated(lambda _turn: top.sync(), is_over))
+    threads.add(repeated(read, is_over))
+    threads.add(repeated(extend, is_over))
+    threads.add(repeated(lambda turn: top.update({f"late {turn % 5}": turn}), is_over))
     threads.run()
 
     check(logged(top, kind="shared"), PUSHERS, RECORDS)
-    check(logged(top, kind="own"), PUSHERS, RECORDS)
+    rows = logged(top, kind="own")
+    check(rows, PUSHERS, RECORDS)
+    assert {(row["number"] // OF_A_CHILD, row["first"], row["last"]) for row in rows} == {
+        (n, OF_A_CHILD * n, OF_A_CHILD * (n + 1) - 1) for n in range(RECORDS // OF_A_CHILD)
+    }
     rows = logged(top, kind="extended")
     assert sorted(row["number"] for row in rows) == list(range(extended[0]))
 
