@@ -17,7 +17,7 @@ import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store import home
 
-from . import compacting, nursery, training
+from . import nursery, training
 from .steps import die, in_a_child
 from .training import Plan, fields_of
 
@@ -138,42 +138,6 @@ def test_kills_at_random_instants(tmp_path: Path, twin: str, kills: int) -> None
     assert trouble == {"lost": 0, "doubled": 0, "changed": 0, "damaged": 0}
     assert found["kills"] == kills
     assert found["records"] > 20 * kills
-
-
-@pytest.mark.parametrize("step", ["in_write", "before_rename", "after_rename"])
-@pytest.mark.parametrize("seed", range(3))
-def test_a_kill_in_the_middle_of_a_seal(tmp_path: Path, step: str, seed: int) -> None:
-    """Killed while another thread writes, or has just written, a sealed file: all is there once."""
-    folder = tmp_path / "study"
-    shape = ["plain", "text", "mixed"][seed]
-    plan = Plan(folder=str(folder), seed=seed, shape=shape, records=50_000, end=step, rows=64)
-    code, reported, errors = run(plan)
-    assert code == -signal.SIGKILL, errors
-    assert reported
-    check_kept(folder, plan, reported)
-
-
-@pytest.mark.parametrize("step", compacting.STEPS)
-def test_a_kill_in_the_middle_of_a_compaction(tmp_path: Path, step: str) -> None:
-    """Killed at any step of merging what several processes logged, every record is there once."""
-    folder = tmp_path / "study"
-    plans = [
-        Plan(folder=str(folder), seed=seed, shape="mixed", records=60, end="leave_open", rows=16)
-        for seed in range(3)
-    ]
-    for plan in plans:
-        run(plan)
-    command = [sys.executable, compacting.__file__, str(folder), step]
-    died = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
-    assert died.returncode == -signal.SIGKILL, died.stderr
-    records = tmp_path / "study.collection" / "records"
-    assert len(list(records.glob("*.parquet"))) > 1
-    for plan in plans:
-        check_kept(folder, plan, 60)
-    ExperimentCollection(folder, quiet=True).compact()
-    assert len(list(records.iterdir())) == 1
-    for plan in plans:
-        check_kept(folder, plan, 60)
 
 
 def test_records_that_got_to_disk_have_what_stands_above_them(

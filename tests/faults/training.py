@@ -12,13 +12,10 @@ import random
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TypedDict
 
-import rigorous_recorder._durable as durable
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import seal
 
 
 class Plan(TypedDict):
@@ -30,8 +27,7 @@ class Plan(TypedDict):
     records: int
     """After how many records it ends."""
     end: str
-    """How: kill, term, exit_now, sys_exit, raise, leave_open, go_on (until somebody kills it),
-    or in_write, before_rename, after_rename (killed there, by the thread that seals)."""
+    """How: kill, term, exit_now, sys_exit, raise, leave_open, go_on (until somebody kills it)."""
     rows: int
     """Rows of a live table before it is sealed; 0 for the usual number."""
 
@@ -47,31 +43,6 @@ def fields_of(shape: str, seed: int, index: int) -> dict[str, Any]:
     if shape == "mixed":
         fields["either"] = dice.choice([True, 3, 2.5, "text", None, [1, 2], {"a": 1}, b"\0"])
     return fields
-
-
-def die_in_a_seal(step: str, number: int) -> None:
-    """Be killed in the middle of sealing the file of records with that number."""
-    write_table, publish = seal.pq.write_table, durable.publish
-    sealed = 0
-
-    def write(table: Any, path: Path, **options: Any) -> None:
-        write_table(table, path, **options)
-        if step == "in_write" and sealed == number:
-            os.truncate(path, path.stat().st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def rename(temporary: Path, path: Path) -> None:
-        nonlocal sealed
-        is_due = path.parent.name == "records" and sealed == number
-        if is_due and step == "before_rename":
-            os.kill(os.getpid(), signal.SIGKILL)
-        publish(temporary, path)
-        if is_due and step == "after_rename":
-            os.kill(os.getpid(), signal.SIGKILL)
-        sealed += path.parent.name == "records"
-
-    seal.pq.write_table = write
-    durable.publish = rename
 
 
 def log(experiment: Recorder, plan: Plan) -> Iterator[int]:
@@ -90,8 +61,6 @@ def main(plan: Plan) -> None:
         live_table.MOST_ROWS = plan["rows"]  # type: ignore[misc]
         live_table.FIRST_ROWS = min(16, plan["rows"])  # type: ignore[misc]
         live_table.FIRST_SPILL = 256  # type: ignore[misc]
-    if plan["end"] in {"in_write", "before_rename", "after_rename"}:
-        die_in_a_seal(plan["end"], plan["seed"] % 5)
     collection = ExperimentCollection(plan["folder"])
     with collection.new_experiment(seed=plan["seed"]) as experiment:
         for index in log(experiment, plan):
