@@ -61,7 +61,7 @@ class RecordsView:
     def text(self) -> str:
         """The SELECT that gives the flat table."""
         if not self._own and not self._inherited and self._scan.read_ids is None:
-            rows = sum(fragment.rows for fragment in self._scan.fragments)
+            rows = self._scan.row_count()
             return f"SELECT {_NO_COLUMN} FROM range({rows})"  # nothing of any file is asked for
         sound = self._sound()
         groups = self._groups() or [[]]
