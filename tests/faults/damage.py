@@ -41,7 +41,7 @@ import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store import home, seal
 from rigorous_recorder._store.folder import TABLES, Folder
-from rigorous_recorder._store.fragments import read_live
+from rigorous_recorder._store.live_files import read_live
 from rigorous_recorder.errors import DamagedFileError, DamagedFileWarning, NotACollectionError
 
 assert duckdb

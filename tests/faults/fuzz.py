@@ -27,8 +27,10 @@ with atheris.instrument_imports(include=["rigorous_recorder"]):
     from rigorous_recorder._live import column, layout, segment
     from rigorous_recorder._store import (
         checksums,
+        damaged,
         folder,
         fragments,
+        live_files,
         recover,
         regular,
         salvage,
@@ -54,8 +56,8 @@ NAME = folder.LiveName("0000beef", 0, "records")
 def live_file(data: bytes) -> None:
     """The bytes of a live file; beside reading them, what can be saved of them."""
     try:
-        found = fragments._loose(NAME, data, data)
-    except fragments.UNREADABLE:
+        found = live_files._loose(NAME, data, data, None)
+    except damaged.UNREADABLE:
         found = None
     if found is not None:
         look_at(found)
@@ -83,7 +85,7 @@ def metadata(data: bytes) -> None:
         sealed = fragments.Sealed(
             path, schema.with_metadata({b"rigorous": about}), [1], lambda _: None
         )
-    except fragments.UNREADABLE:
+    except damaged.UNREADABLE:
         return
     assert sorted([sealed.origin, sealed.origin])
     assert all(isinstance(each.writer, str) for each in sealed.ranges)
@@ -91,7 +93,7 @@ def metadata(data: bytes) -> None:
 
 def footer(data: bytes) -> None:
     """A whole small Parquet file, of which the fuzzer changes bytes."""
-    with contextlib.suppress(*fragments.UNREADABLE):
+    with contextlib.suppress(*damaged.UNREADABLE):
         checksums.check_footer(io.BytesIO(data))
 
 

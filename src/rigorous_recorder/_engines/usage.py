@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
-from .._store.fragments import UNREADABLE, Fragment, Sealed, open_parquet
+from .._store.damaged import UNREADABLE
+from .._store.fragments import Fragment, Sealed, open_parquet
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from .._values.kinds import NULL
 from .scan import Moment

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -16,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
-from .._live.layout import Buffer, map_of
-from .._live.segment import arrow_of
 from .._values.kinds import Kind
-from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
+from ..errors import DamagedFileError, DeletedError
 from .checksums import check_chunks, leaves
-from .folder import LiveName, SealedName, sealed_name
+from .damaged import UNREADABLE, require_type, warn_damaged
+from .folder import SealedName, sealed_name
 from .regular import check_regular
 from .seal import about
 
@@ -37,40 +35,19 @@ else:
     pq = lazy_module("pyarrow.parquet")
 
 __all__ = [
-    "UNREADABLE",
     "Fragment",
     "Loose",
     "Origin",
     "Sealed",
     "Segment",
     "Spans",
-    "gap_behind",
-    "live_column",
     "open_parquet",
-    "read_live",
-    "require_name",
-    "require_nodes",
     "tables_of",
-    "warn_damaged",
     "writers_said",
 ]
 
 #: So many fragments are worth a thread.
 _FRAGMENTS_OF_A_THREAD: Final = 64
-
-#: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
-UNREADABLE: Final = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    NotImplementedError,
-    ArithmeticError,
-    RecursionError,
-    MemoryError,  # a size that is not true asks for more than there is
-)
 
 
 #: The least and the greatest id that there can be.
@@ -462,46 +439,6 @@ def _between(ids: pa.Array, low: int, high: int) -> pa.Array:
     return ids.slice(start, bisect_right(places, high, key=lambda at: ids[at].as_py()) - start)
 
 
-def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | None:
-    """The rows that another writer's live file has now; None where the file is gone or empty.
-
-    Args:
-        most: how many rows are read at most; None for all.
-
-    Raises:
-        DamagedFileError: it is not what it should be.
-    """
-    if most == 0:
-        return None
-    try:
-        check_regular(path)
-        with path.open("rb") as file:
-            first = file.read()
-            file.seek(0)
-            # Rows that the first reading saw as written are whole in the second.
-            second = file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DamagedFileError(str(error)) from error
-    try:
-        return _loose(name, first, second, most)
-    except UNREADABLE as error:
-        raise DamagedFileError(str(error)) from error
-
-
-def gap_behind(rows: int) -> DamagedFileError:
-    """What is wrong with a live file in which rows stand behind a place without one."""
-    return DamagedFileError(f"behind the first {rows:,} rows, which are read, one is missing")
-
-
-def warn_damaged(path: Path, error: Exception) -> None:
-    """Say which file can't be read, and why; everything else still is."""
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    message = f"{path} is damaged and left out: {reason[0]}. See collection.verify()"
-    warnings.warn(message, DamagedFileWarning, stacklevel=3)
-
-
 @contextmanager
 def open_parquet(path: Path, *, checksums: bool = True) -> Iterator[pq.ParquetFile]:
     """A Parquet file, whose pages are compared with their checksums as they are read.
@@ -564,114 +501,19 @@ def _check_name(path: Path, said: dict[str, Any], segments: Sequence[Segment]) -
         raise DamagedFileError(message)
 
 
-def _loose(name: LiveName, first: bytes, second: bytes, most: int | None) -> Loose | None:
-    image = pa.py_buffer(first)
-    batch = ipc.open_file(image).get_batch(0)
-    require_name(name, batch.schema)
-    columns = _live_columns(batch.schema)
-    where = map_of(image, columns)
-    later = memoryview(second)
-    rows, has_gap = _rows_written(*(_slice(each, where.node) for each in (first, later)))
-    if most is not None and rows >= most:
-        rows, has_gap = most, False
-    if not rows and not has_gap:
-        return None
-
-    def take(buffer: Buffer, size: int) -> Any:
-        return pa.py_buffer(later[buffer.start : buffer.start + min(size, buffer.size)])
-
-    found = arrow_of(where, rows, take, batch.schema.metadata, check=True)
-    return Loose(name.number, found, has_gap=has_gap)
-
-
-def _slice(image: bytes | memoryview, buffer: Buffer) -> memoryview:
-    return memoryview(image)[buffer.start : buffer.start + buffer.size]
-
-
-def _rows_written(first: memoryview, later: memoryview) -> tuple[int, bool]:
-    """Number of rows before the first ``_node`` that is 0, and whether any stand behind it.
-
-    A writer writes in order, so what the first reading saw written, and all before, is in the later.
-    """
-    seen = (len(bytes(first).rstrip(b"\0")) + 7) // 8
-    nodes = pa.Array.from_buffers(pa.int64(), seen, [None, pa.py_buffer(later[: 8 * seen])])
-    nodes.validate()
-    gap: int = pc.index(nodes, pa.scalar(0, pa.int64())).as_py()
-    return (seen, False) if gap < 0 else (gap, True)
-
-
 def _columns(schema: pa.Schema) -> dict[Column, str]:
     found: dict[Column, str] = {}
     for field in schema:
         if (column := column_of(field)) is not None:
-            _require_type(field, *_types_in_files(column.kind))
+            require_type(field, *_types_in_files(column.kind))
             found[column] = field.name
-    _require_type(schema.field(NODE), pa.int64())
+    require_type(schema.field(NODE), pa.int64())
     return found
-
-
-def require_name(name: LiveName, schema: pa.Schema) -> None:
-    """Pass over a live file that is of the writer and table that its name says.
-
-    Raises:
-        DamagedFileError: it is of others.
-    """
-    said = about(schema)
-    if (said["writer"], said["table"]) != (name.writer, name.table):
-        message = (
-            f"it is of the {said['table']} of writer {said['writer']}, and not what its name says"
-        )
-        raise DamagedFileError(message)
-    if not isinstance(said["started"], int):
-        message = "it does not say when its writer started"
-        raise DamagedFileError(message)
-
-
-def _live_columns(schema: pa.Schema) -> list[Column]:
-    """The columns of a live file, in order, behind ``_node``, which is the first."""
-    require_nodes(schema)
-    found = [live_column(field) for field in list(schema)[1:]]
-    if len(set(found)) < len(found):
-        message = "a column is there twice"
-        raise DamagedFileError(message)
-    return found
-
-
-def require_nodes(schema: pa.Schema) -> None:
-    """Pass over a live file whose first column is ``_node``.
-
-    Raises:
-        DamagedFileError: it is another one.
-    """
-    if schema.names[0] != NODE:
-        message = f"its first column is {schema.names[0]!r}; expected {NODE}"
-        raise DamagedFileError(message)
-    _require_type(schema.field(0), pa.int64())
-
-
-def live_column(field: pa.Field) -> Column:
-    """The column that a field of a live file is.
-
-    Raises:
-        DamagedFileError: it is none, or its type is not that of its kind.
-    """
-    column = column_of(field)
-    if column is None:
-        message = f"column {field.name!r} is there twice"
-        raise DamagedFileError(message)
-    _require_type(field, column.kind.live_type)
-    return column
 
 
 @lru_cache(maxsize=4096)
 def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
     return kind.file_type, kind.sealed_type
-
-
-def _require_type(field: pa.Field, *types: pa.DataType) -> None:
-    if not any(field.type == each for each in types):
-        message = f"column {field.name!r} is of type {field.type}, which is not that of its kind"
-        raise DamagedFileError(message)
 
 
 def _names(here: dict[Column, str], wanted: Sequence[Column]) -> list[str]:

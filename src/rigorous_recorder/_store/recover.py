@@ -9,8 +9,9 @@ from .._durable import make_folder, publish, sync_folder
 from .._lazy import lazy_module
 from ..errors import DamagedFileError
 from .alive import take_dead
+from .damaged import warn_damaged
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
-from .fragments import read_live, warn_damaged
+from .live_files import read_live
 from .marks import Mark, read_mark
 from .seal import write_sealed
 from .sealed_files import SealedFiles

@@ -17,8 +17,9 @@ from .._live.column import META
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .alive import trusted_rows
+from .damaged import UNREADABLE
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, sealed_name
-from .fragments import UNREADABLE, Sealed, Segment, writers_said
+from .fragments import Sealed, Segment, writers_said
 from .regular import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
 from .seal import ROW_GROUP, about, settings, write_sealed

@@ -14,8 +14,10 @@ from .._live.layout import Buffer, node_place, places_of, rows_in
 from .._live.segment import live_array, sealed_batch
 from .._values.kinds import Kind
 from ..errors import DamagedFileError
+from .damaged import UNREADABLE
 from .folder import LiveName
-from .fragments import UNREADABLE, Sealed, live_column, require_name, require_nodes
+from .fragments import Sealed
+from .live_files import live_column, require_name, require_nodes
 from .regular import check_regular
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._lazy import lazy_module
 from ..errors import DamagedFileError
 from .checksums import check_footer
+from .damaged import UNREADABLE, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
-from .fragments import UNREADABLE, Sealed, warn_damaged
+from .fragments import Sealed
 from .regular import check_regular
 
 if TYPE_CHECKING:

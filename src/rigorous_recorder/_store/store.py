@@ -20,11 +20,13 @@ from .._live.home import Part
 from .._live.table import LiveTable
 from ..errors import DamagedFileError, NotACollectionError
 from .alive import trusted_rows
+from .damaged import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
-from .fragments import Fragment, Loose, gap_behind, read_live, warn_damaged
+from .fragments import Fragment, Loose
 from .handles import Handles
 from .home import FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
+from .live_files import gap_behind, read_live
 from .recover import Recovered, recover
 from .sealed_files import SealedFiles
 

@@ -10,7 +10,8 @@ from .._values.kinds import Spelled
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .alive import trusted_rows
 from .folder import TABLES, Folder, LiveName
-from .fragments import Fragment, Sealed, gap_behind, read_live
+from .fragments import Fragment, Sealed
+from .live_files import gap_behind, read_live
 from .salvage import salvage_live, unreadable
 from .sealed_files import SealedFiles, open_sealed
 

@@ -1,0 +1,49 @@
+"""What is done about a file that is not as it was written: it is told, and left out."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import lazy_module
+from ..errors import DamagedFileError, DamagedFileWarning
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["UNREADABLE", "require_type", "warn_damaged"]
+
+#: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
+UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,  # a size that is not true asks for more than there is
+)
+
+
+def warn_damaged(path: Path, error: Exception) -> None:
+    """Say which file can't be read, and why; everything else still is."""
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    message = f"{path} is damaged and left out: {reason[0]}. See collection.verify()"
+    warnings.warn(message, DamagedFileWarning, stacklevel=3)
+
+
+def require_type(field: pa.Field, *types: pa.DataType) -> None:
+    """Pass over a column of one of these types.
+
+    Raises:
+        DamagedFileError: it is of another.
+    """
+    if not any(field.type == each for each in types):
+        message = f"column {field.name!r} is of type {field.type}, which is not that of its kind"
+        raise DamagedFileError(message)
