@@ -28,7 +28,7 @@ _CHANGING = [
     (r'"last_start": [\d.]+', '"last_start": <seconds>'),
     (r'"size": \d+', '"size": <bytes>'),
     (r"[\d.]+ kB", "<size>"),
-    (r"\S*/data\b", "<folder>/data"),
+    (r"[^\s\"]*/(data|spare)\b", r"<folder>/\1"),
     (r"in /\S+:", "in <folder>:"),
     (r"/[0-9a-f]{8}-0\.parquet", "/<writer>-0.parquet"),
 ]

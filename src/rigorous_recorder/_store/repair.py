@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .alive import trusted_rows
 from .damaged import UNREADABLE
-from .folder import TABLES, FileName, Folder, MergedName, SealedName, sealed_name
+from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
 from .fragments import Sealed, Segment, writers_said
 from .regular import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
@@ -121,27 +121,32 @@ class _Table:
 
     def written(self) -> Iterator[Problem]:
         """What was lost of each file that is damaged; all that can be read is written."""
-        found = {
-            name: sealed_problem(self._old, self._old.path(name))
-            for name in self._folder.all_sealed(self._table)
-        }
+        names = self._folder.all_sealed(self._table)
+        yield from self._write_sealed(names)
+        for live in self._folder.lives(self._table):
+            if not self._new.has(live.writer, live.number):
+                yield from self._write_live(live)
+        # What was sealed meanwhile has the rows that were read of its live file, and more.
+        yield from self._write_sealed(set(self._folder.all_sealed(self._table)).difference(names))
+
+    def _write_sealed(self, names: Iterable[FileName]) -> Iterator[Problem]:
+        found = {name: sealed_problem(self._old, self._old.path(name)) for name in names}
         for name, problem in found.items():
             if problem is None:
                 self._copy(self._old.path(name), self._new.path(name))
         for name, problem in found.items():
             if problem is not None:
                 yield self._save(self._old.path(name), problem)
-        for live in self._folder.lives(self._table):
-            path = self._folder.live_path(live)
-            if not self._new.has(live.writer, live.number):
-                most = trusted_rows(self._folder, live)
-                if (problem := live_problem(path, live, most)) is not None:
-                    yield problem
-                saved = salvage_live(path, live, most)
-                if saved.table is not None:
-                    target = SealedName(live.writer, live.number, live.number)
-                    segments = [(live.number, saved.readable)]
-                    write_sealed(self._new.path(target), saved.table, segments)
+
+    def _write_live(self, live: LiveName) -> Iterator[Problem]:
+        path, most = self._folder.live_path(live), trusted_rows(self._folder, live)
+        problem = live_problem(path, live, most)
+        if problem is not None and not self._old.has(live.writer, live.number):
+            yield problem
+        saved = salvage_live(path, live, most)
+        if saved.table is not None:
+            target = SealedName(live.writer, live.number, live.number)
+            write_sealed(self._new.path(target), saved.table, [(live.number, saved.readable)])
 
     @staticmethod
     def _copy(path: Path, target: Path) -> None:
