@@ -271,7 +271,7 @@ def test_a_sync_that_meets_a_new_column(tmp_path: Path, monkeypatch: pytest.Monk
             assert live.stat().st_ino in synced
             mark = marks.read_mark(collection._store.folder, collection._store.home.writer)
             assert mark is not None
-            assert mark.rows("records", 0) == 2
+            assert mark.rows("records", 0) == 1  # the other one came later than the sync
 
 
 def test_an_older_sync_that_ends_later_takes_nothing_back(tmp_path: Path) -> None:

@@ -96,9 +96,11 @@ class Segments:
         """Whether the rows of a segment with that number are in this one, and in no sealed file."""
         return segment in self._line and segment.number == number
 
-    def is_sealed(self, number: int) -> bool:
-        """Whether no segment has that number any more."""
-        return all(each.number != number for each in self._line[:])
+    def is_on_device(self, number: int, rows: int) -> bool:
+        """Whether so many rows with that number are, in whichever segment, or in a sealed file."""
+        return all(each.number != number for each in self._line[:]) or (
+            self.synced().get(number, 0) >= rows
+        )
 
     def synced(self) -> dict[int, int]:
         """How many rows of which segments are on the device."""

@@ -46,6 +46,9 @@ MOST_LISTS: Final = 4_096
 MANY_LATE: Final = 1024
 MOST_LATE: Final = 16_384
 
+#: The state of a segment of which nothing was synced.
+_NOTHING: Final = (-1, 0, 0)
+
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
@@ -236,6 +239,7 @@ class LiveTable:
         live = self._segments.live
         if live is None or live.synced == (mark := live.state):
             return
+        live.synced = live.synced or _NOTHING  # who replaces it now syncs what comes in its place
         if sync := self._guarded(live.start_sync):
             finish.append(partial(self._end_sync, live, mark, live.whole_rows, sync[0]))
 
@@ -253,7 +257,7 @@ class LiveTable:
             if self._segments.has(segment, mark[0]):
                 segment.synced, segment.synced_rows = mark, rows
                 return True
-            return self._segments.is_sealed(mark[0])
+            return self._segments.is_on_device(mark[0], rows)
 
     def seal(self) -> None:
         """Turn the rows there are into a sealed file; nothing is lost where that fails now."""

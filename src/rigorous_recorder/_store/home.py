@@ -173,6 +173,7 @@ class FolderHome:
             while self._lock_file is None:
                 number = _random_writer()
                 self._lock_file = self._claim(f"{number:08x}")
+            self._marker = Marker(self.folder, f"{number:08x}")
         except OSError as error:
             number = number or _random_writer()
             self.complain(error)
@@ -189,8 +190,6 @@ class FolderHome:
         if lock is not None and is_used(self.folder, writer):
             lock.remove()
             return None
-        if lock is not None:
-            self._marker = Marker(self.folder, writer)
         return lock
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
