@@ -381,8 +381,8 @@ def _tell(recovered: Recovered, path: Path) -> None:
         said.append(f"recovered {recovered.records:,} records of a killed process in {path}")
     if recovered.set_aside:
         said.append(
-            "what was logged after the last sync before the machine went down can't be trusted, and"
-            f" is kept apart in {path / 'unsynced'}"
+            "the machine went down, or this is another one: what was logged after the last sync can't"
+            f" be trusted, and is kept apart in {path / 'unsynced'}"
         )
     if said:
         sys.stderr.write("; ".join(said) + "\n")

@@ -264,7 +264,8 @@ class Recorder(Pusher):
     def sync(self) -> Self:
         """Return when all that was logged survives a loss of power.
 
-        Where the folder can't be written, a warning says so and the data waits in memory.
+        Where the folder can't be written, a warning says so and the data waits in memory. A signal
+        handler that calls for it in the middle of a push has it done right after, not at once.
         """
         if self._store is not None:
             self._store.sync()

@@ -20,6 +20,7 @@ from rigorous_recorder._store import alive, home, marks
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder._tree import EXPERIMENT_KEYS
+from rigorous_recorder.errors import DamagedFileWarning
 
 from .power import Outage, PowerLog, remove
 
@@ -213,17 +214,25 @@ def test_what_was_logged_after_the_last_sync_is_set_aside(
     log_and_die(folder, synced=10, pushed=15)
     assert len(collection) == 15
     reboot()
-    assert [row["i"] for row in collection.records] == list(range(10))
+    with pytest.warns(DamagedFileWarning, match="behind the first 10 rows"):
+        assert [row["i"] for row in collection.records] == list(range(10))
+    (problem,) = collection.verify()
+    assert problem.path.suffixes == [".records", ".arrow"]
+    assert (problem.readable, "behind the first 10 rows" in problem.reason) == (10, True)
     assert [row["i"] for row in ExperimentCollection(folder).records] == list(range(10))
     unsynced = folder / "unsynced"
     assert capsys.readouterr().err == (
-        f"recovered 10 records of a killed process in {folder}; what was logged after the last sync"
-        f" before the machine went down can't be trusted, and is kept apart in {unsynced}\n"
+        f"recovered 10 records of a killed process in {folder}; the machine went down, or this is"
+        " another one: what was logged after the last sync can't be trusted, and is kept apart in"
+        f" {unsynced}\n"
     )
     (kept,) = unsynced.iterdir()
     rows = ipc.open_file(kept).get_batch(0).to_pydict()
     assert rows["i"][:15] == list(range(15))
-    ExperimentCollection(folder)
+    # Put back where it was, it is no answer, and not thrown away either.
+    kept.rename(folder / "live" / kept.name)
+    assert len(ExperimentCollection(folder)) == 10
+    assert (folder / "live" / kept.name).exists()
     assert capsys.readouterr().err == ""
 
 

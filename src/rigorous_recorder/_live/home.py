@@ -55,6 +55,9 @@ class Home(Protocol):
             OSError: they can't be kept now; the caller holds on to them.
         """
 
+    def sealed_rows(self, table: str, number: int) -> int | None:
+        """How many rows of a segment others have sealed; None where nobody did."""
+
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread where there is another."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
@@ -52,9 +52,10 @@ class Segments:
     outside, as of Ctrl-C, leaves nothing half done.
     """
 
-    def __init__(self, name: str, home: Home) -> None:
+    def __init__(self, name: str, home: Home, numbers: Iterator[int]) -> None:
         self._name = name
         self._home = home
+        self._numbers = numbers
         self._line: list[Segment | _Rows] = []
         self._spares: list[Segment] = []
         self._is_over = False
@@ -105,7 +106,14 @@ class Segments:
     def synced(self) -> dict[int, int]:
         """How many rows of which segments are on the device."""
         segments = (each for each in self._line[:] if isinstance(each, Segment))
-        return {each.number: each.synced_rows for each in segments if each.synced}
+        return {
+            each.number: each.synced_rows for each in segments if each.synced and each.image.is_kept
+        }
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether all rows are in files that readers find."""
+        return all(isinstance(each, Segment) and each.image.is_kept for each in self._line[:])
 
     def flush_full(self) -> None:
         """Hand the rows of full segments to the operating system, before those that come after.
@@ -216,7 +224,7 @@ class Segments:
                 break
             parts.append(Part(each.number, batch))
         try:
-            self._home.seal(self._name, parts)
+            self._seal_parts(parts)
         except (OSError, MemoryError, pa.ArrowException) as error:
             self._home.complain(error)
             return False
@@ -226,6 +234,19 @@ class Segments:
             if isinstance(each, Segment):
                 self._recycle(each)
         return True
+
+    def _seal_parts(self, parts: list[Part]) -> None:
+        """Seal rows, but those that others have sealed, who took this writer for dead."""
+        taken = [self._home.sealed_rows(self._name, part.number) for part in parts]
+        if not any(rows is not None for rows in taken):
+            self._home.seal(self._name, parts)
+            return
+        for part, rows in zip(parts, taken, strict=True):
+            if rows is None:
+                self._home.seal(self._name, [part])
+            elif rows < part.batch.num_rows:
+                rest = part.batch.slice(rows)
+                self._home.seal(self._name, [Part(next(self._numbers), rest)])
 
     def _recycle(self, segment: Segment) -> None:
         """Keep the pages of a sealed segment for the next rows, else free them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
@@ -102,7 +103,8 @@ class LiveTable:
         self._is_busy = False
         self._deferred: list[Callable[[], None]] = []
         self.door.buffers = None
-        self._segments = Segments(self.name, self._home)
+        self._numbers = itertools.count()  # taken also by who seals, without the table's lock
+        self._segments = Segments(self.name, self._home, self._numbers)
         self._next: Segment | None = None
         self._has_full = False
         self._columns: tuple[Column, ...] = ()
@@ -216,12 +218,16 @@ class LiveTable:
         if (live := self._segments.live) is not None:
             self._guarded(live.flush)
 
-    def sync(self) -> dict[int, int]:
+    def sync(self) -> dict[int, int] | None:
         """Return when all rows survive a loss of power, or wait in memory and the user was told.
 
         Returns:
-            How many rows of which segments, of those that are not sealed, are on the device.
+            How many rows of which segments, of those that are not sealed, are on the device. None
+            where nothing was done: a signal handler calls for it in the middle of a change.
         """
+        with self.lock:
+            if self._is_busy:
+                return None
         self._segments.settle()
         while True:
             finish: list[Callable[[], bool]] = []
@@ -237,8 +243,8 @@ class LiveTable:
         self._mend()
         self._bring_home()
         live = self._segments.live
-        if live is None or live.synced == (mark := live.state):
-            return
+        if live is None or not live.image.is_kept or live.synced == (mark := live.state):
+            return  # what is only in memory waits there, and the user was told
         live.synced = live.synced or _NOTHING  # who replaces it now syncs what comes in its place
         if sync := self._guarded(live.start_sync):
             finish.append(partial(self._end_sync, live, mark, live.whole_rows, sync[0]))
@@ -258,6 +264,11 @@ class LiveTable:
                 segment.synced, segment.synced_rows = mark, rows
                 return True
             return self._segments.is_on_device(mark[0], rows)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all rows outlive the process: none waits in memory alone."""
+        return self._segments.are_kept
 
     def seal(self) -> None:
         """Turn the rows there are into a sealed file; nothing is lost where that fails now."""
@@ -580,8 +591,9 @@ class LiveTable:
         return number
 
     def _take_number(self) -> int:
-        self._next_number += 1
-        return self._next_number - 1
+        number = next(self._numbers)
+        self._next_number = number + 1
+        return number
 
 
 def _worth_keeping(segment: Segment) -> tuple[Column, ...]:

@@ -168,15 +168,33 @@ class Loose(Fragment):
     Attributes:
         whole: the rows.
         has_gap: whether they are of a live file in which rows stand behind a place without one.
+        is_in_place: whether the file still had its name when it had been read: else it may have
+            been filled anew meanwhile, under another one.
     """
 
-    def __init__(self, number: int, batch: pa.RecordBatch, *, has_gap: bool = False) -> None:
+    def __init__(
+        self,
+        number: int,
+        batch: pa.RecordBatch,
+        *,
+        has_gap: bool = False,
+        is_in_place: bool = True,
+    ) -> None:
         said = about(batch.schema)
         origin = Origin(said.get("started", 0), said.get("writer", ""), number)
         segments = [Segment(origin, batch.num_rows)]
         super().__init__(segments, _columns(batch.schema), [batch.num_rows])
         self.whole = pa.Table.from_batches([batch])
         self.has_gap = has_gap
+        self.is_in_place = is_in_place
+
+    def after(self, rows: int) -> Loose:
+        """The rows behind so many: those that were logged after somebody sealed the others."""
+        (batch,) = self.whole.slice(rows).combine_chunks().to_batches()
+        found = Loose(self.origin.number, batch)
+        behind = self.origin._replace(writer=f"{self.origin.writer}~")
+        found.segments = [Segment(behind, batch.num_rows)]
+        return found
 
     def table(
         self,
@@ -260,6 +278,11 @@ class Sealed(Fragment):
         except UNREADABLE:  # damaged, or compacted away meanwhile
             return [_ALL_IDS] * len(self.group_rows)
         return [_range_of(column.statistics) for column in columns]
+
+    def rows_of(self, writer: str, number: int) -> int:
+        """How many rows a writer's segment had when it was sealed."""
+        found = (each for each in self.segments if each.origin[1:] == (writer, number))
+        return sum(each.rows + each.deleted for each in found)
 
     def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
         """Which columns of a row group can be read, by their names, and what is wrong with others.

@@ -23,7 +23,7 @@ from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
 from .marks import Marker, Synced
 from .seal import describe_file, load, write_sealed
-from .sealed_files import is_used
+from .sealed_files import SealedFiles, is_used
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,6 +87,9 @@ class MemoryHome:
         known = {number for number, _ in kept[-len(parts) :]}
         kept += [part for part in parts if part.number not in known]
 
+    def sealed_rows(self, table: str, number: int) -> None:
+        """Nobody else seals what is in memory."""
+
     def later(self, job: Callable[[], object]) -> None:
         """There is nothing to wait for in memory: do it now."""
         job()
@@ -126,6 +129,8 @@ class FolderHome:
             lock.release()
         self._lock_file: FileLock | None = None
         self._marker: Marker | None = None
+        #: Whether others may have sealed rows that are in live files of this writer.
+        self._was_taken_for_dead = False
         self._encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
         self.writer = ""
@@ -227,6 +232,28 @@ class FolderHome:
         path = self.folder.sealed_path(table, name)
         write_sealed(path, rows, segments, self._encodings[table])
 
+    def is_taken_for_dead(self) -> bool:
+        """Whether the lock is lost since the last look, as to others that recovered; it is held again.
+
+        A lease on a file server may have ended, or the folder may be another one by now.
+        """
+        if self._lock_file is not None and self._lock_file.is_in_place:
+            return False
+        was_held = self._lock_file is not None
+        try:
+            self._lock_file = FileLock.create(self.folder.lock_path(self.writer)) or self._lock_file
+        except OSError as error:
+            self.complain(error)
+            return False
+        self._was_taken_for_dead |= was_held
+        return was_held
+
+    def sealed_rows(self, table: str, number: int) -> int | None:
+        """How many rows of a segment others have sealed; None where nobody did."""
+        if not self._was_taken_for_dead:
+            return None
+        return SealedFiles(self.folder, table).rows_of(self.writer, number)
+
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""
         self._later(job)
@@ -271,9 +298,7 @@ class FolderHome:
         if self._closed:
             return
         self.folder.create(self._identity)
-        path = self.folder.lock_path(self.writer)
-        if self._lock_file is None or not path.exists():
-            self._lock_file = FileLock.create(path) or self._lock_file
+        self.is_taken_for_dead()
         if self._marker is None:
             self._marker = Marker(self.folder, self.writer)
         elif not self._marker.is_there:

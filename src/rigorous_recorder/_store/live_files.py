@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
 from ..errors import DamagedFileError
 from .damaged import UNREADABLE, require_type
-from .folder import LiveName
+from .folder import Folder, LiveName
 from .fragments import Loose
 from .regular import check_regular
 from .seal import about
@@ -25,7 +26,15 @@ else:
     ipc = lazy_module("pyarrow.ipc")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["gap_behind", "live_column", "read_live", "require_name", "require_nodes"]
+__all__ = [
+    "gap_behind",
+    "has_more",
+    "live_column",
+    "read_live",
+    "require_name",
+    "require_nodes",
+    "unsynced",
+]
 
 
 def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | None:
@@ -46,14 +55,44 @@ def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | No
             file.seek(0)
             # Rows that the first reading saw as written are whole in the second.
             second = file.read()
+            is_in_place = _is_at(path, file.fileno())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DamagedFileError(str(error)) from error
     try:
-        return _loose(name, first, second, most)
+        found = _loose(name, first, second, most)
     except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
+    if found is not None:
+        found.is_in_place = is_in_place
+    return found
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether an open file still has that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def has_more(folder: Folder, name: LiveName, rows: int) -> bool:
+    """Whether a live file has more than so many rows, whatever they are worth."""
+    try:
+        found = read_live(folder.live_path(name), name)
+    except DamagedFileError:
+        return True
+    return found is not None and (found.rows > rows or found.has_gap)
+
+
+def unsynced(rows: int) -> DamagedFileError:
+    """What is wrong with a live file that has rows of before the machine went down."""
+    message = (
+        f"the machine went down, or this is another one: what was logged behind the first {rows:,}"
+        " rows, which were synced, can't be trusted"
+    )
+    return DamagedFileError(message)
 
 
 def gap_behind(rows: int) -> DamagedFileError:

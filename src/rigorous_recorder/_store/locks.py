@@ -103,6 +103,14 @@ class FileLock:
         os.close(descriptor)
         return None
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that is locked is the one with that name."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Let others have the lock."""
         os.close(self._descriptor)
@@ -151,7 +159,12 @@ def are_supported(path: Path) -> bool:
     Raises:
         FileNotFoundError: the file is not there.
     """
-    descriptor = os.open(path, os.O_RDONLY | _NOT_ELSEWHERE)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NOT_ELSEWHERE)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            return True  # a link or a socket, which nobody locks
+        raise
     try:
         _ask(descriptor)
     except OSError as error:

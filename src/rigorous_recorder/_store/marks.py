@@ -13,13 +13,15 @@ import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .._durable import sync_folder, write_whole
 from .._mounts import is_local
+from .damaged import UNREADABLE
 from .folder import TABLES, Folder
+from .regular import check_regular
 
-__all__ = ["Mark", "Marker", "read_mark", "this_boot"]
+__all__ = ["Mark", "Marker", "is_readable", "read_mark", "this_boot"]
 
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
@@ -51,7 +53,8 @@ class Mark(NamedTuple):
 
     def is_cut_short(self) -> bool:
         """Whether the machine went down since: then only what was synced can be trusted."""
-        return self.is_local and self.boot != this_boot()
+        now = this_boot()
+        return self.is_local and bool(self.boot and now) and self.boot != now
 
     def rows(self, table: str, number: int) -> int:
         """How many rows of a segment are on the device."""
@@ -61,14 +64,31 @@ class Mark(NamedTuple):
 def read_mark(folder: Folder, writer: str) -> Mark | None:
     """The mark of a writer; None where it has none that can be read."""
     try:
-        said = json.loads(folder.mark_path(writer).read_bytes())
-        synced = {
-            table: {int(number): int(rows) for number, rows in said["synced"][table].items()}
-            for table in TABLES
-        }
-        return Mark(str(said["boot"]), bool(said["is_local"]), synced)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _mark(folder.mark_path(writer))
+    except UNREADABLE:
         return None
+
+
+def _mark(path: Path) -> Mark:
+    check_regular(path)
+    said = json.loads(path.read_bytes())
+    synced = {
+        table: {int(number): _count(rows) for number, rows in said["synced"][table].items()}
+        for table in TABLES
+    }
+    return Mark(str(said["boot"]), said["is_local"] is True, synced)
+
+
+def _count(rows: Any) -> int:
+    if type(rows) is int and rows >= 0:
+        return rows
+    message = f"{rows!r} is no number of rows"
+    raise ValueError(message)
+
+
+def is_readable(folder: Folder, writer: str) -> bool:
+    """Whether a writer's mark is as it was written, or there is none."""
+    return not os.path.lexists(folder.mark_path(writer)) or read_mark(folder, writer) is not None
 
 
 class Marker:

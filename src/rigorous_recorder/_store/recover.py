@@ -11,8 +11,9 @@ from ..errors import DamagedFileError
 from .alive import take_dead
 from .damaged import warn_damaged
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
-from .live_files import read_live
+from .live_files import has_more, read_live
 from .marks import Mark, read_mark
+from .regular import check_folder
 from .seal import write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
@@ -66,7 +67,8 @@ def _sweep(folder: Folder) -> None:
         if left:
             sealed = SealedFiles(folder, table)
             for name in left:
-                if sealed.has(name.writer, name.number):
+                before = sealed.rows_of(name.writer, name.number)
+                if before is not None and not has_more(folder, name, before):
                     folder.live_path(name).unlink(missing_ok=True)
 
 
@@ -100,10 +102,15 @@ def _recover_file(
 ) -> Recovered | None:
     """Seal one live file; None where it is damaged, which leaves it for repair."""
     path = folder.live_path(name)
-    if sealed.has(name.writer, name.number):
-        path.unlink(missing_ok=True)
-        return Recovered()
     most = mark.rows(name.table, name.number) if mark and mark.is_cut_short() else None
+    if (before := sealed.rows_of(name.writer, name.number)) is not None:
+        return _recover_rest(folder, name, sealed, before, most)
+    if most is not None:
+        try:
+            check_folder(folder.unsynced)
+        except DamagedFileError as error:
+            warn_damaged(folder.unsynced, error)
+            return None
     if (problem := live_problem(path, name, most)) is not None:
         warn_damaged(path, DamagedFileError(problem.reason))
         return None
@@ -112,7 +119,7 @@ def _recover_file(
     if found is not None:
         target = sealed.path(SealedName(name.writer, name.number, name.number))
         write_sealed(target, found.whole, [(name.number, rows)])
-    set_aside = most is not None and _has_more(folder, name, rows)
+    set_aside = most is not None and has_more(folder, name, rows)
     if set_aside:
         _set_aside(folder, name)
     else:
@@ -120,13 +127,27 @@ def _recover_file(
     return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
 
 
-def _has_more(folder: Folder, name: LiveName, rows: int) -> bool:
-    """Whether a live file has more than so many rows, whatever they are worth."""
-    try:
-        found = read_live(folder.live_path(name), name)
-    except DamagedFileError:
-        return True
-    return found is not None and (found.rows > rows or found.has_gap)
+def _recover_rest(
+    folder: Folder, name: LiveName, sealed: SealedFiles, before: int, most: int | None
+) -> Recovered:
+    """Seal what a writer logged after others had taken it for dead, and sealed what there was."""
+    path = folder.live_path(name)
+    rows = 0
+    with contextlib.suppress(DamagedFileError):  # its rows are sealed: it may be anything by now
+        found = read_live(path, name, most)
+        if found is not None and found.rows > before:
+            rest = found.after(before)
+            rows, number = rest.rows, _free_number(folder, name, sealed)
+            target = sealed.path(SealedName(name.writer, number, number))
+            write_sealed(target, rest.whole, [(number, rows)])
+    path.unlink(missing_ok=True)
+    return Recovered(rows if name.table == RECORDS else 0)
+
+
+def _free_number(folder: Folder, name: LiveName, sealed: SealedFiles) -> int:
+    """A number that no segment of a writer's table has."""
+    taken = [each.number for each in folder.lives(name.table) if each.writer == name.writer]
+    return max([*taken, sealed.last_number(name.writer)]) + 1
 
 
 def _set_aside(folder: Folder, name: LiveName) -> None:

@@ -78,6 +78,10 @@ class Listing:
         found = self._holders.get(writer, ())
         return next((name for held, name in found if held.covers(writer, number)), None)
 
+    def last_number(self, writer: str) -> int:
+        """The highest number of a sealed segment of a writer; -1 where there is none."""
+        return max((held.last for held, _ in self._holders.get(writer, ())), default=-1)
+
     def has_writer(self, writer: str) -> bool:
         """Whether any segment of a writer is sealed."""
         return writer in self._holders
@@ -145,6 +149,18 @@ class SealedFiles:
             with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
                 return self._open(name) is not None
         return False
+
+    def last_number(self, writer: str) -> int:
+        """The highest number of a sealed segment of a writer; -1 where there is none."""
+        return self.listing().last_number(writer)
+
+    def rows_of(self, writer: str, number: int) -> int | None:
+        """How many rows a writer's segment had when it was sealed; None where it is not."""
+        while (name := self.listing().holder(writer, number)) is not None:
+            with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
+                file = self._open(name)
+                return None if file is None else file.rows_of(writer, number)
+        return None
 
     def successor(self, file: Sealed) -> Sealed | None:
         """The file that has the rows of one that was compacted away; None where it is damaged.

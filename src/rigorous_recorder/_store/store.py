@@ -22,11 +22,11 @@ from ..errors import DamagedFileError, NotACollectionError
 from .alive import trusted_rows
 from .damaged import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
-from .fragments import Fragment, Loose
+from .fragments import Fragment, Loose, Sealed
 from .handles import Handles
 from .home import FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
-from .live_files import gap_behind, read_live
+from .live_files import gap_behind, has_more, read_live, unsynced
 from .recover import Recovered, recover
 from .sealed_files import SealedFiles
 
@@ -282,15 +282,28 @@ class FolderStore(Store):
                 sealed = files.open(listing)
             except FileNotFoundError:  # compacted away since the listing
                 continue
-            # A live file that was sealed while it was read may have been filled anew: leave it out.
-            # Rows whose sealing was interrupted between two steps stand in both places.
-            read = {file.path.name for file in sealed}
-            loose = [
-                each
-                for each in [*live, *starmap(Loose, own)]
-                if str(listing.holder(each.origin.writer, each.origin.number)) not in read
-            ]
+            read = {file.path.name: file for file in sealed}
+            loose = []
+            for each in [*live, *starmap(Loose, own)]:
+                holder = read.get(str(listing.holder(each.origin.writer, each.origin.number)))
+                rest = each if holder is None else self._unsealed(each, holder)
+                if rest is not None:
+                    loose.append(rest)
             return sorted([*sealed, *loose], key=lambda each: each.origin)
+
+    def _unsealed(self, rows: Loose, holder: Sealed) -> Loose | None:
+        """Those of a segment's rows that are not in the file that has it; None where all are.
+
+        Rows whose sealing was interrupted between two steps stand in both places. More of them than
+        were sealed has a writer that others took for dead, and that went on. A live file that was
+        sealed while it was read, or is left over, may have been filled anew: leave it out.
+        """
+        writer = rows.origin.writer
+        sealed = holder.rows_of(writer, rows.origin.number)
+        if rows.rows <= sealed or not rows.is_in_place:
+            return None
+        is_held = writer == self.home.writer or self.folder.lock_path(writer).exists()
+        return rows.after(sealed) if is_held else None
 
     def _foreign(self, table: str) -> list[LiveName]:
         return [name for name in self.folder.lives(table) if name.writer != self.home.writer]
@@ -298,12 +311,15 @@ class FolderStore(Store):
     def _read_live(self, name: LiveName) -> Loose | None:
         path = self.folder.live_path(name)
         found, damage = None, None
+        most = trusted_rows(self.folder, name)
         try:
-            found = read_live(path, name, trusted_rows(self.folder, name))
+            found = read_live(path, name, most)
             if found is not None and found.has_gap:
                 damage = gap_behind(found.rows)
         except DamagedFileError as error:
             damage = error
+        if most is not None and has_more(self.folder, name, most):
+            damage = damage or unsynced(most)
         # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
         if damage is not None and not self._sealed[name.table].has(name.writer, name.number):
             warn_damaged(path, damage)
@@ -320,13 +336,28 @@ class FolderStore(Store):
         """Return when all rows survive a loss of power, or wait in memory and the user was told."""
         if not self.home.is_open:
             return
+        if self.home.is_taken_for_dead():
+            self.nodes.seal()
+            self.records.seal()
         # Records first: whose they are was said before they were logged.
-        records = self.records.sync()
-        self.home.note_synced({RECORDS: records, NODES: self.nodes.sync()})
+        records, nodes = self.records.sync(), self.nodes.sync()
+        if records is None or nodes is None:
+            later(_weakly(self.sync))  # a handler is in the middle of a change: right after it
+        else:
+            self.home.note_synced({RECORDS: records, NODES: nodes})
 
     def _sync_nodes(self) -> None:
-        """No record survives a loss of power without its node."""
-        self.home.note_synced({NODES: self.nodes.sync()})
+        """No record survives a loss of power, nor is it sealed, without its node.
+
+        Raises:
+            OSError: what was said of nodes waits in memory.
+        """
+        nodes = self.nodes.sync()
+        if nodes is not None:
+            self.home.note_synced({NODES: nodes})
+        if not self.nodes.is_kept:
+            message = f"what was said of recorders waits in memory: {self.home.trouble}"
+            raise OSError(message)
 
     def delete(self, nodes: Collection[int]) -> None:
         """Take nodes, with all below them, out of every answer; no file changes for it.

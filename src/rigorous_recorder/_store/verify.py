@@ -11,7 +11,8 @@ from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .alive import trusted_rows
 from .folder import TABLES, Folder, LiveName
 from .fragments import Fragment, Sealed
-from .live_files import gap_behind, read_live
+from .live_files import gap_behind, has_more, read_live, unsynced
+from .marks import is_readable
 from .salvage import salvage_live, unreadable
 from .sealed_files import SealedFiles, open_sealed
 
@@ -60,6 +61,9 @@ def _problems(folder: Folder) -> Iterator[Problem]:
 
 
 def _problems_of_files(folder: Folder) -> Iterator[Problem]:
+    for writer in folder.writers():
+        if not is_readable(folder, writer):
+            yield Problem(folder.mark_path(writer), "it does not say how far its writer had synced")
     for table in TABLES:
         files = SealedFiles(folder, table, lambda _path, _error: None)
         for name in folder.all_sealed(table):
@@ -68,6 +72,8 @@ def _problems_of_files(folder: Folder) -> Iterator[Problem]:
         for live in folder.lives(table):
             path, most = folder.live_path(live), trusted_rows(folder, live)
             found = live_problem(path, live, most)
+            if found is None and most is not None and has_more(folder, live, most):
+                found = Problem(path, str(unsynced(most)), None, most)
             # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
             if found is not None and not files.has(live.writer, live.number):
                 yield found

@@ -1,0 +1,227 @@
+"""The file that notes how far a writer had synced: hostile, in trouble, asked for by a handler."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rigorous_recorder._live.table as live_table
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._live.backing import MappedImage
+from rigorous_recorder._store import alive, home, marks
+from rigorous_recorder._store.folder import Folder
+from rigorous_recorder._store.housekeeping import later
+from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
+
+from .steps import in_a_child
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "study.collection"
+
+
+@pytest.fixture
+def mark_of_the_dead(folder: Path) -> Iterator[Path]:
+    """The mark of a process that logged ten records, synced, and died."""
+
+    def log() -> None:
+        collection = ExperimentCollection(folder, quiet=True)
+        experiment = collection.new_experiment().__enter__()
+        for i in range(10):
+            experiment.push(i=i)
+        experiment.sync()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_a_child(log) == -signal.SIGKILL
+    (path,) = (folder / "live").glob("*.json")
+    signal.alarm(PATIENCE)  # nobody waits for a pipe
+    yield path
+    signal.alarm(0)
+
+
+def indexes(folder: Path) -> list[int]:
+    return [row["i"] for row in ExperimentCollection(folder, quiet=True).records]
+
+
+SAID = '{"boot": "another", "is_local": true, "synced": {"records": %s, "nodes": {}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "null", "[" * 100_000, SAID % "1", SAID % '{"0": 1e999}', SAID % '{"0": -5}',
+        SAID % '{"0": true}', SAID % '{"x": 5}', SAID % ('{"0": ' + "9" * 5_000 + "}"), '{"boot": 1}',
+    ],
+)  # fmt: skip
+def test_an_absurd_mark_is_none(folder: Path, mark_of_the_dead: Path, text: str) -> None:
+    """What a mark can't be read as is not believed: all rows are read, and verify names it."""
+    mark_of_the_dead.write_text(text)
+    collection = ExperimentCollection.__new__(ExperimentCollection)
+    collection._store = type(ExperimentCollection(folder / "unused")._store)(folder)
+    (problem,) = collection.verify()
+    assert problem.path == mark_of_the_dead
+    assert indexes(folder) == list(range(10))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_mark_that_is_no_file_is_not_opened(
+    folder: Path, mark_of_the_dead: Path, kind: str
+) -> None:
+    """Nobody waits for a pipe, or follows a link."""
+    elsewhere = folder.with_name("elsewhere.json")
+    elsewhere.write_text(SAID % '{"0": 2}')
+    mark_of_the_dead.unlink()
+    if kind == "pipe":
+        os.mkfifo(mark_of_the_dead)
+    elif kind == "link":
+        mark_of_the_dead.symlink_to(elsewhere)
+    else:
+        mark_of_the_dead.mkdir()
+    assert indexes(folder) == list(range(10))
+    assert elsewhere.exists()
+
+
+def test_nothing_is_set_aside_through_a_link(
+    folder: Path, mark_of_the_dead: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A live file stays where it is when the place to set it aside leads out of the folder."""
+    mark_of_the_dead.write_text(SAID % '{"0": 2}')
+    for module in (marks, alive):
+        monkeypatch.setattr(module, "this_boot", lambda: "this one")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (folder / "unsynced").symlink_to(outside)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedFileWarning)
+        ExperimentCollection(folder, quiet=True)
+    assert list(outside.iterdir()) == []
+    assert list((folder / "live").glob("*.records.arrow"))
+
+
+@pytest.mark.parametrize("boots", [("", "now"), ("then", "")])
+def test_a_boot_that_is_not_known_is_not_another(
+    folder: Path, mark_of_the_dead: Path, monkeypatch: pytest.MonkeyPatch, boots: tuple[str, str]
+) -> None:
+    """Where the system does not tell, a machine is not taken to have gone down."""
+    before, now = boots
+    mark_of_the_dead.write_text((SAID % '{"0": 2}').replace("another", before))
+    for module in (marks, alive):
+        monkeypatch.setattr(module, "this_boot", lambda: now)
+    assert indexes(folder) == list(range(10))
+
+
+def test_a_lock_that_is_a_link_keeps_nobody_from_logging(
+    folder: Path, mark_of_the_dead: Path, tmp_path: Path
+) -> None:
+    """The writer whose lock it should be is taken for dead; others log."""
+    lock = mark_of_the_dead.with_suffix(".lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with ExperimentCollection(folder, quiet=True) as collection:
+        with collection.new_experiment() as experiment:
+            experiment.push(i=10)
+        assert sorted(row["i"] for row in collection.records) == list(range(11))
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_sync_in_the_middle_of_a_push_is_done_after_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a handler of SIGTERM calls it: nothing is left open, and all is on the device soon."""
+    with ExperimentCollection(folder, quiet=True) as collection:
+        with collection.new_experiment() as experiment:
+            experiment.push(i=0).sync()
+            table = collection._store.records
+            write: Callable[..., bool] = table._try_write
+            before = open_descriptors()
+
+            def interrupted(*row: Any) -> bool:
+                experiment.sync()
+                return write(*row)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(table, "_try_write", interrupted)
+                for i in range(1, 50):
+                    experiment.push(i=i, **{f"key_{i}": 1})
+            done = threading.Event()
+            later(done.set)
+            assert done.wait(PATIENCE)
+            assert open_descriptors() <= before + 3
+            mark = marks.read_mark(collection._store.folder, collection._store.home.writer)
+            assert mark is not None
+            assert mark.rows("records", table._segments.live.number) == 50  # type: ignore[union-attr]
+
+
+class Refusal:
+    """Images of a table that can't be made, for a while."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+        self.is_on = False
+
+        def image(path: Path, blank: Any) -> MappedImage:
+            if self.is_on and f".{table}.arrow" in path.name:
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+            return MappedImage(path, blank)
+
+        monkeypatch.setattr(home, "MappedImage", image)
+
+
+def test_what_is_only_in_memory_is_not_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync in times of trouble promises what is on the device, and no row more."""
+    refusal = Refusal(monkeypatch, "records")
+    with ExperimentCollection(folder, quiet=True) as collection:
+        with collection.new_experiment() as experiment:
+            for i in range(100):
+                experiment.push(i=i)
+            experiment.sync()
+            for i in range(100, 150):
+                experiment.push(i=i)
+            refusal.is_on = True
+            with pytest.warns(StorageWarning):
+                experiment.push(i=150, new=1)
+                experiment.sync()
+            writer = collection._store.home.writer
+            mark = marks.read_mark(Folder(folder), writer)
+            assert mark is not None
+            assert mark.rows("records", 0) == 100
+            refusal.is_on = False
+            experiment.sync()
+            mark = marks.read_mark(Folder(folder), writer)
+            assert mark is not None
+            assert mark.rows("records", 0) == 151
+
+
+def test_records_wait_for_what_is_said_of_their_nodes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No record is sealed while whose it is waits in memory; then all are."""
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    refusal = Refusal(monkeypatch, "nodes")
+    with ExperimentCollection(folder, quiet=True) as collection:
+        with pytest.warns(StorageWarning), collection.new_experiment() as experiment:
+            refusal.is_on = True
+            for i in range(100):
+                experiment.child(k=i, **{f"key_{i}": 1}).push(i=i)
+            collection._store.records.seal()
+            assert list((folder / "records").glob("*.parquet")) == []
+            refusal.is_on = False
+            collection._store.sync()
+            collection._store.records.seal()
+            assert list((folder / "records").glob("*.parquet"))
+    rows = ExperimentCollection(folder, quiet=True).records
+    assert [(row["i"], row["k"]) for row in rows] == [(i, i) for i in range(100)]
