@@ -102,7 +102,9 @@ class Nodes:
         columns = dict.fromkeys(column for each in fragments for column in each.columns)
         self.columns = [column for column in columns if isinstance(column.key, str)]
         self._deleted: pa.Array | None = None
-        self._has_deleted = DELETION_COLUMN in columns and not keeps_deleted
+        #: The columns of what is said of deletions; none where nothing ever was.
+        self._marks = [DELETION_COLUMN] if DELETION_COLUMN in columns else []
+        self._has_deleted = bool(self._marks) and not keeps_deleted
         #: The same nodes, and those that were deleted, which are below the node ``DELETED``.
         self.with_deleted = (
             Nodes(fragments, on_read, keeps_deleted=True) if self._has_deleted else self
@@ -246,10 +248,10 @@ class Nodes:
     def _arranged(self) -> _Arranged:
         if (deleted := self.deleted) is not None:
             return _arranged(_Rows(self.with_deleted._rows.pieces, deleted))
-        columns = [*self.columns, PARENT_COLUMN, TIME_COLUMN]
+        columns = [*self.columns, PARENT_COLUMN, TIME_COLUMN, *self._marks]
         rows = _Rows(tables_of(self._fragments, columns), None)
         self._on_read(rows.last_time)
-        return _arranged(rows)
+        return _arranged(rows, rows[DELETION_COLUMN].fill_null(False) if self._marks else None)
 
     @property
     def _rows(self) -> _Rows:
@@ -414,14 +416,24 @@ class _Arranged(NamedTuple):
     attached: pa.Array
 
 
-def _arranged(rows: _Rows) -> _Arranged:
+def _arranged(rows: _Rows, deletions: pa.Array | None = None) -> _Arranged:
+    """The nodes of all rows.
+
+    Args:
+        deletions: which rows say that their node is deleted. It is from then on, whatever is said
+            of its parent later; None where nobody ever said so.
+    """
     parents, said = rows[PARENT_COLUMN], rows.node.dictionary_encode()
+    if deletions is not None:
+        parents = pc.if_else(deletions, pa.scalar(DELETED, pa.int64()), parents)
     # A parent of which nothing was said is a node too: the root of a collection is one.
     named = pc.unique(parents.drop_null())
     unsaid = named.filter(pc.invert(pc.is_in(named, value_set=said.dictionary)))
     unique = pa.concat_arrays([said.dictionary, unsaid])
     words = _Words(said.indices.cast(pa.int64()), len(unique))
     last = words.last(parents.is_valid())
+    if deletions is not None:
+        last = pc.coalesce(words.last(deletions), last)
     above = _index_in(parents.take(last), unique)
     depths = _depths(above)
     order = pc.sort_indices(depths)

@@ -25,6 +25,7 @@ from ._tree import ATTEMPT_KEYS, Nodes
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
 from .errors import (
+    ArgumentError,
     AttachedError,
     CycleError,
     DamagedFileError,
@@ -35,8 +36,10 @@ from .records import Records
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
 else:
     pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Recorder"]
 
@@ -82,6 +85,7 @@ class Recorder(Pusher):
             TypeError: ``parent`` is not a recorder.
             CycleError: ``parent`` is this recorder, or below it.
             AttachedError: this one is stored in one collection and ``parent`` in another.
+            ArgumentError: this one was deleted from its collection, or is below what was.
         """
         if not isinstance(parent, Recorder):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
@@ -92,6 +96,7 @@ class Recorder(Pusher):
             store.say(self._node, self._data, parent._node)
         else:
             parent._require_not_below(self)
+            self._require_not_deleted()
             while not self._is_hung_below(parent):
                 pass
         self._parent, self._knows_parent = parent, True
@@ -386,6 +391,19 @@ class Recorder(Pusher):
                 message = "a recorder can't be its own ancestor: the new parent is, or is below, it"
                 raise CycleError(message)
             above = above.parent
+
+    def _require_not_deleted(self) -> None:
+        if isinstance(self._store, FolderStore):
+            deleted = self._reader().now().nodes.deleted
+            if (
+                deleted is not None
+                and pc.index(deleted, pa.scalar(self._node, pa.int64())).as_py() >= 0
+            ):
+                message = (
+                    f"{self!r} was deleted from its collection, or is below what was, and can't"
+                    " come back by another parent: log to a new recorder"
+                )
+                raise ArgumentError(message)
 
     def _place(self) -> object:
         """Equal for recorders of the same node."""

@@ -20,7 +20,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines.sql import sql_names
 from rigorous_recorder._values.kinds import FLOAT, JSON
-from rigorous_recorder.errors import ClosedError, CycleError
+from rigorous_recorder.errors import ArgumentError, ClosedError, CycleError
 
 from .strategies import exact, scratch_folder
 
@@ -237,6 +237,8 @@ class TreeMachine(RuleBasedStateMachine):
         recorder.push(data)
         recorder.update(data)
         self.deleted.append(recorder.child(data).push(data))
+        with pytest.raises(ArgumentError, match="was deleted"):
+            recorder.set_parent(self.collection.recorder)
         for each in (recorder, self.deleted[-1]):
             assert (len(each), len(each.all_records), each.children) == (0, 0, [])
             assert each.all_records.columns == ()

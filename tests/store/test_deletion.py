@@ -21,7 +21,7 @@ from rigorous_recorder._engines.scan import Source
 from rigorous_recorder._store.folder import Folder, MergedName
 from rigorous_recorder._store.seal import about
 from rigorous_recorder._store.sealed_files import SealedFiles
-from rigorous_recorder._store.store import FolderStore
+from rigorous_recorder._store.store import ROOT, FolderStore
 from rigorous_recorder.errors import (
     ArgumentError,
     DamagedFileWarning,
@@ -376,6 +376,54 @@ def test_what_another_process_logs_below_is_in_no_answer(folder: Path, way: str)
         check_left(reading(folder), without(rows, 2))
         opened(folder).compact()
     assert SECRET.encode() not in all_bytes(folder)
+
+
+@pytest.mark.parametrize("by_another", [False, True])
+@pytest.mark.parametrize("way", SOME_WAYS)
+def test_what_was_deleted_does_not_come_back_by_another_parent(
+    folder: Path, way: str, by_another: bool
+) -> None:
+    """Neither the experiment nor what is below it can be moved, before and after a compaction."""
+    log_study(folder, way)
+    rows = rows_of(reading(folder))
+    collection = opened(folder)
+    top = collection.recorder
+    other, gone = (each for each in top.children if each["experiment_number"] != 3)
+    kid, kept = gone.children[0], other.children[0]
+    with opened(folder) as another:
+        assert (another if by_another else collection).delete(2) == 13
+    for _ in range(2):
+        for recorder, parent in ((kid, other), (gone, top), (kid, top), (gone, other)):
+            with pytest.raises(ArgumentError, match="was deleted"):
+                recorder.set_parent(parent)
+        for reader in (collection, reading(folder)):
+            check_answers(reader, without(rows, 2))
+        opened(folder).compact()
+    assert kept.set_parent(top).parent is top  # what was not deleted moves as ever
+    assert kept in top.children
+    collection.close()
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_a_parent_that_is_said_just_after_a_deletion_undoes_nothing(
+    folder: Path, is_compacted: bool
+) -> None:
+    """Two processes may do both at once: what was deleted stays so, whatever comes last."""
+    log_study(folder, "of several writers")
+    rows = rows_of(reading(folder))
+    store = FolderStore(folder)
+    (gone,) = (
+        each._node for each in reading(folder).recorder.children if each["experiment_number"] == 2
+    )
+    with opened(folder) as collection:
+        collection.delete(2)
+    if is_compacted:
+        opened(folder).compact()
+    store.say(gone, {}, ROOT)
+    check_answers(reading(folder), without(rows, 2))
+    store.close()
+    opened(folder).compact()
+    check_answers(reading(folder), without(rows, 2))
 
 
 def test_records_of_lost_nodes_are_shown_as_ever(folder: Path) -> None:
