@@ -154,9 +154,14 @@ class Experiment:
         if os.getpid() != self._process:
             return  # a forked child leaves by the same way; the experiment is the parent's
         end = time.time()
-        # First the records: an experiment that says how it ended has them all.
-        self._store.sync()
         said = {"experiment_end_time": end, "experiment_duration": end - self._start}
+        try:
+            # First the records: an experiment that says how it ended has them all.
+            self._store.sync()
+        except BaseException:
+            # Ctrl-C: it does not run any more, and it did not end without an error.
+            self._experiment.update(said)
+            raise
         if error is None:
             # In one word: whoever starts an experiment meanwhile sees all of the end, or none.
             self._experiment.update(said, had_error=False, error_number=0)

@@ -13,6 +13,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live.table import LiveTable
 from rigorous_recorder._store import home
+from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder.errors import ClosedError, PendingRecordWarning, ReservedKeyError
 
 SIX_KEYS = (
@@ -162,6 +163,29 @@ def test_an_interrupt_is_an_error_too(
     assert kind.__name__ in capsys.readouterr().err
     (row,) = collection.records
     assert (row["had_error"], row["error_number"], row["x"]) == (True, 1, 1)
+
+
+def test_an_interrupt_while_the_end_is_synced_ends_the_experiment(
+    open_collection: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an error, and for every process: it can be gone on with, and deleted."""
+    collection, other = open_collection(quiet=True), open_collection(quiet=True)
+    original = FolderStore.sync
+
+    def interrupt(store: FolderStore) -> None:
+        monkeypatch.setattr(FolderStore, "sync", original)
+        raise KeyboardInterrupt
+
+    for number in (None, 1):
+        run = collection.resume(number) if number else collection.new_experiment()
+        with pytest.raises(KeyboardInterrupt), run as experiment:
+            experiment.push(x=1)
+            monkeypatch.setattr(FolderStore, "sync", interrupt)
+        for each in (collection, other):
+            (row,) = each.experiments
+            assert row["had_error"] is True
+            assert row["experiment_end_time"] > row["experiment_start_time"]
+    assert other.delete(1) == 2
 
 
 def test_nested_experiments_get_different_numbers(open_collection: Opener) -> None:
