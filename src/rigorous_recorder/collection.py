@@ -8,7 +8,7 @@ from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex
 
 from ._display.experiments import Experiments
 from ._display.text import bytes_text, one_line, plural
@@ -143,7 +143,7 @@ class ExperimentCollection:
         kind = AutoExperiment if resume else Experiment
         return kind(self._store, said, is_quiet=self._is_quiet)
 
-    def resume(self, experiment_number: int) -> Experiment:
+    def resume(self, experiment_number: SupportsIndex) -> Experiment:
         """Go on with an experiment that crashed, failed or was finished, as a run to be entered.
 
         ``with`` gives the recorder of a new attempt, a child of the experiment's: its records have
@@ -213,7 +213,7 @@ class ExperimentCollection:
     def __bool__(self) -> bool:
         return True
 
-    def __getitem__(self, experiment_number: int) -> Records:
+    def __getitem__(self, experiment_number: SupportsIndex) -> Records:
         """The records of one experiment, all attempts; -1 is the last number, and so on.
 
         Raises:
@@ -279,7 +279,7 @@ class ExperimentCollection:
         """Read every file to its end, checksums included; what is damaged is listed."""
         return verify(self._store.folder)
 
-    def delete(self, *experiment_numbers: int) -> int:
+    def delete(self, *experiment_numbers: SupportsIndex) -> int:
         """Take experiments, all attempts at each, out of every answer, for good.
 
         From now on no process sees their records, their recorders or anything that was said of
@@ -302,7 +302,8 @@ class ExperimentCollection:
         if not experiment_numbers:
             return 0
         there = self.experiment_numbers
-        numbers = {nth_number(there, each) for each in experiment_numbers}
+        advice = "; several are given one by one, as delete(*numbers)"
+        numbers = {nth_number(there, each, advice=advice) for each in experiment_numbers}
         source = Source(self._store)
         with locked(self._store.folder.live / "experiments.lock"):
             past = [each for each in past_experiments(source.now().nodes) if each.number in numbers]

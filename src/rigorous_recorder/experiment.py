@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import sys
 import time
@@ -10,7 +11,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from textwrap import shorten
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, SupportsIndex
 
 from ._engines.scan import Attempt, Source, last_attempts
 from ._job import current_job
@@ -271,7 +272,7 @@ class ResumedExperiment(Experiment):
         SaveError: on leaving, records wait in memory and can't be written to disk.
     """
 
-    def __init__(self, store: FolderStore, number: int, *, is_quiet: bool) -> None:
+    def __init__(self, store: FolderStore, number: SupportsIndex, *, is_quiet: bool) -> None:
         super().__init__(store, {}, is_quiet=is_quiet)
         self._number = number
 
@@ -371,17 +372,25 @@ def _texts(info: Mapping[str, Any]) -> _Texts:
     return found
 
 
-def nth_number(numbers: Collection[int], wanted: int) -> int:
+def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str = "") -> int:
     """The number of an experiment; -1 is the last number, and so on.
+
+    Args:
+        wanted: an int of whatever library.
+        advice: what the error says besides where it is something else.
 
     Raises:
         KeyError: it is none of these numbers.
     """
     known = tuple(sorted(numbers))
-    if not isinstance(wanted, int):
-        message = f"{wanted!r} is no experiment number; expected one of {known}"
+    try:
+        place = None if isinstance(wanted, bool) else operator.index(wanted)
+    except TypeError:
+        place = None
+    if place is None:
+        message = f"{wanted!r} is no experiment number; expected one of {known}{advice}"
         raise KeyError(message)
-    number = known[wanted] if -len(known) <= wanted < 0 else wanted
+    number = known[place] if -len(known) <= place < 0 else place
     if number not in known:
         message = f"there is no experiment {number}; there are {known}"
         raise KeyError(message)

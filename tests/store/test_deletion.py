@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -950,6 +951,26 @@ def test_a_query_of_nodes_that_are_rewritten_is_told(folder: Path) -> None:
     with pytest.raises(DeletedError, match="Read again"):
         assert moment.nodes.count
     assert indexes(reader)[:1] == [100]
+
+
+def test_numbers_of_other_libraries_are_numbers(folder: Path) -> None:
+    """As numpy and pandas have them; a bool, a float or a list of them is none, which is told."""
+    log_study(folder, "of one writer", 2)
+    collection = opened(folder)
+    for wrong in (True, 1.0, np.bool_(True), np.float64(1), [1], "1", None):
+        for ask in (collection.__getitem__, collection.delete):
+            with pytest.raises(KeyError, match="is no experiment number; expected one of"):
+                ask(wrong)
+    with pytest.raises(KeyError, match=r"as delete\(\*numbers\)"):
+        collection.delete([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(KeyError, match="there is no experiment 3"):
+        collection.delete(np.int64(3))
+    assert len(collection[np.int64(-1)]) == len(collection[np.uint8(2)]) == 13
+    with collection.resume(np.int64(1)) as experiment:
+        assert experiment["experiment_number"] == 1
+    assert collection.delete(np.int64(2), np.int32(-2)) == 26
+    assert collection.experiment_numbers == ()
+    collection.close()
 
 
 def test_arguments_of_delete(folder: Path) -> None:
