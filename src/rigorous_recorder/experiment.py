@@ -325,7 +325,8 @@ class AutoExperiment(Experiment):
         """How often the job had been requeued when it began the last attempt."""
         nodes = Source(self._store).now().nodes
         (said,) = nodes.own_data(nodes.positions_of([past.last]))
-        return int(said.get("experiment_job_restarts", 0))
+        restarts = said.get("experiment_job_restarts")
+        return restarts if isinstance(restarts, int) else 0
 
     def _with_same_info(self, past: Sequence[Past]) -> list[Past]:
         """Those that were begun with the same keys and values."""

@@ -816,6 +816,19 @@ def test_a_requeued_job_goes_on_with_its_only_experiment_whatever_the_info(
     assert len(later) == 3
 
 
+@pytest.mark.parametrize("said", ["often", float("nan"), [1], None])
+def test_restarts_that_are_no_number_count_as_none(
+    open_collection: Opener, slurm: Slurm, said: Any
+) -> None:
+    """Whatever somebody said under that key, a requeued job goes on."""
+    collection = open_collection(quiet=True)
+    slurm(7)
+    assert fail(collection, lr=0.1, resume="auto") == 1
+    collection.recorder.children[0]["experiment_job_restarts"] = said
+    slurm(7, restarts=1)
+    assert fail(collection, lr=0.2, resume="auto") == 1
+
+
 def test_without_a_requeue_other_info_is_another_experiment(
     open_collection: Opener, slurm: Slurm
 ) -> None:
