@@ -132,6 +132,16 @@ def test_a_lost_description_is_written_anew(old: Path, new: Path) -> None:
     assert opened(new).verify() == []
 
 
+def test_who_opens_what_lost_its_description_is_told_of_repair(old: Path, new: Path) -> None:
+    """Not to move it away; and what the message names saves all of it."""
+    (old / "collection.json").unlink()
+    with pytest.raises(NotACollectionError, match=r"ExperimentCollection\.repair") as error:
+        opened(old)
+    assert "Choose another path" not in str(error.value)
+    ExperimentCollection.repair(old, new)
+    assert indexes(opened(new)) == list(range(104))
+
+
 def test_swapped_files_get_their_names_again(old: Path, new: Path) -> None:
     """Files that lie under each other's names are sound under their own: nothing is lost."""
     one, two = one_with(old, 50), one_with(old, 0)

@@ -175,7 +175,8 @@ class Folder:
         """Whether there is a collection.
 
         Raises:
-            NotACollectionError: something else is there, or one of its folders is a link.
+            NotACollectionError: something else is there, or one of its folders is a link, or it
+                lost its ``collection.json``.
             NewerFormatError: a newer version of this library made it.
         """
         if self.info_path.is_file():
@@ -183,9 +184,15 @@ class Folder:
             self.check_places()
             return True
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            advice = (
+                "It has the folders records and nodes: if it is a collection that lost it, all that"
+                " they hold can be saved: ExperimentCollection.repair(folder, into), or rigorous"
+                " repair"
+                if all(self.table(name).is_dir() for name in TABLES)
+                else "Choose another path, or move what is there away"
+            )
             message = (
-                f"{self.path} exists and is not a collection: it has no collection.json. Choose"
-                " another path, or move what is there away"
+                f"{self.path} exists and is not a collection: it has no collection.json. {advice}"
             )
             raise NotACollectionError(message)
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -52,7 +52,7 @@ def open_collection(path: Path, *, quiet: bool = False) -> ExperimentCollection:
 
 def place_of(path: Path) -> Path | None:
     """Where the collection is; None where there is none."""
-    for place in (path, path.with_name(path.name + _SUFFIX) if path.name else path):
+    for place in _places(path):
         if (place / "collection.json").is_file():
             return place
     return None
@@ -64,13 +64,30 @@ def folder_of(path: Path) -> Path:
     Raises:
         NotACollectionError: there is none.
     """
-    for place in (path, path.with_name(path.name + _SUFFIX) if path.name else path):
-        if any((place / name).is_dir() for name in ("records", "nodes", "live")):
+    place = place_of(path) or _place_with(path, any)
+    if place is None:
+        raise NotACollectionError(_what_is_there(path))
+    return place
+
+
+def _places(path: Path) -> tuple[Path, ...]:
+    return (path, path.with_name(path.name + _SUFFIX)) if path.name else (path,)
+
+
+def _place_with(path: Path, which: Callable[[Iterable[bool]], bool]) -> Path | None:
+    """Where any, or all, of the folders of a collection are."""
+    for place in _places(path):
+        if which((place / name).is_dir() for name in ("records", "nodes", "live")):
             return place
-    raise NotACollectionError(_what_is_there(path))
+    return None
 
 
 def _what_is_there(path: Path) -> str:
+    if (lost := _place_with(path, all)) is not None:
+        return (
+            f"{lost} has all folders of a collection, but no collection.json: `rigorous repair"
+            f" {lost} NEW` makes a new collection of what they hold"
+        )
     if path.is_dir():
         found = f"{path} is a folder without a collection.json"
     elif path.exists():

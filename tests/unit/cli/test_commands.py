@@ -671,6 +671,24 @@ def test_repair_writes_what_can_be_read(run: Run, own_study: Path) -> None:
     assert nothing.code == 2
 
 
+@pytest.mark.parametrize("ending", ["", ".collection"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != ["ls"]], ids=" ".join)
+def test_a_lost_description_is_told_with_the_way_to_repair(
+    run: Run, own_study: Path, verb: list[str], ending: str
+) -> None:
+    """The collection is there: the message says what it lost, and the command that helps."""
+    (own_study / "collection.json").unlink()
+    command, *rest = verb
+    result = run(command, own_study.with_name(f"own{ending}"), *rest)
+    said = result.out + result.err
+    assert result.code in {1, 2}
+    assert "rigorous repair" in said
+    assert "collection.json" in said
+    assert "there is neither" not in said
+    assert run("repair", own_study, own_study.with_name("new")).code == 0
+    assert len(run("ls", own_study.with_name("new")).lines) == 3
+
+
 def test_compact_says_what_became_less(run: Run, own_study: Path) -> None:
     """Small files become one, and every record is still there."""
     with closing(ExperimentCollection(own_study, extension="")) as collection:
