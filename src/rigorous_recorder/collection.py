@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from html import escape
 from os import PathLike, fspath
 from pathlib import Path
@@ -278,6 +279,30 @@ class ExperimentCollection:
     def verify(self) -> list[Problem]:
         """Read every file to its end, checksums included; what is damaged is listed."""
         return verify(self._store.folder)
+
+    @staticmethod
+    def verify_folder(
+        folder_path: str | PathLike[str], *, extension: str = ".collection"
+    ) -> list[Problem]:
+        """As ``verify``, of a collection that is not opened, and need not be one that can be.
+
+        Whoever opens a collection seals what dead processes left in it; here no file is changed.
+
+        Args:
+            folder_path: the collection.
+            extension: what the folder's name ends with.
+
+        Raises:
+            NotACollectionError: there is nothing of a collection at ``folder_path``.
+            NewerFormatError: a newer version of this library wrote it.
+        """
+        folder = Folder(_path_of(folder_path, extension))
+        if not any(path.exists() for path in (folder.info_path, *folder.places)):
+            message = f"there is nothing of a collection at {folder.path}: nothing to verify"
+            raise NotACollectionError(message)
+        with suppress(NotACollectionError):  # listed as a problem
+            folder.exists()
+        return verify(folder)
 
     def delete(self, *experiment_numbers: SupportsIndex) -> int:
         """Take experiments, all attempts at each, out of every answer, for good.

@@ -132,6 +132,14 @@ def test_a_lost_description_is_written_anew(old: Path, new: Path) -> None:
     assert opened(new).verify() == []
 
 
+def test_verify_of_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    """A misspelt name is not a collection in which all is well."""
+    (tmp_path / "other.collection").mkdir()
+    for name in ("nowhere", "other"):
+        with pytest.raises(NotACollectionError, match="nothing to verify"):
+            ExperimentCollection.verify_folder(tmp_path / name)
+
+
 def test_who_opens_what_lost_its_description_is_told_of_repair(old: Path, new: Path) -> None:
     """Not to move it away; and what the message names saves all of it."""
     (old / "collection.json").unlink()

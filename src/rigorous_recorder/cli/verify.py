@@ -1,15 +1,15 @@
 """`rigorous verify`: every file of a collection is read to its end, and what is wrong is listed."""
 
 import warnings
-from contextlib import closing
 
 import typer
 
+from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import DamagedFileWarning
 
 from .damage import print_damage
 from .output import say
-from .target import Collection, Json, open_collection
+from .target import Collection, Json, folder_of
 
 __all__ = ["EXAMPLES", "verify"]
 
@@ -20,12 +20,11 @@ def verify(path: Collection, *, as_json: Json = False) -> None:
     """Read every file to its end, checksums included, and list what is damaged.
 
     For each file it is told how many of its rows `rigorous repair` can save, and of which keys
-    values are lost in these. Nothing is changed. The exit code is 1 where anything is damaged.
+    values are lost in these. Nothing is changed, nor recovered of a killed process. The exit code is 1 where anything is damaged.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedFileWarning)  # listed below
-        with closing(open_collection(path)) as collection:
-            problems = collection.verify()
+        problems = ExperimentCollection.verify_folder(folder_of(path), extension="")
     print_damage(problems, as_json=as_json)
     if problems:
         raise typer.Exit(1)

@@ -6,6 +6,9 @@ import csv
 import io
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -648,6 +651,51 @@ def test_verify_of_a_damaged_collection_lists_what_is_damaged(run: Run, own_stud
     assert row["reason"]
     assert set(row) == {"path", "reason", "rows", "readable", "columns"}
     assert row["rows"] == 12
+
+
+LOG_AND_DIE = """
+import os, signal, sys
+from rigorous_recorder import ExperimentCollection
+
+with ExperimentCollection(sys.argv[1]).new_experiment() as experiment:
+    experiment.child(a=1).push(b=2)
+    experiment.sync()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_verify_changes_nothing(run: Run, own_study: Path, is_damaged: bool) -> None:
+    """What a killed process left is read where it is, and recovered by the next who opens it."""
+    process = subprocess.run([sys.executable, "-c", LOG_AND_DIE, own_study], check=False)
+    assert process.returncode == -signal.SIGKILL
+    live = sorted((own_study / "live").glob("*.records.arrow"))
+    assert len(live) == 1
+    if is_damaged:
+        live[0].write_bytes(b"nothing")
+    before = files(own_study)
+    result = run("verify", own_study)
+    assert files(own_study) == before
+    assert result.code == int(is_damaged)
+    assert (str(live[0]) in result.out) is is_damaged
+    if not is_damaged:
+        assert ExperimentCollection.verify_folder(own_study) == []
+        assert "recovered 1 records" in run("show", own_study).err
+        assert files(own_study) != before
+
+
+def test_verify_of_what_lost_its_description_lists_that(run: Run, own_study: Path) -> None:
+    """With code 1, as of any damaged file, and beside what else is damaged."""
+    (own_study / "collection.json").unlink()
+    damaged = next((own_study / "records").glob("*.parquet"))
+    damaged.write_bytes(b"")
+    result = run("verify", own_study, "--json")
+    assert result.code == 1
+    assert [row["path"] for row in result.json] == [
+        str(own_study / "collection.json"),
+        str(damaged),
+    ]
+    assert "repair" in result.json[0]["reason"]
 
 
 def test_repair_writes_what_can_be_read(run: Run, own_study: Path) -> None:
