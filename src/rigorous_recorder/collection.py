@@ -19,7 +19,6 @@ from ._engines.scan import Scope, Source
 from ._store.compact import compact
 from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
-from ._store.locks import locked
 from ._store.recover import Recovered
 from ._store.repair import repair
 from ._store.store import ROOT, FolderStore
@@ -29,11 +28,13 @@ from .experiment import (
     AutoExperiment,
     Experiment,
     ResumedExperiment,
+    changing_experiments,
     check_info,
     deleted_of,
     is_running,
     nth_number,
     past_experiments,
+    unwritable,
 )
 from .overview import ExperimentOverview, overview_of
 from .recorder import Recorder, recorder_at
@@ -131,6 +132,7 @@ class ExperimentCollection:
                 ``experiment_attempt_start_time``, ``experiment_job`` or ``experiment_job_restarts``
                 is among them.
             ArgumentError: ``resume`` is something else.
+            SaveError: on entering, the folder can't be written.
         """
         if resume is not None and resume != "auto":
             message = (
@@ -165,6 +167,7 @@ class ExperimentCollection:
         Raises:
             KeyError: on entering, there is no such experiment.
             RunningError: on entering, it runs still, in this process or another.
+            SaveError: on entering, the folder can't be written.
         """
         return ResumedExperiment(self._store, experiment_number, is_quiet=self._is_quiet)
 
@@ -322,7 +325,8 @@ class ExperimentCollection:
         Raises:
             KeyError: there is no such experiment; nothing is deleted.
             RunningError: one still runs; nothing is deleted.
-            SaveError: it can't be written; it waits in memory, and only this process knows it.
+            SaveError: the folder can't be written, and nothing is deleted; or it can't be any more:
+                that they are deleted waits in memory, and only this process knows it.
         """
         if not experiment_numbers:
             return 0
@@ -330,7 +334,7 @@ class ExperimentCollection:
         advice = "; several are given one by one, as delete(*numbers)"
         numbers = {nth_number(there, each, advice=advice) for each in experiment_numbers}
         source = Source(self._store)
-        with locked(self._store.folder.live / "experiments.lock"):
+        with changing_experiments(self._store):
             past = [each for each in past_experiments(source.now().nodes) if each.number in numbers]
             for each in past:
                 if is_running(self._store, each):
@@ -384,8 +388,15 @@ class ExperimentCollection:
 
         Returns:
             How many files there are fewer.
+
+        Raises:
+            SaveError: the folder can't be written; nothing is lost.
         """
-        return compact(self._store.folder, deleted_of(Source(self._store).now().nodes))
+        deleted = deleted_of(Source(self._store).now().nodes)
+        try:
+            return compact(self._store.folder, deleted)
+        except OSError as error:
+            raise unwritable(self._store, error) from error
 
     def __repr__(self) -> str:
         return f"<ExperimentCollection {self._store.folder.path}: {self._counts()}>"

@@ -106,7 +106,7 @@ class RunningError(RigorousError, ValueError):
 
 
 class SaveError(RigorousError, OSError):
-    """Data that waits in memory still can't be written."""
+    """The folder can't be written, or data that waits in memory still can't be."""
 
 
 class MissingPackageError(RigorousError, ImportError):

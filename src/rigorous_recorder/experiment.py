@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import os
 import sys
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from textwrap import shorten
 from types import TracebackType
 from typing import Any, Final, NamedTuple, SupportsIndex
@@ -24,7 +25,7 @@ from ._store.locks import locked
 from ._store.store import DELETED, ROOT, FolderStore
 from ._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, values_of
 from ._values.kinds import INT, NULL
-from .errors import PendingRecordWarning, ReservedKeyError, RigorousError, RunningError
+from .errors import PendingRecordWarning, ReservedKeyError, RigorousError, RunningError, SaveError
 from .recorder import Recorder, recorder_at, recorder_below
 
 __all__ = [
@@ -32,11 +33,13 @@ __all__ = [
     "Experiment",
     "Past",
     "ResumedExperiment",
+    "changing_experiments",
     "check_info",
     "deleted_of",
     "is_running",
     "nth_number",
     "past_experiments",
+    "unwritable",
 ]
 
 _NUMBER: Final = EXPERIMENT_KEYS[0]
@@ -126,11 +129,37 @@ def is_running(store: FolderStore, past: Past) -> bool:
     return writer == store.home.writer or is_alive(store.folder, writer)
 
 
+@contextlib.contextmanager
+def changing_experiments(store: FolderStore) -> Iterator[None]:
+    """Let nobody else begin or delete experiments meanwhile; the folder is made where it is missing.
+
+    Raises:
+        SaveError: the folder can't be written.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            store.folder.create(store.identity)
+            held.enter_context(locked(store.folder.live / "experiments.lock"))
+        except OSError as error:
+            raise unwritable(store, error) from error
+        yield
+
+
+def unwritable(store: FolderStore, error: OSError) -> SaveError:
+    """The error where a folder can't be written."""
+    message = (
+        f"{store.folder.path} can't be written ({error}); what is in it can be read all the same."
+        " See that the disk has room, and that you may write there, or work on a copy of the folder"
+    )
+    return SaveError(message)
+
+
 class Experiment:
     """One run: entered, it gives a recorder for the experiment; left, it says how it ended.
 
     Raises:
-        SaveError: on leaving, records wait in memory and can't be written to disk.
+        SaveError: on entering, the folder can't be written; on leaving, records wait in memory and
+            can't be written to disk.
     """
 
     def __init__(self, store: FolderStore, info: Mapping[str, Any], *, is_quiet: bool) -> None:
@@ -139,8 +168,7 @@ class Experiment:
         self._is_quiet = is_quiet
 
     def __enter__(self) -> Recorder:
-        self._store.folder.create(self._store.identity)
-        with locked(self._store.folder.live / "experiments.lock"):
+        with changing_experiments(self._store):
             self._process = os.getpid()
             self._recorder = self._begin()
             self._store.flush()
@@ -269,7 +297,8 @@ class ResumedExperiment(Experiment):
     Raises:
         KeyError: on entering, there is no such experiment.
         RunningError: on entering, it runs still.
-        SaveError: on leaving, records wait in memory and can't be written to disk.
+        SaveError: on entering, the folder can't be written; on leaving, records wait in memory and
+            can't be written to disk.
     """
 
     def __init__(self, store: FolderStore, number: SupportsIndex, *, is_quiet: bool) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import pickle
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder.errors import DamagedFileWarning, NotACollectionError
+from rigorous_recorder.errors import DamagedFileWarning, NotACollectionError, SaveError
+
+from .folders import files_below, log_many_small_files, opened
 
 
 def test_a_collection_that_is_forgotten_is_saved_in_silence(
@@ -102,3 +108,34 @@ def test_a_column_with_gaps_survives_csv(tmp_path: Path) -> None:
     recorder = Recorder().push().push(a=1).push()
     recorder.save_to(tmp_path / "x.csv")
     assert [row["a"] for row in Recorder.load_from(tmp_path / "x.csv").records] == [None, 1, None]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_what_would_change_a_folder_that_cant_be_written_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """With an error that says what to do; nothing is changed, and all of it can be read."""
+    log_many_small_files(folder, 2)
+    before, original = files_below(folder), os.open
+
+    def refuse(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & (os.O_CREAT | os.O_RDWR | os.O_WRONLY) and str(folder) in str(path):
+            raise OSError(number, os.strerror(number), str(path))
+        return original(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    collection = opened(folder)
+    changes: list[Callable[[], object]] = [
+        lambda: collection.new_experiment().__enter__(),
+        lambda: collection.new_experiment(resume="auto").__enter__(),
+        lambda: collection.resume(1).__enter__(),
+        lambda: collection.delete(1),
+        collection.compact,
+    ]
+    for change in changes:
+        with pytest.raises(SaveError, match="work on a copy") as error:
+            change()
+        assert str(folder) in str(error.value)
+        assert os.strerror(number) in str(error.value)
+    assert len(collection) == 80
+    assert files_below(folder) == before
