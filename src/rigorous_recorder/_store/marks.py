@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,11 +18,12 @@ from typing import Any, Final, NamedTuple
 
 from .._durable import sync_folder, write_whole
 from .._mounts import is_local
+from ..errors import DamagedFileError
 from .damaged import UNREADABLE
 from .folder import TABLES, Folder
 from .regular import check_regular
 
-__all__ = ["Mark", "Marker", "is_readable", "read_mark", "this_boot"]
+__all__ = ["Mark", "Marker", "checksum", "is_readable", "read_mark", "this_boot"]
 
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
@@ -72,11 +74,19 @@ def read_mark(folder: Folder, writer: str) -> Mark | None:
 def _mark(path: Path) -> Mark:
     check_regular(path)
     said = json.loads(path.read_bytes())
+    if said.pop("checksum") != checksum(said):
+        message = f"{path} is not as it was written: its checksum is another"
+        raise DamagedFileError(message)
     synced = {
         table: {int(number): _count(rows) for number, rows in said["synced"][table].items()}
         for table in TABLES
     }
     return Mark(str(said["boot"]), said["is_local"] is True, synced)
+
+
+def checksum(said: Mapping[str, Any]) -> str:
+    """What a mark that says this has as ``checksum``: a CRC-32."""
+    return f"{zlib.crc32(json.dumps(said, sort_keys=True).encode()):08x}"
 
 
 def _count(rows: Any) -> int:
@@ -119,7 +129,7 @@ class Marker:
             OSError: it can't be written.
         """
         said = {"boot": this_boot(), "is_local": self._is_local, "synced": self._synced}
-        write_whole(self._path, json.dumps(said).encode())
+        write_whole(self._path, json.dumps({**said, "checksum": checksum(said)}).encode())
 
     def note(self, found: Synced) -> None:
         """Remember that so many rows are on the device, the names of their files included.
