@@ -22,10 +22,11 @@ from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder._tree import EXPERIMENT_KEYS
 from rigorous_recorder.errors import DamagedFileWarning
 
+from . import THOROUGH
 from .power import Outage, PowerLog, remove
 
 #: Outages of each workload in the default run, and more of them in the slow one.
-FEW, MANY = 60, 400
+FEW, MANY = 60, 1_200 if THOROUGH else 150
 INHERITED = {*EXPERIMENT_KEYS, "lr", "episode", "late"}
 
 

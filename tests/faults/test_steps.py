@@ -18,6 +18,7 @@ import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store import home
 
+from . import THOROUGH
 from .scenarios import SCENARIOS, Log, check, check_rows, prepared
 from .steps import ENDLESS, Board, die, every_step, in_a_child
 
@@ -144,7 +145,7 @@ def test_an_error_at_a_step(
     assert code == 0, capfd.readouterr().err
     total = board.steps
     errors = 0
-    for at in chosen(how_many, total, 1, stride=3):
+    for at in chosen(how_many, total, 1, stride=3 if THOROUGH else 12):
         code, folder, board = stage.play(at, error, kinds, of_main_thread=is_ours)
         assert code == 0, f"step {at}\n{capfd.readouterr().err}"
         check(folder, board)
@@ -152,5 +153,5 @@ def test_an_error_at_a_step(
         errors += board.steps > at
         if board.steps <= at:
             break
-    assert errors >= (1 if how_many == "some" else total // 6)
+    assert errors >= (1 if how_many == "some" else total // 24)
     sys.stdout.write(f"{stage.name}: {errors} errors at {total} steps\n")
