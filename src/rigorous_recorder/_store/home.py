@@ -239,14 +239,18 @@ class FolderHome:
         """
         if self._lock_file is not None and self._lock_file.is_in_place:
             return False
-        was_held = self._lock_file is not None
+        lost, path = self._lock_file, self.folder.lock_path(self.writer)
         try:
-            self._lock_file = FileLock.create(self.folder.lock_path(self.writer)) or self._lock_file
+            held = FileLock.create(path) or FileLock.take(path)
         except OSError as error:
             self.complain(error)
             return False
-        self._was_taken_for_dead |= was_held
-        return was_held
+        if held is not None:
+            self._lock_file = held
+            if lost is not None:
+                lost.release()
+        self._was_taken_for_dead |= lost is not None
+        return lost is not None
 
     def sealed_rows(self, table: str, number: int) -> int | None:
         """How many rows of a segment others have sealed; None where nobody did."""
