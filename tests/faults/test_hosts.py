@@ -39,7 +39,7 @@ for _ in range(2):
 """
 
 
-@pytest.fixture(params=["processes", "network"])
+@pytest.fixture(params=["processes", pytest.param("network", marks=pytest.mark.slow)])
 def host(request: pytest.FixtureRequest) -> list[str]:
     """What a command is started with, to run on a host of its own."""
     options = {

@@ -47,7 +47,11 @@ def replace_folder(collection: ExperimentCollection, folder: Path) -> None:
 @pytest.mark.usefixtures("backing")
 @pytest.mark.parametrize("merges", [False, True], ids=["recovered", "merged"])
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("lose", [lose_lock, replace_folder], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "lose",
+    [lose_lock, pytest.param(replace_folder, marks=pytest.mark.slow)],
+    ids=["lost lock", "replaced folder"],
+)
 def test_what_it_logs_after_it_was_recovered_is_kept(
     tmp_path: Path, lose: Callable[[ExperimentCollection, Path], None], end: str, merges: bool
 ) -> None:

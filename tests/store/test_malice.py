@@ -388,7 +388,9 @@ def test_values_that_are_none_are_missing_and_told(folder: Path, tmp_path: Path)
 # --- checksums ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("merged", [False, True], ids=["sealed", "merged"])
+@pytest.mark.parametrize(
+    "merged", [pytest.param(False, marks=pytest.mark.slow), True], ids=["sealed", "merged"]
+)
 def test_every_changed_byte_of_a_sealed_file_is_seen(folder: Path, merged: bool) -> None:
     """Whatever byte behind the first four is another, verify lists the file: pages, headers, footer."""
     for number in range(2):
