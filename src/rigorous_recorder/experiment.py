@@ -414,7 +414,8 @@ def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str =
     """
     known = tuple(sorted(numbers))
     try:
-        place = None if isinstance(wanted, bool) else operator.index(wanted)
+        is_truth = type(wanted).__name__ in {"bool", "bool_"}  # numpy's, too, warns or is an int
+        place = None if is_truth else operator.index(wanted)
     except TypeError:
         place = None
     if place is None:
