@@ -224,29 +224,33 @@ class Segments:
                 break
             parts.append(Part(each.number, batch))
         try:
-            self._seal_parts(parts)
+            count = self._seal_parts(parts)
         except (OSError, MemoryError, pa.ArrowException) as error:
             self._home.complain(error)
             return False
-        sealed = self._line[: len(parts)]
-        del self._line[: len(parts)], parts, batch
+        sealed = self._line[:count]
+        del self._line[:count], parts, batch
         for each in sealed:
             if isinstance(each, Segment):
                 self._recycle(each)
         return True
 
-    def _seal_parts(self, parts: list[Part]) -> None:
-        """Seal rows, but those that others have sealed, who took this writer for dead."""
+    def _seal_parts(self, parts: list[Part]) -> int:
+        """Seal rows, but those that others have sealed, who took this writer for dead.
+
+        Returns:
+            How many of the parts are done: just one where others may have some of its rows.
+        """
         taken = [self._home.sealed_rows(self._name, part.number) for part in parts]
         if not any(rows is not None for rows in taken):
             self._home.seal(self._name, parts)
-            return
-        for part, rows in zip(parts, taken, strict=True):
-            if rows is None:
-                self._home.seal(self._name, [part])
-            elif rows < part.batch.num_rows:
-                rest = part.batch.slice(rows)
-                self._home.seal(self._name, [Part(next(self._numbers), rest)])
+            return len(parts)
+        first, rows = parts[0], taken[0]
+        if rows is None:
+            self._home.seal(self._name, [first])
+        elif rows < first.batch.num_rows:
+            self._home.seal(self._name, [Part(next(self._numbers), first.batch.slice(rows))])
+        return 1
 
     def _recycle(self, segment: Segment) -> None:
         """Keep the pages of a sealed segment for the next rows, else free them."""
