@@ -83,7 +83,8 @@ class Log:
         """Move a tree with those records to where ``parent`` is."""
         self._note(records, 1)
         self.do(lambda: recorder.set_parent(parent))
-        self._acknowledge(recorder, records)
+        with contextlib.suppress(*self._errors):
+            self._acknowledge(recorder, records)
 
     def do(self, action: Callable[[], Any]) -> Any:
         """Do it; once more where an error came out of it."""
