@@ -20,5 +20,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Warnings are errors."""
+    """Warnings are errors; of many processes one runs all tests of a group."""
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = "loadgroup"
     config.addinivalue_line("filterwarnings", "error")

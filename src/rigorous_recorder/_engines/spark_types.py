@@ -1,0 +1,103 @@
+"""Types in Spark: of the flat table's columns, and their values as Spark takes them from Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import lazy_module
+from .._values.arrays import ArrayKind
+from .._values.kinds import Kind
+from .arrow import flat_type
+from .scan import Scan
+from .sql import sql_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyspark.sql.types as st
+else:
+    pa = lazy_module("pyarrow")
+    st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
+
+__all__ = ["for_spark", "spark_fields", "spark_schema", "spark_type", "taken_type"]
+
+#: Spark has no unsigned numbers, and none of 16 bits: they stand in the next larger type.
+_WIDER: Final = {
+    "uint8": "int16",
+    "uint16": "int32",
+    "uint32": "int64",
+    "halffloat": "float32",
+}
+
+
+def spark_fields(scan: Scan) -> Mapping[str, Kind]:
+    """The columns of the flat table by the names that they have in Spark, in order.
+
+    Spark compares names without case, as SQL does.
+    """
+    kinds = scan.flat_kinds
+    return {name: kinds[key] for key, name in sql_names(kinds).items()}
+
+
+def spark_schema(kinds: Mapping[str, Kind]) -> st.StructType:
+    """The schema in Spark of columns of these kinds."""
+    return st.StructType([st.StructField(name, spark_type(kind)) for name, kind in kinds.items()])
+
+
+def spark_type(kind: Kind) -> st.DataType:
+    """The type in Spark of a flat column of that kind.
+
+    JSON, and a column in which only ``None`` was logged, are text.
+    """
+    return _named(taken_type(flat_type(kind)))
+
+
+@lru_cache(maxsize=1024)
+def taken_type(kind: pa.DataType) -> pa.DataType:
+    """The Arrow type, of those that Spark takes, that holds every value of this one."""
+    if pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", "UTC" if kind.tz else None)
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(taken_type(kind.value_type))
+    if pa.types.is_uint64(kind):
+        return pa.decimal128(20, 0)
+    return pa.type_for_alias(_WIDER[str(kind)]) if str(kind) in _WIDER else kind
+
+
+def for_spark(column: pa.Array) -> pa.Array:
+    """A flat column as Spark takes it."""
+    if pa.types.is_fixed_size_list(column.type):
+        column = ArrayKind.of_type(column.type).file(column)
+    wanted = taken_type(column.type)
+    return column if column.type == wanted else column.cast(wanted)
+
+
+def _named(kind: pa.DataType) -> st.DataType:
+    """The type in Spark of what is handed over as that Arrow type."""
+    if pa.types.is_list(kind):
+        return st.ArrayType(_named(kind.value_type))
+    if pa.types.is_timestamp(kind):
+        return st.TimestampType() if kind.tz else st.TimestampNTZType()
+    if pa.types.is_decimal(kind):
+        return st.DecimalType(kind.precision, kind.scale)
+    return _plain()[str(kind)]
+
+
+@lru_cache(maxsize=1)
+def _plain() -> dict[str, st.DataType]:
+    return {
+        "bool": st.BooleanType(),
+        "int8": st.ByteType(),
+        "int16": st.ShortType(),
+        "int32": st.IntegerType(),
+        "int64": st.LongType(),
+        "float": st.FloatType(),
+        "double": st.DoubleType(),
+        "string": st.StringType(),
+        "binary": st.BinaryType(),
+        "date32[day]": st.DateType(),
+        "duration[us]": st.DayTimeIntervalType(),
+    }
