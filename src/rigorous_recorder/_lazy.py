@@ -26,6 +26,10 @@ class _LazyModule(ModuleType):
             message = f"{self.__name__} is not installed: pip install '{self._install}'"
             raise MissingPackageError(message) from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where a function that uses it is sent to another process, its name is enough."""
+        return _LazyModule, (self.__name__, self._install)
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.load(), name)
         self.__dict__[name] = value

@@ -19,6 +19,7 @@ from ._engines.frames import to_pandas, to_polars
 from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, rows_from, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
+from ._engines.spark import spark_frame
 from ._flat_files import save_flat
 from .plotting import Band, Chart, Curves, curves_of
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from pyspark.sql import DataFrame as SparkDataFrame
+    from pyspark.sql import SparkSession
 
 __all__ = ["Records", "Row"]
 
@@ -149,6 +152,24 @@ class Records(Sequence[Row]):
             MissingPackageError: pandas is not installed.
         """
         return to_pandas(self.to_arrow())
+
+    def to_spark(self, spark: SparkSession) -> SparkDataFrame:
+        """The flat table as a Spark DataFrame, lazily; its rows are those that are there now.
+
+        Spark's own readers read the sealed files, just the columns and row groups that a query
+        needs; the files must be at the same path on its executors. Names that differ only in case
+        are told apart as ``docs/format.md`` says.
+
+        Args:
+            spark: the session; one of Spark Connect as well.
+
+        Raises:
+            MissingPackageError: PySpark is not installed.
+
+        >>> frame = collection.records.to_spark(spark)  # doctest: +SKIP
+        >>> frame.where("episode = 2").groupBy("model").mean("reward").show()  # doctest: +SKIP
+        """
+        return spark_frame(self.scan(), spark)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query over the table ``records``, as a lazy relation.

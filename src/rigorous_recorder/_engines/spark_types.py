@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Final
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
 from .._values.kinds import Kind
+from ..errors import ArgumentError, MissingPackageError
 from .arrow import flat_type
 from .scan import Scan
 from .sql import sql_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyspark
     import pyspark.sql.types as st
+    from pyspark.sql import SparkSession
 else:
     pa = lazy_module("pyarrow")
+    pyspark = lazy_module("pyspark", install="rigorous-recorder[spark]")
     st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
 
-__all__ = ["for_spark", "spark_fields", "spark_schema", "spark_type", "taken_type"]
+__all__ = ["for_spark", "require_spark", "spark_fields", "spark_schema", "spark_type", "taken_type"]
 
 #: Spark has no unsigned numbers, and none of 16 bits: they stand in the next larger type.
 _WIDER: Final = {
@@ -29,6 +33,41 @@ _WIDER: Final = {
     "uint32": "int64",
     "halffloat": "float32",
 }
+
+
+#: PySpark has columns as functions of Arrow arrays since then.
+_LEAST_CLIENT: Final = (4, 1)
+#: Spark reads BYTE_STREAM_SPLIT and DELTA encodings in its vectorized reader since then.
+_LEAST_SERVER: Final = (4, 3)
+_VECTORIZED: Final = "spark.sql.parquet.enableVectorizedReader"
+
+
+def require_spark(spark: SparkSession) -> None:
+    """Refuse a session that could not read.
+
+    Raises:
+        MissingPackageError: PySpark, or the Spark that it speaks to, is too old.
+    """
+    if not hasattr(spark, "createDataFrame"):
+        message = f"to_spark takes a SparkSession, not a {type(spark).__name__}"
+        raise ArgumentError(message)
+    if _version(pyspark.__version__) < _LEAST_CLIENT:
+        message = (
+            f"PySpark {pyspark.__version__} is too old, 4.1 or newer is needed:"
+            " pip install 'rigorous-recorder[spark]'"
+        )
+        raise MissingPackageError(message)
+    if _version(spark.version) < _LEAST_SERVER and spark.conf.get(_VECTORIZED, "true") == "true":
+        message = (
+            f"Spark {spark.version} reads these Parquet files only after"
+            f" spark.conf.set('{_VECTORIZED}', 'false'); 4.3 or newer needs no setting"
+        )
+        raise MissingPackageError(message)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    major, minor, *_ = text.split(".")
+    return int(major), int(minor)
 
 
 def spark_fields(scan: Scan) -> Mapping[str, Kind]:

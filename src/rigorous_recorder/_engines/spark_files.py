@@ -1,0 +1,274 @@
+"""The records' own columns in Spark: of files that it reads itself, and of others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .._lazy import lazy_module
+from .._live.column import NODE, Column
+from .._store.damaged import UNREADABLE
+from .._store.fragments import Fragment, Sealed
+from .._store.sealed_files import open_sealed
+from .._tree import column_in
+from .._values.kinds import FLOAT, INT, JSON, NULL, TIMEDELTA, Kind
+from ..errors import DamagedFileError
+from .scan import Scan, flat_column
+from .spark_types import for_spark, spark_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyspark.sql.functions as sf
+    import pyspark.sql.pandas.functions as udfs
+    import pyspark.sql.types as st
+    from pyspark.sql import Column as SparkColumn
+    from pyspark.sql import DataFrame, SparkSession
+else:
+    pa = lazy_module("pyarrow")
+    sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
+    st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
+    udfs = lazy_module("pyspark.sql.pandas.functions", install="rigorous-recorder[spark]")
+
+__all__ = ["OwnColumns"]
+
+#: Bytes of files whose checksums the driver compares before Spark reads them, as SQL does; of more
+#: than that the executors compare those of the pages as they read.
+_MOST_CHECKED: Final = 2 * 1024**3
+#: For files of any origin: dates before 1582 are what they say, paths are no patterns.
+_OPTIONS: Final = {
+    "datetimeRebaseMode": "CORRECTED",
+    "int96RebaseMode": "CORRECTED",
+    "mergeSchema": "false",
+    "ignoreCorruptFiles": "false",
+    "ignoreMissingFiles": "false",
+    "parquet.page.verify-checksum.enabled": "true",
+    "__globPaths__": "false",
+}
+
+
+class OwnColumns:
+    """What the records themselves have, with the node of each.
+
+    Args:
+        keys: which keys, each with the name of its column here.
+        of_nodes: takes those rows that are of nodes of the scan.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        scan: Scan,
+        keys: Mapping[str, str],
+        of_nodes: Callable[[DataFrame], DataFrame],
+    ) -> None:
+        self._spark = spark
+        self._scan = scan
+        self._keys = keys
+        self._of_nodes = of_nodes
+        self._columns = [column for column in scan.record_columns if column.key in keys]
+        kinds = {name: scan.flat_kind(key) for key, name in keys.items()}
+        fields = [st.StructField(name, spark_type(kind)) for name, kind in kinds.items()]
+        self._schema = st.StructType([st.StructField(NODE, st.LongType()), *fields])
+
+    def rows(self) -> DataFrame:
+        """The rows of all fragments."""
+        parts = list(self._parts())
+        return reduce(lambda one, other: one.unionAll(other), parts or [self._nothing()])
+
+    def _parts(self) -> Iterator[DataFrame]:
+        sound = self._sound()
+        native: dict[tuple[Any, ...], list[Sealed]] = {}
+        others: dict[bool, list[Sealed]] = {}
+        here: dict[bool, list[Fragment]] = {}
+        for fragment in self._scan.fragments:
+            is_whole = self._scan.takes_whole(fragment)
+            if not isinstance(fragment, Sealed) or id(fragment) not in sound:
+                here.setdefault(is_whole, []).append(fragment)
+            elif _is_readable(fragment):
+                key = is_whole, *fragment.columns.items()
+                native.setdefault(key, []).append(fragment)
+            else:
+                others.setdefault(is_whole, []).append(fragment)
+        for (is_whole, *_), files in native.items():
+            yield self._scoped(self._read_by_spark(files), is_whole)
+        for is_whole, files in others.items():
+            yield self._scoped(self._read_by_workers(files), is_whole)
+        for is_whole, fragments in here.items():
+            yield self._scoped(self._read_here(fragments), is_whole)
+
+    def _scoped(self, rows: DataFrame, is_whole: bool) -> DataFrame:
+        return rows if is_whole else self._of_nodes(rows)
+
+    def _sound(self) -> set[int]:
+        """Which files are read where they are, by ``id``; what is damaged is read here, and warns.
+
+        What was merged away meanwhile is read here as well, which finds where it is now.
+        """
+        sizes = {id(file): _size(file.path) for file in self._scan.files}
+        files = [file for file in self._scan.files if sizes[id(file)] is not None]
+        if sum(size or 0 for size in sizes.values()) > _MOST_CHECKED:
+            return set(map(id, files))
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            sound = threads.map(lambda file: file.is_sound(self._columns), files)
+            return {id(file) for file, is_sound in zip(files, sound, strict=True) if is_sound}
+
+    # --- by Spark itself ------------------------------------------------------------------------
+
+    def _read_by_spark(self, files: Sequence[Sealed]) -> DataFrame:
+        """Files that all have the same columns under the same names."""
+        columns = [column for column in files[0].columns if column in self._columns]
+        fields = [st.StructField(NODE, st.LongType())]
+        fields += [st.StructField(files[0].columns[c], _type_in_file(c.kind)) for c in columns]
+        reader = self._spark.read.options(**_OPTIONS).schema(st.StructType(fields))
+        read = reader.parquet(*(f"file://{file.path.absolute()}" for file in files))
+        # By position: no name in a file means anything else then.
+        places = {column: f"c{number}" for number, column in enumerate(columns)}
+        numbered = read.toDF(NODE, *places.values())
+        values = [self._value(key, places).alias(name) for key, name in self._keys.items()]
+        return numbered.select(NODE, *values)
+
+    def _value(self, key: str, places: Mapping[Column, str]) -> SparkColumn:
+        """A key's flat column, of those that the file has of it."""
+        flat = self._scan.flat_kind(key)
+        found = [
+            _to_flat(column.kind, sf.col(place), flat)
+            for column, place in places.items()
+            if column.key == key and column.kind != NULL
+        ]
+        if not found:
+            return sf.lit(None).cast(spark_type(flat))
+        return found[0] if len(found) == 1 else sf.coalesce(*found)
+
+    # --- by others ------------------------------------------------------------------------------
+
+    def _read_by_workers(self, files: Sequence[Sealed]) -> DataFrame:
+        """Files that Spark can't read, each row group by a worker in Python."""
+        groups = [(str(f.path.absolute()), n) for f in files for n in range(len(f.group_rows))]
+        paths, numbers = map(list, zip(*groups, strict=True))
+        tasks = self._spark.createDataFrame(
+            pa.table({"path": paths, "number": pa.array(numbers, pa.int64())})
+        )
+        read = partial(_read_groups, self._columns, self._kinds())
+        return tasks.repartition(len(groups), "path", "number").mapInArrow(read, self._schema)
+
+    def _read_here(self, fragments: Sequence[Fragment]) -> DataFrame:
+        """Rows that are in no file yet, and what can be read of damaged files."""
+        batches = [
+            batch
+            for fragment in fragments
+            for table in fragment.tables(self._columns)
+            for batch in _own_batch(fragment, table, self._kinds()).to_batches()
+        ]
+        if not batches:
+            return self._nothing()
+        return self._spark.createDataFrame(pa.Table.from_batches(batches), self._schema)
+
+    def _nothing(self) -> DataFrame:
+        return self._spark.createDataFrame([], self._schema)
+
+    def _kinds(self) -> dict[str, tuple[str, Kind]]:
+        return {name: (key, self._scan.flat_kind(key)) for key, name in self._keys.items()}
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None where it is not there any more."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _is_readable(file: Sealed) -> bool:
+    """Whether Spark can read a file by itself."""
+    names = [NODE, *file.columns.values()]
+    # It tells names apart without case, by the rules of Java.
+    are_told_apart = (
+        len({name.casefold() for name in names})
+        == len(names)
+        == len({name.lower() for name in names})
+    )
+    are_names = all(name and "\0" not in name for name in names)
+    return are_told_apart and are_names and not any(map(_is_half, file.columns))
+
+
+def _is_half(column: Column) -> bool:
+    """Whether a column has floats of 16 bits."""
+    return "halffloat" in str(column.kind.file_type)
+
+
+def _type_in_file(kind: Kind) -> st.DataType:
+    """The type that Spark reads a column as."""
+    return st.LongType() if kind == TIMEDELTA else spark_type(kind)
+
+
+def _to_flat(kind: Kind, column: SparkColumn, flat: Kind) -> SparkColumn:
+    """A column as it stands in a file, with the type of the flat kind."""
+    if flat == JSON and kind != JSON:
+        return _json_udf(kind)(column)
+    if kind == TIMEDELTA:
+        return column * sf.expr("INTERVAL '0.000001' SECOND")
+    return column.cast("double") if (kind, flat) == (INT, FLOAT) else column
+
+
+def _json_udf(kind: Kind) -> Callable[[SparkColumn], SparkColumn]:
+    def as_json(stored: pa.Array) -> pa.Array:
+        return pa.array(kind.json(kind.unfile(stored.cast(kind.file_type))), pa.string())
+
+    make: Callable[..., Callable[[SparkColumn], SparkColumn]] = udfs.arrow_udf
+    return make(as_json, st.StringType())
+
+
+def _own_batch(
+    fragment: Fragment, table: pa.Table, kinds: Mapping[str, tuple[str, Kind]]
+) -> pa.Table:
+    """The flat columns that rows have themselves, as Spark takes them."""
+    arrays = [table.column(NODE).combine_chunks()]
+    read = set(table.column_names)
+    for key, kind in kinds.values():
+        variants = {
+            column: column_in(table, fragment, column)
+            for column, name in fragment.columns.items()
+            if column.key == key and column.kind != NULL and name in read
+        }
+        arrays.append(for_spark(flat_column(variants, kind, table.num_rows)))
+    return pa.Table.from_arrays(arrays, names=[NODE, *kinds])
+
+
+def _read_groups(
+    columns: Sequence[Column],
+    kinds: Mapping[str, tuple[str, Kind]],
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """Row groups that a worker is told of, by their files and numbers.
+
+    Raises:
+        DamagedFileError: one can't be read.
+    """
+    for batch in batches:
+        for task in batch.to_pylist():
+            path = Path(task["path"])
+            try:
+                file = open_sealed(path, _no_successor)
+            except UNREADABLE as error:
+                raise _damaged(path) from error
+            table = file.table(task["number"], columns)
+            if table is None:
+                raise _damaged(path)
+            yield from _own_batch(file, table, kinds).combine_chunks().to_batches()
+
+
+def _damaged(path: Path) -> DamagedFileError:
+    return DamagedFileError(
+        f"{path} can't be read: collection.verify() says what is damaged, and"
+        " ExperimentCollection.repair saves what can be saved"
+    )
+
+
+def _no_successor(file: Sealed) -> Sealed | None:
+    """What was merged away while Spark was reading is not looked for: the query is asked anew."""
+    message = f"{file.path} was compacted away since the query was made: make it anew"
+    raise FileNotFoundError(message)

@@ -1,0 +1,215 @@
+"""What parents know, in Spark: looked up by a row's node, in arrays or by a broadcast join."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .._lazy import lazy_module
+from .._live.column import NODE
+from .scan import Scan, flat_column
+from .spark_types import for_spark, spark_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyspark.sql.functions as sf
+    import pyspark.sql.types as st
+    from pyspark.sql import Column, DataFrame, SparkSession
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+    sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
+    st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
+
+__all__ = ["Inherited", "inherited"]
+
+_PLACE: Final = "_place"
+#: Ids of nodes are close to each other in so many ranges, or they are joined.
+_MOST_RANGES: Final = 16
+#: Places of all ranges together: each task has the arrays that its query uses.
+_MOST_PLACES: Final = 2_000_000
+#: Places that are no node's: up to so many for each that is one, and some more.
+_SPARSE: Final = 4
+_SPARE: Final = 4_096
+#: More bytes than these in one local table are no constant to Spark, but a job.
+_TABLE_BYTES: Final = 16 * 1024 * 1024
+#: Rows of a table that is sent to every executor; of a larger one Spark decides.
+_MOST_BROADCAST: Final = 20_000_000
+
+
+class Inherited(ABC):
+    """Adds what nodes have or inherit to rows that have the node's id.
+
+    Args:
+        keys: which keys, each with the name of its column here.
+        ids: the nodes that can have rows.
+    """
+
+    def __init__(
+        self, spark: SparkSession, scan: Scan, keys: Mapping[str, str], ids: pa.Array
+    ) -> None:
+        self._spark = spark
+        self._scan = scan
+        self._keys = keys
+        self._ids = ids
+
+    @abstractmethod
+    def of_nodes(self, rows: DataFrame) -> DataFrame:
+        """Those rows that are of any of the nodes."""
+
+    @abstractmethod
+    def added(self, rows: DataFrame) -> DataFrame:
+        """Rows of these nodes, with the columns of the keys."""
+
+    def _values(self, key: str, ids: pa.Array) -> pa.Array:
+        """What each node has or inherits, null where it is none."""
+        nodes = self._scan.moment.nodes
+        found = nodes.resolved(key, nodes.positions(ids))
+        return for_spark(flat_column(found, self._scan.flat_kind(key), len(ids)))
+
+    def _fields(self) -> list[st.StructField]:
+        kinds = ((name, self._scan.flat_kind(key)) for key, name in self._keys.items())
+        return [st.StructField(name, spark_type(kind)) for name, kind in kinds]
+
+
+def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str], ids: pa.Array) -> Inherited:
+    """The way in which it is looked up fastest, given sorted ids."""
+    ranges = _ranges_of(ids)
+    return _LookedUp(spark, scan, keys, ids, ranges) if ranges else _Joined(spark, scan, keys, ids)
+
+
+class _Range(NamedTuple):
+    """Ids that are close to each other, and the place of the first of them."""
+
+    first: int
+    last: int
+    place: int
+
+
+def _ranges_of(ids: pa.Array) -> list[_Range]:
+    """Sorted ids in ranges, one for each writer of nodes; none where they are too many."""
+    writers = pc.value_counts(pc.shift_right(ids, 32)).field("counts").to_pylist()
+    if not 0 < len(writers) <= _MOST_RANGES:
+        return []
+    ranges, start, place = [], 0, 0
+    for count in writers:
+        first, last = ids[start].as_py(), ids[start + count - 1].as_py()
+        ranges.append(_Range(first, last, place))
+        start, place = start + count, place + last - first + 1
+    return ranges if place <= min(_MOST_PLACES, _SPARSE * len(ids) + _SPARE) else []
+
+
+class _LookedUp(Inherited):
+    """Arrays with a place for every node, of which a query gets those that it uses.
+
+    No hashing, and no cost where no parent's column is used: a join would stay.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        scan: Scan,
+        keys: Mapping[str, str],
+        ids: pa.Array,
+        ranges: list[_Range],
+    ) -> None:
+        super().__init__(spark, scan, keys, ids)
+        self._ranges = ranges
+
+    def of_nodes(self, rows: DataFrame) -> DataFrame:
+        is_one = pc.is_in(self._places, value_set=self._ids)
+        there = self._tables({"is_one": (st.StructField("is_one", st.BooleanType()), is_one)})
+        in_ranges = reduce(lambda a, b: a | b, map(_within, self._ranges))
+        return rows.where(in_ranges).where(sf.get(there["is_one"], self._place(is_sure=False)))
+
+    def added(self, rows: DataFrame) -> DataFrame:
+        if not self._keys:
+            return rows
+        columns = {
+            name: (field, self._values(key, self._places))
+            for (key, name), field in zip(self._keys.items(), self._fields(), strict=True)
+        }
+        tables = self._tables(columns)
+        placed = rows.withColumn(_PLACE, self._place(is_sure=True))
+        return placed.withColumns({n: sf.get(tables[n], sf.col(_PLACE)) for n in columns})
+
+    @cached_property
+    def _places(self) -> pa.Array:
+        """For each place the id that a node of it has."""
+        parts = [pa.array(range(each.first, each.last + 1), pa.int64()) for each in self._ranges]
+        return pa.concat_arrays(parts)
+
+    def _place(self, *, is_sure: bool) -> Column:
+        """The place of a row's node.
+
+        Args:
+            is_sure: whether all rows are of these nodes.
+        """
+        places = [
+            (_within(each), (sf.col(NODE) - sf.lit(each.first - each.place)).cast("int"))
+            for each in self._ranges
+        ]
+        if is_sure and len(places) == 1:
+            return places[0][1]
+        return reduce(lambda found, place: found.when(*place), places[1:], sf.when(*places[0]))
+
+    def _tables(self, columns: Mapping[str, tuple[st.StructField, pa.Array]]) -> dict[str, Column]:
+        """Columns as arrays in tables of one row, that queries share."""
+        found: dict[str, Column] = {}
+        for names in _packed({name: values.nbytes for name, (_, values) in columns.items()}):
+            fields = [columns[name][0] for name in names]
+            arrays = [_in_one_row(columns[name][1]) for name in names]
+            schema = st.StructType(
+                [st.StructField(f.name, st.ArrayType(f.dataType)) for f in fields]
+            )
+            table = self._spark.createDataFrame(
+                pa.Table.from_arrays(arrays, names=list(names)), schema
+            )
+            found |= {name: table.select(name).scalar() for name in names}
+        return found
+
+
+class _Joined(Inherited):
+    """A table of the nodes that every executor gets, joined to the rows."""
+
+    def of_nodes(self, rows: DataFrame) -> DataFrame:
+        if not len(self._ids):
+            return rows.where(sf.lit(False))
+        low, high = self._ids[0].as_py(), self._ids[-1].as_py()
+        near = rows.where(sf.col(NODE).between(low, high))
+        return near.join(self._table({}), NODE, "left_semi")
+
+    def added(self, rows: DataFrame) -> DataFrame:
+        return rows.join(self._table(self._keys), NODE) if self._keys else rows
+
+    def _table(self, keys: Mapping[str, str]) -> DataFrame:
+        arrays = [self._ids, *(self._values(key, self._ids) for key in keys)]
+        fields = [st.StructField(NODE, st.LongType()), *(self._fields() if keys else [])]
+        table = pa.Table.from_arrays(arrays, names=[field.name for field in fields])
+        found = self._spark.createDataFrame(table, st.StructType(fields))
+        return sf.broadcast(found) if len(self._ids) <= _MOST_BROADCAST else found
+
+
+def _within(each: _Range) -> Column:
+    return sf.col(NODE).between(each.first, each.last)
+
+
+def _in_one_row(values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
+
+
+def _packed(sizes: Mapping[str, int]) -> Iterator[Sequence[str]]:
+    """Names of columns that go into one table."""
+    names: list[str] = []
+    filled = 0
+    for name, size in sizes.items():
+        if names and filled + size > _TABLE_BYTES:
+            yield names
+            names, filled = [], 0
+        names.append(name)
+        filled += size
+    if names:
+        yield names

@@ -1,0 +1,276 @@
+"""``Records.to_spark``: the rows of every other engine, from a plan that is Spark's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from pyspark.sql import DataFrame, SparkSession
+
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._engines import spark_files, spark_nodes, spark_types
+from rigorous_recorder.errors import ArgumentError, DamagedFileWarning, MissingPackageError
+
+from ..property.test_tree_model import TreeMachine
+from ..store.folders import log_as_writers, opened
+from .session import session
+from .tables import require_same
+
+
+def log(folder: Path) -> ExperimentCollection:
+    """Three experiments in files with differing columns and kinds, and one in live files."""
+    collection = ExperimentCollection(folder, quiet=True)
+    collection.recorder["study"] = "s"
+    for number, rate in enumerate((0.1, 1, 0.01, 5)):
+        with collection.new_experiment(rate=rate) as experiment:
+            for model in ("a", "ä"):
+                recorder = experiment.child(model=model, score=number)
+                for step in range(4):
+                    recorder.push(step=step, loss=1 / (1 + step), tag=f"t{step % 2}")
+                recorder.push(step=9, score=None, took=dt.timedelta(microseconds=-number))
+                recorder.push(step=10, score=7.5, loss=float("nan"), when=dt.datetime(1, 1, 1))
+                recorder.push(step=10 if number else "last", pair=np.zeros(2 + number % 2, "u2"))
+                if number == 1:
+                    recorder.push(Step=3, half=np.array([0.5], "f2"))
+                if number == 2:
+                    recorder.push({"a.b": b"x", "": 1, "day": dt.date(1582, 10, 4), "n": None})
+        if number < 3:
+            collection.save()
+    return collection
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExperimentCollection]:
+    """What ``log`` logs, and then more was said of the parents."""
+    # Characters that paths of Hadoop have other ideas about.
+    with log(tmp_path_factory.mktemp("to_spark") / "a [x] {b,c} *? %20 ü" / "c") as found:
+        found.recorder["late"] = "said last"
+        found.recorder["experiment_duration"] = 1
+        yield found
+
+
+@pytest.fixture(params=["looked up", "joined"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How a row finds what its parents know."""
+    if request.param == "joined":
+        monkeypatch.setattr(spark_nodes, "_MOST_RANGES", 0)
+    return str(request.param)
+
+
+def test_all_rows(spark: SparkSession, collection: ExperimentCollection, way: str) -> None:
+    """All kinds, columns that some files lack, names that differ in case, live rows, late data."""
+    require_same(collection.records.to_spark(spark), collection.records)
+
+
+@pytest.mark.parametrize(
+    "conditions", [{"model": "ä"}, {"rate": 1, "model": "a"}, {"step": 9}, {"model": "none"}]
+)
+def test_conditions(
+    spark: SparkSession, collection: ExperimentCollection, way: str, conditions: dict[str, Any]
+) -> None:
+    """Of parents and of records."""
+    found = collection.records.where(**conditions)
+    require_same(found.to_spark(spark), found)
+
+
+def test_one_recorder(spark: SparkSession, collection: ExperimentCollection, way: str) -> None:
+    """Only its columns, its rows and those below it; also of a recorder in memory."""
+    experiment = collection.recorder.children[1]
+    require_same(experiment.all_records.to_spark(spark), experiment.all_records)
+    require_same(experiment.children[0].records.to_spark(spark), experiment.children[0].records)
+    require_same(experiment.records.to_spark(spark), experiment.records)
+    memory = Recorder(a=1).child(b=2).push(c=3)
+    require_same(memory.records.to_spark(spark), memory.records)
+    require_same(Recorder().records.to_spark(spark), Recorder().records)
+    bare = Recorder().push().push()
+    require_same(bare.records.to_spark(spark), bare.records)
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_many_writers(spark: SparkSession, tmp_path: Path, way: str, is_compacted: bool) -> None:
+    """Their nodes' ids are far from each other, and on both sides of 0."""
+    log_as_writers(tmp_path / "c", range(12))
+    collection = opened(tmp_path / "c")
+    if is_compacted:
+        collection.compact()
+    require_same(collection.records.to_spark(spark), collection.records)
+    some = collection.records.where(name="w3")
+    require_same(some.to_spark(spark), some)
+
+
+def test_deleted_experiments(spark: SparkSession, tmp_path: Path, way: str) -> None:
+    """Are among no rows, before and after they are dropped from the files."""
+    with log(tmp_path / "c") as collection:
+        collection.delete(1)
+        require_same(collection.records.to_spark(spark), collection.records)
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        collection.compact()
+        require_same(collection.records.to_spark(spark), collection.records)
+
+
+class SparkMachine(TreeMachine):
+    """Any tree; Spark has what Arrow has at the end."""
+
+    def everything_is_as_in_the_model(self) -> None:
+        require_same(self.collection.records.to_spark(session()), self.collection.records)
+
+
+TestAnyTree = SparkMachine.TestCase
+TestAnyTree.settings = settings(max_examples=2, stateful_step_count=20)
+
+
+class LongerSparkMachine(SparkMachine):
+    """More of the same."""
+
+
+@pytest.mark.slow
+class TestMoreTrees(LongerSparkMachine.TestCase):  # type: ignore[misc, name-defined]
+    """More trees."""
+
+    settings = settings(max_examples=60, stateful_step_count=40)
+
+
+# --- the plan -----------------------------------------------------------------------------------
+
+
+def plan(frame: DataFrame, capsys: pytest.CaptureFixture[str]) -> str:
+    frame.explain()
+    return capsys.readouterr().out
+
+
+def test_columns_are_pruned_and_filters_pushed(
+    spark: SparkSession, tmp_path: Path, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Spark's own reader is asked for what a query uses, with its conditions on the records."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(rate=0.1) as experiment:
+            for i in range(5):
+                experiment.child(episode=i).push(step=i, loss=0.5, unused=1)
+    frame = ExperimentCollection(tmp_path / "c", quiet=True).records.to_spark(spark)
+    shown = plan(frame.where("loss > 0.1 AND episode = 3").select("step"), capsys)
+    assert "GreaterThan(loss,0.1)" in shown
+    assert "ReadSchema: struct<_node:bigint,step:bigint,loss:double>" in shown
+    assert ("BroadcastHashJoin" in shown) == (way == "joined")
+    assert "Python" not in shown
+
+
+def test_what_no_query_uses_costs_nothing(
+    spark: SparkSession, collection: ExperimentCollection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A query of the records' own columns knows nothing of parents, nor of columns as JSON."""
+    shown = plan(collection.records.to_spark(spark).selectExpr("avg(loss)"), capsys)
+    assert "Subquery" not in shown
+    assert "ArrowEvalPython" not in shown
+
+
+# --- whatever the session says ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"spark.sql.caseSensitive": "true"},
+        {"spark.sql.ansi.enabled": "false"},
+        {"spark.sql.session.timeZone": "Asia/Kathmandu"},
+        {"spark.sql.adaptive.enabled": "false"},
+        {"spark.sql.codegen.wholeStage": "false"},
+        {"spark.sql.parquet.enableVectorizedReader": "false"},
+    ],
+    ids=str,
+)
+def test_settings_change_nothing(
+    spark: SparkSession, collection: ExperimentCollection, setting: dict[str, str]
+) -> None:
+    """The rows are the same under every setting that changes how Spark reads."""
+    before = {key: spark.conf.get(key) for key in setting}
+    for key, value in setting.items():
+        spark.conf.set(key, value)
+    try:
+        require_same(collection.records.to_spark(spark), collection.records)
+    finally:
+        for key, value in before.items():
+            spark.conf.set(key, value)
+
+
+def test_many_parents_in_several_tables(
+    spark: SparkSession, collection: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays that are too large for one table stand in several."""
+    monkeypatch.setattr(spark_nodes, "_TABLE_BYTES", 1)
+    require_same(collection.records.to_spark(spark), collection.records)
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+def damage(folder: Path) -> Path:
+    """Change a byte of the values of one file."""
+    path = max(folder.glob("records/*.parquet"), key=lambda each: each.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4] ^= 0xFF
+    path.write_bytes(data)
+    return path
+
+
+def two_files(folder: Path) -> None:
+    for number in range(2):
+        with opened(folder) as collection, collection.new_experiment(number=number) as experiment:
+            experiment.extend({"x": np.random.default_rng(number).random(1000 + number)})
+
+
+def test_a_damaged_file(spark: SparkSession, tmp_path: Path) -> None:
+    """The driver warns as every engine does, and Spark reads the rest."""
+    two_files(tmp_path / "c")
+    path = damage(tmp_path / "c")
+    with pytest.warns(DamagedFileWarning, match=path.name):
+        frame = opened(tmp_path / "c").records.to_spark(spark)
+    assert frame.count() == 1000
+
+
+def test_a_damaged_file_of_many(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is too much to look at before, Spark compares checksums, and names the file."""
+    monkeypatch.setattr(spark_files, "_MOST_CHECKED", 0)
+    two_files(tmp_path / "c")
+    path = damage(tmp_path / "c")
+    frame = opened(tmp_path / "c").records.to_spark(spark)
+    with pytest.raises(Exception, match=path.name):
+        frame.selectExpr("sum(x)").collect()
+
+
+def test_files_that_were_compacted_away(spark: SparkSession, tmp_path: Path) -> None:
+    """A frame is of its moment: afterwards it says which file it misses, a new one is right."""
+    two_files(tmp_path / "c")
+    collection = opened(tmp_path / "c")
+    old = collection.records.to_spark(spark)
+    assert collection.compact() == 2
+    with pytest.raises(Exception, match="FILE_NOT_EXIST"):
+        old.count()
+    require_same(collection.records.to_spark(spark), collection.records)
+
+
+def test_no_session(tmp_path: Path) -> None:
+    """Something else than a session is refused with a word of what it should be."""
+    with pytest.raises(ArgumentError, match="takes a SparkSession, not a str"):
+        Recorder().push(a=1).records.to_spark("spark")  # type: ignore[arg-type]
+
+
+def test_an_older_pyspark(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told what to install."""
+    monkeypatch.setattr(spark_types, "pyspark", SimpleNamespace(__version__="3.5.1"))
+    with pytest.raises(MissingPackageError, match=r"PySpark 3\.5\.1 is too old.*pip install"):
+        Recorder().push(a=1).records.to_spark(spark)
+
+
+def test_an_older_server(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told which setting lets it read the files."""
+    monkeypatch.setattr(SparkSession, "version", property(lambda _: "4.1.0"))
+    with pytest.raises(MissingPackageError, match=r"4\.1\.0.*enableVectorizedReader"):
+        Recorder().push(a=1).records.to_spark(spark)
