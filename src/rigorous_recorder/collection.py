@@ -16,7 +16,7 @@ from ._display.text import bytes_text, one_line, plural
 from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
-from ._store.compact import compact
+from ._store.compact import Spread, compact
 from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
 from ._store.recover import Recovered
@@ -392,9 +392,12 @@ class ExperimentCollection:
         Raises:
             SaveError: the folder can't be written; nothing is lost.
         """
+        return self._compact(None)
+
+    def _compact(self, spread: Spread | None) -> int:
         deleted = deleted_of(Source(self._store).now().nodes)
         try:
-            return compact(self._store.folder, deleted)
+            return compact(self._store.folder, deleted, spread)
         except OSError as error:
             raise unwritable(self._store, error) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
 from pathlib import Path
@@ -18,6 +18,7 @@ from .._tree import column_in
 from .._values.kinds import FLOAT, INT, JSON, NULL, TIMEDELTA, Kind
 from ..errors import DamagedFileError
 from .scan import Scan, flat_column
+from .spark_tasks import in_tasks
 from .spark_types import for_spark, spark_type
 
 if TYPE_CHECKING:
@@ -147,13 +148,9 @@ class OwnColumns:
 
     def _read_by_workers(self, files: Sequence[Sealed]) -> DataFrame:
         """Files that Spark can't read, each row group by a worker in Python."""
-        groups = [(str(f.path.absolute()), n) for f in files for n in range(len(f.group_rows))]
-        paths, numbers = map(list, zip(*groups, strict=True))
-        tasks = self._spark.createDataFrame(
-            pa.table({"path": paths, "number": pa.array(numbers, pa.int64())})
-        )
-        read = partial(_read_groups, self._columns, self._kinds())
-        return tasks.repartition(len(groups), "path", "number").mapInArrow(read, self._schema)
+        groups = [(f.path.absolute(), n) for f in files for n in range(len(f.group_rows))]
+        read = partial(_read_group, self._columns, self._kinds())
+        return in_tasks(self._spark, read, groups, self._schema)
 
     def _read_here(self, fragments: Sequence[Fragment]) -> DataFrame:
         """Rows that are in no file yet, and what can be read of damaged files."""
@@ -161,7 +158,7 @@ class OwnColumns:
             batch
             for fragment in fragments
             for table in fragment.tables(self._columns)
-            for batch in _own_batch(fragment, table, self._kinds()).to_batches()
+            for batch in _own_table(fragment, table, self._kinds()).to_batches()
         ]
         if not batches:
             return self._nothing()
@@ -222,7 +219,7 @@ def _json_udf(kind: Kind) -> Callable[[SparkColumn], SparkColumn]:
     return make(as_json, st.StringType())
 
 
-def _own_batch(
+def _own_table(
     fragment: Fragment, table: pa.Table, kinds: Mapping[str, tuple[str, Kind]]
 ) -> pa.Table:
     """The flat columns that rows have themselves, as Spark takes them."""
@@ -238,27 +235,24 @@ def _own_batch(
     return pa.Table.from_arrays(arrays, names=[NODE, *kinds])
 
 
-def _read_groups(
-    columns: Sequence[Column],
-    kinds: Mapping[str, tuple[str, Kind]],
-    batches: Iterable[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    """Row groups that a worker is told of, by their files and numbers.
+def _read_group(
+    columns: Sequence[Column], kinds: Mapping[str, tuple[str, Kind]], group: tuple[Path, int]
+) -> list[pa.RecordBatch]:
+    """The rows of a row group, which is told by its file and number: in a worker.
 
     Raises:
-        DamagedFileError: one can't be read.
+        DamagedFileError: it can't be read.
     """
-    for batch in batches:
-        for task in batch.to_pylist():
-            path = Path(task["path"])
-            try:
-                file = open_sealed(path, _no_successor)
-            except UNREADABLE as error:
-                raise _damaged(path) from error
-            table = file.table(task["number"], columns)
-            if table is None:
-                raise _damaged(path)
-            yield from _own_batch(file, table, kinds).combine_chunks().to_batches()
+    path, number = group
+    try:
+        file = open_sealed(path, _no_successor)
+    except UNREADABLE as error:
+        raise _damaged(path) from error
+    table = file.table(number, columns)
+    if table is None:
+        raise _damaged(path)
+    found: list[pa.RecordBatch] = _own_table(file, table, kinds).combine_chunks().to_batches()
+    return found
 
 
 def _damaged(path: Path) -> DamagedFileError:

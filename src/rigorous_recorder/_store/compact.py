@@ -5,9 +5,11 @@ What was deleted is dropped on the way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import errno
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._durable import replacing
 from .._lazy import lazy_module
@@ -18,10 +20,10 @@ from .cleaning import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
 from .fragments import Sealed, Segment, writers_said
 from .locks import locked
-from .neighbours import quiet_moment, runs
+from .neighbours import Moment, quiet_moment, runs
 from .recover import recover
 from .seal import ROW_GROUP, about, describe_file, settings
-from .sealed_files import Listing, SealedFiles
+from .sealed_files import SealedFiles, open_sealed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,17 +32,21 @@ else:
     pa = lazy_module("pyarrow")
     pq = lazy_module("pyarrow.parquet")
 
-__all__ = ["compact"]
+__all__ = ["Merging", "Spread", "compact"]
+
+Spread = Callable[["Merging", list[list[Path]]], Iterable[int]]
+"""Calls ``merge_paths`` with each of these lists of paths, wherever it likes."""
 
 #: So many bytes of rows are written as a row group, however few rows they are.
 _GROUP_BYTES: Final = 128 << 20
 
 
-def compact(folder: Folder, deleted: Deleted | None = None) -> int:
+def compact(folder: Folder, deleted: Deleted | None = None, spread: Spread | None = None) -> int:
     """Merge small sealed files of finished writers; others may write and read meanwhile.
 
     Args:
         deleted: what is dropped from the files of finished writers, also where none are merged.
+        spread: does the work elsewhere; without it, it is done here.
 
     Returns:
         How many files there are fewer.
@@ -54,51 +60,74 @@ def compact(folder: Folder, deleted: Deleted | None = None) -> int:
     folder.create()  # of what it lacks
     with locked(folder.live / "compact.lock"):
         # The records first: whose nodes are deleted is known to the end.
-        return sum(_Compaction(folder, table, deleted).run() for table in TABLES)
+        return sum(_compact_table(folder, table, deleted, spread) for table in TABLES)
 
 
-class _Compaction:
-    """The compaction of one table."""
+def _compact_table(
+    folder: Folder, table: str, deleted: Deleted | None, spread: Spread | None
+) -> int:
+    moment = quiet_moment(folder, SealedFiles(folder, table))
+    _sweep(folder, table, moment)
+    if moment.listing.unsure:
+        return 0  # what those cover must not be merged elsewhere, and nobody knows what it is
+    merging = Merging(table, deleted)
+    if spread is None:
+        return sum(map(merging.merge, runs(moment)))
+    worth = [run for run in runs(moment) if len(run) > 1 or (run and deleted is not None)]
+    return sum(spread(merging, [[file.path for file in run] for run in worth]))
 
-    def __init__(self, folder: Folder, table: str, deleted: Deleted | None) -> None:
-        self._folder = folder
-        self._table = table
-        self._deleted = deleted
-        self._files = SealedFiles(folder, table)
 
-    def run(self) -> int:
-        """Do it; returns how many files there are fewer."""
-        moment = quiet_moment(self._folder, self._files)
-        self._sweep(moment.listing, moment.running)
-        if moment.listing.unsure:
-            return 0  # what those cover must not be merged elsewhere, and nobody knows what it is
-        return sum(self._merge_sound(run) for run in runs(moment))
+def _sweep(folder: Folder, table: str, moment: Moment) -> None:
+    """Take away what a compaction that was interrupted left."""
+    for name in moment.listing.covered:
+        folder.sealed_path(table, name).unlink(missing_ok=True)
+    for path, writer in folder.unfinished(table).items():
+        if writer not in moment.running:
+            path.unlink(missing_ok=True)
 
-    def _sweep(self, listing: Listing, running: Iterable[str]) -> None:
-        """Take away what a compaction that was interrupted left."""
-        for name in listing.covered:
-            self._folder.sealed_path(self._table, name).unlink(missing_ok=True)
-        for path, writer in self._folder.unfinished(self._table).items():
-            if writer not in running:
-                path.unlink(missing_ok=True)
 
-    def _merge_sound(self, run: list[Sealed]) -> int:
-        """Merge neighbours, but not those that can't be read to their end, nor across them."""
+class Merging(NamedTuple):
+    """How neighbouring files of a table become one; it can be sent to other processes.
+
+    Attributes:
+        table: the table.
+        deleted: what is dropped on the way.
+    """
+
+    table: str
+    deleted: Deleted | None
+
+    def merge_paths(self, paths: Sequence[Path]) -> int:
+        """Merge the files of these paths; returns how many files there are fewer.
+
+        It may be done twice, also at the same time: of two files with the same segments one counts.
+        """
+        try:
+            return self.merge([open_sealed(path, _gone) for path in paths])
+        except FileNotFoundError:
+            return 0  # whoever did it before has merged them
+
+    def merge(self, run: list[Sealed]) -> int:
+        """Merge neighbours, but not those that can't be read to their end, nor across them.
+
+        Returns:
+            How many files there are fewer.
+        """
         try:
             return self._merge(run)
         except UnreadableError as error:
             at = run.index(error.file)
-            return self._merge_sound(run[:at]) + self._merge_sound(run[at + 1 :])
+            return self.merge(run[:at]) + self.merge(run[at + 1 :])
 
     def _merge(self, run: list[Sealed]) -> int:
-        parts = [Cleaned(file, self._table, self._deleted) for file in run]
+        parts = [Cleaned(file, self.table, self.deleted) for file in run]
         if len(run) < 2 and not any(part.is_changed for part in parts):
             return 0
         columns = list(dict.fromkeys(column for part in parts for column in part.columns))
         segments = [segment for part in parts for segment in part.segments]
         name = _name_of(run, segments)
         schema = sealed_schema(columns, _description(run, name, segments))
-        with replacing(self._files.path(name)) as temporary:
+        with replacing(run[0].path.with_name(str(name))) as temporary:
             groups = _row_groups(parts, columns, schema)
             first = next(groups, schema.empty_table())
             written = 0
@@ -111,6 +140,10 @@ class _Compaction:
         for file in run:
             file.path.unlink(missing_ok=True)
         return len(run) - 1
+
+
+def _gone(file: Sealed) -> Sealed | None:
+    raise FileNotFoundError(errno.ENOENT, "merged away", str(file.path))
 
 
 def _name_of(run: list[Sealed], segments: list[Segment]) -> FileName:
