@@ -114,6 +114,15 @@ def test_deleted_experiments(spark: SparkSession, tmp_path: Path, way: str) -> N
         require_same(collection.records.to_spark(spark), collection.records)
 
 
+def test_lost_nodes(spark: SparkSession, tmp_path: Path, way: str) -> None:
+    """Records of which nobody knows whose they are have no parents, and are there."""
+    log_as_writers(tmp_path / "c", range(4))
+    next((tmp_path / "c" / "nodes").iterdir()).unlink()
+    records = opened(tmp_path / "c").records
+    assert records.to_spark(spark).where("name IS NULL").count() == 1
+    require_same(records.to_spark(spark), records)
+
+
 class SparkMachine(TreeMachine):
     """Any tree; Spark has what Arrow has at the end."""
 

@@ -47,7 +47,7 @@ def spark_frame(scan: Scan, spark: SparkSession) -> DataFrame:
     places = {key: number for number, key in enumerate(scan.keys)}
     of_records = {key: f"r{places[key]}" for key in names if key in own}
     of_nodes = {key: f"n{places[key]}" for key in names if key in above}
-    nodes = inherited(spark, scan, of_nodes, _nodes_with_rows(scan))
+    nodes = inherited(spark, scan, of_nodes)
     rows = nodes.added(OwnColumns(spark, scan, of_records, nodes.of_nodes).rows())
     return rows.select(
         *(_value(of_records.get(key), of_nodes.get(key)).alias(name) for key, name in names.items())
@@ -58,13 +58,6 @@ def _value(own: str | None, above: str | None) -> Column:
     if own and above:
         return sf.coalesce(sf.col(own), sf.col(above))
     return sf.col(own or above or NODE)
-
-
-def _nodes_with_rows(scan: Scan) -> pa.Array:
-    """Ids of the nodes whose rows are read, sorted."""
-    found = [fragment.nodes for fragment in scan.fragments]
-    ids = scan.among(pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found])))
-    return ids.take(pc.sort_indices(ids))
 
 
 def _whole(scan: Scan, spark: SparkSession, names: Mapping[str, str]) -> DataFrame:

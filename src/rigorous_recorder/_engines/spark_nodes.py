@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE
+from .._store.fragments import between
 from .scan import Scan, flat_column
 from .spark_types import for_spark, spark_type
 
@@ -45,7 +46,7 @@ class Inherited(ABC):
 
     Args:
         keys: which keys, each with the name of its column here.
-        ids: the nodes that can have rows.
+        ids: the nodes that can have rows, sorted.
     """
 
     def __init__(
@@ -75,10 +76,22 @@ class Inherited(ABC):
         return [st.StructField(name, spark_type(kind)) for name, kind in kinds]
 
 
-def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str], ids: pa.Array) -> Inherited:
-    """The way in which it is looked up fastest, given sorted ids."""
-    ranges = _ranges_of(ids)
-    return _LookedUp(spark, scan, keys, ids, ranges) if ranges else _Joined(spark, scan, keys, ids)
+def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str]) -> Inherited:
+    """The way in which it is looked up fastest.
+
+    Nothing is read for it but what files say of themselves, unless only some rows are meant.
+    """
+    if scan.read_ids is None:
+        spans = _merged(span for each in scan.fragments for span in each.node_ranges)
+        ids = _within_spans(_sorted(scan.among(scan.moment.nodes.ids)), spans)
+        ranges = _one_range(spans) or _ranges_of(ids)
+    else:
+        ids = _sorted(scan.read_ids)
+        ranges = _ranges_of(ids)
+    places = sum(each.last - each.first + 1 for each in ranges)
+    if 0 < len(ranges) <= _MOST_RANGES and places <= min(_MOST_PLACES, _SPARSE * len(ids) + _SPARE):
+        return _LookedUp(spark, scan, keys, ids, ranges)
+    return _Joined(spark, scan, keys, ids)
 
 
 class _Range(NamedTuple):
@@ -89,17 +102,40 @@ class _Range(NamedTuple):
     place: int
 
 
-def _ranges_of(ids: pa.Array) -> list[_Range]:
-    """Sorted ids in ranges, one for each writer of nodes; none where they are too many."""
-    writers = pc.value_counts(pc.shift_right(ids, 32)).field("counts").to_pylist()
-    if not 0 < len(writers) <= _MOST_RANGES:
+def _sorted(ids: pa.Array) -> pa.Array:
+    return ids.take(pc.sort_indices(ids))
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges of ids that don't meet, in order."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1] + 1:
+            low, high = found[-1][0], max(high, found.pop()[1])  # noqa: PLW2901 - it grows
+        found.append((low, high))
+    return found
+
+
+def _within_spans(ids: pa.Array, spans: Iterable[tuple[int, int]]) -> pa.Array:
+    """Those of sorted ids that are in any of the ranges."""
+    return pa.concat_arrays([ids.slice(0, 0), *(between(ids, *span) for span in spans)])
+
+
+def _one_range(spans: Sequence[tuple[int, int]]) -> list[_Range]:
+    """The range in which all rows' nodes are, where they are of one writer; else none."""
+    if not spans or spans[0][0] >> 32 != spans[-1][1] >> 32:
         return []
+    return [_Range(spans[0][0], spans[-1][1], 0)]
+
+
+def _ranges_of(ids: pa.Array) -> list[_Range]:
+    """The ranges in which sorted ids are, one for each writer of nodes."""
     ranges, start, place = [], 0, 0
-    for count in writers:
+    for count in pc.value_counts(pc.shift_right(ids, 32)).field("counts").to_pylist():
         first, last = ids[start].as_py(), ids[start + count - 1].as_py()
         ranges.append(_Range(first, last, place))
         start, place = start + count, place + last - first + 1
-    return ranges if place <= min(_MOST_PLACES, _SPARSE * len(ids) + _SPARE) else []
+    return ranges
 
 
 class _LookedUp(Inherited):
@@ -183,7 +219,7 @@ class _Joined(Inherited):
         return near.join(self._table({}), NODE, "left_semi")
 
     def added(self, rows: DataFrame) -> DataFrame:
-        return rows.join(self._table(self._keys), NODE) if self._keys else rows
+        return rows.join(self._table(self._keys), NODE, "left") if self._keys else rows
 
     def _table(self, keys: Mapping[str, str]) -> DataFrame:
         arrays = [self._ids, *(self._values(key, self._ids) for key in keys)]

@@ -41,6 +41,7 @@ __all__ = [
     "Sealed",
     "Segment",
     "Spans",
+    "between",
     "open_parquet",
     "tables_of",
     "writers_said",
@@ -150,6 +151,12 @@ class Fragment(ABC):
     def has_any(self, group: int, ids: pa.Array) -> bool:
         """Whether a group has rows of any of these nodes, whose ids are sorted."""
         return bool(pc.any(pc.is_in(self.nodes_of(group), value_set=ids)).as_py())
+
+    @property
+    def node_ranges(self) -> list[tuple[int, int]]:
+        """For each group the least and the greatest id of a node, or bounds of them."""
+        found = [pc.min_max(self.nodes_of(group)).as_py() for group in range(len(self.group_rows))]
+        return [(each["min"], each["max"]) for each in found if each["min"] is not None]
 
     @cached_property
     def nodes(self) -> pa.Array:
@@ -262,13 +269,13 @@ class Sealed(Fragment):
 
     def has_any(self, group: int, ids: pa.Array) -> bool:
         """Whether a row group has rows of any of these nodes, by its statistics where they tell."""
-        low, high = self._node_ranges[group]
-        here = _between(ids, low, high)
+        low, high = self.node_ranges[group]
+        here = between(ids, low, high)
         return len(here) > 0 and super().has_any(group, here)
 
     @cached_property
-    def _node_ranges(self) -> list[tuple[int, int]]:
-        """For each row group the least and the greatest id of a node; all, where it is not told."""
+    def node_ranges(self) -> list[tuple[int, int]]:
+        """For each row group what its statistics say of the nodes; all ids, where they don't."""
         try:
             with open_parquet(self.path) as file:
                 columns = [
@@ -455,7 +462,7 @@ def _range_of(statistics: pq.Statistics | None) -> tuple[int, int]:
     return statistics.min, statistics.max
 
 
-def _between(ids: pa.Array, low: int, high: int) -> pa.Array:
+def between(ids: pa.Array, low: int, high: int) -> pa.Array:
     """Those of sorted ids that are in a range, its ends included."""
     places = range(len(ids))
     start = bisect_left(places, low, key=lambda at: ids[at].as_py())

@@ -1,0 +1,184 @@
+"""Measure what Spark takes to answer, to the same rows in one flat Parquet file.
+
+Run it with ``python benchmarks/spark_speed.py [--scale X] [--rounds N] [--folder PATH]``, in an
+environment with the package's ``spark`` extra and a Java runtime. One session on this machine
+(``local[2]``) answers all, warm; contenders take turns in every round, and a ratio is the median of
+the rounds' ratios. The flat file is what people write by hand, as in ``query_speed.py``.
+
+It prints Markdown tables: times, and what the executors read and shuffled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pyspark
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
+
+from machine import print_machine
+from query_contenders import open_collection
+from query_shapes import DataSet, Study, episodes
+from rigorous_recorder._engines import spark_nodes
+from tables import median_ratio, print_table
+from turns import take_turns
+
+MIB: Final = 1 << 20
+
+
+class Query(NamedTuple):
+    """One question, asked of a frame."""
+
+    label: str
+    ask: Callable[[DataFrame], list[Any]]
+
+
+QUERIES: Final = (
+    Query(
+        "filter on a parent's key",
+        lambda rows: rows.where("episode = 2").agg(sf.avg("x")).collect(),
+    ),
+    Query(
+        "filter on two parents' keys",
+        lambda rows: rows.where("episode = 2 AND model = 'model1'").agg(sf.avg("x")).collect(),
+    ),
+    Query(
+        "group by a parent's key",
+        lambda rows: sorted(rows.groupBy("model").agg(sf.avg("x")).collect()),
+    ),
+    Query(
+        "group by a record's key",
+        lambda rows: sorted(rows.groupBy((sf.col("step") % 100).alias("s")).agg(sf.avg("x")).collect()),
+    ),
+    Query("mean of a column", lambda rows: rows.agg(sf.avg("x")).collect()),
+    Query("count", lambda rows: rows.agg(sf.count("*")).collect()),
+)  # fmt: skip
+
+
+def session() -> SparkSession:
+    """The session that answers all."""
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "4g")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.python.filterPushdown.enabled", "true")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def frames(spark: SparkSession, data: DataSet) -> dict[str, DataFrame]:
+    """The contenders: the flat file, and the ways to read the collection."""
+    records = open_collection(data).records
+    most, spark_nodes._MOST_RANGES = spark_nodes._MOST_RANGES, 0  # type: ignore[misc]
+    joined = records.to_spark(spark)
+    spark_nodes._MOST_RANGES = most  # type: ignore[misc]
+    source = spark.read.format("rigorous").option("columns", "model,episode,step,x")
+    return {
+        "flat": spark.read.parquet(str(data.flat)),
+        "to_spark": records.to_spark(spark),
+        "to_spark, joined": joined,
+        "format": source.load(str(data.study)),
+    }
+
+
+def print_times(spark: SparkSession, study: Study, data: DataSet, rounds: int) -> None:
+    """Print how long each query takes."""
+    found = frames(spark, data)
+    rows = []
+    for query in QUERIES:
+        runs = take_turns(rounds, *(partial(query.ask, frame) for frame in found.values()))
+        flat, *ours = runs
+        cells = [f"{median_ratio(each, flat):.2f}" for each in ours]
+        seconds = [f"{1000 * statistics.median(each):,.0f}" for each in runs]
+        rows.append([query.label, *cells, *seconds])
+    names = list(found)
+    head = ["query", *(f"{name}, to flat" for name in names[1:]), *(f"{n} ms" for n in names)]
+    print_table(study.label, head, rows)
+
+
+def print_bytes(spark: SparkSession, study: Study, data: DataSet) -> None:
+    """Print what the tasks of each query read and shuffled."""
+    found = frames(spark, data)
+    rows = []
+    for query in QUERIES:
+        cells = []
+        for name in ("flat", "to_spark"):
+            read, shuffled, tasks = _moved(spark, partial(query.ask, found[name]))
+            cells += [f"{read / MIB:,.1f}", f"{shuffled:,}", f"{tasks:,}"]
+        rows.append([query.label, *cells])
+    head = ["query"]
+    for name in ("flat", "to_spark"):
+        head += [f"{name}: MiB read", "bytes shuffled", "tasks"]
+    print_table(f"{study.label}: what is read", head, rows)
+
+
+def _moved(spark: SparkSession, ask: Callable[[], object]) -> tuple[int, int, int]:
+    """Bytes read, bytes written to shuffles, and tasks of the jobs of one query."""
+    context = spark.sparkContext
+    group = f"query {time.perf_counter_ns()}"
+    context.setJobGroup(group, group)
+    ask()
+    tracker, store = context.statusTracker(), context._jsc.sc().statusStore()
+    read = shuffled = tasks = 0
+    for job in tracker.getJobIdsForGroup(group):
+        info = tracker.getJobInfo(job)
+        for stage in info.stageIds if info else ():
+            told = store.lastStageAttempt(stage)
+            read += told.inputBytes()
+            shuffled += told.shuffleWriteBytes()
+            tasks += told.numCompleteTasks()
+    return read, shuffled, tasks
+
+
+def print_opening(spark: SparkSession, study: Study, data: DataSet) -> None:
+    """Print what it takes until there is a frame, after the first one."""
+    records = open_collection(data).records
+    records.to_spark(spark)
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        records.to_spark(spark)
+        taken.append(time.perf_counter() - start)
+    head = ["", "ms"]
+    print_table(
+        f"{study.label}: opening", head, [["to_spark", f"{1000 * statistics.median(taken):,.0f}"]]
+    )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the data (default 1)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds (default 9)")
+    parser.add_argument("--folder", type=Path, help="where data are kept and found again")
+    arguments = parser.parse_args()
+    print_machine()
+    print(f"PySpark {pyspark.__version__}, local[2]")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (arguments.folder or Path(temporary)) / f"scale_{arguments.scale:g}"
+        spark = session()
+        for study in (episodes(arguments.scale), episodes(arguments.scale, writers=4)):
+            sys.stderr.write(f"{study.label}\n")
+            data = study.data(folder)
+            print_opening(spark, study, data)
+            print_times(spark, study, data, arguments.rounds)
+            print_bytes(spark, study, data)
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main()
