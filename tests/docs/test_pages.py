@@ -8,7 +8,7 @@ import pytest
 
 from . import pages
 
-PAGES = ["README.md", "docs/how-it-works.md", "docs/format.md", "docs/recipes.md"]
+PAGES = ["README.md", "docs/how-it-works.md", "docs/format.md", "docs/recipes.md", "docs/spark.md"]
 
 
 @pytest.mark.parametrize("name", PAGES)
