@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +23,7 @@ from rigorous_recorder.errors import SaveError
 from ..store.folders import reading
 from .steps import Board, die, in_a_child
 
-__all__ = ["SCENARIOS", "Log", "check", "prepared"]
+__all__ = ["SCENARIOS", "Log", "check", "lose_lock", "prepared"]
 
 #: Records of a folder that is prepared for a scenario.
 BEFORE: Final = 24
@@ -59,6 +60,17 @@ class Log:
             recorder.push(fields_of(i), **more)
             self._acknowledge(recorder, [i])
 
+    def push_unnoticed(self, recorder: Recorder, records: range, **more: Any) -> None:
+        """Push records of a writer that was taken for dead, and notices it right after."""
+        self._note(records, 1)
+        done = []
+        for i in records:
+            with contextlib.suppress(*self._errors):
+                recorder.push(fields_of(i), **more)
+                done.append(i)
+        self.do(recorder.sync)
+        self._note(done, 2)
+
     def extend(self, recorder: Recorder, records: range, **more: Any) -> None:
         """Log many records at once."""
         self._note(records, 1)
@@ -91,6 +103,10 @@ class Log:
         while True:
             with contextlib.suppress(SaveError, *self._errors):
                 return action()
+
+    def acknowledge(self, records: range) -> None:
+        """Note that records survive."""
+        self._note(records, 2)
 
     def _acknowledge(self, recorder: Recorder, records: list[int] | range) -> None:
         self._waiting += records
@@ -218,6 +234,34 @@ def recovering(folder: Path, log: Log) -> None:
     ended(collection, manager, log)
 
 
+def going_on(folder: Path, log: Log) -> None:
+    """Of a writer that others take for dead, and recover, twice."""
+    collection, manager, experiment = begun(folder, log)
+    for first in (0, 20):
+        for i in range(first, first + 6):
+            log.push(experiment, i)
+        log.do(experiment.sync)
+        lose_lock(collection)
+        log.do(lambda: ExperimentCollection(folder, extension="", quiet=True))
+        log.push_unnoticed(experiment, range(first + 6, first + 14))
+        for i in range(first + 14, first + 20):
+            log.push(experiment, i)
+    ended(collection, manager, log)
+
+
+def lose_lock(collection: ExperimentCollection) -> None:
+    """As where a lease on a file server ends: others can have the lock."""
+    lock = collection._store.home._lock_file
+    if lock is not None:
+        held, lock._descriptor = lock._descriptor, os.open(os.devnull, os.O_RDONLY)
+        os.close(held)
+
+
+def recovering_the_rest(folder: Path, log: Log) -> None:
+    """What a writer left that went on after others had recovered it, and then was killed."""
+    recovering(folder, log)
+
+
 def compacting(folder: Path, log: Log) -> None:
     """Files of several writers, and what a killed process left."""
     collection = log.do(lambda: ExperimentCollection(folder, extension="", quiet=True))
@@ -227,12 +271,15 @@ def compacting(folder: Path, log: Log) -> None:
 
 SCENARIOS: Final = (
     first_experiment, growing, widening, sealing, extending, syncing, exiting, hanging, moving,
-    recovering, compacting,
+    recovering, compacting, going_on, recovering_the_rest,
 )  # fmt: skip
 
 
 def prepared(scenario: Callable[[Path, Log], None], folder: Path, log: Log) -> None:
     """Make the folder that a scenario begins with, where it begins with one."""
+    if scenario is recovering_the_rest:
+        in_a_child(partial(_leave_a_rest, folder, log))
+        return
     if scenario is recovering:
         writers = [range(BEFORE)]
     elif scenario is compacting:
@@ -250,6 +297,21 @@ def prepared(scenario: Callable[[Path, Log], None], folder: Path, log: Log) -> N
 
     for records in writers:
         in_a_child(partial(write, records))
+
+
+def _leave_a_rest(folder: Path, log: Log) -> None:
+    collection, _, experiment = begun(folder, log)
+    for i in range(BEFORE // 2):
+        log.push(experiment, i)
+    experiment.sync()
+    lose_lock(collection)
+    ExperimentCollection(folder, extension="", quiet=True)
+    wider = experiment.child(late_child=1)  # what needs another file is where it notices
+    for i in range(BEFORE // 2, BEFORE):
+        log.push(wider, i, wider=i)
+    flush(experiment)
+    log.acknowledge(range(BEFORE))
+    die()
 
 
 # --- what must be true ----------------------------------------------------------------------------

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rigorous_recorder._live.table as live_table
-from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store import home
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._store import alive, home, recover
+from rigorous_recorder._store.folder import Folder
+from rigorous_recorder._store.locks import FileLock, is_held
 
-from .steps import in_a_child
+from .scenarios import lose_lock
+from .steps import die, in_a_child
 
 #: What the writer does in the end.
 ENDS = ["close", "kill"]
@@ -28,17 +33,10 @@ def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
-def lose_lock(collection: ExperimentCollection, folder: Path) -> None:
-    """As where a lease on a file server ends: others can have the lock."""
-    lock = collection._store.home._lock_file
-    assert lock is not None
-    held, lock._descriptor = lock._descriptor, os.open(os.devnull, os.O_RDONLY)
-    os.close(held)
-
-
-def replace_folder(collection: ExperimentCollection, folder: Path) -> None:
+def replace_folder(collection: ExperimentCollection) -> None:
     """As where a backup is put in the folder's place."""
     collection._store.flush()
+    folder = collection.folder_path
     shutil.copytree(folder, folder.with_name("backup"))
     shutil.rmtree(folder)
     folder.with_name("backup").rename(folder)
@@ -53,7 +51,7 @@ def replace_folder(collection: ExperimentCollection, folder: Path) -> None:
     ids=["lost lock", "replaced folder"],
 )
 def test_what_it_logs_after_it_was_recovered_is_kept(
-    tmp_path: Path, lose: Callable[[ExperimentCollection, Path], None], end: str, merges: bool
+    tmp_path: Path, lose: Callable[[ExperimentCollection], None], end: str, merges: bool
 ) -> None:
     """Others seal, and merge, what it has; it logs on, syncs, and closes or is killed."""
     folder = tmp_path / "study.collection"
@@ -64,7 +62,7 @@ def test_what_it_logs_after_it_was_recovered_is_kept(
         for i in range(100):
             experiment.push(i=i)
         experiment.sync()
-        lose(collection, folder)
+        lose(collection)
         other = ExperimentCollection(folder, quiet=True)
         assert len(other) == 100
         if merges:
@@ -90,3 +88,255 @@ def test_what_it_logs_after_it_was_recovered_is_kept(
         assert all(row["k"] == row["i"] for row in rows if 100 <= row["i"] < 300)
         assert reader.verify() == []
         reader.compact()
+
+
+# --- deaths in between ---------------------------------------------------------------------------
+
+
+class Study:
+    """What a writer logs that others take for dead again and again; they recover it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.collection = ExperimentCollection(folder, extension="", quiet=True)
+        self.experiment: Recorder = self.collection.new_experiment(lr=0.5).__enter__()
+        self._numbers = iter(range(10_000))
+
+    def log(self, count: int, **more: Any) -> None:
+        """Log the next so many records; another key needs another file, which is where it notices."""
+        for i in (next(self._numbers) for _ in range(count)):
+            self.experiment.push(i=i, **more)
+
+    def lose(self, *, merges: bool = False) -> None:
+        """Lose the lock; others recover what is there."""
+        self.experiment.sync()
+        lose_lock(self.collection)
+        other = opened(self.folder)
+        if merges:
+            with other.new_experiment(lr=0.5) as experiment:
+                experiment.push(i=-1)
+            other.close()
+            assert opened(self.folder).compact()
+
+
+def opened(folder: Path) -> ExperimentCollection:
+    return ExperimentCollection(folder, extension="", quiet=True)
+
+
+def check(folder: Path, numbers: list[int]) -> None:
+    """Each record is there once: as it is, recovered, repaired, merged and read again."""
+    as_it_is = folder.with_name("as it is")
+    shutil.copytree(folder, as_it_is)
+    for path in (folder, as_it_is):
+        for _ in range(2):
+            reader = opened(path)
+            assert sorted(row["i"] for row in reader.records) == numbers
+            assert {row["lr"] for row in reader.records} == {0.5}
+            assert reader.verify() == []
+            reader.compact()
+    assert not list((folder / "live").glob("*.arrow"))
+
+
+def die_after(
+    monkeypatch: pytest.MonkeyPatch, module: Any, is_meant: Callable[[Path, Any], bool]
+) -> None:
+    """Let a process die when it has written such a sealed file."""
+    write = module.write_sealed
+
+    def write_and_die(path: Path, table: Any, segments: Any, *more: Any) -> None:
+        write(path, table, segments, *more)
+        if path.parent.name == "records" and is_meant(path, table):
+            die()
+
+    monkeypatch.setattr(module, "write_sealed", write_and_die)
+
+
+@pytest.mark.usefixtures("backing")
+def test_a_writer_that_dies_when_it_has_sealed_what_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are in a sealed file with a number of their own, and in the live file: once."""
+    folder = tmp_path / "study"
+
+    def log() -> None:
+        study = Study(folder)
+        study.log(10)
+        study.lose()
+        study.log(10, wider=1)
+        study.collection._store.flush()
+        die_after(monkeypatch, home, lambda _path, table: table.num_rows == 10)
+        study.collection.close()
+
+    assert in_a_child(log) == -signal.SIGKILL
+    assert len(list((folder / "records").glob("*.parquet"))) == 2
+    assert list((folder / "live").glob("*.records.arrow"))
+    check(folder, list(range(20)))
+
+
+@pytest.mark.usefixtures("backing")
+def test_recoveries_that_die_when_they_have_sealed_what_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one takes the live file away, and seals nothing again."""
+    folder = tmp_path / "study"
+
+    def log() -> None:
+        study = Study(folder)
+        study.log(10)
+        study.lose()
+        study.log(10, wider=1)
+        study.collection._store.flush()
+        die()
+
+    def recover_and_die() -> None:
+        die_after(monkeypatch, recover, lambda *_: True)
+        opened(folder)
+
+    assert in_a_child(log) == -signal.SIGKILL
+    assert in_a_child(recover_and_die) == -signal.SIGKILL
+    assert in_a_child(recover_and_die) == 0
+    check(folder, list(range(20)))
+
+
+@pytest.mark.usefixtures("backing")
+@pytest.mark.parametrize("merges", [False, True], ids=["recovered", "merged"])
+def test_what_others_sealed_has_another_number_than_what_comes(
+    tmp_path: Path, *, merges: bool
+) -> None:
+    """Recovered again and again, it goes on without writing over what they wrote."""
+    folder = tmp_path / "study"
+
+    def log() -> None:
+        study = Study(folder)
+        for turn in range(3):
+            study.log(10)
+            study.lose(merges=merges)
+            study.log(10, **{f"wider {turn}": 1})
+            study.collection._store.flush()
+            lose_lock(study.collection)
+            opened(folder)
+            study.log(600)
+            study.experiment.sync()
+        study.collection.close()
+
+    assert in_a_child(log) == 0
+    check(folder, [-1] * 3 * merges + list(range(3 * 620)))
+
+
+@pytest.mark.parametrize("merges", [False, True], ids=["recovered", "merged"])
+def test_it_notices_before_it_seals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, merges: bool
+) -> None:
+    """What is full is sealed before any sync: nothing is hidden by what others have merged."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+    study = Study(tmp_path / "study")
+    study.log(10)
+    study.lose(merges=merges)
+    study.log(200)
+    study.collection._store.records._segments.seal()
+    study.collection._store.nodes.seal()
+    expected = [-1] * merges + list(range(210))
+    assert sorted(row["i"] for row in opened(study.folder).records) == expected
+    study.collection.close()
+    check(study.folder, expected)
+
+
+@pytest.mark.usefixtures("backing")
+def test_who_follows_is_given_each_row_once(tmp_path: Path) -> None:
+    """Also what was given of a live file, and then sealed behind what others had sealed of it."""
+    study = Study(tmp_path / "study")
+    stop = threading.Event()
+    readers = [study.collection, opened(study.folder)]
+    given: list[list[int]] = [[], []]
+    follows = [
+        (row["i"] for row in each.records.follow(interval=0.001, stop=stop)) for each in readers
+    ]
+
+    def read(count: int) -> None:
+        for numbers, rows in zip(given, follows, strict=True):
+            numbers.extend(next(rows) for _ in range(count))
+
+    study.log(10)
+    read(10)
+    study.lose()
+    study.log(10, wider=1)
+    study.collection._store.flush()
+    read(10)
+    study.collection._store.seal()
+    assert len(list((study.folder / "records").glob("*.parquet"))) == 2
+    study.log(5)
+    study.collection._store.flush()
+    read(5)
+    stop.set()
+    for numbers, rows in zip(given, follows, strict=True):
+        numbers.extend(rows)
+        assert sorted(numbers) == list(range(25))
+    study.collection.close()
+
+
+# --- locks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def abandoned(tmp_path: Path) -> Iterator[Path]:
+    """The lock of a writer that is dead, with one record."""
+    folder = tmp_path / "study"
+
+    def log() -> None:
+        study = Study(folder)
+        study.log(1)
+        die()
+
+    assert in_a_child(log) == -signal.SIGKILL
+    (lock,) = (folder / "live").glob("????????.lock")
+    yield lock
+    assert not is_held(lock)
+    assert len(opened(folder)) == 1
+    assert not lock.exists()
+
+
+def test_a_recovery_that_fails_holds_no_lock(
+    abandoned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it can't be told whether a writer lives, or its mark not be taken away, others try."""
+    folder = Folder(abandoned.parents[1])
+
+    def fail(*_: object) -> Any:
+        raise OSError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alive, "_was_heard_of", fail)
+        recover.recover(folder)
+    assert not is_held(abandoned)
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "mark_path", fail)
+        recover.recover(folder)
+
+
+def test_threads_that_notice_at_once_do_not_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them takes the lock again."""
+    study = Study(tmp_path / "study")
+    study.log(1)
+    study.lose()
+    create, calls = FileLock._locked.__func__, []  # type: ignore[attr-defined]
+    is_second = threading.Event()
+
+    def slow(cls: Any, path: Path, descriptor: int, *, wait: bool) -> Any:
+        calls.append(wait)
+        if wait:  # the file is there, and not locked yet
+            is_second.wait(0.5)
+        return create(cls, path, descriptor, wait=wait)
+
+    monkeypatch.setattr(FileLock, "_locked", classmethod(slow))
+    notice = study.collection._store.home.is_taken_for_dead
+    threads = [threading.Thread(target=notice, daemon=True) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(10)
+    assert not any(each.is_alive() for each in threads)
+    assert calls == [True]
+    study.collection.close()

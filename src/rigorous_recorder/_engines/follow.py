@@ -80,8 +80,8 @@ def _wait(seconds: float, stop: Event | None) -> None:
 class _Seen:
     """How many rows of each segment were given.
 
-    A row keeps its writer, its segment's number and its place in the segment from the live file to
-    the Parquet file of all of a writer's rows, so these tell for good which row it is.
+    It is known of a row, from the live file to the Parquet file of all of a writer's rows, in which
+    segment of which writer it was logged, as which row: so these tell for good which row it is.
     """
 
     def __init__(self) -> None:
@@ -90,9 +90,9 @@ class _Seen:
     def add(self, moment: Moment) -> None:
         """Count all rows of a moment as given."""
         for fragment in moment.snapshot.records:
-            for origin, rows, deleted in fragment.segments:
-                key = (origin.writer, origin.number)
-                self._rows[key] = max(rows + deleted, self._rows.get(key, 0))
+            for segment in fragment.segments:
+                given = self._rows.get(segment.logged_in, 0)
+                self._rows[segment.logged_in] = max(segment.end, given)
 
     def unseen(self, moment: Moment) -> Moment:
         """A moment with only those records that were not given yet."""
@@ -110,8 +110,9 @@ class _Seen:
             DeletedError: nobody knows, for some that stood among them were dropped.
         """
         spans, first = [], 0
-        for origin, rows, deleted in fragment.segments:
-            given = self._rows.get((origin.writer, origin.number), 0)
+        for segment in fragment.segments:
+            rows, deleted = segment.rows, segment.deleted
+            given = max(0, self._rows.get(segment.logged_in, 0) - segment.start)
             if given and deleted and given < rows + deleted:
                 message = (
                     "since the last look the rows that follow were logged, and others beside them"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["Home", "Part"]
+__all__ = ["Behind", "Home", "Part"]
 
 
 class Part(NamedTuple):
@@ -22,6 +22,16 @@ class Part(NamedTuple):
 
     number: int
     batch: pa.RecordBatch
+
+
+class Behind(NamedTuple):
+    """Where rows stood that have another segment's number now: behind so many of a segment.
+
+    Those were sealed by others, who took the writer for dead.
+    """
+
+    number: int
+    rows: int
 
 
 class Home(Protocol):
@@ -55,8 +65,22 @@ class Home(Protocol):
             OSError: they can't be kept now; the caller holds on to them.
         """
 
+    def was_recovered(self) -> bool:
+        """Whether others may have sealed rows, and may have some number of their own for them.
+
+        Raises:
+            OSError: they are just doing so, or nobody knows.
+        """
+
     def sealed_rows(self, table: str, number: int) -> int | None:
-        """How many rows of a segment others have sealed; None where nobody did."""
+        """How many rows of a segment are sealed; None where it can be sealed under its number."""
+
+    def seal_rest(self, table: str, part: Part, behind: Behind) -> None:
+        """Keep what is left of a segment, for good, under this number or a higher one.
+
+        Raises:
+            OSError: it can't be kept now.
+        """
 
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread where there is another."""

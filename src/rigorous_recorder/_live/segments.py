@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
-from .home import Home, Part
+from .home import Behind, Home, Part
 from .layout import Layout
 from .segment import Segment
 
@@ -241,15 +241,16 @@ class Segments:
         Returns:
             How many of the parts are done: just one where others may have some of its rows.
         """
-        taken = [self._home.sealed_rows(self._name, part.number) for part in parts]
-        if not any(rows is not None for rows in taken):
+        if not self._home.was_recovered():
             self._home.seal(self._name, parts)
             return len(parts)
-        first, rows = parts[0], taken[0]
+        number, batch = parts[0]
+        rows = self._home.sealed_rows(self._name, number)
         if rows is None:
-            self._home.seal(self._name, [first])
-        elif rows < first.batch.num_rows:
-            self._home.seal(self._name, [Part(next(self._numbers), first.batch.slice(rows))])
+            self._home.seal(self._name, parts[:1])
+        elif rows < batch.num_rows:
+            rest = Part(next(self._numbers), batch.slice(rows))
+            self._home.seal_rest(self._name, rest, Behind(number, rows))
         return 1
 
     def _recycle(self, segment: Segment) -> None:

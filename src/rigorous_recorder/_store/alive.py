@@ -36,10 +36,17 @@ def take_dead(folder: Folder, writer: str) -> FileLock | None:
     """The lock of a writer that is dead; None where it lives, or somebody else has the lock.
 
     Raises:
-        OSError: the lock can't be opened.
+        OSError: the lock can't be opened, or nobody knows whether it lives.
     """
     lock = FileLock.take(folder.lock_path(writer))
-    if lock is not None and _was_heard_of(folder, writer, DEATH_SECONDS):
+    if lock is None:
+        return None
+    try:
+        lives = _was_heard_of(folder, writer, DEATH_SECONDS)
+    except BaseException:
+        lock.release()  # or nobody has it as long as this process lives
+        raise
+    if lives:
         lock.release()
         return None
     return lock

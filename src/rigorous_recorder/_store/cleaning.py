@@ -11,7 +11,7 @@ from .._lazy import lazy_module
 from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ..errors import DamagedFileError
 from .folder import RECORDS
-from .fragments import Sealed, Segment
+from .fragments import Sealed
 from .store import DELETED
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Cleaned:
         for segment, end in zip(self.file.segments, ends, strict=True):
             kept = stays.count(end - segment.rows, segment.rows)
             gone = changes.count(end - segment.rows, segment.rows)
-            self.segments.append(Segment(segment.origin, kept, segment.deleted + gone))
+            self.segments.append(segment._replace(rows=kept, deleted=segment.deleted + gone))
         self.columns = self._columns_in_use(rule)
 
     def _columns_in_use(self, rule: _Rule) -> list[Column]:

@@ -148,7 +148,8 @@ def _gone(file: Sealed) -> Sealed | None:
 
 def _name_of(run: list[Sealed], segments: list[Segment]) -> FileName:
     first, last = segments[0].origin, segments[-1].origin
-    if len(run) > 1 and first.writer == last.writer:
+    # Others can stand between two files of a writer that went on after it was taken for dead.
+    if len(run) > 1 and len({each.origin.writer for each in segments}) == 1:
         return SealedName(first.writer, first.number, last.number)
     return MergedName.new()
 

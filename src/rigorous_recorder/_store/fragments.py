@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
+from .._live.home import Behind
 from .._values.kinds import Kind
 from ..errors import DamagedFileError, DeletedError
 from .checksums import check_chunks, leaves
 from .damaged import UNREADABLE, require_type, warn_damaged
 from .folder import SealedName, sealed_name
 from .regular import check_regular
-from .seal import about
+from .seal import about, segment_said
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,6 +54,8 @@ _FRAGMENTS_OF_A_THREAD: Final = 64
 
 #: The least and the greatest id that there can be.
 _ALL_IDS: Final = (-(2**63), 2**63 - 1)
+#: Added to the number of rows that stand behind all sealed ones of their writer.
+_BEHIND_ALL: Final = 10**18
 #: Nodes of a group are kept where on average at least so many neighbouring rows are of one.
 _LEAST_RUN: Final = 8
 
@@ -72,11 +75,28 @@ class Segment(NamedTuple):
         origin: where they stand among all rows.
         rows: how many there are.
         deleted: how many were deleted: dropped, or robbed of all but that they are deleted.
+        behind: where they were logged, if that was behind rows of another segment.
     """
 
     origin: Origin
     rows: int
     deleted: int = 0
+    behind: Behind | None = None
+
+    @property
+    def logged_in(self) -> tuple[str, int]:
+        """The segment that they were logged in: its writer, and its number."""
+        return self.origin.writer, self.behind.number if self.behind else self.origin.number
+
+    @property
+    def start(self) -> int:
+        """How many rows of that segment stood before them."""
+        return self.behind.rows if self.behind else 0
+
+    @property
+    def end(self) -> int:
+        """How many rows that segment had up to the last of them."""
+        return self.start + self.rows + self.deleted
 
 
 class Fragment(ABC):
@@ -198,9 +218,9 @@ class Loose(Fragment):
     def after(self, rows: int) -> Loose:
         """The rows behind so many: those that were logged after somebody sealed the others."""
         (batch,) = self.whole.slice(rows).combine_chunks().to_batches()
-        found = Loose(self.origin.number, batch)
-        behind = self.origin._replace(writer=f"{self.origin.writer}~")
-        found.segments = [Segment(behind, batch.num_rows)]
+        number = self.origin.number
+        found = Loose(_BEHIND_ALL + number, batch)
+        found.segments = [Segment(found.origin, batch.num_rows, behind=Behind(number, rows))]
         return found
 
     def table(
@@ -248,8 +268,9 @@ class Sealed(Fragment):
     @cached_property
     def ranges(self) -> list[SealedName]:
         """What the file has of each writer, as the name that a file of just that would have."""
-        by_writer = groupby((each.origin for each in self.segments), key=lambda each: each.writer)
-        numbers = {writer: [each.number for each in found] for writer, found in by_writer}
+        numbers: dict[str, list[int]] = {}
+        for each in self.segments:
+            numbers.setdefault(each.origin.writer, []).append(each.origin.number)
         return [SealedName(writer, min(found), max(found)) for writer, found in numbers.items()]
 
     def table(
@@ -287,9 +308,9 @@ class Sealed(Fragment):
         return [_range_of(column.statistics) for column in columns]
 
     def rows_of(self, writer: str, number: int) -> int:
-        """How many rows a writer's segment had when it was sealed."""
-        found = (each for each in self.segments if each.origin[1:] == (writer, number))
-        return sum(each.rows + each.deleted for each in found)
+        """How many rows a writer's segment had when the last of them in this file was sealed."""
+        found = (each.end for each in self.segments if each.logged_in == (writer, number))
+        return max(found, default=0)
 
     def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
         """Which columns of a row group can be read, by their names, and what is wrong with others.
@@ -485,31 +506,39 @@ def open_parquet(path: Path, *, checksums: bool = True) -> Iterator[pq.ParquetFi
 
 def _segments(said: dict[str, Any]) -> list[Segment]:
     """The segments in a file, by what it says of itself: it has one writer, or several."""
-    found = [
-        Segment(Origin(writer["started"], writer["writer"], number), *counts)
+    told = [
+        (Origin(writer["started"], writer["writer"], number), *counts)
         for writer in said.get("writers", [said])
         for number, *counts in writer["segments"]
     ]
-    numbers = [each for (start, _, n), *counts in found for each in (start, n, *counts)]
-    if not found or not all(isinstance(each, int) and each >= 0 for each in numbers):
+    numbers = [each for (start, _, n), *counts in told for each in (start, n, *counts)]
+    if not told or not all(isinstance(each, int) and each >= 0 for each in numbers):
         message = "it does not say which segments it has"
         raise DamagedFileError(message)
-    return found
+    return [_segment(*each) for each in told]
+
+
+def _segment(origin: Origin, rows: int, deleted: int = 0, *behind: int) -> Segment:
+    if not behind:
+        return Segment(origin, rows, deleted)
+    found = Behind(*behind)
+    if found.number >= origin.number:
+        message = f"segment {origin.number} is said to be what was left of {found.number}"
+        raise DamagedFileError(message)
+    return Segment(origin, rows, deleted, found)
 
 
 def writers_said(segments: Iterable[Segment]) -> list[dict[str, Any]]:
     """What a file says of its segments, for each writer."""
     by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
     return [
-        {"writer": writer, "started": started, "segments": [_counts(each) for each in found]}
+        {"writer": writer, "started": started, "segments": [_said(each) for each in found]}
         for (started, writer), found in by_writer
     ]
 
 
-def _counts(segment: Segment) -> list[int]:
-    """A segment's number, its rows, and, where any were, the deleted ones."""
-    found = [segment.origin.number, segment.rows]
-    return [*found, segment.deleted] if segment.deleted else found
+def _said(segment: Segment) -> list[int]:
+    return segment_said(segment.origin.number, *segment[1:])
 
 
 def _check_name(path: Path, said: dict[str, Any], segments: Sequence[Segment]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
 from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
-from .._live.home import Part
+from .._live.home import Behind, Part
 from .._live.layout import Blank
 from .._mounts import is_safe_to_map
 from ..errors import ClosedError, StorageWarning
@@ -22,7 +23,7 @@ from .encodings import Encodings
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
 from .marks import Marker, Synced
-from .seal import describe_file, load, write_sealed
+from .seal import describe_file, load, segment_said, write_sealed
 from .sealed_files import SealedFiles, is_used
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ else:
 __all__ = ["FolderHome", "MemoryHome", "NodeIds", "writer_of"]
 
 _WRITER_BITS: Final = 32
+#: So long who seals waits for others who recover what it has.
+_RECOVERY_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.02
 
 
 class NodeIds:
@@ -87,8 +91,16 @@ class MemoryHome:
         known = {number for number, _ in kept[-len(parts) :]}
         kept += [part for part in parts if part.number not in known]
 
+    def was_recovered(self) -> bool:
+        """Nobody else seals what is in memory."""
+        return False
+
     def sealed_rows(self, table: str, number: int) -> None:
         """Nobody else seals what is in memory."""
+
+    def seal_rest(self, table: str, part: Part, behind: Behind) -> None:  # noqa: ARG002 - Home's
+        """Keep the rows."""
+        self.sealed[table].append(part)
 
     def later(self, job: Callable[[], object]) -> None:
         """There is nothing to wait for in memory: do it now."""
@@ -133,6 +145,8 @@ class FolderHome:
         self._was_taken_for_dead = False
         self._encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
+        #: Held by who looks for the lock, and takes it again: two of them would wait for each other.
+        self._locking = threading.RLock()
         self.writer = ""
         #: Whether live rows are in mapped files, which outlive the process without a flush.
         self.is_mapped = True
@@ -223,12 +237,24 @@ class FolderHome:
         Raises:
             OSError: it can't be written now.
         """
+        self._write(table, parts)
+
+    def seal_rest(self, table: str, part: Part, behind: Behind) -> None:
+        """Write a sealed file of rows that others left, under this number or a higher one.
+
+        Raises:
+            OSError: it can't be written now.
+        """
+        number = max(part.number, SealedFiles(self.folder, table).last_number(self.writer) + 1)
+        self._write(table, [part._replace(number=number)], behind)
+
+    def _write(self, table: str, parts: list[Part], behind: Behind | None = None) -> None:
         self._be_there()
         if table == RECORDS:
             self._before_records()
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         rows = pa.Table.from_batches([part.batch for part in parts])
-        segments = [(part.number, part.batch.num_rows) for part in parts]
+        segments = [segment_said(n, batch.num_rows, behind=behind) for n, batch in parts]
         path = self.folder.sealed_path(table, name)
         write_sealed(path, rows, segments, self._encodings[table])
 
@@ -237,6 +263,10 @@ class FolderHome:
 
         A lease on a file server may have ended, or the folder may be another one by now.
         """
+        with self._locking:
+            return self._is_lock_lost()
+
+    def _is_lock_lost(self) -> bool:
         if self._lock_file is not None and self._lock_file.is_in_place:
             return False
         lost, path = self._lock_file, self.folder.lock_path(self.writer)
@@ -252,11 +282,29 @@ class FolderHome:
         self._was_taken_for_dead |= lost is not None
         return lost is not None
 
+    def was_recovered(self) -> bool:
+        """Whether others took this writer for dead, and may have sealed rows of it.
+
+        Raises:
+            OSError: the folder can't be written, or they are still at it.
+        """
+        self._be_there()
+        patience = time.monotonic() + _RECOVERY_SECONDS
+        while self.is_taken_for_dead():
+            if time.monotonic() > patience:
+                message = "another process is recovering it, and has not come to an end"
+                raise OSError(errno.EBUSY, message, str(self.folder.lock_path(self.writer)))
+            time.sleep(_LOOK_SECONDS)
+        return self._was_taken_for_dead
+
     def sealed_rows(self, table: str, number: int) -> int | None:
-        """How many rows of a segment others have sealed; None where nobody did."""
-        if not self._was_taken_for_dead:
-            return None
-        return SealedFiles(self.folder, table).rows_of(self.writer, number)
+        """How many rows of a segment are sealed; None where it can be sealed under its number.
+
+        A file with a higher number may become one with others, whose range then has this one.
+        """
+        files = SealedFiles(self.folder, table)
+        rows = files.rows_of(self.writer, number)
+        return 0 if rows is None and number <= files.last_number(self.writer) else rows
 
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""

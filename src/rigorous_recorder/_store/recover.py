@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._durable import make_folder, publish, sync_folder
 from .._lazy import lazy_module
+from .._live.home import Behind
 from ..errors import DamagedFileError
 from .alive import take_dead
 from .damaged import warn_damaged
@@ -14,7 +15,7 @@ from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .live_files import has_more, read_live
 from .marks import Mark, read_mark
 from .regular import check_folder
-from .seal import write_sealed
+from .seal import segment_said, write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
 
@@ -76,7 +77,6 @@ def _recover_writer(folder: Folder, writer: str) -> Recovered:
     lock = take_dead(folder, writer)
     if lock is None:
         return Recovered()
-    done = False
     try:
         names = [name for table in TABLES for name in folder.lives(table) if name.writer == writer]
         sealed = {table: SealedFiles(folder, table) for table in TABLES}
@@ -84,17 +84,16 @@ def _recover_writer(folder: Folder, writer: str) -> Recovered:
         found = [_recover_file(folder, name, sealed[name.table], mark) for name in names]
         for path in folder.leftovers(writer):
             path.unlink(missing_ok=True)
-        done = None not in found
+        if None not in found:
+            with contextlib.suppress(OSError):  # the next recovery does it
+                folder.mark_path(writer).unlink(missing_ok=True)
+                folder.lock_path(writer).unlink(missing_ok=True)
         total = Recovered()
         for each in found:
             total = total.plus(each or Recovered())
         return total
     finally:
-        if done:
-            folder.mark_path(writer).unlink(missing_ok=True)
-            lock.remove()
-        else:
-            lock.release()
+        lock.release()
 
 
 def _recover_file(
@@ -118,7 +117,7 @@ def _recover_file(
     rows = 0 if found is None else found.rows
     if found is not None:
         target = sealed.path(SealedName(name.writer, name.number, name.number))
-        write_sealed(target, found.whole, [(name.number, rows)])
+        write_sealed(target, found.whole, [segment_said(name.number, rows)])
     set_aside = most is not None and has_more(folder, name, rows)
     if set_aside:
         _set_aside(folder, name)
@@ -139,7 +138,8 @@ def _recover_rest(
             rest = found.after(before)
             rows, number = rest.rows, _free_number(folder, name, sealed)
             target = sealed.path(SealedName(name.writer, number, number))
-            write_sealed(target, rest.whole, [(number, rows)])
+            said = segment_said(number, rows, behind=Behind(name.number, before))
+            write_sealed(target, rest.whole, [said])
     path.unlink(missing_ok=True)
     return Recovered(rows if name.table == RECORDS else 0)
 

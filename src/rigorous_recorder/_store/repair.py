@@ -22,7 +22,7 @@ from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, 
 from .fragments import Sealed, Segment, writers_said
 from .regular import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
-from .seal import ROW_GROUP, about, settings, write_sealed
+from .seal import ROW_GROUP, about, segment_said, settings, write_sealed
 from .sealed_files import SealedFiles, open_sealed
 from .verify import Problem, live_problem, sealed_problem
 
@@ -146,7 +146,8 @@ class _Table:
         saved = salvage_live(path, live, most)
         if saved.table is not None:
             target = SealedName(live.writer, live.number, live.number)
-            write_sealed(self._new.path(target), saved.table, [(live.number, saved.readable)])
+            said = segment_said(live.number, saved.readable)
+            write_sealed(self._new.path(target), saved.table, [said])
 
     @staticmethod
     def _copy(path: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._durable import replacing
 from .._lazy import lazy_module
 from .._live.column import META
+from .._live.home import Behind
 from . import checksums
 from .encodings import Encodings
 from .folder import FORMAT
@@ -20,7 +21,15 @@ else:
     pa = lazy_module("pyarrow")
     pq = lazy_module("pyarrow.parquet")
 
-__all__ = ["ROW_GROUP", "about", "describe_file", "load", "settings", "write_sealed"]
+__all__ = [
+    "ROW_GROUP",
+    "about",
+    "describe_file",
+    "load",
+    "segment_said",
+    "settings",
+    "write_sealed",
+]
 
 #: Rows of a row group: those of a full live table.
 ROW_GROUP: Final = 262_144
@@ -38,6 +47,15 @@ def about(schema: pa.Schema) -> dict[str, Any]:
     return json.loads(said) if said else {}
 
 
+def segment_said(
+    number: int, rows: int, deleted: int = 0, behind: Behind | None = None
+) -> list[int]:
+    """What a file says of a segment: its number, its rows, and what else there is to say."""
+    if behind is not None:
+        return [number, rows, deleted, *behind]
+    return [number, rows, deleted] if deleted else [number, rows]
+
+
 def load() -> None:
     """Import what sealing needs.
 
@@ -51,7 +69,7 @@ def load() -> None:
 def write_sealed(
     path: Path,
     table: pa.Table,
-    segments: list[tuple[int, int]],
+    segments: list[list[int]],
     encodings: Encodings | None = None,
 ) -> None:
     """Write a sealed file; it is there whole, and survives a loss of power, or is not there.
@@ -59,7 +77,7 @@ def write_sealed(
     Args:
         path: the final path.
         table: the rows, with ``sealed_schema``.
-        segments: for each segment in it, its number and how many rows it has, in order.
+        segments: what it says of each segment in it, in order: see ``segment_said``.
         encodings: those of the writer's files, where there are more.
 
     Raises:

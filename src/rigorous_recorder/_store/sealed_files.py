@@ -78,6 +78,10 @@ class Listing:
         found = self._holders.get(writer, ())
         return next((name for held, name in found if held.covers(writer, number)), None)
 
+    def from_segment_on(self, writer: str, number: int) -> list[FileName]:
+        """The files that count and have a writer's segment, or a later one."""
+        return [name for held, name in self._holders.get(writer, ()) if held.last >= number]
+
     def last_number(self, writer: str) -> int:
         """The highest number of a sealed segment of a writer; -1 where there is none."""
         return max((held.last for held, _ in self._holders.get(writer, ())), default=-1)
@@ -155,11 +159,14 @@ class SealedFiles:
         return self.listing().last_number(writer)
 
     def rows_of(self, writer: str, number: int) -> int | None:
-        """How many rows a writer's segment had when it was sealed; None where it is not."""
-        while (name := self.listing().holder(writer, number)) is not None:
+        """How many rows of a writer's segment are sealed; None where its file is not there.
+
+        Also in later files: with what it logged after others had taken it for dead, and sealed it.
+        """
+        while self.has(writer, number):
             with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
-                file = self._open(name)
-                return None if file is None else file.rows_of(writer, number)
+                files = map(self._open, self.listing().from_segment_on(writer, number))
+                return max(file.rows_of(writer, number) for file in files if file is not None)
         return None
 
     def successor(self, file: Sealed) -> Sealed | None:

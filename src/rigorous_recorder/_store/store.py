@@ -286,21 +286,23 @@ class FolderStore(Store):
             loose = []
             for each in [*live, *starmap(Loose, own)]:
                 holder = read.get(str(listing.holder(each.origin.writer, each.origin.number)))
-                rest = each if holder is None else self._unsealed(each, holder)
+                rest = each if holder is None else self._unsealed(each, holder, sealed)
                 if rest is not None:
                     loose.append(rest)
             return sorted([*sealed, *loose], key=lambda each: each.origin)
 
-    def _unsealed(self, rows: Loose, holder: Sealed) -> Loose | None:
-        """Those of a segment's rows that are not in the file that has it; None where all are.
+    def _unsealed(self, rows: Loose, holder: Sealed, files: list[Sealed]) -> Loose | None:
+        """Those of a segment's rows that are in no file; None where all are.
 
         Rows whose sealing was interrupted between two steps stand in both places. More of them than
         were sealed has a writer that others took for dead, and that went on. A live file that was
         sealed while it was read, or is left over, may have been filled anew: leave it out.
         """
-        writer = rows.origin.writer
-        sealed = holder.rows_of(writer, rows.origin.number)
-        if rows.rows <= sealed or not rows.is_in_place:
+        _, writer, number = rows.origin
+        if rows.rows <= holder.rows_of(writer, number) or not rows.is_in_place:
+            return None
+        sealed = max(file.rows_of(writer, number) for file in files)
+        if rows.rows <= sealed:
             return None
         is_held = writer == self.home.writer or self.folder.lock_path(writer).exists()
         return rows.after(sealed) if is_held else None
