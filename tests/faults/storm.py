@@ -190,7 +190,9 @@ def with_joblib(top: bytes, place: Place, life: int, seconds: float) -> None:
     from joblib.externals.loky import get_reusable_executor
 
     lives = range(life, life + 2)
-    Parallel(n_jobs=2)(delayed(below)(top, place, each, seconds / 2) for each in lives)
+    # Workers of one that is killed would wait for five minutes for more.
+    parallel = Parallel(n_jobs=2, backend="loky", idle_worker_timeout=2)
+    parallel(delayed(below)(top, place, each, seconds / 2) for each in lives)
     get_reusable_executor().shutdown()  # joblib's workers would wait for more
 
 

@@ -17,7 +17,7 @@ import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store import home
 
-from . import nursery, training
+from . import THOROUGH, nursery, training
 from .steps import die, in_a_child
 from .training import Plan, fields_of
 
@@ -116,7 +116,9 @@ def test_a_kill_from_outside_leaves_whole_records(tmp_path: Path, seed: int) -> 
 
 
 @pytest.mark.parametrize(
-    "kills", [25, pytest.param(520, marks=pytest.mark.slow)], ids=lambda kills: f"{kills} kills"
+    "kills",
+    [25, pytest.param(520 if THOROUGH else 130, marks=pytest.mark.slow)],
+    ids=lambda kills: f"{kills} kills",
 )
 @pytest.mark.parametrize("twin", ["native", "pure"])
 def test_kills_at_random_instants(tmp_path: Path, twin: str, kills: int) -> None:

@@ -26,7 +26,7 @@ from . import THOROUGH
 from .power import Outage, PowerLog, remove
 
 #: Outages of each workload in the default run, and more of them in the slow one.
-FEW, MANY = 60, 1_200 if THOROUGH else 150
+FEW, MANY = 60, 1_200 if THOROUGH else 90
 INHERITED = {*EXPERIMENT_KEYS, "lr", "episode", "late"}
 
 

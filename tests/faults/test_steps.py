@@ -26,7 +26,7 @@ from .steps import ENDLESS, Board, die, every_step, in_a_child
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 
 #: Every step is tried, or every so manieth, beginning with the first.
-STRIDE = 1 if THOROUGH else 8
+STRIDE = 1 if THOROUGH else 20
 
 Scenario = Callable[[Path, Log], None]
 

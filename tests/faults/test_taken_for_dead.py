@@ -36,7 +36,7 @@ def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def replace_folder(collection: ExperimentCollection) -> None:
     """As where a backup is put in the folder's place."""
     collection._store.flush()
-    folder = collection.folder_path
+    folder = collection._store.folder.path
     shutil.copytree(folder, folder.with_name("backup"))
     shutil.rmtree(folder)
     folder.with_name("backup").rename(folder)

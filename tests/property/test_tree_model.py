@@ -22,6 +22,7 @@ from rigorous_recorder._engines.sql import sql_names
 from rigorous_recorder._values.kinds import FLOAT, JSON
 from rigorous_recorder.errors import ArgumentError, ClosedError, CycleError
 
+from ..faults import THOROUGH
 from .strategies import exact, scratch_folder
 
 Row: TypeAlias = dict[str, Any]
@@ -439,4 +440,4 @@ class LongerTreeMachine(TreeMachine):
 class TestLongerTree(LongerTreeMachine.TestCase):  # type: ignore[misc, name-defined]
     """More and longer lives of trees."""
 
-    settings = settings(max_examples=60, stateful_step_count=60)
+    settings = settings(max_examples=60 if THOROUGH else 20, stateful_step_count=60)
