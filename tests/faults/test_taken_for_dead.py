@@ -17,6 +17,7 @@ from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store import alive, home, recover
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.locks import FileLock, is_held
+from rigorous_recorder.errors import DamagedFileWarning
 
 from .scenarios import lose_lock
 from .steps import die, in_a_child
@@ -196,6 +197,36 @@ def test_recoveries_that_die_when_they_have_sealed_what_was_left(
     assert in_a_child(recover_and_die) == -signal.SIGKILL
     assert in_a_child(recover_and_die) == 0
     check(folder, list(range(20)))
+
+
+@pytest.mark.usefixtures("backing")
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_repair_saves_what_was_left(tmp_path: Path, *, is_damaged: bool) -> None:
+    """Also where the live file is damaged, which no recovery takes away then."""
+    folder, into = tmp_path / "study", tmp_path / "repaired"
+
+    def log() -> None:
+        study = Study(folder)
+        study.log(10)
+        study.lose()
+        study.log(9, wider="short")
+        study.log(1, wider="a text that is in no view by itself")
+        study.collection._store.flush()
+        die()
+
+    assert in_a_child(log) == -signal.SIGKILL
+    if is_damaged:
+        (live,) = (folder / "live").glob("*.records.arrow")
+        data = live.read_bytes()
+        assert data.count(b"a text that") == 1
+        live.write_bytes(data.replace(b"a text that", b"\xff text that"))
+        with pytest.warns(DamagedFileWarning, match=live.name):
+            recover.recover(Folder(folder))
+        assert live.exists()
+    ExperimentCollection.repair(folder, into, extension="")
+    rows = list(opened(into).records)
+    assert sorted(row["i"] for row in rows) == list(range(20))
+    assert [row["wider"] for row in rows[10:19]] == ["short"] * 9
 
 
 @pytest.mark.usefixtures("backing")

@@ -15,6 +15,7 @@ from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .live_files import has_more, read_live
 from .marks import Mark, read_mark
 from .regular import check_folder
+from .salvage import salvage_live
 from .seal import segment_said, write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
@@ -128,18 +129,26 @@ def _recover_file(
 
 def _recover_rest(
     folder: Folder, name: LiveName, sealed: SealedFiles, before: int, most: int | None
-) -> Recovered:
-    """Seal what a writer logged after others had taken it for dead, and sealed what there was."""
+) -> Recovered | None:
+    """Seal what a writer logged after others had taken it for dead, and sealed what there was.
+
+    None where that is damaged, which leaves it for repair.
+    """
     path = folder.live_path(name)
     rows = 0
-    with contextlib.suppress(DamagedFileError):  # its rows are sealed: it may be anything by now
+    try:
         found = read_live(path, name, most)
-        if found is not None and found.rows > before:
-            rest = found.after(before)
-            rows, number = rest.rows, _free_number(folder, name, sealed)
-            target = sealed.path(SealedName(name.writer, number, number))
-            said = segment_said(number, rows, behind=Behind(name.number, before))
-            write_sealed(target, rest.whole, [said])
+    except DamagedFileError as error:
+        if salvage_live(path, name, most).readable > before:
+            warn_damaged(path, error)
+            return None
+        found = None  # its rows are sealed: it may be anything by now
+    if found is not None and found.rows > before:
+        rest = found.after(before)
+        rows, number = rest.rows, _free_number(folder, name, sealed)
+        target = sealed.path(SealedName(name.writer, number, number))
+        said = segment_said(number, rows, behind=Behind(name.number, before))
+        write_sealed(target, rest.whole, [said])
     path.unlink(missing_ok=True)
     return Recovered(rows if name.table == RECORDS else 0)
 
