@@ -222,7 +222,8 @@ def test_repair_saves_what_was_left(tmp_path: Path, *, is_damaged: bool) -> None
         live.write_bytes(data.replace(b"a text that", b"\xff text that"))
         with pytest.warns(DamagedFileWarning, match=live.name):
             recover.recover(Folder(folder))
-        assert live.exists()
+        problems = ExperimentCollection.verify_folder(folder, extension="")
+        assert [each.path for each in problems] == [live]
     ExperimentCollection.repair(folder, into, extension="")
     rows = list(opened(into).records)
     assert sorted(row["i"] for row in rows) == list(range(20))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .._values.kinds import Spelled
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
-from .alive import trusted_rows
+from .alive import is_alive, trusted_rows
 from .folder import TABLES, Folder, LiveName
 from .fragments import Fragment, Sealed
 from .live_files import gap_behind, has_more, read_live, unsynced
@@ -74,9 +74,14 @@ def _problems_of_files(folder: Folder) -> Iterator[Problem]:
             found = live_problem(path, live, most)
             if found is None and most is not None and has_more(folder, live, most):
                 found = Problem(path, str(unsynced(most)), None, most)
-            # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
-            if found is not None and not files.has(live.writer, live.number):
+            if found is not None and not _is_elsewhere(folder, files, live, found.readable):
                 yield found
+
+
+def _is_elsewhere(folder: Folder, files: SealedFiles, live: LiveName, readable: int) -> bool:
+    """Whether the rows of a live file are sealed: read while it was filled anew, it is a mix."""
+    sealed = files.rows_of(live.writer, live.number)
+    return sealed is not None and (readable <= sealed or is_alive(folder, live.writer))
 
 
 def sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
