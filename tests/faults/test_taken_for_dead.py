@@ -255,6 +255,36 @@ def test_what_others_sealed_has_another_number_than_what_comes(
     check(folder, [-1] * 3 * merges + list(range(3 * 620)))
 
 
+@pytest.mark.usefixtures("backing")
+def test_what_it_says_after_others_have_deleted_something_of_it(tmp_path: Path) -> None:
+    """Its nodes were written anew without what was said of those: that counts no rows of others."""
+    folder = tmp_path / "study"
+    with ExperimentCollection(folder, extension="", quiet=True) as collection:
+        for number in (1, 2):
+            experiment = collection.new_experiment(lr=0.5)
+            first = experiment.__enter__()
+            first["late"] = number
+            first.push(i=-number)
+            if number == 1:
+                experiment.__exit__(None, None, None)
+        first.sync()
+        lose_lock(collection)
+        other = opened(folder)
+        assert other.delete(1) == 1
+        other.close()
+        opened(folder).compact()
+        children = [first.child(child=i).push(i=i) for i in range(5)]
+        first["late"] = 3
+        first.sync()
+        expected = [(-2, None, 3), *((i, i, 3) for i in range(5))]
+        for reader in (collection, opened(folder)):
+            found = [(row["i"], row["child"], row["late"]) for row in reader.records]
+            assert sorted(found, key=lambda row: row[0]) == expected
+        assert len(children) == 5
+    assert sorted(row["i"] for row in opened(folder).records) == [-2, *range(5)]
+    assert {row["late"] for row in opened(folder).records} == {3}
+
+
 @pytest.mark.parametrize("merges", [False, True], ids=["recovered", "merged"])
 def test_it_notices_before_it_seals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, merges: bool

@@ -20,7 +20,7 @@ from .._values.kinds import Kind
 from ..errors import DamagedFileError, DeletedError
 from .checksums import check_chunks, leaves
 from .damaged import UNREADABLE, require_type, warn_damaged
-from .folder import SealedName, sealed_name
+from .folder import NODES, SealedName, sealed_name
 from .regular import check_regular
 from .seal import about, segment_said
 
@@ -259,6 +259,7 @@ class Sealed(Fragment):
         _check_name(path, said, self.segments)
         self.path = path
         self.schema = schema
+        self._is_of_nodes = path.parent.name == NODES
         self._find_successor = find_successor
         self._sums = sums
         self._sound: dict[str, bool] = {}
@@ -308,9 +309,14 @@ class Sealed(Fragment):
         return [_range_of(column.statistics) for column in columns]
 
     def rows_of(self, writer: str, number: int) -> int:
-        """How many rows a writer's segment had when the last of them in this file was sealed."""
-        found = (each.end for each in self.segments if each.logged_in == (writer, number))
-        return max(found, default=0)
+        """How many rows a writer's segment had when the last of them in this file was sealed.
+
+        Of nodes it may be fewer: some of those that lost something were dropped, some were not, and
+        to say the same of a node once more changes nothing.
+        """
+        found = (each for each in self.segments if each.logged_in == (writer, number))
+        ends = (each.end - (each.deleted if self._is_of_nodes else 0) for each in found)
+        return max(ends, default=0)
 
     def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
         """Which columns of a row group can be read, by their names, and what is wrong with others.
