@@ -1,5 +1,20 @@
-"""Collections on a Spark cluster. Needs PySpark: ``pip install 'rigorous-recorder[spark]'``."""
+"""Spark: collections as a data source, logging from tasks, and compaction by workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from .compaction import compact
+from .source import RigorousSource
+from .tasks import TaskLog
+from .waiting import discard_unfinished
 
-__all__ = ["compact"]
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["TaskLog", "compact", "discard_unfinished", "register"]
+
+
+def register(spark: SparkSession) -> None:
+    """Let a session know the format ``rigorous``."""
+    spark.dataSource.register(RigorousSource)
