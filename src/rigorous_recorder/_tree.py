@@ -126,6 +126,58 @@ class Nodes:
         return self._deleted if self._has_deleted else None
 
     @property
+    def deleted_for_good(self) -> pa.Array | None:
+        """Those of the deleted that no later word brings back, sorted; None where there are none.
+
+        The others wait for a parent, or are below what waits.
+        """
+        if self.deleted is None:
+            return None
+        tops = self.deleted_tops
+        below = self.with_deleted.below(*tops)
+        return below.take(pc.sort_indices(below)) if tops else None
+
+    @property
+    def deleted_tops(self) -> list[int]:
+        """Those that were deleted by a word on themselves, not by one on what is above them."""
+        return [node for node, (is_deleted, _) in self._ends().items() if is_deleted]
+
+    @property
+    def waiting(self) -> pa.Array | None:
+        """Ids of the nodes that wait for a parent, and of all below them; None where there are none."""
+        deleted, gone = self.deleted, self.deleted_for_good
+        if deleted is None:
+            return None
+        rest = deleted.filter(pc.not_equal(deleted, DELETED))
+        found = rest if gone is None else rest.filter(pc.invert(pc.is_in(rest, value_set=gone)))
+        return found if len(found) else None
+
+    @property
+    def waiting_tops(self) -> dict[int, int]:
+        """The nodes that wait for a parent, each with the time of the last word on it.
+
+        Times are in microseconds since the epoch.
+        """
+        if self.deleted is None:
+            return {}
+        return {node: time for node, (is_deleted, time) in self._ends().items() if not is_deleted}
+
+    def _ends(self) -> dict[int, tuple[bool, int]]:
+        """Of each node directly below ``DELETED`` whether that is for good, and the last word's time."""
+        everything = self.with_deleted
+        children = pa.array(everything.children(DELETED), pa.int64())
+        rows = everything._rows
+        of_them = pc.is_in(rows.node, value_set=children)
+        marks = rows[DELETION_COLUMN].filter(of_them).to_pylist()
+        times = rows[TIME_COLUMN].filter(of_them).cast(pa.int64()).to_pylist()
+        found = {node: (False, 0) for node in children.to_pylist()}
+        for node, mark, time in zip(
+            rows.node.filter(of_them).to_pylist(), marks, times, strict=True
+        ):
+            found[node] = (found[node][0] or bool(mark), max(found[node][1], time))
+        return found
+
+    @property
     def ids(self) -> pa.Array:
         """The nodes' ids, int64, ancestors before their descendants."""
         return self._arranged.ids
@@ -230,12 +282,11 @@ class Nodes:
         at = None if position is None else self.parents[position].as_py()
         return None if at is None else self.ids[at].as_py()
 
-    def below(self, node: int) -> pa.Array:
-        """Ids of a node and all its descendants."""
-        position = self.position(node)
-        if position is None:
-            return pa.array([node], pa.int64())
-        found = level = pa.array([position], pa.int64())
+    def below(self, *nodes: int) -> pa.Array:
+        """Ids of nodes and all their descendants; of one of which nothing was said, only that."""
+        if len(nodes) == 1 and self.position(nodes[0]) is None:
+            return pa.array(nodes, pa.int64())
+        found = level = self.positions_of(nodes)
         while len(level):
             mask = pc.is_in(self.parents, value_set=level)
             level = pc.indices_nonzero(mask).cast(pa.int64())

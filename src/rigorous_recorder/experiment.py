@@ -83,10 +83,10 @@ def past_experiments(nodes: Nodes) -> list[Past]:
 
 
 def deleted_of(nodes: Nodes) -> Deleted | None:
-    """What a compaction is to drop: all that was deleted, but the numbers that it had."""
-    if nodes.deleted is None:
+    """What a compaction is to drop: all that was deleted for good, but the numbers that it had."""
+    if (deleted := nodes.deleted_for_good) is None:
         return None
-    return Deleted(nodes.deleted, nodes.with_deleted.children(DELETED), Column(_NUMBER, INT))
+    return Deleted(deleted, nodes.deleted_tops, Column(_NUMBER, INT))
 
 
 def _last_deleted(nodes: Nodes) -> int:

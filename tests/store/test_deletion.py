@@ -978,3 +978,78 @@ def test_arguments_of_delete(folder: Path) -> None:
     assert opened(folder).delete() == 0
     assert not folder.exists()
     assert not issubclass(RunningError, ArgumentError)
+
+
+# --- waiting: in no answer until a parent is said -------------------------------------------------
+
+
+def held(collection: ExperimentCollection, i: int) -> int:
+    """A node that waits, with two records; it is below another one that waits."""
+    store = collection._store
+    top, node = store.new_node(), store.new_node()
+    store.hold(top)
+    store.say(node, {"held": i}, top)
+    for each in (i, i + 1):
+        store.records.append(node, {"i": each, "only here": each})
+    return node
+
+
+def test_what_waits_is_in_no_answer_until_its_parent_is_said(
+    open_collection: Opener, tmp_path: Path
+) -> None:
+    """Neither records nor keys show, in any engine, also after a compaction; then all does."""
+    collection = open_collection()
+    with collection.new_experiment() as experiment:
+        experiment.push(i=0)
+        node = held(collection, 10)
+    collection.close()
+    other = open_collection()
+    other.compact()
+    records = other.records
+    for rows in (records.to_arrow(), records.to_polars(), records.sql("from records")):
+        assert len(rows) == 1
+    assert "only here" not in records.to_arrow().column_names
+    assert len(other[1]) == 1
+    assert other.recorder.children[0].children == []
+    assert other.verify() == []
+    other._store.say(node, {}, ROOT)
+    assert [row["i"] for row in open_collection().records] == [0, 10, 11]
+    assert [row["held"] for row in other.records] == [None, 10, 10]
+
+
+def test_what_was_deleted_goes_and_what_waits_stays(open_collection: Opener) -> None:
+    """A compaction drops one and keeps the other, which may still come."""
+    collection = open_collection()
+    store = collection._store
+    gone, kept = held(collection, 10), held(collection, 20)
+    moment = Source(store).now()
+    assert set(moment.nodes.waiting.to_pylist()) >= {gone, kept}
+    tops = list(moment.nodes.waiting_tops)
+    store.delete([tops[0]])
+    nodes = Source(store).now().nodes
+    assert nodes.deleted_tops == tops[:1]
+    assert sorted(nodes.deleted_for_good.to_pylist()) == sorted([tops[0], gone])
+    assert list(nodes.waiting_tops) == tops[1:]
+    collection.close()
+    other = open_collection()
+    other.compact()
+    other._store.say(kept, {}, ROOT)
+    other._store.say(gone, {}, tops[0])  # is deleted all the same
+    assert indexes(other) == [20, 21]
+    assert sum(pq.read_metadata(each).num_rows for each in folder_files(other)) == 2
+
+
+def folder_files(collection: ExperimentCollection) -> list[Path]:
+    return sorted((collection._store.folder.path / "records").glob("*.parquet"))
+
+
+def test_what_waited_and_was_deleted_does_not_come_back(open_collection: Opener) -> None:
+    """Whatever is said of its parent later."""
+    collection = open_collection()
+    store = collection._store
+    node = store.new_node()
+    store.hold(node)
+    store.records.append(node, {"i": 1})
+    store.delete([node])
+    store.say(node, {}, ROOT)
+    assert len(collection) == len(open_collection()) == 0

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from .._lazy import lazy_module
-from .._live.column import DELETION, NODE, PARENT, TIME, Column
+from .._live.column import (
+    DELETION,
+    NODE,
+    PARENT,
+    PARENT_COLUMN,
+    TIME,
+    TIME_COLUMN,
+    Column,
+)
 from .._live.fields import Described
 from .._live.home import Part
 from .._live.table import LiveTable
@@ -97,6 +105,12 @@ class Store:
             said[PARENT] = parent
         said.update(data)
         self.nodes.append(node, said)
+
+    def say_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
+        """As ``say``, of many nodes: ids, those of their parents, and columns of sealed types."""
+        now = pa.repeat(pa.scalar(self._now(), TIME_COLUMN.kind.sealed_type), len(nodes))
+        said = {TIME_COLUMN: now, PARENT_COLUMN: parents, **data}
+        self.nodes.append_columns(nodes, said)
 
     def _now(self) -> int:
         """A time that only increases, in microseconds since the epoch."""
@@ -236,6 +250,11 @@ class FolderStore(Store):
         watch(self)
 
     @property
+    def last_time(self) -> int:
+        """When anything was said last, or later: microseconds since the epoch."""
+        return self._last_time
+
+    @property
     def identity(self) -> str:
         """The id of the collection, by which a recorder from another process finds it."""
         return self.home.identity
@@ -358,6 +377,14 @@ class FolderStore(Store):
         if not self.nodes.is_kept:
             message = f"what was said of recorders waits in memory: {self.home.trouble}"
             raise OSError(message)
+
+    def hold(self, node: int) -> None:
+        """Begin a node that is in no answer, with all below it, until a parent is said of it.
+
+        A compaction leaves it as it is. What is to stay hidden is deleted in the end.
+        """
+        self.nodes.append(node, {TIME: self._now(), PARENT: DELETED, DELETION: False})
+        self.nodes.flush()
 
     def delete(self, nodes: Collection[int]) -> None:
         """Take nodes, with all below them, out of every answer; no file changes for it.
