@@ -170,7 +170,7 @@ class Nodes:
         of_them = pc.is_in(rows.node, value_set=children)
         marks = rows[DELETION_COLUMN].filter(of_them).to_pylist()
         times = rows[TIME_COLUMN].filter(of_them).cast(pa.int64()).to_pylist()
-        found = {node: (False, 0) for node in children.to_pylist()}
+        found = dict.fromkeys(children.to_pylist(), (False, 0))
         for node, mark, time in zip(
             rows.node.filter(of_them).to_pylist(), marks, times, strict=True
         ):

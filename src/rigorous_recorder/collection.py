@@ -43,7 +43,7 @@ from .records import Records
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ExperimentCollection"]
+__all__ = ["ExperimentCollection", "collection_path"]
 
 
 class ExperimentCollection:
@@ -71,7 +71,7 @@ class ExperimentCollection:
         extension: str = ".collection",
         quiet: bool = False,
     ) -> None:
-        path = _path_of(folder_path, extension)
+        path = collection_path(folder_path, extension)
         self._is_quiet = quiet
         self._store = FolderStore(path)
         recovered = self._store.recover()
@@ -299,7 +299,7 @@ class ExperimentCollection:
             NotACollectionError: there is nothing of a collection at ``folder_path``.
             NewerFormatError: a newer version of this library wrote it.
         """
-        folder = Folder(_path_of(folder_path, extension))
+        folder = Folder(collection_path(folder_path, extension))
         if not any(path.exists() for path in (folder.info_path, *folder.places)):
             message = f"there is nothing of a collection at {folder.path}: nothing to verify"
             raise NotACollectionError(message)
@@ -376,7 +376,7 @@ class ExperimentCollection:
             NewerFormatError: a newer version of this library wrote it.
             OSError: the new one can't be written.
         """
-        old, new = _path_of(folder_path, extension), _path_of(into, extension)
+        old, new = collection_path(folder_path, extension), collection_path(into, extension)
         return repair(Folder(old), new)
 
     def compact(self) -> int:
@@ -425,7 +425,7 @@ def _tell(recovered: Recovered, path: Path) -> None:
         sys.stderr.write("; ".join(said) + "\n")
 
 
-def _path_of(folder_path: str | PathLike[str], extension: str) -> Path:
+def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:
     """Where the folder of a collection is.
 
     Raises:

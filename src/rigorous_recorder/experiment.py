@@ -39,6 +39,7 @@ __all__ = [
     "is_running",
     "nth_number",
     "past_experiments",
+    "say_whole",
     "unwritable",
 ]
 
@@ -289,6 +290,29 @@ class Experiment:
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
                 f" ended with {shorten(f'{type(error).__name__}: {error}', 200)}; {kept}\n"
             )
+
+
+def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: float) -> int:
+    """Make of a node an experiment that ended without an error: in one word, seen whole or not.
+
+    Nobody else may begin one meanwhile (see ``changing_experiments``).
+
+    Returns:
+        The number that it has.
+    """
+    number, _ = Experiment(store, info, is_quiet=True)._numbers()
+    end = time.time()
+    said = {
+        "experiment_number": number,
+        "error_number": 0,
+        "had_error": False,
+        "experiment_start_time": start,
+        "experiment_end_time": end,
+        "experiment_duration": end - start,
+        **info,
+    }
+    store.say(node, said, ROOT)
+    return number
 
 
 class ResumedExperiment(Experiment):

@@ -482,6 +482,12 @@ def _is_plain_item(item: tuple[Any, Any]) -> bool:
     )
 
 
+def place_of(recorder: Recorder) -> tuple[FolderStore, int] | None:
+    """The store and the node of a recorder in a collection; None of one in memory."""
+    store = recorder._store
+    return (store, recorder._node) if isinstance(store, FolderStore) else None
+
+
 def recorder_at(store: Store, node: int) -> Recorder:
     """The recorder of a node: the one in use, else a new one."""
     return recorders_at(store, [node])[0]
@@ -502,7 +508,7 @@ def _new_handles(store: Store, nodes: list[int]) -> dict[int, Recorder]:
     data = iter(_own_data(known, positions.drop_null()))
     there = positions.is_valid().to_pylist()
     return {
-        node: _handle(store, node, next(data) if is_there else {})
+        node: recorder_known(store, node, next(data) if is_there else {})
         for node, is_there in zip(nodes, there, strict=True)
     }
 
@@ -517,7 +523,8 @@ def _own_data(nodes: Nodes, positions: pa.Array) -> list[dict[str, Any]]:
     return found
 
 
-def _handle(store: Store, node: int, data: dict[str, Any]) -> Recorder:
+def recorder_known(store: Store, node: int, data: dict[str, Any]) -> Recorder:
+    """A recorder of a node of which that much is known: nothing is read."""
     recorder = Recorder()
     recorder._settle(store, node)
     recorder._data = data

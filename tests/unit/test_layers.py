@@ -29,7 +29,7 @@ LAYERS = [
     ["overview"],
     ["collection"],
     ["__init__"],
-    ["cli"],
+    ["cli", "spark"],
     ["__main__"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -226,6 +226,15 @@ class FolderStore(Store):
         known = cls._shared.get(str(path))
         if known is not None and known.identity == identity and not known.home.is_closed:
             return known
+        return cls.there(path, identity)
+
+    @classmethod
+    def there(cls, path: Path, identity: str) -> FolderStore:
+        """A store of its own, which is one writer more, of a collection that is there.
+
+        Raises:
+            NotACollectionError: it is not there, or another one is.
+        """
         folder = Folder(path)
         if not folder.exists() or folder.info()["id"] != identity:
             message = f"the collection of this recorder is not at {path} (any more)"

@@ -1,0 +1,72 @@
+"""Rows below recorders: one recorder for each distinct value of the columns that are parents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._lazy import lazy_module
+from .._live.column import Column
+from .._store.store import FolderStore
+from .._values.kinds import FLOAT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["Grouped"]
+
+
+class Grouped:
+    """The recorders below one, level by level, as rows ask for them.
+
+    Args:
+        store: where they are.
+        top: the node above all of them.
+    """
+
+    def __init__(self, store: FolderStore, top: int) -> None:
+        self._store = store
+        self._top = top
+        #: The nodes there are, by the node above and the value.
+        self._known: dict[tuple[int, Any], int] = {}
+
+    def nodes_of(self, levels: Sequence[tuple[Column, pa.Array]], rows: int) -> pa.Array:
+        """For each row the node that it is below.
+
+        Args:
+            levels: the columns that are parents, each with its values, from the top down.
+            rows: how many rows there are.
+        """
+        above = pa.repeat(pa.scalar(self._top, pa.int64()), rows)
+        for column, values in levels:
+            above = self._level(above, column, values)
+        return above
+
+    def _level(self, above: pa.Array, column: Column, values: pa.Array) -> pa.Array:
+        parents = above.dictionary_encode()
+        # As bits: 0.0 is not -0.0, and NaN is itself.
+        bits = values.view(pa.int64()) if column.kind == FLOAT else values
+        said = bits.dictionary_encode("encode")
+        count = max(len(said.dictionary), 1)
+        pair = pc.add(
+            pc.multiply(parents.indices.cast(pa.int64()), count), said.indices.cast(pa.int64())
+        ).dictionary_encode()
+        parent = parents.dictionary.take(pc.divide(pair.dictionary, count)).to_pylist()
+        at = pc.subtract(pair.dictionary, pc.multiply(pc.divide(pair.dictionary, count), count))
+        keys = list(zip(parent, said.dictionary.take(at).to_pylist(), strict=True))
+        new = [place for place, key in enumerate(keys) if key not in self._known]
+        if new:
+            rows = pc.index_in(pa.array(new, pa.int64()), pair.indices.cast(pa.int64()))
+            nodes = [self._store.new_node() for _ in new]
+            self._store.say_many(
+                pa.array(nodes, pa.int64()),
+                pa.array([parent[place] for place in new], pa.int64()),
+                {column: values.take(rows)},
+            )
+            self._known |= {keys[place]: node for place, node in zip(new, nodes, strict=True)}
+        found = pa.array([self._known[key] for key in keys], pa.int64())
+        return found.take(pair.indices)

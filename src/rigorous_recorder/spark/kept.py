@@ -1,0 +1,181 @@
+"""What is kept of Spark's columns: which types, and as what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from pyspark.sql import types as st
+
+from .._columns import columns_of
+from .._lazy import lazy_module
+from .._live.column import Column
+from .._values.kinds import DATE, DATETIME, JSON, UTC_DATETIME, Kind
+from ..errors import UnkeepableTypeError, UnkeepableValueError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["check_keepable", "check_simple", "kept_columns"]
+
+_NUMBERS: Final = (
+    st.BooleanType,
+    st.ByteType,
+    st.ShortType,
+    st.IntegerType,
+    st.LongType,
+    st.FloatType,
+    st.DoubleType,
+)
+_SIMPLE: Final = (
+    *_NUMBERS,
+    st.StringType,
+    st.CharType,
+    st.VarcharType,
+    st.BinaryType,
+    st.DateType,
+    st.TimestampType,
+    st.TimestampNTZType,
+    st.DayTimeIntervalType,
+)
+#: What JSON gives back as it was.
+_IN_JSON: Final = (*_NUMBERS, st.StringType, st.CharType, st.VarcharType, st.NullType)
+#: First and last of the days and of the microseconds of the years 1 to 9999, from 1970 on.
+_DAYS: Final = (-719_162, 2_932_896)
+_MICROSECONDS: Final = (_DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1)
+_RANGES: Final[dict[Kind, tuple[str, tuple[int, int]]]] = {
+    DATE: ("int32", _DAYS),
+    DATETIME: ("int64", _MICROSECONDS),
+    UTC_DATETIME: ("int64", _MICROSECONDS),
+}
+
+
+def check_keepable(schema: st.StructType) -> None:
+    """Refuse columns whose values could not be read back as they are.
+
+    Raises:
+        UnkeepableTypeError: naming the column, its type and the way out.
+        UnkeepableValueError: two columns have one name.
+    """
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        message = f"more than one column has the name {twice[0]!r}: rename all but one"
+        raise UnkeepableValueError(message)
+    for field in schema.fields:
+        if not _is_kept(field.dataType):
+            raise _refused(field)
+
+
+def check_simple(field: st.StructField) -> None:
+    """Refuse a column that can't be what is known of a recorder.
+
+    Raises:
+        UnkeepableTypeError: its values are no single ones.
+    """
+    if not isinstance(field.dataType, _SIMPLE):
+        message = (
+            f"column {field.name!r} ({field.dataType.simpleString()}) can't be a parent: expected"
+            " numbers, truth values, text, bytes, dates, times or intervals"
+        )
+        raise UnkeepableTypeError(message)
+
+
+def _is_kept(kind: st.DataType) -> bool:
+    return isinstance(kind, (*_SIMPLE, st.NullType)) or _is_list(kind) or _is_json(kind)
+
+
+def _is_list(kind: st.DataType) -> bool:
+    """Whether it is lists of numbers, of any depth."""
+    while isinstance(kind, st.ArrayType):
+        kind = kind.elementType
+        if isinstance(kind, _NUMBERS):
+            return True
+    return False
+
+
+def _is_json(kind: st.DataType) -> bool:
+    """Whether values that stand inside of others are what JSON gives back."""
+    if isinstance(kind, st.ArrayType):
+        return _is_json_inside(kind.elementType)
+    if isinstance(kind, st.MapType):
+        return isinstance(kind.keyType, st.StringType) and _is_json_inside(kind.valueType)
+    if isinstance(kind, st.StructType):
+        is_unique = len(set(kind.names)) == len(kind.names)
+        return is_unique and all(_is_json_inside(field.dataType) for field in kind.fields)
+    return False
+
+
+def _is_json_inside(kind: st.DataType) -> bool:
+    return isinstance(kind, _IN_JSON) or _is_json(kind)
+
+
+def _refused(field: st.StructField) -> UnkeepableTypeError:
+    kind = field.dataType
+    if isinstance(kind, st.DecimalType):
+        advice = "cast it to double, to long, or to string, whichever keeps what you need"
+    elif isinstance(kind, st.MapType) and not isinstance(kind.keyType, st.StringType):
+        advice = "keys of maps are text: make them strings"
+    elif isinstance(kind, (st.ArrayType, st.MapType, st.StructType)):
+        advice = "inside of others are kept numbers, truth values and text: cast the rest to string"
+    else:
+        advice = "cast it to string, or to a number"
+    message = f"column {field.name!r}: {kind.simpleString()} can't be kept as it is; {advice}"
+    return UnkeepableTypeError(message)
+
+
+def kept_columns(
+    batch: pa.RecordBatch | pa.Table, fields: Iterable[st.StructField]
+) -> dict[Column, pa.Array]:
+    """Columns of rows from Spark as they are logged, with sealed types.
+
+    Raises:
+        UnkeepableValueError: a date or time is not in the years 1 to 9999.
+    """
+    found: dict[Column, pa.Array] = {}
+    for field in fields:
+        values = batch.column(field.name)
+        for column, kept in _kept(field, values).items():
+            _check_range(column, kept)
+            found[column] = kept
+    return found
+
+
+def _kept(field: st.StructField, values: Any) -> dict[Column, pa.Array]:
+    kind = field.dataType
+    if isinstance(kind, st.TimestampType):
+        values = values.cast(pa.timestamp("us", "UTC"))  # whatever zone the session has
+    if isinstance(kind, (st.ArrayType, st.MapType, st.StructType)) and not (
+        _is_list(kind) and not _has_gaps(values)
+    ):
+        texts = JSON.column(values.to_pylist(maps_as_pydicts="strict"))
+        return {Column(field.name, JSON): texts}
+    _, columns = columns_of({field.name: values})
+    return columns
+
+
+def _has_gaps(values: pa.Array) -> bool:
+    """Whether there are lists in which something is missing."""
+    inner = values.drop_null()
+    while pa.types.is_list(inner.type) or pa.types.is_large_list(inner.type):
+        inner = inner.flatten()
+        if inner.null_count:
+            return True
+    return False
+
+
+def _check_range(column: Column, values: pa.Array) -> None:
+    if column.kind not in _RANGES:
+        return
+    number, (first, last) = _RANGES[column.kind]
+    ends = pc.min_max(values.cast(number)).as_py()
+    if ends["min"] is not None and not first <= ends["min"] <= ends["max"] <= last:
+        message = (
+            f"column {column.key!r} has a {column.kind.name} that is not in the years 1 to 9999, and"
+            " can't be kept. Cast it to string"
+        )
+        raise UnkeepableValueError(message)

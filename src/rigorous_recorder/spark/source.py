@@ -1,0 +1,23 @@
+"""The format ``rigorous``: what Spark asks for those that write."""
+
+from __future__ import annotations
+
+from pyspark.sql.datasource import DataSource, DataSourceWriter
+from pyspark.sql.types import StructType
+
+from .writer import writer_of
+
+__all__ = ["RigorousSource"]
+
+
+class RigorousSource(DataSource):
+    """A collection as Spark writes it."""
+
+    @classmethod
+    def name(cls) -> str:
+        """What ``df.write.format`` is given."""
+        return "rigorous"
+
+    def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
+        """Writes rows so that all of them are seen, or none."""
+        return writer_of(self.options, schema, overwrite=overwrite)

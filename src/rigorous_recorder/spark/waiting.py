@@ -1,0 +1,60 @@
+"""What waits for good: rows of jobs whose driver was killed, which are in no answer."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import time
+from os import PathLike
+
+from .._engines.scan import Source
+from .._store.alive import is_alive
+from .._store.home import writer_of
+from .._store.store import FolderStore
+from ..collection import collection_path
+from ..errors import NotACollectionError
+from ..experiment import changing_experiments
+
+__all__ = ["discard_unfinished"]
+
+_WEEK = dt.timedelta(days=7)
+
+
+def discard_unfinished(
+    folder_path: str | PathLike[str],
+    *,
+    older_than: dt.timedelta = _WEEK,
+    extension: str = ".collection",
+) -> int:
+    """Delete what jobs left that were neither finished nor aborted, as when the driver was killed.
+
+    It is in no answer anyhow; from now on ``collection.compact()`` drops it, and a job that would
+    go on all the same can't commit it any more.
+
+    Args:
+        folder_path: the collection.
+        older_than: jobs that began later are left alone, and those of a ``TaskLog`` whose driver
+            lives.
+        extension: what the folder's name ends with.
+
+    Returns:
+        How many jobs that were.
+
+    Raises:
+        NotACollectionError: there is none.
+        SaveError: the folder can't be written.
+    """
+    store = FolderStore(collection_path(folder_path, extension))
+    if not store.folder.exists():
+        message = f"there is no collection at {store.folder.path}"
+        raise NotACollectionError(message)
+    with contextlib.closing(store), changing_experiments(store):
+        last = (time.time() - older_than.total_seconds()) * 1e6
+        found = [
+            node
+            for node, said in Source(store).now().nodes.waiting_tops.items()
+            if said <= last and not is_alive(store.folder, writer_of(node))
+        ]
+        if found:
+            store.delete(found)
+    return len(found)
