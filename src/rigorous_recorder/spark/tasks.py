@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskLog"]
 
-#: Stores that the task which runs in this process logged to.
-_USED: Final[weakref.WeakSet[FolderStore]] = weakref.WeakSet()
+#: Stores that the task which runs in this process logged to: one writer, however many blocks it has.
+_USED: Final[set[FolderStore]] = set()
 
 
 class Place(NamedTuple):
@@ -178,11 +177,9 @@ class _Ended(list[_Block]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self:
-            # Tidy, no more: all is on disk. No worker of Spark leaves like other processes do.
-            for store in list(_USED):
+            while _USED:  # tidy, no more: all is on disk; no worker of Spark ends as processes do
                 with contextlib.suppress(Exception):
-                    store.seal()
-            _USED.clear()
+                    _USED.pop().seal()
         return _Ended, (list(self),)
 
 
@@ -225,7 +222,8 @@ class _Tasks:
         """See ``TaskLog.recorder``."""
         path, identity, node = self.place
         store = FolderStore.shared(Path(path), identity)
-        _USED.add(store)
+        if TaskContext.get() is not None:
+            _USED.add(store)
         above = recorder_known(store, node, {})
         recorder = Recorder(data, **local_data).set_parent(above)
         yield recorder
