@@ -246,7 +246,7 @@ def _simple_types() -> list[tuple[Callable[[pa.DataType], bool], Kind]]:
 
 
 def _array_kind(values: pa.Array) -> Kind | None:
-    """Lists of numbers without gaps: of one shape where the type says so."""
+    """Lists of numbers without gaps, each an array: of one shape where the type says so."""
     shape: list[int] = []
     is_fixed, inner = True, values.drop_null()
     while _is_list(inner.type):
@@ -255,12 +255,29 @@ def _array_kind(values: pa.Array) -> Kind | None:
         inner = inner.flatten()
         if inner.null_count:
             return None
+    if not is_fixed and shape[1:] and _is_ragged(values.drop_null()):
+        return None
     dtype = dtype_of(inner.type)
     if dtype == "bool":
         return ListKind.of(dtype, len(shape))
     if dtype not in DTYPES:
         return None
     return ArrayKind.of(dtype, tuple(shape)) if is_fixed else ListKind.of(dtype, len(shape))
+
+
+def _is_ragged(values: pa.Array) -> bool:
+    """Whether there is a row with lists in it that are not of one length: it is no array."""
+    rows = pc.list_parent_indices(values)
+    inner = values.flatten()
+    while _is_list(inner.type):
+        lengths, before = pc.list_value_length(inner), len(inner) - 1
+        if before > 0:
+            is_new = pc.not_equal(rows.slice(1), rows.slice(0, before))
+            is_same = pc.equal(lengths.slice(1), lengths.slice(0, before))
+            if not pc.all(pc.or_(is_new, is_same)).as_py():
+                return True
+        rows, inner = rows.take(pc.list_parent_indices(inner)), inner.flatten()
+    return False
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -286,3 +287,30 @@ def _has_nan(value: Any) -> bool:
     if isinstance(value, list):
         return any(_has_nan(each) for each in value)
     return isinstance(value, float) and math.isnan(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1, 2], []],
+        [[1], [2, 3]],
+        [[[1], [2]], [[1, 2], [3, 4]]],
+        [[[1], [2]], [[3], [4]]],
+        [[], []],
+        [],
+        [[1, 2], [3, 4]],
+        [[1, None], [3, 4]],
+    ],
+    ids=str,
+)
+def test_lists_in_an_arrow_column_read_back_equal(value: list[Any]) -> None:
+    """Also where those in one row are not of one length, as no array is."""
+    depth = 3 if "[[[" in str(value) else 2
+    kind: pa.DataType = pa.int64()
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    other = [[1]] if depth == 2 else [[[1]]]
+    recorder = Recorder().extend({"x": pa.array([other, value, None, value], kind)})
+    found = [row["x"] for row in recorder.records]
+    plain = [each.tolist() if isinstance(each, np.ndarray) else each for each in found]
+    assert plain == [other, value, None, value]
