@@ -51,9 +51,7 @@ class Attempt(NamedTuple):
         function = dumps(lambda: work(log))
         with _elsewhere(), _running(self.context()):
             pickle.loads(function)()
-            return [
-                pickle.dumps((aid, each._value)) for aid, each in _accumulatorRegistry.items()
-            ]
+            return [pickle.dumps((aid, each._value)) for aid, each in _accumulatorRegistry.items()]
 
 
 def accept(updates: list[Update]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +19,7 @@ from pyspark.sql.functions import udf
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store.home import writer_of
-from rigorous_recorder.errors import ArgumentError, ClosedError, NotACollectionError, SaveError
+from rigorous_recorder.errors import ArgumentError, ClosedError, NotACollectionError
 from rigorous_recorder.recorder import place_of
 from rigorous_recorder.spark import TaskLog, discard_unfinished
 
@@ -317,7 +315,7 @@ def test_a_task_that_cannot_save_fails(
         with log.recorder() as recorder:
             recorder.push(i=1)
             store, _ = place_of(recorder)  # type: ignore[misc]
-            monkeypatch.setattr(store, "require_saved", lambda: fail())
+            monkeypatch.setattr(store, "require_saved", fail)
 
     with of(Driver(), experiment) as log, pytest.raises(OSError, match="No space"):
         accept(Attempt(1).of(log, work))
@@ -377,3 +375,38 @@ def test_a_recorder_that_is_used_without_a_log_is_seen_at_once(
 
     spark.range(4, numPartitions=2).foreachPartition(each)
     assert seen(path_of(experiment)) == [0, 1, 2, 3]
+
+
+# --- with a cluster that tries again --------------------------------------------------------------
+
+
+def run_cluster(mode: str, path: Path) -> ExperimentCollection:
+    words = [sys.executable, "-m", "tests.spark.retries", mode, str(path)]
+    done = subprocess.run(
+        words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return ExperimentCollection(path, quiet=True)
+
+
+@pytest.mark.slow
+def test_tasks_that_fail_and_are_killed_are_tried_again(tmp_path: Path) -> None:
+    """By Spark: their records count once, those of the attempt that came to its end."""
+    collection = run_cluster("failing", tmp_path / "study")
+    first, written = collection[1], collection[2]
+    attempts = {0: 1, 1: 2, 2: 0, 3: 0}  # by partition, of three rows each
+    found = sorted((row["i"], row["attempt"]) for row in first)
+    assert found == [(i, attempts[i // 3]) for i in range(12)]
+    assert sorted(row["i"] for row in written) == list(range(12))
+    assert len(collection.records) == 24
+    collection.compact()
+    assert len(collection.records) == 24
+    assert collection.verify() == []
+
+
+@pytest.mark.slow
+def test_what_an_executor_lost_is_computed_again_and_counts_once(tmp_path: Path) -> None:
+    """Though its tasks had been accepted, and another stage computes it."""
+    collection = run_cluster("losing", tmp_path / "study")
+    assert len(list(tmp_path.glob("ran-*"))) > 4  # or nothing was computed again
+    assert sorted(row["i"] for row in collection.records) == list(range(12))

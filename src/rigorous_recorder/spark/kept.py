@@ -11,7 +11,7 @@ from pyspark.sql import types as st
 from .._columns import columns_of
 from .._lazy import lazy_module
 from .._live.column import Column
-from .._values.kinds import DATE, DATETIME, JSON, UTC_DATETIME, Kind
+from .._values.kinds import DATE, DATETIME, JSON, NULL, UTC_DATETIME, Kind
 from ..errors import UnkeepableTypeError, UnkeepableValueError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _SIMPLE: Final = (
     st.TimestampNTZType,
     st.DayTimeIntervalType,
 )
+_ALONE: Final = (*_SIMPLE, st.NullType)
 #: What JSON gives back as it was.
 _IN_JSON: Final = (*_NUMBERS, st.StringType, st.CharType, st.VarcharType, st.NullType)
 #: First and last of the days and of the microseconds of the years 1 to 9999, from 1970 on.
@@ -86,7 +87,7 @@ def check_simple(field: st.StructField) -> None:
 
 
 def _is_kept(kind: st.DataType) -> bool:
-    return isinstance(kind, (*_SIMPLE, st.NullType)) or _is_list(kind) or _is_json(kind)
+    return isinstance(kind, _ALONE) or _is_list(kind) or _is_json(kind)
 
 
 def _is_list(kind: st.DataType) -> bool:
@@ -149,23 +150,13 @@ def _kept(field: st.StructField, values: Any) -> dict[Column, pa.Array]:
     kind = field.dataType
     if isinstance(kind, st.TimestampType):
         values = values.cast(pa.timestamp("us", "UTC"))  # whatever zone the session has
-    if isinstance(kind, (st.ArrayType, st.MapType, st.StructType)) and not (
-        _is_list(kind) and not _has_gaps(values)
-    ):
-        texts = JSON.column(values.to_pylist(maps_as_pydicts="strict"))
-        return {Column(field.name, JSON): texts}
-    _, columns = columns_of({field.name: values})
-    return columns
-
-
-def _has_gaps(values: pa.Array) -> bool:
-    """Whether there are lists in which something is missing."""
-    inner = values.drop_null()
-    while pa.types.is_list(inner.type) or pa.types.is_large_list(inner.type):
-        inner = inner.flatten()
-        if inner.null_count:
-            return True
-    return False
+    if _is_list(kind) or isinstance(kind, _ALONE):
+        # Of lists in which something is missing the values decide, and what is missing as a whole
+        # stays so.
+        columns = columns_of({field.name: values})[1]
+        return {column: found for column, found in columns.items() if column.kind != NULL}
+    texts = JSON.column(values.to_pylist(maps_as_pydicts="strict"))
+    return {Column(field.name, JSON): texts}
 
 
 def _check_range(column: Column, values: pa.Array) -> None:

@@ -85,6 +85,7 @@ class TaskLog:
         self._store, self._parent = place
         self._changing = threading.Lock()
         self._won: dict[tuple[int, int], int] = {}
+        self._computed: dict[int, int] = {}
         self._trouble: Exception | None = None
         self._tasks: _Tasks | None = None
 
@@ -145,15 +146,32 @@ class TaskLog:
             for block in ended:
                 if self._tasks is None:
                     return
-                if block.task is not None and block.attempt != self._won.setdefault(
-                    block.task, block.attempt
-                ):
+                if block.task is not None and not self._is_first(block, *block.task):
                     continue
                 try:
                     self._store.see_time(block.time)
                     self._store.say(block.node, {}, self._parent)
                 except Exception as trouble:  # noqa: BLE001 - raised on leaving
                     self._trouble = trouble
+
+    def _is_first(self, block: _Block, stage: int, partition: int) -> bool:
+        """Whether a block is of the first attempt at a task that was accepted."""
+        if stage not in self._computed:
+            self._computed[stage] = _computed_by(self._context, stage)
+        task = self._computed[stage], partition
+        return self._won.setdefault(task, block.attempt) == block.attempt
+
+
+def _computed_by(context: Any, stage: int) -> int:
+    """What a stage computes: what was lost with an executor another stage may compute again.
+
+    Spark asks while it holds what is read here. Where it does not tell, each stage is one of its own.
+    """
+    try:
+        known = context._jsc.sc().dagScheduler().stageIdToStage()
+        return int(known.apply(stage).rdd().id())
+    except Exception:  # noqa: BLE001 - whatever Java raises
+        return -1 - stage
 
 
 class _Block(NamedTuple):
