@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder._store.store import ROOT
 from rigorous_recorder.errors import ArgumentError
 
 LOGGER = """
@@ -110,6 +111,33 @@ def test_only_rows_of_the_recorder_come(collection: ExperimentCollection) -> Non
     first.child().push(number=2)
     assert following.take(1) == [2]
     second.push(number=3)
+    assert following.rest() == []
+
+
+def test_rows_that_wait_come_when_their_recorder_has_a_parent(
+    collection: ExperimentCollection,
+) -> None:
+    """And those behind them in the same files then, too: each once, in order."""
+    store, recorder = collection._store, collection.recorder.child()
+    following = Following(collection.records)
+    recorder.push(number=0)
+    waiting = [store.new_node() for _ in range(3)]
+    for node in waiting:
+        store.hold(node)
+    for number, node in enumerate(waiting, 1):
+        store.records.append(node, {"number": number})
+        recorder.push(number=10 * number)
+    assert following.take(1) == [0]
+    store.say(waiting[0], {}, ROOT)
+    assert following.take(2) == [1, 10]
+    collection.save()
+    recorder.push(number=40)  # in another file
+    assert following.take(1) == [40]
+    store.say(waiting[2], {}, ROOT)
+    recorder.push(number=50)
+    assert following.take(1) == [50]
+    store.delete([waiting[1]])
+    assert following.take(3) == [20, 3, 30]
     assert following.rest() == []
 
 

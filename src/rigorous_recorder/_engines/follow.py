@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import TIMEOUT_MAX, Event
 from typing import Final
 
 from .._store.fragments import Fragment, Spans
 from .._store.store import Snapshot
 from ..errors import ArgumentError, DeletedError
+from .ready import ready_rows
 from .rows import Row, rows_from
 from .scan import Moment, Scan, Source
 
@@ -88,29 +89,36 @@ class _Seen:
         self._rows: dict[tuple[str, int], int] = {}
 
     def add(self, moment: Moment) -> None:
-        """Count all rows of a moment as given."""
+        """Count all rows of a moment as given that are ready."""
+        waiting = moment.nodes.waiting
         for fragment in moment.snapshot.records:
-            for origin, rows, deleted in fragment.segments:
+            ready = ready_rows(fragment, waiting)
+            for (origin, rows, deleted), some in zip(fragment.segments, ready, strict=True):
                 key = (origin.writer, origin.number)
-                self._rows[key] = max(rows + deleted, self._rows.get(key, 0))
+                given = rows + deleted if some == rows else some
+                self._rows[key] = max(given, self._rows.get(key, 0))
 
     def unseen(self, moment: Moment) -> Moment:
-        """A moment with only those records that were not given yet."""
+        """A moment with only those records that are ready and were not given yet."""
+        waiting = moment.nodes.waiting
         fresh = [
             Spans(fragment, spans)
             for fragment in moment.snapshot.records
-            if (spans := self._spans(fragment))
+            if (spans := self._spans(fragment, ready_rows(fragment, waiting)))
         ]
         return Moment(Snapshot(fresh, moment.snapshot.nodes), moment.nodes)
 
-    def _spans(self, fragment: Fragment) -> list[range]:
+    def _spans(self, fragment: Fragment, ready: Sequence[int]) -> list[range]:
         """Which rows of a fragment are new.
+
+        Args:
+            ready: how many rows of each segment are ready.
 
         Raises:
             DeletedError: nobody knows, for some that stood among them were dropped.
         """
         spans, first = [], 0
-        for origin, rows, deleted in fragment.segments:
+        for (origin, rows, deleted), some in zip(fragment.segments, ready, strict=True):
             given = self._rows.get((origin.writer, origin.number), 0)
             if given and deleted and given < rows + deleted:
                 message = (
@@ -118,7 +126,7 @@ class _Seen:
                     " deleted and compacted away: which ones are new is not known. Follow anew"
                 )
                 raise DeletedError(message)
-            if given < rows:
-                spans.append(range(first + given, first + rows))
+            if given < some:
+                spans.append(range(first + given, first + some))
             first += rows
         return spans
