@@ -317,7 +317,7 @@ def test_what_the_driver_does_not_see_is_not_committed(
     """A folder that is not shared: each machine has one of its own."""
     monkeypatch.setattr(job, "_PATIENCE_SECONDS", 0)
     begun_job = begun(path)
-    written = [begun_job.write(rows(0)), Written(12345, 1)]
+    written = [begun_job.write(rows(0)), Written(12345)]
     with pytest.raises(SaveError, match="shared by all machines"):
         begun_job.commit(written)
     assert seen(path) == []

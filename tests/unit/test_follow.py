@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder._store.store import ROOT
+from rigorous_recorder._store.store import ROOT, FolderStore
 from rigorous_recorder.errors import ArgumentError
 
 LOGGER = """
@@ -139,6 +139,29 @@ def test_rows_that_wait_come_when_their_recorder_has_a_parent(
     store.delete([waiting[1]])
     assert following.take(3) == [20, 3, 30]
     assert following.rest() == []
+
+
+def test_rows_wait_for_each_other_where_some_were_dropped(tmp_path: Path) -> None:
+    """Which of a file's rows those are that were given can't be known then: it is given as a whole."""
+    writer = FolderStore(tmp_path / "study.collection")
+    top, waiting, dropped = (writer.new_node() for _ in range(3))
+    writer.say(top, {}, ROOT)
+    for node in (waiting, dropped):
+        writer.hold(node)
+    for number, node in enumerate([top, waiting, dropped]):
+        writer.records.append(node, {"number": number})
+    writer.delete([dropped])
+    writer.close()
+    with closing(ExperimentCollection(tmp_path / "study")) as collection:
+        collection.compact()
+        following = Following(collection.records)
+        recorder = collection.recorder.child()
+        for number in (10, 11):
+            recorder.push(number=number)
+            assert following.take(1) == [number]
+        collection._store.say(waiting, {}, ROOT)
+        assert following.take(2) == [0, 1]
+        assert following.rest() == []
 
 
 def test_recorders_without_a_collection_are_followed() -> None:

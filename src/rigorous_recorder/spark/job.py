@@ -38,11 +38,9 @@ class Written(WriterCommitMessage):
 
     Attributes:
         node: the node above its rows; None where it had none.
-        time: when it said anything last, in microseconds since the epoch, by its own clock.
     """
 
     node: int | None = None
-    time: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,7 @@ class Job:
             self._log(store, grouped, first)
             for batch in filled:
                 self._log(store, grouped, batch)
-            store.seal()
-            return Written(top, store.last_time)
+            return Written(top)
 
     def _log(self, store: FolderStore, grouped: Grouped, batch: pa.RecordBatch) -> None:
         by_name = {field.name: field for field in self.fields}
@@ -140,15 +137,14 @@ def seen(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -
 def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> int:
     """A new node that is in no answer yet, with all that tasks wrote below it, on disk.
 
+    What they said of it was ``seen`` before, and so this is said later, whatever clocks they have.
+
     Raises:
         SaveError: the folder can't be written.
     """
     top = store.new_node()
     store.hold(top)
     if nodes := nodes_of(messages):
-        for each in messages:
-            if isinstance(each, Written):
-                store.see_time(each.time)
         parents = pa.repeat(pa.scalar(top, pa.int64()), len(nodes))
         store.say_many(pa.array(nodes, pa.int64()), parents, {})
     store.require_saved()
