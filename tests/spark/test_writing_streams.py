@@ -14,7 +14,12 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import ArgumentError, ReservedKeyError, RigorousError
+from rigorous_recorder.errors import (
+    ArgumentError,
+    DeletedError,
+    ReservedKeyError,
+    RigorousError,
+)
 from rigorous_recorder.spark import discard_unfinished, register, stream_writer
 from rigorous_recorder.spark.stream_writer import StreamWriter, stream_writer_of
 
@@ -116,6 +121,17 @@ def test_a_batch_that_cannot_be_saved_is_taken_back(
         with pytest.raises(OSError, match="No space"):
             job.commit(messages, 0)
     assert seen(path) == []
+    job.commit([job.write(rows(0))], 0)
+    assert seen(path) == [0]
+
+
+def test_a_batch_that_was_discarded_is_tried_again(path: Path) -> None:
+    """It can't be committed, and the stream is told."""
+    job = begun(path)
+    messages = [job.write(rows(0))]
+    assert discard_unfinished(path, older_than=dt.timedelta(0)) == 1
+    with pytest.raises(DeletedError, match="discarded"):
+        job.commit(messages, 0)
     job.commit([job.write(rows(0))], 0)
     assert seen(path) == [0]
 

@@ -15,7 +15,7 @@ from .._engines.scan import Source
 from .._lazy import lazy_module
 from .._store.store import ROOT, FolderStore
 from .._tree import Nodes, values_of
-from ..errors import ArgumentError, ReservedKeyError
+from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from ..experiment import changing_experiments, say_whole
 from .asked import Asked, check_inherited
 from .job import Job, Written, gathered, nodes_of, seen
@@ -97,6 +97,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         """Let a batch be seen, in one step, unless it is already.
 
         Raises:
+            DeletedError: it was discarded meanwhile.
             SaveError: the folder can't be written, or what a task wrote is not seen here.
         """
         with contextlib.closing(self.job.store()) as store, changing_experiments(store):
@@ -105,6 +106,9 @@ class StreamWriter(DataSourceStreamArrowWriter):
             if experiment is not None and batchId in _batches(nodes, experiment):
                 store.delete(nodes_of(messages))
                 return
+            if not nodes.waiting_tops.keys() >= set(nodes_of(messages)):
+                message = "what was written has been discarded before it was committed; start again"
+                raise DeletedError(message)
             batch = gathered(store, messages)
             try:
                 self._show(store, batch, batchId, experiment)
