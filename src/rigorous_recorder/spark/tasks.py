@@ -62,8 +62,8 @@ class TaskLog:
     was killed, or came second (speculation, a stage that is computed again) are in no answer, nor are
     those of a block that an exception ended. A compaction drops them when the log was left.
 
-    An action that runs a function again, in another stage, logs again: cache what several actions
-    need.
+    Each action that runs a function anew logs anew: cache what several actions need. A generator that
+    is not taken to its end, as under a limit, does not end its block.
 
     Args:
         spark: the session, or its context; not one of Spark Connect.
