@@ -125,7 +125,7 @@ class Nodes:
             self._deleted = below.take(pc.sort_indices(below))
         return self._deleted if self._has_deleted else None
 
-    @property
+    @cached_property
     def deleted_for_good(self) -> pa.Array | None:
         """Those of the deleted that no later word brings back, sorted; None where there are none.
 
@@ -140,11 +140,11 @@ class Nodes:
     @property
     def deleted_tops(self) -> list[int]:
         """Those that were deleted by a word on themselves, not by one on what is above them."""
-        return [node for node, (is_deleted, _) in self._ends().items() if is_deleted]
+        return [node for node, (is_deleted, _) in self._ends.items() if is_deleted]
 
-    @property
+    @cached_property
     def waiting(self) -> pa.Array | None:
-        """Ids of the nodes that wait for a parent, and of all below them; None where there are none."""
+        """Ids of the nodes that wait for a parent and of all below them, sorted; None for none."""
         deleted, gone = self.deleted, self.deleted_for_good
         if deleted is None:
             return None
@@ -160,8 +160,9 @@ class Nodes:
         """
         if self.deleted is None:
             return {}
-        return {node: time for node, (is_deleted, time) in self._ends().items() if not is_deleted}
+        return {node: time for node, (is_deleted, time) in self._ends.items() if not is_deleted}
 
+    @cached_property
     def _ends(self) -> dict[int, tuple[bool, int]]:
         """Of each node directly below ``DELETED`` whether that is for good, and the last word's time."""
         everything = self.with_deleted

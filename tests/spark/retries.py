@@ -1,4 +1,4 @@
-"""A program that logs from tasks which fail, die, and are run twice; its cluster tries them again."""
+"""A program whose tasks fail and die, on a cluster that tries again: ``python -m tests.spark.retries``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from pyspark.sql import SparkSession
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.spark import TaskLog, register
 
-if __package__ is None:  # run as a program
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.spark.session import use_java
+from .session import use_java
 
 TASKS = 4
 

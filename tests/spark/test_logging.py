@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import pickle
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -283,6 +285,16 @@ def test_a_log_is_used_while_it_is_entered(experiment: Recorder) -> None:
             pickle.dumps(log)
         with log:
             pass
+
+
+def test_a_log_that_was_left_is_not_kept(experiment: Recorder) -> None:
+    """Spark keeps what it counts with for good; the collection is not kept with it."""
+    with of(Driver(), experiment) as log:
+        accept(Attempt(1).of(log, pushes(1)))
+    left = weakref.ref(log)
+    del log
+    gc.collect()
+    assert left() is None
 
 
 def test_tasks_log_into_a_collection(experiment: Recorder) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder._store.store import ROOT, FolderStore
 from rigorous_recorder.errors import ArgumentError
 
 LOGGER = """
@@ -111,6 +112,56 @@ def test_only_rows_of_the_recorder_come(collection: ExperimentCollection) -> Non
     assert following.take(1) == [2]
     second.push(number=3)
     assert following.rest() == []
+
+
+def test_rows_that_wait_come_when_their_recorder_has_a_parent(
+    collection: ExperimentCollection,
+) -> None:
+    """And those behind them in the same files then, too: each once, in order."""
+    store, recorder = collection._store, collection.recorder.child()
+    following = Following(collection.records)
+    recorder.push(number=0)
+    waiting = [store.new_node() for _ in range(3)]
+    for node in waiting:
+        store.hold(node)
+    for number, node in enumerate(waiting, 1):
+        store.records.append(node, {"number": number})
+        recorder.push(number=10 * number)
+    assert following.take(1) == [0]
+    store.say(waiting[0], {}, ROOT)
+    assert following.take(2) == [1, 10]
+    collection.save()
+    recorder.push(number=40)  # in another file
+    assert following.take(1) == [40]
+    store.say(waiting[2], {}, ROOT)
+    recorder.push(number=50)
+    assert following.take(1) == [50]
+    store.delete([waiting[1]])
+    assert following.take(3) == [20, 3, 30]
+    assert following.rest() == []
+
+
+def test_rows_wait_for_each_other_where_some_were_dropped(tmp_path: Path) -> None:
+    """Which of a file's rows those are that were given can't be known then: it is given as a whole."""
+    writer = FolderStore(tmp_path / "study.collection")
+    top, waiting, dropped = (writer.new_node() for _ in range(3))
+    writer.say(top, {}, ROOT)
+    for node in (waiting, dropped):
+        writer.hold(node)
+    for number, node in enumerate([top, waiting, dropped]):
+        writer.records.append(node, {"number": number})
+    writer.delete([dropped])
+    writer.close()
+    with closing(ExperimentCollection(tmp_path / "study")) as collection:
+        collection.compact()
+        following = Following(collection.records)
+        recorder = collection.recorder.child()
+        for number in (10, 11):
+            recorder.push(number=number)
+            assert following.take(1) == [number]
+        collection._store.say(waiting, {}, ROOT)
+        assert following.take(2) == [0, 1]
+        assert following.rest() == []
 
 
 def test_recorders_without_a_collection_are_followed() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import TIMEOUT_MAX, Event
 from typing import Final
 
 from .._store.fragments import Fragment, Spans
 from .._store.store import Snapshot
 from ..errors import ArgumentError, DeletedError
+from .ready import ready_rows
 from .rows import Row, rows_from
 from .scan import Moment, Scan, Source
 
@@ -88,29 +89,39 @@ class _Seen:
         self._rows: dict[tuple[str, int], int] = {}
 
     def add(self, moment: Moment) -> None:
-        """Count all rows of a moment as given."""
-        for fragment in moment.snapshot.records:
-            for segment in fragment.segments:
-                given = self._rows.get(segment.logged_in, 0)
-                self._rows[segment.logged_in] = max(segment.end, given)
+        """Count all rows of a moment as given that are ready."""
+        for fragment, ready in self._ready(moment):
+            for segment, rows in zip(fragment.segments, ready, strict=True):
+                given = segment.end if rows == segment.rows else segment.start + rows
+                if given > segment.start:
+                    key = segment.logged_in
+                    self._rows[key] = max(given, self._rows.get(key, 0))
 
     def unseen(self, moment: Moment) -> Moment:
-        """A moment with only those records that were not given yet."""
+        """A moment with only those records that are ready and were not given yet."""
         fresh = [
             Spans(fragment, spans)
-            for fragment in moment.snapshot.records
-            if (spans := self._spans(fragment))
+            for fragment, ready in self._ready(moment)
+            if (spans := self._spans(fragment, ready))
         ]
         return Moment(Snapshot(fresh, moment.snapshot.nodes), moment.nodes)
 
-    def _spans(self, fragment: Fragment) -> list[range]:
+    @staticmethod
+    def _ready(moment: Moment) -> Iterator[tuple[Fragment, list[int]]]:
+        fragments = moment.snapshot.records
+        return zip(fragments, ready_rows(fragments, moment.nodes.waiting), strict=True)
+
+    def _spans(self, fragment: Fragment, ready: Sequence[int]) -> list[range]:
         """Which rows of a fragment are new.
+
+        Args:
+            ready: how many rows of each segment are ready.
 
         Raises:
             DeletedError: nobody knows, for some that stood among them were dropped.
         """
         spans, first = [], 0
-        for segment in fragment.segments:
+        for segment, some in zip(fragment.segments, ready, strict=True):
             rows, deleted = segment.rows, segment.deleted
             given = max(0, self._rows.get(segment.logged_in, 0) - segment.start)
             if given and deleted and given < rows + deleted:
@@ -119,7 +130,7 @@ class _Seen:
                     " deleted and compacted away: which ones are new is not known. Follow anew"
                 )
                 raise DeletedError(message)
-            if given < rows:
-                spans.append(range(first + given, first + rows))
+            if given < some:
+                spans.append(range(first + given, first + some))
             first += rows
         return spans

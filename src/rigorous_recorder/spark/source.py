@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pyspark.sql.datasource import DataSource, DataSourceWriter
+from pyspark.sql.datasource import DataSource, DataSourceStreamWriter, DataSourceWriter
 from pyspark.sql.types import StructType
 
+from .stream_writer import stream_writer_of
 from .writer import writer_of
 
 __all__ = ["RigorousSource"]
@@ -21,3 +22,7 @@ class RigorousSource(DataSource):
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
         """Writes rows so that all of them are seen, or none."""
         return writer_of(self.options, schema, overwrite=overwrite)
+
+    def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802
+        """Writes batches of a stream, each once."""
+        return stream_writer_of(self.options, schema, overwrite=overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -61,8 +62,8 @@ class TaskLog:
     was killed, or came second (speculation, a stage that is computed again) are in no answer, nor are
     those of a block that an exception ended. A compaction drops them when the log was left.
 
-    An action that runs a function again, in another stage, logs again: cache what several actions
-    need.
+    Each action that runs a function anew logs anew: cache what several actions need. A generator that
+    is not taken to its end, as under a limit, does not end its block.
 
     Args:
         spark: the session, or its context; not one of Spark Connect.
@@ -95,7 +96,8 @@ class TaskLog:
         store.hold(node)
         store.require_saved()
         place = Place(str(store.folder.path), store.identity, node)
-        ended = self._context.accumulator(_Ended(), _Accepting(self._accept))
+        accepting = _Accepting(weakref.WeakMethod(self._accept))
+        ended = self._context.accumulator(_Ended(), accepting)
         self._tasks = _Tasks(place, ended)
         return self
 
@@ -140,7 +142,7 @@ class TaskLog:
             raise ClosedError(message)
         return self._tasks
 
-    def _accept(self, ended: list[_Block]) -> None:
+    def _accept(self, ended: _Ended) -> None:
         """Let blocks count of an attempt that Spark accepts as that of its task."""
         with self._changing:
             for block in ended:
@@ -202,9 +204,13 @@ class _Ended(list[_Block]):
 
 
 class _Accepting(AccumulatorParam[_Ended]):
-    """Brings what ended in tasks to the driver; of each task Spark takes what one attempt gave."""
+    """Brings what ended in tasks to the driver; of each task Spark takes what one attempt gave.
 
-    def __init__(self, accept: Callable[[_Ended], None] | None = None) -> None:
+    Args:
+        accept: on the driver, what lets it count. Spark keeps this object for good, and not the log.
+    """
+
+    def __init__(self, accept: weakref.WeakMethod[Callable[[_Ended], None]] | None = None) -> None:
         self._accept = accept
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -218,8 +224,8 @@ class _Accepting(AccumulatorParam[_Ended]):
         """In a task, keep what ended; on the driver, let it count."""
         if self._accept is None:
             value1 += value2
-        else:
-            self._accept(value2)
+        elif (accept := self._accept()) is not None:
+            accept(value2)
         return value1
 
 

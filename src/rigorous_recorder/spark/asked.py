@@ -1,0 +1,184 @@
+"""What a writing was told: options as Spark hands them over, and what a schema may not have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from pyspark.sql.types import StructType
+
+from .._lazy import lazy_module
+from .._live.fields import describe
+from .._store.store import ROOT
+from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
+from ..collection import collection_path
+from ..errors import ArgumentError, ReservedKeyError
+from ..experiment import check_info, nth_number, past_experiments
+from .kept import check_keepable, check_simple
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["Asked", "check_inherited", "experiment_node"]
+
+_RESERVED: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where rows are written, and as what.
+
+    Attributes:
+        path: the folder of the collection.
+        parents: names of the columns that are parents, from the top down.
+        info: what is known of a new experiment.
+        others: the other options, None where they were not given.
+    """
+
+    path: Path
+    parents: tuple[str, ...]
+    info: dict[str, Any]
+    others: Mapping[str, str | None]
+
+    @classmethod
+    def of(cls, options: Mapping[str, str], schema: StructType, others: Sequence[str]) -> Asked:
+        """What was said.
+
+        Args:
+            others: names of the options there are besides ``parents`` and ``info``.
+
+        Raises:
+            ArgumentError: an option is not known, or has a value that can't be used.
+            ReservedKeyError: a collection says itself what a column is named for.
+            UnkeepableTypeError, UnkeepableValueError: a column can't be kept as it is.
+        """
+        said = {name.lower(): value for name, value in options.items()}
+        path = _path(said.pop("path", ""))
+        known = ("parents", "info", *others)
+        given = {name: said.pop(name.lower(), None) for name in known}
+        if unknown := [name for name in said if not name.startswith("__")]:
+            message = f"option {unknown[0]!r} is not known; there are: {', '.join(known)}"
+            raise ArgumentError(message)
+        check_keepable(schema)
+        parents, info = _parents(given["parents"], schema), _info(given["info"])
+        _check_names(schema, info)
+        return cls(path, parents, info, {name: given[name] for name in others})
+
+
+def _path(said: str) -> Path:
+    if not said:
+        message = "expected the folder of a collection: save('data/my_study')"
+        raise ArgumentError(message)
+    scheme, colon, rest = said.partition(":/")
+    if colon and scheme == "file":
+        said = unquote("/" + rest.lstrip("/"))
+    elif colon and scheme.isalnum():
+        message = (
+            f"{said}: expected a folder that every worker sees as a path of its file system (a mount"
+            " such as /dbfs, /Volumes or NFS)"
+        )
+        raise ArgumentError(message)
+    path = Path(said).absolute()
+    return path if path.exists() else collection_path(said, ".collection")
+
+
+def _names(name: str, said: str) -> list[str]:
+    """Names with commas between, or a JSON list of them."""
+    if not said.lstrip().startswith("["):
+        return [each.strip() for each in said.split(",") if each.strip()]
+    found = _json(name, said)
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        message = f"{name}={said!r}: expected names with commas between, or a JSON list of them"
+        raise ArgumentError(message)
+    return found
+
+
+def _parents(said: str | None, schema: StructType) -> tuple[str, ...]:
+    names = [] if said is None else _names("parents", said)
+    for name in names:
+        if name not in schema.names:
+            message = f"parents: there is no column {name!r}; there are: {', '.join(schema.names)}"
+            raise ArgumentError(message)
+        check_simple(schema[name])
+    if len(set(names)) < len(names):
+        message = f"parents={said!r}: expected each column once"
+        raise ArgumentError(message)
+    return tuple(names)
+
+
+def _info(said: str | None) -> dict[str, Any]:
+    if said is None:
+        return {}
+    found = _json("info", said)
+    if not isinstance(found, dict):
+        message = f"info={said!r}: expected a JSON object, as '{{\"learning_rate\": 0.1}}'"
+        raise ArgumentError(message)
+    check_info(found)
+    describe(found)
+    return found
+
+
+def _json(name: str, said: str) -> Any:
+    try:
+        return json.loads(said)
+    except ValueError as error:
+        message = f"{name}={said!r} is no JSON: {error}"
+        raise ArgumentError(message) from error
+
+
+def experiment_node(nodes: Nodes, said: str) -> int:
+    """The node of the experiment with a number, or of the last attempt at it.
+
+    Raises:
+        ArgumentError: there is none.
+    """
+    past = past_experiments(nodes)
+    try:
+        number = int(said)
+    except ValueError:
+        message = f"experiment={said!r}: expected the number of an experiment, -1 for the last one"
+        raise ArgumentError(message) from None
+    try:
+        wanted = nth_number({each.number for each in past}, number)
+    except KeyError as error:
+        raise ArgumentError(error.args[0]) from error
+    return [each for each in past if each.number == wanted][-1].last
+
+
+def _check_names(schema: StructType, info: Mapping[str, Any]) -> None:
+    for name in schema.names:
+        if name in _RESERVED:
+            message = (
+                f"column {name!r}: a collection says this of experiments itself; drop the column, or"
+                " rename it"
+            )
+            raise ReservedKeyError(message)
+        if name in info:
+            raise _twice(name, "info")
+
+
+def check_inherited(nodes: Nodes, above: int | None, schema: StructType) -> None:
+    """Refuse columns that records would inherit a value of where they have none.
+
+    Raises:
+        ArgumentError: naming the column.
+    """
+    position = nodes.position(ROOT if above is None else above)
+    keys = [] if position is None else nodes.keys_above(pa.array([position], pa.int64()))
+    for name in schema.names:
+        if name in keys:
+            raise _twice(name, "the study" if above is None else "the experiment")
+
+
+def _twice(name: str, where: str) -> ArgumentError:
+    message = (
+        f"column {name!r} is known of {where}, too, and rows without a value would get that one:"
+        " rename one of them, or leave it out"
+    )
+    return ArgumentError(message)

@@ -1,0 +1,151 @@
+"""A writing as its tasks do it, and how what they wrote comes together on the driver."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pyspark.sql.datasource import WriterCommitMessage
+from pyspark.sql.types import StructField
+
+from .._engines.scan import Source
+from .._lazy import lazy_module
+from .._store.store import FolderStore
+from .._tree import Nodes
+from ..errors import SaveError
+from .grouped import Grouped
+from .kept import kept_columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["Job", "Written", "gathered", "nodes_of", "seen"]
+
+#: A file server can show to one machine what another one wrote only after so long.
+_PATIENCE_SECONDS: Final = 90.0
+_LOOK_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Written(WriterCommitMessage):
+    """What a task wrote.
+
+    Attributes:
+        node: the node above its rows; None where it had none.
+    """
+
+    node: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the tasks of a writing know.
+
+    Attributes:
+        path: the folder of the collection, as every machine sees it.
+        identity: the id of the collection.
+        fields: the columns.
+        parents: names of those that are parents, from the top down.
+    """
+
+    path: str
+    identity: str
+    fields: Sequence[StructField]
+    parents: Sequence[str]
+
+    def store(self) -> FolderStore:
+        """A writer of the collection, to be closed.
+
+        Raises:
+            NotACollectionError: this machine does not see it.
+        """
+        return FolderStore.there(Path(self.path), self.identity)
+
+    def write(self, batches: Iterator[pa.RecordBatch], above: int | None) -> Written:
+        """Log the rows of a partition; when it returns they are in sealed files.
+
+        Args:
+            above: a node that is in no answer, to hang them below; None to let them wait themselves.
+
+        Raises:
+            NotACollectionError: this machine does not see the collection.
+            SaveError: the folder can't be written.
+            UnkeepableValueError: a value can't be kept.
+        """
+        filled = (batch for batch in batches if batch.num_rows)
+        first = next(filled, None)
+        if first is None:
+            return Written()
+        store = self.store()
+        with contextlib.closing(store):
+            top = store.new_node()
+            if above is None:
+                store.hold(top)
+            else:
+                store.say(top, {}, above)
+            grouped = Grouped(store, top)
+            self._log(store, grouped, first)
+            for batch in filled:
+                self._log(store, grouped, batch)
+            return Written(top)
+
+    def _log(self, store: FolderStore, grouped: Grouped, batch: pa.RecordBatch) -> None:
+        by_name = {field.name: field for field in self.fields}
+        levels = [
+            level
+            for name in self.parents
+            for level in kept_columns(batch, [by_name.pop(name)]).items()
+        ]
+        columns = kept_columns(batch, by_name.values())
+        store.records.append_columns(grouped.nodes_of(levels, batch.num_rows), columns)
+
+
+def nodes_of(messages: Collection[WriterCommitMessage | None]) -> list[int]:
+    """The nodes above all that tasks wrote, as far as is known."""
+    return [each.node for each in messages if isinstance(each, Written) and each.node is not None]
+
+
+def seen(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> Nodes:
+    """All nodes, once those are among them of what tasks wrote.
+
+    Raises:
+        SaveError: they are not seen here.
+    """
+    wanted = pa.array(nodes_of(messages), pa.int64())
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        nodes = Source(store).now().nodes
+        missing = nodes.with_deleted.positions(wanted).null_count
+        if not missing:
+            return nodes
+        if time.monotonic() > end:
+            message = (
+                f"the driver does not see what {missing} of {len(wanted)} tasks wrote to"
+                f" {store.folder.path}: is it one folder, shared by all machines?"
+            )
+            raise SaveError(message)
+        time.sleep(_LOOK_SECONDS)
+        store.forget()
+
+
+def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> int:
+    """A new node that is in no answer yet, with all that tasks wrote below it, on disk.
+
+    What they said of it was ``seen`` before, and so this is said later, whatever clocks they have.
+
+    Raises:
+        SaveError: the folder can't be written.
+    """
+    top = store.new_node()
+    store.hold(top)
+    if nodes := nodes_of(messages):
+        parents = pa.repeat(pa.scalar(top, pa.int64()), len(nodes))
+        store.say_many(pa.array(nodes, pa.int64()), parents, {})
+    store.require_saved()
+    return top
