@@ -9,8 +9,9 @@ import pytest
 from ..spark.session import end_java, use_java
 
 
-@pytest.fixture(autouse=True)
-def _java() -> Iterator[None]:
+@pytest.fixture
+def java_here() -> Iterator[None]:
+    """Relative paths are those of the folder in which Spark was started."""
     use_java()
     end_java()
     yield
