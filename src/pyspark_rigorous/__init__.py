@@ -1,4 +1,6 @@
-"""Where Spark looks for the format ``rigorous`` by itself."""
+"""By this name Spark 4 finds the format ``rigorous`` without being told of it."""
+
+from __future__ import annotations
 
 from rigorous_recorder.spark.source import RigorousSource as DefaultSource
 

@@ -64,6 +64,8 @@ def first_party_imports(path: Path) -> list[tuple[str, ast.stmt]]:
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
+#: By this name Spark finds the data source; it is all that there is outside of the package.
+BY_NAME = PACKAGE.parent / "pyspark_rigorous" / "__init__.py"
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
@@ -97,6 +99,26 @@ def test_engines_know_no_recorder_and_the_store_no_engine() -> None:
             assert not imports & {"_engines", "_tree", "records"}
         if room(path) == "_engines":
             assert not imports & {"recorder", "collection", "experiment"}
+
+
+def test_what_spark_finds_by_name_is_a_name_only() -> None:
+    """The second package on the path only imports, and nothing of ours imports it."""
+    body = ast.parse(BY_NAME.read_text(encoding="utf-8")).body[1:]
+    assert all(isinstance(each, (ast.ImportFrom, ast.Assign)) for each in body)
+    assert not [path for path in FILES if "pyspark_rigorous" in path.read_text(encoding="utf-8")]
+
+
+def test_only_the_room_of_spark_loads_pyspark_at_once() -> None:
+    """Elsewhere it is loaded on use, as any package that need not be installed."""
+    for path in FILES:
+        found = [
+            node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+        ]
+        assert room(path) == "spark" or not any(
+            (name or "").startswith("pyspark") for name in found
+        )
 
 
 def test_heavy_modules_load_on_use() -> None:

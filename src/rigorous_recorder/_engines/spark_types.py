@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
+from .._tree import EXPERIMENT_KEYS
 from .._values.arrays import ArrayKind
-from .._values.kinds import Kind
+from .._values.kinds import BOOL, FLOAT, INT, NULL, Kind
 from ..errors import ArgumentError, MissingPackageError
 from .arrow import flat_type
 from .scan import Scan
@@ -33,6 +34,8 @@ _WIDER: Final = {
     "uint32": "int64",
     "halffloat": "float32",
 }
+#: What a collection says of its experiments.
+_EXPERIMENTS: Final = dict(zip(EXPERIMENT_KEYS, (INT, INT, BOOL, FLOAT, FLOAT, FLOAT), strict=True))
 
 
 #: PySpark has columns as functions of Arrow arrays since then.
@@ -73,9 +76,13 @@ def _version(text: str) -> tuple[int, ...]:
 def spark_fields(scan: Scan) -> Mapping[str, Kind]:
     """The columns of the flat table by the names that they have in Spark, in order.
 
-    Spark compares names without case, as SQL does.
+    Spark compares names without case, as SQL does. An experiment's end has its type also before
+    there is one.
     """
-    kinds = scan.flat_kinds
+    kinds = {
+        key: _EXPERIMENTS.get(key, kind) if kind == NULL else kind
+        for key, kind in scan.flat_kinds.items()
+    }
     return {name: kinds[key] for key, name in sql_names(kinds).items()}
 
 

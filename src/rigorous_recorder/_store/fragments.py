@@ -42,8 +42,10 @@ __all__ = [
     "Sealed",
     "Segment",
     "Spans",
+    "Stretch",
     "between",
     "open_parquet",
+    "places_between",
     "tables_of",
     "writers_said",
 ]
@@ -99,6 +101,14 @@ class Segment(NamedTuple):
         return self.start + self.rows + self.deleted
 
 
+class Stretch(NamedTuple):
+    """Some neighbouring rows of a segment, by their places in it; wherever they are stored."""
+
+    segment: Segment
+    start: int
+    stop: int
+
+
 class Fragment(ABC):
     """Some rows of one table, in the order in which they were logged, in groups.
 
@@ -129,6 +139,36 @@ class Fragment(ABC):
     def rows(self) -> int:
         """Number of rows."""
         return sum(self.group_rows)
+
+    def stretches(self, start: int, stop: int) -> list[Stretch]:
+        """The rows from ``start`` to ``stop``, as rows of segments."""
+        return [
+            Stretch(segment, max(start - first, 0), min(stop - first, segment.rows))
+            for first, segment in _placed(self.segments)
+            if max(start - first, 0) < min(stop - first, segment.rows)
+        ]
+
+    def places(self, stretches: Iterable[Stretch]) -> list[range]:
+        """Where rows of segments are in this file, in order.
+
+        Raises:
+            DeletedError: some rows of a segment were deleted since.
+        """
+        there = {segment.origin: (first, segment) for first, segment in _placed(self.segments)}
+        spans: list[range] = []
+        for segment, start, stop in stretches:
+            at, found = there.get(segment.origin, (0, None))
+            if found != segment:
+                message = (
+                    "records were deleted, and compacted away, while they were read. Read again:"
+                    " all others are there"
+                )
+                raise DeletedError(message)
+            first = at + start
+            if spans and spans[-1].stop == first:
+                first = spans.pop().start
+            spans.append(range(first, at + stop))
+        return spans
 
     @abstractmethod
     def table(
@@ -398,34 +438,14 @@ class Sealed(Fragment):
         if whole is None:
             return None
         here = [column for column in columns if column in self.columns]
-        pieces = list(Spans(whole, self._spans_in(whole, group)).tables(here))
+        start = sum(self.group_rows[:group])
+        stretches = self.stretches(start, start + self.group_rows[group])
+        pieces = list(Spans(whole, whole.places(stretches)).tables(here))
         if not pieces:
             return None
         # A column can have another name there, where its own was taken.
         there = pa.concat_tables(pieces).select([NODE, *_names(whole.columns, here)])
         return there.rename_columns([NODE, *_names(self.columns, here)])
-
-    def _spans_in(self, whole: Fragment, group: int) -> list[range]:
-        """Where the rows of a group are in the file that has their segments now."""
-        there = {segment.origin: (first, segment) for first, segment in _placed(whole.segments)}
-        start = sum(self.group_rows[:group])
-        stop = start + self.group_rows[group]
-        spans: list[range] = []
-        for first, segment in _placed(self.segments):
-            low, high = max(start - first, 0), min(stop - first, segment.rows)
-            if low >= high:
-                continue
-            at, found = there.get(segment.origin, (0, None))
-            if found != segment:
-                message = (
-                    f"{self.path} was being read while records in it were deleted, and compacted"
-                    " away. Read again: all others are there"
-                )
-                raise DeletedError(message)
-            if spans and spans[-1].stop == at + low:
-                low = spans.pop().start - at
-            spans.append(range(at + low, at + high))
-        return spans
 
 
 class Spans(Fragment):
@@ -491,9 +511,15 @@ def _range_of(statistics: pq.Statistics | None) -> tuple[int, int]:
 
 def between(ids: pa.Array, low: int, high: int) -> pa.Array:
     """Those of sorted ids that are in a range, its ends included."""
+    found = places_between(ids, low, high)
+    return ids.slice(found.start, len(found))
+
+
+def places_between(ids: pa.Array, low: int, high: int) -> range:
+    """Places of those of sorted ids that are in a range, its ends included."""
     places = range(len(ids))
     start = bisect_left(places, low, key=lambda at: ids[at].as_py())
-    return ids.slice(start, bisect_right(places, high, key=lambda at: ids[at].as_py()) - start)
+    return range(start, bisect_right(places, high, key=lambda at: ids[at].as_py(), lo=start))
 
 
 @contextmanager

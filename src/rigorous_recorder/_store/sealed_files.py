@@ -175,13 +175,21 @@ class SealedFiles:
         Raises:
             FileNotFoundError: there is none.
         """
-        first = file.origin
-        while (name := self.listing().holder(first.writer, first.number)) is not None:
+        return self.file_with(file.origin.writer, file.origin.number)
+
+    def file_with(self, writer: str, number: int) -> Sealed | None:
+        """The file that has a writer's segment; None where it is damaged.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        while (name := self.listing().holder(writer, number)) is not None:
             try:
                 return self._open(name)
             except FileNotFoundError:
                 continue
-        raise FileNotFoundError(errno.ENOENT, "gone from the collection", str(file.path))
+        place = str(self._place / f"{writer}-{number}.parquet")
+        raise FileNotFoundError(errno.ENOENT, "gone from the collection", place)
 
     def path(self, name: FileName) -> Path:
         """Path of a file."""

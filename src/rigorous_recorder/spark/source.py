@@ -1,10 +1,20 @@
-"""The format ``rigorous``: what Spark asks for those that write."""
+"""The format ``rigorous``: what Spark asks for a schema, and for those that read and write."""
 
 from __future__ import annotations
 
-from pyspark.sql.datasource import DataSource, DataSourceStreamWriter, DataSourceWriter
+from pyspark.sql.datasource import (
+    DataSource,
+    DataSourceReader,
+    DataSourceStreamReader,
+    DataSourceStreamWriter,
+    DataSourceWriter,
+)
 from pyspark.sql.types import StructType
 
+from .options import Options
+from .reader import Reader
+from .sight import Sight, short_errors
+from .stream import StreamReader
 from .stream_writer import stream_writer_of
 from .writer import writer_of
 
@@ -12,12 +22,31 @@ __all__ = ["RigorousSource"]
 
 
 class RigorousSource(DataSource):
-    """A collection as Spark writes it."""
+    """A collection as Spark reads it, the flat table, and as Spark writes it."""
 
     @classmethod
     def name(cls) -> str:
-        """What ``df.write.format`` is given."""
+        """What ``spark.read.format`` and ``df.write.format`` are given."""
         return "rigorous"
+
+    def schema(self) -> StructType:
+        """The columns of the flat table as it is now, or those that are asked for."""
+        with short_errors():
+            found = Sight(Options.of(self.options)).schema()
+        #: Whether the schema is all that there is, and not what the user chose.
+        self._is_all = "columns" not in self.options
+        return found
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        """Reads the rows that are there when a query is planned."""
+        with short_errors():
+            return Reader(Options.of(self.options), schema)
+
+    def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's
+        """Reads all rows, and then those that come."""
+        is_all = getattr(self, "_is_all", False)
+        with short_errors():
+            return StreamReader(Options.of(self.options), schema, is_all=is_all)
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
         """Writes rows so that all of them are seen, or none."""

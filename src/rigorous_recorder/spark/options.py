@@ -1,0 +1,122 @@
+"""The options of a reading, as Spark hands them over: text by names without case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+from ..errors import ArgumentError
+
+__all__ = ["Options"]
+
+_KNOWN: Final = ("columns", "experiment", "damaged", "missing", "newColumns", "maxRowsPerBatch")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is read, and how.
+
+    Attributes:
+        path: the folder of the collection.
+        columns: names of the columns that are read, in order; None for all.
+        experiment: the number of the experiment that is read, -1 being the last; None for all.
+        skips_damaged: whether what can't be read is left out.
+        fills_missing: whether a column that is asked for and not there is null.
+        ignores_new: whether a stream leaves out columns that came after its start.
+        most_rows: how many rows a batch of a stream has at most; None is no limit.
+    """
+
+    path: Path
+    columns: tuple[str, ...] | None = None
+    experiment: int | None = None
+    skips_damaged: bool = False
+    fills_missing: bool = False
+    ignores_new: bool = False
+    most_rows: int | None = None
+
+    @classmethod
+    def of(cls, said: Mapping[str, str]) -> Options:
+        """What was said.
+
+        Raises:
+            ArgumentError: an option is not known, or has a value that can't be used.
+        """
+        left = {name.lower(): value for name, value in said.items()}
+        path = _path(left.pop("path", None), left.pop("paths", None))
+        given = {name: left.pop(name.lower(), None) for name in _KNOWN}
+        if unknown := [name for name in left if not name.startswith("__")]:
+            message = f"option {unknown[0]!r} is not known; there are: {', '.join(_KNOWN)}"
+            raise ArgumentError(message)
+        return cls(
+            path,
+            columns=_names(given["columns"]),
+            experiment=_number("experiment", given["experiment"]),
+            skips_damaged=_choice("damaged", given["damaged"], "fail", "skip"),
+            fills_missing=_choice("missing", given["missing"], "fail", "null"),
+            ignores_new=_choice("newColumns", given["newColumns"], "fail", "ignore"),
+            most_rows=_number("maxRowsPerBatch", given["maxRowsPerBatch"], least=1),
+        )
+
+
+def _path(path: str | None, paths: str | None) -> Path:
+    if path is None and paths is not None:
+        found = json.loads(paths)
+        path = found[0] if len(found) == 1 else None
+    if not path:
+        message = "expected the folder of one collection: load('data/my_study.collection')"
+        raise ArgumentError(message)
+    scheme, colon, rest = path.partition(":/")
+    if colon and scheme == "file":
+        path = unquote("/" + rest.lstrip("/"))
+    elif colon and scheme.isalnum():
+        message = (
+            f"{path}: expected a folder that every worker sees as a path of its file system (a mount"
+            " such as /dbfs, /Volumes or NFS)"
+        )
+        raise ArgumentError(message)
+    folder = Path(path).absolute()
+    with_suffix = folder.with_name(f"{folder.name}.collection")
+    return with_suffix if not folder.exists() and with_suffix.exists() else folder
+
+
+def _names(said: str | None) -> tuple[str, ...] | None:
+    if said is None:
+        return None
+    if said.lstrip().startswith("["):
+        try:
+            found = json.loads(said)
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            message = (
+                f"columns={said!r}: expected names with commas between, or a JSON list of them"
+            )
+            raise ArgumentError(message)
+    else:
+        found = [name.strip() for name in said.split(",")]
+    return tuple(dict.fromkeys(found))
+
+
+def _number(name: str, said: str | None, least: int | None = None) -> int | None:
+    if said is None:
+        return None
+    try:
+        number = int(said)
+    except ValueError:
+        number = None
+    if number is None or (least is not None and number < least):
+        expected = "a whole number" if least is None else f"a whole number, at least {least}"
+        message = f"{name}={said!r}: expected {expected}"
+        raise ArgumentError(message)
+    return number
+
+
+def _choice(name: str, said: str | None, usual: str, other: str) -> bool:
+    if said is not None and said.lower() not in {usual, other}:
+        message = f"{name}={said!r}: expected {usual!r} (as without it) or {other!r}"
+        raise ArgumentError(message)
+    return said is not None and said.lower() == other

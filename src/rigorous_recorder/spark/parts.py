@@ -1,0 +1,288 @@
+"""What is handed to a worker, and how it reads it: some rows and what their nodes have."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pyspark.sql.datasource import Filter, InputPartition
+
+from .._engines.scan import flat_column, spread
+from .._engines.spark_types import for_spark
+from .._lazy import lazy_module
+from .._live.column import NODE, Column
+from .._store.folder import RECORDS, Folder
+from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch
+from .._store.sealed_files import SealedFiles, open_sealed
+from .._tree import column_in
+from .._values.kinds import NULL
+from ..errors import DamagedFileError, DamagedFileWarning
+from .filters import held
+from .sight import Wanted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import ipc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+    ipc = lazy_module("pyarrow.ipc")
+
+__all__ = ["FileRows", "LooseRows", "Part", "Reading", "columns_of", "packed", "read", "unpacked"]
+
+#: Rows of a batch: so few that Java's side reads some while more are decoded.
+_BATCH_ROWS: Final = 65_536
+#: Sealed files that a worker process keeps open.
+_FILES_KEPT: Final = 256
+
+
+class FileRows(NamedTuple):
+    """Rows of a row group of a sealed file.
+
+    Attributes:
+        stretches: the same rows, as rows of segments: where to look once the file was merged away.
+    """
+
+    name: str
+    group: int
+    start: int
+    stop: int
+    stretches: Sequence[Stretch]
+
+
+class LooseRows(NamedTuple):
+    """Rows that were not in a sealed file yet, as an Arrow stream."""
+
+    number: int
+    stream: bytes
+
+
+class Reading(NamedTuple):
+    """What all tasks of a query are to do.
+
+    Attributes:
+        folder: that of the collection.
+        columns: what is read.
+        filters: those that every row has to pass, each with the place of its column.
+        skips_damaged: whether what can't be read is left out.
+    """
+
+    folder: Path
+    columns: Sequence[Wanted]
+    filters: Sequence[tuple[int, Filter]]
+    skips_damaged: bool
+
+
+class Part(InputPartition):
+    """What one task reads.
+
+    Attributes:
+        reading: what it is to do.
+        rows: with which rows.
+        nodes: what their nodes have, as an Arrow stream: ``_node``, and those columns that any has
+            a value of, each named by its place among all.
+        keeps: whether rows of other nodes are left out, rather than having nothing of them.
+        drops: ids of nodes of which no row is read, sorted, as an Arrow stream.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        rows: Sequence[FileRows | LooseRows],
+        nodes: bytes | None,
+        *,
+        keeps: bool,
+        drops: bytes | None,
+    ) -> None:
+        super().__init__(None)
+        self.reading = reading
+        self.rows = rows
+        self.nodes = nodes
+        self.keeps = keeps
+        self.drops = drops
+
+
+def columns_of(fragment: Fragment, keys: Collection[str]) -> list[Column]:
+    """The physical columns of a fragment that have values of these keys."""
+    return [each for each in fragment.columns if each.key in keys and each.kind != NULL]
+
+
+def packed(table: pa.Table) -> bytes:
+    """A table as bytes."""
+    sink = pa.BufferOutputStream()
+    options = ipc.IpcWriteOptions(compression="lz4")
+    with ipc.new_stream(sink, table.schema, options=options) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def unpacked(stream: bytes) -> pa.Table:
+    """A table of bytes."""
+    return ipc.open_stream(stream).read_all().combine_chunks()
+
+
+def read(part: Part) -> Iterator[pa.RecordBatch]:
+    """The rows of a part, some at a time.
+
+    Raises:
+        DamagedFileError: some can't be read, and are not to be left out.
+        DeletedError: some were deleted, and compacted away, meanwhile.
+    """
+    task = _Task(part)
+    for rows in part.rows:
+        if part.reading.skips_damaged:
+            yield from task.batches(rows)
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DamagedFileWarning)
+            try:
+                yield from task.batches(rows)
+            except DamagedFileWarning as warning:
+                text = str(warning).replace(" and left out", "").partition(". See ")[0]
+                message = f"{text}. To read the rest: option('damaged', 'skip')"
+                raise DamagedFileError(message) from None
+
+
+class _Task:
+    """The reading of one part."""
+
+    def __init__(self, part: Part) -> None:
+        reading = self._reading = part.reading
+        self._part = part
+        self._nodes = None if part.nodes is None else unpacked(part.nodes)
+        self._ids: Any = None
+        if self._nodes is not None:
+            self._ids = self._nodes.column(NODE).combine_chunks()
+        self._drops: Any = None
+        if part.drops is not None:
+            self._drops = unpacked(part.drops).column(NODE).combine_chunks()
+        self._keys = {each.key for each in reading.columns if each.kind != NULL}
+        self._schema = pa.schema([each.field for each in reading.columns])
+
+    @property
+    def _needs_nodes(self) -> bool:
+        return self._ids is not None or self._drops is not None
+
+    def batches(self, rows: FileRows | LooseRows) -> Iterator[pa.RecordBatch]:
+        """Some of the rows of the part."""
+        for fragment, group in self._fragments(rows):
+            chosen = None
+            if self._needs_nodes:
+                chosen = self._chosen(fragment.runs_of(group))
+                if chosen.is_empty:
+                    continue
+            table = fragment.table(group, columns_of(fragment, self._keys), nodes=False)
+            if table is None or (chosen is not None and len(chosen.places) < table.num_rows):
+                continue  # it can't be read, and was told
+            if isinstance(rows, FileRows) and isinstance(fragment, Sealed):
+                table = table.slice(rows.start, rows.stop - rows.start)
+                chosen = chosen and chosen.slice(rows.start, rows.stop - rows.start)
+            batch = self._batch(fragment, table, chosen)
+            for first in range(0, batch.num_rows, _BATCH_ROWS):
+                yield batch.slice(first, _BATCH_ROWS)
+
+    def _fragments(self, rows: FileRows | LooseRows) -> Iterator[tuple[Fragment, int]]:
+        """What has the rows now; a file, where they are in it still, as a whole."""
+        if isinstance(rows, LooseRows):
+            (batch,) = unpacked(rows.stream).to_batches()
+            yield Loose(rows.number, batch), 0
+            return
+        files = _files(self._reading.folder)
+        file = _opened(self._reading.folder, rows.name)
+        if file is not None:
+            yield file, rows.group
+            return
+        for stretch in rows.stretches:
+            origin = stretch.segment.origin
+            found = files.file_with(origin.writer, origin.number)
+            if found is None:
+                continue
+            spans = Spans(found, found.places([stretch]))
+            for group in range(len(spans.group_rows)):
+                yield spans, group
+
+    def _chosen(self, runs: pa.RunEndEncodedArray) -> _Chosen:
+        """Where the nodes of rows are among those of the part, and which of the rows are read."""
+        ids, is_read = runs.values, None
+        if self._ids is None:
+            places = pa.nulls(len(ids), pa.int32())
+        else:
+            places = pc.index_in(ids, value_set=self._ids)
+            is_read = places.is_valid() if self._part.keeps else None
+        if self._drops is not None:
+            stays = pc.invert(pc.is_in(ids, value_set=self._drops))
+            is_read = stays if is_read is None else pc.and_(is_read, stays)
+        if is_read is None or pc.all(is_read).as_py():
+            return _Chosen(spread(runs, places), None)
+        if not pc.any(is_read).as_py():
+            return _Chosen(places.slice(0, 0), None, is_empty=True)
+        return _Chosen(spread(runs, places), spread(runs, is_read))
+
+    def _batch(self, fragment: Fragment, table: pa.Table, chosen: _Chosen | None) -> pa.RecordBatch:
+        places = None if chosen is None else chosen.places
+        if chosen is not None and chosen.is_read is not None:
+            table, places = table.filter(chosen.is_read), chosen.places.filter(chosen.is_read)
+        columns = self._reading.columns
+        if not columns:
+            return _without_columns(table.num_rows)
+        arrays = [
+            self._column(at, each, fragment, table, places) for at, each in enumerate(columns)
+        ]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        for at, condition in self._reading.filters:
+            batch = batch.filter(held(condition, batch.column(at)))
+        return batch
+
+    def _column(
+        self, at: int, wanted: Wanted, fragment: Fragment, table: pa.Table, places: pa.Array | None
+    ) -> pa.Array:
+        """A column of the flat table: the records' own values, else what their nodes have."""
+        own = {
+            column: column_in(table, fragment, column)
+            for column in columns_of(fragment, {wanted.key} & self._keys)
+        }
+        found = flat_column(own, wanted.kind, table.num_rows)
+        if self._nodes is not None and str(at) in self._nodes.column_names:
+            above = self._nodes.column(str(at)).combine_chunks().take(places)
+            found = above if found.null_count == len(found) else pc.coalesce(found, above)
+        if wanted.kind == NULL:
+            return pa.nulls(table.num_rows, wanted.field.type)
+        found = for_spark(found)
+        return found if found.type == wanted.field.type else found.cast(wanted.field.type)
+
+
+class _Chosen(NamedTuple):
+    """Which rows are read: for each the place of its node, and whether it is (None: all are)."""
+
+    places: pa.Array
+    is_read: pa.Array | None
+    is_empty: bool = False
+
+    def slice(self, start: int, rows: int) -> _Chosen:
+        """Of some of the rows."""
+        is_read = None if self.is_read is None else self.is_read.slice(start, rows)
+        return _Chosen(self.places.slice(start, rows), is_read)
+
+
+def _without_columns(rows: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
+
+
+@lru_cache(maxsize=2)
+def _files(folder: Path) -> SealedFiles:
+    """The sealed files of a collection's records."""
+    return SealedFiles(Folder(folder), RECORDS)
+
+
+@lru_cache(maxsize=_FILES_KEPT)
+def _opened(folder: Path, name: str) -> Sealed | None:
+    """A sealed file, as it was when it was opened first; None where it is not there any more."""
+    files = _files(folder)
+    try:
+        return open_sealed(folder / RECORDS / name, files.successor)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,276 @@
+"""Planning: which task reads which rows, and what it has to know of their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pyspark.sql import datasource as ds
+from pyspark.sql.pandas.types import from_arrow_type
+
+from .._engines.scan import Scan, flat_column
+from .._engines.spark_types import for_spark
+from .._lazy import lazy_module
+from .._live.column import NODE
+from .._store.fragments import Fragment, Sealed, between, places_between
+from .._tree import EXPERIMENT_KEYS, keys_of
+from .._values.kinds import INT, NULL
+from .filters import column_of, held, is_exact, refuses_null
+from .parts import FileRows, LooseRows, Part, Reading, columns_of, packed
+from .sight import Sight, Wanted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["Plan", "Stretched"]
+
+#: A task reads about so many rows: groups that are neighbours and smaller are read by one.
+_TASK_ROWS: Final = 1_048_576
+#: Bytes of rows in no sealed file, that are sent to a task.
+_TASK_BYTES: Final = 16 << 20
+#: More nodes for each row than that are not sent to a task, but looked up one by one.
+_MOST_NODES_A_ROW: Final = 1
+#: Rows in no sealed file are sent so many at once.
+_LOOSE_ROWS: Final = 65_536
+
+
+class Stretched(NamedTuple):
+    """Some rows of a group of a fragment."""
+
+    fragment: Fragment
+    group: int
+    start: int
+    stop: int
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.stop - self.start
+
+
+class Plan:
+    """What a query reads of what there is at one moment.
+
+    Args:
+        wanted: its columns.
+    """
+
+    def __init__(self, sight: Sight, wanted: Sequence[Wanted]) -> None:
+        self._sight = sight
+        self._wanted = wanted
+        self._filters: list[tuple[int, ds.Filter]] = []
+        self._keeps: Any = None
+        if (number := sight.experiment()) is not None:
+            self._keeps = self._of_experiment(number)
+
+    @property
+    def _scan(self) -> Scan:
+        return self._sight.scan
+
+    # --- filters -------------------------------------------------------------------------------
+
+    def push(self, condition: ds.Filter) -> bool:
+        """Take a filter over; False where Spark has to ask it of every row itself."""
+        name = column_of(condition)
+        at = next((i for i, each in enumerate(self._wanted) if each.field.name == name), None)
+        if at is None or not is_exact(condition, self._types[at]):
+            return False
+        wanted = self._wanted[at]
+        if wanted.key in self._own_keys or not refuses_null(condition):
+            self._filters.append((at, condition))
+            return True
+        if wanted.key in self._scan.node_keys:
+            column = for_spark(self._nodes.column(wanted))
+            self._keep(self._nodes.ids.filter(held(condition, column)))
+        else:
+            self._keep(pa.array([], pa.int64()))
+        return True
+
+    @cached_property
+    def _types(self) -> list[Any]:
+        return [from_arrow_type(each.field.type) for each in self._wanted]
+
+    @cached_property
+    def _own_keys(self) -> set[str]:
+        """The keys that records themselves have."""
+        return set(keys_of(self._scan.record_columns))
+
+    def _keep(self, ids: pa.Array) -> None:
+        """Read only rows of these nodes, whose ids are sorted."""
+        if self._keeps is not None:
+            ids = ids.filter(pc.is_in(ids, value_set=self._keeps))
+        self._keeps = ids
+
+    def _of_experiment(self, number: int) -> pa.Array:
+        found = self._scan.moment.nodes.resolved(EXPERIMENT_KEYS[0], self._nodes.positions)
+        for column, values in found.items():
+            if column.kind == INT:
+                return self._nodes.ids.filter(pc.equal(values, number).fill_null(False))
+        return pa.array([], pa.int64())
+
+    # --- parts ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _reading(self) -> Reading:
+        """What is the same for all parts."""
+        options = self._sight.options
+        return Reading(options.path, self._wanted, tuple(self._filters), options.skips_damaged)
+
+    def whole(self) -> list[Part]:
+        """What the tasks read: all rows."""
+        return self.parts(
+            Stretched(fragment, group, 0, rows)
+            for fragment in self._scan.moment.snapshot.records
+            for group, rows in enumerate(fragment.group_rows)
+        )
+
+    def parts(self, stretches: Iterable[Stretched]) -> list[Part]:
+        """What the tasks read, in order: some rows."""
+        found: list[Part] = []
+        some = _Some()
+        for stretch in stretches:
+            nodes = self._nodes_of(stretch)
+            if nodes is None:
+                continue
+            for rows, count, size in self._rows(stretch):
+                some.add(rows, count, size, nodes)
+                if some.is_full:
+                    found.append(self._part(some))
+                    some = _Some()
+        if some.rows:
+            found.append(self._part(some))
+        return found
+
+    def _nodes_of(self, stretch: Stretched) -> _Known | None:
+        """What a task has to know of the nodes of some rows; None where none of these is read."""
+        fragment, group = stretch.fragment, stretch.group
+        low, high = fragment.node_ranges[group]
+        deleted = self._scan.moment.nodes.deleted
+        drops = None if deleted is None else between(deleted, low, high)
+        if self._keeps is not None:
+            kept = between(self._keeps, low, high)
+            return _Known(self._nodes.places(kept), drops) if len(kept) else None
+        if not self._nodes.columns:
+            return _Known(None, drops)
+        span = places_between(self._nodes.ids, low, high)
+        if len(span) > _MOST_NODES_A_ROW * stretch.rows:
+            # Ids of far apart: which nodes are there is worth being read.
+            return _Known(self._nodes.places(fragment.nodes_of(group)).drop_null(), drops)
+        return _Known(pa.array(span, pa.int64()), drops)
+
+    def _rows(self, stretch: Stretched) -> Iterator[tuple[FileRows | LooseRows, int, int]]:
+        """The rows as they are handed to tasks, how many they are, and of how many bytes."""
+        fragment, group, start, stop = stretch
+        if isinstance(fragment, Sealed):
+            first = sum(fragment.group_rows[:group])
+            stretches = fragment.stretches(first + start, first + stop)
+            yield FileRows(fragment.path.name, group, start, stop, stretches), stretch.rows, 0
+            return
+        keys = {each.key for each in self._wanted if each.kind != NULL}
+        table = fragment.table(group, columns_of(fragment, keys))
+        assert table is not None  # rows in memory can be read
+        for at in range(start, stop, _LOOSE_ROWS):
+            some = table.slice(at, min(_LOOSE_ROWS, stop - at))
+            stream = packed(some)
+            yield LooseRows(fragment.origin.number, stream), some.num_rows, len(stream)
+
+    def _part(self, some: _Some) -> Part:
+        nodes = None
+        if some.places or self._keeps is not None:
+            nodes = packed(self._nodes.table(some.places))
+        drops = [each for each in some.drops if len(each)]
+        return Part(
+            self._reading,
+            some.rows,
+            nodes,
+            keeps=self._keeps is not None,
+            drops=packed(_ids(pc.unique(pa.concat_arrays(drops)))) if drops else None,
+        )
+
+    @cached_property
+    def _nodes(self) -> _SortedNodes:
+        inherited = set(self._scan.node_keys)
+        places = [at for at, each in enumerate(self._wanted) if each.key in inherited]
+        return _SortedNodes(self._scan, {at: self._wanted[at] for at in places})
+
+
+class _Known(NamedTuple):
+    """What a task has to know of nodes: places of those that rows are of, ids of deleted ones."""
+
+    places: pa.Array | None
+    drops: pa.Array | None
+
+
+class _Some:
+    """Rows of one task."""
+
+    def __init__(self) -> None:
+        self.rows: list[FileRows | LooseRows] = []
+        self.places: list[Any] = []
+        self.drops: list[Any] = []
+        self._count = 0
+        self._size = 0
+
+    def add(self, rows: FileRows | LooseRows, count: int, size: int, nodes: _Known) -> None:
+        """Add rows, of so many bytes that are sent."""
+        self.rows.append(rows)
+        self._count += count
+        self._size += size
+        if nodes.places is not None:
+            self.places.append(nodes.places)
+        if nodes.drops is not None:
+            self.drops.append(nodes.drops)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is enough for a task."""
+        return self._count >= _TASK_ROWS or self._size >= _TASK_BYTES
+
+
+class _SortedNodes:
+    """The nodes in order of their ids, with what they have of the columns that are read."""
+
+    def __init__(self, scan: Scan, columns: Mapping[int, Wanted]) -> None:
+        self._scan = scan
+        self.columns = columns
+        found = scan.moment.nodes.ids
+        #: Their positions among all nodes.
+        self.positions = pc.sort_indices(found)
+        self.ids = found.take(self.positions)
+        self._known: dict[str, Any] = {}
+
+    def column(self, wanted: Wanted) -> pa.Array:
+        """What each node has or inherits of a column."""
+        if wanted.field.name not in self._known:
+            if wanted.kind == NULL:
+                values = pa.nulls(len(self.ids), pa.null())
+            else:
+                found = self._scan.moment.nodes.resolved(wanted.key, self.positions)
+                values = flat_column(found, wanted.kind, len(self.ids))
+            self._known[wanted.field.name] = values
+        return self._known[wanted.field.name]
+
+    def places(self, ids: pa.Array) -> pa.Array:
+        """For each id its place, null where it is not there."""
+        return pc.index_in(ids, value_set=self.ids).cast(pa.int64())
+
+    def table(self, places: Sequence[pa.Array]) -> pa.Table:
+        """The nodes at some places."""
+        chosen = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *places]))
+        return self._whole.take(chosen)
+
+    @cached_property
+    def _whole(self) -> pa.Table:
+        columns = {
+            str(at): self.column(each) for at, each in self.columns.items() if each.kind != NULL
+        }
+        return pa.table([self.ids, *columns.values()], names=[NODE, *columns])
+
+
+def _ids(ids: pa.Array) -> pa.Table:
+    return pa.table([ids], names=[NODE])

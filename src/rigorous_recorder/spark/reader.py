@@ -1,0 +1,66 @@
+"""Reading: the rows of the moment at which a query is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql.datasource import DataSourceReader, Filter, InputPartition
+from pyspark.sql.types import StructType
+
+from .options import Options
+from .parts import Part, read
+from .plan import Plan
+from .sight import Sight
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Reader"]
+
+
+class Reader(DataSourceReader):
+    """Reads the rows that were there when it was made.
+
+    Raises:
+        ColumnError: the schema asks for what is not there.
+    """
+
+    def __init__(self, options: Options, schema: StructType) -> None:
+        sight = Sight(options)
+        self._plan = Plan(sight, sight.wanted(schema))
+
+    @property
+    def pushFilters(self) -> Callable[[list[Filter]], Iterable[Filter]]:  # noqa: N802 - Spark's
+        """Takes those filters over that mean just the same here; returns the others."""
+        return _Harmless(self._push)
+
+    def _push(self, filters: list[Filter]) -> list[Filter]:
+        return [condition for condition in filters if not self._plan.push(condition)]
+
+    def partitions(self) -> Sequence[InputPartition]:
+        """What each task reads."""
+        return self._plan.whole()
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """The rows of a task, some at a time."""
+        return read(partition) if isinstance(partition, Part) else iter(())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Harmless:
+    """A method of a reader that Spark takes for the one that every reader has.
+
+    Where ``spark.sql.python.filterPushdown.enabled`` is not set, Spark refuses readers that have
+    another one, by which it means what its ``__func__`` is. There it is not called.
+    """
+
+    __func__ = staticmethod(DataSourceReader.pushFilters)
+
+    def __init__(self, method: Callable[[list[Filter]], Iterable[Filter]]) -> None:
+        self._method = method
+
+    def __call__(self, filters: list[Filter]) -> Iterable[Filter]:
+        return self._method(filters)

@@ -1,0 +1,215 @@
+"""What the driver sees of a collection: all there is at one moment, and what is wrong with it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pyspark.sql import types as st
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from .._engines.scan import Moment, Scan, Scope, Source
+from .._engines.spark_types import spark_fields, spark_schema, spark_type
+from .._engines.sql import sql_names
+from .._lazy import lazy_module
+from .._store.folder import Folder
+from .._store.store import FolderStore
+from .._values.kinds import FLOAT, INT, NULL, Kind
+from ..errors import (
+    ArgumentError,
+    ColumnError,
+    DamagedFileError,
+    DamagedFileWarning,
+    NotACollectionError,
+    RigorousError,
+)
+from ..experiment import nth_number, past_experiments
+from .options import Options
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy_module("pyarrow")
+
+__all__ = ["Sight", "Wanted", "short_errors"]
+
+#: Collections that were read last in this process, with what is known of them.
+_KNOWN: Final[dict[tuple[str, str, bool], Source]] = {}
+_MOST_KNOWN: Final = 2
+_MOST_TOLD: Final = 3
+_MOST_NAMED: Final = 30
+
+
+@contextmanager
+def short_errors() -> Iterator[None]:
+    """Errors at the user without the way to them: Spark shows it before what they say."""
+    try:
+        yield
+    except RigorousError as error:
+        raise error.with_traceback(None) from None
+
+
+class Wanted(NamedTuple):
+    """A column that is read: its key, the kind that its values meet as, its name and type."""
+
+    key: str
+    kind: Kind
+    field: Any
+
+
+class Sight:
+    """A collection as the driver sees it.
+
+    Raises:
+        NotACollectionError: there is none.
+        NewerFormatError: a newer version of this library wrote it.
+        DamagedFileError: a file of it is damaged, unless that is to be left out.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        folder = Folder(options.path)
+        if not folder.exists():
+            message = f"there is no collection at {options.path}; this process sees no such folder"
+            raise NotACollectionError(message)
+        self.identity = str(folder.info()["id"])
+        self._place = (str(options.path), self.identity, options.skips_damaged)
+        known = _KNOWN.pop(self._place) if self._place in _KNOWN else None
+        self._source = known or Source(FolderStore(options.path))
+        self.look()
+        _KNOWN[self._place] = self._source
+        for place in list(_KNOWN)[:-_MOST_KNOWN]:
+            del _KNOWN[place]
+
+    def look(self) -> None:
+        """See what there is now."""
+        with self._sound():
+            moment = self._source.now()
+            moment.nodes.count  # noqa: B018 - what can't be read of it is found out now
+        self.scan = Scan(moment, Scope(), {})
+        for found in ("_kinds", "_keys"):
+            self.__dict__.pop(found, None)
+
+    @property
+    def moment(self) -> Moment:
+        """All there is, as it was at the last look."""
+        return self.scan.moment
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Refuse what is damaged, unless it is to be left out."""
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", DamagedFileWarning)
+            yield
+        found = [str(each.message) for each in told if each.category is DamagedFileWarning]
+        if not found or self.options.skips_damaged:
+            return
+        _KNOWN.pop(self._place, None)
+        found = [text.replace(" and left out", "").partition(". See ")[0] for text in found]
+        more = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+        message = (
+            f"{'; '.join(found[:_MOST_TOLD])}{more}. ExperimentCollection.verify_folder(path) lists"
+            " all that is wrong, ExperimentCollection.repair(path, into) saves what can be read, and"
+            " option('damaged', 'skip') leaves it out"
+        )
+        raise DamagedFileError(message)
+
+    # --- columns -------------------------------------------------------------------------------
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Kind]:
+        """The columns of the flat table by their names in Spark."""
+        with self._sound():
+            return spark_fields(self.scan)
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        """For each name of a column its key."""
+        return {name: key for key, name in sql_names(self.scan.flat_kinds).items()}
+
+    def schema(self) -> st.StructType:
+        """The columns that are read, where the user does not say their types.
+
+        Raises:
+            ColumnError: one that is asked for is not there.
+        """
+        asked = self.options.columns
+        if asked is None:
+            return spark_schema(self._kinds)
+        return spark_schema({name: self._kinds[name] for name in map(self._named, asked)})
+
+    def _named(self, name: str) -> str:
+        """The name of the column that is asked for by its name or key."""
+        if name in self._kinds:
+            return name
+        for found, key in self._keys.items():
+            if key == name:
+                return found
+        alike = [found for found in self._kinds if found.casefold() == name.casefold()]
+        if alike:
+            return alike[0]
+        there = ", ".join(list(self._kinds)[:_MOST_NAMED]) or "none"
+        more = ", ..." if len(self._kinds) > _MOST_NAMED else ""
+        message = (
+            f"there is no column {name!r}; there are: {there}{more}. In a schema, one that is not there"
+            " yet is null with option('missing', 'null')"
+        )
+        raise ColumnError(message)
+
+    def names_besides(self, schema: st.StructType) -> list[str]:
+        """The columns that there are and that a schema does not have."""
+        there = {field.name.casefold() for field in schema}
+        return [name for name in self._kinds if name.casefold() not in there]
+
+    def wanted(self, schema: st.StructType) -> list[Wanted]:
+        """The columns of a schema.
+
+        Raises:
+            ColumnError: one is not there, or has values that its type can't hold.
+        """
+        fields = to_arrow_schema(st.StructType([_nullable(f) for f in schema]), timezone="UTC")
+        return [
+            self._wanted(asked, field) for asked, field in zip(schema.fields, fields, strict=True)
+        ]
+
+    def _wanted(self, asked: st.StructField, field: pa.Field) -> Wanted:
+        try:
+            name = self._named(asked.name)
+        except ColumnError:
+            if self.options.fills_missing:
+                return Wanted(asked.name, NULL, field)
+            raise
+        kind = self._kinds[name]
+        if kind == NULL or asked.dataType == spark_type(kind):
+            return Wanted(self._keys[name], kind, field)
+        if kind == INT and asked.dataType == st.DoubleType():
+            return Wanted(self._keys[name], FLOAT, field)
+        message = (
+            f"column {name!r} is {spark_type(kind).simpleString()}, and not"
+            f" {asked.dataType.simpleString()}: leave it out of the schema, or give it that type; where"
+            " no schema was given, others logged values of another kind meanwhile: load it again"
+        )
+        raise ColumnError(message)
+
+    # --- experiments ---------------------------------------------------------------------------
+
+    def experiment(self) -> int | None:
+        """The number of the experiment that is read; None for all.
+
+        Raises:
+            ArgumentError: there is no such experiment.
+        """
+        if self.options.experiment is None:
+            return None
+        numbers = tuple(sorted({past.number for past in past_experiments(self.moment.nodes)}))
+        try:
+            return nth_number(numbers, self.options.experiment)
+        except KeyError as error:
+            raise ArgumentError(error.args[0]) from error
+
+
+def _nullable(field: st.StructField) -> st.StructField:
+    return st.StructField(field.name, field.dataType, nullable=True)
