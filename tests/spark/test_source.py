@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,7 +38,7 @@ from rigorous_recorder.spark import parts, plan, register
 from rigorous_recorder.spark.filters import held, is_exact, refuses_null
 from rigorous_recorder.spark.source import RigorousSource
 from tests.property.strategies import scratch_folder
-from tests.store.folders import cut, files_below, flip_in_pages, log_as_writers, opened
+from tests.store.folders import cut, empty, files_below, flip_in_pages, log_as_writers, opened
 
 PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
 
@@ -54,7 +57,9 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExperimentC
             experiment = found.new_experiment(rate=rate)
             with experiment as recorder:
                 for model in ("a", "B", "ä"):
-                    log_model(recorder.child(model=model, score=number, nothing=None), number)
+                    shape = np.arange(4, dtype=np.float16).reshape(2, 2) if number else None
+                    said = {"model": model, "score": number, "nothing": None, "array": shape}
+                    log_model(recorder.child(said), number)
             if number < 2:
                 found.save()
         yield found
@@ -241,7 +246,11 @@ def test_small_groups_are_read_together_and_large_ones_apart(
     """A task reads neighbours until they are enough; live rows are sent in pieces of a size."""
     log_as_writers(folder, range(10))
     assert len(Reads(folder).parts) == 1
-    monkeypatch.setattr(plan, "_TASK_ROWS", 3)
+    assert len(Reads(folder, minPartitions="5").parts) == 5
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(plan, "_LEAST_ROWS", 1)
+    assert len(Reads(folder).parts) == 2
+    monkeypatch.setattr(plan, "_MOST_ROWS", 3)
     monkeypatch.setattr(plan, "_LOOSE_ROWS", 2)
     with opened(folder) as collection:
         recorder = collection.recorder.child(name="live")
@@ -454,6 +463,19 @@ def test_a_file_that_breaks_after_planning_is_told_by_the_worker(
         frame.collect()
 
 
+@pytest.mark.parametrize("damage", [cut, flip_in_pages, empty])
+def test_workers_refuse_or_leave_out_what_broke_after_planning(folder: Path, damage: Any) -> None:
+    """As the driver does with what was broken before."""
+    log_as_writers(folder, range(3))
+    found, rest = Reads(folder), Reads(folder, damaged="skip")
+    damage(min((folder / "records").iterdir()))
+    with pytest.raises(
+        DamagedFileError, match=r"\.parquet is damaged: .*option\('damaged', 'skip'\)"
+    ):
+        found.table()
+    assert rest.table().num_rows == 2
+
+
 @pytest.mark.parametrize("damage", [cut, flip_in_pages])
 def test_damaged_files_are_refused_or_left_out(folder: Path, damage: Any) -> None:
     """By default nothing is read that is not all; on demand the rest is."""
@@ -518,3 +540,30 @@ def test_a_path_may_be_given_as_elsewhere(folder: Path) -> None:
     for path in (folder.with_suffix(""), f"file://{folder}", f"file:{folder}"):
         source = RigorousSource(CaseInsensitiveDict({"path": str(path)}))
         assert source.schema().names == ["name", "i"]
+
+
+def test_an_older_pyspark_is_told_and_breaks_no_other_format() -> None:
+    """What Spark finds by name can be imported, and says what to install once it is asked."""
+    code = """
+import sys
+from types import ModuleType
+for name in ("pyspark", "pyspark.sql", "pyspark.sql.datasource"):
+    sys.modules[name] = ModuleType(name)
+sys.modules["pyspark"].__version__ = "4.0.1"
+sys.modules["pyspark.sql.datasource"].DataSource = object
+import pyspark_rigorous
+try:
+    pyspark_rigorous.DefaultSource().schema()
+except ImportError as error:
+    print(pyspark_rigorous.DefaultSource.name(), error)
+try:
+    import rigorous_recorder.spark
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    text = (
+        "PySpark 4.3 or newer is needed, and 4.0.1 is installed:"
+        " pip install 'rigorous-recorder[spark]'"
+    )
+    assert done.stdout == f"rigorous {text}\nMissingPackageError {text}\n"

@@ -24,12 +24,18 @@ from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 from pyspark.sql.types import StructType
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import ColumnError, DeletedError, NotACollectionError
+from rigorous_recorder.errors import (
+    ArgumentError,
+    ColumnError,
+    DamagedFileError,
+    DeletedError,
+    NotACollectionError,
+)
 from rigorous_recorder.spark import stream
 from rigorous_recorder.spark.offsets import Held, Offset, onwards
 from rigorous_recorder.spark.source import RigorousSource
 from tests.property.strategies import scratch_folder
-from tests.store.folders import files_below, log_as_writers, opened
+from tests.store.folders import cut, files_below, log_as_writers, opened
 
 
 @pytest.fixture
@@ -307,6 +313,30 @@ def test_an_experiment_may_end_while_it_is_followed(folder: Path) -> None:
         with collection.new_experiment() as recorder:
             recorder.push(i=1)
         assert query.rows() == [1]
+
+
+def test_one_experiment_is_followed_by_its_number(folder: Path) -> None:
+    """Rows of others are passed over; which is the last one would change."""
+    with opened(folder) as collection:
+        for number in range(2):
+            with collection.new_experiment() as experiment:
+                experiment.push(i=number)
+        query = Query(folder, experiment="2")
+        assert query.rows() == [1]
+        with collection.new_experiment() as experiment:
+            experiment.push(i=2)
+        assert query.rows() == []
+        with pytest.raises(ArgumentError, match="a stream needs the number itself"):
+            Query(folder, experiment="-1")
+
+
+def test_a_damaged_file_stops_a_stream_or_is_passed_over(folder: Path) -> None:
+    """Nothing is left out in silence."""
+    log_as_writers(folder, range(3))
+    cut(min((folder / "records").iterdir()))
+    with pytest.raises(DamagedFileError, match=r"option\('damaged', 'skip'\)"):
+        Query(folder)
+    assert len(Query(folder, damaged="skip").rows()) == 2
 
 
 def test_a_checkpoint_of_another_collection_is_refused(folder: Path, tmp_path: Path) -> None:

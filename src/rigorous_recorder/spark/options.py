@@ -13,7 +13,15 @@ from ..errors import ArgumentError
 
 __all__ = ["Options"]
 
-_KNOWN: Final = ("columns", "experiment", "damaged", "missing", "newColumns", "maxRowsPerBatch")
+_KNOWN: Final = (
+    "columns",
+    "experiment",
+    "damaged",
+    "missing",
+    "minPartitions",
+    "newColumns",
+    "maxRowsPerBatch",
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,8 @@ class Options:
         experiment: the number of the experiment that is read, -1 being the last; None for all.
         skips_damaged: whether what can't be read is left out.
         fills_missing: whether a column that is asked for and not there is null.
+        least_parts: how many tasks read it at least, where there are so many row groups; None for as
+            many as seem of use.
         ignores_new: whether a stream leaves out columns that came after its start.
         most_rows: how many rows a batch of a stream has at most; None is no limit.
     """
@@ -35,6 +45,7 @@ class Options:
     experiment: int | None = None
     skips_damaged: bool = False
     fills_missing: bool = False
+    least_parts: int | None = None
     ignores_new: bool = False
     most_rows: int | None = None
 
@@ -57,6 +68,7 @@ class Options:
             experiment=_number("experiment", given["experiment"]),
             skips_damaged=_choice("damaged", given["damaged"], "fail", "skip"),
             fills_missing=_choice("missing", given["missing"], "fail", "null"),
+            least_parts=_number("minPartitions", given["minPartitions"], least=1),
             ignores_new=_choice("newColumns", given["newColumns"], "fail", "ignore"),
             most_rows=_number("maxRowsPerBatch", given["maxRowsPerBatch"], least=1),
         )

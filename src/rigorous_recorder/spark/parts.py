@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from .._engines.scan import flat_column, spread
 from .._engines.spark_types import for_spark
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
+from .._store.damaged import warn_damaged
 from .._store.folder import RECORDS, Folder
 from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch
 from .._store.sealed_files import SealedFiles, open_sealed
@@ -132,19 +134,26 @@ def read(part: Part) -> Iterator[pa.RecordBatch]:
         DamagedFileError: some can't be read, and are not to be left out.
         DeletedError: some were deleted, and compacted away, meanwhile.
     """
-    task = _Task(part)
-    for rows in part.rows:
-        if part.reading.skips_damaged:
-            yield from task.batches(rows)
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DamagedFileWarning)
-            try:
-                yield from task.batches(rows)
-            except DamagedFileWarning as warning:
-                text = str(warning).replace(" and left out", "").partition(". See ")[0]
-                message = f"{text}. To read the rest: option('damaged', 'skip')"
-                raise DamagedFileError(message) from None
+    batches = _Task(part).all_batches()
+    while True:
+        with _damage_told(skips=part.reading.skips_damaged):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextmanager
+def _damage_told(*, skips: bool) -> Iterator[None]:
+    """Let what would be left out with a warning, which nobody sees in a worker, be an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if skips else "error", DamagedFileWarning)
+        try:
+            yield
+        except DamagedFileWarning as warning:
+            text = str(warning).replace(" and left out", "").partition(". See ")[0]
+            message = f"{text}. To read the rest: option('damaged', 'skip')"
+            raise DamagedFileError(message) from None
 
 
 class _Task:
@@ -167,8 +176,12 @@ class _Task:
     def _needs_nodes(self) -> bool:
         return self._ids is not None or self._drops is not None
 
-    def batches(self, rows: FileRows | LooseRows) -> Iterator[pa.RecordBatch]:
-        """Some of the rows of the part."""
+    def all_batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows of the part."""
+        for rows in self._part.rows:
+            yield from self._batches(rows)
+
+    def _batches(self, rows: FileRows | LooseRows) -> Iterator[pa.RecordBatch]:
         for fragment, group in self._fragments(rows):
             chosen = None
             if self._needs_nodes:
@@ -192,7 +205,11 @@ class _Task:
             yield Loose(rows.number, batch), 0
             return
         files = _files(self._reading.folder)
-        file = _opened(self._reading.folder, rows.name)
+        try:
+            file = _opened(self._reading.folder, rows.name)
+        except DamagedFileError as error:
+            warn_damaged(self._reading.folder / RECORDS / rows.name, error)
+            return
         if file is not None:
             yield file, rows.group
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -29,8 +30,10 @@ else:
 
 __all__ = ["Plan", "Stretched"]
 
-#: A task reads about so many rows: groups that are neighbours and smaller are read by one.
-_TASK_ROWS: Final = 1_048_576
+#: To begin a task costs as much as half a million rows: it has more, where these are many, and not
+#: so many that one which fails is dear.
+_LEAST_ROWS: Final = 262_144
+_MOST_ROWS: Final = 4_194_304
 #: Bytes of rows in no sealed file, that are sent to a task.
 _TASK_BYTES: Final = 16 << 20
 #: More nodes for each row than that are not sent to a task, but looked up one by one.
@@ -131,17 +134,22 @@ class Plan:
 
     def parts(self, stretches: Iterable[Stretched]) -> list[Part]:
         """What the tasks read, in order: some rows."""
+        chosen = [
+            (stretch, nodes)
+            for stretch in stretches
+            if (nodes := self._nodes_of(stretch)) is not None
+        ]
+        most = _rows_of_a_task(
+            sum(stretch.rows for stretch, _ in chosen), self._sight.options.least_parts
+        )
         found: list[Part] = []
-        some = _Some()
-        for stretch in stretches:
-            nodes = self._nodes_of(stretch)
-            if nodes is None:
-                continue
+        some = _Some(most)
+        for stretch, nodes in chosen:
             for rows, count, size in self._rows(stretch):
                 some.add(rows, count, size, nodes)
                 if some.is_full:
                     found.append(self._part(some))
-                    some = _Some()
+                    some = _Some(most)
         if some.rows:
             found.append(self._part(some))
         return found
@@ -199,6 +207,15 @@ class Plan:
         return _SortedNodes(self._scan, {at: self._wanted[at] for at in places})
 
 
+def _rows_of_a_task(rows: int, least_parts: int | None) -> int:
+    """How many rows a task reads of so many; all processors that are seen here have as much to do."""
+    cores = os.cpu_count() or 1
+    tasks = min(cores, -(-rows // _LEAST_ROWS))
+    if rows > tasks * _MOST_ROWS:
+        tasks = cores * -(-rows // (cores * _MOST_ROWS))
+    return max(1, -(-rows // max(tasks, least_parts or 1)))
+
+
 class _Known(NamedTuple):
     """What a task has to know of nodes: places of those that rows are of, ids of deleted ones."""
 
@@ -209,8 +226,9 @@ class _Known(NamedTuple):
 class _Some:
     """Rows of one task."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.rows: list[FileRows | LooseRows] = []
+        self._most = most
         self.places: list[Any] = []
         self.drops: list[Any] = []
         self._count = 0
@@ -229,7 +247,7 @@ class _Some:
     @property
     def is_full(self) -> bool:
         """Whether it is enough for a task."""
-        return self._count >= _TASK_ROWS or self._size >= _TASK_BYTES
+        return self._count >= self._most or self._size >= _TASK_BYTES
 
 
 class _SortedNodes:

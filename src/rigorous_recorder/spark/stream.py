@@ -17,7 +17,7 @@ from pyspark.sql.streaming.datasource import (
 from pyspark.sql.types import StructType
 
 from .._store.fragments import Fragment, Sealed
-from ..errors import ColumnError, NotACollectionError
+from ..errors import ArgumentError, ColumnError, NotACollectionError
 from .offsets import Held, Offset, between, onwards
 from .options import Options
 from .parts import Part, read
@@ -43,10 +43,16 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         is_all: whether these are all that there were at the start, and others are to be told.
 
     Raises:
+        ArgumentError: the experiment is not one for good.
         ColumnError: the schema asks for what is not there.
     """
 
     def __init__(self, options: Options, schema: StructType, *, is_all: bool) -> None:
+        if (number := options.experiment) is not None and number < 0:
+            message = (
+                f"experiment={number}: a stream needs the number itself: which is the last changes"
+            )
+            raise ArgumentError(message)
         self._options = options
         self._schema = schema
         self._is_all = is_all and not options.ignores_new
