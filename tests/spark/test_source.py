@@ -547,23 +547,25 @@ def test_an_older_pyspark_is_told_and_breaks_no_other_format() -> None:
     code = """
 import sys
 from types import ModuleType
-for name in ("pyspark", "pyspark.sql", "pyspark.sql.datasource"):
-    sys.modules[name] = ModuleType(name)
-sys.modules["pyspark"].__version__ = "4.0.1"
-sys.modules["pyspark.sql.datasource"].DataSource = object
+import pyspark
+pyspark.__version__ = "4.0.1"
+sys.modules["pyspark.sql.streaming.datasource"] = ModuleType("empty")
+sys.modules["pyspark.sql.datasource"] = older = ModuleType("older")
+older.DataSource = object
 import pyspark_rigorous
 try:
     pyspark_rigorous.DefaultSource().schema()
 except ImportError as error:
     print(pyspark_rigorous.DefaultSource.name(), error)
+import rigorous_recorder.spark
 try:
-    import rigorous_recorder.spark
+    rigorous_recorder.spark.register(sys)
 except ImportError as error:
     print(type(error).__name__, error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     text = (
-        "PySpark 4.3 or newer is needed, and 4.0.1 is installed:"
+        "the format 'rigorous' needs PySpark 4.3 or newer, and 4.0.1 is installed:"
         " pip install 'rigorous-recorder[spark]'"
     )
-    assert done.stdout == f"rigorous {text}\nMissingPackageError {text}\n"
+    assert done.stdout == f"rigorous {text}\nMissingPackageError {text}\n", done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pickle
 import random
 import signal
@@ -34,8 +35,9 @@ from rigorous_recorder.errors import (
 from rigorous_recorder.spark import stream
 from rigorous_recorder.spark.offsets import Held, Offset, onwards
 from rigorous_recorder.spark.source import RigorousSource
+from tests.faults.test_taken_for_dead import lose_lock
 from tests.property.strategies import scratch_folder
-from tests.store.folders import cut, files_below, log_as_writers, opened
+from tests.store.folders import cut, files_below, log_as_writers, opened, reading
 
 
 @pytest.fixture
@@ -220,6 +222,37 @@ def test_reading_changes_nothing_in_the_folder(folder: Path) -> None:
         before = files_below(folder)
         assert sorted(Query(folder).rows()) == list(range(9))
         assert files_below(folder) == before
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_a_writer_that_was_taken_for_dead_goes_on(
+    folder: Path, tmp_path: Path, is_interrupted: bool
+) -> None:
+    """What it logs behind rows that others sealed comes once it is sealed, and once."""
+    with opened(folder) as collection:
+        recorder = collection.recorder.child(name="n")
+        for number in range(10):
+            recorder.push(i=number)
+        query = Query(folder)
+        assert query.rows() == list(range(10))
+        lose_lock(collection, folder)
+        kept = {path: tmp_path / path.name for path in (folder / "live").iterdir()}
+        for path, aside in kept.items():
+            os.link(path, aside)
+        opened(folder).close()
+        for path, aside in kept.items():
+            if is_interrupted and not path.exists():  # as before the last step of the recovery
+                os.link(aside, path)
+        for number in range(10, 15):
+            recorder.push(i=number)
+        if is_interrupted:
+            assert sorted(row["i"] for row in reading(folder).records) == list(range(15))
+        seen = query.rows()
+        collection.save()
+        recorder.push(i=15)
+        seen += query.rows()
+        collection.save()
+        assert seen + query.rows() == list(range(10, 16))
 
 
 def test_what_is_available_now_is_all_that_is_given(folder: Path) -> None:
@@ -409,7 +442,7 @@ class Followed:
 
     def start(self, **trigger: Any) -> Any:
         """Begin, or go on."""
-        frame = self._spark.readStream.format("rigorous").option("maxRowsPerBatch", "2000")
+        frame = self._spark.readStream.format("rigorous").option("maxRowsPerBatch", "3000")
         return (
             frame.load(str(self._folder))
             .writeStream.format("parquet")
@@ -436,7 +469,7 @@ def test_a_stream_of_spark_goes_on_where_it_was(
     """The logger is killed, its rows recovered and merged; the stream is stopped and started again."""
     followed = Followed(spark, folder, tmp_path)
     logger = Logger(folder, 0)
-    logger.log(7)
+    logger.log(5)
     followed.all_there()
     logger.log(2)
     first = logger.kill()

@@ -109,7 +109,7 @@ def test_what_spark_finds_by_name_is_used_by_nobody_else() -> None:
         for node in ast.walk(ast.parse(BY_NAME.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rigorous_recorder")
     ]
-    assert imported == "rigorous_recorder.spark.source"
+    assert imported == "rigorous_recorder.spark.installed"
 
 
 def test_only_the_room_of_spark_loads_pyspark_at_once() -> None:

@@ -1,21 +1,18 @@
-"""Whether a PySpark is installed that has all that is asked of it here."""
+"""The format ``rigorous``, where a PySpark is installed that has all that it needs."""
 
 from __future__ import annotations
 
+import pyspark
+
 from ..errors import MissingPackageError
 
-__all__ = ["VERSION"]
-
-#: The version that is installed, for the message.
-VERSION = "none"
 try:
-    import pyspark
-
-    VERSION = pyspark.__version__
-    import pyspark.sql.streaming.datasource
+    from .source import RigorousSource
 except ImportError as error:
     message = (
-        f"PySpark 4.3 or newer is needed, and {VERSION} is installed:"
+        f"the format 'rigorous' needs PySpark 4.3 or newer, and {pyspark.__version__} is installed:"
         " pip install 'rigorous-recorder[spark]'"
     )
     raise MissingPackageError(message) from error
+
+__all__ = ["RigorousSource"]
