@@ -420,6 +420,30 @@ def test_groups_without_the_nodes_that_are_asked_for_are_not_read(folder: Path) 
     assert not Reads(folder, filters=[ds.EqualTo(("name",), "w9")]).parts
 
 
+def test_a_record_whose_node_is_lost_has_nothing_of_it(folder: Path) -> None:
+    """So it is among those that have no value of a parent's key."""
+    log_as_writers(folder, range(3))
+    min((folder / "nodes").iterdir()).unlink()
+    (lost,) = [row["i"] for row in Reads(folder).table().to_pylist() if row["name"] is None]
+    found = Reads(folder, filters=[ds.IsNull(("name",))])
+    assert found.left == []
+    assert indexes(found.table()) == [lost]
+    assert not Reads(folder, filters=[ds.EqualTo(("name",), f"w{lost}")]).parts
+
+
+def test_of_nodes_without_records_no_task_is_told(folder: Path) -> None:
+    """Where ids are far apart, it is looked up which nodes rows are of."""
+    with opened(folder) as collection:
+        recorders = [collection.recorder.child(name=f"n{number}") for number in range(50)]
+        recorders[0].push(i=0)
+        recorders[-1].push(i=1)
+        collection.save()
+        found = Reads(folder)
+    (part,) = found.parts
+    assert parts.unpacked(part.nodes).num_rows == 2
+    assert found.table().column("name").to_pylist() == ["n0", "n49"]
+
+
 def test_one_experiment(folder: Path) -> None:
     """Of the others nothing is read."""
     with opened(folder) as collection:
