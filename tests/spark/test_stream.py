@@ -235,7 +235,7 @@ def test_a_writer_that_was_taken_for_dead_goes_on(
             recorder.push(i=number)
         query = Query(folder)
         assert query.rows() == list(range(10))
-        lose_lock(collection, folder)
+        lose_lock(collection)
         kept = {path: tmp_path / path.name for path in (folder / "live").iterdir()}
         for path, aside in kept.items():
             os.link(path, aside)

@@ -141,7 +141,7 @@ def between(start: Offset, end: Offset, segment: Segment) -> range:
     Raises:
         DeletedError: nobody knows, for some that stood among them were dropped.
     """
-    (_, writer, number), rows, deleted = segment
+    (_, writer, number), rows, deleted, _ = segment
     first, stop = start.rows(writer, number), min(end.rows(writer, number), rows + deleted)
     if first >= stop:
         return range(0)

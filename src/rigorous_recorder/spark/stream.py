@@ -16,6 +16,7 @@ from pyspark.sql.streaming.datasource import (
 )
 from pyspark.sql.types import StructType
 
+from .._engines.ready import ready_rows
 from .._store.fragments import Fragment, Sealed
 from ..errors import ArgumentError, ColumnError, NotACollectionError
 from .offsets import Held, Offset, between, onwards
@@ -123,22 +124,28 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return Offset.of(said["writers"])
 
     def _held(self) -> list[Held]:
-        """The segments that there are, those of a writer in order."""
-        found = [
-            Held(origin.writer, origin.number, rows + deleted, isinstance(fragment, Sealed))
-            for fragment in self._fragments()
-            for origin, rows, deleted in fragment.segments
-        ]
+        """The segments that there are, those of a writer in order, as far as they are ready.
+
+        Rows that wait to be counted, and those behind them, are given when they do.
+        """
+        fragments = list(self._fragments())
+        ready = ready_rows(fragments, self._sight.moment.nodes.waiting)
+        found = []
+        for fragment, counts in zip(fragments, ready, strict=True):
+            for (origin, rows, deleted, _), some in zip(fragment.segments, counts, strict=True):
+                is_final = isinstance(fragment, Sealed) and some == rows
+                there = rows + deleted if some == rows else some
+                found.append(Held(origin.writer, origin.number, there, is_final))
         return sorted(found)
 
     def _fragments(self) -> Iterator[Fragment]:
         """All that is read.
 
         Rows of a writer that others took for dead, behind those that these have sealed, are read
-        when they are sealed too: only then it is known which segment they are.
+        when they are sealed too: only then they have a number for good.
         """
         for fragment in self._sight.moment.snapshot.records:
-            if not fragment.origin.writer.endswith("~"):
+            if isinstance(fragment, Sealed) or fragment.segments[0].behind is None:
                 yield fragment
 
     # --- the rows ------------------------------------------------------------------------------
