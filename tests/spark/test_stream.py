@@ -25,6 +25,7 @@ from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 from pyspark.sql.types import StructType
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store.store import ROOT
 from rigorous_recorder.errors import (
     ArgumentError,
     ColumnError,
@@ -253,6 +254,29 @@ def test_a_writer_that_was_taken_for_dead_goes_on(
         seen += query.rows()
         collection.save()
         assert seen + query.rows() == list(range(10, 16))
+
+
+def test_rows_that_wait_come_when_they_count(folder: Path) -> None:
+    """As those of a task that did not commit yet do; those behind them in a file then, too."""
+    with opened(folder) as collection:
+        store, recorder = collection._store, collection.recorder.child(name="n")
+        recorder.push(i=0)
+        query = Query(folder)
+        waiting = [store.new_node() for _ in range(2)]
+        for node in waiting:
+            store.hold(node)
+        for number, node in enumerate(waiting, 1):
+            store.records.append(node, {"i": number})
+            recorder.push(i=10 * number)
+        assert query.rows() == [0]
+        store.say(waiting[0], {}, ROOT)
+        assert query.rows() == [1, 10]
+        collection.save()
+        recorder.push(i=30)
+        assert query.rows() == [30]
+        store.delete([waiting[1]])
+        query.start()
+        assert query.rows() == [20]
 
 
 def test_what_is_available_now_is_all_that_is_given(folder: Path) -> None:
