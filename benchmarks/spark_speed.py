@@ -5,7 +5,7 @@ environment with the package's ``spark`` extra and a Java runtime. One session o
 (``local[2]``) answers all, warm; contenders take turns in every round, and a ratio is the median of
 the rounds' ratios. The flat file is what people write by hand, as in ``query_speed.py``.
 
-It prints Markdown tables: times, and what the executors read and shuffled.
+It prints Markdown tables: times, bytes shuffled, and bytes of each column in the files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,6 @@ from query_shapes import DataSet, Study, episodes
 from rigorous_recorder._engines import spark_nodes
 from tables import median_ratio, print_table
 from turns import take_turns
-
-MIB: Final = 1 << 20
 
 
 class Query(NamedTuple):
@@ -69,6 +68,7 @@ def session() -> SparkSession:
         SparkSession.builder.master("local[2]")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
+        .config("spark.pyspark.python", sys.executable)
         .config("spark.driver.memory", "4g")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
@@ -110,38 +110,49 @@ def print_times(spark: SparkSession, study: Study, data: DataSet, rounds: int) -
     print_table(study.label, head, rows)
 
 
-def print_bytes(spark: SparkSession, study: Study, data: DataSet) -> None:
-    """Print what the tasks of each query read and shuffled."""
+def print_shuffles(spark: SparkSession, study: Study, data: DataSet) -> None:
+    """Print what the tasks of each query wrote for others."""
     found = frames(spark, data)
     rows = []
     for query in QUERIES:
-        cells = []
+        cells: list[str] = []
         for name in ("flat", "to_spark"):
-            read, shuffled, tasks = _moved(spark, partial(query.ask, found[name]))
-            cells += [f"{read / MIB:,.1f}", f"{shuffled:,}", f"{tasks:,}"]
+            shuffled, tasks = _shuffled(spark, partial(query.ask, found[name]))
+            cells += [f"{shuffled:,}", f"{tasks:,}"]
         rows.append([query.label, *cells])
-    head = ["query"]
-    for name in ("flat", "to_spark"):
-        head += [f"{name}: MiB read", "bytes shuffled", "tasks"]
-    print_table(f"{study.label}: what is read", head, rows)
+    head = ["query", "flat: bytes shuffled", "tasks", "to_spark: bytes shuffled", "tasks"]
+    print_table(f"{study.label}: shuffles", head, rows)
 
 
-def _moved(spark: SparkSession, ask: Callable[[], object]) -> tuple[int, int, int]:
-    """Bytes read, bytes written to shuffles, and tasks of the jobs of one query."""
+def _shuffled(spark: SparkSession, ask: Callable[[], object]) -> tuple[int, int]:
+    """Bytes written to shuffles, and tasks, of the jobs of one query."""
     context = spark.sparkContext
     group = f"query {time.perf_counter_ns()}"
     context.setJobGroup(group, group)
     ask()
     tracker, store = context.statusTracker(), context._jsc.sc().statusStore()
-    read = shuffled = tasks = 0
+    shuffled = tasks = 0
     for job in tracker.getJobIdsForGroup(group):
         info = tracker.getJobInfo(job)
         for stage in info.stageIds if info else ():
             told = store.lastStageAttempt(stage)
-            read += told.inputBytes()
             shuffled += told.shuffleWriteBytes()
             tasks += told.numCompleteTasks()
-    return read, shuffled, tasks
+    return shuffled, tasks
+
+
+def print_columns(study: Study, data: DataSet) -> None:
+    """Print how many bytes a record has in each column of the sealed files."""
+    sizes, footers, rows, files = Counter[str](), 0, 0, 0
+    for path in (data.study / "records").glob("*.parquet"):
+        told = pq.read_metadata(path)
+        rows, footers, files = rows + told.num_rows, footers + told.serialized_size, files + 1
+        for group in map(told.row_group, range(told.num_row_groups)):
+            for column in map(group.column, range(told.num_columns)):
+                sizes[column.path_in_schema] += column.total_compressed_size
+    cells = [[name, f"{size / rows:.3f}"] for name, size in sizes.items()]
+    cells.append([f"footer, of {files} files", f"{footers / rows:.3f}"])
+    print_table(f"{study.label}: files", ["column", "bytes a record"], cells)
 
 
 def print_opening(spark: SparkSession, study: Study, data: DataSet) -> None:
@@ -176,7 +187,8 @@ def main() -> None:
             data = study.data(folder)
             print_opening(spark, study, data)
             print_times(spark, study, data, arguments.rounds)
-            print_bytes(spark, study, data)
+            print_shuffles(spark, study, data)
+            print_columns(study, data)
         spark.stop()
 
 
