@@ -101,7 +101,8 @@ class Reads:
         filters: Iterable[Filter] = (),
         **options: str,
     ) -> None:
-        source = RigorousSource(CaseInsensitiveDict({"path": str(folder), **options}))
+        said = {"path": str(folder), "oneQuery": "true", **options}
+        source = RigorousSource(CaseInsensitiveDict(said))
         self.schema = schema or source.schema()
         reader = source.reader(self.schema)
         self.left = list(reader.pushFilters(list(filters)))
@@ -399,7 +400,7 @@ def test_pushed_or_not_the_rows_are_the_same(
     frame = load(spark, filtered).where(query)
     spark.conf.set(PUSHDOWN, "true")
     try:
-        pushed = load(spark, filtered).where(query)
+        pushed = load(spark, filtered, oneQuery="true").where(query)
         assert rows(pushed.toArrow()) == rows(frame.toArrow())
         assert pushed.count() == 1
         pushed.explain("formatted")
@@ -408,6 +409,19 @@ def test_pushed_or_not_the_rows_are_the_same(
     plan = capsys.readouterr().out
     assert "GreaterThan(x_above,0.0), In(n, [1,7,9]), StringEndsWith(t,b)]" in plan
     assert "Condition : ((x#" in plan
+
+
+def test_a_frame_of_several_queries(spark: SparkSession, filtered: Path) -> None:
+    """Spark keeps the plan of one for the others: none of them may have left anything out."""
+    spark.conf.set(PUSHDOWN, "true")
+    try:
+        frame = load(spark, filtered)
+        assert frame.where("n = 7").count() == 1
+        assert frame.count() == len(FILTERED)
+        both = frame.where("n = 7").unionAll(frame.where("n = 1")).toArrow()
+        assert sorted(both.column("n").to_pylist()) == [1, 7]
+    finally:
+        spark.conf.unset(PUSHDOWN)
 
 
 def test_groups_without_the_nodes_that_are_asked_for_are_not_read(folder: Path) -> None:

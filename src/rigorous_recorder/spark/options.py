@@ -19,6 +19,7 @@ _KNOWN: Final = (
     "damaged",
     "missing",
     "minPartitions",
+    "oneQuery",
     "newColumns",
     "maxRowsPerBatch",
 )
@@ -36,6 +37,7 @@ class Options:
         fills_missing: whether a column that is asked for and not there is null.
         least_parts: how many tasks read it at least, where there are so many row groups; None for as
             many as seem of use.
+        is_for_one_query: whether the reading serves a single query, whose filters may be pushed.
         ignores_new: whether a stream leaves out columns that came after its start.
         most_rows: how many rows a batch of a stream has at most; None is no limit.
     """
@@ -46,6 +48,7 @@ class Options:
     skips_damaged: bool = False
     fills_missing: bool = False
     least_parts: int | None = None
+    is_for_one_query: bool = False
     ignores_new: bool = False
     most_rows: int | None = None
 
@@ -69,6 +72,7 @@ class Options:
             skips_damaged=_choice("damaged", given["damaged"], "fail", "skip"),
             fills_missing=_choice("missing", given["missing"], "fail", "null"),
             least_parts=_number("minPartitions", given["minPartitions"], least=1),
+            is_for_one_query=_choice("oneQuery", given["oneQuery"], "false", "true"),
             ignores_new=_choice("newColumns", given["newColumns"], "fail", "ignore"),
             most_rows=_number("maxRowsPerBatch", given["maxRowsPerBatch"], least=1),
         )

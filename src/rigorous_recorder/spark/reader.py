@@ -27,15 +27,22 @@ class Reader(DataSourceReader):
     """
 
     def __init__(self, options: Options, schema: StructType) -> None:
+        self._takes_filters = options.is_for_one_query
         sight = Sight(options)
         self._plan = Plan(sight, sight.wanted(schema))
 
     @property
     def pushFilters(self) -> Callable[[list[Filter]], Iterable[Filter]]:  # noqa: N802 - Spark's
-        """Takes those filters over that mean just the same here; returns the others."""
+        """Takes those filters over that mean just the same here; returns the others.
+
+        Spark keeps what was planned last with the frame, and reads it again for a query without
+        filters, or for both sides of a union: so only of a frame that one query has is less read.
+        """
         return _Harmless(self._push)
 
     def _push(self, filters: list[Filter]) -> list[Filter]:
+        if not self._takes_filters:
+            return filters
         return [condition for condition in filters if not self._plan.push(condition)]
 
     def partitions(self) -> Sequence[InputPartition]:
