@@ -117,10 +117,24 @@ def test_deleted_experiments(spark: SparkSession, tmp_path: Path, way: str) -> N
 def test_lost_nodes(spark: SparkSession, tmp_path: Path, way: str) -> None:
     """Records of which nobody knows whose they are have no parents, and are there."""
     log_as_writers(tmp_path / "c", range(4))
-    next((tmp_path / "c" / "nodes").iterdir()).unlink()
-    records = opened(tmp_path / "c").records
-    assert records.to_spark(spark).where("name IS NULL").count() == 1
-    require_same(records.to_spark(spark), records)
+    files = sorted((tmp_path / "c" / "nodes").iterdir())
+    for lost, path in enumerate(files[1:], start=1):
+        path.unlink()
+        records = opened(tmp_path / "c").records
+        assert records.to_spark(spark).where("name IS NULL").count() == lost
+        require_same(records.to_spark(spark), records)
+
+
+def test_records_of_the_root_beside_deleted_ones(
+    spark: SparkSession, tmp_path: Path, way: str
+) -> None:
+    """Nothing was said of it, and so it was not deleted either."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        collection.recorder.push(n=1)
+        with collection.new_experiment() as experiment:
+            experiment.push(n=2)
+        collection.delete(1)
+        require_same(collection.records.to_spark(spark), collection.records)
 
 
 class SparkMachine(TreeMachine):
@@ -142,7 +156,7 @@ class LongerSparkMachine(SparkMachine):
 class TestMoreTrees(LongerSparkMachine.TestCase):  # type: ignore[misc, name-defined]
     """More trees."""
 
-    settings = settings(max_examples=60, stateful_step_count=40)
+    settings = settings(max_examples=12, stateful_step_count=40)
 
 
 # --- the plan -----------------------------------------------------------------------------------

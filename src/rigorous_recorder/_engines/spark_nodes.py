@@ -57,8 +57,20 @@ class Inherited(ABC):
         self._keys = keys
         self._ids = ids
 
-    @abstractmethod
     def of_nodes(self, rows: DataFrame) -> DataFrame:
+        """Those rows that are meant, where others stand among them."""
+        if self._scan.read_ids is not None:
+            return self._of_these(rows)
+        gone = self._scan.moment.nodes.deleted  # a node of which nothing was said is not among them
+        if gone is None:
+            return rows
+        table = self._spark.createDataFrame(
+            pa.table({NODE: gone}), st.StructType([st.StructField(NODE, st.LongType())])
+        )
+        return rows.join(sf.broadcast(table), NODE, "left_anti")
+
+    @abstractmethod
+    def _of_these(self, rows: DataFrame) -> DataFrame:
         """Those rows that are of any of the nodes."""
 
     @abstractmethod
@@ -84,13 +96,14 @@ def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str]) -> Inher
     if scan.read_ids is None:
         spans = _merged(span for each in scan.fragments for span in each.node_ranges)
         ids = _within_spans(_sorted(scan.among(scan.moment.nodes.ids)), spans)
-        ranges = _one_range(spans) or _ranges_of(ids)
+        one = _one_range(spans)
+        ranges, is_all = one or _ranges_of(ids), bool(one)
     else:
         ids = _sorted(scan.read_ids)
-        ranges = _ranges_of(ids)
+        ranges, is_all = _ranges_of(ids), True
     places = sum(each.last - each.first + 1 for each in ranges)
     if 0 < len(ranges) <= _MOST_RANGES and places <= min(_MOST_PLACES, _SPARSE * len(ids) + _SPARE):
-        return _LookedUp(spark, scan, keys, ids, ranges)
+        return _LookedUp(spark, scan, keys, ids, ranges, is_all=is_all)
     return _Joined(spark, scan, keys, ids)
 
 
@@ -151,11 +164,15 @@ class _LookedUp(Inherited):
         keys: Mapping[str, str],
         ids: pa.Array,
         ranges: list[_Range],
+        *,
+        is_all: bool,
     ) -> None:
         super().__init__(spark, scan, keys, ids)
         self._ranges = ranges
+        #: Whether no row is of a node outside of the ranges.
+        self._is_all = is_all
 
-    def of_nodes(self, rows: DataFrame) -> DataFrame:
+    def _of_these(self, rows: DataFrame) -> DataFrame:
         is_one = pc.is_in(self._places, value_set=self._ids)
         there = self._tables({"is_one": (st.StructField("is_one", st.BooleanType()), is_one)})
         in_ranges = reduce(lambda a, b: a | b, map(_within, self._ranges))
@@ -169,7 +186,7 @@ class _LookedUp(Inherited):
             for (key, name), field in zip(self._keys.items(), self._fields(), strict=True)
         }
         tables = self._tables(columns)
-        placed = rows.withColumn(_PLACE, self._place(is_sure=True))
+        placed = rows.withColumn(_PLACE, self._place(is_sure=self._is_all))
         return placed.withColumns({n: sf.get(tables[n], sf.col(_PLACE)) for n in columns})
 
     @cached_property
@@ -211,7 +228,7 @@ class _LookedUp(Inherited):
 class _Joined(Inherited):
     """A table of the nodes that every executor gets, joined to the rows."""
 
-    def of_nodes(self, rows: DataFrame) -> DataFrame:
+    def _of_these(self, rows: DataFrame) -> DataFrame:
         if not len(self._ids):
             return rows.where(sf.lit(False))
         low, high = self._ids[0].as_py(), self._ids[-1].as_py()
