@@ -157,7 +157,7 @@ class _LookedUp(Inherited):
     No hashing, and no cost where no parent's column is used: a join would stay.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as the other, and where the nodes are
         self,
         spark: SparkSession,
         scan: Scan,
