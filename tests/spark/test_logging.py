@@ -375,6 +375,21 @@ def test_tasks_of_spark_log_below_the_experiment(spark: SparkSession, experiment
     assert len({writer_of(child._node) for child in of_udf}) == 2
 
 
+def test_two_actions_on_the_same_data_log_twice(spark: SparkSession, experiment: Recorder) -> None:
+    """The second is no work of the first done again."""
+
+    def work(numbers: Iterator[int]) -> Iterator[int]:
+        with log.recorder() as recorder:
+            for i in numbers:
+                recorder.push(i=i)
+                yield i
+
+    with TaskLog(spark, experiment) as log:
+        data = spark.sparkContext.parallelize(range(4), 2).mapPartitions(work)
+        assert data.collect() == data.collect() == [0, 1, 2, 3]
+    assert seen(path_of(experiment)) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
 def test_a_recorder_that_is_used_without_a_log_is_seen_at_once(
     spark: SparkSession, experiment: Recorder
 ) -> None:

@@ -167,11 +167,14 @@ class TaskLog:
 def _computed_by(context: Any, stage: int) -> int:
     """What a stage computes: what was lost with an executor another stage may compute again.
 
-    Spark asks while it holds what is read here. Where it does not tell, each stage is one of its own.
+    That is a stage whose output others read; the last stage of an action is one of its own, also
+    where the action before it was on the same data. Spark asks while it holds what is read here.
+    Where it does not tell, each stage is one of its own.
     """
     try:
-        known = context._jsc.sc().dagScheduler().stageIdToStage()
-        return int(known.apply(stage).rdd().id())
+        known = context._jsc.sc().dagScheduler().stageIdToStage().apply(stage)
+        is_last = known.getClass().getSimpleName() == "ResultStage"
+        return -1 - stage if is_last else int(known.rdd().id())
     except Exception:  # noqa: BLE001 - whatever Java raises
         return -1 - stage
 
