@@ -92,6 +92,16 @@ def test_one_recorder(spark: SparkSession, collection: ExperimentCollection, way
     require_same(bare.records.to_spark(spark), bare.records)
 
 
+def test_an_experiment_that_runs(spark: SparkSession, tmp_path: Path) -> None:
+    """Its end has the type that it will have, wherever it is read."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment() as experiment:
+            experiment.push(i=1)
+            for records in (collection.records, collection.records.where(i=1)):
+                assert dict(records.to_spark(spark).dtypes)["experiment_end_time"] == "double"
+                require_same(records.to_spark(spark), records)
+
+
 @pytest.mark.parametrize("is_compacted", [False, True])
 def test_many_writers(spark: SparkSession, tmp_path: Path, way: str, is_compacted: bool) -> None:
     """Their nodes' ids are far from each other, and on both sides of 0."""

@@ -11,7 +11,7 @@ from .arrow import flat_table
 from .scan import Scan
 from .spark_files import OwnColumns
 from .spark_nodes import inherited
-from .spark_types import for_spark, require_spark, spark_schema
+from .spark_types import for_spark, require_spark, spark_fields, spark_schema
 from .sql import sql_names
 
 if TYPE_CHECKING:
@@ -64,5 +64,5 @@ def _whole(scan: Scan, spark: SparkSession, names: Mapping[str, str]) -> DataFra
     """The rows that meet conditions on what records have themselves, read here."""
     table = flat_table(scan)
     arrays = [for_spark(column.combine_chunks()) for column in table.columns]
-    schema = spark_schema({name: scan.flat_kind(key) for key, name in names.items()})
-    return spark.createDataFrame(pa.Table.from_arrays(arrays, names=list(names.values())), schema)
+    named = pa.Table.from_arrays(arrays, names=list(names.values()))
+    return spark.createDataFrame(named, spark_schema(spark_fields(scan)))

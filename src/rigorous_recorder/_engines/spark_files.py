@@ -19,7 +19,7 @@ from .._values.kinds import FLOAT, INT, JSON, NULL, TIMEDELTA, Kind
 from ..errors import DamagedFileError
 from .scan import Scan, flat_column
 from .spark_tasks import in_tasks
-from .spark_types import for_spark, spark_type
+from .spark_types import for_spark, spark_kinds, spark_schema, spark_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,12 +68,13 @@ class OwnColumns:
     ) -> None:
         self._spark = spark
         self._scan = scan
-        self._keys = keys
         self._of_nodes = of_nodes
         self._columns = [column for column in scan.record_columns if column.key in keys]
-        kinds = {name: scan.flat_kind(key) for key, name in keys.items()}
-        fields = [st.StructField(name, spark_type(kind)) for name, kind in kinds.items()]
-        self._schema = st.StructType([st.StructField(NODE, st.LongType()), *fields])
+        kinds = spark_kinds(scan)
+        #: For each column here its key, and the kind that its values meet as.
+        self._kinds = {name: (key, kinds[key]) for key, name in keys.items()}
+        flat = spark_schema({name: kind for name, (_, kind) in self._kinds.items()})
+        self._schema = st.StructType([st.StructField(NODE, st.LongType()), *flat])
 
     def rows(self) -> DataFrame:
         """The rows of all fragments."""
@@ -129,27 +130,17 @@ class OwnColumns:
         # By position: no name in a file means anything else then.
         places = {column: f"c{number}" for number, column in enumerate(columns)}
         numbered = read.toDF(NODE, *places.values())
-        values = [self._value(key, places).alias(name) for key, name in self._keys.items()]
-        return numbered.select(NODE, *values)
-
-    def _value(self, key: str, places: Mapping[Column, str]) -> SparkColumn:
-        """A key's flat column, of those that the file has of it."""
-        flat = self._scan.flat_kind(key)
-        found = [
-            _to_flat(column.kind, sf.col(place), flat)
-            for column, place in places.items()
-            if column.key == key and column.kind != NULL
+        values = [
+            _value(key, kind, places).alias(name) for name, (key, kind) in self._kinds.items()
         ]
-        if not found:
-            return sf.lit(None).cast(spark_type(flat))
-        return found[0] if len(found) == 1 else sf.coalesce(*found)
+        return numbered.select(NODE, *values)
 
     # --- by others ------------------------------------------------------------------------------
 
     def _read_by_workers(self, files: Sequence[Sealed]) -> DataFrame:
         """Files that Spark can't read, each row group by a worker in Python."""
         groups = [(f.path.absolute(), n) for f in files for n in range(len(f.group_rows))]
-        read = partial(_read_group, self._columns, self._kinds())
+        read = partial(_read_group, self._columns, self._kinds)
         return in_tasks(self._spark, read, groups, self._schema)
 
     def _read_here(self, fragments: Sequence[Fragment]) -> DataFrame:
@@ -158,7 +149,7 @@ class OwnColumns:
             batch
             for fragment in fragments
             for table in fragment.tables(self._columns)
-            for batch in _own_table(fragment, table, self._kinds()).to_batches()
+            for batch in _own_table(fragment, table, self._kinds).to_batches()
         ]
         if not batches:
             return self._nothing()
@@ -166,9 +157,6 @@ class OwnColumns:
 
     def _nothing(self) -> DataFrame:
         return self._spark.createDataFrame([], self._schema)
-
-    def _kinds(self) -> dict[str, tuple[str, Kind]]:
-        return {name: (key, self._scan.flat_kind(key)) for key, name in self._keys.items()}
 
 
 def _size(path: Path) -> int | None:
@@ -200,6 +188,18 @@ def _is_half(column: Column) -> bool:
 def _type_in_file(kind: Kind) -> st.DataType:
     """The type that Spark reads a column as."""
     return st.LongType() if kind == TIMEDELTA else spark_type(kind)
+
+
+def _value(key: str, flat: Kind, places: Mapping[Column, str]) -> SparkColumn:
+    """A key's flat column, of those that a file has of it."""
+    found = [
+        _to_flat(column.kind, sf.col(place), flat)
+        for column, place in places.items()
+        if column.key == key and column.kind != NULL
+    ]
+    if not found:
+        return sf.lit(None).cast(spark_type(flat))
+    return found[0] if len(found) == 1 else sf.coalesce(*found)
 
 
 def _to_flat(kind: Kind, column: SparkColumn, flat: Kind) -> SparkColumn:

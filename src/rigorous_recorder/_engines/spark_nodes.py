@@ -11,7 +11,7 @@ from .._lazy import lazy_module
 from .._live.column import NODE
 from .._store.fragments import between
 from .scan import Scan, flat_column
-from .spark_types import for_spark, spark_type
+from .spark_types import for_spark, spark_kinds, spark_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,6 +55,7 @@ class Inherited(ABC):
         self._spark = spark
         self._scan = scan
         self._keys = keys
+        self._kinds = spark_kinds(scan)
         self._ids = ids
 
     def of_nodes(self, rows: DataFrame) -> DataFrame:
@@ -81,10 +82,10 @@ class Inherited(ABC):
         """What each node has or inherits, null where it is none."""
         nodes = self._scan.moment.nodes
         found = nodes.resolved(key, nodes.positions(ids))
-        return for_spark(flat_column(found, self._scan.flat_kind(key), len(ids)))
+        return for_spark(flat_column(found, self._kinds[key], len(ids)))
 
     def _fields(self) -> list[st.StructField]:
-        kinds = ((name, self._scan.flat_kind(key)) for key, name in self._keys.items())
+        kinds = ((name, self._kinds[key]) for key, name in self._keys.items())
         return [st.StructField(name, spark_type(kind)) for name, kind in kinds]
 
 

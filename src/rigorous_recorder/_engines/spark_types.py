@@ -25,7 +25,14 @@ else:
     pyspark = lazy_module("pyspark", install="rigorous-recorder[spark]")
     st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
 
-__all__ = ["for_spark", "require_spark", "spark_fields", "spark_schema", "spark_type", "taken_type"]
+__all__ = [
+    "for_spark",
+    "require_spark",
+    "spark_fields",
+    "spark_kinds",
+    "spark_schema",
+    "spark_type",
+]
 
 #: Spark has no unsigned numbers, and none of 16 bits: they stand in the next larger type.
 _WIDER: Final = {
@@ -36,8 +43,6 @@ _WIDER: Final = {
 }
 #: What a collection says of its experiments.
 _EXPERIMENTS: Final = dict(zip(EXPERIMENT_KEYS, (INT, INT, BOOL, FLOAT, FLOAT, FLOAT), strict=True))
-
-
 #: PySpark has columns as functions of Arrow arrays since then.
 _LEAST_CLIENT: Final = (4, 1)
 #: Spark reads BYTE_STREAM_SPLIT and DELTA encodings in its vectorized reader since then.
@@ -73,16 +78,20 @@ def _version(text: str) -> tuple[int, ...]:
     return int(major), int(minor)
 
 
-def spark_fields(scan: Scan) -> Mapping[str, Kind]:
-    """The columns of the flat table by the names that they have in Spark, in order.
+def spark_kinds(scan: Scan) -> dict[str, Kind]:
+    """For each key the kind of its column in Spark, in order.
 
-    Spark compares names without case, as SQL does. An experiment's end has its type also before
-    there is one.
+    An experiment's end has its kind also before there is one.
     """
-    kinds = {
+    return {
         key: _EXPERIMENTS.get(key, kind) if kind == NULL else kind
         for key, kind in scan.flat_kinds.items()
     }
+
+
+def spark_fields(scan: Scan) -> Mapping[str, Kind]:
+    """The same by the names that the columns have: Spark compares names without case, as SQL does."""
+    kinds = spark_kinds(scan)
     return {name: kinds[key] for key, name in sql_names(kinds).items()}
 
 
