@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["flat_schema", "flat_table", "flat_type", "stream"]
+__all__ = ["flat_schema", "flat_table", "flat_type", "stream", "without_columns"]
 
 
 def flat_type(kind: Kind) -> pa.DataType:
@@ -47,9 +47,10 @@ def flat_table(scan: Scan) -> pa.Table:
 def _batch(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
     arrays = [piece.flat(key, kind) for key, kind in scan.flat_kinds.items()]
     if not arrays:
-        return _without_columns(piece.rows)
+        return without_columns(piece.rows)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _without_columns(rows: int) -> pa.RecordBatch:
+def without_columns(rows: int) -> pa.RecordBatch:
+    """So many rows of nothing."""
     return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))

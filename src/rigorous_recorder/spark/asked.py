@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from pyspark.sql.types import StructType
 
@@ -19,6 +17,7 @@ from ..collection import collection_path
 from ..errors import ArgumentError, ReservedKeyError
 from ..experiment import check_info, nth_number, past_experiments
 from .kept import check_keepable, check_simple
+from .said import json_in, local_path, names_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,32 +74,12 @@ def _path(said: str) -> Path:
     if not said:
         message = "expected the folder of a collection: save('data/my_study')"
         raise ArgumentError(message)
-    scheme, colon, rest = said.partition(":/")
-    if colon and scheme == "file":
-        said = unquote("/" + rest.lstrip("/"))
-    elif colon and scheme.isalnum():
-        message = (
-            f"{said}: expected a folder that every worker sees as a path of its file system (a mount"
-            " such as /dbfs, /Volumes or NFS)"
-        )
-        raise ArgumentError(message)
-    path = Path(said).absolute()
-    return path if path.exists() else collection_path(said, ".collection")
-
-
-def _names(name: str, said: str) -> list[str]:
-    """Names with commas between, or a JSON list of them."""
-    if not said.lstrip().startswith("["):
-        return [each.strip() for each in said.split(",") if each.strip()]
-    found = _json(name, said)
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        message = f"{name}={said!r}: expected names with commas between, or a JSON list of them"
-        raise ArgumentError(message)
-    return found
+    path = local_path(said)
+    return path if path.exists() else collection_path(path, ".collection")
 
 
 def _parents(said: str | None, schema: StructType) -> tuple[str, ...]:
-    names = [] if said is None else _names("parents", said)
+    names = [] if said is None else names_in("parents", said)
     for name in names:
         if name not in schema.names:
             message = f"parents: there is no column {name!r}; there are: {', '.join(schema.names)}"
@@ -115,21 +94,13 @@ def _parents(said: str | None, schema: StructType) -> tuple[str, ...]:
 def _info(said: str | None) -> dict[str, Any]:
     if said is None:
         return {}
-    found = _json("info", said)
+    found = json_in("info", said)
     if not isinstance(found, dict):
         message = f"info={said!r}: expected a JSON object, as '{{\"learning_rate\": 0.1}}'"
         raise ArgumentError(message)
     check_info(found)
     describe(found)
     return found
-
-
-def _json(name: str, said: str) -> Any:
-    try:
-        return json.loads(said)
-    except ValueError as error:
-        message = f"{name}={said!r} is no JSON: {error}"
-        raise ArgumentError(message) from error
 
 
 def experiment_node(nodes: Nodes, said: str) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 from ..errors import ArgumentError
+from .said import local_path, names_in
 
 __all__ = ["Options"]
 
@@ -85,36 +85,13 @@ def _path(path: str | None, paths: str | None) -> Path:
     if not path:
         message = "expected the folder of one collection: load('data/my_study.collection')"
         raise ArgumentError(message)
-    scheme, colon, rest = path.partition(":/")
-    if colon and scheme == "file":
-        path = unquote("/" + rest.lstrip("/"))
-    elif colon and scheme.isalnum():
-        message = (
-            f"{path}: expected a folder that every worker sees as a path of its file system (a mount"
-            " such as /dbfs, /Volumes or NFS)"
-        )
-        raise ArgumentError(message)
-    folder = Path(path).absolute()
+    folder = local_path(path)
     with_suffix = folder.with_name(f"{folder.name}.collection")
     return with_suffix if not folder.exists() and with_suffix.exists() else folder
 
 
 def _names(said: str | None) -> tuple[str, ...] | None:
-    if said is None:
-        return None
-    if said.lstrip().startswith("["):
-        try:
-            found = json.loads(said)
-        except ValueError:
-            found = None
-        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-            message = (
-                f"columns={said!r}: expected names with commas between, or a JSON list of them"
-            )
-            raise ArgumentError(message)
-    else:
-        found = [name.strip() for name in said.split(",")]
-    return tuple(dict.fromkeys(found))
+    return None if said is None else tuple(dict.fromkeys(names_in("columns", said)))
 
 
 def _number(name: str, said: str | None, least: int | None = None) -> int | None:

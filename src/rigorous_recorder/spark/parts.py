@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyspark.sql.datasource import Filter, InputPartition
 
+from .._engines.arrow import without_columns
 from .._engines.scan import flat_column, spread
 from .._engines.spark_types import for_spark
 from .._lazy import lazy_module
@@ -245,7 +246,7 @@ class _Task:
             table, places = table.filter(chosen.is_read), chosen.places.filter(chosen.is_read)
         columns = self._reading.columns
         if not columns:
-            return _without_columns(table.num_rows)
+            return without_columns(table.num_rows)
         arrays = [
             self._column(at, each, fragment, table, places) for at, each in enumerate(columns)
         ]
@@ -283,10 +284,6 @@ class _Chosen(NamedTuple):
         """Of some of the rows."""
         is_read = None if self.is_read is None else self.is_read.slice(start, rows)
         return _Chosen(self.places.slice(start, rows), is_read)
-
-
-def _without_columns(rows: int) -> pa.RecordBatch:
-    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
 
 
 @lru_cache(maxsize=2)
