@@ -67,6 +67,21 @@ def test_each_batch_is_seen_once(path: Path) -> None:
     assert files(path) == 4
 
 
+def test_a_name_is_of_one_checkpoint(path: Path, tmp_path: Path) -> None:
+    """The batches of another one have the same numbers: they are refused, not taken for the same."""
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "metadata").write_text(f'{{"id": "query {number}"}}')
+    job = begun(path, checkpointLocation=f"file://{tmp_path}/0")
+    job.commit([job.write(rows(0))], 0)
+    again = begun(path, checkpointLocation=str(tmp_path / "0"))
+    again.commit([again.write(rows(1))], 1)
+    assert seen(path) == [0, 1]
+    with pytest.raises(ArgumentError, match=r"'losses' was written from another checkpoint"):
+        begun(path, checkpointLocation=str(tmp_path / "1"))
+    begun(path, checkpointLocation=str(tmp_path / "1"), stream="others")
+
+
 def test_an_aborted_batch_is_tried_again(path: Path) -> None:
     """What was written before is never seen; nor what an attempt left that did not count."""
     job = begun(path)

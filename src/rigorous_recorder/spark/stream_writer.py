@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from ..experiment import changing_experiments, say_whole
 from .asked import Asked, check_inherited
 from .job import Job, Written, gathered, nodes_of, seen
+from .said import local_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +32,7 @@ __all__ = ["StreamWriter", "stream_writer_of"]
 #: What is said of the experiment of a stream, and of each of its batches.
 _STREAM: Final = "spark_stream"
 _BATCH: Final = "spark_batch"
+_QUERY: Final = "spark_query"
 
 
 def stream_writer_of(
@@ -38,7 +41,8 @@ def stream_writer_of(
     """What writes batches of a stream; all that can be refused is refused here, on the driver.
 
     Raises:
-        ArgumentError: an option is not known, or has a value that can't be used.
+        ArgumentError: an option is not known, or has a value that can't be used; or the stream was
+            written from another checkpoint.
         ReservedKeyError: a collection, or a stream, says itself what a column is named for.
         UnkeepableTypeError, UnkeepableValueError: a column can't be kept as it is.
         NotACollectionError: something else is at the path.
@@ -55,16 +59,19 @@ def stream_writer_of(
             " option('stream', ...), or option('checkpointLocation', ...)"
         )
         raise ArgumentError(message)
-    for key in (_STREAM, _BATCH):
+    query = _query_of(asked.others["checkpointLocation"])
+    for key in (_STREAM, _BATCH, _QUERY):
         if key in schema.names or key in asked.info:
             message = f"{key!r}: the writer says this of a stream itself; choose another name"
             raise ReservedKeyError(message)
     with contextlib.closing(FolderStore(asked.path)) as store:
         with changing_experiments(store):  # so that the folder is there
             nodes = Source(store).now().nodes
-            check_inherited(nodes, _experiment(nodes, name), schema)
+            experiment = _experiment(nodes, name)
+            _check_query(nodes, experiment, name, query)
+            check_inherited(nodes, experiment, schema)
         job = Job(str(asked.path), store.identity, tuple(schema.fields), asked.parents)
-    return StreamWriter(job, name, asked.info, time.time())
+    return StreamWriter(job, name, query, asked.info, time.time())
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,14 @@ class StreamWriter(DataSourceStreamArrowWriter):
     Attributes:
         job: what the tasks do.
         name: what the stream is known by.
+        query: the id that Spark keeps in the checkpoint; None where it can't be read here.
         info: what is known of its experiment.
         start: when it began, in seconds since the epoch.
     """
 
     job: Job
     name: str
+    query: str | None
     info: Mapping[str, Any]
     start: float
 
@@ -125,7 +134,8 @@ class StreamWriter(DataSourceStreamArrowWriter):
         store.hold(top)
         store.say(batch, {_BATCH: number}, top)
         store.require_saved()
-        say_whole(store, top, {_STREAM: self.name, **self.info}, self.start)
+        query = {} if self.query is None else {_QUERY: self.query}
+        say_whole(store, top, {_STREAM: self.name, **query, **self.info}, self.start)
 
     def abort(self, messages: list[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803
         """Let what was written never be seen; a batch that was committed before stays."""
@@ -134,6 +144,34 @@ class StreamWriter(DataSourceStreamArrowWriter):
             waiting = [node for node in nodes_of(messages) if node in tops]
             if waiting:
                 store.delete(waiting)
+
+
+def _query_of(checkpoint: str | None) -> str | None:
+    """The id of the query whose checkpoint that is; None where it can't be read here."""
+    if not checkpoint:
+        return None
+    try:
+        text = (local_path(checkpoint) / "metadata").read_text(encoding="utf-8")
+        return str(json.loads(text)["id"])
+    except (ArgumentError, OSError, ValueError, LookupError):
+        return None
+
+
+def _check_query(nodes: Nodes, experiment: int | None, name: str, query: str | None) -> None:
+    """Refuse batches whose numbers another query has given to others.
+
+    Raises:
+        ArgumentError: the stream was written from another checkpoint.
+    """
+    if experiment is None or query is None:
+        return
+    known = _said(nodes, ROOT, _QUERY).get(experiment)
+    if known not in (None, query):
+        message = (
+            f"stream {name!r} was written from another checkpoint, and batches are known by their"
+            " numbers: use that checkpoint, or another name by option('stream', ...)"
+        )
+        raise ArgumentError(message)
 
 
 def _experiment(nodes: Nodes, name: str) -> int | None:
