@@ -348,6 +348,10 @@ class Sealed(Fragment):
             return [_ALL_IDS] * len(self.group_rows)
         return [_range_of(column.statistics) for column in columns]
 
+    def begins(self, writer: str, number: int) -> bool:
+        """Whether the first rows of a writer's segment are here, under whichever number."""
+        return any(each.logged_in == (writer, number) and each.start == 0 for each in self.segments)
+
     def rows_of(self, writer: str, number: int) -> int:
         """How many rows a writer's segment had when the last of them in this file was sealed.
 

@@ -159,15 +159,22 @@ class SealedFiles:
         return self.listing().last_number(writer)
 
     def rows_of(self, writer: str, number: int) -> int | None:
-        """How many rows of a writer's segment are sealed; None where its file is not there.
+        """How many rows of a writer's segment are sealed; None where it is not, or can't be read.
 
-        Also in later files: with what it logged after others had taken it for dead, and sealed it.
+        Also in later files: what it logged after others had taken it for dead, or all of it, where
+        its own number was behind theirs by then.
         """
-        while self.has(writer, number):
+        while True:
+            listing = self.listing()
+            is_held = listing.holder(writer, number) is not None
+            if is_held and not self.has(writer, number):
+                return None
             with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
-                files = map(self._open, self.listing().from_segment_on(writer, number))
-                return max(file.rows_of(writer, number) for file in files if file is not None)
-        return None
+                found = map(self._open, listing.from_segment_on(writer, number))
+                files = [file for file in found if file is not None]
+                if is_held or any(file.begins(writer, number) for file in files):
+                    return max(file.rows_of(writer, number) for file in files)
+                return None
 
     def successor(self, file: Sealed) -> Sealed | None:
         """The file that has the rows of one that was compacted away; None where it is damaged.

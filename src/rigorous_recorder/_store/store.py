@@ -310,27 +310,32 @@ class FolderStore(Store):
                 sealed = files.open(listing)
             except FileNotFoundError:  # compacted away since the listing
                 continue
-            read = {file.path.name: file for file in sealed}
+            by_writer: dict[str, list[Sealed]] = {}
+            for file in sealed:
+                for found in file.ranges:
+                    by_writer.setdefault(found.writer, []).append(file)
             loose = []
             for each in [*live, *starmap(Loose, own)]:
-                holder = read.get(str(listing.holder(each.origin.writer, each.origin.number)))
-                rest = each if holder is None else self._unsealed(each, holder, sealed)
+                rest = self._unsealed(each, by_writer.get(each.origin.writer, []))
                 if rest is not None:
                     loose.append(rest)
             return sorted([*sealed, *loose], key=lambda each: each.origin)
 
-    def _unsealed(self, rows: Loose, holder: Sealed, files: list[Sealed]) -> Loose | None:
+    def _unsealed(self, rows: Loose, files: list[Sealed]) -> Loose | None:
         """Those of a segment's rows that are in no file; None where all are.
 
         Rows whose sealing was interrupted between two steps stand in both places. More of them than
         were sealed has a writer that others took for dead, and that went on. A live file that was
         sealed while it was read, or is left over, may have been filled anew: leave it out.
+
+        Args:
+            files: the sealed files of the same writer.
         """
         _, writer, number = rows.origin
-        if rows.rows <= holder.rows_of(writer, number) or not rows.is_in_place:
-            return None
+        if not any(file.begins(writer, number) for file in files):
+            return rows
         sealed = max(file.rows_of(writer, number) for file in files)
-        if rows.rows <= sealed:
+        if rows.rows <= sealed or not rows.is_in_place:
             return None
         is_held = writer == self.home.writer or self.folder.lock_path(writer).exists()
         return rows.after(sealed) if is_held else None
