@@ -37,6 +37,9 @@ _SPARSE: Final = 4
 _SPARE: Final = 4_096
 #: More bytes than these in one local table are no constant to Spark, but a job.
 _TABLE_BYTES: Final = 16 * 1024 * 1024
+#: Text of at most so many values, and so many bytes in all, is looked up by its number: a byte a node.
+_MOST_WORDS: Final = 128
+_WORDS_BYTES: Final = 4_096
 #: Rows of a table that is sent to every executor; of a larger one Spark decides.
 _MOST_BROADCAST: Final = 20_000_000
 
@@ -182,13 +185,18 @@ class _LookedUp(Inherited):
     def added(self, rows: DataFrame) -> DataFrame:
         if not self._keys:
             return rows
-        columns = {
-            name: (field, self._values(key, self._places))
-            for (key, name), field in zip(self._keys.items(), self._fields(), strict=True)
-        }
+        columns, words = {}, {}
+        for (key, name), field in zip(self._keys.items(), self._fields(), strict=True):
+            columns[name] = field, self._values(key, self._places)
+            numbered = _numbered(columns[name][1])
+            if numbered is not None:
+                words[name] = sf.array(*map(sf.lit, numbered.dictionary.to_pylist()))
+                columns[name] = st.StructField(name, st.ByteType()), numbered.indices
         tables = self._tables(columns)
         placed = rows.withColumn(_PLACE, self._place(is_sure=self._is_all))
-        return placed.withColumns({n: sf.get(tables[n], sf.col(_PLACE)) for n in columns})
+        found = {name: sf.get(tables[name], sf.col(_PLACE)) for name in columns}
+        of_words = {name: sf.get(these, found[name]) for name, these in words.items()}
+        return placed.withColumns(found | of_words)
 
     @cached_property
     def _places(self) -> pa.Array:
@@ -214,11 +222,8 @@ class _LookedUp(Inherited):
         """Columns as arrays in tables of one row, that queries share."""
         found: dict[str, Column] = {}
         for names in _packed({name: values.nbytes for name, (_, values) in columns.items()}):
-            fields = [columns[name][0] for name in names]
             arrays = [_in_one_row(columns[name][1]) for name in names]
-            schema = st.StructType(
-                [st.StructField(f.name, st.ArrayType(f.dataType)) for f in fields]
-            )
+            schema = st.StructType([_array_field(*columns[name]) for name in names])
             table = self._spark.createDataFrame(
                 pa.Table.from_arrays(arrays, names=list(names)), schema
             )
@@ -249,6 +254,25 @@ class _Joined(Inherited):
 
 def _within(each: _Range) -> Column:
     return sf.col(NODE).between(each.first, each.last)
+
+
+def _numbered(values: pa.Array) -> pa.DictionaryArray | None:
+    """Text as the numbers of its few values: Spark then has one object for each of these.
+
+    Text of an array is a new object for every row, and copied again to be hashed.
+    """
+    if not pa.types.is_string(values.type):
+        return None
+    found = values.dictionary_encode()
+    if not 0 < len(found.dictionary) <= _MOST_WORDS or found.dictionary.nbytes > _WORDS_BYTES:
+        return None
+    return pa.DictionaryArray.from_arrays(found.indices.cast(pa.int8()), found.dictionary)
+
+
+def _array_field(field: st.StructField, values: pa.Array) -> st.StructField:
+    """The field of these values in one row; where none is null, Spark need not look for one."""
+    kind = st.ArrayType(field.dataType, containsNull=values.null_count > 0)
+    return st.StructField(field.name, kind)
 
 
 def _in_one_row(values: pa.Array) -> pa.Array:
