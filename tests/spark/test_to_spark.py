@@ -239,6 +239,23 @@ def test_many_parents_in_several_tables(
     require_same(collection.records.to_spark(spark), collection.records)
 
 
+@pytest.mark.parametrize("values", [1, 128, 129], ids="{} values".format)
+def test_text_of_few_values(spark: SparkSession, tmp_path: Path, values: int) -> None:
+    """Text that stands in the plan is what was logged, whatever its characters; null is null."""
+    odd = ["", " ", "\0", "'", '"', "\\", "\n\r", "${x}", "%s", "`", "é\U0001f600", "null", "NaN"]
+    texts = [*odd, *map(str, range(values))][:values]
+    with ExperimentCollection(tmp_path / "c") as collection:
+        for text in (*texts, None):
+            collection.recorder.child(text=text, long="x" * 5_000).push(x=1.0)
+        frame = collection.records.to_spark(spark)
+        require_same(frame, collection.records)
+        counted = {row.text: row["count"] for row in frame.groupBy("text").count().collect()}
+        assert counted == dict.fromkeys((*texts, None), 1)
+        # Null is no number, and the longer text is not in the plan.
+        plan = frame._jdf.queryExecution().analyzed().toString()
+        assert plan.count("get(array(") == (values <= 128)
+
+
 # --- bad input ----------------------------------------------------------------------------------
 
 

@@ -100,14 +100,13 @@ def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str]) -> Inher
     if scan.read_ids is None:
         spans = _merged(span for each in scan.fragments for span in each.node_ranges)
         ids = _within_spans(_sorted(scan.among(scan.moment.nodes.ids)), spans)
-        one = _one_range(spans)
-        ranges, is_all = one or _ranges_of(ids), bool(one)
+        ranges = _one_range(spans) or _ranges_of(ids)
     else:
         ids = _sorted(scan.read_ids)
-        ranges, is_all = _ranges_of(ids), True
+        ranges = _ranges_of(ids)
     places = sum(each.last - each.first + 1 for each in ranges)
     if 0 < len(ranges) <= _MOST_RANGES and places <= min(_MOST_PLACES, _SPARSE * len(ids) + _SPARE):
-        return _LookedUp(spark, scan, keys, ids, ranges, is_all=is_all)
+        return _LookedUp(spark, scan, keys, ids, ranges)
     return _Joined(spark, scan, keys, ids)
 
 
@@ -161,26 +160,22 @@ class _LookedUp(Inherited):
     No hashing, and no cost where no parent's column is used: a join would stay.
     """
 
-    def __init__(  # noqa: PLR0913 - as the other, and where the nodes are
+    def __init__(
         self,
         spark: SparkSession,
         scan: Scan,
         keys: Mapping[str, str],
         ids: pa.Array,
         ranges: list[_Range],
-        *,
-        is_all: bool,
     ) -> None:
         super().__init__(spark, scan, keys, ids)
         self._ranges = ranges
-        #: Whether no row is of a node outside of the ranges.
-        self._is_all = is_all
 
     def _of_these(self, rows: DataFrame) -> DataFrame:
         is_one = pc.is_in(self._places, value_set=self._ids)
         there = self._tables({"is_one": (st.StructField("is_one", st.BooleanType()), is_one)})
         in_ranges = reduce(lambda a, b: a | b, map(_within, self._ranges))
-        return rows.where(in_ranges).where(sf.get(there["is_one"], self._place(is_sure=False)))
+        return rows.where(in_ranges).where(sf.get(there["is_one"], self._place()))
 
     def added(self, rows: DataFrame) -> DataFrame:
         if not self._keys:
@@ -193,7 +188,7 @@ class _LookedUp(Inherited):
                 words[name] = sf.array(*map(sf.lit, numbered.dictionary.to_pylist()))
                 columns[name] = st.StructField(name, st.ByteType()), numbered.indices
         tables = self._tables(columns)
-        placed = rows.withColumn(_PLACE, self._place(is_sure=self._is_all))
+        placed = rows.withColumn(_PLACE, self._place())
         found = {name: sf.get(tables[name], sf.col(_PLACE)) for name in columns}
         of_words = {name: sf.get(these, found[name]) for name, these in words.items()}
         return placed.withColumns(found | of_words)
@@ -204,18 +199,16 @@ class _LookedUp(Inherited):
         parts = [pa.array(range(each.first, each.last + 1), pa.int64()) for each in self._ranges]
         return pa.concat_arrays(parts)
 
-    def _place(self, *, is_sure: bool) -> Column:
-        """The place of a row's node.
+    def _place(self) -> Column:
+        """The place of a row's node; null where it is none of these.
 
-        Args:
-            is_sure: whether all rows are of these nodes.
+        Said by cases also where there is just one: Spark would derive ``_node IS NOT NULL`` from a
+        bare difference, and ask that of every page of the files.
         """
         places = [
             (_within(each), (sf.col(NODE) - sf.lit(each.first - each.place)).cast("int"))
             for each in self._ranges
         ]
-        if is_sure and len(places) == 1:
-            return places[0][1]
         return reduce(lambda found, place: found.when(*place), places[1:], sf.when(*places[0]))
 
     def _tables(self, columns: Mapping[str, tuple[st.StructField, pa.Array]]) -> dict[str, Column]:

@@ -134,10 +134,12 @@ def seen(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -
         store.forget()
 
 
-def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> int:
-    """A new node that is in no answer yet, with all that tasks wrote below it, on disk.
+@contextlib.contextmanager
+def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> Iterator[int]:
+    """A new node with all that tasks wrote below it, for the caller to say where it is.
 
-    What they said of it was ``seen`` before, and so this is said later, whatever clocks they have.
+    That is on disk in the end: all is seen then, in one step. Where it fails, all is deleted. What
+    the tasks said was ``seen`` before, and so this is said later, whatever clocks they have.
 
     Raises:
         SaveError: the folder can't be written.
@@ -148,4 +150,9 @@ def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None
         parents = pa.repeat(pa.scalar(top, pa.int64()), len(nodes))
         store.say_many(pa.array(nodes, pa.int64()), parents, {})
     store.require_saved()
-    return top
+    try:
+        yield top
+        store.require_saved()
+    except BaseException:
+        store.delete([top])
+        raise

@@ -118,13 +118,8 @@ class StreamWriter(DataSourceStreamArrowWriter):
             if not nodes.waiting_tops.keys() >= set(nodes_of(messages)):
                 message = "what was written has been discarded before it was committed; start again"
                 raise DeletedError(message)
-            batch = gathered(store, messages)
-            try:
+            with gathered(store, messages) as batch:
                 self._show(store, batch, batchId, experiment)
-                store.require_saved()
-            except BaseException:
-                store.delete([batch])
-                raise
 
     def _show(self, store: FolderStore, batch: int, number: int, experiment: int | None) -> None:
         if experiment is not None:

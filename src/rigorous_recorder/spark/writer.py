@@ -100,16 +100,11 @@ class Writer(DataSourceArrowWriter):
                     "what was written has been discarded before it was committed; write it anew"
                 )
                 raise DeletedError(message)
-            top = gathered(store, messages)
-            try:
+            with gathered(store, messages) as top:
                 if self.above is None:
                     say_whole(store, top, self.info, self.start)
                 else:
                     store.say(top, {}, self.above)
-                store.require_saved()
-            except BaseException:
-                store.delete([top])
-                raise
             # Seen by all from now on: what can't be tidied waits, and is in no answer.
             with contextlib.suppress(SaveError):
                 store.delete([self.held])
