@@ -109,9 +109,10 @@ class Reads:
         self.parts = list(reader.partitions())
         self._shipped = pickle.dumps((reader, self.parts))
 
-    def table(self) -> pa.Table:
-        parts._opened.cache_clear()
-        parts._files.cache_clear()
+    def table(self, *, is_new_worker: bool = True) -> pa.Table:
+        if is_new_worker:
+            parts._opened.cache_clear()
+            parts._files.cache_clear()
         reader, found = pickle.loads(self._shipped)
         batches = [batch for part in found for batch in reader.read(part)]
         empty = pa.schema([each.field for each in found[0].reading.columns]) if found else None
@@ -512,6 +513,19 @@ def test_workers_refuse_or_leave_out_what_broke_after_planning(folder: Path, dam
     ):
         found.table()
     assert rest.table().num_rows == 2
+
+
+def test_what_one_query_left_out_is_told_to_the_next(folder: Path) -> None:
+    """A worker that serves both keeps files open, and not that there was nothing to be read."""
+    log_as_writers(folder, range(3))
+    found, rest = Reads(folder), Reads(folder, damaged="skip")
+    path = min((folder / "records").iterdir())
+    data = bytearray(path.read_bytes())
+    data[8] ^= 0xFF  # in the first column, which says whose the rows are
+    path.write_bytes(data)
+    assert rest.table().num_rows == 2
+    with pytest.raises(DamagedFileError, match=r"option\('damaged', 'skip'\)"):
+        found.table(is_new_worker=False)
 
 
 @pytest.mark.parametrize("damage", [cut, flip_in_pages])

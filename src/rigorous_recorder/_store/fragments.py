@@ -196,7 +196,9 @@ class Fragment(ABC):
         if group in self._runs:
             return self._runs[group]
         table = self.table(group, [])
-        ids = pa.array([], pa.int64()) if table is None else table.column(NODE).combine_chunks()
+        if table is None:  # told anew each time: the next one may want it to be an error
+            return pc.run_end_encode(pa.array([], pa.int64()))
+        ids = table.column(NODE).combine_chunks()
         runs = pc.run_end_encode(ids)
         if _LEAST_RUN * len(runs.values) <= len(ids):
             self._runs[group] = runs
