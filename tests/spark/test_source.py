@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import warnings
@@ -584,6 +585,19 @@ def test_a_schema_of_the_users_own(folder: Path) -> None:
     assert found.to_pylist() == [{"I": 0.0, "later": None}, {"I": 1.0, "later": None}]
     with pytest.raises(ColumnError, match="column 'name' is string, and not double"):
         Reads(folder, schema=StructType().add("name", "double"))
+    with pytest.raises(ColumnError, match="'name' is NOT NULL in the schema"):
+        Reads(folder, schema=StructType().add("name", "string", nullable=False))
+
+
+def test_a_folder_that_is_gone_when_workers_read(folder: Path) -> None:
+    """The error says so, and what to do."""
+    log_as_writers(folder, range(2))
+    found = Reads(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(
+        DeletedError, match=r"is gone since the query was planned.*load the collection"
+    ):
+        found.table()
 
 
 def test_a_path_may_be_given_as_elsewhere(folder: Path) -> None:

@@ -22,7 +22,7 @@ from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch
 from .._store.sealed_files import SealedFiles, open_sealed
 from .._tree import column_in
 from .._values.kinds import NULL
-from ..errors import DamagedFileError, DamagedFileWarning
+from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
 from .filters import held
 from .sight import Wanted
 
@@ -216,7 +216,14 @@ class _Task:
             return
         for stretch in rows.stretches:
             origin = stretch.segment.origin
-            found = files.file_with(origin.writer, origin.number)
+            try:
+                found = files.file_with(origin.writer, origin.number)
+            except FileNotFoundError as error:
+                message = (
+                    f"{error.filename} is gone since the query was planned, with its folder or by hand:"
+                    " load the collection again, and it is read as it is now"
+                )
+                raise DeletedError(message) from None
             if found is None:
                 continue
             spans = Spans(found, found.places([stretch]))

@@ -168,7 +168,7 @@ class Sight:
         """The columns of a schema.
 
         Raises:
-            ColumnError: one is not there, or has values that its type can't hold.
+            ColumnError: one is not there, may have no nulls, or has values that its type can't hold.
         """
         fields = to_arrow_schema(st.StructType([_nullable(f) for f in schema]), timezone="UTC")
         return [
@@ -176,6 +176,12 @@ class Sight:
         ]
 
     def _wanted(self, asked: st.StructField, field: pa.Field) -> Wanted:
+        if not asked.nullable:
+            message = (
+                f"column {asked.name!r} is NOT NULL in the schema, and any column of the flat table"
+                " can have nulls: leave NOT NULL out"
+            )
+            raise ColumnError(message)
         try:
             name = self._named(asked.name)
         except ColumnError:
