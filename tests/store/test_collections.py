@@ -56,6 +56,33 @@ def test_sql_does_not_count_damaged_values(tmp_path: Path) -> None:
     assert found == [(20_000, 20_000)] == [(20_000, len(damaged))]
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda found: found.records.to_arrow().num_rows,
+        lambda found: found.records.to_polars().height,
+        lambda found: len(list(found.records)),
+        lambda found: len(list(found.all_records.where(name="a"))),
+    ],
+    ids=["arrow", "polars", "rows", "where"],
+)
+def test_each_query_of_one_recorder_tells_what_it_leaves_out(
+    tmp_path: Path, ask: Callable[[Recorder], int]
+) -> None:
+    """Rows of which it can't be read whose they are may be this one's, also when it is asked again."""
+    with ExperimentCollection(tmp_path / "c") as collection:
+        for name in "ab":
+            collection.recorder.child(name=name).extend({"i": range(2_000)})
+    (path,) = (tmp_path / "c.collection/records").glob("*.parquet")
+    data = bytearray(path.read_bytes())
+    data[8] ^= 0xFF  # in the first column, which says whose the rows are
+    path.write_bytes(data)
+    (recorder, _) = ExperimentCollection(tmp_path / "c").recorder.children
+    for _ in range(3):
+        with pytest.warns(DamagedFileWarning, match=path.name):
+            assert ask(recorder) == 0
+
+
 def test_the_last_word_counts_when_the_clock_went_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -426,7 +426,11 @@ class Scan:
         ]
         if self.read_ids is None and self._deleted is None:
             return found
-        return [each for each in found if self.takes_all(each) or len(self.nodes_of(each))]
+        return [each for each in found if self._may_have_rows(each)]
+
+    def _may_have_rows(self, group: Group) -> bool:
+        """Whether it has rows of the scope, or can't be read: who reads it then is told, each time."""
+        return self.takes_all(group) or not len(group.nodes) or len(self.nodes_of(group)) > 0
 
     @property
     def fragments(self) -> list[Fragment]:

@@ -196,7 +196,7 @@ class Fragment(ABC):
         if group in self._runs:
             return self._runs[group]
         table = self.table(group, [])
-        if table is None:  # told anew each time: the next one may want it to be an error
+        if table is None:  # told anew each time, and may be an error to the next one
             return pc.run_end_encode(pa.array([], pa.int64()))
         ids = table.column(NODE).combine_chunks()
         runs = pc.run_end_encode(ids)
@@ -206,9 +206,12 @@ class Fragment(ABC):
 
     def nodes_of(self, group: int) -> pa.Array:
         """Ids of the nodes whose rows a group has, each once; none where it can't be read."""
-        if group not in self._nodes_of:
-            self._nodes_of[group] = pc.unique(self.runs_of(group).values)
-        return self._nodes_of[group]
+        if group in self._nodes_of:
+            return self._nodes_of[group]
+        found = pc.unique(self.runs_of(group).values)
+        if len(found):  # else it can't be read, which is told anew each time
+            self._nodes_of[group] = found
+        return found
 
     def has_any(self, group: int, ids: pa.Array) -> bool:
         """Whether a group has rows of any of these nodes, whose ids are sorted."""
