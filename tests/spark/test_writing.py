@@ -22,6 +22,7 @@ from pyspark.sql.functions import udf
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store.folder import Folder
+from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder.errors import (
     ArgumentError,
     DeletedError,
@@ -266,19 +267,22 @@ def test_an_aborted_job_is_never_seen(path: Path) -> None:
     assert ExperimentCollection(path).experiment_numbers == ()
 
 
+@pytest.mark.parametrize(
+    ("where", "name"), [(FolderStore, "say_many"), (writer, "say_whole")], ids=["moved", "said"]
+)
 def test_a_commit_that_cannot_be_saved_is_taken_back(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str
 ) -> None:
     """And the job fails, of which then nothing is seen."""
     job = begun(path)
     written = [job.write(rows(0))]
-    whole = writer.say_whole
+    whole = getattr(where, name)
 
     def fail(*args: Any) -> None:
         whole(*args)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writer, "say_whole", fail)
+    monkeypatch.setattr(where, name, fail)
     with pytest.raises(OSError, match="No space"):
         job.commit(written)
     assert seen(path) == []

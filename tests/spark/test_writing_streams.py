@@ -14,6 +14,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder.errors import (
     ArgumentError,
     DeletedError,
@@ -119,23 +120,30 @@ def test_a_reader_sees_all_of_a_batch_or_nothing(
         assert seen(copy) == [0, 1, 2, *before]
 
 
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(FolderStore, "say_many"), (stream_writer, "say_whole")],
+    ids=["moved", "said"],
+)
 def test_a_batch_that_cannot_be_saved_is_taken_back(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str
 ) -> None:
-    """And tried again."""
+    """And tried again; nothing of it is left waiting."""
     job = begun(path)
     messages = [job.write(rows(0))]
-    whole = stream_writer.say_whole
+    whole = getattr(where, name)
 
     def fail(*args: Any) -> None:
         whole(*args)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stream_writer, "say_whole", fail)
+        patch.setattr(where, name, fail)
         with pytest.raises(OSError, match="No space"):
             job.commit(messages, 0)
+    job.abort(messages, 0)
     assert seen(path) == []
+    assert discard_unfinished(path, older_than=dt.timedelta(0)) == 0
     job.commit([job.write(rows(0))], 0)
     assert seen(path) == [0]
 

@@ -182,11 +182,13 @@ class _LookedUp(Inherited):
             return rows
         columns, words = {}, {}
         for (key, name), field in zip(self._keys.items(), self._fields(), strict=True):
-            columns[name] = field, self._values(key, self._places)
-            numbered = _numbered(columns[name][1])
-            if numbered is not None:
-                words[name] = sf.array(*map(sf.lit, numbered.dictionary.to_pylist()))
+            values = self._values(key, self._places)
+            numbered = _numbered(values)
+            if numbered is None:
+                columns[name] = field, values
+            else:
                 columns[name] = st.StructField(name, st.ByteType()), numbered.indices
+                words[name] = sf.array(*map(sf.lit, numbered.dictionary.to_pylist()))
         tables = self._tables(columns)
         placed = rows.withColumn(_PLACE, self._place())
         found = {name: sf.get(tables[name], sf.col(_PLACE)) for name in columns}

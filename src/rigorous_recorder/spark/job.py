@@ -146,11 +146,11 @@ def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None
     """
     top = store.new_node()
     store.hold(top)
-    if nodes := nodes_of(messages):
-        parents = pa.repeat(pa.scalar(top, pa.int64()), len(nodes))
-        store.say_many(pa.array(nodes, pa.int64()), parents, {})
-    store.require_saved()
     try:
+        if nodes := nodes_of(messages):
+            parents = pa.repeat(pa.scalar(top, pa.int64()), len(nodes))
+            store.say_many(pa.array(nodes, pa.int64()), parents, {})
+        store.require_saved()
         yield top
         store.require_saved()
     except BaseException:

@@ -170,7 +170,7 @@ class Sight:
         Raises:
             ColumnError: one is not there, may have no nulls, or has values that its type can't hold.
         """
-        fields = to_arrow_schema(st.StructType([_nullable(f) for f in schema]), timezone="UTC")
+        fields = to_arrow_schema(schema, timezone="UTC")
         return [
             self._wanted(asked, field) for asked, field in zip(schema.fields, fields, strict=True)
         ]
@@ -215,7 +215,3 @@ class Sight:
             return nth_number(numbers, self.options.experiment)
         except KeyError as error:
             raise ArgumentError(error.args[0]) from error
-
-
-def _nullable(field: st.StructField) -> st.StructField:
-    return st.StructField(field.name, field.dataType, nullable=True)
