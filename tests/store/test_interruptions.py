@@ -193,3 +193,18 @@ def test_trouble_that_is_not_the_disks_stops_no_push(
         assert indexes(recorder) == list(range(100))
     folder_store(recorder).seal()
     assert indexes(recorder) == list(range(100))
+
+
+@pytest.mark.parametrize(("owner", "name"), [(home.Marker, "write"), (home.FolderHome, "_claim")])
+def test_an_interrupted_start_of_a_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    """Two writers that were interrupted while they chose their names have not the same one."""
+    for turn in range(2):
+        with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+            interrupt_once(monkeypatch, owner, name)
+            with pytest.raises(KeyboardInterrupt):
+                collection.recorder.child(turn=turn)
+            collection.recorder.child(turn=turn).push(i=turn)
+    rows = list(ExperimentCollection(tmp_path / "study", quiet=True).records)
+    assert [(row["turn"], row["i"]) for row in rows] == [(0, 0), (1, 1)]

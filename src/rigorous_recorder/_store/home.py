@@ -139,6 +139,8 @@ class FolderHome:
         """Be no writer yet: at the start, and in a forked child (the parent keeps its files)."""
         if (lock := getattr(self, "_lock_file", None)) is not None:
             lock.release()
+        #: Of the writer that this is or is about to be, also where that is interrupted; 0 is none.
+        self._number = 0
         self._lock_file: FileLock | None = None
         self._marker: Marker | None = None
         #: Whether others may have sealed rows that are in live files of this writer.
@@ -187,19 +189,18 @@ class FolderHome:
 
     def _become_writer(self) -> None:
         load()
-        number = 0
         try:
             while self._lock_file is None:
-                number = _random_writer()
-                self._lock_file = self._claim(f"{number:08x}")
-            self._marker = Marker(self.folder, f"{number:08x}")
+                self._number = _random_writer()
+                self._lock_file = self._claim(f"{self._number:08x}")
+            self._marker = Marker(self.folder, f"{self._number:08x}")
         except OSError as error:
-            number = number or _random_writer()
+            self._number = self._number or _random_writer()
             self.complain(error)
-        self.ids = NodeIds(number)
+        self.ids = NodeIds(self._number)
         self._started = time.time_ns() // 1000
         self.is_mapped = is_safe_to_map(self.folder.live)
-        self.writer = f"{number:08x}"
+        self.writer = f"{self._number:08x}"
         self._on_open()
 
     def _claim(self, writer: str) -> FileLock | None:
