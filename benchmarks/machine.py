@@ -15,7 +15,8 @@ PACKAGES = ("pyarrow", "duckdb", "polars", "orjson")
 
 def print_machine() -> None:
     """Print what it was measured with."""
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    found = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
+    versions = [f"{name} {found[name]}" for name in PACKAGES if name in found]
     versions.append("native twin" if rigorous_recorder.native else "pure twin")
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(", ".join([python, *versions, f"{os.cpu_count()} cores"]))

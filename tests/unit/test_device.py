@@ -444,15 +444,18 @@ def test_numpy_arrays_are_kept(dtype: str) -> None:
 # --- torch ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["cpu", "device"])
-def torch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Torch on the processor, plainly, and as if its tensors were on a device."""
+@pytest.fixture(params=["cpu", "device", "cuda"])
+def torch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Torch on the processor, plainly; as if its tensors were on a device; and where they are."""
     module = pytest.importorskip("torch")
     if request.param == "device":
         monkeypatch.setattr(device._Torch, "is_on_device", lambda _self, _tensor: True)
         for kind in (module.Tensor, module.nn.Parameter):
             monkeypatch.setitem(foreign.CONVERTERS, kind, lambda tensor: tensor)
-    return module
+    if request.param == "cuda" and not module.cuda.is_available():
+        pytest.skip("torch has no GPU here")
+    with module.device("cuda" if request.param == "cuda" else "cpu"):
+        yield module
 
 
 @pytest.fixture
@@ -583,13 +586,17 @@ def test_torch_refuses_at_once(torch: Any, make: Callable[[Any], Any]) -> None:
 # --- jax -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["cpu", "device"])
-def jax(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Jax on the processor, plainly, and as if its arrays were on a device."""
+@pytest.fixture(params=["cpu", "device", "gpu"])
+def jax(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Jax on the processor, plainly; as if its arrays were on a device; and where they are."""
     module = pytest.importorskip("jax")
     if request.param == "device":
         monkeypatch.setattr(device._Jax, "is_on_device", lambda _self, _array: True)
-    return module
+    if request.param == "gpu" and module.default_backend() != "gpu":
+        pytest.skip("jax has no GPU here")
+    place = module.devices("gpu" if request.param == "gpu" else "cpu")[0]
+    with module.default_device(place):
+        yield module
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int32", "uint8", "float16", "bfloat16", "float32"])

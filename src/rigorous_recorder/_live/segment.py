@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
-from .._values.device import DeviceValue, Lost, fetch_each
 from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
 from ..errors import DeviceWarning
 from .backing import Image
 from .column import NODE, TIME, Column, field_metadata, file_names
+from .late import Cells, Late
 from .layout import Blank, Buffer, ImageMap, Layout, Places, has_spill, map_of
 from .twin import Buffers, Slot
 
@@ -31,10 +31,6 @@ __all__ = ["Segment", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 _ZEROS: Final = memoryview(bytes(1 << 16))
 #: Bytes of a view of text.
 _VIEW: Final = 16
-
-
-#: A cell: a row and a column.
-Place = tuple[int, Column]
 
 
 class Segment:
@@ -58,8 +54,7 @@ class Segment:
         self.synced: tuple[int, int, int] | None = None
         #: How many rows do.
         self.synced_rows = 0
-        #: The values that are still on a device, and the cells that they belong in.
-        self.late: dict[Place, DeviceValue] = {}
+        self.late = Late()
         self._settled = 0
         self._settlers: list[None] = []
         self._heir: Segment | None = None
@@ -77,7 +72,7 @@ class Segment:
     @property
     def whole_rows(self) -> int:
         """Number of rows before the first with a value that is still on a device."""
-        return min((row for row, _ in self.late.copy()), default=self.rows)
+        return self.late.first_row(self.rows)
 
     @property
     def state(self) -> tuple[int, int, int]:
@@ -93,6 +88,10 @@ class Segment:
     def size(self) -> int:
         """Bytes of the image."""
         return len(self.image.view)
+
+    def has(self, column: Column) -> bool:
+        """Whether it is a column of the layout."""
+        return column in self._targets
 
     def target(self, column: Column) -> Slot:
         """The cells of a column of the layout."""
@@ -178,9 +177,8 @@ class Segment:
         finally:
             self._settlers.pop()
 
-    def _settle(self, late: dict[Place, DeviceValue]) -> None:
-        values = dict(zip(late, fetch_each(list(late.values())), strict=True))
-        found = {place: v for place, v in values.items() if not isinstance(v, Lost)}
+    def _settle(self, late: Late) -> None:
+        found, lost = late.fetch()
         # Who replaced this segment meanwhile has copied its cells before or after they are put.
         line: list[Segment] = []
         each: Segment | None = self
@@ -189,17 +187,18 @@ class Segment:
             line.append(each)
             each = each._heir
         for each in line:
-            for place in late:
-                each.late.pop(place, None)
-        if len(found) < len(late):
-            _tell_lost({place: v for place, v in values.items() if isinstance(v, Lost)})
+            each.late.drop(late)
+        if lost:
+            _tell_lost(lost)
 
-    def _put(self, found: Mapping[Place, Any]) -> None:
-        for (row, column), value in found.items():
-            self._targets[column].put(row, column.kind.raw(value))
+    def _put(self, found: Cells) -> None:
+        for column, cells in found.items():
+            put, raw = self._targets[column].put, column.kind.raw
+            for row, value in cells:
+                put(row, raw(value))
         self._settled += 1
         if found and not self.image.is_mapped:
-            self._stale.append(min(row for row, _ in found))
+            self._stale.append(min(row for cells in found.values() for row, _ in cells))
 
     def flush(self) -> None:
         """Hand the rows written since the last flush to the operating system."""
@@ -232,7 +231,7 @@ class Segment:
 
     def columns_in_use(self) -> tuple[Column, ...]:
         """The columns in which any row has a value, or will have it from a device."""
-        late = {column for _, column in self.late.copy()}
+        late = self.late.columns()
         view, used = self.image.view, (self.rows + 7) // 8
         return tuple(
             column
@@ -377,11 +376,12 @@ def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffe
     return pa.Array.from_buffers(kind.live_type, rows, [validity], children=[array])
 
 
-def _tell_lost(lost: Mapping[Place, Lost]) -> None:
-    keys = ", ".join(dict.fromkeys(str(column.key) for _, column in lost))
-    error = next(iter(lost.values())).error
+def _tell_lost(lost: Cells) -> None:
+    keys = ", ".join(dict.fromkeys(str(column.key) for column in lost))
+    values = [value for cells in lost.values() for _, value in cells]
+    error = values[0].error
     message = (
-        f"{len(lost)} values of {keys} could not be fetched from their device and are missing:"
+        f"{len(values)} values of {keys} could not be fetched from their device and are missing:"
         f" {type(error).__name__}: {error}"
     )
     try:

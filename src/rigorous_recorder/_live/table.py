@@ -440,12 +440,13 @@ class LiveTable:
     def _note_late(self, segment: Segment, row: Described) -> None:
         """Remember the values of the row just written that are still on a device."""
         before = len(segment.late)
-        segment.late.update(
-            {(segment.rows - 1, c): v for c, v in row if isinstance(v, DeviceValue)}
-        )
-        if len(segment.late) // MANY_LATE > before // MANY_LATE:
+        for column, value in row:
+            if isinstance(value, DeviceValue):
+                segment.late.add(segment.rows - 1, column, value)
+        count = len(segment.late)
+        if count // MANY_LATE > before // MANY_LATE:
             self._home.later(self._segments.settle)
-        if len(segment.late) > MOST_LATE:
+        if count > MOST_LATE:
             segment.settle()
 
     def _fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
@@ -499,6 +500,9 @@ class LiveTable:
         return self._columns if live is None else live.layout.columns
 
     def _missing(self, columns: list[Column]) -> tuple[Column, ...]:
+        live = self._segments.live
+        if live is not None and all(map(live.has, columns)):
+            return ()
         known = set(self._known_columns())
         return tuple(dict.fromkeys(column for column in columns if column not in known))
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from .._lazy import lazy_module
+from . import cuda
 from .arrays import DTYPES, ArrayKind
 from .kinds import BOOL, FLOAT, INT, Kind
 
@@ -89,10 +90,15 @@ def device_value(value: Any) -> DeviceValue | None:
     """A copy of a tensor on its device; None where it is to be read at once.
 
     That is where its kind can't be told without its numbers, and where it has no numbers at all.
+
+    Raises:
+        NotComputedError: it is of a CUDA graph that is being captured.
     """
     try:
         kind = _kind(value.dtype, tuple(map(int, value.shape)))
         return None if kind is None else _arrays_of(value).keep(kind, value)
+    except cuda.NotComputedError:
+        raise
     except Exception:  # noqa: BLE001 - whatever it raises, the ordinary way says what is wrong
         return None
 
@@ -126,8 +132,8 @@ def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
 def _sort(value: DeviceValue) -> Any:
     """What values that are fetched at once have in common."""
     tensor = value.tensor
-    device = getattr(tensor, "device", None)
-    return type(tensor), value.kind, str(tensor.dtype), str(device), id(value.stream)
+    # The kind of a dtype and a shape is one object: its id is known faster than its hash.
+    return type(tensor), id(value.kind), tensor.dtype, _arrays_of(tensor).queue(value)
 
 
 def _fetch_group(group: list[DeviceValue]) -> list[Any]:
@@ -185,6 +191,10 @@ class _Arrays:
         is_read = hasattr(value, "get") or hasattr(value, "__array__")
         return DeviceValue(kind, value.copy()) if is_read else None
 
+    def queue(self, value: DeviceValue) -> Any:
+        """The place from which values can be fetched together, to be hashed."""
+        return str(getattr(value.tensor, "device", None))
+
     def fetch(self, tensors: list[Any], _stream: Any) -> Any:
         """One numpy array of all values, which have one dtype and one shape."""
         return np.stack([t.get() if hasattr(t, "get") else np.asarray(t) for t in tensors])
@@ -199,16 +209,21 @@ class _Torch(_Arrays):
     def keep(self, kind: Kind, value: Any) -> DeviceValue | None:
         if value.is_meta or value.layout is not sys.modules["torch"].strided:
             return None
+        if value.is_cuda:
+            cuda.check_not_capturing()
         tensor = _clone(value)
-        if tensor is None:
-            return None
-        current = getattr(_module_of(tensor), "current_stream", None)
-        return DeviceValue(kind, tensor, None if current is None else current(tensor.device))
+        return None if tensor is None else DeviceValue(kind, tensor, _stream_of(tensor))
+
+    def queue(self, value: DeviceValue) -> Any:
+        return value.tensor.device if value.stream is None else value.stream
 
     def fetch(self, tensors: list[Any], stream: Any) -> Any:
+        torch = sys.modules["torch"]
+        if tensors[0].is_cuda:
+            return numpy_of(cuda.fetch(tensors, stream))
         # In another queue than that in which they were computed they may not be there yet.
         with nullcontext() if stream is None else _module_of(tensors[0]).stream(stream):
-            return numpy_of(sys.modules["torch"].stack(tensors).cpu())
+            return numpy_of(torch.stack(tensors).cpu())
 
 
 def numpy_of(tensor: Any) -> Any:
@@ -243,6 +258,14 @@ def _is_wrapped() -> Callable[[Any], bool]:
         functorch, "is_functorch_wrapped_tensor", lambda _: False
     )
     return found
+
+
+def _stream_of(tensor: Any) -> Any:
+    """The queue of its device in which the work on a tensor that was just made stands."""
+    if tensor.is_cuda:
+        return cuda.current_stream(tensor.device.index)
+    current = getattr(_module_of(tensor), "current_stream", None)
+    return None if current is None else current(tensor.device)
 
 
 def _module_of(tensor: Any) -> Any:

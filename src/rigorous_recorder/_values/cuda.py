@@ -1,0 +1,95 @@
+"""What torch's CUDA tensors need on their way to the processor, so that a training feels nothing of it.
+
+Fetched are they on a thread of the library's own, which must neither burn a core while it waits for
+the GPU nor spoil the CUDA graph that another thread may be capturing at the same moment.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final
+
+__all__ = ["NotComputedError", "check_not_capturing", "current_stream", "fetch"]
+
+_RELAXED: Final = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
+
+
+class NotComputedError(RuntimeError):
+    """A value is of a CUDA graph that is being captured: it has yet to be computed."""
+
+
+def check_not_capturing() -> None:
+    """Refuse values of a CUDA graph that is being captured.
+
+    Raises:
+        NotComputedError: the thread's stream is being captured.
+    """
+    if sys.modules["torch"].cuda.is_current_stream_capturing():
+        message = (
+            "nothing is computed while a CUDA graph is captured; log its output after replay()"
+        )
+        raise NotComputedError(message)
+
+
+def current_stream(device: int) -> Any:
+    """The stream of this thread on a device, as one object for each stream."""
+    torch = sys.modules["torch"]
+    raw = getattr(torch._C, "_cuda_getCurrentRawStream", None)  # a twentieth of the time
+    if raw is None:
+        return torch.cuda.current_stream(device)
+    return _stream(device, raw(device))
+
+
+@lru_cache(maxsize=1024)
+def _stream(device: int, _raw: int) -> Any:
+    return sys.modules["torch"].cuda.current_stream(device)
+
+
+def fetch(tensors: list[Any], stream: Any) -> Any:
+    """The tensors, of one shape and one device, as one in the processor's memory.
+
+    The thread sleeps until the work in their stream that was there before is done.
+    """
+    torch = sys.modules["torch"]
+    # In another stream than that in which they were computed they may not be there yet.
+    with _beside_captures(), torch.cuda.stream(stream):
+        stacked = torch.stack(tensors)
+        # Asked for at once, in memory that can't be paged out, it would be waited for in a loop.
+        found = torch.empty(stacked.shape, dtype=stacked.dtype, device="cpu", pin_memory=True)
+        found.copy_(stacked, non_blocking=True)
+        done = torch.cuda.Event(blocking=True)
+        done.record()
+        done.synchronize()
+    return found
+
+
+@contextmanager
+def _beside_captures() -> Iterator[None]:
+    """Let this thread ask the GPU for what it likes while another one captures a graph.
+
+    By CUDA's default a capture is void once any thread asks for memory or waits for an event.
+    """
+    exchange = _exchange_capture_mode()
+    if exchange is None:
+        yield
+        return
+    mode = ctypes.c_int(_RELAXED)
+    exchange(ctypes.byref(mode))  # it puts there what the mode was
+    try:
+        yield
+    finally:
+        exchange(ctypes.byref(mode))
+
+
+@lru_cache(maxsize=1)
+def _exchange_capture_mode() -> Any:
+    """The driver's cuThreadExchangeStreamCaptureMode; None where it has none."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        return ctypes.CDLL(name).cuThreadExchangeStreamCaptureMode
+    except (OSError, AttributeError):
+        return None
