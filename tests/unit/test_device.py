@@ -510,6 +510,25 @@ def test_torch_fetches_many_at_once(torch: Any, recorder: Recorder, stacked: lis
     assert stacked in ([], [100, 100])  # on the processor none needs to be fetched
 
 
+def test_torch_copies_the_numbers_of_a_record_at_once(
+    torch: Any, recorder: Recorder, stacked: list[int]
+) -> None:
+    """Numbers of one dtype are copied together, each one as it was, with whatever else there is."""
+    first, second = torch.zeros((), requires_grad=True), torch.zeros(())
+    for step in range(5):
+        values = {"first": first * 1 + step, "second": second, "third": second + step}
+        recorder.push(step=step, **values, whole=torch.tensor(step), array=torch.ones(2) * step)
+        second += 1
+    copied = [3] * 5
+    assert stacked in ([], copied)  # on the processor each is read at once
+    found = [
+        (row["first"], row["second"], row["third"], row["whole"], row["array"].tolist())
+        for row in recorder.records
+    ]
+    assert found == [(n, n, 2 * n, n, [n, n]) for n in range(5)]
+    assert type(recorder.records[1]["whole"]) is int
+
+
 @pytest.mark.usefixtures("tiny")
 def test_torch_values_find_their_rows(torch: Any, recorder: Recorder) -> None:
     """Losses with a graph, changed in place afterwards, are the numbers of their moment."""

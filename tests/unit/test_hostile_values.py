@@ -695,6 +695,20 @@ def test_a_type_without_a_module(recorder: Recorder) -> None:
         assert numbers(recorder).count(number) == is_kept
 
 
+def test_a_type_that_has_no_hash(recorder: Recorder) -> None:
+    """A value of a type that no set or dict can have is kept."""
+
+    class Meta(type):
+        def __hash__(cls) -> int:
+            raise RuntimeError("types like this have no hash")
+
+    class Odd(float, metaclass=Meta):
+        pass
+
+    recorder.push(x=Odd(1.5)).push(x=Odd(2))
+    assert [row["x"] for row in recorder.records][-2:] == [1.5, 2.0]
+
+
 def test_a_finalizer_that_pushes(recorder: Recorder) -> None:
     """Records that finalizers of logged values push are there once, and in order."""
 

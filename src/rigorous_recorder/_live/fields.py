@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._values.classify import check_key, classify, classify_unread
+from .._values.device import keep_together
 from .._values.kinds import Kind
-from .column import MARKED, Column, Mark
+from .column import MARKED, Column, Key, Mark
 
 __all__ = ["Described", "describe", "describe_unread"]
 
@@ -29,15 +30,18 @@ def describe_unread(fields: Mapping[Any, Any]) -> Described:
     Raises:
         KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
     """
-    return _described(fields, classify_unread)
+    return _described(keep_together(fields), classify_unread)
 
 
 def _described(
     fields: Mapping[Any, Any], classified: Callable[[str, Any], tuple[Kind, Any]]
 ) -> Described:
-    described = (_describe(key, value, classified) for key, value in fields.items())
-    # Names of a subclass of str can be the same text and yet not equal: the last one counts.
-    return list({column.key: (column, plain) for column, plain in described}.values())
+    described: dict[Key, tuple[Column, Any]] = {}
+    for key, value in fields.items():
+        field = _describe(key, value, classified)
+        # Names of a subclass of str can be the same text and yet not equal: the last one counts.
+        described[field[0].key] = field
+    return list(described.values())
 
 
 def _describe(

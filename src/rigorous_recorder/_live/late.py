@@ -32,9 +32,10 @@ class Late:
 
     def add(self, row: int, column: Column, value: DeviceValue) -> None:
         """Remember the value of a cell."""
-        if column not in self._cells:
-            self._cells[column] = {}
-        self._cells[column][row] = value
+        rows = self._cells.get(column)
+        if rows is None:
+            rows = self._cells[column] = {}
+        rows[row] = value
 
     def copy(self) -> Late:
         """What is there at this moment."""

@@ -89,10 +89,6 @@ class Segment:
         """Bytes of the image."""
         return len(self.image.view)
 
-    def has(self, column: Column) -> bool:
-        """Whether it is a column of the layout."""
-        return column in self._targets
-
     def target(self, column: Column) -> Slot:
         """The cells of a column of the layout."""
         return self._targets[column]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Mapping
@@ -108,6 +107,8 @@ class LiveTable:
         self._next: Segment | None = None
         self._has_full = False
         self._columns: tuple[Column, ...] = ()
+        #: Columns, and some that were found among them: rows of one place in a program have the same.
+        self._fitting_columns: tuple[tuple[Column, ...], list[Column]] = (), []
         self._room = FIRST_ROWS, FIRST_SPILL
         self._next_number = 0
 
@@ -141,9 +142,7 @@ class LiveTable:
         if not is_done:
             row = describe_unread(fields)  # without the lock: a value's own code can do anything
             self._append_carefully(node, row)
-            for value in fields.values():
-                with contextlib.suppress(Exception):  # types can have odd code, too
-                    learn(type(value))
+            learn(fields.values())
         if self._has_full:
             self._seal_if_urgent()
 
@@ -500,11 +499,13 @@ class LiveTable:
         return self._columns if live is None else live.layout.columns
 
     def _missing(self, columns: list[Column]) -> tuple[Column, ...]:
-        live = self._segments.live
-        if live is not None and all(map(live.has, columns)):
-            return ()
-        known = set(self._known_columns())
-        return tuple(dict.fromkeys(column for column in columns if column not in known))
+        known = self._known_columns()
+        if (known, columns) != self._fitting_columns:
+            there = set(known)
+            if missing := tuple(dict.fromkeys(c for c in columns if c not in there)):
+                return missing
+            self._fitting_columns = known, columns
+        return ()
 
     def _fitted(self, columns: Mapping[Column, pa.Array]) -> dict[Column, pa.Array]:
         """Columns of the kinds that this table keeps them as."""

@@ -80,6 +80,8 @@ def classify_unread(key: str, value: Any) -> Classified:
         UnkeepableTypeError: values of this type can't be kept.
         UnkeepableValueError: this value of a kept type can't.
     """
+    if type(value) is DeviceValue:
+        return value.kind, value
     for base, rule in _RULES:
         if isinstance(value, base):
             return rule(key, value)
@@ -190,10 +192,6 @@ def _zone_name(key: str, value: dt.datetime) -> str:
         raise UnkeepableValueError(message)
     minutes = offset // dt.timedelta(minutes=1)
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
-
-
-def _device(_key: str, value: DeviceValue) -> Classified:
-    return value.kind, value
 
 
 def _json(key: str, value: Any) -> Classified:
@@ -341,6 +339,5 @@ _RULES: Final[tuple[tuple[Any, Callable[[str, Any], Classified]], ...]] = (
     (dt.datetime, _datetime),
     (dt.date, _date),
     (dt.timedelta, _timedelta),
-    (DeviceValue, _device),
     ((Mapping, list, tuple), _json),
 )

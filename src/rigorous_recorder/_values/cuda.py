@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ["NotComputedError", "check_not_capturing", "current_stream", "fetch"]
+__all__ = ["NotComputedError", "check_is_computed", "current_stream", "fetch", "is_capturing"]
 
 _RELAXED: Final = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 
@@ -22,13 +22,18 @@ class NotComputedError(RuntimeError):
     """A value is of a CUDA graph that is being captured: it has yet to be computed."""
 
 
-def check_not_capturing() -> None:
+def is_capturing() -> bool:
+    """Whether what this thread asks the GPU for is not done, but captured in a CUDA graph."""
+    return bool(sys.modules["torch"].cuda.is_current_stream_capturing())
+
+
+def check_is_computed() -> None:
     """Refuse values of a CUDA graph that is being captured.
 
     Raises:
         NotComputedError: the thread's stream is being captured.
     """
-    if sys.modules["torch"].cuda.is_current_stream_capturing():
+    if is_capturing():
         message = (
             "nothing is computed while a CUDA graph is captured; log its output after replay()"
         )

@@ -8,7 +8,7 @@ and shape; its numbers are asked for when somebody needs them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,12 +29,15 @@ __all__ = [
     "fetch",
     "fetch_each",
     "is_on_device",
+    "keep_together",
     "library_of",
     "numpy_of",
 ]
 
 #: DLPack's numbers of memory that the processor reads without asking a device.
 _HOST: Final = {1, 3, 11}  # kDLCPU, kDLCUDAHost, kDLROCMHost
+#: From so many numbers on one copy of all is less than one of each.
+_SEVERAL: Final = 2
 #: Dtypes that numpy has not, and the one in which their values are kept, exactly.
 WIDENED: Final = dict.fromkeys(
     [
@@ -101,6 +104,23 @@ def device_value(value: Any) -> DeviceValue | None:
         raise
     except Exception:  # noqa: BLE001 - whatever it raises, the ordinary way says what is wrong
         return None
+
+
+def keep_together(fields: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """A record's fields; torch's numbers on one device, if they are several, as ``DeviceValue``.
+
+    They are copied by one call: to a training in which Python is the slower one calls are what counts.
+    """
+    kind: Any = getattr(sys.modules.get("torch"), "Tensor", None)
+    if kind is None:
+        return fields
+    tensors = {key: value for key, value in fields.items() if type(value) is kind}
+    if len(tensors) < _SEVERAL:
+        return fields
+    try:
+        return {**fields, **_TORCH.keep_together(tensors)}
+    except Exception:  # noqa: BLE001 - whatever it raises, it is told where each value is kept
+        return fields
 
 
 def fetch(values: Sequence[DeviceValue]) -> list[Any]:
@@ -210,9 +230,32 @@ class _Torch(_Arrays):
         if value.is_meta or value.layout is not sys.modules["torch"].strided:
             return None
         if value.is_cuda:
-            cuda.check_not_capturing()
+            cuda.check_is_computed()
         tensor = _clone(value)
         return None if tensor is None else DeviceValue(kind, tensor, _stream_of(tensor))
+
+    def keep_together(self, fields: Mapping[Any, Any]) -> dict[Any, DeviceValue]:
+        """Those numbers that are on one device and of one dtype, where there are several."""
+        torch = sys.modules["torch"]
+        groups: dict[Any, list[Any]] = {}
+        for key, value in fields.items():
+            is_number = not value.dim() and value.layout is torch.strided and not value.is_meta
+            if is_number and self.is_on_device(value) and not _is_wrapped()(value):
+                groups.setdefault((value.dtype, value.device), []).append(key)
+        kept: dict[Any, DeviceValue] = {}
+        for (dtype, place), keys in groups.items():
+            kind = _kind(dtype, ())
+            if kind is None or len(keys) < _SEVERAL:
+                continue
+            if place.type == "cuda" and cuda.is_capturing():
+                continue
+            copies = torch.stack([_without_history(fields[key]) for key in keys])
+            stream = _stream_of(copies)
+            kept.update(
+                (key, DeviceValue(kind, copy, stream))
+                for key, copy in zip(keys, copies.unbind(), strict=True)
+            )
+        return kept
 
     def queue(self, value: DeviceValue) -> Any:
         return value.tensor.device if value.stream is None else value.stream
@@ -244,11 +287,15 @@ def _clone(value: Any) -> Any:
     """
     torch = sys.modules["torch"]
     if type(value) is torch.Tensor:
-        tensor = value.detach().clone() if value.requires_grad else value.clone()
+        tensor = _without_history(value).clone()
     else:
         with torch._C.DisableTorchFunctionSubclass():
             tensor = value.detach().clone()
     return tensor if type(tensor) is torch.Tensor and not _is_wrapped()(tensor) else None
+
+
+def _without_history(tensor: Any) -> Any:
+    return tensor.detach() if tensor.requires_grad else tensor
 
 
 @lru_cache(maxsize=1)
@@ -292,7 +339,8 @@ class _Jax(_Arrays):
 
 
 _OTHERS: Final = _Arrays()
-_LIBRARIES: Final[dict[str, _Arrays]] = {"torch": _Torch(), "jax": _Jax(), "jaxlib": _Jax()}
+_TORCH: Final = _Torch()
+_LIBRARIES: Final[dict[str, _Arrays]] = {"torch": _TORCH, "jax": _Jax(), "jaxlib": _Jax()}
 
 
 def _arrays_of(value: Any) -> _Arrays:

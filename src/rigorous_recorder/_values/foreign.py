@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from .device import is_on_device, numpy_of
@@ -14,6 +14,7 @@ __all__ = ["CONVERTERS", "learn"]
 #: may raise, or give what no cell takes: ``classify`` then says what is to be done.
 CONVERTERS: Final[dict[type, Callable[[Any], Any]]] = {}
 
+_PLAIN: Final = {bool, int, float, str, type(None)}
 _NUMPY: Final[dict[str, Callable[[Any], Any]]] = {
     "bool": bool,
     **dict.fromkeys(["float16", "float32", "float64"], float),
@@ -21,10 +22,19 @@ _NUMPY: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def learn(kind: type) -> None:
-    """Know values of that type the next time, where they can be made plain in one step."""
+def learn(values: Iterable[Any]) -> None:
+    """Know values of such types the next time, where they can be made plain in one step."""
+    for kind in map(type, values):
+        try:
+            if kind not in CONVERTERS and kind not in _PLAIN:
+                _learn(kind)
+        except Exception:  # noqa: BLE001, S112 - types can have odd code, too
+            continue
+
+
+def _learn(kind: type) -> None:
     module = kind.__module__
-    if kind in CONVERTERS or module == "builtins" or type(module) is not str:
+    if type(module) is not str:
         return
     library, name = module.partition(".")[0], kind.__name__.rstrip("_")
     if library == "numpy" and name in _NUMPY and kind is getattr(sys.modules["numpy"], name, None):
