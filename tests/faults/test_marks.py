@@ -230,3 +230,33 @@ def test_records_wait_for_what_is_said_of_their_nodes(
             assert list((folder / "records").glob("*.parquet"))
     rows = ExperimentCollection(folder, quiet=True).records
     assert [(row["i"], row["k"]) for row in rows] == [(i, i) for i in range(100)]
+
+
+def test_a_mark_is_written_by_one_thread_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who makes it anew waits for a sync that is just noting: both have the same temporary file."""
+    collection = ExperimentCollection(folder, quiet=True)
+    with collection.new_experiment() as experiment:
+        experiment.push(i=0)
+        marker = collection._store.home._marker
+        assert marker is not None
+        writing, together, write = threading.Lock(), [], marks.write_whole
+
+        def write_alone(path: Path, data: bytes) -> None:
+            if not writing.acquire(blocking=False):
+                together.append(path)
+                return
+            try:
+                write(path, data)
+            finally:
+                writing.release()
+
+        monkeypatch.setattr(marks, "write_whole", write_alone)
+        anew = threading.Thread(target=lambda: [marker.write() for _ in range(50)])
+        anew.start()
+        for rows in range(1, 51):
+            marker.note({"records": {0: rows}, "nodes": {}})
+        anew.join()
+    collection.close()
+    assert not together

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -527,3 +527,46 @@ def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         fail()
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"a.json": b"old"}
+
+
+ASKED: dict[str, Callable[[ExperimentCollection], Any]] = {
+    "len": len,
+    "rows": lambda collection: [row["i"] for row in collection.records],
+    "sql": lambda collection: collection.sql("select i from records").fetchall(),
+    "verify": lambda collection: collection.verify(),
+    "compact": lambda collection: (collection.compact(), len(collection))[1],
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_too_many_open_files_are_no_damage(tmp_path: Path, asked: str) -> None:
+    """Whoever reads then gets a whole answer, or an error that says what is short; none is left out."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        for i in range(2):
+            with collection.new_experiment() as experiment:
+                experiment.push(i=i)
+
+    def ask(free: int) -> bool:
+        """Whether an answer came where so many files more can be open."""
+        opened = ExperimentCollection(tmp_path / "study", quiet=True)
+        at = os.open(os.devnull, os.O_RDONLY)  # what is open is below the first number that is free
+        os.close(at)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (at + free, hard))
+        try:
+            found = ASKED[asked](opened)
+        except (OSError, SaveError) as error:
+            cause = error.__cause__ if isinstance(error, SaveError) else error
+            assert isinstance(cause, OSError)
+            assert cause.errno == errno.EMFILE
+            return False
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        expected = {"len": 2, "rows": [0, 1], "sql": [(0,), (1,)], "verify": [], "compact": 2}
+        assert found == expected[asked]
+        return True
+
+    answers = [ask(free) for free in (0, 1, 2, 3, 100)]
+    assert answers == sorted(answers)  # errors first
+    assert not answers[0]
+    assert answers[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["UNREADABLE", "require_type", "warn_damaged"]
+__all__ = ["UNREADABLE", "blame_file", "require_type", "warn_damaged"]
 
 #: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
 UNREADABLE: Final = (
@@ -29,6 +30,18 @@ UNREADABLE: Final = (
     RecursionError,
     MemoryError,  # a size that is not true asks for more than there is
 )
+_OF_PROCESS: Final = {errno.EMFILE, errno.ENFILE}
+
+
+def blame_file(error: Exception) -> None:
+    """Pass over what says something of a file, not of this process.
+
+    Raises:
+        OSError: no more files can be open; nothing is known of this one.
+    """
+    if isinstance(error, OSError) and error.errno in _OF_PROCESS:
+        message = f"{error.strerror}. Close some, or allow more with ulimit -n, and do it again"
+        raise OSError(error.errno, message, error.filename) from error
 
 
 def warn_damaged(path: Path, error: Exception) -> None:

@@ -19,7 +19,7 @@ from .._live.home import Behind
 from .._values.kinds import Kind
 from ..errors import DamagedFileError, DeletedError
 from .checksums import check_chunks, leaves
-from .damaged import UNREADABLE, require_type, warn_damaged
+from .damaged import UNREADABLE, blame_file, require_type, warn_damaged
 from .folder import NODES, SealedName, sealed_name
 from .regular import check_regular
 from .seal import about, segment_said
@@ -331,6 +331,7 @@ class Sealed(Fragment):
         except FileNotFoundError:
             return self._moved(group, columns)
         except UNREADABLE as error:
+            blame_file(error)
             warn_damaged(self.path, error)
             return None
 
@@ -385,6 +386,7 @@ class Sealed(Fragment):
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
+            blame_file(error)
             return error
         return None
 
@@ -400,7 +402,8 @@ class Sealed(Fragment):
             for group in range(len(self.group_rows)):
                 if unread := [name for name in names if (group, name) not in self._checked]:
                     self._read(group, unread)
-        except UNREADABLE:
+        except UNREADABLE as error:
+            blame_file(error)
             return False
         return True
 

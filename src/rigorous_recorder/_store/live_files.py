@@ -11,7 +11,7 @@ from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
 from ..errors import DamagedFileError
-from .damaged import UNREADABLE, require_type
+from .damaged import UNREADABLE, blame_file, require_type
 from .folder import Folder, LiveName
 from .fragments import Loose
 from .regular import check_regular
@@ -59,6 +59,7 @@ def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | No
     except FileNotFoundError:
         return None
     except OSError as error:
+        blame_file(error)
         raise DamagedFileError(str(error)) from error
     try:
         found = _loose(name, first, second, most)

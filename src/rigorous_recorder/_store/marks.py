@@ -11,7 +11,8 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from .._durable import sync_folder, write_whole
 from .._mounts import is_local
 from ..errors import DamagedFileError
-from .damaged import UNREADABLE
+from .damaged import UNREADABLE, blame_file
 from .folder import TABLES, Folder
 from .regular import check_regular
 
@@ -67,7 +68,8 @@ def read_mark(folder: Folder, writer: str) -> Mark | None:
     """The mark of a writer; None where it has none that can be read."""
     try:
         return _mark(folder.mark_path(writer))
-    except UNREADABLE:
+    except UNREADABLE as error:
+        blame_file(error)
         return None
 
 
@@ -128,8 +130,8 @@ class Marker:
         Raises:
             OSError: it can't be written.
         """
-        said = {"boot": this_boot(), "is_local": self._is_local, "synced": self._synced}
-        write_whole(self._path, json.dumps({**said, "checksum": checksum(said)}).encode())
+        with self._alone():
+            self._write()
 
     def note(self, found: Synced) -> None:
         """Remember that so many rows are on the device, the names of their files included.
@@ -140,15 +142,28 @@ class Marker:
         if not self._is_local:
             os.utime(self._lock_path)  # lets other machines know that this writer lives
             return
+        if self._turn_of == threading.get_ident():
+            return  # a signal handler in the middle of it: it is being done
+        with self._alone():
+            self._note(found)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other thread write meanwhile: its file would have the same temporary name."""
         me = threading.get_ident()
         if self._turn_of == me:
-            return  # a signal handler in the middle of it: it is being done
+            yield
+            return
         with self._turn:
             try:
                 self._turn_of = me
-                self._note(found)
+                yield
             finally:
                 self._turn_of = 0
+
+    def _write(self) -> None:
+        said = {"boot": this_boot(), "is_local": self._is_local, "synced": self._synced}
+        write_whole(self._path, json.dumps({**said, "checksum": checksum(said)}).encode())
 
     def _note(self, found: Synced) -> None:
         before = self._synced
@@ -158,7 +173,7 @@ class Marker:
         self._synced = after
         try:
             sync_folder(self._path.parent)  # first the names of the files that the mark tells of
-            self.write()
+            self._write()
         except BaseException:
             self._synced = before
             raise

@@ -18,7 +18,7 @@ from .._live.home import Behind
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .alive import trusted_rows
-from .damaged import UNREADABLE
+from .damaged import UNREADABLE, blame_file
 from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
 from .fragments import Sealed, Segment, writers_said
 from .regular import check_regular
@@ -106,7 +106,8 @@ def _said(path: Path) -> dict[str, Any]:
         with pa.OSFile(str(path)) as source:
             checksums.check_footer(source)
             return dict(about(pq.ParquetFile(source).schema_arrow))
-    except UNREADABLE:
+    except UNREADABLE as error:
+        blame_file(error)
         return {}
 
 

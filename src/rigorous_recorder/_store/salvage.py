@@ -14,7 +14,7 @@ from .._live.layout import Buffer, node_place, places_of, rows_in
 from .._live.segment import live_array, sealed_batch
 from .._values.kinds import Kind
 from ..errors import DamagedFileError
-from .damaged import UNREADABLE
+from .damaged import UNREADABLE, blame_file
 from .folder import LiveName
 from .fragments import Sealed
 from .live_files import live_column, require_name, require_nodes
@@ -120,7 +120,8 @@ def salvage_live(path: Path, name: LiveName, most: int | None = None) -> SavedRo
     try:
         check_regular(path)
         return saved_of(path.read_bytes(), name, most)
-    except UNREADABLE:
+    except UNREADABLE as error:
+        blame_file(error)
         return SavedRows(None, None, ())
 
 

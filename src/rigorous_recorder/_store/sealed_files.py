@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._lazy import lazy_module
 from ..errors import DamagedFileError
 from .checksums import check_footer
-from .damaged import UNREADABLE, warn_damaged
+from .damaged import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
 from .fragments import Sealed
 from .regular import check_regular
@@ -266,6 +266,7 @@ def open_sealed(path: Path, find_successor: Callable[[Sealed], Sealed | None]) -
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
+        blame_file(error)
         raise DamagedFileError(str(error)) from error
 
 
