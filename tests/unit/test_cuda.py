@@ -129,6 +129,19 @@ def test_what_is_captured_has_no_value(torch: Any, recorder: Recorder) -> None:
     assert [row["step"] for row in recorder.records] == [1]
 
 
+def test_no_value_is_lost_where_no_memory_can_be_pinned(
+    torch: Any, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is fetched in the ordinary way, which keeps a core busy."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch, "empty", refuse)
+    recorder.push(loss=torch.ones((), device="cuda"))
+    assert [row["loss"] for row in recorder.records] == [1]
+
+
 def test_kept_tensors_take_bounded_memory(torch: Any, recorder: Recorder) -> None:
     """A long run does not fill the GPU with what was logged."""
     loss = torch.ones((), device="cuda")

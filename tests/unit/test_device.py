@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._store import home
-from rigorous_recorder._values import device, foreign
+from rigorous_recorder._values import cuda, device, foreign
 from rigorous_recorder._values.device import DeviceValue, Lost, fetch, fetch_each
 from rigorous_recorder._values.kinds import FLOAT
 from rigorous_recorder.errors import DeviceWarning, UnkeepableTypeError
@@ -552,6 +553,19 @@ def test_torch_graphs_are_let_go(torch: Any) -> None:
     assert not kept.tensor.requires_grad
     assert kept.tensor.grad_fn is None
     assert kept.tensor.data_ptr() != base.data_ptr()
+
+
+def test_torch_values_are_fetched_where_no_memory_can_be_pinned(
+    torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As there is none without a GPU: what is fetched from one comes in the ordinary way then."""
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch, "empty", refuse)
+    assert cuda.fetch([torch.ones(()), torch.zeros(())], None).tolist() == [1, 0]
 
 
 def test_torch_inference_tensors_are_kept(torch: Any) -> None:

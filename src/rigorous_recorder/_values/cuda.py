@@ -63,12 +63,24 @@ def fetch(tensors: list[Any], stream: Any) -> Any:
     # In another stream than that in which they were computed they may not be there yet.
     with _beside_captures(), torch.cuda.stream(stream):
         stacked = torch.stack(tensors)
-        # Asked for at once, in memory that can't be paged out, it would be waited for in a loop.
-        found = torch.empty(stacked.shape, dtype=stacked.dtype, device="cpu", pin_memory=True)
-        found.copy_(stacked, non_blocking=True)
-        done = torch.cuda.Event(blocking=True)
-        done.record()
-        done.synchronize()
+        try:
+            return _asleep(stacked)
+        except RuntimeError:  # no more memory can be pinned
+            return stacked.cpu()
+
+
+def _asleep(tensor: Any) -> Any:
+    """A tensor in memory that can't be paged out: into any other one torch copies in a busy wait.
+
+    Raises:
+        RuntimeError: there is no such memory, or what computes the tensor failed.
+    """
+    torch = sys.modules["torch"]
+    found = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", pin_memory=True)
+    found.copy_(tensor, non_blocking=True)
+    done = torch.cuda.Event(blocking=True)
+    done.record()
+    done.synchronize()
     return found
 
 
