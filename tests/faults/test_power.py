@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import threading
@@ -16,7 +17,7 @@ from pyarrow import ipc
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import backing
-from rigorous_recorder._store import alive, home, marks
+from rigorous_recorder._store import alive, home, marks, recover
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder._tree import EXPERIMENT_KEYS
@@ -204,6 +205,25 @@ def log_and_die(folder: Path, synced: int, pushed: int) -> None:
         finally:
             os._exit(0)
     os.waitpid(child, 0)
+
+
+def test_a_recovery_that_stops_before_it_has_set_aside(
+    tmp_path: Path, reboot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one does it: what can't be trusted is kept apart, not thrown away."""
+    folder = tmp_path / "study.collection"
+    log_and_die(folder, synced=10, pushed=15)
+    reboot()
+    with monkeypatch.context() as patch:
+
+        def stop(*_: Any, **__: Any) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        patch.setattr(recover, "_take_away", stop)
+        assert len(ExperimentCollection(folder, quiet=True)) == 10
+    assert len(ExperimentCollection(folder, quiet=True)) == 10
+    (kept,) = (folder / "unsynced").glob("*.records.arrow")
+    assert ipc.open_file(kept).get_batch(0).to_pydict()["i"][:15] == list(range(15))
 
 
 def test_what_was_logged_after_the_last_sync_is_set_aside(

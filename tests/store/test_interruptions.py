@@ -208,3 +208,25 @@ def test_an_interrupted_start_of_a_writer(
             collection.recorder.child(turn=turn).push(i=turn)
     rows = list(ExperimentCollection(tmp_path / "study", quiet=True).records)
     assert [(row["turn"], row["i"]) for row in rows] == [(0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize(("owner", "name"), [(home.Marker, "write"), (home.FolderHome, "_claim")])
+def test_a_start_of_a_writer_in_the_middle_of_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    """A signal handler that logs while the first recorder is attached has recorders of its own."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        inner, outer = Recorder(turn="inner"), Recorder(turn="outer")
+        method = getattr(owner, name)
+
+        def handled(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            inner.set_parent(collection.recorder).push(i=0)
+            return method(*arguments)
+
+        monkeypatch.setattr(owner, name, handled)
+        outer.set_parent(collection.recorder).push(i=1)
+        inner.push(i=2)
+    assert not list((tmp_path / "study.collection" / "live").iterdir())
+    rows = list(ExperimentCollection(tmp_path / "study", quiet=True).records)
+    assert [(row["turn"], row["i"]) for row in rows] == [("inner", 0), ("outer", 1), ("inner", 2)]

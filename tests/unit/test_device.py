@@ -10,8 +10,9 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -333,6 +334,35 @@ def test_a_failing_fetch_costs_no_record(recorder: Recorder) -> None:
     assert recorder.records[5]["loss"] == 5
 
 
+def test_an_array_that_does_not_say_where_it_is_costs_no_other(recorder: Recorder) -> None:
+    """It is fetched by itself."""
+
+    class Odd(Tensor):
+        def copy(self) -> Tensor:
+            return Odd(self.array)
+
+        @property
+        def device(self) -> str:
+            raise RuntimeError("the device is gone")
+
+    recorder.push(x=Odd(1), y=Tensor(2)).push(x=Odd(3))
+    assert [dict(row) for row in recorder.records] == [{"x": 1, "y": 2}, {"x": 3}]
+
+
+def test_a_module_that_is_torch_by_name_is_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+) -> None:
+    """One that is loaded when it is first asked for something stays as it is."""
+
+    class Lazy(ModuleType):
+        def __getattribute__(self, name: str) -> Any:
+            raise ImportError(f"asked for {name}")
+
+    monkeypatch.setitem(sys.modules, "torch", Lazy("torch"))
+    recorder.push(x=1, y=Tensor(2), z=Tensor(3))
+    assert [dict(row) for row in recorder.records] == [{"x": 1, "y": 2, "z": 3}]
+
+
 def test_a_failing_value_costs_no_other() -> None:
     """Of values that are fetched together those that can be are, and the others say why not."""
     good, bad = Tensor([1.0]), Tensor([2.0])
@@ -575,6 +605,42 @@ def test_torch_inference_tensors_are_kept(torch: Any) -> None:
         recorder.push(x=torch.ones(()) * 2)
     recorder.push(x=torch.ones(()) * 3)
     assert column(recorder.records, "x") == [2, 3]
+
+
+def test_torch_transforms_take_no_value(torch: Any) -> None:
+    """What is logged, and what is fetched, while a function is derived are the plain numbers."""
+    recorder = Recorder()
+    first, second = torch.tensor(3.0), torch.tensor(4.0)
+    recorder.push(a=first, b=second)
+
+    def square(x: Any) -> Any:
+        recorder.push(a=first, b=second)
+        recorder.sync()
+        return x * x
+
+    torch.func.grad(square)(torch.tensor(2.0))
+    assert [dict(row) for row in recorder.records] == [{"a": 3, "b": 4}] * 2
+
+
+def test_torch_fakes_have_no_value(torch: Any) -> None:
+    """Tensors of a mode that computes nothing are refused, or read as what they are copies of."""
+    fakes = pytest.importorskip("torch._subclasses.fake_tensor")
+    recorder = Recorder()
+    first, second = torch.tensor(3.0), torch.tensor(4.0)
+    with fakes.FakeTensorMode(allow_non_fake_inputs=True), suppress(UnkeepableTypeError):
+        recorder.push(a=first, b=second)
+    assert [dict(row) for row in recorder.records] in ([], [{"a": 3, "b": 4}])
+
+
+def test_torch_autocast_takes_no_value(torch: Any, recorder: Recorder) -> None:
+    """Numbers of a dtype that autocast would not stack are fetched all the same."""
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        recorder.push(x=torch.ones((), dtype=dtype), y=torch.ones(2, dtype=dtype))
+    for dtype in (torch.float16, torch.bfloat16):
+        for place in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+            with torch.autocast(place, dtype=dtype):
+                recorder.push(x=torch.ones((), dtype=torch.float32))
+                assert None not in column(recorder.records, "x")
 
 
 def test_torch_views_of_one_number_are_arrays(torch: Any) -> None:

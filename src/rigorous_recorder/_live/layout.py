@@ -131,6 +131,9 @@ class Layout:
 
     def blank(self) -> Blank:
         """The bytes of an empty live file."""
+        return _blank(self, tuple(self.metadata.items()))
+
+    def _blank(self) -> Blank:
         schema = self.schema()
         arrays = [
             pa.Array.from_buffers(pa.int64(), self.capacity, [None, _zeros(8 * self.capacity)])
@@ -157,6 +160,11 @@ class Layout:
         if has_spill(kind):
             buffers.append(_zeros(self.spill))
         return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
+
+
+@lru_cache(maxsize=16)  # one file after the other is like the one before
+def _blank(layout: Layout, _metadata: tuple[tuple[bytes, bytes], ...]) -> Blank:
+    return layout._blank()
 
 
 @lru_cache(maxsize=4096)

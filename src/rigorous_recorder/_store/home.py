@@ -191,15 +191,22 @@ class FolderHome:
         load()
         try:
             while self._lock_file is None:
-                self._number = _random_writer()
-                self._lock_file = self._claim(f"{self._number:08x}")
-            self._marker = Marker(self.folder, f"{self._number:08x}")
+                number = _random_writer()
+                lock = self._claim(f"{number:08x}")
+                if self._lock_file is None:
+                    self._number, self._lock_file = number, lock
+                elif lock is not None:
+                    lock.remove()
+            marker = Marker(self.folder, f"{self._number:08x}")
+            self._marker = self._marker or marker
         except OSError as error:
             self._number = self._number or _random_writer()
             self.complain(error)
-        self.ids = NodeIds(self._number)
-        self._started = time.time_ns() // 1000
-        self.is_mapped = is_safe_to_map(self.folder.live)
+        ids, started = NodeIds(self._number), time.time_ns() // 1000
+        is_mapped = is_safe_to_map(self.folder.live)
+        if self.writer:  # a signal handler logged in the middle of this, and has made its nodes
+            return
+        self.ids, self._started, self.is_mapped = ids, started, is_mapped
         self.writer = f"{self._number:08x}"
         self._on_open()
 

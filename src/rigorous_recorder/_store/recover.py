@@ -103,27 +103,24 @@ def _recover_file(
     """Seal one live file; None where it is damaged, which leaves it for repair."""
     path = folder.live_path(name)
     most = mark.rows(name.table, name.number) if mark and mark.is_cut_short() else None
-    if (before := sealed.rows_of(name.writer, name.number)) is not None:
-        return _recover_rest(folder, name, sealed, before, most)
     if most is not None:
         try:
             check_folder(folder.unsynced)
         except DamagedFileError as error:
             warn_damaged(folder.unsynced, error)
             return None
+    if (before := sealed.rows_of(name.writer, name.number)) is not None:
+        return _recover_rest(folder, name, sealed, before, most)
     if (problem := live_problem(path, name, most)) is not None:
         warn_damaged(path, DamagedFileError(problem.reason))
         return None
     found = read_live(path, name, most)
     rows = 0 if found is None else found.rows
+    set_aside = most is not None and has_more(folder, name, rows)
     if found is not None:
         target = sealed.path(SealedName(name.writer, name.number, name.number))
         write_sealed(target, found.whole, [segment_said(name.number, rows)])
-    set_aside = most is not None and has_more(folder, name, rows)
-    if set_aside:
-        _set_aside(folder, name)
-    else:
-        path.unlink(missing_ok=True)
+    _take_away(folder, name, set_aside=set_aside)
     return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
 
 
@@ -143,14 +140,18 @@ def _recover_rest(
             warn_damaged(path, error)
             return None
         found = None  # its rows are sealed: it may be anything by now
+    # Also where a recovery died, or was interrupted, before it could do that.
+    set_aside = (
+        found is not None and most is not None and has_more(folder, name, max(before, found.rows))
+    )
     if found is not None and found.rows > before:
         rest = found.after(before)
         rows, number = rest.rows, _free_number(folder, name, sealed)
         target = sealed.path(SealedName(name.writer, number, number))
         said = segment_said(number, rows, behind=Behind(name.number, before))
         write_sealed(target, rest.whole, [said])
-    path.unlink(missing_ok=True)
-    return Recovered(rows if name.table == RECORDS else 0)
+    _take_away(folder, name, set_aside=set_aside)
+    return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
 
 
 def _free_number(folder: Folder, name: LiveName, sealed: SealedFiles) -> int:
@@ -159,8 +160,11 @@ def _free_number(folder: Folder, name: LiveName, sealed: SealedFiles) -> int:
     return max([*taken, sealed.last_number(name.writer)]) + 1
 
 
-def _set_aside(folder: Folder, name: LiveName) -> None:
-    """Keep a file, out of the way."""
+def _take_away(folder: Folder, name: LiveName, *, set_aside: bool) -> None:
+    """Delete a live file of which the rows are sealed, or keep it, out of the way."""
+    if not set_aside:
+        folder.live_path(name).unlink(missing_ok=True)
+        return
     make_folder(folder.unsynced)
     publish(folder.live_path(name), folder.unsynced / str(name))
     sync_folder(folder.unsynced)

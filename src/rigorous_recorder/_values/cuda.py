@@ -62,11 +62,10 @@ def fetch(tensors: list[Any], stream: Any) -> Any:
     torch = sys.modules["torch"]
     # In another stream than that in which they were computed they may not be there yet.
     with _beside_captures(), torch.cuda.stream(stream):
-        stacked = torch.stack(tensors)
         try:
-            return _asleep(stacked)
-        except RuntimeError:  # no more memory can be pinned
-            return stacked.cpu()
+            return _asleep(torch.stack(tensors))
+        except RuntimeError:  # the GPU is full, or no more memory can be pinned
+            return torch.stack([tensor.cpu() for tensor in tensors])
 
 
 def _asleep(tensor: Any) -> Any:

@@ -8,8 +8,8 @@ and shape; its numbers are asked for when somebody needs them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -111,16 +111,18 @@ def keep_together(fields: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
     They are copied by one call: to a training in which Python is the slower one calls are what counts.
     """
-    kind: Any = getattr(sys.modules.get("torch"), "Tensor", None)
-    if kind is None:
-        return fields
-    tensors = {key: value for key, value in fields.items() if type(value) is kind}
-    if len(tensors) < _SEVERAL:
-        return fields
     try:
+        tensors = {key: value for key, value in fields.items() if _is_tensor(type(value))}
+        if len(tensors) < _SEVERAL:
+            return fields
         return {**fields, **_TORCH.keep_together(tensors)}
     except Exception:  # noqa: BLE001 - whatever it raises, it is told where each value is kept
         return fields
+
+
+def _is_tensor(kind: type) -> bool:
+    """Whether it is torch's own type, without a look at torch, which would import one that is lazy."""
+    return kind.__name__ == "Tensor" and kind.__module__ == "torch"
 
 
 def fetch(values: Sequence[DeviceValue]) -> list[Any]:
@@ -140,7 +142,10 @@ def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
     """As ``fetch``; in place of a value that can't be fetched a ``Lost``, which costs no other."""
     groups: dict[Any, list[int]] = {}
     for index, value in enumerate(values):
-        groups.setdefault(_sort(value), []).append(index)
+        try:
+            groups.setdefault(_sort(value), []).append(index)
+        except Exception:  # noqa: BLE001 - whatever it raises costs no other value
+            groups[index] = [index]
     found: list[Any] = [None] * len(values)
     for indexes in groups.values():
         fetched = _fetch_group([values[index] for index in indexes])
@@ -250,6 +255,8 @@ class _Torch(_Arrays):
             if place.type == "cuda" and cuda.is_capturing():
                 continue
             copies = torch.stack([_without_history(fields[key]) for key in keys])
+            if not _is_plain(copies):
+                continue
             stream = _stream_of(copies)
             kept.update(
                 (key, DeviceValue(kind, copy, stream))
@@ -262,11 +269,28 @@ class _Torch(_Arrays):
 
     def fetch(self, tensors: list[Any], stream: Any) -> Any:
         torch = sys.modules["torch"]
-        if tensors[0].is_cuda:
-            return numpy_of(cuda.fetch(tensors, stream))
-        # In another queue than that in which they were computed they may not be there yet.
-        with nullcontext() if stream is None else _module_of(tensors[0]).stream(stream):
-            return numpy_of(torch.stack(tensors).cpu())
+        with _nothing_else(tensors[0].device.type):
+            if tensors[0].is_cuda:
+                return numpy_of(cuda.fetch(tensors, stream))
+            # In another queue than that in which they were computed they may not be there yet.
+            with nullcontext() if stream is None else _module_of(tensors[0]).stream(stream):
+                return numpy_of(torch.stack(tensors).cpu())
+
+
+@contextmanager
+def _nothing_else(kind: str) -> Iterator[None]:
+    """Let torch do what it is asked for, whatever it is told to do besides in the caller's thread.
+
+    That is to change dtypes (autocast), and to derive or map (``torch.func``).
+    """
+    torch = sys.modules["torch"]
+    without = getattr(torch._C, "_DisableFuncTorch", nullcontext)
+    try:
+        as_it_is = torch.autocast(kind, enabled=False)
+    except RuntimeError:  # the device knows no such thing
+        as_it_is = nullcontext()
+    with without(), as_it_is:
+        yield
 
 
 def numpy_of(tensor: Any) -> Any:
@@ -291,7 +315,12 @@ def _clone(value: Any) -> Any:
     else:
         with torch._C.DisableTorchFunctionSubclass():
             tensor = value.detach().clone()
-    return tensor if type(tensor) is torch.Tensor and not _is_wrapped()(tensor) else None
+    return tensor if _is_plain(tensor) else None
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Whether it is a tensor by itself, not one that ``torch.func`` or a mode of torch stands behind."""
+    return type(tensor) is sys.modules["torch"].Tensor and not _is_wrapped()(tensor)
 
 
 def _without_history(tensor: Any) -> Any:
