@@ -14,8 +14,10 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table as live_table
-from rigorous_recorder._store import home
+from rigorous_recorder._store import home, housekeeping
 from rigorous_recorder._store.store import FolderStore
+
+from ..faults.steps import in_a_child
 
 
 @pytest.fixture
@@ -230,3 +232,31 @@ def test_a_start_of_a_writer_in_the_middle_of_its_start(
     assert not list((tmp_path / "study.collection" / "live").iterdir())
     rows = list(ExperimentCollection(tmp_path / "study", quiet=True).records)
     assert [(row["turn"], row["i"]) for row in rows] == [("inner", 0), ("outer", 1), ("inner", 2)]
+
+
+@pytest.mark.parametrize("is_interrupted", [True, False], ids=["interrupted", "handled"])
+def test_a_start_of_the_housekeeping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_interrupted: bool
+) -> None:
+    """Ctrl-C there, or a handler that logs elsewhere, leaves nobody without its threads, or waiting."""
+
+    def work() -> None:
+        first, second = (ExperimentCollection(tmp_path / name, quiet=True) for name in "ab")
+
+        def start(_thread: threading.Thread) -> None:
+            monkeypatch.undo()
+            if is_interrupted:
+                raise KeyboardInterrupt
+            second.recorder.child().push(i=0)
+            _thread.start()
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        if is_interrupted:
+            with pytest.raises(KeyboardInterrupt):
+                first.recorder.child()
+        first.recorder.child().push(i=1)
+        assert len(housekeeping._house._threads) == 2
+        for each in (first, second):
+            each.close()
+
+    assert in_a_child(work) == 0  # in which there are no threads yet

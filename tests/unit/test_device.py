@@ -643,6 +643,21 @@ def test_torch_autocast_takes_no_value(torch: Any, recorder: Recorder) -> None:
                 assert None not in column(recorder.records, "x")
 
 
+def test_torch_keeps_what_autocast_has_cast(
+    torch: Any, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch on another thread leaves the cache alone, which is that of all threads."""
+    cleared: list[None] = []
+    monkeypatch.setattr(torch, "clear_autocast_cache", lambda: cleared.append(None))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        recorder.push(x=torch.ones(()))
+        fetching = threading.Thread(target=recorder.sync)
+        fetching.start()
+        fetching.join()
+        assert column(recorder.records, "x") == [1]
+        assert not cleared
+
+
 def test_torch_views_of_one_number_are_arrays(torch: Any) -> None:
     """A tensor of shape (1,) is an array, and one that repeats a number has its full shape."""
     recorder = Recorder()

@@ -439,9 +439,8 @@ class LiveTable:
     def _note_late(self, segment: Segment, row: Described) -> None:
         """Remember the values of the row just written that are still on a device."""
         before = len(segment.late)
-        for column, value in row:
-            if isinstance(value, DeviceValue):
-                segment.late.add(segment.rows - 1, column, value)
+        late = [(column, value) for column, value in row if isinstance(value, DeviceValue)]
+        segment.late.add(segment.rows - 1, late)
         count = len(segment.late)
         if count // MANY_LATE > before // MANY_LATE:
             self._home.later(self._segments.settle)

@@ -150,6 +150,8 @@ class FolderHome:
         #: Held by who looks for the lock, and takes it again: two of them would wait for each other.
         self._locking = threading.RLock()
         self.writer = ""
+        #: Whether all is done that is to be done when there is a writer.
+        self._is_ready = False
         #: Whether live rows are in mapped files, which outlive the process without a flush.
         self.is_mapped = True
         self.trouble = ""
@@ -182,10 +184,13 @@ class FolderHome:
                 " ExperimentCollection(...)"
             )
             raise ClosedError(message)
-        if not self.writer:
+        if not self._is_ready:
             with self._starting:
                 if not self.writer:
                     self._become_writer()
+                if not self._is_ready:  # also where Ctrl-C came in the middle of this
+                    self._on_open()
+                    self._is_ready = True
 
     def _become_writer(self) -> None:
         load()
@@ -208,7 +213,6 @@ class FolderHome:
             return
         self.ids, self._started, self.is_mapped = ids, started, is_mapped
         self.writer = f"{self._number:08x}"
-        self._on_open()
 
     def _claim(self, writer: str) -> FileLock | None:
         self.folder.create(self._identity)

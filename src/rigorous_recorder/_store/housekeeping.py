@@ -55,6 +55,7 @@ class _House:
         self.several = threading.RLock()
         self._listing = threading.Lock()
         self._starting = threading.Lock()
+        self._starter = 0
         self._leaving = threading.Event()
         self._threads: list[threading.Thread] = []
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -68,14 +69,24 @@ class _House:
             return list(self._stores)
 
     def start(self) -> None:
+        me = threading.get_ident()
+        if self._starter == me:
+            return  # a signal handler in the middle of it: it is being done
         with self._starting:
-            if not self._threads:
-                for work in (self._keep, self._seal):
-                    name = f"rigorous-recorder {work.__name__.strip('_')}"
-                    thread = threading.Thread(target=work, name=name, daemon=True)
-                    thread.start()
-                    self._threads.append(thread)
-                _at_end_of_worker(self.leave)
+            try:
+                self._starter = me
+                self._start()
+            finally:
+                self._starter = 0
+
+    def _start(self) -> None:
+        if not self._threads:
+            _at_end_of_worker(self.leave)
+        for work in (self._keep, self._seal)[len(self._threads) :]:  # the rest, after Ctrl-C
+            name = f"rigorous-recorder {work.__name__.strip('_')}"
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def later(self, job: Callable[[], object]) -> None:
         """Do a job soon on a thread of its own; not at all where there is none (any more).

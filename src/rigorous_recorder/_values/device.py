@@ -285,12 +285,17 @@ def _nothing_else(kind: str) -> Iterator[None]:
     """
     torch = sys.modules["torch"]
     without = getattr(torch._C, "_DisableFuncTorch", nullcontext)
-    try:
-        as_it_is = torch.autocast(kind, enabled=False)
-    except RuntimeError:  # the device knows no such thing
-        as_it_is = nullcontext()
-    with without(), as_it_is:
+    with without(), torch.autocast(kind, enabled=False) if _has_autocast(kind) else nullcontext():
         yield
+
+
+def _has_autocast(kind: str) -> bool:
+    """Whether this thread has it on: to leave it where it is off empties the cache of all threads."""
+    torch = sys.modules["torch"]
+    try:
+        return bool(torch.is_autocast_enabled(kind))
+    except (RuntimeError, TypeError):  # the device, or this torch, knows no such thing
+        return bool(torch.is_autocast_enabled())
 
 
 def numpy_of(tensor: Any) -> Any:
