@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rigorous_recorder._live.table as live_table
@@ -230,6 +231,45 @@ def test_records_wait_for_what_is_said_of_their_nodes(
             assert list((folder / "records").glob("*.parquet"))
     rows = ExperimentCollection(folder, quiet=True).records
     assert [(row["i"], row["k"]) for row in rows] == [(i, i) for i in range(100)]
+
+
+def test_a_value_that_is_fetched_after_the_flush_is_not_noted_as_synced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row has it in memory alone until the next flush, where files are not mapped."""
+    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+
+    class OnDevice:
+        dtype = "fake.float32"
+        shape = ()
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (2, 0)
+
+        def copy(self) -> OnDevice:
+            return self
+
+        def get(self) -> Any:
+            return np.float32(1)
+
+    with ExperimentCollection(folder, quiet=True) as collection:
+        recorder = collection.recorder.child()
+        recorder.push(x=0.0).push(x=OnDevice())
+        table = collection._store.records
+        live = table._segments.live
+        assert live is not None
+        start = live.start_sync
+
+        def start_and_fetch() -> Any:
+            found = start()
+            live.settle()
+            return found
+
+        monkeypatch.setattr(live, "start_sync", start_and_fetch)
+        finish: list[Callable[[], bool]] = []
+        table._begin_sync(finish)
+        assert all(step() for step in finish)
+        assert table._segments.synced() == {live.number: 1}
 
 
 def test_a_mark_is_written_by_one_thread_at_a_time(

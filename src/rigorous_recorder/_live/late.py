@@ -29,6 +29,7 @@ class Late:
         return bool(self._rows)
 
     def __len__(self) -> int:
+        """About how many they are: exactly so after each ``drop``, whatever other threads add."""
         return self._count
 
     def add(self, row: int, values: _Row) -> None:

@@ -245,8 +245,9 @@ class LiveTable:
         if live is None or not live.image.is_kept or live.synced == (mark := live.state):
             return  # what is only in memory waits there, and the user was told
         live.synced = live.synced or _NOTHING  # who replaces it now syncs what comes in its place
+        rows = live.whole_rows  # before the flush: what is fetched after it is not in it
         if sync := self._guarded(live.start_sync):
-            finish.append(partial(self._end_sync, live, mark, live.whole_rows, sync[0]))
+            finish.append(partial(self._end_sync, live, mark, rows, sync[0]))
 
     def _seal_what_is_full(self) -> bool:
         self._segments.seal()

@@ -294,8 +294,10 @@ def _has_autocast(kind: str) -> bool:
     torch = sys.modules["torch"]
     try:
         return bool(torch.is_autocast_enabled(kind))
-    except (RuntimeError, TypeError):  # the device, or this torch, knows no such thing
+    except TypeError:  # this torch has one for all devices
         return bool(torch.is_autocast_enabled())
+    except RuntimeError:  # the device knows no such thing
+        return False
 
 
 def numpy_of(tensor: Any) -> Any:
