@@ -26,6 +26,7 @@ __all__ = [
     "Variants",
     "column_in",
     "keys_of",
+    "present_values_of",
     "values_of",
 ]
 
@@ -76,6 +77,15 @@ def values_of(variants: Variants, rows: int) -> list[Any]:
             found = [old if v is None else v for old, v in zip(merged, found, strict=True)]
         merged = found
     return merged
+
+
+def present_values_of(variants: Variants, rows: int) -> Sequence[Any]:
+    """The same where every row has a value; numbers as they stand in memory, where it is one kind."""
+    found = [(column, values) for column, values in variants.items() if not values.null_count]
+    if len(found) != 1:
+        return values_of(variants, rows)
+    ((column, values),) = found
+    return column.kind.present_values(values)
 
 
 class Nodes:

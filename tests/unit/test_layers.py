@@ -17,7 +17,7 @@ PACKAGE = Path(rigorous_recorder.__file__).parent
 LAYERS = [
     ["errors"],
     ["_lazy", "_durable", "_mounts", "_job"],
-    ["_values"],
+    ["_rows", "_values"],
     ["_live"],
     ["_store"],
     ["_tree"],

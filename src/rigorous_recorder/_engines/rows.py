@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from functools import cache
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from .._lazy import lazy_module
-from .._tree import Nodes, Variants, keys_of, values_of
-from .scan import Moment, Piece, Scan, experiment_positions
+from .._rows.twin import Known, rows_of_node
+from .._tree import Nodes, keys_of, present_values_of, values_of
+from .scan import Moment, Piece, Scan, any_valid, experiment_positions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,12 +20,13 @@ else:
 
 __all__ = ["Row", "all_rows", "experiment_rows", "rows_from", "rows_of"]
 
-_ROWS_AT_ONCE: Final = 8_192
-#: Dicts made at once: so few stay in the processor's cache, and don't set off Python's collector.
-_ROWS_ALIVE: Final = 256
+#: So many are made of columns that are no plain numbers before the first of their rows is given.
+_VALUES_AT_ONCE: Final = 131_072
+
+_Dict = TypeVar("_Dict", bound=dict[str, Any])
 
 
-class Row(dict[str, Any]):
+class Row(Known):
     """One record with all that its ancestors know. Read-only; a missing key reads as None.
 
     Everything else is as of a dict: ``row.get(key, default)``, ``key in row`` and ``dict(row)``
@@ -33,9 +34,6 @@ class Row(dict[str, Any]):
     """
 
     __slots__ = ()
-
-    def __missing__(self, key: str) -> None:
-        return None
 
     def _refuse(self, *_args: Any, **_named: Any) -> NoReturn:
         message = "a row is read-only; change a copy: dict(row)"
@@ -73,83 +71,72 @@ def experiment_rows(moment: Moment, root: int) -> list[Row]:
     """One row for each experiment, in order of start, with what it has or inherits."""
     positions = experiment_positions(moment, root)
     keys = moment.nodes.keys_above(positions)
-    return [Row(values) for values in _node_values(moment.nodes, keys, positions)]
+    return list(_node_values(Row, moment.nodes, keys, positions))
 
 
-def _node_values(nodes: Nodes, keys: list[str], positions: pa.Array) -> list[dict[str, Any]]:
+def _node_values(
+    copy: Callable[[dict[str, Any]], _Dict], nodes: Nodes, keys: list[str], positions: pa.Array
+) -> Iterator[_Dict]:
     """For each position what the node has or inherits, without what is missing."""
-    columns = [values_of(nodes.resolved(key, positions), len(positions)) for key in keys]
-    return [_present(keys, values) for values in _transposed(columns, len(positions))]
+    columns = tuple(values_of(nodes.resolved(key, positions), len(positions)) for key in keys)
+    return rows_of_node(copy, {}, tuple(keys), columns, 0, len(positions), True)
 
 
-def _batches(piece: Piece, scan: Scan) -> Iterator[list[Row]]:
+def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
     above = _inherited(piece, scan)
-    for start in range(0, piece.rows, _ROWS_AT_ONCE):
-        yield from _rows(piece.slice(start, _ROWS_AT_ONCE), above, scan)
+    rows = _VALUES_AT_ONCE // max(1, len(scan.record_columns))
+    for start in range(0, piece.rows, max(1, rows)):
+        yield from _rows(piece.slice(start, max(1, rows)), above, scan)
 
 
-def _rows(piece: Piece, above: dict[int, dict[str, Any]], scan: Scan) -> Iterator[list[Row]]:
-    found = {key: own for key in keys_of(scan.record_columns) if (own := piece.own(key))}
-    columns = {key: values_of(own, piece.rows) for key, own in found.items()}
-    gapless = {key for key, own in found.items() if _count(own) == piece.rows}
-    runs = pc.run_end_encode(piece.node_ids)
-    start = 0
-    for node, stop in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-        for first in range(start, stop, _ROWS_ALIVE):
-            last = min(first + _ROWS_ALIVE, stop)
-            said = {key: values[first:last] for key, values in columns.items()}
-            yield _rows_of_node(above[node], said, last - first, gapless)
-        start = stop
+class _Said(NamedTuple):
+    """What the records of a piece have of one key."""
+
+    key: str
+    values: Sequence[Any]
+    #: For each run of records of one node how many have a value; None where all have.
+    present: list[int] | None
+
+    def has_gaps(self, run: int, rows: int) -> bool:
+        """Whether any of so many rows of a run has no value."""
+        return self.present is not None and self.present[run] < rows
 
 
-def _count(variants: Variants) -> int:
-    return sum(len(values) - values.null_count for values in variants.values())
+def _rows(piece: Piece, above: dict[int, dict[str, Any]], scan: Scan) -> Iterator[Iterator[Row]]:
+    runs = piece.runs
+    nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
+    said = [each for key in keys_of(scan.record_columns) if (each := _said(piece, key))]
+    is_gapless = all(each.present is None for each in said)
+    keys, columns = _those(said)
+    for run, (start, stop) in enumerate(pairwise([0, *ends])):
+        has_gaps = False
+        if not is_gapless:
+            some = [each for each in said if each.present is None or each.present[run]]
+            has_gaps = any(each.has_gaps(run, stop - start) for each in some)
+            keys, columns = _those(some)
+        yield rows_of_node(Row, above[nodes[run]], keys, columns, start, stop, has_gaps)
 
 
-def _rows_of_node(
-    base: dict[str, Any], said: dict[str, list[Any]], rows: int, gapless: Collection[str]
-) -> list[Row]:
-    """Rows of one node, by what it has or inherits and its records' values under each key."""
-    gaps = {key: [v is None for v in said[key]] for key in said if key not in gapless}
-    present = {key: values for key, values in said.items() if key not in gaps or not all(gaps[key])}
-    if not present:
-        return [Row(base) for _ in range(rows)]
-    lines = zip(*present.values(), strict=True)
-    if any(any(gaps[key]) for key in gaps if key in present):
-        return [Row(base | _present(list(present), line)) for line in lines]
-    filled: list[Row] = _filler(len(present))(Row, base | dict.fromkeys(present), lines, *present)
-    return filled
+def _those(said: list[_Said]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:
+    return tuple(each.key for each in said), tuple(each.values for each in said)
 
 
-@cache
-def _filler(keys: int) -> Callable[..., list[Row]]:
-    """Copies of one dict, each with other values under its last keys.
-
-    That each value goes where it belongs in the ``for`` itself costs half of a call of ``update``;
-    it has to be spelled for each number of keys. Nothing but their number is in the text.
-    """
-    names = [f"key_{number}" for number in range(keys)]
-    targets = ", ".join(f"row[{name}]" for name in names)
-    text = f"lambda copy, row, rows, {', '.join(names)}: [copy(row) for ({targets},) in rows]"
-    return eval(text)  # type: ignore[no-any-return]  # noqa: S307
+def _said(piece: Piece, key: str) -> _Said | None:
+    own = piece.own(key)
+    if not own:
+        return None
+    count = sum(len(values) - values.null_count for values in own.values())
+    if count == piece.rows:
+        return _Said(key, present_values_of(own, piece.rows), None)
+    so_far = pc.cumulative_sum(any_valid(own, piece.rows).cast(pa.int64()))
+    at_ends = so_far.take(pc.subtract(piece.runs.run_ends, 1)).to_pylist()
+    present = [last - first for first, last in pairwise([0, *at_ends])]
+    return _Said(key, values_of(own, piece.rows), present)
 
 
 def _inherited(piece: Piece, scan: Scan) -> dict[int, dict[str, Any]]:
     """For each node of the piece, by id, what it has or inherits."""
-    ids = pc.unique(piece.node_ids)
+    ids = pc.unique(piece.runs.values)
     positions = scan.moment.nodes.positions(ids)
-    return dict(
-        zip(
-            ids.to_pylist(),
-            _node_values(scan.moment.nodes, scan.node_keys, positions),
-            strict=True,
-        )
-    )
-
-
-def _present(keys: list[str], values: tuple[Any, ...]) -> dict[str, Any]:
-    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
-
-
-def _transposed(columns: list[list[Any]], rows: int) -> Iterator[tuple[Any, ...]]:
-    return zip(*columns, strict=True) if columns else iter([()] * rows)
+    values = _node_values(dict, scan.moment.nodes, scan.node_keys, positions)
+    return dict(zip(ids.to_pylist(), values, strict=True))

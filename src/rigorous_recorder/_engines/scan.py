@@ -232,7 +232,7 @@ class Piece:
         inherited = self._scan.moment.nodes.resolved(key, self.positions)
         if not own:
             return inherited
-        has_own = _any_valid(own, self.rows)
+        has_own = any_valid(own, self.rows)
         for column, values in inherited.items():
             rest = pc.if_else(has_own, pa.scalar(None, values.type), values)
             own[column] = pc.coalesce(own[column], rest) if column in own else rest
@@ -553,7 +553,7 @@ def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
 def _matches(variants: Variants, key: str, value: Any, rows: int) -> pa.Array:
     """Which of so many rows have that value."""
     if value is None:
-        return pc.invert(_any_valid(variants, rows))
+        return pc.invert(any_valid(variants, rows))
     mask = pa.repeat(pa.scalar(False), rows)
     for column, values in variants.items():
         hits = equal(key, column.kind, values, value)
@@ -562,7 +562,8 @@ def _matches(variants: Variants, key: str, value: Any, rows: int) -> pa.Array:
     return mask
 
 
-def _any_valid(variants: Variants, rows: int) -> pa.Array:
+def any_valid(variants: Variants, rows: int) -> pa.Array:
+    """Which of so many rows have any value."""
     mask = pa.repeat(pa.scalar(False), rows)
     for values in variants.values():
         mask = pc.or_(mask, values.is_valid())
@@ -578,7 +579,7 @@ def experiment_positions(moment: Moment, root: int) -> pa.Array:
     nodes = moment.nodes
     positions = nodes.positions_of(nodes.children(root))
     found = nodes.own(EXPERIMENT_KEYS[0], positions)
-    experiments = positions.filter(_any_valid(found, len(positions)))
+    experiments = positions.filter(any_valid(found, len(positions)))
     last = last_attempts(nodes)
     if not last:
         return experiments
@@ -600,7 +601,7 @@ def last_attempts(nodes: Nodes) -> dict[int, Attempt]:
         if column.kind != INT:
             continue
         at = pc.indices_nonzero(pc.greater(values, 1).fill_null(False)).cast(pa.int64())
-        at = at.filter(_any_valid(nodes.own(ATTEMPT_KEYS[1], at), len(at)))  # no key of a user's
+        at = at.filter(any_valid(nodes.own(ATTEMPT_KEYS[1], at), len(at)))  # no key of a user's
         numbers, above = values.take(at).to_pylist(), nodes.parents.take(at).to_pylist()
         for number, position, parent in zip(numbers, at.to_pylist(), above, strict=True):
             if parent is not None and (parent not in found or found[parent].number < number):

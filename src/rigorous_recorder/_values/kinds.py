@@ -10,6 +10,7 @@ import datetime as dt
 import warnings
 import zoneinfo
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
@@ -119,6 +120,10 @@ class Kind(ABC):
         values: list[Any] = column.to_pylist()
         return values
 
+    def present_values(self, column: pa.Array) -> Sequence[Any]:
+        """The same of a column without nulls; numbers as they stand in memory."""
+        return self.values(column)
+
     def unreadable(self, column: pa.Array) -> list[int]:  # noqa: ARG002 - most read any bytes
         """At which places of a column of the sealed type something stands that is no value."""
         return []
@@ -213,26 +218,37 @@ class _Bool(Kind):
     def live_type(self) -> pa.DataType:
         return pa.bool_()
 
+    def present_values(self, column: pa.Array) -> memoryview[Any]:
+        return _memory(column.cast(pa.uint8()), 1).cast("?")
+
+
+def _memory(column: pa.Array, size: int) -> memoryview[Any]:
+    """The bytes of a column without nulls, of values of so many bytes."""
+    data = column.buffers()[1]
+    if data is None:  # a column of nothing
+        return memoryview(b"")
+    return memoryview(data).cast("B")[size * column.offset :][: size * len(column)]
+
 
 @dataclass(frozen=True)
-class _Number(Kind, ABC):
+class _Number(Kind):
     """Numbers of 8 bytes, as they stand in memory."""
 
-    def values(self, column: pa.Array) -> list[Any]:
-        if column.null_count or not len(column):
-            return super().values(column)
-        data = memoryview(column.buffers()[1]).cast("B")[8 * column.offset :][: 8 * len(column)]
-        return self.numbers(data)  # in half the time of to_pylist
+    #: What one is to ``memoryview``.
+    form: ClassVar[Literal["q", "d"]]
 
-    @abstractmethod
-    def numbers(self, data: memoryview) -> list[Any]:
-        """The numbers that stand in these bytes."""
+    def values(self, column: pa.Array) -> list[Any]:
+        if column.null_count:
+            return super().values(column)
+        return self.present_values(column).tolist()  # in half the time of to_pylist
+
+    def present_values(self, column: pa.Array) -> memoryview[Any]:
+        return _memory(column, 8).cast(self.form)
 
 
 @dataclass(frozen=True)
 class _Int(_Number):
-    def numbers(self, data: memoryview) -> list[Any]:
-        return data.cast("q").tolist()
+    form = "q"
 
     @property
     def direct(self) -> tuple[type, ...]:
@@ -246,9 +262,7 @@ class _Int(_Number):
 @dataclass(frozen=True)
 class _Float(_Number):
     cell = "float"
-
-    def numbers(self, data: memoryview) -> list[Any]:
-        return data.cast("d").tolist()
+    form = "d"
 
     @property
     def direct(self) -> tuple[type, ...]:

@@ -1,0 +1,1 @@
+"""Rows in Python: how records become dicts, in twins, native and pure."""

@@ -1,0 +1,279 @@
+/* The native twin of pure.py: rows of one node as dicts, of which few are made.
+
+   A loop over rows mostly looks at each and lets it go. A row that nobody has any more is therefore
+   given again, with the next values in place of those that were: as `zip` does with its tuples. The
+   loop still holds the last row when it asks for the next, so two take turns. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+static PyTypeObject *RowsType;
+
+/* ---- a dict that knows None of what it has not ------------------------------------------------ */
+
+/* A dict's own way to subclasses' items is that of a method, several times as slow. */
+static PyObject *
+Known_subscript(PyObject *self, PyObject *key)
+{
+    PyObject *value = PyDict_GetItemWithError(self, key);
+    if (value == NULL && PyErr_Occurred())
+        return NULL;
+    return Py_NewRef(value ? value : Py_None);
+}
+
+PyDoc_STRVAR(Known_doc, "A dict in which a missing key reads as None.");
+
+static PyType_Slot Known_slots[] = {
+    {Py_mp_subscript, Known_subscript}, {Py_tp_doc, (void *)Known_doc}, {0, NULL},
+};
+
+static PyType_Spec Known_spec = {
+    "rigorous_recorder._rows.native.Known", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    Known_slots};
+
+/* ---- the values of one key -------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject *key;
+    PyObject *list;   /* its values, or NULL and */
+    Py_buffer buffer; /* the bytes of them, */
+    char format;      /* each an int64_t ('q'), a double ('d') or a bool of one byte ('?') */
+} Values;
+
+static int
+values_from(Values *self, PyObject *key, PyObject *column, Py_ssize_t stop)
+{
+    self->key = Py_NewRef(key);
+    if (PyList_Check(column)) {
+        self->list = Py_NewRef(column);
+        return 0;
+    }
+    if (PyObject_GetBuffer(column, &self->buffer, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0)
+        return -1;
+    const char *format = self->buffer.format ? self->buffer.format : "B";
+    self->format = format[0];
+    Py_ssize_t size = self->format == '?' ? 1 : 8;
+    if (format[0] == '\0' || format[1] != '\0' || strchr("qd?", format[0]) == NULL) {
+        PyErr_Format(PyExc_ValueError, "there are no values of the format %s", format);
+        return -1;
+    }
+    if (self->buffer.len / size < stop) {
+        PyErr_SetString(PyExc_ValueError, "a column ends before the last row");
+        return -1;
+    }
+    return 0;
+}
+
+/* A new reference. */
+static PyObject *
+value_at(const Values *self, Py_ssize_t row)
+{
+    if (self->list)
+        return Py_XNewRef(PyList_GetItem(self->list, row));
+    const char *bytes = self->buffer.buf;
+    if (self->format == 'd') {
+        double real;
+        memcpy(&real, bytes + 8 * row, 8);
+        return PyFloat_FromDouble(real);
+    }
+    if (self->format == 'q') {
+        int64_t number;
+        memcpy(&number, bytes + 8 * row, 8);
+        return PyLong_FromLongLong(number);
+    }
+    return PyBool_FromLong(bytes[row]);
+}
+
+/* ---- the rows of one node --------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *copy;
+    PyObject *base;
+    PyObject *given[2]; /* what was given last, and before it */
+    int has_gaps;
+    Py_ssize_t next, stop;
+    Py_ssize_t count; /* of the columns */
+    Values *columns;
+} Rows;
+
+static int
+Rows_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Rows *self = (Rows *)object;
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->copy);
+    Py_VISIT(self->base);
+    Py_VISIT(self->given[0]);
+    Py_VISIT(self->given[1]);
+    for (Py_ssize_t i = 0; i < self->count; i++)
+        Py_VISIT(self->columns[i].list);
+    return 0;
+}
+
+static int
+Rows_clear(PyObject *object)
+{
+    Rows *self = (Rows *)object;
+    self->next = self->stop; /* without a base there is no other row */
+    Py_CLEAR(self->copy);
+    Py_CLEAR(self->base);
+    Py_CLEAR(self->given[0]);
+    Py_CLEAR(self->given[1]);
+    return 0;
+}
+
+static void
+Rows_dealloc(PyObject *object)
+{
+    Rows *self = (Rows *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    (void)Rows_clear(object);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Py_XDECREF(self->columns[i].key);
+        Py_XDECREF(self->columns[i].list);
+        PyBuffer_Release(&self->columns[i].buffer);
+    }
+    PyMem_Free(self->columns);
+    PyObject_GC_Del(object);
+    Py_DECREF((PyObject *)type);
+}
+
+static int
+fill(const Rows *self, PyObject *row, Py_ssize_t at)
+{
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        PyObject *value = value_at(&self->columns[i], at);
+        if (value == NULL)
+            return -1;
+        int failed = 0;
+        if (!self->has_gaps || value != Py_None)
+            failed = PyDict_SetItem(row, self->columns[i].key, value);
+        Py_DECREF(value);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+Rows_next(PyObject *object)
+{
+    Rows *self = (Rows *)object;
+    if (self->next >= self->stop)
+        return NULL;
+    Py_ssize_t at = self->next++;
+    /* Out of its place meanwhile: what is freed here can run code, and that can ask for a row. */
+    PyObject *row = self->given[at & 1];
+    self->given[at & 1] = NULL;
+    if (row == NULL || Py_REFCNT(row) != 1) {
+        Py_XDECREF(row);
+        row = PyObject_CallFunctionObjArgs(self->copy, self->base, NULL);
+        if (row != NULL && !PyDict_Check(row)) {
+            PyErr_SetString(PyExc_TypeError, "a row must be a dict");
+            Py_CLEAR(row);
+        }
+        if (row == NULL)
+            return NULL;
+    }
+    if (fill(self, row, at) < 0) {
+        Py_DECREF(row);
+        return NULL;
+    }
+    if (self->has_gaps || self->given[at & 1] != NULL)
+        return row;
+    self->given[at & 1] = Py_NewRef(row);
+    return row;
+}
+
+static PyType_Slot Rows_slots[] = {
+    {Py_tp_dealloc, Rows_dealloc}, {Py_tp_traverse, Rows_traverse}, {Py_tp_clear, Rows_clear},
+    {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, Rows_next}, {0, NULL},
+};
+
+static PyType_Spec Rows_spec = {
+    "rigorous_recorder._rows.native.Rows", sizeof(Rows), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, Rows_slots};
+
+/* What every row of a node has: with a place for what each has of its own, if each has. */
+static PyObject *
+base_of(PyObject *known, PyObject *keys, int has_gaps)
+{
+    PyObject *base = PyDict_Copy(known);
+    for (Py_ssize_t i = 0; base && !has_gaps && i < PyTuple_Size(keys); i++) {
+        if (PyDict_SetItem(base, PyTuple_GetItem(keys, i), Py_None) < 0)
+            Py_CLEAR(base);
+    }
+    return base;
+}
+
+PyDoc_STRVAR(rows_of_node_doc,
+"rows_of_node(copy, base, keys, columns, start, stop, has_gaps, /)\n--\n\n"
+"The rows from ``start`` to ``stop``: copies of a dict with values of their own under keys.");
+
+static PyObject *
+rows_of_node(PyObject *module, PyObject *args)
+{
+    PyObject *copy, *known, *keys, *columns;
+    Py_ssize_t start, stop;
+    int has_gaps;
+    if (!PyArg_ParseTuple(args, "OO!O!O!nnp", &copy, &PyDict_Type, &known, &PyTuple_Type, &keys,
+                          &PyTuple_Type, &columns, &start, &stop, &has_gaps))
+        return NULL;
+    Py_ssize_t count = PyTuple_Size(keys);
+    if (start < 0 || PyTuple_Size(columns) != count) {
+        PyErr_SetString(PyExc_ValueError, "expected a column for each key, and rows from 0 on");
+        return NULL;
+    }
+    Rows *self = (Rows *)PyType_GenericAlloc(RowsType, 0);
+    if (self == NULL)
+        return NULL;
+    self->copy = Py_NewRef(copy);
+    self->base = base_of(known, keys, has_gaps);
+    self->has_gaps = has_gaps;
+    self->next = start;
+    self->stop = stop;
+    self->columns = PyMem_Calloc((size_t)count + 1, sizeof(Values));
+    if (self->columns == NULL)
+        PyErr_NoMemory();
+    if (self->base == NULL || self->columns == NULL)
+        goto failed;
+    while (self->count < count) {
+        Py_ssize_t i = self->count++;
+        if (values_from(&self->columns[i], PyTuple_GetItem(keys, i), PyTuple_GetItem(columns, i),
+                        stop) < 0)
+            goto failed;
+    }
+    return (PyObject *)self;
+failed:
+    Py_DECREF((PyObject *)self);
+    return NULL;
+}
+
+/* ---- module ----------------------------------------------------------------------------------- */
+
+static PyMethodDef functions[] = {
+    {"rows_of_node", rows_of_node, METH_VARARGS, rows_of_node_doc},
+    {NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "native", "The native twin of ``pure``.", -1, functions,
+};
+
+PyMODINIT_FUNC
+PyInit_native(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    RowsType = (PyTypeObject *)PyType_FromSpec(&Rows_spec);
+    PyObject *known = PyType_FromSpecWithBases(&Known_spec, (PyObject *)&PyDict_Type);
+    if (RowsType == NULL || known == NULL || PyModule_AddObjectRef(module, "Known", known) < 0)
+        Py_CLEAR(module);
+    Py_XDECREF(known);
+    return module;
+}
