@@ -10,6 +10,7 @@ from ._lazy import lazy_module
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._store.fragments import Fragment, tables_of
 from ._store.store import DELETED
+from ._values.chunks import one_array
 from ._values.kinds import NULL, Kind
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
     name = fragment.columns.get(column)
     if name is None:
         return pa.nulls(table.num_rows, column.kind.sealed_type)
-    chunks = table.column(name).combine_chunks()
-    return column.kind.unfile(chunks)
+    return column.kind.unfile(one_array(table.column(name)))
 
 
 def keys_of(columns: Iterable[Column]) -> list[str]:
@@ -407,7 +407,7 @@ class _Rows:
         self._columns: dict[Column, pa.Array] = {}
         self._order: pa.Array | None = None
         times = self[TIME_COLUMN].cast(pa.int64())
-        nodes = (table.column(NODE).combine_chunks() for _, table in self.pieces)
+        nodes = (one_array(table.column(NODE)) for _, table in self.pieces)
         #: Whom each row is of.
         self.node = pa.concat_arrays([pa.array([], pa.int64()), *nodes])
         self.last_time: int = pc.max(times).as_py() or 0

@@ -13,6 +13,7 @@ from .._engines.scan import Moment, Scan, Scope
 from .._lazy import lazy_module
 from .._live.column import NODE
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
+from .._values.chunks import one_array
 from ..errors import ArgumentError
 from .text import bytes_text, cut, literal_text, one_line, plural
 
@@ -147,7 +148,7 @@ def _record_counts(moment: Moment) -> pa.Table:
     pieces = [pa.table({NODE: pa.array([], pa.int64()), "rows": pa.array([], pa.int64())})]
     for fragment in moment.snapshot.records:
         for table in fragment.tables([]):
-            counted = pc.value_counts(table.column(NODE).combine_chunks())
+            counted = pc.value_counts(one_array(table.column(NODE)))
             pieces.append(pa.table(counted.flatten(), names=pieces[0].column_names))
     grouped = pa.concat_tables(pieces).group_by(NODE).aggregate([("rows", "sum")])
     return grouped.rename_columns({"rows_sum": "rows"}).combine_chunks()

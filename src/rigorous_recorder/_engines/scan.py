@@ -12,6 +12,7 @@ from .._live.column import NODE, Column, Key
 from .._store.fragments import Fragment, Loose, Sealed
 from .._store.store import Snapshot, Store
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
+from .._values.chunks import one_array
 from .._values.kinds import INT, NULL, Kind
 from .._values.promote import equal, meet, to_flat
 
@@ -183,7 +184,7 @@ class Piece:
     @property
     def node_ids(self) -> pa.Array:
         """Whose records the rows are."""
-        return self._table.column(NODE).combine_chunks()
+        return one_array(self._table.column(NODE))
 
     @property
     def runs(self) -> pa.RunEndEncodedArray:
@@ -529,7 +530,7 @@ def _of_nodes(table: pa.Table, group: Group, among: pa.Array) -> pa.Table:
     if len(among) == len(group.nodes):
         return table
     # Neighbouring rows are mostly of one node, which is then looked up once.
-    runs = pc.run_end_encode(table.column(NODE).combine_chunks())
+    runs = pc.run_end_encode(one_array(table.column(NODE)))
     return table.filter(spread(runs, pc.is_in(runs.values, value_set=among)))
 
 

@@ -15,6 +15,7 @@ from .._store.damaged import UNREADABLE
 from .._store.fragments import Fragment, Sealed
 from .._store.sealed_files import open_sealed
 from .._tree import column_in
+from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, JSON, NULL, TIMEDELTA, Kind
 from ..errors import DamagedFileError
 from .scan import Scan, flat_column
@@ -223,7 +224,7 @@ def _own_table(
     fragment: Fragment, table: pa.Table, kinds: Mapping[str, tuple[str, Kind]]
 ) -> pa.Table:
     """The flat columns that rows have themselves, as Spark takes them."""
-    arrays = [table.column(NODE).combine_chunks()]
+    arrays = [one_array(table.column(NODE))]
     read = set(table.column_names)
     for key, kind in kinds.values():
         variants = {

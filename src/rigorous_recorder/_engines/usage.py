@@ -11,6 +11,7 @@ from .._live.column import NODE, Column
 from .._store.damaged import UNREADABLE
 from .._store.fragments import Fragment, Sealed, open_parquet
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
+from .._values.chunks import one_array
 from .._values.kinds import NULL
 from .scan import Moment
 
@@ -115,7 +116,7 @@ def _pairs() -> pa.Schema:
 
 def _node_counts(number: int, fragment: Fragment) -> Iterator[pa.Table]:
     for table in fragment.tables([]):
-        found = pc.value_counts(table.column(NODE).combine_chunks())
+        found = pc.value_counts(one_array(table.column(NODE)))
         numbers = pa.repeat(pa.scalar(number, pa.int64()), len(found))
         columns = [numbers, found.field("values"), found.field("counts")]
         yield pa.Table.from_arrays(columns, schema=_pairs())
@@ -142,9 +143,9 @@ def _read_record_keys(
     keys: _Keys, fragment: Fragment, owners: _Owners, columns: Sequence[Column]
 ) -> None:
     for table in fragment.tables(columns):
-        of_rows = owners.of_nodes(table.column(NODE).combine_chunks())
+        of_rows = owners.of_nodes(one_array(table.column(NODE)))
         for column in columns:
-            values = table.column(fragment.columns[column]).combine_chunks()
+            values = one_array(table.column(fragment.columns[column]))
             keys.add(str(column.key), owners.where(values.is_valid(), of_rows))
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
 from .._live.home import Behind
+from .._values.chunks import one_array
 from .._values.kinds import Kind
 from ..errors import DamagedFileError, DeletedError
 from .checksums import check_chunks, leaves
@@ -198,7 +199,7 @@ class Fragment(ABC):
         table = self.table(group, [])
         if table is None:  # told anew each time, and may be an error to the next one
             return pc.run_end_encode(pa.array([], pa.int64()))
-        ids = table.column(NODE).combine_chunks()
+        ids = one_array(table.column(NODE))
         runs = pc.run_end_encode(ids)
         if _LEAST_RUN * len(runs.values) <= len(ids):
             self._runs[group] = runs
