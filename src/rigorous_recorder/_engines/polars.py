@@ -92,7 +92,7 @@ class _Reading:
         self, scan: Scan, keys: dict[str, str], names: Sequence[str], predicate: pl.Expr | None
     ) -> None:
         self._scan = scan
-        self._names = names
+        self._names = list(names)
         self._nodes = _SortedNodes.of(scan)
         own, inherited = set(keys_of(scan.record_columns)), set(scan.node_keys)
         above = {name: key for name, key in keys.items() if key in inherited - own}
@@ -105,6 +105,7 @@ class _Reading:
             else:
                 self._ids = ids
         if self._ids is not None:
+            self._ids = self._ids.take(pc.sort_indices(self._ids))
             self._places_of_ids = self._nodes.places(self._ids)
         used = {*names, *(name for each in self._rest for name in each.meta.root_names())}
         self._own = {name: key for name, key in keys.items() if key in own and name in used}
@@ -116,14 +117,17 @@ class _Reading:
         for frames in ahead(self._read, self._groups()):
             yield from frames
 
-    def _groups(self) -> Iterator[Group]:
-        """The groups that have any of the nodes that are asked for."""
+    def _groups(self) -> Iterator[tuple[Group, pa.Array | None]]:
+        """The groups that have any of the nodes that are asked for, with these (None: all)."""
         for group in self._scan.groups:
-            if self._ids is None or len(group.nodes_among(self._ids)):
-                yield group
+            among = None if self._ids is None else group.nodes_among(self._ids)
+            if among is None or len(among):
+                yield group, among
 
-    def _read(self, group: Group) -> list[pl.DataFrame]:
-        pieces = self._scan.read(group, self._columns, ids=self._ids, nodes=bool(self._inherited))
+    def _read(self, asked: tuple[Group, pa.Array | None]) -> list[pl.DataFrame]:
+        group, among = asked
+        needs_nodes = bool(self._inherited)
+        pieces = self._scan.read(group, self._columns, among=among, nodes=needs_nodes)
         frames = (self._frame(piece, group) for piece in pieces)
         return [frame for frame in frames if frame.height]
 
@@ -137,7 +141,7 @@ class _Reading:
                 columns[name] = above if own is None else own.zip_with(own.is_not_null(), above)
         frame = pl.DataFrame(columns)
         found = frame.filter(*self._rest) if self._rest else frame
-        return _columns(found, self._names)
+        return found if found.columns == self._names else _columns(found, self._names)
 
     def _places(self, piece: Piece, group: Group) -> pa.Array:
         """For the id of each run of a piece its place among the nodes."""

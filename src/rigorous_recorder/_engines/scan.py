@@ -38,6 +38,8 @@ __all__ = [
 
 #: Rows that are handled at once, so that memory stays bounded however many there are.
 _PIECE_ROWS: Final = 262_144
+#: So many stretches of rows are taken out of a table without a look at each row.
+_FEW_RUNS: Final = 64
 
 
 class Moment(NamedTuple):
@@ -155,7 +157,9 @@ class Group(NamedTuple):
         return self.fragment.nodes_of(self.number)
 
     def nodes_among(self, ids: pa.Array) -> pa.Array:
-        """Those of its nodes that are among ``ids``."""
+        """Those of its nodes that are among ``ids``, which are sorted."""
+        if not self.fragment.has_any(self.number, ids):
+            return ids.slice(0, 0)
         return self.nodes.filter(pc.is_in(self.nodes, value_set=ids))
 
 
@@ -475,28 +479,28 @@ class Scan:
         group: Group,
         columns: Sequence[Column],
         *,
-        ids: pa.Array | None = None,
+        among: pa.Array | None = None,
         nodes: bool = True,
     ) -> list[Piece]:
         """Those rows of a group that are of the scope and meet the conditions, in order.
 
         Args:
-            ids: leave out rows of other nodes.
+            among: of those nodes of the group that are of the scope: leave out rows of others.
             nodes: whether what the pieces are asked for depends on their nodes.
         """
         table = group.fragment.table(group.number, columns, nodes=False)
         if table is None:
             return []
         runs = None
-        if nodes or ids is not None or not self.takes_all(group):
+        if nodes or among is not None or not self.takes_all(group):
             runs = group.runs
             if len(runs) < table.num_rows:
                 return []  # whose rows these are can't be read, and the user was told
-            table = _with_nodes(table, runs)
-        if self.read_ids is not None or self._has_deleted(group):
-            table, runs = _of_nodes(table, group, self.nodes_of(group)), None
-        if ids is not None:
-            table, runs = _of_nodes(table, group, group.nodes_among(ids)), None
+            among = self.nodes_of(group) if among is None else among
+            if len(among) < len(group.nodes):
+                table, runs = _of_nodes(table, runs, among)
+            if nodes or self.row_conditions:
+                table = _with_nodes(table, runs)
         starts = range(0, table.num_rows, _PIECE_ROWS)
         if len(starts) == 1:
             pieces = [Piece(self, group.fragment, table, runs)]
@@ -525,13 +529,22 @@ def _with_nodes(table: pa.Table, runs: pa.RunEndEncodedArray) -> pa.Table:
     return table.append_column(NODE, pc.run_end_decode(runs))
 
 
-def _of_nodes(table: pa.Table, group: Group, among: pa.Array) -> pa.Table:
-    """Those rows of a group, or of a part of it, that are of some of its nodes."""
-    if len(among) == len(group.nodes):
-        return table
-    # Neighbouring rows are mostly of one node, which is then looked up once.
-    runs = pc.run_end_encode(one_array(table.column(NODE)))
-    return table.filter(spread(runs, pc.is_in(runs.values, value_set=among)))
+def _of_nodes(
+    table: pa.Table, runs: pa.RunEndEncodedArray, among: pa.Array
+) -> tuple[pa.Table, pa.RunEndEncodedArray]:
+    """Those rows of a table that are of some nodes, and whose they are."""
+    is_kept = pc.is_in(runs.values, value_set=among)
+    stops = runs.run_ends
+    starts = pc.subtract(stops, pc.pairwise_diff(stops)).fill_null(0)
+    kept, first, last = (each.filter(is_kept) for each in (runs.values, starts, stops))
+    ends = pc.cumulative_sum(pc.subtract(last, first))
+    found = pa.RunEndEncodedArray.from_arrays(ends, kept)
+    if len(kept) > _FEW_RUNS:
+        return table.filter(spread(runs, is_kept)), found
+    spans = zip(first.to_pylist(), last.to_pylist(), strict=True)
+    return pa.concat_tables(
+        [table.slice(0, 0), *(table.slice(start, stop - start) for start, stop in spans)]
+    ), found
 
 
 def spread(runs: pa.RunEndEncodedArray, values: pa.Array) -> pa.Array:
