@@ -394,6 +394,25 @@ def test_values_that_are_none_are_missing_and_told(folder: Path, tmp_path: Path)
 
 # --- checksums ------------------------------------------------------------------------------------
 
+#: Looks in a footer, as the least value of a column, like the room for checksums.
+ROOM = "rigorous.checksums\x18\x08" + "0" * 8
+
+
+@pytest.mark.parametrize("text", ["rigorous.checksums", "rigorous.checked", ROOM])
+def test_what_looks_like_checksums_is_a_key_and_a_value_like_any_other(
+    folder: Path, text: str
+) -> None:
+    """It is sealed, read, merged and verified; what stands where in a footer is not up to users."""
+    logged = [{"t": text, text: 1}, {"t": text, "b": text.encode()}]
+    for row in logged:
+        with opened(folder) as collection, collection.new_experiment() as experiment:
+            experiment.push(row)
+    for _ in range(2):
+        rows = zip(opened(folder).records, logged, strict=True)
+        assert all({key: row[key] for key in said} == said for row, said in rows)
+        assert not opened(folder).verify()
+        opened(folder).compact()
+
 
 @pytest.mark.parametrize(
     "merged", [pytest.param(False, marks=pytest.mark.slow), True], ids=["sealed", "merged"]
@@ -402,7 +421,7 @@ def test_every_changed_byte_of_a_sealed_file_is_seen(folder: Path, merged: bool)
     """Whatever byte behind the first four is another, verify lists the file: pages, headers, footer."""
     for number in range(2):
         with opened(folder) as collection, collection.new_experiment() as experiment:
-            experiment.push(i=number, text="text", array=np.ones((2, 3), "float32"), many=[1, "a"])
+            experiment.push(i=number, text=ROOM, array=np.ones((2, 3), "float32"), many=[1, "a"])
     if merged:
         opened(folder).compact()
     path = next((folder / "records").glob("*.parquet"))

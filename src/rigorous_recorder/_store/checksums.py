@@ -30,8 +30,8 @@ __all__ = ["check_chunks", "check_footer", "fill", "leaves", "room_for"]
 _KEY: Final = b"rigorous.checksums"
 #: Another key, of which the same can be told when the first one is damaged.
 _ALSO: Final = b"rigorous.checked"
-#: The key, the mark of the next field and the length of the value, as Thrift writes them.
-_PLACE: Final = re.compile(re.escape(_KEY) + rb"\x18[\x80-\xff]{0,4}[\x00-\x7f]", re.DOTALL)
+#: What follows a key, as Thrift writes it: the mark of the next field, and the length of the value.
+_VALUE: Final = re.compile(rb"\x18[\x80-\xff]{0,4}[\x00-\x7f]", re.DOTALL)
 _DIGITS: Final = 8
 _TAIL: Final = 8  # the footer's length and PAR1
 _ZEROS: Final = b"0" * _DIGITS
@@ -125,15 +125,19 @@ def _sum(source: Any, chunk: pq.ColumnChunkMetaData) -> int:
 
 
 def _place(footer: bytes) -> slice | None:
-    """Where the checksums are in a footer."""
-    if (found := _PLACE.search(footer)) is None:
+    """Where the checksums are in a footer.
+
+    Before them the least and the greatest values of columns stand in it, which can be any bytes.
+    """
+    key = footer.rfind(_KEY + b"\x18")
+    if (found := _VALUE.match(footer, key + len(_KEY)) if key >= 0 else None) is None:
         if _ALSO in footer:
             message = "its footer is not as it was written: its checksums are gone"
             raise DamagedFileError(message)
         return None
     start = found.end()
     size = 0  # as Thrift writes a length: seven bits a byte, the last byte below 128
-    for at, byte in enumerate(footer[found.start() + len(_KEY) + 1 : start]):
+    for at, byte in enumerate(footer[found.start() + 1 : start]):
         size |= (byte & 0x7F) << (7 * at)
     if size < _DIGITS or size % _DIGITS or not footer[start : start + size].isalnum():
         message = "its footer is not as it was written"
