@@ -52,6 +52,11 @@ def _rows(relation: duckdb.DuckDBPyRelation) -> Counter[str]:
     "query",
     [
         "SELECT count(*) FROM records",
+        "SELECT count() FILTER (WHERE true) FROM records",
+        "SELECT 1 FROM records",
+        "SELECT count(*) FROM records AS a, records AS b",
+        "SELECT count(*) FROM records AS a JOIN records AS b USING (step)",
+        "SELECT count(*) FROM (FROM records) WHERE EXISTS (FROM records WHERE loss > 5)",
         "FROM records",
         "SELECT * EXCLUDE (step) FROM records",
         "SELECT COLUMNS('s.*') FROM records",
@@ -100,7 +105,11 @@ def test_sql_over_some_records_has_all_types(
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.register("records", records.to_arrow())
-    for query in ("FROM records", "SELECT sum(epoch(took)), max(late * 2) FROM records"):
+    for query in (
+        "FROM records",
+        "SELECT count(*) FROM records",
+        "SELECT sum(epoch(took)), max(late * 2) FROM records",
+    ):
         found, wanted = records.sql(query), connection.sql(query)
         assert list(map(str, found.types)) == list(map(str, wanted.types))
         assert _rows(found) == _rows(wanted)

@@ -13,7 +13,7 @@ from .._live.column import NODE
 from .._values.kinds import Kind
 from .._values.promote import meet
 from .arrow import flat_table, flat_type
-from .duckdb_records import RecordsView, for_duckdb
+from .duckdb_records import RecordsView, for_duckdb, rows_without_columns
 from .scan import Moment, Scan, experiment_positions, flat_column
 from .sql import Mentioned, mentioned, sql_names
 
@@ -70,7 +70,7 @@ def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
         return shared.show(scan, used, tables).sql(query)
     except duckdb.BinderException:
         # With all columns there, the message says which name was meant.
-        everything = used._replace(any_column=True)
+        everything = used._replace(any_column=True, no_column=False)
         return shared.show(scan, everything, tables).sql(query)
 
 
@@ -118,6 +118,9 @@ class _Database:
     def _show_records(
         self, connection: duckdb.DuckDBPyConnection, scan: Scan, used: Mentioned
     ) -> None:
+        if used.no_column and (nothing := rows_without_columns(scan)) is not None:
+            connection.execute(f"CREATE TEMP VIEW records AS {nothing}")
+            return
         if scan.row_conditions or not scan.keys:
             table = self.table("flat", lambda: _with_sql_names(flat_table(scan)))
             connection.execute(f"CREATE TEMP VIEW records AS FROM {table}")

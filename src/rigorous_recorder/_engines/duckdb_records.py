@@ -23,7 +23,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["RecordsView", "for_duckdb"]
+__all__ = ["RecordsView", "for_duckdb", "rows_without_columns"]
 
 #: Writers of so many records are joined to their nodes by themselves, up to so many of them: the
 #: ids of one writer's nodes are close to each other, and DuckDB then needs no hashing.
@@ -31,6 +31,13 @@ _LARGE: Final = 1_000_000
 _MOST_LARGE: Final = 8
 #: For a query that uses no column: a table must have one.
 _NO_COLUMN: Final = f"true AS {identifier(chr(1))}"
+
+
+def rows_without_columns(scan: Scan) -> str | None:
+    """A SELECT that gives so many rows of nothing; None where they have to be looked at for that."""
+    if scan.read_ids is not None or scan.row_conditions:
+        return None
+    return f"SELECT {_NO_COLUMN} FROM range({scan.row_count()})"
 
 
 class RecordsView:
@@ -60,9 +67,9 @@ class RecordsView:
 
     def text(self) -> str:
         """The SELECT that gives the flat table."""
-        if not self._own and not self._inherited and self._scan.read_ids is None:
-            rows = self._scan.row_count()
-            return f"SELECT {_NO_COLUMN} FROM range({rows})"  # nothing of any file is asked for
+        uses_none = not self._own and not self._inherited
+        if uses_none and (nothing := rows_without_columns(self._scan)) is not None:
+            return nothing
         sound = self._sound()
         groups = self._groups() or [[]]
         parts = [self._group(number, each, sound) for number, each in enumerate(groups)]

@@ -16,6 +16,8 @@ __all__ = ["ANYTHING", "Mentioned", "identifier", "literal", "mentioned", "sql_n
 _TAKES_ALL: Final = frozenset(
     {"STAR", "POSITIONAL_REFERENCE", "PIVOT", "TABLE_FUNCTION", "NATURAL", "POSITIONAL"}
 )
+#: Parts of a statement that name columns: a column itself, and a join with a list of names.
+_NAMES_COLUMNS: Final = frozenset({"COLUMN_REF", "JOIN"})
 _CATALOGS: Final = ("information_schema", "pg_catalog")
 _CATALOG_TABLES: Final = ("duckdb_", "pg_", "sqlite_")
 
@@ -59,12 +61,14 @@ class Mentioned(NamedTuple):
         words: all text in it, names among it, in lower case.
         any_table: whether it can use tables that it does not name.
         any_column: whether it can use columns that it does not name.
+        no_column: whether it is known to use no column at all.
         only_reads: whether it is known to change nothing.
     """
 
     words: frozenset[str]
     any_table: bool
     any_column: bool
+    no_column: bool
     only_reads: bool
 
     def has_table(self, name: str) -> bool:
@@ -76,7 +80,9 @@ class Mentioned(NamedTuple):
         return self.any_column or name.casefold() in self.words
 
 
-ANYTHING: Final = Mentioned(frozenset(), any_table=True, any_column=True, only_reads=False)
+ANYTHING: Final = Mentioned(
+    frozenset(), any_table=True, any_column=True, no_column=False, only_reads=False
+)
 
 
 def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
@@ -94,11 +100,14 @@ def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
     if "SHOW_REF" in texts or any(map(_is_of_catalog, nodes)):
         return ANYTHING
     tables = {name for node in nodes for name in _tables(node)}
-    any_column = texts & _TAKES_ALL or any(map(_renames, nodes))
+    any_column = bool(
+        texts & _TAKES_ALL or any(map(_renames, nodes)) or tables & set(map(_last_name, nodes))
+    )
     return Mentioned(
         words=frozenset(text.casefold() for text in texts),
         any_table="TABLE_FUNCTION" in texts,
-        any_column=bool(any_column or tables & set(map(_last_name, nodes))),
+        any_column=any_column,
+        no_column=not any_column and not texts & _NAMES_COLUMNS,
         only_reads=True,
     )
 
