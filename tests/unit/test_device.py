@@ -632,6 +632,85 @@ def test_torch_fakes_have_no_value(torch: Any) -> None:
     assert [dict(row) for row in recorder.records] in ([], [{"a": 3, "b": 4}])
 
 
+@pytest.mark.filterwarnings("ignore")  # of the compiler, that it can't compile a lock
+def test_torch_compiles_no_copy(torch: Any, recorder: Recorder) -> None:
+    """What a compiled function logs is not overwritten with what its next call makes."""
+    compiled: list[str] = []
+
+    def compile_(graph: Any, _: Any) -> Callable[..., Any]:
+        """As CUDA graphs do, with results that are always in the same memory."""
+        compiled.extend(node.name for node in graph.graph.nodes)
+        memory: list[Any] = []
+
+        def run(*given: Any) -> tuple[Any, ...]:
+            made = graph.forward(*given)
+            memory.extend(each.clone() for each in made[len(memory) :])
+            return tuple(to.copy_(each) for to, each in zip(memory, made, strict=True))
+
+        return run
+
+    @torch.compile(backend=compile_)
+    def step(x: Any) -> Any:
+        loss = x * 2
+        recorder.push(loss=loss, more=loss + 1, array=loss[None]).push(loss=loss)
+        return loss
+
+    torch._dynamo.reset()
+    for number in range(4):
+        step(torch.tensor(float(number)))
+    expected = [value for number in range(4) for value in [2.0 * number] * 2]
+    assert column(recorder.records, "loss") == expected
+    found = [row["array"].tolist() for row in recorder.records if row["more"] is not None]
+    assert found == [[value] for value in expected[::2]]
+    assert not [name for name in compiled if "clone" in name or "stack" in name]
+
+
+def _dispatches(seen: list[Any]) -> Any:
+    modes = pytest.importorskip("torch.utils._python_dispatch")
+
+    class Mode(modes.TorchDispatchMode):  # type: ignore[misc, name-defined]
+        def __torch_dispatch__(self, called: Any, _: Any, args: Any = (), named: Any = None) -> Any:
+            seen.append(called)
+            return called(*args, **(named or {}))
+
+    return Mode()
+
+
+def _functions(seen: list[Any]) -> Any:
+    modes = pytest.importorskip("torch.overrides")
+
+    class Mode(modes.TorchFunctionMode):  # type: ignore[misc, name-defined]
+        def __torch_function__(self, called: Any, _: Any, args: Any = (), named: Any = None) -> Any:
+            if called.__name__ != "__get__":  # what a tensor is may be asked
+                seen.append(called)
+            return called(*args, **(named or {}))
+
+    return Mode()
+
+
+def _fakes(_: list[Any]) -> Any:
+    return pytest.importorskip("torch._subclasses.fake_tensor").FakeTensorMode()
+
+
+@pytest.mark.parametrize("mode", [_dispatches, _functions, _fakes])
+def test_torch_modes_take_no_value(
+    torch: Any, recorder: Recorder, mode: Callable[[list[Any]], Any]
+) -> None:
+    """Modes of the thread neither see nor change how a value is copied and fetched."""
+    seen: list[Any] = []
+    first, second, third = torch.tensor(1.5), torch.tensor(2.5), torch.tensor([3.5, 4.5])
+    recorder.push(a=first, b=second, c=third)
+    for _ in range(2):
+        with mode(seen):
+            if device.is_on_device(first):
+                recorder.push(a=first, b=second, c=third).push(a=second)
+            recorder.sync()
+            rows = [dict(row) for row in recorder.records]
+        assert not seen
+    assert [row["a"] for row in rows] in ([1.5], [1.5, 1.5, 2.5, 1.5, 2.5])
+    assert {tuple(row["c"].tolist()) for row in rows if "c" in row} == {(3.5, 4.5)}
+
+
 def test_torch_autocast_takes_no_value(torch: Any, recorder: Recorder) -> None:
     """Numbers of a dtype that autocast would not stack are fetched all the same."""
     for dtype in (torch.float16, torch.bfloat16, torch.float32):

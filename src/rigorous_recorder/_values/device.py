@@ -8,8 +8,8 @@ and shape; its numbers are asked for when somebody needs them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ from .._lazy import lazy_module
 from . import cuda
 from .arrays import DTYPES, ArrayKind
 from .kinds import BOOL, FLOAT, INT, Kind
+from .modes import nothing_else, plainly
 
 np = lazy_module("numpy", install="numpy")
 
@@ -231,6 +232,7 @@ class _Torch(_Arrays):
     def is_on_device(self, value: Any) -> bool:
         return not value.is_cpu
 
+    @plainly
     def keep(self, kind: Kind, value: Any) -> DeviceValue | None:
         if value.is_meta or value.layout is not sys.modules["torch"].strided:
             return None
@@ -239,6 +241,7 @@ class _Torch(_Arrays):
         tensor = _clone(value)
         return None if tensor is None else DeviceValue(kind, tensor, _stream_of(tensor))
 
+    @plainly
     def keep_together(self, fields: Mapping[Any, Any]) -> dict[Any, DeviceValue]:
         """Those numbers that are on one device and of one dtype, where there are several."""
         torch = sys.modules["torch"]
@@ -267,37 +270,15 @@ class _Torch(_Arrays):
     def queue(self, value: DeviceValue) -> Any:
         return value.tensor.device if value.stream is None else value.stream
 
+    @plainly
     def fetch(self, tensors: list[Any], stream: Any) -> Any:
         torch = sys.modules["torch"]
-        with _nothing_else(tensors[0].device.type):
+        with nothing_else(tensors[0].device.type):
             if tensors[0].is_cuda:
                 return numpy_of(cuda.fetch(tensors, stream))
             # In another queue than that in which they were computed they may not be there yet.
             with nullcontext() if stream is None else _module_of(tensors[0]).stream(stream):
                 return numpy_of(torch.stack(tensors).cpu())
-
-
-@contextmanager
-def _nothing_else(kind: str) -> Iterator[None]:
-    """Let torch do what it is asked for, whatever it is told to do besides in the caller's thread.
-
-    That is to change dtypes (autocast), and to derive or map (``torch.func``).
-    """
-    torch = sys.modules["torch"]
-    without = getattr(torch._C, "_DisableFuncTorch", nullcontext)
-    with without(), torch.autocast(kind, enabled=False) if _has_autocast(kind) else nullcontext():
-        yield
-
-
-def _has_autocast(kind: str) -> bool:
-    """Whether this thread has it on: to leave it where it is off empties the cache of all threads."""
-    torch = sys.modules["torch"]
-    try:
-        return bool(torch.is_autocast_enabled(kind))
-    except TypeError:  # this torch has one for all devices
-        return bool(torch.is_autocast_enabled())
-    except RuntimeError:  # the device knows no such thing
-        return False
 
 
 def numpy_of(tensor: Any) -> Any:
