@@ -131,18 +131,18 @@ def test_kinds_that_look_alike_stay_apart_in_one_file(
 def test_a_value_on_a_device_belongs_to_its_own_row(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where another thread pushes while it is noted which row that is."""
+    """Also where another thread pushes between the note which row that is and the row."""
     recorder.push(i=0, x=0.5).push(i=1, x=OnDevice(1.5)).push(i=2, x=0.5)
     table = folder_store(recorder).records
-    noted: Callable[..., None] = table._note_late
+    noted: Callable[..., None] = table._note
     other = threading.Thread(target=lambda: recorder.push(i=99, x=0.25))
 
     def note(*row: Any) -> None:
+        noted(*row)
         other.start()
         other.join(0.2)  # it waits for this one to end
-        noted(*row)
 
-    monkeypatch.setattr(table, "_note_late", note)
+    monkeypatch.setattr(table, "_note", note)
     recorder.push(i=3, x=OnDevice(7.5))
     other.join()
     assert {row["i"]: row["x"] for row in recorder.records} == {

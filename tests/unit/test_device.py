@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -867,6 +867,60 @@ def test_a_slow_fetch_hits_no_other_row(collection: ExperimentCollection) -> Non
 
     recorder.push(step=0, loss=Busy(0, seal_and_fill)).sync()
     assert column(recorder.records, "loss") == column(recorder.records, "step")
+
+
+def at_the_write(when: str, action: Callable[[], object]) -> None:
+    """Do something once when the next row is written: on "call", or on "return", as a handler does."""
+
+    def profile(frame: FrameType, event: str, called: Any) -> None:
+        is_native = event.startswith("c_")
+        name = called.__name__ if is_native else frame.f_code.co_name
+        caller = frame if is_native else frame.f_back
+        is_write = name == "write" and caller and caller.f_code.co_name == "_try_write"
+        if is_write and event.removeprefix("c_") == when:
+            sys.setprofile(None)
+            action()
+
+    sys.setprofile(profile)
+
+
+@pytest.mark.parametrize("when", ["call", "return"])
+def test_what_is_read_while_a_row_is_written_is_whole(recorder: Recorder, when: str) -> None:
+    """A handler that reads there sees the row with its tensors or not at all, as all do afterwards."""
+    found: list[Any] = []
+    recorder.push(step=0, loss=Tensor(0))
+    at_the_write(when, lambda: found.extend(column(recorder.records, "loss")))
+    recorder.push(step=1, loss=Tensor(1))
+    assert found == [0, 1][: len(found)]
+    assert column(recorder.records, "loss") == [0, 1]
+
+
+@pytest.mark.parametrize("when", ["call", "return"])
+@pytest.mark.parametrize("finish", ["push", "sync", "extend", "read", "nothing"])
+def test_ctrl_c_while_a_row_is_written(recorder: Recorder, when: str, finish: str) -> None:
+    """The row is there with its tensors or not at all; no later one gets them."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    recorder.push(step=0, loss=Tensor(0))
+    at_the_write(when, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.push(step=1, loss=Tensor(1), more=Tensor(1))
+    if finish == "push":
+        recorder.push(step=2)
+    elif finish == "sync":
+        recorder.sync()
+    elif finish == "extend":
+        recorder.extend({"step": [2, 3]})
+    elif finish == "read":
+        assert list(recorder.records)
+    recorder.push(step=4).push(step=5, loss=Tensor(5))
+    rows = {row["step"]: (row["loss"], row["more"]) for row in recorder.records}
+    assert rows.pop(1, (1, 1)) == (1, 1)
+    assert rows.pop(0) == (0, None)
+    assert rows.pop(5) == (5, None)
+    assert set(rows.values()) == {(None, None)}
 
 
 def test_one_failing_tensor_costs_no_other(recorder: Recorder) -> None:

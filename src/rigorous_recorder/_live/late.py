@@ -7,21 +7,23 @@ from typing import Any
 from .._values.device import DeviceValue, Lost, fetch_each
 from .column import Column
 
-__all__ = ["Cells", "Late"]
+__all__ = ["Cells", "Late", "Row"]
 
 #: Of columns rows, and what belongs there; at least one of each.
 Cells = dict[Column, list[tuple[int, Any]]]
 
-_Row = list[tuple[Column, DeviceValue]]
+#: The late values of a row.
+Row = list[tuple[Column, DeviceValue]]
 
 
 class Late:
     """The values that are still on a device, and the cells that they belong in.
 
     Many threads may use it: who adds values holds the table's lock, who takes them away holds none.
+    A row's values are added before it is written; nobody else looks at them until it is.
     """
 
-    def __init__(self, rows: dict[int, _Row] | None = None) -> None:
+    def __init__(self, rows: dict[int, Row] | None = None) -> None:
         self._rows = rows or {}
         self._count = sum(map(len, self._rows.values()))
 
@@ -32,14 +34,18 @@ class Late:
         """About how many they are: exactly so after each ``drop``, whatever other threads add."""
         return self._count
 
-    def add(self, row: int, values: _Row) -> None:
+    def add(self, row: int, values: Row) -> None:
         """Remember the values of a row, all of them or, where that is interrupted, none."""
         self._rows[row] = values
         self._count += len(values)
 
-    def copy(self) -> Late:
-        """What is there at this moment."""
-        return Late(self._rows.copy())
+    def take_back(self, row: int) -> None:
+        """Forget the values of a row, where there are any."""
+        self._count -= len(self._rows.pop(row, ()))
+
+    def below(self, row: int) -> Late:
+        """What there is at this moment in the rows before this one."""
+        return Late({each: late for each, late in self._rows.copy().items() if each < row})
 
     def columns(self) -> set[Column]:
         """The columns that any value is of."""

@@ -75,6 +75,11 @@ class Segment:
         return self.late.first_row(self.rows)
 
     @property
+    def has_late(self) -> bool:
+        """Whether a value of any row is still on a device."""
+        return bool(self.late) and self.whole_rows < self.rows
+
+    @property
     def state(self) -> tuple[int, int, int]:
         """Changes with whatever is written."""
         return self.number, self.rows, self._settled
@@ -133,7 +138,7 @@ class Segment:
         new_view, old_view = self.image.view, old.image.view
         if old.late:
             self._is_heir, old._heir = True, self  # before the cells are copied: see settle
-        self.late = old.late.copy()
+        self.late = old.late.below(old.rows)
         for column, places in old._places.items():
             mine = self._places[column]
             _copy(new_view, mine.validity, old_view, places.validity)
@@ -168,7 +173,7 @@ class Segment:
         """
         self._settlers.append(None)
         try:
-            if late := self.late.copy():
+            if late := self.late.below(self.rows):
                 self._settle(late)
         finally:
             self._settlers.pop()

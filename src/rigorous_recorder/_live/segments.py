@@ -138,7 +138,7 @@ class Segments:
     @property
     def has_late(self) -> bool:
         """Whether anything is still on a device."""
-        return any(isinstance(each, Segment) and each.late for each in self._line[:])
+        return any(isinstance(each, Segment) and each.has_late for each in self._line[:])
 
     def full_parts(self) -> list[Part]:
         """The rows of full segments, in order, in the memory of their segments."""

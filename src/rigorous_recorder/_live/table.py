@@ -17,6 +17,7 @@ from ..errors import BusyError, SaveError
 from .column import Column, Mark
 from .fields import Described, describe_unread
 from .home import Home, Part
+from .late import Row
 from .layout import Layout, row_width
 from .segment import Segment, sealed_batch
 from .segments import Segments
@@ -105,6 +106,8 @@ class LiveTable:
         self._numbers = itertools.count()  # taken also by who seals, without the table's lock
         self._segments = Segments(self.name, self._home, self._numbers)
         self._next: Segment | None = None
+        #: Where a row's late values are noted that may not be written yet.
+        self._noted: Segment | None = None
         self._has_full = False
         self._columns: tuple[Column, ...] = ()
         #: Columns, and some that were found among them: rows of one place in a program have the same.
@@ -350,6 +353,7 @@ class LiveTable:
 
     def _mend(self) -> None:
         """Finish what an exception from outside, as of Ctrl-C, left half done."""
+        self._end_note()
         if self._next is not None:
             self._use(self._next)
 
@@ -398,7 +402,8 @@ class LiveTable:
 
     def _reopen(self) -> None:
         live = self._segments.live
-        if live is not None and self._next is None:  # else an exception left a change half done
+        is_done = self._next is None and self._noted is None
+        if live is not None and is_done:  # else an exception left a change half done
             self.door.buffers = live.buffers
 
     def _do_deferred(self) -> None:
@@ -427,23 +432,35 @@ class LiveTable:
     def _try_write(self, node: int, row: Described) -> bool:
         segment = self._ready()
         there = [(segment.target(c), v) for c, v in row if not isinstance(v, DeviceValue)]
+        late: Row = []
         if len(there) < len(row):
-            self.shut()  # until it is noted which row the others belong to
+            late = [(c, v) for c, v in row if isinstance(v, DeviceValue)]
+            self._note(segment, late)
         missing = segment.buffers.write(node, there)
+        self._end_note()
         if missing:
             self._grow(spill=max(missing, 0))
             return False
-        if len(there) < len(row):
-            self._note_late(segment, row)
+        if late:
+            self._fetch_of_many(segment, len(late))
         return True
 
-    def _note_late(self, segment: Segment, row: Described) -> None:
-        """Remember the values of the row just written that are still on a device."""
-        before = len(segment.late)
-        late = [(column, value) for column, value in row if isinstance(value, DeviceValue)]
-        segment.late.add(segment.rows - 1, late)
+    def _note(self, segment: Segment, late: Row) -> None:
+        """Remember the values of the next row that are on a device: once it is there, they are known."""
+        self.shut()  # until it is written no other one can take its place
+        self._noted = segment
+        segment.late.add(segment.rows, late)
+
+    def _end_note(self) -> None:
+        """Forget the values of a row that was not written after all."""
+        if self._noted is not None:
+            self._noted.late.take_back(self._noted.rows)
+            self._noted = None
+
+    def _fetch_of_many(self, segment: Segment, added: int) -> None:
+        """Fetch what is on a device when it is much, now that there is so much more of it."""
         count = len(segment.late)
-        if count // MANY_LATE > before // MANY_LATE:
+        if count // MANY_LATE > (count - added) // MANY_LATE:
             self._home.later(self._segments.settle)
         if count > MOST_LATE:
             segment.settle()
