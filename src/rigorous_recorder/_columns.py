@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ._lazy import lazy_module
 from ._live.column import META, Column
 from ._values.arrays import DTYPES, ArrayKind, ListKind, dtype_of
-from ._values.classify import check_key, classify_unread
-from ._values.device import DeviceValue, fetch, is_on_device, library_of, numpy_of
+from ._values.classify import check_key, classify_unread, unreadable
+from ._values.device import DeviceValue, Lost, fetch_each, is_on_device, library_of, numpy_of
 from ._values.kinds import (
     BOOL,
     BYTES,
@@ -174,9 +174,11 @@ def _from_values(key: str, values: list[Any]) -> Columns:
         return {Column(key, simple[0]): simple[1]}
     kinds: dict[Kind, list[Any]] = {}
     found = [classify_unread(key, value) for value in values]
-    fetched = iter(fetch([plain for _, plain in found if isinstance(plain, DeviceValue)]))
+    fetched = iter(fetch_each([plain for _, plain in found if isinstance(plain, DeviceValue)]))
     for row, (kind, unread) in enumerate(found):
         plain = next(fetched) if isinstance(unread, DeviceValue) else unread
+        if isinstance(plain, Lost):
+            raise unreadable(key, values[row], plain.error) from plain.error
         if kind not in kinds:
             kinds[kind] = [None] * len(values)
         kinds[kind][row] = True if kind == NULL else plain

@@ -22,7 +22,7 @@ from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._store import home
 from rigorous_recorder._values import cuda, device, foreign
-from rigorous_recorder._values.device import DeviceValue, Lost, fetch, fetch_each
+from rigorous_recorder._values.device import DeviceValue, Lost, fetch_each
 from rigorous_recorder._values.kinds import FLOAT
 from rigorous_recorder.errors import DeviceWarning, UnkeepableTypeError
 
@@ -372,8 +372,42 @@ def test_a_failing_value_costs_no_other() -> None:
     first, lost, last = fetch_each(kept)  # type: ignore[arg-type]
     assert (first.tolist(), last) == ([1.0], 3.0)
     assert isinstance(lost, Lost)
-    with pytest.raises(ZeroDivisionError):
-        fetch(kept)  # type: ignore[arg-type]
+
+
+def test_an_array_of_another_shape_that_can_not_be_fetched_costs_no_record(
+    recorder: Recorder,
+) -> None:
+    """It is missing, as one of the first shape is, and a warning says so; its record is there."""
+    recorder.push(step=0, grad=Tensor([1, 2])).sync()
+    Tensor.fails = True
+    with pytest.warns(DeviceWarning, match="1 values of grad .* RuntimeError: the device is gone"):
+        recorder.push(step=1, grad=Tensor([1, 2, 3]))
+    Tensor.fails = False
+    recorder.push(step=2, grad=Tensor([4, 5, 6]))
+    rows = list(recorder.records)
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert rows[1]["grad"] is None
+    assert rows[2]["grad"].tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda r, t: r.update(x=t),
+        lambda r, t: r.child(x=t),
+        lambda r, t: r.push(x=[t]),
+        lambda r, t: r.extend({"x": [t]}),
+    ],
+    ids=["update", "child", "list", "extend"],
+)
+def test_what_is_read_at_once_and_can_not_be_is_refused(
+    recorder: Recorder, say: Callable[[Recorder, Any], Any]
+) -> None:
+    """The error says which key it is, what went wrong, and is the one of values that can't be kept."""
+    Tensor.fails = True
+    with pytest.raises(UnkeepableTypeError, match="'x'.*the device is gone"):
+        say(recorder, Tensor(1.5))
+    assert not len(recorder.records)
 
 
 def test_a_value_that_is_not_what_it_said_is_lost() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 from .._values.device import DeviceValue, Lost, fetch_each
+from ..errors import DeviceWarning
 from .column import Column
 
-__all__ = ["Cells", "Late", "Row"]
+__all__ = ["Cells", "Late", "Row", "tell_lost"]
 
 #: Of columns rows, and what belongs there; at least one of each.
 Cells = dict[Column, list[tuple[int, Any]]]
@@ -72,3 +75,18 @@ class Late:
                 cells = lost if isinstance(value, Lost) else found
                 cells.setdefault(column, []).append((number, value))
         return found, lost
+
+
+def tell_lost(lost: Cells) -> None:
+    """Warn of values that could not be fetched."""
+    keys = ", ".join(dict.fromkeys(str(column.key) for column in lost))
+    values = [value for cells in lost.values() for _, value in cells]
+    error = values[0].error
+    message = (
+        f"{len(values)} values of {keys} could not be fetched from their device and are missing:"
+        f" {type(error).__name__}: {error}"
+    )
+    try:
+        warnings.warn(message, DeviceWarning, stacklevel=5)
+    except DeviceWarning:  # where warnings are errors: never stop the training for it
+        sys.stderr.write(f"{message}\n")

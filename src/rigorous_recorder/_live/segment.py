@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -12,10 +10,9 @@ from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
 from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
-from ..errors import DeviceWarning
 from .backing import Image
 from .column import NODE, TIME, Column, field_metadata, file_names
-from .late import Cells, Late
+from .late import Cells, Late, tell_lost
 from .layout import Blank, Buffer, ImageMap, Layout, Places, has_spill, map_of
 from .twin import Buffers, Slot
 
@@ -190,7 +187,7 @@ class Segment:
         for each in line:
             each.late.drop(late)
         if lost:
-            _tell_lost(lost)
+            tell_lost(lost)
 
     def _put(self, found: Cells) -> None:
         for column, cells in found.items():
@@ -375,20 +372,6 @@ def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffe
     for depth in range(len(kind.shape) - 1, 0, -1):
         array = pa.FixedSizeListArray.from_arrays(array, shape[depth + 1])
     return pa.Array.from_buffers(kind.live_type, rows, [validity], children=[array])
-
-
-def _tell_lost(lost: Cells) -> None:
-    keys = ", ".join(dict.fromkeys(str(column.key) for column in lost))
-    values = [value for cells in lost.values() for _, value in cells]
-    error = values[0].error
-    message = (
-        f"{len(values)} values of {keys} could not be fetched from their device and are missing:"
-        f" {type(error).__name__}: {error}"
-    )
-    try:
-        warnings.warn(message, DeviceWarning, stacklevel=5)
-    except DeviceWarning:  # where warnings are errors: never stop the training for it
-        sys.stderr.write(f"{message}\n")
 
 
 def _slice(view: memoryview, buffer: Buffer) -> memoryview:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind, ListKind
-from .._values.classify import classify
-from .._values.device import DeviceValue
+from .._values.device import DeviceValue, Lost, fetch_each
 from .._values.foreign import learn
 from ..errors import BusyError, SaveError
 from .column import Column, Mark
 from .fields import Described, describe_unread
 from .home import Home, Part
-from .late import Row
+from .late import Cells, Row, tell_lost
 from .layout import Layout, row_width
 from .segment import Segment, sealed_batch
 from .segments import Segments
@@ -414,20 +413,30 @@ class LiveTable:
     def _append_carefully(self, node: int, row: Described) -> None:
         self._home.open()
         self._mend()
-        row = [self._fitting(column, value) for column, value in row]
+        row = self._fitting(row)
         columns = [column for column, _ in row]
         self._make_fit(columns)
         while not self._try_write(node, row):
             self._make_fit(columns)  # handing over forgets columns that had no value
 
-    def _fitting(self, column: Column, value: Any) -> tuple[Column, Any]:
-        """The column that takes a value, and what its cell is handed."""
-        known = self._ragged(column)
-        if isinstance(value, DeviceValue):
-            if known == column:
-                return column, value
-            _, value = classify("", value)
-        return known, value if isinstance(known.key, Mark) else known.kind.raw(value)
+    def _fitting(self, row: Described) -> Described:
+        """The columns that take the values, and what their cells are handed."""
+        found: Described = []
+        lost: Cells = {}
+        for column, value in row:
+            known = self._ragged(column)
+            is_late = isinstance(value, DeviceValue)
+            if (is_late and known is column) or isinstance(known.key, Mark):
+                found.append((known, value))
+                continue
+            plain = fetch_each([value])[0] if is_late else value
+            if isinstance(plain, Lost):
+                lost[column] = [(0, plain)]
+            else:
+                found.append((known, known.kind.raw(plain)))
+        if lost:
+            tell_lost(lost)
+        return found
 
     def _try_write(self, node: int, row: Described) -> bool:
         segment = self._ready()

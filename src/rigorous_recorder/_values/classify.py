@@ -11,7 +11,15 @@ from typing import Any, Final
 from ..errors import KeyNotTextError, RigorousError, UnkeepableTypeError, UnkeepableValueError
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
-from .device import DeviceValue, device_value, fetch, is_on_device, library_of, numpy_of
+from .device import (
+    DeviceValue,
+    Lost,
+    device_value,
+    fetch_each,
+    is_on_device,
+    library_of,
+    numpy_of,
+)
 from .kinds import (
     BOOL,
     BYTES,
@@ -27,7 +35,7 @@ from .kinds import (
     ZonedDatetime,
 )
 
-__all__ = ["check_key", "classify", "classify_unread", "kind_named"]
+__all__ = ["check_key", "classify", "classify_unread", "kind_named", "unreadable"]
 
 _INT64_LIMIT: Final = 2**63
 #: A view of Arrow points to bytes by 31 bits.
@@ -70,7 +78,11 @@ def classify(key: str, value: Any) -> Classified:
         UnkeepableValueError: this value of a kept type can't.
     """
     kind, found = classify_unread(key, value)
-    return kind, fetch([found])[0] if isinstance(found, DeviceValue) else found
+    if isinstance(found, DeviceValue):
+        [found] = fetch_each([found])
+        if isinstance(found, Lost):
+            raise unreadable(key, value, found.error) from found.error
+    return kind, found
 
 
 def classify_unread(key: str, value: Any) -> Classified:
@@ -213,7 +225,7 @@ def _foreign(key: str, value: Any) -> Classified:
     except RigorousError:
         raise
     except Exception as error:  # whatever another library's value raises
-        raise _unreadable(key, value, error) from error
+        raise unreadable(key, value, error) from error
 
 
 def _read(key: str, value: Any) -> Classified:
@@ -294,7 +306,8 @@ def _unkeepable(key: str, value: Any) -> UnkeepableTypeError:
     return UnkeepableTypeError(message)
 
 
-def _unreadable(key: str, value: Any, error: Exception) -> UnkeepableTypeError:
+def unreadable(key: str, value: Any, error: Exception) -> UnkeepableTypeError:
+    """What is raised for a value that can't be asked for its numbers."""
     reason = shorten(str(error), 200)
     message = (
         f"{key!r}: a value of type {type(value).__qualname__} has no numbers that can be read here:"

@@ -27,7 +27,6 @@ __all__ = [
     "DeviceValue",
     "Lost",
     "device_value",
-    "fetch",
     "fetch_each",
     "is_on_device",
     "keep_together",
@@ -126,21 +125,11 @@ def _is_tensor(kind: type) -> bool:
     return kind.__name__ == "Tensor" and kind.__module__ == "torch"
 
 
-def fetch(values: Sequence[DeviceValue]) -> list[Any]:
+def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
     """The plain values: numbers and numpy arrays; those of one sort are fetched at once.
 
-    Raises:
-        Exception: whatever a library raised for the first value that could not be fetched.
+    In place of a value that can't be fetched there is a ``Lost``, which costs no other.
     """
-    found = fetch_each(values)
-    for each in found:
-        if isinstance(each, Lost):
-            raise each.error
-    return found
-
-
-def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
-    """As ``fetch``; in place of a value that can't be fetched a ``Lost``, which costs no other."""
     groups: dict[Any, list[int]] = {}
     for index, value in enumerate(values):
         try:
