@@ -129,6 +129,26 @@ def test_what_is_captured_has_no_value(torch: Any, recorder: Recorder) -> None:
     assert [row["step"] for row in recorder.records] == [1]
 
 
+def test_a_capture_in_the_stream_of_a_value_is_not_spoilt_by_its_fetch(
+    torch: Any, recorder: Recorder
+) -> None:
+    """It is fetched in another stream while its own is captured, also on the thread that captures."""
+    stream = torch.cuda.Stream()
+    step = torch.zeros((), device="cuda")
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(BUSY // 10)
+        for _ in range(10):
+            recorder.push(loss=torch.ones((), device="cuda"))
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        step.add_(1)
+        recorder.sync()
+        step.add_(1)
+    graph.replay()
+    assert step.item() == 2
+    assert [row["loss"] for row in recorder.records] == [1] * 10
+
+
 def test_no_value_is_lost_where_no_memory_can_be_pinned(
     torch: Any, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, Self
@@ -623,13 +624,81 @@ def test_torch_values_are_fetched_where_no_memory_can_be_pinned(
     torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As there is none without a GPU: what is fetched from one comes in the ordinary way then."""
-    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    FewGpus(torch, monkeypatch)
 
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("CUDA error: out of memory")
 
     monkeypatch.setattr(torch, "empty", refuse)
-    assert cuda.fetch([torch.ones(()), torch.zeros(())], None).tolist() == [1, 0]
+    assert cuda.fetch([torch.ones(()), torch.zeros(())], (0, 1)).tolist() == [1, 0]
+
+
+class FewGpus:
+    """Two pretended GPUs with three streams each, as (device, number), of which one is captured."""
+
+    captured = (0, 2)
+
+    def __init__(self, torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.current = 0
+        self.streams = {0: (0, 0), 1: (1, 0)}
+        self.pool = cycle([2, 1])
+        for name in ("device", "stream", "Stream", "current_device", "is_current_stream_capturing"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+
+    def current_device(self) -> int:
+        return self.current
+
+    def is_current_stream_capturing(self) -> bool:
+        return self.streams[self.current] == self.captured
+
+    def Stream(self) -> tuple[int, int]:  # noqa: N802 - as torch calls it
+        return self.current, next(self.pool)
+
+    @contextmanager
+    def device(self, index: int) -> Iterator[None]:
+        before, self.current = self.current, index
+        try:
+            yield
+        finally:
+            self.current = before
+
+    @contextmanager
+    def stream(self, stream: tuple[int, int]) -> Iterator[None]:
+        with self.device(stream[0]):
+            before, self.streams[stream[0]] = self.streams[stream[0]], stream
+            try:
+                yield
+            finally:
+                self.streams[stream[0]] = before
+
+
+def test_torch_captures_on_another_gpu_are_seen(
+    torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value is asked for the stream of its own device, whichever is the current one."""
+    gpus = FewGpus(torch, monkeypatch)
+    gpus.streams[0] = gpus.captured
+    for gpus.current in (0, 1):
+        assert cuda.is_capturing(0)
+        assert not cuda.is_capturing(1)
+        cuda.check_is_computed(1)
+        with pytest.raises(cuda.NotComputedError):
+            cuda.check_is_computed(0)
+
+
+def test_torch_fetches_in_no_stream_that_is_captured(
+    torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was logged before is fetched in another one of the same device; the others are as before."""
+    gpus = FewGpus(torch, monkeypatch)
+    used: list[tuple[int, int]] = []
+    monkeypatch.setattr(torch, "stack", lambda _: used.append(gpus.streams[gpus.current]))
+    monkeypatch.setattr(cuda, "_asleep", lambda _: None)
+    gpus.current = 1
+    for stream in ((0, 1), gpus.captured, (1, 2)):
+        cuda.fetch([torch.ones(())], stream)
+    assert used == [(0, 1), (0, 1), (1, 2)]
+    assert (gpus.current, gpus.streams) == (1, {0: (0, 0), 1: (1, 0)})
 
 
 def test_torch_inference_tensors_are_kept(torch: Any) -> None:

@@ -22,18 +22,22 @@ class NotComputedError(RuntimeError):
     """A value is of a CUDA graph that is being captured: it has yet to be computed."""
 
 
-def is_capturing() -> bool:
-    """Whether what this thread asks the GPU for is not done, but captured in a CUDA graph."""
-    return bool(sys.modules["torch"].cuda.is_current_stream_capturing())
+def is_capturing(device: int) -> bool:
+    """Whether what this thread asks a GPU for is not done, but captured in a CUDA graph."""
+    gpu = sys.modules["torch"].cuda
+    if gpu.current_device() == device:
+        return bool(gpu.is_current_stream_capturing())
+    with gpu.device(device):
+        return bool(gpu.is_current_stream_capturing())
 
 
-def check_is_computed() -> None:
+def check_is_computed(device: int) -> None:
     """Refuse values of a CUDA graph that is being captured.
 
     Raises:
-        NotComputedError: the thread's stream is being captured.
+        NotComputedError: the thread's stream on that device is being captured.
     """
-    if is_capturing():
+    if is_capturing(device):
         message = (
             "nothing is computed while a CUDA graph is captured; log its output after replay()"
         )
@@ -61,11 +65,26 @@ def fetch(tensors: list[Any], stream: Any) -> Any:
     """
     torch = sys.modules["torch"]
     # In another stream than that in which they were computed they may not be there yet.
-    with _beside_captures(), torch.cuda.stream(stream):
+    with _beside_captures(), _in_stream(stream):
         try:
             return _asleep(torch.stack(tensors))
         except RuntimeError:  # the GPU is full, or no more memory can be pinned
             return torch.stack([tensor.cpu() for tensor in tensors])
+
+
+@contextmanager
+def _in_stream(stream: Any) -> Iterator[None]:
+    """Work in a stream; where that is being captured in another one, which would have no results.
+
+    Torch waits for all that a GPU has to do before it captures, so what was logged is there.
+    """
+    gpu = sys.modules["torch"].cuda
+    with gpu.stream(stream):
+        if gpu.is_current_stream_capturing():
+            with _in_stream(gpu.Stream()):  # they are given out in turn: it can be the same
+                yield
+        else:
+            yield
 
 
 def _asleep(tensor: Any) -> Any:

@@ -226,7 +226,7 @@ class _Torch(_Arrays):
         if value.is_meta or value.layout is not sys.modules["torch"].strided:
             return None
         if value.is_cuda:
-            cuda.check_is_computed()
+            cuda.check_is_computed(value.device.index)
         tensor = _clone(value)
         return None if tensor is None else DeviceValue(kind, tensor, _stream_of(tensor))
 
@@ -244,7 +244,7 @@ class _Torch(_Arrays):
             kind = _kind(dtype, ())
             if kind is None or len(keys) < _SEVERAL:
                 continue
-            if place.type == "cuda" and cuda.is_capturing():
+            if place.type == "cuda" and cuda.is_capturing(place.index):
                 continue
             copies = torch.stack([_without_history(fields[key]) for key in keys])
             if not _is_plain(copies):
