@@ -542,9 +542,8 @@ def _of_nodes(
     if len(kept) > _FEW_RUNS:
         return table.filter(spread(runs, is_kept)), found
     spans = zip(first.to_pylist(), last.to_pylist(), strict=True)
-    return pa.concat_tables(
-        [table.slice(0, 0), *(table.slice(start, stop - start) for start, stop in spans)]
-    ), found
+    tables = [table.slice(start, stop - start) for start, stop in spans]
+    return pa.concat_tables(tables or [table.slice(0, 0)]), found
 
 
 def spread(runs: pa.RunEndEncodedArray, values: pa.Array) -> pa.Array:
