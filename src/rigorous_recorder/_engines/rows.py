@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 from .._lazy import lazy_module
 from .._rows.twin import Known, rows_of_node
 from .._tree import Nodes, keys_of, present_values_of, values_of
+from .._values.kinds import BOOL, FLOAT, INT, NULL
 from .scan import Moment, Piece, Scan, any_valid, experiment_positions
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ else:
 
 __all__ = ["Row", "all_rows", "experiment_rows", "rows_from", "rows_of"]
 
-#: So many are made of columns that are no plain numbers before the first of their rows is given.
-_VALUES_AT_ONCE: Final = 131_072
+#: Rows whose values are made before the first of them is given, where some are no plain numbers.
+_ROWS_AT_ONCE: Final = 8_192
+#: Numbers are read from Arrow's memory, but for those of columns with gaps.
+_NUMBERS_AT_ONCE: Final = 131_072
+_NUMBERS: Final = {INT, FLOAT, BOOL, NULL}
 
 _Dict = TypeVar("_Dict", bound=dict[str, Any])
 
@@ -84,9 +88,11 @@ def _node_values(
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
     above = _inherited(piece, scan)
-    rows = _VALUES_AT_ONCE // max(1, len(scan.record_columns))
-    for start in range(0, piece.rows, max(1, rows)):
-        yield from _rows(piece.slice(start, max(1, rows)), above, scan)
+    rows = _ROWS_AT_ONCE
+    if all(column.kind in _NUMBERS for column in scan.record_columns):
+        rows = max(1, _NUMBERS_AT_ONCE // max(1, len(scan.record_columns)))
+    for start in range(0, piece.rows, rows):
+        yield from _rows(piece.slice(start, rows), above, scan)
 
 
 class _Said(NamedTuple):
