@@ -11,7 +11,7 @@ import pickle
 import sys
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -195,6 +195,36 @@ def test_a_row_that_asks_for_the_next_one_spoils_none() -> None:
     rows = [row for row in inner if row is not None] + outer
     assert sorted(row["n"] for row in rows) == list(range(10))
     assert all(row == expected(row["n"]) for row in rows)
+
+
+def test_rows_asked_for_in_the_middle_of_one_outlive_their_iterator() -> None:
+    """Code that runs while a row is made can end the iterator that it is of: chain lets go of it."""
+    native = twin_called("native")
+    inner: list[Any] = []
+
+    def make(base: dict[str, Any]) -> dict[str, Any]:
+        if base["node"] == 0 and not inner:
+            inner.append(next(found))
+        return dict(base)
+
+    def of_node(node: int) -> Any:
+        return native.rows_of_node(make, {"node": node}, ("n",), ([f"n{node}"],), 0, 1, False)
+
+    found = chain.from_iterable(map(of_node, range(2)))
+    assert next(found) == {"node": 0, "n": "n0"}
+    assert inner == [{"node": 1, "n": "n1"}]
+
+
+def test_what_is_added_to_a_row_by_force_is_in_no_other(rows: ModuleType) -> None:
+    """As ``eval`` adds to what it is handed for the global names."""
+    found = []
+    for row in three(rows, 9):
+        found.append(dict(row))
+        if row["n"] == 0:
+            assert eval("n + x", row) == 0
+        if row["n"] == 1:
+            dict.pop(row, "text")
+    assert found == list(map(expected, range(9)))
 
 
 @pytest.mark.parametrize(

@@ -159,17 +159,23 @@ fill(const Rows *self, PyObject *row, Py_ssize_t at)
     return 0;
 }
 
-static PyObject *
-Rows_next(PyObject *object)
+/* Whether a row is nobody else's, and has what it was given: `eval(text, row)`, for one, adds to it. */
+static int
+is_free(const Rows *self, PyObject *row)
 {
-    Rows *self = (Rows *)object;
+    return row != NULL && Py_REFCNT(row) == 1 && PyDict_Size(row) == PyDict_Size(self->base);
+}
+
+static PyObject *
+next_row(Rows *self)
+{
     if (self->next >= self->stop)
         return NULL;
     Py_ssize_t at = self->next++;
     /* Out of its place meanwhile: what is freed here can run code, and that can ask for a row. */
     PyObject *row = self->given[at & 1];
     self->given[at & 1] = NULL;
-    if (row == NULL || Py_REFCNT(row) != 1) {
+    if (!is_free(self, row)) {
         Py_XDECREF(row);
         row = PyObject_CallFunctionObjArgs(self->copy, self->base, NULL);
         if (row != NULL && !PyDict_Check(row)) {
@@ -186,6 +192,16 @@ Rows_next(PyObject *object)
     if (self->has_gaps || self->given[at & 1] != NULL)
         return row;
     self->given[at & 1] = Py_NewRef(row);
+    return row;
+}
+
+static PyObject *
+Rows_next(PyObject *object)
+{
+    /* Code that runs meanwhile can ask `itertools.chain` for so many rows that it lets go of this. */
+    Py_INCREF(object);
+    PyObject *row = next_row((Rows *)object);
+    Py_DECREF(object);
     return row;
 }
 
