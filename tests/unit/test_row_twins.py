@@ -314,6 +314,7 @@ def test_a_missing_key_reads_as_none(rows: ModuleType) -> None:
     known = rows.Known({"a": 1})
     assert known["a"] == 1
     assert known["b"] is None
+    assert dict.__getitem__(known, "b") is None
     assert "b" not in known
     assert known.get("b", 5) == 5
     assert known == {"a": 1}

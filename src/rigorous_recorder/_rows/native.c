@@ -23,10 +23,24 @@ Known_subscript(PyObject *self, PyObject *key)
     return Py_NewRef(value ? value : Py_None);
 }
 
+static PyObject *
+Known_missing(PyObject *self, PyObject *key)
+{
+    return Py_NewRef(Py_None);
+}
+
+static PyMethodDef Known_methods[] = {
+    {"__missing__", Known_missing, METH_O, NULL},
+    {NULL},
+};
+
 PyDoc_STRVAR(Known_doc, "A dict in which a missing key reads as None.");
 
 static PyType_Slot Known_slots[] = {
-    {Py_mp_subscript, Known_subscript}, {Py_tp_doc, (void *)Known_doc}, {0, NULL},
+    {Py_mp_subscript, Known_subscript},
+    {Py_tp_methods, Known_methods},
+    {Py_tp_doc, (void *)Known_doc},
+    {0, NULL},
 };
 
 static PyType_Spec Known_spec = {
