@@ -70,7 +70,7 @@ def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
         return shared.show(scan, used, tables).sql(query)
     except duckdb.BinderException:
         # With all columns there, the message says which name was meant.
-        everything = used._replace(any_column=True, no_column=False)
+        everything = used._replace(any_column=True)
         return shared.show(scan, everything, tables).sql(query)
 
 
@@ -118,7 +118,7 @@ class _Database:
     def _show_records(
         self, connection: duckdb.DuckDBPyConnection, scan: Scan, used: Mentioned
     ) -> None:
-        if used.no_column and (nothing := rows_without_columns(scan)) is not None:
+        if used.uses_no_column and (nothing := rows_without_columns(scan)) is not None:
             connection.execute(f"CREATE TEMP VIEW records AS {nothing}")
             return
         if scan.row_conditions or not scan.keys:

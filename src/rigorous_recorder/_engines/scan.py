@@ -158,9 +158,7 @@ class Group(NamedTuple):
 
     def nodes_among(self, ids: pa.Array) -> pa.Array:
         """Those of its nodes that are among ``ids``, which are sorted."""
-        if not self.fragment.has_any(self.number, ids):
-            return ids.slice(0, 0)
-        return self.nodes.filter(pc.is_in(self.nodes, value_set=ids))
+        return self.fragment.nodes_among(self.number, ids)
 
 
 class Piece:

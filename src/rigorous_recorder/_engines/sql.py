@@ -16,8 +16,8 @@ __all__ = ["ANYTHING", "Mentioned", "identifier", "literal", "mentioned", "sql_n
 _TAKES_ALL: Final = frozenset(
     {"STAR", "POSITIONAL_REFERENCE", "PIVOT", "TABLE_FUNCTION", "NATURAL", "POSITIONAL"}
 )
-#: Parts of a statement that name columns: a column itself, and a join with a list of names.
-_NAMES_COLUMNS: Final = frozenset({"COLUMN_REF", "JOIN"})
+#: Words of a statement that names columns: of a column itself, and of a join with a list of names.
+_NAMES_COLUMNS: Final = frozenset({"column_ref", "join"})
 _CATALOGS: Final = ("information_schema", "pg_catalog")
 _CATALOG_TABLES: Final = ("duckdb_", "pg_", "sqlite_")
 
@@ -61,14 +61,12 @@ class Mentioned(NamedTuple):
         words: all text in it, names among it, in lower case.
         any_table: whether it can use tables that it does not name.
         any_column: whether it can use columns that it does not name.
-        no_column: whether it is known to use no column at all.
         only_reads: whether it is known to change nothing.
     """
 
     words: frozenset[str]
     any_table: bool
     any_column: bool
-    no_column: bool
     only_reads: bool
 
     def has_table(self, name: str) -> bool:
@@ -79,10 +77,13 @@ class Mentioned(NamedTuple):
         """Whether the query can use a column of that name."""
         return self.any_column or name.casefold() in self.words
 
+    @property
+    def uses_no_column(self) -> bool:
+        """Whether the query is known to use no column of any table."""
+        return not self.any_column and not self.words & _NAMES_COLUMNS
 
-ANYTHING: Final = Mentioned(
-    frozenset(), any_table=True, any_column=True, no_column=False, only_reads=False
-)
+
+ANYTHING: Final = Mentioned(frozenset(), any_table=True, any_column=True, only_reads=False)
 
 
 def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
@@ -107,7 +108,6 @@ def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
         words=frozenset(text.casefold() for text in texts),
         any_table="TABLE_FUNCTION" in texts,
         any_column=any_column,
-        no_column=not any_column and not texts & _NAMES_COLUMNS,
         only_reads=True,
     )
 

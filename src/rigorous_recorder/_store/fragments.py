@@ -214,9 +214,14 @@ class Fragment(ABC):
             self._nodes_of[group] = found
         return found
 
+    def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
+        """Those of the nodes of a group that are among these, whose ids are sorted."""
+        nodes = self.nodes_of(group)
+        return nodes.filter(pc.is_in(nodes, value_set=ids))
+
     def has_any(self, group: int, ids: pa.Array) -> bool:
         """Whether a group has rows of any of these nodes, whose ids are sorted."""
-        return bool(pc.any(pc.is_in(self.nodes_of(group), value_set=ids)).as_py())
+        return len(self.nodes_among(group, ids)) > 0
 
     @property
     def node_ranges(self) -> list[tuple[int, int]]:
@@ -336,11 +341,11 @@ class Sealed(Fragment):
             warn_damaged(self.path, error)
             return None
 
-    def has_any(self, group: int, ids: pa.Array) -> bool:
-        """Whether a row group has rows of any of these nodes, by its statistics where they tell."""
+    def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
+        """Those of the nodes of a row group that are among these; none, where its statistics tell."""
         low, high = self.node_ranges[group]
         here = between(ids, low, high)
-        return len(here) > 0 and super().has_any(group, here)
+        return super().nodes_among(group, here) if len(here) else here
 
     @cached_property
     def node_ranges(self) -> list[tuple[int, int]]:
@@ -481,9 +486,10 @@ class Spans(Fragment):
         rows = [part.stop - part.start for _, part in self._parts]
         super().__init__(whole.segments, whole.columns, rows)
 
-    def has_any(self, group: int, ids: pa.Array) -> bool:
-        """Whether a group has rows of any of these nodes, whose ids are sorted."""
-        return self._whole.has_any(self._parts[group][0], ids) and super().has_any(group, ids)
+    def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
+        """Those of the nodes of a group that are among these; none, where the whole has none."""
+        here = self._whole.nodes_among(self._parts[group][0], ids)
+        return super().nodes_among(group, here) if len(here) else here
 
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
