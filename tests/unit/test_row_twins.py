@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import copy
 import gc
-import importlib
 import json
 import pickle
 import sys
@@ -22,21 +21,16 @@ from hypothesis import strategies as st
 from rigorous_recorder import Recorder
 from rigorous_recorder._rows import pure, twin
 
+from .twins import twin_called
+
 KNOWN = {"model": "m1", "episode": 2}
 FORMS = {int: "q", float: "d", bool: "?"}
-
-
-def twin_called(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"rigorous_recorder._rows.{name}")
-    except ImportError as error:
-        pytest.skip(f"THE {name.upper()} TWIN IS NOT TESTED, it can't be imported: {error}")
 
 
 @pytest.fixture(params=["pure", "native"])
 def rows(request: pytest.FixtureRequest) -> ModuleType:
     """Each twin in turn."""
-    return twin_called(request.param)
+    return twin_called(request.param, "_rows")
 
 
 def in_memory(values: list[Any]) -> memoryview:
@@ -114,7 +108,7 @@ def test_rows_are_what_a_list_of_dicts_would_be(name: str, data: Drawn) -> None:
         in_memory(values) if values and type(values[0]) in FORMS and None not in values else values
         for values in data.columns.values()
     )
-    found = twin_called(name).rows_of_node(
+    found = twin_called(name, "_rows").rows_of_node(
         dict, data.base, tuple(data.columns), columns, data.start, data.stop, data.has_gaps
     )
     kept, count = [], 0
@@ -145,7 +139,7 @@ def test_what_anybody_still_has_of_a_row_stays(rows: ModuleType) -> None:
 
 def test_a_loop_that_keeps_nothing_makes_two_rows() -> None:
     """That is what makes the native twin fast."""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
     made = []
 
     def make(base: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +175,7 @@ def test_what_makes_a_row_can_fail(rows: ModuleType) -> None:
 
 def test_a_row_that_asks_for_the_next_one_spoils_none() -> None:
     """Code can run while a row is made, and that can ask for one."""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
     inner: list[Any] = []
 
     def make(base: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +193,7 @@ def test_a_row_that_asks_for_the_next_one_spoils_none() -> None:
 
 def test_rows_asked_for_in_the_middle_of_one_outlive_their_iterator() -> None:
     """Code that runs while a row is made can end the iterator that it is of: chain lets go of it."""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
     inner: list[Any] = []
 
     def make(base: dict[str, Any]) -> dict[str, Any]:
@@ -238,14 +232,14 @@ def test_what_is_added_to_a_row_by_force_is_in_no_other(rows: ModuleType) -> Non
 )
 def test_a_column_that_can_not_be_read_is_refused(column: Any, error: str) -> None:
     """No byte beyond its end is read. (The pure twin is never given such a one either.)"""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
     with pytest.raises((TypeError, ValueError), match=error):
         native.rows_of_node(dict, {}, ("a",), (column,), 0, 2, False)
 
 
 def test_a_list_that_ends_too_early_raises() -> None:
     """Whoever shortens it meanwhile."""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
     values = [1, 2, 3]
     found = native.rows_of_node(dict, {}, ("a",), (values,), 0, 3, False)
     assert next(found) == {"a": 1}
@@ -256,7 +250,7 @@ def test_a_list_that_ends_too_early_raises() -> None:
 
 def test_calls_that_make_no_sense_are_refused() -> None:
     """Keys without columns, rows before the first one, and rows that are no dicts."""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
     with pytest.raises(ValueError, match="a column for each key"):
         native.rows_of_node(dict, {}, ("a",), (), 0, 1, False)
     with pytest.raises(ValueError, match="from 0 on"):
@@ -292,7 +286,7 @@ def test_references_hold(rows: ModuleType) -> None:
 
 def test_rows_in_a_circle_are_collected() -> None:
     """An iterator that its own rows lead to is freed with them."""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
 
     class Value(list[Any]):
         """What can be referred to weakly."""
@@ -344,7 +338,7 @@ def test_rows_of_a_tree_can_be_kept_and_carried() -> None:
 
 def test_both_twins_have_one_face() -> None:
     """The same names; and that which runs is the one that was asked for."""
-    native = twin_called("native")
+    native = twin_called("native", "_rows")
     names = sorted(name for name in vars(native) if not name.startswith("_"))
     assert names == sorted(pure.__all__) == sorted(twin.__all__)
     assert twin.rows_of_node in {native.rows_of_node, pure.rows_of_node}

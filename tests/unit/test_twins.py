@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import struct
 import sys
 from collections.abc import Callable
@@ -14,21 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from .twins import twin_called
+
 GUARD = b"\xa5" * 64
 NoneType = type(None)
-
-
-def twin_called(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"rigorous_recorder._live.{name}")
-    except ImportError as error:
-        pytest.skip(f"THE {name.upper()} TWIN IS NOT TESTED, it can't be imported: {error}")
 
 
 @pytest.fixture(params=["pure", "native"])
 def twin(request: pytest.FixtureRequest) -> ModuleType:
     """Each twin in turn."""
-    return twin_called(request.param)
+    return twin_called(request.param, "_live")
 
 
 # --- a table whose bytes the tests can see -----------------------------------------------------
@@ -987,7 +981,7 @@ rows_of_fields = st.lists(
 def test_both_twins_write_the_same(rows: list[dict[str, Any]], by_keywords: bool) -> None:
     """The same rows are taken and refused, and leave the same bytes for readers."""
     tables = [
-        Table(twin_called(name), rows=24, spill=256, converters=CONVERTERS)
+        Table(twin_called(name, "_live"), rows=24, spill=256, converters=CONVERTERS)
         for name in ("pure", "native")
     ]
     for node, fields in enumerate(rows, start=1):

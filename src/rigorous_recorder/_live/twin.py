@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING or os.environ.get("RIGOROUS_RECORDER_PURE", "0") not in {"", "0"}:
+from .._twins import PURE_ONES_ASKED_FOR
+
+if TYPE_CHECKING or PURE_ONES_ASKED_FOR:
     from .pure import Buffers, Door, Pusher, Slot
 else:
     try:

@@ -1,0 +1,10 @@
+"""Whether the pure twins were asked for, where native ones could run."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+__all__ = ["PURE_ONES_ASKED_FOR"]
+
+PURE_ONES_ASKED_FOR: Final = os.environ.get("RIGOROUS_RECORDER_PURE", "0") not in {"", "0"}
