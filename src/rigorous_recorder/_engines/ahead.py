@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,14 +23,20 @@ def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[
     Of use where the work is reading and decoding, for which Python lets other threads go on.
     """
     waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="rigorous-recorder read") as threads:
-        try:
-            for item in items:
-                waiting.append(threads.submit(work, item))
-                if len(waiting) > _THREADS:
-                    yield waiting.popleft().result()
-            while waiting:
+    readers: set[int] = set()
+    threads = ThreadPoolExecutor(
+        _THREADS,
+        thread_name_prefix="rigorous-recorder read",
+        initializer=lambda: readers.add(threading.get_ident()),
+    )
+    try:
+        for item in items:
+            waiting.append(threads.submit(work, item))
+            if len(waiting) > _THREADS:
                 yield waiting.popleft().result()
-        finally:
-            for each in waiting:
-                each.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # Python may collect an iterator that nobody ended in one of its own threads.
+        is_reader = threading.get_ident() in readers
+        threads.shutdown(wait=not is_reader, cancel_futures=True)
