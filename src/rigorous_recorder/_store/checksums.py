@@ -65,7 +65,7 @@ def fill(path: Path) -> None:
         file.write(f"{zlib.crc32(whole):08x}".encode() + text)
 
 
-def check_footer(source: Any) -> list[int] | None:
+def check_footer(source: Any) -> tuple[int, ...] | None:
     """Pass over a footer that is as it was written.
 
     Args:
@@ -88,11 +88,11 @@ def check_footer(source: Any) -> list[int] | None:
         message = "its footer is not as it was written: the checksum is another"
         raise DamagedFileError(message)
     starts = range(_DIGITS, len(said), _DIGITS)
-    return [int(said[at : at + _DIGITS], 16) for at in starts]
+    return tuple(int(said[at : at + _DIGITS], 16) for at in starts)
 
 
 def check_chunks(
-    path: Path, meta: pq.FileMetaData, sums: Sequence[int], group: int, columns: Iterable[int]
+    path: str, meta: pq.FileMetaData, sums: Sequence[int], group: int, columns: Iterable[int]
 ) -> None:
     """Pass over columns of a row group that are as they were written.
 
@@ -103,7 +103,7 @@ def check_chunks(
         DamagedFileError: one is not.
     """
     row_group = meta.row_group(group)
-    with pa.OSFile(str(path)) as source:
+    with pa.OSFile(path) as source:
         for number in columns:
             chunk = row_group.column(number)
             if _sum(source, chunk) != sums[group * meta.num_columns + number]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -53,8 +53,8 @@ __all__ = [
 
 #: So many fragments are worth a thread.
 _FRAGMENTS_OF_A_THREAD: Final = 64
-
-
+#: One object for all files.
+_NOTHING: Final[frozenset[tuple[int, str]]] = frozenset()
 #: The least and the greatest id that there can be.
 _ALL_IDS: Final = (-(2**63), 2**63 - 1)
 #: Added to the number of rows that stand behind all sealed ones of their writer.
@@ -117,17 +117,20 @@ class Fragment(ABC):
         segments: the segments that the rows are of, in order.
         columns: the columns that are here, each with its name in the file.
         group_rows: for each group how many rows it has.
+        rows: how many rows that are.
     """
 
     def __init__(
         self,
         segments: Sequence[Segment],
-        columns: dict[Column, str],
+        columns: Mapping[Column, str],
         group_rows: Sequence[int],
     ) -> None:
         self.segments = list(segments)
         self.columns = columns
-        self.group_rows = list(group_rows)
+        # A tuple of numbers is nothing that Python's collector has to look at, as of 1,000 files.
+        self.group_rows = tuple(group_rows)
+        self.rows = sum(group_rows)
         self._runs: dict[int, pa.RunEndEncodedArray] = {}
         self._nodes_of: dict[int, pa.Array] = {}
 
@@ -135,11 +138,6 @@ class Fragment(ABC):
     def origin(self) -> Origin:
         """Where the first row stands among all rows."""
         return self.segments[0].origin
-
-    @cached_property
-    def rows(self) -> int:
-        """Number of rows."""
-        return sum(self.group_rows)
 
     def stretches(self, start: int, stop: int) -> list[Stretch]:
         """The rows from ``start`` to ``stop``, as rows of segments."""
@@ -296,9 +294,9 @@ class Sealed(Fragment):
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         schema: pa.Schema,
-        group_rows: list[int],
+        group_rows: Sequence[int],
         find_successor: Callable[[Sealed], Sealed | None],
         *,
         sums: Sequence[int] | None = None,
@@ -307,15 +305,27 @@ class Sealed(Fragment):
         super().__init__(_segments(said), _columns(schema), group_rows)
         #: How many times rows were dropped from files of just these segments.
         self.rewritten = int(said.get("rewritten", 0))
-        _check_name(path, said, self.segments)
-        self.path = path
+        self._path = str(path)
+        place, name = os.path.split(self._path)
+        _, table = os.path.split(place)
+        _check_name(table, name, said, self.segments)
         self.schema = schema
-        self._is_of_nodes = path.parent.name == NODES
+        self._is_of_nodes = table == NODES
         self._find_successor = find_successor
         self._sums = sums
         self._sound: dict[str, bool] = {}
         #: Of which groups which columns were read, their checksums being right.
-        self._checked: set[tuple[int, str]] = set()
+        self._checked = _NOTHING
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or was."""
+        return Path(self._path)
+
+    @property
+    def writers(self) -> set[str]:
+        """Whose rows the file has."""
+        return {each.origin.writer for each in self.segments}
 
     @cached_property
     def ranges(self) -> list[SealedName]:
@@ -351,7 +361,7 @@ class Sealed(Fragment):
     def node_ranges(self) -> list[tuple[int, int]]:
         """For each row group what its statistics say of the nodes; all ids, where they don't."""
         try:
-            with open_parquet(self.path) as file:
+            with open_parquet(self._path) as file:
                 columns = [
                     file.metadata.row_group(group).column(0)
                     for group in range(len(self.group_rows))
@@ -417,10 +427,10 @@ class Sealed(Fragment):
         """Some columns of a row group; checksums are looked at once."""
         wanted = {(group, name) for name in names}
         is_new = not wanted <= self._checked
-        with open_parquet(self.path, checksums=is_new and self._sums is None) as file:
+        with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
             if is_new and self._sums is not None:
                 places = [at for name in names for at in self._leaves[name]]
-                check_chunks(self.path, file.metadata, self._sums, group, places)
+                check_chunks(self._path, file.metadata, self._sums, group, places)
             # Names with dots select columns below them too: take just what was asked for.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
         if is_new:
@@ -542,7 +552,7 @@ def places_between(ids: pa.Array, low: int, high: int) -> range:
 
 
 @contextmanager
-def open_parquet(path: Path, *, checksums: bool = True) -> Iterator[pq.ParquetFile]:
+def open_parquet(path: str | Path, *, checksums: bool = True) -> Iterator[pq.ParquetFile]:
     """A Parquet file, whose pages are compared with their checksums as they are read.
 
     Raises:
@@ -592,17 +602,17 @@ def _said(segment: Segment) -> list[int]:
     return segment_said(segment.origin.number, *segment[1:])
 
 
-def _check_name(path: Path, said: dict[str, Any], segments: Sequence[Segment]) -> None:
+def _check_name(table: str, file: str, said: dict[str, Any], segments: Sequence[Segment]) -> None:
     """Refuse a file that is not the one that its name says, as where two were swapped."""
-    name = sealed_name(path.name)
+    name = sealed_name(file)
     if isinstance(name, SealedName):
         numbers = [each.origin.number for each in segments]
         is_meant = {each.origin.writer for each in segments} == {name.writer} and (
             (min(numbers), max(numbers)) == (name.first, name.last)
         )
     else:
-        is_meant = said.get("merged") == path.stem
-    if not is_meant or said.get("table", path.parent.name) != path.parent.name:
+        is_meant = said.get("merged") == file.removesuffix(".parquet")
+    if not is_meant or said.get("table", table) != table:
         found = segments[0].origin
         message = (
             f"what its footer says is of another file: of the {said.get('table')} of writer"
@@ -611,7 +621,13 @@ def _check_name(path: Path, said: dict[str, Any], segments: Sequence[Segment]) -
         raise DamagedFileError(message)
 
 
-def _columns(schema: pa.Schema) -> dict[Column, str]:
+def _columns(schema: pa.Schema) -> Mapping[Column, str]:
+    return _columns_of(schema.remove_metadata().serialize().to_pybytes())
+
+
+@lru_cache(maxsize=256)  # many files have the same columns
+def _columns_of(serialized: bytes) -> Mapping[Column, str]:
+    schema = ipc.read_schema(pa.py_buffer(serialized))
     found: dict[Column, str] = {}
     for field in schema:
         if (column := column_of(field)) is not None:
@@ -626,5 +642,5 @@ def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
     return kind.file_type, kind.sealed_type
 
 
-def _names(here: dict[Column, str], wanted: Sequence[Column]) -> list[str]:
+def _names(here: Mapping[Column, str], wanted: Sequence[Column]) -> list[str]:
     return [here[column] for column in wanted if column in here]

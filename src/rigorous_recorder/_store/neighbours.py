@@ -103,7 +103,7 @@ def _in_order(moment: Moment) -> list[Sealed | None]:
         (Origin(start, writer, 0), None) for writer, start in moment.running.items()
     ]
     for file in moment.files:
-        is_running = not moment.running.keys().isdisjoint(each.writer for each in file.ranges)
+        is_running = not moment.running.keys().isdisjoint(file.writers)
         places.append((file.origin, None if is_running else file))
     places += [(origin, None) for origin in _damaged(moment)]
     return [file for _, file in sorted(places, key=lambda place: (place[0], place[1] is not None))]

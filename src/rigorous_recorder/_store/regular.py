@@ -24,7 +24,7 @@ _KINDS: Final = (
 )
 
 
-def check_regular(path: Path) -> None:
+def check_regular(path: str | Path) -> None:
     """Pass over a file.
 
     Raises:

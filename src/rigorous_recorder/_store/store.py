@@ -310,15 +310,13 @@ class FolderStore(Store):
                 sealed = files.open(listing)
             except FileNotFoundError:  # compacted away since the listing
                 continue
-            by_writer: dict[str, list[Sealed]] = {}
-            for file in sealed:
-                for found in file.ranges:
-                    by_writer.setdefault(found.writer, []).append(file)
-            loose = []
-            for each in [*live, *starmap(Loose, own)]:
-                rest = self._unsealed(each, by_writer.get(each.origin.writer, []))
-                if rest is not None:
-                    loose.append(rest)
+            unsure = [*live, *starmap(Loose, own)]
+            by_writer: dict[str, list[Sealed]] = {each.origin.writer: [] for each in unsure}
+            for file in sealed if unsure else ():
+                for writer in file.writers & by_writer.keys():
+                    by_writer[writer].append(file)
+            rests = (self._unsealed(each, by_writer[each.origin.writer]) for each in unsure)
+            loose = [rest for rest in rests if rest is not None]
             return sorted([*sealed, *loose], key=lambda each: each.origin)
 
     def _unsealed(self, rows: Loose, files: list[Sealed]) -> Loose | None:
