@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -126,7 +127,7 @@ def _described(name: str, said: bytes) -> Column:
     if kind is None or not isinstance(key, str):
         message = f"column {name!r} is of an unknown kind {described['kind']!r}, or has no key"
         raise DamagedFileError(message)
-    return Column(key, kind)
+    return Column(sys.intern(key), kind)
 
 
 def _marked(name: str) -> Column:
