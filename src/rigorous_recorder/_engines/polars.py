@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +36,19 @@ def lazy_frame(scan: Scan) -> pl.LazyFrame:
     Raises:
         MissingPackageError: Polars is not installed.
     """
-    keys = _inner_names(scan.keys)
-    types = to_polars(flat_schema(scan).empty_table()).dtypes
-    schema = dict(zip(keys, types, strict=True))
+    keys, schema = _schema(scan)
     frame = plugins.register_io_source(partial(_frames, scan, keys), schema=schema, is_pure=True)
     renamed = {name: key for name, key in keys.items() if name != key}
     return frame.rename(renamed) if renamed else frame
+
+
+def _schema(scan: Scan) -> tuple[dict[str, str], dict[str, pl.DataType]]:
+    """The keys by the names that stand for them, and the types by these names; found out once."""
+    if (known := scan.kept.get(_schema.__name__)) is None:
+        keys = _inner_names(scan.keys)
+        types = to_polars(flat_schema(scan).empty_table()).dtypes
+        known = scan.kept[_schema.__name__] = keys, dict(zip(keys, types, strict=True))
+    return known
 
 
 def _inner_names(keys: Sequence[str]) -> dict[str, str]:
@@ -134,14 +141,23 @@ class _Reading:
     def _frame(self, piece: Piece, group: Group) -> pl.DataFrame:
         columns = self._own_columns(piece)
         if self._inherited:
-            at = pl.Series(spread(piece.runs, self._places(piece, group)))
+            inherit = self._inherit(piece, group)
             for name, key in self._inherited.items():
-                # not by gather, which Polars runs as a query: in a query, that is slow
-                above, own = self._nodes.column(key)[at], columns.get(name)
+                above, own = inherit(self._nodes.column(key)), columns.get(name)
                 columns[name] = above if own is None else own.zip_with(own.is_not_null(), above)
         frame = pl.DataFrame(columns)
         found = frame.filter(*self._rest) if self._rest else frame
         return found if found.columns == self._names else _columns(found, self._names)
+
+    def _inherit(self, piece: Piece, group: Group) -> Callable[[pl.Series], pl.Series]:
+        """What gives each row of a piece what its node has, of the values of all nodes."""
+        places = self._places(piece, group)
+        if len(places) == 1 and not places.null_count:
+            return partial(pl.Series.new_from_index, index=places[0].as_py(), length=piece.rows)
+        at = pl.Series(spread(piece.runs, places))
+        return lambda values: values[
+            at
+        ]  # not by gather, which Polars runs as a query: that is slow
 
     def _places(self, piece: Piece, group: Group) -> pa.Array:
         """For the id of each run of a piece its place among the nodes."""
