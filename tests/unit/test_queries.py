@@ -161,6 +161,17 @@ def test_a_very_long_expression_is_no_trouble(collection: ExperimentCollection) 
     assert collection.sql(query).fetchall() == [(6000,)]
 
 
+def test_what_many_queries_use_is_known_of_each(
+    collection: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of more than are kept, and of those that are asked again."""
+    monkeypatch.setattr("rigorous_recorder._engines.duckdb._MOST_QUERIES", 3)
+    for _ in range(2):
+        for column, greatest in {"step": 10, "late": 5, "score": 7.5, "rate": 1, "1": 1}.items():
+            query = f"SELECT max({column}) FROM records"
+            assert collection.sql(query).fetchall() == [(greatest,)]
+
+
 def test_a_name_in_sql_is_no_variable_of_python(collection: ExperimentCollection) -> None:
     """Only the tables that are documented are there."""
     for name in ("scan", "query", "used", "tables", "collection"):

@@ -40,6 +40,8 @@ _SETTINGS: Final = (
 )
 #: Where tables are that queries don't name.
 _SCHEMA: Final = "rigorous"
+#: Of so many queries at most it is kept what they use.
+_MOST_QUERIES: Final = 256
 
 
 def records_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
@@ -63,7 +65,7 @@ def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation
 def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
     """The result of a query, over the records and these tables."""
     shared = _Database.of(scan)
-    used = mentioned(shared.connect(), query)
+    used = shared.mentioned(query)
     if not used.only_reads:
         return _Database().show(scan, used, tables).sql(query)
     try:
@@ -89,6 +91,7 @@ class _Database:
         self._making = threading.Lock()
         self._tables: dict[str, str] = {}
         self._views: dict[tuple[str, ...], str] = {}
+        self._mentioned: dict[str, Mentioned] = {}
         _databases.add(self)
 
     @classmethod
@@ -102,6 +105,14 @@ class _Database:
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A connection that has no views yet."""
         return self._connection.cursor()
+
+    def mentioned(self, query: str) -> Mentioned:
+        """What a query can use; of the last ones it is known."""
+        if (found := self._mentioned.get(query)) is None:
+            if len(self._mentioned) >= _MOST_QUERIES:
+                self._mentioned.clear()
+            found = self._mentioned[query] = mentioned(self.connect(), query)
+        return found
 
     def show(self, scan: Scan, used: Mentioned, tables: _Tables) -> duckdb.DuckDBPyConnection:
         """A connection that sees what a query uses."""
