@@ -172,7 +172,7 @@ def test_an_interrupt_while_the_end_is_synced_ends_the_experiment(
     collection, other = open_collection(quiet=True), open_collection(quiet=True)
     original = FolderStore.sync
 
-    def interrupt(store: FolderStore) -> None:
+    def interrupt(store: FolderStore, *, is_end: bool) -> None:
         monkeypatch.setattr(FolderStore, "sync", original)
         raise KeyboardInterrupt
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
@@ -192,11 +192,21 @@ def test_notebook_tells_which_columns_are_left_out() -> None:
     assert " and 272 more" in html
 
 
+def _text_of(key: str, value: Any) -> str:
+    """A value as it is shown under a key, which can be one that experiments have."""
+    if key == "experiment_duration":
+        return duration_text(value)
+    is_instant = key.startswith("experiment_") and key.endswith("_time")
+    return instant_text(value) if is_instant else value_text(value)
+
+
 @given(
     # No more than twenty columns, of which none is left out.
     rows=st.lists(st.dictionaries(keys, simple_values, max_size=4), min_size=1, max_size=4),
     above=st.dictionaries(keys, simple_values, max_size=4),
 )
+@example(rows=[{"experiment_duration": False, "experiment_end_time": True}], above={})
+@example(rows=[{"experiment_duration": 5, "experiment_end_time": 0.5}], above={})
 @settings(deadline=None, max_examples=60)
 def test_hostile_names_and_values_come_out_as_text(
     rows: list[dict[str, Any]], above: dict[str, Any]
@@ -214,7 +224,7 @@ def test_hostile_names_and_values_come_out_as_text(
         assert len(shown.pop(0)) == len(names)  # the kinds
     for number, cells in enumerate(shown):
         row = top.records[number]
-        texts = ["-" if row[key] is None else value_text(row[key]) for key in flat]
+        texts = ["-" if row[key] is None else _text_of(key, row[key]) for key in flat]
         assert cells == [str(number), *(t if len(t) <= 200 else t[:200] + "…" for t in texts)]
 
 
@@ -481,6 +491,7 @@ def test_values_as_text(value: Any, text: str) -> None:
         (4_000_000, "1,111 h 6 min"),
         (float("nan"), "nan"),
         ("long", "long"),
+        (True, "True"),
     ],
 )
 def test_durations_as_text(seconds: Any, text: str) -> None:
@@ -496,6 +507,7 @@ def test_durations_as_text(seconds: Any, text: str) -> None:
         (1e30, "1e+30"),
         (float("nan"), "nan"),
         ("soon", "soon"),
+        (True, "True"),
     ],
 )
 def test_instants_as_text(seconds: Any, text: str) -> None:

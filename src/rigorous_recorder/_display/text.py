@@ -65,6 +65,8 @@ def literal_text(value: Any) -> str:
 
 def instant_text(seconds: Any) -> str:
     """Seconds since the epoch as a date and time in UTC; anything else as it is."""
+    if isinstance(seconds, bool):
+        return value_text(seconds)
     try:
         instant = dt.datetime.fromtimestamp(seconds, dt.UTC)
     except (TypeError, ValueError, OverflowError, OSError):
@@ -74,7 +76,8 @@ def instant_text(seconds: Any) -> str:
 
 def duration_text(seconds: Any) -> str:
     """Seconds as ``0.25 s``, ``3 min 20 s`` or ``2 h 5 min``; anything else as it is."""
-    if not isinstance(seconds, (int, float)) or not abs(seconds) < 1e12:
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not abs(seconds) < 1e12:
         return value_text(seconds)
     if abs(seconds) < 60:
         return f"{seconds:.3g} s"

@@ -58,6 +58,9 @@ class Home(Protocol):
     def publish(self, table: str, number: int, image: Image) -> None:
         """Let readers find an image under its segment's number."""
 
+    def prepare(self, table: str) -> None:
+        """Do ahead what sealing rows of that table would wait for, if it can be done now."""
+
     def seal(self, table: str, parts: list[Part]) -> None:
         """Keep the rows of neighbouring segments, which have one schema, for good.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -84,6 +85,9 @@ class MemoryHome:
 
     def publish(self, table: str, number: int, image: Image) -> None:
         """Nothing to do: there are no other readers."""
+
+    def prepare(self, table: str) -> None:
+        """Nothing to do: sealing waits for nothing."""
 
     def seal(self, table: str, parts: list[Part]) -> None:
         """Keep the rows; also when asked again, after an interruption."""
@@ -242,6 +246,12 @@ class FolderHome:
     def publish(self, table: str, number: int, image: Image) -> None:
         """Let readers find an image under its segment's number."""
         image.publish(self._live_path(table, number))
+
+    def prepare(self, table: str) -> None:
+        """Do ahead what sealing rows of that table would wait for, if it can be done now."""
+        if table == RECORDS:
+            with contextlib.suppress(OSError):  # told when rows are sealed
+                self._before_records()
 
     def seal(self, table: str, parts: list[Part]) -> None:
         """Write a sealed file.

@@ -85,8 +85,12 @@ class Store:
         """All rows of both tables."""
         raise NotImplementedError
 
-    def sync(self) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+    def sync(self, *, is_end: bool = False) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told.
+
+        Args:
+            is_end: whether few rows are likely to follow soon.
+        """
         raise NotImplementedError
 
     def see_time(self, microseconds: int) -> None:
@@ -174,7 +178,7 @@ class MemoryStore(Store):
     def flush(self) -> None:
         """Nothing to do: memory is all there is."""
 
-    def sync(self) -> None:
+    def sync(self, *, is_end: bool = False) -> None:
         """Nothing to do: memory is all there is."""
 
     def close(self) -> None:
@@ -365,13 +369,19 @@ class FolderStore(Store):
         self.nodes.flush()
         self.records.flush()
 
-    def sync(self) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+    def sync(self, *, is_end: bool = False) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told.
+
+        Args:
+            is_end: whether few rows are likely to follow soon: many are then sealed at once.
+        """
         if not self.home.is_open:
             return
         if self.home.is_taken_for_dead():
             self.nodes.seal()
             self.records.seal()
+        elif is_end:
+            self.records.seal_many()
         # Records first: whose they are was said before they were logged.
         records, nodes = self.records.sync(), self.nodes.sync()
         if records is None or nodes is None:
