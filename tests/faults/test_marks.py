@@ -233,6 +233,62 @@ def test_records_wait_for_what_is_said_of_their_nodes(
     assert [(row["i"], row["k"]) for row in rows] == [(i, i) for i in range(100)]
 
 
+class Prepared:
+    """When what sealing waits for has been done ahead, or has failed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._is_done = threading.Event()
+        prepare = home.FolderHome.prepare
+
+        def watched(where: home.FolderHome, table: str) -> None:
+            prepare(where, table)
+            if table == "records":
+                self._is_done.set()
+
+        monkeypatch.setattr(home.FolderHome, "prepare", watched)
+
+    def wait(self) -> None:
+        assert self._is_done.wait(PATIENCE)
+
+
+def test_what_is_said_of_nodes_is_synced_before_a_table_is_full(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealing the first records then does not wait for it."""
+    prepared = Prepared(monkeypatch)
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+    with ExperimentCollection(folder, quiet=True) as collection:
+        experiment = collection.new_experiment().__enter__()
+        for i in range(17):
+            experiment.push(i=i)
+        prepared.wait()
+        mark = marks.read_mark(Folder(folder), collection._store.home.writer)
+        assert mark is not None
+        assert mark.rows("nodes", 0) > 0
+        assert list((folder / "records").glob("*.parquet")) == []
+
+
+def test_what_can_not_be_done_ahead_is_told_when_it_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody knows whose the records are, none is sealed, ahead or not."""
+    prepared = Prepared(monkeypatch)
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+    refusal = Refusal(monkeypatch, "nodes")
+    with ExperimentCollection(folder, quiet=True) as collection:
+        with pytest.warns(StorageWarning), collection.new_experiment() as experiment:
+            refusal.is_on = True
+            for i in range(17):
+                experiment.child(k=i, **{f"key_{i}": 1}).push(i=i)
+            prepared.wait()
+            refusal.is_on = False
+        assert list((folder / "records").glob("*.parquet"))
+    rows = ExperimentCollection(folder, quiet=True).records
+    assert [(row["i"], row["k"]) for row in rows] == [(i, i) for i in range(17)]
+
+
 def test_a_value_that_is_fetched_after_the_flush_is_not_noted_as_synced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
