@@ -283,10 +283,21 @@ def test_what_can_not_be_done_ahead_is_told_when_it_is_waited_for(
             for i in range(17):
                 experiment.child(k=i, **{f"key_{i}": 1}).push(i=i)
             prepared.wait()
+            assert list((folder / "records").glob("*.parquet")) == []
             refusal.is_on = False
-        assert list((folder / "records").glob("*.parquet"))
     rows = ExperimentCollection(folder, quiet=True).records
     assert [(row["i"], row["k"]) for row in rows] == [(i, i) for i in range(17)]
+
+
+def test_what_is_noted_after_the_close_leaves_no_file(folder: Path) -> None:
+    """Another thread can be about to do so when it is closed."""
+    with ExperimentCollection(folder, quiet=True) as collection:
+        collection.recorder.push(i=0)
+        marker = collection._store.home._marker
+        assert marker is not None
+        assert list((folder / "live").glob("*.json"))
+    marker.note({"records": {0: 1}, "nodes": {0: 1}})
+    assert list((folder / "live").glob("*.json")) == []
 
 
 def test_a_value_that_is_fetched_after_the_flush_is_not_noted_as_synced(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live.table import LiveTable
 from rigorous_recorder._store import home
@@ -84,25 +83,6 @@ def test_numbers_go_on_when_two_collections_take_turns(open_collection: Opener) 
     for collection in (one, other):
         rows = collection.experiments
         assert [(row["experiment_number"], row["error_number"]) for row in rows] == expected
-
-
-@pytest.mark.parametrize(("rows", "files"), [(15, 0), (16, 1), (40, 1)])
-def test_the_end_of_an_experiment_seals_what_is_worth_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, files: int
-) -> None:
-    """A quarter of the most that a table can have; less waits for the next experiment's."""
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 8)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-    folder = tmp_path / "study.collection"
-    with ExperimentCollection(folder) as collection:
-        for number in (1, 2):
-            with collection.new_experiment() as experiment:
-                for i in range(rows):
-                    experiment.push(i=i)
-            if number == 1 or files:
-                assert len(list((folder / "records").glob("*.parquet"))) == number * files
-        for other in (collection, ExperimentCollection(folder, quiet=True)):
-            assert [row["i"] for row in other.records] == 2 * [*range(rows)]
 
 
 def test_six_keys_stand_above_every_record(open_collection: Opener) -> None:
@@ -192,7 +172,7 @@ def test_an_interrupt_while_the_end_is_synced_ends_the_experiment(
     collection, other = open_collection(quiet=True), open_collection(quiet=True)
     original = FolderStore.sync
 
-    def interrupt(store: FolderStore, *, is_end: bool) -> None:
+    def interrupt(store: FolderStore) -> None:
         monkeypatch.setattr(FolderStore, "sync", original)
         raise KeyboardInterrupt
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,21 +16,24 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def ahead(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int = _THREADS
-) -> Iterator[_Result]:
+def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """The result for each item, in order; at most one more than there are threads wait.
 
-    Of use where the work is reading and decoding, for which Python lets other threads go on. A
-    forked child, which has none of the threads, does the rest of the work itself.
+    Of use where the work is reading and decoding, for which Python lets other threads go on. Where
+    none can be started, as at the end of Python, or none is left, as in a forked child, whoever
+    takes the results does the work. Nobody waits for work of which the result is not taken: Python
+    may end an iterator that was left in any thread, also in one that the work waits for.
     """
     owner = os.getpid()
-    readers: set[int] = set()
-    pool = ThreadPoolExecutor(
-        threads,
-        thread_name_prefix="rigorous-recorder read",
-        initializer=lambda: readers.add(threading.get_ident()),
-    )
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rigorous-recorder read")
+
+    def begin(item: _Item) -> Future[_Result] | None:
+        if os.getpid() != owner:
+            return None
+        try:
+            return pool.submit(work, item)
+        except RuntimeError:  # Python's: it ends, or no more threads are to be had
+            return None
 
     def result(item: _Item, future: Future[_Result] | None) -> _Result:
         return work(item) if future is None or os.getpid() != owner else future.result()
@@ -39,13 +41,11 @@ def ahead(
     waiting: deque[tuple[_Item, Future[_Result] | None]] = deque()
     try:
         for item in items:
-            waiting.append((item, pool.submit(work, item) if os.getpid() == owner else None))
-            if len(waiting) > threads:
+            waiting.append((item, begin(item)))
+            if len(waiting) > _THREADS:
                 yield result(*waiting.popleft())
         while waiting:
             yield result(*waiting.popleft())
     finally:
         if os.getpid() == owner:
-            # Python may collect an iterator that nobody ended in one of its own threads.
-            is_reader = threading.get_ident() in readers
-            pool.shutdown(wait=not is_reader, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -11,7 +10,6 @@ from .._lazy import lazy_module
 from .._rows.twin import Known, rows_of_node
 from .._tree import Nodes, keys_of, present_values_of, values_of
 from .._values.kinds import BOOL, FLOAT, INT, NULL
-from .ahead import ahead
 from .scan import Moment, Piece, Scan, any_valid, experiment_positions
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ __all__ = ["Row", "all_rows", "experiment_rows", "rows_from", "rows_of"]
 _ROWS_AT_ONCE: Final = 8_192
 #: Numbers are read from Arrow's memory, but for those of columns with gaps.
 _NUMBERS_AT_ONCE: Final = 131_072
-#: Cells of a group of rows that is read while those of the one before it are given.
-_LEAST_AHEAD: Final = 65_536
-_MOST_AHEAD: Final = 8_388_608
 _NUMBERS: Final = {INT, FLOAT, BOOL, NULL}
 
 _Dict = TypeVar("_Dict", bound=dict[str, Any])
@@ -65,18 +60,8 @@ def rows_of(piece: Piece, scan: Scan) -> Iterator[Row]:
 
 
 def all_rows(scan: Scan) -> Iterator[Row]:
-    """All rows of a scan, in order; memory is bounded by two groups of them."""
-    read = partial(scan.read, columns=scan.columns_for(None))
-    groups = scan.groups
-    pieces = ahead(read, groups, threads=1) if _is_worth_a_thread(scan) else map(read, groups)
-    found = chain.from_iterable(pieces)
-    return chain.from_iterable(rows for piece in found for rows in _batches(piece, scan))
-
-
-def _is_worth_a_thread(scan: Scan) -> bool:
-    """Whether to read a group of rows while those of the one before it are given."""
-    sizes = [group.rows * (1 + len(scan.record_columns)) for group in scan.groups]
-    return len(sizes) > 1 and min(sizes[:-1]) >= _LEAST_AHEAD and max(sizes) <= _MOST_AHEAD
+    """All rows of a scan, in order; memory is bounded by a few thousand of them."""
+    return chain.from_iterable(rows for piece in scan.pieces() for rows in _batches(piece, scan))
 
 
 def rows_from(scan: Scan, start: int) -> Iterator[Row]:

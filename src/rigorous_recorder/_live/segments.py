@@ -65,7 +65,7 @@ class Segments:
         """Let nobody hold the lock: in a forked child."""
         self._turn = threading.Lock()
         self._sealer = 0
-        #: Held while a spare segment is added, and what comes first is done; not by who takes one.
+        #: Held while a spare segment is added; not by who takes one.
         self._stocking = threading.RLock()
 
     @property
@@ -174,9 +174,9 @@ class Segments:
 
     def prepare(self, layout: Layout, make: Callable[[Layout], Segment]) -> None:
         """Do ahead what sealing will wait for, and have a spare segment ready before it is needed."""
+        if not self._is_over:
+            self._home.prepare(self._name)
         with self._stocking:
-            if not self._is_over:
-                self._home.prepare(self._name)
             if not (self._spares or self._is_over):
                 self._spares.append(make(layout))
 

@@ -39,8 +39,6 @@ FIRST_SPILL: Final = 64 * 1024
 MOST_BYTES: Final = 32 * 1024 * 1024
 WIDEN_BYTES: Final = 16 * 1024 * 1024
 GROWTH: Final = 16
-#: As many rows of those that there is room for, of the most that there can be, are worth a file.
-MANY_SHARE: Final = 0.25
 #: More rows with lists, which live tables have as text, are sealed at once.
 MOST_LISTS: Final = 4_096
 #: When so many values wait on a device they are fetched off the caller's thread, and when they are
@@ -278,14 +276,6 @@ class LiveTable:
         """Turn the rows there are into a sealed file; nothing is lost where that fails now."""
         self._seal_live()
         self._segments.seal()
-
-    def seal_many(self) -> None:
-        """Seal the rows there are, where they fill a file: it is smaller than they are now."""
-        live = self._segments.live
-        if live is None or self._can_grow(live, 0):
-            return
-        if live.rows >= MANY_SHARE * live.layout.capacity:
-            self.seal()
 
     @_alone
     def _seal_live(self) -> None:

@@ -429,7 +429,7 @@ class Sealed(Fragment):
         is_new = not wanted <= self._checked
         with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
             if is_new and self._sums is not None:
-                places = [at for name in names for at in self._leaves[name]]
+                places = self._places(names)
                 check_chunks(self._path, file.metadata, self._sums, group, places)
             # Names with dots select columns below them too: take just what was asked for.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
@@ -438,13 +438,16 @@ class Sealed(Fragment):
         self._checked |= wanted
         return found
 
-    @cached_property
-    def _leaves(self) -> dict[str, range]:
-        """For each column its numbers in the Parquet file."""
+    def _places(self, names: Collection[str]) -> list[int]:
+        """The numbers that columns have in the Parquet file.
+
+        Not kept by a cached_property, whose lock a forked child can find held for ever.
+        """
         counts = [leaves(field.type) for field in self.schema]
         starts = accumulate(counts, initial=0)
-        spans = (range(first, first + count) for first, count in zip(starts, counts, strict=False))
-        return dict(zip(self.schema.names, spans, strict=True))
+        spans = zip(self.schema.names, starts, counts, strict=False)
+        there = {name: range(first, first + count) for name, first, count in spans}
+        return [at for name in names for at in there[name]]
 
     def _check(self, table: pa.Table) -> None:
         """Refuse what is in no file that this library wrote."""

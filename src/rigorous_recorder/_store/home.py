@@ -362,6 +362,8 @@ class FolderHome:
     def close(self) -> None:
         """Stop being a writer, for good; all rows are in sealed files."""
         self._closed = True
+        if self._marker is not None:
+            self._marker.end()
         if self._lock_file is not None:
             self.folder.remove_lives(self.writer)
             self._lock_file.remove()

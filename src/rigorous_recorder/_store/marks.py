@@ -117,7 +117,13 @@ class Marker:
         self._synced: dict[str, dict[int, int]] = {table: {} for table in TABLES}
         self._turn = threading.Lock()
         self._turn_of = 0
+        self._is_over = False
         self.write()
+
+    def end(self) -> None:
+        """Write no more, whatever else is noted: the file is about to be taken away."""
+        with self._alone():
+            self._is_over = True
 
     @property
     def is_there(self) -> bool:
@@ -139,13 +145,16 @@ class Marker:
         Raises:
             OSError: it can't be written; the mark that was there still is.
         """
+        if self._is_over:
+            return
         if not self._is_local:
             os.utime(self._lock_path)  # lets other machines know that this writer lives
             return
         if self._turn_of == threading.get_ident():
             return  # a signal handler in the middle of it: it is being done
         with self._alone():
-            self._note(found)
+            if not self._is_over:
+                self._note(found)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

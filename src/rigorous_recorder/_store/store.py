@@ -85,12 +85,8 @@ class Store:
         """All rows of both tables."""
         raise NotImplementedError
 
-    def sync(self, *, is_end: bool = False) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told.
-
-        Args:
-            is_end: whether few rows are likely to follow soon.
-        """
+    def sync(self) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
         raise NotImplementedError
 
     def see_time(self, microseconds: int) -> None:
@@ -178,7 +174,7 @@ class MemoryStore(Store):
     def flush(self) -> None:
         """Nothing to do: memory is all there is."""
 
-    def sync(self, *, is_end: bool = False) -> None:
+    def sync(self) -> None:
         """Nothing to do: memory is all there is."""
 
     def close(self) -> None:
@@ -369,19 +365,13 @@ class FolderStore(Store):
         self.nodes.flush()
         self.records.flush()
 
-    def sync(self, *, is_end: bool = False) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told.
-
-        Args:
-            is_end: whether few rows are likely to follow soon: many are then sealed at once.
-        """
+    def sync(self) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
         if not self.home.is_open:
             return
         if self.home.is_taken_for_dead():
             self.nodes.seal()
             self.records.seal()
-        elif is_end:
-            self.records.seal_many()
         # Records first: whose they are was said before they were logged.
         records, nodes = self.records.sync(), self.nodes.sync()
         if records is None or nodes is None:
