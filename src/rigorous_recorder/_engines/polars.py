@@ -155,9 +155,8 @@ class _Reading:
         if len(places) == 1 and not places.null_count:
             return partial(pl.Series.new_from_index, index=places[0].as_py(), length=piece.rows)
         at = pl.Series(spread(piece.runs, places))
-        return lambda values: values[
-            at
-        ]  # not by gather, which Polars runs as a query: that is slow
+        # not by gather, which Polars runs as a query: in a query, that is slow
+        return lambda values: values[at]
 
     def _places(self, piece: Piece, group: Group) -> pa.Array:
         """For the id of each run of a piece its place among the nodes."""
