@@ -15,7 +15,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import alive, home, recover
+from rigorous_recorder._store import alive, home, housekeeping, recover
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.locks import FileLock, is_held
 from rigorous_recorder.errors import DamagedFileWarning
@@ -25,6 +25,12 @@ from .steps import die, in_a_child
 
 #: What the writer does in the end.
 ENDS = ["close", "kill"]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The background, which would notice the loss of a lock before what a test does next."""
+    monkeypatch.setattr(housekeeping, "_FLUSHES_PER_SYNC", 1_000_000)
 
 
 @pytest.fixture(params=["mapped", "write-behind"])
