@@ -234,9 +234,11 @@ def test_records_wait_for_what_is_said_of_their_nodes(
 
 
 class Prepared:
-    """When what sealing waits for has been done ahead, or has failed."""
+    """When what sealing waits for has been done ahead, or has failed: from the 17th record on."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
+        monkeypatch.setattr(live_table, "MOST_ROWS", 64)
         self._is_done = threading.Event()
         prepare = home.FolderHome.prepare
 
@@ -256,8 +258,6 @@ def test_what_is_said_of_nodes_is_synced_before_a_table_is_full(
 ) -> None:
     """Sealing the first records then does not wait for it."""
     prepared = Prepared(monkeypatch)
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
     with ExperimentCollection(folder, quiet=True) as collection:
         experiment = collection.new_experiment().__enter__()
         for i in range(17):
@@ -274,8 +274,6 @@ def test_what_can_not_be_done_ahead_is_told_when_it_is_waited_for(
 ) -> None:
     """Where nobody knows whose the records are, none is sealed, ahead or not."""
     prepared = Prepared(monkeypatch)
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
     refusal = Refusal(monkeypatch, "nodes")
     with ExperimentCollection(folder, quiet=True) as collection:
         with pytest.warns(StorageWarning), collection.new_experiment() as experiment:

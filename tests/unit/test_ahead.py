@@ -13,7 +13,10 @@ import pytest
 
 from rigorous_recorder._engines.ahead import ahead
 
+from ..faults.steps import in_a_child
+
 MANY = 100
+PATIENCE = 20
 
 
 def test_the_results_are_in_order_and_only_a_few_are_worked_out_ahead() -> None:
@@ -45,12 +48,14 @@ def test_whoever_stops_early_waits_for_nothing() -> None:
     """Not even where the work needs what the one who stops has."""
     mine = threading.Lock()
     has_begun = threading.Event()
+    ended: list[int] = []
 
     def work(item: int) -> int:
         if item:
             has_begun.set()
-            with mine:
-                return item
+            if mine.acquire(timeout=PATIENCE):
+                mine.release()
+            ended.append(item)
         return item
 
     before = set(threading.enumerate())
@@ -59,6 +64,7 @@ def test_whoever_stops_early_waits_for_nothing() -> None:
         assert next(results) == 0
         has_begun.wait()
         results.close()  # type: ignore[attr-defined]
+        assert not ended
     for thread in set(threading.enumerate()) - before:
         thread.join()
 
@@ -115,8 +121,9 @@ def test_a_forked_child_goes_on_by_itself(so_far: int) -> None:
     results = ahead(lambda item: -item, range(MANY))
     there = [next(results) for _ in range(so_far)]
     expected = [-item for item in range(MANY)]
-    child = os.fork()
-    if not child:
-        os._exit(0 if there + list(results) == expected else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert there + list(results) == expected
+
+    def go_on() -> None:
+        assert there + list(results) == expected
+
+    assert in_a_child(go_on) == 0
+    go_on()

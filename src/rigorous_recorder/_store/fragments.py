@@ -429,8 +429,8 @@ class Sealed(Fragment):
         is_new = not wanted <= self._checked
         with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
             if is_new and self._sums is not None:
-                places = self._places(names)
-                check_chunks(self._path, file.metadata, self._sums, group, places)
+                leaf_numbers = self._leaf_numbers(names)
+                check_chunks(self._path, file.metadata, self._sums, group, leaf_numbers)
             # Names with dots select columns below them too: take just what was asked for.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
         if is_new:
@@ -438,7 +438,7 @@ class Sealed(Fragment):
         self._checked |= wanted
         return found
 
-    def _places(self, names: Collection[str]) -> list[int]:
+    def _leaf_numbers(self, names: Collection[str]) -> list[int]:
         """The numbers that columns have in the Parquet file.
 
         Not kept by a cached_property, whose lock a forked child can find held for ever.
