@@ -31,11 +31,14 @@ def sync_file(descriptor: int) -> None:
 
 def sync_folder(path: Path) -> None:
     """Return when the names in the folder are on the device, where the system can do that."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
+    if os.name == "posix":
+        _sync_path(path, os.O_RDONLY)
+
+
+def _sync_path(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
-        os.fsync(descriptor)
+        sync_file(descriptor)
     finally:
         os.close(descriptor)
 
@@ -65,8 +68,7 @@ def replacing(path: Path) -> Iterator[Path]:
     _make_way(temporary)
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            sync_file(file.fileno())
+        _sync_path(temporary, os.O_RDWR)  # Windows syncs no file that is only read
         publish(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

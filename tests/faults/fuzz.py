@@ -158,7 +158,7 @@ def seeds_of(target: Callable[[bytes], None]) -> list[bytes]:
         path = place.with_name("sound.parquet")
         table = pa.table({"_node": [1]})
         pq.write_table(table.replace_schema_metadata(checksums.room_for(table.schema, 1)), path)
-        checksums.fill(path)
+        checksums.fill(path, pq.read_metadata(path))
         return [path.read_bytes()]
     if target is description:
         said = {"format": "rigorous-recorder", "version": 1, "id": "0" * 32, "created": 1.5}

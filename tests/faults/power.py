@@ -89,7 +89,7 @@ class PowerLog:
         with monkeypatch.context() as patch:
             for module, name in [
                 (os, "replace"), (os, "rename"), (os, "unlink"), (os, "pwrite"), (os, "pwritev"),
-                (os, "mkdir"), (os, "rmdir"), (os, "posix_fallocate"), (seal.pq, "write_table"),
+                (os, "mkdir"), (os, "rmdir"), (os, "posix_fallocate"), (seal.pq.ParquetWriter, "write_table"),
             ]:  # fmt: skip
                 patch.setattr(module, name, watched(getattr(module, name)))
             patch.setattr(os, "fsync", synced)

@@ -94,7 +94,7 @@ class Refusing:
 
         self._patch.setattr(os, "open", reading_only)
         self._patch.setattr(os, "replace", refused)
-        self._patch.setattr(seal.pq, "write_table", refused)
+        self._patch.setattr(seal.pq.ParquetWriter, "write_table", refused)
 
     def end(self) -> None:
         self._patch.undo()

@@ -92,7 +92,7 @@ def before_every_step(
     with monkeypatch.context() as patch:
         for module, name in [
             (os, "replace"), (os, "rename"), (os, "unlink"), (os, "fsync"), (os, "pwrite"),
-            (seal.pq, "write_table"),
+            (seal.pq.ParquetWriter, "write_table"),
         ]:  # fmt: skip
             patch.setattr(module, name, watched(getattr(module, name)))
         yield

@@ -37,6 +37,10 @@ _TAIL: Final = 8  # the footer's length and PAR1
 _ZEROS: Final = b"0" * _DIGITS
 #: Most footers are not longer: then they are read with their length at once.
 _MOSTLY: Final = 16_384
+#: Bytes of column chunks that are read at once after they were written, where one is not larger.
+_AT_ONCE: Final = 64 * 1024 * 1024
+#: Up to so many bytes zlib holds on to the interpreter.
+_PIECE: Final = 5 * 1024
 
 
 def room_for(schema: pa.Schema, groups: int) -> dict[bytes, bytes]:
@@ -45,17 +49,20 @@ def room_for(schema: pa.Schema, groups: int) -> dict[bytes, bytes]:
     return {_ALSO: b"", _KEY: _ZEROS * count}
 
 
-def fill(path: Path) -> None:
-    """Put the checksums in a file that was written with room for them."""
+def fill(path: Path, meta: pq.FileMetaData) -> None:
+    """Put the checksums in a file that was written with room for them.
+
+    Args:
+        path: the file.
+        meta: what its writer says of it.
+    """
     with path.open("r+b") as file:
         start, footer = _footer(file)
         place = _place(footer)
         if place is None:
             message = f"{path} was written without room for checksums"
             raise ValueError(message)
-        meta = pq.read_metadata(path)
-        groups = map(meta.row_group, range(meta.num_row_groups))
-        sums = [_sum(file, each.column(at)) for each in groups for at in range(meta.num_columns)]
+        sums = _sums(file, meta, start)
         text = "".join(f"{each:08x}" for each in sums).encode()
         if _DIGITS + len(text) != place.stop - place.start:
             message = f"{path} has room for other checksums than those of {len(sums)} chunks"
@@ -63,6 +70,32 @@ def fill(path: Path) -> None:
         whole = footer[: place.start] + _ZEROS + text + footer[place.stop :]
         file.seek(start + place.start)
         file.write(f"{zlib.crc32(whole):08x}".encode() + text)
+
+
+def _sums(file: Any, meta: pq.FileMetaData, end: int) -> list[int]:
+    """The checksums of all column chunks; many are read at once."""
+    groups = map(meta.row_group, range(meta.num_row_groups))
+    places = [_chunk(each.column(at)) for each in groups for at in range(meta.num_columns)]
+    sums: list[int] = []
+    block, known = memoryview(b""), slice(0, 0)
+    for chunk in places:
+        if not known.start <= chunk.start <= chunk.stop <= known.stop:
+            size = max(chunk.stop - chunk.start, min(_AT_ONCE, end - chunk.start))
+            file.seek(chunk.start)
+            block, known = memoryview(file.read(size)), slice(chunk.start, chunk.start + size)
+        sums.append(_crc(block[chunk.start - known.start : chunk.stop - known.start]))
+    return sums
+
+
+def _crc(data: memoryview) -> int:
+    """The checksum of bytes, taken in pieces for which zlib does not let go of the interpreter.
+
+    A thread that logs all the time gives it back after 5 ms, much longer than this takes.
+    """
+    found = 0
+    for start in range(0, len(data), _PIECE):
+        found = zlib.crc32(data[start : start + _PIECE], found)
+    return found
 
 
 def check_footer(source: Any) -> tuple[int, ...] | None:
@@ -106,7 +139,7 @@ def check_chunks(
     with pa.OSFile(path) as source:
         for number in columns:
             chunk = row_group.column(number)
-            if _sum(source, chunk) != sums[group * meta.num_columns + number]:
+            if _sum(source, _chunk(chunk)) != sums[group * meta.num_columns + number]:
                 message = f"the checksum of column {chunk.path_in_schema!r} is another"
                 raise DamagedFileError(message)
 
@@ -116,12 +149,17 @@ def leaves(kind: pa.DataType) -> int:
     return leaves(kind.value_type) if pa.types.is_list(kind) else 1
 
 
-def _sum(source: Any, chunk: pq.ColumnChunkMetaData) -> int:
+def _sum(source: Any, place: slice) -> int:
+    source.seek(place.start)
+    return zlib.crc32(source.read(place.stop - place.start))
+
+
+def _chunk(chunk: pq.ColumnChunkMetaData) -> slice:
+    """Where in its file a column chunk is."""
     first = chunk.data_page_offset
     if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
         first = min(first, chunk.dictionary_page_offset)
-    source.seek(first)
-    return zlib.crc32(source.read(chunk.total_compressed_size))
+    return slice(first, first + chunk.total_compressed_size)
 
 
 def _place(footer: bytes) -> slice | None:

@@ -11,7 +11,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .._durable import replacing
 from .._lazy import lazy_module
 from .._live.column import Column
 from .._live.segment import sealed_schema
@@ -22,7 +21,7 @@ from .fragments import Sealed, Segment, writers_said
 from .locks import locked
 from .neighbours import Moment, quiet_moment, runs
 from .recover import recover
-from .seal import ROW_GROUP, about, describe_file, settings
+from .seal import ROW_GROUP, about, describe_file, settings, writing
 from .sealed_files import SealedFiles, open_sealed
 
 if TYPE_CHECKING:
@@ -127,16 +126,14 @@ class Merging(NamedTuple):
         segments = [segment for part in parts for segment in part.segments]
         name = _name_of(run, segments)
         schema = sealed_schema(columns, _description(run, name, segments))
-        with replacing(run[0].path.with_name(str(name))) as temporary:
-            groups = _row_groups(parts, columns, schema)
-            first = next(groups, schema.empty_table())
-            written = 0
-            with pq.ParquetWriter(temporary, schema, **settings(first)) as writer:
-                for group in chain([first] if first.num_rows else [], groups):
-                    writer.write_table(group, row_group_size=ROW_GROUP)
-                    written += -(-group.num_rows // ROW_GROUP)
-                writer.add_key_value_metadata(checksums.room_for(schema, written))
-            checksums.fill(temporary)
+        groups = _row_groups(parts, columns, schema)
+        first = next(groups, schema.empty_table())
+        written = 0
+        with writing(run[0].path.with_name(str(name)), schema, settings(first)) as writer:
+            for group in chain([first] if first.num_rows else [], groups):
+                writer.write_table(group, row_group_size=ROW_GROUP)
+                written += -(-group.num_rows // ROW_GROUP)
+            writer.add_key_value_metadata(checksums.room_for(schema, written))
         for file in run:
             file.path.unlink(missing_ok=True)
         return len(run) - 1

@@ -23,7 +23,7 @@ from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, 
 from .fragments import Sealed, Segment, writers_said
 from .regular import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
-from .seal import ROW_GROUP, about, segment_said, settings, write_sealed
+from .seal import ROW_GROUP, about, segment_said, settings, write_sealed, writing
 from .sealed_files import SealedFiles, open_sealed
 from .verify import Problem, live_problem, sealed_problem
 
@@ -244,9 +244,8 @@ class _Table:
         metadata = {META: json.dumps({**shared, **writers}).encode()}
         room = checksums.room_for(rows.schema, -(-rows.num_rows // ROW_GROUP))
         table = rows.replace_schema_metadata(metadata | room)
-        with replacing(self._new.path(name)) as temporary:
-            pq.write_table(table, temporary, row_group_size=ROW_GROUP, **settings(rows))
-            checksums.fill(temporary)
+        with writing(self._new.path(name), table.schema, settings(rows)) as writer:
+            writer.write_table(table, row_group_size=ROW_GROUP)
 
 
 #: What a file says of its rows alone.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import json
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,11 +33,13 @@ __all__ = [
     "segment_said",
     "settings",
     "write_sealed",
+    "writing",
 ]
 
 #: Rows of a row group: those of a full live table.
 ROW_GROUP: Final = 262_144
 _LEVEL: Final = 1  # higher levels gain nothing on numbers: docs/benchmarks.md
+_PAGE_ROWS: Final = 65_536
 
 
 def describe_file(**said: Any) -> dict[bytes, bytes]:
@@ -87,9 +93,27 @@ def write_sealed(
     metadata = {META: json.dumps(said).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
     table = table.replace_schema_metadata(metadata | room)
+    with writing(path, table.schema, settings(table, encodings)) as writer:
+        writer.write_table(table, row_group_size=ROW_GROUP)
+
+
+@contextlib.contextmanager
+def writing(path: Path, schema: pa.Schema, chosen: dict[str, Any]) -> Iterator[pq.ParquetWriter]:
+    """What writes a sealed file, given its final path and ``settings``.
+
+    On leaving without an error the file is there whole, with its checksums, for which the schema or
+    what is added to it has room, and survives a loss of power.
+    """
+    written: list[pq.FileMetaData] = []
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, row_group_size=ROW_GROUP, **settings(table, encodings))
-        checksums.fill(temporary)
+        # A file of Arrow's own, opened by its name at once: each way into pyarrow lets go of the
+        # interpreter, which a thread that logs all the time gives back after 5 ms.
+        with (
+            pa.OSFile(str(temporary), "wb") as sink,
+            pq.ParquetWriter(sink, schema, metadata_collector=written, **chosen) as writer,
+        ):
+            yield writer
+        checksums.fill(temporary, written[0])
 
 
 def settings(table: pa.Table, encodings: Encodings | None = None) -> dict[str, Any]:
@@ -101,4 +125,12 @@ def settings(table: pa.Table, encodings: Encodings | None = None) -> dict[str, A
         "column_encoding": {name: code for name, code in chosen.items() if code is not None},
         "use_dictionary": [name for name, code in chosen.items() if code is None],
         "write_page_checksum": True,
+        **_limit_of_pages(),
     }
+
+
+@cache
+def _limit_of_pages() -> dict[str, int]:
+    """What sets how many rows a page has, where pyarrow (since 23) has a limit other than of bytes."""
+    known = inspect.signature(pq.ParquetWriter).parameters
+    return {"max_rows_per_page": _PAGE_ROWS} if "max_rows_per_page" in known else {}
