@@ -180,7 +180,7 @@ class ExperimentCollection:
         """Turn all that was logged into Parquet files now.
 
         Raises:
-            SaveError: it can't be written; it waits in memory.
+            SaveError: that fails now; what is in no file yet waits in memory.
         """
         self._store.seal()
 

@@ -187,7 +187,7 @@ class Experiment:
         said = {"experiment_end_time": end, "experiment_duration": end - self._start}
         try:
             # First the records: an experiment that says how it ended has them all.
-            self._store.sync()
+            self._store.finish()
         except BaseException:
             # Ctrl-C: it does not run any more, and it did not end without an error.
             self._experiment.update(said)

@@ -17,11 +17,11 @@ from pyarrow import ipc
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import backing
-from rigorous_recorder._store import alive, home, marks, recover
+from rigorous_recorder._store import alive, home, marks, recover, seal
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder._tree import EXPERIMENT_KEYS
-from rigorous_recorder.errors import DamagedFileWarning
+from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
 from . import THOROUGH
 from .power import Outage, PowerLog, remove
@@ -189,6 +189,42 @@ def test_what_was_synced_survives_a_loss_of_power(
         found.append(check(target / "data" / "study.collection", log.said[moment], study.pushed))
         remove(target)
     assert max(found) > 0
+
+
+@pytest.mark.usefixtures("_small_tables", "kept_in")
+def test_what_cannot_be_sealed_is_synced_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reboot: Any
+) -> None:
+    """Full tables that wait for room on the device survive a loss of power, as the last one does."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    folder = root / "data" / "study.collection"
+    said = Said()
+    log = PowerLog(root)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.warns(StorageWarning, match="can't be written now"):
+        patch.setattr(seal.pq.ParquetWriter, "write_table", refuse)
+        with log.watching(monkeypatch, lambda: said):
+            collection = ExperimentCollection(folder, extension="", quiet=True)
+            with collection.new_experiment(lr=0.5) as experiment:
+                for i in range(200):
+                    experiment.push(fields_of(i), episode=i)
+                experiment.sync()
+                said = Said(200)
+                log.look(lambda: said)
+                moment = log.moments - 1
+            for i in range(200, 300):
+                experiment.push(fields_of(i), episode=i)
+    collection.close()
+    reboot()
+    for number in range(10):
+        target = tmp_path / f"after {number}"
+        Outage(log, moment, number).leave(target)
+        assert check(target / "data" / "study.collection", log.said[moment], 200) == 200
+        remove(target)
 
 
 def log_and_die(folder: Path, synced: int, pushed: int) -> None:

@@ -278,6 +278,36 @@ def test_an_error_at_the_end_where_it_still_cannot_be_saved(trouble: Trouble) ->
     assert row["experiment_end_time"] is not None
 
 
+@pytest.mark.usefixtures("backing")
+def test_rows_that_cannot_be_sealed_are_kept_in_live_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No error at the end of an experiment, which has lost nothing; close and save can't seal."""
+    monkeypatch.setattr(live_table, "MOST_ROWS", 256)
+    folder = tmp_path / "study.collection"
+    collection = ExperimentCollection(folder)
+    with storage_warnings(folder) as messages, monkeypatch.context() as patch:
+        patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
+        with collection.new_experiment() as experiment:
+            log(experiment, 0, 1000)
+        assert indexes(ExperimentCollection(folder)) == list(range(1000))
+        for refused in (collection.close, collection.save):
+            with pytest.raises(SaveError, match=r"rows of nodes could not be sealed.*live files"):
+                refused()
+        log(experiment, 1000, 1100)
+        experiment.sync()
+        assert indexes(ExperimentCollection(folder)) == list(range(1100))
+    assert len(messages) == 1
+    collection.close()
+    reader = ExperimentCollection(folder)
+    assert indexes(reader) == list(range(1100))
+    assert reader.verify() == []
+
+
+def no_space(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.usefixtures("backing", "tables")
 @pytest.mark.parametrize("kind", [NoMoreFiles, NoMap])
 def test_training_goes_on_without_files_or_maps(

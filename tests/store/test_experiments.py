@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._live import table
 from rigorous_recorder._live.table import LiveTable
 from rigorous_recorder._store import home
 from rigorous_recorder._store.store import FolderStore
@@ -186,6 +188,22 @@ def test_an_interrupt_while_the_end_is_synced_ends_the_experiment(
             assert row["had_error"] is True
             assert row["experiment_end_time"] > row["experiment_start_time"]
     assert other.delete(1) == 2
+
+
+@pytest.mark.parametrize(("rows", "sealed"), [(15, 0), (16, 16), (64, 64), (79, 64), (80, 80)])
+def test_an_experiment_that_ends_with_a_full_table_is_sealed(
+    open_collection: Opener, monkeypatch: pytest.MonkeyPatch, rows: int, sealed: int
+) -> None:
+    """From a quarter of the rows of a table on; fewer stay where they are, and are synced."""
+    monkeypatch.setattr(table, "FIRST_ROWS", 8)
+    monkeypatch.setattr(table, "MOST_ROWS", 64)
+    collection = open_collection(quiet=True)
+    with collection.new_experiment() as experiment:
+        for i in range(rows):
+            experiment.push(i=i)
+    files = collection._store.folder.path.glob("records/*.parquet")
+    assert sum(pq.read_metadata(path).num_rows for path in files) == sealed
+    assert [row["i"] for row in open_collection().records] == list(range(rows))
 
 
 def test_nested_experiments_get_different_numbers(open_collection: Opener) -> None:

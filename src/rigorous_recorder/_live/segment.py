@@ -67,6 +67,11 @@ class Segment:
         return self.buffers.rows
 
     @property
+    def is_kept(self) -> bool:
+        """Whether what is flushed outlives the process, and readers find it."""
+        return self.image.is_kept
+
+    @property
     def whole_rows(self) -> int:
         """Number of rows before the first with a value that is still on a device."""
         return self.late.first_row(self.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from .._lazy import lazy_module
 from .home import Behind, Home, Part
@@ -25,12 +25,15 @@ FILE_ROWS: Final = 2_097_152
 #: Bytes of images that are kept to be filled again.
 MOST_SPARE: Final = 64 * 1024 * 1024
 
+_T = TypeVar("_T")
+
 
 class _Rows:
     """Rows that were never in a segment."""
 
     is_full = True
     is_read = True
+    is_kept = False
 
     def __init__(self, number: int, batch: pa.RecordBatch) -> None:
         self.number = number
@@ -103,17 +106,44 @@ class Segments:
             self.synced().get(number, 0) >= rows
         )
 
+    def unsynced(self) -> list[Segment]:
+        """Segments in files that readers find, in order, of which not all is on the device."""
+        return [each for each in self._segments if each.is_kept and each.synced != each.state]
+
+    def start_sync(self, segment: Segment) -> Callable[[], None]:
+        """As that of the segment, also where another thread seals it meanwhile.
+
+        Raises:
+            OSError: its file can't be written now.
+        """
+        return self._unless_sealed(segment, segment.start_sync) or _nothing
+
     def synced(self) -> dict[int, int]:
         """How many rows of which segments are on the device."""
-        segments = (each for each in self._line[:] if isinstance(each, Segment))
         return {
-            each.number: each.synced_rows for each in segments if each.synced and each.image.is_kept
+            each.number: each.synced_rows
+            for each in self._segments
+            if each.synced and each.synced[0] == each.number and each.is_kept
         }
 
     @property
-    def are_kept(self) -> bool:
-        """Whether all rows are in files that readers find."""
-        return all(isinstance(each, Segment) and each.image.is_kept for each in self._line[:])
+    def _segments(self) -> list[Segment]:
+        return [each for each in self._line[:] if isinstance(each, Segment)]
+
+    def _unless_sealed(self, segment: Segment, action: Callable[[], _T]) -> _T | None:
+        """What an action gives; None where the segment is sealed by now, and its file gone."""
+        try:
+            return action()
+        except OSError:
+            if segment in self._line:
+                raise
+            return None
+
+    @property
+    def loose_rows(self) -> int:
+        """Number of rows in no file that readers find; asked with the table's lock."""
+        loose = [each for each in self._line[:] if not each.is_kept]
+        return sum(each.rows for each in loose if each in self._line)  # else sealed by now
 
     def flush_full(self) -> None:
         """Hand the rows of full segments to the operating system, before those that come after.
@@ -121,24 +151,19 @@ class Segments:
         Raises:
             OSError: a file can't be written now.
         """
-        for each in self._full:
-            try:
-                if isinstance(each, Segment):
-                    each.flush()
-            except OSError:
-                if each in self._line:  # else it is sealed by now, and its file gone
-                    raise
+        for each in self._segments:
+            if each.is_full:
+                self._unless_sealed(each, each.flush)
 
     def settle(self) -> None:
         """Fetch what is still on a device."""
-        for each in self._line[:]:
-            if isinstance(each, Segment):
-                each.settle()
+        for each in self._segments:
+            each.settle()
 
     @property
     def has_late(self) -> bool:
         """Whether anything is still on a device."""
-        return any(isinstance(each, Segment) and each.has_late for each in self._line[:])
+        return any(each.has_late for each in self._segments)
 
     def full_parts(self) -> list[Part]:
         """The rows of full segments, in order, in the memory of their segments."""
@@ -267,7 +292,9 @@ class Segments:
     def _is_wanted(self, segment: Segment) -> bool:
         """Whether a sealed segment can be filled again, and will be."""
         image = segment.image
-        is_good = image.is_mapped and image.is_kept and not segment.is_read and segment.is_reusable
+        is_good = (
+            image.is_mapped and segment.is_kept and not segment.is_read and segment.is_reusable
+        )
         size = sum(each.size for each in self._spares) + segment.size
         return is_good and size <= MOST_SPARE and not self._is_over
 
@@ -279,3 +306,7 @@ class Segments:
             self._home.complain(error)
             return False
         return True
+
+
+def _nothing() -> None:
+    """Nothing is left to sync."""

@@ -46,6 +46,8 @@ MOST_LISTS: Final = 4_096
 MANY_LATE: Final = 1024
 MOST_LATE: Final = 16_384
 
+#: One n-th of a segment's rows, from which on they are rather sealed at the end of an experiment.
+_MUCH: Final = 4
 #: The state of a segment of which nothing was synced.
 _NOTHING: Final = (-1, 0, 0)
 
@@ -231,29 +233,25 @@ class LiveTable:
                 return None
         self._segments.settle()
         while True:
+            self._segments.seal()  # what is full; where that fails now it is synced as it is
             finish: list[Callable[[], bool]] = []
             self._begin_sync(finish)
             # Without the table's lock, since the device may take its time; not from a handler in
             # the middle of a change, which must be able to go on.
-            if all(step() for step in finish):
+            are_done = [step() for step in finish]
+            if all(are_done):
                 return self._segments.synced()
 
     @_alone
     def _begin_sync(self, finish: list[Callable[[], bool]]) -> None:
-        finish.append(self._seal_what_is_full)
         self._mend()
         self._bring_home()
-        live = self._segments.live
-        if live is None or not live.image.is_kept or live.synced == (mark := live.state):
-            return  # what is only in memory waits there, and the user was told
-        live.synced = live.synced or _NOTHING  # who replaces it now syncs what comes in its place
-        rows = live.whole_rows  # before the flush: what is fetched after it is not in it
-        if sync := self._guarded(live.start_sync):
-            finish.append(partial(self._end_sync, live, mark, rows, sync[0]))
-
-    def _seal_what_is_full(self) -> bool:
-        self._segments.seal()
-        return True
+        for segment in self._segments.unsynced():  # what is only in memory: the user was told
+            segment.synced = segment.synced or _NOTHING  # who replaces it syncs what replaces it
+            mark = segment.state
+            rows = segment.whole_rows  # before the flush: what is fetched after it is not in it
+            if sync := self._guarded(partial(self._segments.start_sync, segment)):
+                finish.append(partial(self._end_sync, segment, mark, rows, sync[0]))
 
     def _end_sync(
         self, segment: Segment, mark: tuple[int, int, int], rows: int, sync: Callable[[], None]
@@ -270,12 +268,41 @@ class LiveTable:
     @property
     def is_kept(self) -> bool:
         """Whether all rows outlive the process: none waits in memory alone."""
-        return self._segments.are_kept
+        with self.lock:
+            return not self._segments.loose_rows
 
-    def seal(self) -> None:
-        """Turn the rows there are into a sealed file; nothing is lost where that fails now."""
+    @_alone
+    def hand_over_much(self) -> None:
+        """Let the rows there are be sealed by the next ``sync``, where they fill much of a segment.
+
+        That takes little longer than to sync them now and to seal them later.
+        """
+        live = self._segments.live
+        if live is None or self._can_grow(live, 0):
+            return
+        if live.rows >= live.layout.capacity // _MUCH:
+            self._hand_over()
+
+    def seal(self) -> bool:
+        """Turn the rows there are into a sealed file; False where that fails now: nothing is lost."""
         self._seal_live()
-        self._segments.seal()
+        return self._segments.seal()
+
+    def require_sealed(self) -> None:
+        """Turn the rows there are into a sealed file.
+
+        Raises:
+            SaveError: that fails now; the rows are kept.
+        """
+        is_done = self.seal()
+        self.require_saved()
+        if not is_done:
+            message = (
+                f"{self._segments.full_rows:,} rows of {self.name} could not be sealed:"
+                f" {self._home.trouble}. They are in live files, from which whoever opens the"
+                " collection next takes them. Make the folder writable again, then call save()"
+            )
+            raise SaveError(message)
 
     @_alone
     def _seal_live(self) -> None:
@@ -285,13 +312,12 @@ class LiveTable:
         """Seal all rows and take the live file away.
 
         Raises:
-            SaveError: some can't be written; they are still in memory.
+            SaveError: some can't be sealed; they are kept.
             BusyError: a signal handler calls for it in the middle of another change.
         """
         closed: list[bool] = []
         while not closed:
-            self.seal()
-            self.require_saved()
+            self.require_sealed()
             if not self._close(closed):
                 message = "the collection is just being written to, and can't be closed in between"
                 raise BusyError(message)
@@ -306,29 +332,21 @@ class LiveTable:
         self._segments.discard_images()
         closed.append(True)
 
-    def require_saved(self) -> None:
-        """Seal what is full.
+    def require_saved(self) -> bool:
+        """Seal what is full; False where that fails now.
 
         Raises:
             SaveError: rows wait in memory and still can't be written.
         """
-        if not self._segments.seal():
-            self._raise_unsaved()
+        is_done = self._segments.seal()
         self._require_home()
+        return is_done
 
     @_alone
     def _require_home(self) -> None:
         self._mend()
         self._bring_home()
-        live = self._segments.live
-        if live is not None and not live.image.is_kept:
-            self._raise_unsaved()
-
-    def _raise_unsaved(self) -> None:
-        rows = self._segments.full_rows
-        if (live := self._segments.live) is not None and not live.image.is_kept:
-            rows += live.rows
-        if rows:
+        if rows := self._segments.loose_rows:
             message = (
                 f"{rows:,} rows of {self.name} could not be saved and are only in memory:"
                 f" {self._home.trouble}. Make the folder writable again, then call save()"

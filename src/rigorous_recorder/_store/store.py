@@ -379,6 +379,11 @@ class FolderStore(Store):
         else:
             self.home.note_synced({RECORDS: records, NODES: nodes})
 
+    def finish(self) -> None:
+        """Sync, where little more is to come for now: many rows are sealed at once."""
+        self.records.hand_over_much()
+        self.sync()
+
     def _sync_nodes(self) -> None:
         """No record survives a loss of power, nor is it sealed, without its node.
 
@@ -417,25 +422,28 @@ class FolderStore(Store):
             SaveError: rows wait in memory and still can't be written.
         """
         self.sync()
-        self.nodes.require_saved()
-        self.records.require_saved()
-        self.home.settle()
+        are_sealed = [self.nodes.require_saved(), self.records.require_saved()]
+        if all(are_sealed):
+            self.home.settle()
 
     def seal(self) -> None:
         """Turn all rows into sealed files.
 
         Raises:
-            SaveError: rows wait in memory and still can't be written.
+            SaveError: that fails now; what is only in memory is kept there.
         """
         self.nodes.seal()
         self.records.seal()
-        self.require_saved()
+        self.sync()
+        self.nodes.require_sealed()
+        self.records.require_sealed()
+        self.home.settle()
 
     def close(self) -> None:
         """Seal all rows, take the live files away and stop being a writer.
 
         Raises:
-            SaveError: rows wait in memory and still can't be written; the store stays open.
+            SaveError: some can't be sealed now; the store stays open.
             BusyError: a signal handler calls for it in the middle of another change.
         """
         try:
