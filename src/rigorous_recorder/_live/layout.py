@@ -138,7 +138,8 @@ class Layout:
         arrays = [
             pa.Array.from_buffers(pa.int64(), self.capacity, [None, _zeros(8 * self.capacity)])
         ]
-        arrays += [self._empty(column.kind) for column in self.columns]
+        empty = {kind: self._empty(kind) for kind in {column.kind for column in self.columns}}
+        arrays += [empty[column.kind] for column in self.columns]
         batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         sink = _Sink()
         with ipc.new_file(pa.PythonFile(sink, "w"), schema) as writer:

@@ -141,15 +141,14 @@ class Segment:
         if old.late:
             self._is_heir, old._heir = True, self  # before the cells are copied: see settle
         self.late = old.late.below(old.rows)
-        for column, places in old._places.items():
-            mine = self._places[column]
-            _copy(new_view, mine.validity, old_view, places.validity)
-            _copy(new_view, mine.values, old_view, places.values)
-            if places.spill is not None and mine.spill is not None:
-                _copy(new_view, mine.spill, old_view, places.spill)
-                self._targets[column].used = old._targets[column].used
+        rows = old.rows
+        for column in old._places:
+            mine = [place for place in self._places[column] if place is not None]
+            for place, (start, stop) in zip(mine, old._written(column, 0, rows, 0), strict=True):
+                new_view[place.start : place.start + stop - start] = old_view[start:stop]
+            self._targets[column].used = old._targets[column].used
         start = old._node.start
-        self.buffers.add_rows(old_view[start : start + 8 * old.rows])
+        self.buffers.add_rows(old_view[start : start + 8 * rows])
 
     def clear(self) -> None:
         """Empty the image, a mapped one, for another segment of the same layout.
@@ -210,8 +209,10 @@ class Segment:
             first = min(first, self._stale.pop())
         if rows == first or self.image.is_mapped:
             return
-        used = {c: self._targets[c].used for c in self._places if has_spill(c.kind)}
-        ranges = [r for column in self._places for r in self._written(column, first, rows, used)]
+        used = {column: slot.used for column, slot in self._targets.items()}
+        ranges: list[tuple[int, int]] = []
+        for column in self._places:
+            ranges += self._written(column, first, rows, self._flushed_spill.get(column, 0))
         start = self._node.start
         ranges.append((start + 8 * first, start + 8 * rows))
         try:
@@ -256,9 +257,13 @@ class Segment:
         return arrow_of(self._map, self.rows, take, self.layout.metadata)
 
     def _written(
-        self, column: Column, start_row: int, rows: int, used: dict[Column, int]
+        self, column: Column, start_row: int, rows: int, spilled: int
     ) -> list[tuple[int, int]]:
-        """The ranges of a column's bytes that belong to the rows from ``start_row`` on."""
+        """The ranges of a column's bytes that belong to the rows from ``start_row`` on.
+
+        Args:
+            spilled: the bytes of long text that belong to those before.
+        """
         places = self._places[column]
         first, last = start_row // 8, (rows + 7) // 8
         octet = 8 * places.values.size // self.layout.capacity
@@ -269,7 +274,7 @@ class Segment:
         ]
         if places.spill is not None:
             start = places.spill.start
-            ranges.append((start + self._flushed_spill.get(column, 0), start + used[column]))
+            ranges.append((start + spilled, start + self._targets[column].used))
         return ranges
 
     def _buffers(self) -> Buffers:
@@ -381,10 +386,6 @@ def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffe
 
 def _slice(view: memoryview, buffer: Buffer) -> memoryview:
     return view[buffer.start : buffer.start + buffer.size]
-
-
-def _copy(new: memoryview, to: Buffer, old: memoryview, source: Buffer) -> None:
-    new[to.start : to.start + source.size] = old[source.start : source.start + source.size]
 
 
 def _clear(view: memoryview) -> None:
