@@ -38,7 +38,7 @@ _ZEROS: Final = b"0" * _DIGITS
 #: Most footers are not longer: then they are read with their length at once.
 _MOSTLY: Final = 16_384
 #: Bytes of column chunks that are read at once after they were written, where one is not larger.
-_AT_ONCE: Final = 64 * 1024 * 1024
+_AT_ONCE: Final = 16 * 1024 * 1024
 #: Up to so many bytes zlib holds on to the interpreter.
 _PIECE: Final = 5 * 1024
 
