@@ -301,6 +301,8 @@ FILE_SETTINGS: dict[str, Options] = {
     "data page 64 KiB": {"data_page_size": 1 << 16},
     "data page 256 KiB": {"data_page_size": 1 << 18},
     "data page 4 MiB": {"data_page_size": 1 << 22},
+    "pages of 65536 rows": {"max_rows_per_page": 1 << 16},
+    "pages of 262144 rows": {"max_rows_per_page": 1 << 18},
     "no statistics": {"write_statistics": False},
     "statistics of _node only": {"write_statistics": [NODE]},
     "page index": {"write_page_index": True},

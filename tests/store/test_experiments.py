@@ -190,19 +190,21 @@ def test_an_interrupt_while_the_end_is_synced_ends_the_experiment(
     assert other.delete(1) == 2
 
 
-@pytest.mark.parametrize(("rows", "sealed"), [(15, 0), (16, 16), (64, 64), (79, 64), (80, 80)])
-def test_an_experiment_that_ends_with_a_full_table_is_sealed(
+@pytest.mark.parametrize(("rows", "sealed"), [(64, 0), (65, 64), (79, 64), (80, 80), (128, 128)])
+def test_what_an_experiment_logged_last_is_sealed_with_full_tables_that_wait(
     open_collection: Opener, monkeypatch: pytest.MonkeyPatch, rows: int, sealed: int
 ) -> None:
     """From a quarter of the rows of a table on; fewer stay where they are, and are synced."""
     monkeypatch.setattr(table, "FIRST_ROWS", 8)
     monkeypatch.setattr(table, "MOST_ROWS", 64)
+    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
     collection = open_collection(quiet=True)
     with collection.new_experiment() as experiment:
         for i in range(rows):
             experiment.push(i=i)
-    files = collection._store.folder.path.glob("records/*.parquet")
+    files = list(collection._store.folder.path.glob("records/*.parquet"))
     assert sum(pq.read_metadata(path).num_rows for path in files) == sealed
+    assert len(files) == min(sealed, 1)
     assert [row["i"] for row in open_collection().records] == list(range(rows))
 
 

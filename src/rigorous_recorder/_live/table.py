@@ -46,7 +46,7 @@ MOST_LISTS: Final = 4_096
 MANY_LATE: Final = 1024
 MOST_LATE: Final = 16_384
 
-#: One n-th of a segment's rows, from which on they are rather sealed at the end of an experiment.
+#: One n-th of a segment's rows is enough to be sealed with full ones at the end of an experiment.
 _MUCH: Final = 4
 #: The state of a segment of which nothing was synced.
 _NOTHING: Final = (-1, 0, 0)
@@ -273,12 +273,13 @@ class LiveTable:
 
     @_alone
     def hand_over_much(self) -> None:
-        """Let the rows there are be sealed by the next ``sync``, where they fill much of a segment.
+        """Let the rows there are be sealed by the next ``sync`` with full segments that wait for it.
 
-        That takes little longer than to sync them now and to seal them later.
+        Where they fill much of a segment: that takes little longer than to sync them, and saves that
+        they are sealed in a file of their own one day.
         """
         live = self._segments.live
-        if live is None or self._can_grow(live, 0):
+        if live is None or not self._segments.full_rows:
             return
         if live.rows >= live.layout.capacity // _MUCH:
             self._hand_over()
