@@ -17,8 +17,10 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._live import backing
 from rigorous_recorder._live.backing import MappedImage
-from rigorous_recorder._store import alive, home, marks
+from rigorous_recorder._live.segment import Segment
+from rigorous_recorder._store import alive, home, marks, seal
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
@@ -331,10 +333,115 @@ def test_a_value_that_is_fetched_after_the_flush_is_not_noted_as_synced(
             return found
 
         monkeypatch.setattr(live, "start_sync", start_and_fetch)
-        finish: list[Callable[[], bool]] = []
-        table._begin_sync(finish)
-        assert all(step() for step in finish)
+        assert table._sync(live)
         assert table._segments.synced() == {live.number: 1}
+
+
+def test_a_table_that_is_sealed_in_the_middle_of_its_sync_is_not_noted_under_its_next_number(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pages are in use again before the sync, which holds no lock of who seals, ends."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
+    with ExperimentCollection(folder, quiet=True) as collection:
+        recorder = collection.recorder.child()
+        for i in range(64):
+            recorder.push(i=i)
+        segments = collection._store.records._segments
+        live, has = segments.live, segments.has
+        assert live is not None
+
+        def has_but_is_sealed(segment: Segment, number: int) -> bool:
+            found = has(segment, number)
+            segment.is_full = True
+            segments.seal()
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(segments, "has", has_but_is_sealed)
+            collection._store.records.sync()
+        recorder.push(i=64)
+        assert segments.live is live
+        assert (live.number, live.rows) == (1, 1)
+        assert segments.synced() == {}
+        collection._store.records.sync()
+        assert segments.synced() == {1: 1}
+
+
+def test_a_table_that_is_sealed_as_its_sync_begins_is_no_trouble(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is gone, and its rows are on the device; nor is any row taken for one in memory."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
+    syncing, is_kept = MappedImage.syncing, MappedImage.is_kept.fget
+    assert is_kept is not None
+    with ExperimentCollection(folder, quiet=True) as collection:
+        recorder = collection.recorder.child()
+        table = collection._store.records
+        segments = table._segments
+
+        def fill() -> None:
+            for i in range(65):
+                recorder.push(i=i)
+
+        def seal_and_forget() -> None:
+            segments.seal()
+            while segments._spares:
+                segments._spares.pop().image.discard()
+
+        def seal_first(image: MappedImage) -> Any:
+            seal_and_forget()
+            return syncing(image)
+
+        def say_after_sealing(image: MappedImage) -> bool:
+            if image is full.image:
+                seal_and_forget()
+            return is_kept(image)
+
+        fill()
+        full = segments.unsynced()[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(MappedImage, "syncing", seal_first)
+            assert table._sync(full)
+        fill()
+        full = segments.unsynced()[0]
+        full.is_read = True  # so that its pages are not cleared for others
+        with monkeypatch.context() as patch:
+            patch.setattr(MappedImage, "is_kept", property(say_after_sealing))
+            assert table.rows_at_risk() == 0
+        assert not collection._store.home.trouble
+    assert len(collection) == 130
+
+
+def test_an_interrupted_sync_leaves_no_file_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the middle of syncing many tables that can't be sealed."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with ExperimentCollection(folder, quiet=True) as collection:
+        recorder = collection.recorder.child()
+        with monkeypatch.context() as patch, pytest.warns(StorageWarning, match="No space left"):
+            patch.setattr(seal.pq.ParquetWriter, "write_table", refuse)
+            for i in range(64 * 10):
+                recorder.push(i=i)
+            collection._store.records._segments.seal()
+            before = open_descriptors()
+            patch.setattr(backing, "sync_file", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                recorder.sync()
+            assert open_descriptors() == before
+    assert len(collection) == 640
 
 
 def test_a_mark_is_written_by_one_thread_at_a_time(

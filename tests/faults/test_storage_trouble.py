@@ -21,7 +21,8 @@ import pytest
 import rigorous_recorder._durable as durable
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, _mounts
-from rigorous_recorder._live.layout import Layout
+from rigorous_recorder._live.backing import WriteBehindImage
+from rigorous_recorder._live.layout import Blank, Layout
 from rigorous_recorder._live.segment import Segment
 from rigorous_recorder._store import home, seal
 from rigorous_recorder._store.housekeeping import later
@@ -302,6 +303,87 @@ def test_rows_that_cannot_be_sealed_are_kept_in_live_files(
     reader = ExperimentCollection(folder)
     assert indexes(reader) == list(range(1100))
     assert reader.verify() == []
+
+
+@pytest.mark.parametrize("end", ["close", "save"])
+def test_trouble_that_is_over_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """What the disk refused once is tried again at once."""
+    folder = tmp_path / "study.collection"
+    collection = ExperimentCollection(folder)
+    with collection.new_experiment() as experiment:
+        log(experiment, 0, 10)
+    write = seal.pq.ParquetWriter.write_table
+    refused: list[None] = []
+
+    def refuse_once(*args: Any, **named: Any) -> None:
+        if not refused:
+            refused.append(None)
+            no_space()
+        write(*args, **named)
+
+    with storage_warnings(folder) as messages:
+        monkeypatch.setattr(seal.pq.ParquetWriter, "write_table", refuse_once)
+        getattr(collection, end)()
+    assert (len(messages), refused) == (1, [None])
+    collection.close()
+    assert indexes(ExperimentCollection(folder)) == list(range(10))
+
+
+@pytest.mark.parametrize("rows", [100, 300])
+def test_rows_that_no_file_takes_are_an_error_though_their_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """A file system can want room to write over what it has: a copy on each write, or a quota."""
+    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 256)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 256)
+    folder = tmp_path / "study.collection"
+    collection = ExperimentCollection(folder)
+    with storage_warnings(folder) as messages, monkeypatch.context() as patch:
+        with pytest.raises(SaveError, match="only in memory"):
+            with collection.new_experiment() as experiment:
+                log(experiment, 0, 1)
+                experiment.sync()
+                records = collection._store.records
+                live = records._segments.live
+                assert live is not None
+                records._segments.prepare(live.layout, records._spare)
+                patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
+                patch.setattr(os, "pwrite", no_space)
+                log(experiment, 1, rows)
+        assert records.rows_at_risk() == rows - 1
+        for refused in (collection.close, collection.save):
+            with pytest.raises(SaveError, match="only in memory"):
+                refused()
+    assert len(messages) == 1
+    collection.close()
+    assert indexes(ExperimentCollection(folder)) == list(range(rows))
+
+
+def test_a_file_is_not_closed_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who seals takes it away in another thread; its number could be another file's by then."""
+    image = WriteBehindImage(tmp_path / "0beef-0.records.arrow", Blank(64, []))
+    discarding = threading.Thread(target=image.discard)
+    pwrite = os.pwrite
+    waited: list[bool] = []
+
+    def write(*args: Any) -> int:
+        if not waited:
+            discarding.start()
+            discarding.join(0.1)
+            waited.append(discarding.is_alive())
+        return pwrite(*args)
+
+    monkeypatch.setattr(os, "pwrite", write)
+    image.flush([(0, 8), (8, 16)])
+    discarding.join()
+    assert waited == [True]
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        image.flush([(0, 8)])
 
 
 def no_space(*_: Any, **__: Any) -> None:

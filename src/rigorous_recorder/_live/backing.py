@@ -7,6 +7,7 @@ import errno
 import itertools
 import mmap
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -83,7 +84,8 @@ class MemoryImage:
 class _Descriptor:
     """An open file that knows when it is closed: its number then belongs to somebody else.
 
-    An image that is replaced, or forgotten in a forked child, lets go of its file by itself.
+    An image that is replaced, or forgotten in a forked child, lets go of its file by itself; so does
+    a sync that is interrupted.
     """
 
     def __init__(self, number: int) -> None:
@@ -155,7 +157,7 @@ class _FileImage:
         """
         self._path.stat()
         # A duplicate stays good when the image is sealed, and its file closed, meanwhile.
-        return partial(_sync_and_close, os.dup(self._file.number))
+        return partial(_sync_and_close, _Descriptor(os.dup(self._file.number)))
 
     def discard(self) -> None:
         """Take the image's file away: its rows are kept elsewhere now."""
@@ -202,6 +204,8 @@ class WriteBehindImage(_FileImage):
     is_mapped = False
 
     def __init__(self, path: Path, blank: Blank) -> None:
+        #: Held by who writes: the file is not closed meanwhile, and its number nobody else's.
+        self._writing = threading.RLock()
         super().__init__(path)
         self.view = _in_memory(blank)
         try:
@@ -212,8 +216,14 @@ class WriteBehindImage(_FileImage):
 
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Write the bytes of these ranges (start, stop) to the file, in order."""
-        for start, stop in ranges:
-            _write_at(self._file.number, self.view[start:stop], start)
+        with self._writing:
+            for start, stop in ranges:
+                _write_at(self._file.number, self.view[start:stop], start)
+
+    def discard(self) -> None:
+        """Take the image's file away: its rows are kept elsewhere now."""
+        with self._writing:
+            super().discard()
 
 
 def _in_memory(blank: Blank) -> memoryview:
@@ -223,11 +233,11 @@ def _in_memory(blank: Blank) -> memoryview:
     return memoryview(data)
 
 
-def _sync_and_close(descriptor: int) -> None:
+def _sync_and_close(file: _Descriptor) -> None:
     try:
-        sync_file(descriptor)
+        sync_file(file.number)
     finally:
-        os.close(descriptor)
+        file.close()
 
 
 def _write_at(descriptor: int, data: memoryview, start: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
@@ -23,11 +23,23 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Segment", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
+__all__ = ["Segment", "Synced", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 
 _ZEROS: Final = memoryview(bytes(1 << 16))
 #: Bytes of a view of text.
 _VIEW: Final = 16
+
+
+class Synced(NamedTuple):
+    """What of a segment survives a loss of power.
+
+    Attributes:
+        state: the state of the segment when it was synced.
+        rows: how many of its rows it has, with all their values.
+    """
+
+    state: tuple[int, int, int]
+    rows: int
 
 
 class Segment:
@@ -47,10 +59,8 @@ class Segment:
         self.is_full = False
         #: Whether somebody may still read the image, which must then not be filled again.
         self.is_read = False
-        #: The ``state`` that survives a loss of power.
-        self.synced: tuple[int, int, int] | None = None
-        #: How many rows do.
-        self.synced_rows = 0
+        #: What survives a loss of power.
+        self.synced: Synced | None = None
         self.late = Late()
         self._settled = 0
         self._settlers: list[None] = []
@@ -67,9 +77,11 @@ class Segment:
         return self.buffers.rows
 
     @property
-    def is_kept(self) -> bool:
-        """Whether what is flushed outlives the process, and readers find it."""
-        return self.image.is_kept
+    def loose_rows(self) -> int:
+        """Number of rows that are in no file that readers find."""
+        if self.image.is_mapped and self.image.is_kept:
+            return 0
+        return self.rows - (min([self._flushed, *self._stale]) if self.image.is_kept else 0)
 
     @property
     def whole_rows(self) -> int:
@@ -85,6 +97,13 @@ class Segment:
     def state(self) -> tuple[int, int, int]:
         """Changes with whatever is written."""
         return self.number, self.rows, self._settled
+
+    def as_synced(self) -> Synced:
+        """What survives a loss of power once what is written now was synced.
+
+        Taken before it is flushed: what is fetched from a device after it is not in it.
+        """
+        return Synced(self.state, self.whole_rows)
 
     @property
     def is_reusable(self) -> bool:
@@ -229,9 +248,9 @@ class Segment:
 
     def sync(self) -> None:
         """Return when all rows survive a loss of power."""
-        state, rows = self.state, self.whole_rows
+        synced = self.as_synced()
         self.start_sync()()
-        self.synced, self.synced_rows = state, rows
+        self.synced = synced
 
     def columns_in_use(self) -> tuple[Column, ...]:
         """The columns in which any row has a value, or will have it from a device."""

@@ -33,12 +33,11 @@ class _Rows:
 
     is_full = True
     is_read = True
-    is_kept = False
 
     def __init__(self, number: int, batch: pa.RecordBatch) -> None:
         self.number = number
         self._batch = batch
-        self.rows: int = batch.num_rows
+        self.rows = self.loose_rows = int(batch.num_rows)
         self.size: int = batch.nbytes
 
     def batch(self, *, copy: bool) -> pa.RecordBatch:  # noqa: ARG002 - as a segment's
@@ -108,7 +107,11 @@ class Segments:
 
     def unsynced(self) -> list[Segment]:
         """Segments in files that readers find, in order, of which not all is on the device."""
-        return [each for each in self._segments if each.is_kept and each.synced != each.state]
+        return [
+            each
+            for each in self._segments
+            if each.image.is_kept and (each.synced is None or each.synced.state != each.state)
+        ]
 
     def start_sync(self, segment: Segment) -> Callable[[], None]:
         """As that of the segment, also where another thread seals it meanwhile.
@@ -120,10 +123,12 @@ class Segments:
 
     def synced(self) -> dict[int, int]:
         """How many rows of which segments are on the device."""
+        # What was sealed in the middle of a sync may be in use again, under another number.
         return {
-            each.number: each.synced_rows
+            number: synced.rows
             for each in self._segments
-            if each.synced and each.synced[0] == each.number and each.is_kept
+            if (synced := each.synced) and (number := synced.state[0]) == each.number
+            if each.image.is_kept
         }
 
     @property
@@ -142,8 +147,8 @@ class Segments:
     @property
     def loose_rows(self) -> int:
         """Number of rows in no file that readers find; asked with the table's lock."""
-        loose = [each for each in self._line[:] if not each.is_kept]
-        return sum(each.rows for each in loose if each in self._line)  # else sealed by now
+        loose = [(each, each.loose_rows) for each in self._line[:]]
+        return sum(rows for each, rows in loose if each in self._line)  # else sealed by now
 
     def flush_full(self) -> None:
         """Hand the rows of full segments to the operating system, before those that come after.
@@ -292,9 +297,7 @@ class Segments:
     def _is_wanted(self, segment: Segment) -> bool:
         """Whether a sealed segment can be filled again, and will be."""
         image = segment.image
-        is_good = (
-            image.is_mapped and segment.is_kept and not segment.is_read and segment.is_reusable
-        )
+        is_good = image.is_mapped and image.is_kept and not segment.is_read and segment.is_reusable
         size = sum(each.size for each in self._spares) + segment.size
         return is_good and size <= MOST_SPARE and not self._is_over
 

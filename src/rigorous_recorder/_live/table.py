@@ -18,7 +18,7 @@ from .fields import Described, describe_unread
 from .home import Home, Part
 from .late import Cells, Row, tell_lost
 from .layout import Layout, row_width
-from .segment import Segment, sealed_batch
+from .segment import Segment, Synced, sealed_batch
 from .segments import Segments
 from .twin import Door
 
@@ -49,7 +49,7 @@ MOST_LATE: Final = 16_384
 #: One n-th of a segment's rows is enough to be sealed with full ones at the end of an experiment.
 _MUCH: Final = 4
 #: The state of a segment of which nothing was synced.
-_NOTHING: Final = (-1, 0, 0)
+_NOTHING: Final = Synced((-1, 0, 0), 0)
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -217,6 +217,9 @@ class LiveTable:
     def flush(self) -> None:
         """Hand all rows to the operating system, where the file is not mapped."""
         self._mend()
+        self._flush()
+
+    def _flush(self) -> None:
         self._guarded(self._segments.flush_full)
         if (live := self._segments.live) is not None:
             self._guarded(live.flush)
@@ -234,42 +237,58 @@ class LiveTable:
         self._segments.settle()
         while True:
             self._segments.seal()  # what is full; where that fails now it is synced as it is
-            finish: list[Callable[[], bool]] = []
-            self._begin_sync(finish)
-            # Without the table's lock, since the device may take its time; not from a handler in
-            # the middle of a change, which must be able to go on.
-            are_done = [step() for step in finish]
+            unsynced: list[Segment] = []
+            self._look_for_unsynced(unsynced)
+            are_done = [self._sync(segment) for segment in unsynced]
             if all(are_done):
                 return self._segments.synced()
 
     @_alone
-    def _begin_sync(self, finish: list[Callable[[], bool]]) -> None:
+    def _look_for_unsynced(self, found: list[Segment]) -> None:
         self._mend()
         self._bring_home()
-        for segment in self._segments.unsynced():  # what is only in memory: the user was told
-            segment.synced = segment.synced or _NOTHING  # who replaces it syncs what replaces it
-            mark = segment.state
-            rows = segment.whole_rows  # before the flush: what is fetched after it is not in it
-            if sync := self._guarded(partial(self._segments.start_sync, segment)):
-                finish.append(partial(self._end_sync, segment, mark, rows, sync[0]))
+        found += self._segments.unsynced()  # of what is only in memory the user was told
 
-    def _end_sync(
-        self, segment: Segment, mark: tuple[int, int, int], rows: int, sync: Callable[[], None]
-    ) -> bool:
-        """Wait for the device; False where the rows went to another file meanwhile."""
+    def _sync(self, segment: Segment) -> bool:
+        """Sync one segment; False where its rows went to another file meanwhile."""
+        started: list[tuple[Synced, Callable[[], None]]] = []
+        self._start_sync(segment, started)
+        # Without the table's lock, since the device may take its time; not from a handler in the
+        # middle of a change, which must be able to go on.
+        return all(self._end_sync(segment, *each) for each in started)
+
+    @_alone
+    def _start_sync(
+        self, segment: Segment, started: list[tuple[Synced, Callable[[], None]]]
+    ) -> None:
+        segment.synced = segment.synced or _NOTHING  # who replaces it syncs what comes in its place
+        synced = segment.as_synced()
+        if sync := self._guarded(partial(self._segments.start_sync, segment)):
+            started.append((synced, sync[0]))
+
+    def _end_sync(self, segment: Segment, synced: Synced, sync: Callable[[], None]) -> bool:
         if self._guarded(sync) is None:
             return True
+        number = synced.state[0]
         with self.lock:
-            if self._segments.has(segment, mark[0]):
-                segment.synced, segment.synced_rows = mark, rows
+            if self._segments.has(segment, number):
+                segment.synced = synced
                 return True
-            return self._segments.is_on_device(mark[0], rows)
+            return self._segments.is_on_device(number, synced.rows)
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether all rows outlive the process: none waits in memory alone."""
-        with self.lock:
-            return not self._segments.loose_rows
+    def rows_at_risk(self) -> int:
+        """Number of rows that the process would take with it, after a try to write them."""
+        found: list[int] = []
+        self._count_at_risk(found)
+        return sum(found)
+
+    @_alone
+    def _count_at_risk(self, found: list[int]) -> None:
+        self._mend()
+        self._bring_home()
+        self.shut()  # no row comes between the flush and the look
+        self._flush()
+        found.append(self._segments.loose_rows)
 
     @_alone
     def hand_over_much(self) -> None:
@@ -295,7 +314,7 @@ class LiveTable:
         Raises:
             SaveError: that fails now; the rows are kept.
         """
-        is_done = self.seal()
+        is_done = self.seal() or self.seal()  # a second try, as after trouble that is over
         self.require_saved()
         if not is_done:
             message = (
@@ -333,26 +352,23 @@ class LiveTable:
         self._segments.discard_images()
         closed.append(True)
 
-    def require_saved(self) -> bool:
-        """Seal what is full; False where that fails now.
+    def require_saved(self) -> None:
+        """Pass where all rows are in files.
 
         Raises:
-            SaveError: rows wait in memory and still can't be written.
+            SaveError: some wait in memory and still can't be written.
         """
-        is_done = self._segments.seal()
-        self._require_home()
-        return is_done
-
-    @_alone
-    def _require_home(self) -> None:
-        self._mend()
-        self._bring_home()
-        if rows := self._segments.loose_rows:
+        if rows := self.rows_at_risk():
             message = (
                 f"{rows:,} rows of {self.name} could not be saved and are only in memory:"
                 f" {self._home.trouble}. Make the folder writable again, then call save()"
             )
             raise SaveError(message)
+
+    @property
+    def waits(self) -> bool:
+        """Whether rows wait for being sealed."""
+        return bool(self._segments.full_rows)
 
     def _hand_over(self) -> None:
         """Let the rows there are wait for being sealed; the next ones go to other pages."""

@@ -347,8 +347,8 @@ class FolderHome:
             return
         self._warned = True
         message = (
-            f"{self.folder.path} can't be written now ({error}). Logging goes on: data waits in"
-            " memory and is tried again; keep the process alive until it is saved"
+            f"{self.folder.path} can't be written now ({error}). Logging goes on: what is in no file"
+            " yet waits in memory and is tried again; keep the process alive until it is saved"
         )
         try:
             warnings.warn(message, StorageWarning, stacklevel=2)

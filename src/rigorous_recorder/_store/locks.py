@@ -21,6 +21,8 @@ _NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errn
 _TURN_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
 
+#: In place of the number of a descriptor that was closed.
+_RELEASED: Final = -1
 #: A lock file is never a link to another one, nor a pipe that an opener waits for.
 _NOT_ELSEWHERE: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -112,8 +114,10 @@ class FileLock:
             return False
 
     def release(self) -> None:
-        """Let others have the lock."""
-        os.close(self._descriptor)
+        """Let others have the lock; a second time, as after Ctrl-C in the middle, does nothing."""
+        descriptor, self._descriptor = self._descriptor, _RELEASED
+        if descriptor != _RELEASED:
+            os.close(descriptor)
 
     def remove(self) -> None:
         """Take the file away, then let go of the lock."""

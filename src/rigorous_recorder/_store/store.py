@@ -393,7 +393,7 @@ class FolderStore(Store):
         nodes = self.nodes.sync()
         if nodes is not None:
             self.home.note_synced({NODES: nodes})
-        if not self.nodes.is_kept:
+        if self.nodes.rows_at_risk():
             message = f"what was said of recorders waits in memory: {self.home.trouble}"
             raise OSError(message)
 
@@ -422,8 +422,9 @@ class FolderStore(Store):
             SaveError: rows wait in memory and still can't be written.
         """
         self.sync()
-        are_sealed = [self.nodes.require_saved(), self.records.require_saved()]
-        if all(are_sealed):
+        self.nodes.require_saved()
+        self.records.require_saved()
+        if not (self.nodes.waits or self.records.waits):
             self.home.settle()
 
     def seal(self) -> None:
