@@ -179,6 +179,8 @@ class ExperimentCollection:
     def save(self) -> None:
         """Turn all that was logged into Parquet files now.
 
+        A signal handler that calls for it in the middle of a push has it done right after, not at once.
+
         Raises:
             SaveError: that fails now; what is in no file yet waits in memory.
         """

@@ -14,8 +14,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
+import numpy as np
 import pytest
 
 import rigorous_recorder._durable as durable
@@ -365,25 +366,69 @@ def test_rows_that_no_file_takes_are_an_error_though_their_file_is_there(
 def test_a_file_is_not_closed_while_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who seals takes it away in another thread; its number could be another file's by then."""
+    """Who seals it takes it away meanwhile; what is opened then never gets its number."""
     image = WriteBehindImage(tmp_path / "0beef-0.records.arrow", Blank(64, []))
-    discarding = threading.Thread(target=image.discard)
     pwrite = os.pwrite
-    waited: list[bool] = []
+    others: list[Path] = []
 
     def write(*args: Any) -> int:
-        if not waited:
-            discarding.start()
-            discarding.join(0.1)
-            waited.append(discarding.is_alive())
+        image.discard()
+        others.append(tmp_path / f"another {len(others)}")
+        kept.append(others[-1].open("xb"))
         return pwrite(*args)
 
+    kept: list[IO[bytes]] = []
     monkeypatch.setattr(os, "pwrite", write)
+    image.view[:16] = b"live rows, live."
     image.flush([(0, 8), (8, 16)])
-    discarding.join()
-    assert waited == [True]
+    for file in kept:
+        file.close()
+    assert [path.read_bytes() for path in others] == [b"", b""]
     with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
         image.flush([(0, 8)])
+
+
+@pytest.mark.usefixtures("backing")
+def test_rows_that_another_thread_is_about_to_seal_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many rows with lists are in no live file, but sealed by the thread that extends."""
+    monkeypatch.setattr(live_table.LiveTable, "_seal_if_urgent", lambda _: None)
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    with collection.new_experiment() as experiment:
+        experiment.extend({"i": range(6000), "list": [np.zeros(i % 3) for i in range(6000)]})
+        records = collection._store.records
+        with monkeypatch.context() as patch:  # another one has the turn, and has not begun
+            patch.setattr(records._segments, "seal", lambda: True)
+            assert records.rows_at_risk() == 0
+        with monkeypatch.context() as patch, pytest.warns(StorageWarning, match="No space left"):
+            patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
+            assert records.rows_at_risk() == 6000
+    collection.close()
+    assert len(ExperimentCollection(tmp_path / "study")) == 6000
+
+
+def test_a_sealed_file_that_has_no_room_for_its_end(tmp_path: Path) -> None:
+    """Wherever in it the room ends: pyarrow has errors of its own where a footer can't be written."""
+    collection = ExperimentCollection(tmp_path / "study.collection")
+    with collection.new_experiment() as experiment:
+        log(experiment, 0, 10)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    refused, is_saved = 0, False
+    with storage_warnings(tmp_path) as messages:
+        while not is_saved:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (97 * refused, before[1]))
+            try:
+                collection.save()
+                is_saved = True
+            except SaveError:
+                refused += 1
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert refused > 20
+    assert len(messages) == 1
+    collection.close()
+    assert indexes(ExperimentCollection(tmp_path / "study.collection")) == list(range(10))
 
 
 def no_space(*_: Any, **__: Any) -> None:

@@ -14,8 +14,12 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
+from rigorous_recorder._live.fields import Described
+from rigorous_recorder._store.housekeeping import later
+from rigorous_recorder.errors import BusyError
 
 ENOUGH = 200
+PATIENCE = 60  # seconds
 PAUSE = 0.0007  # seconds
 
 
@@ -108,6 +112,44 @@ class Meddler(dict[str, object]):
     def items(self) -> object:  # type: ignore[override]
         self.recorder.push(inner=True)
         return super().items()
+
+
+def test_a_handler_that_saves_in_the_middle_of_a_change_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who seals waits for the end of the change; what the handler asked for is done after it."""
+    folder = tmp_path / "study.collection"
+    with ExperimentCollection(folder, quiet=True) as collection:
+        recorder = collection.recorder.child().push(i=0)
+        nodes, records = collection._store.nodes, collection._store.records
+        sync, write = nodes.sync, nodes._try_write
+        sealing, is_waiting = threading.Thread(target=records.seal), threading.Event()
+
+        def say_and_sync() -> object:
+            is_waiting.set()
+            return sync()
+
+        def interrupted(node: int, row: Described) -> bool:
+            if sealing.ident is None:
+                sealing.start()
+                assert is_waiting.wait(PATIENCE)
+                collection.save()
+                recorder.sync()
+                with pytest.raises(BusyError):
+                    collection.close()
+                assert not list((folder / "nodes").iterdir())
+            return write(node, row)
+
+        monkeypatch.setattr(nodes, "sync", say_and_sync)
+        monkeypatch.setattr(nodes, "_try_write", interrupted)
+        recorder["new"] = 1
+        sealing.join()
+        is_saved = threading.Event()
+        later(is_saved.set)
+        assert is_saved.wait(PATIENCE)
+        for name in ("nodes", "records"):
+            assert len(list((folder / name).iterdir())) == 1
+    assert [(row["i"], row["new"]) for row in collection.records] == [(0, 1)]
 
 
 def test_a_value_that_pushes_is_kept_with_what_it_pushes() -> None:

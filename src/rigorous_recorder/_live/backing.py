@@ -7,7 +7,6 @@ import errno
 import itertools
 import mmap
 import os
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -84,12 +83,12 @@ class MemoryImage:
 class _Descriptor:
     """An open file that knows when it is closed: its number then belongs to somebody else.
 
-    An image that is replaced, or forgotten in a forked child, lets go of its file by itself; so does
-    a sync that is interrupted.
+    Who uses it holds on to it: it closes when nobody does any more, as when an image is discarded in
+    the middle of a flush, replaced, or forgotten in a forked child, or when a sync is interrupted.
     """
 
-    def __init__(self, number: int) -> None:
-        self._number: int | None = number
+    def __init__(self, number: int | None) -> None:
+        self._number = number
 
     @property
     def number(self) -> int:
@@ -102,13 +101,9 @@ class _Descriptor:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return self._number
 
-    def close(self) -> None:
-        """Let go of the file; a second time does nothing."""
-        number, self._number = self._number, None
-        if number is not None:
-            os.close(number)
-
-    __del__ = close
+    def __del__(self) -> None:
+        if self._number is not None:
+            os.close(self._number)
 
 
 class _FileImage:
@@ -144,8 +139,9 @@ class _FileImage:
 
     def _is_at(self, path: Path) -> bool:
         """Whether the image has that name already, as when its renaming was interrupted."""
+        file = self._file
         try:
-            return os.path.samestat(os.fstat(self._file.number), path.stat())
+            return os.path.samestat(os.fstat(file.number), path.stat())
         except FileNotFoundError:
             return False
 
@@ -156,15 +152,16 @@ class _FileImage:
             OSError: the file is gone from its folder; or, when called, it can't be written.
         """
         self._path.stat()
-        # A duplicate stays good when the image is sealed, and its file closed, meanwhile.
-        return partial(_sync_and_close, _Descriptor(os.dup(self._file.number)))
+        file = self._file
+        file.number  # noqa: B018 - of one that was discarded there is none
+        return partial(_sync, file)
 
     def discard(self) -> None:
         """Take the image's file away: its rows are kept elsewhere now."""
         with contextlib.suppress(OSError):
             if self._is_at(self._path):  # not what was published in its place
                 self._path.unlink(missing_ok=True)
-        self._file.close()
+        self._file = _Descriptor(None)
 
 
 class MappedImage(_FileImage):
@@ -204,8 +201,6 @@ class WriteBehindImage(_FileImage):
     is_mapped = False
 
     def __init__(self, path: Path, blank: Blank) -> None:
-        #: Held by who writes: the file is not closed meanwhile, and its number nobody else's.
-        self._writing = threading.RLock()
         super().__init__(path)
         self.view = _in_memory(blank)
         try:
@@ -216,14 +211,9 @@ class WriteBehindImage(_FileImage):
 
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Write the bytes of these ranges (start, stop) to the file, in order."""
-        with self._writing:
-            for start, stop in ranges:
-                _write_at(self._file.number, self.view[start:stop], start)
-
-    def discard(self) -> None:
-        """Take the image's file away: its rows are kept elsewhere now."""
-        with self._writing:
-            super().discard()
+        file = self._file  # open until the end of this, also where it is discarded meanwhile
+        for start, stop in ranges:
+            _write_at(file.number, self.view[start:stop], start)
 
 
 def _in_memory(blank: Blank) -> memoryview:
@@ -233,11 +223,8 @@ def _in_memory(blank: Blank) -> memoryview:
     return memoryview(data)
 
 
-def _sync_and_close(file: _Descriptor) -> None:
-    try:
-        sync_file(file.number)
-    finally:
-        file.close()
+def _sync(file: _Descriptor) -> None:
+    sync_file(file.number)
 
 
 def _write_at(descriptor: int, data: memoryview, start: int) -> None:

@@ -217,15 +217,14 @@ class Segment:
             put, raw = self._targets[column].put, column.kind.raw
             for row, value in cells:
                 put(row, raw(value))
-        self._settled += 1
         if found and not self.image.is_mapped:
             self._stale.append(min(row for cells in found.values() for row, _ in cells))
+        self._settled += 1  # last: who sees it flushes them
 
     def flush(self) -> None:
         """Hand the rows written since the last flush to the operating system."""
-        rows, first = self.rows, self._flushed
-        while self._stale:
-            first = min(first, self._stale.pop())
+        rows, stale = self.rows, self._stale[:]
+        first = min([self._flushed, *stale])
         if rows == first or self.image.is_mapped:
             return
         used = {column: slot.used for column, slot in self._targets.items()}
@@ -234,12 +233,9 @@ class Segment:
             ranges += self._written(column, first, rows, self._flushed_spill.get(column, 0))
         start = self._node.start
         ranges.append((start + 8 * first, start + 8 * rows))
-        try:
-            self.image.flush(ranges)
-        except BaseException:
-            self._stale.append(first)
-            raise
+        self.image.flush(ranges)
         self._flushed, self._flushed_spill = rows, used
+        del self._stale[: len(stale)]
 
     def start_sync(self) -> Callable[[], None]:
         """Flush, and give what to call, without any lock, to make the rows survive a power loss."""

@@ -37,7 +37,7 @@ class _Rows:
     def __init__(self, number: int, batch: pa.RecordBatch) -> None:
         self.number = number
         self._batch = batch
-        self.rows = self.loose_rows = int(batch.num_rows)
+        self.rows: int = batch.num_rows
         self.size: int = batch.nbytes
 
     def batch(self, *, copy: bool) -> pa.RecordBatch:  # noqa: ARG002 - as a segment's
@@ -61,6 +61,8 @@ class Segments:
         self._line: list[Segment | _Rows] = []
         self._spares: list[Segment] = []
         self._is_over = False
+        #: Whether what was full could not be sealed the last time.
+        self.has_failed = False
         self.free_lock()
 
     def free_lock(self) -> None:
@@ -146,9 +148,13 @@ class Segments:
 
     @property
     def loose_rows(self) -> int:
-        """Number of rows in no file that readers find; asked with the table's lock."""
-        loose = [(each, each.loose_rows) for each in self._line[:]]
-        return sum(rows for each, rows in loose if each in self._line)  # else sealed by now
+        """Number of rows in no file that readers find; asked with the table's lock.
+
+        Rows that were never in a segment count where they can't be sealed: who adds them seals them.
+        """
+        segments = [(each, each.loose_rows) for each in self._segments]
+        rows = sum(rows for each, rows in segments if each in self._line)  # else sealed by now
+        return rows + self.has_failed * sum(e.rows for e in self._line[:] if isinstance(e, _Rows))
 
     def flush_full(self) -> None:
         """Hand the rows of full segments to the operating system, before those that come after.
@@ -221,12 +227,12 @@ class Segments:
         with self._turn:
             try:
                 self._sealer = me
-                while full := self._full:
-                    if not self._seal_first(full):
-                        return False
+                while (full := self._full) and self._seal_first(full):
+                    pass
+                self.has_failed = bool(full)
             finally:
                 self._sealer = 0
-        return True
+        return not self.has_failed
 
     def forget(self) -> None:
         """Drop all rows: they are kept elsewhere now."""

@@ -278,9 +278,14 @@ class LiveTable:
 
     def rows_at_risk(self) -> int:
         """Number of rows that the process would take with it, after a try to write them."""
+        self._segments.seal()
         found: list[int] = []
-        self._count_at_risk(found)
-        return sum(found)
+        for _ in range(2):  # a value can come from a device in the middle of the first look
+            if not self._count_at_risk(found):  # a handler in the middle of a change
+                return self._segments.loose_rows
+            if not found[-1]:
+                return 0
+        return found[-1]
 
     @_alone
     def _count_at_risk(self, found: list[int]) -> None:
@@ -316,7 +321,7 @@ class LiveTable:
         """
         is_done = self.seal() or self.seal()  # a second try, as after trouble that is over
         self.require_saved()
-        if not is_done:
+        if not is_done and self.cannot_seal:
             message = (
                 f"{self._segments.full_rows:,} rows of {self.name} could not be sealed:"
                 f" {self._home.trouble}. They are in live files, from which whoever opens the"
@@ -339,8 +344,7 @@ class LiveTable:
         while not closed:
             self.require_sealed()
             if not self._close(closed):
-                message = "the collection is just being written to, and can't be closed in between"
-                raise BusyError(message)
+                self.require_quiet()
 
     @_alone
     def _close(self, closed: list[bool]) -> None:
@@ -366,9 +370,25 @@ class LiveTable:
             raise SaveError(message)
 
     @property
-    def waits(self) -> bool:
-        """Whether rows wait for being sealed."""
-        return bool(self._segments.full_rows)
+    def cannot_seal(self) -> bool:
+        """Whether what was full could not be sealed the last time."""
+        return self._segments.has_failed
+
+    def require_quiet(self) -> None:
+        """Pass where this thread is not in the middle of a change.
+
+        Raises:
+            BusyError: it is: a signal handler asks.
+        """
+        if self.is_changing:
+            message = "the collection is just being written to, and can't be closed in between"
+            raise BusyError(message)
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether this thread is in the middle of a change, as a signal handler can be."""
+        with self.lock:
+            return self._is_busy
 
     def _hand_over(self) -> None:
         """Let the rows there are wait for being sealed; the next ones go to other pages."""

@@ -104,16 +104,15 @@ def writing(path: Path, schema: pa.Schema, chosen: dict[str, Any]) -> Iterator[p
     On leaving without an error the file is there whole, with its checksums, for which the schema or
     what is added to it has room, and survives a loss of power.
     """
-    written: list[pq.FileMetaData] = []
     with replacing(path) as temporary:
         # A file of Arrow's own, opened by its name at once: each way into pyarrow lets go of the
         # interpreter, which a thread that logs all the time gives back after 5 ms.
         with (
             pa.OSFile(str(temporary), "wb") as sink,
-            pq.ParquetWriter(sink, schema, metadata_collector=written, **chosen) as writer,
+            pq.ParquetWriter(sink, schema, **chosen) as writer,
         ):
             yield writer
-        checksums.fill(temporary, written[0])
+        checksums.fill(temporary, writer.writer.metadata)
 
 
 def settings(table: pa.Table, encodings: Encodings | None = None) -> dict[str, Any]:

@@ -369,15 +369,25 @@ class FolderStore(Store):
         """Return when all rows survive a loss of power, or wait in memory and the user was told."""
         if not self.home.is_open:
             return
+        if self._is_changing:
+            later(_weakly(self.sync))
+            return
         if self.home.is_taken_for_dead():
             self.nodes.seal()
             self.records.seal()
         # Records first: whose they are was said before they were logged.
         records, nodes = self.records.sync(), self.nodes.sync()
-        if records is None or nodes is None:
-            later(_weakly(self.sync))  # a handler is in the middle of a change: right after it
-        else:
+        if records is not None and nodes is not None:
             self.home.note_synced({RECORDS: records, NODES: nodes})
+
+    @property
+    def _is_changing(self) -> bool:
+        """Whether a signal handler asks, in the middle of a change of this very thread.
+
+        It must not wait then for whoever seals, who waits for the end of the change; what it asks
+        for is done right after it.
+        """
+        return self.nodes.is_changing or self.records.is_changing
 
     def finish(self) -> None:
         """Sync, where little more is to come for now: many rows are sealed at once."""
@@ -422,9 +432,11 @@ class FolderStore(Store):
             SaveError: rows wait in memory and still can't be written.
         """
         self.sync()
+        if self._is_changing:
+            return
         self.nodes.require_saved()
         self.records.require_saved()
-        if not (self.nodes.waits or self.records.waits):
+        if not (self.nodes.cannot_seal or self.records.cannot_seal):
             self.home.settle()
 
     def seal(self) -> None:
@@ -433,6 +445,9 @@ class FolderStore(Store):
         Raises:
             SaveError: that fails now; what is only in memory is kept there.
         """
+        if self._is_changing:
+            later(_weakly(self.seal))
+            return
         self.nodes.seal()
         self.records.seal()
         self.sync()
@@ -448,6 +463,8 @@ class FolderStore(Store):
             BusyError: a signal handler calls for it in the middle of another change.
         """
         try:
+            self.nodes.require_quiet()
+            self.records.require_quiet()
             self.home.refuses = True
             if self.home.is_open:
                 self.nodes.close()
