@@ -6,6 +6,7 @@ file, or makes a change last.
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import fcntl
 import mmap
@@ -17,12 +18,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pyarrow.parquet as pq
 import pytest
 
-__all__ = ["ENDLESS", "Board", "die", "every_step", "in_a_child"]
+__all__ = ["ENDLESS", "Board", "die", "every_step", "in_a_child", "no_space"]
 
 #: More steps than anything has.
 ENDLESS: Final = 1 << 40
@@ -35,6 +36,11 @@ _CALLS: Final = [
     (Path, "write_bytes"), (Path, "write_text"),
     (pq, "write_table"), (pq.ParquetWriter, "write_table"), (pq.ParquetWriter, "close"),
 ]  # fmt: skip
+
+
+def no_space(*_: Any, **__: Any) -> NoReturn:
+    """In place of a call that writes: the device is full."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def die() -> None:

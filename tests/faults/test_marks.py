@@ -25,7 +25,7 @@ from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
-from .steps import in_a_child
+from .steps import in_a_child, no_space
 
 PATIENCE = 60
 
@@ -337,13 +337,19 @@ def test_a_value_that_is_fetched_after_the_flush_is_not_noted_as_synced(
         assert table._segments.synced() == {live.number: 1}
 
 
+@pytest.fixture
+def _tables_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of so many rows, which nobody seals off the caller's thread."""
+    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
+    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
+    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
+
+
+@pytest.mark.usefixtures("_tables_of_64")
 def test_a_table_that_is_sealed_in_the_middle_of_its_sync_is_not_noted_under_its_next_number(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its pages are in use again before the sync, which holds no lock of who seals, ends."""
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
     with ExperimentCollection(folder, quiet=True) as collection:
         recorder = collection.recorder.child()
         for i in range(64):
@@ -369,13 +375,11 @@ def test_a_table_that_is_sealed_in_the_middle_of_its_sync_is_not_noted_under_its
         assert segments.synced() == {1: 1}
 
 
+@pytest.mark.usefixtures("_tables_of_64")
 def test_a_table_that_is_sealed_as_its_sync_begins_is_no_trouble(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file is gone, and its rows are on the device; nor is any row taken for one in memory."""
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
     syncing, is_kept = MappedImage.syncing, MappedImage.is_kept.fget
     assert is_kept is not None
     with ExperimentCollection(folder, quiet=True) as collection:
@@ -416,15 +420,11 @@ def test_a_table_that_is_sealed_as_its_sync_begins_is_no_trouble(
     assert len(collection) == 130
 
 
+@pytest.mark.usefixtures("_tables_of_64")
 def test_an_interrupted_sync_leaves_no_file_open(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the middle of syncing many tables that can't be sealed."""
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
@@ -432,7 +432,7 @@ def test_an_interrupted_sync_leaves_no_file_open(
     with ExperimentCollection(folder, quiet=True) as collection:
         recorder = collection.recorder.child()
         with monkeypatch.context() as patch, pytest.warns(StorageWarning, match="No space left"):
-            patch.setattr(seal.pq.ParquetWriter, "write_table", refuse)
+            patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
             for i in range(64 * 10):
                 recorder.push(i=i)
             collection._store.records._segments.seal()

@@ -25,6 +25,7 @@ from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
 from . import THOROUGH
 from .power import Outage, PowerLog, remove
+from .steps import no_space
 
 #: Outages of each workload in the default run, and more of them in the slow one.
 FEW, MANY = 60, 1_200 if THOROUGH else 90
@@ -202,11 +203,8 @@ def test_what_cannot_be_sealed_is_synced_where_it_is(
     said = Said()
     log = PowerLog(root)
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch, pytest.warns(StorageWarning, match="can't be written now"):
-        patch.setattr(seal.pq.ParquetWriter, "write_table", refuse)
+        patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
         with log.watching(monkeypatch, lambda: said):
             collection = ExperimentCollection(folder, extension="", quiet=True)
             with collection.new_experiment(lr=0.5) as experiment:

@@ -29,6 +29,8 @@ from rigorous_recorder._store import home, seal
 from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder.errors import SaveError, StorageWarning
 
+from .steps import no_space
+
 
 class Trouble(Protocol):
     """Something that keeps a folder from being written, for a while."""
@@ -403,6 +405,7 @@ def test_rows_that_another_thread_is_about_to_seal_are_no_error(
             assert records.rows_at_risk() == 0
         with monkeypatch.context() as patch, pytest.warns(StorageWarning, match="No space left"):
             patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
+            assert not records.seal()
             assert records.rows_at_risk() == 6000
     collection.close()
     assert len(ExperimentCollection(tmp_path / "study")) == 6000
@@ -429,10 +432,6 @@ def test_a_sealed_file_that_has_no_room_for_its_end(tmp_path: Path) -> None:
     assert len(messages) == 1
     collection.close()
     assert indexes(ExperimentCollection(tmp_path / "study.collection")) == list(range(10))
-
-
-def no_space(*_: Any, **__: Any) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.usefixtures("backing", "tables")

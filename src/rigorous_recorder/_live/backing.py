@@ -151,9 +151,9 @@ class _FileImage:
         Raises:
             OSError: the file is gone from its folder; or, when called, it can't be written.
         """
-        self._path.stat()
-        file = self._file
-        file.number  # noqa: B018 - of one that was discarded there is none
+        file = self._file  # open until it is synced, also where it is discarded meanwhile
+        if not self.is_there:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
         return partial(_sync, file)
 
     def discard(self) -> None:

@@ -79,9 +79,9 @@ class Segment:
     @property
     def loose_rows(self) -> int:
         """Number of rows that are in no file that readers find."""
-        if self.image.is_mapped and self.image.is_kept:
-            return 0
-        return self.rows - (min([self._flushed, *self._stale]) if self.image.is_kept else 0)
+        if not self.image.is_kept:
+            return self.rows
+        return 0 if self.image.is_mapped else self.rows - min([self._flushed, *self._stale])
 
     @property
     def whole_rows(self) -> int:

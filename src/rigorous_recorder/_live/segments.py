@@ -154,7 +154,9 @@ class Segments:
         """
         segments = [(each, each.loose_rows) for each in self._segments]
         rows = sum(rows for each, rows in segments if each in self._line)  # else sealed by now
-        return rows + self.has_failed * sum(e.rows for e in self._line[:] if isinstance(e, _Rows))
+        if self.has_failed:
+            rows += sum(each.rows for each in self._line[:] if isinstance(each, _Rows))
+        return rows
 
     def flush_full(self) -> None:
         """Hand the rows of full segments to the operating system, before those that come after.

@@ -231,9 +231,8 @@ class LiveTable:
             How many rows of which segments, of those that are not sealed, are on the device. None
             where nothing was done: a signal handler calls for it in the middle of a change.
         """
-        with self.lock:
-            if self._is_busy:
-                return None
+        if self.is_changing:
+            return None
         self._segments.settle()
         while True:
             self._segments.seal()  # what is full; where that fails now it is synced as it is
@@ -277,8 +276,10 @@ class LiveTable:
             return self._segments.is_on_device(number, synced.rows)
 
     def rows_at_risk(self) -> int:
-        """Number of rows that the process would take with it, after a try to write them."""
-        self._segments.seal()
+        """Number of rows that the process would take with it, after a try to flush them.
+
+        Asked after what is full was to be sealed.
+        """
         found: list[int] = []
         for _ in range(2):  # a value can come from a device in the middle of the first look
             if not self._count_at_risk(found):  # a handler in the middle of a change

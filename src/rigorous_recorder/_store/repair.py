@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from .._durable import replacing, sync_folder, write_whole
 from .._lazy import lazy_module
-from .._live.column import META
 from .._live.home import Behind
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
@@ -23,7 +22,7 @@ from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, 
 from .fragments import Sealed, Segment, writers_said
 from .regular import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
-from .seal import ROW_GROUP, about, segment_said, settings, write_sealed, writing
+from .seal import about, segment_said, write_saying, write_sealed
 from .sealed_files import SealedFiles, open_sealed
 from .verify import Problem, live_problem, sealed_problem
 
@@ -241,11 +240,7 @@ class _Table:
             writers = {"writers": writers_said(segments)}
         else:
             writers = writers_said(segments)[0]
-        metadata = {META: json.dumps({**shared, **writers}).encode()}
-        room = checksums.room_for(rows.schema, -(-rows.num_rows // ROW_GROUP))
-        table = rows.replace_schema_metadata(metadata | room)
-        with writing(self._new.path(name), table.schema, settings(rows)) as writer:
-            writer.write_table(table, row_group_size=ROW_GROUP)
+        write_saying({**shared, **writers}, self._new.path(name), rows)
 
 
 #: What a file says of its rows alone.

@@ -32,6 +32,7 @@ __all__ = [
     "load",
     "segment_said",
     "settings",
+    "write_saying",
     "write_sealed",
     "writing",
 ]
@@ -89,7 +90,13 @@ def write_sealed(
     Raises:
         OSError: it can't be written.
     """
-    said = {**about(table.schema), "segments": segments}
+    write_saying({**about(table.schema), "segments": segments}, path, table, encodings)
+
+
+def write_saying(
+    said: dict[str, Any], path: Path, table: pa.Table, encodings: Encodings | None = None
+) -> None:
+    """As ``write_sealed``, of a file that says just this of itself."""
     metadata = {META: json.dumps(said).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
     table = table.replace_schema_metadata(metadata | room)

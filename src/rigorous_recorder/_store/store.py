@@ -390,7 +390,7 @@ class FolderStore(Store):
         return self.nodes.is_changing or self.records.is_changing
 
     def finish(self) -> None:
-        """Sync, where little more is to come for now: many rows are sealed at once."""
+        """Sync at the end of an experiment: many rows are sealed with full tables that wait for it."""
         self.records.hand_over_much()
         self.sync()
 
