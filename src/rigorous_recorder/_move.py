@@ -51,7 +51,7 @@ def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> di
 
 def _with_records(moment: Moment, top: int, new: dict[int, int], target: Store) -> dict[int, int]:
     """Write the records at and below a node as those of the new nodes, which are given back."""
-    for piece in Scan(moment, Scope(top), {}).pieces():
+    for piece in Scan(moment, Scope(top)).pieces():
         _copy_records(piece, new, target)
     return new
 

@@ -210,7 +210,7 @@ class ExperimentCollection:
     @property
     def records(self) -> Records:
         """All records of all experiments, with all that stands above them."""
-        return Records(Source(self._store), Scope(), {})
+        return Records(Source(self._store), Scope())
 
     def __len__(self) -> int:
         """Number of records."""
@@ -345,7 +345,7 @@ class ExperimentCollection:
                         " ended: leave its 'with' block, or end its process"
                     )
                     raise RunningError(message)
-            scans = [source.scan(Scope(each.node), {}) for each in past]
+            scans = [source.scan(Scope(each.node)) for each in past]
             records = sum(scan.row_count() for scan in scans)
             self._store.delete([each.node for each in past])
         return records

@@ -416,7 +416,7 @@ class Recorder(Pusher):
 
     def _records(self, *, is_deep: bool) -> Records:
         self._ready()
-        return Records(self._reader(), Scope(self._node, is_deep), {})
+        return Records(self._reader(), Scope(self._node, is_deep))
 
 
 class _Saved:

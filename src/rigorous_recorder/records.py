@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 from ._display.records import records_line, records_table
 from ._display.text import cut
 from ._engines.arrow import flat_table, stream
+from ._engines.conditions import Condition, conditions_of
 from ._engines.duckdb import records_sql
 from ._engines.follow import follow
 from ._engines.frames import to_pandas, to_polars
@@ -49,7 +50,9 @@ class Records(Sequence[Row]):
     in a column of the table int and float meet as double, and kinds that don't meet as JSON.
     """
 
-    def __init__(self, source: Source, scope: Scope, conditions: dict[str, Any]) -> None:
+    def __init__(
+        self, source: Source, scope: Scope, conditions: tuple[Condition, ...] = ()
+    ) -> None:
         self._source = source
         self._scope = scope
         self._conditions = conditions
@@ -75,13 +78,18 @@ class Records(Sequence[Row]):
         return self._row(self.scan(), _checked(index))
 
     def where(self, /, **values: Any) -> Records:
-        """Those records in which every key has that value; ``None`` asks for a missing one.
+        """Those of the records in which every key has that value; ``None`` asks for a missing one.
 
+        All conditions hold: further ones narrow what earlier ones left, whatever their keys.
         int and float are compared as numbers; ``True`` is not ``1``; NaN finds NaN.
+
+        Raises:
+            UnkeepableTypeError: a value is of a type that no record has.
+            UnkeepableValueError: no record has the value.
 
         >>> recorder.all_records.where(model="m1", training=True)  # doctest: +SKIP
         """
-        return Records(self._source, self._scope, self._conditions | values)
+        return Records(self._source, self._scope, (*self._conditions, *conditions_of(values)))
 
     def follow(
         self, *, last: int | None = None, interval: float = 0.2, stop: Event | None = None

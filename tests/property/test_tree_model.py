@@ -412,6 +412,11 @@ def _require_column(records: Records, key: str) -> None:
         if "\0" not in literal:
             assert records.sql(query).fetchall() == [(count,)]
         assert lazy.filter(by_name == pl.lit(value)).collect().height == count
+    for row in records[:1]:
+        found_by_where = records.where(**{key: row[key]})
+        assert len(found_by_where.where(**{key: row[key]})) == len(found_by_where)
+        if not isinstance(row[key], str):
+            assert len(found_by_where.where(**{key: "another"})) == 0
 
 
 def _tuples(records: Records) -> Counter[str]:

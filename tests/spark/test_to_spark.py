@@ -69,13 +69,28 @@ def test_all_rows(spark: SparkSession, collection: ExperimentCollection, way: st
 
 
 @pytest.mark.parametrize(
-    "conditions", [{"model": "ä"}, {"rate": 1, "model": "a"}, {"step": 9}, {"model": "none"}]
+    ("chain", "rows"),
+    [
+        ([{"model": "ä"}], 30),
+        ([{"rate": 1}, {"model": "a"}], 8),
+        ([{"step": 9}], 8),
+        ([{"model": "none"}], 0),
+        ([{"model": "ä"}, {"model": "a"}], 0),
+        ([{"step": 9}, {"step": 10}], 0),
+    ],
 )
 def test_conditions(
-    spark: SparkSession, collection: ExperimentCollection, way: str, conditions: dict[str, Any]
+    spark: SparkSession,
+    collection: ExperimentCollection,
+    way: str,
+    chain: list[dict[str, Any]],
+    rows: int,
 ) -> None:
-    """Of parents and of records."""
-    found = collection.records.where(**conditions)
+    """Of parents and of records; each further one narrows."""
+    found = collection.records
+    for conditions in chain:
+        found = found.where(**conditions)
+    assert len(found) == rows
     require_same(found.to_spark(spark), found)
 
 

@@ -131,7 +131,7 @@ def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -
         raise ArgumentError(message)
     position = moment.nodes.position(node)
     if position is None:  # the root of a collection without experiments, or what was deleted
-        own = Scan(moment, Scope(node), {}).row_count()
+        own = Scan(moment, Scope(node)).row_count()
         return Tree({}, own, own, [])
     return _Listing(moment.nodes, _record_counts(moment)).tree(position, depth, children)
 

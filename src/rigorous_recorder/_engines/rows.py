@@ -10,7 +10,8 @@ from .._lazy import lazy_module
 from .._rows.twin import Known, rows_of_node
 from .._tree import Nodes, keys_of, present_values_of, values_of
 from .._values.kinds import BOOL, FLOAT, INT, NULL
-from .scan import Moment, Piece, Scan, any_valid, experiment_positions
+from .conditions import any_valid
+from .scan import Moment, Piece, Scan, experiment_positions
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,7 +14,8 @@ from .._store.store import Snapshot, Store
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.chunks import one_array
 from .._values.kinds import INT, NULL, Kind
-from .._values.promote import equal, meet, to_flat
+from .._values.promote import meet, to_flat
+from .conditions import Condition, any_valid
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,13 +70,13 @@ class Source:
         """The newest moment."""
         return self._known().moment
 
-    def scan(self, scope: Scope, conditions: Mapping[str, Any]) -> Scan:
+    def scan(self, scope: Scope, conditions: tuple[Condition, ...] = ()) -> Scan:
         """A query at the newest moment; the same one again where nothing changed."""
         known = self._known()
         if conditions:
             return Scan(known.moment, scope, conditions)
         if scope not in known.scans:
-            known.scans[scope] = Scan(known.moment, scope, {})
+            known.scans[scope] = Scan(known.moment, scope)
         return known.scans[scope]
 
     def _known(self) -> _Known:
@@ -253,18 +254,20 @@ class Piece:
         """Some of the rows."""
         return Piece(self._scan, self._fragment, self._table.slice(start, rows))
 
-    def mask(self, conditions: Mapping[str, Any]) -> pa.Array:
+    def mask(self, conditions: Sequence[Condition]) -> pa.Array:
         """Which rows meet all conditions."""
         mask = pa.repeat(pa.scalar(True), self.rows)
-        for key, value in conditions.items():
-            mask = pc.and_(mask, _matches(self.variants(key), key, value, self.rows))
+        for each in conditions:
+            mask = pc.and_(mask, each.matches(self.variants(each.key), self.rows))
         return mask
 
 
 class Scan:
-    """What one query reads: the rows of a scope at one moment that meet conditions."""
+    """What one query reads: the rows of a scope at one moment that meet all conditions."""
 
-    def __init__(self, moment: Moment, scope: Scope, conditions: Mapping[str, Any]) -> None:
+    def __init__(
+        self, moment: Moment, scope: Scope, conditions: tuple[Condition, ...] = ()
+    ) -> None:
         self.moment = moment
         self.scope = scope
         self.conditions = conditions
@@ -307,7 +310,7 @@ class Scan:
         if self.node_ids is None and self._deleted is None:
             return self._all_columns
         if self.conditions:
-            return Scan(self.moment, self.scope, {}).record_columns
+            return Scan(self.moment, self.scope).record_columns
         found = {
             column for each in self.fragments if self.takes_whole(each) for column in each.columns
         }
@@ -395,28 +398,28 @@ class Scan:
         return self.among(group.nodes)
 
     @cached_property
-    def row_conditions(self) -> dict[str, Any]:
+    def row_conditions(self) -> list[Condition]:
         """The conditions that only a record itself can meet; the others are met by its node."""
-        keys = set(keys_of(self._all_columns))
+        return [each for each in self.conditions if not self._is_met_by_nodes(each)]
+
+    def _is_met_by_nodes(self, condition: Condition) -> bool:
         # A record whose node is lost has no value of any parent, as one that asks for None wants.
-        return {
-            key: value
-            for key, value in self.conditions.items()
-            if key in keys or key not in self.node_keys or value is None
-        }
+        key, _, value = condition
+        is_inherited = key in self.node_keys and key not in keys_of(self._all_columns)
+        return is_inherited and value is not None
 
     @cached_property
     def read_ids(self) -> pa.Array | None:
         """Ids of those nodes of the scope that meet the conditions; None for all not deleted."""
-        conditions = self.conditions.keys() - self.row_conditions.keys()
+        conditions = [each for each in self.conditions if self._is_met_by_nodes(each)]
         if not conditions:
             return self.node_ids
         nodes, positions = self.moment.nodes, self.node_positions
         ids = nodes.ids if positions is None else nodes.ids.take(positions)
         mask = pa.repeat(pa.scalar(True), len(ids))
-        for key in conditions:
-            found = nodes.resolved(key, positions)
-            mask = pc.and_(mask, _matches(found, key, self.conditions[key], len(ids)))
+        for each in conditions:
+            found = nodes.resolved(each.key, positions)
+            mask = pc.and_(mask, each.matches(found, len(ids)))
         return ids.filter(mask)
 
     @cached_property
@@ -469,7 +472,7 @@ class Scan:
         """The physical columns that ``keys`` (None: all) and the conditions need."""
         if keys is None:
             return self.record_columns
-        needed = {*keys, *self.row_conditions}
+        needed = {*keys, *(each.key for each in self.row_conditions)}
         return [column for column in self._all_columns if column.key in needed]
 
     def read(
@@ -559,26 +562,6 @@ def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
     if not found:
         return pa.nulls(rows, pa.null() if kind == NULL else kind.sealed_type)
     return found[0] if len(found) == 1 else pc.coalesce(*found)
-
-
-def _matches(variants: Variants, key: str, value: Any, rows: int) -> pa.Array:
-    """Which of so many rows have that value."""
-    if value is None:
-        return pc.invert(any_valid(variants, rows))
-    mask = pa.repeat(pa.scalar(False), rows)
-    for column, values in variants.items():
-        hits = equal(key, column.kind, values, value)
-        if hits is not None:
-            mask = pc.or_(mask, hits.fill_null(False))
-    return mask
-
-
-def any_valid(variants: Variants, rows: int) -> pa.Array:
-    """Which of so many rows have any value."""
-    mask = pa.repeat(pa.scalar(False), rows)
-    for values in variants.values():
-        mask = pc.or_(mask, values.is_valid())
-    return mask
 
 
 def experiment_positions(moment: Moment, root: int) -> pa.Array:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from .._lazy import lazy_module
 from .arrays import ArrayKind, ListKind
-from .classify import classify
 from .kinds import FLOAT, INT, JSON, NULL, UTC_DATETIME, Kind, ZonedDatetime
 
 if TYPE_CHECKING:
@@ -51,18 +50,20 @@ def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
     return column.cast(flat.sealed_type)
 
 
-def equal(key: str, kind: Kind, column: pa.Array, value: Any) -> pa.Array | None:
+def equal(kind: Kind, column: pa.Array, wanted: Kind, value: Any) -> pa.Array | None:
     """Which values of a column equal ``value``; None where nothing of that kind could.
 
     int and float compare as the numbers they are; ``True`` is not ``1``.
+
+    Args:
+        wanted: the kind of ``value``, a plain value of it.
     """
-    wanted, plain = classify(key, value)
     if {kind, wanted} == {INT, FLOAT}:
-        exact = _as(kind, plain)
+        exact = _as(kind, value)
         return None if exact is None else kind.equal(column, exact)
     if isinstance(kind, ZonedDatetime) and isinstance(wanted, ZonedDatetime):
-        return kind.equal(column, plain)
-    return kind.equal(column, plain) if kind == wanted else None
+        return kind.equal(column, value)
+    return kind.equal(column, value) if kind == wanted else None
 
 
 def _as_list(kind: Kind) -> ListKind | None:

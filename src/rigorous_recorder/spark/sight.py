@@ -89,7 +89,7 @@ class Sight:
         with self._sound():
             moment = self._source.now()
             moment.nodes.count  # noqa: B018 - what can't be read of it is found out now
-        self.scan = Scan(moment, Scope(), {})
+        self.scan = Scan(moment, Scope())
         for found in ("_kinds", "_keys"):
             self.__dict__.pop(found, None)
 
