@@ -12,6 +12,7 @@ from ..errors import KeyNotTextError, RigorousError, UnkeepableTypeError, Unkeep
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
 from .device import (
+    WIDENED,
     DeviceValue,
     Lost,
     device_value,
@@ -19,6 +20,16 @@ from .device import (
     is_on_device,
     library_of,
     numpy_of,
+)
+from .foreign_values import (
+    check_is_bare,
+    is_arrow_scalar,
+    is_masked,
+    is_missing,
+    is_numpy_time,
+    plain_datetime,
+    plain_numpy_time,
+    plain_timedelta,
 )
 from .kinds import (
     BOOL,
@@ -156,6 +167,8 @@ def _date(_key: str, value: dt.date) -> Classified:
 
 
 def _timedelta(key: str, value: dt.timedelta) -> Classified:
+    if type(value) is not dt.timedelta:
+        value = plain_timedelta(key, value)
     if not -_INT64_LIMIT <= TIMEDELTA.raw(value) < _INT64_LIMIT:
         message = (
             f"{key!r}: the timedelta {value!r} is beyond 64 bits of microseconds (292,000 years)."
@@ -166,12 +179,15 @@ def _timedelta(key: str, value: dt.timedelta) -> Classified:
 
 
 def _datetime(key: str, value: dt.datetime) -> Classified:
-    if value.tzinfo is None:
-        return DATETIME, value.replace(fold=0)
-    zone = _zone_name(key, value)
+    plain = value if type(value) is dt.datetime else plain_datetime(key, value)
+    if plain is None:
+        return NULL, None
+    if plain.tzinfo is None:
+        return DATETIME, plain.replace(fold=0)
+    zone = _zone_name(key, plain)
     kind = ZonedDatetime(f"datetime[{zone}]", zone)
-    _check_instant(key, value, kind)
-    return kind, value
+    _check_instant(key, plain, kind)
+    return kind, plain
 
 
 def _check_instant(key: str, value: dt.datetime, kind: ZonedDatetime) -> None:
@@ -229,12 +245,17 @@ def _foreign(key: str, value: Any) -> Classified:
 
 
 def _read(key: str, value: Any) -> Classified:
+    if is_missing(value):
+        return NULL, None
     if _is_tensor(value) and is_on_device(value) and (kept := device_value(value)) is not None:
         return kept.kind, kept
     if library_of(value) == "torch" and hasattr(value, "detach"):
         return _torch(key, value)
     if _is_tensor(value):
+        check_is_bare(key, value)
         return _scalar(key, value) if not tuple(value.shape) else _array(key, value)
+    if is_arrow_scalar(value):
+        return classify(key, value.as_py())
     raise _unkeepable(key, value)
 
 
@@ -251,41 +272,26 @@ def _torch(key: str, value: Any) -> Classified:
 
 
 def _scalar(key: str, value: Any) -> Classified:
-    name = str(value.dtype)
-    if name.startswith(("datetime64", "timedelta64")):
-        return _numpy_time(key, value)
+    if is_numpy_time(value):
+        return classify(key, plain_numpy_time(key, value))
     item = value.item()
     if hasattr(item, "dtype") or isinstance(item, complex):
         raise _unkeepable(key, value)
     return classify(key, item)
 
 
-def _numpy_time(key: str, value: Any) -> Classified:
-    unit = str(value.dtype).partition("[")[0] + "[us]"
-    micro = value.astype(unit)
-    item = micro.item()
-    if item is None:
-        return NULL, None
-    if micro != value or isinstance(item, int):
-        message = (
-            f"{key!r}: {value!r} is finer than a microsecond, or beyond the years 1 to 9999."
-            f" Round it with x.astype({unit!r}), or keep it as an int (x.astype('int64'))"
-        )
-        raise UnkeepableValueError(message)
-    return classify(key, item)
-
-
 def _array(key: str, value: Any) -> Classified:
-    dtype, shape = str(value.dtype), tuple(int(size) for size in value.shape)
+    if is_masked(value):
+        if value.mask.any():
+            return _json(key, value.tolist())  # a list can have None in the place of a number
+        value = value.data
+    dtype, shape = _native_name(value.dtype), tuple(int(size) for size in value.shape)
     array = value if hasattr(value, "tobytes") else value.__array__()
-    if dtype == "bfloat16":
-        dtype, array = "float32", array.astype("float32")
+    dtype = WIDENED.get(dtype, dtype)
     if dtype not in DTYPES and dtype != "bool":
-        message = (
-            f"{key!r}: an array of dtype {dtype} can't be kept; expected bool, int, uint or float"
-            " of up to 64 bits. Convert it with x.astype('float64') or x.tolist()"
-        )
-        raise UnkeepableTypeError(message)
+        raise _unkeepable_array(key, value)
+    if str(array.dtype) != dtype:
+        array = array.astype(dtype)
     if 0 in shape[:-1]:
         message = (
             f"{key!r}: an array without elements of shape {shape} would lose its shape. Give the"
@@ -295,6 +301,21 @@ def _array(key: str, value: Any) -> Classified:
     if dtype == "bool" or 0 in shape:
         return ListKind.of(dtype, len(shape)), array
     return ArrayKind.of(dtype, shape), array
+
+
+def _native_name(dtype: Any) -> str:
+    """The name of a dtype; of numbers in another byte order that of those in this machine's."""
+    return str(dtype if getattr(dtype, "isnative", True) else dtype.newbyteorder("="))
+
+
+def _unkeepable_array(key: str, value: Any) -> UnkeepableTypeError:
+    dtype = value.dtype
+    way_out = "x.astype('float64') or x.tolist()" if hasattr(value, "astype") else "x.to_list()"
+    message = (
+        f"{key!r}: a {type(value).__name__} of dtype {dtype} can't be stored; expected bool, int,"
+        f" uint or float of up to 64 bits. Convert it with {way_out}"
+    )
+    return UnkeepableTypeError(message)
 
 
 def _unkeepable(key: str, value: Any) -> UnkeepableTypeError:

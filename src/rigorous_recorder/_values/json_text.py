@@ -8,6 +8,13 @@ from textwrap import shorten
 from typing import Any, Final
 
 from ..errors import UnkeepableTypeError, UnkeepableValueError
+from .foreign_values import (
+    check_is_bare,
+    is_arrow_scalar,
+    is_missing,
+    is_numpy_time,
+    nested_times,
+)
 
 __all__ = ["dump", "load", "plain"]
 
@@ -28,7 +35,8 @@ def load(text: str) -> Any:
 def plain(key: str, value: Any, depth: int = 0) -> Any:
     """``value`` with only dict, list, str, bool, int, float and None inside.
 
-    Tuples become lists, and numpy, torch and jax scalars and arrays their plain values.
+    Tuples become lists, numpy, torch and jax scalars and arrays their plain values, and what is
+    masked, NA or NaT None.
 
     Raises:
         UnkeepableTypeError: something inside has no JSON form that reads back equal.
@@ -48,23 +56,42 @@ def plain(key: str, value: Any, depth: int = 0) -> Any:
     return _leaf(key, value, depth)
 
 
+#: Subclasses, as enums are, by the first base that fits: bool before int.
+_BASES: Final[tuple[tuple[type, Any], ...]] = (
+    (bool, bool),
+    (int, int),
+    (float, float),
+    (str, str.__str__),
+)
+
+
 def _leaf(key: str, value: Any, depth: int) -> Any:
-    if isinstance(value, bool):
-        return bool(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, str):
-        return str.__str__(value)
-    if hasattr(value, "tolist") and hasattr(value, "dtype"):
-        return plain(key, _listed(key, value), depth + 1)
+    for base, made in _BASES:
+        if isinstance(value, base):
+            return made(value)
+    if is_missing(value):
+        return None
+    found = _of_another_library(key, value)
+    if type(found) is not type(value):  # a longdouble is no number of Python's
+        return plain(key, found, depth + 1)
     message = (
         f"{key!r}: a {type(value).__name__} inside a dict or list can't be kept; expected str,"
         " bool, int, float, None, dict or list. Convert it (str(x), x.isoformat(), list(x)),"
         " or give it a key of its own"
     )
     raise UnkeepableTypeError(message)
+
+
+def _of_another_library(key: str, value: Any) -> Any:
+    """What another library's value is in Python; the value where that is not known."""
+    if is_arrow_scalar(value):
+        return value.as_py()
+    if is_numpy_time(value):
+        return nested_times(key, value)
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        check_is_bare(key, value)
+        return _listed(key, value)
+    return value
 
 
 def _listed(key: str, array: Any) -> Any:

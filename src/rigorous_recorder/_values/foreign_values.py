@@ -1,0 +1,162 @@
+"""Values of other libraries that look like plain ones and are not: no value, or more than one.
+
+Nothing here imports one of them: where a library was not imported, no value of it is there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from typing import Any, Final
+
+from ..errors import UnkeepableTypeError, UnkeepableValueError
+
+__all__ = [
+    "check_is_bare",
+    "is_arrow_scalar",
+    "is_masked",
+    "is_missing",
+    "is_numpy_time",
+    "nested_times",
+    "plain_datetime",
+    "plain_numpy_time",
+    "plain_timedelta",
+]
+
+#: Types of pandas that have one value, which is none.
+_NO_VALUES: Final = {"NAType", "NaTType"}
+#: Units of numpy's timedelta64 that are of no fixed length, or of none at all.
+_NO_LENGTHS: Final = {"Y": "years", "M": "months", "generic": "no unit"}
+
+
+def is_missing(value: Any) -> bool:
+    """Whether it is a missing value: masked, NA, NaT, or a null of Arrow."""
+    kind = type(value)
+    if kind.__name__ in _NO_VALUES:
+        return _library(value) == "pandas"
+    if is_masked(value):
+        return value.shape == () and bool(value.mask)
+    if is_numpy_time(value):
+        return value.shape == () and bool(sys.modules["numpy"].isnat(value))
+    return is_arrow_scalar(value) and not value.is_valid
+
+
+def is_arrow_scalar(value: Any) -> bool:
+    """Whether it is a value of an Arrow array, which ``as_py`` makes plain."""
+    return _library(value) == "pyarrow" and hasattr(value, "as_py")
+
+
+def is_masked(value: Any) -> bool:
+    """Whether it is an array of numpy with a mask, which hides some of its elements or none."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(value, masked.MaskedArray)
+
+
+def is_numpy_time(value: Any) -> bool:
+    """Whether it is a datetime64 or timedelta64 of numpy, or an array of them."""
+    dtype = getattr(value, "dtype", None)
+    return getattr(dtype, "kind", None) in {"m", "M"} and _library(dtype) == "numpy"
+
+
+def _library(value: Any) -> str:
+    return str(type(value).__module__).partition(".")[0]
+
+
+def nested_times(key: str, times: Any) -> Any:
+    """A datetime64 or timedelta64 inside a dict or list: None where it is NaT.
+
+    Raises:
+        UnkeepableTypeError: it is a time, or an array with one.
+    """
+    if sys.modules["numpy"].isnat(times).all():
+        return times.tolist()
+    message = (
+        f"{key!r}: a {times.dtype} inside a dict or list can't be stored. Convert it (x.astype(str)),"
+        " or give it a key of its own"
+    )
+    raise UnkeepableTypeError(message)
+
+
+def check_is_bare(key: str, value: Any) -> None:
+    """Raise where an array has what its numbers don't tell: a unit, named fields, another mask.
+
+    Raises:
+        UnkeepableTypeError: it has.
+    """
+    if getattr(value.dtype, "names", None):
+        more, way_out = "named fields", "Give each field a key of its own (x['name'])"
+    elif hasattr(value, "unit") or hasattr(value, "units"):
+        more, way_out = "a unit", "Store its number (x.value or x.magnitude), the unit in the key"
+    elif hasattr(value, "unmasked"):
+        more, way_out = "a mask", "Store x.filled(float('nan')), or the list that you mean"
+    else:
+        return
+    message = f"{key!r}: a {type(value).__name__} with {more} can't be stored. {way_out}"
+    raise UnkeepableTypeError(message)
+
+
+def plain_datetime(key: str, value: dt.datetime) -> dt.datetime | None:
+    """A datetime of a subclass as a plain one; None for NaT.
+
+    Raises:
+        UnkeepableValueError: it knows more, as pandas' Timestamp does of nanoseconds.
+    """
+    if is_missing(value):
+        return None
+    _check_nanoseconds(key, value, "nanosecond", "x.floor('us')")
+    fields = (value.year, value.month, value.day, value.hour, value.minute, value.second)
+    try:
+        plain = dt.datetime(*fields, value.microsecond, tzinfo=value.tzinfo)
+    except ValueError as error:  # pandas has years beyond 9999
+        message = (
+            f"{key!r}: the {type(value).__name__} {value} is beyond the years 1 to 9999. Store it as"
+            " text (str(x))"
+        )
+        raise UnkeepableValueError(message) from error
+    return plain.replace(fold=value.fold)
+
+
+def plain_timedelta(key: str, value: dt.timedelta) -> dt.timedelta:
+    """A timedelta of a subclass as a plain one.
+
+    Raises:
+        UnkeepableValueError: it knows more, as pandas' Timedelta does of nanoseconds.
+    """
+    _check_nanoseconds(key, value, "nanoseconds", "x.floor('us')")
+    return dt.timedelta(value.days, value.seconds, value.microseconds)
+
+
+def _check_nanoseconds(key: str, value: Any, name: str, way_out: str) -> None:
+    if getattr(value, name, 0):
+        message = (
+            f"{key!r}: the {type(value).__name__} {value} has nanoseconds; times are stored in"
+            f" microseconds. Round it ({way_out}), or store it as an int (x.value)"
+        )
+        raise UnkeepableValueError(message)
+
+
+def plain_numpy_time(key: str, value: Any) -> dt.date | dt.datetime | dt.timedelta:
+    """A datetime64 or timedelta64 of numpy as a datetime or timedelta.
+
+    Raises:
+        UnkeepableTypeError: it is of years, months, or no unit, and so of no fixed length.
+        UnkeepableValueError: it is finer than a microsecond, or outside of the years 1 to 9999.
+    """
+    numpy, family = sys.modules["numpy"], str(value.dtype).partition("[")[0]
+    unit = numpy.datetime_data(value.dtype)[0]
+    if family == "timedelta64" and unit in _NO_LENGTHS:
+        message = (
+            f"{key!r}: a timedelta64 of {_NO_LENGTHS[unit]} has no fixed length. Store it as an int"
+            " (x.astype('int64')), and the unit in the key"
+        )
+        raise UnkeepableTypeError(message)
+    micro = value.astype(f"{family}[us]")
+    item = micro.item()
+    if micro.astype(value.dtype) != value or isinstance(item, int):
+        most = "the years 1 to 9999" if family == "datetime64" else "64 bits of them"
+        message = (
+            f"{key!r}: {value!r} is finer than a microsecond, or beyond {most}."
+            f" Round it with x.astype('{family}[us]'), or store it as an int (x.astype('int64'))"
+        )
+        raise UnkeepableValueError(message)
+    return item  # type: ignore[no-any-return]
