@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any, Final
 
 from ._lazy import lazy_module
+from ._once import remembered
 from ._store.store import MemoryStore
 from .errors import UnsafePickleError
 
@@ -103,7 +103,7 @@ def _reconstruct(_kind: object, _shape: object, _code: object) -> Any:
     return _waiting_array()(0)
 
 
-@cache
+@remembered(1)
 def _waiting_array() -> type:
     class Waiting(np.ndarray):  # type: ignore[misc, name-defined]
         def __setstate__(self, state: Any) -> None:

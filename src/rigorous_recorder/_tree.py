@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._lazy import lazy_module
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
+from ._once import once
 from ._store.fragments import Fragment, tables_of
 from ._store.store import DELETED
 from ._values.chunks import one_array
@@ -129,13 +129,13 @@ class Nodes:
 
         Costs nothing to know where nothing was ever deleted.
         """
-        if self._has_deleted and self._deleted is None:  # not cached_property: threads would meet
+        if self._has_deleted and self._deleted is None:
             below = self.with_deleted.below(DELETED)
             self._has_deleted = len(below) > 1
             self._deleted = below.take(pc.sort_indices(below))
         return self._deleted if self._has_deleted else None
 
-    @cached_property
+    @once
     def deleted_for_good(self) -> pa.Array | None:
         """Those of the deleted that no later word brings back, sorted; None where there are none.
 
@@ -152,7 +152,7 @@ class Nodes:
         """Those that were deleted by a word on themselves, not by one on what is above them."""
         return [node for node, (is_deleted, _) in self._ends.items() if is_deleted]
 
-    @cached_property
+    @once
     def waiting(self) -> pa.Array | None:
         """Ids of the nodes that wait for a parent and of all below them, sorted; None for none."""
         deleted, gone = self.deleted, self.deleted_for_good
@@ -172,7 +172,7 @@ class Nodes:
             return {}
         return {node: time for node, (is_deleted, time) in self._ends.items() if not is_deleted}
 
-    @cached_property
+    @once
     def _ends(self) -> dict[int, tuple[bool, int]]:
         """Of each node directly below ``DELETED`` whether that is for good, and the last word's time."""
         everything = self.with_deleted
@@ -208,7 +208,7 @@ class Nodes:
         """Number of nodes."""
         return len(self.ids)
 
-    @cached_property
+    @once
     def keys(self) -> list[str]:
         """The keys in order of the flat table: experiment's, then the nearer the root the earlier."""
         return self._ordered(None)
@@ -306,7 +306,7 @@ class Nodes:
 
     # --- how it is found out -------------------------------------------------------------------
 
-    @cached_property
+    @once
     def _arranged(self) -> _Arranged:
         if (deleted := self.deleted) is not None:
             return _arranged(_Rows(self.with_deleted._rows.pieces, deleted))
@@ -359,7 +359,7 @@ class Nodes:
             self._sources[key] = pa.concat_arrays(pieces)
         return self._sources[key]
 
-    @cached_property
+    @once
     def _level_sizes(self) -> list[int]:
         """Number of nodes of each level, from the roots down."""
         return [each["counts"] for each in pc.value_counts(self._depths).to_pylist()]
@@ -374,7 +374,7 @@ class Nodes:
     def _columns_of(self, key: str) -> list[Column]:
         return self._by_key.get(key, [])
 
-    @cached_property
+    @once
     def _by_key(self) -> dict[str, list[Column]]:
         found: dict[str, list[Column]] = {}
         for column in self.columns:

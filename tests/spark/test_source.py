@@ -112,8 +112,8 @@ class Reads:
 
     def table(self, *, is_new_worker: bool = True) -> pa.Table:
         if is_new_worker:
-            parts._opened.cache_clear()
-            parts._files.cache_clear()
+            parts._opened.forget()
+            parts._files.forget()
         reader, found = pickle.loads(self._shipped)
         batches = [batch for part in found for batch in reader.read(part)]
         empty = pa.schema([each.field for each in found[0].reading.columns]) if found else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._lazy import lazy_module
+from .._once import once
 from .._tree import keys_of
 from .ahead import ahead
 from .arrow import flat_schema, flat_type
@@ -235,7 +236,7 @@ class _SortedNodes:
             return None
         return ids.filter(held.to_arrow())
 
-    @cached_property
+    @once
     def _with_records(self) -> tuple[pa.Array, pa.Array]:
         """Ids and places of the nodes that have records."""
         found = [self._scan.nodes_of(group) for group in self._scan.groups]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, Key
+from .._once import once
 from .._store.fragments import Fragment, Loose, Sealed
 from .._store.store import Snapshot, Store
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
@@ -199,7 +199,7 @@ class Piece:
     @property
     def positions(self) -> pa.Array:
         """For each row the position of its node."""
-        if self._positions is None:  # not cached_property, whose lock all threads wait for
+        if self._positions is None:
             found = self._scan.moment.nodes.positions(self.runs.values)
             self._positions = spread(self.runs, found)
         return self._positions
@@ -276,7 +276,7 @@ class Scan:
         #: What engines found out, which is as long of use as the scan.
         self.kept: dict[str, Any] = {}
 
-    @cached_property
+    @once
     def node_ids(self) -> pa.Array | None:
         """Ids of the nodes whose records are read; None for all that were not deleted."""
         if self.scope.node is None:
@@ -296,7 +296,7 @@ class Scan:
             return ids
         return ids.filter(pc.invert(pc.is_in(ids, value_set=self._deleted)))
 
-    @cached_property
+    @once
     def node_keys(self) -> list[str]:
         """The keys that nodes of the scope have or inherit, in the order of the flat table."""
         nodes = self.moment.nodes
@@ -304,7 +304,7 @@ class Scan:
             return nodes.keys
         return nodes.keys_above(self.node_positions)
 
-    @cached_property
+    @once
     def record_columns(self) -> list[Column]:
         """The physical columns that records of the scope have a value in."""
         if self.node_ids is None and self._deleted is None:
@@ -320,11 +320,11 @@ class Scan:
                 found.update(piece.columns_in_use())
         return [column for column in self._all_columns if column in found]
 
-    @cached_property
+    @once
     def _all_columns(self) -> list[Column]:
         return self.moment.record_columns
 
-    @cached_property
+    @once
     def keys(self) -> list[str]:
         """The columns of the flat table, in order."""
         return list(dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)]))
@@ -347,14 +347,14 @@ class Scan:
             kinds |= self.moment.nodes.kinds(key, self.node_positions)
         return kinds
 
-    @cached_property
+    @once
     def _record_kinds(self) -> dict[Key, set[Kind]]:
         found: dict[Key, set[Kind]] = {}
         for column in self.record_columns:
             found.setdefault(column.key, set()).add(column.kind)
         return found
 
-    @cached_property
+    @once
     def node_positions(self) -> pa.Array | None:
         """Positions of the nodes whose records are read; None for all."""
         if self.node_ids is None:
@@ -397,7 +397,7 @@ class Scan:
             return group.nodes
         return self.among(group.nodes)
 
-    @cached_property
+    @once
     def row_conditions(self) -> list[Condition]:
         """The conditions that only a record itself can meet; the others are met by its node."""
         return [each for each in self.conditions if not self._is_met_by_nodes(each)]
@@ -408,7 +408,7 @@ class Scan:
         is_inherited = key in self.node_keys and key not in keys_of(self._all_columns)
         return is_inherited and value is not None
 
-    @cached_property
+    @once
     def read_ids(self) -> pa.Array | None:
         """Ids of those nodes of the scope that meet the conditions; None for all not deleted."""
         conditions = [each for each in self.conditions if self._is_met_by_nodes(each)]
@@ -422,7 +422,7 @@ class Scan:
             mask = pc.and_(mask, each.matches(found, len(ids)))
         return ids.filter(mask)
 
-    @cached_property
+    @once
     def groups(self) -> list[Group]:
         """The groups of rows that can have rows of the scope that meet the conditions."""
         found = [

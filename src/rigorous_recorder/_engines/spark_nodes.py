@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE
+from .._once import once
 from .._store.fragments import between
 from .scan import Scan, flat_column
 from .spark_types import for_spark, spark_kinds, spark_type
@@ -195,7 +196,7 @@ class _LookedUp(Inherited):
         of_words = {name: sf.get(these, found[name]) for name, these in words.items()}
         return placed.withColumns(found | of_words)
 
-    @cached_property
+    @once
     def _places(self) -> pa.Array:
         """For each place the id that a node of it has."""
         parts = [pa.array(range(each.first, each.last + 1), pa.int64()) for each in self._ranges]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
+from .._once import remembered
 from .._tree import EXPERIMENT_KEYS
 from .._values.arrays import ArrayKind
 from .._values.kinds import BOOL, FLOAT, INT, NULL, Kind
@@ -108,7 +108,7 @@ def spark_type(kind: Kind) -> st.DataType:
     return _named(taken_type(flat_type(kind)))
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def taken_type(kind: pa.DataType) -> pa.DataType:
     """The Arrow type, of those that Spark takes, that holds every value of this one."""
     if pa.types.is_null(kind):
@@ -141,7 +141,7 @@ def _named(kind: pa.DataType) -> st.DataType:
     return _plain()[str(kind)]
 
 
-@lru_cache(maxsize=1)
+@remembered(1)
 def _plain() -> dict[str, st.DataType]:
     return {
         "bool": st.BooleanType(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
+from .._once import remembered
 from .._values.classify import kind_named
 from .._values.kinds import BOOL, INT, NULL, UTC_DATETIME, Kind
 from ..errors import DamagedFileError
@@ -120,7 +120,7 @@ def column_of(field: pa.Field) -> Column | None:
     return _described(field.name, said)
 
 
-@lru_cache(maxsize=4096)  # many files have the same columns
+@remembered(4096)  # many files have the same columns
 def _described(name: str, said: bytes) -> Column:
     described: Mapping[str, Any] = json.loads(said)
     key, kind = described["key"], kind_named(described["kind"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .._lazy import lazy_module
+from .._once import remembered
 from .._values.arrays import ArrayKind
 from .._values.kinds import Cell, Kind
 from ..errors import DamagedFileError
@@ -163,12 +163,12 @@ class Layout:
         return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
 
 
-@lru_cache(maxsize=16)  # one file after the other is like the one before
+@remembered(16)  # one file after the other is like the one before
 def _blank(layout: Layout, _metadata: tuple[tuple[bytes, bytes], ...]) -> Blank:
     return layout._blank()
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _live_field(column: Column, name: str) -> pa.Field:
     return pa.field(name, column.kind.live_type, metadata=field_metadata(column))
 
@@ -231,7 +231,7 @@ def _zeros(size: int) -> pa.Buffer:
     return pa.py_buffer(memoryview(_untouched(1 << max(size - 1, 0).bit_length()))[:size])
 
 
-@lru_cache(maxsize=4)
+@remembered(4)
 def _untouched(size: int) -> bytes:
     return bytes(size)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
+from .._once import remembered
 from .._values.arrays import ArrayKind
 from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
@@ -351,7 +351,7 @@ def sealed_schema(columns: list[Column], metadata: dict[bytes, bytes]) -> pa.Sch
     return pa.schema([node, *fields], metadata=metadata)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _sealed_field(column: Column, name: str) -> pa.Field:
     return pa.field(name, column.kind.file_type, metadata=field_metadata(column))
 

@@ -7,8 +7,9 @@ values of its records, column by column, and makes dicts of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from typing import Any, Final, TypeVar
+
+from .._once import remembered
 
 __all__ = ["Known", "rows_of_node"]
 
@@ -65,7 +66,7 @@ def _present(keys: tuple[str, ...], values: tuple[Any, ...]) -> dict[str, Any]:
     return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
 
-@cache
+@remembered(1024)
 def _filler(keys: int) -> Callable[..., list[Any]]:
     """Copies of one dict, each with other values under its last keys.
 

@@ -8,7 +8,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
 from .._live.home import Behind
+from .._once import once, remembered
 from .._values.chunks import one_array
 from .._values.kinds import Kind
 from ..errors import DamagedFileError, DeletedError
@@ -227,7 +227,7 @@ class Fragment(ABC):
         found = [pc.min_max(self.nodes_of(group)).as_py() for group in range(len(self.group_rows))]
         return [(each["min"], each["max"]) for each in found if each["min"] is not None]
 
-    @cached_property
+    @once
     def nodes(self) -> pa.Array:
         """Ids of the nodes whose rows these are, each once; without those that can't be read."""
         found = [self.nodes_of(group) for group in range(len(self.group_rows))]
@@ -327,7 +327,7 @@ class Sealed(Fragment):
         """Whose rows the file has."""
         return {each.origin.writer for each in self.segments}
 
-    @cached_property
+    @once
     def ranges(self) -> list[SealedName]:
         """What the file has of each writer, as the name that a file of just that would have."""
         numbers: dict[str, list[int]] = {}
@@ -357,7 +357,7 @@ class Sealed(Fragment):
         here = between(ids, low, high)
         return super().nodes_among(group, here) if len(here) else here
 
-    @cached_property
+    @once
     def node_ranges(self) -> list[tuple[int, int]]:
         """For each row group what its statistics say of the nodes; all ids, where they don't."""
         try:
@@ -439,10 +439,7 @@ class Sealed(Fragment):
         return found
 
     def _leaf_numbers(self, names: Collection[str]) -> list[int]:
-        """The numbers that columns have in the Parquet file.
-
-        Not kept by a cached_property, whose lock a forked child can find held for ever.
-        """
+        """The numbers that columns have in the Parquet file."""
         counts = [leaves(field.type) for field in self.schema]
         starts = accumulate(counts, initial=0)
         spans = zip(self.schema.names, starts, counts, strict=False)
@@ -628,7 +625,7 @@ def _columns(schema: pa.Schema) -> Mapping[Column, str]:
     return _columns_of(schema.remove_metadata().serialize().to_pybytes())
 
 
-@lru_cache(maxsize=256)  # many files have the same columns
+@remembered(256)  # many files have the same columns
 def _columns_of(serialized: bytes) -> Mapping[Column, str]:
     schema = ipc.read_schema(pa.py_buffer(serialized))
     found: dict[Column, str] = {}
@@ -640,7 +637,7 @@ def _columns_of(serialized: bytes) -> Mapping[Column, str]:
     return found
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
     return kind.file_type, kind.sealed_type
 

@@ -13,12 +13,12 @@ import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .._durable import sync_folder, write_whole
 from .._mounts import is_local
+from .._once import remembered
 from ..errors import DamagedFileError
 from .damaged import UNREADABLE, blame_file
 from .folder import TABLES, Folder
@@ -32,7 +32,7 @@ Synced = Mapping[str, Mapping[int, int]]
 """For each table, how many rows of which segments are on the device."""
 
 
-@cache
+@remembered(1)
 def this_boot() -> str:
     """What this start of this machine has to itself; empty where the system does not tell."""
     try:

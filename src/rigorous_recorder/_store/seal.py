@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import json
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from .._durable import replacing
 from .._lazy import lazy_module
 from .._live.column import META
 from .._live.home import Behind
+from .._once import remembered
 from . import checksums
 from .encodings import Encodings
 from .folder import FORMAT
@@ -135,7 +135,7 @@ def settings(table: pa.Table, encodings: Encodings | None = None) -> dict[str, A
     }
 
 
-@cache
+@remembered(1)
 def _limit_of_pages() -> dict[str, int]:
     """What sets how many rows a page has, where pyarrow (since 23) has a limit other than of bytes."""
     known = inspect.signature(pq.ParquetWriter).parameters

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ from .._engines.scan import flat_column, spread
 from .._engines.spark_types import for_spark
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
+from .._once import remembered
 from .._store.damaged import warn_damaged
 from .._store.folder import RECORDS, Folder
 from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch
@@ -293,13 +293,13 @@ class _Chosen(NamedTuple):
         return _Chosen(self.places.slice(start, rows), is_read)
 
 
-@lru_cache(maxsize=2)
+@remembered(2)
 def _files(folder: Path) -> SealedFiles:
     """The sealed files of a collection's records."""
     return SealedFiles(Folder(folder), RECORDS)
 
 
-@lru_cache(maxsize=_FILES_KEPT)
+@remembered(_FILES_KEPT)
 def _opened(folder: Path, name: str) -> Sealed | None:
     """A sealed file, as it was when it was opened first; None where it is not there any more."""
     files = _files(folder)

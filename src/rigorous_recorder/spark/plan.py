@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyspark.sql import datasource as ds
@@ -14,6 +13,7 @@ from .._engines.scan import Scan, flat_column
 from .._engines.spark_types import for_spark
 from .._lazy import lazy_module
 from .._live.column import NODE
+from .._once import once
 from .._store.fragments import Fragment, Sealed, between, places_between
 from .._tree import EXPERIMENT_KEYS, keys_of
 from .._values.kinds import INT, NULL
@@ -94,11 +94,11 @@ class Plan:
             self._keep(pa.array([], pa.int64()))
         return True
 
-    @cached_property
+    @once
     def _types(self) -> list[Any]:
         return [from_arrow_type(each.field.type) for each in self._wanted]
 
-    @cached_property
+    @once
     def _own_keys(self) -> set[str]:
         """The keys that records themselves have."""
         return set(keys_of(self._scan.record_columns))
@@ -118,7 +118,7 @@ class Plan:
 
     # --- parts ---------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def _reading(self) -> Reading:
         """What is the same for all parts."""
         options = self._sight.options
@@ -200,7 +200,7 @@ class Plan:
             drops=packed(_ids(pc.unique(pa.concat_arrays(drops)))) if drops else None,
         )
 
-    @cached_property
+    @once
     def _nodes(self) -> _SortedNodes:
         inherited = set(self._scan.node_keys)
         places = [at for at, each in enumerate(self._wanted) if each.key in inherited]
@@ -282,7 +282,7 @@ class _SortedNodes:
         chosen = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *places]))
         return self._whole.take(chosen)
 
-    @cached_property
+    @once
     def _whole(self) -> pa.Table:
         columns = {
             str(at): self.column(each) for at, each in self.columns.items() if each.kind != NULL

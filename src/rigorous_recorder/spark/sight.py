@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyspark.sql import types as st
@@ -15,6 +14,7 @@ from .._engines.scan import Moment, Scan, Scope, Source
 from .._engines.spark_types import spark_fields, spark_schema, spark_type
 from .._engines.sql import sql_names
 from .._lazy import lazy_module
+from .._once import once
 from .._store.folder import Folder
 from .._store.store import FolderStore
 from .._values.kinds import FLOAT, INT, NULL, Kind
@@ -119,13 +119,13 @@ class Sight:
 
     # --- columns -------------------------------------------------------------------------------
 
-    @cached_property
+    @once
     def _kinds(self) -> Mapping[str, Kind]:
         """The columns of the flat table by their names in Spark."""
         with self._sound():
             return spark_fields(self.scan)
 
-    @cached_property
+    @once
     def _keys(self) -> dict[str, str]:
         """For each name of a column its key."""
         return {name: key for key, name in sql_names(self.scan.flat_kinds).items()}
