@@ -23,6 +23,7 @@ else:
 __all__ = [
     "ATTEMPT_KEYS",
     "EXPERIMENT_KEYS",
+    "FIRST_KEYS",
     "Nodes",
     "Variants",
     "column_in",
@@ -47,7 +48,8 @@ ATTEMPT_KEYS: Final = (
     "experiment_job",
     "experiment_job_restarts",
 )
-_FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS)
+#: All of these; what is logged in no experiment has none of them, and may be asked for them.
+FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS)
 
 Variants = dict[Column, Any]
 """The values of one key: for each column an array, and no row has a value in more than one."""
@@ -390,7 +392,7 @@ class Nodes:
                 said = said.filter(pc.is_in(said, value_set=positions))
             if len(said):
                 level = self._depths[pc.min(said).as_py()].as_py()
-                ranks.append((key not in _FIRST_KEYS, level, order, key))
+                ranks.append((key not in FIRST_KEYS, level, order, key))
         return [key for *_, key in sorted(ranks)]
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "BusyError",
     "ClosedError",
     "ColumnError",
+    "ColumnWarning",
     "CycleError",
     "DamagedFileError",
     "DamagedFileWarning",
@@ -54,7 +55,7 @@ class ClosedError(RigorousError, ValueError):
 
 
 class ColumnError(RigorousError, ValueError):
-    """A column that a chart is made of is not there, or can't be drawn."""
+    """A column that a chart or a condition names is not there, or can't be drawn."""
 
 
 class BusyError(RigorousError, RuntimeError):
@@ -115,6 +116,10 @@ class MissingPackageError(RigorousError, ImportError):
 
 class RigorousWarning(UserWarning):
     """Base of every warning of this library."""
+
+
+class ColumnWarning(RigorousWarning):
+    """A column that a condition names is not there yet."""
 
 
 class DamagedFileWarning(RigorousWarning):

@@ -17,11 +17,13 @@ from ._engines.conditions import Condition, conditions_of
 from ._engines.duckdb import records_sql
 from ._engines.follow import follow
 from ._engines.frames import to_pandas, to_polars
+from ._engines.known_keys import require_known, warn_of_unknown
 from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, rows_from, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
 from ._engines.spark import spark_frame
 from ._flat_files import save_flat
+from .errors import ColumnError
 from .plotting import Band, Chart, Curves, curves_of
 
 if TYPE_CHECKING:
@@ -87,6 +89,9 @@ class Records(Sequence[Row]):
             UnkeepableTypeError: a value is of a type that no record has.
             UnkeepableValueError: no record has the value.
 
+        What reads the records raises a ``ColumnError`` where a key is nowhere in the collection,
+        once anything was logged to it; ``follow`` warns, for the key may still come.
+
         >>> recorder.all_records.where(model="m1", training=True)  # doctest: +SKIP
         """
         return Records(self._source, self._scope, (*self._conditions, *conditions_of(values)))
@@ -110,10 +115,14 @@ class Records(Sequence[Row]):
         >>> for row in collection.records.where(model="m1").follow(last=10):  # doctest: +SKIP
         ...     print(row["loss"])
         """
+        warn_of_unknown(self._source.now(), self._conditions)
         return follow(self._source, self._scan_of, last=last, interval=interval, stop=stop)
 
     def __repr__(self) -> str:
-        return records_line(self.scan())
+        try:
+            return records_line(self.scan())
+        except ColumnError as error:
+            return f"<Records: {error}>"
 
     def __str__(self) -> str:
         """The first and the last rows, as a table that fits the terminal."""
@@ -252,11 +261,16 @@ class Records(Sequence[Row]):
     # -------------------------------------------------------------------------------------------
 
     def scan(self) -> Scan:
-        """What an engine is to read, at the newest moment."""
+        """What an engine is to read, at the newest moment.
+
+        Raises:
+            ColumnError: a condition's key is nowhere in the collection.
+        """
         scan = self._source.scan(self._scope, self._conditions)
         known = self._page[0]
         if known is not None and known.moment is scan.moment:
             return known
+        require_known(scan.moment, self._conditions)
         self._page = (scan, 0, [])
         return scan
 

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder.errors import UnkeepableTypeError, UnkeepableValueError
+from rigorous_recorder.errors import (
+    ColumnError,
+    ColumnWarning,
+    UnkeepableTypeError,
+    UnkeepableValueError,
+)
 
 Conditions = dict[str, Any]
 
@@ -189,3 +194,84 @@ def test_a_value_that_no_record_has_is_refused_at_once(value: Any, error: type[E
         records.where(epoch=value)
     assert "kept" not in str(told.value)
     assert "stored" not in str(told.value)
+
+
+# --- keys that are nowhere -----------------------------------------------------------------------
+
+READERS: dict[str, Callable[[Records], object]] = {
+    "len": len,
+    "rows": list,
+    "slice": lambda records: records[:2],
+    "index": lambda records: records[0],
+    "columns": lambda records: records.columns,
+    "str": str,
+    "arrow": lambda records: records.to_arrow(),
+    "stream": lambda records: records.__arrow_c_stream__(),
+    "polars": lambda records: records.to_polars(),
+    "lazy polars": lambda records: records.to_polars(lazy=True),
+    "pandas": lambda records: records.to_pandas(),
+    "sql": lambda records: records.sql("FROM records"),
+    "plot": lambda records: records.plot("i", "i"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("value", ["a", None])
+def test_a_key_that_is_nowhere_is_refused(
+    collection: ExperimentCollection, reader: str, value: Any
+) -> None:
+    """Whoever reads is told which key was perhaps meant; to ask for a missing one is no excuse."""
+    records = collection.records.where(modle=value)
+    with pytest.raises(ColumnError, match=r"no column 'modle'; did you mean 'model'\?"):
+        READERS[reader](records)
+    with pytest.raises(ColumnError, match="no column 'quux'; there are 'experiment_number'"):
+        READERS[reader](collection[1].where(quux=value, step=1))
+
+
+def test_no_file_is_written_of_what_is_refused(
+    collection: ExperimentCollection, tmp_path: Path
+) -> None:
+    """Nothing is there afterwards."""
+    with pytest.raises(ColumnError):
+        collection.records.where(modle="a").save_to(tmp_path / "x.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_repr_of_what_is_refused_says_why(collection: ExperimentCollection) -> None:
+    """A debugger that shows it does not fail."""
+    assert "did you mean 'model'?" in repr(collection.records.where(modle="a"))
+
+
+@pytest.mark.parametrize(
+    "key", ["experiment_attempt", "had_error", "elsewhere", "taken_back", "only_none"]
+)
+def test_a_key_that_is_somewhere_is_not_refused(key: str) -> None:
+    """In another part of the tree, in the past, always as ``None``, or of experiments alone."""
+    root = Recorder()
+    root.child(elsewhere=1).push(i=1, only_none=None)
+    here = root.child(taken_back=1).push(i=2)
+    here["taken_back"] = None
+    assert len(here.records.where(**{key: 5})) == 0
+    assert len(here.records.where(**{key: None})) == 1
+
+
+def test_where_nothing_was_logged_yet_nothing_is_refused(tmp_path: Path) -> None:
+    """A view may be made before the first record."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        records = collection.records.where(model="a")
+        assert (len(records), records.to_polars().height) == (0, 0)
+        with collection.new_experiment() as experiment:
+            assert len(records) == 0
+            experiment.child(model="a").push(i=1)
+            assert len(records) == 1
+
+
+def test_who_follows_is_warned_for_a_key_may_still_come() -> None:
+    """And gets the rows once it has."""
+    recorder, stop = Recorder().push(i=1), Event()
+    with pytest.warns(ColumnWarning, match="where.model=.*no column 'model'.*may still be logged"):
+        rows = recorder.all_records.where(model="a").follow(stop=stop)
+    recorder.child(model="a").push(i=2)
+    assert next(rows)["i"] == 2
+    stop.set()
+    assert list(rows) == []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final, Literal, NamedTuple, get_args
 
+from .._engines.known_keys import no_such_key
 from .._engines.sql import identifier, sql_names
 from .._values.kinds import BOOL, DATE, DATETIME, FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from ..errors import ArgumentError, ColumnError
@@ -138,18 +138,8 @@ def is_instant(kind: Kind) -> bool:
 
 
 def _require_column(key: str, kinds: Mapping[str, Kind]) -> None:
-    if key in kinds:
-        return
-    near = get_close_matches(key, kinds, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _listed(kinds)
-    message = f"there is no column {key!r}; {hint}"
-    raise ColumnError(message)
-
-
-def _listed(kinds: Mapping[str, Kind]) -> str:
-    shown = ", ".join(map(repr, list(kinds)[:20])) or "no columns at all"
-    more = f" and {len(kinds) - 20:,} more" if len(kinds) > 20 else ""
-    return f"there are {shown}{more}"
+    if key not in kinds:
+        raise ColumnError(no_such_key(key, kinds))
 
 
 def _group(name: str, kind: Kind) -> str:
