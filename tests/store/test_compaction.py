@@ -214,7 +214,7 @@ def test_a_merged_file_says_whose_rows_it_has(folder: Path) -> None:
     opened(folder).compact()
     (path,) = sealed_records(folder)
     said = about(pq.read_schema(path))
-    assert set(said) == {"format", "table", "collection", "merged", "writers"}
+    assert set(said) == {"format", "table", "collection", "merged", "writers", "floats"}
     assert said["writers"] == [
         {key: each[key] for key in ("writer", "started", "segments")}
         for each in sorted(alone, key=lambda each: each["started"])

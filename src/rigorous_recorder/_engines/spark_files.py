@@ -19,6 +19,7 @@ from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, JSON, NULL, TIMEDELTA, Kind
 from ..errors import DamagedFileError
 from .scan import Scan, flat_column
+from .spark_pushdown import is_reported, misread_columns
 from .spark_tasks import in_tasks
 from .spark_types import for_spark, spark_kinds, spark_schema, spark_type
 
@@ -92,7 +93,7 @@ class OwnColumns:
             if not isinstance(fragment, Sealed) or id(fragment) not in sound:
                 here.setdefault(is_whole, []).append(fragment)
             elif _is_readable(fragment):
-                key = is_whole, *fragment.columns.items()
+                key = is_whole, is_reported(fragment), *fragment.columns.items()
                 native.setdefault(key, []).append(fragment)
             else:
                 others.setdefault(is_whole, []).append(fragment)
@@ -129,12 +130,22 @@ class OwnColumns:
         reader = self._spark.read.options(**_OPTIONS).schema(st.StructType(fields))
         read = reader.parquet(*(f"file://{file.path.absolute()}" for file in files))
         # By position: no name in a file means anything else then.
-        places = {column: f"c{number}" for number, column in enumerate(columns)}
-        numbered = read.toDF(NODE, *places.values())
+        names = [f"c{number}" for number in range(len(columns))]
+        numbered = read.toDF(NODE, *names)
+        places = dict(zip(columns, map(sf.col, names), strict=True))
+        for column in self._misread(files):
+            # The same value, which no condition is pushed down through; x + 0 would lose -0.0.
+            places[column] = sf.nanvl(places[column], places[column])
         values = [
             _value(key, kind, places).alias(name) for name, (key, kind) in self._kinds.items()
         ]
         return numbered.select(NODE, *values)
+
+    def _misread(self, files: Sequence[Sealed]) -> set[Column]:
+        """Columns that no condition may be pushed down to."""
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            found = threads.map(lambda file: misread_columns(file, self._columns), files)
+            return set[Column]().union(*found)
 
     # --- by others ------------------------------------------------------------------------------
 
@@ -191,10 +202,10 @@ def _type_in_file(kind: Kind) -> st.DataType:
     return st.LongType() if kind == TIMEDELTA else spark_type(kind)
 
 
-def _value(key: str, flat: Kind, places: Mapping[Column, str]) -> SparkColumn:
+def _value(key: str, flat: Kind, places: Mapping[Column, SparkColumn]) -> SparkColumn:
     """A key's flat column, of those that a file has of it."""
     found = [
-        _to_flat(column.kind, sf.col(place), flat)
+        _to_flat(column.kind, place, flat)
         for column, place in places.items()
         if column.key == key and column.kind != NULL
     ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .._lazy import lazy_module
 from .._live.column import Column
 from .._live.segment import sealed_schema
+from .._values.kinds import FLOAT
 from . import checksums
 from .cleaning import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
@@ -23,6 +24,7 @@ from .neighbours import Moment, quiet_moment, runs
 from .recover import recover
 from .seal import ROW_GROUP, about, describe_file, settings, writing
 from .sealed_files import SealedFiles, open_sealed
+from .special_floats import SpecialFloats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,11 +127,14 @@ class Merging(NamedTuple):
         columns = list(dict.fromkeys(column for part in parts for column in part.columns))
         segments = [segment for part in parts for segment in part.segments]
         name = _name_of(run, segments)
-        schema = sealed_schema(columns, _description(run, name, segments))
+        schema = sealed_schema(columns, {})
+        special = SpecialFloats.union(_special_floats(part, columns, schema) for part in parts)
+        schema = schema.with_metadata(_description(run, name, segments, special))
         groups = _row_groups(parts, columns, schema)
         first = next(groups, schema.empty_table())
         written = 0
-        with writing(run[0].path.with_name(str(name)), schema, settings(first)) as writer:
+        chosen = settings(first, special)
+        with writing(run[0].path.with_name(str(name)), schema, chosen) as writer:
             for group in chain([first] if first.num_rows else [], groups):
                 writer.write_table(group, row_group_size=ROW_GROUP)
                 written += -(-group.num_rows // ROW_GROUP)
@@ -151,7 +156,21 @@ def _name_of(run: list[Sealed], segments: list[Segment]) -> FileName:
     return MergedName.new()
 
 
-def _description(run: list[Sealed], name: FileName, segments: list[Segment]) -> dict[bytes, bytes]:
+def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> SpecialFloats:
+    """Those of a file, under the names that the columns have in the merged one."""
+    names = dict(zip(columns, schema.names[1:], strict=True))
+    known = SpecialFloats.of_file(about(part.file.schema))
+    if known is not None:
+        here = part.file.columns.items()
+        return known.renamed({name: names[column] for column, name in here if column in names})
+    floats = [column for column in part.file.columns if column in names and column.kind == FLOAT]
+    fields = [schema.field(0), *(schema.field(names[column]) for column in floats)]
+    return SpecialFloats.union(map(SpecialFloats.of, _tables([part], floats, pa.schema(fields))))
+
+
+def _description(
+    run: list[Sealed], name: FileName, segments: list[Segment], special: SpecialFloats
+) -> dict[bytes, bytes]:
     """What a file of these segments says of itself; of the collection it says what they do."""
     said = about(run[0].schema)
     shared: dict[str, Any] = {key: said[key] for key in ("table", "collection") if key in said}
@@ -160,6 +179,7 @@ def _description(run: list[Sealed], name: FileName, segments: list[Segment]) -> 
     if isinstance(name, MergedName):
         shared["merged"] = str(name).removesuffix(".parquet")
     writers = writers_said(segments)
+    shared |= special.metadata
     return describe_file(**shared, **(writers[0] if len(writers) == 1 else {"writers": writers}))
 
 

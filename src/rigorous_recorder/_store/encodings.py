@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["Encodings"]
+__all__ = ["PLAIN_FLOATS", "Encodings"]
+
+#: The encoding of floats without a dictionary.
+PLAIN_FLOATS: Final = "BYTE_STREAM_SPLIT"
 
 #: The sample: so many slices of so many neighbouring rows, spread over the table.
 _SLICES: Final = 8
@@ -57,7 +60,7 @@ def _encoding(kind: pa.DataType, column: pa.ChunkedArray) -> str | None:
     if types.is_string(kind):
         return None if _repeats(_sample(column)) else "DELTA_LENGTH_BYTE_ARRAY"
     if types.is_floating(kind):
-        return None if _repeats(_changes(_sample(column))) else "BYTE_STREAM_SPLIT"
+        return None if _repeats(_changes(_sample(column))) else PLAIN_FLOATS
     if types.is_int64(kind) or types.is_timestamp(kind) or types.is_duration(kind):
         return None if _repeats(_changes(_sample(column))) else "DELTA_BINARY_PACKED"
     return "PLAIN" if types.is_boolean(kind) else None

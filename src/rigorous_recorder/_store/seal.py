@@ -15,8 +15,9 @@ from .._live.column import META
 from .._live.home import Behind
 from .._once import remembered
 from . import checksums
-from .encodings import Encodings
+from .encodings import PLAIN_FLOATS, Encodings
 from .folder import FORMAT
+from .special_floats import SpecialFloats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,11 +97,12 @@ def write_sealed(
 def write_saying(
     said: dict[str, Any], path: Path, table: pa.Table, encodings: Encodings | None = None
 ) -> None:
-    """As ``write_sealed``, of a file that says just this of itself."""
-    metadata = {META: json.dumps(said).encode()}
+    """As ``write_sealed``, of a file that says just this of itself, and of its floats."""
+    special = SpecialFloats.of(table)
+    metadata = {META: json.dumps(said | special.metadata).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
     table = table.replace_schema_metadata(metadata | room)
-    with writing(path, table.schema, settings(table, encodings)) as writer:
+    with writing(path, table.schema, settings(table, special, encodings)) as writer:
         writer.write_table(table, row_group_size=ROW_GROUP)
 
 
@@ -122,14 +124,18 @@ def writing(path: Path, schema: pa.Schema, chosen: dict[str, Any]) -> Iterator[p
         checksums.fill(temporary, writer.writer.metadata)
 
 
-def settings(table: pa.Table, encodings: Encodings | None = None) -> dict[str, Any]:
-    """How pyarrow is to write a sealed file with rows like these."""
+def settings(
+    table: pa.Table, special: SpecialFloats, encodings: Encodings | None = None
+) -> dict[str, Any]:
+    """How pyarrow is to write a sealed file with rows like these, and these special floats."""
     chosen = (encodings or Encodings()).of(table)
+    chosen |= {name: PLAIN_FLOATS for name in special.negative_zero if chosen[name] is None}
     return {
         "compression": "zstd",
         "compression_level": _LEVEL,
         "column_encoding": {name: code for name, code in chosen.items() if code is not None},
         "use_dictionary": [name for name, code in chosen.items() if code is None],
+        "write_statistics": special.statistics(table.schema),
         "write_page_checksum": True,
         **_limit_of_pages(),
     }
