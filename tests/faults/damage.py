@@ -265,7 +265,7 @@ def _swap(path: Path, paths: list[Path], other: Sound, copy: Path, dice: random.
     path.write_bytes(two)
     partner.write_bytes(one)
     names = [str(each.relative_to(copy)) for each in (path, partner)]
-    # A live file that waits to be filled again has no rows, and says so under any number.
+    # A live file that waits to be filled has no rows, and says so under any number.
     is_spare = any(each.name.startswith(".") for each in (path, partner))
     is_told = one != two and not is_spare and not _is_same_live(path, partner)
     what = "swapped with a spare" if is_spare else "swapped"

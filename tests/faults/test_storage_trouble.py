@@ -352,7 +352,7 @@ def test_rows_that_no_file_takes_are_an_error_though_their_file_is_there(
                 records = collection._store.records
                 live = records._segments.live
                 assert live is not None
-                records._segments.prepare(live.layout, records._spare)
+                records._segments.prepare(live.layout)
                 patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
                 patch.setattr(os, "pwrite", no_space)
                 log(experiment, 1, rows)
@@ -521,17 +521,18 @@ def test_closing_waits_for_the_pages_that_are_just_made_ready(
     monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
     monkeypatch.setattr(live_table, "MOST_ROWS", 256)
     collection = ExperimentCollection(tmp_path / "study.collection")
-    table = collection._store.records
+    segments = collection._store.records._segments
     making, closed = threading.Event(), threading.Event()
     came_first: list[bool] = []
-    make = table._spare
+    make = segments.make
 
-    def slow_make(layout: Layout) -> Segment:
-        making.set()
-        came_first.append(closed.wait(1))
-        return make(layout)
+    def slow_make(number: int, layout: Layout) -> Segment:
+        if threading.current_thread().name.endswith("seal"):
+            making.set()
+            came_first.append(closed.wait(1))
+        return make(number, layout)
 
-    monkeypatch.setattr(table, "_spare", slow_make)
+    monkeypatch.setattr(segments, "make", slow_make)
     with collection.new_experiment() as experiment:
         log(experiment, 0, 200)
     assert making.wait(60)

@@ -958,7 +958,7 @@ def test_what_happens_in_the_middle_of_a_fetch_is_kept(recorder: Recorder, widen
 
 @pytest.mark.usefixtures("tiny")
 def test_a_slow_fetch_hits_no_other_row(collection: ExperimentCollection) -> None:
-    """A fetch that ends when its rows are sealed, and their pages filled anew, changes nothing."""
+    """A fetch that ends when its rows are sealed, and others fill other pages, changes nothing."""
     recorder = Recorder().set_parent(collection.recorder)
 
     def seal_and_fill() -> None:

@@ -140,7 +140,7 @@ def check_references(recorder: Recorder, case: Case, times: int) -> None:
         gc.collect()
         blocks.append(sys.getallocatedblocks() - before)
     if isinstance(recorder._store, FolderStore):
-        recorder._store.close()  # pages that wait to be filled again hold keys, and None
+        recorder._store.close()  # pages hold keys, and None
     gc.collect()
     held = [now - then for now, then in zip(everywhere(case), counts, strict=True)]
     assert all(abs(each) < KEPT for each in held), held

@@ -43,9 +43,6 @@ class Image(Protocol):
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Hand the bytes of these ranges (start, stop), in order, to the operating system."""
 
-    def hide(self) -> None:
-        """Let no reader find the image any more, until it is published again."""
-
     def syncing(self) -> Callable[[], None]:
         """What to call, without any lock, so that all that was flushed survives a loss of power."""
 
@@ -64,9 +61,6 @@ class MemoryImage:
         self.view = _in_memory(blank)
 
     def publish(self, path: Path) -> None:
-        """Nothing to do: there is no file."""
-
-    def hide(self) -> None:
         """Nothing to do: there is no file."""
 
     def flush(self, ranges: list[tuple[int, int]]) -> None:
@@ -131,11 +125,6 @@ class _FileImage:
         if self._path != path and not self._is_at(path):
             publish(self._path, path)
         self._path = path
-
-    def hide(self) -> None:
-        """Let no reader find the image any more, until it is published again."""
-        publish(self._path, self._hidden)
-        self._path = self._hidden
 
     def _is_at(self, path: Path) -> bool:
         """Whether the image has that name already, as when its renaming was interrupted."""

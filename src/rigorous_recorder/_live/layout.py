@@ -26,7 +26,6 @@ __all__ = [
     "ImageMap",
     "Layout",
     "Places",
-    "has_spill",
     "map_of",
     "node_place",
     "places_of",

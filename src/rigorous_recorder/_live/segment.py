@@ -13,7 +13,7 @@ from .._values.kinds import Kind
 from .backing import Image
 from .column import NODE, TIME, Column, field_metadata, file_names
 from .late import Cells, Late, tell_lost
-from .layout import Blank, Buffer, ImageMap, Layout, Places, has_spill, map_of
+from .layout import Blank, Buffer, ImageMap, Layout, Places, map_of
 from .twin import Buffers, Slot
 
 if TYPE_CHECKING:
@@ -51,19 +51,12 @@ class Segment:
         self.image = make(layout.blank())
         self._map = map_of(pa.py_buffer(self.image.view), layout.columns)
         self._node, self._places = self._map
-        self._is_heir = False
-        self._begin()
-
-    def _begin(self) -> None:
         #: Whether no more rows are added.
         self.is_full = False
-        #: Whether somebody may still read the image, which must then not be filled again.
-        self.is_read = False
         #: What survives a loss of power.
         self.synced: Synced | None = None
         self.late = Late()
         self._settled = 0
-        self._settlers: list[None] = []
         self._heir: Segment | None = None
         self._stale: list[int] = []  # from which rows on cells were written after a flush
         self._flushed = 0
@@ -104,11 +97,6 @@ class Segment:
         Taken before it is flushed: what is fetched from a device after it is not in it.
         """
         return Synced(self.state, self.whole_rows)
-
-    @property
-    def is_reusable(self) -> bool:
-        """Whether nobody can be about to write to it, once it is full and nothing in it is late."""
-        return not self._is_heir and not self._settlers
 
     @property
     def size(self) -> int:
@@ -158,7 +146,7 @@ class Segment:
         """Take over all rows of a segment whose columns are a part of this one's."""
         new_view, old_view = self.image.view, old.image.view
         if old.late:
-            self._is_heir, old._heir = True, self  # before the cells are copied: see settle
+            old._heir = self  # before the cells are copied: see settle
         self.late = old.late.below(old.rows)
         rows = old.rows
         for column in old._places:
@@ -169,21 +157,6 @@ class Segment:
         start = old._node.start
         self.buffers.add_rows(old_view[start : start + 8 * rows])
 
-    def clear(self) -> None:
-        """Empty the image, a mapped one, for another segment of the same layout.
-
-        Raises:
-            OSError: its file could not be hidden from readers.
-        """
-        view = self.image.view
-        self.image.hide()
-        _clear(_slice(view, self._node))
-        for column, places in self._places.items():
-            _clear(_slice(view, places.validity))
-            if has_spill(column.kind):
-                _clear(_slice(view, places.values))
-        self._begin()
-
     def settle(self) -> None:
         """Fetch what is still on a device, many values at once, into its cells.
 
@@ -191,12 +164,8 @@ class Segment:
         for it but its caller; who comes in the middle of another call, as a signal handler does or
         another thread, fetches the same values once more, and puts the same in the same cells.
         """
-        self._settlers.append(None)
-        try:
-            if late := self.late.below(self.rows):
-                self._settle(late)
-        finally:
-            self._settlers.pop()
+        if late := self.late.below(self.rows):
+            self._settle(late)
 
     def _settle(self, late: Late) -> None:
         found, lost = late.fetch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from .._lazy import lazy_module
@@ -18,12 +19,13 @@ else:
 
 __all__ = ["Segments"]
 
+#: The number of a segment that waits to be filled.
+UNNUMBERED: Final = -1
+
 #: Bytes of full segments; whoever fills faster than they are sealed helps to seal.
 MOST_WAITING: Final = 96 * 1024 * 1024
 #: Segments of the same columns go to one file, up to so many rows.
 FILE_ROWS: Final = 2_097_152
-#: Bytes of images that are kept to be filled again.
-MOST_SPARE: Final = 64 * 1024 * 1024
 
 _T = TypeVar("_T")
 
@@ -32,7 +34,6 @@ class _Rows:
     """Rows that were never in a segment."""
 
     is_full = True
-    is_read = True
 
     def __init__(self, number: int, batch: pa.RecordBatch) -> None:
         self.number = number
@@ -97,9 +98,9 @@ class Segments:
     def _full(self) -> list[Segment | _Rows]:
         return [each for each in self._line if each.is_full]
 
-    def has(self, segment: Segment, number: int) -> bool:
-        """Whether the rows of a segment with that number are in this one, and in no sealed file."""
-        return segment in self._line and segment.number == number
+    def has(self, segment: Segment) -> bool:
+        """Whether the rows of a segment are in no sealed file, and in no other image."""
+        return segment in self._line
 
     def is_on_device(self, number: int, rows: int) -> bool:
         """Whether so many rows with that number are, in whichever segment, or in a sealed file."""
@@ -125,12 +126,10 @@ class Segments:
 
     def synced(self) -> dict[int, int]:
         """How many rows of which segments are on the device."""
-        # What was sealed in the middle of a sync may be in use again, under another number.
         return {
-            number: synced.rows
+            each.number: synced.rows
             for each in self._segments
-            if (synced := each.synced) and (number := synced.state[0]) == each.number
-            if each.image.is_kept
+            if (synced := each.synced) and synced.state[0] == each.number and each.image.is_kept
         }
 
     @property
@@ -180,11 +179,7 @@ class Segments:
 
     def full_parts(self) -> list[Part]:
         """The rows of full segments, in order, in the memory of their segments."""
-        full = self._full
-        for each in full:
-            each.is_read = True
-        # Whatever was taken away before that is in a sealed file by now, its pages may be in use.
-        return [Part(e.number, e.batch(copy=False)) for e in full if e in self._line]
+        return [Part(each.number, each.batch(copy=False)) for each in self._full]
 
     @property
     def full_rows(self) -> int:
@@ -199,7 +194,7 @@ class Segments:
         return is_loose or sum(each.size for each in full) > MOST_WAITING
 
     def spare(self, layout: Layout) -> Segment | None:
-        """An empty segment of that layout, whose pages are warm; None where there is none."""
+        """An empty segment of that layout, made ahead; None where there is none."""
         while self._spares:
             try:
                 segment = self._spares.pop()
@@ -210,13 +205,23 @@ class Segments:
             segment.image.discard()
         return None
 
-    def prepare(self, layout: Layout, make: Callable[[Layout], Segment]) -> None:
+    def prepare(self, layout: Layout) -> None:
         """Do ahead what sealing will wait for, and have a spare segment ready before it is needed."""
         if not self._is_over:
             self._home.prepare(self._name)
+        self._stock(layout)
+
+    def _stock(self, layout: Layout) -> None:
         with self._stocking:
             if not (self._spares or self._is_over):
-                self._spares.append(make(layout))
+                self._spares.append(self.make(UNNUMBERED, layout))
+
+    def make(self, number: int, layout: Layout) -> Segment:
+        """A segment without rows, whose file no other segment had or will have.
+
+        Whoever copies or links a live file at any time has rows of one segment only.
+        """
+        return Segment(number, layout, partial(self._home.image, self._name, number))
 
     def seal(self) -> bool:
         """Seal what is full, in order; False where the disk fails, and the user was told.
@@ -272,7 +277,7 @@ class Segments:
         del self._line[:count], parts, batch
         for each in sealed:
             if isinstance(each, Segment):
-                self._recycle(each)
+                self._replace_sealed(each)
         return True
 
     def _seal_parts(self, parts: list[Part]) -> int:
@@ -293,30 +298,12 @@ class Segments:
             self._home.seal_rest(self._name, rest, Behind(number, rows))
         return 1
 
-    def _recycle(self, segment: Segment) -> None:
-        """Keep the pages of a sealed segment for the next rows, else free them."""
-        with self._stocking:
-            is_kept = self._is_wanted(segment) and self._clear(segment)
-            if is_kept:
-                self._spares.append(segment)
-        if self._home.is_durable and not is_kept:
+    def _replace_sealed(self, segment: Segment) -> None:
+        """Take the file of a sealed segment away, and have one for the next rows instead."""
+        if self._home.is_durable:
             segment.image.discard()
-
-    def _is_wanted(self, segment: Segment) -> bool:
-        """Whether a sealed segment can be filled again, and will be."""
-        image = segment.image
-        is_good = image.is_mapped and image.is_kept and not segment.is_read and segment.is_reusable
-        size = sum(each.size for each in self._spares) + segment.size
-        return is_good and size <= MOST_SPARE and not self._is_over
-
-    def _clear(self, segment: Segment) -> bool:
-        """Empty a segment; False where that fails, and the user was told."""
-        try:
-            segment.clear()
-        except OSError as error:
-            self._home.complain(error)
-            return False
-        return True
+            if segment.image.is_mapped:
+                self._stock(segment.layout)
 
 
 def _nothing() -> None:

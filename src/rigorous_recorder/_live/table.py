@@ -19,7 +19,7 @@ from .home import Home, Part
 from .late import Cells, Row, tell_lost
 from .layout import Layout, row_width
 from .segment import Segment, Synced, sealed_batch
-from .segments import Segments
+from .segments import UNNUMBERED, Segments
 from .twin import Door
 
 if TYPE_CHECKING:
@@ -268,12 +268,11 @@ class LiveTable:
     def _end_sync(self, segment: Segment, synced: Synced, sync: Callable[[], None]) -> bool:
         if self._guarded(sync) is None:
             return True
-        number = synced.state[0]
         with self.lock:
-            if self._segments.has(segment, number):
+            if self._segments.has(segment):
                 segment.synced = synced
                 return True
-            return self._segments.is_on_device(number, synced.rows)
+            return self._segments.is_on_device(segment.number, synced.rows)
 
     def rows_at_risk(self) -> int:
         """Number of rows that the process would take with it, after a try to flush them.
@@ -433,8 +432,8 @@ class LiveTable:
             self._home.complain(error)
             return None
 
-    def _renumber(self, segment: Segment) -> None:
-        """Use an empty segment under the next number."""
+    def _begin(self, segment: Segment) -> None:
+        """Use a segment that has no number yet under the next one."""
         self.shut()
         number = self._take_number()
         segment.number, self._next = number, segment  # no call in between, where Ctrl-C could come
@@ -556,12 +555,8 @@ class LiveTable:
         if (live := self._segments.live) is not None:
             return live
         layout = self._layout(*self._room)
-        segment = self._segments.spare(layout)
-        if segment is None:
-            segment = self._segment_of(self._take_number(), layout)
-            self._use(segment)
-        else:
-            self._renumber(segment)
+        segment = self._segments.spare(layout) or self._segments.make(UNNUMBERED, layout)
+        self._begin(segment)
         return segment
 
     def _make_fit(self, columns: list[Column]) -> None:
@@ -630,7 +625,7 @@ class LiveTable:
             return
         self._replace(self._larger(segment, spill, rows))
         if not self._can_grow(self._ready(), 0) and self._home.is_durable:
-            self._home.later(partial(self._segments.prepare, self._ready().layout, self._spare))
+            self._home.later(partial(self._segments.prepare, self._ready().layout))
 
     def _layout(self, capacity: int, spill: int, more: tuple[Column, ...] = ()) -> Layout:
         columns = self._columns + more
@@ -642,20 +637,13 @@ class LiveTable:
         """Go on in another image, under the same number, with all rows copied."""
         self.shut()
         old = self._ready()
-        new = self._segment_of(old.number, layout)
+        new = self._segments.make(old.number, layout)
         new.copy_from(old)
         if old.synced:
             self._guarded(new.sync)  # what was on the device stays there
         self._use(new)
         if not old.image.is_kept:  # published, it is readers' only file where this one is not
             old.image.discard()
-
-    def _segment_of(self, number: int, layout: Layout) -> Segment:
-        return Segment(number, layout, partial(self._home.image, self.name, number))
-
-    def _spare(self, layout: Layout) -> Segment:
-        """A segment that has no number yet."""
-        return self._segment_of(-1, layout)
 
     def _use(self, segment: Segment) -> None:
         # Until the last line rows take the careful way, which mends what was interrupted here.
@@ -674,7 +662,9 @@ class LiveTable:
         if live is None:
             return self._take_number()
         number = live.number
-        self._renumber(live)
+        # Its file has that number for whoever copied it, and so is not filled under another one.
+        self._begin(self._segments.make(UNNUMBERED, live.layout))
+        live.image.discard()
         return number
 
     def _take_number(self) -> int:

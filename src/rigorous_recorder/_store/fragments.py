@@ -244,8 +244,6 @@ class Loose(Fragment):
     Attributes:
         whole: the rows.
         has_gap: whether they are of a live file in which rows stand behind a place without one.
-        is_in_place: whether the file still had its name when it had been read: else it may have
-            been filled anew meanwhile, under another one.
     """
 
     def __init__(
@@ -254,7 +252,6 @@ class Loose(Fragment):
         batch: pa.RecordBatch,
         *,
         has_gap: bool = False,
-        is_in_place: bool = True,
     ) -> None:
         said = about(batch.schema)
         origin = Origin(said.get("started", 0), said.get("writer", ""), number)
@@ -262,7 +259,6 @@ class Loose(Fragment):
         super().__init__(segments, _columns(batch.schema), [batch.num_rows])
         self.whole = pa.Table.from_batches([batch])
         self.has_gap = has_gap
-        self.is_in_place = is_in_place
 
     def after(self, rows: int) -> Loose:
         """The rows behind so many: those that were logged after somebody sealed the others."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,27 +54,15 @@ def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | No
             file.seek(0)
             # Rows that the first reading saw as written are whole in the second.
             second = file.read()
-            is_in_place = _is_at(path, file.fileno())
     except FileNotFoundError:
         return None
     except OSError as error:
         blame_file(error)
         raise DamagedFileError(str(error)) from error
     try:
-        found = _loose(name, first, second, most)
+        return _loose(name, first, second, most)
     except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
-    if found is not None:
-        found.is_in_place = is_in_place
-    return found
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether an open file still has that name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def has_more(folder: Folder, name: LiveName, rows: int) -> bool:

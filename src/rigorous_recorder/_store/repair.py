@@ -158,7 +158,7 @@ class _Table:
         of_files = [files.rows_of(live.writer, live.number) for files in (self._old, self._new)]
         before = max(rows or 0 for rows in of_files)
         saved = salvage_live(path, live, most)
-        # Sealed while it was read, it may have been filled anew, under another name.
+        # Where it is gone its rows have been sealed meanwhile.
         if saved.table is None or saved.readable <= before or not path.exists():
             return
         lives = [each.number for each in self._folder.lives(self._table)]

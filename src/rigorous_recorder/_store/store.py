@@ -323,8 +323,7 @@ class FolderStore(Store):
         """Those of a segment's rows that are in no file; None where all are.
 
         Rows whose sealing was interrupted between two steps stand in both places. More of them than
-        were sealed has a writer that others took for dead, and that went on. A live file that was
-        sealed while it was read, or is left over, may have been filled anew: leave it out.
+        were sealed has a writer that others took for dead, and that went on.
 
         Args:
             files: the sealed files of the same writer.
@@ -333,7 +332,7 @@ class FolderStore(Store):
         if not any(file.begins(writer, number) for file in files):
             return rows
         sealed = max(file.rows_of(writer, number) for file in files)
-        if rows.rows <= sealed or not rows.is_in_place:
+        if rows.rows <= sealed:
             return None
         is_held = writer == self.home.writer or self.folder.lock_path(writer).exists()
         return rows.after(sealed) if is_held else None
@@ -353,7 +352,7 @@ class FolderStore(Store):
             damage = error
         if most is not None and has_more(self.folder, name, most):
             damage = damage or unsynced(most)
-        # Read while it was sealed and filled anew, it is a mix, and its rows are elsewhere.
+        # Of one that is sealed by now all rows are elsewhere.
         if damage is not None and not self._sealed[name.table].has(name.writer, name.number):
             warn_damaged(path, damage)
         return found

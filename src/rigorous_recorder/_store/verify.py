@@ -79,7 +79,7 @@ def _problems_of_files(folder: Folder) -> Iterator[Problem]:
 
 
 def _is_elsewhere(folder: Folder, files: SealedFiles, live: LiveName, readable: int) -> bool:
-    """Whether the rows of a live file are sealed: read while it was filled anew, it is a mix."""
+    """Whether the rows of a live file are sealed, or those of a running writer are by now."""
     sealed = files.rows_of(live.writer, live.number)
     return sealed is not None and (readable <= sealed or is_alive(folder, live.writer))
 
