@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ._failure import ERROR_KEYS
 from ._lazy import lazy_module
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._once import once
@@ -49,7 +50,7 @@ ATTEMPT_KEYS: Final = (
     "experiment_job_restarts",
 )
 #: All of these; what is logged in no experiment has none of them, and may be asked for them.
-FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS)
+FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS, *ERROR_KEYS)
 
 Variants = dict[Column, Any]
 """The values of one key: for each column an array, and no row has a value in more than one."""

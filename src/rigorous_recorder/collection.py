@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from html import escape
@@ -12,10 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex
 
 from ._display.experiments import Experiments
-from ._display.text import bytes_text, one_line, plural
+from ._display.text import bytes_text, plural
 from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
+from ._printable import one_line
+from ._report import report
 from ._store.compact import Spread, compact
 from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
@@ -427,7 +428,7 @@ def _tell(recovered: Recovered, path: Path) -> None:
             f" be trusted, and is kept apart in {path / 'unsynced'}"
         )
     if said:
-        sys.stderr.write("; ".join(said) + "\n")
+        report("; ".join(said))
 
 
 def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:

@@ -6,24 +6,24 @@ import contextlib
 import math
 import operator
 import os
-import sys
 import time
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from textwrap import shorten
 from types import TracebackType
 from typing import Any, Final, NamedTuple, SupportsIndex
 
 from ._engines.scan import Attempt, Source, last_attempts
+from ._failure import ERROR_KEYS, error_attributes
 from ._job import current_job
 from ._live.column import Column
 from ._live.fields import describe
+from ._report import error_line, error_message, report, warn
 from ._store.alive import is_alive
 from ._store.cleaning import Deleted
 from ._store.home import writer_of
 from ._store.locks import locked
 from ._store.store import DELETED, ROOT, FolderStore
-from ._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, values_of
+from ._tree import EXPERIMENT_KEYS, FIRST_KEYS, Nodes, values_of
 from ._values.kinds import INT, NULL
 from .errors import PendingRecordWarning, ReservedKeyError, RigorousError, RunningError, SaveError
 from .recorder import Recorder, recorder_at, recorder_below
@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 _NUMBER: Final = EXPERIMENT_KEYS[0]
+#: Seconds that two clocks may be apart before one of them was set.
+_SAME_CLOCK: Final = 1.0
 
 
 class Past(NamedTuple):
@@ -54,6 +56,7 @@ class Past(NamedTuple):
         attempts: how many there are, 1 where it was never resumed.
         goes_on: whether it is resumed where it failed, instead of begun anew under its number.
         job: the job of a scheduler that began it.
+        error: what the last attempt ended with: ``error_type``, ``error_message``, ``error_traceback``.
     """
 
     node: int
@@ -67,6 +70,7 @@ class Past(NamedTuple):
     attempts: int
     goes_on: bool
     job: str | None
+    error: dict[str, str]
 
 
 def past_experiments(nodes: Nodes) -> list[Past]:
@@ -112,6 +116,11 @@ def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None
         attempts=last.number if last else 1,
         goes_on="experiment_attempt" in data,
         job=data.get("experiment_job"),
+        error={
+            key.removeprefix("experiment_"): text
+            for key in ERROR_KEYS
+            if isinstance(text := data.get(key), str)
+        },
     )
 
 
@@ -120,6 +129,14 @@ def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if math.isfinite(value) else None
+
+
+def _steady_seconds() -> float:
+    """A clock that nobody sets; where that can be had it goes on while the machine sleeps."""
+    try:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    except (AttributeError, OSError):
+        return time.monotonic()
 
 
 def is_running(store: FolderStore, past: Past) -> bool:
@@ -183,29 +200,40 @@ class Experiment:
     ) -> None:
         if os.getpid() != self._process:
             return  # a forked child leaves by the same way; the experiment is the parent's
+        if error is not None:
+            self._fail(error)
+            return
+        end = self._end()
+        self._finish(end)
+        # In one word: whoever starts an experiment meanwhile sees all of the end, or none.
+        self._experiment.update(end, had_error=False, error_number=0)
+        self._store.require_saved()
+        self._warn_of_pending()
+
+    def _end(self) -> dict[str, float]:
+        """When it ended, and how long it took; also where the clock was set meanwhile."""
+        elapsed = _steady_seconds() - self._steady_start
         end = time.time()
-        said = {"experiment_end_time": end, "experiment_duration": end - self._start}
+        if abs(end - self._attempt_start - elapsed) > _SAME_CLOCK:
+            end = self._attempt_start + elapsed
+        end = max(end, self._start + elapsed)
+        return {"experiment_end_time": end, "experiment_duration": end - self._start}
+
+    def _finish(self, end: Mapping[str, Any]) -> None:
+        """Have all records safe: an experiment that says how it ended has them all."""
         try:
-            # First the records: an experiment that says how it ended has them all.
             self._store.finish()
         except BaseException:
             # Ctrl-C: it does not run any more, and it did not end without an error.
-            self._experiment.update(said)
+            self._experiment.update(end)
             raise
-        if error is None:
-            # In one word: whoever starts an experiment meanwhile sees all of the end, or none.
-            self._experiment.update(said, had_error=False, error_number=0)
-            self._store.require_saved()
-            self._warn_of_pending()
-        else:
-            self._save_and_tell(error, said)
 
     def _begin(self) -> Recorder:
         """The recorder of the experiment, from now on; nobody else begins one meanwhile."""
         return self._begin_new(*self._numbers())
 
     def _begin_new(self, number: int, error_number: int, **said: Any) -> Recorder:
-        self._start = time.time()
+        self._start = self._start_clocks()
         self._experiment = recorder_below(
             self._store,
             ROOT,
@@ -222,9 +250,14 @@ class Experiment:
         )
         return self._experiment
 
+    def _start_clocks(self) -> float:
+        """The time now, from which on this attempt runs."""
+        self._attempt_start, self._steady_start = time.time(), _steady_seconds()
+        return self._attempt_start
+
     def _go_on(self, past: Past, info: Mapping[str, Any]) -> Recorder:
         """The recorder of a new attempt at an experiment that was begun before."""
-        now = time.time()
+        now = self._start_clocks()
         self._start = now if past.start is None else past.start
         self._experiment = recorder_at(self._store, past.node)
         said = {
@@ -236,6 +269,7 @@ class Experiment:
         attempt = self._store.new_node()
         self._store.say(attempt, said, past.node)
         self._experiment.update(
+            dict.fromkeys(ERROR_KEYS) if past.error else {},
             experiment_attempt=1,
             error_number=past.error_number + 1,
             had_error=True,
@@ -268,7 +302,7 @@ class Experiment:
                     f"{recorder!r} was given fields that were never committed:"
                     f" {', '.join(recorder.pending)}. Call commit() after add()"
                 )
-                warnings.warn(message, PendingRecordWarning, stacklevel=3)
+                warn(message, PendingRecordWarning, stacklevel=3)
 
     def _is_above(self, recorder: Recorder) -> bool:
         above: Recorder | None = recorder
@@ -276,19 +310,22 @@ class Experiment:
             above = above.parent
         return above is not None
 
-    def _save_and_tell(self, error: BaseException, said: Mapping[str, Any]) -> None:
-        """Save, and say in short what happened; the error itself goes on to the caller."""
-        kept = f"what it logged is saved in {self._store.folder.path}"
+    def _fail(self, error: BaseException) -> None:
+        """Save, and report in one line what happened; the error itself goes on to the caller."""
+        outcome = f"what it logged is saved in {self._store.folder.path}"
+        end = self._end() | error_attributes(error)
         try:
-            self._experiment.update(said)
+            self._finish(end)
+            self._experiment.update(end)
             self._store.require_saved()
-        except RigorousError as trouble:  # the experiment's own error must not be hidden by it
-            kept = str(trouble)
+        except Exception as trouble:  # noqa: BLE001 - the experiment's own error must not be hidden by it
+            is_ours = isinstance(trouble, RigorousError)
+            outcome = error_message(trouble) if is_ours else error_line(trouble)
         if not self._is_quiet:
             data = self._experiment.local_data
-            sys.stderr.write(
+            report(
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
-                f" ended with {shorten(f'{type(error).__name__}: {error}', 200)}; {kept}\n"
+                f" ended with {shorten(error_line(error), 200)}; {outcome}"
             )
 
 
@@ -301,7 +338,7 @@ def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: flo
         The number that it has.
     """
     number, _ = Experiment(store, info, is_quiet=True)._numbers()
-    end = time.time()
+    end = max(time.time(), start)
     said = {
         "experiment_number": number,
         "error_number": 0,
@@ -410,7 +447,7 @@ class AutoExperiment(Experiment):
         return now.had_error
 
 
-_RESERVED: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS}
+_RESERVED: Final = frozenset(FIRST_KEYS)
 
 _Texts = dict[Column, str]
 """Values by key and kind, as JSON text, in which NaN is equal to itself."""

@@ -39,6 +39,9 @@ class ExperimentOverview:
         keys: what is known of any of them, in the order in which it came up; what a collection
             says of experiments itself, and what stands above the experiment, are left out.
         attempts: how many there are of it, its first one included: more than 1 where it was resumed.
+        error_type: of the exception that a failed one ended with; None for any other.
+        error_message: its text, the middle cut out where it is very long.
+        error_traceback: as Python prints it, with its causes; the middle cut out where it is long.
     """
 
     experiment_number: int
@@ -49,6 +52,9 @@ class ExperimentOverview:
     records: int
     keys: list[str]
     attempts: int = 1
+    error_type: str | None = None
+    error_message: str | None = None
+    error_traceback: str | None = None
 
 
 def overview_of(store: FolderStore) -> list[ExperimentOverview]:
@@ -76,7 +82,7 @@ def _status(past: Past, gone: set[int]) -> Status:
 def _overview(past: Past, usage: Usage, status: Status) -> ExperimentOverview:
     duration = past.duration
     if status is Status.RUNNING and past.start is not None:
-        duration = time.time() - past.start
+        duration = max(0.0, time.time() - past.start)
     return ExperimentOverview(
         experiment_number=past.number,
         error_number=past.error_number,
@@ -86,4 +92,5 @@ def _overview(past: Past, usage: Usage, status: Status) -> ExperimentOverview:
         records=usage.records,
         keys=usage.keys,
         attempts=past.attempts,
+        **(past.error if status is Status.FAILED else {}),
     )

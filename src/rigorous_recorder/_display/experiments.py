@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._engines.frames import to_pandas, to_polars
 from .._engines.rows import Row, experiment_rows
 from .._engines.scan import Moment, experiment_positions, flat_column
+from .._failure import ERROR_KEYS
 from .._lazy import lazy_module
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
 from .._values.promote import meet
@@ -88,7 +89,7 @@ class Experiments(list[Row]):
 
 
 def _is_told(key: str) -> bool:
-    return key not in EXPERIMENT_KEYS and key != ATTEMPT_KEYS[1]
+    return key not in {*EXPERIMENT_KEYS, ATTEMPT_KEYS[1], *ERROR_KEYS}
 
 
 def _told(row: Row) -> list[Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from .._engines.scan import Scan
+from .._printable import one_line
 from .page import columns_of_scan, page_of
 from .table import Table
-from .text import cut, one_line, plural
+from .text import cut, plural
 
 __all__ = ["records_line", "records_table"]
 

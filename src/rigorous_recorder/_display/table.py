@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
+from .._failure import ERROR_KEYS
+from .._printable import one_line
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
 from .text import (
     GAP,
@@ -15,7 +17,6 @@ from .text import (
     duration_text,
     instant_text,
     is_number,
-    one_line,
     pad,
     value_text,
     width,
@@ -32,7 +33,7 @@ _DIM: Final = "opacity:.6"
 _TOLD: Final = 8
 
 #: Keys that say how an experiment went: the first to be left out where columns are too many.
-_FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:] + ATTEMPT_KEYS[1:]
+_FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:] + ATTEMPT_KEYS[1:] + ERROR_KEYS
 _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
     "experiment_start_time": instant_text,
     "experiment_end_time": instant_text,

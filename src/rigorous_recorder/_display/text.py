@@ -7,6 +7,8 @@ import reprlib
 import unicodedata
 from typing import Any, Final
 
+from .._printable import one_line
+
 __all__ = [
     "GAP",
     "MISSING",
@@ -16,7 +18,6 @@ __all__ = [
     "instant_text",
     "is_number",
     "literal_text",
-    "one_line",
     "pad",
     "plural",
     "value_text",
@@ -34,13 +35,6 @@ _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlist = _SHORT.maxdict = 4
 _SHORT.maxlevel = 3
-
-
-def one_line(text: str) -> str:
-    """Text in which nothing breaks a line or moves the cursor: such characters as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def value_text(value: Any) -> str:

@@ -10,12 +10,14 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._engines.scan import Moment, Scan, Scope
+from .._failure import ERROR_KEYS
 from .._lazy import lazy_module
 from .._live.column import NODE
+from .._printable import one_line
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from .._values.chunks import one_array
 from ..errors import ArgumentError
-from .text import bytes_text, cut, literal_text, one_line, plural
+from .text import bytes_text, cut, literal_text, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +31,8 @@ __all__ = ["Tree", "collection_tree", "tree_below"]
 #: A label is cut behind so many keys, and a line in a terminal where it is so wide.
 _KEYS: Final = 6
 _WIDEST: Final = 120
-_TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2]}
+_WIDEST_ERROR: Final = 60
+_TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS}
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -137,10 +140,15 @@ def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -
 
 
 def _experiment_words(data: dict[str, Any]) -> str:
-    words = f"experiment {data[EXPERIMENT_KEYS[0]]}"
+    words: str = f"experiment {data[EXPERIMENT_KEYS[0]]}"
     if data.get("had_error") is False:
         return words
-    return words + (" (failed)" if "experiment_end_time" in data else " (not ended)")
+    if "experiment_end_time" not in data:
+        return f"{words} (not ended)"
+    error = ": ".join(str(data[key]) for key in ERROR_KEYS[:2] if data.get(key))
+    return (
+        f"{words} (failed: {cut(one_line(error), _WIDEST_ERROR)})" if error else f"{words} (failed)"
+    )
 
 
 def _record_counts(moment: Moment) -> pa.Table:

@@ -10,7 +10,7 @@ from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._store.damaged import UNREADABLE
 from .._store.fragments import Fragment, Sealed, open_parquet
-from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
+from .._tree import FIRST_KEYS, Nodes
 from .._values.chunks import one_array
 from .._values.kinds import NULL
 from .scan import Moment
@@ -89,7 +89,7 @@ class _Owners:
 
 def _add_node_keys(keys: _Keys, nodes: Nodes, owners: _Owners) -> None:
     for key in nodes.keys:
-        if key not in EXPERIMENT_KEYS and key not in ATTEMPT_KEYS:
+        if key not in FIRST_KEYS:
             for values in nodes.own(key).values():
                 keys.add(key, owners.where(values.is_valid(), owners.of_positions))
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from typing import Any
 
+from .._report import warn_or_report
 from .._values.device import DeviceValue, Lost, fetch_each
 from ..errors import DeviceWarning
 from .column import Column
@@ -86,7 +85,4 @@ def tell_lost(lost: Cells) -> None:
         f"{len(values)} values of {keys} could not be fetched from their device and are missing:"
         f" {type(error).__name__}: {error}"
     )
-    try:
-        warnings.warn(message, DeviceWarning, stacklevel=5)
-    except DeviceWarning:  # where warnings are errors: never stop the training for it
-        sys.stderr.write(f"{message}\n")
+    warn_or_report(message, DeviceWarning, stacklevel=5)

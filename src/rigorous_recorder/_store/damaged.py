@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
+from .._report import error_message, warn
 from ..errors import DamagedFileError, DamagedFileWarning
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def blame_file(error: Exception) -> None:
 
 def warn_damaged(path: Path, error: Exception) -> None:
     """Say which file can't be read, and why; everything else still is."""
-    reason = str(error).strip().splitlines() or [type(error).__name__]
+    reason = error_message(error).strip().splitlines() or [type(error).__name__]
     message = f"{path} is damaged and left out: {reason[0]}. See collection.verify()"
-    warnings.warn(message, DamagedFileWarning, stacklevel=3)
+    warn(message, DamagedFileWarning, stacklevel=3)
 
 
 def require_type(field: pa.Field, *types: pa.DataType) -> None:

@@ -6,10 +6,8 @@ import contextlib
 import errno
 import itertools
 import os
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +17,7 @@ from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
 from .._live.home import Behind, Part
 from .._live.layout import Blank
 from .._mounts import is_safe_to_map
+from .._report import warn_or_report
 from ..errors import ClosedError, StorageWarning
 from .encodings import Encodings
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
@@ -350,10 +349,7 @@ class FolderHome:
             f"{self.folder.path} can't be written now ({error}). Logging goes on: what is in no file"
             " yet waits in memory and is tried again; keep the process alive until it is saved"
         )
-        try:
-            warnings.warn(message, StorageWarning, stacklevel=2)
-        except StorageWarning:
-            sys.stderr.write(f"{message}\n")
+        warn_or_report(message, StorageWarning, stacklevel=2)
 
     def settle(self) -> None:
         """All data is saved: the next trouble is worth a warning of its own."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from .._live.table import LiveTable
+from .._report import error_line, report
 
 __all__ = ["holding", "keep_house", "later", "watch"]
 
@@ -142,7 +143,7 @@ def _alone(task: Callable[[], object]) -> None:
     try:
         task()
     except Exception as error:  # noqa: BLE001 - whatever it is, the next store is due
-        sys.stderr.write(f"rigorous_recorder: {type(error).__name__}: {error}\n")
+        report(f"rigorous_recorder: {error_line(error)}")
 
 
 def _at_end_of_worker(leave: Callable[[], None]) -> None:

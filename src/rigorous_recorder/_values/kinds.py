@@ -7,7 +7,6 @@ Python value into what the live column's cell takes, and how to read a sealed co
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 import zoneinfo
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from .._lazy import lazy_module
+from .._report import warn
 from ..errors import DamagedFileWarning
 from . import json_text
 
@@ -180,7 +180,7 @@ class Spelled(Kind, ABC):
             f"{lost} values can't be read as {self.name}, and are missing: a file is damaged."
             " collection.verify() says which"
         )
-        warnings.warn(message, DamagedFileWarning, stacklevel=3)
+        warn(message, DamagedFileWarning, stacklevel=3)
         return values
 
     def _is_any(self, found: Any) -> bool:

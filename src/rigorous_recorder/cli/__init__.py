@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import os
 import sys
 import warnings
+from typing import Any
 
+from rigorous_recorder._report import report
 from rigorous_recorder.errors import (
     ArgumentError,
     ColumnError,
@@ -44,6 +47,7 @@ def main() -> None:
     It exits with 0 where all went well, 1 where something failed, 2 where what was typed can't be
     done (with the install line, where the extra is missing), and 130 at Ctrl-C.
     """
+    _open_closed_streams()
     _require_extra()
     warnings.showwarning = _warn
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have every character
@@ -51,12 +55,38 @@ def main() -> None:
     try:
         # not an import statement at the top: that would fail before the install line is told
         app = importlib.import_module(".app", __name__).app
-        app(prog_name="rigorous")
+        try:
+            app(prog_name="rigorous")
+        finally:
+            sys.stdout.flush()
     except (RigorousError, OSError) as error:
-        sys.stderr.write(f"rigorous: {_words(error)}\n")
+        report(f"rigorous: {_words(error)}")
+        _give_up_output()
         sys.exit(2 if isinstance(error, _WRONG_USE) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _open_closed_streams() -> None:
+    """Let what goes to a standard stream that is closed, as by ``>&-``, go nowhere.
+
+    Otherwise the next file that is opened would be standard output to every library.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _nowhere(mode))
+
+
+def _give_up_output() -> None:
+    """Drop output that can't be written, which Python would report once more at exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        sys.stdout = _nowhere("w")
+
+
+def _nowhere(mode: str) -> Any:
+    return open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123 - until the process ends
 
 
 def _words(error: Exception) -> str:
@@ -66,11 +96,11 @@ def _words(error: Exception) -> str:
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"rigorous: {message}\n")
+    report(f"rigorous: {message}")
 
 
 def _require_extra() -> None:
     if not all(map(importlib.util.find_spec, _EXTRA)):
-        sys.stderr.write("The command line needs packages that are not installed yet:\n")
-        sys.stderr.write("pip install 'rigorous-recorder[cli]'\n")
+        report("The command line needs packages that are not installed yet:")
+        report("pip install 'rigorous-recorder[cli]'")
         sys.exit(2)

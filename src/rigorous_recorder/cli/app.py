@@ -3,20 +3,51 @@
 Typer reads the annotations at run time, so they are not put off by a `__future__` import.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from rigorous_recorder import __version__
+from rigorous_recorder._printable import lines
 
 from . import compact, delete, export, ls, plot, repair, show, sql, tail, verify
 from .demo import run_demo
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+class _Commands(TyperGroup):
+    """The commands; what they refuse, as names of files, is printed with control characters visible."""
+
+    def make_context(self, *args: Any, **named: Any) -> Any:
+        """As that of any group of commands."""
+        with _printable_message():
+            return super().make_context(*args, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As that of any group of commands."""
+        with _printable_message():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_message() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = lines(message)  # type: ignore[attr-defined]
+        raise
+
+
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
+)
 
 
 def _print_version(*, wanted: bool) -> None:

@@ -17,6 +17,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._printable import one_line
 
 from .gridworld import GridWorld, QLearner, decayed_epsilon, run_episode
 
@@ -99,7 +100,7 @@ def _say_what_is_there(
 ) -> None:
     last = max(collection.experiment_numbers, default=0)
     if last:
-        line = f"{_stored_at(folder)} already has experiments up to {last}; adding to them."
+        line = f"{one_line(str(_stored_at(folder)))} already has experiments up to {last}; adding to them."
         console.print(line, markup=False, highlight=False)
 
 
@@ -118,7 +119,7 @@ def _show(
 ) -> None:
     answer = collection.sql(MEAN_REWARD_SQL)
     rows = answer.fetchall()
-    console.print(_tree(collection, str(_stored_at(folder))))
+    console.print(_tree(collection, one_line(str(_stored_at(folder)))))
     console.print(_size(_stored_at(folder), len(collection)), highlight=False)
     console.print("\nThe mean reward per episode, across experiments:\n")
     console.print(_as_python(folder), style="dim", markup=False, highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,8 @@ __all__ = ["EXAMPLES", "ls"]
 
 EXAMPLES = "Examples: `rigorous ls data`, `rigorous ls data/my_study`, `rigorous ls data --json`"
 
+#: The most of an error that is shown of each experiment.
+_WIDEST_ERROR = 60
 #: What the other columns of an experiment take of a terminal's width.
 _OTHERS = 77
 _COLLECTION = (
@@ -40,7 +43,7 @@ _COLLECTION = (
     "size",
     "last start",
 )
-_EXPERIMENT = ("experiment", "attempt", "status", "start", "duration", "records", "keys")
+_EXPERIMENT = ("experiment", "attempt", "status", "start", "duration", "records", "error", "keys")
 
 
 def ls(
@@ -70,11 +73,15 @@ def ls(
 def _list_experiments(experiments: list[ExperimentOverview], *, as_json: bool) -> None:
     if as_json:
         print_json(map(asdict, experiments))
-    else:
-        print_table(_EXPERIMENT, map(_experiment_row, experiments), empty="no experiments yet")
+        return
+    has_errors = any(each.error_type for each in experiments)
+    columns = [name for name in _EXPERIMENT if name != "error" or has_errors]
+    rows = (_experiment_row(each, has_errors=has_errors) for each in experiments)
+    print_table(columns, rows, empty="no experiments yet")
 
 
-def _experiment_row(each: ExperimentOverview) -> list[Any]:
+def _experiment_row(each: ExperimentOverview, *, has_errors: bool) -> list[Any]:
+    error = ": ".join(filter(None, (each.error_type, each.error_message)))
     return [
         each.experiment_number,
         max(each.error_number, each.attempts),
@@ -82,13 +89,18 @@ def _experiment_row(each: ExperimentOverview) -> list[Any]:
         time_text(each.start),
         duration_text(each.duration),
         each.records,
-        _keys_text(each.keys),
+        *([shorten(error, _WIDEST_ERROR)] if has_errors else []),
+        _keys_text(each.keys, _OTHERS + (_WIDEST_ERROR if has_errors else 0)),
     ]
 
 
-def _keys_text(keys: list[str]) -> str:
-    """All keys; on a terminal as many as there is room for, and how many more there are."""
-    room = Console().width - _OTHERS
+def _keys_text(keys: list[str], others: int) -> str:
+    """All keys; on a terminal as many as there is room for, and how many more there are.
+
+    Args:
+        others: what the other columns take of the width.
+    """
+    room = Console().width - others
     text = ", ".join(keys)
     if not is_terminal() or len(text) <= room:
         return text

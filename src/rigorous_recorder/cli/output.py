@@ -16,6 +16,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from rigorous_recorder._printable import lines, one_line
+from rigorous_recorder._report import report
+
 __all__ = [
     "cell",
     "csv_cell",
@@ -24,6 +27,7 @@ __all__ = [
     "json_line",
     "print_json",
     "print_table",
+    "print_text",
     "say",
     "size_text",
     "time_text",
@@ -43,7 +47,12 @@ def is_terminal() -> bool:
 
 def say(text: str) -> None:
     """Tell something that is no data, where it is in no program's way."""
-    sys.stderr.write(f"{text}\n")
+    report(text)
+
+
+def print_text(text: str) -> None:
+    """Print text as it is; on a terminal with its control characters made visible."""
+    sys.stdout.write(lines(text) if is_terminal() else text)
 
 
 # --- JSON ----------------------------------------------------------------------------------------
@@ -74,7 +83,10 @@ def csv_cell(value: Any) -> str:
 
 def _json_text(plain: Any) -> str:
     is_wide = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    return json.dumps(plain, ensure_ascii=not is_wide, allow_nan=False)
+    text = json.dumps(plain, ensure_ascii=not is_wide, allow_nan=False)
+    if text.isprintable() or not is_terminal():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _plain(value: Any) -> Any:
@@ -141,8 +153,8 @@ def print_table(
     if is_terminal() and sum(widths) + len(_GAP) * (len(widths) - 1) <= console.width:
         _print_rich(console, columns, chain(start, texts), is_number)
     else:
-        lines = _plain_lines(columns, chain(start, texts), widths, is_number)
-        sys.stdout.writelines(f"{line.rstrip()}\n" for line in lines)
+        found_lines = _plain_lines(columns, chain(start, texts), widths, is_number)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in found_lines)
 
 
 def _print_rich(
@@ -183,13 +195,7 @@ def cell(value: Any) -> str:
     else:
         plain = _plain(value)
         text = plain if isinstance(plain, str) else json_line(plain)
-    return text if text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if character.isprintable():
-        return character
-    return character.encode("unicode_escape").decode()
+    return one_line(text)
 
 
 # --- words ---------------------------------------------------------------------------------------

@@ -1,14 +1,13 @@
 """`rigorous show`: the tree of a collection, with counts of records and its size."""
 
-import sys
 from contextlib import closing
 from typing import Annotated, Any
 
 import typer
 
-from rigorous_recorder import Tree
+from rigorous_recorder import ExperimentOverview, Tree
 
-from .output import json_line
+from .output import json_line, print_text
 from .target import Collection, open_collection
 
 __all__ = ["EXAMPLES", "show"]
@@ -26,17 +25,29 @@ def show(
     children: Annotated[
         int, typer.Option(min=1, help="Of the recorders below one, list so many at most.")
     ] = 10,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Print the traceback of each experiment that failed.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the tree as one JSON object.")
     ] = False,
 ) -> None:
     """Show the tree of recorders, with the number of records of each, and the bytes on disk.
 
-    Of many recorders below one the first and the last are listed, and how many there are between.
+    With `--json` the tracebacks are among the data. Of many recorders below one the first and the last are listed, and how many there are between.
     """
     with closing(open_collection(path)) as collection:
         tree = collection.tree(depth=depth, children=children)
-        sys.stdout.write(f"{json_line(_as_dict(tree)) if as_json else tree}\n")
+        print_text(f"{json_line(_as_dict(tree)) if as_json else tree}\n")
+        if errors and not as_json:
+            _print_errors(collection.overview())
+
+
+def _print_errors(experiments: list[ExperimentOverview]) -> None:
+    for each in experiments:
+        if each.error_traceback:
+            number = f"experiment {each.experiment_number} (error_number {each.error_number})"
+            print_text(f"\n{number}:\n{each.error_traceback.rstrip()}\n")
 
 
 def _as_dict(tree: Tree) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 from rigorous_recorder.errors import RigorousError
 
 from .answer import rows_of
-from .output import csv_cell, is_terminal, print_json, print_table, say
+from .output import csv_cell, is_terminal, print_json, print_table, print_text, say
 from .target import Collection, Json, open_collection
 
 __all__ = ["EXAMPLES", "sql"]
@@ -87,11 +87,19 @@ def _print(columns: list[str], rows: _Rows, empty: str, *, as_json: bool, as_csv
         names = _unique(columns)
         print_json(dict(zip(names, row, strict=True)) for row in rows)
     elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer = csv.writer(_Output(), lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(map(csv_cell, row) for row in rows)
     else:
         print_table(columns, rows, empty=empty)
+
+
+class _Output:
+    """Where the lines of CSV go."""
+
+    def write(self, text: str) -> None:
+        """Print some text."""
+        print_text(text)
 
 
 def _unique(names: Iterable[str]) -> list[str]:

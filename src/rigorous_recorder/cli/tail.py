@@ -29,6 +29,9 @@ _LEFT_OUT = frozenset(
         "experiment_attempt_start_time",
         "experiment_job",
         "experiment_job_restarts",
+        "experiment_error_type",
+        "experiment_error_message",
+        "experiment_error_traceback",
     }
 )
 

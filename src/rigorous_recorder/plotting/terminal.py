@@ -8,6 +8,7 @@ from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from .._lazy import lazy_module
+from .._printable import one_line
 from .palette import COLORS, MARKERS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def terminal_text(curves: Curves, width: int, height: int, *, colors: bool, plai
     """Title, drawing and legend, each line at most ``width`` characters wide."""
     drawing = _figure(curves, width, height, colors=colors, plain=plain)
     lines = drawing.build().string(colorless=not colors).rstrip().splitlines()
-    notes = wrap(f"({curves.notes})", width)
+    notes = wrap(f"({one_line(curves.notes)})", width)
     return "\n".join([*lines, *_legend(curves, width, colors=colors), *notes])
 
 
@@ -36,7 +37,7 @@ def _figure(curves: Curves, width: int, height: int, *, colors: bool, plain: boo
     plotext.terminal.limit(width=False, height=False)  # what is asked for counts, not the terminal
     figure = plotext.figure.clear().plot_size(width, height)
     figure.theme("colorless").canvas("default").legend(active=False)
-    figure.title(shorten(curves.title, width, placeholder="...")).axes(active=not plain)
+    figure.title(shorten(one_line(curves.title), width, placeholder="...")).axes(active=not plain)
     for number, curve in enumerate(curves.curves):
         _draw(figure, curve, number, colors=colors)
     _set_ticks(figure, curves)
@@ -106,7 +107,7 @@ def _legend(curves: Curves, width: int, *, colors: bool) -> list[str]:
 
 
 def _legend_line(curve: Curve, number: int, width: int, *, colors: bool) -> str:
-    label = shorten(curve.label, width - 4, placeholder="...")
+    label = shorten(one_line(curve.label), width - 4, placeholder="...")
     if not colors:
         return f"  {MARKERS[number % len(MARKERS)]} {label}"
     red, green, blue = COLORS[number % len(COLORS)]

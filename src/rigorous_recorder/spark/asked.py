@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from .._lazy import lazy_module
 from .._live.fields import describe
 from .._store.store import ROOT
-from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
+from .._tree import FIRST_KEYS, Nodes
 from ..collection import collection_path
 from ..errors import ArgumentError, ReservedKeyError
 from ..experiment import check_info, nth_number, past_experiments
@@ -26,7 +26,7 @@ else:
 
 __all__ = ["Asked", "check_inherited", "experiment_node"]
 
-_RESERVED: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS)
+_RESERVED: Final = FIRST_KEYS
 
 
 @dataclass(frozen=True)

@@ -192,11 +192,13 @@ def test_ls_of_a_folder_lists_its_collections(run: Run, study: Path) -> None:
 def test_ls_of_a_collection_lists_its_experiments(run: Run, study: Path) -> None:
     """Each attempt with its status, start, duration, records and keys."""
     head, first, second = run("ls", "study").lines
-    names = ["experiment", "attempt", "status", "start", "duration", "records", "keys"]
+    names = ["experiment", "attempt", "status", "start", "duration", "records", "error", "keys"]
     assert head.split() == names
     assert first.split()[:3] == ["1", "1", "finished"]
     assert second.split()[:3] == ["2", "1", "failed"]
-    assert first.endswith("6  lr, model, epoch, loss, note")
+    assert first.endswith("  lr, model, epoch, loss, note")
+    assert first.split()[6:8] == ["s", "6"]
+    assert second.split()[6:9] == ["s", "6", "ZeroDivisionError"]
     rows = run("ls", "study", "--json").json
     assert [row["status"] for row in rows] == ["finished", "failed"]
     assert rows[0]["keys"] == ["lr", "model", "epoch", "loss", "note"]
@@ -840,3 +842,19 @@ def test_a_file_in_place_of_a_folder_is_told(run: Run, study: Path, tmp_path: Pa
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("rigorous: ")
     assert str(tmp_path / "file") in result.err
+
+
+def test_a_failed_experiment_has_an_error(run: Run, study: Path) -> None:
+    """In a column of `ls`, in JSON with its traceback, and by `show --errors`."""
+    head, good, failed = run("ls", study).lines
+    assert head.split()[-2:] == ["error", "keys"]
+    assert "ZeroDivisionError" in failed
+    assert "ZeroDivisionError" not in good
+    first, second = run("ls", study, "--json").json
+    assert (first["error_type"], second["error_type"]) == (None, "ZeroDivisionError")
+    assert second["error_traceback"].startswith("Traceback (most recent call last):\n")
+    shown = run("show", study, "--errors").out
+    assert "experiment 2 (failed: ZeroDivisionError)" in shown
+    assert f"\nexperiment 2 (error_number 1):\n{second['error_traceback']}" in shown
+    assert "Traceback" not in run("show", study).out
+    assert "Traceback" not in run("tail", study, "--no-follow").out

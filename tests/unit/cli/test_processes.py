@@ -204,3 +204,21 @@ def test_collections_and_columns_are_completed(study: Path) -> None:
     (study.parent / ".hidden").mkdir()
     assert complete(study.parent, "rigorous show ") == ["study.collection", "stuff/"]
     assert complete(study.parent, "rigorous plot study -x epoch -y lo") == ["loss"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", ">/dev/full", "2>/dev/full"])
+@pytest.mark.parametrize("is_there", [True, False], ids=["a collection", "no collection"])
+def test_a_closed_or_full_stream_is_no_traceback(
+    study: Path, closed: str, *, is_there: bool
+) -> None:
+    """The exit code says what became of the command; only what can't be printed is an error."""
+    command = f'exec {sys.executable} -m rigorous_recorder ls "$0" {closed}'
+    path = str(study if is_there else study / "nothing")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["sh", "-c", command, path], capture_output=True, text=True, check=False, env=environment
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    expected = int(closed == ">/dev/full") if is_there else 2
+    assert done.returncode == expected, done.stderr

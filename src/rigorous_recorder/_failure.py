@@ -1,0 +1,57 @@
+"""What is stored of the exception that an experiment ended with."""
+
+from __future__ import annotations
+
+import traceback
+from itertools import starmap
+from typing import Final
+
+from ._report import error_line, error_message
+
+__all__ = ["ERROR_KEYS", "error_attributes"]
+
+#: Attributes of an experiment whose last attempt ended with an exception; of no other one.
+ERROR_KEYS: Final = (
+    "experiment_error_type",
+    "experiment_error_message",
+    "experiment_error_traceback",
+)
+
+#: Characters of a message and of a traceback; of longer ones the middle is cut out.
+_LONGEST_MESSAGE: Final = 2_000
+_LONGEST_TRACEBACK: Final = 20_000
+
+
+def error_attributes(error: BaseException) -> dict[str, str]:
+    """Type, message and traceback of an exception, with its causes and those of a group.
+
+    The type has its module in front, unless that is ``builtins`` or ``__main__``.
+    """
+    texts = (
+        (_type_name(error), _LONGEST_MESSAGE),
+        (error_message(error), _LONGEST_MESSAGE),
+        (_traceback(error), _LONGEST_TRACEBACK),
+    )
+    return dict(zip(ERROR_KEYS, starmap(_storable, texts), strict=True))
+
+
+def _type_name(error: BaseException) -> str:
+    kind = type(error)
+    module = str(kind.__module__)
+    is_plain = module in {"builtins", "__main__"}
+    return str(kind.__qualname__) if is_plain else f"{module}.{kind.__qualname__}"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - an exception of the caller's can refuse anything
+        return error_line(error)
+
+
+def _storable(text: str, most: int) -> str:
+    """Text without lone surrogates, and without its middle where it is longer than that."""
+    if len(text) > most:
+        cut = f"\n... {len(text) - most:,} characters are cut out here ...\n"
+        text = text[: most // 2] + cut + text[len(text) - most // 2 :]
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,77 @@
+"""What the library reports by itself, on standard error: nothing here replaces the caller's error.
+
+Standard error can be missing, closed, a terminal or a pipe that is gone, a file on a full disk, or
+an object of the caller's that raises. A line that can't be written is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import warnings
+from typing import TextIO
+
+from ._printable import lines, one_line
+
+__all__ = ["error_line", "error_message", "report", "warn", "warn_or_report"]
+
+
+def report(text: str) -> None:
+    """Write a line to standard error where that is possible; never raise."""
+    with contextlib.suppress(Exception):
+        _write(sys.stderr, f"{lines(text)}\n")
+
+
+def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
+    """Warn, where that is possible.
+
+    Raises:
+        Warning: of that category, where warnings are errors; so warn when all else is done.
+    """
+    try:
+        warnings.warn(lines(message), category, stacklevel=stacklevel + 1)
+    except category:
+        raise
+    except Exception:  # noqa: BLE001 - what standard error, or a hook of the caller's, raises
+        return
+
+
+def warn_or_report(message: str, category: type[Warning], *, stacklevel: int) -> None:
+    """Warn, and where warnings are errors write the message to standard error; never raise.
+
+    For threads of the library, the way out of a ``with`` block, and what must go on.
+    """
+    try:
+        warn(message, category, stacklevel=stacklevel + 1)
+    except category:
+        report(message)
+
+
+def error_line(error: BaseException) -> str:
+    """An error in one line: its type, and its message where it has one."""
+    message = one_line(" ".join(error_message(error).split()))
+    name = type(error).__name__
+    return f"{name}: {message}" if message else name
+
+
+def error_message(error: BaseException) -> str:
+    """The text of an error, also of one whose ``__str__`` raises."""
+    try:
+        return str.__str__(str(error))
+    except Exception:  # noqa: BLE001 - code of the caller's
+        return "<exception str() failed>"
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedWriter):
+        # Past the buffer: text that stays in it when a write fails makes Python exit with 120.
+        stream.flush()
+        stream.buffer.raw.write(text.encode(stream.encoding, "backslashreplace"))
+        return
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        stream.write(text.encode("ascii", "backslashreplace").decode())
