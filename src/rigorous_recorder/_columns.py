@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
+from ._column_sources import ArrowColumn, Objects, named_columns
 from ._lazy import lazy_module
-from ._live.column import META, Column
+from ._live.column import Column
 from ._values.arrays import DTYPES, ArrayKind, ListKind, dtype_of
 from ._values.classify import check_key, classify_unread, unreadable
-from ._values.device import DeviceValue, Lost, fetch_each, is_on_device, library_of, numpy_of
+from ._values.device import WIDENED, DeviceValue, Lost, fetch_each
+from ._values.foreign_values import check_is_bare
 from ._values.kinds import (
     BOOL,
     BYTES,
@@ -24,6 +26,7 @@ from ._values.kinds import (
     TIMEDELTA,
     Kind,
     ZonedDatetime,
+    zone_of,
 )
 from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
 
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
-np = lazy_module("numpy", install="numpy")
 
 __all__ = ["columns_of"]
 
@@ -53,7 +55,7 @@ def columns_of(data: Any) -> tuple[int, Columns]:
         TypeError: it is none of these, or a column's type can't be kept.
         ValueError: the columns are not of one length, or a value can't be kept.
     """
-    named = _named(data)
+    named = named_columns(data)
     sizes = {name: len(values) for name, values in named.items()}
     if len(set(sizes.values())) > 1:
         message = f"the columns are not of one length: {sizes}"
@@ -64,108 +66,42 @@ def columns_of(data: Any) -> tuple[int, Columns]:
     return next(iter(sizes.values()), 0), columns
 
 
-def _named(data: Any) -> dict[Any, Any]:
-    if isinstance(data, Mapping):
-        return {name: _read(name, values) for name, values in data.items()}
-    if _is_pandas(data):
-        _require_unique(data.columns)
-        return {name: _told(data[name]) for name in data.columns}
-    if hasattr(data, "__arrow_c_stream__"):
-        table = pa.table(data)
-        _require_unique(table.column_names)
-        return {
-            field.name: _Described(table.column(i), field.metadata)
-            for i, field in enumerate(table.schema)
-        }
-    message = (
-        "extend takes a mapping of columns, a DataFrame or an Arrow table, not a"
-        f" {type(data).__name__}; for one record use push"
-    )
-    raise UnkeepableTypeError(message)
-
-
-def _require_unique(names: Iterable[Any]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        message = f"more than one column has the name {twice[0]!r}. Rename all but one"
-        raise UnkeepableValueError(message)
-
-
-class _Described:
-    """An Arrow column with what its field said of it."""
-
-    def __init__(self, values: Any, metadata: dict[bytes, bytes] | None = None) -> None:
-        self.values = values.combine_chunks() if hasattr(values, "combine_chunks") else values
-        self.is_json = META in (metadata or {}) and b'"json"' in (metadata or {})[META]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
-def _read(name: Any, values: Any) -> Any:
+def _column(key: str, values: Any) -> Columns:
     try:
-        return _told(values)
+        return _columns_of(key, values)
     except RigorousError:
         raise
-    except Exception as error:  # whatever another library's array raises
+    except Exception as error:  # whatever another library's values, or Arrow, raise
+        kind = values.values.type if isinstance(values, ArrowColumn) else type(values).__name__
         message = (
-            f"{name!r}: a column of type {type(values).__name__} can't be read:"
-            f" {type(error).__name__}: {error}. Give it as a numpy array or a list"
+            f"{key!r}: a column of {kind} can't be read: {type(error).__name__}:"
+            f" {shorten(str(error), 200)}. Give it as a list of plain values"
         )
         raise UnkeepableTypeError(message) from error
 
 
-def _told(values: Any) -> Any:
-    """A column as Arrow, as a numpy array, or as a list of values."""
-    if isinstance(values, (list, tuple, range)):
-        return list(values)
-    if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
-        message = f"a column must be an array, a series or a list, not a {type(values).__name__}"
-        raise UnkeepableTypeError(message)
-    if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return _Described(values)
-    if _is_pandas(values):
-        return _from_pandas(values)
-    if hasattr(values, "to_arrow"):
-        return _Described(values.to_arrow())
-    return _in_memory(values) if hasattr(values, "dtype") else list(values)
-
-
-def _in_memory(array: Any) -> Any:
-    """An array as one of numpy, where it is of another library."""
-    library = library_of(array)
-    if library == "torch":
-        return numpy_of(array.detach().resolve_conj().resolve_neg().cpu())
-    if library in {"jax", "jaxlib"}:
-        return np.asarray(array)
-    return array.get() if is_on_device(array) and hasattr(array, "get") else array
-
-
-def _is_pandas(values: Any) -> bool:
-    return type(values).__module__.partition(".")[0] == "pandas"
-
-
-def _from_pandas(series: Any) -> Any:
-    kind = getattr(series.dtype, "kind", "O")
-    if (
-        isinstance(getattr(series.dtype, "type", None), type)
-        and kind in "biuf"
-        and not hasattr(series.dtype, "na_value")
-    ):
-        return series.to_numpy()  # NaN stays NaN: only None and NA are missing
-    return _Described(pa.array(series, from_pandas=True))
-
-
-def _column(key: str, values: Any) -> Columns:
-    if isinstance(values, _Described):
+def _columns_of(key: str, values: Any) -> Columns:
+    if isinstance(values, ArrowColumn):
         return _from_arrow(key, values)
     if isinstance(values, list):
         return _from_values(key, values)
-    if values.dtype.kind in "OUSV" or values.dtype.kind == "c":
-        return _from_values(key, list(values) if values.ndim > 1 else values.tolist())
-    if values.ndim == 1:
-        return _from_arrow(key, _Described(pa.array(values)))
-    return _from_values(key, list(values))
+    return _from_numpy(key, values)
+
+
+def _from_numpy(key: str, values: Any) -> Columns:
+    check_is_bare(key, values)
+    if (plain := WIDENED.get(str(values.dtype))) is not None:
+        values = values.astype(plain)
+    if not getattr(values.dtype, "isnative", True):
+        values = values.astype(values.dtype.newbyteorder("="))
+    if values.ndim > 1 or values.dtype.kind == "V":
+        return _from_values(key, list(values))
+    if values.dtype.kind in "OUSc":
+        return _from_values(key, values.tolist())
+    try:
+        return _from_arrow(key, ArrowColumn(pa.array(values)))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return _from_values(key, list(values))  # dtypes, and units, that Arrow has not
 
 
 def _from_values(key: str, values: list[Any]) -> Columns:
@@ -182,12 +118,16 @@ def _from_values(key: str, values: list[Any]) -> Columns:
         if kind not in kinds:
             kinds[kind] = [None] * len(values)
         kinds[kind][row] = True if kind == NULL else plain
+    if isinstance(values, Objects) and len(kinds) > 1:
+        kinds.pop(NULL, None)
     return {Column(key, kind): kind.column(plains) for kind, plains in kinds.items()}
 
 
 def _all_of_one_type(values: list[Any]) -> tuple[Kind, pa.Array] | None:
     """The column of values that are all of one plain type, made at once; None of others."""
     types = set(map(type, values))
+    if isinstance(values, Objects) and len(types) > 1:
+        types.discard(type(None))
     kind = _PLAIN.get(types.pop()) if len(types) == 1 else None
     if kind is None:
         return None
@@ -197,33 +137,85 @@ def _all_of_one_type(values: list[Any]) -> tuple[Kind, pa.Array] | None:
         return None  # one of them can't be kept: looked at one by one, it is named
 
 
-def _from_arrow(key: str, described: _Described) -> Columns:
-    values = described.values
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
+def _from_arrow(key: str, column: ArrowColumn) -> Columns:
+    values = _storage(key, column)
     if pa.types.is_null(values.type):
         return {Column(key, NULL): pa.repeat(pa.scalar(True), len(values))}
-    kind = JSON if described.is_json else _kind_of(values)
+    kind = JSON if column.is_json else _kind_of(key, values)
     if kind is None:
         return _from_values(key, values.to_pylist())
     try:
-        return {Column(key, kind): values.cast(kind.sealed_type)}
+        kept = values.cast(kind.sealed_type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         message = f"{key!r}: a column of {values.type} can't be kept as {kind.name}: {error}"
         raise UnkeepableValueError(message) from error
+    _check_range(key, kind, kept)
+    return {Column(key, kind): kept}
 
 
-def _kind_of(values: pa.Array) -> Kind | None:
+def _storage(key: str, column: ArrowColumn) -> pa.Array:
+    """The values of a column; of an extension type only where its storage is the values.
+
+    Raises:
+        UnkeepableTypeError: it is another one, as pandas' Period and Interval are.
+    """
+    values = column.values
+    if column.extension is None:
+        return values
+    if column.extension == "arrow.json":  # texts
+        return getattr(values, "storage", values)
+    if column.extension == "arrow.bool8" and isinstance(values, pa.ExtensionArray):
+        return values.storage.cast(pa.bool_())
+    message = (
+        f"{key!r}: a column of the extension type {column.extension!r} can't be stored. Convert it,"
+        " for example to text (of pandas: x.astype(str); of Arrow: x.cast(pa.string()))"
+    )
+    raise UnkeepableTypeError(message)
+
+
+def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
+    """Raise where a time is outside of the years that Python has.
+
+    Raises:
+        UnkeepableValueError: it is.
+    """
+    if not (isinstance(kind, ZonedDatetime) or kind in {DATE, DATETIME}):
+        return
+    ends = pc.min_max(values.cast(pa.int32() if kind == DATE else pa.int64())).as_py()
+    try:
+        for end in {ends["min"], ends["max"]} - {None}:
+            kind.read(end)
+    except (OverflowError, ValueError) as error:
+        message = (
+            f"{key!r}: a column of {values.type} has a {kind.name} that is not in the years 1 to"
+            " 9999. Convert it to text or to ints"
+        )
+        raise UnkeepableValueError(message) from error
+
+
+def _kind_of(key: str, values: pa.Array) -> Kind | None:
     """The kind that a whole Arrow column is of; None where its values decide one by one."""
     for is_it, kind in _simple_types():
         if is_it(values.type):
             return kind
     if pa.types.is_timestamp(values.type):
         zone = values.type.tz
-        return ZonedDatetime(f"datetime[{zone}]", zone) if zone else DATETIME
+        return _zoned(key, zone) if zone else DATETIME
     if _is_list(values.type):
         return _array_kind(values)
     return None
+
+
+def _zoned(key: str, zone: str) -> ZonedDatetime:
+    try:
+        zone_of(zone)
+    except (ValueError, LookupError, OSError) as error:  # a name of dateutil's, for one
+        message = (
+            f"{key!r}: the time zone {zone!r} is not known here, nor an offset as +02:00. Convert the"
+            " column to UTC"
+        )
+        raise UnkeepableValueError(message) from error
+    return ZonedDatetime(f"datetime[{zone}]", zone)
 
 
 def _simple_types() -> list[tuple[Callable[[pa.DataType], bool], Kind]]:

@@ -181,7 +181,8 @@ class Recorder(Pusher):
 
         Args:
             table_or_columns: a mapping of names to arrays or lists of one length, a Polars or
-                pandas DataFrame, an Arrow table, or anything with ``__arrow_c_stream__``.
+                pandas DataFrame (whose index is a column where it has a name), an Arrow table, or
+                anything with ``__arrow_c_stream__``.
 
         Raises:
             TypeError, ValueError: the columns are not of one length, or something in them can't
