@@ -20,6 +20,7 @@ from ._live.fields import Described, describe, describe_unread
 from ._live.twin import Pusher
 from ._move import copy_tree, undisturbed
 from ._pickles import PlainTree, load_tree, restored, tree_of
+from ._store.housekeeping import settling
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._tree import ATTEMPT_KEYS, Nodes
 from ._values.arrays import ArrayKind, ListKind
@@ -90,33 +91,30 @@ class Recorder(Pusher):
         if not isinstance(parent, Recorder):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
             raise TypeError(message)
-        store = parent._store
-        if self._store is None and parent is not self and isinstance(store, FolderStore):
-            self._settle(store, store.new_node())  # a new one: nothing is below it
-            store.say(self._node, self._data, parent._node)
-        else:
-            parent._require_not_below(self)
-            self._require_not_deleted()
-            while not self._is_hung_below(parent):
-                pass
-        self._parent, self._knows_parent = parent, True
+        while not self._is_hung_below(parent):
+            pass
         return self
 
     def _is_hung_below(self, parent: Recorder) -> bool:
-        """Try to hang it there; False where ``parent`` moved to another store meanwhile."""
-        store = parent._ready()
-        with store.nodes.lock:  # so that nothing moves away
-            if parent._store is not store:
+        """Try to hang it there; False where another thread changed where one of them is."""
+        if self._store is None and parent is not self:  # a new one: nothing is below it
+            store, above = parent._where()
+            if isinstance(store, FolderStore):
+                return self._is_begun(store, above, parent)
+            with store.staying():
+                return parent._store is store and self._is_begun(store, above, parent)
+        parent._require_not_below(self)
+        self._require_not_deleted()
+        store, above = parent._where()
+        if self._where()[0] is not store:
+            undisturbed(partial(self._move_to, store, parent))
+            return self._store is store and self._parent is parent
+        with store.staying():
+            if not self._store is parent._store is store:
                 return False
-            if self._store is None:
-                self._settle(store, store.new_node())
-                store.say(self._node, self._data, parent._node)
-                return True
-            if self._store is store:
-                store.say(self._node, {}, parent._node)
-                return True
-        undisturbed(partial(self._move_to, store, parent))
-        return self._store is store
+            store.say(self._node, {}, above)
+            self._parent, self._knows_parent = parent, True
+        return True
 
     def child(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> Recorder:
         """A new recorder below this one."""
@@ -128,8 +126,9 @@ class Recorder(Pusher):
     def parent(self) -> Recorder | None:
         """The recorder above; None for the top one."""
         if not self._knows_parent and self._store is not None:
-            above = self._reader().now().nodes.parent(self._node)
-            self._parent = None if above is None else recorder_at(self._store, above)
+            source, node = self._reading()
+            above = source.now().nodes.parent(node)
+            self._parent = None if above is None else recorder_at(source.store, above)
             self._knows_parent = True
         return self._parent
 
@@ -138,7 +137,8 @@ class Recorder(Pusher):
         """The recorders directly below, also those that other processes put there."""
         if self._store is None:
             return []
-        return recorders_at(self._store, self._reader().now().nodes.children(self._node))
+        source, node = self._reading()
+        return recorders_at(source.store, source.now().nodes.children(node))
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
         """The recorder and those below it, to be printed as a tree, with counts of records.
@@ -156,8 +156,8 @@ class Recorder(Pusher):
         study="a": 2 records
         └── model="m1": 2 records
         """
-        moment = self._reader().now()
-        return tree_below(moment, self._node, depth=depth, children=children)
+        source, node = self._reading()
+        return tree_below(source.now(), node, depth=depth, children=children)
 
     # --- records -------------------------------------------------------------------------------
 
@@ -245,9 +245,14 @@ class Recorder(Pusher):
             TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
         """
         said = _plain(_joined(data, local_data))
-        if self._store is not None:
-            self._where_it_is(lambda store, node: store.say(node, said))
-        self._data = {**self._data, **said}
+        if self._store is None:
+            with settling():
+                if self._store is None:  # no call in between, where a signal handler could come
+                    self._data = {**self._data, **said}
+                    return
+        self._where_it_is(lambda store, node: store.say(node, said))
+        with settling():
+            self._data = {**self._data, **said}
 
     def get(self, key: str, default: Any = None) -> Any:
         """What is known of this node under a key, else ``default``."""
@@ -292,7 +297,8 @@ class Recorder(Pusher):
         target = Path(path)
         if target.suffix.lower() == _PICKLE:
             target.parent.mkdir(parents=True, exist_ok=True)
-            tree = tree_of(self._reader().now(), self._node)
+            source, node = self._reading()
+            tree = tree_of(source.now(), node)
             with replacing(target) as temporary, temporary.open("wb") as file:
                 pickle.dump(_Saved(tree), file, protocol=5)
         else:
@@ -326,7 +332,8 @@ class Recorder(Pusher):
         if isinstance(self._store, FolderStore):
             place = (str(self._store.folder.path), self._store.identity, self._node)
             return recorder_in, place
-        return restore, (tree_of(self._reader().now(), self._node),)
+        source, node = self._reading()
+        return restore, (tree_of(source.now(), node),)
 
     def __repr__(self) -> str:
         where = f" in {self._store.folder.path}" if isinstance(self._store, FolderStore) else ""
@@ -341,33 +348,67 @@ class Recorder(Pusher):
 
     def _ready(self) -> Store:
         """The store of this recorder; one in memory where it has none yet."""
-        if self._store is None:
-            store = MemoryStore()
-            self._settle(store, store.new_node())
-            store.say(self._node, self._data)
-            return store
-        return self._store
+        while (store := self._store) is None:
+            self._is_begun(MemoryStore())
+        return store
+
+    def _where(self) -> tuple[Store, int]:
+        """The store of this recorder and its node there, which another thread may change any time."""
+        while True:
+            store, node = self._store or self._ready(), self._node
+            if node and store is self._store:
+                return store, node
 
     def _where_it_is(self, log: Callable[[Store, int], None]) -> None:
-        """Log to the store of this recorder, which another thread may be changing just now."""
+        """Log to the store of this recorder, wherever that is by then."""
         while True:
-            store, node = self._ready(), self._node
-            if node and store is self._store:
-                try:
-                    log(store, node)
-                except MovedError:
-                    continue
+            store, node = self._where()
+            try:
+                log(store, node)
+            except MovedError:
+                self._go_after(store, node)
+            else:
                 return
 
-    def _settle(self, store: Store, node: int) -> None:
-        self._node = 0  # for other threads: the place is just being changed
-        self._store, self._source = store, None
-        self._node = node
-        self._door = store.records.door
+    def _go_after(self, store: Store, node: int) -> None:
+        """Be where the node is that moved away from a store; also who got there too late."""
+        with settling():
+            if self._store is store and isinstance(store, MemoryStore) and node in store.gone:
+                self._settle(*store.gone[node])
+
+    def _is_begun(
+        self, store: Store, above: int | None = None, parent: Recorder | None = None
+    ) -> bool:
+        """Become a node of a store, as its first one; False where another thread came between.
+
+        First all is written, then the recorder has its place: one whose data are refused is as before.
+        """
+        data, node, door = self._data, store.new_node(), store.records.door
+        store.say(node, data, above)
         store.handles.add(node, self)
+        with settling():
+            # No call in between, where another thread or a signal handler could come.
+            if self._store is None and self._data is data:
+                self._parent, self._source = parent, None
+                self._node, self._door, self._store = node, door, store
+                return True
+        store.handles.forget(node)
+        store.withdraw(node)
+        return False
+
+    def _settle(self, store: Store, node: int) -> None:
+        """Be at that place from now on."""
+        door = store.records.door
+        store.handles.add(node, self)
+        with settling():
+            self._node = 0  # for other threads: the place is just being changed
+            self._store, self._source = store, None
+            self._node, self._door = node, door
 
     def _move_to(self, store: Store, parent: Recorder) -> None:
-        old = self._store
+        old = self._where()[0]
+        if old is store or parent._store is not store:
+            return  # another thread was faster
         if not isinstance(old, MemoryStore):
             message = (
                 f"the records of {self!r} are stored there and can't move to another collection."
@@ -375,14 +416,16 @@ class Recorder(Pusher):
                 " Recorder.load_from('x.pickle').set_parent(...)"
             )
             raise AttachedError(message)
-        with old.moving():
-            if self._store is not old:
-                return  # another thread was faster
-            new = copy_tree(self._reader().now(), self._node, store, parent._node)
-            old.drop(new)
-            for node, recorder in old.handles.items():
-                if node in new:
-                    recorder._settle(store, new[node])
+        with old.moving(), store.staying():
+            there, above = parent._where()
+            source, node = self._reading()
+            if source.store is not old or there is not store:
+                return  # it was so in between
+            new = copy_tree(source.now(), node, store, above)
+            old.drop(new, store)
+            for moved, recorder in old.handles.items():
+                if moved in new:
+                    recorder._settle(store, new[moved])
             self._parent, self._knows_parent = parent, True
 
     def _require_not_below(self, recorder: Recorder) -> None:
@@ -395,11 +438,9 @@ class Recorder(Pusher):
 
     def _require_not_deleted(self) -> None:
         if isinstance(self._store, FolderStore):
-            deleted = self._reader().now().nodes.deleted
-            if (
-                deleted is not None
-                and pc.index(deleted, pa.scalar(self._node, pa.int64())).as_py() >= 0
-            ):
+            source, node = self._reading()
+            deleted = source.now().nodes.deleted
+            if deleted is not None and pc.index(deleted, pa.scalar(node, pa.int64())).as_py() >= 0:
                 message = (
                     f"{self!r} was deleted from its collection, or is below what was, and can't"
                     " come back by another parent: log to a new recorder"
@@ -410,14 +451,17 @@ class Recorder(Pusher):
         """Equal for recorders of the same node."""
         return (id(self._store), self._node) if self._store is not None else id(self)
 
-    def _reader(self) -> Source:
-        if self._source is None:
-            self._source = Source(self._ready())
-        return self._source
+    def _reading(self) -> tuple[Source, int]:
+        """What this recorder is read by, and its node there."""
+        store, node = self._where()
+        source = self._source
+        if source is None or source.store is not store:
+            self._source = source = Source(store)
+        return source, node
 
     def _records(self, *, is_deep: bool) -> Records:
-        self._ready()
-        return Records(self._reader(), Scope(self._node, is_deep))
+        source, node = self._reading()
+        return Records(source, Scope(node, is_deep))
 
 
 class _Saved:
@@ -527,9 +571,12 @@ def _own_data(nodes: Nodes, positions: pa.Array) -> list[dict[str, Any]]:
 def recorder_known(store: Store, node: int, data: dict[str, Any]) -> Recorder:
     """A recorder of a node of which that much is known: nothing is read."""
     recorder = Recorder()
-    recorder._settle(store, node)
     recorder._data = data
     recorder._knows_parent = node == ROOT and isinstance(store, FolderStore)
+    with settling():
+        if (used := store.handles.get(node)) is not None:
+            return used  # type: ignore[no-any-return]
+        recorder._settle(store, node)
     return recorder
 
 

@@ -279,8 +279,8 @@ class Records(Sequence[Row]):
 
     def _row(self, scan: Scan, index: int) -> Row:
         at = index if index >= 0 else index + scan.row_count()
-        _, first, rows = self._page
-        if not first <= at < first + len(rows):
+        known, first, rows = self._page  # at once: other threads put theirs in its place
+        if known is not scan or not first <= at < first + len(rows):
             first, rows = _page_with(scan, at)
             self._page = (scan, first, rows)
         if not rows or at < 0:

@@ -27,6 +27,10 @@ class Handles:
         if len(self._known) > self._sweep_at:
             self._sweep()
 
+    def forget(self, node: int) -> None:
+        """Know no recorder of a node any more."""
+        self._known.pop(node, None)
+
     def get(self, node: int) -> Any:
         """The recorder of a node; None where nobody has one."""
         found = self._known.get(node)

@@ -34,6 +34,8 @@ else:
 __all__ = ["FolderHome", "MemoryHome", "NodeIds", "writer_of"]
 
 _WRITER_BITS: Final = 32
+#: So many nodes of no writer have a meaning in every store: see ``ROOT`` and ``DELETED``.
+_OF_COLLECTIONS: Final = 2
 #: So long who seals waits for others who recover what it has.
 _RECOVERY_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.02
@@ -44,7 +46,8 @@ class NodeIds:
 
     def __init__(self, writer: int) -> None:
         high = writer - (1 << _WRITER_BITS if writer >> (_WRITER_BITS - 1) else 0)
-        self._ids = itertools.count((high << _WRITER_BITS) + 1)
+        # Of no writer are the nodes that every collection has: those in memory come behind them.
+        self._ids = itertools.count((high << _WRITER_BITS) + (1 if writer else _OF_COLLECTIONS + 1))
 
     def take(self) -> int:
         """An id that nobody else has in the collection."""

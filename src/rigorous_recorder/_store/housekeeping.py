@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .._live.table import LiveTable
 from .._report import error_line, report
 
-__all__ = ["holding", "keep_house", "later", "watch"]
+__all__ = ["holding", "keep_house", "later", "settling", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
@@ -54,6 +54,8 @@ class _House:
     def _begin(self) -> None:
         #: Held by whoever needs the locks of several tables, so that no two wait for each other.
         self.several = threading.RLock()
+        #: Held by who gives a recorder its place; only for a moment, in which no other is waited for.
+        self.settling = threading.RLock()
         self._listing = threading.Lock()
         self._starting = threading.Lock()
         self._starter = 0
@@ -158,6 +160,11 @@ _house: Final = _House()
 watch: Final = _house.watch
 keep_house: Final = _house.start
 later: Final = _house.later
+
+
+def settling() -> threading.RLock:
+    """The lock under which a recorder gets its place in a store."""
+    return _house.settling
 
 
 @contextlib.contextmanager

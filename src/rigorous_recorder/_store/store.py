@@ -8,7 +8,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
@@ -51,6 +51,9 @@ __all__ = ["DELETED", "ROOT", "FolderStore", "MemoryStore", "MovedError", "Snaps
 ROOT: Final = 1
 #: The node above all that was deleted from a collection: it is in no answer.
 DELETED: Final = 2
+
+
+_NOTHING_TO_DO: Final = nullcontext()
 
 
 class Snapshot(NamedTuple):
@@ -106,6 +109,14 @@ class Store:
         said.update(data)
         self.nodes.append(node, said)
 
+    def withdraw(self, node: int) -> None:
+        """Take a node, with all below it, out of every answer."""
+        self.nodes.append(node, {TIME: self._now(), PARENT: DELETED, DELETION: True})
+
+    def staying(self) -> AbstractContextManager[object]:
+        """Let no node move away from here meanwhile."""
+        raise NotImplementedError
+
     def say_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
         """As ``say``, of many nodes: ids, those of their parents, and columns of sealed types."""
         now = pa.repeat(pa.scalar(self._now(), TIME_COLUMN.kind.sealed_type), len(nodes))
@@ -127,9 +138,9 @@ class MovedError(Exception):
 class _MovableTable(LiveTable):
     """A table whose nodes can move away: no row of theirs is taken any more."""
 
-    def __init__(self, name: str, home: MemoryHome) -> None:
+    def __init__(self, name: str, home: MemoryHome, gone: Mapping[int, object]) -> None:
         super().__init__(name, home)
-        self.gone: set[int] = set()
+        self.gone = gone
 
     def append(self, node: int, fields: dict[Any, Any]) -> None:
         with self.lock:
@@ -139,7 +150,7 @@ class _MovableTable(LiveTable):
 
     def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         with self.lock:
-            if self.gone and not self.gone.isdisjoint(pc.unique(nodes).to_pylist()):
+            if self.gone and not self.gone.keys().isdisjoint(pc.unique(nodes).to_pylist()):
                 raise MovedError
             super().append_columns(nodes, columns)
 
@@ -155,8 +166,10 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         super().__init__()
         self._home = MemoryHome()
-        self.records: _MovableTable = _MovableTable(RECORDS, self._home)
-        self.nodes: _MovableTable = _MovableTable(NODES, self._home)
+        #: Where the nodes are that moved away.
+        self.gone: dict[int, tuple[Store, int]] = {}
+        self.records: _MovableTable = _MovableTable(RECORDS, self._home, self.gone)
+        self.nodes: _MovableTable = _MovableTable(NODES, self._home, self.gone)
         watch(self)
 
     def new_node(self) -> int:
@@ -186,12 +199,16 @@ class MemoryStore(Store):
         self.nodes.free_lock()
         self._clock = threading.Lock()
 
+    def staying(self) -> AbstractContextManager[object]:
+        """Let no node move away from here meanwhile."""
+        return self.nodes.lock
+
     def moving(self) -> AbstractContextManager[None]:
         """Let nothing be written while a part of the tree moves to another store."""
         return holding(self.nodes, self.records)
 
-    def drop(self, nodes: Collection[int]) -> None:
-        """Forget these nodes and their records: they are in another store now."""
+    def drop(self, nodes: Mapping[int, int], store: Store) -> None:
+        """Forget these nodes and their records: they are in another store now, as other nodes."""
         gone = pa.array(list(nodes), pa.int64())
         for table in (self.nodes, self.records):
             kept = []
@@ -202,7 +219,7 @@ class MemoryStore(Store):
                 kept += [Part(fragment.origin.number, batch) for batch in rest.to_batches()]
             self._home.sealed[table.name] = kept
             table.forget_rows()
-            table.gone.update(nodes)
+        self.gone.update((node, (store, new)) for node, new in nodes.items())
 
     def _fragments(self, table: LiveTable) -> list[Loose]:
         with table.lock:
@@ -277,6 +294,10 @@ class FolderStore(Store):
         if not self.home.is_open:
             self.home.open()
         return self.home.ids.take()
+
+    def staying(self) -> AbstractContextManager[object]:
+        """Nothing ever moves away from a collection."""
+        return _NOTHING_TO_DO
 
     def say(self, node: int, data: dict[str, Any], parent: int | None = None) -> None:
         """As for any store; it is on its way to the file before any record below the node is."""
@@ -421,7 +442,7 @@ class FolderStore(Store):
             SaveError: that they are deleted can't be written, and is only known here.
         """
         for node in nodes:
-            self.nodes.append(node, {TIME: self._now(), PARENT: DELETED, DELETION: True})
+            self.withdraw(node)
         self.require_saved()
 
     def require_saved(self) -> None:
