@@ -9,7 +9,7 @@ from ._failure import ERROR_KEYS
 from ._lazy import lazy_module
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._once import once
-from ._store.fragments import Fragment, tables_of
+from ._store.fragments import Fragment, is_lost, tables_of
 from ._store.store import DELETED
 from ._values.chunks import one_array
 from ._values.kinds import NULL, Kind
@@ -52,6 +52,9 @@ ATTEMPT_KEYS: Final = (
 #: All of these; what is logged in no experiment has none of them, and may be asked for them.
 FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS, *ERROR_KEYS)
 
+#: The latest time that there can be.
+_LATEST: Final = 2**63 - 1
+
 Variants = dict[Column, Any]
 """The values of one key: for each column an array, and no row has a value in more than one."""
 
@@ -59,9 +62,9 @@ Variants = dict[Column, Any]
 def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
     """A column of a piece of a fragment with its sealed type; nulls where it is not there."""
     name = fragment.columns.get(column)
-    if name is None:
+    if name is None or is_lost(stored := table.column(name)):
         return pa.nulls(table.num_rows, column.kind.sealed_type)
-    return column.kind.unfile(one_array(table.column(name)))
+    return column.kind.unfile(one_array(stored))
 
 
 def keys_of(columns: Iterable[Column]) -> list[str]:
@@ -183,7 +186,7 @@ class Nodes:
         rows = everything._rows
         of_them = pc.is_in(rows.node, value_set=children)
         marks = rows[DELETION_COLUMN].filter(of_them).to_pylist()
-        times = rows[TIME_COLUMN].filter(of_them).cast(pa.int64()).to_pylist()
+        times = rows[TIME_COLUMN].filter(of_them).cast(pa.int64()).fill_null(0).to_pylist()
         found = dict.fromkeys(children.to_pylist(), (False, 0))
         for node, mark, time in zip(
             rows.node.filter(of_them).to_pylist(), marks, times, strict=True
@@ -340,10 +343,14 @@ class Nodes:
         return pc.if_else(unsaid, pa.scalar(None, pa.int64()), last)
 
     def _is_said(self, key: str) -> pa.Array:
-        """Which rows have a word on a key."""
+        """Which rows have a word on a key.
+
+        So have those of which it can't be read: then the value is unknown. What was said before,
+        and what ancestors have, does not stand in for it.
+        """
         said = None
         for column in self._columns_of(key):
-            is_valid = self._rows[column].is_valid()
+            is_valid = self._rows.is_said(column)
             said = is_valid if said is None else pc.or_(said, is_valid)
         return pa.repeat(pa.scalar(False), len(self._rows.node)) if said is None else said
 
@@ -409,11 +416,14 @@ class _Rows:
         self.pieces = pieces
         self._columns: dict[Column, pa.Array] = {}
         self._order: pa.Array | None = None
-        times = self[TIME_COLUMN].cast(pa.int64())
-        nodes = (one_array(table.column(NODE)) for _, table in self.pieces)
+        nodes = [one_array(table.column(NODE)) for _, table in self.pieces]
         #: Whom each row is of.
         self.node = pa.concat_arrays([pa.array([], pa.int64()), *nodes])
+        self._has_lost = any(pa.null() in table.schema.types for _, table in self.pieces)
+        self._unsure = self._without_place_in_time(nodes) if self._has_lost else None
+        times = self[TIME_COLUMN].cast(pa.int64())
         self.last_time: int = pc.max(times).as_py() or 0
+        times = times.fill_null(_LATEST)  # what may be the last word is taken for it
         if not _is_sorted(times):
             self._order = pc.sort_indices(times)
         if gone is not None:
@@ -424,13 +434,48 @@ class _Rows:
             self.node = self.node.take(self._order)
             self._columns.clear()
 
+    def _without_place_in_time(self, nodes: Sequence[pa.Array]) -> pa.Array | None:
+        """Which rows come before or after others of the same node, and nobody knows; None for none.
+
+        Their times can't be read, and the node has rows in other pieces.
+        """
+        is_lost_in = [_is_lost_in(*each, TIME_COLUMN) for each in self.pieces]
+        if not any(is_lost_in):
+            return None
+        found = pc.value_counts(pa.concat_arrays([pc.unique(each) for each in nodes]))
+        several = found.field("values").filter(pc.greater(found.field("counts"), 1))
+        return pc.and_(self._of_pieces(is_lost_in), pc.is_in(self.node, value_set=several))
+
+    def _of_pieces(self, flags: Sequence[bool]) -> pa.Array:
+        """For each row what is true of its piece."""
+        pairs = zip(flags, self.pieces, strict=True)
+        return pa.concat_arrays([pa.repeat(pa.scalar(f), t.num_rows) for f, (_, t) in pairs])
+
+    def is_said(self, column: Column) -> pa.Array:
+        """Which rows have a value in a column, or may have had one that can't be read."""
+        is_valid = self[column].is_valid()
+        if not self._has_lost:
+            return is_valid
+        lost = self._of_pieces([_is_lost_in(*each, column) for each in self.pieces])
+        if self._unsure is not None:
+            is_there = self._of_pieces([column in fragment.columns for fragment, _ in self.pieces])
+            lost = pc.or_(lost, pc.and_(self._unsure, is_there))
+        return pc.or_(is_valid, lost if self._order is None else lost.take(self._order))
+
     def __getitem__(self, column: Column) -> pa.Array:
         """The values of a column with its sealed type; null in rows that have none."""
         if column not in self._columns:
             pieces = [column_in(table, fragment, column) for fragment, table in self.pieces]
             values = pa.concat_arrays([pa.array([], column.kind.sealed_type), *pieces])
+            if self._unsure is not None:
+                values = pc.if_else(self._unsure, pa.scalar(None, values.type), values)
             self._columns[column] = values if self._order is None else values.take(self._order)
         return self._columns[column]
+
+
+def _is_lost_in(fragment: Fragment, table: pa.Table, column: Column) -> bool:
+    name = fragment.columns.get(column)
+    return name is not None and is_lost(table.column(name))
 
 
 class _Words:
@@ -496,7 +541,7 @@ def _arranged(rows: _Rows, deletions: pa.Array | None = None) -> _Arranged:
     unsaid = named.filter(pc.invert(pc.is_in(named, value_set=said.dictionary)))
     unique = pa.concat_arrays([said.dictionary, unsaid])
     words = _Words(said.indices.cast(pa.int64()), len(unique))
-    last = words.last(parents.is_valid())
+    last = words.last(rows.is_said(PARENT_COLUMN))
     if deletions is not None:
         last = pc.coalesce(words.last(deletions), last)
     above = _index_in(parents.take(last), unique)

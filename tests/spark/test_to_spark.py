@@ -290,12 +290,30 @@ def two_files(folder: Path) -> None:
 
 
 def test_a_damaged_file(spark: SparkSession, tmp_path: Path) -> None:
-    """The driver warns as every engine does, and Spark reads the rest."""
+    """The driver warns as every engine does, and Spark reads all other columns and rows."""
     two_files(tmp_path / "c")
     path = damage(tmp_path / "c")
     with pytest.warns(DamagedFileWarning, match=path.name):
         frame = opened(tmp_path / "c").records.to_spark(spark)
-    assert frame.count() == 1000
+    counts = frame.selectExpr("count(*) AS rows", "count(x) AS x", "count(number) AS number")
+    assert [tuple(row) for row in counts.collect()] == [(2001, 1000, 2001)]
+
+
+@pytest.mark.usefixtures("way")
+def test_no_inherited_value_stands_in_for_a_damaged_one(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Of records whose own value can't be read it is unknown, of others the inherited one is read."""
+    for run in range(2):
+        with opened(tmp_path / "c") as collection, collection.new_experiment(x=-1.0) as experiment:
+            values = np.random.default_rng(run).random(1000)
+            experiment.extend({"x": values, "i": range(1000 * run, 1000 * run + 1000)})
+            experiment.push(i=-1 - run)
+    damage(tmp_path / "c")
+    with pytest.warns(DamagedFileWarning, match="column 'x'"):
+        frame = opened(tmp_path / "c").records.to_spark(spark)
+    counts = frame.selectExpr("count(*)", "count(x)", "count_if(x = -1)", "count(i)")
+    assert [tuple(row) for row in counts.collect()] == [(2002, 1001, 1, 2002)]
 
 
 def test_a_damaged_file_of_many(

@@ -49,9 +49,10 @@ def test_sql_does_not_count_damaged_values(tmp_path: Path) -> None:
     path.write_bytes(data)
     damaged = ExperimentCollection(tmp_path / "c")
     with pytest.warns(DamagedFileWarning, match=path.name):
-        assert list(damaged.records) == []
+        assert [row["y"] for row in damaged.records if row["x"] is None] == [1] * 20_000
     with pytest.warns(DamagedFileWarning, match=path.name):
-        assert damaged.sql("SELECT sum(x), count(*) FROM records").fetchall() == [(None, 0)]
+        found = damaged.sql("SELECT sum(x), count(x), count(*) FROM records").fetchall()
+    assert found == [(None, 0, 20_000)]
     found = damaged.sql("SELECT sum(y), count(*) FROM records").fetchall()
     assert found == [(20_000, 20_000)] == [(20_000, len(damaged))]
 

@@ -64,6 +64,8 @@ class RecordsView:
         self._inherited = {key: f"n{places[key]}" for key in names if key in inherited}
         self._columns = [column for column in scan.record_columns if column.key in self._own]
         self._places = {id(fragment): i for i, fragment in enumerate(scan.fragments)}
+        #: Columns that tell of which rows a key's own values can't be read: these inherit none.
+        self._lost: dict[str, str] = {}
 
     def text(self) -> str:
         """The SELECT that gives the flat table."""
@@ -71,6 +73,7 @@ class RecordsView:
         if uses_none and (nothing := rows_without_columns(self._scan)) is not None:
             return nothing
         sound = self._sound()
+        self._find_lost(sound)
         groups = self._groups() or [[]]
         parts = [self._group(number, each, sound) for number, each in enumerate(groups)]
         return " UNION ALL ".join(parts)
@@ -101,6 +104,14 @@ class RecordsView:
             sound = threads.map(lambda file: file.is_sound(self._columns), files)
             return {id(file) for file, is_sound in zip(files, sound, strict=True) if is_sound}
 
+    def _find_lost(self, sound: set[int]) -> None:
+        damaged = [file for file in self._scan.files if id(file) not in sound]
+        keys = self._own.keys() & self._inherited.keys() if damaged else ()
+        for key in keys:
+            columns = [column for column in self._columns if column.key == key]
+            if not all(file.is_sound(columns) for file in damaged):
+                self._lost[key] = f"l{self._own[key][1:]}"
+
     def _is_native(self, fragment: Fragment) -> bool:
         """Whether DuckDB can bring the columns of a file to the flat kinds by itself."""
         return all(
@@ -127,6 +138,8 @@ class RecordsView:
     def _value(self, key: str) -> str:
         own, inherited = self._own.get(key), self._inherited.get(key)
         if own and inherited:
+            if lost := self._lost.get(key):
+                return f"CASE WHEN r.{lost} THEN r.{own} ELSE coalesce(r.{own}, n.{inherited}) END"
             return f"coalesce(r.{own}, n.{inherited})"
         return f"r.{own}" if own else f"n.{inherited}"
 
@@ -178,8 +191,9 @@ class RecordsView:
         for key, name in self._own.items():
             nothing = flat_column({}, self._scan.flat_kind(key), 0)
             fields.append(pa.field(name, for_duckdb(nothing).type))
+        fields += [pa.field(name, pa.bool_()) for name in self._lost.values()]
         table = pa.schema(fields).empty_table()
-        return self._table("_".join(["typed", *self._own.values()]), lambda: table)
+        return self._table("_".join(["typed", *self._own_names]), lambda: table)
 
     def _from_files(self, columns: tuple[Column, ...], files: list[Sealed]) -> str:
         paths = ", ".join(literal(str(file.path)) for file in files)
@@ -188,6 +202,7 @@ class RecordsView:
         values = "".join(
             f", {self._file_value(key, columns)} AS {name}" for key, name in self._own.items()
         )
+        values += "".join(f", false AS {name}" for name in self._lost.values())
         # A file's statistics pass over NaN, which DuckDB holds for the greatest of all numbers.
         source = f"read_parquet([{paths}], can_have_nan = true)"
         return f"SELECT _node{values} FROM {source} AS t({aliases})"
@@ -209,7 +224,7 @@ class RecordsView:
         ]
         if not tables:
             return f"SELECT * FROM {self._typed()}"
-        name = "_".join([name, *self._own.values()])
+        name = "_".join([name, *self._own_names])
         return f"SELECT * FROM {self._table(name, lambda: pa.concat_tables(tables))}"
 
     def _own_table(self, piece: Piece) -> pa.Table:
@@ -217,7 +232,13 @@ class RecordsView:
         for key in self._own:
             kind = self._scan.flat_kind(key)
             arrays.append(for_duckdb(flat_column(piece.own(key), kind, piece.rows)))
-        return pa.Table.from_arrays(arrays, names=[NODE, *self._own.values()])
+        arrays += [pa.repeat(pa.scalar(piece.is_lost(key)), piece.rows) for key in self._lost]
+        return pa.Table.from_arrays(arrays, names=[NODE, *self._own_names])
+
+    @property
+    def _own_names(self) -> list[str]:
+        """Names of the columns of a branch, behind ``_node``."""
+        return [*self._own.values(), *self._lost.values()]
 
 
 def for_duckdb(column: pa.Array) -> pa.Array:

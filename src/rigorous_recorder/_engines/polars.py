@@ -144,6 +144,8 @@ class _Reading:
         if self._inherited:
             inherit = self._inherit(piece, group)
             for name, key in self._inherited.items():
+                if piece.is_lost(key):
+                    continue
                 above, own = inherit(self._nodes.column(key)), columns.get(name)
                 columns[name] = above if own is None else own.zip_with(own.is_not_null(), above)
         frame = pl.DataFrame(columns)

@@ -89,11 +89,17 @@ def _node_values(
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
     above = _inherited(piece, scan)
+    if lost := [key for key in scan.node_keys if piece.is_lost(key)]:
+        above = {node: _without(values, lost) for node, values in above.items()}
     rows = _ROWS_AT_ONCE
     if all(column.kind in _NUMBERS for column in scan.record_columns):
         rows = max(1, _NUMBERS_AT_ONCE // max(1, len(scan.record_columns)))
     for start in range(0, piece.rows, rows):
         yield from _rows(piece.slice(start, rows), above, scan)
+
+
+def _without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}
 
 
 class _Said(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .._lazy import lazy_module
 from .._live.column import NODE, Column, Key
 from .._once import once
-from .._store.fragments import Fragment, Loose, Sealed
+from .._store.fragments import Fragment, Loose, Sealed, is_lost
 from .._store.store import Snapshot, Store
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.chunks import one_array
@@ -148,6 +148,11 @@ class Group(NamedTuple):
         return self.fragment.group_rows[self.number]
 
     @property
+    def is_placed(self) -> bool:
+        """Whether it is known whose rows these are."""
+        return self.fragment.is_placed(self.number)
+
+    @property
     def runs(self) -> pa.RunEndEncodedArray:
         """The node of each row, neighbours of one node together."""
         return self.fragment.runs_of(self.number)
@@ -220,6 +225,14 @@ class Piece:
             if column.key == key and column.kind != NULL and name in self._read
         }
 
+    def is_lost(self, key: str) -> bool:
+        """Whether values of a key can't be read: what stands above the rows is then none of theirs."""
+        return any(
+            is_lost(self._table.column(name))
+            for column, name in self._fragment.columns.items()
+            if column.key == key and name in self._read
+        )
+
     def stored(self) -> Variants:
         """All columns as they are stored, those that say where ``None`` was logged included."""
         return {
@@ -231,7 +244,7 @@ class Piece:
     def variants(self, key: str) -> Variants:
         """What the rows have of a key: the record's own value, else what its node has."""
         own = self.own(key)
-        if key not in self._scan.node_keys:
+        if key not in self._scan.node_keys or self.is_lost(key):
             return own
         inherited = self._scan.moment.nodes.resolved(key, self.positions)
         if not own:
@@ -366,9 +379,11 @@ class Scan:
     def takes_all(self, group: Group) -> bool:
         """Whether all rows of a group are of the scope and meet the conditions.
 
-        Nothing has to be read to know it, unless something was deleted.
+        Nothing has to be read to know it, unless something was deleted. Rows of which it can't be
+        read whose they are, are of no scope.
         """
-        return self.read_ids is None and not self.row_conditions and not self._has_deleted(group)
+        is_asked = self.read_ids is None and not self.row_conditions
+        return is_asked and group.is_placed and not self._has_deleted(group)
 
     def takes_whole(self, fragment: Fragment) -> bool:
         """As ``takes_all``, for all groups of a fragment."""

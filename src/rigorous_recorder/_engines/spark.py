@@ -48,13 +48,18 @@ def spark_frame(scan: Scan, spark: SparkSession) -> DataFrame:
     of_records = {key: f"r{places[key]}" for key in names if key in own}
     of_nodes = {key: f"n{places[key]}" for key in names if key in above}
     nodes = inherited(spark, scan, of_nodes)
-    rows = nodes.added(OwnColumns(spark, scan, of_records, nodes.of_nodes).rows())
-    return rows.select(
-        *(_value(of_records.get(key), of_nodes.get(key)).alias(name) for key, name in names.items())
-    )
+    columns = OwnColumns(spark, scan, of_records, nodes.of_nodes)
+    rows = nodes.added(columns.rows())
+    values = {
+        name: _value(of_records.get(key), of_nodes.get(key), columns.lost.get(key))
+        for key, name in names.items()
+    }
+    return rows.select(*(value.alias(name) for name, value in values.items()))
 
 
-def _value(own: str | None, above: str | None) -> Column:
+def _value(own: str | None, above: str | None, lost: str | None) -> Column:
+    if own and above and lost:
+        return sf.when(sf.col(lost), sf.col(own)).otherwise(sf.coalesce(sf.col(own), sf.col(above)))
     if own and above:
         return sf.coalesce(sf.col(own), sf.col(above))
     return sf.col(own or above or NODE)

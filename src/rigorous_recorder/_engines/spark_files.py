@@ -18,7 +18,7 @@ from .._tree import column_in
 from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, JSON, NULL, TIMEDELTA, Kind
 from ..errors import DamagedFileError
-from .scan import Scan, flat_column
+from .scan import Piece, Scan, flat_column
 from .spark_pushdown import is_reported, misread_columns
 from .spark_tasks import in_tasks
 from .spark_types import for_spark, spark_kinds, spark_schema, spark_type
@@ -59,6 +59,10 @@ class OwnColumns:
     Args:
         keys: which keys, each with the name of its column here.
         of_nodes: takes those rows that are of nodes of the scan.
+
+    Attributes:
+        lost: of which of the keys own values can't be read, each with the name of the column that
+            tells in which rows; found out when the rows are asked for.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class OwnColumns:
         keys: Mapping[str, str],
         of_nodes: Callable[[DataFrame], DataFrame],
     ) -> None:
+        self.lost: dict[str, str] = {}
         self._spark = spark
         self._scan = scan
         self._of_nodes = of_nodes
@@ -85,6 +90,7 @@ class OwnColumns:
 
     def _parts(self) -> Iterator[DataFrame]:
         sound = self._sound()
+        self._find_lost(sound)
         native: dict[tuple[Any, ...], list[Sealed]] = {}
         others: dict[bool, list[Sealed]] = {}
         here: dict[bool, list[Fragment]] = {}
@@ -98,9 +104,9 @@ class OwnColumns:
             else:
                 others.setdefault(is_whole, []).append(fragment)
         for (is_whole, *_), files in native.items():
-            yield self._scoped(self._read_by_spark(files), is_whole)
+            yield self._scoped(self._sure(self._read_by_spark(files)), is_whole)
         for is_whole, files in others.items():
-            yield self._scoped(self._read_by_workers(files), is_whole)
+            yield self._scoped(self._sure(self._read_by_workers(files)), is_whole)
         for is_whole, fragments in here.items():
             yield self._scoped(self._read_here(fragments), is_whole)
 
@@ -119,6 +125,17 @@ class OwnColumns:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             sound = threads.map(lambda file: file.is_sound(self._columns), files)
             return {id(file) for file, is_sound in zip(files, sound, strict=True) if is_sound}
+
+    def _find_lost(self, sound: set[int]) -> None:
+        damaged = [file for file in self._scan.files if id(file) not in sound]
+        for name, (key, _) in self._kinds.items() if damaged else ():
+            columns = [column for column in self._columns if column.key == key]
+            if not all(file.is_sound(columns) for file in damaged):
+                self.lost[key] = f"lost_{name}"
+
+    def _sure(self, rows: DataFrame) -> DataFrame:
+        """Rows of which all values could be read."""
+        return rows.select("*", *(sf.lit(False).alias(name) for name in self.lost.values()))
 
     # --- by Spark itself ------------------------------------------------------------------------
 
@@ -161,14 +178,23 @@ class OwnColumns:
             batch
             for fragment in fragments
             for table in fragment.tables(self._columns)
-            for batch in _own_table(fragment, table, self._kinds).to_batches()
+            for batch in self._marked(fragment, table).to_batches()
         ]
         if not batches:
             return self._nothing()
-        return self._spark.createDataFrame(pa.Table.from_batches(batches), self._schema)
+        flags = [st.StructField(name, st.BooleanType()) for name in self.lost.values()]
+        schema = st.StructType([*self._schema, *flags])
+        return self._spark.createDataFrame(pa.Table.from_batches(batches), schema)
+
+    def _marked(self, fragment: Fragment, table: pa.Table) -> pa.Table:
+        own = _own_table(fragment, table, self._kinds)
+        for key, name in self.lost.items():
+            is_lost = Piece(self._scan, fragment, table).is_lost(key)
+            own = own.append_column(name, pa.repeat(pa.scalar(is_lost), table.num_rows))
+        return own
 
     def _nothing(self) -> DataFrame:
-        return self._spark.createDataFrame([], self._schema)
+        return self._sure(self._spark.createDataFrame([], self._schema))
 
 
 def _size(path: Path) -> int | None:

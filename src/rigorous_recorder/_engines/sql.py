@@ -119,9 +119,22 @@ def _parts(parsed: Any) -> Iterator[Any]:
         part = waiting.pop()
         yield part
         if isinstance(part, dict):
-            waiting += part.values()
+            waiting += _without_harmless_star(part).values()
         elif isinstance(part, list):
             waiting += part
+
+
+def _without_harmless_star(part: dict[str, Any]) -> dict[str, Any]:
+    """A SELECT from a query in brackets alone, without its plain star: that is what the query names."""
+    source = part.get("from_table")
+    if not (isinstance(source, dict) and source.get("type") == "SUBQUERY"):
+        return part
+    rest = [each for each in part.get("select_list", []) if not _is_plain_star(each)]
+    return part | {"select_list": rest}
+
+
+def _is_plain_star(part: dict[str, Any]) -> bool:
+    return part.get("class") == "STAR" and not part.get("columns")
 
 
 def _is_of_catalog(node: dict[str, Any]) -> bool:

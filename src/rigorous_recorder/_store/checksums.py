@@ -25,7 +25,7 @@ else:
     pa = lazy_module("pyarrow")
     pq = lazy_module("pyarrow.parquet")
 
-__all__ = ["check_chunks", "check_footer", "fill", "leaves", "room_for"]
+__all__ = ["check_chunks", "check_footer", "damaged_chunks", "fill", "leaves", "room_for"]
 
 _KEY: Final = b"rigorous.checksums"
 #: Another key, of which the same can be told when the first one is damaged.
@@ -143,6 +143,19 @@ def check_chunks(
             if _sum(source, _chunk(chunk)) != sums[group * meta.num_columns + number]:
                 message = f"the checksum of column {chunk.path_in_schema!r} is another"
                 raise DamagedFileError(message)
+
+
+def damaged_chunks(
+    source: Any, meta: pq.FileMetaData, sums: Sequence[int], column: int
+) -> list[int]:
+    """In which row groups of an open file a column is not as it was written."""
+    chunks = (meta.row_group(group).column(column) for group in range(meta.num_row_groups))
+    expected = sums[column :: meta.num_columns]
+    return [
+        group
+        for group, (chunk, known) in enumerate(zip(chunks, expected, strict=True))
+        if _sum(source, _chunk(chunk)) != known
+    ]
 
 
 def leaves(kind: pa.DataType) -> int:

@@ -11,7 +11,7 @@ from .._lazy import lazy_module
 from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ..errors import DamagedFileError
 from .folder import RECORDS
-from .fragments import Sealed
+from .fragments import Sealed, is_lost
 from .store import DELETED
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class Cleaned:
             unsure = [column for column in known if column not in found]
             wanted = list(dict.fromkeys([*unsure, *rule.needs]))
             if unsure and (table := self.file.table(group, wanted)) is not None:
+                _require_values(self.file, table)
                 rows = rule.cleaned(_by_column(self.file, table))
                 found.update(
                     column
@@ -130,8 +131,19 @@ def _rows(file: Sealed, columns: Sequence[Column]) -> Iterator[Rows]:
     count = 0
     for table in file.tables(list(dict.fromkeys(columns))):
         count += table.num_rows
+        _require_values(file, table)
         yield _by_column(file, table)
     if count != file.rows:
+        raise UnreadableError(file)
+
+
+def _require_values(file: Sealed, table: pa.Table) -> None:
+    """Raise unless all columns of a table of a file can be read.
+
+    Raises:
+        UnreadableError: one can't.
+    """
+    if any(map(is_lost, table.columns)):
         raise UnreadableError(file)
 
 

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["UNREADABLE", "blame_file", "require_type", "warn_damaged"]
+__all__ = [
+    "UNREADABLE",
+    "blame_file",
+    "require_type",
+    "warn_damaged",
+    "warn_rows_left_out",
+    "warn_values_missing",
+]
 
 #: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
 UNREADABLE: Final = (
@@ -46,9 +53,32 @@ def blame_file(error: Exception) -> None:
 
 def warn_damaged(path: Path, error: Exception) -> None:
     """Say which file can't be read, and why; everything else still is."""
-    reason = error_message(error).strip().splitlines() or [type(error).__name__]
-    message = f"{path} is damaged and left out: {reason[0]}. See collection.verify()"
-    warn(message, DamagedFileWarning, stacklevel=3)
+    _warn(f"{path} is damaged and left out: {_reason(error)}")
+
+
+def warn_rows_left_out(path: Path, group: int, rows: int, error: Exception) -> None:
+    """Report that the rows of a row group are left out, since ``_node`` can't be read there."""
+    _warn(
+        f"{path} is damaged: row group {group} ({rows:,} rows) is left out, since whose rows these"
+        f" are can't be read: {_reason(error)}"
+    )
+
+
+def warn_values_missing(path: Path, group: int, rows: int, key: object, error: Exception) -> None:
+    """Report that the values of one column in a row group can't be read; all else still is."""
+    _warn(
+        f"{path} is damaged: column {str(key)!r} of row group {group} ({rows:,} rows) can't be read,"
+        f" its values there are missing: {_reason(error)}"
+    )
+
+
+def _reason(error: Exception) -> str:
+    lines = error_message(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]
+
+
+def _warn(message: str) -> None:
+    warn(f"{message}. See collection.verify()", DamagedFileWarning, stacklevel=4)
 
 
 def require_type(field: pa.Field, *types: pa.DataType) -> None:

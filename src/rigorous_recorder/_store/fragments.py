@@ -20,7 +20,13 @@ from .._values.chunks import one_array
 from .._values.kinds import Kind
 from ..errors import DamagedFileError, DeletedError
 from .checksums import check_chunks, leaves
-from .damaged import UNREADABLE, blame_file, require_type, warn_damaged
+from .damaged import (
+    UNREADABLE,
+    blame_file,
+    require_type,
+    warn_rows_left_out,
+    warn_values_missing,
+)
 from .folder import NODES, SealedName, sealed_name
 from .regular import check_regular
 from .seal import about, segment_said
@@ -45,6 +51,7 @@ __all__ = [
     "Spans",
     "Stretch",
     "between",
+    "is_lost",
     "open_parquet",
     "places_between",
     "tables_of",
@@ -55,6 +62,7 @@ __all__ = [
 _FRAGMENTS_OF_A_THREAD: Final = 64
 #: One object for all files.
 _NOTHING: Final[frozenset[tuple[int, str]]] = frozenset()
+_NO_GROUPS: Final[frozenset[int]] = frozenset()
 #: The least and the greatest id that there can be.
 _ALL_IDS: Final = (-(2**63), 2**63 - 1)
 #: Added to the number of rows that stand behind all sealed ones of their writer.
@@ -175,7 +183,8 @@ class Fragment(ABC):
     ) -> pa.Table | None:
         """The rows of a group, with ``_node`` and those of ``columns`` that are here, in order.
 
-        None, and a warning, where they can't be read.
+        A column that can't be read has Arrow's null type there (``is_lost``), and is warned of.
+        None, and a warning, where ``_node`` is needed and can't be read.
 
         Args:
             nodes: whether ``_node`` is needed, where there is any other column.
@@ -186,6 +195,10 @@ class Fragment(ABC):
         for group in range(len(self.group_rows)):
             if (table := self.table(group, columns)) is not None:
                 yield table
+
+    def is_placed(self, group: int) -> bool:  # noqa: ARG002 - so it is of rows in memory
+        """Whether it is known whose rows a group has, as far as was found out so far."""
+        return True
 
     def runs_of(self, group: int) -> pa.RunEndEncodedArray:
         """The node of each row of a group, neighbours of one node together.
@@ -286,6 +299,9 @@ class Sealed(Fragment):
         find_successor: the file that has the rows once this one was compacted away, or None where
             it is damaged.
         sums: the checksums of the column chunks, where the file has them.
+
+    Attributes:
+        unplaced: row groups of which ``_node`` can't be read, as far as was found out so far.
     """
 
     def __init__(
@@ -306,9 +322,10 @@ class Sealed(Fragment):
         _, table = os.path.split(place)
         _check_name(table, name, said, self.segments)
         self.schema = schema
-        self._is_of_nodes = table == NODES
+        self.is_of_nodes = table == NODES
         self._find_successor = find_successor
         self._sums = sums
+        self.unplaced = _NO_GROUPS
         self._sound: dict[str, bool] = {}
         #: Of which groups which columns were read, their checksums being right.
         self._checked = _NOTHING
@@ -334,18 +351,47 @@ class Sealed(Fragment):
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
-        """The rows of a row group; None, and a warning, where they can't be read."""
+        """The rows of a row group: what can be read of them."""
         names = _names(self.columns, columns)
         if nodes or not names:
             names = [NODE, *names]
         try:
-            return self._read(group, names)
+            found = self._try(group, names)
+            return found if isinstance(found, pa.Table) else self._readable_part(group, names)
         except FileNotFoundError:
             return self._moved(group, columns)
-        except UNREADABLE as error:
-            blame_file(error)
-            warn_damaged(self.path, error)
-            return None
+
+    def _readable_part(self, group: int, names: Sequence[str]) -> pa.Table | None:
+        """As ``table``, of a row group of which not all columns can be read together."""
+        rows = self.group_rows[group]
+        keys: dict[str, Any] = {name: column.key for column, name in self.columns.items()}
+        arrays: list[Any] = []
+        for name in names:
+            found = self._try(group, [name])
+            if isinstance(found, pa.Table):
+                arrays.append(found.column(name))
+            elif name == NODE:
+                self.unplaced |= {group}
+                warn_rows_left_out(self.path, group, rows, found)
+                return None
+            else:
+                warn_values_missing(self.path, group, rows, keys[name], found)
+                is_empty = self._has_no_value(group, name)
+                lost = self.schema.field(name).type if is_empty else pa.null()
+                arrays.append(pa.nulls(rows, lost))
+        return pa.Table.from_arrays(arrays, names=list(names))
+
+    def _has_no_value(self, group: int, name: str) -> bool:
+        """Whether a column's statistics, which are in the footer, tell that all is missing there."""
+        at, *others = self._leaf_numbers([name])
+        with open_parquet(self._path) as file:
+            statistics = file.metadata.row_group(group).column(at).statistics
+        is_told = not others and statistics is not None and statistics.has_null_count
+        return is_told and statistics.null_count == self.group_rows[group]
+
+    def is_placed(self, group: int) -> bool:
+        """Whether ``_node`` of a row group can be read, as far as was found out so far."""
+        return group not in self.unplaced
 
     def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
         """Those of the nodes of a row group that are among these; none, where its statistics tell."""
@@ -377,7 +423,7 @@ class Sealed(Fragment):
         to say the same of a node once more changes nothing.
         """
         found = (each for each in self.segments if each.logged_in == (writer, number))
-        ends = (each.end - (each.deleted if self._is_of_nodes else 0) for each in found)
+        ends = (each.end - (each.deleted if self.is_of_nodes else 0) for each in found)
         return max(ends, default=0)
 
     def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
@@ -386,21 +432,26 @@ class Sealed(Fragment):
         Without any where ``_node`` can't be read: then nobody knows whose the rows are.
         """
         names = [NODE, *self.columns.values()]
-        if (damage := self._damage(group, names)) is None:
+        if not isinstance(damage := self._try(group, names), Exception):
             return names, None
-        if self._damage(group, [NODE]) is not None:
+        if isinstance(self._try(group, [NODE]), Exception):
             return [], damage
-        return [name for name in names if self._damage(group, [name]) is None], damage
+        parts = {name: self._try(group, [name]) for name in names}
+        return [name for name in names if not isinstance(parts[name], Exception)], damage
 
-    def _damage(self, group: int, names: list[str]) -> Exception | None:
+    def _try(self, group: int, names: list[str]) -> pa.Table | Exception:
+        """Some columns of a row group, or what is wrong with any of them.
+
+        Raises:
+            FileNotFoundError: the file was compacted away.
+        """
         try:
-            self._read(group, names)
+            return self._read(group, names)
         except FileNotFoundError:
             raise
         except UNREADABLE as error:
             blame_file(error)
             return error
-        return None
 
     def is_sound(self, columns: Collection[Column]) -> bool:
         """Whether these and ``_node`` can be read, their checksums being right; found out once."""
@@ -468,7 +519,7 @@ class Sealed(Fragment):
         if not pieces:
             return None
         # A column can have another name there, where its own was taken.
-        there = pa.concat_tables(pieces).select([NODE, *_names(whole.columns, here)])
+        there = _joined(pieces).select([NODE, *_names(whole.columns, here)])
         return there.rename_columns([NODE, *_names(self.columns, here)])
 
 
@@ -504,6 +555,29 @@ class Spans(Fragment):
         number, part = self._parts[group]
         table = self._whole.table(number, columns, nodes=nodes)
         return None if table is None else table.slice(part.start, part.stop - part.start)
+
+    def is_placed(self, group: int) -> bool:
+        """Whether it is known whose rows a group has, as far as was found out so far."""
+        return self._whole.is_placed(self._parts[group][0])
+
+
+def is_lost(column: pa.ChunkedArray) -> bool:
+    """Whether a column of a fragment's table stands for values that can't be read."""
+    return bool(pa.types.is_null(column.type))
+
+
+def _joined(pieces: Sequence[pa.Table]) -> pa.Table:
+    """Tables of the same columns end to end; what is lost in one of them counts as lost in all."""
+    lost = {name for each in pieces for name in each.column_names if is_lost(each.column(name))}
+    if lost:
+        pieces = [_without_values(each, lost) for each in pieces]
+    return pa.concat_tables(pieces)
+
+
+def _without_values(table: pa.Table, names: Collection[str]) -> pa.Table:
+    nothing = pa.nulls(table.num_rows)
+    arrays = [nothing if n in names else table.column(n) for n in table.column_names]
+    return pa.Table.from_arrays(arrays, names=table.column_names)
 
 
 def tables_of(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._lazy import lazy_module
 from ..errors import DamagedFileError
-from .checksums import check_footer
+from .checksums import check_footer, damaged_chunks
 from .damaged import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
 from .fragments import Sealed
@@ -265,7 +265,10 @@ def open_sealed(path: str | Path, find_successor: Callable[[Sealed], Sealed | No
             file = pq.ParquetFile(source)
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
-            return Sealed(path, file.schema_arrow, rows, find_successor, sums=sums)
+            sealed = Sealed(path, file.schema_arrow, rows, find_successor, sums=sums)
+            if sums and not sealed.is_of_nodes:  # records that nobody can place are not counted
+                sealed.unplaced = frozenset(damaged_chunks(source, meta, sums, 0))
+            return sealed
     except FileNotFoundError:
         raise
     except UNREADABLE as error:

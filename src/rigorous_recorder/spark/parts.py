@@ -18,7 +18,7 @@ from .._live.column import NODE, Column
 from .._once import remembered
 from .._store.damaged import warn_damaged
 from .._store.folder import RECORDS, Folder
-from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch
+from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch, is_lost
 from .._store.sealed_files import SealedFiles, open_sealed
 from .._tree import column_in
 from .._values.kinds import NULL
@@ -271,7 +271,8 @@ class _Task:
             for column in columns_of(fragment, {wanted.key} & self._keys)
         }
         found = flat_column(own, wanted.kind, table.num_rows)
-        if self._nodes is not None and str(at) in self._nodes.column_names:
+        is_whole = not any(is_lost(table.column(fragment.columns[column])) for column in own)
+        if is_whole and self._nodes is not None and str(at) in self._nodes.column_names:
             above = self._nodes.column(str(at)).combine_chunks().take(places)
             found = above if found.null_count == len(found) else pc.coalesce(found, above)
         if wanted.kind == NULL:
