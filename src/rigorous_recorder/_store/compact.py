@@ -209,5 +209,9 @@ def _tables(parts: list[Cleaned], columns: list[Column], schema: pa.Schema) -> I
             arrays = [rows.node]
             for column, field in zip(columns, list(schema)[1:], strict=True):
                 found = rows.columns.get(column)
-                arrays.append(pa.nulls(len(rows.node), field.type) if found is None else found)
+                arrays.append(
+                    pa.nulls(len(rows.node), field.type)
+                    if found is None
+                    else found.cast(field.type)  # of old files, with their zone
+                )
             yield pa.Table.from_arrays(arrays, schema=schema)

@@ -173,5 +173,5 @@ def live_column(field: pa.Field) -> Column:
     if column is None:
         message = f"column {field.name!r} is there twice"
         raise DamagedFileError(message)
-    require_type(field, column.kind.live_type)
+    require_type(field, *column.kind.live_types)
     return column

@@ -82,6 +82,11 @@ class Kind(ABC):
         """Arrow type of the column in a live table."""
 
     @property
+    def live_types(self) -> tuple[pa.DataType, ...]:
+        """Arrow types that the column can have in a live file; older versions wrote others."""
+        return (self.live_type,)
+
+    @property
     def sealed_type(self) -> pa.DataType:
         """Arrow type of the column in a sealed file and, where it stands alone, in the view."""
         return self.live_type
@@ -398,13 +403,35 @@ class _NaiveDatetime(_Instant):
 
 @dataclass(frozen=True)
 class ZonedDatetime(_Instant):
-    """An instant and the time zone it was said in: an IANA name, or an offset as ``+02:00``."""
+    """An instant and the time zone it was said in: an IANA name, or an offset as ``+02:00``.
+
+    Files have it in UTC, and the zone in the field's metadata: not every reader knows every zone, and
+    Polars then reads no column of the file.
+    """
 
     zone: str
 
     @property
     def live_type(self) -> pa.DataType:
+        return pa.timestamp("us", "UTC")
+
+    @property
+    def live_types(self) -> tuple[pa.DataType, ...]:
+        return self.live_type, self.sealed_type
+
+    @property
+    def sealed_type(self) -> pa.DataType:
         return pa.timestamp("us", self.zone)
+
+    @property
+    def file_type(self) -> pa.DataType:
+        return self.live_type
+
+    def seal(self, live: pa.Array) -> pa.Array:
+        return live.cast(self.sealed_type)
+
+    def file(self, column: pa.Array) -> pa.Array:
+        return column.cast(self.file_type)
 
     def raw(self, value: dt.datetime) -> int:
         return index((value - _UTC_EPOCH) // _MICROSECOND)
