@@ -20,6 +20,7 @@ from ._live.fields import Described, describe, describe_unread
 from ._live.twin import Pusher
 from ._move import copy_tree, undisturbed
 from ._pickles import PlainTree, load_tree, restored, tree_of
+from ._rows.twin import fresh
 from ._store.housekeeping import settling
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._tree import ATTEMPT_KEYS, Nodes
@@ -225,15 +226,16 @@ class Recorder(Pusher):
     def local_data(self) -> Mapping[str, Any]:
         """What is known of this node itself; its ancestors know more.
 
-        Of an attempt at a resumed experiment also what was known of the experiment.
+        Its values are copies: to set one is ``recorder[key] = value``. Of an attempt at a resumed
+        experiment also what was known of the experiment.
         """
-        return MappingProxyType(self._data)
+        return MappingProxyType(fresh(self._data))
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.update({key: value})
 
     def __getitem__(self, key: str) -> Any:
-        return self._data[key]
+        return fresh(self._data[key])
 
     def __contains__(self, key: object) -> bool:
         return key in self._data
@@ -256,7 +258,7 @@ class Recorder(Pusher):
 
     def get(self, key: str, default: Any = None) -> Any:
         """What is known of this node under a key, else ``default``."""
-        return self._data.get(key, default)
+        return fresh(self._data[key]) if key in self._data else default
 
     def keys(self) -> KeysView[str]:
         """The keys of this node's own data."""
@@ -344,7 +346,7 @@ class Recorder(Pusher):
     @property
     def pending(self) -> Mapping[str, Any]:
         """What was added and is not committed yet."""
-        return MappingProxyType(self._pending.copy())
+        return MappingProxyType(fresh(self._pending))
 
     def _ready(self) -> Store:
         """The store of this recorder; one in memory where it has none yet."""

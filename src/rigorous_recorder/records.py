@@ -8,7 +8,7 @@ from itertools import islice
 from os import PathLike
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, overload
 
 from ._display.records import records_line, records_table
 from ._display.text import cut
@@ -19,7 +19,7 @@ from ._engines.follow import follow
 from ._engines.frames import to_pandas, to_polars
 from ._engines.known_keys import require_known, warn_of_unknown
 from ._engines.polars import lazy_frame
-from ._engines.rows import Row, all_rows, rows_from, rows_of
+from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
 from ._engines.spark import spark_frame
 from ._flat_files import save_flat
@@ -40,6 +40,17 @@ __all__ = ["Records", "Row"]
 _PAGE: Final = 4_096
 
 
+class _Page(NamedTuple):
+    """Neighbouring rows that were read together, and may be asked for again."""
+
+    scan: Scan | None
+    #: The index of the first of them.
+    first: int
+    rows: list[Row]
+    #: Keys of values that can be changed: whoever asks for a row gets copies of them.
+    mutable: tuple[str, ...]
+
+
 class Records(Sequence[Row]):
     """Records with all that their ancestors know: a sequence of read-only rows, and a table.
 
@@ -58,7 +69,7 @@ class Records(Sequence[Row]):
         self._source = source
         self._scope = scope
         self._conditions = conditions
-        self._page: tuple[Scan | None, int, list[Row]] = (None, 0, [])
+        self._page = _Page(None, 0, [], ())
 
     # --- rows ----------------------------------------------------------------------------------
 
@@ -271,7 +282,7 @@ class Records(Sequence[Row]):
         if known is not None and known.moment is scan.moment:
             return known
         require_known(scan.moment, self._conditions)
-        self._page = (scan, 0, [])
+        self._page = _Page(scan, 0, [], ())
         return scan
 
     def _scan_of(self, moment: Moment) -> Scan:
@@ -279,23 +290,24 @@ class Records(Sequence[Row]):
 
     def _row(self, scan: Scan, index: int) -> Row:
         at = index if index >= 0 else index + scan.row_count()
-        known, first, rows = self._page  # at once: other threads put theirs in its place
+        known, first, rows, mutable = self._page  # at once: other threads put theirs in its place
         if known is not scan or not first <= at < first + len(rows):
-            first, rows = _page_with(scan, at)
-            self._page = (scan, first, rows)
+            self._page = _, first, rows, mutable = _page_with(scan, at)
         if not rows or at < 0:
             message = f"record {index} of {scan.row_count():,}"
             raise IndexError(message)
-        return rows[at - first]
+        row = rows[at - first]
+        return row.with_fresh(mutable) if mutable else row
 
 
-def _page_with(scan: Scan, index: int) -> tuple[int, list[Row]]:
-    """The rows around ``index`` that are read together, and the index of the first of them."""
+def _page_with(scan: Scan, index: int) -> _Page:
+    """The rows around ``index`` that are read together."""
     for first, piece in scan.located(index):
         start = index - first
         start -= start % _PAGE
-        return first + start, list(rows_of(piece.slice(start, _PAGE), scan))
-    return 0, []
+        rows = list(rows_of(piece.slice(start, _PAGE), scan))
+        return _Page(scan, first + start, rows, mutable_keys(scan))
+    return _Page(scan, 0, [], ())
 
 
 def _checked(index: Any) -> int:

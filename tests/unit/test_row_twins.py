@@ -14,6 +14,7 @@ from itertools import chain, islice
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -343,3 +344,74 @@ def test_both_twins_have_one_face() -> None:
     assert names == sorted(pure.__all__) == sorted(twin.__all__)
     assert twin.rows_of_node in {native.rows_of_node, pure.rows_of_node}
     assert native.Known.__doc__ == pure.Known.__doc__
+
+
+# --- what can be changed -----------------------------------------------------------------------
+
+SHARED: dict[str, Any] = {"cfg": {"lr": 0.1, "sizes": [1, [2]]}, "list": [1], "n": 0, "name": "a"}
+
+
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_rows_have_copies_of_what_can_be_changed(rows: ModuleType, has_gaps: bool) -> None:
+    """Also a row that is given again, whose values somebody still has."""
+    base = copy.deepcopy(SHARED)
+    kept = []
+    for at, row in enumerate(
+        rows.rows_of_node(dict, base, ("n",), ([0, 1, 2, 3],), 0, 4, has_gaps, ("cfg", "list"))
+    ):
+        assert row == {**SHARED, "n": at}
+        row["cfg"]["sizes"][1].append(3)
+        row["cfg"]["lr"] = 1
+        row["list"].clear()
+        kept += [row["cfg"], row["list"]]
+    assert base == SHARED
+    assert len(set(map(id, kept))) == 8
+
+
+def test_own_values_win_over_copies(rows: ModuleType) -> None:
+    """Where a record has a value of its own under a key of what its node knows."""
+    columns = ([[5], None],)
+    found = list(rows.rows_of_node(dict, {"list": [1]}, ("list",), columns, 0, 2, True, ("list",)))
+    assert found == [{"list": [5]}, {"list": [1]}]
+    columns = ([[5], [6]],)
+    found = list(rows.rows_of_node(dict, {"list": [1]}, ("list",), columns, 0, 2, False, ("list",)))
+    assert found == [{"list": [5]}, {"list": [6]}]
+
+
+def test_fresh_values_equal_and_share_nothing(rows: ModuleType) -> None:
+    """Dicts, lists and arrays with all inside; what can't be changed is the same object."""
+    array = np.arange(3)
+    value = {"a": [1, {"b": [None, True, 2**70, 0.5, "text"]}], "c": {}, "d": []}
+    found = rows.fresh(value)
+    assert found == value
+    assert found["a"] is not value["a"]
+    assert found["a"][1]["b"] is not value["a"][1]["b"]
+    assert found["c"] is not value["c"]
+    copied = rows.fresh(array)
+    copied[0] = 9
+    assert array[0] == 0
+    for same in ("text", 1.5, 2**70, None, b"bytes", (1, 2)):
+        assert rows.fresh(same) is same
+
+
+def test_a_copy_that_fails_ends_the_loop(rows: ModuleType) -> None:
+    """What a value raises while it is copied is raised; a key that is not there is an error."""
+
+    class Broken:
+        __array_interface__ = None
+
+        def copy(self) -> Any:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        next(rows.rows_of_node(dict, {"a": Broken()}, (), (), 0, 1, False, ("a",)))
+    with pytest.raises(KeyError):
+        next(rows.rows_of_node(dict, {}, (), (), 0, 1, False, ("a",)))
+
+
+def test_a_value_that_contains_itself_is_an_error(rows: ModuleType) -> None:
+    """And no end of the process."""
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(RecursionError):
+        rows.fresh(loop)

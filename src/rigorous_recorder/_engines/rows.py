@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from .._lazy import lazy_module
-from .._rows.twin import Known, rows_of_node
+from .._live.column import Column
+from .._rows.twin import Known, fresh, rows_of_node
 from .._tree import Nodes, keys_of, present_values_of, values_of
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from .conditions import any_valid
@@ -20,7 +21,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Row", "all_rows", "experiment_rows", "rows_from", "rows_of"]
+__all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_from", "rows_of"]
 
 #: Rows whose values are made before the first of them is given, where some are no plain numbers.
 _ROWS_AT_ONCE: Final = 8_192
@@ -33,6 +34,8 @@ _Dict = TypeVar("_Dict", bound=dict[str, Any])
 
 class Row(Known):
     """One record with all that its ancestors know. Read-only; a missing key reads as None.
+
+    A dict, list or array in it is this row's own: who changes it changes no other row.
 
     Everything else is as of a dict: ``row.get(key, default)``, ``key in row`` and ``dict(row)``
     see only the keys that have a value.
@@ -51,8 +54,21 @@ class Row(Known):
         """A plain dict that can be changed."""
         return dict(self)
 
+    def with_fresh(self, keys: Iterable[str]) -> Row:
+        """The same row with copies of the values of some keys, which can be changed."""
+        return Row({**self, **{key: fresh(self[key]) for key in keys if key in self}})
+
     def __reduce__(self) -> tuple[type[Row], tuple[dict[str, Any]]]:
         return Row, (dict(self),)
+
+
+def mutable_keys(scan: Scan) -> tuple[str, ...]:
+    """Those keys of a scan under which rows can have a dict, a list or an array."""
+    return _mutable([*scan.moment.nodes.columns, *scan.record_columns])
+
+
+def _mutable(columns: Iterable[Column]) -> tuple[str, ...]:
+    return tuple(keys_of(column for column in columns if column.kind.is_mutable))
 
 
 def rows_of(piece: Piece, scan: Scan) -> Iterator[Row]:
@@ -88,14 +104,14 @@ def _node_values(
 
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
-    above = _inherited(piece, scan)
+    above, mutable = _inherited(piece, scan), _mutable(scan.moment.nodes.columns)
     if lost := [key for key in scan.node_keys if piece.is_lost(key)]:
         above = {node: _without(values, lost) for node, values in above.items()}
     rows = _ROWS_AT_ONCE
     if all(column.kind in _NUMBERS for column in scan.record_columns):
         rows = max(1, _NUMBERS_AT_ONCE // max(1, len(scan.record_columns)))
     for start in range(0, piece.rows, rows):
-        yield from _rows(piece.slice(start, rows), above, scan)
+        yield from _rows(piece.slice(start, rows), above, mutable, scan)
 
 
 def _without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
@@ -115,7 +131,9 @@ class _Said(NamedTuple):
         return self.present is not None and self.present[run] < rows
 
 
-def _rows(piece: Piece, above: dict[int, dict[str, Any]], scan: Scan) -> Iterator[Iterator[Row]]:
+def _rows(
+    piece: Piece, above: dict[int, dict[str, Any]], mutable: tuple[str, ...], scan: Scan
+) -> Iterator[Iterator[Row]]:
     runs = piece.runs
     nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
     said = [each for key in keys_of(scan.record_columns) if (each := _said(piece, key))]
@@ -127,7 +145,9 @@ def _rows(piece: Piece, above: dict[int, dict[str, Any]], scan: Scan) -> Iterato
             some = [each for each in said if each.present is None or each.present[run]]
             has_gaps = any(each.has_gaps(run, stop - start) for each in some)
             keys, columns = _those(some)
-        yield rows_of_node(Row, above[nodes[run]], keys, columns, start, stop, has_gaps)
+        base = above[nodes[run]]
+        shared = tuple(key for key in mutable if key in base) if mutable else ()
+        yield rows_of_node(Row, base, keys, columns, start, stop, has_gaps, shared)
 
 
 def _those(said: list[_Said]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:

@@ -47,6 +47,66 @@ static PyType_Spec Known_spec = {
     "rigorous_recorder._rows.native.Known", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     Known_slots};
 
+/* ---- copies of what can be changed ------------------------------------------------------------ */
+
+static PyObject *fresh(PyObject *);
+
+static PyObject *
+fresh_dict(PyObject *value)
+{
+    PyObject *key, *each, *copy = PyDict_Copy(value);
+    Py_ssize_t position = 0;
+    /* The values of a dict may be replaced while it is walked, its keys may not. */
+    while (copy != NULL && PyDict_Next(copy, &position, &key, &each)) {
+        PyObject *made = fresh(each);
+        if (made == NULL || (made != each && PyDict_SetItem(copy, key, made) < 0))
+            Py_CLEAR(copy);
+        Py_XDECREF(made);
+    }
+    return copy;
+}
+
+static PyObject *
+fresh_list(PyObject *value)
+{
+    PyObject *copy = PyList_GetSlice(value, 0, PyList_Size(value));
+    for (Py_ssize_t i = 0; copy != NULL && i < PyList_Size(copy); i++) {
+        PyObject *made = fresh(PyList_GetItem(copy, i));
+        if (made == NULL || PyList_SetItem(copy, i, made) < 0)
+            Py_CLEAR(copy);
+    }
+    return copy;
+}
+
+/* A value that nobody else has; what can't be changed is given back. A new reference. */
+static PyObject *
+fresh(PyObject *value)
+{
+    if (value == Py_None || PyUnicode_CheckExact(value) || PyFloat_CheckExact(value) ||
+        PyLong_CheckExact(value) || PyBool_Check(value))
+        return Py_NewRef(value);
+    if (!PyDict_CheckExact(value) && !PyList_CheckExact(value))
+        return PyObject_HasAttrString(value, "__array_interface__")
+                   ? PyObject_CallMethod(value, "copy", NULL)
+                   : Py_NewRef(value);
+    if (Py_EnterRecursiveCall(" to copy a value"))
+        return NULL;
+    PyObject *copy = PyDict_CheckExact(value) ? fresh_dict(value) : fresh_list(value);
+    Py_LeaveRecursiveCall();
+    return copy;
+}
+
+PyDoc_STRVAR(fresh_doc,
+"fresh(value, /)\n--\n\n"
+"A value that nobody else has: a copy of a dict, a list or an array, with all that is inside.\n\n"
+"Anything else can't be changed, and is given back.");
+
+static PyObject *
+fresh_of(PyObject *module, PyObject *value)
+{
+    return fresh(value);
+}
+
 /* ---- the values of one key -------------------------------------------------------------------- */
 
 typedef struct {
@@ -106,6 +166,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *copy;
     PyObject *base;
+    PyObject *mutable; /* tuple of the keys of the base whose values each row has of its own */
     PyObject *given[2]; /* what was given last, and before it */
     int has_gaps;
     Py_ssize_t next, stop;
@@ -120,6 +181,7 @@ Rows_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->copy);
     Py_VISIT(self->base);
+    Py_VISIT(self->mutable);
     Py_VISIT(self->given[0]);
     Py_VISIT(self->given[1]);
     for (Py_ssize_t i = 0; i < self->count; i++)
@@ -134,6 +196,7 @@ Rows_clear(PyObject *object)
     self->next = self->stop; /* without a base there is no other row */
     Py_CLEAR(self->copy);
     Py_CLEAR(self->base);
+    Py_CLEAR(self->mutable);
     Py_CLEAR(self->given[0]);
     Py_CLEAR(self->given[1]);
     return 0;
@@ -154,6 +217,25 @@ Rows_dealloc(PyObject *object)
     PyMem_Free(self->columns);
     PyObject_GC_Del(object);
     Py_DECREF((PyObject *)type);
+}
+
+/* Put copies in the place of what all rows of a node would share. */
+static int
+freshen(const Rows *self, PyObject *row)
+{
+    Py_ssize_t count = PyTuple_Size(self->mutable);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *key = PyTuple_GetItem(self->mutable, i);
+        PyObject *value = PyDict_GetItemWithError(self->base, key);
+        PyObject *made = value ? fresh(value) : NULL;
+        int failed = made == NULL || PyDict_SetItem(row, key, made) < 0;
+        Py_XDECREF(made);
+        if (failed && !PyErr_Occurred())
+            PyErr_SetObject(PyExc_KeyError, key);
+        if (failed)
+            return -1;
+    }
+    return 0;
 }
 
 static int
@@ -199,7 +281,7 @@ next_row(Rows *self)
         if (row == NULL)
             return NULL;
     }
-    if (fill(self, row, at) < 0) {
+    if (freshen(self, row) < 0 || fill(self, row, at) < 0) {
         Py_DECREF(row);
         return NULL;
     }
@@ -241,17 +323,18 @@ base_of(PyObject *known, PyObject *keys, int has_gaps)
 }
 
 PyDoc_STRVAR(rows_of_node_doc,
-"rows_of_node(copy, base, keys, columns, start, stop, has_gaps, /)\n--\n\n"
+"rows_of_node(copy, base, keys, columns, start, stop, has_gaps, mutable=(), /)\n--\n\n"
 "The rows from ``start`` to ``stop``: copies of a dict with values of their own under keys.");
 
 static PyObject *
 rows_of_node(PyObject *module, PyObject *args)
 {
-    PyObject *copy, *known, *keys, *columns;
+    PyObject *copy, *known, *keys, *columns, *mutable = NULL;
     Py_ssize_t start, stop;
     int has_gaps;
-    if (!PyArg_ParseTuple(args, "OO!O!O!nnp", &copy, &PyDict_Type, &known, &PyTuple_Type, &keys,
-                          &PyTuple_Type, &columns, &start, &stop, &has_gaps))
+    if (!PyArg_ParseTuple(args, "OO!O!O!nnp|O!", &copy, &PyDict_Type, &known, &PyTuple_Type, &keys,
+                          &PyTuple_Type, &columns, &start, &stop, &has_gaps, &PyTuple_Type,
+                          &mutable))
         return NULL;
     Py_ssize_t count = PyTuple_Size(keys);
     if (start < 0 || PyTuple_Size(columns) != count) {
@@ -263,13 +346,14 @@ rows_of_node(PyObject *module, PyObject *args)
         return NULL;
     self->copy = Py_NewRef(copy);
     self->base = base_of(known, keys, has_gaps);
+    self->mutable = mutable ? Py_NewRef(mutable) : PyTuple_New(0);
     self->has_gaps = has_gaps;
     self->next = start;
     self->stop = stop;
     self->columns = PyMem_Calloc((size_t)count + 1, sizeof(Values));
     if (self->columns == NULL)
         PyErr_NoMemory();
-    if (self->base == NULL || self->columns == NULL)
+    if (self->base == NULL || self->columns == NULL || self->mutable == NULL)
         goto failed;
     while (self->count < count) {
         Py_ssize_t i = self->count++;
@@ -286,6 +370,7 @@ failed:
 /* ---- module ----------------------------------------------------------------------------------- */
 
 static PyMethodDef functions[] = {
+    {"fresh", fresh_of, METH_O, fresh_doc},
     {"rows_of_node", rows_of_node, METH_VARARGS, rows_of_node_doc},
     {NULL},
 };

@@ -7,11 +7,12 @@ values of its records, column by column, and makes dicts of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from .._once import remembered
 
-__all__ = ["Known", "rows_of_node"]
+__all__ = ["Known", "fresh", "rows_of_node"]
 
 #: Dicts made at once: so few stay in the processor's cache, and don't set off Python's collector.
 _ROWS_AT_ONCE: Final = 256
@@ -36,6 +37,7 @@ def rows_of_node(  # noqa: PLR0913, PLR0917 - by place, as the native twin takes
     start: int,
     stop: int,
     has_gaps: bool,
+    mutable: tuple[str, ...] = (),
     /,
 ) -> Iterator[_Row]:
     """The rows from ``start`` to ``stop``: copies of a dict with values of their own under keys.
@@ -50,16 +52,36 @@ def rows_of_node(  # noqa: PLR0913, PLR0917 - by place, as the native twin takes
         columns: for each key the values of all rows, a list or a memoryview of "q", "d" or "?".
         has_gaps: whether a row has no value of its own where its column has None. Otherwise None
             is a value like any other.
+        mutable: keys of ``base`` whose values can be changed: each row has copies of its own.
     """
+    make = partial(_copy_with_fresh, copy, mutable) if mutable else copy
     for first in range(start, stop, _ROWS_AT_ONCE):
         last = min(first + _ROWS_AT_ONCE, stop)
         lines = zip(*(column[first:last] for column in columns), strict=True)
         if not columns:
-            yield from [copy(base) for _ in range(last - first)]
+            yield from [make(base) for _ in range(last - first)]
         elif has_gaps:
-            yield from [copy(base | _present(keys, line)) for line in lines]
+            yield from [make(base | _present(keys, line)) for line in lines]
         else:
-            yield from _filler(len(keys))(copy, base | dict.fromkeys(keys), lines, *keys)
+            yield from _filler(len(keys))(make, base | dict.fromkeys(keys), lines, *keys)
+
+
+def _copy_with_fresh(
+    copy: Callable[[dict[str, Any]], _Row], mutable: tuple[str, ...], base: dict[str, Any]
+) -> _Row:
+    return copy(base | {key: fresh(base[key]) for key in mutable})
+
+
+def fresh(value: Any, /) -> Any:
+    """A value that nobody else has: a copy of a dict, a list or an array, with all that is inside.
+
+    Anything else can't be changed, and is given back.
+    """
+    if type(value) is dict:
+        return {key: fresh(each) for key, each in value.items()}
+    if type(value) is list:
+        return [fresh(each) for each in value]
+    return value.copy() if hasattr(value, "__array_interface__") else value
 
 
 def _present(keys: tuple[str, ...], values: tuple[Any, ...]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from .._twins import PURE_ONES_ASKED_FOR
 
 if TYPE_CHECKING or PURE_ONES_ASKED_FOR:
-    from .pure import Known, rows_of_node
+    from .pure import Known, fresh, rows_of_node
 else:
     try:
-        from .native import Known, rows_of_node
+        from .native import Known, fresh, rows_of_node
     except ImportError:  # nothing could be compiled where it was installed
-        from .pure import Known, rows_of_node
+        from .pure import Known, fresh, rows_of_node
 
-__all__ = ["Known", "rows_of_node"]
+__all__ = ["Known", "fresh", "rows_of_node"]

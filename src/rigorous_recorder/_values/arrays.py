@@ -64,6 +64,7 @@ class _Arrays(Kind, ABC):
     """Arrays of one dtype."""
 
     dtype: str
+    is_mutable: ClassVar[bool] = True
 
     def column(self, values: list[Any]) -> pa.Array:
         return _nested(values, self.sealed_type, self.dtype)

@@ -70,6 +70,8 @@ class Kind(ABC):
     name: str
     #: What the cells of a live column look like; the twins of ``_live`` know them by these names.
     cell: ClassVar[Cell] = "int"
+    #: Whether whoever has a value can change it, as a list: it is handed out as a copy.
+    is_mutable: ClassVar[bool] = False
 
     @property
     def direct(self) -> tuple[type, ...]:
@@ -324,6 +326,8 @@ class _Bytes(_Viewed):
 
 @dataclass(frozen=True)
 class _Json(Spelled, _Text):
+    is_mutable = True
+
     @property
     def direct(self) -> tuple[type, ...]:
         return ()
