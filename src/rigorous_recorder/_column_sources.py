@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ else:
     pc = lazy_module("pyarrow.compute")
 np = lazy_module("numpy", install="numpy")
 
-__all__ = ["ArrowColumn", "Objects", "named_columns"]
+__all__ = ["ArrowColumn", "Objects", "named_columns", "rows_without_columns"]
 
 #: Types of Polars whose values Arrow gets as addresses, or not at all.
 _ONLY_IN_POLARS: Final = {"Object", "Int128", "UInt128"}
@@ -30,12 +31,23 @@ class ArrowColumn:
 
     def __init__(self, values: Any, metadata: dict[bytes, bytes] | None = None) -> None:
         self.values = _one_plain_array(values)
-        self.is_json = META in (metadata or {}) and b'"json"' in (metadata or {})[META]
+        kind = _kind_reported(metadata or {})
+        self.is_json = kind == "json"
+        #: The zone of times that are in UTC because not every reader of the file knows it.
+        self.zone = kind[len("datetime[") : -1] if kind.startswith("datetime[") else None
         #: Name of the type of which these are only the bytes; None where they are the values.
         self.extension = _extension(self.values.type, metadata or {})
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def _kind_reported(metadata: Mapping[bytes, bytes]) -> str:
+    """The name of the kind that a field's metadata reports; empty where it reports none."""
+    try:
+        return str(json.loads(metadata[META])["kind"])
+    except (LookupError, TypeError, ValueError):
+        return ""
 
 
 class Objects(list[Any]):
@@ -70,7 +82,7 @@ def named_columns(data: Any) -> dict[Any, Any]:
 
 def _of_arrow(data: Any) -> dict[Any, Any]:
     try:
-        table = pa.table(data)
+        table = _as_table(data)
     except Exception as error:  # whatever another library's stream raises
         message = (
             f"the columns of a {type(data).__name__} can't be read by Arrow: {error}. Give them as a"
@@ -82,6 +94,22 @@ def _of_arrow(data: Any) -> dict[Any, Any]:
         field.name: ArrowColumn(table.column(i), field.metadata)
         for i, field in enumerate(table.schema)
     }
+
+
+def _as_table(data: Any) -> pa.Table:
+    """What pyarrow has itself is taken as it is: in a stream, names end at NUL."""
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    return data.read_all() if isinstance(data, pa.RecordBatchReader) else pa.table(data)
+
+
+def rows_without_columns(data: Any) -> int:
+    """How many rows a frame or a table without columns has."""
+    if isinstance(data, (pa.Table, pa.RecordBatch)):
+        return int(data.num_rows)
+    return len(data) if _library(data) in {"pandas", "polars"} else 0
 
 
 def _of_pandas(frame: Any) -> dict[Any, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
-from ._column_sources import ArrowColumn, Objects, named_columns
+from ._column_sources import ArrowColumn, Objects, named_columns, rows_without_columns
 from ._lazy import lazy_module
 from ._live.column import Column
 from ._values.arrays import DTYPES, ArrayKind, ListKind, dtype_of
@@ -63,7 +63,7 @@ def columns_of(data: Any) -> tuple[int, Columns]:
     columns: Columns = {}
     for name, values in named.items():
         columns |= _column(check_key(name), values)
-    return next(iter(sizes.values()), 0), columns
+    return next(iter(sizes.values())) if sizes else rows_without_columns(data), columns
 
 
 def _column(key: str, values: Any) -> Columns:
@@ -141,7 +141,7 @@ def _from_arrow(key: str, column: ArrowColumn) -> Columns:
     values = _storage(key, column)
     if pa.types.is_null(values.type):
         return {Column(key, NULL): pa.repeat(pa.scalar(True), len(values))}
-    kind = JSON if column.is_json else _kind_of(key, values)
+    kind = JSON if column.is_json else _kind_of(key, values, column.zone)
     if kind is None:
         return _from_values(key, values.to_pylist())
     try:
@@ -193,14 +193,17 @@ def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
         raise UnkeepableValueError(message) from error
 
 
-def _kind_of(key: str, values: pa.Array) -> Kind | None:
-    """The kind that a whole Arrow column is of; None where its values decide one by one."""
+def _kind_of(key: str, values: pa.Array, zone: str | None = None) -> Kind | None:
+    """The kind that a whole Arrow column is of; None where its values decide one by one.
+
+    Args:
+        zone: that of times in UTC, where the column reports one.
+    """
     for is_it, kind in _simple_types():
         if is_it(values.type):
             return kind
     if pa.types.is_timestamp(values.type):
-        zone = values.type.tz
-        return _zoned(key, zone) if zone else DATETIME
+        return _zoned(key, zone or values.type.tz) if values.type.tz else DATETIME
     if _is_list(values.type):
         return _array_kind(values)
     return None

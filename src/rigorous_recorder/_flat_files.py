@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ._columns import Columns, columns_of
 from ._durable import replacing
-from ._engines.arrow import flat_schema, stream
+from ._engines.arrow import flat_schema, flat_type, stream
 from ._engines.rows import rows_of
 from ._engines.scan import Scan
+from ._engines.special_floats import special_floats
 from ._lazy import lazy_module
 from ._live.column import META
-from ._values.kinds import NULL, Kind
+from ._values.kinds import NULL, Kind, ZonedDatetime
 from .errors import DamagedFileError, UnknownFileTypeError
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ else:
 
 __all__ = ["SUFFIXES", "load_flat", "save_flat"]
 
+#: Zones that the databases of all readers have; columns of others are in UTC.
+_COMMON_ZONE: Final = re.compile(r"UTC|(?!posix|right)[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
 
 _Tell = Callable[[int], None]
 """Called with the number of rows that were written just now."""
@@ -104,46 +108,81 @@ def _format(
     return SUFFIXES[path.suffix.lower()]
 
 
-def _described(scan: Scan) -> pa.Schema:
-    """The flat schema, with the kind of each column told in its field's metadata."""
+def _described(scan: Scan, types: Callable[[Kind], pa.DataType]) -> pa.Schema:
+    """The flat schema with these types, and with the kind of each column in its field's metadata.
+
+    A file without columns can't tell how many rows it has but by its metadata.
+    """
     fields = [
-        field.with_metadata({META: json.dumps({"kind": kind.name}).encode()})
-        for field, kind in zip(flat_schema(scan), scan.flat_kinds.values(), strict=True)
+        pa.field(key, types(kind), metadata={META: json.dumps({"kind": kind.name}).encode()})
+        for key, kind in scan.flat_kinds.items()
     ]
-    return pa.schema(fields)
+    rows = json.dumps({"rows": scan.row_count()}).encode() if not fields else b""
+    return pa.schema(fields, metadata={META: rows} if rows else None)
+
+
+def _any_reader_type(kind: Kind) -> pa.DataType:
+    """The type of a flat column as any reader of Arrow takes it."""
+    if isinstance(kind, ZonedDatetime) and not _COMMON_ZONE.fullmatch(kind.zone):
+        return kind.file_type
+    return flat_type(kind)
+
+
+def _parquet_type(kind: Kind) -> pa.DataType:
+    is_plain = kind == NULL or isinstance(kind, ZonedDatetime)
+    return _any_reader_type(kind) if is_plain else kind.file_type
+
+
+def _batches(scan: Scan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The flat table with the types of a file's schema."""
+    kinds = list(scan.flat_kinds.values())
+    for batch in stream(scan):
+        arrays = [
+            values if values.type == field.type else kind.file(values)
+            for values, kind, field in zip(batch.columns, kinds, schema, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema) if arrays else batch
 
 
 def _save_parquet(scan: Scan, path: Path, tell: _Tell) -> None:
-    kinds = list(scan.flat_kinds.values())
-    fields = [
-        field if kind == NULL else field.with_type(kind.file_type)
-        for field, kind in zip(_described(scan), kinds, strict=True)
-    ]
-    schema = pa.schema(fields)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for batch in stream(scan):
-            columns = zip(batch.columns, kinds, strict=True)
-            arrays = [values if kind == NULL else kind.file(values) for values, kind in columns]
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    schema = _described(scan, _parquet_type)
+    special = special_floats(scan)
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        write_statistics=special.statistics(schema),
+        use_dictionary=special.dictionaries(schema),
+    ) as writer:
+        for batch in _batches(scan, schema):
+            if schema.names:
+                writer.write_batch(batch)
             tell(batch.num_rows)
 
 
 def _load_parquet(path: Path) -> tuple[int, Columns]:
     with pq.ParquetFile(path) as file:
-        return columns_of(_valid(file.read()))
+        return _loaded(file.read())
 
 
 def _save_arrow(scan: Scan, path: Path, tell: _Tell) -> None:
-    schema = _described(scan)
+    schema = _described(scan, _any_reader_type)
     with ipc.new_file(path, schema) as writer:
-        for batch in stream(scan):
-            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+        for batch in _batches(scan, schema):
+            if schema.names:
+                writer.write_batch(batch)
             tell(batch.num_rows)
 
 
 def _load_arrow(path: Path) -> tuple[int, Columns]:
     with pa.OSFile(str(path)) as source, ipc.open_file(source) as file:
-        return columns_of(_valid(file.read_all()))
+        return _loaded(file.read_all())
+
+
+def _loaded(table: pa.Table) -> tuple[int, Columns]:
+    rows, columns = columns_of(_valid(table))
+    reported = (table.schema.metadata or {}).get(META)
+    return (rows, columns) if columns or not reported else (json.loads(reported)["rows"], columns)
 
 
 def _valid(table: pa.Table) -> pa.Table:

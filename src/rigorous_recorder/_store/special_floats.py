@@ -81,6 +81,11 @@ class SpecialFloats(NamedTuple):
         paths = [_path(field) for field in schema if self._has_statistics(field)]
         return True if len(paths) == len(schema) else paths
 
+    def dictionaries(self, schema: pa.Schema) -> bool | list[str]:
+        """Which columns may have a dictionary: True for all, or the paths of their leaves."""
+        paths = [_path(field) for field in schema if field.name not in self.negative_zero]
+        return True if len(paths) == len(schema) else paths
+
     def _has_statistics(self, field: pa.Field) -> bool:
         if pa.types.is_list(field.type):
             return not pa.types.is_floating(_leaf(field.type))
