@@ -247,6 +247,14 @@ class Nodes:
         source = self._said(key)
         return self._values(key, source if positions is None else source.take(positions))
 
+    def words(self, key: str, positions: pa.Array | None = None) -> pa.Array:
+        """Of each node which value of a key it has or inherits: a number that is that value's alone.
+
+        Null where it has none.
+        """
+        source = self._source(key)
+        return source if positions is None else source.take(positions)
+
     def own_data(self, positions: pa.Array) -> list[dict[str, Any]]:
         """For each position what was said of that node itself; None where that was the word."""
         found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}

@@ -12,7 +12,8 @@ from textwrap import shorten
 from types import TracebackType
 from typing import Any, Final, NamedTuple, SupportsIndex
 
-from ._engines.scan import Attempt, Source, last_attempts
+from ._engines.attempts import Attempt, last_attempts
+from ._engines.scan import Source
 from ._failure import ERROR_KEYS, error_attributes
 from ._job import current_job
 from ._live.column import Column

@@ -24,7 +24,7 @@ from ._engines.scan import Moment, Scan, Scope, Source
 from ._engines.spark import spark_frame
 from ._flat_files import save_flat
 from .errors import ColumnError
-from .plotting import Band, Chart, Curves, curves_of
+from .plotting import Attempts, Band, Chart, Curves, curves_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -236,12 +236,15 @@ class Records(Sequence[Row]):
         *,
         band: Band = "std",
         points: int | None = 2_000,
+        attempts: Attempts = "last",
         out: str | PathLike[str] | None = None,
     ) -> Curves:
         """The mean of one column over another, with a band, as a chart; print it to see it.
 
         All records that have both columns are in it, and those that have the same x (and the same
-        values of ``by``) meet in one mean. NaN and infinities are left out, and counted.
+        values of ``by``) meet in one mean. A value of y that a recorder knows counts once at each x,
+        however many records are below the recorder; where no key is a record's own, recorders
+        without records count, too. NaN and infinities are left out, and counted.
 
         Args:
             x: key of the x axis: numbers, times or dates.
@@ -251,11 +254,15 @@ class Records(Sequence[Row]):
                 ``none``.
             points: of how many points a curve consists at most; None is no limit. Neighbours are
                 brought together where there are more, lows and highs kept, and the chart says so.
+            attempts: of an experiment that was resumed, ``last`` takes for each x what the last
+                attempt that has it logged, below recorders that were begun with the same
+                attributes; ``all`` takes what every attempt logged.
             out: a picture to save it as: ``.png``, ``.svg`` or ``.html``.
 
         Raises:
             ColumnError: a column is not there, can't be drawn, or no record has both.
-            ArgumentError: there is no such band, or ``points`` is below 1.
+            ArgumentError: there is no such band, no such choice of attempts, or ``points`` is
+                below 1.
             UnknownFileTypeError: ``out`` has another suffix.
             MissingPackageError: matplotlib, which pictures need, is not installed.
             OSError: the picture can't be written.
@@ -263,8 +270,7 @@ class Records(Sequence[Row]):
         >>> print(collection.records.plot("epoch", "loss", by="model"))  # doctest: +SKIP
         """
         keys = (by,) if isinstance(by, str) else tuple(by)
-        kinds = self.scan().flat_kinds
-        curves = curves_of(Chart(x, y, keys, band, points), kinds, self.sql)
+        curves = curves_of(Chart(x, y, keys, band, points, attempts), self.scan())
         if out is not None:
             curves.save_to(out)
         return curves

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
@@ -26,7 +26,7 @@ else:
     duckdb = lazy_module("duckdb")
     pa = lazy_module("pyarrow")
 
-__all__ = ["collection_sql", "records_sql"]
+__all__ = ["collection_sql", "records_sql", "tables_sql"]
 
 _NOTHING_FROM_OUTSIDE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false"
@@ -60,6 +60,16 @@ def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation
         return _with_sql_names(_nodes_table(scan.moment), fixed=2)
 
     return _run(scan, query, {"experiments": experiments, "nodes": nodes})
+
+
+def tables_sql(
+    tables: Mapping[str, pa.Table | pa.RecordBatchReader], query: str
+) -> duckdb.DuckDBPyRelation:
+    """The result of a query over tables by their names, lazily; a reader can be read once."""
+    connection = _Database().connect()
+    for name, table in tables.items():
+        connection.register(name, table)
+    return connection.sql(query)
 
 
 def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:

@@ -11,10 +11,11 @@ from .._live.column import NODE, Column, Key
 from .._once import once
 from .._store.fragments import Fragment, Loose, Sealed, is_lost
 from .._store.store import Snapshot, Store
-from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
+from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.chunks import one_array
-from .._values.kinds import INT, NULL, Kind
+from .._values.kinds import NULL, Kind
 from .._values.promote import meet, to_flat
+from .attempts import last_attempts
 from .conditions import Condition, any_valid
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ else:
     pc = lazy_module("pyarrow.compute")
 
 __all__ = [
-    "Attempt",
     "Moment",
     "Piece",
     "Scan",
@@ -33,7 +33,6 @@ __all__ = [
     "Source",
     "experiment_positions",
     "flat_column",
-    "last_attempts",
     "spread",
 ]
 
@@ -594,25 +593,3 @@ def experiment_positions(moment: Moment, root: int) -> pa.Array:
         return experiments
     newest = [last[at].position if at in last else at for at in experiments.to_pylist()]
     return pa.array(newest, pa.int64())
-
-
-class Attempt(NamedTuple):
-    """An attempt at an experiment that was resumed: its number, from 2 on, and its position."""
-
-    number: int
-    position: int
-
-
-def last_attempts(nodes: Nodes) -> dict[int, Attempt]:
-    """The last attempt directly below each node that has any, by the node's position."""
-    found: dict[int, Attempt] = {}
-    for column, values in nodes.own(ATTEMPT_KEYS[0]).items():
-        if column.kind != INT:
-            continue
-        at = pc.indices_nonzero(pc.greater(values, 1).fill_null(False)).cast(pa.int64())
-        at = at.filter(any_valid(nodes.own(ATTEMPT_KEYS[1], at), len(at)))  # no key of a user's
-        numbers, above = values.take(at).to_pylist(), nodes.parents.take(at).to_pylist()
-        for number, position, parent in zip(numbers, at.to_pylist(), above, strict=True):
-            if parent is not None and (parent not in found or found[parent].number < number):
-                found[parent] = Attempt(number, position)
-    return found

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rigorous_recorder.plotting import Band
+from rigorous_recorder.plotting import Attempts, Band
 
 from .output import is_terminal, print_json, say, size_text
 from .target import COLUMNS, Collection, Where, open_collection, records_of
@@ -44,6 +44,13 @@ def plot(
         typer.Option("--out", "-o", help="Save it as a picture instead: .png, .svg or .html."),
     ] = None,
     where: Where = [],
+    all_attempts: Annotated[
+        bool,
+        typer.Option(
+            "--all-attempts",
+            help="Of experiments that were resumed, draw all attempts, not the last at each x.",
+        ),
+    ] = False,
     width: Annotated[
         int | None, typer.Option(min=20, help="In characters.", show_default="the terminal's")
     ] = None,
@@ -54,8 +61,8 @@ def plot(
 ) -> None:
     """Chart the mean of y over x, with a band, of all records that have both.
 
-    Records with the same x, and the same values of `--by`, meet in one mean. Where there are more
-    points than room, neighbours are brought together, their lows and highs kept, and the chart
+    Records with the same x, and the same values of `--by`, meet in one mean. What a recorder knows
+    counts once at each x, however many records are below it. Where there are more points than room, neighbours are brought together, their lows and highs kept, and the chart
     says so. NaN and infinities are left out, and counted.
     """
     console = Console()
@@ -63,7 +70,8 @@ def plot(
     points = None if as_json else _POINTS if out else 2 * width
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
-        curves = records.plot(x, y, by, band=band, points=points, out=out)
+        attempts: Attempts = "all" if all_attempts else "last"
+        curves = records.plot(x, y, by, band=band, points=points, attempts=attempts, out=out)
     if as_json:
         print_json(curves.rows())
     elif out is None:

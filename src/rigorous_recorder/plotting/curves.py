@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from .._engines.duckdb import records_sql, tables_sql
+from .._engines.levels import level_rows
+from .._engines.scan import Scan
 from .._lazy import lazy_module
+from .._tree import keys_of
 from .._values.kinds import Kind, ZonedDatetime
 from ..errors import ColumnError
 from .picture import save_picture, svg
-from .query import Band, Chart, chart_sql, is_instant
+from .query import (
+    Band,
+    Chart,
+    chart_sql,
+    check_chart,
+    is_instant,
+    level_source,
+    records_source,
+)
 from .terminal import terminal_text
 
 if TYPE_CHECKING:
@@ -79,7 +91,11 @@ class Curves:
         curves: in order of the values of ``by``.
         left_out: how many records have x and y, but NaN or infinite ones; no mean has them in it.
         merged: how many values of x were brought together to fewer points; 0 where all are shown.
-        met: how many records share one curve and one value of x, where they are the most.
+        met: how many values share one curve and one value of x, where they are the most.
+        met_least: the same where they are the fewest.
+        unit: what a value of y counts once for: ``record``, or ``recorder``, where recorders know it.
+        replaced: how many of these were left out, for a later attempt at their experiment has the
+            same x.
     """
 
     x: str
@@ -90,6 +106,9 @@ class Curves:
     left_out: int = 0
     merged: int = 0
     met: int = 1
+    met_least: int = 1
+    unit: Literal["record", "recorder"] = "record"
+    replaced: int = 0
 
     @property
     def title(self) -> str:
@@ -98,8 +117,8 @@ class Curves:
 
     @property
     def notes(self) -> str:
-        """How the numbers came about, in one line: what the band is, what was left out or merged."""
-        words = [_WORDS[self.band] if self.met > 1 else f"one record for each {self.x}"]
+        """How the numbers came about, in one line: of what means are, what was left out or merged."""
+        words = [self._averaged]
         if self.merged:
             points = sum(len(each.x) for each in self.curves)
             words.append(
@@ -107,7 +126,19 @@ class Curves:
             )
         if self.left_out:
             words.append(f"left out: {self.left_out:,} with NaN or infinity")
+        if self.replaced:
+            words.append(f"left out: {self.replaced:,} of earlier attempts")
         return "; ".join(words)
+
+    @property
+    def _averaged(self) -> str:
+        """What each mean and its band is of."""
+        what = "record" if self.unit == "record" else f"recorder with {self.y}"
+        if self.met == 1:
+            return f"one {what} for each {self.x}"
+        few = f"{self.met_least:,} to " if self.met_least < self.met else ""
+        many = what.replace(self.unit, f"{self.unit}s", 1)
+        return f"{_WORDS[self.band]} of {few}{self.met:,} {many} for each {self.x}"
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every point as a dict: ``by`` (a dict), ``x``, ``mean``, ``low``, ``high``, ``count``."""
@@ -150,34 +181,54 @@ class Curves:
         return svg(self)
 
 
-def curves_of(
-    chart: Chart, kinds: Mapping[str, Kind], ask: Callable[[str], duckdb.DuckDBPyRelation]
-) -> Curves:
-    """The curves of a chart, found by one query.
-
-    Args:
-        kinds: the columns of the records.
-        ask: runs a query over the table ``records``.
+def curves_of(chart: Chart, scan: Scan) -> Curves:
+    """The curves of a chart of the records of a scan, found by one query.
 
     Raises:
-        ColumnError: a column is not there, can't be drawn, or no record has both x and y.
-        ArgumentError: there is no such band, or ``points`` is below 1.
+        ColumnError: a column is not there, can't be drawn, or nothing has both x and y.
+        ArgumentError: there is no such band, no such choice of attempts, or ``points`` is below 1.
     """
-    x, y, by, band, _ = chart
-    query = chart_sql(chart, kinds)
+    kinds = scan.flat_kinds
+    check_chart(chart, kinds)
     try:
-        rows = ask(query).fetchall()
+        rows = _relation(chart, scan, kinds).fetchall()
     except duckdb.OutOfRangeException as error:
         raise ColumnError(_too_large(chart)) from error
-    found = _curves(rows, by, kinds[x])
+    found = _curves(rows, chart.by, kinds[chart.x])
     if not all(map(_is_finite, found)):  # what one version of DuckDB refuses is infinite to another
         raise ColumnError(_too_large(chart))
     if not found:
-        message = f"no record has a finite {x!r} and {y!r} at once"
-        raise ColumnError(message)
-    odd, shared, met = zip(*(row[-3:] for row in rows), strict=True)
-    merged = sum(shared) if max(shared) > 1 else 0
-    return Curves(x, y, by, band, found, left_out=sum(odd), merged=merged, met=max(met))
+        raise ColumnError(_nothing(chart, scan))
+    odd, replaced, shared, least, most = zip(*(row[-5:] for row in rows), strict=True)
+    return Curves(
+        chart.x,
+        chart.y,
+        chart.by,
+        chart.band,
+        found,
+        left_out=sum(odd),
+        merged=sum(shared) if max(shared) > 1 else 0,
+        met=max(most),
+        met_least=min(each for each in least if each),
+        unit="record" if chart.y in keys_of(scan.record_columns) else "recorder",
+        replaced=sum(replaced),
+    )
+
+
+def _relation(chart: Chart, scan: Scan, kinds: Mapping[str, Kind]) -> duckdb.DuckDBPyRelation:
+    rows = level_rows(scan, chart.keys, chart.y, tells_attempts=chart.attempts == "last")
+    if rows is None:
+        return records_sql(scan, chart_sql(chart, kinds, records_source(kinds)))
+    tables = {"rows": rows.rows, "resumed": rows.resumed}
+    query = chart_sql(chart, kinds, level_source(chart, rows))
+    return tables_sql({name: each for name, each in tables.items() if each is not None}, query)
+
+
+def _nothing(chart: Chart, scan: Scan) -> str:
+    if scan.conditions and not scan.row_count():
+        keys = ", ".join(dict.fromkeys(each.key for each in scan.conditions))
+        return f"no record meets all conditions, which are on {keys}"
+    return f"no record has a finite {chart.x!r} and {chart.y!r} at once"
 
 
 def _too_large(chart: Chart) -> str:

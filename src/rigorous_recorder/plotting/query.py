@@ -6,14 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from .._engines.known_keys import no_such_key
+from .._engines.levels import LevelRows
 from .._engines.sql import identifier, sql_names
 from .._values.kinds import BOOL, DATE, DATETIME, FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from ..errors import ArgumentError, ColumnError
 
-__all__ = ["BANDS", "Band", "Chart", "chart_sql", "is_instant"]
+__all__ = [
+    "ATTEMPTS",
+    "BANDS",
+    "Attempts",
+    "Band",
+    "Chart",
+    "Source",
+    "chart_sql",
+    "check_chart",
+    "is_instant",
+    "level_source",
+    "records_source",
+]
 
 Band = Literal["std", "sem", "minmax", "quantile", "none"]
 BANDS: Final[tuple[Band, ...]] = get_args(Band)
+Attempts = Literal["last", "all"]
+ATTEMPTS: Final[tuple[Attempts, ...]] = get_args(Attempts)
 
 #: Lower and upper end of the band, of the finite values of y that meet at one x.
 _ENDS: Final[dict[Band, tuple[str, str]]] = {
@@ -38,6 +53,8 @@ class Chart(NamedTuple):
         points: of how many points a curve consists at most; None is no limit. Neighbours are
             brought together where there are more: their mean weighted by counts, their lowest low
             and their highest high.
+        attempts: which attempts at an experiment that was resumed count: of each x the last one
+            that has it, or all.
     """
 
     x: str
@@ -45,72 +62,139 @@ class Chart(NamedTuple):
     by: tuple[str, ...]
     band: Band
     points: int | None
+    attempts: Attempts = "last"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys that are used, each once, y first."""
+        return tuple(dict.fromkeys([self.y, self.x, *self.by]))
 
 
-def chart_sql(chart: Chart, kinds: Mapping[str, Kind]) -> str:
+class Source(NamedTuple):
+    """Where the rows of a chart are.
+
+    Attributes:
+        sql: what is selected from.
+        columns: for each key the name of its column.
+        has_owner: whether rows with one ``owner`` share one value of y, which counts once.
+        has_attempts: whether ``is_last`` tells which rows no later attempt took the place of.
+    """
+
+    sql: str
+    columns: Mapping[str, str]
+    has_owner: bool = False
+    has_attempts: bool = False
+
+
+def records_source(kinds: Mapping[str, Kind]) -> Source:
+    """The rows of the table ``records``, which has columns of these kinds."""
+    return Source("records", sql_names(kinds))
+
+
+def level_source(chart: Chart, rows: LevelRows) -> Source:
+    """The rows of a level, of which ``rows`` and ``resumed`` are tables."""
+    columns = {key: f"c{number}" for number, key in enumerate(chart.keys)}
+    if rows.resumed is None:
+        return Source("rows", columns, rows.has_owner)
+    named = ", ".join(columns.values()) + (", owner" if rows.has_owner else "")
+    curve = ", ".join(["place", *(columns[key] for key in (chart.x, *chart.by))])
+    resumed = f"""
+        SELECT {named}, attempt = max(attempt) OVER (PARTITION BY {curve}) AS is_last
+        FROM resumed WHERE {columns[chart.x]} IS NOT NULL AND {columns[chart.y]} IS NOT NULL
+    """
+    both = f"SELECT {named}, true AS is_last FROM rows UNION ALL ({resumed})"
+    return Source(f"({both})", columns, rows.has_owner, has_attempts=True)
+
+
+def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: Source) -> str:
     """SQL that gives one row for each point of each curve, in order.
 
     Its columns: one for each key of ``by``, then x, mean, low, high, the number of finite values
-    of y, the number of rows that were left out because x or y is NaN or infinite, the number of
-    values of x that share the point, and how many values of y met at most at one of these.
+    of y, the number of rows that were left out because x or y is NaN or infinite, that of rows whose
+    place a later attempt took, the number of values of x that share the point, and how many values
+    of y met at least and at most at one of these.
 
     Args:
-        kinds: the columns of the table ``records``.
+        kinds: the columns of the flat table.
+        source: where the rows are.
 
     Raises:
-        ColumnError: a column is not there, or is of a kind that can't be drawn.
-        ArgumentError: there is no such band, or ``points`` is below 1.
+        ColumnError: a column is of a kind that can't be drawn.
     """
-    _check(chart, kinds)
     groups = [f"b{number}" for number in range(len(chart.by))]
-    grouped = _grouped(chart.band, groups, _values(chart, kinds, groups))
+    values = _values(chart, kinds, groups, source)
+    if source.has_owner:
+        is_last = ", bool_or(is_last) AS is_last" if source.has_attempts else ""
+        values = f"""
+            SELECT {_listing(groups)}x, any_value(v) AS v{is_last}
+            FROM ({values}) GROUP BY {_listing(groups)}x, owner
+        """
+    grouped = _grouped(chart.band, groups, values, has_attempts=source.has_attempts)
     if chart.points is not None:
         grouped = _reduced(grouped, groups, chart.points)
     return f"SELECT * FROM ({grouped}) ORDER BY {_listing(groups)}x NULLS LAST"
 
 
-def _check(chart: Chart, kinds: Mapping[str, Kind]) -> None:
-    if chart.band not in _ENDS:
-        message = f"there is no band {chart.band!r}; expected one of {', '.join(BANDS)}"
-        raise ArgumentError(message)
+def check_chart(chart: Chart, kinds: Mapping[str, Kind]) -> None:
+    """Check that there is such a chart of a table with these columns.
+
+    Raises:
+        ColumnError: a column is not there.
+        ArgumentError: there is no such band, no such choice of attempts, or ``points`` is below 1.
+    """
+    _require_one_of("band", chart.band, BANDS)
+    _require_one_of("attempts", chart.attempts, ATTEMPTS)
     if chart.points is not None and chart.points < 1:
         message = f"a curve of {chart.points} points can't be drawn; expected 1 or more, or None"
         raise ArgumentError(message)
     for key in (chart.x, chart.y, *chart.by):
-        _require_column(key, kinds)
+        if key not in kinds:
+            raise ColumnError(no_such_key(key, kinds))
+
+
+def _require_one_of(name: str, value: str, values: Sequence[str]) -> None:
+    if value not in values:
+        message = f"there is no {name} {value!r}; expected one of {', '.join(values)}"
+        raise ArgumentError(message)
 
 
 def _listing(names: Sequence[str]) -> str:
     return "".join(f"{name}, " for name in names)
 
 
-def _values(chart: Chart, kinds: Mapping[str, Kind], groups: Sequence[str]) -> str:
+def _values(chart: Chart, kinds: Mapping[str, Kind], groups: Sequence[str], source: Source) -> str:
     """The rows that have both x and y, as numbers, with what tells curves apart."""
-    names = sql_names(kinds)
-    x, y = names[chart.x], names[chart.y]
+    x, y = source.columns[chart.x], source.columns[chart.y]
     keys = [
-        f"{_group(names[key], kinds[key])} AS {group}"
+        f"{_group(source.columns[key], kinds[key])} AS {group}"
         for key, group in zip(chart.by, groups, strict=True)
     ]
+    more = ", owner" if source.has_owner else ""
+    more += ", is_last" if source.has_attempts else ""
     return f"""
         SELECT {_listing(keys)}{_position(chart.x, x, kinds[chart.x])} AS x,
-               {_value(chart.y, y, kinds[chart.y])} AS v
-        FROM records WHERE {identifier(x)} IS NOT NULL AND {identifier(y)} IS NOT NULL
+               {_value(chart.y, y, kinds[chart.y])} AS v{more}
+        FROM {source.sql} WHERE {identifier(x)} IS NOT NULL AND {identifier(y)} IS NOT NULL
     """
 
 
-def _grouped(band: Band, groups: Sequence[str], values: str) -> str:
+def _grouped(band: Band, groups: Sequence[str], values: str, *, has_attempts: bool) -> str:
     """One row for each curve and x; what can't stand on an axis is counted, and in no mean."""
     low, high = _ENDS[band]
     named = _listing(groups)
+    named_too, is_drawn = "", "x IS NOT NULL AND isfinite(v)"
+    rows, replaced = "count(*)", "0"
+    if has_attempts:
+        named_too, is_drawn = "is_last, ", f"is_last AND {is_drawn}"
+        rows, replaced = (
+            f"count(*) FILTER (WHERE {which})" for which in ("is_last", "NOT is_last")
+        )
     return f"""
         SELECT {named}x, avg(y) AS mean, {low} AS low, {high} AS high, count(y) AS n,
-               count(*) - count(y) AS odd, 1 AS merged, n AS met
-        FROM (
-            SELECT {named}x, CASE WHEN x IS NOT NULL AND isfinite(v) THEN v END AS y
-            FROM ({values})
-        )
-        GROUP BY ALL
+               {rows} - count(y) AS odd, {replaced} AS replaced,
+               1 AS merged, nullif(n, 0) AS least, n AS most
+        FROM (SELECT {named}{named_too}x, CASE WHEN {is_drawn} THEN v END AS y FROM ({values}))
+        GROUP BY {named}x
     """
 
 
@@ -122,7 +206,8 @@ def _reduced(grouped: str, groups: Sequence[str], points: int) -> str:
                CASE WHEN count(*) = 1 THEN first(mean) ELSE sum(mean * n) / sum(n) END AS mean,
                min(CASE WHEN total > {points} THEN least(low, mean) ELSE low END) AS low,
                max(CASE WHEN total > {points} THEN greatest(high, mean) ELSE high END) AS high,
-               sum(n)::BIGINT AS n, sum(odd)::BIGINT AS odd, count(*) AS merged, max(n) AS met
+               sum(n)::BIGINT AS n, sum(odd)::BIGINT AS odd, sum(replaced)::BIGINT AS replaced,
+               count(*) AS merged, min(least) AS least, max(most) AS most
         FROM (
             SELECT *, count(*) OVER (PARTITION BY {curve}) AS total,
                    row_number() OVER (PARTITION BY {curve} ORDER BY x) - 1 AS place
@@ -135,11 +220,6 @@ def _reduced(grouped: str, groups: Sequence[str], points: int) -> str:
 def is_instant(kind: Kind) -> bool:
     """Whether values are points in time."""
     return kind in {DATE, DATETIME} or isinstance(kind, ZonedDatetime)
-
-
-def _require_column(key: str, kinds: Mapping[str, Kind]) -> None:
-    if key not in kinds:
-        raise ColumnError(no_such_key(key, kinds))
 
 
 def _group(name: str, kind: Kind) -> str:

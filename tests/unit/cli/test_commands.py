@@ -858,3 +858,19 @@ def test_a_failed_experiment_has_an_error(run: Run, study: Path) -> None:
     assert f"\nexperiment 2 (error_number 1):\n{second['error_traceback']}" in shown
     assert "Traceback" not in run("show", study).out
     assert "Traceback" not in run("tail", study, "--no-follow").out
+
+
+def test_plot_draws_the_last_attempt_or_all(run: Run, tmp_path: Path) -> None:
+    """Which ones is told, and how many records were left out."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment() as experiment:
+            experiment.extend({"step": range(6), "loss": [10.0] * 6})
+        with collection.resume(-1) as experiment:
+            experiment.extend({"step": range(3, 8), "loss": [0.0] * 5})
+    axes = ["-x", "step", "-y", "loss"]
+    last = run("plot", tmp_path / "c", *axes, "--json")
+    assert [point["mean"] for point in last.json] == [10, 10, 10, 0, 0, 0, 0, 0]
+    everything = run("plot", tmp_path / "c", *axes, "--json", "--all-attempts")
+    assert [point["count"] for point in everything.json] == [1, 1, 1, 2, 2, 2, 1, 1]
+    text = run("plot", tmp_path / "c", *axes).out
+    assert "(one record for each step; left out: 3 of earlier attempts)" in text
