@@ -293,13 +293,16 @@ class Nodes:
 
     def children(self, node: int) -> list[int]:
         """Ids of the nodes whose parent that is, in the order in which they were attached."""
+        ids: list[int] = self.ids.take(self.child_positions(node)).to_pylist()
+        return ids
+
+    def child_positions(self, node: int) -> pa.Array:
+        """Positions of the nodes whose parent that is, in the order in which they were attached."""
         position = self.position(node)
         if position is None:
-            return []
-        is_child = pc.equal(self.parents, position)
-        order = pc.sort_indices(self.attached.filter(is_child))
-        ids: list[int] = self.ids.filter(is_child).take(order).to_pylist()
-        return ids
+            return pa.array([], pa.int64())
+        found = pc.indices_nonzero(pc.equal(self.parents, position)).cast(pa.int64())
+        return found.take(pc.sort_indices(self.attached.take(found)))
 
     def parent(self, node: int) -> int | None:
         """Id of the parent of a node; None for a root."""

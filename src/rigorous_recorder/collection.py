@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from html import escape
 from os import PathLike, fspath
 from pathlib import Path
@@ -17,6 +18,7 @@ from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
 from ._printable import one_line
 from ._report import report
+from ._runs import Past, Runs, is_running, nth_number
 from ._store.compact import Spread, compact
 from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
@@ -31,10 +33,9 @@ from .experiment import (
     ResumedExperiment,
     changing_experiments,
     check_info,
+    chosen_runs,
     deleted_of,
-    is_running,
-    nth_number,
-    past_experiments,
+    listing,
     unwritable,
 )
 from .overview import ExperimentOverview, overview_of
@@ -147,7 +148,9 @@ class ExperimentCollection:
         kind = AutoExperiment if resume else Experiment
         return kind(self._store, said, is_quiet=self._is_quiet)
 
-    def resume(self, experiment_number: SupportsIndex) -> Experiment:
+    def resume(
+        self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
+    ) -> Experiment:
         """Go on with an experiment that crashed, failed or was finished, as a run to be entered.
 
         ``with`` gives the recorder of a new attempt, a child of the experiment's: its records have
@@ -163,14 +166,18 @@ class ExperimentCollection:
 
         Args:
             experiment_number: -1 is the last number, and so on. Where several have the number, since
-                one failed and was begun anew, the last of them goes on.
+                one failed and was begun anew, the last of them goes on, and a line on standard
+                error says so.
+            error_number: which of them goes on instead.
 
         Raises:
-            KeyError: on entering, there is no such experiment.
+            UnknownExperimentError: on entering, there is no such experiment.
             RunningError: on entering, it runs still, in this process or another.
             SaveError: on entering, the folder can't be written.
         """
-        return ResumedExperiment(self._store, experiment_number, is_quiet=self._is_quiet)
+        return ResumedExperiment(
+            self._store, experiment_number, error_number=error_number, is_quiet=self._is_quiet
+        )
 
     @property
     def recorder(self) -> Recorder:
@@ -221,10 +228,13 @@ class ExperimentCollection:
         return True
 
     def __getitem__(self, experiment_number: SupportsIndex) -> Records:
-        """The records of one experiment, all attempts; -1 is the last number, and so on.
+        """The records under one experiment number; -1 is the last number, and so on.
+
+        Of several runs that share the number, since some failed and were begun anew, it is those of
+        all: ``collection[number].where(error_number=0)`` are those of the one that ended well.
 
         Raises:
-            KeyError: there is no such experiment.
+            UnknownExperimentError: there is no such experiment.
         """
         number = nth_number(self.experiment_numbers, experiment_number)
         return self.records.where(experiment_number=number)
@@ -233,7 +243,7 @@ class ExperimentCollection:
     def experiment_numbers(self) -> tuple[int, ...]:
         """The numbers of all experiments, in order."""
         nodes = Source(self._store).now().nodes
-        return tuple(sorted({past.number for past in past_experiments(nodes)}))
+        return Runs(nodes).numbers
 
     @property
     def experiments(self) -> Experiments:
@@ -310,8 +320,27 @@ class ExperimentCollection:
             folder.exists()
         return verify(folder)
 
-    def delete(self, *experiment_numbers: SupportsIndex) -> int:
-        """Take experiments, all attempts at each, out of every answer, for good.
+    def __iter__(self) -> Iterator[int]:
+        """The numbers of the experiments, each once, in order: the keys of ``collection[number]``."""
+        return iter(self.experiment_numbers)
+
+    def __reversed__(self) -> Iterator[int]:
+        """The numbers of the experiments, the last first."""
+        return reversed(self.experiment_numbers)
+
+    def __contains__(self, experiment_number: object) -> bool:
+        """Whether an experiment has that number."""
+        is_number = isinstance(experiment_number, SupportsIndex)
+        is_truth = isinstance(experiment_number, bool)
+        return is_number and not is_truth and experiment_number in self.experiment_numbers
+
+    def delete(
+        self,
+        *experiment_numbers: SupportsIndex,
+        error_number: SupportsIndex | None = None,
+        all_attempts: bool = False,
+    ) -> int:
+        """Take experiments out of every answer, for good.
 
         From now on no process sees their records, their recorders or anything that was said of
         them; not even what is still logged below them, which disturbs nobody. A recorder of theirs
@@ -321,24 +350,29 @@ class ExperimentCollection:
 
         Args:
             experiment_numbers: as for ``collection[experiment_number]``: -1 is the last one.
+            error_number: of several runs that share the one number the run that is deleted.
+            all_attempts: of several runs that share a number delete all.
 
         Returns:
             How many records are in no answer any more.
 
         Raises:
-            KeyError: there is no such experiment; nothing is deleted.
+            UnknownExperimentError: there is no such experiment; nothing is deleted.
+            ArgumentError: several runs share a number, and it is not said which are meant; the
+                message lists them, and nothing is deleted.
             RunningError: one still runs; nothing is deleted.
             SaveError: the folder can't be written, and nothing is deleted; or it can't be any more:
                 that they are deleted waits in memory, and only this process knows it.
         """
         if not experiment_numbers:
             return 0
-        there = self.experiment_numbers
-        advice = "; several are given one by one, as delete(*numbers)"
-        numbers = {nth_number(there, each, advice=advice) for each in experiment_numbers}
+        choose = partial(
+            self._to_delete, experiment_numbers, error_number, all_attempts=all_attempts
+        )
+        choose()  # no folder is made for what is not there
         source = Source(self._store)
         with changing_experiments(self._store):
-            past = [each for each in past_experiments(source.now().nodes) if each.number in numbers]
+            past = choose()
             for each in past:
                 if is_running(self._store, each):
                     message = (
@@ -350,6 +384,29 @@ class ExperimentCollection:
             records = sum(scan.row_count() for scan in scans)
             self._store.delete([each.node for each in past])
         return records
+
+    def _to_delete(
+        self,
+        numbers: Sequence[SupportsIndex],
+        error_number: SupportsIndex | None,
+        *,
+        all_attempts: bool,
+    ) -> list[Past]:
+        if error_number is not None and (all_attempts or len(numbers) > 1):
+            message = "error_number chooses one run of one number; give it alone"
+            raise ArgumentError(message)
+        advice = "; several are given one by one, as delete(*numbers)"
+        found: dict[int, Past] = {}
+        for number in numbers:
+            runs = chosen_runs(self._store, number, error_number, advice=advice)
+            if len(runs) > 1 and not all_attempts:
+                message = (
+                    f"{len(runs)} runs are experiment {runs[0].number}; choose one of them by its"
+                    f" error_number, or delete all by all_attempts:{listing(self._store, runs)}"
+                )
+                raise ArgumentError(message)
+            found |= {each.node: each for each in runs}
+        return list(found.values())
 
     @staticmethod
     def repair(

@@ -6,6 +6,7 @@ import pickle
 
 __all__ = [
     "ArgumentError",
+    "ArgumentTypeError",
     "AttachedError",
     "BusyError",
     "ClosedError",
@@ -21,6 +22,8 @@ __all__ = [
     "NewerFormatError",
     "NotACollectionError",
     "PendingRecordWarning",
+    "ReadOnlyError",
+    "RecordIndexError",
     "ReservedKeyError",
     "RigorousError",
     "RigorousWarning",
@@ -29,6 +32,7 @@ __all__ = [
     "StorageWarning",
     "UnkeepableTypeError",
     "UnkeepableValueError",
+    "UnknownExperimentError",
     "UnknownFileTypeError",
     "UnsafePickleError",
 ]
@@ -104,6 +108,26 @@ class ReservedKeyError(RigorousError, ValueError):
 
 class RunningError(RigorousError, ValueError):
     """An experiment that still runs can't be resumed, nor deleted."""
+
+
+class UnknownExperimentError(RigorousError, KeyError):
+    """No experiment has that number."""
+
+    def __str__(self) -> str:
+        """The message, without the quotes that a ``KeyError`` puts around it."""
+        return Exception.__str__(self)
+
+
+class ArgumentTypeError(RigorousError, TypeError):
+    """An argument is of a type that the call can do nothing with."""
+
+
+class RecordIndexError(RigorousError, IndexError):
+    """There is no record at that index."""
+
+
+class ReadOnlyError(RigorousError, TypeError):
+    """A row of records can't be changed; a copy of it can."""
 
 
 class SaveError(RigorousError, OSError):

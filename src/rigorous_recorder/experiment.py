@@ -3,133 +3,59 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import operator
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import shorten
 from types import TracebackType
-from typing import Any, Final, NamedTuple, SupportsIndex
+from typing import Any, Final, SupportsIndex
 
-from ._engines.attempts import Attempt, last_attempts
-from ._engines.scan import Source
+from ._display.runs import run_line, run_name
+from ._engines.scan import Scope, Source
 from ._failure import ERROR_KEYS, error_attributes
 from ._job import current_job
+from ._latest import latest_runs
 from ._live.column import Column
 from ._live.fields import describe
 from ._report import error_line, error_message, report, warn
-from ._store.alive import is_alive
+from ._runs import NUMBER, Past, Runs, is_running, last_deleted, nth_number
 from ._store.cleaning import Deleted
-from ._store.home import writer_of
 from ._store.locks import locked
-from ._store.store import DELETED, ROOT, FolderStore
-from ._tree import EXPERIMENT_KEYS, FIRST_KEYS, Nodes, values_of
+from ._store.store import ROOT, FolderStore
+from ._tree import FIRST_KEYS, Nodes
 from ._values.kinds import INT, NULL
-from .errors import PendingRecordWarning, ReservedKeyError, RigorousError, RunningError, SaveError
+from .errors import (
+    PendingRecordWarning,
+    ReservedKeyError,
+    RigorousError,
+    RunningError,
+    SaveError,
+    UnknownExperimentError,
+)
 from .recorder import Recorder, recorder_at, recorder_below
 
 __all__ = [
     "AutoExperiment",
     "Experiment",
-    "Past",
     "ResumedExperiment",
     "changing_experiments",
     "check_info",
+    "chosen_runs",
     "deleted_of",
-    "is_running",
-    "nth_number",
-    "past_experiments",
+    "listing",
     "say_whole",
     "unwritable",
 ]
 
-_NUMBER: Final = EXPERIMENT_KEYS[0]
 #: Seconds that two clocks may be apart before one of them was set.
 _SAME_CLOCK: Final = 1.0
-
-
-class Past(NamedTuple):
-    """An experiment that was started before, and what it says of itself.
-
-    Attributes:
-        last: the node of its last attempt; its own where it was never resumed.
-        attempts: how many there are, 1 where it was never resumed.
-        goes_on: whether it is resumed where it failed, instead of begun anew under its number.
-        job: the job of a scheduler that began it.
-        error: what the last attempt ended with: ``error_type``, ``error_message``, ``error_traceback``.
-    """
-
-    node: int
-    number: int
-    error_number: int
-    had_error: bool
-    has_ended: bool
-    start: float | None
-    duration: float | None
-    last: int
-    attempts: int
-    goes_on: bool
-    job: str | None
-    error: dict[str, str]
-
-
-def past_experiments(nodes: Nodes) -> list[Past]:
-    """The experiments of a collection, in the order in which they were started."""
-    ids = nodes.children(ROOT)
-    positions = nodes.positions_of(ids)
-    last = last_attempts(nodes)
-    return [
-        _past(nodes, node, data, last.get(at))
-        for node, at, data in zip(
-            ids, positions.to_pylist(), nodes.own_data(positions), strict=True
-        )
-        if isinstance(data.get("experiment_number"), int)
-    ]
 
 
 def deleted_of(nodes: Nodes) -> Deleted | None:
     """What a compaction is to drop: all that was deleted for good, but the numbers that it had."""
     if (deleted := nodes.deleted_for_good) is None:
         return None
-    return Deleted(deleted, nodes.deleted_tops, Column(_NUMBER, INT))
-
-
-def _last_deleted(nodes: Nodes) -> int:
-    """The highest number of an experiment that was deleted; 0 where none was."""
-    everything = nodes.with_deleted
-    positions = everything.positions_of(everything.children(DELETED))
-    numbers = values_of(everything.own(_NUMBER, positions), len(positions))
-    return max((each for each in numbers if isinstance(each, int)), default=0)
-
-
-def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None) -> Past:
-    errors = data.get("error_number")
-    return Past(
-        node=node,
-        number=data["experiment_number"],
-        error_number=errors if isinstance(errors, int) else 0,
-        had_error=data.get("had_error") is not False,
-        has_ended=data.get("experiment_end_time") is not None,
-        start=_seconds(data.get("experiment_start_time")),
-        duration=_seconds(data.get("experiment_duration")),
-        last=nodes.ids[last.position].as_py() if last else node,
-        attempts=last.number if last else 1,
-        goes_on="experiment_attempt" in data,
-        job=data.get("experiment_job"),
-        error={
-            key.removeprefix("experiment_"): text
-            for key in ERROR_KEYS
-            if isinstance(text := data.get(key), str)
-        },
-    )
-
-
-def _seconds(value: object) -> float | None:
-    """A time as it was said; None for what is none, as where somebody said something else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return value if math.isfinite(value) else None
+    return Deleted(deleted, nodes.deleted_tops, Column(NUMBER, INT))
 
 
 def _steady_seconds() -> float:
@@ -138,14 +64,6 @@ def _steady_seconds() -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     except (AttributeError, OSError):
         return time.monotonic()
-
-
-def is_running(store: FolderStore, past: Past) -> bool:
-    """Whether an experiment has not ended and its process lives."""
-    if past.has_ended:
-        return False
-    writer = writer_of(past.last)
-    return writer == store.home.writer or is_alive(store.folder, writer)
 
 
 @contextlib.contextmanager
@@ -281,20 +199,22 @@ class Experiment:
 
     def _numbers(self) -> tuple[int, int]:
         """The experiment's number, and its error number until it ends without one."""
-        nodes = Source(self._store).now().nodes
-        past, deleted = past_experiments(nodes), _last_deleted(nodes)
-        number = max((each.number for each in past), default=0)
+        runs, deleted = latest_runs(self._store)
+        number = runs.highest
         if number <= deleted:
             return deleted + 1, 1
-        if any(each.number == number and is_running(self._store, each) for each in past):
+        past = runs.numbered(number)
+        if any(is_running(self._store, each) for each in past):
             return number + 1, 1
-        # One that ended between the reading and the look at its lock has said by now how.
-        last = [each for each in self._past() if each.number == number][-1]
+        if not past[-1].has_ended:
+            # It may have ended between the reading and the look at its lock: it has said by now how.
+            past = latest_runs(self._store).runs.numbered(number)
+        last = past[-1]
         is_tried_anew = last.had_error and not last.goes_on
         return (number, last.error_number + 1) if is_tried_anew else (number + 1, 1)
 
-    def _past(self) -> list[Past]:
-        return past_experiments(Source(self._store).now().nodes)
+    def _runs(self) -> Runs:
+        return Runs(Source(self._store).now().nodes)
 
     def _warn_of_pending(self) -> None:
         for recorder in self._store.handles.values():
@@ -353,22 +273,79 @@ def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: flo
     return number
 
 
+def chosen_runs(
+    store: FolderStore,
+    number: SupportsIndex,
+    error_number: SupportsIndex | None,
+    *,
+    advice: str = "",
+) -> list[Past]:
+    """The experiments that a number names, in order of start: of several that one, where it is said.
+
+    Raises:
+        UnknownExperimentError: there is none with the number, or none of them has ``error_number``.
+    """
+    runs = Runs(Source(store).now().nodes)
+    found = runs.numbered(nth_number(runs.numbers, number, advice=advice))
+    if error_number is None:
+        return found
+    chosen = [each for each in found if each.error_number == error_number]
+    if not chosen:
+        message = (
+            f"experiment {found[0].number} has no run with error_number {error_number}:"
+            f"{listing(store, found)}"
+        )
+        raise UnknownExperimentError(message)
+    return chosen
+
+
+def listing(store: FolderStore, past: Sequence[Past]) -> str:
+    """Experiments, one a line, with what tells them apart."""
+    source = Source(store)
+    nodes = source.now().nodes
+    data = nodes.own_data(nodes.positions_of([each.node for each in past]))
+    return "".join(
+        f"\n  {run_line(said, _status(store, each), source.scan(Scope(each.node), ()).row_count())}"
+        for each, said in zip(past, data, strict=True)
+    )
+
+
+def _status(store: FolderStore, past: Past) -> str:
+    if past.has_ended:
+        return "failed" if past.had_error else "finished"
+    return "running" if is_running(store, past) else "crashed"
+
+
 class ResumedExperiment(Experiment):
     """One that was begun before, by its number: entered, it gives a recorder for a new attempt.
 
     Raises:
-        KeyError: on entering, there is no such experiment.
+        UnknownExperimentError: on entering, there is no such experiment.
         RunningError: on entering, it runs still.
         SaveError: on entering, the folder can't be written; on leaving, records wait in memory and
             can't be written to disk.
     """
 
-    def __init__(self, store: FolderStore, number: SupportsIndex, *, is_quiet: bool) -> None:
+    def __init__(
+        self,
+        store: FolderStore,
+        number: SupportsIndex,
+        *,
+        error_number: SupportsIndex | None,
+        is_quiet: bool,
+    ) -> None:
         super().__init__(store, {}, is_quiet=is_quiet)
         self._number = number
+        self._error_number = error_number
 
     def __enter__(self) -> Recorder:
-        self._last()  # no folder is made for one that is not there
+        *others, last = self._chosen()  # no folder is made for one that is not there
+        if others and not self._is_quiet:
+            name = run_name(last.number, last.error_number)
+            report(
+                f"{len(others) + 1} runs are experiment {last.number}: the last one, {name}, goes on;"
+                " resume(number, error_number=...) chooses another"
+            )
         return super().__enter__()
 
     def _begin(self) -> Recorder:
@@ -383,17 +360,17 @@ class ResumedExperiment(Experiment):
         return self._go_on(self._last(), {})
 
     def _last(self) -> Past:
-        """The last experiment that has the number."""
-        past = self._past()
-        number = nth_number({each.number for each in past}, self._number)
-        return [each for each in past if each.number == number][-1]
+        return self._chosen()[-1]
+
+    def _chosen(self) -> list[Past]:
+        return chosen_runs(self._store, self._number, self._error_number)
 
 
 class AutoExperiment(Experiment):
     """A new attempt at the experiment that this job began and did not finish, else a new one."""
 
     def _begin(self) -> Recorder:
-        job, past = current_job(), self._past()
+        job, past = current_job(), self._runs().all()
         # Of several with one number, those that failed were given up for the last.
         newest = {each.number: each for each in past}.values()
         name = job.name if job else None
@@ -407,7 +384,7 @@ class AutoExperiment(Experiment):
         for each in reversed(same):
             if not is_running(self._store, each) and self._is_unfinished(each):
                 return self._go_on(each, restarts | self._new_info(each))
-        deleted = _last_deleted(Source(self._store).now().nodes)
+        deleted = last_deleted(Source(self._store).now().nodes)
         number = max([deleted, *(each.number for each in past)]) + 1
         of_this = {"experiment_job": name} if name else {}
         return self._begin_new(number, 1, experiment_attempt=1, **of_this, **restarts)
@@ -444,7 +421,7 @@ class AutoExperiment(Experiment):
 
     def _is_unfinished(self, past: Past) -> bool:
         """Whether it still is: one that ended before the look at its lock has said so by now."""
-        (now,) = (each for each in self._past() if each.node == past.node)
+        (now,) = (each for each in self._runs().all() if each.node == past.node)
         return now.had_error
 
 
@@ -462,32 +439,6 @@ def _texts(info: Mapping[str, Any]) -> _Texts:
         values = column.kind.column([True if is_null else plain])
         found[column] = str(*column.kind.json(values))
     return found
-
-
-def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str = "") -> int:
-    """The number of an experiment; -1 is the last number, and so on.
-
-    Args:
-        wanted: an int of whatever library.
-        advice: what the error says besides where it is something else.
-
-    Raises:
-        KeyError: it is none of these numbers.
-    """
-    known = tuple(sorted(numbers))
-    try:
-        is_truth = type(wanted).__name__ in {"bool", "bool_"}  # numpy's, too, warns or is an int
-        place = None if is_truth else operator.index(wanted)
-    except TypeError:
-        place = None
-    if place is None:
-        message = f"{wanted!r} is no experiment number; expected one of {known}{advice}"
-        raise KeyError(message)
-    number = known[place] if -len(known) <= place < 0 else place
-    if number not in known:
-        message = f"there is no experiment {number}; there are {known}"
-        raise KeyError(message)
-    return number
 
 
 def check_info(info: Mapping[str, Any]) -> None:

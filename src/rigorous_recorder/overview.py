@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from ._engines.scan import Source
 from ._engines.usage import Usage, usage_below
+from ._runs import Past, is_running, past_experiments
 from ._store.store import FolderStore
-from .experiment import Past, is_running, past_experiments
 
 __all__ = ["ExperimentOverview", "Status", "overview_of"]
 

@@ -28,6 +28,7 @@ from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
 from .errors import (
     ArgumentError,
+    ArgumentTypeError,
     AttachedError,
     CycleError,
     DamagedFileError,
@@ -91,7 +92,7 @@ class Recorder(Pusher):
         """
         if not isinstance(parent, Recorder):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
-            raise TypeError(message)
+            raise ArgumentTypeError(message)
         while not self._is_hung_below(parent):
             pass
         return self
@@ -584,7 +585,10 @@ def recorder_known(store: Store, node: int, data: dict[str, Any]) -> Recorder:
 
 def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Recorder:
     """A new recorder below a node of a store."""
-    return Recorder(data).set_parent(recorder_at(store, parent))
+    recorder = Recorder(data)
+    recorder._is_begun(store, parent)
+    recorder._knows_parent = False  # nothing is read for it until somebody asks
+    return recorder
 
 
 def recorder_in(path: str, identity: str, node: int) -> Recorder:

@@ -23,7 +23,7 @@ from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
 from ._engines.spark import spark_frame
 from ._flat_files import save_flat
-from .errors import ColumnError
+from .errors import ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, curves_of
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ class Records(Sequence[Row]):
             self._page = _, first, rows, mutable = _page_with(scan, at)
         if not rows or at < 0:
             message = f"record {index} of {scan.row_count():,}"
-            raise IndexError(message)
+            raise RecordIndexError(message)
         row = rows[at - first]
         return row.with_fresh(mutable) if mutable else row
 
@@ -329,7 +329,7 @@ def _checked(index: Any) -> int:
         message = f"{shown} is no index of a record; expected an int or a slice"
         if isinstance(index, str):
             message += f"; for a column use records.to_arrow()[{shown}]"
-        raise TypeError(message) from None
+        raise ArgumentTypeError(message) from None
 
 
 def _sliced(rows: Iterator[Row], wanted: range) -> list[Row]:

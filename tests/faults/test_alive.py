@@ -14,8 +14,8 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, _mounts
 from rigorous_recorder._engines.scan import Source
+from rigorous_recorder._runs import is_running, past_experiments
 from rigorous_recorder._store import alive, locks, marks
-from rigorous_recorder.experiment import is_running, past_experiments
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def test_all_attempts_go(folder: Path) -> None:
                 experiment.push(i=1)
                 raise ZeroDivisionError
         assert len(collection.experiments) == 3
-        assert collection.delete(1) == 3
+        assert collection.delete(1, all_attempts=True) == 3
         assert (len(collection), collection.experiments) == (0, [])
 
 

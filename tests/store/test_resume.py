@@ -494,9 +494,9 @@ def test_attempts_show_in_tables_trees_and_on_the_command_line(
     assert "2 experiments" in shown
     assert "experiment_attempt_start_time" not in shown
     listed = CliRunner().invoke(app, ["ls", str(folder)]).output.splitlines()
-    assert [line.split()[:3] for line in listed[1:]] == [
-        ["1", "2", "finished"],
-        ["2", "1", "finished"],
+    assert [line.split()[:4] for line in listed[1:]] == [
+        ["1", "0", "2", "finished"],
+        ["2", "0", "1", "finished"],
     ]
     as_json = CliRunner().invoke(app, ["ls", str(folder), "--json"]).output.splitlines()
     assert [json.loads(line)["attempts"] for line in as_json] == [2, 1]

@@ -24,6 +24,8 @@ LAYERS = [
     ["_tree"],
     ["_column_sources", "_engines"],
     ["_columns"],
+    ["_runs"],
+    ["_latest"],
     ["_display", "_flat_files", "_move", "_old_pickles", "plotting"],
     ["records", "_pickles"],
     ["recorder"],

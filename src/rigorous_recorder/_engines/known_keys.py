@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Final
 
+from .._report import warn
 from .._tree import FIRST_KEYS, keys_of
 from ..errors import ColumnError, ColumnWarning
 from .conditions import Condition
@@ -33,7 +33,7 @@ def require_known(moment: Moment, conditions: Iterable[Condition]) -> None:
 def warn_of_unknown(moment: Moment, conditions: Iterable[Condition]) -> None:
     """As ``require_known``, for who waits for what is logged from now on: a key may still come."""
     for message in _unknown(moment, conditions):
-        warnings.warn(f"{message}. It may still be logged", ColumnWarning, stacklevel=3)
+        warn(f"{message}. It may still be logged", ColumnWarning, stacklevel=3)
 
 
 def _unknown(moment: Moment, conditions: Iterable[Condition]) -> list[str]:

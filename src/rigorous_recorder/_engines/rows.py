@@ -11,6 +11,7 @@ from .._live.column import Column
 from .._rows.twin import Known, fresh, rows_of_node
 from .._tree import Nodes, keys_of, present_values_of, values_of
 from .._values.kinds import BOOL, FLOAT, INT, NULL
+from ..errors import ReadOnlyError
 from .conditions import any_valid
 from .scan import Moment, Piece, Scan, experiment_positions
 
@@ -45,7 +46,7 @@ class Row(Known):
 
     def _refuse(self, *_args: Any, **_named: Any) -> NoReturn:
         message = "a row is read-only; change a copy: dict(row)"
-        raise TypeError(message)
+        raise ReadOnlyError(message)
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse

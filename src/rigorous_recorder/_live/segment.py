@@ -233,9 +233,15 @@ class Segment:
         ``copy=False`` shares the image's memory: for a segment that no row is added to any more.
         """
         view = self.image.view
+        used = {
+            places.spill.start: self._targets[column].used
+            for column, places in self._places.items()
+            if places.spill is not None
+        }
 
         def take(buffer: Buffer, size: int) -> pa.Buffer:
-            piece = view[buffer.start : buffer.start + min(size, buffer.size)]
+            size = min(size, buffer.size, used.get(buffer.start, size))
+            piece = view[buffer.start : buffer.start + size]
             return pa.py_buffer(bytes(piece) if copy else piece)
 
         return arrow_of(self._map, self.rows, take, self.layout.metadata)
@@ -337,9 +343,10 @@ def live_array(
     validity = take(places.validity, (rows + 7) // 8)
     if isinstance(kind, ArrayKind):
         return _block_array(kind, rows, validity, take(places.values, rows * kind.width))
-    values = take(places.values, places.values.size)
     if places.spill is None:
+        values = take(places.values, (rows * kind.live_type.bit_width + 7) // 8)
         return pa.Array.from_buffers(kind.live_type, rows, [validity, values])
+    values = take(places.values, rows * _VIEW)
     if check:
         values = _without_hidden_views(rows, validity, values)
     buffers = [validity, values, take(places.spill, places.spill.size)]

@@ -320,6 +320,10 @@ class FolderStore(Store):
         records = self._fragments(self.records)
         return Snapshot(records, self._fragments(self.nodes))
 
+    def node_fragments(self) -> list[Fragment]:
+        """All rows of the nodes' table."""
+        return self._fragments(self.nodes)
+
     def _fragments(self, table: LiveTable) -> list[Fragment]:
         files = self._sealed[table.name]
         while True:

@@ -21,6 +21,7 @@ from rigorous_recorder.errors import (
     RunningError,
     UnkeepableTypeError,
     UnkeepableValueError,
+    UnknownExperimentError,
     UnknownFileTypeError,
 )
 
@@ -37,6 +38,7 @@ _WRONG_USE = (
     RunningError,
     UnkeepableTypeError,
     UnkeepableValueError,
+    UnknownExperimentError,
     UnknownFileTypeError,
 )
 

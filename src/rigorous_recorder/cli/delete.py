@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from rigorous_recorder import ExperimentCollection, ExperimentOverview, Row
+from rigorous_recorder._display.runs import run_line
 from rigorous_recorder.errors import ArgumentError
 
 from .output import say
@@ -12,7 +14,10 @@ from .target import Collection, complete_experiment, open_collection
 
 __all__ = ["EXAMPLES", "delete"]
 
-EXAMPLES = "Examples: `rigorous delete data/my_study 3`, `rigorous delete data/my_study 3 5 --yes`"
+EXAMPLES = """\
+Examples: `rigorous delete data/my_study 3`, `rigorous delete data/my_study 3 5 --yes`,
+`rigorous delete data/my_study 4 --error-number 1`
+"""
 
 
 def delete(
@@ -27,10 +32,19 @@ def delete(
         ),
     ],
     *,
+    error_number: Annotated[
+        int | None,
+        typer.Option(help="Of several runs with that number delete the one with this.", min=0),
+    ] = None,
+    all_attempts: Annotated[
+        bool, typer.Option("--all-attempts", help="Of several runs with a number delete all.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Delete experiments, all attempts at each, with all their records, for good.
+    """Delete experiments, with all their records, for good.
 
+    Where several runs share a number, since some failed and were begun anew, they are listed, and
+    nothing is deleted until one of them is named by `--error-number`, or `--all-attempts` is given.
     They are in no answer from now on; `rigorous compact` frees the space. Others may log and read
     meanwhile. One that still runs can't be deleted.
     """
@@ -41,8 +55,27 @@ def delete(
             message = f"there is no experiment {listed} in {path}; `rigorous ls {path}` lists all"
             raise ArgumentError(message)
         names = "experiment " + ", ".join(map(str, dict.fromkeys(numbers)))
-        if not yes:
-            count = sum(e.records for e in collection.overview() if e.experiment_number in numbers)
+        if error_number is not None:
+            names += f" (error_number {error_number})"
+        runs = _runs(collection, numbers, error_number)
+        is_plain = all_attempts or len({run["experiment_number"] for run, _ in runs}) == len(runs)
+        if runs and is_plain and not yes:  # else it is refused
+            for run, each in runs:
+                say(run_line(run, str(each.status), each.records))
+            count = sum(each.records for _, each in runs)
             typer.confirm(f"Delete {names} with {count:,} records for good?", abort=True, err=True)
-        records = collection.delete(*numbers)
+        records = collection.delete(*numbers, error_number=error_number, all_attempts=all_attempts)
     say(f"{names} deleted, with {records:,} records; `rigorous compact {path}` frees the space")
+
+
+def _runs(
+    collection: ExperimentCollection, numbers: list[int], error_number: int | None
+) -> list[tuple[Row, ExperimentOverview]]:
+    """The runs that are meant, in order of start."""
+    known = zip(collection.experiments, collection.overview(), strict=False)
+    return [
+        (run, each)
+        for run, each in known
+        if run["experiment_number"] == each.experiment_number  # others may begin or delete some
+        if each.experiment_number in numbers and error_number in {None, each.error_number}
+    ]

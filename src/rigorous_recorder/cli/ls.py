@@ -32,7 +32,7 @@ EXAMPLES = "Examples: `rigorous ls data`, `rigorous ls data/my_study`, `rigorous
 #: The most of an error that is shown of each experiment.
 _WIDEST_ERROR = 60
 #: What the other columns of an experiment take of a terminal's width.
-_OTHERS = 77
+_OTHERS = 93
 _COLLECTION = (
     "collection",
     "experiments",
@@ -43,7 +43,17 @@ _COLLECTION = (
     "size",
     "last start",
 )
-_EXPERIMENT = ("experiment", "attempt", "status", "start", "duration", "records", "error", "keys")
+_EXPERIMENT = (
+    "experiment",
+    "error_number",
+    "attempts",
+    "status",
+    "start",
+    "duration",
+    "records",
+    "error",
+    "keys",
+)
 
 
 def ls(
@@ -61,7 +71,9 @@ def ls(
     """List the collections below a folder, or the experiments of a collection.
 
     An experiment is running, finished, failed (it ended with an error) or crashed (its process
-    died before the end). An attempt above 1 is a further one after those that did not finish.
+    died before the end). Runs that share a number, since some failed and were begun anew, are told
+    apart by `error_number`: how many with the number failed in a row, itself included until it ends
+    without an error, and then 0. `attempts` is more than 1 where it was resumed.
     """
     if path.is_dir() and place_of(path) != path:  # also where there is a collection of that name
         _list_collections(path, as_json=as_json)
@@ -84,7 +96,8 @@ def _experiment_row(each: ExperimentOverview, *, has_errors: bool) -> list[Any]:
     error = ": ".join(filter(None, (each.error_type, each.error_message)))
     return [
         each.experiment_number,
-        max(each.error_number, each.attempts),
+        each.error_number,
+        each.attempts,
         str(each.status),
         time_text(each.start),
         duration_text(each.duration),

@@ -50,7 +50,7 @@ def sql(
 ) -> None:
     """Answer a query over the tables `records`, `experiments` and `nodes`.
 
-    `records` is the flat table, `experiments` has a row for each attempt at one, `nodes` a row for
+    `records` is the flat table, `experiments` has a row for each that was begun, `nodes` a row for
     each recorder. What is cut by the limit is told on standard error.
     """
     import duckdb  # noqa: PLC0415 - slow to load, and most commands do without

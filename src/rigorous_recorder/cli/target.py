@@ -14,6 +14,7 @@ from rigorous_recorder import ExperimentCollection, Records
 from rigorous_recorder.errors import NotACollectionError
 
 from .near import collections_near
+from .output import say
 
 __all__ = [
     "COLUMNS",
@@ -125,7 +126,21 @@ def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
     Raises:
         typer.BadParameter: a condition is not ``key=value``.
     """
-    return collection.records.where(**conditions(where))
+    wanted = conditions(where)
+    if "experiment_number" in wanted and "error_number" not in wanted:
+        _tell_of_runs(collection, wanted["experiment_number"])
+    return collection.records.where(**wanted)
+
+
+def _tell_of_runs(collection: ExperimentCollection, number: Any) -> None:
+    """Say so where several runs share the number of an experiment."""
+    runs = [row for row in collection.experiments if row["experiment_number"] == number]
+    if len(runs) > 1:
+        which = ", ".join(str(row["error_number"]) for row in runs)
+        say(
+            f"{len(runs)} runs are experiment {number}, and this is of all of them; --where"
+            f" error_number=N takes one (N is one of {which})"
+        )
 
 
 def conditions(where: list[str]) -> dict[str, Any]:

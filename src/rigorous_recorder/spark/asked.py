@@ -11,11 +11,12 @@ from pyspark.sql.types import StructType
 
 from .._lazy import lazy_module
 from .._live.fields import describe
+from .._runs import Runs, nth_number
 from .._store.store import ROOT
 from .._tree import FIRST_KEYS, Nodes
 from ..collection import collection_path
 from ..errors import ArgumentError, ReservedKeyError
-from ..experiment import check_info, nth_number, past_experiments
+from ..experiment import check_info
 from .kept import check_keepable, check_simple
 from .said import json_in, local_path, names_in
 
@@ -109,17 +110,17 @@ def experiment_node(nodes: Nodes, said: str) -> int:
     Raises:
         ArgumentError: there is none.
     """
-    past = past_experiments(nodes)
+    runs = Runs(nodes)
     try:
         number = int(said)
     except ValueError:
         message = f"experiment={said!r}: expected the number of an experiment, -1 for the last one"
         raise ArgumentError(message) from None
     try:
-        wanted = nth_number({each.number for each in past}, number)
+        wanted = nth_number(runs.numbers, number)
     except KeyError as error:
         raise ArgumentError(error.args[0]) from error
-    return [each for each in past if each.number == wanted][-1].last
+    return runs.numbered(wanted)[-1].last
 
 
 def _check_names(schema: StructType, info: Mapping[str, Any]) -> None:

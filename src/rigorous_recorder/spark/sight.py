@@ -15,6 +15,7 @@ from .._engines.spark_types import spark_fields, spark_schema, spark_type
 from .._engines.sql import sql_names
 from .._lazy import lazy_module
 from .._once import once
+from .._runs import Runs, nth_number
 from .._store.folder import Folder
 from .._store.store import FolderStore
 from .._values.kinds import FLOAT, INT, NULL, Kind
@@ -26,7 +27,6 @@ from ..errors import (
     NotACollectionError,
     RigorousError,
 )
-from ..experiment import nth_number, past_experiments
 from .options import Options
 
 if TYPE_CHECKING:
@@ -210,8 +210,7 @@ class Sight:
         """
         if self.options.experiment is None:
             return None
-        numbers = tuple(sorted({past.number for past in past_experiments(self.moment.nodes)}))
         try:
-            return nth_number(numbers, self.options.experiment)
+            return nth_number(Runs(self.moment.nodes).numbers, self.options.experiment)
         except KeyError as error:
             raise ArgumentError(error.args[0]) from error

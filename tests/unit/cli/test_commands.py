@@ -192,13 +192,16 @@ def test_ls_of_a_folder_lists_its_collections(run: Run, study: Path) -> None:
 def test_ls_of_a_collection_lists_its_experiments(run: Run, study: Path) -> None:
     """Each attempt with its status, start, duration, records and keys."""
     head, first, second = run("ls", "study").lines
-    names = ["experiment", "attempt", "status", "start", "duration", "records", "error", "keys"]
+    names = [
+        *("experiment", "error_number", "attempts", "status"),
+        *("start", "duration", "records", "error", "keys"),
+    ]
     assert head.split() == names
-    assert first.split()[:3] == ["1", "1", "finished"]
-    assert second.split()[:3] == ["2", "1", "failed"]
+    assert first.split()[:4] == ["1", "0", "1", "finished"]
+    assert second.split()[:4] == ["2", "1", "1", "failed"]
     assert first.endswith("  lr, model, epoch, loss, note")
-    assert first.split()[6:8] == ["s", "6"]
-    assert second.split()[6:9] == ["s", "6", "ZeroDivisionError"]
+    assert first.split()[7:9] == ["s", "6"]
+    assert second.split()[7:10] == ["s", "6", "ZeroDivisionError"]
     rows = run("ls", "study", "--json").json
     assert [row["status"] for row in rows] == ["finished", "failed"]
     assert rows[0]["keys"] == ["lr", "model", "epoch", "loss", "note"]

@@ -89,3 +89,60 @@ def test_numbers_are_completed(own_study: Path) -> None:
     ]:
         context = SimpleNamespace(params={"path": path}, args=[])
         assert complete_experiment(context, typed) == offered  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Path:
+    """A study of a run that diverged and the one that was begun after it, which has its number."""
+    path = tmp_path / "search.collection"
+    with ExperimentCollection(path, quiet=True) as collection:
+        with pytest.raises(ValueError, match="nan"), collection.new_experiment(lr=10.0) as run:
+            run.push(loss=1.0)
+            raise ValueError("nan\x1b[2J")
+        with collection.new_experiment(lr=0.1) as run:
+            run.push(loss=0.5)
+    return path
+
+
+def test_of_several_runs_with_a_number_one_is_named(run: Run, search: Path) -> None:
+    """Without that nothing is deleted, and they are listed, with a yes or without."""
+    for more in ([], ["--yes"]):
+        result = run("delete", search, 1, *more)
+        assert (result.code, result.out) == (2, "")
+        assert "2 runs are experiment 1" in result.err
+        assert (
+            "experiment 1 (error_number 1): failed (ValueError: nan\\x1b[2J), lr=10" in result.err
+        )
+        assert "experiment 1 (error_number 0): finished, lr=0.1, 1 record" in result.err
+    assert (
+        "(error_number 1) deleted, with 1 records"
+        in run(*("delete", search, 1, "--error-number", 1, "--yes")).err
+    )
+    (left,) = run("ls", search, "--json").json
+    assert (left["error_number"], left["status"]) == (0, "finished")
+    result = run("delete", search, 1, "--error-number", 1, "--yes")
+    assert (result.code, "no run with error_number 1" in result.err) == (2, True)
+
+
+def test_all_runs_with_a_number_can_be_deleted(
+    run: Run, search: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is listed before the question."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    result = run("delete", search, 1, "--all-attempts")
+    listed = [line for line in result.err.splitlines() if line.startswith("experiment 1 (error")]
+    assert len(listed) == 2
+    assert "Delete experiment 1 with 2 records for good?" in result.err
+    assert numbers(search) == ()
+
+
+def test_conditions_on_a_shared_number_say_so(run: Run, search: Path, tmp_path: Path) -> None:
+    """On standard error, with what takes one of the runs; the data are those of all."""
+    result = run("tail", search, "--no-follow", "--where", "experiment_number=1", "-k", "lr")
+    assert result.out == "lr=10.0\nlr=0.1\n"
+    assert "2 runs are experiment 1, and this is of all of them" in result.err
+    result = run("export", search, tmp_path / "x.csv", "--where", "experiment_number=1")
+    assert "2 runs are experiment 1" in result.err
+    one = ["--where", "experiment_number=1", "--where", "error_number=0"]
+    result = run("tail", search, "--no-follow", *one, "-k", "lr")
+    assert (result.out, result.err) == ("lr=0.1\n", "")

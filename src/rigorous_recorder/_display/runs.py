@@ -1,0 +1,42 @@
+"""Runs in one line each: what tells apart those that share a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from .._failure import ERROR_KEYS
+from .._printable import one_line
+from .._tree import FIRST_KEYS
+from .text import cut, literal_text, plural
+
+__all__ = ["run_line", "run_name"]
+
+#: So many attributes are listed, and so much of an error.
+_KEYS: Final = 6
+_WIDEST_ERROR: Final = 60
+
+
+def run_name(number: int, error_number: int) -> str:
+    """What names a run among those with its number, where they are not copies of each other."""
+    return f"experiment {number} (error_number {error_number})"
+
+
+def run_line(data: Mapping[str, Any], status: str, records: int) -> str:
+    """A run with its status, attributes and number of records.
+
+    Args:
+        data: the attributes of the experiment.
+    """
+    error = ": ".join(str(data[key]) for key in ERROR_KEYS[:2] if data.get(key))
+    words = [f"{status} ({cut(one_line(error), _WIDEST_ERROR)})" if error else status]
+    words += _attributes((key, value) for key, value in data.items() if key not in FIRST_KEYS)
+    name = run_name(data["experiment_number"], data["error_number"])
+    return f"{name}: {', '.join([*words, plural(records, 'record')])}"
+
+
+def _attributes(items: Iterable[tuple[str, Any]]) -> list[str]:
+    words = [f"{one_line(key)}={literal_text(value)}" for key, value in items if value is not None]
+    if len(words) > _KEYS:
+        words[_KEYS:] = [f"+{plural(len(words) - _KEYS, 'key')}"]
+    return words

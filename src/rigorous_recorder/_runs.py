@@ -1,0 +1,186 @@
+"""The experiments that were begun: what is known of each, and which of them a number names."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
+
+from ._engines.attempts import Attempt, last_attempts
+from ._failure import ERROR_KEYS
+from ._lazy import lazy_module
+from ._once import once
+from ._store.alive import is_alive
+from ._store.home import writer_of
+from ._store.store import DELETED, ROOT, FolderStore
+from ._tree import EXPERIMENT_KEYS, Nodes
+from ._values.kinds import INT
+from .errors import UnknownExperimentError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["NUMBER", "Past", "Runs", "is_running", "last_deleted", "nth_number", "past_experiments"]
+
+NUMBER: Final = EXPERIMENT_KEYS[0]
+#: So many numbers are listed at each end where one is asked for that is not there.
+_LISTED: Final = 10
+
+
+class Past(NamedTuple):
+    """An experiment that was started before, and what it says of itself.
+
+    Attributes:
+        last: the node of its last attempt; its own where it was never resumed.
+        attempts: how many there are, 1 where it was never resumed.
+        goes_on: whether it is resumed where it failed, instead of begun anew under its number.
+        job: the job of a scheduler that began it.
+        error: what the last attempt ended with: ``error_type``, ``error_message``, ``error_traceback``.
+    """
+
+    node: int
+    number: int
+    error_number: int
+    had_error: bool
+    has_ended: bool
+    start: float | None
+    duration: float | None
+    last: int
+    attempts: int
+    goes_on: bool
+    job: str | None
+    error: dict[str, str]
+
+
+class Runs:
+    """The experiments at one moment; what is not asked for costs no more than a pass over a column.
+
+    Several can have one number: those that failed, and the one that was begun after them.
+    """
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        positions = nodes.child_positions(ROOT)
+        numbers = _numbers(nodes, positions)
+        self._positions = positions.filter(numbers.is_valid())
+        self._numbers = numbers.drop_null()
+
+    @property
+    def highest(self) -> int:
+        """The highest number; 0 where there is no experiment."""
+        return pc.max(self._numbers).as_py() or 0
+
+    @once
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers, each once, in order."""
+        return tuple(sorted(pc.unique(self._numbers).to_pylist()))
+
+    def all(self) -> list[Past]:
+        """All of them, in the order in which they were started."""
+        return self._past(self._positions)
+
+    def numbered(self, number: int) -> list[Past]:
+        """Those with a number, in the order in which they were started."""
+        return self._past(self._positions.filter(pc.equal(self._numbers, number)))
+
+    def _past(self, positions: pa.Array) -> list[Past]:
+        last = last_attempts(self._nodes)
+        ids, data = self._nodes.ids.take(positions), self._nodes.own_data(positions)
+        return [
+            _past(self._nodes, node, said, last.get(at))
+            for node, at, said in zip(ids.to_pylist(), positions.to_pylist(), data, strict=True)
+        ]
+
+
+def past_experiments(nodes: Nodes) -> list[Past]:
+    """The experiments of a collection, in the order in which they were started."""
+    return Runs(nodes).all()
+
+
+def last_deleted(nodes: Nodes) -> int:
+    """The highest number of an experiment that was deleted; 0 where none was."""
+    everything = nodes.with_deleted
+    return pc.max(_numbers(everything, everything.child_positions(DELETED))).as_py() or 0
+
+
+def is_running(store: FolderStore, past: Past) -> bool:
+    """Whether an experiment has not ended and its process lives."""
+    if past.has_ended:
+        return False
+    writer = writer_of(past.last)
+    return writer == store.home.writer or is_alive(store.folder, writer)
+
+
+def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str = "") -> int:
+    """The number of an experiment; -1 is the last number, and so on.
+
+    Args:
+        wanted: an int of whatever library.
+        advice: what the error says besides where it is something else.
+
+    Raises:
+        UnknownExperimentError: it is none of these numbers.
+    """
+    known = tuple(sorted(numbers))
+    try:
+        is_truth = type(wanted).__name__ in {"bool", "bool_"}  # numpy's, too, warns or is an int
+        place = None if is_truth else operator.index(wanted)
+    except TypeError:
+        place = None
+    if place is None:
+        message = f"{wanted!r} is no experiment number; expected one of {_listed(known)}{advice}"
+        raise UnknownExperimentError(message)
+    number = known[place] if -len(known) <= place < 0 else place
+    if number not in known:
+        message = f"there is no experiment {number}; there are {_listed(known)}"
+        raise UnknownExperimentError(message)
+    return number
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    if len(numbers) <= 2 * _LISTED:
+        return str(numbers)
+    first, last = (", ".join(map(str, some)) for some in (numbers[:_LISTED], numbers[-_LISTED:]))
+    return f"({first}, ..., {last})"
+
+
+def _numbers(nodes: Nodes, positions: pa.Array) -> pa.Array:
+    """The numbers of the experiments at positions; null for what is no experiment."""
+    for column, values in nodes.own(NUMBER, positions).items():
+        if column.kind == INT:
+            return values
+    return pa.nulls(len(positions), pa.int64())
+
+
+def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None) -> Past:
+    errors = data.get("error_number")
+    return Past(
+        node=node,
+        number=data["experiment_number"],
+        error_number=errors if isinstance(errors, int) else 0,
+        had_error=data.get("had_error") is not False,
+        has_ended=data.get("experiment_end_time") is not None,
+        start=_seconds(data.get("experiment_start_time")),
+        duration=_seconds(data.get("experiment_duration")),
+        last=nodes.ids[last.position].as_py() if last else node,
+        attempts=last.number if last else 1,
+        goes_on="experiment_attempt" in data,
+        job=data.get("experiment_job"),
+        error={
+            key.removeprefix("experiment_"): text
+            for key in ERROR_KEYS
+            if isinstance(text := data.get(key), str)
+        },
+    )
+
+
+def _seconds(value: object) -> float | None:
+    """A time as it was said; None for what is none, as where somebody said something else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if math.isfinite(value) else None
