@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._lazy import lazy_module
 from ._live.column import META
 from ._values.device import is_on_device, library_of, numpy_of
+from ._values.kinds import JSON
 from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ class ArrowColumn:
 
     def __init__(self, values: Any, metadata: dict[bytes, bytes] | None = None) -> None:
         self.values = _one_plain_array(values)
-        kind = _kind_reported(metadata or {})
-        self.is_json = kind == "json"
+        said = _metadata_of_field(metadata)
+        kind = str(said.get("kind"))
+        self.is_json = kind == JSON.name
         #: The zone of times that are in UTC because not every reader of the file knows it.
         self.zone = kind[len("datetime[") : -1] if kind.startswith("datetime[") else None
+        #: The key that this library wrote to the field; None where it is another's.
+        self.key = said["key"] if isinstance(said.get("key"), str) else None
         #: Name of the type of which these are only the bytes; None where they are the values.
         self.extension = _extension(self.values.type, metadata or {})
 
@@ -42,12 +46,13 @@ class ArrowColumn:
         return len(self.values)
 
 
-def _kind_reported(metadata: Mapping[bytes, bytes]) -> str:
-    """The name of the kind that a field's metadata reports; empty where it reports none."""
+def _metadata_of_field(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
+    """What this library wrote of a column; nothing where the field is another's."""
     try:
-        return str(json.loads(metadata[META])["kind"])
-    except (LookupError, TypeError, ValueError):
-        return ""
+        said = json.loads((metadata or {}).get(META, b"{}"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 class Objects(list[Any]):

@@ -62,8 +62,30 @@ def columns_of(data: Any) -> tuple[int, Columns]:
         raise UnkeepableValueError(message)
     columns: Columns = {}
     for name, values in named.items():
-        columns |= _column(check_key(name), values)
+        found = _column(_key_of(check_key(name), values), values)
+        _require_apart(columns, found, name)
+        for column, array in found.items():
+            columns[column] = pc.coalesce(columns[column], array) if column in columns else array
     return next(iter(sizes.values())) if sizes else rows_without_columns(data), columns
+
+
+def _key_of(name: str, values: Any) -> str:
+    """The key of a column: as its metadata says, where it is one of several of a key."""
+    key = values.key if isinstance(values, ArrowColumn) else None
+    return key if key is not None and name.startswith(f"{key}:") else name
+
+
+def _require_apart(columns: Columns, found: Columns, name: str) -> None:
+    """Refuse columns of one key that both have a value in a row."""
+    keys = {column.key for column in found}
+    others = [values.is_valid() for column, values in columns.items() if column.key in keys]
+    for values in found.values() if others else ():
+        if any(pc.any(pc.and_(values.is_valid(), other)).as_py() for other in others):
+            message = (
+                f"column {name!r} and another are of the key {next(iter(keys))!r}, and both have a"
+                " value in one row. Rename one of them, without the metadata of its field"
+            )
+            raise UnkeepableValueError(message)
 
 
 def _column(key: str, values: Any) -> Columns:

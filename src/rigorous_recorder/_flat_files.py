@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +16,8 @@ from ._engines.rows import rows_of
 from ._engines.scan import Scan
 from ._engines.special_floats import special_floats
 from ._lazy import lazy_module
-from ._live.column import META
-from ._values.kinds import NULL, Kind, ZonedDatetime
+from ._live.column import META, Column, described
+from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind, ZonedDatetime
 from .errors import DamagedFileError, UnknownFileTypeError
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ __all__ = ["SUFFIXES", "load_flat", "save_flat"]
 
 #: Zones that the databases of all readers have; columns of others are in UTC.
 _COMMON_ZONE: Final = re.compile(r"UTC|(?!posix|right)[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
+
+#: The kinds that have a form of their own in CSV.
+_CSV_KINDS: Final = {kind.name: kind for kind in (BOOL, INT, FLOAT, TEXT, JSON, DATE)}
+#: The names of the others, whose values are text there.
+_TEXT_KINDS: Final = re.compile(r"bytes|timedelta|datetime(\[.+\])?|(array|list)\[.+\]")
 
 _Tell = Callable[[int], None]
 """Called with the number of rows that were written just now."""
@@ -109,13 +114,13 @@ def _format(
 
 
 def _described(scan: Scan, types: Callable[[Kind], pa.DataType]) -> pa.Schema:
-    """The flat schema with these types, and with the kind of each column in its field's metadata.
+    """The flat schema with these types, and with the key and kind of each column as metadata.
 
     A file without columns can't tell how many rows it has but by its metadata.
     """
     fields = [
-        pa.field(key, types(kind), metadata={META: json.dumps({"kind": kind.name}).encode()})
-        for key, kind in scan.flat_kinds.items()
+        pa.field(name, types(kind), metadata=described(scan.flats[name].key, kind))
+        for name, kind in scan.flat_kinds.items()
     ]
     rows = json.dumps({"rows": scan.row_count()}).encode() if not fields else b""
     return pa.schema(fields, metadata={META: rows} if rows else None)
@@ -210,7 +215,7 @@ def _save_csv(scan: Scan, path: Path, tell: _Tell) -> None:
 
 
 def _is_in_csv(kind: Kind) -> bool:
-    return kind.name in {"bool", "int", "float", "str", "json", "null", "date"}
+    return kind == NULL or kind.name in _CSV_KINDS
 
 
 def _texts(kind: Kind, values: pa.Array) -> list[str | None]:
@@ -224,14 +229,37 @@ def _unquoted(text: str) -> str:
 
 
 def _load_csv(path: Path) -> tuple[int, Columns]:
-    options = csv.ConvertOptions(
-        null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-    )
     if path.stat().st_size == 0:
         return 0, {}
     # With one column a missing value is an empty line.
     lines = csv.ParseOptions(ignore_empty_lines=False)
-    return columns_of(csv.read_csv(path, parse_options=lines, convert_options=options))
+    with csv.open_csv(path, parse_options=lines) as file:
+        of_other_kinds = _columns_of_other_kinds(file.schema.names)
+    types = {name: each.kind.sealed_type for name, each in of_other_kinds.items()}
+    options = csv.ConvertOptions(
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        column_types=types,
+    )
+    table = csv.read_csv(path, parse_options=lines, convert_options=options)
+    fields = [_with_key(field, of_other_kinds.get(field.name)) for field in table.schema]
+    return columns_of(table.cast(pa.schema(fields)))
+
+
+def _columns_of_other_kinds(names: Sequence[str]) -> dict[str, Column]:
+    """The columns that are named ``key:kind`` beside one that is named as the key."""
+    keys, found = set(names), dict[str, Column]()
+    for name in names:
+        for at in (at for at, letter in enumerate(name) if letter == ":"):
+            key, kind = name[:at], name[at + 1 :].rstrip("_")
+            if key in keys and (kind in _CSV_KINDS or _TEXT_KINDS.fullmatch(kind)):
+                found[name] = Column(key, _CSV_KINDS.get(kind, TEXT))
+    return found
+
+
+def _with_key(field: pa.Field, column: Column | None) -> pa.Field:
+    return field if column is None else field.with_metadata(described(column.key, column.kind))
 
 
 def _save_lines(scan: Scan, path: Path, tell: _Tell) -> None:

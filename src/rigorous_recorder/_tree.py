@@ -242,6 +242,15 @@ class Nodes:
         found = self.resolved(key, positions)
         return {column.kind for column, values in found.items() if values.null_count < len(values)}
 
+    def has_key(self, key: str) -> bool:
+        """Whether any node has, or had, an attribute of that name."""
+        return key in self._by_key
+
+    def value_counts(self, key: str) -> dict[Kind, int]:
+        """How many values of each kind an attribute was set to, former values included."""
+        found = {column.kind: self._rows[column] for column in self._columns_of(key)}
+        return {kind: len(v) - v.null_count for kind, v in found.items() if kind != NULL}
+
     def own(self, key: str, positions: pa.Array | None = None) -> Variants:
         """The values of a key that were said of the nodes themselves."""
         source = self._said(key)

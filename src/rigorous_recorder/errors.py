@@ -19,6 +19,7 @@ __all__ = [
     "DeviceWarning",
     "KeyNotTextError",
     "MissingPackageError",
+    "MixedKindsWarning",
     "NewerFormatError",
     "NotACollectionError",
     "PendingRecordWarning",
@@ -152,6 +153,10 @@ class DamagedFileWarning(RigorousWarning):
 
 class StorageWarning(RigorousWarning):
     """The folder can't be written for now; data waits in memory and is tried again."""
+
+
+class MixedKindsWarning(RigorousWarning):
+    """A query uses a key that also has values of other kinds; they are in columns of their own."""
 
 
 class PendingRecordWarning(RigorousWarning):

@@ -60,7 +60,8 @@ class Records(Sequence[Row]):
 
     The columns of the table: the six keys of experiments, then the ancestors' from the root down,
     then the records' own. A missing value is null. Rows have the exact values that were logged;
-    in a column of the table int and float meet as double, and kinds that don't meet as JSON.
+    in a column of the table int and float meet as double, and values of other kinds than the main
+    one of a key are in a column of their own, such as ``loss:str``, as ``docs/columns.md`` says.
     """
 
     def __init__(
@@ -147,15 +148,15 @@ class Records(Sequence[Row]):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns of the table, in order."""
-        return tuple(self.scan().keys)
+        return tuple(self.scan().flats)
 
     def to_arrow(self) -> pa.Table:
         """The flat table as a ``pyarrow.Table``."""
-        return flat_table(self.scan())
+        return flat_table(self._whole_scan())
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The flat table as an Arrow stream, batch by batch, for any library that takes one."""
-        return stream(self.scan()).__arrow_c_stream__(requested_schema)
+        return stream(self._whole_scan()).__arrow_c_stream__(requested_schema)
 
     @overload
     def to_polars(self, *, lazy: Literal[False] = False) -> pl.DataFrame: ...
@@ -289,6 +290,12 @@ class Records(Sequence[Row]):
             return known
         require_known(scan.moment, self._conditions)
         self._page = _Page(scan, 0, [], ())
+        return scan
+
+    def _whole_scan(self) -> Scan:
+        """The same for an engine that reads all columns."""
+        scan = self.scan()
+        scan.warn_of_mixed(scan.flats)
         return scan
 
     def _scan_of(self, moment: Moment) -> Scan:

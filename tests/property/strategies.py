@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import tempfile
 import zoneinfo
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +18,10 @@ from hypothesis.extra import numpy as hnp
 __all__ = [
     "KINDS",
     "exact",
-    "flat_values",
+    "family",
+    "flat_columns",
     "keys",
+    "main_family",
     "scratch_folder",
     "simple_values",
     "values",
@@ -134,7 +136,7 @@ KINDS: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 #: Any value of any kind.
 values = st.one_of(*KINDS.values()).flatmap(lambda column: column)
-#: Values whose meeting in one column is easily told; see ``flat_values``.
+#: Values whose meeting in one column is easily told; see ``flat_columns``.
 simple_values = st.one_of(
     st.none(), st.booleans(), ints, floats, text, st.binary(max_size=20), st.dates(), st.datetimes()
 )
@@ -157,23 +159,60 @@ def exact(value: Any) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
-def flat_values(found: Iterable[Any]) -> list[Any]:
-    """What a column of the flat table has for simple values: all of one type, or JSON text."""
-    column = list(found)
-    types = {type(value) for value in column if value is not None}
-    if len(types) < 2:
-        return column
-    if types == {int, float}:
-        return [None if value is None else float(value) for value in column]
-    return [None if value is None else _json_text(value) for value in column]
+#: The families of kinds of simple values, in the order that decides between equally many.
+_FAMILIES: Final = {int: "number", float: "number", str: "str", bool: "bool"} | {
+    dt.datetime: "datetime",
+    dt.date: "date",
+    bytes: "bytes",
+    list: "json",
+}
 
 
-def _json_text(value: Any) -> str:
-    if isinstance(value, bytes):
-        value = value.hex()
-    if isinstance(value, dt.date):
-        value = value.isoformat()
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def family(value: Any) -> str:
+    """The family of a simple value."""
+    return _FAMILIES[type(value)]
+
+
+def main_family(stored: Iterable[Any]) -> str | None:
+    """The family of the column that is named as the key, by all values that are stored under it."""
+    counts = Counter(family(value) for value in stored if value is not None)
+    if not counts:
+        return None
+    order = list(dict.fromkeys(_FAMILIES.values()))
+    most = max(counts, key=lambda each: (counts[each], -order.index(each)))
+    return "number" if counts[most] <= 10 * counts["number"] else most
+
+
+def flat_columns(key: str, found: Sequence[Any], stored: Sequence[Any]) -> dict[str, list[Any]]:
+    """The columns of the flat table with the values of a key.
+
+    Args:
+        found: for each row its value.
+        stored: all values that are stored under the key, hidden ones included.
+    """
+    main = main_family(stored)
+    kinds = {each: set[type]() for each in dict.fromkeys(_FAMILIES.values())}
+    for value in stored:
+        if value is not None:
+            kinds[family(value)].add(type(value))
+    columns: dict[str, list[Any]] = {}
+    for each, types in sorted(kinds.items(), key=lambda item: item[0] != main):
+        name = key if each == main else f"{key}:{_kind_name(types)}"
+        if types:
+            cast = float if types == {int, float} else _unchanged
+            is_here = [value is not None and family(value) == each for value in found]
+            columns[name] = [
+                cast(value) if here else None for value, here in zip(found, is_here, strict=True)
+            ]
+    return columns or {key: [None] * len(found)}
+
+
+def _kind_name(types: set[type]) -> str:
+    return "float" if types == {int, float} else "".join(each.__name__ for each in types)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 @contextmanager

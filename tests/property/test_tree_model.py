@@ -23,7 +23,9 @@ from rigorous_recorder._values.kinds import FLOAT, JSON
 from rigorous_recorder.errors import ArgumentError, ClosedError, CycleError
 
 from ..faults import THOROUGH
-from .strategies import exact, scratch_folder
+from .strategies import exact, family, scratch_folder
+
+pytestmark = pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
 
 Row: TypeAlias = dict[str, Any]
 
@@ -299,6 +301,7 @@ class TreeMachine(RuleBasedStateMachine):
         node = self._node(pick)
         records = _of(node).all_records
         _require_table(records, node.rows(node.below))
+        _require_same_main(_of(node.path[0]).all_records, records, node.rows(node.below))
         if node is self.root:
             names = list(sql_names(self.collection.records.to_arrow().column_names).values())
             relation = self.collection.sql("FROM records")
@@ -372,20 +375,25 @@ def _require_equal(records: Records, rows: list[Row]) -> None:
 
 
 def _require_table(records: Records, rows: list[Row]) -> None:
-    """Arrow has the rows as their kinds meet, and SQL what Arrow has."""
-    kinds = records.scan().flat_kinds
+    """Arrow has the rows, each value in the column of its kinds, and SQL what Arrow has."""
+    scan = records.scan()
+    kinds = scan.flat_kinds
     table = records.to_arrow()
-    assert table.column_names == list(kinds)
-    assert {key for row in rows for key in row} <= set(kinds)
+    assert table.column_names == list(kinds) == list(records.columns)
     assert table.num_rows == len(rows)
-    for key, kind in kinds.items():
-        for found, row in zip(table[key].to_pylist(), rows, strict=True):
-            logged = row.get(key)
-            if kind == JSON and found is not None:
+    values = Counter(key for row in rows for key, value in row.items() if value is not None)
+    for name, kind in kinds.items():
+        flat = scan.flats[name]
+        for found, row in zip(table[name].to_pylist(), rows, strict=True):
+            logged = row.get(flat.key)
+            if logged is None or flat.family not in {None, family(logged)}:
+                assert found is None
+                continue
+            values[flat.key] -= 1
+            if kind == JSON:
                 found = json.loads(found)  # noqa: PLW2901 - the value of the text
-            if kind == FLOAT and logged is not None:
-                logged = float(logged)
-            assert exact(found) == exact(logged), (key, kind.name)
+            assert exact(found) == exact(float(logged) if kind == FLOAT else logged), (name, kind)
+    assert not values.total()
     relation = records.sql("FROM records")
     if kinds:
         assert relation.columns == list(sql_names(kinds).values())
@@ -393,6 +401,15 @@ def _require_table(records: Records, rows: list[Row]) -> None:
         assert_frame_equal(records.to_polars(lazy=True).collect(), records.to_polars())
     for key in list(kinds)[len(rows) % 5 :: 5]:
         _require_column(records, key)
+
+
+def _require_same_main(whole: Records, part: Records, rows: list[Row]) -> None:
+    """A part of a tree that has values of the main kinds of a key has them in the same column."""
+    flats, flats_of_part = whole.scan().flats, part.scan().flats
+    for key in {flat.key for flat in flats_of_part.values()}:
+        families = {family(row[key]) for row in rows if row.get(key) is not None}
+        if flats[key].family in families:
+            assert flats_of_part[key].family in {None, flats[key].family}
 
 
 def _require_column(records: Records, key: str) -> None:
@@ -412,6 +429,7 @@ def _require_column(records: Records, key: str) -> None:
         if "\0" not in literal:
             assert records.sql(query).fetchall() == [(count,)]
         assert lazy.filter(by_name == pl.lit(value)).collect().height == count
+    key = records.scan().flats[key].key
     for row in records[:1]:
         found_by_where = records.where(**{key: row[key]})
         assert len(found_by_where.where(**{key: row[key]})) == len(found_by_where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -19,8 +20,9 @@ from hypothesis import strategies as st
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines.sql import sql_names
 from rigorous_recorder._tree import EXPERIMENT_KEYS
+from rigorous_recorder.errors import MixedKindsWarning
 
-from .strategies import KINDS, exact, flat_values, keys, scratch_folder, simple_values, values
+from .strategies import KINDS, exact, flat_columns, keys, scratch_folder, simple_values, values
 
 #: For tests that ask every engine, so that all of them together stay short.
 FEWER = settings(max_examples=settings().max_examples // 3)
@@ -158,14 +160,57 @@ def test_rows_keep_mixed_kinds_apart(column: list[Any]) -> None:
 
 @PLACES
 @FEWER
-@given(column=st.lists(simple_values, min_size=1, max_size=5))
-def test_mixed_kinds_meet_in_the_flat_table(place: Any, column: list[Any]) -> None:
-    """In one column int and float meet as double, and kinds that don't meet as JSON text."""
-    wanted = [exact(value) for value in flat_values(column)]
-    with place(Logged({}, [{NUMBER: i, "x": v} for i, v in enumerate(column)])) as (records, sql):
-        assert [exact(row["x"]) for row in records] == [exact(value) for value in column]
-        assert [exact(value) for value in records.to_arrow()["x"].to_pylist()] == wanted
-        assert [exact(value) for value in _by_sql(sql, [NUMBER, "x"])["x"]] == wanted
+@given(
+    column=st.lists(simple_values, min_size=1, max_size=5)
+    | st.lists(st.sampled_from(["a", 1, True]), min_size=11, max_size=24),
+    above=simple_values,
+)
+@example(column=["a"] * 11 + [1], above=None)
+@example(column=["a"] * 10 + [1], above=None)
+@example(column=[None, True], above=0.5)
+def test_mixed_kinds_have_columns_of_their_own(place: Any, column: list[Any], above: Any) -> None:
+    """Numbers meet as double in the column of the key, other kinds in ``key:kind``."""
+    logged = Logged({"x": above}, [{NUMBER: i, "x": v} for i, v in enumerate(column)])
+    found = [row.get("x") for row in logged.expected]
+    wanted = flat_columns("x", found, [*column, above])
+    shown = {name: [_shown(value) for value in values] for name, values in wanted.items()}
+    with place(logged) as (records, sql), _without_warning_of_kinds():
+        assert [exact(row["x"]) for row in records] == [exact(value) for value in found]
+        names = [name for name in records.columns if name.partition(":")[0] == "x"]
+        assert sorted(names) == sorted(wanted)
+        assert names[0] == "x"
+        for engine, columns in _by_engine(records, sql, list(records.columns)).items():
+            for name in names:
+                values = [
+                    _as_logged(*pair) for pair in zip(columns[name], wanted[name], strict=True)
+                ]
+                assert values == shown[name], (engine, name)
+
+
+def _by_engine(
+    records: Records, sql: Callable[[str], Any], names: list[str]
+) -> dict[str, dict[str, list[Any]]]:
+    """The columns, as every engine has them; each also by itself, where an engine reads just that."""
+    table, lazy = records.to_arrow(), records.to_polars(lazy=True)
+    return {
+        "arrow": {name: table[name].to_pylist() for name in names},
+        "sql": _by_sql(sql, names),
+        "records.sql": _by_sql(records.sql, names),
+        "one by sql": {name: _one_by_sql(sql, name) for name in names},
+        "polars": _by_polars(records.to_polars()),
+        "lazy polars": _by_polars(lazy.collect()),
+        "one by lazy polars": {
+            name: lazy.select(name).collect().to_series().to_list() for name in names
+        },
+        "pandas": _by_pandas(records),
+    }
+
+
+@contextmanager
+def _without_warning_of_kinds() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixedKindsWarning)
+        yield
 
 
 @PLACES
@@ -179,7 +224,10 @@ def test_big_ints_beside_floats_stay_exact_in_rows(place: Any) -> None:
         assert len(records.where(x=float(big))) == 0
     with place(Logged({}, [{NUMBER: 0, "x": True}, {NUMBER: 1, "x": 1}])) as (records, _):
         assert [type(row["x"]) for row in records] == [bool, int]
-        assert records.to_arrow()["x"].to_pylist() == ["true", "1"]
+        with pytest.warns(MixedKindsWarning, match=r"1 of int in 'x', 1 of bool in 'x:bool'"):
+            table = records.to_arrow()
+        assert table["x"].to_pylist() == [None, 1]
+        assert table["x:bool"].to_pylist() == [True, None]
         assert [row[NUMBER] for row in records.where(x=1)] == [1]
 
 
@@ -213,7 +261,8 @@ def test_extend_logs_what_push_does(rows: list[Row]) -> None:
     extended.extend({name: [row.get(name) for row in rows] for name in names})
     if names:
         assert [_exact(row) for row in extended.records] == [_exact(row) for row in pushed.records]
-        assert extended.records.to_arrow().schema == pushed.records.to_arrow().schema
+        with _without_warning_of_kinds():
+            assert extended.records.to_arrow().schema == pushed.records.to_arrow().schema
 
 
 def _keys(logged: Logged) -> set[str]:
@@ -229,6 +278,11 @@ def _by_sql(sql: Callable[[str], Any], names: list[str]) -> dict[str, list[Any]]
     relation = sql(f"SELECT {', '.join(quoted.values())} FROM records ORDER BY {quoted[NUMBER]}")
     found = relation.fetchall()
     return {name: [row[i] for row in found] for i, name in enumerate(names)}
+
+
+def _one_by_sql(sql: Callable[[str], Any], name: str) -> list[Any]:
+    found = sql(f'SELECT "{name}" FROM records ORDER BY "{NUMBER}"').fetchall()
+    return [value for (value,) in found]
 
 
 def _sql_names(sql: Callable[[str], Any], names: list[str]) -> list[tuple[str, str]]:

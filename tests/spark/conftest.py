@@ -19,6 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("spark"))
             # What PySpark leaves behind in a process that used it is none of a test's.
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+            kinds = "ignore::rigorous_recorder.errors.MixedKindsWarning"
+            item.add_marker(pytest.mark.filterwarnings(kinds))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from rigorous_recorder._live.column import NODE, Column
 from rigorous_recorder._store.fragments import Fragment
 from rigorous_recorder._store.store import Snapshot
 
-from ..property.strategies import keys, simple_values
+from ..property.strategies import family, keys, simple_values
 
 
 @pytest.fixture(autouse=True)
@@ -218,13 +218,18 @@ def test_hostile_names_and_values_come_out_as_text(
     page = _Cells(top.records._repr_html_())
     assert page.tags <= TAGS
     names, *shown = page.rows
-    flat = top.records.to_arrow().column_names
-    assert names == ["", *map(one_line, flat)]
-    if flat:
+    flats = top.records.scan().flats.values()
+    assert names == ["", *(one_line(flat.name) for flat in flats)]
+    if flats:
         assert len(shown.pop(0)) == len(names)  # the kinds
     for number, cells in enumerate(shown):
         row = top.records[number]
-        texts = ["-" if row[key] is None else _text_of(key, row[key]) for key in flat]
+        texts = [
+            _text_of(flat.key, row[flat.key])
+            if row[flat.key] is not None and flat.family in {None, family(row[flat.key])}
+            else "-"
+            for flat in flats
+        ]
         assert cells == [str(number), *(t if len(t) <= 200 else t[:200] + "…" for t in texts)]
 
 
@@ -284,7 +289,8 @@ class _Fixed:
 
 
 def _counted(collection: ExperimentCollection, scope: Scope) -> tuple[Records, list[_Counting]]:
-    snapshot, nodes = collection.records.scan().moment
+    moment = collection.records.scan().moment
+    snapshot, nodes = moment.snapshot, moment.nodes
     fragments = [_Counting(each) for each in snapshot.records]
     source: Any = _Fixed(Moment(Snapshot(fragments, snapshot.nodes), nodes))
     return Records(source, scope, {}), fragments

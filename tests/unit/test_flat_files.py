@@ -148,13 +148,17 @@ def test_text_formats_spell_what_they_have_no_form_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", FLAT)
 def test_flat_files_have_the_mixed_columns_of_the_flat_table(tmp_path: Path, suffix: str) -> None:
-    """int and float meet as double; JSON lines keep each value of a mixed column."""
-    recorder = Recorder().push(x=1, y="text").push(x=0.5, y=2)
+    """int and float meet as double; values of other kinds come back under their one key."""
+    recorder = Recorder().push(x=1, y="text").push(x=0.5, y=2).push(y=True).push(y={"a": ["2"]})
+    recorder.push(y="true").push(y="7").push(x=2, y=dt.date(2024, 1, 2))
     recorder.save_to(tmp_path / f"x{suffix}")
     found = Recorder.load_from(tmp_path / f"x{suffix}").records
-    assert [row["x"] for row in found] == [1.0, 0.5]
-    expected = ['"text"', "2"] if suffix == ".csv" else ["text", 2]
-    assert [row["y"] for row in found] == expected
+    day = "2024-01-02" if suffix == ".jsonl" else dt.date(2024, 1, 2)
+    assert [row["x"] for row in found] == [1.0, 0.5, None, None, None, None, 2.0]
+    assert [row["y"] for row in found] == ["text", 2, True, {"a": ["2"]}, "true", "7", day]
+    if suffix != ".jsonl":
+        assert found.columns == recorder.records.columns
+        assert {"y", "y:str", "y:bool", "y:json", "y:date"} < set(found.columns)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

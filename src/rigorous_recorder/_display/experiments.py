@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from .._engines.arrow import resolved_table
 from .._engines.frames import to_pandas, to_polars
 from .._engines.rows import Row, experiment_rows
-from .._engines.scan import Moment, experiment_positions, flat_column
+from .._engines.scan import Moment, experiment_positions
 from .._failure import ERROR_KEYS
-from .._lazy import lazy_module
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
-from .._values.promote import meet
 from .table import Table
 from .text import MISSING, duration_text, instant_text, plural
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["Experiments"]
 
@@ -44,15 +41,8 @@ class Experiments(list[Row]):
 
     def to_arrow(self) -> pa.Table:
         """The rows as a ``pyarrow.Table``, with a column for every key."""
-        nodes = self._moment.nodes
         positions = experiment_positions(self._moment, self._root)
-        columns = {
-            key: flat_column(
-                nodes.resolved(key, positions), meet(nodes.kinds(key, positions)), len(positions)
-            )
-            for key in nodes.keys_above(positions)
-        }
-        return pa.table(list(columns.values()), names=list(columns))
+        return resolved_table(self._moment, positions)
 
     def to_polars(self) -> pl.DataFrame:
         """The rows as a Polars DataFrame.

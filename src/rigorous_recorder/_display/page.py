@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from .._engines.mixed import Flat
 from .._engines.scan import Moment, Piece, Scan
 from .._live.column import Key
 from .._store.store import Snapshot
-from .._tree import keys_of, values_of
+from .._tree import Variants, keys_of, values_of
 from .._values.kinds import Kind
 from .._values.promote import meet
 from .table import without_middle
@@ -26,11 +27,11 @@ _Rows = list[list[Any]]
 
 
 class Page(NamedTuple):
-    """The ends of a flat table: how many rows, the kinds of all columns, the keys of those read."""
+    """The ends of a flat table: how many rows, the kinds of all columns, the names of those read."""
 
     total: int
     kinds: dict[str, Kind]
-    keys: list[str]
+    names: list[str]
     first: _Rows
     last: _Rows
 
@@ -38,15 +39,17 @@ class Page(NamedTuple):
 def page_of(scan: Scan) -> Page:
     """The first and the last rows of what a scan reads."""
     kinds = columns_of_scan(scan)
-    names = list(kinds)
-    keys = [names[at] for at in without_middle(names, _MOST_COLUMNS)]
+    flats = list(kinds)
+    read = [flats[at] for at in without_middle([flat.name for flat in flats], _MOST_COLUMNS)]
+    by_name = {flat.name: kind for flat, kind in kinds.items()}
+    names = [flat.name for flat in read]
     total = scan.row_count()
     if total <= 2 * _END:
-        return Page(total, kinds, keys, _first(scan, keys, 2 * _END), [])
-    return Page(total, kinds, keys, _first(scan, keys, _END), _last(scan, keys, _END))
+        return Page(total, by_name, names, _first(scan, read, 2 * _END), [])
+    return Page(total, by_name, names, _first(scan, read, _END), _last(scan, read, _END))
 
 
-def columns_of_scan(scan: Scan) -> dict[str, Kind]:
+def columns_of_scan(scan: Scan) -> dict[Flat, Kind]:
     """The columns of the flat table with their kinds.
 
     Which ones the rows below one recorder have is known when all were read. Where these are many
@@ -55,7 +58,7 @@ def columns_of_scan(scan: Scan) -> dict[str, Kind]:
     rows = sum(fragment.rows for fragment in scan.moment.snapshot.records)
     columns = scan.moment.record_columns
     if scan.node_ids is None or rows * len(columns) <= _FEW_VALUES:
-        return scan.flat_kinds
+        return {flat: scan.flat_kind(flat.name) for flat in scan.flats.values()}
     piece = next(scan.pieces(keys_of(columns)), None)
     used = keys_of(piece.columns_in_use()) if piece else []
     kinds: dict[Key, set[Kind]] = {key: set() for key in [*scan.node_keys, *used]}
@@ -63,25 +66,33 @@ def columns_of_scan(scan: Scan) -> dict[str, Kind]:
         kinds.get(column.key, set()).add(column.kind)
     for key in scan.node_keys:
         kinds[key] |= scan.moment.nodes.kinds(key, scan.node_positions)
-    return {str(key): meet(found) for key, found in kinds.items()}
+    return {
+        flat: meet(filter(flat.takes, kinds[key]))
+        for key in kinds
+        for flat in scan.moment.mixed.flats_of(str(key), kinds[key])
+    }
 
 
-def _first(scan: Scan, keys: Sequence[str], most: int) -> _Rows:
+def _keys(flats: Sequence[Flat]) -> list[str]:
+    return list(dict.fromkeys(flat.key for flat in flats))
+
+
+def _first(scan: Scan, flats: Sequence[Flat], most: int) -> _Rows:
     found: _Rows = []
-    for piece in scan.pieces(keys):
-        found += _values(piece.slice(0, most - len(found)), keys)
+    for piece in scan.pieces(_keys(flats)):
+        found += _values(piece.slice(0, most - len(found)), flats)
         if len(found) == most:
             break
     return found
 
 
-def _last(scan: Scan, keys: Sequence[str], most: int) -> _Rows:
+def _last(scan: Scan, flats: Sequence[Flat], most: int) -> _Rows:
     found: _Rows = []
     for part in _from_the_end(scan):
         ends: deque[Piece] = deque(maxlen=most)
-        for piece in part.pieces(keys):
+        for piece in part.pieces(_keys(flats)):
             ends.append(piece.slice(max(0, piece.rows - most), most))
-        here = [row for piece in ends for row in _values(piece, keys)]
+        here = [row for piece in ends for row in _values(piece, flats)]
         found = [*here, *found][-most:]
         if len(found) == most:
             break
@@ -90,7 +101,7 @@ def _last(scan: Scan, keys: Sequence[str], most: int) -> _Rows:
 
 def _from_the_end(scan: Scan) -> Iterator[Scan]:
     """Scans of some fragments each, from the last on: of one, of two before it, of four, ..."""
-    snapshot, nodes = scan.moment
+    snapshot, nodes = scan.moment.snapshot, scan.moment.nodes
     end, some = len(snapshot.records), 1
     while end > 0:
         start = max(0, end - some)
@@ -99,7 +110,12 @@ def _from_the_end(scan: Scan) -> Iterator[Scan]:
         end, some = start, 2 * some
 
 
-def _values(piece: Piece, keys: Sequence[str]) -> _Rows:
-    """The rows of a piece as lists of their values under these keys, None where there is none."""
-    columns = [values_of(piece.variants(key), piece.rows) for key in keys]
-    return [list(row) for row in zip(*columns, strict=True)] if keys else [[]] * piece.rows
+def _values(piece: Piece, flats: Sequence[Flat]) -> _Rows:
+    """The rows of a piece as lists of their values in these columns, None where there is none."""
+    found = {key: piece.variants(key) for key in _keys(flats)}
+    columns = [values_of(_those(found[flat.key], flat), piece.rows) for flat in flats]
+    return [list(row) for row in zip(*columns, strict=True)] if flats else [[]] * piece.rows
+
+
+def _those(variants: Variants, flat: Flat) -> Variants:
+    return {column: values for column, values in variants.items() if flat.takes(column.kind)}

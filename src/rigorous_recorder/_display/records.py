@@ -19,7 +19,7 @@ _NAMED: Final = 20
 def records_line(scan: Scan) -> str:
     """How many rows there are, and the columns with their kinds."""
     kinds = columns_of_scan(scan)
-    named = [f"{cut(one_line(key), 40)} {kind.name}" for key, kind in kinds.items()]
+    named = [f"{cut(one_line(flat.name), 40)} {kind.name}" for flat, kind in kinds.items()]
     if len(named) > _NAMED:
         named[_NAMED:] = [f"and {len(named) - _NAMED:,} more"]
     shape = f"{plural(scan.row_count(), 'row')}, {plural(len(kinds), 'column')}"
@@ -33,7 +33,7 @@ def records_table(scan: Scan) -> Table:
     return Table(
         title=f"{plural(page.total, 'row')}, {plural(len(page.kinds), 'column')}",
         names=list(page.kinds),
-        keys=page.keys,
+        keys=page.names,
         rows=[*page.first, *page.last],
         numbers=[*range(len(page.first)), *last],
         kinds=[kind.name for kind in page.kinds.values()],

@@ -6,16 +6,19 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from .._lazy import lazy_module
+from .._live.column import described
 from .._values.kinds import NULL, Kind
+from .._values.promote import meet
 from .ahead import ahead
-from .scan import Group, Piece, Scan
+from .mixed import Flat
+from .scan import Group, Moment, Piece, Scan, flat_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["flat_schema", "flat_table", "flat_type", "stream", "without_columns"]
+__all__ = ["flat_schema", "flat_table", "flat_type", "resolved_table", "stream", "without_columns"]
 
 
 def flat_type(kind: Kind) -> pa.DataType:
@@ -24,8 +27,13 @@ def flat_type(kind: Kind) -> pa.DataType:
 
 
 def flat_schema(scan: Scan) -> pa.Schema:
-    """Arrow schema of the flat table."""
-    return pa.schema([pa.field(key, flat_type(kind)) for key, kind in scan.flat_kinds.items()])
+    """Arrow schema of the flat table; a field that is not named as its key has it as metadata."""
+    return pa.schema([_field(flat, scan.flat_kind(flat.name)) for flat in scan.flats.values()])
+
+
+def _field(flat: Flat, kind: Kind) -> pa.Field:
+    field = pa.field(flat.name, flat_type(kind))
+    return field if flat.name == flat.key else field.with_metadata(described(flat.key, kind))
 
 
 def stream(scan: Scan) -> pa.RecordBatchReader:
@@ -45,10 +53,26 @@ def flat_table(scan: Scan) -> pa.Table:
 
 
 def _batch(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
-    arrays = [piece.flat(key, kind) for key, kind in scan.flat_kinds.items()]
+    arrays = piece.flat(list(scan.flats.values()))
     if not arrays:
         return without_columns(piece.rows)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def resolved_table(moment: Moment, positions: pa.Array) -> pa.Table:
+    """The flat attributes, inherited ones included, of the recorders at these positions."""
+    nodes = moment.nodes
+    arrays, fields, flats = [], [], []
+    for key in nodes.keys_above(positions):
+        kinds = nodes.kinds(key, positions) - {NULL}
+        found = nodes.resolved(key, positions)
+        for flat in moment.mixed.flats_of(key, kinds):
+            kind = meet(filter(flat.takes, kinds))
+            arrays.append(flat_column(found, kind, len(positions)))
+            fields.append(_field(flat, kind))
+            flats.append(flat)
+    moment.mixed.warn(flats, [flat.name for flat in flats])
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
 def without_columns(rows: int) -> pa.RecordBatch:

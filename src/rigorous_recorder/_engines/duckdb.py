@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
 from .._live.column import NODE
-from .._values.kinds import Kind
-from .._values.promote import meet
-from .arrow import flat_table, flat_type
+from .arrow import flat_table, resolved_table
 from .duckdb_records import RecordsView, for_duckdb, rows_without_columns
-from .scan import Moment, Scan, experiment_positions, flat_column
+from .scan import Moment, Scan, experiment_positions
 from .sql import Mentioned, mentioned, sql_names
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation
 
     def experiments() -> pa.Table:
         positions = experiment_positions(scan.moment, root)
-        return _with_sql_names(_resolved_table(scan.moment, positions))
+        return _with_sql_names(resolved_table(scan.moment, positions))
 
     def nodes() -> pa.Table:
         return _with_sql_names(_nodes_table(scan.moment), fixed=2)
@@ -77,13 +75,17 @@ def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
     shared = _Database.of(scan)
     used = shared.mentioned(query)
     if not used.only_reads:
+        scan.warn_of_mixed(scan.keys)
         return _Database().show(scan, used, tables).sql(query)
     try:
-        return shared.show(scan, used, tables).sql(query)
+        answer = shared.show(scan, used, tables).sql(query)
     except duckdb.BinderException:
         # With all columns there, the message says which name was meant.
         everything = used._replace(any_column=True)
         return shared.show(scan, everything, tables).sql(query)
+    if used.has_table("records"):
+        scan.warn_of_mixed(filter(used.has_column, scan.keys))
+    return answer
 
 
 class _Database:
@@ -146,7 +148,7 @@ class _Database:
             table = self.table("flat", lambda: _with_sql_names(flat_table(scan)))
             connection.execute(f"CREATE TEMP VIEW records AS FROM {table}")
             return
-        names = {key: n for key, n in sql_names(scan.keys).items() if used.has_column(n)}
+        names = {name: n for name, n in sql_names(scan.flats).items() if used.has_column(n)}
         view = tuple(names)
         while True:
             if view not in self._views:
@@ -187,22 +189,9 @@ if hasattr(os, "register_at_fork"):
 def _nodes_table(moment: Moment) -> pa.Table:
     """One row for each node: its id, its parent's, and all that it has or inherits."""
     nodes = moment.nodes
-    table = _resolved_table(moment, pa.array(range(nodes.count), pa.int64()))
+    table = resolved_table(moment, pa.array(range(nodes.count), pa.int64()))
     arrays = [nodes.ids, nodes.ids.take(nodes.parents), *table.columns]
     return pa.Table.from_arrays(arrays, names=[NODE, "_parent", *table.column_names])
-
-
-def _resolved_table(moment: Moment, positions: pa.Array) -> pa.Table:
-    keys = moment.nodes.keys_above(positions)
-    kinds = {key: meet(moment.nodes.kinds(key, positions)) for key in keys}
-    arrays = [_resolved(moment, key, kind, positions) for key, kind in kinds.items()]
-    fields = [pa.field(key, flat_type(kind)) for key, kind in kinds.items()]
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
-
-
-def _resolved(moment: Moment, key: str, kind: Kind, positions: pa.Array) -> pa.Array:
-    variants = moment.nodes.resolved(key, positions)
-    return flat_column(variants, kind, len(positions))
 
 
 def _with_sql_names(table: pa.Table, fixed: int = 0) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,8 @@ from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._store.fragments import Fragment, Sealed
 from .._values.arrays import ArrayKind, dtype_of
-from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind, ZonedDatetime
+from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
+from .mixed import Flat
 from .scan import Piece, Scan, flat_column
 from .sql import identifier, literal
 
@@ -44,7 +45,7 @@ class RecordsView:
     """What the view says, for the columns that a query uses.
 
     Args:
-        names: the keys of these columns, in order, each with its name in SQL.
+        names: these columns of the flat table, in order, each with its name in SQL.
         table: makes a table in the database, and tells what SQL calls it.
     """
 
@@ -57,12 +58,15 @@ class RecordsView:
         self._scan = scan
         self._names = names
         self._table = table
-        records = {column.key for column in scan.record_columns}
-        inherited = set(scan.node_keys)
-        places = {key: i for i, key in enumerate(scan.keys)}
-        self._own = {key: f"r{places[key]}" for key in names if key in records}
-        self._inherited = {key: f"n{places[key]}" for key in names if key in inherited}
-        self._columns = [column for column in scan.record_columns if column.key in self._own]
+        places = {name: i for i, name in enumerate(scan.flats)}
+        flats = [scan.flats[name] for name in names]
+        inherited = [flat for flat in flats if scan.inherits(flat)]
+        # A record's own value, of whatever kind, hides what it would inherit.
+        hiding = [each for flat in inherited for each in scan.siblings(flat)]
+        own = {flat: scan.own_columns(flat) for flat in [*flats, *hiding]}
+        self._own = {flat: f"r{places[flat.name]}" for flat, columns in own.items() if columns}
+        self._inherited = {flat: f"n{places[flat.name]}" for flat in inherited}
+        self._columns = [column for flat in self._own for column in own[flat]]
         self._places = {id(fragment): i for i, fragment in enumerate(scan.fragments)}
         #: Columns that tell of which rows a key's own values can't be read: these inherit none.
         self._lost: dict[str, str] = {}
@@ -106,20 +110,19 @@ class RecordsView:
 
     def _find_lost(self, sound: set[int]) -> None:
         damaged = [file for file in self._scan.files if id(file) not in sound]
-        keys = self._own.keys() & self._inherited.keys() if damaged else ()
-        for key in keys:
-            columns = [column for column in self._columns if column.key == key]
-            if not all(file.is_sound(columns) for file in damaged):
-                self._lost[key] = f"l{self._own[key][1:]}"
+        keys = {flat.key for flat in self._inherited} if damaged else ()
+        for flat in self._own:
+            columns = [column for column in self._columns if column.key == flat.key]
+            if flat.key in keys and not all(file.is_sound(columns) for file in damaged):
+                self._lost.setdefault(flat.key, f"l{self._own[flat][1:]}")
 
     def _is_native(self, fragment: Fragment) -> bool:
         """Whether DuckDB can bring the columns of a file to the flat kinds by itself."""
         return all(
-            column.kind in {(flat := self._scan.flat_kind(str(column.key))), NULL}
-            or (column.kind == INT and flat == FLOAT)
-            or (isinstance(column.kind, ZonedDatetime) and isinstance(flat, ZonedDatetime))
-            for column in fragment.columns
-            if column.key in self._own
+            _is_castable(column.kind, self._scan.flat_kind(flat.name))
+            for flat in self._own
+            for column in self._scan.own_columns(flat)
+            if column in fragment.columns
         )
 
     # --- what is said of them ------------------------------------------------------------------
@@ -132,16 +135,25 @@ class RecordsView:
 
     def _select(self, source: str, resolved: str | None = None) -> str:
         join = f" JOIN {resolved} AS n ON r._node = n._node" if resolved else ""
-        values = [f"{self._value(key)} AS {identifier(n)}" for key, n in self._names.items()]
+        flats = self._scan.flats
+        values = [
+            f"{self._value(flats[name])} AS {identifier(shown)}"
+            for name, shown in self._names.items()
+        ]
         return f"SELECT {', '.join(values) or _NO_COLUMN} FROM {source} AS r{join}"
 
-    def _value(self, key: str) -> str:
-        own, inherited = self._own.get(key), self._inherited.get(key)
-        if own and inherited:
-            if lost := self._lost.get(key):
-                return f"CASE WHEN r.{lost} THEN r.{own} ELSE coalesce(r.{own}, n.{inherited}) END"
-            return f"coalesce(r.{own}, n.{inherited})"
-        return f"r.{own}" if own else f"n.{inherited}"
+    def _value(self, flat: Flat) -> str:
+        own, above = self._own.get(flat), self._inherited.get(flat)
+        if above is None:
+            return f"r.{own}" if own else "NULL"
+        others = [self._own[each] for each in self._scan.siblings(flat) if each in self._own]
+        conditions = [f"r.{other} IS NULL" for other in others]
+        if lost := self._lost.get(flat.key):
+            conditions.append(f"NOT r.{lost}")
+        inherited = f"n.{above}"
+        if conditions:
+            inherited = f"CASE WHEN {' AND '.join(conditions)} THEN {inherited} END"
+        return f"coalesce(r.{own}, {inherited})" if own else inherited
 
     def _resolved(self, number: int, fragments: Sequence[Fragment]) -> str:
         """A table of just the nodes that have records in the fragments.
@@ -159,10 +171,9 @@ class RecordsView:
         nodes = self._scan.moment.nodes
         positions = nodes.positions(ids)
         arrays = [ids]
-        for key in self._inherited:
-            values = flat_column(
-                nodes.resolved(key, positions), self._scan.flat_kind(key), len(ids)
-            )
+        for flat in self._inherited:
+            kind = self._scan.flat_kind(flat.name)
+            values = flat_column(nodes.resolved(flat.key, positions), kind, len(ids))
             arrays.append(for_duckdb(values))
         return pa.Table.from_arrays(arrays, names=[NODE, *self._inherited.values()])
 
@@ -182,14 +193,15 @@ class RecordsView:
         for fragment in others:
             yield self._through_arrow(fragment, f"fragment_{self._places[id(fragment)]}")
 
-    def _has_all(self, columns: Sequence[Column]) -> bool:
-        return self._own.keys() <= {c.key for c in columns if c.kind != NULL}
+    def _has_all(self, columns: Collection[Column]) -> bool:
+        own = map(self._scan.own_columns, self._own)
+        return all(any(column in columns for column in each) for each in own)
 
     def _typed(self) -> str:
         """A table without rows: it says which types columns have that are in no file."""
         fields = [pa.field(NODE, pa.int64())]
-        for key, name in self._own.items():
-            nothing = flat_column({}, self._scan.flat_kind(key), 0)
+        for flat, name in self._own.items():
+            nothing = flat_column({}, self._scan.flat_kind(flat.name), 0)
             fields.append(pa.field(name, for_duckdb(nothing).type))
         fields += [pa.field(name, pa.bool_()) for name in self._lost.values()]
         table = pa.schema(fields).empty_table()
@@ -200,24 +212,25 @@ class RecordsView:
         # Columns by position: names that differ only in case, or are empty, are no trouble then.
         aliases = ", ".join(["_node", *(f"c{i}" for i in range(len(columns)))])
         values = "".join(
-            f", {self._file_value(key, columns)} AS {name}" for key, name in self._own.items()
+            f", {self._file_value(flat, columns)} AS {name}" for flat, name in self._own.items()
         )
         values += "".join(f", false AS {name}" for name in self._lost.values())
         # A file's statistics pass over NaN, which DuckDB holds for the greatest of all numbers.
         source = f"read_parquet([{paths}], can_have_nan = true)"
         return f"SELECT _node{values} FROM {source} AS t({aliases})"
 
-    def _file_value(self, key: str, columns: tuple[Column, ...]) -> str:
-        flat = self._scan.flat_kind(key)
+    def _file_value(self, flat: Flat, columns: tuple[Column, ...]) -> str:
+        kind = self._scan.flat_kind(flat.name)
+        wanted = self._scan.own_columns(flat)
         found = [
-            _cast(f"c{i}", column.kind, flat)
+            _cast(f"c{i}", column.kind, kind)
             for i, column in enumerate(columns)
-            if column.key == key and column.kind != NULL
+            if column in wanted
         ]
         return f"coalesce({', '.join(found)})" if len(found) > 1 else (*found, "NULL")[0]
 
     def _through_arrow(self, fragment: Fragment, name: str) -> str:
-        """Read a fragment here: rows in memory, or kinds that only meet as JSON."""
+        """Read a fragment here: rows in memory, or kinds that DuckDB can't bring together."""
         tables = [
             self._own_table(Piece(self._scan, fragment, table))
             for table in fragment.tables(self._columns)
@@ -229,9 +242,9 @@ class RecordsView:
 
     def _own_table(self, piece: Piece) -> pa.Table:
         arrays = [piece.node_ids]
-        for key in self._own:
-            kind = self._scan.flat_kind(key)
-            arrays.append(for_duckdb(flat_column(piece.own(key), kind, piece.rows)))
+        for flat in self._own:
+            kind = self._scan.flat_kind(flat.name)
+            arrays.append(for_duckdb(flat_column(piece.own(flat.key), kind, piece.rows)))
         arrays += [pa.repeat(pa.scalar(piece.is_lost(key)), piece.rows) for key in self._lost]
         return pa.Table.from_arrays(arrays, names=[NODE, *self._own_names])
 
@@ -258,6 +271,12 @@ def _without_float16(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_list(kind):
         return pa.list_(_without_float16(kind.value_type))
     return pa.float32() if pa.types.is_float16(kind) else kind
+
+
+def _is_castable(kind: Kind, flat: Kind) -> bool:
+    if isinstance(flat, ZonedDatetime):
+        return isinstance(kind, ZonedDatetime)
+    return kind == flat or (kind, flat) == (INT, FLOAT)
 
 
 def _cast(column: str, kind: Kind, flat: Kind) -> str:

@@ -17,6 +17,7 @@ from .ahead import ahead
 from .attempts import Places, attempts, places_of
 from .conditions import any_valid
 from .duckdb_records import for_duckdb
+from .mixed import Flat
 from .scan import Group, Piece, Scan, flat_column
 
 if TYPE_CHECKING:
@@ -87,20 +88,22 @@ class LevelRows(NamedTuple):
 
 
 def level_rows(
-    scan: Scan, keys: Sequence[str], value: str, *, tells_attempts: bool
+    scan: Scan, names: Sequence[str], value: str, *, tells_attempts: bool
 ) -> LevelRows | None:
-    """The rows of the level of some keys; None where they are just the rows of ``records``.
+    """The rows of the level of some columns; None where they are just the rows of ``records``.
 
     Args:
-        value: the one of the keys of whose values each counts once.
+        names: the names of the columns in the flat table.
+        value: the one of them of whose values each counts once.
         tells_attempts: whether rows of a resumed experiment come by themselves.
     """
+    columns = {f"c{number}": scan.flats[name] for number, name in enumerate(names)}
+    keys, value = [flat.key for flat in columns.values()], scan.flats[value].key
     level = level_of(scan, keys)
     has_owner = value in scan.node_keys
     places = _places(scan, level, keys) if tells_attempts else None
     if level is None and not has_owner and places is None:
         return None
-    columns = {f"c{number}": key for number, key in enumerate(keys)}
     if level is not None:
         return _of_recorders(scan, level, columns, value, places)
     return _of_records(scan, columns, value if has_owner else None, places)
@@ -116,15 +119,15 @@ def _places(scan: Scan, level: pa.Array | None, keys: Sequence[str]) -> Places |
 
 
 def _of_recorders(
-    scan: Scan, level: pa.Array, columns: Mapping[str, str], value: str, places: Places | None
+    scan: Scan, level: pa.Array, columns: Mapping[str, Flat], value: str, places: Places | None
 ) -> LevelRows:
     nodes = scan.moment.nodes
 
     def rows(positions: pa.Array) -> pa.Table:
         found: dict[str, Any] = {}
-        for name, key in columns.items():
-            variants = nodes.resolved(key, positions)
-            found[name] = for_duckdb(flat_column(variants, scan.flat_kind(key), len(positions)))
+        for name, flat in columns.items():
+            variants, kind = nodes.resolved(flat.key, positions), scan.flat_kind(flat.name)
+            found[name] = for_duckdb(flat_column(variants, kind, len(positions)))
         found["owner"] = nodes.words(value, positions)
         if places is not None:
             found |= {"place": places.place.take(positions)}
@@ -139,7 +142,7 @@ def _of_recorders(
 
 
 def _of_records(
-    scan: Scan, columns: Mapping[str, str], value: str | None, places: Places | None
+    scan: Scan, columns: Mapping[str, Flat], value: str | None, places: Places | None
 ) -> LevelRows:
     reading = _Reading(scan, columns, value, places)
     if places is None:
@@ -157,7 +160,7 @@ class _Reading:
     """Reads records with their owners and places, in bounded memory."""
 
     def __init__(
-        self, scan: Scan, columns: Mapping[str, str], value: str | None, places: Places | None
+        self, scan: Scan, columns: Mapping[str, Flat], value: str | None, places: Places | None
     ) -> None:
         self._scan = scan
         self._columns = columns
@@ -167,7 +170,7 @@ class _Reading:
             self._of_nodes["owner"] = scan.moment.nodes.words(value)
         if places is not None:
             self._of_nodes |= {"place": places.place, "attempt": places.attempt}
-        self._read_columns = scan.columns_for(list(columns.values()))
+        self._read_columns = scan.columns_for([flat.key for flat in columns.values()])
 
     def rows(self, choose: Callable[[pa.Array], pa.Array] | None) -> pa.RecordBatchReader:
         """The rows, some at a time.
@@ -187,17 +190,15 @@ class _Reading:
         return pa.RecordBatchReader.from_batches(self._schema(), _with_all_owners(batches))
 
     def _schema(self) -> pa.Schema:
-        kinds = {name: self._scan.flat_kind(key) for name, key in self._columns.items()}
+        kinds = {name: self._scan.flat_kind(flat.name) for name, flat in self._columns.items()}
         nothing = {name: for_duckdb(flat_column({}, kind, 0)) for name, kind in kinds.items()}
         return pa.table(
             nothing | {name: pa.array([], pa.int64()) for name in self._of_nodes}
         ).schema
 
     def _batch(self, piece: Piece) -> pa.RecordBatch:
-        found = {
-            name: for_duckdb(piece.flat(key, self._scan.flat_kind(key)))
-            for name, key in self._columns.items()
-        }
+        columns = map(for_duckdb, piece.flat(list(self._columns.values())))
+        found = dict(zip(self._columns, columns, strict=True))
         for name, values in self._of_nodes.items():
             found[name] = values.take(piece.positions)
         if self._value is not None and (own := piece.own(self._value)):

@@ -11,7 +11,9 @@ from .._once import once
 from .._tree import keys_of
 from .ahead import ahead
 from .arrow import flat_schema, flat_type
+from .conditions import any_valid
 from .frames import to_polars
+from .mixed import Flat
 from .scan import Group, Piece, Scan, flat_column, spread
 
 if TYPE_CHECKING:
@@ -44,16 +46,16 @@ def lazy_frame(scan: Scan) -> pl.LazyFrame:
 
 
 def _schema(scan: Scan) -> tuple[dict[str, str], dict[str, pl.DataType]]:
-    """The keys by the names that stand for them, and the types by these names; found out once."""
+    """The columns by the names that stand for them, and the types by these names; found out once."""
     if (known := scan.kept.get(_schema.__name__)) is None:
-        keys = _inner_names(scan.keys)
+        keys = _inner_names(list(scan.flats))
         types = to_polars(flat_schema(scan).empty_table()).dtypes
         known = scan.kept[_schema.__name__] = keys, dict(zip(keys, types, strict=True))
     return known
 
 
 def _inner_names(keys: Sequence[str]) -> dict[str, str]:
-    """For each name that Polars can be handed its key: not all versions take one with a NUL."""
+    """For each name that Polars can be handed its column: not all versions take one with a NUL."""
     found: dict[str, str] = {}
     for key in keys:
         name = key.replace("\0", "\u2400")
@@ -94,7 +96,7 @@ def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 
 
 class _Reading:
-    """One pass over the records of a scan; ``keys`` are those that names stand for."""
+    """One pass over the records of a scan; ``keys`` are the columns that names stand for."""
 
     def __init__(
         self, scan: Scan, keys: dict[str, str], names: Sequence[str], predicate: pl.Expr | None
@@ -102,8 +104,9 @@ class _Reading:
         self._scan = scan
         self._names = list(names)
         self._nodes = _SortedNodes.of(scan)
+        flats = {name: scan.flats[column] for name, column in keys.items()}
         own, inherited = set(keys_of(scan.record_columns)), set(scan.node_keys)
-        above = {name: key for name, key in keys.items() if key in inherited - own}
+        above = {name: flat for name, flat in flats.items() if flat.key in inherited - own}
         self._ids: pa.Array | None = None
         self._rest: list[pl.Expr] = []
         for condition in [] if predicate is None else _conjuncts(predicate):
@@ -116,9 +119,12 @@ class _Reading:
             self._ids = self._ids.take(pc.sort_indices(self._ids))
             self._places_of_ids = self._nodes.places(self._ids)
         used = {*names, *(name for each in self._rest for name in each.meta.root_names())}
-        self._own = {name: key for name, key in keys.items() if key in own and name in used}
-        self._inherited = {n: key for n, key in keys.items() if key in inherited and n in used}
-        self._columns = scan.columns_for(list(self._own.values()))
+        scan.warn_of_mixed(flat.key for name, flat in flats.items() if name in used)
+        self._own = {name: flat for name, flat in flats.items() if flat.key in own and name in used}
+        self._inherited = {
+            name: flat for name, flat in flats.items() if flat.key in inherited and name in used
+        }
+        self._columns = scan.columns_for([flat.key for flat in self._own.values()])
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """The rows, some at a time."""
@@ -143,11 +149,11 @@ class _Reading:
         columns = self._own_columns(piece)
         if self._inherited:
             inherit = self._inherit(piece, group)
-            for name, key in self._inherited.items():
-                if piece.is_lost(key):
+            for name, flat in self._inherited.items():
+                if piece.is_lost(flat.key):
                     continue
-                above, own = inherit(self._nodes.column(key)), columns.get(name)
-                columns[name] = above if own is None else own.zip_with(own.is_not_null(), above)
+                above, own = inherit(self._nodes.column(flat)), columns.get(name)
+                columns[name] = above if own is None else _nearest(own, above, piece, flat)
         frame = pl.DataFrame(columns)
         found = frame.filter(*self._rest) if self._rest else frame
         return found if found.columns == self._names else _columns(found, self._names)
@@ -171,11 +177,21 @@ class _Reading:
         return self._places_of_ids.take(pc.index_in(ids, value_set=self._ids))
 
     def _own_columns(self, piece: Piece) -> dict[str, pl.Series]:
-        kinds = {key: self._scan.flat_kind(key) for key in self._own.values()}
-        arrays = [flat_column(piece.own(key), kind, piece.rows) for key, kind in kinds.items()]
-        fields = [pa.field(key, flat_type(kind)) for key, kind in kinds.items()]
+        kinds = {flat: self._scan.flat_kind(flat.name) for flat in self._own.values()}
+        arrays = [
+            flat_column(piece.own(flat.key), kind, piece.rows) for flat, kind in kinds.items()
+        ]
+        fields = [pa.field(flat.name, flat_type(kind)) for flat, kind in kinds.items()]
         frame = to_polars(pa.Table.from_arrays(arrays, schema=pa.schema(fields)))
         return dict(zip(self._own, frame.get_columns(), strict=True))
+
+
+def _nearest(own: pl.Series, above: pl.Series, piece: Piece, flat: Flat) -> pl.Series:
+    """The records' own values, else the inherited ones, which an own one of any kind hides."""
+    hides = own.is_not_null()
+    if flat.family is not None:
+        hides = pl.Series(any_valid(piece.own(flat.key), piece.rows))
+    return own.zip_with(hides, above)
 
 
 class _SortedNodes:
@@ -183,7 +199,7 @@ class _SortedNodes:
 
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
-        self._columns: dict[str, pl.Series] = {}
+        self._columns: dict[Flat, pl.Series] = {}
         self._places: dict[tuple[int, int], pa.Array] = {}
         nodes, positions = scan.moment.nodes, scan.node_positions
         if positions is None:
@@ -202,26 +218,26 @@ class _SortedNodes:
             known = scan.kept[cls.__name__] = cls(scan)
         return known
 
-    def column(self, key: str) -> pl.Series:
-        """What each node has or inherits under a key."""
-        if key not in self._columns:
-            kind = self._scan.flat_kind(key)
-            found = self._scan.moment.nodes.resolved(key, self._positions)
+    def column(self, flat: Flat) -> pl.Series:
+        """What each node has or inherits of a column of the flat table."""
+        if flat not in self._columns:
+            kind = self._scan.flat_kind(flat.name)
+            found = self._scan.moment.nodes.resolved(flat.key, self._positions)
             values = flat_column(found, kind, len(self._positions))
-            field = pa.field(key, flat_type(kind))
+            field = pa.field(flat.name, flat_type(kind))
             table = pa.Table.from_arrays([values], schema=pa.schema([field]))
-            self._columns[key] = to_polars(table).to_series()
-        return self._columns[key]
+            self._columns[flat] = to_polars(table).to_series()
+        return self._columns[flat]
 
     def ids_where(
-        self, condition: pl.Expr, keys: dict[str, str], among: pa.Array | None
+        self, condition: pl.Expr, keys: dict[str, Flat], among: pa.Array | None
     ) -> pa.Array | None:
         """Ids of the nodes that have records and for which a condition holds.
 
         None where it is not a question about nodes: it has to be asked of every row.
 
         Args:
-            keys: those of nodes, by the names that stand for them.
+            keys: the columns of nodes, by the names that stand for them.
             among: the nodes that are asked about; None for all.
         """
         names = condition.meta.root_names()

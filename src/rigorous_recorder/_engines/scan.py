@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
@@ -14,9 +14,10 @@ from .._store.store import Snapshot, Store
 from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
-from .._values.promote import meet, to_flat
+from .._values.promote import Family, family_of, meet, to_flat
 from .attempts import last_attempts
 from .conditions import Condition, any_valid
+from .mixed import Flat, MixedKeys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,11 +43,17 @@ _PIECE_ROWS: Final = 262_144
 _FEW_RUNS: Final = 64
 
 
-class Moment(NamedTuple):
-    """All there is, as it was at one moment."""
+class Moment:
+    """All there is, as it was at one moment.
 
-    snapshot: Snapshot
-    nodes: Nodes
+    Args:
+        warned: keys of several kinds that were warned of already.
+    """
+
+    def __init__(self, snapshot: Snapshot, nodes: Nodes, warned: set[str] | None = None) -> None:
+        self.snapshot = snapshot
+        self.nodes = nodes
+        self.mixed = MixedKeys(snapshot, nodes, set() if warned is None else warned)
 
     @property
     def record_columns(self) -> list[Column]:
@@ -84,7 +91,8 @@ class Source:
         if known is None or known.version != version:
             snapshot = self.store.snapshot()
             nodes = known.nodes_of(snapshot) if known else None
-            moment = Moment(snapshot, nodes or Nodes(snapshot.nodes, self._see_time))
+            warned = known.moment.mixed.warned if known else None
+            moment = Moment(snapshot, nodes or Nodes(snapshot.nodes, self._see_time), warned)
             self.store.reader = known = _Known(version, moment)
         return known
 
@@ -254,9 +262,14 @@ class Piece:
             own[column] = pc.coalesce(own[column], rest) if column in own else rest
         return own
 
-    def flat(self, key: str, kind: Kind) -> pa.Array:
-        """One column of the flat table."""
-        return flat_column(self.variants(key), kind, self.rows)
+    def flat(self, flats: Sequence[Flat]) -> list[pa.Array]:
+        """Some columns of the flat table."""
+        kinds = [self._scan.flat_kind(each.name) for each in flats]
+        found = {key: self.variants(key) for key in dict.fromkeys(each.key for each in flats)}
+        return [
+            flat_column(found[flat.key], kind, self.rows)
+            for flat, kind in zip(flats, kinds, strict=True)
+        ]
 
     def filtered(self, mask: pa.Array) -> Piece:
         """Those rows that are in the mask."""
@@ -341,29 +354,99 @@ class Scan:
         """The columns of the flat table, in order."""
         return list(dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)]))
 
+    @once
+    def flats(self) -> dict[str, Flat]:
+        """The columns of the flat table by their names, in order."""
+        several = self._keys_of_several_kinds
+        found = [
+            flat
+            for key in self.keys
+            for flat in (self._flats_of(key) if key in several else [Flat(key, key)])
+        ]
+        return {flat.name: flat for flat in found}
+
+    @property
+    def _keys_of_several_kinds(self) -> set[Key]:
+        """The keys that have values of more than one kind, or had as attributes."""
+        first: dict[Key, Kind] = {}
+        return {
+            column.key
+            for column in [*self.record_columns, *self.moment.nodes.columns]
+            if column.kind != NULL and first.setdefault(column.key, column.kind) != column.kind
+        }
+
+    def _flats_of(self, key: str) -> list[Flat]:
+        kinds = self._kinds(key) - {NULL}
+        families = set(map(family_of, kinds))
+        if len(families) < 2:
+            return [Flat(key, key)]
+        return self.moment.mixed.flats(key, self._families_read(key, families))
+
+    def _families_read(self, key: str, families: set[Family]) -> set[Family]:
+        """Those of a key's families of which rows that meet the conditions can have values."""
+        if not self.conditions:
+            return families
+        found = set[Column]()
+        for piece in self.pieces([key]):
+            found.update(column for column in piece.columns_in_use() if column.key == key)
+        kinds = {column.kind for column in found} - {NULL}
+        if key in self.node_keys:
+            ids = self.read_ids
+            nodes = self.moment.nodes
+            positions = None if ids is None else nodes.positions(ids).drop_null()
+            kinds |= nodes.kinds(key, positions)
+        return set(map(family_of, kinds))
+
     @property
     def flat_kinds(self) -> dict[str, Kind]:
         """The columns of the flat table, in order, each with the kind that its values meet as."""
-        return {key: self.flat_kind(key) for key in self.keys}
+        return {name: self.flat_kind(name) for name in self.flats}
 
-    def flat_kind(self, key: str) -> Kind:
+    def flat_kind(self, name: str) -> Kind:
         """The kind that the values of a column of the flat table meet as."""
-        if key not in self._flat_kinds:
-            self._flat_kinds[key] = meet(self._kinds(key))
-        return self._flat_kinds[key]
+        if name not in self._flat_kinds:
+            flat = self.flats[name]
+            self._flat_kinds[name] = meet(filter(flat.takes, self._kinds(flat.key)))
+        return self._flat_kinds[name]
+
+    def own_columns(self, flat: Flat) -> list[Column]:
+        """The physical columns whose values stand in a column of the flat table."""
+        return [
+            column
+            for column in self._columns_by_key.get(flat.key, ())
+            if column.kind != NULL and flat.takes(column.kind)
+        ]
+
+    def siblings(self, flat: Flat) -> list[Flat]:
+        """The other columns that values of the same key stand in."""
+        if flat.family is None:
+            return []
+        return [each for each in self.flats.values() if each.key == flat.key and each != flat]
+
+    def inherits(self, flat: Flat) -> bool:
+        """Whether nodes have, or inherit, values that stand in a column of the flat table."""
+        if flat.key not in self.node_keys:
+            return False
+        kinds = self.moment.nodes.value_counts(flat.key) if flat.family else ()
+        return flat.family is None or any(map(flat.takes, kinds))
+
+    def warn_of_mixed(self, used: Iterable[str]) -> None:
+        """Warn where a query uses columns, by name, of whose keys values stand in others too."""
+        if len(self.flats) > len(self.keys):
+            self.moment.mixed.warn(self.flats.values(), used)
 
     def _kinds(self, key: str) -> set[Kind]:
         """The kinds of the values that rows of the scope can have under a key."""
-        kinds = self._record_kinds.get(key, set()).copy()
+        kinds = {column.kind for column in self._columns_by_key.get(key, ())}
         if key in self.node_keys:
             kinds |= self.moment.nodes.kinds(key, self.node_positions)
         return kinds
 
     @once
-    def _record_kinds(self) -> dict[Key, set[Kind]]:
-        found: dict[Key, set[Kind]] = {}
+    def _columns_by_key(self) -> dict[Key, list[Column]]:
+        found: dict[Key, list[Column]] = {}
         for column in self.record_columns:
-            found.setdefault(column.key, set()).add(column.kind)
+            found.setdefault(column.key, []).append(column)
         return found
 
     @once
@@ -567,11 +650,12 @@ def spread(runs: pa.RunEndEncodedArray, values: pa.Array) -> pa.Array:
 
 
 def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
-    """The values of one key as one column of the kind that they meet as."""
+    """Those of the values of one key that are of a kind's family, as one column of that kind."""
+    family = family_of(kind)
     found = [
         to_flat(column.kind, values, kind)
         for column, values in variants.items()
-        if values.null_count < rows
+        if values.null_count < rows and family_of(column.kind) == family
     ]
     if not found:
         return pa.nulls(rows, pa.null() if kind == NULL else kind.sealed_type)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from .._lazy import lazy_module
-from .._live.column import NODE
 from .arrow import flat_table
 from .scan import Scan
 from .spark_files import OwnColumns
 from .spark_nodes import inherited
-from .spark_types import for_spark, require_spark, spark_fields, spark_schema
+from .spark_types import (
+    for_spark,
+    require_spark,
+    spark_fields,
+    spark_kinds,
+    spark_schema,
+    spark_type,
+)
 from .sql import sql_names
 
 if TYPE_CHECKING:
@@ -39,30 +46,40 @@ def spark_frame(scan: Scan, spark: SparkSession) -> DataFrame:
         ArgumentError: it is no session.
     """
     require_spark(spark)
-    names = sql_names(scan.keys)
+    scan.warn_of_mixed(scan.flats)
+    names = sql_names(scan.flats)
     if scan.row_conditions:
         return _whole(scan, spark, names)
-    own = {column.key for column in scan.record_columns}
-    above = set(scan.node_keys)
-    places = {key: number for number, key in enumerate(scan.keys)}
-    of_records = {key: f"r{places[key]}" for key in names if key in own}
-    of_nodes = {key: f"n{places[key]}" for key in names if key in above}
+    flats, kinds = list(scan.flats.values()), spark_kinds(scan)
+    of_records = {f.name: f"r{at}" for at, f in enumerate(flats) if scan.own_columns(f)}
+    of_nodes = {f.name: f"n{at}" for at, f in enumerate(flats) if scan.inherits(f)}
     nodes = inherited(spark, scan, of_nodes)
     columns = OwnColumns(spark, scan, of_records, nodes.of_nodes)
     rows = nodes.added(columns.rows())
-    values = {
-        name: _value(of_records.get(key), of_nodes.get(key), columns.lost.get(key))
-        for key, name in names.items()
-    }
-    return rows.select(*(value.alias(name) for name, value in values.items()))
+    values = []
+    for flat in flats:
+        hiding = [sf.col(columns.lost[flat.key])] if flat.key in columns.lost else []
+        others = (of_records[e.name] for e in scan.siblings(flat) if e.name in of_records)
+        hiding += [sf.col(other).isNotNull() for other in others]
+        value = _value(of_records.get(flat.name), of_nodes.get(flat.name), hiding)
+        if value is None:
+            value = sf.lit(None).cast(spark_type(kinds[flat.name]))
+        values.append(value.alias(names[flat.name]))
+    return rows.select(*values)
 
 
-def _value(own: str | None, above: str | None, lost: str | None) -> Column:
-    if own and above and lost:
-        return sf.when(sf.col(lost), sf.col(own)).otherwise(sf.coalesce(sf.col(own), sf.col(above)))
-    if own and above:
-        return sf.coalesce(sf.col(own), sf.col(above))
-    return sf.col(own or above or NODE)
+def _value(own: str | None, above: str | None, hiding: Sequence[Column]) -> Column | None:
+    """The records' own values, else the inherited ones where nothing hides them.
+
+    Args:
+        hiding: tell of each row whether its own value is of another kind, or can't be read.
+    """
+    if above is None:
+        return sf.col(own) if own else None
+    inherited = sf.col(above)
+    if hiding:
+        inherited = sf.when(~reduce(lambda one, other: one | other, hiding), inherited)
+    return sf.coalesce(sf.col(own), inherited) if own else inherited
 
 
 def _whole(scan: Scan, spark: SparkSession, names: Mapping[str, str]) -> DataFrame:

@@ -16,7 +16,8 @@ from .._store.fragments import Fragment, Sealed
 from .._store.sealed_files import open_sealed
 from .._tree import column_in
 from .._values.chunks import one_array
-from .._values.kinds import FLOAT, INT, JSON, NULL, TIMEDELTA, Kind
+from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind
+from .._values.promote import family_of
 from ..errors import DamagedFileError
 from .scan import Piece, Scan, flat_column
 from .spark_pushdown import is_reported, misread_columns
@@ -26,7 +27,6 @@ from .spark_types import for_spark, spark_kinds, spark_schema, spark_type
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyspark.sql.functions as sf
-    import pyspark.sql.pandas.functions as udfs
     import pyspark.sql.types as st
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
@@ -34,7 +34,6 @@ else:
     pa = lazy_module("pyarrow")
     sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
     st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
-    udfs = lazy_module("pyspark.sql.pandas.functions", install="rigorous-recorder[spark]")
 
 __all__ = ["OwnColumns"]
 
@@ -57,7 +56,7 @@ class OwnColumns:
     """What the records themselves have, with the node of each.
 
     Args:
-        keys: which keys, each with the name of its column here.
+        keys: which columns of the flat table, each with the name of its column here.
         of_nodes: takes those rows that are of nodes of the scan.
 
     Attributes:
@@ -76,10 +75,11 @@ class OwnColumns:
         self._spark = spark
         self._scan = scan
         self._of_nodes = of_nodes
-        self._columns = [column for column in scan.record_columns if column.key in keys]
+        wanted = {scan.flats[flat].key for flat in keys}
+        self._columns = [column for column in scan.record_columns if column.key in wanted]
         kinds = spark_kinds(scan)
         #: For each column here its key, and the kind that its values meet as.
-        self._kinds = {name: (key, kinds[key]) for key, name in keys.items()}
+        self._kinds = {name: (scan.flats[flat].key, kinds[flat]) for flat, name in keys.items()}
         flat = spark_schema({name: kind for name, (_, kind) in self._kinds.items()})
         self._schema = st.StructType([st.StructField(NODE, st.LongType()), *flat])
 
@@ -131,7 +131,7 @@ class OwnColumns:
         for name, (key, _) in self._kinds.items() if damaged else ():
             columns = [column for column in self._columns if column.key == key]
             if not all(file.is_sound(columns) for file in damaged):
-                self.lost[key] = f"lost_{name}"
+                self.lost.setdefault(key, f"lost_{name}")
 
     def _sure(self, rows: DataFrame) -> DataFrame:
         """Rows of which all values could be read."""
@@ -233,7 +233,7 @@ def _value(key: str, flat: Kind, places: Mapping[Column, SparkColumn]) -> SparkC
     found = [
         _to_flat(column.kind, place, flat)
         for column, place in places.items()
-        if column.key == key and column.kind != NULL
+        if column.key == key and family_of(column.kind) == family_of(flat)
     ]
     if not found:
         return sf.lit(None).cast(spark_type(flat))
@@ -242,19 +242,9 @@ def _value(key: str, flat: Kind, places: Mapping[Column, SparkColumn]) -> SparkC
 
 def _to_flat(kind: Kind, column: SparkColumn, flat: Kind) -> SparkColumn:
     """A column as it stands in a file, with the type of the flat kind."""
-    if flat == JSON and kind != JSON:
-        return _json_udf(kind)(column)
     if kind == TIMEDELTA:
         return column * sf.expr("INTERVAL '0.000001' SECOND")
     return column.cast("double") if (kind, flat) == (INT, FLOAT) else column
-
-
-def _json_udf(kind: Kind) -> Callable[[SparkColumn], SparkColumn]:
-    def as_json(stored: pa.Array) -> pa.Array:
-        return pa.array(kind.json(kind.unfile(stored.cast(kind.file_type))), pa.string())
-
-    make: Callable[..., Callable[[SparkColumn], SparkColumn]] = udfs.arrow_udf
-    return make(as_json, st.StringType())
 
 
 def _own_table(

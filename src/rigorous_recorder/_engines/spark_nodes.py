@@ -49,7 +49,7 @@ class Inherited(ABC):
     """Adds what nodes have or inherit to rows that have the node's id.
 
     Args:
-        keys: which keys, each with the name of its column here.
+        keys: which columns of the flat table, each with the name of its column here.
         ids: the nodes that can have rows, sorted.
     """
 
@@ -82,11 +82,11 @@ class Inherited(ABC):
     def added(self, rows: DataFrame) -> DataFrame:
         """Rows of these nodes, with the columns of the keys."""
 
-    def _values(self, key: str, ids: pa.Array) -> pa.Array:
+    def _values(self, flat: str, ids: pa.Array) -> pa.Array:
         """What each node has or inherits, null where it is none."""
         nodes = self._scan.moment.nodes
-        found = nodes.resolved(key, nodes.positions(ids))
-        return for_spark(flat_column(found, self._kinds[key], len(ids)))
+        found = nodes.resolved(self._scan.flats[flat].key, nodes.positions(ids))
+        return for_spark(flat_column(found, self._kinds[flat], len(ids)))
 
     def _fields(self) -> list[st.StructField]:
         kinds = ((name, self._kinds[key]) for key, name in self._keys.items())

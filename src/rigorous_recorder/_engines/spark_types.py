@@ -79,20 +79,20 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def spark_kinds(scan: Scan) -> dict[str, Kind]:
-    """For each key the kind of its column in Spark, in order.
+    """For each column of the flat table its kind in Spark, in order.
 
     An experiment's end has its kind also before there is one.
     """
     return {
-        key: _EXPERIMENTS.get(key, kind) if kind == NULL else kind
-        for key, kind in scan.flat_kinds.items()
+        name: _EXPERIMENTS.get(name, kind) if kind == NULL else kind
+        for name, kind in scan.flat_kinds.items()
     }
 
 
 def spark_fields(scan: Scan) -> Mapping[str, Kind]:
     """The same by the names that the columns have: Spark compares names without case, as SQL does."""
     kinds = spark_kinds(scan)
-    return {name: kinds[key] for key, name in sql_names(kinds).items()}
+    return {name: kinds[flat] for flat, name in sql_names(kinds).items()}
 
 
 def spark_schema(kinds: Mapping[str, Kind]) -> st.StructType:

@@ -31,6 +31,7 @@ __all__ = [
     "Column",
     "Key",
     "Mark",
+    "described",
 ]
 
 #: Name of the first column of every file: whose record the row is; 0 is "not written yet".
@@ -102,8 +103,12 @@ def field_metadata(column: Column) -> dict[bytes, bytes] | None:
     """What a file says of a column, so that its key and kind are known again."""
     if isinstance(column.key, Mark):
         return None
-    said = {"key": column.key, "kind": column.kind.name}
-    return {META: json.dumps(said).encode()}
+    return described(column.key, column.kind)
+
+
+def described(key: Key, kind: Kind) -> dict[bytes, bytes]:
+    """Metadata of a field with values of a key."""
+    return {META: json.dumps({"key": key, "kind": kind.name}).encode()}
 
 
 def column_of(field: pa.Field) -> Column | None:

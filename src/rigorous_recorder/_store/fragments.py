@@ -200,6 +200,11 @@ class Fragment(ABC):
         """Whether it is known whose rows a group has, as far as was found out so far."""
         return True
 
+    def count(self, column: Column) -> int:
+        """How many rows have a value in a column that is here; of arrays those with an element."""
+        stored = (each.column(self.columns[column]) for each in self.tables([column]))
+        return sum(0 if is_lost(each) else _count(one_array(each)) for each in stored)
+
     def runs_of(self, group: int) -> pa.RunEndEncodedArray:
         """The node of each row of a group, neighbours of one node together.
 
@@ -327,6 +332,7 @@ class Sealed(Fragment):
         self._sums = sums
         self.unplaced = _NO_GROUPS
         self._sound: dict[str, bool] = {}
+        self._counts: dict[Column, int] | None = None
         #: Of which groups which columns were read, their checksums being right.
         self._checked = _NOTHING
 
@@ -411,6 +417,34 @@ class Sealed(Fragment):
         except UNREADABLE:  # damaged, or compacted away meanwhile
             return [_ALL_IDS] * len(self.group_rows)
         return [_range_of(column.statistics) for column in columns]
+
+    def count(self, column: Column) -> int:
+        """How many rows have a value in a column that is here; of arrays those with an element.
+
+        Only the footer is read, where it has that.
+        """
+        if self._counts is None:
+            self._counts = {}
+        if column not in self._counts:
+            found = self._count_in_footer(self.columns[column])
+            self._counts[column] = super().count(column) if found is None else found
+        return self._counts[column]
+
+    def _count_in_footer(self, name: str) -> int | None:
+        (leaf,) = self._leaf_numbers([name])
+        try:
+            with open_parquet(self._path) as file:
+                groups = [
+                    file.metadata.row_group(group).column(leaf).statistics
+                    for group in range(len(self.group_rows))
+                ]
+        except UNREADABLE:  # damaged, or compacted away meanwhile
+            return None
+        if not all(each is not None and each.has_null_count for each in groups):
+            return None
+        # A list that is empty, or not there, is one null in the footer.
+        counts = zip(self.group_rows, groups, strict=True)
+        return sum(max(0, rows - int(each.null_count)) for rows, each in counts)
 
     def begins(self, writer: str, number: int) -> bool:
         """Whether the first rows of a writer's segment are here, under whichever number."""
@@ -606,6 +640,13 @@ def _range_of(statistics: pq.Statistics | None) -> tuple[int, int]:
     if statistics is None or not statistics.has_min_max:
         return _ALL_IDS
     return statistics.min, statistics.max
+
+
+def _count(values: pa.Array) -> int:
+    """How many values there are, of lists those that are not empty."""
+    if pa.types.is_list(values.type):
+        return int(pc.sum(pc.greater(pc.list_value_length(values), 0)).as_py() or 0)
+    return len(values) - int(values.null_count)
 
 
 def between(ids: pa.Array, low: int, high: int) -> pa.Array:

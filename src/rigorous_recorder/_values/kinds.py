@@ -143,7 +143,7 @@ class Kind(ABC):
         """
 
     def json(self, column: pa.Array) -> list[str | None]:
-        """The values as JSON text, for a column in which kinds that don't meet stand together."""
+        """The values as JSON text, for formats that have no better form of them."""
         return [None if each is None else self.json_of(each) for each in self.values(column)]
 
     def json_of(self, value: Any) -> str:

@@ -1,48 +1,118 @@
-"""How kinds meet in one column of the flat table, and when values are equal across kinds."""
+"""Which kinds meet in one column of the flat table, and when values are equal across kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from .._lazy import lazy_module
 from .arrays import ArrayKind, ListKind
-from .kinds import FLOAT, INT, JSON, NULL, UTC_DATETIME, Kind, ZonedDatetime
+from .kinds import (
+    BOOL,
+    BYTES,
+    DATE,
+    DATETIME,
+    FLOAT,
+    INT,
+    JSON,
+    NULL,
+    TEXT,
+    TIMEDELTA,
+    UTC_DATETIME,
+    Kind,
+    ZonedDatetime,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["equal", "meet", "to_flat"]
+__all__ = ["NUMBERS", "Family", "equal", "family_of", "in_order", "main_family", "meet", "to_flat"]
+
+
+Family = str
+"""The name of a family: the kinds whose values stand in one column of the flat table."""
+
+#: Numbers have this family; every number of the flat table can be compared and averaged.
+NUMBERS: Final[Family] = "number"
+_NUMBERS: Final = frozenset({INT, FLOAT})
+_ZONED: Final[Family] = "datetime with a zone"
+#: Where two families have equally many values, the one that stands here first comes first; those
+#: that don't stand here (arrays) follow, by name.
+_ORDER: Final[tuple[Family, ...]] = (
+    NUMBERS,
+    *(kind.name for kind in (TEXT, BOOL, DATETIME)),
+    _ZONED,
+    *(kind.name for kind in (DATE, TIMEDELTA, BYTES, JSON)),
+)
+#: Another family than numbers is the main one of a key only if it has more than so many times as
+#: many values.
+_TIMES_NUMBERS: Final = 10
+
+
+def family_of(kind: Kind) -> Family:
+    """The family of a kind; kinds of one family meet in one column of the flat table.
+
+    Numbers are one family, datetimes with a zone are one, arrays of one dtype and number of
+    dimensions are one; every other kind is a family by itself.
+    """
+    if kind in _NUMBERS:
+        return NUMBERS
+    if isinstance(kind, ZonedDatetime):
+        return _ZONED
+    return (_as_list(kind) or kind).name
 
 
 def meet(kinds: Iterable[Kind]) -> Kind:
-    """The kind of a flat column in which values of all ``kinds`` stand.
+    """The kind of a column in which values of these ``kinds``, all of one family, stand.
 
-    int and float meet as float, datetimes of several zones as UTC, arrays of one dtype and of
-    several shapes as lists, anything else as JSON; a column in which only None was said is of
-    kind null.
+    int and float meet as float, datetimes of several zones as UTC, arrays of several shapes as
+    lists; a column in which only None was logged is of kind null.
     """
     rest = frozenset(kinds) - {NULL}
     if not rest:
         return NULL
+    first = next(iter(rest))
     if len(rest) == 1:
-        return next(iter(rest))
-    if rest == {INT, FLOAT}:
+        return first
+    if rest <= _NUMBERS:
         return FLOAT
-    if all(isinstance(kind, ZonedDatetime) for kind in rest):
+    if isinstance(first, ZonedDatetime):
         return UTC_DATETIME
-    lists = {_as_list(kind) for kind in rest}
-    return next(iter(lists)) or JSON if len(lists) == 1 else JSON
+    lists = _as_list(first)
+    assert lists is not None  # no other family has several kinds
+    return lists
+
+
+def main_family(counts: Mapping[Family, int]) -> Family:
+    """Which family has the column that is named as the key.
+
+    Numbers, unless another family has more than ten times as many values; else the family with
+    most values.
+
+    Args:
+        counts: for each family how many values were logged under the key.
+    """
+    most = min(counts, key=lambda family: (-counts[family], _place(family), family))
+    if NUMBERS in counts and counts[most] <= _TIMES_NUMBERS * counts[NUMBERS]:
+        return NUMBERS
+    return most
+
+
+def in_order(families: Iterable[Family]) -> list[Family]:
+    """Families in the order in which their columns stand, whatever the values are."""
+    return sorted(families, key=lambda family: (_place(family), family))
+
+
+def _place(family: Family) -> int:
+    return _ORDER.index(family) if family in _ORDER else len(_ORDER)
 
 
 def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
-    """A column of ``kind`` with the type of the ``flat`` kind that it meets others as."""
+    """A column of ``kind`` with the type of the ``flat`` kind, which is of the same family."""
     if kind == flat:
         return column
-    if flat == JSON:
-        return pa.array(kind.json(column), pa.string())
     if kind == INT:
         return column.cast(pa.float64(), safe=False)
     if isinstance(flat, ListKind):

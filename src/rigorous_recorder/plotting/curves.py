@@ -210,7 +210,7 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         merged=sum(shared) if max(shared) > 1 else 0,
         met=max(most),
         met_least=min(each for each in least if each),
-        unit="record" if chart.y in keys_of(scan.record_columns) else "recorder",
+        unit="record" if scan.flats[chart.y].key in keys_of(scan.record_columns) else "recorder",
         replaced=sum(replaced),
     )
 

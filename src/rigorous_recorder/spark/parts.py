@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from pyspark.sql.datasource import Filter, InputPartition
 
 from .._engines.arrow import without_columns
+from .._engines.conditions import any_valid
 from .._engines.scan import flat_column, spread
 from .._engines.spark_types import for_spark
 from .._lazy import lazy_module
@@ -274,7 +275,8 @@ class _Task:
         is_whole = not any(is_lost(table.column(fragment.columns[column])) for column in own)
         if is_whole and self._nodes is not None and str(at) in self._nodes.column_names:
             above = self._nodes.column(str(at)).combine_chunks().take(places)
-            found = above if found.null_count == len(found) else pc.coalesce(found, above)
+            hides = any_valid(own, table.num_rows)  # an own value, of whatever kind
+            found = pc.if_else(hides, found, above) if own else above
         if wanted.kind == NULL:
             return pa.nulls(table.num_rows, wanted.field.type)
         found = for_spark(found)

@@ -128,7 +128,8 @@ class Sight:
     @once
     def _keys(self) -> dict[str, str]:
         """For each name of a column its key."""
-        return {name: key for key, name in sql_names(self.scan.flat_kinds).items()}
+        flats = self.scan.flats
+        return {name: flats[flat].key for flat, name in sql_names(flats).items()}
 
     def schema(self) -> st.StructType:
         """The columns that are read, where the user does not say their types.
