@@ -95,14 +95,16 @@ class Records(Sequence[Row]):
         """Those of the records in which every key has that value; ``None`` asks for a missing one.
 
         All conditions hold: further ones narrow what earlier ones left, whatever their keys.
-        int and float are compared as numbers; ``True`` is not ``1``; NaN finds NaN.
+        int and float are compared as numbers; ``True`` is not ``1``; NaN finds NaN. Arrays are
+        compared by shape and numbers, with lists as well.
 
         Raises:
             UnkeepableTypeError: a value is of a type that no record has.
             UnkeepableValueError: no record has the value.
 
         What reads the records raises a ``ColumnError`` where a key is nowhere in the collection,
-        once anything was logged to it; ``follow`` warns, for the key may still come.
+        once anything was logged to it, or a list is asked for where no value is one; ``follow``
+        warns, for these may still come.
 
         >>> recorder.all_records.where(model="m1", training=True)  # doctest: +SKIP
         """

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder._engines.conditions import Typed
 from rigorous_recorder.errors import (
     ColumnError,
     ColumnWarning,
@@ -275,3 +276,160 @@ def test_who_follows_is_warned_for_a_key_may_still_come() -> None:
     assert next(rows)["i"] == 2
     stop.set()
     assert list(rows) == []
+
+
+# --- values of every kind ------------------------------------------------------------------------
+
+_TOKYO = dt.timezone(dt.timedelta(hours=9))
+#: A value, one that is equal to it, how it is typed, and some that are not equal to it.
+VALUES: dict[str, tuple[Any, Any, list[str], list[Any]]] = {
+    "bool": (True, True, ["true"], [1, 1.0, "true", False]),
+    "int": (3, 3.0, ["3", "3.0"], [True, "3", 3.5]),
+    "float": (0.5, 0.5, ["0.5", "5e-1"], [0, "0.5"]),
+    "nan": (float("nan"), np.float32("nan"), ["NaN", '"NaN"', "nan"], [0.0]),
+    "infinity": (float("-inf"), float("-inf"), ["-Infinity", '"-Infinity"'], [float("inf")]),
+    "text": ("m 1", "m 1", ["m 1", '"m 1"'], ["m1"]),
+    "text of a number": ("1", "1", ["1", '"1"'], [1]),
+    "bytes": (b"\x00\xff", bytearray(b"\x00\xff"), ["00ff", '"00FF"'], [b"\x00"]),
+    "date": (dt.date(2026, 1, 2), dt.date(2026, 1, 2), ["2026-01-02"], [dt.date(2026, 1, 1)]),
+    "time": (
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+        ["2026-01-02T03:04:05.000006", '"2026-01-02 03:04:05.000006"'],
+        [dt.datetime(2026, 1, 2, 3, 4, 5)],
+    ),
+    "time with a zone": (
+        dt.datetime(2026, 1, 2, 12, tzinfo=_TOKYO),
+        dt.datetime(2026, 1, 2, 3, tzinfo=dt.UTC),
+        ["2026-01-02T12:00:00+09:00", "2026-01-02T03:00:00Z"],
+        [dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)],
+    ),
+    "duration": (
+        dt.timedelta(seconds=1.5),
+        dt.timedelta(milliseconds=1500),
+        ["1.5"],
+        [dt.timedelta(seconds=1)],
+    ),
+    "list": (
+        ["a", 1, None, [True, float("nan")]],
+        ("a", 1.0, None, [True, float("nan")]),
+        ['["a", 1, null, [true, NaN]]'],
+        [["a", True, None, [True]], ["a", 1, None, [1]], []],
+    ),
+    "dict": (
+        {"a": 1, "b": [2]},
+        {"b": [2.0], "a": 1},
+        ['{"b": [2], "a": 1}'],
+        [{"a": True, "b": [2]}, {"a": 1}, {}],
+    ),
+    "array": (
+        np.array([[1, 2], [3, 4]]),
+        np.array([[1.0, 2], [3, 4]], "float32"),
+        ["[[1, 2], [3, 4]]"],
+        [np.array([1, 2]), np.array([[1, 2], [3, 5]]), [[1, 2], [3]]],
+    ),
+    "array with gaps": (
+        np.array([0.5, np.nan], "float32"),
+        np.array([0.5, np.nan]),
+        ["[0.5, NaN]", '[0.5, "NaN"]'],
+        [np.array([0.5, 0.5])],
+    ),
+    "array of bools": (np.array([True, False]), [True, False], ["[true, false]"], [[1, 0]]),
+}
+
+
+def _logged(value: Any, folder: Path) -> ExperimentCollection:
+    """The value in a record of a live file, in one of a sealed file, and of a parent; and others."""
+    collection = ExperimentCollection(folder / "c", quiet=True)
+    with collection.new_experiment() as experiment:
+        experiment.push(i=0, x=value).push(i=1)
+        collection.save()
+        experiment.push(i=2, x=value).push(i=3, other=1)
+    collection.recorder.child(y=value).push(i=4)
+    return collection
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_of_every_kind_is_found_in_python(name: str, tmp_path: Path) -> None:
+    """By an equal one; what is not equal finds nothing."""
+    value, equal, _, others = VALUES[name]
+    with _logged(value, tmp_path) as collection:
+        for wanted in (value, equal):
+            assert _rows(collection.records.where(x=wanted)) == [0, 2]
+            assert _rows(collection.records.where(y=wanted)) == [4]
+        for other in others:
+            assert _rows(collection.records.where(x=other)) == []
+            assert _rows(collection.records.where(y=other)) == []
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_of_every_kind_is_found_as_it_is_typed(name: str, tmp_path: Path) -> None:
+    """Its text is read by the kinds that the key has."""
+    value, _, texts, _ = VALUES[name]
+    with _logged(value, tmp_path) as collection:
+        for text in texts:
+            assert _rows(collection.records.where(x=Typed(text))) == [0, 2], text
+            assert _rows(collection.records.where(y=Typed(text))) == [4], text
+
+
+def test_an_array_is_found_whatever_shapes_others_have() -> None:
+    """Also where they stand in one column as lists."""
+    recorder = Recorder()
+    for i, shape in enumerate((2, 3, (2, 2), 0)):
+        recorder.push(i=i, x=np.ones(shape))
+    for i, shape in enumerate((2, 3, (2, 2), 0)):
+        assert _rows(recorder.records.where(x=np.ones(shape))) == [i]
+
+
+def test_a_typed_value_is_all_that_it_can_be() -> None:
+    """A number, and text, where a key has both."""
+    values = [1, 1.0, "1", True, "true", dt.timedelta(seconds=1), b"\x11", "11"]
+    recorder = Recorder()
+    for i, value in enumerate(values):
+        recorder.push(i=i, x=value)
+    for text, found in (("1", [0, 1, 2, 5]), ("true", [3, 4]), ("11", [6, 7]), ('"1"', [2])):
+        assert _rows(recorder.records.where(x=Typed(text))) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "message"),
+    [
+        (dt.datetime(2026, 1, 1), "2026-01-01", "are datetime; expected an ISO 8601 time without"),
+        (dt.datetime(2026, 1, 1), "2026-01-01T00:00:00Z", "expected an ISO 8601 time without"),
+        (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "2026-01-01T00:00:00", "ISO 8601 time with a"),
+        (dt.date(2026, 1, 1), "2026-01-01T00:00:00", "are date; expected an ISO 8601 date"),
+        (1, "one", "are int; expected a number such as 0.5"),
+        (b"x", "xyz", "are bytes; expected hexadecimal"),
+        (True, "1", "are bool; expected true or false"),
+        ([1], "1", "are json; expected a JSON list or object"),
+        (np.zeros(2), "0", "expected a JSON list of numbers"),
+        (dt.timedelta(1), "1 day", "are timedelta; expected seconds such as 1.5"),
+        (dt.timedelta(1), "1e300", "expected seconds such as 1.5"),
+    ],
+)
+def test_a_typed_value_that_is_none_of_the_keys_kinds_is_refused(
+    value: Any, text: str, message: str
+) -> None:
+    """With the kinds of the key, and how their values are typed."""
+    recorder = Recorder().push(x=value)
+    with pytest.raises(ColumnError, match=message):
+        len(recorder.records.where(x=Typed(text)))
+
+
+def test_a_list_is_no_choice() -> None:
+    """Where nothing is a list the message says what to use instead."""
+    recorder = Recorder().push(model="a", tags=["a"])
+    assert len(recorder.records.where(tags=["a"])) == 1
+    for choice in (["a", "b"], ("a", "b"), {"a": 1}):
+        with pytest.raises(ColumnError, match="none of its values is a list or dict, they are str"):
+            len(recorder.records.where(model=choice))
+
+
+def test_who_follows_finds_a_kind_that_comes_later() -> None:
+    """What was typed is read anew for each kind."""
+    recorder, stop = Recorder().push(i=0), Event()
+    stop.set()
+    with pytest.warns(ColumnWarning):
+        rows = recorder.records.where(t=Typed("2026-01-01T00:00:00")).follow(stop=stop)
+    recorder.push(i=1, t=dt.datetime(2026, 1, 1))
+    assert [row["i"] for row in rows] == [1]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import Column
 from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
-from .._values.kinds import Kind
+from .._values.kinds import JSON, NULL, Kind
 from .._values.promote import equal
 from ..errors import UnkeepableTypeError, UnkeepableValueError
 
@@ -22,7 +22,19 @@ else:
     pc = lazy_module("pyarrow.compute")
 np = lazy_module("numpy", install="numpy")
 
-__all__ = ["Condition", "any_valid", "conditions_of"]
+__all__ = ["Condition", "Typed", "any_valid", "conditions_of"]
+
+#: What reading a typed value raises where it is none.
+_NO_VALUE: Final = (ValueError, OverflowError, RecursionError)
+
+
+class Typed(str):
+    """A value as it is typed on a command line; the kinds of values under its key decide what it is.
+
+    It can be several at once: ``1`` is a number, and text where the key has text.
+    """
+
+    __slots__ = ()
 
 
 class Condition(NamedTuple):
@@ -30,13 +42,28 @@ class Condition(NamedTuple):
 
     Attributes:
         key: the key.
-        kind: the value's kind.
+        kind: the value's kind; None where the value was typed, and is of several.
         value: the plain value of that kind; None asks for records without the key.
     """
 
     key: str
-    kind: Kind
+    kind: Kind | None
     value: Any
+
+    def why_never(self, kinds: Iterable[Kind]) -> str | None:
+        """Why no value of these kinds is the one; None where any can be, or there are none."""
+        known = {kind.name: kind for kind in kinds if kind != NULL}
+        if not known:
+            return None
+        if self.kind is None and all(self._wanted(each) is None for each in known.values()):
+            expected = " or ".join(dict.fromkeys(each.example for each in known.values()))
+            return f"its values are {', '.join(known)}; expected {expected}"
+        if self.kind == JSON and not any(map(_holds_lists, known.values())):
+            return (
+                f"none of its values is a list or dict, they are {', '.join(known)}. A condition asks"
+                " for one value; for choices use sql() or to_polars(lazy=True)"
+            )
+        return None
 
     def matches(self, variants: Mapping[Column, Any], rows: int) -> pa.Array:
         """Which of so many rows meet it.
@@ -48,10 +75,20 @@ class Condition(NamedTuple):
             return pc.invert(any_valid(variants, rows))
         mask = pa.repeat(pa.scalar(False), rows)
         for column, values in variants.items():
-            hits = equal(column.kind, values, self.kind, self.value)
+            wanted = self._wanted(column.kind)
+            hits = None if wanted is None else equal(column.kind, values, *wanted)
             if hits is not None:
                 mask = pc.or_(mask, hits.fill_null(False))
         return mask
+
+    def _wanted(self, kind: Kind) -> tuple[Kind, Any] | None:
+        """The value to be compared with values of a kind, and its kind; None where it can't be."""
+        if self.kind is not None:
+            return self.kind, self.value
+        try:
+            return classify(self.key, kind.parse(self.value))
+        except (*_NO_VALUE, UnkeepableTypeError):
+            return None
 
 
 def conditions_of(values: Mapping[str, Any]) -> tuple[Condition, ...]:
@@ -68,6 +105,8 @@ def conditions_of(values: Mapping[str, Any]) -> tuple[Condition, ...]:
 
 def _condition(key: str, value: Any) -> Condition:
     check_key(key)
+    if isinstance(value, Typed):
+        return Condition(key, None, str(value))
     try:
         kind, plain = classify(key, value)
     except (UnkeepableTypeError, UnkeepableValueError) as error:
@@ -82,6 +121,10 @@ def _condition(key: str, value: Any) -> Condition:
     if isinstance(kind, (ArrayKind, ListKind)):
         plain = np.array(plain)
     return Condition(key, kind, plain)
+
+
+def _holds_lists(kind: Kind) -> bool:
+    return kind == JSON or isinstance(kind, (ArrayKind, ListKind))
 
 
 def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from textwrap import shorten
 from typing import Final
 
 from .._report import warn
-from .._tree import FIRST_KEYS, keys_of
+from .._tree import FIRST_KEYS
+from .._values.kinds import Kind
 from ..errors import ColumnError, ColumnWarning
 from .conditions import Condition
 from .scan import Moment
@@ -18,34 +20,41 @@ __all__ = ["no_such_key", "require_known", "warn_of_unknown"]
 _LISTED: Final = 20
 
 
-def require_known(moment: Moment, conditions: Iterable[Condition]) -> None:
+def require_known(moment: Moment, conditions: Sequence[Condition]) -> None:
     """Check that conditions ask for keys that anything in the collection has, or ever had.
 
     Where nothing was logged yet, every key may still come.
 
     Raises:
-        ColumnError: a key is nowhere; the message has the ones that are spelled alike.
+        ColumnError: a key is nowhere, where the message has the ones that are spelled alike; or no
+            value under it can be the one that is asked for.
     """
-    for message in _unknown(moment, conditions):
+    for message in _faults(moment, conditions):
         raise ColumnError(message)
 
 
-def warn_of_unknown(moment: Moment, conditions: Iterable[Condition]) -> None:
+def warn_of_unknown(moment: Moment, conditions: Sequence[Condition]) -> None:
     """As ``require_known``, for who waits for what is logged from now on: a key may still come."""
-    for message in _unknown(moment, conditions):
+    for message in _faults(moment, conditions):
         warn(f"{message}. It may still be logged", ColumnWarning, stacklevel=3)
 
 
-def _unknown(moment: Moment, conditions: Iterable[Condition]) -> list[str]:
-    wanted = dict.fromkeys(each.key for each in conditions)
-    if not wanted or not any(each.rows for each in moment.snapshot.records):
+def _faults(moment: Moment, conditions: Sequence[Condition]) -> list[str]:
+    if not conditions or not any(each.rows for each in moment.snapshot.records):
         return []
-    known = dict.fromkeys([*keys_of(moment.nodes.columns), *keys_of(moment.record_columns)])
-    return [
-        f"where({key}=...): {no_such_key(key, known)}"
-        for key in wanted
-        if key not in known and key not in FIRST_KEYS
-    ]
+    known: dict[str, set[Kind]] = {}
+    for column in [*moment.nodes.columns, *moment.record_columns]:
+        if isinstance(column.key, str):
+            known.setdefault(column.key, set()).add(column.kind)
+    found = []
+    for each in conditions:
+        why = each.why_never(known.get(each.key, ()))
+        if each.key not in known and each.key not in FIRST_KEYS:
+            why = no_such_key(each.key, known)
+        if why is not None:
+            shown = "..." if each.value is None else shorten(str(each.value), 60, placeholder="...")
+            found.append(f"where({each.key}={shown}): {why}")
+    return found
 
 
 def no_such_key(key: str, keys: Collection[str]) -> str:

@@ -501,9 +501,9 @@ class Scan:
 
     def _is_met_by_nodes(self, condition: Condition) -> bool:
         # A record whose node is lost has no value of any parent, as one that asks for None wants.
-        key, _, value = condition
+        key = condition.key
         is_inherited = key in self.node_keys and key not in keys_of(self._all_columns)
-        return is_inherited and value is not None
+        return is_inherited and condition.value is not None
 
     @once
     def read_ids(self) -> pa.Array | None:

@@ -65,6 +65,7 @@ class _Arrays(Kind, ABC):
 
     dtype: str
     is_mutable: ClassVar[bool] = True
+    example: ClassVar[str] = "a JSON list of numbers"
 
     def column(self, values: list[Any]) -> pa.Array:
         return _nested(values, self.sealed_type, self.dtype)
@@ -72,8 +73,22 @@ class _Arrays(Kind, ABC):
     def json_of(self, value: Any) -> str:
         return json_text.dump(value.tolist())
 
+    def parse(self, text: str) -> list[Any]:
+        found = json_text.load(text)
+        if not isinstance(found, list):
+            raise json_text.unfit(text, "a list")
+        return _with_floats(found)
+
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
-        same = [None if v is None else bool(np.array_equal(v, value)) for v in self.values(column)]
+        """As of other kinds; ``value`` is an array of any dtype, or what may be the list of one."""
+        wanted = _as_array(value, is_bool=self.dtype == "bool")
+        if wanted is None:
+            return pa.repeat(pa.scalar(False), len(column))
+        has_nan = self.dtype.startswith("float") and wanted.dtype.kind == "f"
+        same = [
+            None if v is None else bool(np.array_equal(v, wanted, equal_nan=has_nan))
+            for v in self.values(column)
+        ]
         return pa.array(same, pa.bool_())
 
 
@@ -205,6 +220,25 @@ class ListKind(_Arrays):
 
     def values(self, column: pa.Array) -> list[Any]:
         return [None if each is None else np.array(each, self.dtype) for each in column.to_pylist()]
+
+
+def _as_array(value: Any, *, is_bool: bool) -> Any:
+    """``value`` as an array of numbers, or of bools; None where it is neither."""
+    try:
+        found = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return None
+    if not found.size:
+        return found
+    return found if found.dtype.kind in ("b" if is_bool else "iuf") else None
+
+
+def _with_floats(nested: list[Any]) -> list[Any]:
+    """A nested list in which text that JSON lines have for NaN and infinities are floats."""
+    return [
+        _with_floats(v) if isinstance(v, list) else float(v) if isinstance(v, str) else v
+        for v in nested
+    ]
 
 
 def _nested(arrays: list[Any], kind: pa.DataType, dtype: str) -> pa.Array:

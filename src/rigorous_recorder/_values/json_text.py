@@ -16,8 +16,10 @@ from .foreign_values import (
     nested_times,
 )
 
-__all__ = ["dump", "load", "plain"]
+__all__ = ["dump", "load", "number_of", "plain", "same", "unfit", "unquoted"]
 
+#: How NaN and infinities are written without a sign, in lower case.
+_NO_NUMBERS: Final = frozenset({"nan", "inf", "infinity"})
 _DEPTH_LIMIT: Final = 200
 _EXACT: Final = frozenset({bool, float, str, type(None)})
 
@@ -30,6 +32,46 @@ def dump(value: Any) -> str:
 def load(text: str) -> Any:
     """The value that ``dump`` was given."""
     return json.loads(text)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two plain values are equal: ``True`` is not ``1``, and NaN equals NaN."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
+
+
+def unquoted(text: str) -> str:
+    """The text that a JSON string stands for; any other text as it is."""
+    try:
+        found = load(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, str) else text
+
+
+def number_of(text: str) -> int | float:
+    """The number that is written as JSON, as a quoted ``"NaN"``, or as ``nan`` or ``inf``.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    bare = unquoted(text)
+    if bare.lower().lstrip("+-") in _NO_NUMBERS:
+        return float(bare)
+    found = load(text)
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise unfit(text, "a number")
+    return found
+
+
+def unfit(text: str, expected: str) -> ValueError:
+    """What is raised where a text is not that of a value of some kind."""
+    return ValueError(f"{text} is not {expected}")
 
 
 def plain(key: str, value: Any, depth: int = 0) -> Any:

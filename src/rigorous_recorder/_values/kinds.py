@@ -52,6 +52,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive twin of the 
 _UTC_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DAY_ZERO: Final = dt.date(1970, 1, 1).toordinal()
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
+_BOOLS: Final = {"true": True, "false": False}
 #: What reading raises that is no value: JSON that is none, a day or a time zone that there is not.
 _NO_VALUE: Final = (ValueError, OverflowError, LookupError, RecursionError)
 
@@ -68,6 +69,8 @@ class Kind(ABC):
     """One kind of value. ``name`` is what files say of it, in the field's metadata."""
 
     name: str
+    #: How a value is written where ``parse`` is to read it.
+    example: ClassVar[str] = "nothing that can be typed"
     #: What the cells of a live column look like; the twins of ``_live`` know them by these names.
     cell: ClassVar[Cell] = "int"
     #: Whether whoever has a value can change it, as a list: it is handed out as a copy.
@@ -150,6 +153,14 @@ class Kind(ABC):
         """One value as JSON text."""
         return json_text.dump(value)
 
+    def parse(self, text: str) -> Any:
+        """The value that is written so on a command line: as JSON lines have it, quotes or not.
+
+        Raises:
+            ValueError: no value of this kind is.
+        """
+        raise json_text.unfit(text, f"a valid {self.name}")
+
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
         """Which values of a column of the sealed type equal ``value``, null where there is none."""
         if value != value:  # noqa: PLR0124 - who asks for NaN wants to see them
@@ -216,6 +227,7 @@ class _Null(Kind):
 @dataclass(frozen=True)
 class _Bool(Kind):
     cell = "bool"
+    example = "true or false"
 
     @property
     def direct(self) -> tuple[type, ...]:
@@ -227,6 +239,11 @@ class _Bool(Kind):
 
     def present_values(self, column: pa.Array) -> memoryview[Any]:
         return _memory(column.cast(pa.uint8()), 1).cast("?")
+
+    def parse(self, text: str) -> bool:
+        if text not in _BOOLS:
+            raise json_text.unfit(text, "true or false")
+        return _BOOLS[text]
 
 
 def _memory(column: pa.Array, size: int) -> memoryview[Any]:
@@ -241,6 +258,7 @@ def _memory(column: pa.Array, size: int) -> memoryview[Any]:
 class _Number(Kind):
     """Numbers of 8 bytes, as they stand in memory."""
 
+    example = "a number such as 0.5"
     #: What one is to ``memoryview``.
     form: ClassVar[Literal["q", "d"]]
 
@@ -251,6 +269,9 @@ class _Number(Kind):
 
     def present_values(self, column: pa.Array) -> memoryview[Any]:
         return _memory(column, 8).cast(self.form)
+
+    def parse(self, text: str) -> int | float:
+        return json_text.number_of(text)
 
 
 @dataclass(frozen=True)
@@ -290,6 +311,7 @@ class _Viewed(Kind, ABC):
 @dataclass(frozen=True)
 class _Text(_Viewed):
     cell = "text"
+    example = "text"
 
     @property
     def direct(self) -> tuple[type, ...]:
@@ -303,10 +325,14 @@ class _Text(_Viewed):
     def sealed_type(self) -> pa.DataType:
         return pa.string()
 
+    def parse(self, text: str) -> Any:
+        return json_text.unquoted(text)
+
 
 @dataclass(frozen=True)
 class _Bytes(_Viewed):
     cell = "bytes"
+    example = "hexadecimal such as 00ff"
 
     @property
     def direct(self) -> tuple[type, ...]:
@@ -323,9 +349,14 @@ class _Bytes(_Viewed):
     def json_of(self, value: bytes) -> str:
         return json_text.dump(value.hex())
 
+    def parse(self, text: str) -> bytes:
+        return bytes.fromhex(json_text.unquoted(text))
+
 
 @dataclass(frozen=True)
 class _Json(Spelled, _Text):
+    example = "a JSON list or object"
+
     is_mutable = True
 
     @property
@@ -350,13 +381,21 @@ class _Json(Spelled, _Text):
         texts: list[str | None] = column.to_pylist()
         return texts
 
+    def parse(self, text: str) -> Any:
+        found = json_text.load(text)
+        if not isinstance(found, (list, dict)):
+            raise json_text.unfit(text, "a list or an object")
+        return found
+
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
-        return pa.array([None if v is None else v == value for v in self.values(column)])
+        found = [None if v is None else json_text.same(v, value) for v in self.values(column)]
+        return pa.array(found, pa.bool_())
 
 
 @dataclass(frozen=True)
 class _Date(Spelled):
     cell = "int32"
+    example = "an ISO 8601 date such as 2026-01-31"
 
     @property
     def live_type(self) -> pa.DataType:
@@ -375,6 +414,9 @@ class _Date(Spelled):
     def json_of(self, value: dt.date) -> str:
         return json_text.dump(value.isoformat())
 
+    def parse(self, text: str) -> dt.date:
+        return dt.date.fromisoformat(json_text.unquoted(text))
+
 
 class _Instant(Spelled, ABC):
     def column(self, values: list[Any]) -> pa.Array:
@@ -391,6 +433,11 @@ class _Instant(Spelled, ABC):
 
 @dataclass(frozen=True)
 class _NaiveDatetime(_Instant):
+    example = "an ISO 8601 time without a zone such as 2026-01-31T12:00:00"
+
+    def parse(self, text: str) -> dt.datetime:
+        return _parsed_time(text, has_zone=False)
+
     @property
     def live_type(self) -> pa.DataType:
         return pa.timestamp("us")
@@ -414,6 +461,10 @@ class ZonedDatetime(_Instant):
     """
 
     zone: str
+    example: ClassVar[str] = "an ISO 8601 time with a zone such as 2026-01-31T12:00:00+00:00"
+
+    def parse(self, text: str) -> dt.datetime:
+        return _parsed_time(text, has_zone=True)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -450,6 +501,11 @@ class ZonedDatetime(_Instant):
 
 @dataclass(frozen=True)
 class _Timedelta(_Instant):
+    example = "seconds such as 1.5"
+
+    def parse(self, text: str) -> dt.timedelta:
+        return dt.timedelta(seconds=json_text.number_of(text))
+
     @property
     def live_type(self) -> pa.DataType:
         return pa.duration("us")
@@ -462,6 +518,14 @@ class _Timedelta(_Instant):
 
     def json_of(self, value: dt.timedelta) -> str:
         return json_text.dump(value.total_seconds())
+
+
+def _parsed_time(text: str, *, has_zone: bool) -> dt.datetime:
+    bare = json_text.unquoted(text)
+    found = dt.datetime.fromisoformat(bare)
+    if (found.tzinfo is not None) != has_zone or not set(bare) & {"T", " "}:
+        raise json_text.unfit(text, f"a time {'with' if has_zone else 'without'} a zone")
+    return found
 
 
 def zone_of(name: str) -> dt.tzinfo:

@@ -123,7 +123,8 @@ def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
 def equal(kind: Kind, column: pa.Array, wanted: Kind, value: Any) -> pa.Array | None:
     """Which values of a column equal ``value``; None where nothing of that kind could.
 
-    int and float compare as the numbers they are; ``True`` is not ``1``.
+    int and float compare as the numbers they are; ``True`` is not ``1``. Arrays compare by shape and
+    numbers, also with lists.
 
     Args:
         wanted: the kind of ``value``, a plain value of it.
@@ -133,7 +134,15 @@ def equal(kind: Kind, column: pa.Array, wanted: Kind, value: Any) -> pa.Array | 
         return None if exact is None else kind.equal(column, exact)
     if isinstance(kind, ZonedDatetime) and isinstance(wanted, ZonedDatetime):
         return kind.equal(column, value)
+    if kind == JSON and _is_array(wanted):
+        return kind.equal(column, value.tolist())
+    if _is_array(kind) and (_is_array(wanted) or wanted == JSON):
+        return kind.equal(column, value)
     return kind.equal(column, value) if kind == wanted else None
+
+
+def _is_array(kind: Kind) -> bool:
+    return isinstance(kind, (ArrayKind, ListKind))
 
 
 def _as_list(kind: Kind) -> ListKind | None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from rigorous_recorder import Records, Row
+from rigorous_recorder import ExperimentCollection, Records, Row
+from rigorous_recorder._engines.known_keys import no_such_key
 
-from .output import cell, json_line
+from .output import cell, json_line, say
 from .target import COLUMNS, Collection, Json, Where, open_collection, records_of
 
 __all__ = ["EXAMPLES", "tail"]
@@ -62,6 +63,7 @@ def tail(
     """
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
+        _warn_of_unknown(key, collection)
         if follow:
             rows = records.follow(last=count, interval=interval)
         else:
@@ -69,6 +71,14 @@ def tail(
         for row in rows:
             sys.stdout.write(_line(row, key, as_json=as_json) + "\n")
             sys.stdout.flush()
+
+
+def _warn_of_unknown(keys: list[str], collection: ExperimentCollection) -> None:
+    """Keys that are printed as missing, for now or for ever, are told."""
+    known = collection.records.columns if keys else ()
+    for key in dict.fromkeys(keys):
+        if known and key not in known:
+            say(f"rigorous: {no_such_key(key, known)}. It may still be logged")
 
 
 def _last(records: Records, count: int) -> list[Row]:

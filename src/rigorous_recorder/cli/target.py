@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from rigorous_recorder import ExperimentCollection, Records
+from rigorous_recorder._engines.conditions import Typed
 from rigorous_recorder.errors import NotACollectionError
 
 from .near import collections_near
-from .output import say
 
 __all__ = [
     "COLUMNS",
@@ -24,7 +23,6 @@ __all__ = [
     "complete_column",
     "complete_experiment",
     "complete_folder",
-    "conditions",
     "folder_of",
     "open_collection",
     "place_of",
@@ -126,47 +124,14 @@ def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
     Raises:
         typer.BadParameter: a condition is not ``key=value``.
     """
-    wanted = conditions(where)
-    if "experiment_number" in wanted and "error_number" not in wanted:
-        _tell_of_runs(collection, wanted["experiment_number"])
-    return collection.records.where(**wanted)
-
-
-def _tell_of_runs(collection: ExperimentCollection, number: Any) -> None:
-    """Say so where several runs share the number of an experiment."""
-    runs = [row for row in collection.experiments if row["experiment_number"] == number]
-    if len(runs) > 1:
-        which = ", ".join(str(row["error_number"]) for row in runs)
-        say(
-            f"{len(runs)} runs are experiment {number}, and this is of all of them; --where"
-            f" error_number=N takes one (N is one of {which})"
-        )
-
-
-def conditions(where: list[str]) -> dict[str, Any]:
-    """Conditions as typed: a value is JSON where it can be read as such, else text."""
-    found = {}
+    records = collection.records
     for each in where:
         key, equals, value = each.partition("=")
         if not equals:
-            message = f"{each!r} is no condition; expected key=value, such as model=m1"
+            message = f"{each!r} is not a valid condition; expected key=value, such as model=m1"
             raise typer.BadParameter(message, param_hint="--where")
-        found[key] = _value(value)
-    return found
-
-
-def _value(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        message = (
-            f"{text} is an int of more than 64 bits, which no record has; expected a smaller one, a"
-            " float such as 1e20, or text in quotes"
-        )
-        raise typer.BadParameter(message, param_hint="--where")
-    return text if isinstance(value, (dict, list)) else value
+        records = records.where(**{key: None if value == "null" else Typed(value)})
+    return records
 
 
 # --- completion ----------------------------------------------------------------------------------
@@ -226,7 +191,7 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="KEY=VALUE",
-        help="Only records with this value; repeat it to ask for more. 'KEY=null' is a missing one.",
+        help="Only records with this value, typed as --json prints it; repeat it to ask for more. 'KEY=null' is a missing one.",
         show_default=False,
     ),
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
+import json
 import os
 import shutil
 import signal
@@ -14,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
@@ -500,8 +503,8 @@ def test_tail_prints_only_what_is_asked_for(run: Run, study: Path) -> None:
     assert result.json[5] == {"note": None, "had_error": True}
 
 
-def test_conditions_are_json_or_text(run: Run, tmp_path: Path) -> None:
-    """A number is a number, quotes make it text, null asks for what is missing."""
+def test_conditions_are_read_by_the_kinds_of_their_key(run: Run, tmp_path: Path) -> None:
+    """A number is a number, and text where there is text; quotes make it text; null is missing."""
     with closing(ExperimentCollection(tmp_path / "c")) as collection:
         for value in (1, "1", True, None, "a=b"):
             collection.recorder.push(x=value, is_one=value == "1")
@@ -509,27 +512,74 @@ def test_conditions_are_json_or_text(run: Run, tmp_path: Path) -> None:
     def found(condition: str) -> int:
         return len(run("tail", tmp_path / "c", "--no-follow", "--where", condition).lines)
 
-    assert [found(each) for each in ("x=1", 'x="1"', "x=true", "x=null", "x=a=b", "x=2")] == [
-        1,
-        1,
-        1,
-        1,
-        1,
-        0,
-    ]
+    for condition, count in {
+        "x=1": 2,
+        'x="1"': 1,
+        "x=true": 1,
+        "x=null": 1,
+        "x=a=b": 1,
+        "x=2": 0,
+    }.items():
+        assert found(condition) == count, condition
 
 
+def test_every_command_reads_values_as_json_prints_them(run: Run, tmp_path: Path) -> None:
+    """Lists, dicts, times, durations, bytes and arrays; several conditions all hold."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        for i in range(3):
+            with collection.new_experiment(
+                tags=["a", i],
+                config={"lr": i},
+                day=dt.date(2026, 1, 1 + i),
+                took=dt.timedelta(seconds=1.5 + i),
+            ) as experiment:
+                when = dt.datetime(2026, 1, 1 + i)
+                zoned = when.replace(tzinfo=dt.UTC)
+                experiment.push(i=i, when=when, zoned=zoned, raw=bytes([i]), pair=np.arange(2) + i)
+    rows = run("tail", tmp_path / "c", "--no-follow", "--json").json
+    row = rows[1]
+    for key in ("tags", "config", "day", "took", "when", "zoned", "raw", "pair"):
+        value = row[key] if isinstance(row[key], str) else json.dumps(row[key])
+        where = ["--where", f"{key}={value}"]
+        assert run("tail", tmp_path / "c", "--no-follow", "--json", *where).json == [row]
+        plotted = run("plot", tmp_path / "c", "-x", "i", "-y", "i", "--json", *where)
+        assert [point["x"] for point in plotted.json] == [1]
+        file = tmp_path / f"{key}.jsonl"
+        assert "1 records" in run("export", tmp_path / "c", file, *where).err
+        both = [*where, "--where", "i=2"]
+        assert run("tail", tmp_path / "c", "--no-follow", *both).lines == []
+        # and in quotes, as they stand in JSON
+        where = ["--where", f"{key}={json.dumps(row[key])}"]
+        assert run("tail", tmp_path / "c", "--no-follow", "--json", *where).json == [row]
+
+
+@pytest.mark.parametrize("command", [("tail", "--no-follow"), ("export", "x.csv")])
 @pytest.mark.parametrize(
-    "number", [2**63, -(2**63) - 1, 10**23, 10**400], ids=lambda number: str(number)[:9]
+    ("condition", "message"),
+    [
+        ("epoch=first", "its values are int; expected a number"),
+        (f"epoch={2**63}", "its values are int; expected a number"),
+        ("modle=m1", "there is no column 'modle'; did you mean 'model'?"),
+        ("modle=null", "there is no column 'modle'; did you mean 'model'?"),
+        ("model", "'model' is not a valid condition; expected key=value"),
+    ],
 )
-def test_an_int_that_no_record_has_is_told(run: Run, study: Path, number: int) -> None:
-    """With code 2, and what could be meant; ints up to 64 bits are found or not."""
-    result = run("tail", "study", "--no-follow", "--where", f"epoch={number}")
+def test_a_condition_that_nothing_can_meet_is_told(
+    run: Run, study: Path, command: tuple[str, str], condition: str, message: str
+) -> None:
+    """With code 2, and what was expected; no file is written."""
+    result = run(command[0], "study", *command[1:], "--where", condition)
     words = " ".join(result.err.replace("│", "").split())
     assert (result.code, result.out) == (2, "")
-    assert "is an int of more than 64 bits, which no record has; expected a smaller one" in words
-    for least in (2**63 - 1, -(2**63), 1e30):
-        assert run("tail", "study", "--no-follow", "--where", f"epoch={least}").code == 0
+    assert message in words
+    assert not Path("x.csv").exists()
+
+
+def test_conditions_on_the_same_key_all_hold(run: Run, study: Path) -> None:
+    """A second value for a key narrows, and does not replace."""
+    for second, count in (("m1", 6), ("m2", 0)):
+        where = ["--where", "model=m1", "--where", f"model={second}"]
+        assert len(run("tail", "study", "--no-follow", *where).lines) == count
 
 
 # --- export ----------------------------------------------------------------------------------------
@@ -877,3 +927,11 @@ def test_plot_draws_the_last_attempt_or_all(run: Run, tmp_path: Path) -> None:
     assert [point["count"] for point in everything.json] == [1, 1, 1, 2, 2, 2, 1, 1]
     text = run("plot", tmp_path / "c", *axes).out
     assert "(one record for each step; left out: 3 of earlier attempts)" in text
+
+
+def test_tail_warns_of_keys_that_are_nowhere(run: Run, study: Path) -> None:
+    """They are printed as missing, and may still come; with those that are spelled alike."""
+    result = run("tail", "study", "--no-follow", "-n", "1", "-k", "los", "-k", "loss")
+    assert result.out.startswith("los=null loss=0.3")
+    assert "there is no column 'los'; did you mean 'loss'?" in result.err
+    assert run("tail", "study", "--no-follow", "-k", "loss").err == ""
