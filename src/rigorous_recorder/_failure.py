@@ -6,16 +6,10 @@ import traceback
 from itertools import starmap
 from typing import Final
 
+from ._keys import ERROR_KEYS
 from ._report import error_line, error_message
 
-__all__ = ["ERROR_KEYS", "error_attributes"]
-
-#: Attributes of an experiment whose last attempt ended with an exception; of no other one.
-ERROR_KEYS: Final = (
-    "experiment_error_type",
-    "experiment_error_message",
-    "experiment_error_traceback",
-)
+__all__ = ["error_attributes"]
 
 #: Characters of a message and of a traceback; of longer ones the middle is cut out.
 _LONGEST_MESSAGE: Final = 2_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["copy_tree", "copy_with_ancestors", "undisturbed"]
+__all__ = ["copy_tree", "copy_with_ancestors", "keys_in", "undisturbed"]
 
 _PACKAGE: Final = __name__.partition(".")[0]
 
@@ -47,6 +47,22 @@ def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> di
     for node, old_parent, data in zip(ids, above, nodes.own_data(positions), strict=True):
         target.say(new[node], data, parent if node == top else new[old_parent])
     return _with_records(moment, top, new, target)
+
+
+def keys_in(moment: Moment, top: int, keys: Collection[str]) -> list[str]:
+    """Those of some keys that a node, any below it or any of their records have."""
+    nodes, scan = moment.nodes, Scan(moment, Scope(top), ())
+    known = {column.key for column in (*nodes.columns, *moment.record_columns)}
+    positions = nodes.positions(nodes.below(top)).drop_null()
+    return [
+        key
+        for key in keys
+        if key in known
+        and (
+            any(values.null_count < len(values) for values in nodes.own(key, positions).values())
+            or any(column.key == key for column in scan.record_columns)
+        )
+    ]
 
 
 def _with_records(moment: Moment, top: int, new: dict[int, int], target: Store) -> dict[int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
 
 from ._engines.attempts import Attempt, last_attempts
-from ._failure import ERROR_KEYS
+from ._keys import ERROR_KEYS
 from ._lazy import lazy_module
 from ._once import once
 from ._store.alive import is_alive

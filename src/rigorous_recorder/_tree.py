@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ._failure import ERROR_KEYS
+from ._keys import ATTEMPT_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
 from ._lazy import lazy_module
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._once import once
@@ -32,25 +32,6 @@ __all__ = [
     "present_values_of",
     "values_of",
 ]
-
-#: What a collection says of every experiment; these come first in the flat table.
-EXPERIMENT_KEYS: Final = (
-    "experiment_number",
-    "error_number",
-    "had_error",
-    "experiment_start_time",
-    "experiment_end_time",
-    "experiment_duration",
-)
-#: What it says of those that go on after a crash; these come next.
-ATTEMPT_KEYS: Final = (
-    "experiment_attempt",
-    "experiment_attempt_start_time",
-    "experiment_job",
-    "experiment_job_restarts",
-)
-#: All of these; what is logged in no experiment has none of them, and may be asked for them.
-FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS, *ERROR_KEYS)
 
 #: The latest time that there can be.
 _LATEST: Final = 2**63 - 1

@@ -16,6 +16,7 @@ from ._display.text import bytes_text, plural
 from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
+from ._keys import require_free
 from ._printable import one_line
 from ._report import report
 from ._runs import Past, Runs, is_running, nth_number
@@ -32,7 +33,6 @@ from .experiment import (
     Experiment,
     ResumedExperiment,
     changing_experiments,
-    check_info,
     chosen_runs,
     deleted_of,
     listing,
@@ -144,7 +144,7 @@ class ExperimentCollection:
             )
             raise ArgumentError(message)
         said = {**(info or {}), **data}
-        check_info(said)
+        require_free(said)
         kind = AutoExperiment if resume else Experiment
         return kind(self._store, said, is_quiet=self._is_quiet)
 

@@ -12,8 +12,9 @@ from typing import Any, Final, SupportsIndex
 
 from ._display.runs import run_line, run_name
 from ._engines.scan import Scope, Source
-from ._failure import ERROR_KEYS, error_attributes
+from ._failure import error_attributes
 from ._job import current_job
+from ._keys import ERROR_KEYS
 from ._latest import latest_runs
 from ._live.column import Column
 from ._live.fields import describe
@@ -26,7 +27,6 @@ from ._tree import FIRST_KEYS, Nodes
 from ._values.kinds import INT, NULL
 from .errors import (
     PendingRecordWarning,
-    ReservedKeyError,
     RigorousError,
     RunningError,
     SaveError,
@@ -39,7 +39,6 @@ __all__ = [
     "Experiment",
     "ResumedExperiment",
     "changing_experiments",
-    "check_info",
     "chosen_runs",
     "deleted_of",
     "listing",
@@ -125,7 +124,7 @@ class Experiment:
         end = self._end()
         self._finish(end)
         # In one word: whoever starts an experiment meanwhile sees all of the end, or none.
-        self._experiment.update(end, had_error=False, error_number=0)
+        self._experiment._set({**end, "had_error": False, "error_number": 0})
         self._store.require_saved()
         self._warn_of_pending()
 
@@ -144,7 +143,7 @@ class Experiment:
             self._store.finish()
         except BaseException:
             # Ctrl-C: it does not run any more, and it did not end without an error.
-            self._experiment.update(end)
+            self._experiment._set(end)
             raise
 
     def _begin(self) -> Recorder:
@@ -187,13 +186,15 @@ class Experiment:
         # First the attempt: who dies in between leaves the experiment as it ended.
         attempt = self._store.new_node()
         self._store.say(attempt, said, past.node)
-        self._experiment.update(
-            dict.fromkeys(ERROR_KEYS) if past.error else {},
-            experiment_attempt=1,
-            error_number=past.error_number + 1,
-            had_error=True,
-            experiment_end_time=None,
-            experiment_duration=None,
+        self._experiment._set(
+            {
+                **(dict.fromkeys(ERROR_KEYS) if past.error else {}),
+                "experiment_attempt": 1,
+                "error_number": past.error_number + 1,
+                "had_error": True,
+                "experiment_end_time": None,
+                "experiment_duration": None,
+            }
         )
         return recorder_at(self._store, attempt)
 
@@ -237,7 +238,7 @@ class Experiment:
         end = self._end() | error_attributes(error)
         try:
             self._finish(end)
-            self._experiment.update(end)
+            self._experiment._set(end)
             self._store.require_saved()
         except Exception as trouble:  # noqa: BLE001 - the experiment's own error must not be hidden by it
             is_ours = isinstance(trouble, RigorousError)
@@ -413,7 +414,7 @@ class AutoExperiment(Experiment):
         found: list[_Texts] = [{} for _ in past]
         said = nodes.said_first(nodes.positions_of([each.node for each in past]))
         for column, values in said.items():
-            if column.key not in _RESERVED:
+            if column.key not in FIRST_KEYS:
                 for texts, text in zip(found, column.kind.json(values), strict=True):
                     if text is not None:
                         texts[column] = text
@@ -424,8 +425,6 @@ class AutoExperiment(Experiment):
         (now,) = (each for each in self._runs().all() if each.node == past.node)
         return now.had_error
 
-
-_RESERVED: Final = frozenset(FIRST_KEYS)
 
 _Texts = dict[Column, str]
 """Values by key and kind, as JSON text, in which NaN is equal to itself."""
@@ -439,17 +438,3 @@ def _texts(info: Mapping[str, Any]) -> _Texts:
         values = column.kind.column([True if is_null else plain])
         found[column] = str(*column.kind.json(values))
     return found
-
-
-def check_info(info: Mapping[str, Any]) -> None:
-    """Refuse data under a key that a collection says of experiments itself.
-
-    Raises:
-        ValueError: naming the key.
-    """
-    taken = [key for key in info if key in _RESERVED]
-    if taken:
-        message = (
-            f"{', '.join(taken)}: a collection says this of experiments itself; choose another key"
-        )
-        raise ReservedKeyError(message)

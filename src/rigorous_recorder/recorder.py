@@ -15,15 +15,16 @@ from ._display.tree import Tree, tree_below
 from ._durable import replacing
 from ._engines.scan import Scope, Source
 from ._flat_files import load_flat, save_flat
+from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_unread
 from ._live.twin import Pusher
-from ._move import copy_tree, undisturbed
+from ._move import copy_tree, keys_in, undisturbed
 from ._pickles import PlainTree, load_tree, restored, tree_of
 from ._rows.twin import fresh
 from ._store.housekeeping import settling
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
-from ._tree import ATTEMPT_KEYS, Nodes
+from ._tree import Nodes
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
 from .errors import (
@@ -32,6 +33,7 @@ from .errors import (
     AttachedError,
     CycleError,
     DamagedFileError,
+    ReservedKeyError,
     RigorousError,
     UnkeepableTypeError,
 )
@@ -89,6 +91,8 @@ class Recorder(Pusher):
             CycleError: ``parent`` is this recorder, or below it.
             AttachedError: this one is stored in one collection and ``parent`` in another.
             ArgumentError: this one was deleted from its collection, or is below what was.
+            ReservedKeyError: below the root of a collection, this one, or something below it, has
+                a key that a collection sets on experiments itself.
         """
         if not isinstance(parent, Recorder):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
@@ -102,6 +106,8 @@ class Recorder(Pusher):
         if self._store is None and parent is not self:  # a new one: nothing is below it
             store, above = parent._where()
             if isinstance(store, FolderStore):
+                if above != ROOT:
+                    require_free(self._data)
                 return self._is_begun(store, above, parent)
             with store.staying():
                 return parent._store is store and self._is_begun(store, above, parent)
@@ -169,13 +175,20 @@ class Recorder(Pusher):
             if data is not None or pending:
                 fields = {**pending, **_joined(data, fields)}
             self._where_it_is(lambda store, node: store.records.append(node, fields))
+        except ReservedKeyError:  # added before it was known that this is in a collection
+            rest = {key: value for key, value in pending.items() if key not in FIRST_KEYS}
+            self._pending = {**rest, **self._pending}
+            raise
         except BaseException:
             self._pending = {**pending, **self._pending}  # as before, with what came meanwhile
             raise
         return self
 
     def _add_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
-        self._pending = self._pending | _plain(_joined(data, fields), describe_unread)
+        found = _plain(_joined(data, fields), describe_unread)
+        if not RESERVED.isdisjoint(found) and self._is_reserving():
+            require_free(found)
+        self._pending = self._pending | found
         return self
 
     def extend(self, table_or_columns: Any, /) -> Self:
@@ -189,8 +202,12 @@ class Recorder(Pusher):
         Raises:
             TypeError, ValueError: the columns are not of one length, or something in them can't
                 be kept; nothing is logged.
+            ReservedKeyError: a column is one that a collection sets on experiments itself.
         """
-        return self._log_columns(*columns_of(table_or_columns))
+        rows, columns = columns_of(table_or_columns)
+        if self._is_reserving():
+            require_free(column.key for column in columns)
+        return self._log_columns(rows, columns)
 
     def _log_columns(self, rows: int, columns: Columns) -> Self:
         def log(store: Store, node: int) -> None:
@@ -246,6 +263,7 @@ class Recorder(Pusher):
 
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
+            ReservedKeyError: a key is one that a collection sets on experiments itself.
         """
         said = _plain(_joined(data, local_data))
         if self._store is None:
@@ -253,9 +271,19 @@ class Recorder(Pusher):
                 if self._store is None:  # no call in between, where a signal handler could come
                     self._data = {**self._data, **said}
                     return
-        self._where_it_is(lambda store, node: store.say(node, said))
+        if self._is_reserving():
+            require_free(said)
+        self._set(said)
+
+    def _set(self, said: Mapping[str, Any]) -> None:
+        """As ``update``, with plain values and also keys that only a collection sets."""
+        self._where_it_is(lambda store, node: store.say(node, dict(said)))
         with settling():
             self._data = {**self._data, **said}
+
+    def _is_reserving(self) -> bool:
+        """Whether this is in a collection, below its root: experiments' own keys are taken there."""
+        return isinstance(self._store, FolderStore) and self._node != ROOT
 
     def get(self, key: str, default: Any = None) -> Any:
         """What is known of this node under a key, else ``default``."""
@@ -424,7 +452,10 @@ class Recorder(Pusher):
             source, node = self._reading()
             if source.store is not old or there is not store:
                 return  # it was so in between
-            new = copy_tree(source.now(), node, store, above)
+            moment = source.now()
+            if isinstance(store, FolderStore) and above != ROOT:
+                require_free(keys_in(moment, node, FIRST_KEYS))
+            new = copy_tree(moment, node, store, above)
             old.drop(new, store)
             for moved, recorder in old.handles.items():
                 if moved in new:

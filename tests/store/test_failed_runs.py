@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._failure import ERROR_KEYS, error_attributes
+from rigorous_recorder._failure import error_attributes
+from rigorous_recorder._keys import ERROR_KEYS
 from rigorous_recorder._tree import EXPERIMENT_KEYS
 
 Opener = Callable[..., ExperimentCollection]

@@ -171,7 +171,7 @@ def test_collection_shows_experiments_with_how_they_went(tmp_path: Path) -> None
     assert top.endswith("B")
     assert below == [
         "├── experiment 1  learning_rate=0.1: 1 record",
-        "├── experiment 2 (failed): 0 records",
+        "├── experiment 2 (failed: ZeroDivisionError): 0 records",
         "└── experiment 2 (not ended): 0 records",
     ]
     assert tree.size == collection.size_on_disk()

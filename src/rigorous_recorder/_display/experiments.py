@@ -8,7 +8,7 @@ from .._engines.arrow import resolved_table
 from .._engines.frames import to_pandas, to_polars
 from .._engines.rows import Row, experiment_rows
 from .._engines.scan import Moment, experiment_positions
-from .._failure import ERROR_KEYS
+from .._keys import ERROR_KEYS
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
 from .table import Table
 from .text import MISSING, duration_text, instant_text, plural

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from .._failure import ERROR_KEYS
+from .._keys import ERROR_KEYS
 from .._printable import one_line
 from .._tree import FIRST_KEYS
 from .text import cut, literal_text, plural

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._engines.scan import Moment, Scan, Scope
-from .._failure import ERROR_KEYS
+from .._keys import ERROR_KEYS
 from .._lazy import lazy_module
 from .._live.column import NODE
 from .._printable import one_line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -470,9 +470,14 @@ class LiveTable:
         self._mend()
         row = self._fitting(row)
         columns = [column for column, _ in row]
-        self._make_fit(columns)
+        if new := self._missing(columns):
+            self._check_new(new)
+            self._make_fit(columns)
         while not self._try_write(node, row):
             self._make_fit(columns)  # handing over forgets columns that had no value
+
+    def _check_new(self, columns: Sequence[Column]) -> None:
+        """Refuse a row that has one of these columns, which no row had before, by an error."""
 
     def _fitting(self, row: Described) -> Described:
         """The columns that take the values, and what their cells are handed."""

@@ -13,6 +13,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
+from .._keys import require_free
 from .._lazy import lazy_module
 from .._live.column import (
     DELETION,
@@ -160,6 +161,13 @@ class _MovableTable(LiveTable):
         return super()._append_carefully(node, row)
 
 
+class _TableOfExperiments(LiveTable):
+    """A table of records in a collection: a row of the keys of experiments is refused."""
+
+    def _check_new(self, columns: Sequence[Column]) -> None:
+        require_free(column.key for column in columns)
+
+
 class MemoryStore(Store):
     """Recorders without a collection: everything is in memory."""
 
@@ -269,7 +277,7 @@ class FolderStore(Store):
             later=later,
             before_records=_weakly(self._sync_nodes),
         )
-        self.records = LiveTable(RECORDS, self.home)
+        self.records = _TableOfExperiments(RECORDS, self.home)
         self.nodes = LiveTable(NODES, self.home)
         self._sealed = {table: SealedFiles(self.folder, table) for table in TABLES}
         self._shared[str(path)] = self

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql.types import StructType
 
+from .._keys import require_free
 from .._lazy import lazy_module
 from .._live.fields import describe
 from .._runs import Runs, nth_number
@@ -16,7 +17,6 @@ from .._store.store import ROOT
 from .._tree import FIRST_KEYS, Nodes
 from ..collection import collection_path
 from ..errors import ArgumentError, ReservedKeyError
-from ..experiment import check_info
 from .kept import check_keepable, check_simple
 from .said import json_in, local_path, names_in
 
@@ -99,7 +99,7 @@ def _info(said: str | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         message = f"info={said!r}: expected a JSON object, as '{{\"learning_rate\": 0.1}}'"
         raise ArgumentError(message)
-    check_info(found)
+    require_free(found)
     describe(found)
     return found
 

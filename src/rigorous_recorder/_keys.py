@@ -1,0 +1,58 @@
+"""The keys that a collection sets on experiments itself, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from .errors import ReservedKeyError
+
+__all__ = [
+    "ATTEMPT_KEYS",
+    "ERROR_KEYS",
+    "EXPERIMENT_KEYS",
+    "FIRST_KEYS",
+    "RESERVED",
+    "require_free",
+]
+
+#: What a collection says of every experiment; these come first in the flat table.
+EXPERIMENT_KEYS: Final = (
+    "experiment_number",
+    "error_number",
+    "had_error",
+    "experiment_start_time",
+    "experiment_end_time",
+    "experiment_duration",
+)
+#: What it says of those that go on after a crash; these come next.
+ATTEMPT_KEYS: Final = (
+    "experiment_attempt",
+    "experiment_attempt_start_time",
+    "experiment_job",
+    "experiment_job_restarts",
+)
+#: What it says of those whose last attempt ended with an exception.
+ERROR_KEYS: Final = (
+    "experiment_error_type",
+    "experiment_error_message",
+    "experiment_error_traceback",
+)
+#: All of these; what is logged in no experiment has none of them, and may be asked for them.
+FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS, *ERROR_KEYS)
+
+RESERVED: Final = frozenset(FIRST_KEYS)
+
+
+def require_free(keys: Iterable[object]) -> None:
+    """Refuse keys that a collection sets on experiments itself.
+
+    Raises:
+        ReservedKeyError: naming them.
+    """
+    taken = [key for key in keys if isinstance(key, str) and key in RESERVED]
+    if taken:
+        message = (
+            f"{', '.join(taken)}: a collection says this of experiments itself; choose another key"
+        )
+        raise ReservedKeyError(message)
