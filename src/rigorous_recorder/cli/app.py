@@ -16,6 +16,7 @@ from rigorous_recorder import __version__
 from rigorous_recorder._printable import lines
 
 from . import compact, delete, export, ls, plot, repair, show, sql, tail, verify
+from .command import Command
 from .demo import run_demo
 
 __all__ = ["app"]
@@ -85,10 +86,10 @@ for _command, _examples in (
     (compact.compact, compact.EXAMPLES),
     (delete.delete, delete.EXAMPLES),
 ):
-    app.command(epilog=_examples)(_command)
+    app.command(cls=Command, epilog=_examples)(_command)
 
 
-@app.command(epilog="Examples: `rigorous demo`, `rigorous demo data/my_demo`")
+@app.command(cls=Command, epilog="Examples: `rigorous demo`, `rigorous demo data/my_demo`")
 def demo(
     folder: Annotated[
         Path,

@@ -9,6 +9,7 @@ from rigorous_recorder import ExperimentCollection, ExperimentOverview, Row
 from rigorous_recorder._display.runs import run_line
 from rigorous_recorder.errors import ArgumentError
 
+from .command import exclude
 from .output import say
 from .target import Collection, complete_experiment, open_collection
 
@@ -48,6 +49,7 @@ def delete(
     They are in no answer from now on; `rigorous compact` frees the space. Others may log and read
     meanwhile. One that still runs can't be deleted.
     """
+    exclude(error_number=error_number, all_attempts=all_attempts)
     with closing(open_collection(path)) as collection:
         there = collection.experiment_numbers
         if unknown := [number for number in numbers if number not in there]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from rigorous_recorder.plotting import Attempts, Band
 
+from .command import exclude
 from .output import is_terminal, print_json, say, size_text
 from .target import COLUMNS, Collection, Where, open_collection, records_of
 
@@ -54,7 +55,9 @@ def plot(
     width: Annotated[
         int | None, typer.Option(min=20, help="In characters.", show_default="the terminal's")
     ] = None,
-    height: Annotated[int, typer.Option(min=8, help="In characters.")] = _HEIGHT,
+    height: Annotated[
+        int | None, typer.Option(min=8, help="In characters.", show_default=str(_HEIGHT))
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every point of the curves as JSON, one a line.")
     ] = False,
@@ -65,6 +68,9 @@ def plot(
     counts once at each x, however many records are below it. Where there are more points than room, neighbours are brought together, their lows and highs kept, and the chart
     says so. NaN and infinities are left out, and counted.
     """
+    for size in ({"width": width}, {"height": height}):  # of what is drawn with characters
+        exclude(out=out, **size)
+        exclude(json=as_json, **size)
     console = Console()
     width = width or console.width
     points = None if as_json else _POINTS if out else 2 * width
@@ -77,6 +83,6 @@ def plot(
     elif out is None:
         colors = is_terminal() and "NO_COLOR" not in os.environ
         plain = console.options.ascii_only
-        sys.stdout.write(curves.text(width, height, colors=colors, plain=plain) + "\n")
+        sys.stdout.write(curves.text(width, height or _HEIGHT, colors=colors, plain=plain) + "\n")
     if out is not None:
         say(f"{curves.title}: {curves.notes}; saved in {out} ({size_text(out.stat().st_size)})")

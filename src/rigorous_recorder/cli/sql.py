@@ -12,6 +12,7 @@ import typer
 from rigorous_recorder.errors import RigorousError
 
 from .answer import rows_of
+from .command import exclude
 from .output import csv_cell, is_terminal, print_json, print_table, print_text, say
 from .target import Collection, Json, open_collection
 
@@ -53,6 +54,7 @@ def sql(
     `records` is the flat table, `experiments` has a row for each that was begun, `nodes` a row for
     each recorder. What is cut by the limit is told on standard error.
     """
+    exclude(json=as_json, csv=as_csv)
     import duckdb  # noqa: PLC0415 - slow to load, and most commands do without
 
     text = sys.stdin.read() if query == "-" else query

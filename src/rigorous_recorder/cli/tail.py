@@ -9,6 +9,7 @@ import typer
 from rigorous_recorder import ExperimentCollection, Records, Row
 from rigorous_recorder._engines.known_keys import no_such_key
 
+from .command import exclude
 from .output import cell, json_line, say
 from .target import COLUMNS, Collection, Json, Where, open_collection, records_of
 
@@ -19,6 +20,8 @@ Examples: `rigorous tail data/my_study`, `rigorous tail data/my_study -n 0 --key
 `rigorous tail data/my_study --where model=m1 --json | jq .loss`
 """
 
+#: Seconds between two looks where nothing else is asked for.
+_INTERVAL = 0.2
 #: What a collection says of every experiment, besides its number: too much for each line.
 _LEFT_OUT = frozenset(
     {
@@ -52,8 +55,9 @@ def tail(
     ] = [],
     where: Where = [],
     interval: Annotated[
-        float, typer.Option(min=0.01, help="Seconds between two looks for more.")
-    ] = 0.2,
+        float | None,
+        typer.Option(min=0.01, help="Seconds between two looks for more.", show_default="0.2"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print the last records, and follow what any process logs, each record once.
@@ -61,11 +65,12 @@ def tail(
     A record is a line of `key=value`. All keys are there in JSON; else what a collection says of
     every experiment is left out, but for its number, unless `--key` asks for it.
     """
+    exclude(no_follow=not follow, interval=interval)
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
         _warn_of_unknown(key, collection)
         if follow:
-            rows = records.follow(last=count, interval=interval)
+            rows = records.follow(last=count, interval=interval or _INTERVAL)
         else:
             rows = iter(_last(records, count))
         for row in rows:

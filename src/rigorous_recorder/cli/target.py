@@ -14,6 +14,7 @@ from rigorous_recorder._engines.conditions import Typed
 from rigorous_recorder.errors import NotACollectionError
 
 from .near import collections_near
+from .output import say
 
 __all__ = [
     "COLUMNS",
@@ -124,14 +125,28 @@ def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
     Raises:
         typer.BadParameter: a condition is not ``key=value``.
     """
-    records = collection.records
+    records, wanted = collection.records, {}
     for each in where:
         key, equals, value = each.partition("=")
         if not equals:
             message = f"{each!r} is not a valid condition; expected key=value, such as model=m1"
             raise typer.BadParameter(message, param_hint="--where")
+        wanted[key] = value
         records = records.where(**{key: None if value == "null" else Typed(value)})
+    if "experiment_number" in wanted and "error_number" not in wanted:
+        _tell_of_runs(collection, wanted["experiment_number"])
     return records
+
+
+def _tell_of_runs(collection: ExperimentCollection, number: str) -> None:
+    """Say so where several runs share the number of an experiment."""
+    runs = [row for row in collection.experiments if str(row["experiment_number"]) == number]
+    if len(runs) > 1:
+        which = ", ".join(str(row["error_number"]) for row in runs)
+        say(
+            f"{len(runs)} runs are experiment {number}, and this is of all of them; --where"
+            f" error_number=N takes one (N is one of {which})"
+        )
 
 
 # --- completion ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -935,3 +936,43 @@ def test_tail_warns_of_keys_that_are_nowhere(run: Run, study: Path) -> None:
     assert result.out.startswith("los=null loss=0.3")
     assert "there is no column 'los'; did you mean 'loss'?" in result.err
     assert run("tail", "study", "--no-follow", "-k", "loss").err == ""
+
+
+# --- options that can't both be meant --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("plot study -x epoch -y loss -y lr", "-y / --y takes one value, and was given 2 times"),
+        ("plot study -x epoch --x lr -y loss", "-x / --x takes one value, and was given 2 times"),
+        ("plot study -x epoch -y loss --band std --band sem", "--band takes one value"),
+        ("plot study -x epoch -y loss -o a.png -o b.svg", "--out / -o takes one value"),
+        ("plot study -x epoch -y loss --out a.png --width 80", "--out and --width exclude each"),
+        ("plot study -x epoch -y loss --json --height 20", "--json and --height exclude each"),
+        ("sql study 'FROM records' --json --csv", "--json and --csv exclude each other"),
+        ("sql study 'FROM records' --limit 1 --limit 2", "--limit takes one value"),
+        ("tail study --follow --no-follow", "--follow / --no-follow takes one value"),
+        ("tail study -n 1 --count 2 --no-follow", "--count / -n takes one value"),
+        ("tail study --no-follow --interval 1", "--no-follow and --interval exclude each other"),
+        ("show study --depth 1 --depth 2", "--depth takes one value"),
+        ("delete study 2 --error-number 1 --all-attempts", "--error-number and --all-attempts"),
+    ],
+)
+def test_of_options_that_contradict_none_wins_in_silence(
+    run: Run, study: Path, typed: str, message: str
+) -> None:
+    """With code 2; nothing is printed, written or deleted."""
+    result = run(*shlex.split(typed))
+    words = " ".join(result.err.replace("│", "").split())
+    assert (result.code, result.out) == (2, "")
+    assert message in words
+    assert not [*Path().glob("*.png"), *Path().glob("*.svg")]
+
+
+def test_what_may_be_repeated_may_be(run: Run, study: Path) -> None:
+    """Keys, conditions, what tells curves apart; and to say the same again is no contradiction."""
+    tail = "tail study --no-follow -k epoch -k loss --where model=m1 --where lr=0.1 --json --json"
+    assert [*run(*shlex.split(tail)).json[0]] == ["epoch", "loss"]
+    plot = "plot study -x epoch -y loss --by model --by lr --json"
+    assert {*run(*shlex.split(plot)).json[0]["by"]} == {"model", "lr"}
