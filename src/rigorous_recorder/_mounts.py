@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["is_local", "is_safe_to_map", "locks_reach_other_hosts"]
+__all__ = [
+    "LockDomain",
+    "has_layers",
+    "is_local",
+    "is_safe_to_map",
+    "lock_domain",
+    "locks_meet",
+    "locks_reach_other_hosts",
+]
 
 _MOUNTS: Final = "/proc/self/mounts"
+_NAMESPACE: Final = Path("/proc/self/ns/mnt")
+#: How white space and backslashes are spelled there.
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 #: File systems on which space that was reserved is really there, so that a mapped page can always
 #: be written. On others (network, FUSE, copy-on-write) a full disk would kill the process.
 _SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
 #: File systems of this machine alone: whoever writes there runs, or ran, on it.
 _LOCAL: Final = _SAFE | {"btrfs", "zfs", "bcachefs", "nilfs2", "reiserfs", "vfat", "exfat", "ntfs3"}
+#: Of these no file is in two at once, so all locks on it meet, whatever path leads there. An overlay
+#: has locks of its own beside those of the layer below, as FUSE has.
+_ON_DEVICE: Final = _LOCAL - {"overlay"}
 #: File systems of which all hosts see each other's ``flock``, unless an option says otherwise.
 _SHARING_LOCKS: Final = frozenset({"nfs", "nfs4", "gpfs", "ceph", "cifs", "smb3", "ocfs2", "gfs2"})
 _LOCKS_OF_ONE_HOST: Final = frozenset(
@@ -41,6 +56,57 @@ def locks_reach_other_hosts(folder: Path) -> bool:
     return is_sharing or mount.kind in _LOCAL
 
 
+def has_layers(folder: Path) -> bool:
+    """Whether ``folder`` is on an overlay, which may not see what is changed in its layers."""
+    return _mount_of(folder).kind == "overlay"
+
+
+class LockDomain(NamedTuple):
+    """What a process sees of the file that a lock is on: who sees the same sees the lock.
+
+    Attributes:
+        kind: the type of the file system; empty where it isn't known.
+        reaches: whether other hosts with that file system see the lock.
+        device, inode: of the file. FUSE gives one number to several files at times.
+        namespace: of mounts, of the process, in which a path has one meaning.
+        path: of the file, without links.
+    """
+
+    kind: str
+    reaches: bool
+    device: int
+    inode: int
+    namespace: str
+    path: str
+
+
+def lock_domain(path: Path) -> LockDomain:
+    """What this process sees of a file that is there.
+
+    Raises:
+        OSError: it can't be looked at.
+    """
+    stat = path.stat()
+    kind, reaches = _mount_of(path.parent).kind, locks_reach_other_hosts(path.parent)
+    return LockDomain(kind, reaches, stat.st_dev, stat.st_ino, _namespace(), str(path.resolve()))
+
+
+def locks_meet(one: LockDomain, other: LockDomain, *, is_same_kernel: bool) -> bool:
+    """Whether two processes certainly see each other's locks on a file; False if not known."""
+    if is_same_kernel and one.kind in _LOCAL:
+        return {one.kind, other.kind} <= _ON_DEVICE or one == other
+    if one.kind == other.kind and one.reaches and other.reaches:
+        return True  # of a local one the other process ran before the machine was started anew
+    return is_same_kernel and one == other
+
+
+def _namespace() -> str:
+    try:
+        return str(_NAMESPACE.readlink())
+    except OSError:
+        return ""
+
+
 class _Mount(NamedTuple):
     """A mounted file system: its type, empty where it isn't known, and its options."""
 
@@ -58,7 +124,7 @@ def _mount_of(folder: Path) -> _Mount:
     best, found = "", _Mount("", frozenset())
     for line in mounts.splitlines():
         _, quoted, kind, options, *_ = line.split(" ")
-        point = quoted.replace("\\040", " ")
+        point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), quoted)
         if place.is_relative_to(point) and len(point) >= len(best):
             best, found = point, _Mount(kind, frozenset(options.split(",")))
     return found

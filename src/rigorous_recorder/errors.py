@@ -12,7 +12,6 @@ __all__ = [
     "ClosedError",
     "ColumnError",
     "ColumnWarning",
-    "CompactedError",
     "CycleError",
     "DamagedFileError",
     "DamagedFileWarning",
@@ -90,10 +89,6 @@ class NewerFormatError(RigorousError, ValueError):
 
 class DeletedError(RigorousError, RuntimeError):
     """Records were deleted, and compacted away, while they were read."""
-
-
-class CompactedError(RigorousError, RuntimeError):
-    """Files were merged by a compaction while a result was read part by part: ask again."""
 
 
 class DamagedFileError(RigorousError, ValueError):

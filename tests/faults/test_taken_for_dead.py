@@ -374,7 +374,7 @@ def test_a_recovery_that_fails_holds_no_lock(
     """Where it can't be told whether a writer lives, or its mark not be taken away, others try."""
     folder = Folder(abandoned.parents[1])
 
-    def fail(*_: object) -> Any:
+    def fail(*_: object, **__: object) -> Any:
         raise OSError("no")
 
     with monkeypatch.context() as patch:
@@ -393,14 +393,13 @@ def test_threads_that_notice_at_once_do_not_wait_for_each_other(
     study = Study(tmp_path / "study")
     study.log(1)
     study.lose()
-    create, calls = FileLock._locked.__func__, []  # type: ignore[attr-defined]
+    lock, calls = FileLock._locked.__func__, []  # type: ignore[attr-defined]
     is_second = threading.Event()
 
-    def slow(cls: Any, path: Path, descriptor: int, *, wait: bool) -> Any:
-        calls.append(wait)
-        if wait:  # the file is there, and not locked yet
-            is_second.wait(0.5)
-        return create(cls, path, descriptor, wait=wait)
+    def slow(cls: Any, path: Path, descriptor: int) -> Any:
+        calls.append(path.suffix)
+        is_second.wait(0.5)  # the file is there, and not locked yet
+        return lock(cls, path, descriptor)
 
     monkeypatch.setattr(FileLock, "_locked", classmethod(slow))
     notice = study.collection._store.home.is_taken_for_dead
@@ -410,7 +409,7 @@ def test_threads_that_notice_at_once_do_not_wait_for_each_other(
     for each in threads:
         each.join(10)
     assert not any(each.is_alive() for each in threads)
-    assert calls == [True]
+    assert calls == [".lock"]
     study.collection.close()
 
 

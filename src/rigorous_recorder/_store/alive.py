@@ -1,7 +1,8 @@
-"""Who lives: a writer holds a lock; where other machines don't see it, it is heard of every few seconds.
+"""Who lives: a writer holds a lock, and renews a heartbeat for those who may not see its lock.
 
-A process id says nothing of a process on another machine, or in another container. So it is never
-asked for.
+The heartbeat is the time of the lock file. It counts for whoever comes by another mount (FUSE, an
+overlay and the layer below), from another machine, or where there are no locks. A process id says
+nothing of a process on another machine, or in another container. So it is never asked for.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ import time
 import uuid
 from typing import Final
 
-from .._mounts import locks_reach_other_hosts
+from .._mounts import lock_domain, locks_meet
 from .folder import Folder, LiveName
 from .locks import FileLock, are_supported, is_held
 from .marks import read_mark, this_boot
 
 __all__ = ["is_alive", "take_dead", "trusted_rows"]
 
-#: A writer whose lock other machines don't see is said to run no more when it wasn't heard of for
-#: so long. It is heard of at each background sync, every five seconds.
+#: A writer whose lock may not be seen here is presumed dead when its heartbeat is so old. It renews
+#: it at each background sync, every five seconds.
 SILENCE_SECONDS: Final = 120.0
-#: Only after so long is what it left sealed: a file server can be away for a while, and whoever
-#: waited for it goes on. Until then it is read as it is.
+#: Only after so long is sealed what one on another machine left: a file server can be away for a
+#: while, and whoever waited for it goes on. Until then it is read as it is.
 DEATH_SECONDS: Final = 24 * 3600.0
 
 
 def is_alive(folder: Folder, writer: str) -> bool:
     """Whether the process of a writer lives, as far as can be known."""
-    return is_held(folder.lock_path(writer)) or _was_heard_of(folder, writer, SILENCE_SECONDS)
+    return is_held(folder.lock_path(writer)) or _was_heard_of(folder, writer)
 
 
 def take_dead(folder: Folder, writer: str) -> FileLock | None:
@@ -42,7 +43,11 @@ def take_dead(folder: Folder, writer: str) -> FileLock | None:
     if lock is None:
         return None
     try:
-        lives = _was_heard_of(folder, writer, DEATH_SECONDS)
+        lives = _was_heard_of(folder, writer, elsewhere=DEATH_SECONDS)
+        if not lives:
+            os.utime(
+                lock.path
+            )  # who does not see this lock either leaves the writer to this process
     except BaseException:
         lock.release()  # or nobody has it as long as this process lives
         raise
@@ -60,18 +65,27 @@ def trusted_rows(folder: Folder, name: LiveName) -> int | None:
     return mark.rows(name.table, name.number)
 
 
-def _was_heard_of(folder: Folder, writer: str, seconds: float) -> bool:
-    """Whether a writer whose lock may not be seen here has been heard of for the last seconds."""
+def _was_heard_of(folder: Folder, writer: str, *, elsewhere: float = SILENCE_SECONDS) -> bool:
+    """Whether a writer whose lock may not be seen here has renewed its heartbeat lately.
+
+    Args:
+        elsewhere: how many seconds ago at most, of one on another machine.
+    """
     path = folder.lock_path(writer)
     try:
-        if are_supported(path):
-            mark = read_mark(folder, writer)
-            if mark is None or mark.boot == this_boot() or locks_reach_other_hosts(folder.live):
-                return False
+        mark = read_mark(folder, writer)
+        is_here = mark is None or mark.boot == this_boot()
+        if (
+            mark is not None
+            and mark.domain is not None
+            and are_supported(path)
+            and locks_meet(mark.domain, lock_domain(path), is_same_kernel=is_here)
+        ):
+            return False
         heard = path.stat().st_mtime
     except FileNotFoundError:
         return False
-    return _now(folder) - heard < seconds
+    return _now(folder) - heard < (SILENCE_SECONDS if is_here else elsewhere)
 
 
 def _now(folder: Folder) -> float:

@@ -8,7 +8,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -151,6 +151,8 @@ class FolderHome:
         self._marker: Marker | None = None
         #: Whether others may have sealed rows that are in live files of this writer.
         self._was_taken_for_dead = False
+        #: Whether what is in live files is to be sealed soon: others may have taken their names away.
+        self.has_lost_names = False
         self._encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
         #: Held by who looks for the lock, and takes it again: two of them would wait for each other.
@@ -247,7 +249,8 @@ class FolderHome:
 
     def publish(self, table: str, number: int, image: Image) -> None:
         """Let readers find an image under its segment's number."""
-        image.publish(self._live_path(table, number))
+        with self._despite_stale_names():
+            image.publish(self._live_path(table, number))
 
     def prepare(self, table: str) -> None:
         """Do ahead what sealing rows of that table would wait for, if it can be done now."""
@@ -291,20 +294,44 @@ class FolderHome:
             return self._is_lock_lost()
 
     def _is_lock_lost(self) -> bool:
-        if self._lock_file is not None and self._lock_file.is_in_place:
-            return False
         lost, path = self._lock_file, self.folder.lock_path(self.writer)
         try:
+            if lost is not None:
+                if lost.is_in_place:
+                    return False
+                lost.give_up()  # first: FUSE can have the new file for the one that is lost
             held = FileLock.create(path) or FileLock.take(path)
         except OSError as error:
             self.complain(error)
             return False
         if held is not None:
             self._lock_file = held
-            if lost is not None:
-                lost.release()
-        self._was_taken_for_dead |= lost is not None
+            self._renew_mark()
+        if lost is not None:
+            self._was_taken_for_dead = self.has_lost_names = True
         return lost is not None
+
+    def _renew_mark(self) -> None:
+        """Let others know what lock this writer holds by now."""
+        try:
+            if self._marker is not None:
+                with self._despite_stale_names():
+                    self._marker.write()
+        except OSError as error:
+            self.complain(error)
+
+    @contextlib.contextmanager
+    def _despite_stale_names(self) -> Iterator[None]:
+        """Go on where a name can't be had any more, as what is under it will be sealed under others.
+
+        An overlay has no other file for the name of one that was taken away in the layer below.
+        """
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            self.has_lost_names = True
 
     def was_recovered(self) -> bool:
         """Whether others took this writer for dead, and may have sealed rows of it.
@@ -338,7 +365,8 @@ class FolderHome:
         """Note that so many rows of live files are on the device; return when this is, too."""
         try:
             if self._marker is not None:
-                self._marker.note(found)
+                with self._despite_stale_names():
+                    self._marker.note(found)
         except OSError as error:
             self.complain(error)
 
@@ -377,7 +405,7 @@ class FolderHome:
         if self._marker is None:
             self._marker = Marker(self.folder, self.writer)
         elif not self._marker.is_there:
-            self._marker.write()
+            self._renew_mark()
 
     def _live_path(self, table: str, number: int) -> Path:
         return self.folder.live_path(LiveName(self.writer, number, table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from .._lazy import lazy_module
 from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
+from .._mounts import has_layers
 from ..errors import DamagedFileError
 from .damaged import UNREADABLE, blame_file, require_type
 from .folder import Folder, LiveName
@@ -50,6 +52,7 @@ def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | No
     try:
         check_regular(path)
         with path.open("rb") as file:
+            _check_named(path, file.fileno())
             first = file.read()
             file.seek(0)
             # Rows that the first reading saw as written are whole in the second.
@@ -63,6 +66,21 @@ def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | No
         return _loose(name, first, second, most)
     except UNREADABLE as error:
         raise DamagedFileError(str(error)) from error
+
+
+def _check_named(path: Path, descriptor: int) -> None:
+    """Raise where what was opened under that name is what had it once, and nobody writes to any more.
+
+    Raises:
+        DamagedFileError: it is so, and stays so.
+    """
+    opened = os.fstat(descriptor)
+    if not opened.st_nlink and os.path.samestat(opened, path.stat()) and has_layers(path.parent):
+        message = (
+            "it was replaced in the layer below this overlay, which does not see that: read the"
+            " collection by the path that it is written by"
+        )
+        raise DamagedFileError(message)
 
 
 def has_more(folder: Folder, name: LiveName, rows: int) -> bool:

@@ -23,6 +23,8 @@ _LOOK_SECONDS: Final = 0.05
 
 #: In place of the number of a descriptor that was closed.
 _RELEASED: Final = -1
+#: What there is under a name, or above it, is not what it was.
+_ANOTHER_BY_NOW: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 #: A lock file is never a link to another one, nor a pipe that an opener waits for.
 _NOT_ELSEWHERE: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -62,10 +64,15 @@ class FileLock:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
+        #: Whether the file had a name, as far as its file system tells.
+        self._had_name = os.fstat(descriptor).st_nlink > 0
 
     @classmethod
     def create(cls, path: Path) -> FileLock | None:
-        """Make the file and lock it; None where it is there already, or was taken away again.
+        """Make the file and lock it; None where it is there already, or somebody else was faster.
+
+        It never waits: who locks a file that has just been made takes its writer for dead, or it is
+        this process itself, where a file system has the new file for the one that it has locked.
 
         Raises:
             OSError: the file can't be made or locked.
@@ -74,10 +81,10 @@ class FileLock:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             return None
-        return cls._locked(path, descriptor, wait=True)
+        return cls._locked(path, descriptor)
 
     @classmethod
-    def take(cls, path: Path, *, wait: bool = False) -> FileLock | None:
+    def take(cls, path: Path) -> FileLock | None:
         """Lock a file that is there; None where it is not, or somebody else holds it.
 
         Raises:
@@ -87,13 +94,13 @@ class FileLock:
             descriptor = os.open(path, os.O_RDWR | _NOT_ELSEWHERE)
         except FileNotFoundError:
             return None
-        return cls._locked(path, descriptor, wait=wait)
+        return cls._locked(path, descriptor)
 
     @classmethod
-    def _locked(cls, path: Path, descriptor: int, *, wait: bool) -> FileLock | None:
+    def _locked(cls, path: Path, descriptor: int) -> FileLock | None:
         try:
             with _where_supported():
-                _acquire(descriptor, wait=wait)
+                _acquire(descriptor, wait=False)
             # Whoever held the lock before may have taken the file away meanwhile.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return cls(path, descriptor)
@@ -107,17 +114,34 @@ class FileLock:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the file that is locked is the one with that name."""
-        try:
-            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
-        except OSError:
+        """Whether the file that is locked is the one with that name.
+
+        Raises:
+            OSError: that can't be looked up now.
+        """
+        if self._descriptor == _RELEASED:
             return False
+        try:
+            held = os.fstat(self._descriptor)
+            # An overlay goes on to find a file that somebody took away in the layer below.
+            is_named = held.st_nlink > 0 or not self._had_name
+            return is_named and os.path.samestat(held, self.path.stat())
+        except OSError as error:
+            if error.errno in _ANOTHER_BY_NOW:
+                return False
+            raise
 
     def release(self) -> None:
         """Let others have the lock; a second time, as after Ctrl-C in the middle, does nothing."""
         descriptor, self._descriptor = self._descriptor, _RELEASED
         if descriptor != _RELEASED:
             os.close(descriptor)
+
+    def give_up(self) -> None:
+        """Let others have the lock at once, though forked children have the file open, too."""
+        descriptor, self._descriptor = self._descriptor, _RELEASED
+        if descriptor != _RELEASED:
+            _let_go(descriptor)
 
     def remove(self) -> None:
         """Take the file away, then let go of the lock."""

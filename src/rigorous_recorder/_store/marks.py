@@ -1,4 +1,4 @@
-"""Marks: in which boot of which machine a writer runs, and how far its live files are on the device.
+"""Marks: in which boot of which machine a writer runs, what lock it holds, and how far it is synced.
 
 What is in a live file is in the system's hands, and outlives its process. A machine that goes down
 leaves of each of its bytes an older or a newer one, unless it was synced. So where a machine was
@@ -12,12 +12,12 @@ import os
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .._durable import sync_folder, write_whole
-from .._mounts import is_local
+from .._mounts import LockDomain, is_local, lock_domain
 from .._once import remembered
 from ..errors import DamagedFileError
 from .damaged import UNREADABLE, blame_file
@@ -46,6 +46,7 @@ class Mark(NamedTuple):
 
     Attributes:
         boot: that of the machine that it runs, or ran, on.
+        domain: what it sees of the file that it holds a lock on; None where that can't be read.
         is_local: whether no other machine can write to the folder.
         synced: how far its live files are on the device.
     """
@@ -53,6 +54,7 @@ class Mark(NamedTuple):
     boot: str
     is_local: bool
     synced: Synced
+    domain: LockDomain | None = None
 
     def is_cut_short(self) -> bool:
         """Whether the machine went down since: then only what was synced can be trusted."""
@@ -83,7 +85,14 @@ def _mark(path: Path) -> Mark:
         table: {int(number): _count(rows) for number, rows in said["synced"][table].items()}
         for table in TABLES
     }
-    return Mark(str(said["boot"]), said["is_local"] is True, synced)
+    return Mark(str(said["boot"]), said["is_local"] is True, synced, _domain(said.get("lock")))
+
+
+def _domain(said: Any) -> LockDomain | None:
+    try:
+        return LockDomain(**said)
+    except TypeError:
+        return None
 
 
 def checksum(said: Mapping[str, Any]) -> str:
@@ -147,8 +156,11 @@ class Marker:
         """
         if self._is_over:
             return
+        with suppress(FileNotFoundError):  # it is made again at the next look for the lock
+            os.utime(
+                self._lock_path
+            )  # lets those know that this writer lives who don't see its lock
         if not self._is_local:
-            os.utime(self._lock_path)  # lets other machines know that this writer lives
             return
         if self._turn_of == threading.get_ident():
             return  # a signal handler in the middle of it: it is being done
@@ -171,8 +183,18 @@ class Marker:
                 self._turn_of = 0
 
     def _write(self) -> None:
-        said = {"boot": this_boot(), "is_local": self._is_local, "synced": self._synced}
+        said = {
+            "boot": this_boot(),
+            "is_local": self._is_local,
+            "lock": self._lock(),
+            "synced": self._synced,
+        }
         write_whole(self._path, json.dumps({**said, "checksum": checksum(said)}).encode())
+
+    def _lock(self) -> dict[str, Any] | None:
+        with suppress(FileNotFoundError):  # it is about to be made again
+            return lock_domain(self._lock_path)._asdict()
+        return None
 
     def _note(self, found: Synced) -> None:
         before = self._synced

@@ -404,7 +404,9 @@ class FolderStore(Store):
         if self._is_changing:
             later(_weakly(self.sync))
             return
-        if self.home.is_taken_for_dead():
+        self.home.is_taken_for_dead()
+        if self.home.has_lost_names:
+            self.home.has_lost_names = False
             self.nodes.seal()
             self.records.seal()
         # Records first: whose they are was said before they were logged.
