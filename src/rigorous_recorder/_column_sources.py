@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ._lazy import lazy_module
 from ._live.column import META
 from ._values.device import is_on_device, library_of, numpy_of
-from ._values.kinds import JSON
 from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ class ArrowColumn:
     def __init__(self, values: Any, metadata: dict[bytes, bytes] | None = None) -> None:
         self.values = _one_plain_array(values)
         said = _metadata_of_field(metadata)
-        kind = str(said.get("kind"))
-        self.is_json = kind == JSON.name
+        #: Name of the kind of these values, where a file of this library tells it.
+        self.kind = str(said.get("kind"))
         #: The zone of times that are in UTC because not every reader of the file knows it.
-        self.zone = kind[len("datetime[") : -1] if kind.startswith("datetime[") else None
+        self.zone = self.kind[len("datetime[") : -1] if self.kind[:9] == "datetime[" else None
         #: The key that this library wrote to the field; None where it is another's.
         self.key = said["key"] if isinstance(said.get("key"), str) else None
         #: Name of the type of which these are only the bytes; None where they are the values.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ from ._column_sources import ArrowColumn, Objects, named_columns, rows_without_c
 from ._lazy import lazy_module
 from ._live.column import Column
 from ._values.arrays import DTYPES, ArrayKind, ListKind, dtype_of
+from ._values.bigints import BIGINT, BIGINT_TEXT
 from ._values.classify import check_key, classify_unread, unreadable
 from ._values.device import WIDENED, DeviceValue, Lost, fetch_each
 from ._values.foreign_values import check_is_bare
@@ -163,7 +165,11 @@ def _from_arrow(key: str, column: ArrowColumn) -> Columns:
     values = _storage(key, column)
     if pa.types.is_null(values.type):
         return {Column(key, NULL): pa.repeat(pa.scalar(True), len(values))}
-    kind = JSON if column.is_json else _kind_of(key, values, column.zone)
+    if pa.types.is_uint64(values.type) or _is_of_whole_decimals(values.type):
+        return _from_ints(key, values)
+    if column.kind == BIGINT_TEXT.name:
+        return _from_values(key, Objects(map(_int_or_none, values.to_pylist())))
+    kind = JSON if column.kind == JSON.name else _kind_of(key, values, column.zone)
     if kind is None:
         return _from_values(key, values.to_pylist())
     try:
@@ -173,6 +179,33 @@ def _from_arrow(key: str, column: ArrowColumn) -> Columns:
         raise UnkeepableValueError(message) from error
     _check_range(key, kind, kept)
     return {Column(key, kind): kept}
+
+
+def _is_of_whole_decimals(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(kind)) and kind.scale <= 0
+
+
+def _int_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _from_ints(key: str, values: pa.Array) -> Columns:
+    """Ints of any size: those of 64 bits, and the larger ones."""
+    try:
+        return {Column(key, INT): values.cast(INT.sealed_type)}
+    except pa.ArrowInvalid:  # there are larger ones
+        pass
+    if pa.types.is_decimal(values.type) and values.type.bit_width > 128:
+        return _from_values(key, Objects(map(_int_or_none, values.to_pylist())))
+    wide = values.cast(BIGINT.sealed_type)
+    least, most = (pa.scalar(Decimal(end), wide.type) for end in (-(2**63), 2**63 - 1))
+    is_int = pc.and_(pc.greater_equal(wide, least), pc.less_equal(wide, most))
+    nothing = pa.scalar(None, wide.type)
+    found = {
+        Column(key, INT): pc.if_else(is_int, wide, nothing).cast(INT.sealed_type),
+        Column(key, BIGINT): pc.if_else(is_int, nothing, wide),
+    }
+    return {column: each for column, each in found.items() if each.null_count < len(each)}
 
 
 def _storage(key: str, column: ArrowColumn) -> pa.Array:

@@ -17,17 +17,20 @@ from ._engines.scan import Scan
 from ._engines.special_floats import special_floats
 from ._lazy import lazy_module
 from ._live.column import META, Column, described
+from ._values.bigints import BIGINT, BIGINT_TEXT
 from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind, ZonedDatetime
 from .errors import DamagedFileError, UnknownFileTypeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
     from pyarrow import csv, ipc
 else:
     pa = lazy_module("pyarrow")
     csv = lazy_module("pyarrow.csv")
     ipc = lazy_module("pyarrow.ipc")
+    pc = lazy_module("pyarrow.compute")
     pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["SUFFIXES", "load_flat", "save_flat"]
@@ -36,7 +39,9 @@ __all__ = ["SUFFIXES", "load_flat", "save_flat"]
 _COMMON_ZONE: Final = re.compile(r"UTC|(?!posix|right)[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
 
 #: The kinds that have a form of their own in CSV.
-_CSV_KINDS: Final = {kind.name: kind for kind in (BOOL, INT, FLOAT, TEXT, JSON, DATE)}
+_CSV_KINDS: Final = {
+    kind.name: kind for kind in (BOOL, INT, BIGINT, BIGINT_TEXT, FLOAT, TEXT, JSON, DATE)
+}
 #: The names of the others, whose values are text there.
 _TEXT_KINDS: Final = re.compile(r"bytes|timedelta|datetime(\[.+\])?|(array|list)\[.+\]")
 
@@ -243,8 +248,30 @@ def _load_csv(path: Path) -> tuple[int, Columns]:
         column_types=types,
     )
     table = csv.read_csv(path, parse_options=lines, convert_options=options)
+    names = [name for name in table.column_names if name not in types]
+    if rounded := [name for name in names if _may_be_rounded(table, name)]:
+        options.column_types = types | dict.fromkeys(rounded, pa.string())
+        texts = csv.read_csv(path, parse_options=lines, convert_options=options)
+        table = _with_ints(table, texts.select(rounded))
     fields = [_with_key(field, of_other_kinds.get(field.name)) for field in table.schema]
     return columns_of(table.cast(pa.schema(fields)))
+
+
+def _may_be_rounded(table: pa.Table, name: str) -> bool:
+    """Whether a column has doubles that may have been ints of more than 64 bits."""
+    if table.column_names.count(name) > 1 or not pa.types.is_float64(table.field(name).type):
+        return False
+    return bool(pc.any(pc.greater_equal(pc.abs(table.column(name)), float(2**63))).as_py())
+
+
+def _with_ints(table: pa.Table, texts: pa.Table) -> pa.Table:
+    """A table with those of some columns as their digits that are of ints alone."""
+    for name in texts.column_names:
+        digits = texts.column(name)
+        if pc.all(pc.match_substring_regex(digits, r"^-?\d+$")).as_py():
+            field = pa.field(name, pa.string(), metadata=described(name, BIGINT_TEXT))
+            table = table.set_column(table.column_names.index(name), field, digits)
+    return table
 
 
 def _columns_of_other_kinds(names: Sequence[str]) -> dict[str, Column]:

@@ -48,7 +48,7 @@ class KeyNotTextError(RigorousError, TypeError):
 
 
 class UnkeepableTypeError(RigorousError, TypeError):
-    """A value is of a type that a record can't keep (or an int beyond 64 bits)."""
+    """A value is of a type that a record can't store."""
 
 
 class UnkeepableValueError(RigorousError, ValueError):

@@ -17,10 +17,13 @@ from hypothesis.extra import numpy as hnp
 
 __all__ = [
     "KINDS",
+    "bigints",
     "exact",
     "family",
     "flat_columns",
+    "ints",
     "keys",
+    "longer_ints",
     "main_family",
     "scratch_folder",
     "simple_values",
@@ -74,6 +77,14 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 keys = st.sampled_from(ODD_NAMES) | text.filter(lambda name: name != "#")
 
 ints = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 2**53 + 1, 0, 1])
+#: Ints beyond 64 bits that a decimal of 128 bits has room for.
+bigints = st.integers(2**63, 10**38 - 1).flatmap(
+    lambda n: st.sampled_from([n, -n - 1 + (n == 10**38 - 1)])
+)
+#: And those that it has none for.
+longer_ints = st.integers(10**38, 10**60).flatmap(lambda n: st.sampled_from([n, -n])) | st.just(
+    10**4300 - 1
+)
 floats = st.floats() | st.sampled_from([-0.0, float("nan"), float("inf"), 5e-324])
 
 _ZONES: Final = [zoneinfo.ZoneInfo(name) for name in ("Europe/Berlin", "America/New_York")]
@@ -117,6 +128,8 @@ _SCALARS: Final = ["bool", "int8", "uint32", "int64", "float16", "float32", "flo
 KINDS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "bool": st.just(st.booleans()),
     "int": st.just(ints),
+    "bigint": st.just(bigints),
+    "longer int": st.just(longer_ints),
     "float": st.just(floats),
     "str": st.just(text),
     "bytes": st.just(st.binary(max_size=40)),

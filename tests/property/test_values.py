@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -324,6 +325,8 @@ def _as_logged(found: Any, logged: Any) -> str:
         return _shown(np.array(found, logged.dtype).reshape(np.shape(found)))
     if isinstance(logged, (dict, list)):
         return _shown(json.loads(found))
+    if type(logged) is int and isinstance(found, (Decimal, str)):
+        return _shown(int(found))
     return _shown(found)
 
 

@@ -33,8 +33,17 @@ def log(folder: Path) -> ExperimentCollection:
                 recorder = experiment.child(model=model, score=number)
                 for step in range(4):
                     recorder.push(step=step, loss=1 / (1 + step), tag=f"t{step % 2}")
-                recorder.push(step=9, score=None, took=dt.timedelta(microseconds=-number))
-                recorder.push(step=10, score=7.5, loss=float("nan"), when=dt.datetime(1, 1, 1))
+                seed = 2**64 + number if number else 7
+                recorder.push(
+                    step=9, score=None, seed=seed, took=dt.timedelta(microseconds=-number)
+                )
+                recorder.push(
+                    step=10,
+                    score=7.5,
+                    wide=-seed if number else 0.5,
+                    loss=float("nan"),
+                    when=dt.datetime(1, 1, 1),
+                )
                 recorder.push(step=10 if number else "last", pair=np.zeros(2 + number % 2, "u2"))
                 if number == 1:
                     recorder.push(Step=3, half=np.array([0.5], "f2"))

@@ -15,6 +15,8 @@ from rigorous_recorder._engines.spark_types import for_spark, spark_fields, spar
 
 VALUES = {
     "int": -(2**63),
+    "bigint": 2**127 % 10**38,
+    "longer int": -(10**40),
     "float": 0.1,
     "bool": True,
     "text": "x",

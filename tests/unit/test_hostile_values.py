@@ -659,7 +659,7 @@ def test_a_record_is_not_mixed_with_one_that_was_refused(
 
     def convert(_value: Convertible) -> int:
         with pytest.raises(UnkeepableTypeError):
-            recorder.push(array=np.ones(3), number=2**70)
+            recorder.push(array=np.ones(3), number=2j)
         return 5
 
     monkeypatch.setitem(CONVERTERS, Convertible, convert)
@@ -753,18 +753,16 @@ def test_keys_that_are_a_subclass_of_str(recorder: Recorder) -> None:
     assert len(recorder) == 28
 
 
-@pytest.mark.parametrize(
-    "value", [2**63, -(2**63) - 1, 1 << 20_000, -1 << 20_000], ids=int.bit_length
-)
+@pytest.mark.parametrize("value", [1 << 20_000, -1 << 20_000], ids=int.bit_length)
 def test_huge_ints(recorder: Recorder, value: int) -> None:
-    """Ints beyond 64 bits are refused wherever they come."""
+    """Ints that Python makes no text of are refused wherever they come."""
     for _ in range(3):
         for fields in ({"number": value}, {"number": 1, "value": value}, {"new": value}):
-            with pytest.raises(UnkeepableTypeError, match="64 bits"):
+            with pytest.raises(UnkeepableValueError, match="20,001 bits"):
                 recorder.push(fields)
-            with pytest.raises(UnkeepableTypeError, match="64 bits"):
+            with pytest.raises(UnkeepableValueError, match="20,001 bits"):
                 recorder.push(**fields)
-            with pytest.raises(UnkeepableTypeError, match="64 bits"):
+            with pytest.raises(UnkeepableValueError, match="20,001 bits"):
                 recorder.add(fields)
     recorder.push(number=2**63 - 1)
     assert numbers(recorder) == [-3, -2, -1, 2**63 - 1]

@@ -43,7 +43,7 @@ class Case:
         ]
         self.fields = dict(zip(self.names, self.values, strict=True))
         self.plain = dict(zip(self.names, self.values[:2], strict=False))
-        self.refused = {**self.fields, "the key c": object(), "the key a": 2**70}
+        self.refused = {**self.fields, "the key c": object(), "the key a": 1j}
         self.unknown = {**self.plain, "the key a": 1j}
         self.many = dict.fromkeys([f"key {n}" for n in range(60)], self.values[0])
 

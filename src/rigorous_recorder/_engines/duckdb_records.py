@@ -12,6 +12,7 @@ from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._store.fragments import Fragment, Sealed
 from .._values.arrays import ArrayKind, dtype_of
+from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .mixed import Flat
 from .scan import Piece, Scan, flat_column
@@ -30,6 +31,12 @@ __all__ = ["RecordsView", "for_duckdb", "rows_without_columns"]
 #: ids of one writer's nodes are close to each other, and DuckDB then needs no hashing.
 _LARGE: Final = 1_000_000
 _MOST_LARGE: Final = 8
+#: To which type numbers of one kind are cast where others are of another.
+_CASTS: Final[dict[tuple[Kind, Kind], str]] = {
+    (INT, FLOAT): "DOUBLE",
+    (BIGINT, FLOAT): "DOUBLE",
+    (INT, BIGINT): "DECIMAL(38, 0)",
+}
 #: For a query that uses no column: a table must have one.
 _NO_COLUMN: Final = f"true AS {identifier(chr(1))}"
 
@@ -276,12 +283,12 @@ def _without_float16(kind: pa.DataType) -> pa.DataType:
 def _is_castable(kind: Kind, flat: Kind) -> bool:
     if isinstance(flat, ZonedDatetime):
         return isinstance(kind, ZonedDatetime)
-    return kind == flat or (kind, flat) == (INT, FLOAT)
+    return kind == flat or (kind, flat) in _CASTS
 
 
 def _cast(column: str, kind: Kind, flat: Kind) -> str:
-    if kind == INT and flat == FLOAT:
-        return f"CAST({column} AS DOUBLE)"
+    if cast := _CASTS.get((kind, flat)):
+        return f"CAST({column} AS {cast})"
     if kind == TIMEDELTA:  # Parquet has no duration: a file holds the microseconds
         return f"to_microseconds({column})"
     return column

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._lazy import lazy_module
 from .._values.arrays import ArrayKind
+from .._values.bigints import BIGINT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,8 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """A pandas DataFrame; ints and bools with missing values are ``Int64`` and ``boolean``.
 
+    Ints beyond 64 bits are Python's, in a column of objects.
+
     Raises:
         MissingPackageError: pandas is not installed.
     """
@@ -49,6 +52,9 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         )[name]
         for name in plain.column_names
     }
+    for name in plain.column_names:
+        if plain[name].type == BIGINT.sealed_type:
+            columns[name] = pd.Series(BIGINT.values(plain[name]), dtype=object)
     frame = pd.DataFrame(columns, index=frame.index)
     frame.columns = table.column_names
     return frame

@@ -15,6 +15,7 @@ from .._store.damaged import UNREADABLE
 from .._store.fragments import Fragment, Sealed
 from .._store.sealed_files import open_sealed
 from .._tree import column_in
+from .._values.bigints import BIGINT
 from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind
 from .._values.promote import family_of
@@ -49,6 +50,12 @@ _OPTIONS: Final = {
     "ignoreMissingFiles": "false",
     "parquet.page.verify-checksum.enabled": "true",
     "__globPaths__": "false",
+}
+#: To which type numbers of one kind are cast where others are of another.
+_CASTS: Final[dict[tuple[Kind, Kind], str]] = {
+    (INT, FLOAT): "double",
+    (BIGINT, FLOAT): "double",
+    (INT, BIGINT): "decimal(38, 0)",
 }
 
 
@@ -244,7 +251,8 @@ def _to_flat(kind: Kind, column: SparkColumn, flat: Kind) -> SparkColumn:
     """A column as it stands in a file, with the type of the flat kind."""
     if kind == TIMEDELTA:
         return column * sf.expr("INTERVAL '0.000001' SECOND")
-    return column.cast("double") if (kind, flat) == (INT, FLOAT) else column
+    cast = _CASTS.get((kind, flat))
+    return column if cast is None else column.cast(cast)
 
 
 def _own_table(

@@ -11,6 +11,7 @@ from typing import Any, Final
 from ..errors import KeyNotTextError, RigorousError, UnkeepableTypeError, UnkeepableValueError
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
+from .bigints import BIGINT, BIGINT_TEXT, int_kind
 from .device import (
     WIDENED,
     DeviceValue,
@@ -57,7 +58,20 @@ _KEPT: Final = (
 )
 _SIMPLE: Final = {
     kind.name: kind
-    for kind in (NULL, BOOL, INT, FLOAT, TEXT, BYTES, JSON, DATE, DATETIME, TIMEDELTA)
+    for kind in (
+        NULL,
+        BOOL,
+        INT,
+        BIGINT,
+        BIGINT_TEXT,
+        FLOAT,
+        TEXT,
+        BYTES,
+        JSON,
+        DATE,
+        DATETIME,
+        TIMEDELTA,
+    )
 }
 
 Classified = tuple[Kind, Any]
@@ -136,13 +150,7 @@ def _bool(_key: str, value: bool) -> Classified:
 
 def _int(key: str, value: int) -> Classified:
     plain = int(value)
-    if not -_INT64_LIMIT <= plain < _INT64_LIMIT:
-        message = (
-            f"{key!r}: an int of {plain.bit_length()} bits can't be kept; ints have up to 64 bits."
-            " Keep it as text (str(x)) or as a float (float(x))"
-        )
-        raise UnkeepableTypeError(message)
-    return INT, plain
+    return int_kind(key, plain), plain
 
 
 def _float(_key: str, value: float) -> Classified:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._lazy import lazy_module
 from .arrays import ArrayKind, ListKind
+from .bigints import BIGINT, BIGINT_TEXT, int_kind
 from .kinds import (
     BOOL,
     BYTES,
@@ -36,7 +37,9 @@ Family = str
 
 #: Numbers have this family; every number of the flat table can be compared and averaged.
 NUMBERS: Final[Family] = "number"
-_NUMBERS: Final = frozenset({INT, FLOAT})
+_NUMBERS: Final = frozenset({INT, BIGINT, FLOAT})
+#: The kinds whose values are equal where they are the same number.
+_COMPARED: Final = _NUMBERS | {BIGINT_TEXT}
 _ZONED: Final[Family] = "datetime with a zone"
 #: Where two families have equally many values, the one that stands here first comes first; those
 #: that don't stand here (arrays) follow, by name.
@@ -44,7 +47,7 @@ _ORDER: Final[tuple[Family, ...]] = (
     NUMBERS,
     *(kind.name for kind in (TEXT, BOOL, DATETIME)),
     _ZONED,
-    *(kind.name for kind in (DATE, TIMEDELTA, BYTES, JSON)),
+    *(kind.name for kind in (DATE, TIMEDELTA, BYTES, JSON, BIGINT_TEXT)),
 )
 #: Another family than numbers is the main one of a key only if it has more than so many times as
 #: many values.
@@ -67,7 +70,7 @@ def family_of(kind: Kind) -> Family:
 def meet(kinds: Iterable[Kind]) -> Kind:
     """The kind of a column in which values of these ``kinds``, all of one family, stand.
 
-    int and float meet as float, datetimes of several zones as UTC, arrays of several shapes as
+    int and bigint meet as bigint, both and float as float, datetimes of several zones as UTC, arrays of several shapes as
     lists; a column in which only None was logged is of kind null.
     """
     rest = frozenset(kinds) - {NULL}
@@ -77,7 +80,7 @@ def meet(kinds: Iterable[Kind]) -> Kind:
     if len(rest) == 1:
         return first
     if rest <= _NUMBERS:
-        return FLOAT
+        return FLOAT if FLOAT in rest else BIGINT
     if isinstance(first, ZonedDatetime):
         return UTC_DATETIME
     lists = _as_list(first)
@@ -113,7 +116,11 @@ def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
     """A column of ``kind`` with the type of the ``flat`` kind, which is of the same family."""
     if kind == flat:
         return column
-    if kind == INT:
+    if kind == BIGINT:  # Arrow's own cast does not give the nearest of all doubles
+        return pa.array(
+            [None if v is None else float(v) for v in kind.values(column)], pa.float64()
+        )
+    if (kind, flat) == (INT, FLOAT):
         return column.cast(pa.float64(), safe=False)
     if isinstance(flat, ListKind):
         return kind.file(column)  # arrays of one shape are lists in files too
@@ -123,13 +130,13 @@ def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
 def equal(kind: Kind, column: pa.Array, wanted: Kind, value: Any) -> pa.Array | None:
     """Which values of a column equal ``value``; None where nothing of that kind could.
 
-    int and float compare as the numbers they are; ``True`` is not ``1``. Arrays compare by shape and
-    numbers, also with lists.
+    Ints of any size and floats compare as the numbers they are; ``True`` is not ``1``. Arrays compare
+    by shape and numbers, also with lists.
 
     Args:
         wanted: the kind of ``value``, a plain value of it.
     """
-    if {kind, wanted} == {INT, FLOAT}:
+    if kind != wanted and {kind, wanted} <= _COMPARED:
         exact = _as(kind, value)
         return None if exact is None else kind.equal(column, exact)
     if isinstance(kind, ZonedDatetime) and isinstance(wanted, ZonedDatetime):
@@ -160,5 +167,7 @@ def _as(kind: Kind, number: float) -> float | None:
         except OverflowError:
             return None
         return as_float if as_float == number else None
-    in_range = number == number and abs(number) < 2**63  # noqa: PLR0124 - NaN is no int
-    return int(number) if in_range and float(number).is_integer() else None
+    if isinstance(number, float) and not number.is_integer():
+        return None
+    exact = int(number)
+    return exact if int_kind("", exact) == kind else None

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from .._engines.known_keys import no_such_key
 from .._engines.levels import LevelRows
 from .._engines.sql import identifier, sql_names
+from .._values.bigints import BIGINT
 from .._values.kinds import BOOL, DATE, DATETIME, FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from ..errors import ArgumentError, ColumnError
 
@@ -252,7 +253,7 @@ def _value(key: str, name: str, kind: Kind) -> str:
 
 
 def _number(column: str, kind: Kind) -> str | None:
-    if kind in {BOOL, INT, FLOAT}:
+    if kind in {BOOL, INT, BIGINT, FLOAT}:
         return f"CAST({column} AS DOUBLE)"
     if kind == TIMEDELTA:
         return f"epoch({column})"

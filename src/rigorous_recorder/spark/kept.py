@@ -78,7 +78,7 @@ def check_simple(field: st.StructField) -> None:
     Raises:
         UnkeepableTypeError: its values are no single ones.
     """
-    if not isinstance(field.dataType, _SIMPLE):
+    if not (isinstance(field.dataType, _SIMPLE) or _is_of_ints(field.dataType)):
         message = (
             f"column {field.name!r} ({field.dataType.simpleString()}) can't be a parent: expected"
             " numbers, truth values, text, bytes, dates, times or intervals"
@@ -87,7 +87,16 @@ def check_simple(field: st.StructField) -> None:
 
 
 def _is_kept(kind: st.DataType) -> bool:
-    return isinstance(kind, _ALONE) or _is_list(kind) or _is_json(kind)
+    return _is_alone(kind) or _is_list(kind) or _is_json(kind)
+
+
+def _is_alone(kind: st.DataType) -> bool:
+    return isinstance(kind, _ALONE) or _is_of_ints(kind)
+
+
+def _is_of_ints(kind: st.DataType) -> bool:
+    """Whether it is decimals without a fraction."""
+    return isinstance(kind, st.DecimalType) and kind.scale == 0
 
 
 def _is_list(kind: st.DataType) -> bool:
@@ -150,7 +159,7 @@ def _kept(field: st.StructField, values: Any) -> dict[Column, pa.Array]:
     kind = field.dataType
     if isinstance(kind, st.TimestampType):
         values = values.cast(pa.timestamp("us", "UTC"))  # whatever zone the session has
-    if _is_list(kind) or isinstance(kind, _ALONE):
+    if _is_list(kind) or _is_alone(kind):
         # Of lists in which something is missing the values decide, and what is missing as a whole
         # stays so.
         columns = columns_of({field.name: values})[1]

@@ -18,6 +18,7 @@ from .._once import once
 from .._runs import Runs, nth_number
 from .._store.folder import Folder
 from .._store.store import FolderStore
+from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, NULL, Kind
 from ..errors import (
     ArgumentError,
@@ -50,6 +51,10 @@ def short_errors() -> Iterator[None]:
         yield
     except RigorousError as error:
         raise error.with_traceback(None) from None
+
+
+#: Of which kinds a column of numbers can be asked for instead of its own.
+_WIDER: Final[dict[Kind, tuple[Kind, ...]]] = {INT: (BIGINT, FLOAT), BIGINT: (FLOAT,)}
 
 
 class Wanted(NamedTuple):
@@ -192,8 +197,11 @@ class Sight:
         kind = self._kinds[name]
         if kind == NULL or asked.dataType == spark_type(kind):
             return Wanted(self._keys[name], kind, field)
-        if kind == INT and asked.dataType == st.DoubleType():
-            return Wanted(self._keys[name], FLOAT, field)
+        wider = _WIDER.get(kind, ())
+        if (
+            wanted := next((k for k in wider if asked.dataType == spark_type(k)), None)
+        ) is not None:
+            return Wanted(self._keys[name], wanted, field)
         message = (
             f"column {name!r} is {spark_type(kind).simpleString()}, and not"
             f" {asked.dataType.simpleString()}: leave it out of the schema, or give it that type; where"

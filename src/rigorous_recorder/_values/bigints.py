@@ -1,0 +1,130 @@
+"""Ints beyond 64 bits: of up to 38 digits as Arrow's decimals, longer ones as text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from .._lazy import lazy_module
+from ..errors import UnkeepableValueError
+from . import json_text
+from .kinds import INT, Cell, Kind, LiveBuffers, Spelled
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["BIGINT", "BIGINT_TEXT", "int_kind"]
+
+_INT64_LIMIT: Final = 2**63
+#: Digits of a decimal of 128 bits.
+_DECIMAL_DIGITS: Final = 38
+_DECIMAL_LIMIT: Final = 10**_DECIMAL_DIGITS
+#: Python makes no int of more digits of text, and no text of longer ints, unless it is told to.
+_MOST_DIGITS: Final = 4_300
+
+
+def int_kind(key: str, value: int) -> Kind:
+    """The kind of an int: the first of ``int``, ``bigint`` and ``bigint_text`` that has room for it.
+
+    Raises:
+        UnkeepableValueError: it has more than 4,300 digits.
+    """
+    if -_INT64_LIMIT <= value < _INT64_LIMIT:
+        return INT
+    if -_DECIMAL_LIMIT < value < _DECIMAL_LIMIT:
+        return BIGINT
+    if _has_text(value):
+        return BIGINT_TEXT
+    message = (
+        f"{key!r}: an int of {value.bit_length():,} bits can't be stored; one has up to"
+        f" {_MOST_DIGITS:,} digits. Store it as hexadecimal text (hex(x)), or as bytes (x.to_bytes)"
+    )
+    raise UnkeepableValueError(message)
+
+
+def _has_text(value: int) -> bool:
+    try:
+        return len(str(abs(value))) <= _MOST_DIGITS
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class _InDigits(Kind, ABC):
+    """Ints that a live table has as their decimal digits."""
+
+    cell: ClassVar[Cell] = "text"
+    example: ClassVar[str] = INT.example
+
+    def parse(self, text: str) -> int | float:
+        return json_text.number_of(text)
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.string_view()
+
+    def raw(self, value: int) -> str:
+        return str(value)
+
+    def live(self, column: pa.Array) -> LiveBuffers:
+        return LiveBuffers(0, pa.concat_arrays([column.cast(pa.string())]).buffers())
+
+    def equal(self, column: pa.Array, value: int) -> pa.Array:
+        return pc.equal(column, self._scalar(value))
+
+    @abstractmethod
+    def _scalar(self, value: int) -> pa.Scalar:
+        """A value as it stands in a column of the sealed type."""
+
+
+@dataclass(frozen=True)
+class _BigInt(_InDigits):
+    @property
+    def sealed_type(self) -> pa.DataType:
+        return pa.decimal128(_DECIMAL_DIGITS, 0)
+
+    def seal(self, live: pa.Array) -> pa.Array:
+        return live.cast(pa.string()).cast(self.sealed_type)
+
+    def column(self, values: list[Any]) -> pa.Array:
+        decimals = [None if each is None else Decimal(each) for each in values]
+        return pa.array(decimals, self.sealed_type)
+
+    def values(self, column: pa.Array) -> list[Any]:
+        return [None if each is None else int(each) for each in column.to_pylist()]
+
+    def _scalar(self, value: int) -> pa.Scalar:
+        return pa.scalar(Decimal(value), self.sealed_type)
+
+
+@dataclass(frozen=True)
+class _BigIntText(_InDigits, Spelled):
+    @property
+    def sealed_type(self) -> pa.DataType:
+        return pa.string()
+
+    def seal(self, live: pa.Array) -> pa.Array:
+        return live.cast(pa.string())
+
+    def column(self, values: list[Any]) -> pa.Array:
+        return pa.array([None if each is None else str(each) for each in values], pa.string())
+
+    def spelled(self, column: pa.Array) -> list[Any]:
+        texts: list[Any] = column.to_pylist()
+        return texts
+
+    def read(self, spelled: str) -> int:
+        return int(spelled)
+
+    def _scalar(self, value: int) -> pa.Scalar:
+        return pa.scalar(str(value), pa.string())
+
+
+BIGINT: Final = _BigInt("bigint")
+BIGINT_TEXT: Final = _BigIntText("bigint_text")
