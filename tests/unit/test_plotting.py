@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -377,3 +378,48 @@ def test_keys_with_signs_of_mathematics_are_drawn_as_they_are(tmp_path: Path) ->
     curves = recorder_of(rows).records.plot("$x_{", "_y$", by="_k", out=tmp_path / "a.png")
     assert curves.text()
     ET.fromstring(curves._repr_html_())
+
+
+# --- numbers at the ends of what a float is --------------------------------------------------------
+
+EXTREMES: dict[str, list[float]] = {
+    "0": [0.0] * 3,
+    "0.001": [1e-3] * 3,
+    "1e-300": [1e-300] * 3,
+    "1e+300": [1e300] * 3,
+    "-1e+300": [-1e300] * 3,
+    "1e+16": [1e16] * 3,
+    "1.23457e+08": [123456789.125] * 3,
+    "1.7e+308": [1e307 * i for i in range(18)],
+    "-1.7e+308": [-1.7e308, 0.0, 1.7e308],
+    "9.88131e-324": [5e-324 * i for i in range(3)],
+    "1": [1 + 1e-15 * i for i in range(3)],
+}
+
+
+@pytest.mark.parametrize("x", ["step", "loss"])
+@pytest.mark.parametrize("label", EXTREMES)
+def test_numbers_of_any_size_have_a_readable_axis(
+    label: str, x: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In every format, without a word from another library; a constant is a tick."""
+    values = EXTREMES[label]
+    curves = recorder_of([{"step": i, "loss": v} for i, v in enumerate(values)]).records.plot(
+        x, "loss", band="minmax"
+    )
+    for suffix in (".png", ".svg", ".html"):
+        curves.save_to(tmp_path / f"x{suffix}")
+    text = curves.text(80, 16, plain=True)
+    assert capfd.readouterr() == ("", "")
+    assert re.search(rf"(?<![\d.]){re.escape(label)}(?![\d.e])", text), text
+    if len(set(values)) == 1:
+        svg = (tmp_path / "x.svg").read_text(encoding="utf-8")
+        assert f"<!-- {label} -->" in svg
+
+
+def test_a_mean_that_is_no_float_is_told_with_what_can_be_done() -> None:
+    """The sum of two numbers of that size is infinite."""
+    records = recorder_of([{"x": 0, "y": 1.7e308}] * 2).records
+    for band in BANDS:
+        with pytest.raises(ColumnError, match="'y' has values too large for a mean"):
+            records.plot("x", "y", band=band)

@@ -18,6 +18,7 @@ from .._lazy import lazy_module
 from .._tree import keys_of
 from .._values.kinds import Kind, ZonedDatetime
 from ..errors import ColumnError
+from .axis import Axis, axis_of
 from .picture import save_picture, svg
 from .query import (
     Band,
@@ -140,6 +141,18 @@ class Curves:
         many = what.replace(self.unit, f"{self.unit}s", 1)
         return f"{_WORDS[self.band]} of {few}{self.met:,} {many} for each {self.x}"
 
+    def x_axis(self, *, closest: float = 0.0) -> Axis:
+        """How numbers stand on the x axis; whole numbers and times as any drawing has them."""
+        values = [x for curve in self.curves for x in curve.x]
+        is_plain = not any(isinstance(x, float) for x in values)
+        return Axis() if is_plain else axis_of(values, closest=closest)
+
+    def y_axis(self, *, closest: float = 0.0) -> Axis:
+        """How numbers stand on the y axis."""
+        columns = chain.from_iterable((each.mean, each.low, each.high) for each in self.curves)
+        values = (value for column in columns for value in column if value is not None)
+        return axis_of(values, closest=closest)
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every point as a dict: ``by`` (a dict), ``x``, ``mean``, ``low``, ``high``, ``count``."""
         for curve in self.curves:
@@ -232,7 +245,8 @@ def _nothing(chart: Chart, scan: Scan) -> str:
 
 
 def _too_large(chart: Chart) -> str:
-    return f"{chart.y!r} has values too large for a mean and the band {chart.band!r}; try 'minmax'"
+    hint = "try 'minmax'" if chart.band in {"std", "sem"} else "log them divided by some number"
+    return f"{chart.y!r} has values too large for a mean and the band {chart.band!r}; {hint}"
 
 
 def _is_finite(curve: Curve) -> bool:

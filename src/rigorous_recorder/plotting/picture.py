@@ -7,6 +7,7 @@ import io
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from textwrap import shorten, wrap
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+    from .axis import Axis
     from .curves import Curve, Curves
 
 # What of them is used is typed otherwise from version to version.
@@ -125,14 +127,27 @@ PICTURES: Final[dict[str, Callable[[Curves], bytes]]] = {
 def _figure(curves: Curves) -> Figure:
     drawing: Figure = figure.Figure(figsize=_SIZE, layout="constrained")
     axes = drawing.add_subplot()
+    x, y = curves.x_axis(), curves.y_axis()
     lines = [
-        _draw(axes, curve, number, is_merged=curves.merged > 0)
+        _draw(axes, _placed(curve, x, y), number, is_merged=curves.merged > 0)
         for number, curve in enumerate(curves.curves)
     ]
     _label(axes, curves)
     if curves.by:
         _add_legend(axes, lines, [curve.label for curve in curves.curves])
     return drawing
+
+
+def _placed(curve: Curve, x: Axis, y: Axis) -> Curve:
+    """A curve with its numbers where they are drawn."""
+    xs = [x.place(each) for each in curve.x] if x.power else curve.x
+    if not y.power:
+        return replace(curve, x=xs)
+    mean, low, high = (
+        [None if value is None else y.place(value) for value in values]
+        for values in (curve.mean, curve.low, curve.high)
+    )
+    return replace(curve, x=xs, mean=mean, low=low, high=high)
 
 
 def _draw(axes: Axes, curve: Curve, number: int, *, is_merged: bool) -> Line2D:
@@ -172,6 +187,8 @@ def _label(axes: Axes, curves: Curves) -> None:
     axes.grid(color="#e3e3e3", linewidth=0.8)
     axes.set_axisbelow(True)
     _set_ticks(axes, [x for curve in curves.curves for x in curve.x])
+    _set_numbers(axes.xaxis, curves.x_axis())
+    _set_numbers(axes.yaxis, curves.y_axis())
 
 
 def _set_ticks(axes: Axes, values: list[Any]) -> None:
@@ -182,6 +199,15 @@ def _set_ticks(axes: Axes, values: list[Any]) -> None:
     elif all(isinstance(x, int) for x in values):
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+
+
+def _set_numbers(drawn: Any, axis: Axis) -> None:
+    """Ticks with the numbers that are there, where the drawing has others."""
+    if axis.power:
+        drawn.set_major_formatter(ticker.FuncFormatter(lambda place, _: axis.label(place)))
+    if axis.constant is not None:
+        drawn.axes.set(**{f"{drawn.axis_name}lim": axis.limits})
+        drawn.set_ticks(axis.ticks, [axis.label(each) for each in axis.ticks])
 
 
 def _add_legend(axes: Axes, lines: list[Line2D], labels: list[str]) -> None:

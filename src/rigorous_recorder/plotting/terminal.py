@@ -14,6 +14,7 @@ from .palette import COLORS, MARKERS
 if TYPE_CHECKING:
     import plotext
 
+    from .axis import Axis
     from .curves import Curve, Curves
 else:
     plotext = lazy_module("plotext", install="rigorous-recorder[cli]")
@@ -23,6 +24,8 @@ __all__ = ["terminal_text"]
 #: Curves that the lines below the drawing name.
 _NAMED: Final = 20
 _TICKS: Final = 6
+#: Numbers that differ by a smaller part than this are one character, and have one label.
+_CLOSEST: Final = 1e-12
 
 
 def terminal_text(curves: Curves, width: int, height: int, *, colors: bool, plain: bool) -> str:
@@ -38,26 +41,42 @@ def _figure(curves: Curves, width: int, height: int, *, colors: bool, plain: boo
     figure = plotext.figure.clear().plot_size(width, height)
     figure.theme("colorless").canvas("default").legend(active=False)
     figure.title(shorten(one_line(curves.title), width, placeholder="...")).axes(active=not plain)
+    axes = x, y = curves.x_axis(closest=_CLOSEST), curves.y_axis(closest=_CLOSEST)
     for number, curve in enumerate(curves.curves):
-        _draw(figure, curve, number, colors=colors)
+        _draw(figure, curve, number, axes, colors=colors)
     _set_ticks(figure, curves)
+    _set_numbers(figure.ruler("x"), x)
+    _set_numbers(figure.ruler("y"), y)
     return figure
 
 
-def _draw(figure: Any, curve: Curve, number: int, *, colors: bool) -> None:
+def _set_numbers(ruler: Any, axis: Axis) -> None:
+    """Ticks with the numbers that are there, where the drawing has others."""
+    if axis.is_plain:
+        return
+    if axis.constant is not None:
+        ruler.lim(*axis.limits)
+    ruler.ticks(axis.ticks, [axis.label(each) for each in axis.ticks])
+
+
+def _draw(figure: Any, curve: Curve, number: int, axes: tuple[Axis, Axis], *, colors: bool) -> None:
+    x, y = axes
     color = COLORS[number % len(COLORS)]
-    places = [_place(x) for x in curve.x]
+    places = [x.place(_place(each)) for each in curve.x]
     if curve.low != curve.mean:
+        marker = _marker("." if not colors else "·", color, colors)
         for edge in (curve.low, curve.high):
-            _draw_line(figure, places, edge, _marker("." if not colors else "·", color, colors))
+            figure.draw(_line(figure, places, edge, y, marker))
     symbol = "hd" if colors else MARKERS[number % len(MARKERS)]
-    _draw_line(figure, places, curve.mean, _marker(symbol, color, colors))
+    figure.draw(_line(figure, places, curve.mean, y, _marker(symbol, color, colors)))
 
 
-def _draw_line(figure: Any, places: list[float], values: list[float | None], marker: Any) -> None:
-    points = [(x, y) for x, y in zip(places, values, strict=True) if y is not None]
+def _line(
+    figure: Any, places: list[float], values: list[float | None], axis: Axis, marker: Any
+) -> Any:
+    points = [(x, axis.place(y)) for x, y in zip(places, values, strict=True) if y is not None]
     xs, ys = zip(*points, strict=True)
-    figure.draw(figure.signal(list(xs), list(ys), marker=marker).lines())
+    return figure.signal(list(xs), list(ys), marker=marker).lines()
 
 
 def _marker(symbol: str, color: tuple[int, int, int], colors: bool) -> Any:
