@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import warnings
-from typing import TextIO
+from functools import partial
+from typing import Final, TextIO
 
 from ._printable import lines, one_line
 
-__all__ = ["error_line", "error_message", "report", "warn", "warn_or_report"]
+__all__ = ["DROPPED", "error_line", "error_message", "report", "warn", "warn_or_report"]
 
 
 def report(text: str) -> None:
@@ -46,6 +48,32 @@ def warn_or_report(message: str, category: type[Warning], *, stacklevel: int) ->
         warn(message, category, stacklevel=stacklevel + 1)
     except category:
         report(message)
+
+
+class _Dropped:
+    """Counts rows that were dropped as the interpreter exited; at its very end the count is reported."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        # By then the streams, and the names of this module, are gone.
+        self._write = partial(os.write, 2)
+
+    def add(self, rows: int) -> None:
+        """Count so many more."""
+        self._rows += rows
+
+    def __del__(self) -> None:
+        """Report the count, in one line."""
+        if self._rows:
+            try:
+                self._write(
+                    b"%d records that were logged at exit could not be stored\n" % self._rows
+                )
+            except OSError:
+                return
+
+
+DROPPED: Final = _Dropped()
 
 
 def error_line(error: BaseException) -> str:

@@ -39,6 +39,8 @@ class Home(Protocol):
 
     #: Whether rows go to files: an image is then free again once its rows are sealed.
     is_durable: bool
+    #: Whether the interpreter exits.
+    is_ending: bool
     #: What was complained of last.
     trouble: str
 

@@ -9,10 +9,11 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from .._lazy import lazy_module
+from .._report import DROPPED
 from .._values.arrays import ArrayKind, ListKind
 from .._values.device import DeviceValue, Lost, fetch_each
 from .._values.foreign import learn
-from ..errors import BusyError, SaveError
+from ..errors import BusyError, RigorousError, SaveError
 from .column import Column, Mark
 from .fields import Described, describe_unread
 from .home import Home, Part
@@ -115,6 +116,8 @@ class LiveTable:
         self._fitting_columns: tuple[tuple[Column, ...], list[Column]] = (), []
         self._room = FIRST_ROWS, FIRST_SPILL
         self._next_number = 0
+        #: Whether the interpreter exits: no row is written that is not flushed.
+        self._is_ending = False
 
     def forget_rows(self) -> None:
         """Drop all rows: they are kept elsewhere now."""
@@ -145,10 +148,27 @@ class LiveTable:
             is_done = self._append_alone(node, fields)
         if not is_done:
             row = describe_unread(fields)  # without the lock: a value's own code can do anything
+            if self._is_ending:
+                self._append_at_end(node, row)
+                return
             self._append_carefully(node, row)
             learn(fields.values())
         if self._has_full:
             self._seal_if_urgent()
+
+    def _append_at_end(self, node: int, row: Described) -> None:
+        """Hand a row to the system at once; where that fails it is dropped, and counted."""
+        try:
+            self._append_carefully(node, row)
+            self.flush()
+            is_lost = bool(self._segments.loose_rows)
+        except RigorousError:
+            raise
+        except Exception:  # noqa: BLE001 - anything can fail in an interpreter that is taken down
+            is_lost = True
+        if is_lost:
+            self._segments.forget()
+            DROPPED.add(1)
 
     def _append_alone(self, node: int, fields: dict[Any, Any]) -> bool:
         """As ``_alone``, spelled out: without native code this is the way of every record."""
@@ -346,6 +366,13 @@ class LiveTable:
             if not self._close(closed):
                 self.require_quiet()
 
+    def is_left(self) -> bool:
+        """Take the live file away, where no row is in it: the interpreter exits, if it is."""
+        closed: list[bool] = []
+        self._close(closed)
+        self._is_ending = bool(closed)
+        return self._is_ending
+
     @_alone
     def _close(self, closed: list[bool]) -> None:
         self.shut()
@@ -456,7 +483,7 @@ class LiveTable:
 
     def _reopen(self) -> None:
         live = self._segments.live
-        is_done = self._next is None and self._noted is None
+        is_done = self._next is None and self._noted is None and not self._is_ending
         if live is not None and is_done:  # else an exception left a change half done
             self.door.buffers = live.buffers
 

@@ -68,6 +68,7 @@ class MemoryHome:
     """A recorder without a collection: rows stay in memory."""
 
     is_durable = False
+    is_ending = False
     trouble = ""
 
     def __init__(self) -> None:
@@ -139,6 +140,8 @@ class FolderHome:
         self._closed = False
         #: Whether no more rows are taken: the collection is just being closed.
         self.refuses = False
+        #: Whether the interpreter exits: each row is handed to the system, without a word.
+        self.is_ending = False
         self.forget()
 
     def forget(self) -> None:
@@ -201,7 +204,8 @@ class FolderHome:
                     self._is_ready = True
 
     def _become_writer(self) -> None:
-        load()
+        if not self.is_ending:  # nothing can be imported any more when modules are taken down
+            load()
         try:
             while self._lock_file is None:
                 number = _random_writer()
@@ -373,7 +377,7 @@ class FolderHome:
     def complain(self, error: Exception) -> None:
         """Tell the user, once, that data waits in memory; never stop the training for it."""
         self.trouble = str(error) or type(error).__name__
-        if self._warned:
+        if self._warned or self.is_ending:
             return
         self._warned = True
         message = (
@@ -389,6 +393,14 @@ class FolderHome:
     def close(self) -> None:
         """Stop being a writer, for good; all rows are in sealed files."""
         self._closed = True
+        self._end_writer()
+
+    def leave(self) -> None:
+        """Stop being this writer: who logs after it, as the interpreter exits, is another one."""
+        self._end_writer()
+        self.forget()
+
+    def _end_writer(self) -> None:
         if self._marker is not None:
             self._marker.end()
         if self._lock_file is not None:

@@ -39,8 +39,8 @@ class _Kept(Protocol):
     def sync(self) -> None:
         """Return when all rows survive a loss of power."""
 
-    def close(self) -> None:
-        """Save everything."""
+    def end(self) -> None:
+        """Save everything: the interpreter exits."""
 
 
 class _House:
@@ -73,8 +73,8 @@ class _House:
 
     def start(self) -> None:
         me = threading.get_ident()
-        if self._starter == me:
-            return  # a signal handler in the middle of it: it is being done
+        if self._leaving.is_set() or self._starter == me:
+            return  # no thread begins at exit; a signal handler in the middle of it: it is being done
         with self._starting:
             try:
                 self._starter = me
@@ -137,7 +137,7 @@ class _House:
         for thread in self._threads:
             thread.join()
         for store in self.stores():
-            _alone(store.close)
+            _alone(store.end)
 
 
 def _alone(task: Callable[[], object]) -> None:

@@ -48,6 +48,8 @@ else:
 
 __all__ = ["DELETED", "ROOT", "FolderStore", "MemoryStore", "MovedError", "Snapshot", "Store"]
 
+#: So often what is logged while the interpreter exits is sealed, too.
+_TRIES: Final = 5
 #: The node above all experiments of a collection; it is there without being made by a writer.
 ROOT: Final = 1
 #: The node above all that was deleted from a collection: it is in no answer.
@@ -199,6 +201,9 @@ class MemoryStore(Store):
         """Nothing to do: memory is all there is."""
 
     def close(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def end(self) -> None:
         """Nothing to do: memory is all there is."""
 
     def renew_after_fork(self) -> None:
@@ -507,9 +512,34 @@ class FolderStore(Store):
         finally:
             self.home.refuses = False
 
+    def end(self) -> None:
+        """Save everything as the interpreter exits; what is logged after it is another writer's.
+
+        Threads and handlers that log until the very end find a collection that nobody closed. Their
+        rows are in live files, from which whoever opens the collection next takes them.
+
+        Raises:
+            SaveError: some can't be sealed now.
+        """
+        tries = _TRIES
+        while self.home.is_open and tries and not self._is_left():
+            self.nodes.require_sealed()
+            self.records.require_sealed()
+            tries -= 1
+        self.home.is_ending = True
+
+    def _is_left(self) -> bool:
+        """Stop being this writer, where no row is in a live file."""
+        with holding(self.nodes, self.records):
+            self.home.is_ending = self.nodes.is_left() and self.records.is_left()
+            if self.home.is_ending:
+                self.home.leave()
+            return self.home.is_ending
+
     def __del__(self) -> None:
         """Save what nobody can write to any more; what fails is recovered at the next open."""
-        if (home := getattr(self, "home", None)) is not None and home.is_open:
+        home = getattr(self, "home", None)
+        if home is not None and home.is_open and not home.is_ending:
             with contextlib.suppress(Exception):
                 self.close()
 
