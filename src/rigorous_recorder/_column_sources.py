@@ -148,7 +148,7 @@ def _require_unique(names: Iterable[Any]) -> None:
 def _read(name: Any, values: Any) -> Any:
     try:
         return _plain_column(name, values)
-    except RigorousError:
+    except (RigorousError, MemoryError):
         raise
     except Exception as error:  # whatever another library's array raises
         message = (

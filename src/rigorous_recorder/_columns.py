@@ -93,7 +93,7 @@ def _require_apart(columns: Columns, found: Columns, name: str) -> None:
 def _column(key: str, values: Any) -> Columns:
     try:
         return _columns_of(key, values)
-    except RigorousError:
+    except (RigorousError, MemoryError):
         raise
     except Exception as error:  # whatever another library's values, or Arrow, raise
         kind = values.values.type if isinstance(values, ArrowColumn) else type(values).__name__

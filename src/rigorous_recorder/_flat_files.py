@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ._columns import Columns, columns_of
 from ._durable import replacing
-from ._engines.arrow import flat_schema, flat_type, stream
-from ._engines.rows import rows_of
+from ._engines.arrow import flat_type, stream
 from ._engines.scan import Scan
 from ._engines.special_floats import special_floats
 from ._lazy import lazy_module
-from ._live.column import META, Column, described
-from ._values.bigints import BIGINT, BIGINT_TEXT
-from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind, ZonedDatetime
-from .errors import DamagedFileError, UnknownFileTypeError
+from ._live.column import META, described
+from ._text_files import CsvOptions, load_csv, load_lines, save_csv, save_lines
+from ._values.kinds import NULL, Kind, ZonedDatetime
+from .errors import ArgumentError, DamagedFileError, NotEnoughMemoryError, UnknownFileTypeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
-    from pyarrow import csv, ipc
+    from pyarrow import ipc
 else:
     pa = lazy_module("pyarrow")
-    csv = lazy_module("pyarrow.csv")
     ipc = lazy_module("pyarrow.ipc")
     pc = lazy_module("pyarrow.compute")
     pq = lazy_module("pyarrow.parquet")
 
-__all__ = ["SUFFIXES", "load_flat", "save_flat"]
+__all__ = ["SUFFIXES", "CsvOptions", "load_flat", "require_csv", "save_flat"]
 
 #: Zones that the databases of all readers have; columns of others are in UTC.
 _COMMON_ZONE: Final = re.compile(r"UTC|(?!posix|right)[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
 
-#: The kinds that have a form of their own in CSV.
-_CSV_KINDS: Final = {
-    kind.name: kind for kind in (BOOL, INT, BIGINT, BIGINT_TEXT, FLOAT, TEXT, JSON, DATE)
-}
-#: The names of the others, whose values are text there.
-_TEXT_KINDS: Final = re.compile(r"bytes|timedelta|datetime(\[.+\])?|(array|list)\[.+\]")
-
 _Tell = Callable[[int], None]
 """Called with the number of rows that were written just now."""
+_Save = Callable[[Scan, Path, _Tell, CsvOptions], None]
+_Load = Callable[[Path, CsvOptions], tuple[int, Columns]]
 
 
 def save_flat(
@@ -55,21 +47,37 @@ def save_flat(
     progress: Callable[[int, int], object] | None = None,
     *,
     others: Iterable[str] = (),
+    options: CsvOptions | None = None,
 ) -> None:
     """Write the flat table to a file whose suffix names the format; it appears whole or not.
 
     Args:
         progress: called with the number of rows written so far, and of all rows.
         others: suffixes that the caller takes besides.
+        options: of CSV.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
+        ArgumentError: there are options, and it is not CSV.
+        UnkeepableValueError: the encoding that was asked for lacks a character.
         OSError: the file can't be written.
     """
     save = _format(path, others)[0]
+    require_csv(path, options)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        save(scan, temporary, _counter(scan, progress))
+        save(scan, temporary, _counter(scan, progress), options or CsvOptions())
+
+
+def require_csv(path: Path, options: CsvOptions | None) -> None:
+    """Raise where there are options of CSV for a file that is not CSV.
+
+    Raises:
+        ArgumentError: there are.
+    """
+    if options is not None and path.suffix.lower() != ".csv":
+        message = f"{path.name}: only a .csv file has a separator and an encoding of its own"
+        raise ArgumentError(message)
 
 
 def _counter(scan: Scan, progress: Callable[[int, int], object] | None) -> _Tell:
@@ -86,29 +94,42 @@ def _counter(scan: Scan, progress: Callable[[int, int], object] | None) -> _Tell
     return count
 
 
-def load_flat(path: Path, *, others: Iterable[str] = ()) -> tuple[int, Columns]:
+def load_flat(
+    path: Path, *, others: Iterable[str] = (), options: CsvOptions | None = None
+) -> tuple[int, Columns]:
     """The number of rows, and the columns, of a file that ``save_flat`` or another tool wrote.
 
     Args:
         others: suffixes that the caller takes besides.
+        options: of CSV.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
+        ArgumentError: there are options, and it is not CSV.
         DamagedFileError: the file is not what its suffix says.
+        NotEnoughMemoryError: its rows are more than what memory has room for.
     """
     load = _format(path, others)[1]
+    require_csv(path, options)
     try:
-        return load(path)
-    except (pa.ArrowException, OSError, ValueError, RecursionError, MemoryError) as error:
+        return load(path, options or CsvOptions())
+    except MemoryError as error:
+        message = (
+            f"{path} ({path.stat().st_size:,} bytes) asks for more memory than there is. Read a part"
+            " of it, with Polars or DuckDB, and extend a recorder with that; a much smaller file"
+            " that asks for so much is damaged"
+        )
+        raise NotEnoughMemoryError(message) from error
+    except DamagedFileError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; pyarrow's own have no number and tell of damage
         message = f"{path} can't be read as {path.suffix}: {error}"
         raise DamagedFileError(message) from error
 
 
-def _format(
-    path: Path, others: Iterable[str]
-) -> tuple[Callable[[Scan, Path, _Tell], None], Callable[[Path], tuple[int, Columns]]]:
+def _format(path: Path, others: Iterable[str]) -> tuple[_Save, _Load]:
     if path.suffix.lower() not in SUFFIXES:
         message = (
             f"{path.name}: the suffix {path.suffix!r} names no format; expected"
@@ -154,7 +175,7 @@ def _batches(scan: Scan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(arrays, schema=schema) if arrays else batch
 
 
-def _save_parquet(scan: Scan, path: Path, tell: _Tell) -> None:
+def _save_parquet(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
     schema = _described(scan, _parquet_type)
     special = special_floats(scan)
     with pq.ParquetWriter(
@@ -170,12 +191,12 @@ def _save_parquet(scan: Scan, path: Path, tell: _Tell) -> None:
             tell(batch.num_rows)
 
 
-def _load_parquet(path: Path) -> tuple[int, Columns]:
+def _load_parquet(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
     with pq.ParquetFile(path) as file:
         return _loaded(file.read())
 
 
-def _save_arrow(scan: Scan, path: Path, tell: _Tell) -> None:
+def _save_arrow(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
     schema = _described(scan, _any_reader_type)
     with ipc.new_file(path, schema) as writer:
         for batch in _batches(scan, schema):
@@ -184,7 +205,7 @@ def _save_arrow(scan: Scan, path: Path, tell: _Tell) -> None:
             tell(batch.num_rows)
 
 
-def _load_arrow(path: Path) -> tuple[int, Columns]:
+def _load_arrow(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
     with pa.OSFile(str(path)) as source, ipc.open_file(source) as file:
         return _loaded(file.read_all())
 
@@ -201,131 +222,9 @@ def _valid(table: pa.Table) -> pa.Table:
     return table
 
 
-def _save_csv(scan: Scan, path: Path, tell: _Tell) -> None:
-    kinds = scan.flat_kinds
-    schema = pa.schema(
-        [
-            field if _is_in_csv(kind) else pa.field(field.name, pa.string())
-            for field, kind in zip(flat_schema(scan), kinds.values(), strict=True)
-        ]
-    )
-    with csv.CSVWriter(path, schema) as writer:
-        for batch in stream(scan):
-            arrays = [
-                values if _is_in_csv(kind) else pa.array(_texts(kind, values), pa.string())
-                for values, kind in zip(batch.columns, kinds.values(), strict=True)
-            ]
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-            tell(batch.num_rows)
-
-
-def _is_in_csv(kind: Kind) -> bool:
-    return kind == NULL or kind.name in _CSV_KINDS
-
-
-def _texts(kind: Kind, values: pa.Array) -> list[str | None]:
-    """Values without a form of their own in CSV: as in JSON, text without its quotes."""
-    return [each if each is None else _unquoted(each) for each in kind.json(values)]
-
-
-def _unquoted(text: str) -> str:
-    value = json.loads(text)
-    return value if isinstance(value, str) else text
-
-
-def _load_csv(path: Path) -> tuple[int, Columns]:
-    if path.stat().st_size == 0:
-        return 0, {}
-    # With one column a missing value is an empty line.
-    lines = csv.ParseOptions(ignore_empty_lines=False)
-    with csv.open_csv(path, parse_options=lines) as file:
-        of_other_kinds = _columns_of_other_kinds(file.schema.names)
-    types = {name: each.kind.sealed_type for name, each in of_other_kinds.items()}
-    options = csv.ConvertOptions(
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-        column_types=types,
-    )
-    table = csv.read_csv(path, parse_options=lines, convert_options=options)
-    names = [name for name in table.column_names if name not in types]
-    if rounded := [name for name in names if _may_be_rounded(table, name)]:
-        options.column_types = types | dict.fromkeys(rounded, pa.string())
-        texts = csv.read_csv(path, parse_options=lines, convert_options=options)
-        table = _with_ints(table, texts.select(rounded))
-    fields = [_with_key(field, of_other_kinds.get(field.name)) for field in table.schema]
-    return columns_of(table.cast(pa.schema(fields)))
-
-
-def _may_be_rounded(table: pa.Table, name: str) -> bool:
-    """Whether a column has doubles that may have been ints of more than 64 bits."""
-    if table.column_names.count(name) > 1 or not pa.types.is_float64(table.field(name).type):
-        return False
-    return bool(pc.any(pc.greater_equal(pc.abs(table.column(name)), float(2**63))).as_py())
-
-
-def _with_ints(table: pa.Table, texts: pa.Table) -> pa.Table:
-    """A table with those of some columns as their digits that are of ints alone."""
-    for name in texts.column_names:
-        digits = texts.column(name)
-        if pc.all(pc.match_substring_regex(digits, r"^-?\d+$")).as_py():
-            field = pa.field(name, pa.string(), metadata=described(name, BIGINT_TEXT))
-            table = table.set_column(table.column_names.index(name), field, digits)
-    return table
-
-
-def _columns_of_other_kinds(names: Sequence[str]) -> dict[str, Column]:
-    """The columns that are named ``key:kind`` beside one that is named as the key."""
-    keys, found = set(names), dict[str, Column]()
-    for name in names:
-        for at in (at for at, letter in enumerate(name) if letter == ":"):
-            key, kind = name[:at], name[at + 1 :].rstrip("_")
-            if key in keys and (kind in _CSV_KINDS or _TEXT_KINDS.fullmatch(kind)):
-                found[name] = Column(key, _CSV_KINDS.get(kind, TEXT))
-    return found
-
-
-def _with_key(field: pa.Field, column: Column | None) -> pa.Field:
-    return field if column is None else field.with_metadata(described(column.key, column.kind))
-
-
-def _save_lines(scan: Scan, path: Path, tell: _Tell) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for piece in scan.pieces():
-            for row in rows_of(piece, scan):
-                file.write(json.dumps(row, ensure_ascii=False, default=_plain) + "\n")
-            tell(piece.rows)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has in place of a value that it has no form for."""
-    if isinstance(value, (dt.date, dt.datetime)):
-        return value.isoformat()
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        return value.hex()
-    return value.tolist()
-
-
-def _load_lines(path: Path) -> tuple[int, Columns]:
-    with path.open(encoding="utf-8") as file:
-        rows = [_record(line, number) for number, line in enumerate(file, 1) if line.strip()]
-    keys = dict.fromkeys(key for row in rows for key in row)
-    return len(rows), columns_of({key: [row.get(key) for row in rows] for key in keys})[1]
-
-
-def _record(line: str, number: int) -> dict[str, Any]:
-    row = json.loads(line)
-    if not isinstance(row, dict):
-        message = f"line {number} is not a JSON object"
-        raise DamagedFileError(message)
-    return row
-
-
 SUFFIXES: Final = {
     ".parquet": (_save_parquet, _load_parquet),
     ".arrow": (_save_arrow, _load_arrow),
-    ".csv": (_save_csv, _load_csv),
-    ".jsonl": (_save_lines, _load_lines),
+    ".csv": (save_csv, load_csv),
+    ".jsonl": (save_lines, load_lines),
 }

@@ -22,6 +22,7 @@ __all__ = [
     "MixedKindsWarning",
     "NewerFormatError",
     "NotACollectionError",
+    "NotEnoughMemoryError",
     "PendingRecordWarning",
     "ReadOnlyError",
     "RecordIndexError",
@@ -93,6 +94,10 @@ class DeletedError(RigorousError, RuntimeError):
 
 class DamagedFileError(RigorousError, ValueError):
     """A file can't be read back as what it should be."""
+
+
+class NotEnoughMemoryError(RigorousError, MemoryError):
+    """A file that is loaded asks for more memory than there is."""
 
 
 class UnknownFileTypeError(RigorousError, ValueError):

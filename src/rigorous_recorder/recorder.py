@@ -14,7 +14,7 @@ from ._columns import Columns, columns_of
 from ._display.tree import Tree, tree_below
 from ._durable import replacing
 from ._engines.scan import Scope, Source
-from ._flat_files import load_flat, save_flat
+from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_unread
@@ -313,7 +313,13 @@ class Recorder(Pusher):
             self._store.sync()
         return self
 
-    def save_to(self, path: str | PathLike[str]) -> None:
+    def save_to(
+        self,
+        path: str | PathLike[str],
+        *,
+        separator: str | None = None,
+        encoding: str | None = None,
+    ) -> None:
         """Write this recorder and all below it to a file of its own.
 
         The suffix names the format. ``.pickle`` keeps the tree, with the data of the ancestors;
@@ -321,36 +327,60 @@ class Recorder(Pusher):
         in CSV types are guessed when it is loaded, and both text formats have text, numbers or
         JSON in place of bytes, times and arrays.
 
+        Args:
+            path: the file; one that is there is replaced.
+            separator: what stands between two cells of a ``.csv`` file; a comma where none is given.
+            encoding: that of a ``.csv`` file, as ``utf-8-sig``, in which Excel finds all letters;
+                UTF-8 where none is given.
+
         Raises:
             UnknownFileTypeError: another suffix.
+            ArgumentError: an option that the file can't have.
+            UnkeepableValueError: the encoding that was asked for lacks a character.
             OSError: the file can't be written.
         """
-        target = Path(path)
+        target, options = Path(path), CsvOptions.checked(separator, encoding)
         if target.suffix.lower() == _PICKLE:
+            require_csv(target, options)
             target.parent.mkdir(parents=True, exist_ok=True)
             source, node = self._reading()
             tree = tree_of(source.now(), node)
             with replacing(target) as temporary, temporary.open("wb") as file:
                 pickle.dump(_Saved(tree), file, protocol=5)
         else:
-            save_flat(self.all_records.scan(), target, others=[_PICKLE])
+            save_flat(self.all_records.scan(), target, others=[_PICKLE], options=options)
 
     @classmethod
-    def load_from(cls, path: str | PathLike[str]) -> Recorder:
+    def load_from(
+        cls,
+        path: str | PathLike[str],
+        *,
+        separator: str | None = None,
+        encoding: str | None = None,
+    ) -> Recorder:
         """A recorder from a file that ``save_to`` wrote; also pickles of version 1.4.4.
+
+        Args:
+            path: the file.
+            separator: what stands between two cells of a ``.csv`` file; a comma where none is given.
+            encoding: that of a ``.csv`` file; UTF-8, or UTF-16 where the file begins with its byte
+                order mark, where none is given.
 
         Raises:
             UnknownFileTypeError: the suffix names no format.
+            ArgumentError: an option that the file can't have.
+            NotEnoughMemoryError: its records need more memory than there is.
             DamagedFileError: the file is not what its suffix says.
             UnsafePickleError: the pickle holds something else than recorders of plain values.
             OSError: the file can't be read.
         """
-        source = Path(path)
+        source, options = Path(path), CsvOptions.checked(separator, encoding)
         if source.suffix.lower() == _PICKLE:
+            require_csv(source, options)
             return recorder_at(*load_tree(source))
         recorder = cls()
         try:
-            recorder._log_columns(*load_flat(source, others=[_PICKLE]))
+            recorder._log_columns(*load_flat(source, others=[_PICKLE], options=options))
         except (OverflowError, ValueError) as error:  # values that no writer of ours puts there
             if isinstance(error, RigorousError):
                 raise

@@ -22,7 +22,7 @@ from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
 from ._engines.spark import spark_frame
-from ._flat_files import save_flat
+from ._flat_files import CsvOptions, save_flat
 from .errors import ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, curves_of
 
@@ -214,7 +214,12 @@ class Records(Sequence[Row]):
     # --- files and charts ----------------------------------------------------------------------
 
     def save_to(
-        self, path: str | PathLike[str], *, progress: Callable[[int, int], object] | None = None
+        self,
+        path: str | PathLike[str],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        separator: str | None = None,
+        encoding: str | None = None,
     ) -> None:
         """Write the flat table to a file, in bounded memory; it appears whole or not.
 
@@ -224,12 +229,18 @@ class Records(Sequence[Row]):
         Args:
             path: the file; one that is there is replaced.
             progress: called with the number of rows written so far, and of all rows.
+            separator: what stands between two cells of a ``.csv`` file; a comma where none is given.
+            encoding: that of a ``.csv`` file, as ``utf-8-sig``, in which Excel finds all letters;
+                UTF-8 where none is given.
 
         Raises:
             UnknownFileTypeError: another suffix.
+            ArgumentError: an option that the file can't have.
+            UnkeepableValueError: the encoding that was asked for lacks a character.
             OSError: the file can't be written.
         """
-        save_flat(self.scan(), Path(path), progress)
+        options = CsvOptions.checked(separator, encoding)
+        save_flat(self.scan(), Path(path), progress, options=options)
 
     def plot(  # noqa: PLR0913 - a chart has so many sides
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines.sql import sql_names
+from rigorous_recorder._values import json_floats
 from rigorous_recorder._values.kinds import FLOAT, JSON
 from rigorous_recorder.errors import ArgumentError, ClosedError, CycleError
 
@@ -391,7 +391,7 @@ def _require_table(records: Records, rows: list[Row]) -> None:
                 continue
             values[flat.key] -= 1
             if kind == JSON:
-                found = json.loads(found)  # noqa: PLW2901 - the value of the text
+                found = json_floats.loads(found)  # noqa: PLW2901 - the value of the text
             assert exact(found) == exact(float(logged) if kind == FLOAT else logged), (name, kind)
     assert not values.total()
     relation = records.sql("FROM records")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from hypothesis import strategies as st
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines.sql import sql_names
 from rigorous_recorder._tree import EXPERIMENT_KEYS
+from rigorous_recorder._values import json_floats
 from rigorous_recorder.errors import MixedKindsWarning
 
 from .strategies import KINDS, exact, flat_columns, keys, scratch_folder, simple_values, values
@@ -324,7 +324,7 @@ def _as_logged(found: Any, logged: Any) -> str:
     if isinstance(logged, np.ndarray):
         return _shown(np.array(found, logged.dtype).reshape(np.shape(found)))
     if isinstance(logged, (dict, list)):
-        return _shown(json.loads(found))
+        return _shown(json_floats.loads(found))
     if type(logged) is int and isinstance(found, (Decimal, str)):
         return _shown(int(found))
     return _shown(found)

@@ -26,6 +26,7 @@ LAYERS = [
     ["_columns"],
     ["_runs"],
     ["_latest"],
+    ["_text_files"],
     ["_display", "_flat_files", "_move", "_old_pickles", "plotting"],
     ["records", "_pickles"],
     ["recorder"],

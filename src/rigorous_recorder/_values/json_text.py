@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from textwrap import shorten
 from typing import Any, Final
 
 from ..errors import UnkeepableTypeError, UnkeepableValueError
+from . import json_floats
 from .foreign_values import (
     check_is_bare,
     is_arrow_scalar,
@@ -25,13 +25,13 @@ _EXACT: Final = frozenset({bool, float, str, type(None)})
 
 
 def dump(value: Any) -> str:
-    """JSON text of plain values; NaN and infinities are spelled ``NaN`` and ``Infinity``."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """JSON text of plain values, also of NaN and infinities: see ``json_floats``."""
+    return json_floats.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def load(text: str) -> Any:
     """The value that ``dump`` was given."""
-    return json.loads(text)
+    return json_floats.loads(text)
 
 
 def same(one: Any, other: Any) -> bool:

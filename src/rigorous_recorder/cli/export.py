@@ -31,6 +31,19 @@ def export(
     ],
     *,
     where: Where = [],
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            help="What stands between two cells of a .csv file: one character, or `tab`.",
+            show_default="a comma",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="That of a .csv file; Excel finds all letters in utf-8-sig.", show_default="utf-8"
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write the flat table, every record with all that stands above it, to one file.
@@ -43,7 +56,8 @@ def export(
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
         with _progress() as progress:
-            records.save_to(file, progress=progress)
+            between = "\t" if separator == "tab" else separator
+            records.save_to(file, progress=progress, separator=between, encoding=encoding)
     say(f"{progress.rows:,} records written to {file} ({size_text(file.stat().st_size)})")
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from rigorous_recorder._printable import lines, one_line
 from rigorous_recorder._report import report
+from rigorous_recorder._values import json_floats
 
 __all__ = [
     "cell",
@@ -67,42 +68,41 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 def json_line(value: Any) -> str:
     """JSON text in one line, as every reader of JSON takes it.
 
-    NaN and infinities, which JSON has not, are the strings ``NaN``, ``Infinity`` and
-    ``-Infinity``; times are ISO 8601, durations seconds, bytes hexadecimal.
+    NaN and infinities, which JSON has not, are null, and listed under ``$nonfinite``; times are
+    ISO 8601, durations seconds, bytes hexadecimal.
     """
     return _json_text(_plain(value))
 
 
 def csv_cell(value: Any) -> str:
-    """A value as ``json_line`` has it, text without its quotes; nothing for null."""
+    """A value as ``json_line`` has it, text without its quotes; nothing for null.
+
+    What is not finite is ``NaN``, ``inf`` and ``-inf``.
+    """
     plain = _plain(value)
     if plain is None:
         return ""
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return "NaN" if math.isnan(plain) else str(plain)
     return plain if isinstance(plain, str) else _json_text(plain)
 
 
 def _json_text(plain: Any) -> str:
     is_wide = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    text = json.dumps(plain, ensure_ascii=not is_wide, allow_nan=False)
+    text = json_floats.dumps(plain, ensure_ascii=not is_wide)
     if text.isprintable() or not is_terminal():
         return text
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else _spelled(value)
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return _plain_leaf(value)
-
-
-def _spelled(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _plain_leaf(value: Any) -> Any:

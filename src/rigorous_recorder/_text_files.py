@@ -1,0 +1,309 @@
+"""Flat files of text: CSV and JSON lines, written and read."""
+
+from __future__ import annotations
+
+import codecs
+import datetime as dt
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ._columns import Columns, columns_of
+from ._engines.arrow import stream
+from ._engines.rows import rows_of
+from ._engines.scan import Scan
+from ._lazy import lazy_module
+from ._live.column import Column, described
+from ._values import json_floats
+from ._values.bigints import BIGINT, BIGINT_TEXT
+from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind
+from .errors import ArgumentError, DamagedFileError, UnkeepableValueError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv
+else:
+    pa = lazy_module("pyarrow")
+    csv = lazy_module("pyarrow.csv")
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["CsvOptions", "load_csv", "load_lines", "save_csv", "save_lines"]
+
+_Tell = Callable[[int], None]
+"""Called with the number of rows that were written just now."""
+
+#: What can be part of a number, a date or a truth value, which stand without quotes.
+_IN_CELLS: Final = frozenset('"+-.\r\n\0')
+#: Kinds whose values stand without quotes, as do floats.
+_BARE: Final = {BOOL, INT, BIGINT, DATE}
+#: The kinds that have a form of their own in CSV.
+_OWN_FORM: Final = {
+    kind.name: kind for kind in (BOOL, INT, BIGINT, BIGINT_TEXT, FLOAT, TEXT, JSON, DATE)
+}
+#: The names of the others, whose values are text there.
+_TEXT_KINDS: Final = re.compile(r"bytes|timedelta|datetime(\[.+\])?|(array|list)\[.+\]")
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class CsvOptions(NamedTuple):
+    """How a CSV file is written or read.
+
+    Attributes:
+        separator: what stands between two cells.
+        encoding: of the file; None is UTF-8, and what the first bytes of a file that is read tell.
+    """
+
+    separator: str = ","
+    encoding: str | None = None
+
+    @classmethod
+    def checked(cls, separator: str | None, encoding: str | None) -> CsvOptions | None:
+        """The options that were given; None where none was.
+
+        Raises:
+            ArgumentError: it is not a separator, or not an encoding.
+        """
+        if separator is None and encoding is None:
+            return None
+        found = cls(cls().separator if separator is None else separator, encoding)
+        if not _is_separator(found.separator):
+            message = (
+                f"separator {separator!r}: expected one character of ASCII that is in no number, date"
+                " or quote, such as ',', ';' or a tab"
+            )
+            raise ArgumentError(message)
+        _check_encoding(found.encoding)
+        return found
+
+
+def _is_separator(text: Any) -> bool:
+    is_one = isinstance(text, str) and len(text) == 1 and text.isascii()
+    return is_one and not text.isalnum() and text not in _IN_CELLS
+
+
+def _check_encoding(name: str | None) -> None:
+    try:
+        "".encode(name or "utf-8")
+    except (LookupError, TypeError) as error:
+        message = f"encoding {name!r} is not one of text that Python knows, such as 'utf-8-sig'"
+        raise ArgumentError(message) from error
+
+
+# --- CSV -----------------------------------------------------------------------------------------
+
+
+def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
+    """Write the flat table as CSV.
+
+    Raises:
+        UnkeepableValueError: the encoding has no form for a character.
+    """
+    kinds = scan.flat_kinds
+    encoder = codecs.getincrementalencoder(options.encoding or "utf-8")()
+    with path.open("wb") as file:
+        try:
+            header = options.separator.join(map(_quoted_name, kinds))
+            file.write(encoder.encode(f"{header}\n"))
+            for batch in stream(scan):
+                columns = zip(kinds.values(), batch.columns, strict=True)
+                cells = [_cells(kind, values) for kind, values in columns]
+                file.write(encoder.encode(_lines(cells, batch.num_rows, options.separator)))
+                tell(batch.num_rows)
+        except UnicodeEncodeError as error:
+            character = error.object[error.start : error.start + 1]
+            message = (
+                f"{character!r} can't be written as {options.encoding}: choose another encoding, as"
+                " 'utf-8-sig'"
+            )
+            raise UnkeepableValueError(message) from error
+
+
+def _quoted_name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _lines(cells: list[pa.Array], rows: int, separator: str) -> str:
+    if not cells:  # a record without keys is an empty line
+        return "\n" * rows
+    joined = pc.binary_join_element_wise(
+        *cells, _scalar(separator), null_handling="replace", null_replacement=""
+    )
+    return "".join(f"{line}\n" for line in joined.to_pylist())
+
+
+def _cells(kind: Kind, values: pa.Array) -> pa.Array:
+    """The cell of each value, null where there is none."""
+    text = pa.large_string()
+    if kind == NULL:
+        return pa.nulls(len(values), text)
+    if kind == FLOAT:
+        return _float_cells(values)
+    if kind in _BARE:
+        return values.cast(text)
+    has_form = kind.name in _OWN_FORM
+    texts = values.cast(text) if has_form else pa.array(_texts(kind, values), text)
+    quote, doubled = _scalar('"'), pc.replace_substring(texts, '"', '""')
+    return pc.binary_join_element_wise(quote, doubled, quote, _scalar(""))
+
+
+def _float_cells(values: pa.Array) -> pa.Array:
+    """Numbers as Polars, DuckDB and pandas see floats in them: with a point, NaN as ``NaN``."""
+    texts = values.cast(pa.large_string())
+    is_whole = pc.match_substring_regex(texts, r"^-?\d+$")
+    texts = pc.if_else(is_whole, _with_point(texts), texts)
+    return pc.if_else(pc.is_nan(values), _scalar("NaN"), texts)
+
+
+def _with_point(texts: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(texts, _scalar(".0"), _scalar(""))
+
+
+def _scalar(text: str) -> pa.Scalar:
+    return pa.scalar(text, pa.large_string())
+
+
+def _texts(kind: Kind, values: pa.Array) -> list[str | None]:
+    """Values without a form of their own in CSV: as in JSON, text without its quotes."""
+    return [each if each is None else _unquoted(each) for each in kind.json(values)]
+
+
+def _unquoted(text: str) -> str:
+    value = json.loads(text)
+    return value if isinstance(value, str) else text
+
+
+def load_csv(path: Path, options: CsvOptions) -> tuple[int, Columns]:
+    """The number of rows, and the columns, of a CSV file.
+
+    Raises:
+        DamagedFileError: it is not text of the encoding.
+    """
+    start, size = _start(path), path.stat().st_size
+    if not start.strip(b"\r\n"):  # without a name of a column
+        lines = path.read_bytes().count(b"\n") if size else 0
+        return max(lines - 1, 0), {}
+    encoding = options.encoding or ("utf-16" if start[:2] in _UTF_16 else "utf-8")
+    table = _table(path, encoding, options.separator)
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            message = (
+                f"{path}: column {field.name!r} has text that is not {encoding}. Tell its encoding:"
+                " load_from(path, encoding='latin-1')"
+            )
+            raise DamagedFileError(message)
+    return columns_of(table)
+
+
+def _table(path: Path, encoding: str, separator: str) -> pa.Table:
+    """The columns of a CSV file, with the key and the kind of those whose name has both."""
+    reading: dict[str, Any] = {
+        "read_options": csv.ReadOptions(encoding=encoding),
+        # With one column a missing value is an empty line.
+        "parse_options": csv.ParseOptions(
+            delimiter=separator, ignore_empty_lines=False, newlines_in_values=True
+        ),
+    }
+    with csv.open_csv(path, **reading) as file:
+        of_other_kinds = _columns_of_other_kinds(file.schema.names)
+    types = {name: each.kind.sealed_type for name, each in of_other_kinds.items()}
+    options = csv.ConvertOptions(
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        column_types=types,
+    )
+    table = csv.read_csv(path, convert_options=options, **reading)
+    names = [name for name in table.column_names if name not in types]
+    if rounded := [name for name in names if _may_be_rounded(table, name)]:
+        options.column_types = types | dict.fromkeys(rounded, pa.string())
+        texts = csv.read_csv(path, convert_options=options, **reading)
+        table = _with_ints(table, texts.select(rounded))
+    fields = [_with_key(field, of_other_kinds.get(field.name)) for field in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _may_be_rounded(table: pa.Table, name: str) -> bool:
+    """Whether a column has doubles that may have been ints of more than 64 bits."""
+    if table.column_names.count(name) > 1 or not pa.types.is_float64(table.field(name).type):
+        return False
+    return bool(pc.any(pc.greater_equal(pc.abs(table.column(name)), float(2**63))).as_py())
+
+
+def _with_ints(table: pa.Table, texts: pa.Table) -> pa.Table:
+    """A table with those of some columns as their digits that are of ints alone."""
+    for name in texts.column_names:
+        digits = texts.column(name)
+        if pc.all(pc.match_substring_regex(digits, r"^-?\d+$")).as_py():
+            field = pa.field(name, pa.string(), metadata=described(name, BIGINT_TEXT))
+            table = table.set_column(table.column_names.index(name), field, digits)
+    return table
+
+
+def _columns_of_other_kinds(names: Sequence[str]) -> dict[str, Column]:
+    """The columns that are named ``key:kind`` beside one that is named as the key."""
+    keys, found = set(names), dict[str, Column]()
+    for name in names:
+        for at in (at for at, letter in enumerate(name) if letter == ":"):
+            key, kind = name[:at], name[at + 1 :].rstrip("_")
+            if key in keys and (kind in _OWN_FORM or _TEXT_KINDS.fullmatch(kind)):
+                found[name] = Column(key, _OWN_FORM.get(kind, TEXT))
+    return found
+
+
+def _with_key(field: pa.Field, column: Column | None) -> pa.Field:
+    return field if column is None else field.with_metadata(described(column.key, column.kind))
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
+
+
+# --- JSON lines ----------------------------------------------------------------------------------
+
+
+def save_lines(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
+    """Write the records as JSON lines, which every reader of JSON takes."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for piece in scan.pieces():
+            for row in rows_of(piece, scan):
+                file.write(json_floats.dumps(row, _plain, ensure_ascii=False) + "\n")
+            tell(piece.rows)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has in place of a value that it has no form for."""
+    if isinstance(value, (dt.date, dt.datetime)):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.tolist()
+
+
+def load_lines(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
+    """The number of rows, and the columns, of JSON lines.
+
+    Raises:
+        DamagedFileError: a line is not an object.
+    """
+    with path.open(encoding="utf-8-sig") as file:
+        rows = [_record(line, number) for number, line in _numbered(file)]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return len(rows), columns_of({key: [row.get(key) for row in rows] for key in keys})[1]
+
+
+def _numbered(lines: Any) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _record(line: str, number: int) -> dict[str, Any]:
+    row = json_floats.loads(line)
+    if not isinstance(row, dict):
+        message = f"line {number} is not a JSON object"
+        raise DamagedFileError(message)
+    return row

@@ -1,0 +1,133 @@
+"""NaN and infinities in JSON, which has none: as null, with a list beside them that tells which.
+
+``{"loss": NaN}`` is ``{"loss": null, "$nonfinite": ["NaN /loss"]}``: every reader takes the text, a
+column of numbers stays one, and what is not finite comes back. The list stands in the outermost
+object and has, for each such number, its name and its place as a JSON pointer (RFC 6901). What is no
+object is put in one: ``[NaN]`` is ``{"$value": [null], "$nonfinite": ["NaN /0"]}``. Keys of the outermost
+object that look like these two have a ``$`` more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+__all__ = ["dumps", "loads"]
+
+_MARKS: Final = "$nonfinite"
+_VALUE: Final = "$value"
+_RESERVED: Final = re.compile(r"\$+(nonfinite|value)")
+#: Text without it has no key that begins with a dollar.
+_DOLLAR: Final = '"$'
+_NUMBERS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def dumps(value: Any, default: Callable[[Any], Any] | None = None, **options: Any) -> str:
+    """JSON text of a value, which every reader takes and ``loads`` reads back.
+
+    Args:
+        default: what stands in place of a value that has no form in JSON.
+        options: of ``json.dumps``.
+    """
+    try:
+        text = json.dumps(value, default=default, allow_nan=False, **options)
+    except ValueError:  # something in it is not finite, or it contains itself
+        text = _DOLLAR
+    if _DOLLAR not in text:
+        return text
+    plain = json.loads(json.dumps(value, default=default))
+    return json.dumps(_spelled(plain), allow_nan=False, **options)
+
+
+def loads(text: str) -> Any:
+    """The value of which that is the text; of text that others wrote, what it says.
+
+    Raises:
+        ValueError: it is not JSON, of which a bare NaN is taken as well.
+    """
+    value = json.loads(text)
+    return _restored(value) if _DOLLAR in text and isinstance(value, dict) else value
+
+
+def _spelled(value: Any) -> Any:
+    marks: list[str] = []
+    plain = _without(value, "", marks)
+    if isinstance(plain, dict):
+        plain = {f"${key}" if _RESERVED.fullmatch(key) else key: plain[key] for key in plain}
+        return {**plain, _MARKS: marks} if marks else plain
+    return {_VALUE: plain, _MARKS: marks} if marks else plain
+
+
+def _without(value: Any, place: str, marks: list[str]) -> Any:
+    """The value with null in place of what is not finite, of which the marks get the places."""
+    if isinstance(value, float) and not math.isfinite(value):
+        name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        marks.append(f"{name} {place}")
+        return None
+    if isinstance(value, dict):
+        return {k: _without(v, f"{place}/{_escaped(k)}", marks) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without(each, f"{place}/{at}", marks) for at, each in enumerate(value)]
+    return value
+
+
+def _restored(value: dict[str, Any]) -> Any:
+    marks = value.get(_MARKS)
+    rest = {key: value[key] for key in value if key != _MARKS or not isinstance(marks, list)}
+    plain: Any = {_without_dollar(key): each for key, each in rest.items()}
+    if not isinstance(marks, list):
+        return plain
+    if rest.keys() == {_VALUE}:
+        plain = rest[_VALUE]
+    places = [_place(mark) for mark in marks]
+    if not places or not all(place and _is_null(plain, place[1]) for place in places):
+        return value  # of somebody else, who means something else by it
+    for number, path in filter(None, places):
+        plain = _with(plain, path, number)
+    return plain
+
+
+def _without_dollar(key: str) -> str:
+    return key[1:] if key[:2] == "$$" and _RESERVED.fullmatch(key) else key
+
+
+def _place(mark: Any) -> tuple[float, list[str]] | None:
+    """The number of a mark, and the steps to its place."""
+    name, _, pointer = mark.partition(" ") if isinstance(mark, str) else ("", "", "")
+    if name not in _NUMBERS:
+        return None
+    return _NUMBERS[name], [_unescaped(step) for step in pointer.split("/")[1:]]
+
+
+def _is_null(value: Any, path: list[str]) -> bool:
+    """Whether there is a null at the end of a path."""
+    for step in path:
+        if isinstance(value, Mapping) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return False
+    return value is None
+
+
+def _with(value: Any, path: list[str], number: float) -> Any:
+    """The value, changed in place where it has parts, with a number at the end of a path."""
+    if not path:
+        return number
+    holder = value
+    for step in path[:-1]:
+        holder = holder[int(step) if isinstance(holder, list) else step]
+    holder[int(path[-1]) if isinstance(holder, list) else path[-1]] = number
+    return value
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _unescaped(step: str) -> str:
+    return step.replace("~1", "/").replace("~0", "~")
