@@ -18,16 +18,18 @@ from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
 from ._keys import require_free
 from ._printable import one_line
-from ._report import report
+from ._report import report, warn
 from ._runs import Past, Runs, is_running, nth_number
 from ._store.compact import Spread, compact
+from ._store.copying import copy_store
 from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
+from ._store.losses import Loss
 from ._store.recover import Recovered
 from ._store.repair import repair
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
-from .errors import ArgumentError, NotACollectionError, RunningError
+from .errors import ArgumentError, IncompleteCopyWarning, NotACollectionError, RunningError
 from .experiment import (
     AutoExperiment,
     Experiment,
@@ -79,6 +81,8 @@ class ExperimentCollection:
         recovered = self._store.recover()
         if not quiet:
             _tell(recovered, path)
+        if loss := self._store.loss():
+            _warn_of(loss, path)
 
     @staticmethod
     def find(folder: str | PathLike[str] = ".") -> list[Path]:
@@ -439,6 +443,30 @@ class ExperimentCollection:
         old, new = collection_path(folder_path, extension), collection_path(into, extension)
         return repair(Folder(old), new)
 
+    def copy_to(self, folder_path: str | PathLike[str], *, extension: str = ".collection") -> Path:
+        """Write a consistent copy of the collection, while any process may log, merge and delete.
+
+        The copy has all that any process had logged when this was called (what another process
+        writes behind, as on network file systems: up to a second before), each record with all that
+        it inherits. It is a closed collection of its own, with Parquet files only: experiments that
+        run are unfinished there. It appears whole, or not at all.
+
+        Args:
+            folder_path: where the copy is made; nothing may be there.
+            extension: what its name ends with.
+
+        Returns:
+            The folder of the copy.
+
+        Raises:
+            ArgumentError: something is at ``folder_path``.
+            NotACollectionError: there is no collection yet, as before the first experiment.
+            OSError: the copy can't be written.
+        """
+        target = collection_path(folder_path, extension)
+        copy_store(self._store, target)
+        return target
+
     def compact(self) -> int:
         """Merge small files of finished writers into few; others may write and read meanwhile.
 
@@ -486,6 +514,16 @@ def _tell(recovered: Recovered, path: Path) -> None:
         )
     if said:
         report("; ".join(said))
+
+
+def _warn_of(loss: Loss, path: Path) -> None:
+    """Warn that a collection is a copy that lacks a part of what was logged."""
+    reasons = "; ".join(reason for _, reason in loss.reasons())
+    message = (
+        f"{one_line(str(path))} is an incomplete copy, made while it was logged to: {reasons}. All"
+        " else is there. Copy the original with collection.copy_to or rigorous copy"
+    )
+    warn(message, IncompleteCopyWarning, stacklevel=3)
 
 
 def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:

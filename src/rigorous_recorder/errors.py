@@ -17,6 +17,7 @@ __all__ = [
     "DamagedFileWarning",
     "DeletedError",
     "DeviceWarning",
+    "IncompleteCopyWarning",
     "KeyNotTextError",
     "MissingPackageError",
     "MixedKindsWarning",
@@ -154,6 +155,10 @@ class ColumnWarning(RigorousWarning):
 
 class DamagedFileWarning(RigorousWarning):
     """A file of the collection can't be read; everything else still is."""
+
+
+class IncompleteCopyWarning(DamagedFileWarning):
+    """A collection is a copy that was made while it was logged to, and lacks a part of it."""
 
 
 class StorageWarning(RigorousWarning):

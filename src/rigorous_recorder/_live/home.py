@@ -60,6 +60,9 @@ class Home(Protocol):
     def publish(self, table: str, number: int, image: Image) -> None:
         """Let readers find an image under its segment's number."""
 
+    def withdraw(self, table: str, number: int, image: Image) -> None:
+        """Take the file of a segment without rows away."""
+
     def prepare(self, table: str) -> None:
         """Do ahead what sealing rows of that table would wait for, if it can be done now."""
 

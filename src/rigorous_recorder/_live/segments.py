@@ -252,8 +252,12 @@ class Segments:
             while self._spares:
                 self._spares.pop().image.discard()
         if (live := self.live) is not None:
-            live.image.discard()
+            self.withdraw(live)
             self._line.remove(live)
+
+    def withdraw(self, segment: Segment) -> None:
+        """Take away the file of a segment that has no rows."""
+        self._home.withdraw(self._name, segment.number, segment.image)
 
     def _seal_first(self, full: list[Segment | _Rows]) -> bool:
         """Seal the oldest segment, and in the same file those after it that are like it."""

@@ -695,8 +695,8 @@ class LiveTable:
             return self._take_number()
         number = live.number
         # Its file has that number for whoever copied it, and so is not filled under another one.
+        self._segments.withdraw(live)
         self._begin(self._segments.make(UNNUMBERED, live.layout))
-        live.image.discard()
         return number
 
     def _take_number(self) -> int:

@@ -40,6 +40,9 @@ _MERGED: Final = re.compile(r"merged-([0-9a-f]{32})\.parquet")
 _UNFINISHED: Final = re.compile(r"\.([0-9a-f]{8}|merged)-[-0-9a-f]+\.parquet\.tmp")
 _LIVE: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})\.(records|nodes)\.arrow")
 _LOCK: Final = re.compile(r"([0-9a-f]{8})\.lock")
+_OF_WRITER: Final = re.compile(
+    r"([0-9a-f]{8})(?:\.lock|\.segments|-\d{1,18}\.(?:records|nodes)\.arrow)"
+)
 
 #: What reading a description that is none can raise.
 _NOT_SAID: Final = (
@@ -145,6 +148,8 @@ class Folder:
         #: Where live files are kept of which not all rows can be trusted: no part of the collection.
         self.unsynced = path / "unsynced"
         self.info_path = path / "collection.json"
+        #: Where it is noted which segments an incomplete copy should have.
+        self.incomplete_path = path / "incomplete.json"
 
     @property
     def places(self) -> list[Path]:
@@ -170,6 +175,10 @@ class Folder:
     def mark_path(self, writer: str) -> Path:
         """Path of the file in which a writer notes how far its live files are on the device."""
         return self.live / f"{writer}.json"
+
+    def begun_path(self, writer: str) -> Path:
+        """Path of the file in which a writer notes the segments that it has begun."""
+        return self.live / f"{writer}.segments"
 
     def exists(self) -> bool:
         """Whether there is a collection.
@@ -318,13 +327,19 @@ class Folder:
         """Take a writer's live files away, where they can be: their rows are sealed."""
         lives = [name for table in TABLES for name in self.lives(table) if name.writer == writer]
         unfinished = [path for path in self.leftovers(writer) if path.parent == self.live]
-        for path in [*map(self.live_path, lives), *unfinished, self.mark_path(writer)]:
+        notes = [self.begun_path(writer), self.mark_path(writer)]
+        for path in [*map(self.live_path, lives), *unfinished, *notes]:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def writers(self) -> list[str]:
         """The writers that have a lock file: running ones, and dead ones not recovered yet."""
         return [match[1] for name in _names(self.live) if (match := _LOCK.fullmatch(name))]
+
+    def live_writers(self) -> set[str]:
+        """The writers that have a lock file, a note of their segments, or a live file."""
+        found = (_OF_WRITER.fullmatch(name) for name in _names(self.live))
+        return {match[1] for match in found if match}
 
     def is_named(self, writer: str) -> bool:
         """Whether the name of any sealed or live file says that it is of that writer."""

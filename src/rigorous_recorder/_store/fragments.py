@@ -43,6 +43,7 @@ else:
     pq = lazy_module("pyarrow.parquet")
 
 __all__ = [
+    "BEHIND_ALL",
     "Fragment",
     "Loose",
     "Origin",
@@ -66,7 +67,7 @@ _NO_GROUPS: Final[frozenset[int]] = frozenset()
 #: The least and the greatest id that there can be.
 _ALL_IDS: Final = (-(2**63), 2**63 - 1)
 #: Added to the number of rows that stand behind all sealed ones of their writer.
-_BEHIND_ALL: Final = 10**18
+BEHIND_ALL: Final = 10**18
 #: Nodes of a group are kept where on average at least so many neighbouring rows are of one.
 _LEAST_RUN: Final = 8
 
@@ -282,7 +283,7 @@ class Loose(Fragment):
         """The rows behind so many: those that were logged after somebody sealed the others."""
         (batch,) = self.whole.slice(rows).combine_chunks().to_batches()
         number = self.origin.number
-        found = Loose(_BEHIND_ALL + number, batch)
+        found = Loose(BEHIND_ALL + number, batch)
         found.segments = [Segment(found.origin, batch.num_rows, behind=Behind(number, rows))]
         return found
 

@@ -19,6 +19,7 @@ from .._live.layout import Blank
 from .._mounts import is_safe_to_map
 from .._report import warn_or_report
 from ..errors import ClosedError, StorageWarning
+from .begun import Begun
 from .encodings import Encodings
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["FolderHome", "MemoryHome", "NodeIds", "writer_of"]
+__all__ = ["DELETED", "ROOT", "FolderHome", "MemoryHome", "NodeIds", "writer_of"]
+
+#: The node above all experiments of a collection; it is there without being made by a writer.
+ROOT: Final = 1
+#: The node above all that was deleted from a collection: it is in no answer.
+DELETED: Final = 2
 
 _WRITER_BITS: Final = 32
 #: So many nodes of no writer have a meaning in every store: see ``ROOT`` and ``DELETED``.
@@ -88,6 +94,9 @@ class MemoryHome:
 
     def publish(self, table: str, number: int, image: Image) -> None:
         """Nothing to do: there are no other readers."""
+
+    def withdraw(self, table: str, number: int, image: Image) -> None:
+        """Nothing to do: there is no file."""
 
     def prepare(self, table: str) -> None:
         """Nothing to do: sealing waits for nothing."""
@@ -152,6 +161,7 @@ class FolderHome:
         self._number = 0
         self._lock_file: FileLock | None = None
         self._marker: Marker | None = None
+        self._begun: Begun | None = None
         #: Whether others may have sealed rows that are in live files of this writer.
         self._was_taken_for_dead = False
         #: Whether what is in live files is to be sealed soon: others may have taken their names away.
@@ -224,6 +234,7 @@ class FolderHome:
         if self.writer:  # a signal handler logged in the middle of this, and has made its nodes
             return
         self.ids, self._started, self.is_mapped = ids, started, is_mapped
+        self._begun = Begun(self.folder, f"{self._number:08x}")
         self.writer = f"{self._number:08x}"
 
     def _claim(self, writer: str) -> FileLock | None:
@@ -255,6 +266,18 @@ class FolderHome:
         """Let readers find an image under its segment's number."""
         with self._despite_stale_names():
             image.publish(self._live_path(table, number))
+        if image.is_kept:
+            self._note_begun(table, number)
+
+    def withdraw(self, table: str, number: int, image: Image) -> None:
+        """Take the file of a segment without rows away."""
+        if self._begun is not None:
+            self._begun.withdraw(table, number)
+        image.discard()
+
+    def _note_begun(self, table: str, number: int) -> None:
+        if self._begun is not None:
+            self._begun.note(table, number)
 
     def prepare(self, table: str) -> None:
         """Do ahead what sealing rows of that table would wait for, if it can be done now."""
@@ -288,6 +311,8 @@ class FolderHome:
         segments = [segment_said(n, batch.num_rows, behind=behind) for n, batch in parts]
         path = self.folder.sealed_path(table, name)
         write_sealed(path, rows, segments, self._encodings[table])
+        for number, _ in parts:
+            self._note_begun(table, number)
 
     def is_taken_for_dead(self) -> bool:
         """Whether the lock is lost since the last look, as to others that recovered; it is held again.

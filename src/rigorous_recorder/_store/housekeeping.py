@@ -71,6 +71,10 @@ class _House:
         with self._listing:
             return list(self._stores)
 
+    def flush_all(self) -> None:
+        for store in self.stores():
+            store.flush()
+
     def start(self) -> None:
         me = threading.get_ident()
         if self._leaving.is_set() or self._starter == me:
@@ -159,6 +163,7 @@ def _at_end_of_worker(leave: Callable[[], None]) -> None:
 _house: Final = _House()
 watch: Final = _house.watch
 keep_house: Final = _house.start
+flush_all: Final = _house.flush_all
 later: Final = _house.later
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._durable import make_folder, publish, sync_folder
@@ -13,6 +14,7 @@ from .alive import take_dead
 from .damaged import warn_damaged
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .live_files import has_more, read_live
+from .losses import hold_lost, left_segments
 from .marks import Mark, read_mark
 from .regular import check_folder
 from .salvage import salvage_live
@@ -51,12 +53,42 @@ def recover(folder: Folder) -> Recovered:
     It can be interrupted anywhere and done again: a live file goes only when its rows are sealed.
     """
     recovered = Recovered()
-    for writer in folder.writers():
-        with contextlib.suppress(OSError):  # a folder that is read-only: readers don't need this
-            recovered = recovered.plus(_recover_writer(folder, writer))
+    with contextlib.ExitStack() as locks:
+        is_whole: dict[str, bool] = {}
+        lives: list[LiveName] = []
+        for writer in folder.writers():
+            with contextlib.suppress(OSError):  # a read-only folder: readers don't need this
+                if (lock := take_dead(folder, writer)) is not None:
+                    locks.callback(lock.release)
+                    names = [
+                        each for t in TABLES for each in folder.lives(t) if each.writer == writer
+                    ]
+                    lives += names
+                    found = _recover_writer(folder, writer, names)
+                    is_whole[writer] = None not in found
+                    recovered = _sum_of([recovered, *found])
+        with contextlib.suppress(OSError):  # the next recovery does it
+            hold_lost(folder, left_segments(folder, is_whole), lives)
+            _let_go(folder, [writer for writer, whole in is_whole.items() if whole])
     with contextlib.suppress(OSError):
         _sweep(folder)
     return recovered
+
+
+def _let_go(folder: Folder, writers: Iterable[str]) -> None:
+    """Take away what is left of writers whose rows are sealed; their locks last."""
+    for writer in writers:
+        folder.begun_path(writer).unlink(missing_ok=True)
+        folder.mark_path(writer).unlink(missing_ok=True)
+        folder.lock_path(writer).unlink(missing_ok=True)
+
+
+def _sum_of(found: Iterable[Recovered | None]) -> Recovered:
+    """All together."""
+    total = Recovered()
+    for each in found:
+        total = total.plus(each or Recovered())
+    return total
 
 
 def _sweep(folder: Folder) -> None:
@@ -74,27 +106,15 @@ def _sweep(folder: Folder) -> None:
                     folder.live_path(name).unlink(missing_ok=True)
 
 
-def _recover_writer(folder: Folder, writer: str) -> Recovered:
-    lock = take_dead(folder, writer)
-    if lock is None:
-        return Recovered()
-    try:
-        names = [name for table in TABLES for name in folder.lives(table) if name.writer == writer]
-        sealed = {table: SealedFiles(folder, table) for table in TABLES}
-        mark = read_mark(folder, writer)
-        found = [_recover_file(folder, name, sealed[name.table], mark) for name in names]
-        for path in folder.leftovers(writer):
-            path.unlink(missing_ok=True)
-        if None not in found:
-            with contextlib.suppress(OSError):  # the next recovery does it
-                folder.mark_path(writer).unlink(missing_ok=True)
-                folder.lock_path(writer).unlink(missing_ok=True)
-        total = Recovered()
-        for each in found:
-            total = total.plus(each or Recovered())
-        return total
-    finally:
-        lock.release()
+def _recover_writer(
+    folder: Folder, writer: str, names: Iterable[LiveName]
+) -> list[Recovered | None]:
+    sealed = {table: SealedFiles(folder, table) for table in TABLES}
+    mark = read_mark(folder, writer)
+    found = [_recover_file(folder, name, sealed[name.table], mark) for name in names]
+    for path in folder.leftovers(writer):
+        path.unlink(missing_ok=True)
+    return found
 
 
 def _recover_file(

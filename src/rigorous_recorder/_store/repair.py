@@ -20,6 +20,7 @@ from .alive import trusted_rows
 from .damaged import UNREADABLE, blame_file
 from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
 from .fragments import Sealed, Segment, writers_said
+from .losses import expected_segments, hold_lost, loss_of
 from .regular import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
 from .seal import about, segment_said, write_saying, write_sealed
@@ -84,6 +85,10 @@ def _written(folder: Folder, draft: Folder) -> Iterator[Problem]:
     yield from (Problem(p, "it is missing") for p in folder.places if not p.is_dir())
     for table in TABLES:
         yield from _Table(folder, draft, table).written()
+    begun = expected_segments(folder)
+    if begun and (loss := loss_of(folder, begun)):
+        hold_lost(draft, begun)
+        yield from (Problem(folder.table(table), reason) for table, reason in loss.reasons())
     for table in TABLES:
         sync_folder(draft.table(table))
 

@@ -149,6 +149,14 @@ class SealedFiles:
         found = [self._open(name) for name in listing.files]
         return sorted((file for file in found if file is not None), key=lambda file: file.origin)
 
+    def unreadable(self) -> list[FileName]:
+        """The files whose footer can't be read, and that would count if it could."""
+        while True:
+            listing = self.listing()
+            with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
+                unread = [name for name in listing.files if self._open(name) is None]
+                return [*listing.unsure, *unread]
+
     def has(self, writer: str, number: int) -> bool:
         """Whether a writer's segment is sealed, in a file whose footer can be read."""
         while (name := self.listing().holder(writer, number)) is not None:
@@ -159,6 +167,23 @@ class SealedFiles:
     def last_number(self, writer: str) -> int:
         """The highest number of a sealed segment of a writer; -1 where there is none."""
         return self.listing().last_number(writer)
+
+    def numbers_of(self, writer: str) -> set[int]:
+        """The numbers of a writer's segments that are sealed, whatever became of their rows."""
+        while True:
+            with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
+                names = self.listing().from_segment_on(writer, 0)
+                found = [self._numbers_in(name, writer) for name in names]
+                return set().union(*found)
+
+    def _numbers_in(self, name: FileName, writer: str) -> set[int]:
+        if (file := self._open(name)) is None:  # what it should have is not missing but damaged
+            return set(range(name.first, name.last + 1)) if isinstance(name, SealedName) else set()
+        numbers: set[int] = set()
+        for each in file.segments:
+            if each.origin.writer == writer:
+                numbers |= {each.origin.number, each.logged_in[1]}
+        return numbers
 
     def rows_of(self, writer: str, number: int) -> int | None:
         """How many rows of a writer's segment are sealed; None where it is not, or can't be read.

@@ -31,11 +31,21 @@ from ..errors import DamagedFileError, NotACollectionError
 from .alive import trusted_rows
 from .damaged import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
-from .fragments import Fragment, Loose, Sealed
+from .fragments import BEHIND_ALL, Fragment, Loose, Origin, Sealed
 from .handles import Handles
-from .home import FolderHome, MemoryHome
+from .home import DELETED, ROOT, FolderHome, MemoryHome
 from .housekeeping import holding, keep_house, later, watch
 from .live_files import gap_behind, has_more, read_live, unsynced
+from .losses import (
+    Loss,
+    expected_segments,
+    forget_incomplete,
+    fragments_of,
+    held_nodes,
+    is_left,
+    loss_of,
+    lost_nodes,
+)
 from .recover import Recovered, recover
 from .sealed_files import SealedFiles
 
@@ -50,11 +60,6 @@ __all__ = ["DELETED", "ROOT", "FolderStore", "MemoryStore", "MovedError", "Snaps
 
 #: So often what is logged while the interpreter exits is sealed, too.
 _TRIES: Final = 5
-#: The node above all experiments of a collection; it is there without being made by a writer.
-ROOT: Final = 1
-#: The node above all that was deleted from a collection: it is in no answer.
-DELETED: Final = 2
-
 
 _NOTHING_TO_DO: Final = nullcontext()
 
@@ -331,7 +336,30 @@ class FolderStore(Store):
     def snapshot(self) -> Snapshot:
         """All rows of both tables; the nodes are read last, so that every record has its node."""
         records = self._fragments(self.records)
-        return Snapshot(records, self._fragments(self.nodes))
+        nodes = self._fragments(self.nodes)
+        return Snapshot(records, [*self._held(records, nodes), *nodes])
+
+    def _held(self, records: Sequence[Fragment], nodes: Sequence[Fragment]) -> list[Loose]:
+        """What keeps records out of answers whose nodes an incomplete copy lacks.
+
+        Where it can be written, `recover` has done that for good.
+        """
+        foreign = {name.writer for table in TABLES for name in self._foreign(table)}
+        left = sorted(writer for writer in foreign if is_left(self.folder, writer))
+        if not left or fragments_of(self.folder, NODES) is None:  # what is damaged is reported
+            return []
+        lost = lost_nodes(left, records, nodes)
+        return [held_nodes(self.folder, Origin(0, left[0], BEHIND_ALL), lost)] if len(lost) else []
+
+    def loss(self) -> Loss | None:
+        """What the folder lacks, as a copy can that was made while it was logged to."""
+        if not (begun := expected_segments(self.folder)):
+            return None
+        loss = loss_of(self.folder, begun)
+        if not loss and loss.is_sure:
+            with contextlib.suppress(OSError):
+                forget_incomplete(self.folder, begun)
+        return loss
 
     def node_fragments(self) -> list[Fragment]:
         """All rows of the nodes' table."""

@@ -12,6 +12,7 @@ from .alive import is_alive, trusted_rows
 from .folder import TABLES, Folder, LiveName
 from .fragments import Fragment, Sealed
 from .live_files import gap_behind, has_more, read_live, unsynced
+from .losses import expected_segments, loss_of
 from .marks import is_readable
 from .salvage import salvage_live, unreadable
 from .sealed_files import SealedFiles, open_sealed
@@ -64,6 +65,13 @@ def _problems_of_files(folder: Folder) -> Iterator[Problem]:
     for writer in folder.writers():
         if not is_readable(folder, writer):
             yield Problem(folder.mark_path(writer), "it does not say how far its writer had synced")
+    if begun := expected_segments(folder):
+        reasons = loss_of(folder, begun).reasons()
+        yield from (Problem(folder.table(table), reason) for table, reason in reasons)
+    yield from _problems_of_rows(folder)
+
+
+def _problems_of_rows(folder: Folder) -> Iterator[Problem]:
     for table in TABLES:
         files = SealedFiles(folder, table, lambda _path, _error: None)
         for name in folder.all_sealed(table):

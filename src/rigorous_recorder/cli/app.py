@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from rigorous_recorder import __version__
 from rigorous_recorder._printable import lines
 
-from . import compact, delete, export, ls, plot, repair, show, sql, tail, verify
+from . import compact, copy, delete, export, ls, plot, repair, show, sql, tail, verify
 from .command import Command
 from .demo import run_demo
 
@@ -84,6 +84,7 @@ for _command, _examples in (
     (verify.verify, verify.EXAMPLES),
     (repair.repair, repair.EXAMPLES),
     (compact.compact, compact.EXAMPLES),
+    (copy.copy, copy.EXAMPLES),
     (delete.delete, delete.EXAMPLES),
 ):
     app.command(cls=Command, epilog=_examples)(_command)

@@ -54,6 +54,7 @@ VERBS = [
     ["export", "x.csv"],
     ["plot", "-x", "epoch", "-y", "loss"],
     ["verify"],
+    ["copy", "backup"],
     ["compact"],
     ["delete", "1"],
     ["ls"],
@@ -822,6 +823,24 @@ def test_compact_says_what_became_less(run: Run, own_study: Path) -> None:
     assert len(run("tail", own_study, "-n", 99, "--no-follow").lines) == 15
 
 
+def test_a_copy_is_a_collection_of_its_own(run: Run, own_study: Path) -> None:
+    """What is said is what is there; nothing is copied over another."""
+    with closing(ExperimentCollection(own_study, extension="")) as collection:
+        count = len(collection)
+        collection.recorder.push(number=1)  # in a live file while it is copied
+        target = own_study.with_name("backup")
+        result = run("copy", own_study, target)
+    assert (result.code, result.out) == (0, "")
+    assert result.err.startswith(f"{count + 1} records copied to {target}.collection (")
+    with closing(ExperimentCollection(target)) as copy:
+        assert len(copy) == count + 1
+        assert copy.verify() == []
+    again = run("copy", own_study, target)
+    assert again.code == 2
+    assert "is there already" in again.err
+    assert run("copy", own_study.with_name("nowhere"), target).code == 2
+
+
 # --- completion ------------------------------------------------------------------------------------
 
 
@@ -883,7 +902,8 @@ def test_a_command_that_is_none_is_told(run: Run) -> None:
 
 
 COMMANDS = [
-    "ls", "show", "sql", "tail", "plot", "export", "verify", "repair", "compact", "delete", "demo"
+    "ls", "show", "sql", "tail", "plot", "export", "verify", "repair", "copy", "compact", "delete",
+    "demo",
 ]  # fmt: skip
 
 

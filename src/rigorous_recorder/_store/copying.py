@@ -1,0 +1,127 @@
+"""A consistent copy of a collection, also of one that is logged to, merged and deleted from meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .._durable import make_folder, sync_file, sync_folder, write_whole
+from ..errors import ArgumentError, NotACollectionError
+from .folder import NODES, RECORDS, TABLES, Folder, SealedName
+from .fragments import BEHIND_ALL, Fragment, Loose, Sealed
+from .housekeeping import flush_all
+from .losses import expected_segments, loss_of, note_incomplete
+from .seal import segment_said, write_sealed
+from .sealed_files import SealedFiles
+from .store import FolderStore
+
+__all__ = ["copy_store"]
+
+
+def copy_store(store: FolderStore, target: Path) -> None:
+    """Write a new collection with all rows of both tables as they are at one moment.
+
+    It has sealed files only, and appears whole. Sealed files are copied byte for byte, damaged ones
+    included.
+
+    Raises:
+        ArgumentError: something is at ``target``.
+        NotACollectionError: there is no collection yet.
+        OSError: it can't be written.
+    """
+    if os.path.lexists(target):
+        message = f"{target} is there already; a copy is a new collection: give another path"
+        raise ArgumentError(message)
+    if not store.folder.exists():
+        message = f"there is no collection at {store.folder.path} yet: nothing to copy"
+        raise NotACollectionError(message)
+    flush_all()
+    make_folder(target.parent)
+    draft = Folder(target.with_name(f".{uuid.uuid4().hex}.tmp"))
+    try:
+        _write(store, draft)
+        draft.path.rename(target)
+    except BaseException:
+        shutil.rmtree(draft.path, ignore_errors=True)
+        raise
+    sync_folder(target.parent)
+
+
+def _write(store: FolderStore, draft: Folder) -> None:
+    info = store.folder.info_path.read_bytes()
+    draft.make(store.identity)
+    write_whole(draft.info_path, info)
+    copies = {table: _Copy(store.folder, draft, table) for table in TABLES}
+    while not _write_moment(store, copies):
+        pass  # a file was merged away in the middle: its rows are in another one
+    begun = expected_segments(store.folder)
+    if begun and loss_of(store.folder, begun):
+        note_incomplete(draft, begun)
+    for place in (*draft.places, draft.path):
+        sync_folder(place)
+
+
+def _write_moment(store: FolderStore, copies: dict[str, _Copy]) -> bool:
+    """Write all rows of one moment; False where some went to other files before they were read."""
+    moment = store.snapshot()
+    try:
+        copies[RECORDS].write(moment.records)
+        copies[NODES].write(moment.nodes)
+    except FileNotFoundError as error:
+        if Path(error.filename or "").parent.parent != store.folder.path:
+            raise
+        return False
+    return True
+
+
+class _Copy:
+    """The files of one table of a copy."""
+
+    def __init__(self, folder: Folder, draft: Folder, table: str) -> None:
+        self._files = SealedFiles(folder, table, lambda _path, _error: None)
+        self._place = draft.table(table)
+        #: Sealed files that were copied: what a name stands for never changes.
+        self._copied: set[str] = set()
+
+    def write(self, fragments: Sequence[Fragment]) -> None:
+        """Write these rows, and damaged files; take away what was written of an earlier moment.
+
+        Raises:
+            FileNotFoundError: a file is gone: it was merged into another one.
+        """
+        sealed = [each.path for each in fragments if isinstance(each, Sealed)]
+        damaged = [self._files.path(name) for name in self._files.unreadable()]
+        wanted = {path.name: path for path in (*sealed, *damaged)}
+        for path in self._place.iterdir():
+            if path.name not in self._copied & wanted.keys():
+                path.unlink()
+        for name, path in wanted.items():
+            if not (name in self._copied and (self._place / name).exists()):
+                _copy(path, self._place / name)
+                self._copied.add(name)
+        for target, rows in _named(fragments):
+            said = segment_said(target.first, rows.rows, behind=rows.segments[0].behind)
+            write_sealed(self._place / str(target), rows.whole, [said])
+
+
+def _copy(path: Path, target: Path) -> None:
+    shutil.copyfile(path, target, follow_symlinks=False)
+    with target.open("rb+") as file:
+        sync_file(file.fileno())
+
+
+def _named(fragments: Sequence[Fragment]) -> Iterator[tuple[SealedName, Loose]]:
+    """Rows that are in no sealed file yet, each with the name of one."""
+    last: dict[str, int] = {}
+    for origin in (segment.origin for each in fragments for segment in each.segments):
+        if origin.number < BEHIND_ALL:
+            last[origin.writer] = max(last.get(origin.writer, -1), origin.number)
+    for each in fragments:
+        if isinstance(each, Loose):
+            _, writer, number = each.origin
+            if number >= BEHIND_ALL:
+                number = last[writer] = last.get(writer, -1) + 1
+            yield SealedName(writer, number, number), each

@@ -1,0 +1,40 @@
+"""`rigorous copy`: a consistent copy of a collection, also of one that is logged to."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rigorous_recorder import ExperimentCollection
+
+from .output import say, size_text
+from .target import Collection, open_collection
+
+__all__ = ["EXAMPLES", "copy"]
+
+EXAMPLES = "Example: `rigorous copy data/my_study backup/my_study`"
+
+
+def copy(
+    path: Collection,
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TARGET",
+            help="Where the copy is made; nothing may be there. '.collection' is added.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Make a consistent copy of a collection, while any process may log to it.
+
+    The copy has all that had been logged when it began, each record with all that it inherits. It
+    appears whole or not at all. The exit code is 2 where something is at TARGET.
+    """
+    with closing(open_collection(path)) as collection:
+        copied = collection.copy_to(target)
+    with closing(ExperimentCollection(copied, extension="", quiet=True)) as collection:
+        say(
+            f"{len(collection):,} records copied to {copied} ({size_text(collection.size_on_disk())})"
+        )

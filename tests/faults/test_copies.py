@@ -1,0 +1,162 @@
+"""Copies of a folder that a process logs to, by the tools that people copy with, hundreds of times."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import IncompleteCopyWarning
+
+from . import copied
+from .copied import EPISODE, Noted, read_note
+
+ROOT = Path(__file__).parents[2]
+THOROUGH = os.environ.get("FAULTS") == "thorough"
+#: A process that logs for longer has so much that each copy takes long.
+COPIES_OF_ONE = 10
+BLOCK = 65_536
+
+Copier = Callable[[Path, Path], None]
+
+
+def by_command(*command: str) -> Copier:
+    """Copy by a command, which may complain of files that change or go meanwhile."""
+
+    def copy(source: Path, target: Path) -> None:
+        words = [each.format(source=source, target=target) for each in command]
+        subprocess.run(words, check=False, capture_output=True)
+
+    return copy
+
+
+def by_tar(source: Path, target: Path) -> None:
+    """Pack, and unpack."""
+    archive = target.with_suffix(".tar")
+    subprocess.run(["tar", "-C", source, "-cf", archive, "."], check=False, capture_output=True)
+    target.mkdir()
+    subprocess.run(["tar", "-C", target, "-xf", archive], check=True)
+    archive.unlink()
+
+
+def slowly(pause: Callable[[int, int], float]) -> Copier:
+    """Copy as over a network, with pauses inside of each large file."""
+
+    def copy_file(source: str, target: str) -> str:
+        size = Path(source).stat().st_size
+        with open(source, "rb") as reading, open(target, "wb") as writing:  # noqa: PTH123
+            while block := reading.read(BLOCK):
+                writing.write(block)
+                time.sleep(pause(reading.tell(), size))
+        return target
+
+    def copy(source: Path, target: Path) -> None:
+        # A file that was taken away meanwhile is passed over, as tools do.
+        try:
+            shutil.copytree(source, target, copy_function=copy_file)
+        except shutil.Error as error:
+            assert all("No such file" in reason for *_, reason in error.args[0])
+
+    return copy
+
+
+def by_the_library(source: Path, target: Path) -> None:
+    """As others copy who have the collection open."""
+    with closing(ExperimentCollection(source, extension="", quiet=True)) as collection:
+        collection.copy_to(target, extension="")
+
+
+TOOLS: dict[str, Copier] = {
+    "cp -r": by_command("cp", "-r", "{source}", "{target}"),
+    "cp -al": by_command("cp", "-al", "{source}", "{target}"),
+    "tar": by_tar,
+    "rsync": by_command("rsync", "-a", "{source}/", "{target}/"),
+    "in two halves": slowly(lambda at, size: 0.3 if at - BLOCK < size // 2 <= at else 0),
+    "by blocks": slowly(lambda at, size: 0.003),  # noqa: ARG005
+    "copy_to": by_the_library,
+}
+
+
+@contextmanager
+def writer(folder: Path, note: Path, rows: int, backing: str) -> Iterator[None]:
+    """A process that logs, until the end of this."""
+    command = [sys.executable, "-m", copied.__name__, folder, note, str(rows), backing]
+    with subprocess.Popen(list(map(str, command)), cwd=ROOT) as process:
+        try:
+            while read_note(note).records < 10 * EPISODE:
+                assert process.poll() is None
+                time.sleep(0.01)
+            yield
+        finally:
+            process.kill()
+
+
+def check(copy: Path, before: Noted, found: Counter[str]) -> None:
+    """Each row is whole, and if any is missing that had been logged before, that is reported."""
+    problems = ExperimentCollection.verify_folder(copy, extension="")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with closing(ExperimentCollection(copy, extension="", quiet=True)) as collection:
+            rows = [dict(row) for row in collection.records]
+    is_told = any(issubclass(each.category, IncompleteCopyWarning) for each in caught)
+    assert len(caught) == is_told, [str(each.message) for each in caught]
+    indexes = Counter(row["i"] for row in rows)
+    lost = [index for index in range(before.records) if index not in indexes]
+    lost_totals = [
+        row["i"] for row in rows if row.get("total") is None and row["i"] // EPISODE < before.totals
+    ]
+    found["copies"] += 1
+    found["rows"] += len(rows)
+    found["wrong"] += sum(not copied.is_right(row) for row in rows)
+    found["doubled"] += sum(count > 1 for count in indexes.values())
+    found["lossy copies"] += bool(lost or lost_totals)
+    found["untold"] += bool(lost or lost_totals) and not (is_told and problems)
+    found["told"] += is_told
+
+
+@pytest.mark.parametrize(
+    "backing", ["mapped", pytest.param("written behind", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("rows", [1024, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "copies",
+    [
+        2,
+        pytest.param(300 if THOROUGH else 20, marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_copies_of_a_running_folder(
+    tool: str, copies: int, rows: int, backing: str, tmp_path: Path
+) -> None:
+    """No row is wrong, none is there twice, and no loss of what had been logged is untold."""
+    if tool == "rsync" and shutil.which("rsync") is None:
+        pytest.skip("NO rsync COMMAND HERE, its copies of a running folder are not tested")
+    found = Counter[str]()
+    while found["copies"] < copies:
+        place = tmp_path / f"{found['copies']}"
+        place.mkdir()
+        with writer(place / "study", place / "note", rows, backing):
+            made: list[tuple[Path, Noted]] = []
+            for number in range(min(COPIES_OF_ONE, copies - found["copies"])):
+                made.append((place / f"copy {number}", read_note(place / "note")))
+                TOOLS[tool](place / "study", made[-1][0])
+                if number % 2:  # some are looked at while the original runs on, some afterwards
+                    check(*made.pop(), found)
+        for copy, before in made:
+            check(copy, before, found)
+        shutil.rmtree(place)
+    sys.stdout.write(f"{tool}, {backing}, tables of {rows}: {dict(found)}\n")
+    assert (found["wrong"], found["doubled"], found["untold"]) == (0, 0, 0)
+    if tool == "copy_to":
+        assert found["lossy copies"] == found["told"] == 0
