@@ -26,7 +26,8 @@ from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import Fragment, Loose, Origin, Sealed
 from .home import DELETED, ROOT, writer_of
 from .live_files import gap_behind, read_live
-from .marks import read_mark
+from .locks import is_held
+from .marks import read_mark, this_boot
 from .regular import check_regular
 from .seal import describe_file, segment_said, write_sealed
 from .sealed_files import SealedFiles
@@ -97,13 +98,28 @@ def _span_text(first: int, last: int) -> str:
 def is_left(folder: Folder, writer: str) -> bool:
     """Whether what a writer has in `live/` may be a copy, and no running process fills it.
 
-    A copy that is made of hard links shares the lock that the writer holds.
+    A copy that is made of hard links shares the lock that the writer holds; another one has a lock
+    file of its own, of which the heartbeat is the time at which it was copied.
     """
+    path = folder.lock_path(writer)
     try:
-        links = folder.lock_path(writer).lstat().st_nlink
+        found = path.lstat()
     except FileNotFoundError:
         return True
-    return links > 1 or not is_alive(folder, writer)
+    if found.st_nlink > 1:
+        return True
+    if is_held(path):
+        return False
+    mark = read_mark(folder, writer)
+    if mark is None or not is_alive(folder, writer):
+        return True
+    domain = mark.domain
+    return (
+        mark.boot == this_boot()
+        and domain is not None
+        and domain.device == found.st_dev
+        and domain.inode != found.st_ino
+    )
 
 
 def left_segments(folder: Folder, writers: Iterable[str]) -> dict[str, Spans]:
