@@ -41,7 +41,7 @@ from .experiment import (
     unwritable,
 )
 from .overview import ExperimentOverview, overview_of
-from .recorder import Recorder, recorder_at
+from .recorder import Recorder, attributes_of, recorder_at
 from .records import Records
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class ExperimentCollection:
                 " {'resume': ...}"
             )
             raise ArgumentError(message)
-        said = {**(info or {}), **data}
+        said = attributes_of(info, data)
         require_free(said)
         kind = AutoExperiment if resume else Experiment
         return kind(self._store, said, is_quiet=self._is_quiet)

@@ -73,7 +73,7 @@ class Recorder(Pusher):
 
     def __init__(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
         is_plain = data is None and all(map(_is_plain_item, local_data.items()))
-        self._data = local_data if is_plain else _plain(_joined(data, local_data))
+        self._data = local_data if is_plain else attributes_of(data, local_data)
         self._parent: Recorder | None = None
         self._knows_parent = True
         self._store: Store | None = None
@@ -265,7 +265,7 @@ class Recorder(Pusher):
             TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
             ReservedKeyError: a key is one that a collection sets on experiments itself.
         """
-        said = _plain(_joined(data, local_data))
+        said = attributes_of(data, local_data)
         if self._store is None:
             with settling():
                 if self._store is None:  # no call in between, where a signal handler could come
@@ -541,6 +541,15 @@ class _Saved:
 def restore(tree: PlainTree) -> Recorder:
     """The recorder of a tree that was pickled."""
     return recorder_at(*restored(tree))
+
+
+def attributes_of(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that a mapping and keywords give, which win, as the plain values that are stored.
+
+    Raises:
+        TypeError, ValueError: ``data`` is no mapping, a key is not text, or a value can't be stored.
+    """
+    return _plain(_joined(data, fields))
 
 
 def _joined(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:

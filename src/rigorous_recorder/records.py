@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from os import PathLike
@@ -356,6 +357,6 @@ def _sliced(rows: Iterator[Row], wanted: range) -> list[Row]:
     """The rows of ``wanted``, of which the first that ``rows`` gives is the least."""
     if not wanted:
         return []
-    step = abs(wanted.step)
+    step = min(abs(wanted.step), sys.maxsize)  # from which on only one is left
     found = list(islice(rows, 0, abs(wanted[-1] - wanted[0]) + 1, step))
     return found if wanted.step > 0 else found[::-1]

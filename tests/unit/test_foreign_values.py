@@ -71,6 +71,16 @@ MORE: dict[str, tuple[Any, type[RigorousError], str]] = {
         UnkeepableTypeError,
         r"fields.*x\['name'\]",
     ),
+    "series with labels": (
+        pd.Series([1.0, 2.0], index=["a", "b"]),
+        UnkeepableTypeError,
+        r"Series with an index.*to_dict.*to_numpy",
+    ),
+    "series with a named index": (
+        pd.Series([1.0, 2.0], index=pd.Index([3, 4], name="step")),
+        UnkeepableTypeError,
+        r"Series with an index.*to_dict.*to_numpy",
+    ),
     "scalar with fields": (
         np.array([(1, 2)], [("a", "i4"), ("b", "i4")])[0],
         UnkeepableTypeError,
@@ -104,6 +114,7 @@ PLAIN: dict[str, tuple[Any, Any]] = {
         [[1, None], [3, 4]],
     ),
     "masked array of bools": (np.ma.array([True, False], mask=[True, False]), [None, False]),
+    "series that only counts": (pd.Series([1.0, 2.0, 3.0])[1:], np.array([2.0, 3.0])),
     "masked array that hides nothing": (
         np.ma.array([1, 2], "int8", mask=[False, False]),
         np.array([1, 2], "int8"),
@@ -279,3 +290,10 @@ def test_units_and_other_masks_are_refused(kind: Any, said: str) -> None:
         for fields in ({"x": value}, {"x": [value]}):
             with pytest.raises(UnkeepableTypeError, match=f"'x': a {kind.__name__} with {said}"):
                 Recorder().push(fields)
+
+
+def test_conditions_that_are_no_value_ask_for_records_without_one() -> None:
+    """As None does."""
+    recorder = Recorder().push(i=0, x=1).push(i=1).push(i=2, x=np.ma.masked)
+    for value in (None, *MISSING.values()):
+        assert [row["i"] for row in recorder.records.where(x=value)] == [1, 2]

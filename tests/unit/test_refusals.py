@@ -16,6 +16,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._values import classify
 from rigorous_recorder.errors import (
+    ArgumentTypeError,
     AttachedError,
     ClosedError,
     CycleError,
@@ -399,3 +400,54 @@ def test_what_is_no_index_of_a_record_is_refused(index: Any) -> None:
         records[index]
     assert ("for a column use records.to_arrow()['x']" in str(e.value)) is (index == "x")
     assert records[np.int64(-1)] == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda collection: collection.tree(depth="a"),
+        lambda collection: collection.recorder.tree(depth=1.5),
+        lambda collection: collection.recorder.tree(children="a"),
+        lambda collection: collection.sql(None),
+        lambda collection: collection.records.sql(5),
+        lambda collection: collection.records.sql(b"SELECT 1"),
+    ],
+)
+def test_arguments_of_another_type_are_told(tmp_path: Path, call: Callable[[Any], Any]) -> None:
+    """In the words of this library, with what was expected."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with pytest.raises(ArgumentTypeError, match="expected an int|a query is text"):
+            call(collection)
+
+
+@pytest.mark.parametrize("info", [5, 0, [], [("a", 1)], "text"])
+def test_info_that_is_no_mapping_is_refused(tmp_path: Path, info: Any) -> None:
+    """Also where it is empty."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with pytest.raises(UnkeepableTypeError, match="one mapping, not as a"):
+            collection.new_experiment(info)
+
+
+@pytest.mark.parametrize("resume", [None, "auto"])
+def test_info_that_can_not_be_stored_is_refused_at_the_call(tmp_path: Path, resume: Any) -> None:
+    """No experiment begins; what is changed after the call changes none that was accepted."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        for value, error, named, way_out in UNKEEPABLE.values():
+            with pytest.raises(error, match=way_out) as caught:
+                collection.new_experiment({"fine": 1, "the key": value}, resume=resume)
+            assert "'the key'" in str(caught.value)
+            assert named in str(caught.value)
+        assert collection.experiment_numbers == ()
+        config = {"layers": [1]}
+        begun = collection.new_experiment(config=config, resume=resume)
+        config["layers"].append(2)
+        with begun as experiment:
+            experiment.push(x=1)
+        assert collection.records[0]["config"] == {"layers": [1]}
+
+
+def test_steps_of_slices_may_be_of_any_size() -> None:
+    """As of a list."""
+    recorder = Recorder().extend({"x": [0, 1, 2]})
+    for step in (10**20, -(10**20), 2**63, -(2**63) - 1):
+        assert [row["x"] for row in recorder.records[::step]] == [0, 1, 2][::step]

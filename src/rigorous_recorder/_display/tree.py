@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from .._live.column import NODE
 from .._printable import one_line
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from .._values.chunks import one_array
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ArgumentTypeError
 from .text import bytes_text, cut, literal_text, plural
 
 if TYPE_CHECKING:
@@ -118,12 +119,23 @@ def collection_tree(tree: Tree, name: str, size: int) -> Tree:
     return replace(tree, name=name, size=size)
 
 
+def _require_count(name: str, value: Any) -> None:
+    try:
+        operator.index(value)
+    except TypeError:
+        message = f"{name}={cut(repr(value), 60)}: expected an int"
+        raise ArgumentTypeError(message) from None
+
+
 def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -> Tree:
     """A node with those below it, ``depth`` levels down (None: all), so many children of each.
 
     Raises:
+        ArgumentTypeError: one of them is no int.
         ArgumentError: ``depth`` is below 0, or ``children`` below 1.
     """
+    _require_count("depth", 0 if depth is None else depth)
+    _require_count("children", children)
     if depth is not None and depth < 0:
         message = (
             f"a tree of {depth} levels can't be listed; expected a depth of 0 or more, or None"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
 from .._live.column import NODE
+from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
 from .duckdb_records import RecordsView, for_duckdb, rows_without_columns
 from .scan import Moment, Scan, experiment_positions
@@ -71,7 +72,14 @@ def tables_sql(
 
 
 def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
-    """The result of a query, over the records and these tables."""
+    """The result of a query, over the records and these tables.
+
+    Raises:
+        ArgumentTypeError: the query is no text.
+    """
+    if not isinstance(query, str):
+        message = f"a query is text, such as 'SELECT count(*) FROM records', not {query!r:.60}"
+        raise ArgumentTypeError(message)
     shared = _Database.of(scan)
     used = shared.mentioned(query)
     if not used.only_reads:

@@ -51,6 +51,24 @@ class Row(Known):
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it is a dict of the same keys and equal values; arrays by shape and elements."""
+        try:
+            found = super().__eq__(other)
+        except ValueError:  # of arrays with several elements, which are neither equal nor not
+            found = True
+        if found is not True or not isinstance(other, dict):
+            return found
+        return len(self) == len(other) and all(
+            key in other and _is_same(value, other[key]) for key, value in self.items()
+        )
+
+    def __ne__(self, other: object) -> bool:
+        is_equal = self.__eq__(other)
+        return is_equal if is_equal is NotImplemented else not is_equal
+
+    __hash__ = None  # type: ignore[assignment]
+
     def copy(self) -> dict[str, Any]:
         """A plain dict that can be changed."""
         return dict(self)
@@ -61,6 +79,15 @@ class Row(Known):
 
     def __reduce__(self) -> tuple[type[Row], tuple[dict[str, Any]]]:
         return Row, (dict(self),)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    are_arrays = [hasattr(each, "__array_interface__") for each in (one, other)]
+    if any(are_arrays):
+        return all(are_arrays) and one.shape == other.shape and bool((one == other).all())
+    return bool(one == other)
 
 
 def mutable_keys(scan: Scan) -> tuple[str, ...]:

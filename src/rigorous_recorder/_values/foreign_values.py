@@ -78,12 +78,16 @@ def nested_times(key: str, times: Any) -> Any:
 
 
 def check_is_bare(key: str, value: Any) -> None:
-    """Raise where an array has what its numbers don't tell: a unit, named fields, another mask.
+    """Raise where an array has what its numbers don't tell: a unit, names, another mask.
 
     Raises:
         UnkeepableTypeError: it has.
     """
-    if getattr(value.dtype, "names", None):
+    if _library(value) == "pandas":
+        if not _has_names(getattr(value, "index", None)):
+            return
+        more, way_out = "an index", "Store x.to_dict(), or without the index x.to_numpy()"
+    elif getattr(value.dtype, "names", None):
         more, way_out = "named fields", "Give each field a key of its own (x['name'])"
     elif hasattr(value, "unit") or hasattr(value, "units"):
         more, way_out = "a unit", "Store its number (x.value or x.magnitude), the unit in the key"
@@ -93,6 +97,12 @@ def check_is_bare(key: str, value: Any) -> None:
         return
     message = f"{key!r}: a {type(value).__name__} with {more} can't be stored. {way_out}"
     raise UnkeepableTypeError(message)
+
+
+def _has_names(index: Any) -> bool:
+    """Whether an index of pandas is more than the numbers of rows."""
+    kind = getattr(getattr(index, "dtype", None), "kind", "i")
+    return kind not in {"i", "u"} or getattr(index, "name", None) is not None
 
 
 def plain_datetime(key: str, value: dt.datetime) -> dt.datetime | None:
