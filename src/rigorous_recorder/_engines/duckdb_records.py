@@ -37,6 +37,9 @@ _CASTS: Final[dict[tuple[Kind, Kind], str]] = {
     (BIGINT, FLOAT): "DOUBLE",
     (INT, BIGINT): "DECIMAL(38, 0)",
 }
+#: Microseconds that 64 bits have room for in nanoseconds, and those of a day.
+_MOST_MICROSECONDS: Final = (2**63 - 1) // 1000
+_DAY: Final = 24 * 60 * 60 * 1_000_000
 #: For a query that uses no column: a table must have one.
 _NO_COLUMN: Final = f"true AS {identifier(chr(1))}"
 
@@ -262,7 +265,12 @@ class RecordsView:
 
 
 def for_duckdb(column: pa.Array) -> pa.Array:
-    """A flat column as DuckDB takes it: fixed-shape arrays as lists, float16 as float."""
+    """A flat column as DuckDB takes it: fixed-shape arrays as lists, float16 as float.
+
+    Long durations have days: see ``_interval``.
+    """
+    if pa.types.is_duration(column.type):
+        return _with_days(column)
     if not pa.types.is_fixed_size_list(column.type):
         wide = _without_float16(column.type)
         return column if wide == column.type else column.cast(wide)
@@ -272,6 +280,25 @@ def for_duckdb(column: pa.Array) -> pa.Array:
         shape.append(inner.list_size)
         inner = inner.value_type
     return for_duckdb(ArrayKind.of(dtype_of(inner), tuple(shape)).file(array))
+
+
+def _with_days(durations: pa.Array) -> pa.Array:
+    """Durations, as intervals of days and nanoseconds where one is too long for these alone."""
+    ends = pc.min_max(durations.cast(pa.int64())).as_py()
+    if all(abs(end) <= _MOST_MICROSECONDS for end in ends.values() if end is not None):
+        return durations
+    values = [None if v is None else _days_and_rest(v) for v in _microseconds(durations)]
+    return pa.array(values, pa.month_day_nano_interval())
+
+
+def _microseconds(durations: pa.Array) -> list[int | None]:
+    found: list[int | None] = durations.cast(pa.int64()).to_pylist()
+    return found
+
+
+def _days_and_rest(microseconds: int) -> pa.MonthDayNano:
+    days = abs(microseconds) // _DAY * (1 if microseconds > 0 else -1)
+    return pa.MonthDayNano([0, days, 1000 * (microseconds - days * _DAY)])
 
 
 def _without_float16(kind: pa.DataType) -> pa.DataType:
@@ -290,5 +317,16 @@ def _cast(column: str, kind: Kind, flat: Kind) -> str:
     if cast := _CASTS.get((kind, flat)):
         return f"CAST({column} AS {cast})"
     if kind == TIMEDELTA:  # Parquet has no duration: a file holds the microseconds
-        return f"to_microseconds({column})"
+        return _interval(column)
     return column
+
+
+def _interval(column: str) -> str:
+    """Microseconds as an interval, of days and the rest where they are many.
+
+    DuckDB hands an interval to Arrow in nanoseconds and days; beyond 292 years the nanoseconds
+    of one without days wrap around, without a word.
+    """
+    days = f"to_days(({column} // {_DAY})::INTEGER) + to_microseconds({column} % {_DAY})"
+    is_short = f"{column} BETWEEN {-_MOST_MICROSECONDS} AND {_MOST_MICROSECONDS}"
+    return f"CASE WHEN {is_short} THEN to_microseconds({column}) ELSE {days} END"
