@@ -17,6 +17,7 @@ __all__ = [
     "DamagedFileWarning",
     "DeletedError",
     "DeviceWarning",
+    "EnteredError",
     "IncompleteCopyWarning",
     "KeyNotTextError",
     "MissingPackageError",
@@ -127,6 +128,10 @@ class UnknownExperimentError(RigorousError, KeyError):
 
 class ArgumentTypeError(RigorousError, TypeError):
     """An argument is of a type that the call can do nothing with."""
+
+
+class EnteredError(RigorousError, RuntimeError):
+    """A run is entered a second time."""
 
 
 class RecordIndexError(RigorousError, IndexError):

@@ -26,6 +26,7 @@ from ._store.store import ROOT, FolderStore
 from ._tree import FIRST_KEYS, Nodes
 from ._values.kinds import INT, NULL
 from .errors import (
+    EnteredError,
     PendingRecordWarning,
     RigorousError,
     RunningError,
@@ -83,8 +84,9 @@ def changing_experiments(store: FolderStore) -> Iterator[None]:
 
 def unwritable(store: FolderStore, error: OSError) -> SaveError:
     """The error where a folder can't be written."""
+    there = "; what is in it can be read all the same" if store.folder.path.exists() else ""
     message = (
-        f"{store.folder.path} can't be written ({error}); what is in it can be read all the same."
+        f"{store.folder.path} can't be written ({error}){there}."
         " See that the disk has room, and that you may write there, or work on a copy of the folder"
     )
     return SaveError(message)
@@ -94,6 +96,7 @@ class Experiment:
     """One run: entered, it gives a recorder for the experiment; left, it says how it ended.
 
     Raises:
+        EnteredError: on entering, it was entered before.
         SaveError: on entering, the folder can't be written; on leaving, records wait in memory and
             can't be written to disk.
     """
@@ -102,11 +105,19 @@ class Experiment:
         self._store = store
         self._info = info
         self._is_quiet = is_quiet
+        self._is_entered = False
 
     def __enter__(self) -> Recorder:
+        if self._is_entered:
+            message = (
+                "this run was entered before, and is one experiment; begin another one with"
+                " collection.new_experiment(...), or go on with this one with collection.resume(number)"
+            )
+            raise EnteredError(message)
         with changing_experiments(self._store):
             self._process = os.getpid()
             self._recorder = self._begin()
+            self._is_entered = True
             self._store.flush()
         return self._recorder
 

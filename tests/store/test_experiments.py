@@ -16,7 +16,13 @@ from rigorous_recorder._live import table
 from rigorous_recorder._live.table import LiveTable
 from rigorous_recorder._store import home
 from rigorous_recorder._store.store import FolderStore
-from rigorous_recorder.errors import ClosedError, PendingRecordWarning, ReservedKeyError
+from rigorous_recorder.errors import (
+    ClosedError,
+    EnteredError,
+    PendingRecordWarning,
+    ReservedKeyError,
+    SaveError,
+)
 
 SIX_KEYS = (
     "experiment_number",
@@ -448,3 +454,34 @@ def test_two_fresh_collections_agree_on_one_folder(open_collection: Opener) -> N
     attempt(other, is_good=True)
     assert one._store.identity == other._store.identity
     assert [row["experiment_number"] for row in other.experiments] == [1, 2]
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_run_is_entered_once(open_collection: Opener, *, resumes: bool) -> None:
+    """A second time, inside of it or after it, is refused; the first one is as it was."""
+    collection = open_collection()
+    with collection.new_experiment() as experiment:
+        experiment.push(x=1)
+    run = collection.resume(1) if resumes else collection.new_experiment()
+    with run as experiment:
+        with pytest.raises(EnteredError, match="entered before"):
+            run.__enter__()
+        experiment.push(x=2)
+    with pytest.raises(EnteredError):
+        run.__enter__()
+    assert [row["had_error"] for row in collection.experiments] == (2 - resumes) * [False]
+
+
+def test_a_run_that_could_not_begin_can_be_entered_again(folder: Path) -> None:
+    """As soon as its folder can be made."""
+    folder.parent.joinpath("above").write_text("a file")
+    collection = ExperimentCollection(folder.parent / "above" / "study", quiet=True)
+    run = collection.new_experiment()
+    with pytest.raises(SaveError) as refused:
+        run.__enter__()
+    assert "can be read all the same" not in str(refused.value)
+    folder.parent.joinpath("above").unlink()
+    with run as experiment:
+        experiment.push(x=1)
+    assert len(collection.records) == 1
+    collection.close()

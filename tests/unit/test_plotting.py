@@ -423,3 +423,14 @@ def test_a_mean_that_is_no_float_is_told_with_what_can_be_done() -> None:
     for band in BANDS:
         with pytest.raises(ColumnError, match="'y' has values too large for a mean"):
             records.plot("x", "y", band=band)
+
+
+def test_a_chart_is_short_where_it_is_looked_at() -> None:
+    """In a prompt it is a line, not all of its points."""
+    top = Recorder()
+    for seed in range(3):
+        top.child(model=f"m{seed}\x1b").extend({"x": list(range(500)), "y": [0.5] * 500})
+    curves = top.all_records.plot("x", "y", "model")
+    assert repr(curves) == "<Curves y over x: 3 curves, 1,500 points>"
+    assert repr(curves.curves[0]) == "<Curve model=m0\\x1b: 500 points>"
+    assert repr(top.all_records.plot("x", "y").curves[0]) == "<Curve 500 points>"

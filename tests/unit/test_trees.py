@@ -244,3 +244,9 @@ def test_a_deep_tree_is_drawn_without_recursion() -> None:
     lines = str(top.tree()).splitlines()
     assert len(lines) == 1_201
     assert all(line.endswith(": 1 record") for line in lines)
+
+
+def test_a_tree_in_a_notebook_is_monospaced() -> None:
+    """Also on a page whose own style says nothing of ``pre``, as of an export."""
+    html = Recorder(a=1).push().tree()._repr_html_()
+    assert html.startswith('<pre style="font-family:monospace;')

@@ -81,7 +81,7 @@ class Tree:
         return f"<Tree {self._line()}>"
 
     def _repr_html_(self) -> str:
-        return f'<pre style="line-height:1.3">{escape(str(self))}</pre>'
+        return f'<pre style="font-family:monospace;line-height:1.3">{escape(str(self))}</pre>'
 
     def _line(self) -> str:
         counts = plural(self.all_records, "record")

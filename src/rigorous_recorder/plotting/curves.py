@@ -15,6 +15,7 @@ from .._engines.duckdb import records_sql, tables_sql
 from .._engines.levels import level_rows
 from .._engines.scan import Scan
 from .._lazy import lazy_module
+from .._printable import one_line
 from .._tree import keys_of
 from .._values.kinds import Kind, ZonedDatetime
 from ..errors import ColumnError
@@ -47,7 +48,7 @@ _WORDS: Final[dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curve:
     """One line of a chart.
 
@@ -72,6 +73,9 @@ class Curve:
         """What tells it from the others, such as ``model=m1, lr=0.1``."""
         return ", ".join(f"{key}={_shown(value)}" for key, value in self.by.items())
 
+    def __repr__(self) -> str:
+        return f"<Curve {one_line(f'{self.label}: ' if self.by else '')}{len(self.x):,} points>"
+
 
 def _shown(value: Any) -> str:
     if value is None:
@@ -79,7 +83,7 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curves:
     """What a chart of records shows; printed, it is drawn with characters.
 
@@ -188,6 +192,10 @@ class Curves:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        points = sum(len(each.x) for each in self.curves)
+        return f"<Curves {one_line(self.title)}: {len(self.curves):,} curves, {points:,} points>"
 
     def _repr_html_(self) -> str:
         """The picture, in a notebook."""
