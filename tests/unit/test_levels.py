@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rigorous_recorder import Curve, Curves, ExperimentCollection, Recorder, Records
-from rigorous_recorder.errors import ArgumentError, ColumnError
+from rigorous_recorder.errors import ArgumentError, ColumnError, MixedKindsWarning
 
 
 def only(curves: Curves) -> Curve:
@@ -145,6 +146,15 @@ def test_a_change_of_an_attribute_is_one_value(episodes: Recorder) -> None:
     assert points(only(episodes.all_records.plot("episode", "total_reward"))) == [(0, 50.0, 2)]
     second["total_reward"] = None
     assert points(only(episodes.all_records.plot("episode", "total_reward"))) == [(0, 60.0, 1)]
+
+
+@pytest.mark.parametrize("odd", ["n/a", True, [1.0]])
+def test_an_attribute_of_another_kind_is_left_out_and_told(episodes: Recorder, odd: Any) -> None:
+    """The others count once each."""
+    episodes.child(seed=2).child(episode=0, total_reward=odd).push(step=0)
+    with pytest.warns(MixedKindsWarning, match="total_reward"):
+        curves = episodes.all_records.plot("episode", "total_reward")
+    assert points(only(curves)) == [(0, 270.0, 2)]
 
 
 # --- parts of the tree ---------------------------------------------------------------------------
@@ -368,6 +378,44 @@ def test_a_later_attempt_replaces_what_recorders_know(tmp_path: Path) -> None:
         assert only(everything).count == [1, 1, 3, 2]
         final = collection.records.plot("experiment_number", "accuracy")
         assert points(only(final)) == [(1, 1.7, 1)]
+
+
+_Plan = list[dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "replaced"),
+    [
+        ([{"model": "a"}], [{"model": "a"}], 1),
+        ([{"model": "a"}], [{"model": "b"}], 0),
+        ([{"episode": 0}], [{"episode": 1}], 0),
+        ([{"lr": 0.1}, {"lr": 0.01}], [{"lr": 0.1}], 1),
+        ([{"model": "a", "lr": 0.1}, {"model": "a", "lr": 0.2}], [{"model": "a", "lr": 0.2}], 1),
+        # what came out of an episode is not what it was begun with
+        ([{"episode": 0, "reward": 1.5}], [{"episode": 0, "reward": 2.5}], 1),
+        (
+            [{"episode": 0, "length": 5}, {"episode": 1, "length": 7}],
+            [{"episode": 1, "length": 9}, {"episode": 2, "length": 5}],
+            1,
+        ),
+        ([{}, {}], [{}], 2),
+        ([{"begun": dt.datetime(2026, 1, 1)}], [{"begun": dt.datetime(2026, 1, 2)}], 1),
+    ],
+)
+def test_which_recorders_take_each_others_place(
+    tmp_path: Path, first: _Plan, second: _Plan, replaced: int
+) -> None:
+    """Those that were begun alike, by as many attributes as tell those of one attempt apart."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(seed=1) as experiment:
+            for data in first:
+                experiment.child(data).push(step=0, loss=1.0)
+        with collection.resume(-1) as experiment:
+            for data in second:
+                experiment.child(data).push(step=0, loss=3.0)
+        curves = collection.records.plot("step", "loss")
+        assert curves.replaced == replaced
+        assert only(curves).count == [len(first) + len(second) - replaced]
 
 
 def test_a_record_without_y_replaces_nothing(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._tree import ATTEMPT_KEYS, FIRST_KEYS, Nodes
-from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT
+from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT, Kind
 from .conditions import any_valid
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ else:
 
 __all__ = ["Attempt", "Places", "attempts", "last_attempts", "places_of"]
 
-#: Of these kinds are attributes that tell recorders of one attempt apart; times differ anyway.
-_TELLING: Final = frozenset({TEXT, BOOL, INT, FLOAT, JSON})
+#: Of these kinds are attributes that tell recorders of one attempt apart, and the first do it
+#: rather; times are of one attempt alone.
+_TELLING: Final = (TEXT, INT, BOOL, JSON, FLOAT)
 
 
 class Attempt(NamedTuple):
@@ -73,51 +74,114 @@ class Places(NamedTuple):
     attempt: pa.Array
 
 
-def places_of(
-    nodes: Nodes, found: Sequence[Attempt], measured: Collection[int], ignored: Collection[str]
-) -> Places:
+def places_of(nodes: Nodes, found: Sequence[Attempt], result: str) -> Places:
     """The places of all nodes.
 
-    A node's place is that of its parent and the attributes that it was begun with; that of an
-    attempt is the experiment's.
+    A node's place is that of its parent and what it was begun with: its text, and of its other
+    attributes as many as tell it from those beside it; that of an attempt is the experiment's.
 
     Args:
         found: all attempts.
-        measured: positions of nodes whose attributes are results of an attempt, not just its plan:
-            of these only text tells them apart.
-        ignored: keys that tell no nodes apart.
+        result: a key that tells no nodes apart: what came out of them.
     """
-    tops, numbers = {each.experiment for each in found}, {each.position: each for each in found}
+    tops = {each.experiment for each in found}
     below = nodes.positions(nodes.below(*nodes.ids.take(pa.array(sorted(tops))).to_pylist()))
     positions = below.take(pc.sort_indices(below))  # ancestors first
-    plans, texts = _begun_with(nodes, positions, ignored)
-    place: list[int | None] = [None] * nodes.count
-    attempt: list[int | None] = [None] * nodes.count
-    known: dict[Any, int] = {}
-    parents = nodes.parents.take(positions).to_pylist()
-    for at, parent, plan, text in zip(positions.to_pylist(), parents, plans, texts, strict=True):
-        if at in numbers:
-            place[at], attempt[at] = place[parent], numbers[at].number
-        elif at in tops:
-            place[at], attempt[at] = known.setdefault(at, len(known)), 1
-        else:
-            said = text if at in measured else plan
-            place[at] = known.setdefault((place[parent], said), len(known))
-            attempt[at] = attempt[parent]
-    return Places(pa.array(place, pa.int64()), pa.array(attempt, pa.int64()))
+    begun = dict(zip(positions.to_pylist(), _begun_with(nodes, positions, result), strict=True))
+    parents = dict(zip(begun, nodes.parents.take(positions).to_pylist(), strict=True))
+    placing = _Placing(parents, tops, {each.position: each.number for each in found})
+    for level in placing.levels():
+        placing.place(level, begun)
+    return Places(*(pa.array(map(of.get, range(nodes.count)), pa.int64()) for of in placing.found))
 
 
-def _begun_with(
-    nodes: Nodes, positions: pa.Array, ignored: Collection[str]
-) -> tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]]:
-    """For each node numbers that stand for what it was begun with: for all of it, and for text."""
-    passed = {*FIRST_KEYS, *ignored}
-    plans, texts = [], []
+class _Begun(NamedTuple):
+    """Numbers that stand for what a node was begun with, each for the value of one key.
+
+    None stands for keys of other nodes.
+    """
+
+    text: tuple[int | None, ...]
+    others: tuple[int | None, ...]
+
+    def some(self, others: Sequence[int]) -> tuple[int | None, ...]:
+        """All text, and some of the others."""
+        return (*self.text, *(self.others[each] for each in others))
+
+
+class _Placing:
+    """Finds the places of nodes, from the experiments down.
+
+    Args:
+        parents: of each node in a resumed experiment the position of its parent.
+        tops: positions of these experiments.
+        numbers: of each further attempt by position.
+    """
+
+    def __init__(
+        self, parents: Mapping[int, int], tops: Collection[int], numbers: Mapping[int, int]
+    ) -> None:
+        self._parents = parents
+        self._tops = tops
+        self._places: dict[int, int] = {}
+        self._attempts: dict[int, int] = dict(numbers)
+        self._known: dict[Any, int] = {}
+        self._numbers = numbers
+
+    @property
+    def found(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Of each node its place, and its attempt."""
+        return self._places, self._attempts
+
+    def levels(self) -> list[list[int]]:
+        """The nodes below the experiments; those that attempts have stand beside the first one's."""
+        depths: dict[int, int] = {}
+        levels: list[list[int]] = []
+        for at, parent in self._parents.items():
+            if at in self._tops:
+                depths[at], self._attempts[at] = 0, 1
+                self._places[at] = self._known.setdefault(at, len(self._known))
+            elif at in self._numbers:
+                depths[at], self._places[at] = depths[parent], self._places[parent]
+            else:
+                depths[at], self._attempts[at] = depths[parent] + 1, self._attempts[parent]
+                while len(levels) < depths[at]:
+                    levels.append([])
+                levels[depths[at] - 1].append(at)
+        return levels
+
+    def place(self, level: Sequence[int], begun: Mapping[int, _Begun]) -> None:
+        """Find the places of the nodes of a level, where those of their parents are found."""
+        beside: dict[int, list[int]] = {}
+        for at in level:
+            beside.setdefault(self._places[self._parents[at]], []).append(at)
+        for above, some in beside.items():
+            others = self._telling(some, begun)
+            for at in some:
+                place = above, begun[at].some(others)
+                self._places[at] = self._known.setdefault(place, len(self._known))
+
+    def _telling(self, some: Sequence[int], begun: Mapping[int, _Begun]) -> list[int]:
+        """Which attributes tell nodes of one attempt apart as well as all do; at least one."""
+        columns = range(len(begun[some[0]].others))
+        used = [c for c in columns if any(begun[at].others[c] is not None for at in some)]
+
+        def told_apart(count: int) -> int:
+            return len({(self._attempts[at], begun[at].some(used[:count])) for at in some})
+
+        best = told_apart(len(used))
+        return next((used[:n] for n in range(1, len(used)) if told_apart(n) == best), used)
+
+
+def _begun_with(nodes: Nodes, positions: pa.Array, result: str) -> list[_Begun]:
+    """What each node was begun with, whole numbers before others, which are rather results."""
+    text: list[list[int | None]] = []
+    others: dict[Kind, list[list[int | None]]] = {kind: [] for kind in _TELLING}
     for column, values in nodes.said_first(positions).items():
-        if column.kind in _TELLING and column.key not in passed:
-            codes = values.dictionary_encode(null_encoding="encode").indices.to_pylist()
-            plans.append(codes)
-            if column.kind == TEXT:
-                texts.append(codes)
+        if column.kind in others and column.key not in {*FIRST_KEYS, result}:
+            codes = values.dictionary_encode().indices.to_pylist()
+            (text if column.kind == TEXT else others[column.kind]).append(codes)
     nothing: Any = [()] * len(positions)
-    return list(zip(*plans, strict=True)) or nothing, list(zip(*texts, strict=True)) or nothing
+    rest = [codes for kind in _TELLING for codes in others[kind]]
+    tuples = (list(zip(*each, strict=True)) or nothing for each in (text, rest))
+    return list(map(_Begun, *tuples))

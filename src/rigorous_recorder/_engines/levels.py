@@ -101,7 +101,7 @@ def level_rows(
     keys, value = [flat.key for flat in columns.values()], scan.flats[value].key
     level = level_of(scan, keys)
     has_owner = value in scan.node_keys
-    places = _places(scan, level, keys) if tells_attempts else None
+    places = _places(scan, value) if tells_attempts else None
     if level is None and not has_owner and places is None:
         return None
     if level is not None:
@@ -109,13 +109,12 @@ def level_rows(
     return _of_records(scan, columns, value if has_owner else None, places)
 
 
-def _places(scan: Scan, level: pa.Array | None, keys: Sequence[str]) -> Places | None:
+def _places(scan: Scan, value: str) -> Places | None:
     """The places of all nodes; None where no experiment was ever resumed."""
     nodes = scan.moment.nodes
     if ATTEMPT_KEYS[1] not in keys_of(nodes.columns) or not (found := attempts(nodes)):
         return None
-    measured = frozenset() if level is None else frozenset(level.to_pylist())
-    return places_of(nodes, found, measured, keys)
+    return places_of(nodes, found, value)
 
 
 def _of_recorders(

@@ -240,6 +240,7 @@ def _relation(chart: Chart, scan: Scan, kinds: Mapping[str, Kind]) -> duckdb.Duc
     rows = level_rows(scan, chart.keys, chart.y, tells_attempts=chart.attempts == "last")
     if rows is None:
         return records_sql(scan, chart_sql(chart, kinds, records_source(kinds)))
+    scan.warn_of_mixed(chart.keys)
     tables = {"rows": rows.rows, "resumed": rows.resumed}
     query = chart_sql(chart, kinds, level_source(chart, rows))
     return tables_sql({name: each for name, each in tables.items() if each is not None}, query)
