@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -40,6 +42,12 @@ VALUES = st.one_of(
 KEYS = st.sampled_from(["a", "A", "b", "x.y", "_node", "n"])
 DATA = st.dictionaries(KEYS, VALUES, max_size=3)
 PICK = st.integers(0, 10**6)
+
+_THREADS = 3
+
+
+class _Diverged(Exception):
+    pass
 
 
 @dataclass(eq=False)
@@ -124,6 +132,21 @@ class TreeMachine(RuleBasedStateMachine):
         """A recorder without a collection."""
         self.nodes.append(Node(dict(data), Store(), recorder=Recorder(data)))
 
+    @rule(data=DATA, row=DATA)
+    def make_tree_in_threads(self, data: Row, row: Row) -> None:
+        """A recorder without a collection, whose first records several threads push at once."""
+        recorder, start = Recorder(data), threading.Barrier(_THREADS)
+
+        def push(_: int) -> None:
+            start.wait()
+            recorder.push(row)
+
+        with ThreadPoolExecutor(_THREADS) as threads:
+            list(threads.map(push, range(_THREADS)))
+        node = Node(dict(data), Store(), recorder=recorder)
+        node.store.records += [(node, dict(row))] * _THREADS
+        self.nodes.append(node)
+
     @rule(pick=PICK, data=DATA)
     def make_child(self, pick: int, data: Row) -> None:
         """A recorder below another."""
@@ -199,38 +222,55 @@ class TreeMachine(RuleBasedStateMachine):
         parent.children.append(node)
         self._move(node, parent.store)
 
-    @rule(data=DATA, row=DATA)
-    def run_experiment(self, data: Row, row: Row) -> None:
+    @rule(data=DATA, row=DATA, fails=st.booleans())
+    def run_experiment(self, data: Row, row: Row, *, fails: bool) -> None:
         """An experiment with a record; what waits in recorders elsewhere is no matter of its end."""
-        with self.collection.new_experiment(data) as experiment:
+        with contextlib.suppress(_Diverged), self.collection.new_experiment(data) as experiment:
             experiment.push(row)
+            if fails:
+                raise _Diverged
         node = Node(dict(experiment.local_data), self.stored, self.root, recorder=experiment)
         assert {key: node.data[key] for key in data} == data
-        assert node.data["experiment_number"] not in self.deleted_numbers
+        assert node.data["had_error"] is fails
+        assert _number(node) not in self.deleted_numbers
+        assert all(_run_of(each) != _run_of(node) for each in self.root.children)
         self.root.children.append(node)
         self.nodes.append(node)
         self._log(node, row)
 
-    @rule(pick=PICK, data=DATA)
-    def delete(self, pick: int, data: Row) -> None:
-        """An experiment goes, with all that stands below it now."""
+    @rule(pick=PICK, data=DATA, is_one=st.booleans())
+    def delete(self, pick: int, data: Row, *, is_one: bool) -> None:
+        """An experiment goes, with all that is below it now; of several runs of a number one or all."""
         if not self.collection.experiment_numbers:
             with pytest.raises(KeyError, match="no experiment"):
                 self.collection.delete(pick)
-            self.run_experiment(data, data)
+            self.run_experiment(data, data, fails=is_one)
             self.make_child(len(self.nodes) - 1, data)
             self.push(len(self.nodes) - 1, data)
         numbers = self.collection.experiment_numbers
         number = numbers[pick % len(numbers)]
-        tops = [each for each in self.root.children if _number(each) == number]
-        gone = {each for top in tops for each in top.below}
+        runs = [each for each in self.root.children if _number(each) == number]
+        if is_one:
+            runs = [runs[pick % len(runs)]]
+            choice = {"error_number": runs[0].data["error_number"]}
+        else:
+            choice = {"all_attempts": True}
+            self._require_refusal(number, runs)
+        gone = {each for run in runs for each in run.below}
         kept = [pair for pair in self.stored.records if pair[0] not in gone]
-        assert self.collection.delete(number) == len(self.stored.records) - len(kept)
+        assert self.collection.delete(number, **choice) == len(self.stored.records) - len(kept)
         self.stored.records = kept
-        self.root.children = [each for each in self.root.children if each not in tops]
+        self.root.children = [each for each in self.root.children if each not in runs]
         self.nodes = [each for each in self.nodes if each not in gone]
         self.deleted += [_of(each) for each in gone]
-        self.deleted_numbers.add(number)
+        if all(_number(each) != number for each in self.root.children):
+            self.deleted_numbers.add(number)
+
+    def _require_refusal(self, number: int, runs: list[Node]) -> None:
+        """A number alone deletes none of several runs that share it."""
+        if len(runs) > 1:
+            with pytest.raises(ArgumentError, match="error_number"):
+                self.collection.delete(number)
 
     @precondition(lambda self: self.deleted)
     @rule(pick=PICK, data=DATA)
@@ -311,6 +351,18 @@ class TreeMachine(RuleBasedStateMachine):
                 assert found == _tuples(self.collection.records)
 
     @rule()
+    def iterate(self) -> None:
+        """A collection has the numbers of its experiments, each once, and their records."""
+        runs = [each for each in self.root.children if _number(each) is not None]
+        numbers = sorted({_number(each) for each in runs})
+        assert list(self.collection) == numbers == list(reversed(self.collection))[::-1]
+        assert all(number in self.collection for number in numbers)
+        assert 0 not in self.collection
+        for number in self.collection:
+            of_number = {n for run in runs if _number(run) == number for n in run.below}
+            assert len(self.collection[number]) == len(self.root.rows(of_number))
+
+    @rule()
     @precondition(lambda self: len(self.stored.records) > 0)
     def read_by_another(self) -> None:
         """Another object that reads the same folder sees the same at once."""
@@ -363,6 +415,11 @@ def _of(node: Node) -> Recorder:
 
 def _number(node: Node) -> Any:
     return node.data.get("experiment_number")
+
+
+def _run_of(node: Node) -> tuple[Any, Any]:
+    """What tells a run from others: its number, and the error number of those that share it."""
+    return _number(node), node.data.get("error_number")
 
 
 def _sorted(data: Any) -> Row:
