@@ -20,6 +20,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder, _tree
 from rigorous_recorder._engines.scan import Source
 from rigorous_recorder._store.folder import Folder, MergedName
+from rigorous_recorder._store.home import DELETED
 from rigorous_recorder._store.seal import about
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder._store.store import ROOT, FolderStore
@@ -506,11 +507,11 @@ def test_keys_with_the_names_of_the_librarys_own_columns(folder: Path) -> None:
 
 
 def test_a_tree_in_memory_has_no_reserved_node() -> None:
-    """The second recorder of a tree without a collection has that number, and is one as any other."""
+    """Recorders without a collection have none of the numbers that mean something in every store."""
     top = Recorder(a=1).push(i=0)
     middle = top.child(b=1).push(i=1)
     middle.child(c=1).push(i=2)
-    assert middle._node == 2
+    assert {ROOT, DELETED}.isdisjoint({top._node, middle._node})
     assert [row["i"] for row in top.all_records] == [0, 1, 2]
 
 
