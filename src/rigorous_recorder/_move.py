@@ -72,15 +72,19 @@ def _with_records(moment: Moment, top: int, new: dict[int, int], target: Store) 
     return new
 
 
-def copy_with_ancestors(moment: Moment, node: int) -> tuple[MemoryStore, int]:
-    """A copy in memory of a node, all above and all below it, and the copy's id there."""
+def copy_with_ancestors(moment: Moment, node: int) -> tuple[MemoryStore, dict[int, int]]:
+    """A copy in memory of a node, all above and all below it.
+
+    Returns:
+        The store with the copy, and for the node and those below it the ids that they have there.
+    """
     store, parent = MemoryStore(), None
     for above in _ancestors(moment.nodes, node):
         copied = store.new_node()
         at = moment.nodes.positions_of([above])
         store.say(copied, moment.nodes.own_data(at)[0], parent)
         parent = copied
-    return store, copy_tree(moment, node, store, parent)[node]
+    return store, copy_tree(moment, node, store, parent)
 
 
 def _ancestors(nodes: Nodes, node: int) -> list[int]:

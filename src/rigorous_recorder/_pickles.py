@@ -10,8 +10,9 @@ import datetime as dt
 import io
 import pickle
 import pickletools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._engines.scan import Moment
 from ._lazy import lazy_module
@@ -29,7 +30,7 @@ else:
     pa = lazy_module("pyarrow")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["PlainTree", "load_tree", "restored", "tree_of"]
+__all__ = ["PlainTree", "Restored", "load_tree", "restored", "tree_of"]
 
 _FORMAT: Final = "rigorous-recorder tree 2"
 #: What a pickle of a recorder calls: module and name of the function that restores it.
@@ -37,23 +38,47 @@ _RESTORE: Final = ("rigorous_recorder.recorder", "restore")
 
 PlainTree = dict[str, Any]
 """A tree as plain values: ``format``, ``top`` (id of the recorder itself), and for ``nodes`` and
-``records`` a list of Arrow IPC streams."""
+``records`` a list of Arrow IPC streams, for ``pending`` one where fields wait for a commit."""
 
 
-def tree_of(moment: Moment, node: int) -> PlainTree:
-    """A node, all above and all below it, and their records, as plain values."""
-    store, top = copy_with_ancestors(moment, node)
-    snapshot = store.snapshot()
+class Restored(NamedTuple):
+    """A tree in memory that was pickled.
+
+    Attributes:
+        store: where it is.
+        node: id of the recorder itself.
+        pending: for nodes of recorders to which fields were added, but not committed, these fields.
+    """
+
+    store: MemoryStore
+    node: int
+    pending: dict[int, dict[str, Any]]
+
+
+def tree_of(
+    moment: Moment, node: int, pending: Mapping[int, Mapping[str, Any]] | None = None
+) -> PlainTree:
+    """A node, all above and all below it, and their records, as plain values.
+
+    Args:
+        pending: for nodes the fields that were added there, and are not committed.
+    """
+    store, new = copy_with_ancestors(moment, node)
+    snapshot, waiting = store.snapshot(), MemoryStore()
+    for each, fields in (pending or {}).items():
+        if each in new:
+            waiting.say(new[each], dict(fields))
     return {
         "format": _FORMAT,
-        "top": top,
+        "top": new[node],
         "nodes": [_dump(fragment) for fragment in snapshot.nodes],
         "records": [_dump(fragment) for fragment in snapshot.records],
+        "pending": [_dump(fragment) for fragment in waiting.snapshot().nodes],
     }
 
 
-def restored(tree: PlainTree) -> tuple[MemoryStore, int]:
-    """A store in memory with the tree, and the id of its recorder there.
+def restored(tree: PlainTree) -> Restored:
+    """What ``tree_of`` gave, in memory again.
 
     Raises:
         DamagedFileError: it is not what ``tree_of`` gave.
@@ -65,14 +90,23 @@ def restored(tree: PlainTree) -> tuple[MemoryStore, int]:
         while (above := moment.nodes.parent(root)) is not None:
             root = above
         store = MemoryStore()
-        return store, copy_tree(moment, root, store, None)[top]
+        new = copy_tree(moment, root, store, None)
+        pending = {new[node]: fields for node, fields in _pending(tree)}
+        return Restored(store, new[top], pending)
     except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
         message = f"the pickle does not hold a tree of recorders: {error!r}"
         raise DamagedFileError(message) from error
 
 
-def load_tree(path: Path) -> tuple[MemoryStore, int]:
-    """The tree in a pickle file, in a store in memory, and the id of its recorder.
+def _pending(tree: PlainTree) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The nodes of recorders that wait for a ``commit``, with the fields that they were given."""
+    nodes = Nodes([_load(data) for data in tree.get("pending", ())])
+    ids = nodes.ids.to_pylist()
+    return zip(ids, nodes.own_data(pa.array(range(len(ids)), pa.int64())), strict=True)
+
+
+def load_tree(path: Path) -> Restored:
+    """The tree in a pickle file, in memory.
 
     Raises:
         UnsafePickleError: it asks for anything but plain values and recorders.
@@ -89,7 +123,7 @@ def load_tree(path: Path) -> tuple[MemoryStore, int]:
         raise DamagedFileError(message) from error
     if isinstance(found, OldRecorder):
         try:
-            return adopt(found)
+            return Restored(*adopt(found), {})
         except RigorousError:
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar
 
 from ._display.experiments import Experiments
 from ._display.text import bytes_text, plural
@@ -46,6 +46,8 @@ from .records import Records
 
 if TYPE_CHECKING:
     import duckdb
+
+_Collection = TypeVar("_Collection", bound="ExperimentCollection")
 
 __all__ = ["ExperimentCollection", "collection_path"]
 
@@ -496,6 +498,10 @@ class ExperimentCollection:
         path = escape(one_line(str(self._store.folder.path)))
         return f"<div><b>{path}</b><br>{self._counts()}</div>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A collection is its path: who unpickles or copies it opens it there, also a closed one."""
+        return reopened, (type(self), str(self._store.folder.path), self._is_quiet)
+
     def _counts(self) -> str:
         experiments, records = len(self.experiment_numbers), len(self.records)
         size = bytes_text(self.size_on_disk())
@@ -524,6 +530,11 @@ def _warn_of(loss: Loss, path: Path) -> None:
         " else is there. Copy the original with collection.copy_to or rigorous copy"
     )
     warn(message, IncompleteCopyWarning, stacklevel=3)
+
+
+def reopened(kind: type[_Collection], path: str, is_quiet: bool) -> _Collection:
+    """A collection that was pickled, opened anew."""
+    return kind(path, extension="", quiet=is_quiet)
 
 
 def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:

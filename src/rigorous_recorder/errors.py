@@ -25,6 +25,7 @@ __all__ = [
     "NewerFormatError",
     "NotACollectionError",
     "NotEnoughMemoryError",
+    "NotPicklableError",
     "PendingRecordWarning",
     "ReadOnlyError",
     "RecordIndexError",
@@ -112,6 +113,10 @@ class UnsafePickleError(RigorousError, pickle.UnpicklingError):
 
 class ReservedKeyError(RigorousError, ValueError):
     """A key that a collection says of every experiment itself."""
+
+
+class NotPicklableError(RigorousError, TypeError):
+    """Something can't be given to another process, or copied; the message has what can be."""
 
 
 class RunningError(RigorousError, ValueError):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
 from types import TracebackType
 from typing import Any, Final, SupportsIndex
@@ -27,6 +28,7 @@ from ._tree import FIRST_KEYS, Nodes
 from ._values.kinds import INT, NULL
 from .errors import (
     EnteredError,
+    NotPicklableError,
     PendingRecordWarning,
     RigorousError,
     RunningError,
@@ -106,6 +108,22 @@ class Experiment:
         self._info = info
         self._is_quiet = is_quiet
         self._is_entered = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """One that was not begun, for another process, which begins it there.
+
+        Raises:
+            NotPicklableError: it was begun.
+        """
+        if self._is_entered:
+            message = (
+                "an experiment that was begun can't be pickled or copied: pass the recorder that its"
+                " with block gave, to log to it, or the collection"
+            )
+            raise NotPicklableError(message)
+        state = dict(vars(self))
+        path = str(state.pop("_store").folder.path)
+        return experiment_in, (type(self), path, state)
 
     def __enter__(self) -> Recorder:
         if self._is_entered:
@@ -260,6 +278,13 @@ class Experiment:
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
                 f" ended with {shorten(error_line(error), 200)}; {outcome}"
             )
+
+
+def experiment_in(kind: type[Experiment], path: str, state: Mapping[str, Any]) -> Experiment:
+    """An experiment that was pickled before it was begun."""
+    experiment = kind.__new__(kind)
+    vars(experiment).update(state, _store=FolderStore.at(Path(path)))
+    return experiment
 
 
 def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: float) -> int:

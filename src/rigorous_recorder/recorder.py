@@ -20,7 +20,7 @@ from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_unread
 from ._live.twin import Pusher
 from ._move import copy_tree, keys_in, undisturbed
-from ._pickles import PlainTree, load_tree, restored, tree_of
+from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
 from ._rows.twin import fresh
 from ._store.housekeeping import settling
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
@@ -343,8 +343,7 @@ class Recorder(Pusher):
         if target.suffix.lower() == _PICKLE:
             require_csv(target, options)
             target.parent.mkdir(parents=True, exist_ok=True)
-            source, node = self._reading()
-            tree = tree_of(source.now(), node)
+            tree = self._plain_tree()
             with replacing(target) as temporary, temporary.open("wb") as file:
                 pickle.dump(_Saved(tree), file, protocol=5)
         else:
@@ -377,7 +376,7 @@ class Recorder(Pusher):
         source, options = Path(path), CsvOptions.checked(separator, encoding)
         if source.suffix.lower() == _PICKLE:
             require_csv(source, options)
-            return recorder_at(*load_tree(source))
+            return _revived(load_tree(source))
         recorder = cls()
         try:
             recorder._log_columns(*load_flat(source, others=[_PICKLE], options=options))
@@ -393,8 +392,13 @@ class Recorder(Pusher):
         if isinstance(self._store, FolderStore):
             place = (str(self._store.folder.path), self._store.identity, self._node)
             return recorder_in, place
+        return restore, (self._plain_tree(),)
+
+    def _plain_tree(self) -> PlainTree:
         source, node = self._reading()
-        return restore, (tree_of(source.now(), node),)
+        known = source.store.handles.items()
+        pending = {each: recorder.pending for each, recorder in known if recorder._pending}
+        return tree_of(source.now(), node, pending)
 
     def __repr__(self) -> str:
         where = f" in {self._store.folder.path}" if isinstance(self._store, FolderStore) else ""
@@ -540,7 +544,16 @@ class _Saved:
 
 def restore(tree: PlainTree) -> Recorder:
     """The recorder of a tree that was pickled."""
-    return recorder_at(*restored(tree))
+    return _revived(restored(tree))
+
+
+def _revived(tree: Restored) -> Recorder:
+    """The recorder of a tree; those that wait for a commit are held as long as the tree is."""
+    for node, fields in tree.pending.items():
+        recorder = recorder_at(tree.store, node)
+        recorder._pending = fields
+        tree.store.handles.hold(recorder)
+    return recorder_at(tree.store, tree.node)
 
 
 def attributes_of(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -24,6 +25,8 @@ from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
 from ._engines.scan import Moment, Scan, Scope, Source
 from ._engines.spark import spark_frame
 from ._flat_files import CsvOptions, save_flat
+from ._pickles import PlainTree, restored, tree_of
+from ._store.store import ROOT, FolderStore
 from .errors import ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, curves_of
 
@@ -312,6 +315,15 @@ class Records(Sequence[Row]):
         scan.warn_of_mixed(scan.flats)
         return scan
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Of a collection the place alone, where they are read anew, else all there is."""
+        store, (node, is_deep) = self._source.store, self._scope
+        if isinstance(store, FolderStore):
+            place = (str(store.folder.path), store.identity, node, is_deep)
+            return records_in, (*place, self._conditions)
+        tree = tree_of(self._source.now(), node if node is not None else ROOT)
+        return records_of, (tree, is_deep, self._conditions)
+
     def _scan_of(self, moment: Moment) -> Scan:
         return Scan(moment, self._scope, self._conditions)
 
@@ -325,6 +337,20 @@ class Records(Sequence[Row]):
             raise RecordIndexError(message)
         row = rows[at - first]
         return row.with_fresh(mutable) if mutable else row
+
+
+def records_in(
+    path: str, identity: str, node: int | None, is_deep: bool, conditions: tuple[Condition, ...]
+) -> Records:
+    """Records of a collection that were pickled, in whatever process this is."""
+    known = FolderStore.at if node is None else partial(FolderStore.shared, identity=identity)
+    return Records(Source(known(Path(path))), Scope(node, is_deep), conditions)
+
+
+def records_of(tree: PlainTree, is_deep: bool, conditions: tuple[Condition, ...]) -> Records:
+    """Records in memory that were pickled, with all that they belong to."""
+    store, node, _ = restored(tree)
+    return Records(Source(store), Scope(node, is_deep), conditions)
 
 
 def _page_with(scan: Scan, index: int) -> _Page:

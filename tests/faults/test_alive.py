@@ -220,3 +220,22 @@ def test_a_turn_without_locks_is_of_one_at_a_time(tmp_path: Path) -> None:
     with locks.locked(path):
         inside.append(3)
     assert inside == [1, 2, 3]
+
+
+def test_a_heartbeat_follows_no_link(tmp_path: Path) -> None:
+    """Who has put a link in a lock's place has no other file touched."""
+    folder, outside = tmp_path / "study.collection", tmp_path / "important.txt"
+    outside.touch()
+    os.utime(outside, (1_000, 1_000))
+    collection = ExperimentCollection(folder, quiet=True)
+    with collection.new_experiment() as experiment:
+        experiment.push(i=0)
+        (lock,) = (folder / "live").glob("????????.lock")
+        lock.unlink()
+        lock.symlink_to(outside)
+        marker = collection._store.home._marker
+        assert marker is not None
+        marker.note({"records": {}, "nodes": {}})
+        assert outside.stat().st_mtime == 1_000
+        lock.unlink()
+    collection.close()

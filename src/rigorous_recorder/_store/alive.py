@@ -45,9 +45,7 @@ def take_dead(folder: Folder, writer: str) -> FileLock | None:
     try:
         lives = _was_heard_of(folder, writer, elsewhere=DEATH_SECONDS)
         if not lives:
-            os.utime(
-                lock.path
-            )  # who does not see this lock either leaves the writer to this process
+            lock.renew()  # who does not see this lock either leaves the writer to this process
     except BaseException:
         lock.release()  # or nobody has it as long as this process lives
         raise

@@ -19,6 +19,7 @@ class Handles:
 
     def __init__(self) -> None:
         self._known: dict[int, weakref.ref[Any]] = {}
+        self._held: list[Any] = []
         self._sweep_at = _FIRST_SWEEP
 
     def add(self, node: int, recorder: Any) -> None:
@@ -26,6 +27,10 @@ class Handles:
         self._known[node] = weakref.ref(recorder)
         if len(self._known) > self._sweep_at:
             self._sweep()
+
+    def hold(self, recorder: Any) -> None:
+        """Let a recorder be in use, whoever else has it."""
+        self._held.append(recorder)
 
     def forget(self, node: int) -> None:
         """Know no recorder of a node any more."""

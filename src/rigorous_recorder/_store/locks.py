@@ -131,6 +131,14 @@ class FileLock:
                 return False
             raise
 
+    def renew(self) -> None:
+        """Let the file's time be now.
+
+        Raises:
+            OSError: it can't be set.
+        """
+        os.utime(self._descriptor)
+
     def release(self) -> None:
         """Let others have the lock; a second time, as after Ctrl-C in the middle, does nothing."""
         descriptor, self._descriptor = self._descriptor, _RELEASED

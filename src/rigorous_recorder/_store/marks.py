@@ -157,9 +157,8 @@ class Marker:
         if self._is_over:
             return
         with suppress(FileNotFoundError):  # it is made again at the next look for the lock
-            os.utime(
-                self._lock_path
-            )  # lets those know that this writer lives who don't see its lock
+            # Lets those know that this writer lives who don't see its lock.
+            os.utime(self._lock_path, follow_symlinks=os.utime not in os.supports_follow_symlinks)
         if not self._is_local:
             return
         if self._turn_of == threading.get_ident():

@@ -264,6 +264,12 @@ class FolderStore(Store):
         return cls.there(path, identity)
 
     @classmethod
+    def at(cls, path: Path) -> FolderStore:
+        """The store that this process has of the collection at a path, else a new one."""
+        known = cls._shared.get(str(path))
+        return cls(path) if known is None or known.home.is_closed else known
+
+    @classmethod
     def there(cls, path: Path, identity: str) -> FolderStore:
         """A store of its own, which is one writer more, of a collection that is there.
 
