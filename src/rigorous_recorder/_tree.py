@@ -11,8 +11,9 @@ from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Col
 from ._once import once
 from ._store.fragments import Fragment, is_lost, tables_of
 from ._store.store import DELETED
-from ._values.chunks import one_array
+from ._values.chunks import byte_sizes, one_array
 from ._values.kinds import NULL, Kind
+from .errors import TooLargeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,8 @@ __all__ = [
     "values_of",
 ]
 
+#: An Arrow array of texts counts their bytes in 32 bits.
+_MOST_BYTES: Final = 2**31 - 1
 #: The latest time that there can be.
 _LATEST: Final = 2**63 - 1
 
@@ -109,6 +112,7 @@ class Nodes:
         self._fragments = fragments
         self._on_read = on_read
         self._sources: dict[str, Any] = {}
+        self._widest: dict[str, int] = {}
 
     @property
     def deleted(self) -> pa.Array | None:
@@ -209,9 +213,14 @@ class Nodes:
         return self._ordered(pa.concat_arrays([pa.array([], pa.int64()), *reached]))
 
     def resolved(self, key: str, positions: pa.Array | None = None) -> Variants:
-        """The values of a key that nodes have or inherit, for all nodes or those at positions."""
+        """The values of a key that nodes have or inherit, for all nodes or those at positions.
+
+        Raises:
+            TooLargeError: they are more than an Arrow array can have.
+        """
         source = self._source(key)
         rows = source if positions is None else source.take(positions)
+        self._require_room(key, rows)
         return self._values(key, rows)
 
     def kinds(self, key: str, positions: pa.Array | None = None) -> set[Kind]:
@@ -220,8 +229,46 @@ class Nodes:
         if positions is None and len(columns) == 1 and columns[0].kind != NULL:
             values = self._rows[columns[0]]  # without taking back, what was said once is there
             return {columns[0].kind} if values.null_count < len(values) else set()
-        found = self.resolved(key, positions)
+        every = pa.array(range(self.count), pa.int64()) if positions is None else positions
+        found, _ = self.shared(key, every)
         return {column.kind for column, values in found.items() if values.null_count < len(values)}
+
+    def shared(self, key: str, positions: pa.Array) -> tuple[Variants, pa.Array]:
+        """The values that nodes have or inherit, each once, and for each position which one it is.
+
+        A value that many inherit is not copied for each of them. Null where there is none.
+        """
+        found = self._source(key).take(positions).dictionary_encode()
+        return self._values(key, found.dictionary), found.indices
+
+    def widest(self, key: str) -> int:
+        """How many bytes the largest value of a key takes at most, about."""
+        if key not in self._widest:
+            sizes = [byte_sizes(self._rows[column]) for column in self._columns_of(key)]
+            self._widest[key] = sum(pc.max(each).as_py() or 0 for each in sizes)
+        return self._widest[key]
+
+    def sizes(self, key: str, positions: pa.Array) -> pa.Array:
+        """For each position how many bytes the value takes, about, that the node has or inherits."""
+        return self._sizes(key, self._source(key).take(positions))
+
+    def _sizes(self, key: str, rows: pa.Array) -> pa.Array:
+        found = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
+        for column in self._columns_of(key):
+            found = pc.add(found, byte_sizes(self._rows[column]).take(rows).fill_null(0))
+        return found
+
+    def _require_room(self, key: str, rows: pa.Array) -> None:
+        if self.widest(key) * len(rows) < _MOST_BYTES:
+            return
+        size = pc.sum(self._sizes(key, rows)).as_py() or 0
+        if size >= _MOST_BYTES:
+            message = (
+                f"{key!r} of {len(rows):,} recorders, inherited values included, is {size / 1e9:,.1f}"
+                f" GB, and one column of them can have {_MOST_BYTES / 1e9:,.1f} GB. Name the columns"
+                " that you need in a query, without this one, or take fewer records"
+            )
+            raise TooLargeError(message)
 
     def has_key(self, key: str) -> bool:
         """Whether any node has, or had, an attribute of that name."""

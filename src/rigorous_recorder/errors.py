@@ -35,6 +35,7 @@ __all__ = [
     "RunningError",
     "SaveError",
     "StorageWarning",
+    "TooLargeError",
     "UnkeepableTypeError",
     "UnkeepableValueError",
     "UnknownExperimentError",
@@ -101,6 +102,10 @@ class DamagedFileError(RigorousError, ValueError):
 
 class NotEnoughMemoryError(RigorousError, MemoryError):
     """A file that is loaded asks for more memory than there is."""
+
+
+class TooLargeError(RigorousError, MemoryError):
+    """A table would be larger than memory, since rows repeat what they inherit."""
 
 
 class UnknownFileTypeError(RigorousError, ValueError):

@@ -22,8 +22,9 @@ from ._engines.frames import to_pandas, to_polars
 from ._engines.known_keys import require_known, warn_of_unknown
 from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
-from ._engines.scan import Moment, Scan, Scope, Source
+from ._engines.scan import Moment, Piece, Scan, Scope, Source
 from ._engines.spark import spark_frame
+from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
 from ._pickles import PlainTree, restored, tree_of
 from ._store.store import ROOT, FolderStore
@@ -42,6 +43,8 @@ __all__ = ["Records", "Row"]
 
 #: Rows that are decoded together when one is asked for by its index.
 _PAGE: Final = 4_096
+#: Bytes of inherited values of which each row of a data frame is given a copy.
+_MOST_COPIED: Final = 1 << 30
 
 
 class _Page(NamedTuple):
@@ -157,7 +160,12 @@ class Records(Sequence[Row]):
         return tuple(self.scan().flats)
 
     def to_arrow(self) -> pa.Table:
-        """The flat table as a ``pyarrow.Table``."""
+        """The flat table as a ``pyarrow.Table``.
+
+        Raises:
+            TooLargeError: it would be larger than memory, since each row has a copy of what it
+                inherits. A stream, ``save_to``, ``sql`` and ``to_polars`` are not limited by that.
+        """
         return flat_table(self._whole_scan())
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -178,12 +186,18 @@ class Records(Sequence[Row]):
         Raises:
             MissingPackageError: Polars is not installed.
         """
-        return lazy_frame(self.scan()) if lazy else to_polars(self.to_arrow())
+        if lazy:
+            return lazy_frame(self.scan())
+        scan = self._whole_scan()
+        if fits(scan, scan.row_count(), _MOST_COPIED):
+            return to_polars(flat_table(scan))
+        return lazy_frame(scan).collect()  # in which rows share what they inherit
 
     def to_pandas(self) -> pd.DataFrame:
         """The flat table as a pandas DataFrame; ints and bools with gaps are nullable dtypes.
 
         Raises:
+            TooLargeError: it would be larger than memory, as of ``to_arrow``.
             MissingPackageError: pandas is not installed.
         """
         return to_pandas(self.to_arrow())
@@ -356,11 +370,18 @@ def records_of(tree: PlainTree, is_deep: bool, conditions: tuple[Condition, ...]
 def _page_with(scan: Scan, index: int) -> _Page:
     """The rows around ``index`` that are read together."""
     for first, piece in scan.located(index):
-        start = index - first
-        start -= start % _PAGE
-        rows = list(rows_of(piece.slice(start, _PAGE), scan))
+        start, page = index - first, _page_rows(piece, scan)
+        start -= start % page
+        rows = list(rows_of(piece.slice(start, page), scan))
         return _Page(scan, first + start, rows, mutable_keys(scan))
     return _Page(scan, 0, [], ())
+
+
+def _page_rows(piece: Piece, scan: Scan) -> int:
+    """How many rows are kept together: of larger ones fewer."""
+    own, nodes = piece.own_bytes // max(1, piece.rows), scan.moment.nodes
+    copied = sum(nodes.widest(key) for key in mutable_keys(scan) if key in scan.node_keys)
+    return max(1, min(_PAGE, BATCH_BYTES // max(1, own + copied)))
 
 
 def _checked(index: Any) -> int:

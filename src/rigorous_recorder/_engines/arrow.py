@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .._values.promote import meet
 from .ahead import ahead
 from .mixed import Flat
 from .scan import Group, Moment, Piece, Scan, flat_column
+from .widths import fits, parts_of, require_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,18 +39,28 @@ def _field(flat: Flat, kind: Kind) -> pa.Field:
 
 
 def stream(scan: Scan) -> pa.RecordBatchReader:
-    """The flat table, batch by batch, in bounded memory."""
+    """The flat table, batch by batch, in bounded memory: a batch has so many rows, and bytes."""
     schema, columns = flat_schema(scan), scan.columns_for(None)
 
-    def read(group: Group) -> list[pa.RecordBatch]:
-        return [_batch(piece, scan, schema) for piece in scan.read(group, columns)]
+    def read(group: Group) -> Iterable[pa.RecordBatch]:
+        pieces = scan.read(group, columns)
+        if all(fits(scan, piece.rows) for piece in pieces):
+            return [_batch(piece, scan, schema) for piece in pieces]
+        # Made one by one when they are asked for: so many in threads at once may be too much.
+        parts = (part for piece in pieces for part in parts_of(piece, scan))
+        return (_batch(part, scan, schema) for part in parts)
 
     batches = chain.from_iterable(ahead(read, scan.groups))
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def flat_table(scan: Scan) -> pa.Table:
-    """The flat table."""
+    """The flat table.
+
+    Raises:
+        TooLargeError: it would be larger than memory, since rows repeat what they inherit.
+    """
+    require_memory(scan)
     return stream(scan).read_all()
 
 

@@ -222,11 +222,12 @@ class _SortedNodes:
         """What each node has or inherits of a column of the flat table."""
         if flat not in self._columns:
             kind = self._scan.flat_kind(flat.name)
-            found = self._scan.moment.nodes.resolved(flat.key, self._positions)
-            values = flat_column(found, kind, len(self._positions))
+            found, places = self._scan.moment.nodes.shared(flat.key, self._positions)
+            values = flat_column(found, kind, len(next(iter(found.values()), ())))
             field = pa.field(flat.name, flat_type(kind))
             table = pa.Table.from_arrays([values], schema=pa.schema([field]))
-            self._columns[flat] = to_polars(table).to_series()
+            # Taken by Polars, whose texts are views: what many inherit is in memory once.
+            self._columns[flat] = to_polars(table).to_series()[pl.Series(places)]
         return self._columns[flat]
 
     def ids_where(

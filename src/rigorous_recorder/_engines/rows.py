@@ -127,8 +127,17 @@ def _node_values(
     copy: Callable[[dict[str, Any]], _Dict], nodes: Nodes, keys: list[str], positions: pa.Array
 ) -> Iterator[_Dict]:
     """For each position what the node has or inherits, without what is missing."""
-    columns = tuple(values_of(nodes.resolved(key, positions), len(positions)) for key in keys)
+    columns = tuple(_values_at(nodes, key, positions) for key in keys)
     return rows_of_node(copy, {}, tuple(keys), columns, 0, len(positions), True)
+
+
+def _values_at(nodes: Nodes, key: str, positions: pa.Array) -> list[Any]:
+    """For each position the value of a key; what several inherit is one object, unless it can change."""
+    found, places = nodes.shared(key, positions)
+    if any(column.kind.is_mutable for column in found):
+        return values_of(nodes.resolved(key, positions), len(positions))
+    values = values_of(found, len(next(iter(found.values()), ())))
+    return [None if at is None else values[at] for at in places.to_pylist()]
 
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:

@@ -197,6 +197,11 @@ class Piece:
         return int(self._table.num_rows)
 
     @property
+    def own_bytes(self) -> int:
+        """How many bytes the rows take without what they inherit."""
+        return int(self._table.nbytes)
+
+    @property
     def node_ids(self) -> pa.Array:
         """Whose records the rows are."""
         return one_array(self._table.column(NODE))

@@ -1,15 +1,37 @@
-"""Columns of tables as single arrays."""
+"""Columns of tables as single arrays, and how many bytes their values take."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import lazy_module
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
 
-__all__ = ["one_array"]
+__all__ = ["byte_sizes", "one_array"]
+
+#: Bytes of an offset into the bytes of texts, or into the values of lists.
+_OFFSET: Final = 4
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
     """A column of a table as one array; not copied where it is one, as by ``combine_chunks``."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def byte_sizes(values: pa.Array) -> pa.Array:
+    """For each value how many bytes it takes, about; int64, null for null."""
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return pc.add(pc.binary_length(values).cast(pa.int64()), _OFFSET)
+    if pa.types.is_list(kind):
+        of_one = values.values.nbytes // max(1, len(values.values))
+        lengths = pc.list_value_length(values).cast(pa.int64())
+        return pc.add(pc.multiply(lengths, of_one), _OFFSET)
+    each = values.nbytes // max(1, len(values)) + 1
+    return pc.if_else(values.is_valid(), pa.scalar(each, pa.int64()), pa.scalar(None, pa.int64()))

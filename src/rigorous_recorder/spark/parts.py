@@ -14,6 +14,7 @@ from .._engines.arrow import without_columns
 from .._engines.conditions import any_valid
 from .._engines.scan import flat_column, spread
 from .._engines.spark_types import for_spark
+from .._engines.widths import BATCH_BYTES
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._once import remembered
@@ -22,6 +23,7 @@ from .._store.folder import RECORDS, Folder
 from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch, is_lost
 from .._store.sealed_files import SealedFiles, open_sealed
 from .._tree import column_in
+from .._values.chunks import byte_sizes, one_array
 from .._values.kinds import NULL
 from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
 from .filters import held
@@ -171,6 +173,8 @@ class _Task:
         self._drops: Any = None
         if part.drops is not None:
             self._drops = unpacked(part.drops).column(NODE).combine_chunks()
+        #: So many that what they inherit, which each of them has a copy of, is no more than a batch.
+        self._rows_at_once = max(1, BATCH_BYTES // max(1, _widest(self._nodes)))
         self._keys = {each.key for each in reading.columns if each.kind != NULL}
         self._schema = pa.schema([each.field for each in reading.columns])
 
@@ -196,9 +200,11 @@ class _Task:
             if isinstance(rows, FileRows) and isinstance(fragment, Sealed):
                 table = table.slice(rows.start, rows.stop - rows.start)
                 chosen = chosen and chosen.slice(rows.start, rows.stop - rows.start)
-            batch = self._batch(fragment, table, chosen)
-            for first in range(0, batch.num_rows, _BATCH_ROWS):
-                yield batch.slice(first, _BATCH_ROWS)
+            for start in range(0, table.num_rows, self._rows_at_once):
+                some = chosen and chosen.slice(start, self._rows_at_once)
+                batch = self._batch(fragment, table.slice(start, self._rows_at_once), some)
+                for first in range(0, batch.num_rows, _BATCH_ROWS):
+                    yield batch.slice(first, _BATCH_ROWS)
 
     def _fragments(self, rows: FileRows | LooseRows) -> Iterator[tuple[Fragment, int]]:
         """What has the rows now; a file, where they are in it still, as a whole."""
@@ -281,6 +287,12 @@ class _Task:
             return pa.nulls(table.num_rows, wanted.field.type)
         found = for_spark(found)
         return found if found.type == wanted.field.type else found.cast(wanted.field.type)
+
+
+def _widest(nodes: pa.Table | None) -> int:
+    """How many bytes a row inherits at most, about."""
+    columns = [] if nodes is None else nodes.combine_chunks().columns
+    return sum(pc.max(byte_sizes(one_array(each))).as_py() or 0 for each in columns)
 
 
 class _Chosen(NamedTuple):

@@ -1,0 +1,120 @@
+"""Widths: how many bytes a row takes with all that it inherits, so that no batch is larger than it may be.
+
+A parent's value is stored once, and stands in every row below it when the flat table is made: a text of
+5 MB in a batch of 262,144 rows would be 1.3 TB.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import lazy_module
+from ..errors import TooLargeError
+from .scan import Piece, Scan
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+else:
+    pc = lazy_module("pyarrow.compute")
+
+__all__ = ["BATCH_BYTES", "fits", "parts_of", "require_memory"]
+
+#: Bytes of a batch of the flat table, unless a single row is larger.
+BATCH_BYTES: Final = 64 << 20
+#: Where a control group's limit is, in both versions.
+_LIMITS: Final = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def fits(scan: Scan, rows: int, most: int | None = None) -> bool:
+    """Whether so many rows surely inherit no more than so many bytes (None: than a batch has)."""
+    inherited = rows * sum(map(scan.moment.nodes.widest, scan.node_keys))
+    return inherited <= (BATCH_BYTES if most is None else most)
+
+
+def parts_of(piece: Piece, scan: Scan) -> Iterator[Piece]:
+    """The rows of a piece, so many at a time that they are no larger than a batch may be."""
+    own = piece.own_bytes // max(1, piece.rows)
+    ends = [0, *piece.runs.run_ends.to_pylist()]
+    first, size = 0, 0
+    for (start, stop), inherited in zip(pairwise(ends), _widths(piece, scan), strict=True):
+        width, at = max(1, own + inherited), start
+        while at < stop:
+            rows = min(stop - at, (BATCH_BYTES - size) // width)
+            if rows < 1 and at > first:
+                yield piece.slice(first, at - first)
+                first, size = at, 0
+                continue
+            rows = max(1, rows)
+            at, size = at + rows, size + rows * width
+    if first < piece.rows:
+        yield piece.slice(first, piece.rows - first)
+
+
+def _widths(piece: Piece, scan: Scan) -> list[int]:
+    """For each run of rows of one node how many bytes it inherits."""
+    nodes = scan.moment.nodes
+    positions = nodes.positions(piece.runs.values)
+    found = None
+    for key in scan.node_keys:
+        sizes = nodes.sizes(key, positions)
+        found = sizes if found is None else pc.add(found, sizes)
+    return [0] * len(positions) if found is None else found.to_pylist()
+
+
+def require_memory(scan: Scan) -> None:
+    """Raise unless what all rows inherit fits in memory, each row with a copy of its own.
+
+    Raises:
+        TooLargeError: it does not.
+    """
+    nodes = scan.moment.nodes
+    most, rows = _memory(), scan.row_count()
+    if rows * sum(map(nodes.widest, scan.node_keys)) <= most:
+        return
+    totals = {key: sum(_totals(scan, key)) for key in scan.node_keys}
+    if sum(totals.values()) > most:
+        key = max(totals, key=lambda each: totals[each])
+        message = (
+            f"the records inherit {key!r} from their ancestors, which in {rows:,} rows is"
+            f" {totals[key] / 1e9:,.1f} GB, and this process can have {most / 1e9:,.1f} GB. Leave it"
+            " out: sql('SELECT ... FROM records') and to_polars(lazy=True).select(...) read just the"
+            " columns that they name"
+        )
+        raise TooLargeError(message)
+
+
+def _totals(scan: Scan, key: str) -> Iterator[int]:
+    nodes = scan.moment.nodes
+    for piece in scan.pieces([]):
+        sizes = nodes.sizes(key, nodes.positions(piece.runs.values)).to_pylist()
+        ends = [0, *piece.runs.run_ends.to_pylist()]
+        spans = zip(pairwise(ends), sizes, strict=True)
+        yield sum(size * (stop - start) for (start, stop), size in spans)
+
+
+def _memory() -> int:
+    """How many bytes this process can have at most, by the machine and its limits."""
+    if resource is None:
+        return 1 << 63  # Windows tells none of it to Python
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        found.append(soft)
+    for path in _LIMITS:
+        try:
+            found.append(int(path.read_text()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return min(found)
