@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import Column, Key
+from .._report import warn
 from .._store.fragments import Fragment, Sealed
 from .._store.store import Snapshot
 from .._tree import EXPERIMENT_KEYS, Nodes
@@ -105,7 +105,7 @@ class MixedKeys:
             self.warned.add(key)
             shown = [each for each in flats if each.key == key]
             report = self._report(key, shown)
-            warnings.warn(report, MixedKindsWarning, stacklevel=_caller_level())
+            warn(report, MixedKindsWarning, stacklevel=_caller_level())
 
     def _report(self, key: str, flats: Iterable[Flat]) -> str:
         counts = self.counts(key)
