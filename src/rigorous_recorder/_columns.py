@@ -212,9 +212,15 @@ def _storage(key: str, column: ArrowColumn) -> pa.Array:
     """The values of a column; of an extension type only where its storage is the values.
 
     Raises:
-        UnkeepableTypeError: it is another one, as pandas' Period and Interval are.
+        UnkeepableTypeError: it is another one, as pandas' Period and Interval are, or of months.
     """
     values = column.values
+    if pa.types.is_interval(values.type):
+        message = (
+            f"{key!r}: a column of {values.type} can't be stored: a month has no fixed length. Convert"
+            " it to durations, or store months, days and nanoseconds as columns of ints"
+        )
+        raise UnkeepableTypeError(message)
     if column.extension is None:
         return values
     if column.extension == "arrow.json":  # texts

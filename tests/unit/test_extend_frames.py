@@ -270,6 +270,11 @@ BAD: dict[str, tuple[Callable[[], Any], type[RigorousError], str]] = {
         UnkeepableValueError,
         "'x'.*Moon/Tycho.*UTC",
     ),
+    "months": (
+        lambda: pa.table({"x": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}),
+        UnkeepableTypeError,
+        "'x'.*month_day_nano_interval.*months",
+    ),
     "times of a day": (
         lambda: pa.table({"x": pa.array([1], pa.time64("ns"))}),
         UnkeepableTypeError,
