@@ -1,6 +1,6 @@
 """A data logger for experiments: a tree of recorders, read back as one flat table."""
 
-from . import errors
+from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
 from ._display.experiments import Experiments
 from ._display.tree import Tree
 from ._live.twin import is_native as native

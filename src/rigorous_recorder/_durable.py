@@ -30,9 +30,8 @@ def sync_file(descriptor: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Return when the names in the folder are on the device, where the system can do that."""
-    if os.name == "posix":
-        _sync_path(path, os.O_RDONLY)
+    """Return when the names in the folder are on the device."""
+    _sync_path(path, os.O_RDONLY)
 
 
 def _sync_path(path: Path, flags: int) -> None:
@@ -68,7 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
     _make_way(temporary)
     try:
         yield temporary
-        _sync_path(temporary, os.O_RDWR)  # Windows syncs no file that is only read
+        _sync_path(temporary, os.O_RDWR)
         publish(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -41,6 +41,7 @@ __all__ = [
     "UnknownExperimentError",
     "UnknownFileTypeError",
     "UnsafePickleError",
+    "UnsupportedSystemError",
 ]
 
 
@@ -158,6 +159,10 @@ class SaveError(RigorousError, OSError):
 
 class MissingPackageError(RigorousError, ImportError):
     """An optional package is not installed; the message is the line that installs it."""
+
+
+class UnsupportedSystemError(RigorousError, ImportError):
+    """The operating system lacks what records are written with, as Windows does."""
 
 
 class RigorousWarning(UserWarning):

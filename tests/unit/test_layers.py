@@ -17,7 +17,7 @@ PACKAGE = Path(rigorous_recorder.__file__).parent
 LAYERS = [
     ["errors", "_printable"],
     ["_keys", "_report"],
-    ["_lazy", "_once", "_durable", "_failure", "_mounts", "_job", "_twins"],
+    ["_lazy", "_once", "_system", "_durable", "_failure", "_mounts", "_job", "_twins"],
     ["_rows", "_values"],
     ["_live"],
     ["_store"],

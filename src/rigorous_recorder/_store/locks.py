@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,36 +26,25 @@ _RELEASED: Final = -1
 #: What there is under a name, or above it, is not what it was.
 _ANOTHER_BY_NOW: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 #: A lock file is never a link to another one, nor a pipe that an opener waits for.
-_NOT_ELSEWHERE: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_NOT_ELSEWHERE: Final = os.O_NOFOLLOW | os.O_NONBLOCK
 
-if sys.platform != "win32":
-    import fcntl
 
-    def _acquire(descriptor: int, *, wait: bool) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+def _acquire(descriptor: int, *, wait: bool) -> None:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
-    def _ask(descriptor: int) -> None:
-        # Shared: several that ask at once do not take each other for the writer.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
-    def _let_go(descriptor: int) -> None:
-        # Closing is not enough: a child that another thread forked meanwhile has the file open too.
-        try:
-            with contextlib.suppress(OSError):  # where there are no locks
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-        finally:  # Ctrl-C may come in between
-            os.close(descriptor)
+def _ask(descriptor: int) -> None:
+    # Shared: several that ask at once do not take each other for the writer.
+    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
-else:
-    import msvcrt
 
-    def _acquire(descriptor: int, *, wait: bool) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-
-    def _ask(descriptor: int) -> None:
-        _acquire(descriptor, wait=False)
-
-    _let_go = os.close
+def _let_go(descriptor: int) -> None:
+    # Closing is not enough: a child that another thread forked meanwhile has the file open too.
+    try:
+        with contextlib.suppress(OSError):  # where there are no locks
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:  # Ctrl-C may come in between
+        os.close(descriptor)
 
 
 class FileLock:
