@@ -541,10 +541,18 @@ def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:
     """Where the folder of a collection is.
 
     Raises:
-        NotACollectionError: the path names none.
+        NotACollectionError: the path names none, or is relative to a folder that was deleted.
     """
     name = fspath(folder_path).rstrip("/")
     if not name:
         message = f"{folder_path!r} names no folder; expected a path such as 'data/my_study'"
         raise NotACollectionError(message)
-    return Path(name if name.endswith(extension) else name + extension).absolute()
+    path = Path(name if name.endswith(extension) else name + extension)
+    try:
+        return path.absolute()
+    except FileNotFoundError:
+        message = (
+            f"{folder_path!r} is relative to the working folder, which was deleted; expected an"
+            " absolute path, or os.chdir to a folder that is there"
+        )
+        raise NotACollectionError(message) from None

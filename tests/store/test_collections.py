@@ -167,3 +167,17 @@ def test_what_would_change_a_folder_that_cant_be_written_is_refused(
         assert os.strerror(number) in str(error.value)
     assert len(collection) == 80
     assert files_below(folder) == before
+
+
+def test_a_relative_path_in_a_deleted_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says which path it is, and what is wrong with it."""
+    place = tmp_path / "gone"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    place.rmdir()
+    with pytest.raises(NotACollectionError, match=r"'study' is relative.*deleted.*absolute path"):
+        ExperimentCollection("study")
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        assert len(collection) == 0

@@ -100,6 +100,17 @@ def test_what_is_no_file_is_never_opened(
     assert collection.size_on_disk() < 100_000
 
 
+def test_a_link_is_reported_with_the_way_to_a_file(two_files: Path) -> None:
+    """Tools for large files check them out as links: the warning has what to do there."""
+    path = sealed(two_files)[0]
+    kept = shutil.move(path, two_files.parent / path.name)
+    path.symlink_to(kept)
+    with pytest.warns(DamagedFileWarning, match=r"git annex unlock.*dvc config cache\.type copy"):
+        assert indexes(opened(two_files)) == [1]
+    (problem,) = opened(two_files).verify()
+    assert "git annex unlock" in problem.reason
+
+
 @pytest.mark.parametrize("make", NOT_FILES)
 def test_a_live_file_that_is_no_file_is_never_opened(
     folder: Path, tmp_path: Path, make: Callable[[Path], None]

@@ -22,6 +22,10 @@ _KINDS: Final = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISREG, "a file"),
 )
+#: What those do whose files were put in place by a tool that links to its own copies.
+_WITHOUT_LINKS: Final = (
+    "of git-annex: git annex unlock; of DVC: dvc config cache.type copy, then dvc checkout --relink"
+)
 
 
 def check_regular(path: str | Path) -> None:
@@ -34,6 +38,8 @@ def check_regular(path: str | Path) -> None:
     mode = os.lstat(path).st_mode
     if not stat.S_ISREG(mode):
         message = f"it is {_kind(mode)}, which is not opened; expected a file"
+        if stat.S_ISLNK(mode):
+            message += f" ({_WITHOUT_LINKS})"
         raise DamagedFileError(message)
 
 
