@@ -287,7 +287,13 @@ class ExperimentCollection:
         (a row for each recorder: ``_node``, ``_parent`` and all that it has or inherits).
 
         Each query has a connection of its own: two relations can't be combined by their methods
-        (join them in one query instead), and what a query creates or sets ends with it.
+        (join them in one query instead), and what a query creates or sets ends with it. As that of
+        ``records.sql``, the relation has the rows of now, and a query can read and write any file
+        that the user can.
+
+        Raises:
+            CompactedError: files were merged while a result was read part by part: ask again.
+            DeletedError: records were deleted and compacted away before they were read.
         """
         scan = self.records.scan()
         return collection_sql(scan, ROOT, query)

@@ -12,6 +12,7 @@ __all__ = [
     "ClosedError",
     "ColumnError",
     "ColumnWarning",
+    "CompactedError",
     "CycleError",
     "DamagedFileError",
     "DamagedFileWarning",
@@ -95,6 +96,10 @@ class NewerFormatError(RigorousError, ValueError):
 
 class DeletedError(RigorousError, RuntimeError):
     """Records were deleted, and compacted away, while they were read."""
+
+
+class CompactedError(RigorousError, RuntimeError):
+    """Files were merged by a compaction while a result was read part by part: ask again."""
 
 
 class DamagedFileError(RigorousError, ValueError):

@@ -225,7 +225,15 @@ class Records(Sequence[Row]):
 
         Names that differ only in case are told apart as ``docs/format.md`` says. Each query has a
         connection of its own: two relations can't be combined by their methods (join them in one
-        query instead), and what a query creates or sets ends with it.
+        query instead), and what a query creates or sets ends with it. The relation has the rows of
+        now, also where files are merged before it is read.
+
+        The query runs with the rights of this process: it can read and write any file that the user
+        can (``read_csv``, ``COPY ... TO``), so don't run queries of others.
+
+        Raises:
+            CompactedError: files were merged while a result was read part by part: ask again.
+            DeletedError: records were deleted and compacted away before they were read.
         """
         return records_sql(self.scan(), query)
 

@@ -156,7 +156,6 @@ def test_a_query_begins_while_files_are_merged_away(
 
 
 @pytest.mark.usefixtures("small_tables")
-@pytest.mark.xfail(raises=duckdb.IOException, reason="DuckDB looks for the merged files by name")
 def test_a_lazy_query_ends_after_files_were_merged_away(folder: Path) -> None:
     """A relation that was made before a compaction, and is read after it, has the same rows."""
     log_many_small_files(folder)

@@ -6,13 +6,14 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from .._lazy import lazy_module
 from .._live.column import NODE
 from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
 from .duckdb_records import RecordsView, for_duckdb, rows_without_columns
+from .relation import Made, Relation, Source, compacted
 from .scan import Moment, Scan, experiment_positions
 from .sql import Mentioned, mentioned, sql_names
 
@@ -80,20 +81,35 @@ def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
     if not isinstance(query, str):
         message = f"a query is text, such as 'SELECT count(*) FROM records', not {query!r:.60}"
         raise ArgumentTypeError(message)
-    shared = _Database.of(scan)
-    used = shared.mentioned(query)
+    used = _Database.of(scan).mentioned(query)
     if not used.only_reads:
         scan.warn_of_mixed(scan.keys)
-        return _Database().show(scan, used, tables).sql(query)
-    try:
-        answer = shared.show(scan, used, tables).sql(query)
-    except duckdb.BinderException:
-        # With all columns there, the message says which name was meant.
-        everything = used._replace(any_column=True)
-        return shared.show(scan, everything, tables).sql(query)
-    if used.has_table("records"):
+    source = Source(lambda: _made(scan, query, tables))
+    # DuckDB gives None for a statement that has no result.
+    relation: Any = None if source.made.relation is None else Relation(source, lambda made: made)
+    if used.only_reads and used.has_table("records"):
         scan.warn_of_mixed(filter(used.has_column, scan.keys))
-    return answer
+    return cast("duckdb.DuckDBPyRelation", relation)
+
+
+def _made(scan: Scan, query: str, tables: _Tables) -> Made:
+    used = _Database.of(scan).mentioned(query)
+    while True:
+        database = _Database.of(scan) if used.only_reads else _Database()
+        try:
+            return database.ask(scan, used, tables, query)
+        except duckdb.BinderException:
+            if used.any_column:
+                raise
+            # With all columns there, the message says which name was meant.
+            used = used._replace(any_column=True)
+        except _OutdatedError as error:
+            if not used.only_reads:
+                raise compacted() from error
+
+
+class _OutdatedError(Exception):
+    """Files were merged away since a view that names them was made."""
 
 
 class _Database:
@@ -110,7 +126,8 @@ class _Database:
         self._connection.execute(f"CREATE SCHEMA {_SCHEMA}")
         self._making = threading.Lock()
         self._tables: dict[str, str] = {}
-        self._views: dict[tuple[str, ...], str] = {}
+        #: What views say, and the files that they name, by the names of their columns.
+        self._views: dict[tuple[str, ...], tuple[str, list[str]]] = {}
         self._mentioned: dict[str, Mentioned] = {}
         _databases.add(self)
 
@@ -134,41 +151,61 @@ class _Database:
             found = self._mentioned[query] = mentioned(self.connect(), query)
         return found
 
-    def show(self, scan: Scan, used: Mentioned, tables: _Tables) -> duckdb.DuckDBPyConnection:
-        """A connection that sees what a query uses."""
+    def ask(self, scan: Scan, used: Mentioned, tables: _Tables, query: str) -> Made:
+        """The result of a query that uses just that.
+
+        Raises:
+            duckdb.Error: DuckDB can't do it.
+            _OutdatedError: files were merged away meanwhile; the next time it is made without them.
+        """
         connection = self.connect()
         with self._making:
-            for name, make in tables.items():
-                if used.has_table(name):
-                    view = f"CREATE TEMP VIEW {name} AS FROM {self.table(name, make)}"
-                    connection.execute(view)
-            if used.has_table("records"):
-                self._show_records(connection, scan, used)
-        return connection
+            views, paths = self._shown(scan, used, tables)
+        try:
+            for name, text in views.items():
+                connection.execute(f"CREATE TEMP VIEW {name} AS {text}")
+            return Made(connection.sql(query), paths, used.only_reads)
+        except duckdb.IOException as error:
+            if all(map(os.path.exists, paths)):
+                raise
+            self._forget_outdated()
+            raise _OutdatedError from error
 
-    def _show_records(
-        self, connection: duckdb.DuckDBPyConnection, scan: Scan, used: Mentioned
-    ) -> None:
+    def _forget_outdated(self) -> None:
+        with self._making:
+            self._views = {
+                view: (text, paths)
+                for view, (text, paths) in self._views.items()
+                if all(map(os.path.exists, paths))
+            }
+
+    def _shown(
+        self, scan: Scan, used: Mentioned, tables: _Tables
+    ) -> tuple[dict[str, str], list[str]]:
+        """What the views say that a query uses, and the files that they name."""
+        views = {
+            name: f"FROM {self.table(name, make)}"
+            for name, make in tables.items()
+            if used.has_table(name)
+        }
+        if not used.has_table("records"):
+            return views, []
+        text, paths = self._records(scan, used)
+        return {**views, "records": text}, paths
+
+    def _records(self, scan: Scan, used: Mentioned) -> tuple[str, list[str]]:
+        """What the view of the records says, and the files that it names."""
         if used.uses_no_column and (nothing := rows_without_columns(scan)) is not None:
-            connection.execute(f"CREATE TEMP VIEW records AS {nothing}")
-            return
+            return nothing, []
         if scan.row_conditions or not scan.keys:
             table = self.table("flat", lambda: _with_sql_names(flat_table(scan)))
-            connection.execute(f"CREATE TEMP VIEW records AS FROM {table}")
-            return
+            return f"FROM {table}", []
         names = {name: n for name, n in sql_names(scan.flats).items() if used.has_column(n)}
         view = tuple(names)
-        while True:
-            if view not in self._views:
-                self._views[view] = RecordsView(scan, names, self.table).text()
-            try:
-                connection.execute(f"CREATE TEMP VIEW records AS {self._views[view]}")
-            except duckdb.IOException:
-                if scan.has_all_files:
-                    raise
-                del self._views[view]  # some were merged away since it was made
-            else:
-                return
+        if view not in self._views:
+            made = RecordsView(scan, names, self.table)
+            self._views[view] = made.text(), made.paths
+        return self._views[view]
 
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
         """A table in the database, made where it is not there yet; what SQL calls it."""

@@ -57,6 +57,9 @@ class RecordsView:
     Args:
         names: these columns of the flat table, in order, each with its name in SQL.
         table: makes a table in the database, and tells what SQL calls it.
+
+    Attributes:
+        paths: the files that the text names.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class RecordsView:
         self._inherited = {flat: f"n{places[flat.name]}" for flat in inherited}
         self._columns = [column for flat in self._own for column in own[flat]]
         self._places = {id(fragment): i for i, fragment in enumerate(scan.fragments)}
+        self.paths: list[str] = []
         #: Columns that tell of which rows a key's own values can't be read: these inherit none.
         self._lost: dict[str, str] = {}
 
@@ -218,6 +222,7 @@ class RecordsView:
         return self._table("_".join(["typed", *self._own_names]), lambda: table)
 
     def _from_files(self, columns: tuple[Column, ...], files: list[Sealed]) -> str:
+        self.paths += (str(file.path) for file in files)
         paths = ", ".join(literal(str(file.path)) for file in files)
         # Columns by position: names that differ only in case, or are empty, are no trouble then.
         aliases = ", ".join(["_node", *(f"c{i}" for i in range(len(columns)))])

@@ -550,11 +550,6 @@ class Scan:
         """Those of the fragments that are sealed files."""
         return [each for each in self.fragments if isinstance(each, Sealed)]
 
-    @property
-    def has_all_files(self) -> bool:
-        """Whether none of the files was merged away."""
-        return all(file.path.exists() for file in self.files)
-
     def row_count(self) -> int:
         """Number of rows; costs no reading where nothing is left out."""
         return sum(map(self._rows_of, self.groups))
