@@ -292,6 +292,7 @@ class ExperimentCollection:
         that the user can.
 
         Raises:
+            ColumnError: a name could mean several keys, which differ only in case.
             CompactedError: files were merged while a result was read part by part: ask again.
             DeletedError: records were deleted and compacted away before they were read.
         """

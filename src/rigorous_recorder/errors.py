@@ -67,7 +67,7 @@ class ClosedError(RigorousError, ValueError):
 
 
 class ColumnError(RigorousError, ValueError):
-    """A column that a chart or a condition names is not there, or can't be drawn."""
+    """A column that is named is not there, could be another one as well, or can't be drawn."""
 
 
 class BusyError(RigorousError, RuntimeError):

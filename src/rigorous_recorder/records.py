@@ -207,7 +207,7 @@ class Records(Sequence[Row]):
 
         Spark's own readers read the sealed files, just the columns and row groups that a query
         needs; the files must be at the same path on its executors. Names that differ only in case
-        are told apart as ``docs/format.md`` says.
+        are told apart as ``docs/columns.md`` says.
 
         Args:
             spark: the session; one of Spark Connect as well.
@@ -223,15 +223,17 @@ class Records(Sequence[Row]):
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query over the table ``records``, as a lazy relation.
 
-        Names that differ only in case are told apart as ``docs/format.md`` says. Each query has a
-        connection of its own: two relations can't be combined by their methods (join them in one
-        query instead), and what a query creates or sets ends with it. The relation has the rows of
-        now, also where files are merged before it is read.
+        Of keys that differ only in case a query gets the one that is spelled so, as
+        ``docs/columns.md`` says. Each query has a connection of its own: two relations can't be
+        combined by their methods (join them in one query instead), and what a query creates or sets
+        ends with it. The relation has the rows of now, also where files are merged before it is
+        read.
 
         The query runs with the rights of this process: it can read and write any file that the user
         can (``read_csv``, ``COPY ... TO``), so don't run queries of others.
 
         Raises:
+            ColumnError: a name could mean several keys, which differ only in case.
             CompactedError: files were merged while a result was read part by part: ask again.
             DeletedError: records were deleted and compacted away before they were read.
         """

@@ -68,7 +68,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExperimentC
 
 def log_model(recorder: Any, number: int) -> None:
     for step in range(6):
-        more: dict[str, Any] = {"late": step, "Step": "x" * step} if number else {}
+        more: dict[str, Any] = {"late": step, "Late": "x" * step} if number else {}
         recorder.push(step=step, loss=1 / (1 + step), tag=f"t{step % 2}", **more)
     recorder.push(step=9, score=None, took=dt.timedelta(seconds=number), mixed=number or "text")
     recorder.push(
@@ -140,9 +140,9 @@ def test_spark_reads_the_flat_table(spark: SparkSession, collection: ExperimentC
     )
     assert found.column_names == list(spark_fields(collection.records.scan()))
     register(spark)
-    chosen = load(spark, folder, columns='["Step_2", "loss", "model"]').where("model = 'ä'")
+    chosen = load(spark, folder, columns='["Late", "loss", "model"]').where("model = 'ä'")
     names = chosen.columns
-    assert names == ["Step_2", "loss", "model"]
+    assert names == ["Late_2", "loss", "model"]
     assert rows(chosen.toArrow()) == rows(
         wanted(collection).select(names).filter(pa.compute.field("model") == "ä")
     )

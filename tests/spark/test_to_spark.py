@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import settings
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from rigorous_recorder import ExperimentCollection, Recorder
@@ -46,7 +47,7 @@ def log(folder: Path) -> ExperimentCollection:
                 )
                 recorder.push(step=10 if number else "last", pair=np.zeros(2 + number % 2, "u2"))
                 if number == 1:
-                    recorder.push(Step=3, half=np.array([0.5], "f2"))
+                    recorder.push(Half=3, half=np.array([0.5], "f2"))
                 if number == 2:
                     recorder.push({"a.b": b"x", "": 1, "day": dt.date(1582, 10, 4), "n": None})
         if number < 3:
@@ -366,3 +367,15 @@ def test_an_older_server(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(SparkSession, "version", property(lambda _: "4.1.0"))
     with pytest.raises(MissingPackageError, match=r"4\.1\.0.*enableVectorizedReader"):
         Recorder().push(a=1).records.to_spark(spark)
+
+
+def test_names_that_differ_only_in_case_are_no_column(spark: SparkSession) -> None:
+    """Each has a number, and Spark suggests both: neither key's values stand for the other's."""
+    records = Recorder().push(loss=0.5, i=0).push(Loss=7.0, i=1).records
+    frame = records.to_spark(spark)
+    assert frame.columns == ["loss_1", "i", "Loss_2"]
+    assert frame.select("loss_1", "LOSS_2").collect() == [(0.5, None), (None, 7.0)]
+    for name in ("loss", "Loss", "LOSS"):
+        with pytest.raises(AnalysisException, match=r"`loss_1`.*`Loss_2`|`Loss_2`.*`loss_1`"):
+            frame.select(name).collect()
+    assert Recorder().push(loss=1).records.to_spark(spark).select("LOSS").collect() == [(1,)]

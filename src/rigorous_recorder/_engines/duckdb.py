@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from .._lazy import lazy_module
 from .._live.column import NODE
@@ -15,13 +15,13 @@ from .arrow import flat_table, resolved_table
 from .duckdb_records import RecordsView, for_duckdb, rows_without_columns
 from .relation import Made, Relation, Source, compacted
 from .scan import Moment, Scan, experiment_positions
-from .sql import Mentioned, mentioned, sql_names
+from .sql import Mentioned, SqlNames, identifier, mentioned
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    _Tables = dict[str, Callable[[], pa.Table]]
+    _Tables = dict[str, Callable[[], "_Named"]]
 else:
     duckdb = lazy_module("duckdb")
     pa = lazy_module("pyarrow")
@@ -44,19 +44,31 @@ _SCHEMA: Final = "rigorous"
 _MOST_QUERIES: Final = 256
 
 
-def records_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
-    """The result of a query over the table ``records``, lazily."""
-    return _run(scan, query, {})
+def records_sql(scan: Scan, query: str, *, names_as_shown: bool = False) -> duckdb.DuckDBPyRelation:
+    """The result of a query over the table ``records``, lazily.
+
+    Args:
+        names_as_shown: whether names in the query are those that ``FROM records`` shows, none
+            is another spelling of a key.
+
+    Raises:
+        ColumnError: a name could mean several columns, whose names differ only in case.
+    """
+    return _run(scan, query, {}, names_as_shown=names_as_shown)
 
 
 def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation:
-    """The result of a query over ``records``, ``experiments`` and ``nodes``, lazily."""
+    """The result of a query over ``records``, ``experiments`` and ``nodes``, lazily.
 
-    def experiments() -> pa.Table:
+    Raises:
+        ColumnError: a name could mean several columns, whose names differ only in case.
+    """
+
+    def experiments() -> _Named:
         positions = experiment_positions(scan.moment, root)
         return _with_sql_names(resolved_table(scan.moment, positions))
 
-    def nodes() -> pa.Table:
+    def nodes() -> _Named:
         return _with_sql_names(_nodes_table(scan.moment), fixed=2)
 
     return _run(scan, query, {"experiments": experiments, "nodes": nodes})
@@ -72,7 +84,9 @@ def tables_sql(
     return connection.sql(query)
 
 
-def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
+def _run(
+    scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool = False
+) -> duckdb.DuckDBPyRelation:
     """The result of a query, over the records and these tables.
 
     Raises:
@@ -84,7 +98,7 @@ def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
     used = _Database.of(scan).mentioned(query)
     if not used.only_reads:
         scan.warn_of_mixed(scan.keys)
-    source = Source(lambda: _made(scan, query, tables))
+    source = Source(lambda: _made(scan, query, tables, names_as_shown=names_as_shown))
     # DuckDB gives None for a statement that has no result.
     relation: Any = None if source.made.relation is None else Relation(source, lambda made: made)
     if used.only_reads and used.has_table("records"):
@@ -92,8 +106,10 @@ def _run(scan: Scan, query: str, tables: _Tables) -> duckdb.DuckDBPyRelation:
     return cast("duckdb.DuckDBPyRelation", relation)
 
 
-def _made(scan: Scan, query: str, tables: _Tables) -> Made:
+def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> Made:
     used = _Database.of(scan).mentioned(query)
+    if names_as_shown:
+        used = used._replace(names=frozenset())
     while True:
         database = _Database.of(scan) if used.only_reads else _Database()
         try:
@@ -101,11 +117,18 @@ def _made(scan: Scan, query: str, tables: _Tables) -> Made:
         except duckdb.BinderException:
             if used.any_column:
                 raise
-            # With all columns there, the message says which name was meant.
-            used = used._replace(any_column=True)
+            # With all columns there, under their own names, the message says which one was meant.
+            used = used._replace(any_column=True, names=frozenset())
         except _OutdatedError as error:
             if not used.only_reads:
                 raise compacted() from error
+
+
+class _Named(NamedTuple):
+    """A table under names that SQL can tell apart, and what these names mean."""
+
+    table: pa.Table
+    names: SqlNames
 
 
 class _OutdatedError(Exception):
@@ -127,7 +150,9 @@ class _Database:
         self._making = threading.Lock()
         self._tables: dict[str, str] = {}
         #: What views say, and the files that they name, by the names of their columns.
-        self._views: dict[tuple[str, ...], tuple[str, list[str]]] = {}
+        self._views: dict[tuple[tuple[str, str], ...], tuple[str, list[str]]] = {}
+        #: What columns of tables, by the names of the tables, are called.
+        self._names: dict[str, SqlNames] = {}
         self._mentioned: dict[str, Mentioned] = {}
         _databases.add(self)
 
@@ -184,7 +209,7 @@ class _Database:
     ) -> tuple[dict[str, str], list[str]]:
         """What the views say that a query uses, and the files that they name."""
         views = {
-            name: f"FROM {self.table(name, make)}"
+            name: self._view(name, make, used)
             for name, make in tables.items()
             if used.has_table(name)
         }
@@ -198,14 +223,29 @@ class _Database:
         if used.uses_no_column and (nothing := rows_without_columns(scan)) is not None:
             return nothing, []
         if scan.row_conditions or not scan.keys:
-            table = self.table("flat", lambda: _with_sql_names(flat_table(scan)))
-            return f"FROM {table}", []
-        names = {name: n for name, n in sql_names(scan.flats).items() if used.has_column(n)}
-        view = tuple(names)
+            return self._view("flat", lambda: _with_sql_names(flat_table(scan)), used), []
+        if "records" not in self._names:
+            self._names["records"] = SqlNames(scan.flats)
+        columns = self._names["records"].columns_of(used)
+        view = tuple(columns.items())
         if view not in self._views:
-            made = RecordsView(scan, names, self.table)
+            made = RecordsView(scan, columns, self.table)
             self._views[view] = made.text(), made.paths
         return self._views[view]
+
+    def _view(self, name: str, make: Callable[[], _Named], used: Mentioned) -> str:
+        """What the view of a table says that is made at once."""
+        if name not in self._names:
+            named = make()
+            self.table(name, lambda: named.table)
+            self._names[name] = named.names
+        shown = self._names[name].used(used)
+        columns = "*"
+        if any(alias != column for alias, column in shown.items()):
+            columns = ", ".join(
+                f"{identifier(column)} AS {identifier(alias)}" for alias, column in shown.items()
+            )
+        return f"SELECT {columns} FROM {self._tables[name]}"
 
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
         """A table in the database, made where it is not there yet; what SQL calls it."""
@@ -239,11 +279,10 @@ def _nodes_table(moment: Moment) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=[NODE, "_parent", *table.column_names])
 
 
-def _with_sql_names(table: pa.Table, fixed: int = 0) -> pa.Table:
+def _with_sql_names(table: pa.Table, fixed: int = 0) -> _Named:
     """A table under names that SQL can tell apart; the first ``fixed`` stay."""
-    kept, keys = table.column_names[:fixed], table.column_names[fixed:]
-    names = [*kept, *sql_names(keys, taken=kept).values()]
-    columns = [for_duckdb(column) for column in table.columns]
+    names = SqlNames(table.column_names[fixed:], table.column_names[:fixed])
+    columns, shown = [for_duckdb(column) for column in table.columns], names.all
     if not columns:  # DuckDB has no table without columns
-        columns, names = [pa.nulls(table.num_rows)], ["_empty"]
-    return pa.Table.from_arrays(columns, names=names)
+        columns, shown = [pa.nulls(table.num_rows)], ["_empty"]
+    return _Named(pa.Table.from_arrays(columns, names=shown), names)

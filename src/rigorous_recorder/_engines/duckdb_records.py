@@ -55,7 +55,7 @@ class RecordsView:
     """What the view says, for the columns that a query uses.
 
     Args:
-        names: these columns of the flat table, in order, each with its name in SQL.
+        names: the names that the query can use, each with its column of the flat table.
         table: makes a table in the database, and tells what SQL calls it.
 
     Attributes:
@@ -72,7 +72,7 @@ class RecordsView:
         self._names = names
         self._table = table
         places = {name: i for i, name in enumerate(scan.flats)}
-        flats = [scan.flats[name] for name in names]
+        flats = [scan.flats[name] for name in names.values()]
         inherited = [flat for flat in flats if scan.inherits(flat)]
         # A record's own value, of whatever kind, hides what it would inherit.
         hiding = [each for flat in inherited for each in scan.siblings(flat)]
@@ -152,7 +152,7 @@ class RecordsView:
         flats = self._scan.flats
         values = [
             f"{self._value(flats[name])} AS {identifier(shown)}"
-            for name, shown in self._names.items()
+            for shown, name in self._names.items()
         ]
         return f"SELECT {', '.join(values) or _NO_COLUMN} FROM {source} AS r{join}"
 

@@ -19,7 +19,7 @@ from .spark_types import (
     spark_schema,
     spark_type,
 )
-from .sql import sql_names
+from .sql import numbered_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,7 @@ def spark_frame(scan: Scan, spark: SparkSession) -> DataFrame:
     """
     require_spark(spark)
     scan.warn_of_mixed(scan.flats)
-    names = sql_names(scan.flats)
+    names = numbered_names(scan.flats)
     if scan.row_conditions:
         return _whole(scan, spark, names)
     flats, kinds = list(scan.flats.values()), spark_kinds(scan)

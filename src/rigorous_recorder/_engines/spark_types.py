@@ -13,7 +13,7 @@ from .._values.kinds import BOOL, FLOAT, INT, NULL, Kind
 from ..errors import ArgumentError, MissingPackageError
 from .arrow import flat_type
 from .scan import Scan
-from .sql import sql_names
+from .sql import numbered_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,9 +90,9 @@ def spark_kinds(scan: Scan) -> dict[str, Kind]:
 
 
 def spark_fields(scan: Scan) -> Mapping[str, Kind]:
-    """The same by the names that the columns have: Spark compares names without case, as SQL does."""
+    """The same by the names that the columns have: Spark compares names without case."""
     kinds = spark_kinds(scan)
-    return {name: kinds[flat] for flat, name in sql_names(kinds).items()}
+    return {name: kinds[flat] for flat, name in numbered_names(kinds).items()}
 
 
 def spark_schema(kinds: Mapping[str, Kind]) -> st.StructType:

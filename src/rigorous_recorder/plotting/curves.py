@@ -239,7 +239,8 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
 def _relation(chart: Chart, scan: Scan, kinds: Mapping[str, Kind]) -> duckdb.DuckDBPyRelation:
     rows = level_rows(scan, chart.keys, chart.y, tells_attempts=chart.attempts == "last")
     if rows is None:
-        return records_sql(scan, chart_sql(chart, kinds, records_source(kinds)))
+        query = chart_sql(chart, kinds, records_source(kinds))
+        return records_sql(scan, query, names_as_shown=True)
     scan.warn_of_mixed(chart.keys)
     tables = {"rows": rows.rows, "resumed": rows.resumed}
     query = chart_sql(chart, kinds, level_source(chart, rows))

@@ -12,7 +12,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from .._engines.scan import Moment, Scan, Scope, Source
 from .._engines.spark_types import spark_fields, spark_schema, spark_type
-from .._engines.sql import sql_names
+from .._engines.sql import numbered_names
 from .._lazy import lazy_module
 from .._once import once
 from .._runs import Runs, nth_number
@@ -134,7 +134,7 @@ class Sight:
     def _keys(self) -> dict[str, str]:
         """For each name of a column its key."""
         flats = self.scan.flats
-        return {name: flats[flat].key for flat, name in sql_names(flats).items()}
+        return {name: flats[flat].key for flat, name in numbered_names(flats).items()}
 
     def schema(self) -> st.StructType:
         """The columns that are read, where the user does not say their types.
@@ -168,7 +168,11 @@ class Sight:
     def names_besides(self, schema: st.StructType) -> list[str]:
         """The columns that there are and that a schema does not have."""
         there = {field.name.casefold() for field in schema}
-        return [name for name in self._kinds if name.casefold() not in there]
+        return [
+            name
+            for name in self._kinds
+            if name.casefold() not in there and self._keys[name] not in schema.names
+        ]
 
     def wanted(self, schema: st.StructType) -> list[Wanted]:
         """The columns of a schema.
