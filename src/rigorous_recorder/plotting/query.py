@@ -130,10 +130,16 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: Source) -> str:
             SELECT {_listing(groups)}x, any_value(v) AS v{is_last}
             FROM ({values}) GROUP BY {_listing(groups)}x, owner
         """
-    grouped = _grouped(chart.band, groups, values, has_attempts=source.has_attempts)
+    points = _grouped(chart.band, groups, values, has_attempts=source.has_attempts)
+    counts = "1 AS merged, nullif(n, 0) AS least, n AS most"
     if chart.points is not None:
-        grouped = _reduced(grouped, groups, chart.points)
-    return f"SELECT * FROM ({grouped}) ORDER BY {_listing(groups)}x NULLS LAST"
+        points = _reduced(points, groups, chart.points, has_attempts=source.has_attempts)
+        counts = "merged, least, most"
+    replaced = "replaced" if source.has_attempts else "0 AS replaced"
+    return f"""
+        SELECT {_listing(groups)}x, mean, low, high, n, odd, {replaced}, {counts}
+        FROM ({points}) ORDER BY {_listing(groups)}x NULLS LAST
+    """
 
 
 def check_chart(chart: Chart, kinds: Mapping[str, Kind]) -> None:
@@ -184,31 +190,30 @@ def _grouped(band: Band, groups: Sequence[str], values: str, *, has_attempts: bo
     low, high = _ENDS[band]
     named = _listing(groups)
     named_too, is_drawn = "", "x IS NOT NULL AND isfinite(v)"
-    rows, replaced = "count(*)", "0"
+    rows, replaced = "count(*)", ""
     if has_attempts:
         named_too, is_drawn = "is_last, ", f"is_last AND {is_drawn}"
-        rows, replaced = (
-            f"count(*) FILTER (WHERE {which})" for which in ("is_last", "NOT is_last")
-        )
+        rows = "count(*) FILTER (WHERE is_last)"
+        replaced = ", count(*) FILTER (WHERE NOT is_last) AS replaced"
     return f"""
         SELECT {named}x, avg(y) AS mean, {low} AS low, {high} AS high, count(y) AS n,
-               {rows} - count(y) AS odd, {replaced} AS replaced,
-               1 AS merged, nullif(n, 0) AS least, n AS most
+               {rows} - count(y) AS odd{replaced}
         FROM (SELECT {named}{named_too}x, CASE WHEN {is_drawn} THEN v END AS y FROM ({values}))
         GROUP BY {named}x
     """
 
 
-def _reduced(grouped: str, groups: Sequence[str], points: int) -> str:
+def _reduced(grouped: str, groups: Sequence[str], points: int, *, has_attempts: bool) -> str:
     named = _listing(groups)
+    replaced = ", sum(replaced)::BIGINT AS replaced" if has_attempts else ""
     curve = ", ".join([*groups, "x IS NULL"])
     return f"""
         SELECT {named}min(x) AS x,
                CASE WHEN count(*) = 1 THEN first(mean) ELSE sum(mean * n) / sum(n) END AS mean,
                min(CASE WHEN total > {points} THEN least(low, mean) ELSE low END) AS low,
                max(CASE WHEN total > {points} THEN greatest(high, mean) ELSE high END) AS high,
-               sum(n)::BIGINT AS n, sum(odd)::BIGINT AS odd, sum(replaced)::BIGINT AS replaced,
-               count(*) AS merged, min(least) AS least, max(most) AS most
+               sum(n)::BIGINT AS n, sum(odd)::BIGINT AS odd{replaced},
+               count(*) AS merged, min(nullif(n, 0)) AS least, max(n) AS most
         FROM (
             SELECT *, count(*) OVER (PARTITION BY {curve}) AS total,
                    row_number() OVER (PARTITION BY {curve} ORDER BY x) - 1 AS place
