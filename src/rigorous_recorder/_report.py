@@ -10,13 +10,32 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from typing import Final, TextIO
 
 from ._printable import lines, one_line
 
-__all__ = ["DROPPED", "error_line", "error_message", "report", "warn", "warn_or_report"]
+__all__ = [
+    "DROPPED",
+    "error_line",
+    "error_message",
+    "report",
+    "warn",
+    "warn_or_report",
+    "warning_last",
+]
+
+
+class _OfThread(threading.local):
+    """What a thread knows for itself: its warnings that wait, where they do."""
+
+    waiting: list[tuple[str, type[Warning]]] | None = None
+
+
+_OF_THREAD: Final = _OfThread()
 
 
 def report(text: str) -> None:
@@ -31,12 +50,35 @@ def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
     Raises:
         Warning: of that category, where warnings are errors; so warn when all else is done.
     """
+    if (waiting := _OF_THREAD.waiting) is not None:
+        waiting.append((message, category))
+        return
     try:
         warnings.warn(lines(message), category, stacklevel=stacklevel + 1)
     except category:
         raise
     except Exception:  # noqa: BLE001 - what standard error, or a hook of the caller's, raises
         return
+
+
+@contextlib.contextmanager
+def warning_last() -> Iterator[None]:
+    """Hold back this thread's warnings until the block is done: as errors they would end its work.
+
+    Raises:
+        Warning: where warnings are errors, the first of them.
+    """
+    if _OF_THREAD.waiting is not None:  # the block around this one has them
+        yield
+        return
+    waiting: list[tuple[str, type[Warning]]] = []
+    _OF_THREAD.waiting = waiting
+    try:
+        yield
+    finally:
+        _OF_THREAD.waiting = None
+    for message, category in waiting:
+        warn(message, category, stacklevel=4)
 
 
 def warn_or_report(message: str, category: type[Warning], *, stacklevel: int) -> None:

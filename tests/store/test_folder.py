@@ -352,6 +352,18 @@ def test_a_damaged_live_file_is_left_for_repair(
     assert found == list(range(96 if table == "records" else 104))
 
 
+@pytest.mark.parametrize("table", ["records", "nodes"])
+def test_warnings_that_are_errors_come_when_the_rest_is_recovered(
+    damageable: Path, table: str
+) -> None:
+    """Whichever live file can't be read, the other one is sealed; the error names the first."""
+    (path,) = (damageable / "live").glob(f"*.{table}.arrow")
+    garble(path)
+    with pytest.raises(DamagedFileWarning, match=path.name):
+        opened(damageable)
+    assert list((damageable / "live").glob("*.arrow")) == [path]
+
+
 @pytest.mark.parametrize(
     "view", [(40, 0, 2**30), (2**30, 0, 0), (40, 7, 0), (40, 0, -5), (-3, 0, 0)]
 )

@@ -27,6 +27,7 @@ from .._live.column import (
 from .._live.fields import Described
 from .._live.home import Part
 from .._live.table import LiveTable
+from .._report import warning_last
 from ..errors import DamagedFileError, NotACollectionError
 from .alive import trusted_rows
 from .damaged import warn_damaged
@@ -584,8 +585,9 @@ class FolderStore(Store):
         self.reader = None
 
     def recover(self) -> Recovered:
-        """Seal what dead writers left."""
-        return recover(self.folder)
+        """Seal what dead writers left; warnings of what can't be read come when all else is done."""
+        with warning_last():
+            return recover(self.folder)
 
     def renew_after_fork(self) -> None:
         """In a forked child: not the parent's writer, but one of its own from the next row on."""
