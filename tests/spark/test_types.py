@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import types as st
 
-from rigorous_recorder import Recorder
+from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._engines.arrow import flat_table
 from rigorous_recorder._engines.spark_types import for_spark, spark_fields, spark_schema
+from rigorous_recorder.spark import register
 
 VALUES = {
     "int": -(2**63),
@@ -48,3 +52,27 @@ def test_a_value_comes_back(spark: SparkSession, key: str) -> None:
     arrow = found.toArrow().column(key)
     assert arrow.type == table.column(key).type
     assert arrow.to_pylist() == table.column(key).to_pylist()
+
+
+def test_ints_beyond_64_bits_are_decimals(spark: SparkSession, tmp_path: Path) -> None:
+    """Exact from sealed and live rows, by plan and by source; doubles beside floats or on request."""
+    path, values = tmp_path / "c.collection", [1, 2**64, 1 - 10**38, 2**63]
+    register(spark)
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(seed=2**100) as experiment:
+            for i, each in enumerate(values):
+                experiment.push(i=i, x=each, both=2**70 + i if i else 0.5, long=10**40)
+            collection.save()
+            experiment.push(i=4, x=7, both=3, long=10**40)
+            wanted = [*values, 7]
+            source = spark.read.format("rigorous")
+            for frame in (source.load(str(path)), collection.records.to_spark(spark)):
+                assert frame.schema["x"].dataType == st.DecimalType(38, 0)
+                rows = frame.select("x", "both", "long", "seed").sort("i").collect()
+                assert [row.x for row in rows] == wanted
+                assert [row.both for row in rows] == [0.5, *[float(2**70)] * 3, 3.0]
+                assert {(int(row.long), row.seed) for row in rows} == {(10**40, Decimal(2**100))}
+                assert frame.where(frame.x == Decimal(2**64)).count() == 1
+            schema = st.StructType().add("i", st.LongType()).add("x", st.DoubleType())
+            rows = source.schema(schema).load(str(path)).sort("i").collect()
+            assert [row.x for row in rows] == [float(each) for each in wanted]
