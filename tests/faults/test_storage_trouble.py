@@ -727,3 +727,36 @@ def test_too_many_open_files_are_no_damage(tmp_path: Path, asked: str) -> None:
     assert answers == sorted(answers)  # errors first
     assert not answers[0]
     assert answers[-1]
+
+
+LIMITED = """
+import resource, signal, sys, warnings
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import SaveError, StorageWarning
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+collection = ExperimentCollection(sys.argv[1], quiet=True)
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    try:
+        with collection.new_experiment() as experiment:
+            for i in range(100_000):
+                experiment.push(i=i, text=f"{i * 7919 % 100_003:040d}", x=i / 7, y=i / 11, z=i / 13)
+    except SaveError as error:
+        assert "ulimit -f" in str(error), error
+    else:
+        raise AssertionError("nothing was too large")
+assert [each for each in told if "ulimit -f" in str(each.message)], told
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+collection.close()
+"""
+
+
+def test_a_limit_of_the_size_of_files_is_reported_and_costs_nothing(tmp_path: Path) -> None:
+    """The warning and the error say which limit it is; once it is raised, all is saved."""
+    command = [sys.executable, "-c", LIMITED, str(tmp_path / "study")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        assert [row["i"] for row in collection.records] == list(range(100_000))

@@ -402,11 +402,13 @@ class FolderHome:
     def complain(self, error: Exception) -> None:
         """Tell the user, once, that data waits in memory; never stop the training for it."""
         self.trouble = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            self.trouble += " (a limit of this process: raise it with ulimit -f)"
         if self._warned or self.is_ending:
             return
         self._warned = True
         message = (
-            f"{self.folder.path} can't be written now ({error}). Logging goes on: what is in no file"
+            f"{self.folder.path} can't be written now ({self.trouble}). Logging goes on: what is in no file"
             " yet waits in memory and is tried again; keep the process alive until it is saved"
         )
         warn_or_report(message, StorageWarning, stacklevel=2)
