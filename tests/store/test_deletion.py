@@ -877,6 +877,8 @@ def test_rows_whose_segments_lost_nothing_are_read_to_the_end(folder: Path) -> N
     reader = reading(folder)
     scan = reader.records.scan()
     files = [fragment.path.name for fragment in scan.fragments]  # type: ignore[attr-defined]
+    flats = [scan.flats["i"]]
+    assert scan.flat_kind("i").name == "int"
     with opened(folder) as collection:
         collection.delete(1)
     opened(folder).compact()
@@ -888,7 +890,7 @@ def test_rows_whose_segments_lost_nothing_are_read_to_the_end(folder: Path) -> N
         except DeletedError:
             lost += 1
             continue
-        found += [i for piece in pieces for i in piece.flat([scan.flats["i"]])[0].to_pylist()]
+        found += [i for piece in pieces for i in piece.flat(flats)[0].to_pylist()]
     assert lost == 1
     assert found == [row["i"] for row in without(rows, 1)]
 
