@@ -40,6 +40,8 @@ _MERGED: Final = re.compile(r"merged-([0-9a-f]{32})\.parquet")
 _UNFINISHED: Final = re.compile(r"\.([0-9a-f]{8}|merged)-[-0-9a-f]+\.parquet\.tmp")
 _LIVE: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})\.(records|nodes)\.arrow")
 _LOCK: Final = re.compile(r"([0-9a-f]{8})\.lock")
+_MARK: Final = re.compile(r"([0-9a-f]{8})\.json")
+_IN_USE: Final = re.compile(r"([0-9a-f]{8})(?:\.lock|-\d{1,18}\.(?:records|nodes)\.arrow)")
 _OF_WRITER: Final = re.compile(
     r"([0-9a-f]{8})(?:\.lock|\.segments|-\d{1,18}\.(?:records|nodes)\.arrow)"
 )
@@ -335,6 +337,13 @@ class Folder:
     def writers(self) -> list[str]:
         """The writers that have a lock file: running ones, and dead ones not recovered yet."""
         return [match[1] for name in _names(self.live) if (match := _LOCK.fullmatch(name))]
+
+    def left_marks(self) -> list[Path]:
+        """The marks of writers that have neither a lock file nor a live file."""
+        names = _names(self.live)
+        there = {match[1] for name in names if (match := _IN_USE.fullmatch(name))}
+        found = (match for name in names if (match := _MARK.fullmatch(name)))
+        return [self.live / match[0] for match in found if match[1] not in there]
 
     def live_writers(self) -> set[str]:
         """The writers that have a lock file, a note of their segments, or a live file."""

@@ -76,11 +76,14 @@ def recover(folder: Folder) -> Recovered:
 
 
 def _let_go(folder: Folder, writers: Iterable[str]) -> None:
-    """Take away what is left of writers whose rows are sealed; their locks last."""
+    """Take away what is left of writers whose rows are sealed.
+
+    Their locks first: a lock without a mark would count as that of a writer that just begins.
+    """
     for writer in writers:
-        folder.begun_path(writer).unlink(missing_ok=True)
-        folder.mark_path(writer).unlink(missing_ok=True)
         folder.lock_path(writer).unlink(missing_ok=True)
+        folder.mark_path(writer).unlink(missing_ok=True)
+        folder.begun_path(writer).unlink(missing_ok=True)
 
 
 def _sum_of(found: Iterable[Recovered | None]) -> Recovered:
@@ -95,7 +98,11 @@ def _sweep(folder: Folder) -> None:
     """Take away what is left of live files whose writers are through with them.
 
     A writer takes its lock away last; after a loss of power any of the files before it can be back.
+    A recovery can have been interrupted when it had taken the lock away.
     """
+    for mark in folder.left_marks():
+        if not folder.lock_path(mark.stem).exists():  # a listing can lack what has just come
+            mark.unlink(missing_ok=True)
     for table in TABLES:
         left = [name for name in folder.lives(table) if not folder.lock_path(name.writer).exists()]
         if left:
