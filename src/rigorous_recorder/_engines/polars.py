@@ -227,7 +227,7 @@ class _SortedNodes:
             field = pa.field(flat.name, flat_type(kind))
             table = pa.Table.from_arrays([values], schema=pa.schema([field]))
             # Taken by Polars, whose texts are views: what many inherit is in memory once.
-            self._columns[flat] = to_polars(table).to_series()[pl.Series(places)]
+            self._columns[flat] = to_polars(table).to_series().gather(pl.Series(places))
         return self._columns[flat]
 
     def ids_where(
