@@ -258,9 +258,8 @@ def test_ls_takes_whatever_was_said_of_an_experiment(run: Run, own_study: Path, 
     with closing(ExperimentCollection(own_study, extension="")) as collection:
         with collection.new_experiment() as experiment:
             experiment.push(i=1)
-        for key in ("experiment_start_time", "experiment_duration", "error_number"):
-            experiment[key] = said
-        experiment["experiment_end_time"] = None
+        keys = ("experiment_start_time", "experiment_duration", "error_number")
+        experiment._set(dict.fromkeys(keys, said) | {"experiment_end_time": None})  # as no user can
         assert len(collection.overview()) == 3
     for command in ("ls", "show"):
         assert run(command, own_study).code == 0
