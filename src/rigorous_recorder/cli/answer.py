@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from rigorous_recorder._lazy import lazy_module
+from rigorous_recorder._values import json_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,10 +35,34 @@ _FAR: Final = frozenset(
 )
 
 
-def rows_of(answer: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
-    """The rows as they come, in bounded memory."""
+def rows_of(
+    answer: duckdb.DuckDBPyRelation, documents: Container[str] = ()
+) -> Iterator[tuple[Any, ...]]:
+    """The rows as they come, in bounded memory.
+
+    Args:
+        documents: names of columns whose text is that of dicts and lists, which the rows then have.
+    """
+    readers = [
+        _documents if name in documents and kind == "VARCHAR" else _values
+        for name, kind in zip(answer.columns, answer.types, strict=True)
+    ]
     for batch in _with_text(answer, _CUT).to_arrow_reader():
-        yield from zip(*map(_values, batch.columns), strict=True)
+        columns = zip(readers, batch.columns, strict=True)
+        yield from zip(*(read(column) for read, column in columns), strict=True)
+
+
+def _documents(column: pa.Array) -> list[Any]:
+    """Dicts and lists of their JSON text; what a query made of them that is none stays text."""
+    return [None if text is None else _document(text) for text in column.to_pylist()]
+
+
+def _document(text: str) -> Any:
+    try:
+        found = json_text.load(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, (dict, list)) else text
 
 
 def _with_text(answer: duckdb.DuckDBPyRelation, types: frozenset[str]) -> duckdb.DuckDBPyRelation:

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._engines.sql import sql_names
+from rigorous_recorder._values.kinds import JSON
 from rigorous_recorder.errors import RigorousError
 
 from .answer import rows_of
@@ -66,9 +69,16 @@ def sql(
             if answer is None:
                 say("done; it has no answer to print")
                 return
-            _print_first(limit, answer.columns, rows_of(answer), as_json=as_json, as_csv=as_csv)
+            rows = rows_of(answer, _documents(collection) if as_json else ())
+            _print_first(limit, answer.columns, rows, as_json=as_json, as_csv=as_csv)
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
+
+
+def _documents(collection: ExperimentCollection) -> set[str]:
+    """Names in SQL of the columns that have dicts and lists, as JSON text."""
+    kinds = collection.records.scan().flat_kinds
+    return {name for column, name in sql_names(kinds).items() if kinds[column] == JSON}
 
 
 def _print_first(

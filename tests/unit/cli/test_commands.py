@@ -266,6 +266,25 @@ def test_ls_takes_whatever_was_said_of_an_experiment(run: Run, own_study: Path, 
         assert run(command, own_study.parent / own_study.name, "--json").code == 0
 
 
+def test_dicts_and_lists_are_the_same_json_in_sql_tail_and_export(run: Run, tmp_path: Path) -> None:
+    """Objects and arrays, not text in text; a text that looks like one stays text."""
+    scores = {"helpful": 4, "why": ["clear", float("nan")]}
+    with closing(ExperimentCollection(tmp_path / "c")) as collection:
+        with collection.new_experiment(tags=["good"]) as experiment:
+            experiment.push(i=1, scores=scores, text='{"a": 1}')
+            experiment.push(i=2, scores=[])
+    query = "SELECT i, tags, scores, text, scores->'helpful' AS part FROM records ORDER BY i"
+    first, second = run("sql", tmp_path / "c", query, "--json").json
+    assert (first["tags"], first["text"], first["part"]) == (["good"], '{"a": 1}', "4")
+    assert (second["scores"], second["text"]) == ([], None)
+    tailed = run("tail", tmp_path / "c", "--no-follow", "--json").json
+    assert run("export", tmp_path / "c", tmp_path / "c.jsonl").code == 0
+    exported = json.loads((tmp_path / "c.jsonl").read_text().splitlines()[0])
+    for row in (tailed[0], exported):
+        assert (row["tags"], row["scores"]) == (first["tags"], first["scores"])
+    assert first["scores"] == {"helpful": 4, "why": ["clear", None]}
+
+
 # --- show ------------------------------------------------------------------------------------------
 
 
