@@ -239,7 +239,9 @@ class Nodes:
         A value that many inherit is not copied for each of them. Null where there is none.
         """
         found = self._source(key).take(positions).dictionary_encode()
-        return self._values(key, found.dictionary), found.indices
+        values = self._values(key, found.dictionary)
+        # Rows that may have taken a key back, and can't be read, are of a key without any value.
+        return values, found.indices if values else pa.nulls(len(positions), found.indices.type)
 
     def widest(self, key: str) -> int:
         """How many bytes the largest value of a key takes at most, about."""

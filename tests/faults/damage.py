@@ -42,7 +42,12 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store import home, seal
 from rigorous_recorder._store.folder import TABLES, Folder
 from rigorous_recorder._store.live_files import read_live
-from rigorous_recorder.errors import DamagedFileError, DamagedFileWarning, NotACollectionError
+from rigorous_recorder.errors import (
+    DamagedFileError,
+    DamagedFileWarning,
+    MixedKindsWarning,
+    NotACollectionError,
+)
 
 assert duckdb
 assert pyarrow.compute
@@ -396,6 +401,7 @@ class _Check:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.filterwarnings("always", category=DamagedFileWarning)
+            warnings.filterwarnings("ignore", category=MixedKindsWarning)
             warnings.showwarning = self._hear  # type: ignore[assignment]
             try:
                 collection = self._open()

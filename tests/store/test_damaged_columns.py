@@ -316,3 +316,28 @@ def test_a_damaged_time_costs_what_has_several_times(folder: Path, reader: str) 
     found, told = told_by(lambda: ATTRIBUTES[reader](opened(folder)))
     assert found == [(None, 1), (None, 1)]
     assert any(str(later) in text and "'_time'" in text for text in told)
+
+
+NOTHING: dict[str, Callable[[ExperimentCollection], list[Any]]] = {
+    "rows": lambda collection: [row["gone"] for row in collection.records],
+    "experiments": lambda collection: [row["gone"] for row in collection.experiments],
+    "sql": lambda collection: [
+        value for (value,) in collection.sql("SELECT gone FROM records").fetchall()
+    ],
+    "to_arrow": lambda collection: collection.records.to_arrow()["gone"].to_pylist(),
+    "to_polars": lambda collection: collection.records.to_polars()["gone"].to_list(),
+    "lazy": lambda collection: (
+        collection.records.to_polars(lazy=True).select("gone").collect()["gone"].to_list()
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", NOTHING)
+def test_a_damaged_none_of_a_key_without_values_is_none(folder: Path, reader: str) -> None:
+    """Whether it was taken back is unknown, and there is nothing that it could hide."""
+    with opened(folder) as collection, collection.new_experiment(gone=None) as experiment:
+        experiment.push(i=0)
+    in_page_header(the_file(folder, "nodes"), "gone:null")
+    found, told = told_by(lambda: NOTHING[reader](opened(folder)))
+    assert found == [None]
+    assert any("'gone'" in text for text in told)
