@@ -31,9 +31,11 @@ def error_attributes(error: BaseException) -> dict[str, str]:
 
 def _type_name(error: BaseException) -> str:
     kind = type(error)
-    module = str(kind.__module__)
-    is_plain = module in {"builtins", "__main__"}
-    return str(kind.__qualname__) if is_plain else f"{module}.{kind.__qualname__}"
+    try:
+        module, name = str(kind.__module__), str(kind.__qualname__)
+    except Exception:  # noqa: BLE001 - a metaclass of the caller's can refuse anything
+        return type.__repr__(kind)
+    return name if module in {"builtins", "__main__"} else f"{module}.{name}"
 
 
 def _traceback(error: BaseException) -> str:

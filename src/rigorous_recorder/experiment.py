@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from textwrap import shorten
 from types import TracebackType
@@ -108,6 +109,8 @@ class Experiment:
         self._info = info
         self._is_quiet = is_quiet
         self._is_entered = False
+        #: The error number where it ends without an error.
+        self._at_end = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """One that was not begun, for another process, which begins it there.
@@ -153,7 +156,7 @@ class Experiment:
         end = self._end()
         self._finish(end)
         # In one word: whoever starts an experiment meanwhile sees all of the end, or none.
-        self._experiment._set({**end, "had_error": False, "error_number": 0})
+        self._set_end({**end, "had_error": False, "error_number": self._at_end})
         self._store.require_saved()
         self._warn_of_pending()
 
@@ -166,13 +169,17 @@ class Experiment:
         end = max(end, self._start + elapsed)
         return {"experiment_end_time": end, "experiment_duration": end - self._start}
 
+    def _set_end(self, end: Mapping[str, Any]) -> None:
+        self._experiment._set(end)
+        self._recorder._show(end)  # that of an attempt has what is known of the experiment
+
     def _finish(self, end: Mapping[str, Any]) -> None:
         """Have all records safe: an experiment that says how it ended has them all."""
         try:
             self._store.finish()
         except BaseException:
             # Ctrl-C: it does not run any more, and it did not end without an error.
-            self._experiment._set(end)
+            self._set_end(end)
             raise
 
     def _begin(self) -> Recorder:
@@ -212,6 +219,8 @@ class Experiment:
             "experiment_attempt_start_time": now,
             **info,
         }
+        others = [e for e in self._runs().numbered(past.number) if e.node != past.node]
+        error_number, self._at_end = _free_error_numbers(others, past.error_number)
         # First the attempt: who dies in between leaves the experiment as it ended.
         attempt = self._store.new_node()
         self._store.say(attempt, said, past.node)
@@ -219,7 +228,7 @@ class Experiment:
             {
                 **(dict.fromkeys(ERROR_KEYS) if past.error else {}),
                 "experiment_attempt": 1,
-                "error_number": past.error_number + 1,
+                "error_number": error_number,
                 "had_error": True,
                 "experiment_end_time": None,
                 "experiment_duration": None,
@@ -240,8 +249,10 @@ class Experiment:
             # It may have ended between the reading and the look at its lock: it has said by now how.
             past = latest_runs(self._store).runs.numbered(number)
         last = past[-1]
-        is_tried_anew = last.had_error and not last.goes_on
-        return (number, last.error_number + 1) if is_tried_anew else (number + 1, 1)
+        if not last.had_error or last.goes_on:
+            return number + 1, 1
+        error_number, self._at_end = _free_error_numbers(past, last.error_number)
+        return number, error_number
 
     def _runs(self) -> Runs:
         return Runs(Source(self._store).now().nodes)
@@ -264,10 +275,10 @@ class Experiment:
     def _fail(self, error: BaseException) -> None:
         """Save, and report in one line what happened; the error itself goes on to the caller."""
         outcome = f"what it logged is saved in {self._store.folder.path}"
-        end = self._end() | error_attributes(error)
         try:
+            end = self._end() | error_attributes(error)
             self._finish(end)
-            self._experiment._set(end)
+            self._set_end(end)
             self._store.require_saved()
         except Exception as trouble:  # noqa: BLE001 - the experiment's own error must not be hidden by it
             is_ours = isinstance(trouble, RigorousError)
@@ -278,6 +289,18 @@ class Experiment:
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
                 f" ended with {shorten(error_line(error), 200)}; {outcome}"
             )
+
+
+def _free_error_numbers(others: Sequence[Past], before: int) -> tuple[int, int]:
+    """Error numbers of a run that none of the others with its number has.
+
+    Returns:
+        The one behind ``before`` that it has until it ends without an error, and the one that it
+        has then: 0, unless another one has that.
+    """
+    taken = {each.error_number for each in others}
+    number = next(each for each in count(before + 1) if each not in taken)
+    return number, number if 0 in taken else 0
 
 
 def experiment_in(kind: type[Experiment], path: str, state: Mapping[str, Any]) -> Experiment:
@@ -295,11 +318,12 @@ def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: flo
     Returns:
         The number that it has.
     """
-    number, _ = Experiment(store, info, is_quiet=True)._numbers()
+    experiment = Experiment(store, info, is_quiet=True)
+    number, _ = experiment._numbers()
     end = max(time.time(), start)
     said = {
         "experiment_number": number,
-        "error_number": 0,
+        "error_number": experiment._at_end,
         "had_error": False,
         "experiment_start_time": start,
         "experiment_end_time": end,

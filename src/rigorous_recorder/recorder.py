@@ -278,6 +278,10 @@ class Recorder(Pusher):
     def _set(self, said: Mapping[str, Any]) -> None:
         """As ``update``, with plain values and also keys that only a collection sets."""
         self._where_it_is(lambda store, node: store.say(node, dict(said)))
+        self._show(said)
+
+    def _show(self, said: Mapping[str, Any]) -> None:
+        """Have values among the data of this recorder that were written."""
         with settling():
             self._data = {**self._data, **said}
 

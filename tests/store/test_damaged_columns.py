@@ -341,3 +341,36 @@ def test_a_damaged_none_of_a_key_without_values_is_none(folder: Path, reader: st
     found, told = told_by(lambda: NOTHING[reader](opened(folder)))
     assert found == [None]
     assert any("'gone'" in text for text in told)
+
+
+SCOPES: dict[str, Callable[[ExperimentCollection], Any]] = {
+    "collection": lambda collection: collection.records,
+    "experiment": lambda collection: collection.recorder.children[0].all_records,
+    "own": lambda collection: collection.recorder.children[0].records,
+    "beside what was deleted": lambda collection: (collection.delete(2), collection.records)[1],
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_no_inherited_value_stands_in_for_a_damaged_one_in_any_scope(
+    folder: Path, scope: str
+) -> None:
+    """Also where no value of the key can be read: a column that can't be read is in use."""
+    with opened(folder) as collection:
+        for _ in range(2):
+            with collection.new_experiment(lr=0.1) as experiment:
+                for i in range(4):
+                    experiment.push(i=i, lr=i + 0.5)
+    in_data_page(the_file(folder), "lr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedFileWarning)
+        records = SCOPES[scope](opened(folder))
+        nothing = [None] * len(records)
+        assert len(nothing) >= 4
+        assert [row["lr"] for row in records] == nothing
+        assert records.to_arrow()["lr"].to_pylist() == nothing
+        assert [value for (value,) in records.sql("SELECT lr FROM records").fetchall()] == nothing
+        assert len(records.where(lr=0.1)) == 0
+        lazy = records.to_polars(lazy=True)
+        assert lazy.filter(pl.col("lr") == 0.1).collect().height == 0
+        assert lazy.select("lr").collect()["lr"].to_list() == nothing

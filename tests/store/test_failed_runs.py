@@ -218,3 +218,23 @@ def test_what_is_loaded_again_has_the_error(open_collection: Opener, tmp_path: A
     collection.recorder.save_to(tmp_path / "all.pickle")
     (row,) = Recorder.load_from(tmp_path / "all.pickle").all_records
     assert row[MESSAGE] == "diverged"
+
+
+class _Refusing(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name in {"__module__", "__qualname__"}:
+            raise OSError("refused")
+        return super().__getattribute__(name)
+
+
+def test_a_class_that_refuses_its_name_replaces_no_error(open_collection: Opener) -> None:
+    """The error is raised, and what can be had of it is stored."""
+    error = _Refusing("_Odd", (Exception,), {})("as it was")
+    collection = open_collection(quiet=True)
+    with pytest.raises(Exception, match="as it was") as caught, collection.new_experiment():
+        raise error
+    assert caught.value is error
+    (run,) = collection.experiments
+    assert run["experiment_end_time"] is not None
+    assert "_Odd" in run["experiment_error_type"]
+    assert run["experiment_error_message"] == "as it was"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -227,3 +228,44 @@ def test_to_begin_an_experiment_looks_at_few_of_those_before(
     assert run(collection, 0.1) == 30
     assert run(collection, 0.1) == 31
     assert max(looked) <= 3
+
+
+def run_of(context: Any, *, fails: bool) -> Recorder:
+    """A run, begun or resumed, that pushes a record and ends."""
+    with suppress(ZeroDivisionError), context as recorder:
+        recorder.push(is_good=not fails)
+        if fails:
+            raise ZeroDivisionError
+    return recorder
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("resumed", [1, 2])
+def test_no_two_runs_of_a_number_have_one_error_number(
+    open_collection: Opener, resumed: int, *, fails: bool
+) -> None:
+    """Also where one of them is resumed, however it ends, and others are begun after it."""
+    collection = open_collection()
+    for _ in range(2):
+        run_of(collection.new_experiment(), fails=True)
+    run_of(collection.resume(1, error_number=resumed), fails=fails)
+    run_of(collection.new_experiment(), fails=True)
+    run_of(collection.new_experiment(), fails=False)
+    runs = [(row["experiment_number"], row["error_number"]) for row in collection.experiments]
+    assert len(set(runs)) == len(runs)
+    for number, error_number in runs[1:]:
+        collection.delete(number, error_number=error_number)
+    (left,) = collection.experiments
+    assert (left["experiment_number"], left["error_number"]) == runs[0]
+
+
+def test_the_recorder_of_an_attempt_has_how_it_ended(open_collection: Opener) -> None:
+    """As that of an experiment that was never resumed: without an error, or with which one."""
+    collection = open_collection()
+    run_of(collection.new_experiment(), fails=True)
+    failed = run_of(collection.resume(1), fails=True)
+    assert failed["had_error"] is True
+    assert failed["experiment_error_type"] == "ZeroDivisionError"
+    good = run_of(collection.resume(1), fails=False)
+    assert (good["had_error"], good["error_number"]) == (False, 0)
+    assert good["experiment_end_time"] == collection.experiments[0]["experiment_end_time"]

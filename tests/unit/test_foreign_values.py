@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import pytz
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder.errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
@@ -297,3 +298,16 @@ def test_conditions_that_are_no_value_ask_for_records_without_one() -> None:
     recorder = Recorder().push(i=0, x=1).push(i=1).push(i=2, x=np.ma.masked)
     for value in (None, *MISSING.values()):
         assert [row["i"] for row in recorder.records.where(x=value)] == [1, 2]
+
+
+@pytest.mark.parametrize("month", [1, 7])
+def test_zones_of_pytz_keep_their_name(month: int) -> None:
+    """As those of zoneinfo and of a frame's column; where the offset is another one, it counts."""
+    zone = pytz.timezone("Europe/Berlin")
+    plain = dt.datetime(2026, month, 1, 10)
+    run = Recorder().push(at=zone.localize(plain)).push(at=plain.replace(tzinfo=zone))
+    good, odd = (row["at"] for row in run.records)
+    assert good == plain.replace(tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+    assert str(good.tzinfo) == "Europe/Berlin"
+    assert odd == plain.replace(tzinfo=zone)
+    assert odd.utcoffset() == dt.timedelta(minutes=53)

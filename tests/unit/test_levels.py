@@ -432,3 +432,16 @@ def test_another_choice_of_attempts_is_refused(episodes: Recorder) -> None:
     records: Records = episodes.all_records
     with pytest.raises(ArgumentError, match="no attempts 'first'; expected one of last, all"):
         records.plot("episode", "total_reward", attempts=wrong)
+
+
+def test_the_latest_attempt_counts_whatever_kind_it_logged(tmp_path: Path) -> None:
+    """Where it has no number at a step, none of an earlier attempt stands in for it."""
+    collection = ExperimentCollection(tmp_path / "c", quiet=True)
+    with collection.new_experiment(seed=1) as experiment:
+        experiment.extend({"step": range(4), "loss": [0.5, 1.5, 2.5, 3.5]})
+    with collection.resume(1) as attempt:
+        attempt.push(step=2, loss="diverged").push(step=3, loss=9.0)
+    with pytest.warns(MixedKindsWarning):
+        curves = collection.records.plot("step", "loss")
+    assert points(only(curves)) == [(0, 0.5, 1), (1, 1.5, 1), (2, None, 0), (3, 9.0, 1)]
+    assert (curves.left_out, curves.replaced) == (1, 2)

@@ -222,12 +222,15 @@ class Piece:
         return self._positions
 
     def columns_in_use(self) -> list[Column]:
-        """The physical columns in which any of the rows has a value."""
+        """The physical columns in which any of the rows has a value, or may have had one."""
         return [
             column
             for column, name in self._fragment.columns.items()
-            if name in self._read and self._table.column(name).null_count < self.rows
+            if name in self._read and self._is_in_use(self._table.column(name))
         ]
+
+    def _is_in_use(self, values: pa.ChunkedArray) -> bool:
+        return values.null_count < self.rows or is_lost(values)
 
     def own(self, key: str) -> Variants:
         """What the records themselves have of a key."""
@@ -288,8 +291,20 @@ class Piece:
         """Which rows meet all conditions."""
         mask = pa.repeat(pa.scalar(True), self.rows)
         for each in conditions:
-            mask = pc.and_(mask, each.matches(self.variants(each.key), self.rows))
+            mask = pc.and_(mask, self._mask(each))
         return mask
+
+    def _mask(self, condition: Condition) -> pa.Array:
+        """Which rows meet one condition; what a node has is compared once for all its rows."""
+        own = self.own(condition.key)
+        if condition.key not in self._scan.node_keys or self.is_lost(condition.key):
+            return condition.matches(own, self.rows)
+        nodes = self.positions.dictionary_encode(null_encoding="encode")
+        inherited = self._scan.moment.nodes.resolved(condition.key, nodes.dictionary)
+        mask = condition.matches(inherited, len(nodes.dictionary)).take(nodes.indices)
+        if not own:
+            return mask
+        return pc.if_else(any_valid(own, self.rows), condition.matches(own, self.rows), mask)
 
 
 class Scan:

@@ -219,6 +219,8 @@ def _zone_name(key: str, value: dt.datetime) -> str:
         return "UTC"
     if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is not None:
         return zone.key
+    if (name := _name_in_pytz(zone, value)) is not None:
+        return name
     offset = value.utcoffset()
     if offset is None or offset % dt.timedelta(minutes=1):
         message = (
@@ -228,6 +230,21 @@ def _zone_name(key: str, value: dt.datetime) -> str:
         raise UnkeepableValueError(message)
     minutes = offset // dt.timedelta(minutes=1)
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _name_in_pytz(zone: dt.tzinfo | None, value: dt.datetime) -> str | None:
+    """The IANA name of a zone of pytz, which pandas has; None where it has none, or another offset.
+
+    The offset is another one where somebody made the time without ``localize``.
+    """
+    name = getattr(zone, "zone", None)
+    if not isinstance(name, str) or type(zone).__module__.partition(".")[0] != "pytz":
+        return None
+    try:
+        known = zoneinfo.ZoneInfo(name)
+    except (OSError, ValueError):  # of a name that this machine does not know, and of no name
+        return None
+    return name if value.astimezone(known).utcoffset() == value.utcoffset() else None
 
 
 def _json(key: str, value: Any) -> Classified:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
@@ -17,6 +17,7 @@ from .._engines.scan import Scan
 from .._lazy import lazy_module
 from .._printable import one_line
 from .._tree import keys_of
+from .._values.bigints import BIGINT, BIGINT_TEXT
 from .._values.kinds import Kind, ZonedDatetime
 from ..errors import ColumnError
 from .axis import Axis, axis_of
@@ -94,13 +95,15 @@ class Curves:
             each side), ``sem`` (standard error of the mean), ``minmax``, ``quantile`` (25 % to
             75 %) or ``none``.
         curves: in order of the values of ``by``.
-        left_out: how many records have x and y, but NaN or infinite ones; no mean has them in it.
+        left_out: how many records have x and y, but NaN or infinite ones, or a y of another kind; no
+            mean has them in it.
         merged: how many values of x were brought together to fewer points; 0 where all are shown.
         met: how many values share one curve and one value of x, where they are the most.
         met_least: the same where they are the fewest.
         unit: what a value of y counts once for: ``record``, or ``recorder``, where recorders know it.
         replaced: how many of these were left out, for a later attempt at their experiment has the
             same x.
+        is_mixed: whether y has values of other kinds than those that are drawn.
     """
 
     x: str
@@ -114,6 +117,7 @@ class Curves:
     met_least: int = 1
     unit: Literal["record", "recorder"] = "record"
     replaced: int = 0
+    is_mixed: bool = False
 
     @property
     def title(self) -> str:
@@ -130,7 +134,10 @@ class Curves:
                 f"{self.merged:,} values of {self.x} in {points:,} points, lows and highs kept"
             )
         if self.left_out:
-            words.append(f"left out: {self.left_out:,} with NaN or infinity")
+            what = (
+                "NaN, infinity or a value of another kind" if self.is_mixed else "NaN or infinity"
+            )
+            words.append(f"left out: {self.left_out:,} with {what}")
         if self.replaced:
             words.append(f"left out: {self.replaced:,} of earlier attempts")
         return "; ".join(words)
@@ -211,11 +218,18 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
     """
     kinds = scan.flat_kinds
     check_chart(chart, kinds)
+    columns = [_columns_of(name, scan) for name in chart.by]
+    asked = chart._replace(
+        by=tuple(dict.fromkeys(chain.from_iterable(columns))), others=_columns_of(chart.y, scan)[1:]
+    )
     try:
-        rows = _relation(chart, scan, kinds).fetchall()
+        rows = _relation(asked, scan, kinds).fetchall()
     except duckdb.OutOfRangeException as error:
         raise ColumnError(_too_large(chart)) from error
-    found = _curves(rows, chart.by, kinds[chart.x])
+    found = [
+        replace(curve, by={each[0]: _first(curve.by, each, kinds) for each in columns})
+        for curve in _curves(rows, asked.by, kinds[chart.x])
+    ]
     if not all(map(_is_finite, found)):  # what one version of DuckDB refuses is infinite to another
         raise ColumnError(_too_large(chart))
     if not found:
@@ -233,7 +247,23 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         met_least=min(each for each in least if each),
         unit="record" if scan.flats[chart.y].key in keys_of(scan.record_columns) else "recorder",
         replaced=sum(replaced),
+        is_mixed=bool(asked.others),
     )
+
+
+def _columns_of(name: str, scan: Scan) -> tuple[str, ...]:
+    """A column, and behind one with the main kind of a key those with its values of other kinds."""
+    key = scan.flats[name].key
+    others = [each.name for each in scan.flats.values() if each.key == key and each.name != name]
+    return (name, *others) if name == key else (name,)
+
+
+def _first(by: Mapping[str, Any], names: Sequence[str], kinds: Mapping[str, Kind]) -> Any:
+    """The value of the first column that has one; None where none has."""
+    for name in names:
+        if (value := by[name]) is not None:
+            return int(value) if kinds[name] in {BIGINT, BIGINT_TEXT} else value
+    return None
 
 
 def _relation(chart: Chart, scan: Scan, kinds: Mapping[str, Kind]) -> duckdb.DuckDBPyRelation:

@@ -56,6 +56,7 @@ class Chart(NamedTuple):
             and their highest high.
         attempts: which attempts at an experiment that was resumed count: of each x the last one
             that has it, or all.
+        others: columns with values of y that are of other kinds: they are counted, not drawn.
     """
 
     x: str
@@ -64,11 +65,12 @@ class Chart(NamedTuple):
     band: Band
     points: int | None
     attempts: Attempts = "last"
+    others: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All keys that are used, each once, y first."""
-        return tuple(dict.fromkeys([self.y, self.x, *self.by]))
+        """All columns that are used, each once, y first."""
+        return tuple(dict.fromkeys([self.y, self.x, *self.by, *self.others]))
 
 
 class Source(NamedTuple):
@@ -101,7 +103,7 @@ def level_source(chart: Chart, rows: LevelRows) -> Source:
     curve = ", ".join(["place", *(columns[key] for key in (chart.x, *chart.by))])
     resumed = f"""
         SELECT {named}, attempt = max(attempt) OVER (PARTITION BY {curve}) AS is_last
-        FROM resumed WHERE {columns[chart.x]} IS NOT NULL AND {columns[chart.y]} IS NOT NULL
+        FROM resumed WHERE {_has_both(chart, columns)}
     """
     both = f"SELECT {named}, true AS is_last FROM rows UNION ALL ({resumed})"
     return Source(f"({both})", columns, rows.has_owner, has_attempts=True)
@@ -111,8 +113,8 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: Source) -> str:
     """SQL that gives one row for each point of each curve, in order.
 
     Its columns: one for each key of ``by``, then x, mean, low, high, the number of finite values
-    of y, the number of rows that were left out because x or y is NaN or infinite, that of rows whose
-    place a later attempt took, the number of values of x that share the point, and how many values
+    of y, the number of rows that were left out because x or y is NaN or infinite, or y of another kind,
+    that of rows whose place a later attempt took, the number of values of x that share the point, and how many values
     of y met at least and at most at one of these.
 
     Args:
@@ -181,8 +183,15 @@ def _values(chart: Chart, kinds: Mapping[str, Kind], groups: Sequence[str], sour
     return f"""
         SELECT {_listing(keys)}{_position(chart.x, x, kinds[chart.x])} AS x,
                {_value(chart.y, y, kinds[chart.y])} AS v{more}
-        FROM {source.sql} WHERE {identifier(x)} IS NOT NULL AND {identifier(y)} IS NOT NULL
+        FROM {source.sql} WHERE {_has_both(chart, source.columns)}
     """
+
+
+def _has_both(chart: Chart, columns: Mapping[str, str]) -> str:
+    """The condition of rows that have x, and a value of y, of whatever kind."""
+    values = [identifier(columns[name]) for name in (chart.y, *chart.others)]
+    is_given = " OR ".join(f"{name} IS NOT NULL" for name in values)
+    return f"{identifier(columns[chart.x])} IS NOT NULL AND ({is_given})"
 
 
 def _grouped(band: Band, groups: Sequence[str], values: str, *, has_attempts: bool) -> str:
