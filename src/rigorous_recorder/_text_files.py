@@ -99,9 +99,11 @@ def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
     """Write the flat table as CSV.
 
     Raises:
-        UnkeepableValueError: the encoding has no form for a character.
+        UnkeepableValueError: the encoding has no form for a character, or a key could not be told
+            from a column of another one; nothing is written.
     """
     kinds = scan.flat_kinds
+    _require_own_names(scan)
     encoder = codecs.getincrementalencoder(options.encoding or "utf-8")()
     with path.open("wb") as file:
         try:
@@ -119,6 +121,18 @@ def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
                 " 'utf-8-sig'"
             )
             raise UnkeepableValueError(message) from error
+
+
+def _require_own_names(scan: Scan) -> None:
+    """Refuse keys that are named as columns of other keys are, which CSV tells by the name alone."""
+    for name, column in _columns_of_other_kinds(list(scan.flats)).items():
+        if scan.flats[name].key != column.key:
+            message = (
+                f"the key {name!r} beside {str(column.key)!r} can't be stored in CSV, where it would"
+                f" come back as a value of {str(column.key)!r}. Save as .parquet, .arrow or .jsonl, or"
+                " name the key otherwise"
+            )
+            raise UnkeepableValueError(message)
 
 
 def _quoted_name(name: str) -> str:

@@ -363,8 +363,9 @@ class ExperimentCollection:
 
         Args:
             experiment_numbers: as for ``collection[experiment_number]``: -1 is the last one.
-            error_number: of several runs that share the one number the run that is deleted.
-            all_attempts: of several runs that share a number delete all.
+            error_number: which run to delete, where several share the one number.
+            all_attempts: delete all runs that share a number. (The attempts of a resumed experiment
+                are one run, and always go together.)
 
         Returns:
             How many records are in no answer any more.
@@ -414,8 +415,9 @@ class ExperimentCollection:
             runs = chosen_runs(self._store, number, error_number, advice=advice)
             if len(runs) > 1 and not all_attempts:
                 message = (
-                    f"{len(runs)} runs are experiment {runs[0].number}; choose one of them by its"
-                    f" error_number, or delete all by all_attempts:{listing(self._store, runs)}"
+                    f"{len(runs)} runs are experiment {runs[0].number}; choose one of them by"
+                    " error_number=... (--error-number), or delete all of them by all_attempts=True"
+                    f" (--all-attempts):{listing(self._store, runs)}"
                 )
                 raise ArgumentError(message)
             found |= {each.node: each for each in runs}

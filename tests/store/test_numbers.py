@@ -73,7 +73,7 @@ def test_it_is_refused_to_delete_one_of_several_runs_unnamed(search: ExperimentC
     with pytest.raises(ArgumentError) as refused:
         search.delete(1, 2)
     first, *listed = str(refused.value).splitlines()
-    assert first.startswith("2 runs are experiment 2; choose one of them by its error_number")
+    assert first.startswith("2 runs are experiment 2; choose one of them by error_number=")
     assert listed == [
         "  experiment 2 (error_number 1): failed (ArithmeticError: diverged), lr=10, 1 record",
         "  experiment 2 (error_number 0): finished, lr=0.01, 1 record",

@@ -133,3 +133,18 @@ def test_charts_draw_the_key_that_is_named() -> None:
         (curve,) = recorder.records.plot(x, y).curves
         rows = [(row[x], row[y]) for row in recorder.records]
         assert list(zip(curve.x, curve.mean, strict=True)) == sorted(set(rows))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT COLUMNS(['Loss']) FROM records",
+        "SELECT sum(COLUMNS(['Loss'])) FROM records",
+        "SELECT COLUMNS(c -> c = 'Loss') FROM records",
+        "UNPIVOT (FROM records) ON COLUMNS(['Loss'])",
+    ],
+)
+def test_columns_that_are_named_by_text_are_refused(ask: Ask, query: str) -> None:
+    """The error names both keys, and what each of them is called."""
+    with pytest.raises(ColumnError, match="'loss' and 'Loss'"):
+        ask(query)

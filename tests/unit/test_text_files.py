@@ -294,3 +294,18 @@ def test_no_memory_for_a_column_is_no_fault_of_its_type(monkeypatch: pytest.Monk
     monkeypatch.setattr(_columns, "classify_unread", fail)
     with pytest.raises(MemoryError):
         Recorder().extend({"x": [[1], [2]]})
+
+
+@pytest.mark.parametrize("odd", ["a:int", "a:str", "a:float_"])
+def test_keys_that_csv_could_not_tell_apart_are_refused(tmp_path: Path, odd: str) -> None:
+    """Before anything is written; other formats, and the key by itself, come back."""
+    recorder = Recorder().push({"a": 1.5}).push({odd: 7})
+    with pytest.raises(UnkeepableValueError, match=f"'{odd}' beside 'a'"):
+        recorder.save_to(tmp_path / "x.csv")
+    assert not list(tmp_path.iterdir())
+    for suffix in ("parquet", "arrow", "jsonl"):
+        recorder.save_to(tmp_path / f"x.{suffix}")
+        found = Recorder.load_from(tmp_path / f"x.{suffix}").records
+        assert [dict(row) for row in found] == [{"a": 1.5}, {odd: 7}]
+    Recorder().push({odd: 7}).save_to(tmp_path / "alone.csv")
+    assert dict(Recorder.load_from(tmp_path / "alone.csv").records[0]) == {odd: 7}

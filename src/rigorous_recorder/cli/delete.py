@@ -35,10 +35,10 @@ def delete(
     *,
     error_number: Annotated[
         int | None,
-        typer.Option(help="Of several runs with that number delete the one with this.", min=0),
+        typer.Option(help="Which run to delete, where several share the number.", min=0),
     ] = None,
     all_attempts: Annotated[
-        bool, typer.Option("--all-attempts", help="Of several runs with a number delete all.")
+        bool, typer.Option("--all-attempts", help="Delete all runs that share a number.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
@@ -50,6 +50,9 @@ def delete(
     meanwhile. One that still runs can't be deleted.
     """
     exclude(error_number=error_number, all_attempts=all_attempts)
+    if error_number is not None and len(set(numbers)) > 1:
+        message = "--error-number chooses one run of one experiment; name one alone with it"
+        raise ArgumentError(message)
     with closing(open_collection(path)) as collection:
         there = collection.experiment_numbers
         if unknown := [number for number in numbers if number not in there]:
