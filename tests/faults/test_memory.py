@@ -41,7 +41,7 @@ live_table.MOST_ROWS = 1024
 warnings.simplefilter("ignore")
 collection = ExperimentCollection(sys.argv[1])
 with collection.new_experiment(lr=0.1) as experiment:
-    experiment.push(i=0, text="")
+    experiment.push(i=0, text="", **{"key 0": 0})  # so that some more fit in what there is
     before = resource.getrlimit(resource.RLIMIT_AS)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used, before[1]))

@@ -359,8 +359,9 @@ class TreeMachine(RuleBasedStateMachine):
         assert all(number in self.collection for number in numbers)
         assert 0 not in self.collection
         for number in self.collection:
-            of_number = {n for run in runs if _number(run) == number for n in run.below}
-            assert len(self.collection[number]) == len(self.root.rows(of_number))
+            rows = self.root.rows(self.root.below)
+            of_number = [row for row in rows if row.get("experiment_number") == number]
+            assert len(self.collection[number]) == len(of_number)
 
     @rule()
     @precondition(lambda self: len(self.stored.records) > 0)

@@ -87,8 +87,7 @@ class RecordsView:
 
     def text(self) -> str:
         """The SELECT that gives the flat table."""
-        uses_none = not self._own and not self._inherited
-        if uses_none and (nothing := rows_without_columns(self._scan)) is not None:
+        if not self._names and (nothing := rows_without_columns(self._scan)) is not None:
             return nothing
         sound = self._sound()
         self._find_lost(sound)
