@@ -155,15 +155,15 @@ def some_rows(collection: ExperimentCollection) -> list[Row]:
     return [*records[:FEW], *records[-FEW:]]
 
 
+_MORE = 300 if THOROUGH else 5
+
+
 @pytest.mark.parametrize(
-    "backing", ["mapped", pytest.param("written behind", marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize("rows", [1024, pytest.param(0, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "copies",
+    ("copies", "rows", "backing"),
     [
-        2,
-        pytest.param(300 if THOROUGH else 20, marks=pytest.mark.slow),
+        (2, 1024, "mapped"),
+        pytest.param(_MORE, 0, "mapped", marks=pytest.mark.slow),
+        pytest.param(_MORE, 1024, "written behind", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("tool", TOOLS)

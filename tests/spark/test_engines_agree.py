@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from rigorous_recorder import spark as source
 
+from ..faults import THOROUGH
 from ..property.conditions import NUMBER, Condition, Row, conditions, rows
 from ..property.strategies import scratch_folder
 from ..property.test_engines_agree import logged
@@ -47,7 +48,7 @@ def test_spark_finds_the_rows_that_were_logged(found: list[Row], asked: Conditio
 
 @pytest.mark.slow
 @settings(
-    max_examples=60,
+    max_examples=60 if THOROUGH else 15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

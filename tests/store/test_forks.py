@@ -13,6 +13,8 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 
+from ..faults import THOROUGH
+
 Opener = Callable[..., ExperimentCollection]
 
 READERS = 3
@@ -32,7 +34,9 @@ def _many_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-@pytest.mark.parametrize("forks", [25, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "forks", [25, pytest.param(1_000 if THOROUGH else 200, marks=pytest.mark.slow)]
+)
 def test_children_read_though_threads_of_the_parent_read(
     open_collection: Opener, forks: int
 ) -> None:

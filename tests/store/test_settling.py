@@ -16,12 +16,16 @@ from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store.store import MemoryStore, Store
 from rigorous_recorder.errors import UnkeepableValueError
 
+from ..faults import THOROUGH
+
 THREADS = 8
 PATIENCE = 60
 
 Opener = Callable[..., ExperimentCollection]
 
-rounds = pytest.mark.parametrize("rounds", [100, pytest.param(2_000, marks=pytest.mark.slow)])
+rounds = pytest.mark.parametrize(
+    "rounds", [100, pytest.param(2_000 if THOROUGH else 500, marks=pytest.mark.slow)]
+)
 
 
 @pytest.fixture(autouse=True)
