@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-__all__ = ["dumps", "loads"]
+__all__ = ["compact", "dumps", "loads"]
 
 _MARKS: Final = "$nonfinite"
 _VALUE: Final = "$value"
@@ -30,16 +30,29 @@ def dumps(value: Any, default: Callable[[Any], Any] | None = None, **options: An
 
     Args:
         default: what stands in place of a value that has no form in JSON.
-        options: of ``json.dumps``.
+        options: of ``json.JSONEncoder``.
     """
+    return _text(value, json.JSONEncoder(default=default, allow_nan=False, **options))
+
+
+#: Made once: to make an encoder costs as much as to use it.
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def compact(value: Any) -> str:
+    """The same without blanks and with all characters as they are."""
+    return _text(value, _COMPACT)
+
+
+def _text(value: Any, encoder: json.JSONEncoder) -> str:
     try:
-        text = json.dumps(value, default=default, allow_nan=False, **options)
+        text = encoder.encode(value)
     except ValueError:  # something in it is not finite, or it contains itself
         text = _DOLLAR
     if _DOLLAR not in text:
         return text
-    plain = json.loads(json.dumps(value, default=default))
-    return json.dumps(_spelled(plain), allow_nan=False, **options)
+    plain = json.loads(json.dumps(value, default=encoder.default))
+    return encoder.encode(_spelled(plain))
 
 
 def loads(text: str) -> Any:

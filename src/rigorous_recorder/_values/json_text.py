@@ -21,12 +21,12 @@ __all__ = ["dump", "load", "number_of", "plain", "same", "unfit", "unquoted"]
 #: How NaN and infinities are written without a sign, in lower case.
 _NO_NUMBERS: Final = frozenset({"nan", "inf", "infinity"})
 _DEPTH_LIMIT: Final = 200
-_EXACT: Final = frozenset({bool, float, str, type(None)})
+_EXACT: Final = frozenset({bool, int, float, str, type(None)})
 
 
 def dump(value: Any) -> str:
     """JSON text of plain values, also of NaN and infinities: see ``json_floats``."""
-    return json_floats.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json_floats.compact(value)
 
 
 def load(text: str) -> Any:
