@@ -16,8 +16,15 @@ from ._engines.special_floats import special_floats
 from ._lazy import lazy_module
 from ._live.column import META, described
 from ._text_files import CsvOptions, load_csv, load_lines, save_csv, save_lines
-from ._values.kinds import NULL, Kind, ZonedDatetime
-from .errors import ArgumentError, DamagedFileError, NotEnoughMemoryError, UnknownFileTypeError
+from ._values.bigints import BIGINT
+from ._values.kinds import FLOAT, INT, NULL, Kind, ZonedDatetime
+from .errors import (
+    ArgumentError,
+    DamagedFileError,
+    NotEnoughMemoryError,
+    UnkeepableValueError,
+    UnknownFileTypeError,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +41,11 @@ __all__ = ["SUFFIXES", "CsvOptions", "load_flat", "require_csv", "save_flat"]
 
 #: Zones that the databases of all readers have; columns of others are in UTC.
 _COMMON_ZONE: Final = re.compile(r"UTC|(?!posix|right)[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
+
+_LINES: Final = ".jsonl"
+#: Kinds of ints that meet floats as doubles, which have all ints up to this.
+_INTS: Final = frozenset({INT, BIGINT})
+_EXACT: Final = 2**53
 
 _Tell = Callable[[int], None]
 """Called with the number of rows that were written just now."""
@@ -59,14 +71,45 @@ def save_flat(
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
         ArgumentError: there are options, and it is not CSV.
-        UnkeepableValueError: the encoding that was asked for lacks a character.
+        UnkeepableValueError: the encoding that was asked for lacks a character, or an int would be
+            rounded, for its column has floats as well.
         OSError: the file can't be written.
     """
     save = _format(path, others)[0]
     require_csv(path, options)
+    if path.suffix.lower() != _LINES:
+        _require_exact_ints(scan, path.suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         save(scan, temporary, _counter(scan, progress), options or CsvOptions())
+
+
+def _require_exact_ints(scan: Scan, suffix: str) -> None:
+    """Refuse ints that have no double, of keys whose ints stand in a column of doubles."""
+    mixed = [
+        flat.key
+        for flat in scan.flats.values()
+        if scan.flat_kind(flat.name) == FLOAT and _INTS & scan.kinds_of(flat)
+    ]
+    for piece in scan.pieces(mixed) if mixed else ():
+        for key in mixed:
+            for column, values in piece.variants(key).items():
+                if column.kind in _INTS and (rounded := _rounded(column.kind, values)) is not None:
+                    message = (
+                        f"{key!r}: the int {rounded} would be rounded in {suffix}, where its column has"
+                        " floats as well. Save as .jsonl or .pickle, which store each value as it was"
+                        " logged; pyarrow.parquet.write_table(records.to_arrow(), ...) rounds"
+                    )
+                    raise UnkeepableValueError(message)
+
+
+def _rounded(kind: Kind, values: pa.Array) -> int | None:
+    """An int that no double is equal to; None where there is none."""
+    if kind == INT:
+        values = values.filter(pc.greater(pc.abs(values), _EXACT))
+    return next(
+        (each for each in kind.values(values.drop_null()) if int(float(each)) != each), None
+    )
 
 
 def require_csv(path: Path, options: CsvOptions | None) -> None:

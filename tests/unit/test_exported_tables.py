@@ -15,6 +15,7 @@ import pytest
 from pyarrow import ipc
 
 from rigorous_recorder import Recorder
+from rigorous_recorder.errors import UnkeepableValueError
 
 from ..floats import COLUMNS, CONDITIONS, NAN, plain_readers, wanted
 from ..store.test_zones import UTC, ZONES, times
@@ -158,3 +159,27 @@ def test_metadata_of_others_is_passed_over() -> None:
         table = pa.Table.from_arrays([time], schema=pa.schema([field]))
         (row,) = Recorder().extend(table).records
         assert row["t"] == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv"])
+@pytest.mark.parametrize("odd", [2**53 + 1, -(2**62) - 1, 2**64 - 1, 10**30 + 1])
+@pytest.mark.parametrize("is_inherited", [False, True])
+def test_ints_that_a_column_of_floats_would_round_are_refused(
+    tmp_path: Path, suffix: str, odd: int, *, is_inherited: bool
+) -> None:
+    """By name, before anything is written; what stores each value by itself takes them."""
+    recorder = Recorder()
+    recorder.push(x=0.5, i=0).push(x=7, i=1).push(x=2**60, i=2)
+    recorder.save_to(tmp_path / f"exact.{suffix}")
+    found = Recorder.load_from(tmp_path / f"exact.{suffix}").records
+    assert [row["x"] for row in found] == [0.5, 7, 2**60]
+    if is_inherited:
+        recorder.child(x=odd).push(i=3)
+    else:
+        recorder.push(x=odd, i=3)
+    with pytest.raises(UnkeepableValueError, match=rf"'x': the int {odd} would be rounded"):
+        recorder.save_to(tmp_path / f"x.{suffix}")
+    assert not (tmp_path / f"x.{suffix}").exists()
+    recorder.save_to(tmp_path / "x.jsonl")
+    lines = Recorder.load_from(tmp_path / "x.jsonl").records
+    assert [row["x"] for row in lines] == [0.5, 7, 2**60, odd]

@@ -426,7 +426,7 @@ class Scan:
         """The kind that the values of a column of the flat table meet as."""
         if name not in self._flat_kinds:
             flat = self.flats[name]
-            self._flat_kinds[name] = meet(filter(flat.takes, self._kinds(flat.key)))
+            self._flat_kinds[name] = meet(self.kinds_of(flat))
         return self._flat_kinds[name]
 
     def own_columns(self, flat: Flat) -> list[Column]:
@@ -454,6 +454,10 @@ class Scan:
         """Warn where a query uses columns, by name, of whose keys values stand in others too."""
         if len(self.flats) > len(self.keys):
             self.moment.mixed.warn(self.flats.values(), used)
+
+    def kinds_of(self, flat: Flat) -> set[Kind]:
+        """The kinds of the values that meet in a column of the flat table."""
+        return set(filter(flat.takes, self._kinds(flat.key)))
 
     def _kinds(self, key: str) -> set[Kind]:
         """The kinds of the values that rows of the scope can have under a key."""
