@@ -83,7 +83,7 @@ class LevelRows(NamedTuple):
     """
 
     rows: pa.Table | pa.RecordBatchReader
-    resumed: pa.Table | pa.RecordBatchReader | None
+    resumed: pa.Table | None
     has_owner: bool
 
 
@@ -150,7 +150,8 @@ def _of_records(
     resumed = nodes.ids.filter(places.place.is_valid())
     return LevelRows(
         reading.rows(lambda ids: ids.filter(pc.invert(pc.is_in(ids, value_set=resumed)))),
-        reading.rows(lambda ids: ids.filter(pc.is_in(ids, value_set=resumed))),
+        # A table: DuckDB before 2.0 gives no rows of a reader below a window.
+        reading.rows(lambda ids: ids.filter(pc.is_in(ids, value_set=resumed))).read_all(),
         has_owner=value is not None,
     )
 

@@ -53,12 +53,9 @@ class Row(Known):
 
     def __eq__(self, other: object) -> bool:
         """Whether it is a dict of the same keys and equal values; arrays by shape and elements."""
-        try:
-            found = super().__eq__(other)
-        except ValueError:  # of arrays with several elements, which are neither equal nor not
-            found = True
-        if found is not True or not isinstance(other, dict):
-            return found
+        if not isinstance(other, dict):
+            return NotImplemented
+        # Not as a dict does it: arrays are neither equal nor not, and empty ones only warn of it.
         return len(self) == len(other) and all(
             key in other and _is_same(value, other[key]) for key, value in self.items()
         )

@@ -269,9 +269,11 @@ def _tables(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _column_names(node: dict[str, Any]) -> Iterator[str]:
-    """The names of columns in a part, as they are written; of COLUMNS(...) all its texts."""
+    """The names of columns in a part, as they are written; of COLUMNS(...) and PIVOT all texts."""
     if node.get("class") == "STAR" and node.get("columns"):
         yield from (each for each in _parts(node.get("expr")) if isinstance(each, str))
+    if node.get("type") == "PIVOT":
+        yield from (each for each in _parts(node.get("pivots")) if isinstance(each, str))
     for part in ("column_names", "using_columns", "exclude_list"):
         yield from (name for name in node.get(part) or () if isinstance(name, str))
     for part in ("replace_list", "rename_list", "qualified_exclude_list"):
