@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from hypothesis import strategies as st
 
-__all__ = ["NUMBER", "Condition", "Row", "conditions", "rows"]
+__all__ = ["NUMBER", "Condition", "Row", "conditions", "have_one_zone", "rows"]
 
 Row = dict[str, Any]
 Rules = Literal["order", "arrow"]
@@ -297,6 +297,11 @@ conditions: Final = st.recursive(
     ),
     max_leaves=4,
 )
+
+
+def have_one_zone(found: list[Row]) -> bool:
+    """Whether a plain reader finds every time in one column: a sealed file has one for each zone."""
+    return len({row["zoned"].tzinfo for row in found if "zoned" in row}) <= 1
 
 
 @st.composite
