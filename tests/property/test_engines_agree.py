@@ -77,5 +77,7 @@ def test_engines_find_the_rows_that_were_logged(found: list[Row], asked: Conditi
         by_rules = {rules: asked.numbers(found, rules) for rules in ("order", "arrow")}
         as_read = [dict(row) for row in collection.records]
         assert asked.numbers(as_read, "order") == by_rules["order"]
-        for engine, numbers, rules in engines(collection, asked, folder, with_sealed=have_one_zone(found)):
+        for engine, numbers, rules in engines(
+            collection, asked, folder, with_sealed=have_one_zone(found)
+        ):
             assert sorted(numbers) == by_rules[rules], engine

@@ -31,6 +31,7 @@ from rigorous_recorder._engines.scan import Moment, Scan, Scope
 from rigorous_recorder._live.column import NODE, Column
 from rigorous_recorder._store.fragments import Fragment
 from rigorous_recorder._store.store import Snapshot
+from rigorous_recorder._tree import EXPERIMENT_KEYS
 
 from ..property.strategies import family, keys, simple_values
 
@@ -88,26 +89,54 @@ def test_line_of_records_names_the_first_columns_only() -> None:
 
 
 def test_table_has_first_and_last_rows() -> None:
-    """Names over numbers at the right, over text at the left; a missing value is a dash."""
+    """Names over numbers at the right, over text at the left; a missing value is a dash.
+
+    What all rows inherit is in a line above them.
+    """
     model = Recorder(model="m1")
     for epoch in range(12):
         model.push(epoch=epoch, loss=1 / 2**epoch)
     model.push(epoch=12, note="日本 <over>")
     assert str(model.records).splitlines() == [
-        "    model  epoch         loss  note",
-        " 0  m1         0            1  -",
-        " 1  m1         1          0.5  -",
-        " 2  m1         2         0.25  -",
-        " 3  m1         3        0.125  -",
-        " 4  m1         4       0.0625  -",
+        'in all rows shown: model="m1"',
+        "    epoch         loss  note",
+        " 0      0            1  -",
+        " 1      1          0.5  -",
+        " 2      2         0.25  -",
+        " 3      3        0.125  -",
+        " 4      4       0.0625  -",
         "…",
-        " 8  m1         8   0.00390625  -",
-        " 9  m1         9   0.00195312  -",
-        "10  m1        10  0.000976562  -",
-        "11  m1        11  0.000488281  -",
-        "12  m1        12            -  日本 <over>",
+        " 8      8   0.00390625  -",
+        " 9      9   0.00195312  -",
+        "10     10  0.000976562  -",
+        "11     11  0.000488281  -",
+        "12     12            -  日本 <over>",
         "13 rows, 4 columns",
     ]
+
+
+def test_columns_that_differ_and_the_records_own_are_shown_first() -> None:
+    """Also where only recorders between the rows shown have another value; no line is wider."""
+    top = Recorder({f"setting_{n}": n for n in range(30)}, when="2026", image=np.zeros((9, 9)))
+    for lr in (0.1, 0.5, 0.1):
+        model = top.child(lr=lr, had_error=False, empty=None)
+        for epoch in range(10):
+            model.push({"epoch": epoch, **{f"loss_{n}": n / 2 for n in range(3)}})
+    lines = str(top.all_records).splitlines()
+    assert lines[0].startswith("in all rows shown: setting_0=0  setting_1=1  setting_2=2  ")
+    assert lines[0].endswith("…")
+    assert lines[1].split() == ["lr", "epoch", "loss_0", "loss_1", "loss_2"]
+    assert max(map(width, lines[:-1])) <= 80
+    assert lines[-1] == "not shown: had_error, empty"
+    first = top.all_records.where(lr=0.1)[:1]
+    assert first[0]["setting_29"] == 29
+
+
+def test_one_row_has_its_own_columns_and_the_nearest_inherited_ones() -> None:
+    """By turns, as far as there is room: neither takes it all."""
+    above = Recorder({f"above_{n}": n for n in range(30)})
+    head = str(above.push({f"own_{n}": n for n in range(30)}).records).splitlines()[0].split()
+    assert head == [*(f"above_{n}" for n in range(26, 30)), *(f"own_{n}" for n in range(5))]
 
 
 def test_ten_rows_are_shown_whole() -> None:
@@ -124,18 +153,18 @@ def test_rows_keep_their_columns_beside_wide_and_combining_characters() -> None:
     assert {width(line) for line in lines} == {width(lines[0])}
 
 
-def test_table_fits_the_terminal_and_tells_what_is_left_out(
+def test_table_fits_the_terminal_and_names_what_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What says how an experiment went goes first, then columns in the middle."""
+    """What describes how an experiment went goes first, then columns far from the records."""
     top = Recorder({"error_number": 0, **{f"column_{n}": n for n in range(12)}}).push(loss=0.5)
     lines = str(top.records).splitlines()
     assert max(map(len, lines[:2])) <= 80
     names = lines[0].split()
-    assert (names[:2], names[-1]) == (["column_0", "column_1"], "loss")
+    assert names == [*(f"column_{n}" for n in range(5, 12)), "loss"]
     assert lines[2:] == [
         "1 row, 14 columns",
-        "not shown: error_number, column_5, column_6, column_7, column_8, column_9",
+        "not shown: error_number, column_0, column_1, column_2, column_3, column_4",
     ]
     monkeypatch.setenv("COLUMNS", "300")
     assert "not shown" not in str(top.records)
@@ -149,9 +178,16 @@ def test_one_column_is_shown_however_narrow_the_terminal(monkeypatch: pytest.Mon
 
 
 def test_long_text_is_cut() -> None:
-    """A cell ends with an ellipsis where there is more."""
-    line = str(Recorder().push(text="x" * 5_000).records).splitlines()[1]
-    assert line == "0  " + "x" * 31 + "…"
+    """A cell ends with an ellipsis where there is more, and a line says where all of it is.
+
+    Columns of text share the line; a number is never cut.
+    """
+    records = Recorder().push(text="x" * 5_000, name="y" * 20, more="z" * 90, n=123456789).records
+    head, line, *below = str(records).splitlines()
+    assert head.split() == ["text", "name", "more", "n"]
+    assert line == f"0  {'x' * 20}…  {'y' * 20}  {'z' * 20}…  123456789"
+    assert below == ["1 row, 4 columns; … is where a value is cut, records[i][key] has all of it"]
+    assert "records[i][key] has all of it" in records._repr_html_()
 
 
 def test_records_without_columns_and_without_rows() -> None:
@@ -166,20 +202,22 @@ def test_where_shows_what_it_finds() -> None:
     for number in range(40):
         top.child(is_odd=bool(number % 2)).push(number=number)
     lines = str(top.all_records.where(is_odd=True)).splitlines()
-    assert lines[1].split() == ["0", "True", "1"]
-    assert lines[-2].split() == ["19", "True", "39"]
+    assert lines[0] == "in all rows shown: is_odd=True"
+    assert lines[2].split() == ["0", "1"]
+    assert lines[-2].split() == ["19", "39"]
     assert lines[-1] == "20 rows, 2 columns"
 
 
 def test_notebook_shows_names_kinds_and_rows() -> None:
-    """First the names, then the kinds, then the rows with their numbers."""
-    top = Recorder(model="m1")
+    """What all rows inherit, the names, the kinds, the rows with their numbers."""
+    top = Recorder(model="<m1>")
     for number in range(11):
         top.push(number=number)
     page = _Cells(top.records._repr_html_())
-    assert page.rows[:3] == [["", "model", "number"], ["", "str", "int"], ["0", "m1", "0"]]
+    assert page.rows[:3] == [["", "number"], ["", "int"], ["0", "0"]]
     assert page.rows[7][0] == "⋮"
-    assert page.rows[-1] == ["10", "m1", "10"]
+    assert page.rows[-1] == ["10", "10"]
+    assert "in all rows shown: model=&quot;&lt;m1&gt;&quot;" in top.records._repr_html_()
     assert "11 rows, 2 columns" in top.records._repr_html_()
 
 
@@ -218,7 +256,10 @@ def test_hostile_names_and_values_come_out_as_text(
     page = _Cells(top.records._repr_html_())
     assert page.tags <= TAGS
     names, *shown = page.rows
-    flats = top.records.scan().flats.values()
+    scan = top.records.scan()
+    own = {column.key for column in scan.record_columns}
+    flats = [flat for flat in scan.flats.values() if len(rows) == 1 or flat.key in own]
+    flats.sort(key=lambda flat: flat.name in EXPERIMENT_KEYS[1:])
     assert names == ["", *(one_line(flat.name) for flat in flats)]
     if flats:
         assert len(shown.pop(0)) == len(names)  # the kinds
@@ -316,7 +357,7 @@ def test_page_reads_some_columns_of_the_first_and_the_last_file(
     first, *between, last = fragments
     text = str(records)
     assert "19999" in text
-    assert (first.values, last.values) == (39 * 2_000, 39 * 2_000)
+    assert (first.values, last.values) == (40 * 2_000, 40 * 2_000)
     assert not any(each.values for each in between)
     assert len(records._repr_html_()) < 20_000
     assert not any(each.values for each in between)
@@ -354,7 +395,7 @@ def test_last_rows_are_found_in_earlier_files(tmp_path: Path) -> None:
     for file in range(7):
         (early if file in {0, 1, 3} else late).extend({"step": range(4 * file, 4 * file + 4)})
         collection.save()
-    lines = str(early.records).splitlines()[1:-1]
+    lines = str(early.records).splitlines()[2:-1]
     steps = [line.split()[-1] for line in lines if line != "…"]
     assert steps == ["0", "1", "2", "3", "4", "7", "12", "13", "14", "15"]
 

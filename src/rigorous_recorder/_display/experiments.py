@@ -75,7 +75,9 @@ class Experiments(list[Row]):
         numbers = [at for at in range(len(self)) if at < _END or at >= len(self) - _END]
         names = [*_COLUMNS, *keys]
         rows = [[*_told(self[at]), *map(self[at].get, keys)] for at in numbers]
-        return Table(plural(len(self), "experiment"), names, names, rows, numbers)
+        title = plural(len(self), "experiment")
+        whole = "experiments[i][key]"
+        return Table(title, names, names, rows, numbers, shared=keys, whole=whole)
 
 
 def _is_told(key: str) -> bool:

@@ -17,7 +17,7 @@ from .table import without_middle
 
 __all__ = ["Page", "columns_of_scan", "page_of"]
 
-#: Rows shown at each end, and the columns of which values are read at all.
+#: Rows shown at each end, and of how many columns values are read: of inherited and of own ones.
 _END: Final = 5
 _MOST_COLUMNS: Final = 40
 #: Up to so many values, all are read to find out which columns the rows of a scope have.
@@ -39,14 +39,21 @@ class Page(NamedTuple):
 def page_of(scan: Scan) -> Page:
     """The first and the last rows of what a scan reads."""
     kinds = columns_of_scan(scan)
-    flats = list(kinds)
-    read = [flats[at] for at in without_middle([flat.name for flat in flats], _MOST_COLUMNS)]
+    own = {column.key for column in scan.record_columns}
+    read = [
+        *_some([flat for flat in kinds if flat.key not in own]),
+        *_some([flat for flat in kinds if flat.key in own]),
+    ]
     by_name = {flat.name: kind for flat, kind in kinds.items()}
     names = [flat.name for flat in read]
     total = scan.row_count()
     if total <= 2 * _END:
         return Page(total, by_name, names, _first(scan, read, 2 * _END), [])
     return Page(total, by_name, names, _first(scan, read, _END), _last(scan, read, _END))
+
+
+def _some(flats: list[Flat]) -> list[Flat]:
+    return [flats[at] for at in without_middle([flat.name for flat in flats], _MOST_COLUMNS)]
 
 
 def columns_of_scan(scan: Scan) -> dict[Flat, Kind]:

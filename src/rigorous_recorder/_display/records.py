@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .._engines.scan import Scan
+from .._lazy import lazy_module
 from .._printable import one_line
 from .page import columns_of_scan, page_of
 from .table import Table
 from .text import cut, plural
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+else:
+    pa = lazy_module("pyarrow")
+    pc = lazy_module("pyarrow.compute")
+
 __all__ = ["records_line", "records_table"]
 
 #: The line names so many columns.
 _NAMED: Final = 20
+#: Of so many recorders all are looked at to find out which attributes differ.
+_FEW_NODES: Final = 100_000
 
 
 def records_line(scan: Scan) -> str:
@@ -27,7 +37,7 @@ def records_line(scan: Scan) -> str:
 
 
 def records_table(scan: Scan) -> Table:
-    """The first and the last rows."""
+    """The first and the last rows; what is inherited by all of them is in a line above."""
     page = page_of(scan)
     last = range(page.total - len(page.last), page.total)
     return Table(
@@ -37,4 +47,24 @@ def records_table(scan: Scan) -> Table:
         rows=[*page.first, *page.last],
         numbers=[*range(len(page.first)), *last],
         kinds=[kind.name for kind in page.kinds.values()],
+        shared=_inherited_alone(scan),
+        whole="records[i][key]",
     )
+
+
+def _inherited_alone(scan: Scan) -> list[str]:
+    """The columns of which no record has a value of its own, and that may be alike in all rows."""
+    own = {column.key for column in scan.record_columns}
+    names = [flat.name for flat in scan.flats.values() if flat.key not in own]
+    if scan.conditions or scan.moment.nodes.count > _FEW_NODES:
+        return names
+    return [name for name in names if not _differs(scan, scan.flats[name].key)]
+
+
+def _differs(scan: Scan, key: str) -> bool:
+    """Whether the recorders of the scope set a key to several values: rows between may differ."""
+    found = scan.moment.nodes.own(key, scan.node_positions).values()
+    try:
+        return sum(len(pc.unique(values.drop_null())) for values in found) > 1
+    except pa.ArrowNotImplementedError:  # of lists and the like
+        return False

@@ -1,4 +1,4 @@
-"""A table of values for a terminal and for a notebook; what is left out is told."""
+"""A table of values for a terminal and for a notebook; it says what it leaves out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from .._keys import ERROR_KEYS
 from .._printable import one_line
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
+from .fitting import BETWEEN, fitted
 from .text import (
     GAP,
     MISSING,
@@ -17,6 +18,7 @@ from .text import (
     duration_text,
     instant_text,
     is_number,
+    literal_text,
     pad,
     value_text,
     width,
@@ -24,15 +26,15 @@ from .text import (
 
 __all__ = ["Table", "without_middle"]
 
-#: The widest cell in a terminal, the longest in a notebook, and how many columns it has at most.
-_WIDEST: Final = 32
+#: The longest cell in a notebook, and how many columns it has at most.
 _LONGEST: Final = 200
 _MOST_COLUMNS: Final = 20
 _DIM: Final = "opacity:.6"
-#: So many of the columns that are left out are told by name.
-_TOLD: Final = 8
+#: So many of the columns that are left out are named, each with so many characters.
+_NAMED: Final = 8
+_WIDEST_NAME: Final = 32
 
-#: Keys that say how an experiment went: the first to be left out where columns are too many.
+#: Keys that describe how an experiment went: the first to be left out where columns are too many.
 _FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:] + ATTEMPT_KEYS[1:] + ERROR_KEYS
 _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
     "experiment_start_time": instant_text,
@@ -42,16 +44,27 @@ _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
 }
 
 
+class _Column(NamedTuple):
+    """A column in a terminal: its texts, the name first, and how wide it is."""
+
+    key: str
+    texts: list[str]
+    width: int
+    is_right: bool
+
+
 class Table(NamedTuple):
     """Some rows of a table.
 
     Attributes:
-        title: what stands in the line below it.
+        title: the line below it.
         names: all columns of the table, in order.
         keys: those that there are values of.
         rows: for each row its values, None where there is none.
         numbers: the number of each row; where one is left out, a gap shows it.
         kinds: what kind of values a column has, where that is known.
+        shared: columns that move to the line above the table where all rows shown have one value.
+        whole: how to see a value whole; printed where one is cut.
     """
 
     title: str
@@ -60,42 +73,91 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[Any]]
     numbers: Sequence[int]
     kinds: Sequence[str] = ()
+    shared: Sequence[str] = ()
+    whole: str = ""
 
     def text(self) -> str:
         """The table as lines that fit the terminal."""
         room = shutil.get_terminal_size().columns
-        margin = [str(number) for number in self.numbers]
-        columns = [_column(key, [row[at] for row in self.rows]) for at, key in enumerate(self.keys)]
-        widths = [max(map(width, column)) for column in columns]
-        left = room - max(map(len, margin), default=0)
-        kept = _fitting(self.keys, [each + 2 for each in widths], left)
-        shown = [["", *margin], *(columns[at] for at in kept)]
-        is_right = [True, *(self._is_right(at) for at in kept)]
-        lines = [_line(cells, shown, is_right) for cells in zip(*shown, strict=True)]
+        margin = ["", *map(str, self.numbers)]
+        above, columns = self._same(), self._fitted(room - max(map(width, margin)))
+        lines = ["".join(cells).rstrip() for cells in zip(*_padded(margin, columns), strict=True)]
         lines[1:] = self._with_gap(lines[1:], GAP)
-        return "\n".join([*lines, *self._told([self.keys[at] for at in kept])])
+        is_cut = any(width(text) > each.width for each in columns for text in each.texts)
+        first = [cut(self._above(above), room)] if above else []
+        below = self._below([*above, *(each.key for each in columns)], is_cut=is_cut)
+        return "\n".join([*first, *lines, *below])
 
     def html(self) -> str:
         """The table as HTML that takes its colours from the page it stands in."""
-        at = without_middle(self.keys, _MOST_COLUMNS)
+        above, at = self._same(), self._order()
+        at = [at[each] for each in without_middle([self.keys[each] for each in at], _MOST_COLUMNS)]
         keys = [self.keys[each] for each in at]
         heads = [_html_row("th", "", map(one_line, keys))]
-        if self.kinds:
+        if self.kinds and keys:
             kinds = dict(zip(self.names, self.kinds, strict=True))
             heads.append(_html_row("td", "", [kinds[key] for key in keys], style=_DIM))
+        cells = [[_cell(self.keys[each], row[each]) for each in at] for row in self.rows]
         rows = [
-            _html_row("td", str(number), [_cell(self.keys[each], row[each]) for each in at])
-            for number, row in zip(self.numbers, self.rows, strict=True)
+            _html_row("td", str(number), [_cut(cell) for cell in line])
+            for number, line in zip(self.numbers, cells, strict=True)
         ]
         body = "".join(self._with_gap(rows, _html_row("td", "⋮", [""] * len(at))))
-        told = "<br>".join(escape(line) for line in self._told(keys))
+        is_cut = any(len(cell) > _LONGEST for line in cells for cell in line)
+        below = "<br>".join(map(escape, self._below([*above, *keys], is_cut=is_cut)))
+        first = f"<div>{escape(self._above(above))}</div>" if above else ""
         return (
-            f'<div style="overflow-x:auto"><table><thead>{"".join(heads)}</thead>'
-            f"<tbody>{body}</tbody></table><div>{told}</div></div>"
+            f'<div style="overflow-x:auto">{first}<table><thead>{"".join(heads)}</thead>'
+            f"<tbody>{body}</tbody></table><div>{below}</div></div>"
         )
 
-    def _is_right(self, at: int) -> bool:
-        return all(row[at] is None or is_number(row[at]) for row in self.rows)
+    def _same(self) -> list[str]:
+        """The columns that move to the line above: of several rows all have that one value."""
+        return [
+            key for key in self._alike() if key not in _FIRST_TO_GO and self._first(key) is not None
+        ]
+
+    def _alike(self) -> list[str]:
+        """The shared columns of which all rows shown have the same value, or none at all."""
+        if len(self.rows) < 2:
+            return []
+        at = {key: each for each, key in enumerate(self.keys)}
+        shared = [key for key in self.shared if key in at]
+        return [key for key in shared if _is_alike([row[at[key]] for row in self.rows])]
+
+    def _first(self, key: str) -> Any:
+        return self.rows[0][self.keys.index(key)]
+
+    def _order(self) -> list[int]:
+        """Positions of the columns of the table; what describes how an experiment went is last."""
+        alike = set(self._alike())
+        kept = [at for at, key in enumerate(self.keys) if key not in alike]
+        return sorted(kept, key=lambda at: self.keys[at] in _FIRST_TO_GO)
+
+    def _ranks(self, keys: Sequence[str]) -> list[int]:
+        """Which columns to take first: by turns the next own one and the nearest inherited one."""
+        own = [key for key in keys if key not in self.shared]
+        inherited = [key for key in keys if key in self.shared]
+        ranks = {key: 2 * place for place, key in enumerate(own)}
+        ranks |= {key: 2 * place + 1 for place, key in enumerate(reversed(inherited))}
+        return [ranks[key] for key in keys]
+
+    def _fitted(self, room: int) -> list[_Column]:
+        """The columns that fit; what describes how an experiment went only where all do."""
+        columns = [self._column(at) for at in self._order()]
+        if sum(each.width + BETWEEN for each in columns) > room:
+            columns = [each for each in columns if each.key not in _FIRST_TO_GO] or columns[:1]
+        texts, is_right = [each.texts for each in columns], [each.is_right for each in columns]
+        widths = fitted(texts, is_right, room, self._ranks([each.key for each in columns]))
+        return [
+            each._replace(width=most) for each, most in zip(columns, widths, strict=True) if most
+        ]
+
+    def _column(self, at: int) -> _Column:
+        key, values = self.keys[at], [row[at] for row in self.rows]
+        texts = [one_line(text) for text in [key, *(_cell(key, value) for value in values)]]
+        is_right = all(value is None or is_number(value) for value in values)
+        return _Column(key, texts, max(map(width, texts)), is_right)
 
     def _with_gap(self, lines: list[str], gap: str) -> Iterator[str]:
         for before, number, line in zip([-1, *self.numbers], self.numbers, lines, strict=False):
@@ -103,14 +165,26 @@ class Table(NamedTuple):
                 yield gap
             yield line
 
-    def _told(self, shown: Sequence[str]) -> list[str]:
-        """The lines below the table: its title, and which columns it has besides."""
+    def _above(self, keys: Sequence[str]) -> str:
+        """The line above the table: the values that all rows shown have."""
+        return f"in all rows shown: {'  '.join(map(self._word, keys))}"
+
+    def _word(self, key: str) -> str:
+        value = self._first(key)
+        text = _cell(key, value) if key in _SHOWN_AS else literal_text(value)
+        return f"{one_line(key)}={text}"
+
+    def _below(self, shown: Sequence[str], *, is_cut: bool) -> list[str]:
+        """The lines below the table: its title, how to see values whole, which columns it lacks."""
+        title = self.title
+        if is_cut and self.whole:
+            title += f"; {GAP} is where a value is cut, {self.whole} has all of it"
         hidden = [one_line(key) for key in dict.fromkeys(self.names) if key not in set(shown)]
         if not hidden:
-            return [self.title]
-        named = ", ".join(cut(name, _WIDEST) for name in hidden[:_TOLD])
-        more = f" and {len(hidden) - _TOLD:,} more" if len(hidden) > _TOLD else ""
-        return [self.title, f"not shown: {named}{more}"]
+            return [title]
+        named = ", ".join(cut(name, _WIDEST_NAME) for name in hidden[:_NAMED])
+        more = f" and {len(hidden) - _NAMED:,} more" if len(hidden) > _NAMED else ""
+        return [title, f"not shown: {named}{more}"]
 
 
 def without_middle(keys: Sequence[str], most: int) -> list[int]:
@@ -123,34 +197,29 @@ def without_middle(keys: Sequence[str], most: int) -> list[int]:
     return kept[: (most + 1) // 2] + kept[len(kept) - most // 2 :]
 
 
-def _fitting(keys: Sequence[str], widths: list[int], room: int) -> list[int]:
-    """Positions of the columns that fit a line; one always does."""
-    kept = list(range(len(keys)))
-    if sum(widths) > room:
-        kept = [at for at in kept if keys[at] not in _FIRST_TO_GO] or kept[:1]
-    while sum(widths[at] for at in kept) > room and len(kept) > 1:
-        del kept[(len(kept) + 1) // 2]
-    return kept
+def _padded(margin: list[str], columns: Sequence[_Column]) -> Iterator[list[str]]:
+    """The cells of each column, with blanks up to its width."""
+    widest = max(map(width, margin))
+    yield [pad(text, widest, is_right=True) for text in margin]
+    for _, texts, most, is_right in columns:
+        yield [" " * BETWEEN + pad(cut(text, most), most, is_right=is_right) for text in texts]
+
+
+def _is_alike(values: Sequence[Any]) -> bool:
+    """Whether they are one value, or all missing; by their texts, for arrays have no truth."""
+    first = values[0]
+    return all(type(each) is type(first) for each in values) and len({*map(repr, values)}) == 1
 
 
 def _cell(key: str, value: Any) -> str:
-    text = MISSING if value is None else _SHOWN_AS.get(key, value_text)(value)
+    return MISSING if value is None else _SHOWN_AS.get(key, value_text)(value)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + GAP
 
 
-def _column(key: str, values: list[Any]) -> list[str]:
-    return [cut(text, _WIDEST) for text in [one_line(key), *(_cell(key, each) for each in values)]]
-
-
-def _line(cells: Sequence[str], columns: list[list[str]], is_right: list[bool]) -> str:
-    padded = (
-        pad(cell, max(map(width, column)), is_right=right)
-        for cell, column, right in zip(cells, columns, is_right, strict=True)
-    )
-    return "  ".join(padded).rstrip()
-
-
 def _html_row(tag: str, number: str, cells: Iterable[str], style: str = "") -> str:
-    told = f' style="{style}"' if style else ""
-    inner = "".join(f"<{tag}{told}>{escape(cell)}</{tag}>" for cell in cells)
+    styled = f' style="{style}"' if style else ""
+    inner = "".join(f"<{tag}{styled}>{escape(cell)}</{tag}>" for cell in cells)
     return f"<tr><th>{number}</th>{inner}</tr>"
