@@ -110,8 +110,8 @@ class Records(Sequence[Row]):
             UnkeepableValueError: no record has the value.
 
         What reads the records raises a ``ColumnError`` where a key is nowhere in the collection,
-        once anything was logged to it, or a list is asked for where no value is one; ``follow``
-        warns, for these may still come.
+        once anything was logged to it, or a value is of another kind than all that its key ever
+        had, such as text for a number; ``follow`` warns, for these may still come.
 
         >>> recorder.all_records.where(model="m1", training=True)  # doctest: +SKIP
         """

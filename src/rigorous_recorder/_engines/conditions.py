@@ -11,7 +11,7 @@ from .._live.column import Column
 from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
 from .._values.kinds import JSON, NULL, Kind
-from .._values.promote import equal
+from .._values.promote import can_equal, equal
 from ..errors import UnkeepableTypeError, UnkeepableValueError
 
 if TYPE_CHECKING:
@@ -53,17 +53,23 @@ class Condition(NamedTuple):
     def why_never(self, kinds: Iterable[Kind]) -> str | None:
         """Why no value of these kinds is the one; None where any can be, or there are none."""
         known = {kind.name: kind for kind in kinds if kind != NULL}
-        if not known:
+        if not known or self.value is None or self._can_be(known.values()):
             return None
-        if self.kind is None and all(self._wanted(each) is None for each in known.values()):
-            expected = " or ".join(dict.fromkeys(each.example for each in known.values()))
-            return f"its values are {', '.join(known)}; expected {expected}"
-        if self.kind == JSON and not any(map(_holds_lists, known.values())):
+        names = ", ".join(known)
+        if self.kind == JSON:
             return (
-                f"none of its values is a list or dict, they are {', '.join(known)}. A condition asks"
+                f"none of its values is a list or dict, they are {names}. A condition asks"
                 " for one value; for choices use sql() or to_polars(lazy=True)"
             )
-        return None
+        expected = " or ".join(dict.fromkeys(each.example for each in known.values()))
+        given = f"a value of kind {self.kind.name} equals none of them; " if self.kind else ""
+        return f"its values are {names}; {given}expected {expected}"
+
+    def _can_be(self, kinds: Iterable[Kind]) -> bool:
+        """Whether a value of any of these kinds can be the one."""
+        if self.kind is None:
+            return any(self._wanted(each) is not None for each in kinds)
+        return any(can_equal(each, self.kind) for each in kinds)
 
     def matches(self, variants: Mapping[Column, Any], rows: int) -> pa.Array:
         """Which of so many rows meet it.
@@ -121,10 +127,6 @@ def _condition(key: str, value: Any) -> Condition:
     if isinstance(kind, (ArrayKind, ListKind)):
         plain = np.array(plain)
     return Condition(key, kind, plain)
-
-
-def _holds_lists(kind: Kind) -> bool:
-    return kind == JSON or isinstance(kind, (ArrayKind, ListKind))
 
 
 def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:

@@ -52,9 +52,16 @@ def _faults(moment: Moment, conditions: Sequence[Condition]) -> list[str]:
         if each.key not in known and each.key not in FIRST_KEYS:
             why = no_such_key(each.key, known)
         if why is not None:
-            shown = "..." if each.value is None else shorten(str(each.value), 60, placeholder="...")
-            found.append(f"where({each.key}={shown}): {why}")
+            found.append(f"where({each.key}={_shown(each)}): {why}")
     return found
+
+
+def _shown(condition: Condition) -> str:
+    """The value of a condition as it was written; what is a number or text can be seen by it."""
+    if condition.value is None:
+        return "..."
+    text = condition.value if condition.kind is None else repr(condition.value)
+    return shorten(text, 60, placeholder="...")
 
 
 def no_such_key(key: str, keys: Collection[str]) -> str:

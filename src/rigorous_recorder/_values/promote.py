@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 else:
     pa = lazy_module("pyarrow")
 
-__all__ = ["NUMBERS", "Family", "equal", "family_of", "in_order", "main_family", "meet", "to_flat"]
+__all__ = [
+    "NUMBERS",
+    "Family",
+    "can_equal",
+    "equal",
+    "family_of",
+    "in_order",
+    "main_family",
+    "meet",
+    "to_flat",
+]
 
 
 Family = str
@@ -146,6 +156,20 @@ def equal(kind: Kind, column: pa.Array, wanted: Kind, value: Any) -> pa.Array | 
     if _is_array(kind) and (_is_array(wanted) or wanted == JSON):
         return kind.equal(column, value)
     return kind.equal(column, value) if kind == wanted else None
+
+
+def can_equal(kind: Kind, wanted: Kind) -> bool:
+    """Whether a value of one kind can equal one of the other, as ``equal`` compares them."""
+    return (
+        kind == wanted
+        or {kind, wanted} <= _COMPARED
+        or (isinstance(kind, ZonedDatetime) and isinstance(wanted, ZonedDatetime))
+        or (_holds_lists(kind) and _holds_lists(wanted))
+    )
+
+
+def _holds_lists(kind: Kind) -> bool:
+    return kind == JSON or _is_array(kind)
 
 
 def _is_array(kind: Kind) -> bool:
