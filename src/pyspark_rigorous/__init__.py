@@ -8,7 +8,7 @@ from __future__ import annotations
 __all__ = ["DefaultSource"]
 
 try:
-    from rigorous_recorder.spark.installed import RigorousSource as DefaultSource
+    from rigorous_recorder.spark.version_gate import RigorousSource as DefaultSource
 except ImportError as error:
     from pyspark.sql.datasource import DataSource
 

@@ -3,7 +3,7 @@
 from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
 from ._display.experiments import Experiments
 from ._display.tree import Tree
-from ._live.twin import is_native as native
+from ._live.implementation import is_native as native
 from .collection import ExperimentCollection
 from .overview import ExperimentOverview, Status
 from .plotting import Curve, Curves

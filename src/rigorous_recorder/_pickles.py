@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ._attach import copy_tree, copy_with_ancestors
 from ._engines.scan import Moment
 from ._lazy import lazy_module
-from ._move import copy_tree, copy_with_ancestors
 from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
 from ._store.fragments import Loose
 from ._store.store import MemoryStore, Snapshot

@@ -11,8 +11,8 @@ from ._engines.attempts import Attempt, last_attempts
 from ._keys import ERROR_KEYS
 from ._lazy import lazy_module
 from ._once import once
-from ._store.alive import is_alive
-from ._store.home import writer_of
+from ._store.backend import writer_of
+from ._store.liveness import is_alive
 from ._store.store import DELETED, ROOT, FolderStore
 from ._tree import EXPERIMENT_KEYS, Nodes
 from ._values.kinds import INT

@@ -22,7 +22,7 @@ from ._live.column import Column
 from ._live.fields import describe
 from ._report import error_line, error_message, report, warn
 from ._runs import NUMBER, Past, Runs, is_running, last_deleted, nth_number
-from ._store.cleaning import Deleted
+from ._store.deletion import Deleted
 from ._store.locks import locked
 from ._store.store import ROOT, FolderStore
 from ._tree import FIRST_KEYS, Nodes

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ._engines.record_counts import Usage, usage_below
 from ._engines.scan import Source
-from ._engines.usage import Usage, usage_below
 from ._runs import Past, is_running, past_experiments
 from ._store.store import FolderStore
 

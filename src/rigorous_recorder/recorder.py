@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from ._attach import copy_tree, keys_in, undisturbed
 from ._columns import Columns, columns_of
 from ._display.tree import Tree, tree_below
 from ._durable import replacing
@@ -18,11 +19,10 @@ from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_unread
-from ._live.twin import Pusher
-from ._move import copy_tree, keys_in, undisturbed
+from ._live.implementation import Pusher
 from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
-from ._rows.twin import fresh
-from ._store.housekeeping import settling
+from ._rows.implementation import fresh
+from ._store.background import settling
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
 from ._tree import Nodes
 from ._values.arrays import ArrayKind, ListKind

@@ -18,8 +18,8 @@ from ._engines.arrow import flat_table, stream
 from ._engines.conditions import Condition, conditions_of
 from ._engines.duckdb import records_sql
 from ._engines.follow import follow
-from ._engines.frames import to_pandas, to_polars
 from ._engines.known_keys import require_known, warn_of_unknown
+from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
 from ._engines.scan import Moment, Piece, Scan, Scope, Source

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 
 #: Records of an episode.
 EPISODE: Final = 200
@@ -78,7 +78,7 @@ def main(folder: str, note: str, rows: int, *, is_mapped: bool) -> None:
     if rows:
         live_table.MOST_ROWS = rows  # type: ignore[misc]
         live_table.FIRST_ROWS = 64  # type: ignore[misc]
-    home.is_safe_to_map = lambda _: is_mapped  # type: ignore[attr-defined]
+    backend.is_safe_to_map = lambda _: is_mapped  # type: ignore[attr-defined]
     collection = ExperimentCollection(folder, extension="", quiet=True)
     Path(note).write_bytes(_NOTE.pack(0, 0))
     with open(note, "r+b") as file, mmap.mmap(file.fileno(), _NOTE.size) as noted:  # noqa: PTH123

@@ -39,7 +39,7 @@ import pyarrow.parquet as pq
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store import home, seal
+from rigorous_recorder._store import backend, seal
 from rigorous_recorder._store.folder import TABLES, Folder
 from rigorous_recorder._store.live_files import read_live
 from rigorous_recorder.errors import (
@@ -137,7 +137,7 @@ def build(place: Path, start: int = 0) -> Sound:
     """A collection with merged files, files of finished writers, a dead and a running one."""
     work = place / "work.collection"
     names = random.Random(start)
-    home._random_writer = lambda: names.randrange(1, 1 << 32)  # type: ignore[assignment]
+    backend._random_writer = lambda: names.randrange(1, 1 << 32)  # type: ignore[assignment]
     uuid.uuid4 = lambda: uuid.UUID(int=names.getrandbits(128))  # type: ignore[assignment]
     with small_tables():
         for session in (0, 1):

@@ -27,12 +27,12 @@ with atheris.instrument_imports(include=["rigorous_recorder"]):
     from rigorous_recorder._live import column, layout, segment
     from rigorous_recorder._store import (
         checksums,
-        damaged,
+        corruption,
         folder,
         fragments,
         live_files,
+        path_checks,
         recover,
-        regular,
         salvage,
         seal,
         sealed_files,
@@ -46,7 +46,9 @@ import pyarrow.parquet as pq
 from rigorous_recorder.errors import DamagedFileWarning, RigorousError
 
 assert rigorous_recorder
-assert all((arrays, checksums, classify, column, json_text, layout, pa.compute, recover, regular))
+assert all(
+    (arrays, checksums, classify, column, json_text, layout, pa.compute, recover, path_checks)
+)
 assert all((seal, segment))
 
 PLACE = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
@@ -57,7 +59,7 @@ def live_file(data: bytes) -> None:
     """The bytes of a live file; beside reading them, what can be saved of them."""
     try:
         found = live_files._loose(NAME, data, data, None)
-    except damaged.UNREADABLE:
+    except corruption.UNREADABLE:
         found = None
     if found is not None:
         look_at(found)
@@ -85,7 +87,7 @@ def metadata(data: bytes) -> None:
         sealed = fragments.Sealed(
             path, schema.with_metadata({b"rigorous": about}), [1], lambda _: None
         )
-    except damaged.UNREADABLE:
+    except corruption.UNREADABLE:
         return
     assert sorted([sealed.origin, sealed.origin])
     assert all(isinstance(each.writer, str) for each in sealed.ranges)
@@ -93,7 +95,7 @@ def metadata(data: bytes) -> None:
 
 def footer(data: bytes) -> None:
     """A whole small Parquet file, of which the fuzzer changes bytes."""
-    with contextlib.suppress(*damaged.UNREADABLE):
+    with contextlib.suppress(*corruption.UNREADABLE):
         checksums.check_footer(io.BytesIO(data))
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder, native
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 
 from .steps import Board, in_a_child
 from .training import fields_of
@@ -75,7 +75,7 @@ class Life:
 
     def _live(self) -> None:
         if not self._is_mapped:
-            home.is_safe_to_map = lambda _: False  # type: ignore[assignment]
+            backend.is_safe_to_map = lambda _: False  # type: ignore[assignment]
         if self._rows:
             live_table.FIRST_ROWS = 16  # type: ignore[misc]
             live_table.MOST_ROWS = self._rows  # type: ignore[misc]

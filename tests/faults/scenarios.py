@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import housekeeping
+from rigorous_recorder._store import background
 from rigorous_recorder._store.fragments import Loose
 from rigorous_recorder.errors import SaveError
 
@@ -199,7 +199,7 @@ def exiting(folder: Path, log: Log) -> None:
     _collection, _manager, experiment = begun(folder, log)
     for i in range(10):
         log.push(experiment, i)
-    log.do(housekeeping._house.leave)
+    log.do(background._house.leave)
 
 
 def hanging(folder: Path, log: Log) -> None:

@@ -40,7 +40,7 @@ import pyarrow as pa
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 
 __all__ = ["Outcome", "storm"]
 
@@ -132,7 +132,7 @@ def settle_tables(life: int) -> bool:
         live_table.FIRST_ROWS, live_table.MOST_ROWS = 16, 256  # type: ignore[misc]
     is_mapped = life // WORKERS % 4 != 3
     if not is_mapped:
-        home.is_safe_to_map = lambda _: False  # type: ignore[assignment]
+        backend.is_safe_to_map = lambda _: False  # type: ignore[assignment]
     return is_mapped
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 
 from . import THOROUGH, nursery, training
 from .steps import die, in_a_child
@@ -146,7 +146,7 @@ def test_records_that_got_to_disk_have_what_stands_above_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where live rows are in memory, no record is saved before what was said of its recorder."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
     monkeypatch.setattr(live_table, "MOST_ROWS", 16)
 
     def log_and_die() -> None:

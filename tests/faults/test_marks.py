@@ -20,9 +20,9 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._live import backing
 from rigorous_recorder._live.backing import MappedImage
 from rigorous_recorder._live.segment import Segment
-from rigorous_recorder._store import alive, home, marks, seal
+from rigorous_recorder._store import backend, liveness, marks, seal
+from rigorous_recorder._store.background import later
 from rigorous_recorder._store.folder import Folder
-from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
 from .steps import in_a_child, no_space
@@ -105,7 +105,7 @@ def test_nothing_is_set_aside_through_a_link(
 ) -> None:
     """A live file stays where it is when the place to set it aside leads out of the folder."""
     mark_of_the_dead.write_text(said({"0": 2}))
-    for module in (marks, alive):
+    for module in (marks, liveness):
         monkeypatch.setattr(module, "this_boot", lambda: "this one")
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -124,7 +124,7 @@ def test_a_boot_that_is_not_known_is_not_another(
     """Where the system does not tell, a machine is not taken to have gone down."""
     before, now = boots
     mark_of_the_dead.write_text((said({"0": 2})).replace("another", before))
-    for module in (marks, alive):
+    for module in (marks, liveness):
         monkeypatch.setattr(module, "this_boot", lambda: now)
     assert indexes(folder) == list(range(10))
 
@@ -185,7 +185,7 @@ class Refusal:
                 raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
             return MappedImage(path, blank)
 
-        monkeypatch.setattr(home, "MappedImage", image)
+        monkeypatch.setattr(backend, "MappedImage", image)
 
 
 def test_what_is_only_in_memory_is_not_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,14 +242,14 @@ class Prepared:
         monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
         monkeypatch.setattr(live_table, "MOST_ROWS", 64)
         self._is_done = threading.Event()
-        prepare = home.FolderHome.prepare
+        prepare = backend.FolderHome.prepare
 
-        def watched(where: home.FolderHome, table: str) -> None:
+        def watched(where: backend.FolderHome, table: str) -> None:
             prepare(where, table)
             if table == "records":
                 self._is_done.set()
 
-        monkeypatch.setattr(home.FolderHome, "prepare", watched)
+        monkeypatch.setattr(backend.FolderHome, "prepare", watched)
 
     def wait(self) -> None:
         assert self._is_done.wait(PATIENCE)
@@ -304,7 +304,7 @@ def test_a_value_that_is_fetched_after_the_flush_is_not_noted_as_synced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row has it in memory alone until the next flush, where files are not mapped."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
 
     class OnDevice:
         dtype = "fake.float32"
@@ -342,7 +342,7 @@ def _tables_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of so many rows, which nobody seals off the caller's thread."""
     monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
     monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderHome, "later", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_tables_of_64")

@@ -17,9 +17,9 @@ from pyarrow import ipc
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import backing
-from rigorous_recorder._store import alive, home, marks, recover, seal
+from rigorous_recorder._store import backend, liveness, marks, recover, seal
+from rigorous_recorder._store.background import later
 from rigorous_recorder._store.folder import Folder
-from rigorous_recorder._store.housekeeping import later
 from rigorous_recorder._tree import EXPERIMENT_KEYS
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
@@ -112,7 +112,7 @@ def fields_of(i: int, *, is_bulk: bool = False) -> dict[str, Any]:
 
 @pytest.fixture(params=["mapped", "write-behind"])
 def kept_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: request.param == "mapped")
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
     monkeypatch.setattr(marks, "is_local", lambda _: True)
     return str(request.param)
 
@@ -129,7 +129,7 @@ def reboot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Lets the machine have been started anew."""
 
     def start_anew() -> None:
-        for module in (marks, alive):
+        for module in (marks, liveness):
             monkeypatch.setattr(module, "this_boot", lambda: "another boot")
 
     return start_anew

@@ -16,7 +16,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 
 from . import THOROUGH
 from .scenarios import SCENARIOS, Log, check, check_rows, prepared
@@ -34,7 +34,7 @@ Scenario = Callable[[Path, Log], None]
 @pytest.fixture(params=["mapped", "write-behind"])
 def is_mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether live rows are in mapped files, of few rows, or in memory with a write-behind."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: request.param == "mapped")
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
     monkeypatch.setattr(live_table, "FIRST_ROWS", 8)
     monkeypatch.setattr(live_table, "MOST_ROWS", 48)
     monkeypatch.setattr(live_table, "GROWTH", 2)

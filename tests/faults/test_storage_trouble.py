@@ -25,8 +25,8 @@ from rigorous_recorder import ExperimentCollection, _mounts
 from rigorous_recorder._live.backing import WriteBehindImage
 from rigorous_recorder._live.layout import Blank, Layout
 from rigorous_recorder._live.segment import Segment
-from rigorous_recorder._store import home, seal
-from rigorous_recorder._store.housekeeping import later
+from rigorous_recorder._store import backend, seal
+from rigorous_recorder._store.background import later
 from rigorous_recorder.errors import SaveError, StorageWarning
 
 from .steps import no_space
@@ -163,7 +163,7 @@ def small_file_system(point: Path, kind: str) -> Iterator[None]:
 @pytest.fixture(params=["mapped", "write-behind"])
 def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where live rows are: in a mapped file, or in memory with a write-behind."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: request.param == "mapped")
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
     return str(request.param)
 
 
@@ -339,7 +339,7 @@ def test_rows_that_no_file_takes_are_an_error_though_their_file_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """A file system can want room to write over what it has: a copy on each write, or a quota."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
     monkeypatch.setattr(live_table, "FIRST_ROWS", 256)
     monkeypatch.setattr(live_table, "MOST_ROWS", 256)
     folder = tmp_path / "study.collection"
@@ -632,7 +632,7 @@ def test_a_write_behind_shows_its_rows_after_a_flush(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where mapping is not safe, rows are visible to another process once they were flushed."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
     folder = tmp_path / "study.collection"
     collection = ExperimentCollection(folder)
     script = (

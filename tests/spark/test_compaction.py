@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from rigorous_recorder._store import neighbours
+from rigorous_recorder._store import compaction_plan
 from rigorous_recorder._store.compact import Merging
 from rigorous_recorder.spark import compact
 
@@ -18,7 +18,7 @@ def test_workers_merge(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several files come out of it, each of a task; all rows are there, and nothing is damaged."""
-    monkeypatch.setattr(neighbours, "_ENOUGH_ROWS", 80)
+    monkeypatch.setattr(compaction_plan, "_ENOUGH_ROWS", 80)
     log_many_small_files(tmp_path / "c")
     collection = opened(tmp_path / "c")
     collection.delete(2)

@@ -35,7 +35,7 @@ from rigorous_recorder.errors import (
     NewerFormatError,
     NotACollectionError,
 )
-from rigorous_recorder.spark import parts, plan, register
+from rigorous_recorder.spark import partitions, plan, register
 from rigorous_recorder.spark.filters import held, is_exact, refuses_null
 from rigorous_recorder.spark.source import RigorousSource
 from tests.property.strategies import scratch_folder
@@ -112,8 +112,8 @@ class Reads:
 
     def table(self, *, is_new_worker: bool = True) -> pa.Table:
         if is_new_worker:
-            parts._opened.forget()
-            parts._files.forget()
+            partitions._opened.forget()
+            partitions._files.forget()
         reader, found = pickle.loads(self._shipped)
         batches = [batch for part in found for batch in reader.read(part)]
         empty = pa.schema([each.field for each in found[0].reading.columns]) if found else None
@@ -263,7 +263,7 @@ def test_small_groups_are_read_together_and_large_ones_apart(
         assert [len(part.rows) for part in found.parts] == [3, 3, 3, 2, 2, 1]
         assert indexes(found.table()) == list(range(17))
     # Of other nodes than those of its rows a task is told nothing.
-    nodes = [parts.unpacked(part.nodes) for part in found.parts if part.nodes]
+    nodes = [partitions.unpacked(part.nodes) for part in found.parts if part.nodes]
     assert [table.num_rows for table in nodes[:3]] == [3, 3, 3]
 
 
@@ -456,7 +456,7 @@ def test_of_nodes_without_records_no_task_is_told(folder: Path) -> None:
         collection.save()
         found = Reads(folder)
     (part,) = found.parts
-    assert parts.unpacked(part.nodes).num_rows == 2
+    assert partitions.unpacked(part.nodes).num_rows == 2
     assert found.table().column("name").to_pylist() == ["n0", "n49"]
 
 

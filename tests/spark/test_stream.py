@@ -36,7 +36,7 @@ from rigorous_recorder.errors import (
 from rigorous_recorder.spark import stream
 from rigorous_recorder.spark.offsets import Held, Offset, onwards
 from rigorous_recorder.spark.source import RigorousSource
-from tests.faults.test_taken_for_dead import lose_lock
+from tests.faults.test_presumed_dead import lose_lock
 from tests.property.strategies import scratch_folder
 from tests.store.folders import cut, files_below, log_as_writers, opened, reading
 

@@ -34,8 +34,8 @@ from rigorous_recorder.errors import (
     UnkeepableTypeError,
     UnkeepableValueError,
 )
-from rigorous_recorder.spark import discard_unfinished, job, writer
-from rigorous_recorder.spark.job import Written
+from rigorous_recorder.spark import discard_unfinished, write_job, writer
+from rigorous_recorder.spark.write_job import Written
 from rigorous_recorder.spark.writer import Writer, writer_of
 
 from ..store.folders import Snapshots, before_every_step, reading
@@ -323,7 +323,7 @@ def test_what_the_driver_does_not_see_is_not_committed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder that is not shared: each machine has one of its own."""
-    monkeypatch.setattr(job, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(write_job, "_PATIENCE_SECONDS", 0)
     begun_job = begun(path)
     written = [begun_job.write(rows(0)), Written(12345)]
     with pytest.raises(SaveError, match="shared by all machines"):

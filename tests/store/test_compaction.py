@@ -23,8 +23,8 @@ from hypothesis import given
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._engines.duckdb_records import RecordsView
+from rigorous_recorder._store import backend, compaction_plan, sealed_files
 from rigorous_recorder._store import compact as compaction
-from rigorous_recorder._store import home, neighbours, sealed_files
 from rigorous_recorder._store.folder import Folder, SealedName
 from rigorous_recorder._store.seal import about, describe_file
 from rigorous_recorder._store.sealed_files import SealedFiles
@@ -283,7 +283,7 @@ def test_a_writer_that_died_is_recovered_and_merged(folder: Path, tmp_path: Path
 
 def test_large_files_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file gets more rows than are enough, and what is large ends what is merged."""
-    monkeypatch.setattr(neighbours, "_ENOUGH_ROWS", 3)
+    monkeypatch.setattr(compaction_plan, "_ENOUGH_ROWS", 3)
     log_as_writers(folder, range(3))
     opened(folder).compact()
     (large,) = sealed_records(folder)
@@ -297,7 +297,7 @@ def test_large_files_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_files_do_not_become_too_wide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writers that share few keys are merged to files of as many columns as are enough."""
-    monkeypatch.setattr(neighbours, "_ENOUGH_COLUMNS", 4)
+    monkeypatch.setattr(compaction_plan, "_ENOUGH_COLUMNS", 4)
     for number in range(9):
         with opened(folder) as collection:
             collection.recorder.child().push({"i": number, f"key {number}": number})
@@ -742,7 +742,7 @@ def test_no_writer_gets_the_name_of_one_that_was_merged(
     (path,) = sealed_records(folder)
     used = [int(each["writer"], 16) for each in about(pq.read_schema(path))["writers"]]
     numbers: Iterator[int] = iter([*used, 1])
-    monkeypatch.setattr(home, "_random_writer", lambda: next(numbers))
+    monkeypatch.setattr(backend, "_random_writer", lambda: next(numbers))
     with opened(folder) as collection:
         collection.recorder.child(name="w2").push(i=2)
         assert collection._store.home.writer == "00000001"

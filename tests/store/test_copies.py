@@ -15,7 +15,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import copying, home
+from rigorous_recorder._store import backend, copying
 from rigorous_recorder.errors import (
     ArgumentError,
     DamagedFileWarning,
@@ -31,7 +31,7 @@ ROWS = 4096
 @pytest.fixture(params=["mapped", "written behind"])
 def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways in which rows get into live files."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: request.param == "mapped")
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
 
 
 @pytest.fixture

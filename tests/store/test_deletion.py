@@ -19,8 +19,8 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, _tree
 from rigorous_recorder._engines.scan import Source
+from rigorous_recorder._store.backend import DELETED
 from rigorous_recorder._store.folder import Folder, MergedName
-from rigorous_recorder._store.home import DELETED
 from rigorous_recorder._store.seal import about
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder._store.store import ROOT, FolderStore

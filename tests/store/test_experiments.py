@@ -14,7 +14,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._live.table import LiveTable
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder.errors import (
     ClosedError,
@@ -203,7 +203,7 @@ def test_what_an_experiment_logged_last_is_sealed_with_full_tables_that_wait(
     """From a quarter of the rows of a table on; fewer stay where they are, and are synced."""
     monkeypatch.setattr(table, "FIRST_ROWS", 8)
     monkeypatch.setattr(table, "MOST_ROWS", 64)
-    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderHome, "later", lambda *_: None)
     collection = open_collection(quiet=True)
     with collection.new_experiment() as experiment:
         for i in range(rows):
@@ -426,7 +426,7 @@ def test_an_experiment_that_has_ended_has_all_its_records(
     folder: Path, open_collection: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that dies at its end, where files are written behind, tells no end too early."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
     sync = LiveTable.sync
 
     def die_at_the_records(table: LiveTable) -> None:

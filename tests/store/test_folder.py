@@ -21,7 +21,7 @@ from hypothesis import given
 from pyarrow import ipc
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 from rigorous_recorder._store.folder import SealedName, counting
 from rigorous_recorder.errors import (
     DamagedFileWarning,
@@ -52,7 +52,7 @@ Opener = Callable[..., ExperimentCollection]
 def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where live rows are: in a mapped file, or in memory with a write-behind."""
     if request.param == "write-behind":
-        monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+        monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
     return str(request.param)
 
 

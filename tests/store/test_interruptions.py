@@ -14,7 +14,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table as live_table
-from rigorous_recorder._store import home, housekeeping
+from rigorous_recorder._store import backend, background
 from rigorous_recorder._store.store import FolderStore
 
 from ..faults.steps import in_a_child
@@ -121,7 +121,7 @@ def test_kinds_that_look_alike_stay_apart_in_one_file(
 
     with warnings.catch_warnings(), monkeypatch.context() as patch:
         warnings.simplefilter("ignore")
-        patch.setattr(home, "write_sealed", full)
+        patch.setattr(backend, "write_sealed", full)
         for i in range(96):
             recorder.push(i=i, x="text" if i < 32 else {"a": 1})
     folder_store(recorder).seal()
@@ -188,7 +188,7 @@ def test_trouble_that_is_not_the_disks_stops_no_push(
 
     with warnings.catch_warnings(), monkeypatch.context() as patch:
         warnings.simplefilter("ignore")
-        patch.setattr(home, "write_sealed", no_memory)
+        patch.setattr(backend, "write_sealed", no_memory)
         for i in range(100):
             recorder.push(i=i)
         folder_store(recorder).records.seal()
@@ -197,7 +197,9 @@ def test_trouble_that_is_not_the_disks_stops_no_push(
     assert indexes(recorder) == list(range(100))
 
 
-@pytest.mark.parametrize(("owner", "name"), [(home.Marker, "write"), (home.FolderHome, "_claim")])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderHome, "_claim")]
+)
 def test_an_interrupted_start_of_a_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
@@ -212,7 +214,9 @@ def test_an_interrupted_start_of_a_writer(
     assert [(row["turn"], row["i"]) for row in rows] == [(0, 0), (1, 1)]
 
 
-@pytest.mark.parametrize(("owner", "name"), [(home.Marker, "write"), (home.FolderHome, "_claim")])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderHome, "_claim")]
+)
 def test_a_start_of_a_writer_in_the_middle_of_its_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
@@ -255,7 +259,7 @@ def test_a_start_of_the_housekeeping(
             with pytest.raises(KeyboardInterrupt):
                 first.recorder.child()
         first.recorder.child().push(i=1)
-        assert len(housekeeping._house._threads) == 2
+        assert len(background._house._threads) == 2
         for each in (first, second):
             each.close()
 

@@ -21,7 +21,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 from rigorous_recorder._store.locks import FileLock, locked
 
 WORKERS = 8
@@ -45,7 +45,7 @@ def context(request: pytest.FixtureRequest) -> BaseContext:
 def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where live rows are: in a mapped file, or in memory with a write-behind."""
     if request.param == "write-behind":
-        monkeypatch.setattr(home, "is_safe_to_map", lambda _: False)
+        monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
     return str(request.param)
 
 
@@ -378,7 +378,7 @@ def test_a_lock_is_free_though_letting_go_of_it_was_interrupted(
 
 def log_in_steps(folder: Path, steps: int, told: Any, go_on: Any, backing: str) -> None:
     if backing == "write-behind":
-        home.is_safe_to_map = lambda _: False  # type: ignore[assignment]
+        backend.is_safe_to_map = lambda _: False  # type: ignore[assignment]
     live_table.MOST_ROWS = live_table.FIRST_ROWS = 16  # type: ignore[misc]
     collection = ExperimentCollection(folder)
     with collection.new_experiment() as experiment:

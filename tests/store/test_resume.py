@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 
 from rigorous_recorder import ExperimentCollection, Recorder, experiment
 from rigorous_recorder._keys import ERROR_KEYS
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 from rigorous_recorder.cli.app import app
 from rigorous_recorder.errors import (
     ArgumentError,
@@ -655,7 +655,7 @@ def test_processes_that_begin_at_once_have_each_an_experiment_of_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many there are to go on with, each is taken by one; the others begin new ones."""
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: is_mapped)
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: is_mapped)
     collection = open_collection(quiet=True)
     runs = [collection.new_experiment(lr=0.1, resume="auto") for _ in range(crashed)]
     for run in runs:
@@ -749,7 +749,7 @@ def test_a_process_that_goes_on_can_die_at_any_step_and_be_gone_on_with(
 ) -> None:
     """Recovering, resuming, ending, sealing: whenever it dies, the next goes on with the same one."""
     crash(folder, INFO, resume="auto")
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: is_mapped)
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: is_mapped)
     allowed, is_done, ends = 0, False, Counter[str]()
     while not is_done:
         copy = tmp_path / f"{allowed}.collection"

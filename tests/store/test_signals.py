@@ -15,7 +15,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._live.fields import Described
-from rigorous_recorder._store.housekeeping import later
+from rigorous_recorder._store.background import later
 from rigorous_recorder.errors import BusyError
 
 ENOUGH = 200

@@ -13,7 +13,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, native
 from rigorous_recorder._live import table as live_table
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 from rigorous_recorder._values.foreign import CONVERTERS
 
 Opener = Callable[..., ExperimentCollection]
@@ -43,7 +43,7 @@ def top(
     """What all recorders stand below."""
     if request.param == "memory":
         return Recorder(top=True)
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _folder: request.param == "mapped")
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _folder: request.param == "mapped")
     return Recorder(top=True).set_parent(open_collection().recorder)
 
 

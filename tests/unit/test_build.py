@@ -13,7 +13,7 @@ import pytest
 
 import rigorous_recorder
 from rigorous_recorder import Recorder
-from rigorous_recorder._live import pure, twin
+from rigorous_recorder._live import implementation, pure
 
 SHARED = ["Buffers", "Door", "Pusher", "Slot"]
 USER_FACING = ["add", "commit", "push"]
@@ -42,7 +42,7 @@ def test_both_twins_export_the_same_names(native: ModuleType) -> None:
     """What is no type of the native one is no name of the pure one either."""
     assert sorted(name for name in vars(native) if not name.startswith("_")) == SHARED
     assert set(SHARED) == set(pure.__all__) - {"ArrowBuffers"}
-    assert set(SHARED) == set(twin.__all__) - {"is_native"}
+    assert set(SHARED) == set(implementation.__all__) - {"is_native"}
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -91,7 +91,7 @@ def test_one_twin_says_that_it_runs(native: ModuleType) -> None:
     """``native`` tells which one a recorder is made of."""
     assert native.Door.is_atomic is True
     assert pure.Door.is_atomic is False
-    assert rigorous_recorder.native is twin.is_native
+    assert rigorous_recorder.native is implementation.is_native
     base = native.Pusher if rigorous_recorder.native else pure.Pusher
     assert issubclass(Recorder, base)
 

@@ -21,7 +21,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
-from rigorous_recorder._store import home
+from rigorous_recorder._store import backend
 from rigorous_recorder._values import cuda, device, foreign
 from rigorous_recorder._values.device import DeviceValue, Lost, fetch_each
 from rigorous_recorder._values.kinds import FLOAT
@@ -93,7 +93,7 @@ def recorder(
     if request.param == "memory":
         yield Recorder()
         return
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: request.param == "mapped")
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
     with ExperimentCollection(tmp_path / "study") as collection:
         yield Recorder().set_parent(collection.recorder)
 
@@ -1048,9 +1048,9 @@ def test_a_synced_tensor_survives_a_kill_without_mapping(tmp_path: Path) -> None
         f"""
         import os, signal
         from rigorous_recorder import ExperimentCollection
-        from rigorous_recorder._store import home
+        from rigorous_recorder._store import backend
         from tests.unit.test_device import Tensor
-        home.is_safe_to_map = lambda folder: False
+        backend.is_safe_to_map = lambda folder: False
         collection = ExperimentCollection({str(tmp_path / "study")!r})
         collection.recorder.push(step=0, loss=Tensor(0.5))
         collection._store.flush()  # as it is done every second

@@ -17,7 +17,7 @@ PACKAGE = Path(rigorous_recorder.__file__).parent
 LAYERS = [
     ["errors", "_printable"],
     ["_keys", "_report"],
-    ["_lazy", "_once", "_system", "_durable", "_failure", "_mounts", "_job", "_twins"],
+    ["_lazy", "_once", "_system", "_durable", "_failure", "_mounts", "_job", "_fallback"],
     ["_rows", "_values"],
     ["_live"],
     ["_store"],
@@ -27,7 +27,7 @@ LAYERS = [
     ["_runs"],
     ["_latest"],
     ["_text_files"],
-    ["_display", "_flat_files", "_move", "_old_pickles", "plotting"],
+    ["_display", "_flat_files", "_attach", "_old_pickles", "plotting"],
     ["_pickles"],
     ["records"],
     ["recorder"],
@@ -115,7 +115,7 @@ def test_what_spark_finds_by_name_is_used_by_nobody_else() -> None:
         for node in ast.walk(ast.parse(BY_NAME.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rigorous_recorder")
     ]
-    assert imported == "rigorous_recorder.spark.installed"
+    assert imported == "rigorous_recorder.spark.version_gate"
 
 
 def test_only_the_room_of_spark_loads_pyspark_at_once() -> None:

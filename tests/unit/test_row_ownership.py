@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder._rows.twin import fresh
+from rigorous_recorder._rows.implementation import fresh
 
 from ..property.strategies import exact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._engines.arrow import resolved_table
-from .._engines.frames import to_pandas, to_polars
+from .._engines.pandas_polars import to_pandas, to_polars
 from .._engines.rows import Row, experiment_rows
 from .._engines.scan import Moment, experiment_positions
 from .._keys import ERROR_KEYS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from .._engines.scan import Scan
 from .._lazy import lazy_module
 from .._printable import one_line
-from .page import columns_of_scan, page_of
+from .preview import columns_of_scan, page_of
 from .table import Table
 from .text import cut, plural
 

@@ -10,8 +10,8 @@ from .._lazy import lazy_module
 from .._live.column import described
 from .._values.kinds import NULL, Kind
 from .._values.promote import meet
-from .ahead import ahead
 from .mixed import Flat
+from .prefetch import ahead
 from .scan import Group, Moment, Piece, Scan, flat_column
 from .widths import fits, parts_of, require_memory
 

@@ -10,9 +10,9 @@ from typing import Final
 from .._store.fragments import Fragment, Spans
 from .._store.store import Snapshot
 from ..errors import ArgumentError, DeletedError
-from .ready import ready_rows
 from .rows import Row, rows_from
 from .scan import Moment, Scan, Source
+from .visible_rows import ready_rows
 
 __all__ = ["follow"]
 

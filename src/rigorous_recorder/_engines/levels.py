@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._lazy import lazy_module
 from .._tree import ATTEMPT_KEYS, keys_of
-from .ahead import ahead
 from .attempts import Places, attempts, places_of
 from .conditions import any_valid
 from .duckdb_records import for_duckdb
 from .mixed import Flat
+from .prefetch import ahead
 from .scan import Group, Piece, Scan, flat_column
 
 if TYPE_CHECKING:

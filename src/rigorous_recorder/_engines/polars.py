@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from .._lazy import lazy_module
 from .._once import once
 from .._tree import keys_of
-from .ahead import ahead
 from .arrow import flat_schema, flat_type
 from .conditions import any_valid
-from .frames import to_polars
 from .mixed import Flat
+from .pandas_polars import to_polars
+from .prefetch import ahead
 from .scan import Group, Piece, Scan, flat_column, spread
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 
 from .._lazy import lazy_module
 from .._live.column import Column
-from .._rows.twin import Known, fresh, rows_of_node
+from .._rows.implementation import Known, fresh, rows_of_node
 from .._tree import Nodes, keys_of, present_values_of, values_of
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError

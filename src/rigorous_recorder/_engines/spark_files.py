@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
-from .._store.damaged import UNREADABLE
+from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment, Sealed
 from .._store.sealed_files import open_sealed
 from .._tree import column_in

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .._live.column import Column
-from .._store.damaged import UNREADABLE
+from .._store.corruption import UNREADABLE
 from .._store.fragments import Sealed, open_parquet
 from .._store.seal import about
 from .._store.special_floats import SpecialFloats

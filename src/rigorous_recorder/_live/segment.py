@@ -12,9 +12,9 @@ from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
 from .backing import Image
 from .column import NODE, TIME, Column, field_metadata, file_names
-from .late import Cells, Late, tell_lost
+from .device_values import Cells, Late, tell_lost
+from .implementation import Buffers, Slot
 from .layout import Blank, Buffer, ImageMap, Layout, Places, map_of
-from .twin import Buffers, Slot
 
 if TYPE_CHECKING:
     import pyarrow as pa

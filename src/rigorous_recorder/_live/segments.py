@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from .._lazy import lazy_module
-from .home import Behind, Home, Part
+from .backend import Behind, Home, Part
 from .layout import Layout
 from .segment import Segment
 

@@ -14,14 +14,14 @@ from .._values.arrays import ArrayKind, ListKind
 from .._values.device import DeviceValue, Lost, fetch_each
 from .._values.foreign import learn
 from ..errors import BusyError, RigorousError, SaveError
+from .backend import Home, Part
 from .column import Column, Mark
+from .device_values import Cells, Row, tell_lost
 from .fields import Described, describe_unread
-from .home import Home, Part
-from .late import Cells, Row, tell_lost
+from .implementation import Door
 from .layout import Layout, row_width
 from .segment import Segment, Synced, sealed_batch
 from .segments import UNNUMBERED, Segments
-from .twin import Door
 
 if TYPE_CHECKING:
     import pyarrow as pa

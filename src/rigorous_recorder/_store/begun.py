@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DamagedFileError
-from .damaged import UNREADABLE, blame_file
+from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, Folder
 from .marks import checksum
-from .regular import check_regular
+from .path_checks import check_regular
 
 __all__ = ["Begun", "Spans", "read_begun", "spans_of"]
 

@@ -16,11 +16,11 @@ from .._live.column import Column
 from .._live.segment import sealed_schema
 from .._values.kinds import FLOAT
 from . import checksums
-from .cleaning import Cleaned, Deleted, UnreadableError
+from .compaction_plan import Moment, quiet_moment, runs
+from .deletion import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
 from .fragments import Sealed, Segment, writers_said
 from .locks import locked
-from .neighbours import Moment, quiet_moment, runs
 from .recover import recover
 from .seal import ROW_GROUP, about, describe_file, settings, writing
 from .sealed_files import SealedFiles, open_sealed

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from .._durable import make_folder, sync_file, sync_folder, write_whole
 from ..errors import ArgumentError, NotACollectionError
+from .background import flush_all
 from .folder import NODES, RECORDS, TABLES, Folder, SealedName
 from .fragments import BEHIND_ALL, Fragment, Loose, Sealed
-from .housekeeping import flush_all
 from .losses import expected_segments, loss_of, note_incomplete
 from .seal import segment_said, write_sealed
 from .sealed_files import SealedFiles

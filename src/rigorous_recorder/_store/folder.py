@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from .._durable import make_folder, sync_folder, write_whole
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
-from .regular import check_folder, check_regular
+from .path_checks import check_folder, check_regular
 
 __all__ = [
     "FORMAT",

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._lazy import lazy_module
+from .._live.backend import Behind
 from .._live.column import NODE, Column, column_of
-from .._live.home import Behind
 from .._once import once, remembered
 from .._values.chunks import one_array
 from .._values.kinds import Kind
 from ..errors import DamagedFileError, DeletedError
 from .checksums import check_chunks, leaves
-from .damaged import (
+from .corruption import (
     UNREADABLE,
     blame_file,
     require_type,
@@ -28,7 +28,7 @@ from .damaged import (
     warn_values_missing,
 )
 from .folder import NODES, SealedName, sealed_name
-from .regular import check_regular
+from .path_checks import check_regular
 from .seal import about, segment_said
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
 from .._mounts import has_layers
 from ..errors import DamagedFileError
-from .damaged import UNREADABLE, blame_file, require_type
+from .corruption import UNREADABLE, blame_file, require_type
 from .folder import Folder, LiveName
 from .fragments import Loose
-from .regular import check_regular
+from .path_checks import check_regular
 from .seal import about
 
 if TYPE_CHECKING:

@@ -19,16 +19,16 @@ from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN
 from .._live.segment import sealed_batch
 from .._values.chunks import one_array
 from ..errors import DamagedFileError
-from .alive import is_alive, trusted_rows
+from .backend import DELETED, ROOT, writer_of
 from .begun import Spans, read_begun, spans_of
-from .damaged import UNREADABLE, blame_file
+from .corruption import UNREADABLE, blame_file
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .fragments import Fragment, Loose, Origin, Sealed
-from .home import DELETED, ROOT, writer_of
 from .live_files import gap_behind, read_live
+from .liveness import is_alive, trusted_rows
 from .locks import is_held
 from .marks import read_mark, this_boot
-from .regular import check_regular
+from .path_checks import check_regular
 from .seal import describe_file, segment_said, write_sealed
 from .sealed_files import SealedFiles
 

@@ -20,9 +20,9 @@ from .._durable import sync_folder, write_whole
 from .._mounts import LockDomain, is_local, lock_domain
 from .._once import remembered
 from ..errors import DamagedFileError
-from .damaged import UNREADABLE, blame_file
+from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, Folder
-from .regular import check_regular
+from .path_checks import check_regular
 
 __all__ = ["Mark", "Marker", "checksum", "is_readable", "read_mark", "this_boot"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._durable import make_folder, publish, sync_folder
 from .._lazy import lazy_module
-from .._live.home import Behind
+from .._live.backend import Behind
 from ..errors import DamagedFileError
-from .alive import take_dead
-from .damaged import warn_damaged
+from .corruption import warn_damaged
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .live_files import has_more, read_live
+from .liveness import take_dead
 from .losses import hold_lost, left_segments
 from .marks import Mark, read_mark
-from .regular import check_folder
+from .path_checks import check_folder
 from .salvage import salvage_live
 from .seal import segment_said, write_sealed
 from .sealed_files import SealedFiles

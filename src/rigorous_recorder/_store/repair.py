@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from .._durable import replacing, sync_folder, write_whole
 from .._lazy import lazy_module
-from .._live.home import Behind
+from .._live.backend import Behind
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
-from .alive import trusted_rows
-from .damaged import UNREADABLE, blame_file
+from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
 from .fragments import Sealed, Segment, writers_said
+from .liveness import trusted_rows
 from .losses import expected_segments, hold_lost, loss_of
-from .regular import check_regular
+from .path_checks import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
 from .seal import about, segment_said, write_saying, write_sealed
 from .sealed_files import SealedFiles, open_sealed

@@ -14,11 +14,11 @@ from .._live.layout import Buffer, node_place, places_of, rows_in
 from .._live.segment import live_array, sealed_batch
 from .._values.kinds import Kind
 from ..errors import DamagedFileError
-from .damaged import UNREADABLE, blame_file
+from .corruption import UNREADABLE, blame_file
 from .folder import LiveName
 from .fragments import Sealed
 from .live_files import live_column, require_name, require_nodes
-from .regular import check_regular
+from .path_checks import check_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._durable import replacing
 from .._lazy import lazy_module
+from .._live.backend import Behind
 from .._live.column import META
-from .._live.home import Behind
 from .._once import remembered
 from . import checksums
 from .encodings import PLAIN_FLOATS, Encodings

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._lazy import lazy_module
 from ..errors import DamagedFileError
 from .checksums import check_footer, damaged_chunks
-from .damaged import UNREADABLE, blame_file, warn_damaged
+from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
 from .fragments import Sealed
-from .regular import check_regular
+from .path_checks import check_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from .._keys import require_free
 from .._lazy import lazy_module
+from .._live.backend import Part
 from .._live.column import (
     DELETION,
     NODE,
@@ -25,18 +26,17 @@ from .._live.column import (
     Column,
 )
 from .._live.fields import Described
-from .._live.home import Part
 from .._live.table import LiveTable
 from .._report import warning_last
 from ..errors import DamagedFileError, NotACollectionError
-from .alive import trusted_rows
-from .damaged import warn_damaged
+from .backend import DELETED, ROOT, FolderHome, MemoryHome
+from .background import holding, keep_house, later, watch
+from .corruption import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
 from .fragments import BEHIND_ALL, Fragment, Loose, Origin, Sealed
 from .handles import Handles
-from .home import DELETED, ROOT, FolderHome, MemoryHome
-from .housekeeping import holding, keep_house, later, watch
 from .live_files import gap_behind, has_more, read_live, unsynced
+from .liveness import trusted_rows
 from .losses import (
     Loss,
     expected_segments,

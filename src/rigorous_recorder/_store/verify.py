@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from .._values.kinds import Spelled
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
-from .alive import is_alive, trusted_rows
 from .folder import TABLES, Folder, LiveName
 from .fragments import Fragment, Sealed
 from .live_files import gap_behind, has_more, read_live, unsynced
+from .liveness import is_alive, trusted_rows
 from .losses import expected_segments, loss_of
 from .marks import is_readable
 from .salvage import salvage_live, unreadable

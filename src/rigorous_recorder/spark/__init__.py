@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._lazy import lazy_module
+from .cleanup import discard_unfinished
 from .compaction import compact
 from .tasks import TaskLog
-from .waiting import discard_unfinished
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from . import installed
+    from . import version_gate
 else:
-    installed = lazy_module(f"{__name__}.installed")  # an older PySpark does all but that
+    version_gate = lazy_module(f"{__name__}.version_gate")  # an older PySpark does all but that
 
 __all__ = ["TaskLog", "compact", "discard_unfinished", "register"]
 
@@ -29,5 +29,5 @@ def register(spark: SparkSession) -> None:
     Raises:
         MissingPackageError: PySpark is too old.
     """
-    source = installed.RigorousSource
+    source = version_gate.RigorousSource
     spark.dataSource.register(source)

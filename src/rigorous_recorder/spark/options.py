@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import ArgumentError
-from .said import local_path, names_in
+from .option_parsing import local_path, names_in
 
 __all__ = ["Options"]
 

@@ -17,9 +17,9 @@ from .._once import once
 from .._store.fragments import Fragment, Sealed, between, places_between
 from .._tree import EXPERIMENT_KEYS, keys_of
 from .._values.kinds import INT, NULL
+from .driver_snapshot import Sight, Wanted
 from .filters import column_of, held, is_exact, refuses_null
-from .parts import FileRows, LooseRows, Part, Reading, columns_of, packed
-from .sight import Sight, Wanted
+from .partitions import FileRows, LooseRows, Part, Reading, columns_of, packed
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql.datasource import DataSourceReader, Filter, InputPartition
 from pyspark.sql.types import StructType
 
+from .driver_snapshot import Sight
 from .options import Options
-from .parts import Part, read
+from .partitions import Part, read
 from .plan import Plan
-from .sight import Sight
 
 if TYPE_CHECKING:
     import pyarrow as pa

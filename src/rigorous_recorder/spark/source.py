@@ -11,9 +11,9 @@ from pyspark.sql.datasource import (
 )
 from pyspark.sql.types import StructType
 
+from .driver_snapshot import Sight, short_errors
 from .options import Options
 from .reader import Reader
-from .sight import Sight, short_errors
 from .stream import StreamReader
 from .stream_writer import stream_writer_of
 from .writer import writer_of

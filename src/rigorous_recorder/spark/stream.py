@@ -16,14 +16,14 @@ from pyspark.sql.streaming.datasource import (
 )
 from pyspark.sql.types import StructType
 
-from .._engines.ready import ready_rows
+from .._engines.visible_rows import ready_rows
 from .._store.fragments import Fragment, Sealed
 from ..errors import ArgumentError, ColumnError, NotACollectionError
+from .driver_snapshot import Sight
 from .offsets import Held, Offset, between, onwards
 from .options import Options
-from .parts import Part, read
+from .partitions import Part, read
 from .plan import Plan, Stretched
-from .sight import Sight
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,9 +18,9 @@ from .._store.store import ROOT, FolderStore
 from .._tree import Nodes, values_of
 from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from ..experiment import changing_experiments, say_whole
-from .asked import Asked, check_inherited
-from .job import Job, Written, gathered, nodes_of, seen
-from .said import local_path
+from .option_parsing import local_path
+from .write_job import Job, Written, gathered, nodes_of, seen
+from .write_options import Asked, check_inherited
 
 if TYPE_CHECKING:
     import pyarrow as pa

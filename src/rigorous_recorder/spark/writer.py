@@ -16,8 +16,8 @@ from .._lazy import lazy_module
 from .._store.store import DELETED, FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
 from ..experiment import changing_experiments, say_whole
-from .asked import Asked, check_inherited, experiment_node
-from .job import Job, Written, gathered, nodes_of, seen
+from .write_job import Job, Written, gathered, nodes_of, seen
+from .write_options import Asked, check_inherited, experiment_node
 
 if TYPE_CHECKING:
     import pyarrow as pa

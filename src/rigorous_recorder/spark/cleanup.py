@@ -8,8 +8,8 @@ import time
 from os import PathLike
 
 from .._engines.scan import Source
-from .._store.alive import is_alive
-from .._store.home import writer_of
+from .._store.backend import writer_of
+from .._store.liveness import is_alive
 from .._store.store import FolderStore
 from ..collection import collection_path
 from ..errors import NotACollectionError

@@ -17,8 +17,8 @@ from .._lazy import lazy_module
 from .._store.store import FolderStore
 from .._tree import Nodes
 from ..errors import SaveError
-from .grouped import Grouped
-from .kept import kept_columns
+from .parent_rows import Grouped
+from .schema import kept_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa

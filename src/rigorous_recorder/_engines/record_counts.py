@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
-from .._store.damaged import UNREADABLE
+from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment, Sealed, open_parquet
 from .._tree import FIRST_KEYS, Nodes
 from .._values.chunks import one_array

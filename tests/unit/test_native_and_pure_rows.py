@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rigorous_recorder import Recorder
-from rigorous_recorder._rows import pure, twin
+from rigorous_recorder._rows import implementation, pure
 
 from .twins import twin_called
 
@@ -341,8 +341,8 @@ def test_both_twins_have_one_face() -> None:
     """The same names; and that which runs is the one that was asked for."""
     native = twin_called("native", "_rows")
     names = sorted(name for name in vars(native) if not name.startswith("_"))
-    assert names == sorted(pure.__all__) == sorted(twin.__all__)
-    assert twin.rows_of_node in {native.rows_of_node, pure.rows_of_node}
+    assert names == sorted(pure.__all__) == sorted(implementation.__all__)
+    assert implementation.rows_of_node in {native.rows_of_node, pure.rows_of_node}
     assert native.Known.__doc__ == pure.Known.__doc__
 
 

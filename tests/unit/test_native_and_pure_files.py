@@ -30,14 +30,14 @@ uuid.uuid4 = lambda: uuid.UUID(int=next(names))
 
 import rigorous_recorder
 import rigorous_recorder._live.table as live_table
-import rigorous_recorder._store.home as home
+import rigorous_recorder._store.backend as backend
 import rigorous_recorder._store.store as store
 assert rigorous_recorder.native == (sys.argv[1] == "native")
-home._random_writer = lambda: 0xABCD0123
+backend._random_writer = lambda: 0xABCD0123
 store.later = lambda job: job()  # sealed at once, not by a thread
 store.keep_house = lambda: None
 if sys.argv[3] == "write-behind":
-    home.is_safe_to_map = lambda folder: False
+    backend.is_safe_to_map = lambda folder: False
 if sys.argv[4] == "small":
     live_table.FIRST_ROWS, live_table.MOST_ROWS, live_table.FIRST_SPILL = 16, 128, 256
 """
@@ -166,8 +166,8 @@ def test_both_twins_write_the_same_files(tmp_path: Path, backing: str, size: str
 def which(**environment: str) -> str:
     """Which twin runs in a process with these environment variables."""
     code = (
-        "import rigorous_recorder as r; from rigorous_recorder._live import twin;"
-        "print(r.native, r.Recorder.__mro__[1].__module__, twin.Slot.__module__)"
+        "import rigorous_recorder as r; from rigorous_recorder._live import implementation;"
+        "print(r.native, r.Recorder.__mro__[1].__module__, implementation.Slot.__module__)"
     )
     others = {key: value for key, value in os.environ.items() if key != "RIGOROUS_RECORDER_PURE"}
     done = subprocess.run(

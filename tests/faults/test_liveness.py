@@ -15,7 +15,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, _mounts
 from rigorous_recorder._engines.scan import Source
 from rigorous_recorder._runs import is_running, past_experiments
-from rigorous_recorder._store import alive, locks, marks
+from rigorous_recorder._store import liveness, locks, marks
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ class Host:
 
     def enter(self, *, sees_locks: bool) -> None:
         """Be on that machine from now on, in this process."""
-        for module in (marks, alive):
+        for module in (marks, liveness):
             self._monkeypatch.setattr(module, "this_boot", lambda: "of the other host")
         if not sees_locks:
             self._monkeypatch.setattr(locks, "_ask", lambda _: None)

@@ -18,7 +18,7 @@ from .._engines.widths import BATCH_BYTES
 from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._once import remembered
-from .._store.damaged import warn_damaged
+from .._store.corruption import warn_damaged
 from .._store.folder import RECORDS, Folder
 from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch, is_lost
 from .._store.sealed_files import SealedFiles, open_sealed
@@ -26,8 +26,8 @@ from .._tree import column_in
 from .._values.chunks import byte_sizes, one_array
 from .._values.kinds import NULL
 from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
+from .driver_snapshot import Wanted
 from .filters import held
-from .sight import Wanted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,8 +17,8 @@ from .._store.store import ROOT
 from .._tree import FIRST_KEYS, Nodes
 from ..collection import collection_path
 from ..errors import ArgumentError, ReservedKeyError
-from .kept import check_keepable, check_simple
-from .said import json_in, local_path, names_in
+from .option_parsing import json_in, local_path, names_in
+from .schema import check_keepable, check_simple
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .._lazy import lazy_module
+from .._live.backend import Behind, Part
 from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
-from .._live.home import Behind, Part
 from .._live.layout import Blank
 from .._mounts import is_safe_to_map
 from .._report import warn_or_report

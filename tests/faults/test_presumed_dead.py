@@ -15,7 +15,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import alive, home, housekeeping, recover
+from rigorous_recorder._store import backend, background, liveness, recover
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.locks import FileLock, is_held
 from rigorous_recorder.errors import DamagedFileWarning
@@ -30,12 +30,12 @@ ENDS = ["close", "kill"]
 @pytest.fixture(autouse=True)
 def _nobody_else_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The background, which would notice the loss of a lock before what a test does next."""
-    monkeypatch.setattr(housekeeping, "_FLUSHES_PER_SYNC", 1_000_000)
+    monkeypatch.setattr(background, "_FLUSHES_PER_SYNC", 1_000_000)
 
 
 @pytest.fixture(params=["mapped", "write-behind"])
 def backing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(home, "is_safe_to_map", lambda _: request.param == "mapped")
+    monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
     monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
     monkeypatch.setattr(live_table, "MOST_ROWS", 256)
     return str(request.param)
@@ -175,7 +175,7 @@ def test_a_writer_that_dies_when_it_has_sealed_what_was_left(
         study.lose()
         study.log(10, wider=1)
         study.collection._store.flush()
-        die_after(monkeypatch, home, lambda _path, table: table.num_rows == 10)
+        die_after(monkeypatch, backend, lambda _path, table: table.num_rows == 10)
         study.collection.close()
 
     assert in_a_child(log) == -signal.SIGKILL
@@ -378,7 +378,7 @@ def test_a_recovery_that_fails_holds_no_lock(
         raise OSError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(alive, "_was_heard_of", fail)
+        patch.setattr(liveness, "_was_heard_of", fail)
         recover.recover(folder)
     assert not is_held(abandoned)
     with monkeypatch.context() as patch:
@@ -420,7 +420,7 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
 ) -> None:
     """They are sealed under higher numbers than theirs: live files of theirs are known all the same."""
     folder = tmp_path / "study"
-    monkeypatch.setattr(home.FolderHome, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderHome, "later", lambda *_: None)
 
     def log() -> None:
         study = Study(folder)
@@ -428,7 +428,7 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
         study.lose()
         study.log(790)
         study.collection._store.flush()
-        seal_rest = home.FolderHome.seal_rest
+        seal_rest = backend.FolderHome.seal_rest
         calls = []
 
         def seal_and_look(self: Any, table: str, part: Any, behind: Any) -> None:
@@ -440,7 +440,7 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
                 die()
             assert sorted(row["i"] for row in opened(folder).records) == list(range(800))
 
-        monkeypatch.setattr(home.FolderHome, "seal_rest", seal_and_look)
+        monkeypatch.setattr(backend.FolderHome, "seal_rest", seal_and_look)
         study.collection.close()
         assert calls[0] > 0
         assert 0 in calls

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .._lazy import lazy_module
 from .._live.column import Column
-from .damaged import UNREADABLE
+from .corruption import UNREADABLE
 from .folder import TABLES, Folder, LiveName, SealedName
 from .fragments import Origin, Sealed
-from .regular import check_regular
+from .path_checks import check_regular
 from .seal import about
 from .sealed_files import Listing, SealedFiles
 
