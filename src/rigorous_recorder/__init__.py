@@ -1,14 +1,14 @@
 """A data logger for experiments: a tree of recorders, read back as one flat table."""
 
 from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
+from ._collection import ExperimentCollection
 from ._display.experiments import Experiments
 from ._display.tree import Tree
 from ._live.implementation import is_native as native
-from .collection import ExperimentCollection
-from .overview import ExperimentOverview, Status
+from ._overview import ExperimentOverview, Status
+from ._recorder import Recorder
+from ._records import Records, Row
 from .plotting import Curve, Curves
-from .recorder import Recorder
-from .records import Records, Row
 
 __all__ = [
     "Curve",
@@ -29,3 +29,8 @@ __all__ = [
 __version__ = "2.0.0"
 
 RecordKeeper = Recorder
+
+# Reprs, pickles and the API reference name the public classes by where users import them from.
+for _name in __all__:
+    if isinstance(_public := globals()[_name], type):
+        _public.__module__ = __name__

@@ -33,8 +33,11 @@ else:
 __all__ = ["PlainTree", "Restored", "load_tree", "restored", "tree_of"]
 
 _FORMAT: Final = "rigorous-recorder tree 2"
-#: What a pickle of a recorder calls: module and name of the function that restores it.
-_RESTORE: Final = ("rigorous_recorder.recorder", "restore")
+#: What pickles of a recorder call, today's and earlier ones: module and name of the function.
+_RESTORE: Final = [
+    ("rigorous_recorder._recorder", "restore"),
+    ("rigorous_recorder.recorder", "restore"),
+]
 
 PlainTree = dict[str, Any]
 """A tree as plain values: ``format``, ``top`` (id of the recorder itself), and for ``nodes`` and
@@ -169,7 +172,7 @@ def _same(tree: PlainTree) -> PlainTree:
 
 
 _ALLOWED: Final[dict[tuple[str, str], Any]] = {
-    _RESTORE: _same,
+    **dict.fromkeys(_RESTORE, _same),
     **OLD_CLASSES,
     ("collections", "OrderedDict"): dict,
     **{("datetime", kind.__name__): kind for kind in (dt.date, dt.datetime, dt.timedelta)},

@@ -19,6 +19,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, _tree
 from rigorous_recorder._engines.scan import Source
+from rigorous_recorder._recorder import recorder_at
 from rigorous_recorder._store.backend import DELETED
 from rigorous_recorder._store.folder import Folder, MergedName
 from rigorous_recorder._store.seal import about
@@ -31,7 +32,6 @@ from rigorous_recorder.errors import (
     RunningError,
     SaveError,
 )
-from rigorous_recorder.recorder import recorder_at
 
 from .folders import (
     Snapshots,

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rigorous_recorder import ExperimentCollection, Recorder, experiment
+from rigorous_recorder import ExperimentCollection, Recorder, _experiment
 from rigorous_recorder._keys import ERROR_KEYS
 from rigorous_recorder._store import backend
 from rigorous_recorder.cli.app import app
@@ -152,9 +152,9 @@ def fail(collection: ExperimentCollection, *, number: int | None = None, **optio
     """An attempt that ends with an error; the number of its experiment."""
     run = collection.resume(number) if number else collection.new_experiment(**options)
     found = 0
-    with pytest.raises(Mishap), run as experiment:
-        found = experiment["experiment_number"]
-        experiment.push(step=0)
+    with pytest.raises(Mishap), run as _experiment:
+        found = _experiment["experiment_number"]
+        _experiment.push(step=0)
         raise Mishap("boom")
     return found
 
@@ -212,9 +212,9 @@ def test_the_last_attempt_of_each_step_is_asked_for_in_sql(open_collection: Open
     collection = open_collection(quiet=True)
     for attempt, steps in enumerate([range(5), range(3, 8), range(7, 9)], start=1):
         run = collection.resume(1) if attempt > 1 else collection.new_experiment(lr=0.1)
-        with pytest.raises(Mishap), run as experiment:
+        with pytest.raises(Mishap), run as _experiment:
             for step in steps:
-                experiment.push(step=step, loss=attempt)
+                _experiment.push(step=step, loss=attempt)
             raise Mishap
     expected = [
         *((step, 1) for step in range(3)),
@@ -255,8 +255,8 @@ def test_one_that_runs_is_not_resumed(folder: Path, open_collection: Opener) -> 
         for each in (collection, other):
             with pytest.raises(RunningError, match="experiment 1 is still running"), each.resume(1):
                 pass
-    with collection.resume(1) as experiment:
-        assert experiment["experiment_attempt"] == 2
+    with collection.resume(1) as _experiment:
+        assert _experiment["experiment_attempt"] == 2
         for each in (collection, other):
             with pytest.raises(ValueError, match="still running"), each.resume(-1):
                 pass
@@ -271,8 +271,8 @@ def test_one_that_runs_is_not_resumed(folder: Path, open_collection: Opener) -> 
         process.kill()
         process.wait()
     assert told(collection) == [(1, 1, 3, "crashed"), (2, 0, None, "finished")]
-    with collection.resume(1) as experiment:
-        assert (experiment["experiment_attempt"], experiment["error_number"]) == (4, 2)
+    with collection.resume(1) as _experiment:
+        assert (_experiment["experiment_attempt"], _experiment["error_number"]) == (4, 2)
     assert told(collection) == [(1, 0, 4, "finished"), (2, 0, None, "finished")]
 
 
@@ -285,20 +285,20 @@ def test_an_attempt_is_dead_though_the_process_of_an_earlier_one_lives(
     assert trained(folder, (0, 3), "kill", number=1) == -signal.SIGKILL
     for each in (collection, open_collection(quiet=True)):
         assert told(each) == [(1, 2, 2, "crashed")]
-    with collection.resume(1) as experiment:
-        assert experiment["experiment_attempt"] == 3
+    with collection.resume(1) as _experiment:
+        assert _experiment["experiment_attempt"] == 3
 
 
 def test_a_finished_experiment_is_trained_on(open_collection: Opener) -> None:
     """It is as just begun meanwhile, with its first start; then it has ended again, later."""
     collection = open_collection(quiet=True)
-    with collection.new_experiment(lr=0.1) as experiment:
-        experiment.push(step=0)
+    with collection.new_experiment(lr=0.1) as _experiment:
+        _experiment.push(step=0)
     (before,) = collection.experiments
     with collection.new_experiment():
         pass
-    with collection.resume(1) as experiment:
-        experiment.push(step=1)
+    with collection.resume(1) as _experiment:
+        _experiment.push(step=1)
         row = collection.experiments[0]
         assert (row["error_number"], row["had_error"]) == (1, True)
         assert (row["experiment_end_time"], row["experiment_duration"]) == (None, None)
@@ -310,8 +310,8 @@ def test_a_finished_experiment_is_trained_on(open_collection: Opener) -> None:
     assert after["experiment_end_time"] > before["experiment_end_time"]
     assert after["experiment_duration"] > before["experiment_duration"]
     assert [row["experiment_attempt"] for row in collection.experiments] == [2, None]
-    with collection.new_experiment() as experiment:
-        assert experiment["experiment_number"] == 3
+    with collection.new_experiment() as _experiment:
+        assert _experiment["experiment_number"] == 3
 
 
 def test_an_experiment_that_is_not_there_is_not_resumed(
@@ -331,16 +331,16 @@ def test_an_experiment_that_is_not_there_is_not_resumed(
         with pytest.raises(KeyError) as by_resume, collection.resume(number):  # type: ignore[arg-type]
             pass
         assert str(by_resume.value) == str(by_item.value)
-    with collection.resume(-2) as experiment:
-        assert experiment["experiment_number"] == 1
+    with collection.resume(-2) as _experiment:
+        assert _experiment["experiment_number"] == 1
 
 
 def test_of_several_with_one_number_the_last_is_resumed(open_collection: Opener) -> None:
     """Those that failed and were begun anew are left as they are."""
     collection = open_collection(quiet=True)
     assert [fail(collection, which=n) for n in range(3)] == [1, 1, 1]
-    with collection.resume(1) as experiment:
-        assert (experiment["which"], experiment["error_number"]) == (2, 4)
+    with collection.resume(1) as _experiment:
+        assert (_experiment["which"], _experiment["error_number"]) == (2, 4)
     assert told(collection) == [
         (1, 1, None, "failed"), (1, 2, None, "failed"), (1, 0, 2, "finished"),
     ]  # fmt: skip
@@ -387,10 +387,10 @@ def test_a_forked_child_that_leaves_the_block_does_not_end_a_resumed_experiment(
     collection = open_collection(quiet=True)
     fail(collection)
     run = collection.resume(1)
-    experiment = run.__enter__()
+    _experiment = run.__enter__()
 
     def leave() -> None:
-        experiment.push(who="child")
+        _experiment.push(who="child")
         run.__exit__(None, None, None)
 
     assert forked(leave) == 0
@@ -407,15 +407,15 @@ def test_what_is_said_of_an_attempt_is_of_its_records(open_collection: Opener) -
     """It knows what the experiment knows; what is said of it changes no record before it."""
     collection = open_collection(quiet=True)
     fail(collection, lr=0.1, size=3)
-    with collection.resume(1) as experiment:
-        assert (experiment["experiment_number"], experiment["lr"]) == (1, 0.1)
-        assert experiment.get("size") == 3
-        experiment["lr"] = 0.01
-        experiment["accuracy"] = 0.9
-        assert experiment.parent is not None
-        experiment.parent["verdict"] = "good"
-        experiment.child(model="m").push(step=1)
-        same = pickle.loads(pickle.dumps(experiment))
+    with collection.resume(1) as _experiment:
+        assert (_experiment["experiment_number"], _experiment["lr"]) == (1, 0.1)
+        assert _experiment.get("size") == 3
+        _experiment["lr"] = 0.01
+        _experiment["accuracy"] = 0.9
+        assert _experiment.parent is not None
+        _experiment.parent["verdict"] = "good"
+        _experiment.child(model="m").push(step=1)
+        same = pickle.loads(pickle.dumps(_experiment))
         elsewhere = open_collection().recorder.children[0].children[0]
         for each in (same, elsewhere):
             assert (each["experiment_number"], each["experiment_attempt"]) == (1, 2)
@@ -435,8 +435,8 @@ def test_pending_fields_of_a_resumed_attempt_are_told(open_collection: Opener) -
     """As at the end of any experiment."""
     collection = open_collection(quiet=True)
     fail(collection)
-    with pytest.warns(PendingRecordWarning, match="reward"), collection.resume(1) as experiment:
-        child = experiment.child()
+    with pytest.warns(PendingRecordWarning, match="reward"), collection.resume(1) as _experiment:
+        child = _experiment.child()
         child.add(reward=1)
 
 
@@ -457,8 +457,8 @@ def test_a_process_that_dies_while_it_resumes_leaves_a_finished_experiment_finis
 ) -> None:
     """Killed between the attempt and what is said of the experiment: as it ended, and resumable."""
     collection = open_collection(quiet=True)
-    with collection.new_experiment() as experiment:
-        experiment.push(step=0)
+    with collection.new_experiment() as _experiment:
+        _experiment.push(step=0)
 
     def die(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -469,8 +469,8 @@ def test_a_process_that_dies_while_it_resumes_leaves_a_finished_experiment_finis
         assert forked(work) == -signal.SIGKILL
     (found,) = collection.overview()
     assert (found.status, found.error_number, found.records) == ("finished", 0, 1)
-    with collection.resume(1) as experiment:
-        assert experiment["experiment_attempt"] == 3
+    with collection.resume(1) as _experiment:
+        assert _experiment["experiment_attempt"] == 3
     assert collection.overview()[0].status == "finished"
 
 
@@ -480,9 +480,9 @@ def test_attempts_show_in_tables_trees_and_on_the_command_line(
     """Attempts have a line of their own in the tree, experiments one row each in tables."""
     collection = open_collection(quiet=True)
     fail(collection, lr=0.1)
-    with collection.resume(1) as experiment:
-        experiment["host"] = "n2"
-        experiment.push(step=1).push(step=2)
+    with collection.resume(1) as _experiment:
+        _experiment["host"] = "n2"
+        _experiment.push(step=1).push(step=2)
     with collection.new_experiment(lr=0.2):
         pass
     assert str(collection.tree()).splitlines()[1:] == [
@@ -505,16 +505,16 @@ def test_attempts_show_in_tables_trees_and_on_the_command_line(
 def test_a_recorder_that_says_the_key_of_attempts_is_none(open_collection: Opener) -> None:
     """A user's own recorder below an experiment is not taken for an attempt at it."""
     collection = open_collection(quiet=True)
-    with collection.new_experiment(lr=0.1) as experiment:
-        below = experiment.child(lr=9).push(step=0)
+    with collection.new_experiment(lr=0.1) as _experiment:
+        below = _experiment.child(lr=9).push(step=0)
         # As an old collection, or a tree that was moved, may have it.
         collection._store.say(below._node, {"experiment_attempt": 7})
     assert [(row["lr"], row["experiment_attempt"]) for row in collection.experiments] == [
         (0.1, None)
     ]
     assert [each.attempts for each in collection.overview()] == [1]
-    with collection.resume(1) as experiment:
-        assert experiment["experiment_attempt"] == 2
+    with collection.resume(1) as _experiment:
+        assert _experiment["experiment_attempt"] == 2
 
 
 def test_the_word_of_the_last_attempt_counts_where_its_clock_is_behind(
@@ -526,8 +526,8 @@ def test_the_word_of_the_last_attempt_counts_where_its_clock_is_behind(
     slow = open_collection(quiet=True)
     with monkeypatch.context() as patched:
         patched.setattr(time, "time_ns", lambda: now() - 3_600 * 10**9)
-        with slow.resume(1) as experiment:
-            experiment.push(step=1)
+        with slow.resume(1) as _experiment:
+            _experiment.push(step=1)
             assert told(slow) == [(1, 2, 2, "running")]
     for each in (slow, open_collection()):
         assert told(each) == [(1, 0, 2, "finished")]
@@ -556,11 +556,11 @@ def test_the_same_script_goes_on_with_its_experiment(folder: Path, open_collecti
     crash(folder, INFO, resume="auto")
     collection = open_collection(quiet=True)
     assert told(collection) == [(1, 2, 2, "crashed")]
-    with collection.new_experiment(INFO, resume="auto") as experiment:
-        assert (experiment["experiment_number"], experiment["experiment_attempt"]) == (1, 3)
+    with collection.new_experiment(INFO, resume="auto") as _experiment:
+        assert (_experiment["experiment_number"], _experiment["experiment_attempt"]) == (1, 3)
     assert told(collection) == [(1, 0, 3, "finished")]
-    with collection.new_experiment(INFO, resume="auto") as experiment:
-        assert (experiment["experiment_number"], experiment["experiment_attempt"]) == (2, 1)
+    with collection.new_experiment(INFO, resume="auto") as _experiment:
+        assert (_experiment["experiment_number"], _experiment["experiment_attempt"]) == (2, 1)
     assert [row["experiment_attempt"] for row in collection.records] == [1, 2]
 
 
@@ -600,8 +600,8 @@ def test_other_info_is_another_experiment(open_collection: Opener, other: dict[s
 def test_what_was_said_later_is_not_the_info(open_collection: Opener) -> None:
     """Results, and info that was changed meanwhile, don't make it another experiment."""
     collection = open_collection(quiet=True)
-    with pytest.raises(Mishap), collection.new_experiment(lr=0.1, resume="auto") as experiment:
-        experiment.update(lr=0.05, accuracy=0.9)
+    with pytest.raises(Mishap), collection.new_experiment(lr=0.1, resume="auto") as _experiment:
+        _experiment.update(lr=0.05, accuracy=0.9)
         raise Mishap
     collection.save()
     assert fail(collection, lr=0.1, resume="auto") == 1
@@ -619,8 +619,8 @@ def test_one_that_runs_is_not_gone_on_with(folder: Path, open_collection: Opener
         process.kill()
         process.wait()
     for number in (2, 1):
-        with collection.new_experiment(lr=0.1, resume="auto") as experiment:
-            assert experiment["experiment_number"] == number
+        with collection.new_experiment(lr=0.1, resume="auto") as _experiment:
+            assert _experiment["experiment_number"] == number
     assert told(collection) == [(1, 0, 2, "finished"), (2, 0, 2, "finished")]
 
 
@@ -639,9 +639,9 @@ def test_a_number_is_not_shared_with_one_that_waits_to_go_on(open_collection: Op
 def begin_at_once(number: int, folder: Path, start: Barrier, end: Barrier) -> None:
     with ExperimentCollection(folder, quiet=True) as collection:
         start.wait(PATIENCE)
-        with collection.new_experiment(lr=0.1, resume="auto") as experiment:
+        with collection.new_experiment(lr=0.1, resume="auto") as _experiment:
             for step in range(20):
-                experiment.push(who=number, step=step)
+                _experiment.push(who=number, step=step)
             end.wait(PATIENCE)
 
 
@@ -702,7 +702,7 @@ def test_one_that_ends_while_it_is_looked_at_has_ended(
         number = collection.experiment_numbers[-1]
         run = other.new_experiment(lr=0.1, resume="auto") if how == "auto" else other.resume(number)
         with monkeypatch.context() as patched:
-            patched.setattr(experiment, "is_running", end_it)
+            patched.setattr(_experiment, "is_running", end_it)
             with run as found:
                 assert (
                     found["experiment_number"] - number + 2,
@@ -732,8 +732,8 @@ def test_resume_is_auto_or_nothing(open_collection: Opener, wrong: Any) -> None:
     collection = open_collection()
     with pytest.raises(ArgumentError, match=r"collection.resume\(number\)"):
         collection.new_experiment(resume=wrong)
-    with collection.new_experiment({"resume": wrong}) as experiment:
-        assert experiment["resume"] == wrong
+    with collection.new_experiment({"resume": wrong}) as _experiment:
+        assert _experiment["resume"] == wrong
 
 
 def go_on_to_the_end(folder: Path) -> None:
@@ -859,12 +859,12 @@ def test_a_job_of_several_runs_goes_on_with_each(open_collection: Opener, slurm:
         pass
     assert fail(collection, lr=0.2, resume="auto") == 2
     slurm(7, restarts=1)
-    with collection.new_experiment(lr=0.1, resume="auto") as experiment:
-        assert experiment["experiment_number"] == 3  # the first was finished: it is done again
-    with collection.new_experiment(lr=0.2, resume="auto") as experiment:
-        assert experiment["experiment_number"] == 2
-    with collection.new_experiment(lr=0.3, resume="auto") as experiment:
-        assert experiment["experiment_number"] == 4
+    with collection.new_experiment(lr=0.1, resume="auto") as _experiment:
+        assert _experiment["experiment_number"] == 3  # the first was finished: it is done again
+    with collection.new_experiment(lr=0.2, resume="auto") as _experiment:
+        assert _experiment["experiment_number"] == 2
+    with collection.new_experiment(lr=0.3, resume="auto") as _experiment:
+        assert _experiment["experiment_number"] == 4
 
 
 def test_tasks_of_an_array_are_jobs_of_their_own(
@@ -908,8 +908,8 @@ def test_an_experiment_of_a_job_is_not_gone_on_with_outside_of_it(
     assert fail(collection, lr=0.1, resume="auto") == 2
     monkeypatch.delenv("SLURM_JOB_ID")
     assert fail(collection, lr=0.1, resume="auto") == 1
-    with collection.resume(2) as experiment:
-        assert experiment["experiment_job"] == "slurm 7"
+    with collection.resume(2) as _experiment:
+        assert _experiment["experiment_job"] == "slurm 7"
     assert told(collection) == [(1, 2, 2, "failed"), (2, 0, 2, "finished")]
 
 

@@ -327,14 +327,14 @@ def test_hostile_pickle_is_refused(tmp_path: Path, function: Any, protocol: int)
 @pytest.mark.parametrize(
     "data",
     [
-        b"crigorous_recorder.recorder\nrecorder_in\n.",
-        b"crigorous_recorder.recorder\nRecorder\n.",
+        b"crigorous_recorder._recorder\nrecorder_in\n.",
+        b"crigorous_recorder._recorder\nRecorder\n.",
         b"crigorous_recorder\n__dependencies__\n.",
         b"cnumpy\nload\n.",
         b"cnumpy.core.multiarray\nfromfile\n.",
         b"cnumpy.core.multiarray\nos.system\n.",
         b"\x80\x04\x8c\x05numpy\x8c\x0edtype.__class__\x93.",
-        b"\x80\x04\x8c\x1brigorous_recorder.recorder\x8c\x0frestore.__call__\x93.",
+        b"\x80\x04\x8c\x1brigorous_recorder._recorder\x8c\x0frestore.__call__\x93.",
         b"cdatetime\ndatetime.__class__\n.",
         b"ccollections\nUserDict\n.",
         b"Pname\n.",

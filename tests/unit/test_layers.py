@@ -29,11 +29,11 @@ LAYERS = [
     ["_text_files"],
     ["_display", "_flat_files", "_attach", "_old_pickles", "plotting"],
     ["_pickles"],
-    ["records"],
-    ["recorder"],
-    ["experiment"],
-    ["overview"],
-    ["collection"],
+    ["_records"],
+    ["_recorder"],
+    ["_experiment"],
+    ["_overview"],
+    ["_collection"],
     ["__init__"],
     ["cli", "spark"],
     ["__main__"],
@@ -102,9 +102,9 @@ def test_engines_know_no_recorder_and_the_store_no_engine() -> None:
     for path in FILES:
         imports = {name for name, _ in first_party_imports(path)}
         if room(path) in {"_live", "_store"}:
-            assert not imports & {"_engines", "_tree", "records"}
+            assert not imports & {"_engines", "_tree", "_records"}
         if room(path) == "_engines":
-            assert not imports & {"recorder", "collection", "experiment"}
+            assert not imports & {"_recorder", "_collection", "_experiment"}
 
 
 def test_what_spark_finds_by_name_is_used_by_nobody_else() -> None:

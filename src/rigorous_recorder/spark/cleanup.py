@@ -7,13 +7,13 @@ import datetime as dt
 import time
 from os import PathLike
 
+from .._collection import collection_path
 from .._engines.scan import Source
+from .._experiment import changing_experiments
 from .._store.backend import writer_of
 from .._store.liveness import is_alive
 from .._store.store import FolderStore
-from ..collection import collection_path
 from ..errors import NotACollectionError
-from ..experiment import changing_experiments
 
 __all__ = ["discard_unfinished"]
 

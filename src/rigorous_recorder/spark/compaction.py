@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from .._collection import ExperimentCollection
 from .._engines.spark_tasks import in_tasks
 from .._engines.spark_types import require_spark
 from .._store.compact import Merging
-from ..collection import ExperimentCollection
 
 __all__ = ["compact"]
 

@@ -13,11 +13,11 @@ from pyspark.sql.datasource import DataSourceStreamArrowWriter, WriterCommitMess
 from pyspark.sql.types import StructType
 
 from .._engines.scan import Source
+from .._experiment import changing_experiments, say_whole
 from .._lazy import lazy_module
 from .._store.store import ROOT, FolderStore
 from .._tree import Nodes, values_of
 from ..errors import ArgumentError, DeletedError, ReservedKeyError
-from ..experiment import changing_experiments, say_whole
 from .option_parsing import local_path
 from .write_job import Job, Written, gathered, nodes_of, seen
 from .write_options import Asked, check_inherited

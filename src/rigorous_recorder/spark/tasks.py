@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from pyspark import TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
+from .._recorder import Recorder, place_of, recorder_known
 from .._store.store import FolderStore
 from ..errors import ArgumentError, ClosedError
-from ..recorder import Recorder, place_of, recorder_known
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql.types import StructType
 
+from .._collection import collection_path
 from .._keys import require_free
 from .._lazy import lazy_module
 from .._live.fields import describe
 from .._runs import Runs, nth_number
 from .._store.store import ROOT
 from .._tree import FIRST_KEYS, Nodes
-from ..collection import collection_path
 from ..errors import ArgumentError, ReservedKeyError
 from .option_parsing import json_in, local_path, names_in
 from .schema import check_keepable, check_simple

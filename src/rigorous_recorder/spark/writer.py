@@ -12,10 +12,10 @@ from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
 from .._engines.scan import Source
+from .._experiment import changing_experiments, say_whole
 from .._lazy import lazy_module
 from .._store.store import DELETED, FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
-from ..experiment import changing_experiments, say_whole
 from .write_job import Job, Written, gathered, nodes_of, seen
 from .write_options import Asked, check_inherited, experiment_node
 

@@ -16,8 +16,21 @@ from ._display.text import bytes_text, plural
 from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
+from ._experiment import (
+    AutoExperiment,
+    Experiment,
+    ResumedExperiment,
+    changing_experiments,
+    chosen_runs,
+    deleted_of,
+    listing,
+    unwritable,
+)
 from ._keys import require_free
+from ._overview import ExperimentOverview, overview_of
 from ._printable import one_line
+from ._recorder import Recorder, attributes_of, recorder_at
+from ._records import Records
 from ._report import report, warn
 from ._runs import Past, Runs, is_running, nth_number
 from ._store.compact import Spread, compact
@@ -30,19 +43,6 @@ from ._store.repair import repair
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
 from .errors import ArgumentError, IncompleteCopyWarning, NotACollectionError, RunningError
-from .experiment import (
-    AutoExperiment,
-    Experiment,
-    ResumedExperiment,
-    changing_experiments,
-    chosen_runs,
-    deleted_of,
-    listing,
-    unwritable,
-)
-from .overview import ExperimentOverview, overview_of
-from .recorder import Recorder, attributes_of, recorder_at
-from .records import Records
 
 if TYPE_CHECKING:
     import duckdb

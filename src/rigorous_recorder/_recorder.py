@@ -21,6 +21,7 @@ from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_unread
 from ._live.implementation import Pusher
 from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
+from ._records import Records
 from ._rows.implementation import fresh
 from ._store.background import settling
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
@@ -37,7 +38,6 @@ from .errors import (
     RigorousError,
     UnkeepableTypeError,
 )
-from .records import Records
 
 if TYPE_CHECKING:
     import pyarrow as pa

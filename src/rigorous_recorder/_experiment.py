@@ -20,6 +20,7 @@ from ._keys import ERROR_KEYS
 from ._latest import latest_runs
 from ._live.column import Column
 from ._live.fields import describe
+from ._recorder import Recorder, recorder_at, recorder_below
 from ._report import error_line, error_message, report, warn
 from ._runs import NUMBER, Past, Runs, is_running, last_deleted, nth_number
 from ._store.deletion import Deleted
@@ -36,7 +37,6 @@ from .errors import (
     SaveError,
     UnknownExperimentError,
 )
-from .recorder import Recorder, recorder_at, recorder_below
 
 __all__ = [
     "AutoExperiment",
