@@ -38,11 +38,18 @@ from ._store.copying import copy_store
 from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
 from ._store.losses import Loss
+from ._store.near import SUFFIX, require_place
 from ._store.recover import Recovered
 from ._store.repair import repair
 from ._store.store import ROOT, FolderStore
 from ._store.verify import Problem, verify
-from .errors import ArgumentError, IncompleteCopyWarning, NotACollectionError, RunningError
+from .errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    IncompleteCopyWarning,
+    NotACollectionError,
+    RunningError,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,17 +81,52 @@ class ExperimentCollection:
         self,
         folder_path: str | PathLike[str],
         *,
-        extension: str = ".collection",
+        extension: str = SUFFIX,
         quiet: bool = False,
     ) -> None:
         path = collection_path(folder_path, extension)
-        self._is_quiet = quiet
-        self._store = FolderStore(path)
+        self._begin(FolderStore(path), is_quiet=quiet)
         recovered = self._store.recover()
         if not quiet:
             _tell(recovered, path)
+        self._warn_of_loss()
+
+    def _begin(self, store: FolderStore, *, is_quiet: bool) -> None:
+        self._store = store
+        self._is_quiet = is_quiet
+
+    def _warn_of_loss(self) -> None:
         if loss := self._store.loss():
-            _warn_of(loss, path)
+            _warn_of(loss, self._store.folder.path)
+
+    @classmethod
+    def open(
+        cls, folder_path: str | PathLike[str], *, read_only: bool = False, quiet: bool = False
+    ) -> Self:
+        """A collection that is there; none is ever made.
+
+        Args:
+            folder_path: its folder, as ``data/my_study``; ``.collection`` behind the name may be left
+                out. Where there are folders of both names, it is the one that is named exactly.
+            read_only: write nothing at all to the folder, which may be one that can't be written:
+                what killed processes left is read where it is, and not recovered. All that any
+                process logs is seen as always. Calls that would write raise ``ReadOnlyError``.
+            quiet: as of ``ExperimentCollection(...)``.
+
+        Raises:
+            NotACollectionError: no collection is there; the message lists those that are near.
+            NewerFormatError: a newer version of this library wrote it.
+
+        >>> study = ExperimentCollection.open("data/my_study", read_only=True)  # doctest: +SKIP
+        """
+        collection_path(folder_path, "")  # which refuses what is no path
+        place = require_place(Path(folder_path))
+        if not read_only:
+            return cls(place, extension="", quiet=quiet)
+        found = cls.__new__(cls)
+        found._begin(FolderStore(place.absolute(), is_read_only=True), is_quiet=quiet)
+        found._warn_of_loss()
+        return found
 
     @staticmethod
     def find(folder: str | PathLike[str] = ".") -> list[Path]:
@@ -140,8 +182,10 @@ class ExperimentCollection:
                 ``experiment_attempt_start_time``, ``experiment_job`` or ``experiment_job_restarts``
                 is among them.
             ArgumentError: ``resume`` is something else.
+            ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
+        self._store.require_writable()
         if resume is not None and resume != "auto":
             message = (
                 f"resume={resume!r}: expected 'auto' or None; the experiment with a number goes on"
@@ -179,8 +223,10 @@ class ExperimentCollection:
         Raises:
             UnknownExperimentError: on entering, there is no such experiment.
             RunningError: on entering, it runs still, in this process or another.
+            ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
+        self._store.require_writable()
         return ResumedExperiment(
             self._store, experiment_number, error_number=error_number, is_quiet=self._is_quiet
         )
@@ -196,8 +242,10 @@ class ExperimentCollection:
         A signal handler that calls for it in the middle of a push has it done right after, not at once.
 
         Raises:
+            ReadOnlyError: the collection was opened read-only.
             SaveError: that fails now; what is in no file yet waits in memory.
         """
+        self._store.require_writable()
         self._store.seal()
 
     def close(self) -> None:
@@ -325,7 +373,7 @@ class ExperimentCollection:
             NotACollectionError: there is nothing of a collection at ``folder_path``.
             NewerFormatError: a newer version of this library wrote it.
         """
-        folder = Folder(collection_path(folder_path, extension))
+        folder = Folder(collection_path(folder_path, extension), is_read_only=True)
         if not any(path.exists() for path in (folder.info_path, *folder.places)):
             message = f"there is nothing of a collection at {folder.path}: nothing to verify"
             raise NotACollectionError(message)
@@ -375,9 +423,11 @@ class ExperimentCollection:
             ArgumentError: several runs share a number, and it is not said which are meant; the
                 message lists them, and nothing is deleted.
             RunningError: one still runs; nothing is deleted.
+            ReadOnlyError: the collection was opened read-only.
             SaveError: the folder can't be written, and nothing is deleted; or it can't be any more:
                 that they are deleted waits in memory, and only this process knows it.
         """
+        self._store.require_writable()
         if not experiment_numbers:
             return 0
         choose = partial(
@@ -452,7 +502,7 @@ class ExperimentCollection:
             OSError: the new one can't be written.
         """
         old, new = collection_path(folder_path, extension), collection_path(into, extension)
-        return repair(Folder(old), new)
+        return repair(Folder(old, is_read_only=True), new)
 
     def copy_to(self, folder_path: str | PathLike[str], *, extension: str = ".collection") -> Path:
         """Write a consistent copy of the collection, while any process may log, merge and delete.
@@ -489,11 +539,13 @@ class ExperimentCollection:
             How many files there are fewer.
 
         Raises:
+            ReadOnlyError: the collection was opened read-only.
             SaveError: the folder can't be written; nothing is lost.
         """
         return self._compact(None)
 
     def _compact(self, spread: Spread | None) -> int:
+        self._store.require_writable()
         deleted = deleted_of(Source(self._store).now().nodes)
         try:
             return compact(self._store.folder, deleted, spread)
@@ -509,7 +561,8 @@ class ExperimentCollection:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A collection is its path: who unpickles or copies it opens it there, also a closed one."""
-        return reopened, (type(self), str(self._store.folder.path), self._is_quiet)
+        place = type(self), str(self._store.folder.path), self._is_quiet
+        return reopened, (*place, True) if self._store.is_read_only else place
 
     def _counts(self) -> str:
         experiments, records = len(self.experiment_numbers), len(self.records)
@@ -541,8 +594,15 @@ def _warn_of(loss: Loss, path: Path) -> None:
     warn(message, IncompleteCopyWarning, stacklevel=3)
 
 
-def reopened(kind: type[_Collection], path: str, is_quiet: bool) -> _Collection:
+def reopened(
+    kind: type[_Collection],
+    path: str,
+    is_quiet: bool,
+    is_read_only: bool = False,
+) -> _Collection:
     """A collection that was pickled, opened anew."""
+    if is_read_only:
+        return kind.open(path, read_only=True, quiet=is_quiet)
     return kind(path, extension="", quiet=is_quiet)
 
 
@@ -550,8 +610,15 @@ def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:
     """Where the folder of a collection is.
 
     Raises:
+        ArgumentTypeError: it is not a path.
         NotACollectionError: the path names none, or is relative to a folder that was deleted.
     """
+    if not isinstance(folder_path, (str, PathLike)) or isinstance(fspath(folder_path), bytes):
+        message = (
+            f"{folder_path!r:.60} is not a valid path of a collection; expected text or a"
+            " pathlib.Path, such as 'data/my_study'"
+        )
+        raise ArgumentTypeError(message)
     name = fspath(folder_path).rstrip("/")
     if not name:
         message = f"{folder_path!r} names no folder; expected a path such as 'data/my_study'"

@@ -24,7 +24,7 @@ from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
 from ._records import Records
 from ._rows.implementation import fresh
 from ._store.background import settling
-from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Store
+from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Store
 from ._tree import Nodes
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
@@ -394,8 +394,7 @@ class Recorder(Pusher):
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle for another process: in a collection the place alone, else all there is."""
         if isinstance(self._store, FolderStore):
-            place = (str(self._store.folder.path), self._store.identity, self._node)
-            return recorder_in, place
+            return recorder_in, (self._store.place, self._node)
         return restore, (self._plain_tree(),)
 
     def _plain_tree(self) -> PlainTree:
@@ -678,6 +677,6 @@ def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Record
     return recorder
 
 
-def recorder_in(path: str, identity: str, node: int) -> Recorder:
+def recorder_in(place: Place, node: int) -> Recorder:
     """The recorder of a node of a collection, in whatever process this is."""
-    return recorder_at(FolderStore.shared(Path(path), identity), node)
+    return recorder_at(place.store(), node)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -27,7 +26,7 @@ from ._engines.spark import spark_frame
 from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
 from ._pickles import PlainTree, restored, tree_of
-from ._store.store import ROOT, FolderStore
+from ._store.store import ROOT, FolderStore, Place
 from .errors import ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, curves_of
 
@@ -343,8 +342,7 @@ class Records(Sequence[Row]):
         """Of a collection the place alone, where they are read anew, else all there is."""
         store, (node, is_deep) = self._source.store, self._scope
         if isinstance(store, FolderStore):
-            place = (str(store.folder.path), store.identity, node, is_deep)
-            return records_in, (*place, self._conditions)
+            return records_in, (store.place, node, is_deep, self._conditions)
         tree = tree_of(self._source.now(), node if node is not None else ROOT)
         return records_of, (tree, is_deep, self._conditions)
 
@@ -364,11 +362,11 @@ class Records(Sequence[Row]):
 
 
 def records_in(
-    path: str, identity: str, node: int | None, is_deep: bool, conditions: tuple[Condition, ...]
+    place: Place, node: int | None, is_deep: bool, conditions: tuple[Condition, ...]
 ) -> Records:
     """Records of a collection that were pickled, in whatever process this is."""
-    known = FolderStore.at if node is None else partial(FolderStore.shared, identity=identity)
-    return Records(Source(known(Path(path))), Scope(node, is_deep), conditions)
+    store = place.store(is_any=node is None)
+    return Records(Source(store), Scope(node, is_deep), conditions)
 
 
 def records_of(tree: PlainTree, is_deep: bool, conditions: tuple[Condition, ...]) -> Records:

@@ -155,7 +155,7 @@ class RecordIndexError(RigorousError, IndexError):
 
 
 class ReadOnlyError(RigorousError, TypeError):
-    """A row of records can't be changed; a copy of it can."""
+    """A row of records can't be changed (a copy of it can), nor what was opened read-only."""
 
 
 class SaveError(RigorousError, OSError):

@@ -53,6 +53,9 @@ with collection.new_experiment({"learning_rate": 0.1}, resume="auto") as experim
     assert_type(experiment, Recorder)
 with collection.resume(-1) as experiment:
     assert_type(experiment, Recorder)
+assert_type(
+    ExperimentCollection.open(Path("data/study"), read_only=True, quiet=True), ExperimentCollection
+)
 assert_type(collection.records, Records)
 assert_type(collection[1], Records)
 assert_type(collection.experiment_numbers, tuple[int, ...])

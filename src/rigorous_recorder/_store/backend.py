@@ -198,7 +198,9 @@ class FolderHome:
 
         Raises:
             ClosedError: the collection was closed.
+            ReadOnlyError: it was opened read-only.
         """
+        self.folder.require_writable()
         if self._closed or self.refuses:
             message = (
                 f"the collection {self.folder.path} is closed; open it again with"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .._durable import make_folder, sync_folder, write_whole
-from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
+from ..errors import DamagedFileError, NewerFormatError, NotACollectionError, ReadOnlyError
 from .path_checks import check_folder, check_regular
 
 __all__ = [
@@ -142,10 +142,15 @@ def counting(names: Iterable[SealedName]) -> list[SealedName]:
 
 
 class Folder:
-    """A collection's folder. Knows where things are; makes them where they are missing."""
+    """A collection's folder. Knows where things are; makes them where they are missing.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        is_read_only: whether nothing in it may be written, not even for a moment.
+    """
+
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
         self.path = path
+        self.is_read_only = is_read_only
         self.live = path / "live"
         #: Where live files are kept of which not all rows can be trusted: no part of the collection.
         self.unsynced = path / "unsynced"
@@ -207,6 +212,19 @@ class Folder:
             )
             raise NotACollectionError(message)
         return False
+
+    def require_writable(self) -> None:
+        """Raise where nothing may be written.
+
+        Raises:
+            ReadOnlyError: the collection was opened read-only.
+        """
+        if self.is_read_only:
+            message = (
+                f"{self.path} was opened read-only, and can't be changed; open it to write with"
+                f" ExperimentCollection.open({str(self.path)!r})"
+            )
+            raise ReadOnlyError(message)
 
     def is_ours(self) -> bool:
         """Whether there is a collection, of whatever version."""
@@ -272,8 +290,10 @@ class Folder:
         In one that is there, folders that are missing are made again.
 
         Raises:
+            ReadOnlyError: nothing may be written in it.
             OSError: it can't be made.
         """
+        self.require_writable()
         if self.info_path.is_file():
             for place in self.places:
                 place.mkdir(exist_ok=True)

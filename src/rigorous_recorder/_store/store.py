@@ -57,7 +57,16 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["DELETED", "ROOT", "FolderStore", "MemoryStore", "MovedError", "Snapshot", "Store"]
+__all__ = [
+    "DELETED",
+    "ROOT",
+    "FolderStore",
+    "MemoryStore",
+    "MovedError",
+    "Place",
+    "Snapshot",
+    "Store",
+]
 
 #: So often what is logged while the interpreter exits is sealed, too.
 _TRIES: Final = 5
@@ -247,31 +256,63 @@ class MemoryStore(Store):
             return [Loose(number, batch) for number, batch in parts]
 
 
+class Place(NamedTuple):
+    """Where a collection is, for another process.
+
+    Attributes:
+        identity: the id of the collection.
+        is_read_only: whether nothing is written there.
+    """
+
+    path: str
+    identity: str
+    is_read_only: bool
+
+    def store(self, *, is_any: bool = False) -> FolderStore:
+        """The store that this process has of it, else a new one.
+
+        Args:
+            is_any: whether it may be another collection by now, or none.
+
+        Raises:
+            NotACollectionError: the collection is not there, or another one is.
+        """
+        path, identity, is_read_only = self
+        if is_any:
+            return FolderStore.at(Path(path), is_read_only=is_read_only)
+        return FolderStore.shared(Path(path), identity, is_read_only=is_read_only)
+
+
 class FolderStore(Store):
     """A collection's folder, with this process as one of its writers from the first row on."""
 
-    _shared: ClassVar[weakref.WeakValueDictionary[str, FolderStore]] = weakref.WeakValueDictionary()
+    #: By path, and whether nothing is written.
+    _shared: ClassVar[weakref.WeakValueDictionary[tuple[str, bool], FolderStore]] = (
+        weakref.WeakValueDictionary()
+    )
 
     @classmethod
-    def shared(cls, path: Path, identity: str) -> FolderStore:
+    def shared(cls, path: Path, identity: str, *, is_read_only: bool = False) -> FolderStore:
         """The store of a collection that this process has, for recorders that came from another.
 
         Raises:
             NotACollectionError: the collection is not there, or another one is.
         """
-        known = cls._shared.get(str(path))
+        known = cls._shared.get((str(path), is_read_only))
         if known is not None and known.identity == identity and not known.home.is_closed:
             return known
-        return cls.there(path, identity)
+        return cls.there(path, identity, is_read_only=is_read_only)
 
     @classmethod
-    def at(cls, path: Path) -> FolderStore:
+    def at(cls, path: Path, *, is_read_only: bool = False) -> FolderStore:
         """The store that this process has of the collection at a path, else a new one."""
-        known = cls._shared.get(str(path))
-        return cls(path) if known is None or known.home.is_closed else known
+        known = cls._shared.get((str(path), is_read_only))
+        if known is None or known.home.is_closed:
+            return cls(path, is_read_only=is_read_only)
+        return known
 
     @classmethod
-    def there(cls, path: Path, identity: str) -> FolderStore:
+    def there(cls, path: Path, identity: str, *, is_read_only: bool = False) -> FolderStore:
         """A store of its own, which is one writer more, of a collection that is there.
 
         Raises:
@@ -281,11 +322,11 @@ class FolderStore(Store):
         if not folder.exists() or folder.info()["id"] != identity:
             message = f"the collection of this recorder is not at {path} (any more)"
             raise NotACollectionError(message)
-        return cls(path)
+        return cls(path, is_read_only=is_read_only)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
         super().__init__()
-        self.folder = Folder(path)
+        self.folder = Folder(path, is_read_only=is_read_only)
         identity = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
         self.home = FolderHome(
             self.folder,
@@ -297,7 +338,7 @@ class FolderStore(Store):
         self.records = _TableOfExperiments(RECORDS, self.home)
         self.nodes = LiveTable(NODES, self.home)
         self._sealed = {table: SealedFiles(self.folder, table) for table in TABLES}
-        self._shared[str(path)] = self
+        self._shared[str(path), is_read_only] = self
         watch(self)
 
     @property
@@ -315,10 +356,29 @@ class FolderStore(Store):
 
         Raises:
             ClosedError: the collection was closed.
+            ReadOnlyError: it was opened read-only.
         """
         if not self.home.is_open:
             self.home.open()
         return self.home.ids.take()
+
+    @property
+    def place(self) -> Place:
+        """Where it is, for another process."""
+        return Place(str(self.folder.path), self.identity, self.is_read_only)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing is written to the collection's folder."""
+        return self.folder.is_read_only
+
+    def require_writable(self) -> None:
+        """Raise where nothing may be written.
+
+        Raises:
+            ReadOnlyError: the collection was opened read-only.
+        """
+        self.folder.require_writable()
 
     def staying(self) -> AbstractContextManager[object]:
         """Nothing ever moves away from a collection."""
@@ -363,7 +423,7 @@ class FolderStore(Store):
         if not (begun := expected_segments(self.folder)):
             return None
         loss = loss_of(self.folder, begun)
-        if not loss and loss.is_sure:
+        if not loss and loss.is_sure and not self.is_read_only:
             with contextlib.suppress(OSError):
                 forget_incomplete(self.folder, begun)
         return loss

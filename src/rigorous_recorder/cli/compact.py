@@ -15,7 +15,7 @@ def compact(path: Collection) -> None:
 
     Others may log and read meanwhile; no record is lost or doubled wherever it is interrupted.
     """
-    with closing(open_collection(path)) as collection:
+    with closing(open_collection(path, read_only=False)) as collection:
         before = collection.size_on_disk()
         fewer = collection.compact()
         after = collection.size_on_disk()

@@ -53,7 +53,7 @@ def delete(
     if error_number is not None and len(set(numbers)) > 1:
         message = "--error-number chooses one run of one experiment; name one alone with it"
         raise ArgumentError(message)
-    with closing(open_collection(path)) as collection:
+    with closing(open_collection(path, read_only=False)) as collection:
         there = collection.experiment_numbers
         if unknown := [number for number in numbers if number not in there]:
             listed = ", ".join(map(str, unknown))

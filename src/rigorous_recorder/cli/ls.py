@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from rigorous_recorder import ExperimentCollection, ExperimentOverview
+from rigorous_recorder._store.near import place_of
 from rigorous_recorder.errors import RigorousError
 
 from .output import (
@@ -23,7 +24,7 @@ from .output import (
     size_text,
     time_text,
 )
-from .target import Json, complete_folder, open_collection, place_of
+from .target import Json, complete_folder, open_collection
 
 __all__ = ["EXAMPLES", "ls"]
 

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store.near import folder_of
 
 from .damage import print_damage
 from .output import say
-from .target import Collection, Json, folder_of
+from .target import Collection, Json
 
 __all__ = ["EXAMPLES", "repair"]
 

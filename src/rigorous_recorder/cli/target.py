@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,9 +11,8 @@ import typer
 
 from rigorous_recorder import ExperimentCollection, Records
 from rigorous_recorder._engines.conditions import Typed
-from rigorous_recorder.errors import NotACollectionError
+from rigorous_recorder._store.near import place_of
 
-from .near import collections_near
 from .output import say
 
 __all__ = [
@@ -24,96 +23,23 @@ __all__ = [
     "complete_column",
     "complete_experiment",
     "complete_folder",
-    "folder_of",
     "open_collection",
-    "place_of",
     "records_of",
 ]
-
-_SUFFIX: Final = ".collection"
-#: Of the collections near a path that is none, so many are named.
-_NAMED: Final = 10
 
 
 # --- opening -------------------------------------------------------------------------------------
 
 
-def open_collection(path: Path, *, quiet: bool = False) -> ExperimentCollection:
+def open_collection(
+    path: Path, *, quiet: bool = False, read_only: bool = True
+) -> ExperimentCollection:
     """The collection at ``path``, with or without ``.collection`` behind it; none is made.
 
     Raises:
-        NotACollectionError: there is none; the message names those that are near.
+        NotACollectionError: there is none; the message lists those that are near.
     """
-    place = place_of(path)
-    if place is None:
-        raise NotACollectionError(_what_is_there(path))
-    return ExperimentCollection(place, extension="", quiet=quiet)
-
-
-def place_of(path: Path) -> Path | None:
-    """Where the collection is; None where there is none."""
-    for place in _places(path):
-        if (place / "collection.json").is_file():
-            return place
-    return None
-
-
-def folder_of(path: Path) -> Path:
-    """The folder of a collection that may be damaged, with or without ``.collection`` behind it.
-
-    Raises:
-        NotACollectionError: there is none.
-    """
-    place = place_of(path) or _place_with(path, any)
-    if place is None:
-        raise NotACollectionError(_what_is_there(path))
-    return place
-
-
-def _places(path: Path) -> tuple[Path, ...]:
-    return (path, path.with_name(path.name + _SUFFIX)) if path.name else (path,)
-
-
-def _place_with(path: Path, which: Callable[[Iterable[bool]], bool]) -> Path | None:
-    """Where any, or all, of the folders of a collection are."""
-    for place in _places(path):
-        if which((place / name).is_dir() for name in ("records", "nodes", "live")):
-            return place
-    return None
-
-
-def _what_is_there(path: Path) -> str:
-    if (lost := _place_with(path, all)) is not None:
-        return (
-            f"{lost} has all folders of a collection, but no collection.json: `rigorous repair"
-            f" {lost} NEW` makes a new collection of what they hold"
-        )
-    if path.is_dir():
-        found = f"{path} is a folder without a collection.json"
-    elif path.exists():
-        found = f"{path} is a file"
-    else:
-        found = f"there is neither {path} nor {path.name}{_SUFFIX} beside it"
-    return f"{found}; expected the folder of a collection, such as data/my_study. {_near(path)}"
-
-
-def _near(path: Path) -> str:
-    """The collections at or below that folder, or the one that it would be in."""
-    folder = next((each.absolute() for each in (path, path.parent) if each.is_dir()), None)
-    if folder is None:
-        return f"There is no folder {path.parent.absolute()} either"
-    found, is_all = collections_near(folder)
-    if not found:
-        none = f"There are no collections in {folder}"
-        return none if is_all else f"{none}, as far as a short look goes; {_looking_on(folder)}"
-    lines = [f"  {each}" for each in found[:_NAMED]]
-    if len(found) > _NAMED or not is_all:
-        lines.append(f"  ... {_looking_on(folder)}")
-    return "\n".join([f"Collections in {folder}:", *lines])
-
-
-def _looking_on(folder: Path) -> str:
-    return f"rigorous ls {folder} looks for more"
+    return ExperimentCollection.open(path, read_only=read_only, quiet=quiet)
 
 
 # --- which records -------------------------------------------------------------------------------

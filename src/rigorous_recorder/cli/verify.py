@@ -5,11 +5,12 @@ import warnings
 import typer
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store.near import folder_of
 from rigorous_recorder.errors import DamagedFileWarning
 
 from .damage import print_damage
 from .output import say
-from .target import Collection, Json, folder_of
+from .target import Collection, Json
 
 __all__ = ["EXAMPLES", "verify"]
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder.cli import near
+from rigorous_recorder._store import near
 from rigorous_recorder.cli.target import complete_column, complete_folder
 
 from .conftest import Run, make_study
@@ -771,7 +771,9 @@ def test_verify_changes_nothing(run: Run, own_study: Path, is_damaged: bool) -> 
     assert (str(live[0]) in result.out) is is_damaged
     if not is_damaged:
         assert ExperimentCollection.verify_folder(own_study) == []
-        assert "recovered 1 records" in run("show", own_study).err
+        assert "13 records" in run("show", own_study).out
+        assert files(own_study) == before
+        assert "recovered 1 records" in run("compact", own_study).err
         assert files(own_study) != before
 
 

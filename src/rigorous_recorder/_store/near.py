@@ -1,0 +1,163 @@
+"""Opening what is there: where a collection is, and which ones are near a path that is none."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Final
+
+from ..errors import NotACollectionError
+from .folder import TABLES
+
+__all__ = ["SUFFIX", "collections_near", "folder_of", "place_of", "require_place"]
+
+#: What the name of a collection's folder ends with, unless its maker chose otherwise.
+SUFFIX: Final = ".collection"
+#: Levels that are looked at, folders on all of them together, and seconds for it all.
+_LEVELS: Final = 4
+_FOLDERS: Final = 2_000
+_SECONDS: Final = 0.5
+#: Of the collections near a path that is none, so many are named.
+_NAMED: Final = 10
+#: From this share of equal characters on, a name is taken for a misspelling of another one.
+_ALIKE: Final = 0.6
+
+
+# --- where it is ---------------------------------------------------------------------------------
+
+
+def require_place(path: Path) -> Path:
+    """The folder of the collection at a path, with or without ``.collection`` behind it.
+
+    Raises:
+        NotACollectionError: there is none; the message lists those that are near.
+    """
+    place = place_of(path)
+    if place is None:
+        raise NotACollectionError(_what_is_there(path))
+    return place
+
+
+def place_of(path: Path) -> Path | None:
+    """Where the collection is; None where there is none."""
+    for place in _places(path):
+        if (place / "collection.json").is_file():
+            return place
+    return None
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of a collection that may be damaged, with or without ``.collection`` behind it.
+
+    Raises:
+        NotACollectionError: there is none.
+    """
+    place = place_of(path) or _place_with(path, any)
+    if place is None:
+        raise NotACollectionError(_what_is_there(path))
+    return place
+
+
+def _places(path: Path) -> tuple[Path, ...]:
+    return (path, path.with_name(path.name + SUFFIX)) if path.name else (path,)
+
+
+def _place_with(path: Path, which: Callable[[Iterable[bool]], bool]) -> Path | None:
+    """Where any, or all, of the folders of a collection are."""
+    for place in _places(path):
+        if which((place / name).is_dir() for name in (*TABLES, "live")):
+            return place
+    return None
+
+
+# --- what is there instead -----------------------------------------------------------------------
+
+
+def _what_is_there(path: Path) -> str:
+    if (lost := _place_with(path, all)) is not None:
+        return (
+            f"{lost} has all folders of a collection, but no collection.json: `rigorous repair"
+            f" {lost} NEW` makes a new collection of what they hold"
+        )
+    if path.is_dir():
+        found = f"{path} is a folder without a collection.json"
+    elif path.exists():
+        found = f"{path} is a file"
+    else:
+        found = f"there is neither {path} nor {path.name}{SUFFIX} beside it"
+    return f"{found}; expected the folder of a collection, such as data/my_study. {_near(path)}"
+
+
+def _near(path: Path) -> str:
+    """The collections at or below that folder, or the one that it would be in."""
+    folder = next((each.absolute() for each in (path, path.parent) if each.is_dir()), None)
+    if folder is None:
+        return f"There is no folder {path.parent.absolute()} either"
+    found, is_all = collections_near(folder)
+    if not found:
+        none = f"There are no collections in {folder}"
+        return none if is_all else f"{none}, as far as a short look goes; {_looking_on(folder)}"
+    alike = " or ".join(map(str, _alike(path, found)))
+    question = f"Did you mean {alike}? " if alike else ""
+    lines = [f"  {each}" for each in found[:_NAMED]]
+    if len(found) > _NAMED or not is_all:
+        lines.append(f"  ... {_looking_on(folder)}")
+    return "\n".join([f"{question}Collections in {folder}:", *lines])
+
+
+def _looking_on(folder: Path) -> str:
+    return f"rigorous ls {folder} looks for more"
+
+
+def _alike(path: Path, found: list[Path]) -> list[Path]:
+    """Those whose names are most like that of the path, where they are like it."""
+    name = _bare(path)
+    shares = {each: SequenceMatcher(None, name, _bare(each)).ratio() for each in found}
+    best = max(shares.values())
+    return [each for each, share in shares.items() if share == best >= _ALIKE][:_NAMED]
+
+
+def _bare(path: Path) -> str:
+    """The name without its suffix, in small letters."""
+    return path.name.removesuffix(SUFFIX).casefold()
+
+
+# --- a quick look --------------------------------------------------------------------------------
+
+
+def collections_near(folder: Path) -> tuple[list[Path], bool]:
+    """Collections at or a few levels below a folder, sorted, and whether that is all there are.
+
+    It never takes long. As ``ExperimentCollection.find``, it looks into no collection, hidden
+    folder or link.
+    """
+    end = time.monotonic() + _SECONDS
+    found: list[Path] = []
+    looked = 0
+    level = [folder]
+    for _ in range(_LEVELS):
+        below: list[Path] = []
+        for each in level:
+            looked += 1
+            if looked > _FOLDERS or time.monotonic() > end:
+                return sorted(found), False
+            with suppress(OSError):  # not ours to read, or gone meanwhile
+                if (each / "collection.json").is_file():
+                    found.append(each)
+                else:
+                    below += _folders_in(each)
+        level = below
+    return sorted(found), not level
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return [
+            folder / each.name
+            for each in entries
+            if not each.name.startswith(".") and each.is_dir(follow_symlinks=False)
+        ]
