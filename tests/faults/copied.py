@@ -90,8 +90,9 @@ def main(folder: str, note: str, rows: int, *, is_mapped: bool) -> None:
                 elif records % 500 == 0:
                     collection._store.flush()
                     noted[:] = _NOTE.pack(records, max(totals - (records % EPISODE == 0), 0))
-                if records % 5000 == 0:
-                    time.sleep(0.001)
+                if records % (100 if rows else 5000) == 0:
+                    # Small tables are many files: without a pause a slow copy has ever more of them.
+                    time.sleep(0.01 if rows else 0.001)
                 if os.getppid() == 1:
                     return
 
