@@ -20,6 +20,7 @@ def test_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     pages.run(pages.ROOT / name)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("spark")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # what PySpark leaves behind
 @pytest.mark.parametrize("name", SPARK_PAGES)

@@ -19,7 +19,7 @@ from rigorous_recorder._live.segment import Segment
 from rigorous_recorder._store.store import FolderStore, MemoryStore
 from rigorous_recorder.errors import RigorousError
 
-FEW = 100_000
+FEW = 20_000
 MANY = 10_000_000
 #: A reference that a table keeps to a key, for each shape of records, is no leak.
 KEPT = 200
