@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from html import escape
@@ -66,6 +66,8 @@ class ExperimentCollection:
         folder_path: where; ``extension`` is put behind it where it does not end with it. The
             folder is made when the first experiment starts.
         extension: what the folder's name ends with.
+        strict: refuse attributes of a type that can't be stored, instead of storing their repr with
+            a warning.
         quiet: say nothing of recovered records and of experiments that end with an error.
 
     Raises:
@@ -83,9 +85,11 @@ class ExperimentCollection:
         *,
         extension: str = SUFFIX,
         quiet: bool = False,
+        strict: bool = False,
     ) -> None:
         path = collection_path(folder_path, extension)
         self._begin(FolderStore(path), is_quiet=quiet)
+        self._store.is_strict = strict
         recovered = self._store.recover()
         if not quiet:
             _tell(recovered, path)
@@ -101,7 +105,12 @@ class ExperimentCollection:
 
     @classmethod
     def open(
-        cls, folder_path: str | PathLike[str], *, read_only: bool = False, quiet: bool = False
+        cls,
+        folder_path: str | PathLike[str],
+        *,
+        read_only: bool = False,
+        quiet: bool = False,
+        strict: bool = False,
     ) -> Self:
         """A collection that is there; none is ever made.
 
@@ -112,6 +121,7 @@ class ExperimentCollection:
                 what killed processes left is read where it is, and not recovered. All that any
                 process logs is seen as always. Calls that would write raise ``ReadOnlyError``.
             quiet: as of ``ExperimentCollection(...)``.
+            strict: as of ``ExperimentCollection(...)``.
 
         Raises:
             NotACollectionError: no collection is there; the message lists those that are near.
@@ -122,7 +132,7 @@ class ExperimentCollection:
         collection_path(folder_path, "")  # which refuses what is no path
         place = require_place(Path(folder_path))
         if not read_only:
-            return cls(place, extension="", quiet=quiet)
+            return cls(place, extension="", quiet=quiet, strict=strict)
         found = cls.__new__(cls)
         found._begin(FolderStore(place.absolute(), is_read_only=True), is_quiet=quiet)
         found._warn_of_loss()
@@ -143,7 +153,7 @@ class ExperimentCollection:
 
     def new_experiment(
         self,
-        info: Mapping[str, Any] | None = None,
+        info: object | None = None,
         /,
         *,
         resume: Literal["auto"] | None = None,
@@ -193,7 +203,7 @@ class ExperimentCollection:
                 " {'resume': ...}"
             )
             raise ArgumentError(message)
-        said = attributes_of(info, data)
+        said = attributes_of(info, data, is_strict=self._store.is_strict)
         require_free(said)
         kind = AutoExperiment if resume else Experiment
         return kind(self._store, said, is_quiet=self._is_quiet)
@@ -561,8 +571,9 @@ class ExperimentCollection:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A collection is its path: who unpickles or copies it opens it there, also a closed one."""
-        place = type(self), str(self._store.folder.path), self._is_quiet
-        return reopened, (*place, True) if self._store.is_read_only else place
+        store = self._store
+        options = self._is_quiet, store.is_read_only, store.is_strict
+        return reopened, (type(self), str(store.folder.path), *options)
 
     def _counts(self) -> str:
         experiments, records = len(self.experiment_numbers), len(self.records)
@@ -599,11 +610,12 @@ def reopened(
     path: str,
     is_quiet: bool,
     is_read_only: bool = False,
+    is_strict: bool = False,
 ) -> _Collection:
     """A collection that was pickled, opened anew."""
     if is_read_only:
         return kind.open(path, read_only=True, quiet=is_quiet)
-    return kind(path, extension="", quiet=is_quiet)
+    return kind(path, extension="", quiet=is_quiet, strict=is_strict)
 
 
 def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:

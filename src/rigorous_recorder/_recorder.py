@@ -18,16 +18,18 @@ from ._engines.scan import Scope, Source
 from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._lazy import lazy_module
-from ._live.fields import Described, describe, describe_unread
+from ._live.fields import Described, describe, describe_attributes, describe_unread
 from ._live.implementation import Pusher
 from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
 from ._records import Records
+from ._report import error_line
 from ._rows.implementation import fresh
 from ._store.background import settling
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Store
 from ._tree import Nodes
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
+from ._values.plain_forms import fields_of
 from .errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -71,7 +73,7 @@ class Recorder(Pusher):
 
     __slots__ = ("__weakref__", "_data", "_knows_parent", "_parent", "_source", "_store")
 
-    def __init__(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
+    def __init__(self, data: object | None = None, /, **local_data: Any) -> None:
         is_plain = data is None and all(map(_is_plain_item, local_data.items()))
         self._data = local_data if is_plain else attributes_of(data, local_data)
         self._parent: Recorder | None = None
@@ -124,8 +126,15 @@ class Recorder(Pusher):
             self._parent, self._knows_parent = parent, True
         return True
 
-    def child(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> Recorder:
-        """A new recorder below this one."""
+    def child(self, data: object | None = None, /, **local_data: Any) -> Recorder:
+        """A new recorder below this one.
+
+        Raises:
+            TypeError, ValueError: as for a new one; of a collection with ``strict=True`` also where
+                a value is of a type that can't be stored.
+        """
+        if self._is_strict():
+            attributes_of(data, local_data, is_strict=True)
         return type(self)(data, **local_data).set_parent(self)
 
     SubRecorder = SubRecordKeeper = child
@@ -169,7 +178,7 @@ class Recorder(Pusher):
 
     # --- records -------------------------------------------------------------------------------
 
-    def _push_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+    def _push_slowly(self, data: object | None, fields: dict[str, Any]) -> Self:
         pending, self._pending = self._pending, {}
         try:
             if data is not None or pending:
@@ -184,7 +193,7 @@ class Recorder(Pusher):
             raise
         return self
 
-    def _add_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+    def _add_slowly(self, data: object | None, fields: dict[str, Any]) -> Self:
         found = _plain(_joined(data, fields), describe_unread)
         if not RESERVED.isdisjoint(found) and self._is_reserving():
             require_free(found)
@@ -258,14 +267,14 @@ class Recorder(Pusher):
     def __contains__(self, key: object) -> bool:
         return key in self._data
 
-    def update(self, data: Mapping[str, Any] | None = None, /, **local_data: Any) -> None:
+    def update(self, data: object | None = None, /, **local_data: Any) -> None:
         """Set data of this node, at any time: every record below has it from now on.
 
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
             ReservedKeyError: a key is one that a collection sets on experiments itself.
         """
-        said = attributes_of(data, local_data)
+        said = attributes_of(data, local_data, is_strict=self._is_strict())
         if self._store is None:
             with settling():
                 if self._store is None:  # no call in between, where a signal handler could come
@@ -284,6 +293,10 @@ class Recorder(Pusher):
         """Have values among the data of this recorder that were written."""
         with settling():
             self._data = {**self._data, **said}
+
+    def _is_strict(self) -> bool:
+        """Whether an attribute of a type that can't be stored is refused."""
+        return self._store is not None and self._store.is_strict
 
     def _is_reserving(self) -> bool:
         """Whether this is in a collection, below its root: experiments' own keys are taken there."""
@@ -559,16 +572,18 @@ def _revived(tree: Restored) -> Recorder:
     return recorder_at(tree.store, tree.node)
 
 
-def attributes_of(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+def attributes_of(
+    data: object | None, fields: Mapping[str, Any], *, is_strict: bool = False
+) -> dict[str, Any]:
     """The attributes that a mapping and keywords give, which win, as the plain values that are stored.
 
     Raises:
         TypeError, ValueError: ``data`` is no mapping, a key is not text, or a value can't be stored.
     """
-    return _plain(_joined(data, fields))
+    return _plain(_joined(data, fields), describe if is_strict else describe_attributes)
 
 
-def _joined(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _joined(data: object | None, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The items of a mapping and of keywords, which win.
 
     Raises:
@@ -576,17 +591,30 @@ def _joined(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[s
     """
     if data is None:
         return dict(fields)
-    if not hasattr(data, "keys"):
-        message = (
-            f"fields are given as keywords or as one mapping, not as a {type(data).__name__}:"
-            " push(loss=0.3) or push({'loss': 0.3})"
-        )
-        raise UnkeepableTypeError(message)
-    return {**data, **fields}
+    if type(data) is dict:
+        return {**data, **fields}
+    return {**_mapping_of(data), **fields}
+
+
+def _mapping_of(data: Any) -> Mapping[str, Any]:
+    """A mapping, or the fields of an object that has them: a dataclass, a namespace, a model."""
+    try:
+        if (found := fields_of(data)) is not None:
+            return found
+    except Exception as error:
+        message = f"the fields of a {type(data).__name__} can't be read: {error_line(error)}"
+        raise UnkeepableTypeError(message) from error
+    if hasattr(data, "keys"):
+        return data  # type: ignore[no-any-return]
+    message = (
+        f"fields are given as keywords or as one mapping, not as a {type(data).__name__}:"
+        " push(loss=0.3) or push({'loss': 0.3}); a dataclass or a Namespace is one, too"
+    )
+    raise UnkeepableTypeError(message)
 
 
 def _plain(
-    data: Mapping[str, Any], described: Callable[[Mapping[Any, Any]], Described] = describe
+    data: Mapping[str, Any], described: Callable[[Mapping[Any, Any]], Described]
 ) -> dict[str, Any]:
     """Data with the plain values that are kept, safe from later changes of what was given.
 

@@ -14,7 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from functools import partial
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from ._printable import lines, one_line
 
@@ -22,6 +22,7 @@ __all__ = [
     "DROPPED",
     "error_line",
     "error_message",
+    "level_of_caller",
     "report",
     "warn",
     "warn_or_report",
@@ -59,6 +60,18 @@ def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
         raise
     except Exception:  # noqa: BLE001 - what standard error, or a hook of the caller's, raises
         return
+
+
+def level_of_caller() -> int:
+    """The ``stacklevel`` of the first frame outside of this library, for who calls ``warn``."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and _is_ours(frame.f_globals):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_ours(names: dict[str, Any]) -> bool:
+    return str(names.get("__name__")).startswith(f"{__package__}.")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "AttachedError",
+    "AttributeTypeWarning",
     "BusyError",
     "ClosedError",
     "ColumnError",
@@ -172,6 +173,10 @@ class UnsupportedSystemError(RigorousError, ImportError):
 
 class RigorousWarning(UserWarning):
     """Base of every warning of this library."""
+
+
+class AttributeTypeWarning(RigorousWarning):
+    """An attribute is of a type that can't be stored: its repr is stored as text."""
 
 
 class ColumnWarning(RigorousWarning):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import decimal
 import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
@@ -52,13 +51,12 @@ BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 #: For each value that can't be kept: the error, what the message names, and the way out.
 UNKEEPABLE: dict[str, tuple[Any, type[RigorousError], str, str]] = {
     "object": (object(), UnkeepableTypeError, "object", r"str\(x\)"),
+    "range": (range(3), UnkeepableTypeError, "range", "Convert"),
+    "set with an object": ({object()}, UnkeepableTypeError, "object", "Convert"),
+    "dict with a tuple as a key": ({(1, 2): 2}, UnkeepableTypeError, "tuple", r"str\(\)"),
+    "dict with keys of one text": ({1: 2, "1": 3}, UnkeepableValueError, "'1'", "Convert the keys"),
     "complex": (1j, UnkeepableTypeError, "complex", "Convert"),
-    "set": ({1, 2}, UnkeepableTypeError, "set", "Convert"),
-    "Decimal": (decimal.Decimal("0.1"), UnkeepableTypeError, "Decimal", r"float\(x\)"),
-    "function": (print, UnkeepableTypeError, "builtin_function", "Convert"),
-    "class": (int, UnkeepableTypeError, "type", "Convert"),
     "generator": ((each for each in ""), UnkeepableTypeError, "generator", "Convert"),
-    "time": (dt.time(1), UnkeepableTypeError, "time", "Convert"),
     "int of more digits than Python reads": (
         10**4300,
         UnkeepableValueError,
@@ -67,11 +65,9 @@ UNKEEPABLE: dict[str, tuple[Any, type[RigorousError], str, str]] = {
     ),
     "lone surrogate": ("a\ud800", UnkeepableValueError, "text", "surrogate.*encode"),
     "timedelta.max": (dt.timedelta.max, UnkeepableValueError, "timedelta", "total_seconds"),
-    "dict with int keys": ({1: 2}, UnkeepableTypeError, "int", r"str\(\)"),
     "nested dict with None as a key": ({"a": [{None: 2}]}, UnkeepableTypeError, "None", "str"),
     "nested bytes": ([b"a"], UnkeepableTypeError, "bytes", "Convert"),
     "nested object": ({"a": object()}, UnkeepableTypeError, "object", "Convert"),
-    "nested set": ({"a": [{1}]}, UnkeepableTypeError, "set", "Convert"),
     "nested datetime": ([dt.datetime.min], UnkeepableTypeError, "datetime", "isoformat"),
     "nested lone surrogate": (["\udfff"], UnkeepableValueError, "text", "surrogate"),
     "nested lone surrogate key": ({"\udfff": 1}, UnkeepableValueError, "text", "surrogate"),
@@ -175,10 +171,17 @@ def _require_untouched(recorder: Recorder, said: dict[str, Any] | None = None) -
     }
 
 
+#: The ways by which attributes are set, which have the repr of what is of another type.
+OF_ATTRIBUTES = {"update", "child", "new recorder", "recorder[key]="}
+WITHOUT_JSON = ["self-containing list", "dict with keys of one text"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_unkeepable_values_are_refused(recorder: Recorder, way: str) -> None:
     """The error is of the right class, names key and type, says what to do; nothing is logged."""
-    for value, error, named, way_out in UNKEEPABLE.values():
+    for name, (value, error, named, way_out) in UNKEEPABLE.items():
+        if way in OF_ATTRIBUTES and (error is UnkeepableTypeError or name in WITHOUT_JSON):
+            continue
         with pytest.raises(error, match=way_out) as caught:
             WAYS[way](recorder, {"fine": 1, "the key": value})
         assert "'the key'" in str(caught.value)
@@ -221,9 +224,9 @@ def test_refusal_between_many_pushes_costs_no_record(recorder: Recorder, positio
     """Refused records among good ones leave no trace, wherever the bad field stands."""
     wanted = [1]
     for i in range(50):
-        fields = [("x", i), ("long", "text of more than twelve bytes"), ("bad", {1, 2})]
+        fields = [("x", i), ("long", "text of more than twelve bytes"), ("bad", range(2))]
         fields = [*fields[position:], *fields[:position]]
-        with pytest.raises(UnkeepableTypeError, match="'bad'.*set"):
+        with pytest.raises(UnkeepableTypeError, match="'bad'.*range"):
             recorder.push(dict(fields))
         recorder.push(x=i)
         wanted.append(i)
@@ -431,7 +434,7 @@ def test_info_that_is_no_mapping_is_refused(tmp_path: Path, info: Any) -> None:
 @pytest.mark.parametrize("resume", [None, "auto"])
 def test_info_that_can_not_be_stored_is_refused_at_the_call(tmp_path: Path, resume: Any) -> None:
     """No experiment begins; what is changed after the call changes none that was accepted."""
-    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+    with ExperimentCollection(tmp_path / "c", quiet=True, strict=True) as collection:
         for value, error, named, way_out in UNKEEPABLE.values():
             with pytest.raises(error, match=way_out) as caught:
                 collection.new_experiment({"fine": 1, "the key": value}, resume=resume)

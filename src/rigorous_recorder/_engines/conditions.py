@@ -113,20 +113,25 @@ def _condition(key: str, value: Any) -> Condition:
     check_key(key)
     if isinstance(value, Typed):
         return Condition(key, None, str(value))
+    if callable(value) or isinstance(value, (set, frozenset)):  # meant as a test, or as a choice
+        raise UnkeepableTypeError(_refusal(key, value))
     try:
         kind, plain = classify(key, value)
     except (UnkeepableTypeError, UnkeepableValueError) as error:
-        shown = shorten(repr(value), 60, placeholder="...")
-        message = (
-            f"where({key}={shown}): no record can have this value, of type"
-            f" {type(value).__qualname__}. A condition asks for one value, which a record has under"
-            " the key; None asks for records without it. For ranges and choices use sql() or"
-            " to_polars(lazy=True)"
-        )
-        raise type(error)(message) from None
+        raise type(error)(_refusal(key, value)) from None
     if isinstance(kind, (ArrayKind, ListKind)):
         plain = np.array(plain)
     return Condition(key, kind, plain)
+
+
+def _refusal(key: str, value: Any) -> str:
+    shown = shorten(repr(value), 60, placeholder="...")
+    return (
+        f"where({key}={shown}): no record can have this value, of type"
+        f" {type(value).__qualname__}. A condition asks for one value, which a record has under"
+        " the key; None asks for records without it. For ranges and choices use sql() or"
+        " to_polars(lazy=True)"
+    )
 
 
 def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:

@@ -8,9 +8,10 @@ from typing import Any
 from .._values.classify import check_key, classify, classify_unread
 from .._values.device import keep_together
 from .._values.kinds import Kind
+from .._values.lenient import classify_any
 from .column import MARKED, Column, Key, Mark
 
-__all__ = ["Described", "describe", "describe_unread"]
+__all__ = ["Described", "describe", "describe_attributes", "describe_unread"]
 
 Described = list[tuple[Column, Any]]
 
@@ -22,6 +23,16 @@ def describe(fields: Mapping[Any, Any]) -> Described:
         KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
     """
     return _described(fields, classify)
+
+
+def describe_attributes(fields: Mapping[Any, Any]) -> Described:
+    """As ``describe``, but a value of a type that can't be stored is its repr.
+
+    Raises:
+        KeyNotTextError, UnkeepableValueError: a field can't be stored.
+        AttributeTypeWarning: where warnings are errors.
+    """
+    return _described(fields, classify_any)
 
 
 def describe_unread(fields: Mapping[Any, Any]) -> Described:

@@ -356,7 +356,7 @@ class Pusher:
         self._door, self._node, self._pending = None, 0, {}
         return self
 
-    def push(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+    def push(self, data: object | None = None, /, **fields: Any) -> Self:
         """Log one record: these fields, and those that ``add`` was given since the last one.
 
         When this returns, the record survives the death of the process.
@@ -367,7 +367,7 @@ class Pusher:
         """
         return self._push_slowly(data, fields)
 
-    def add(self, data: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+    def add(self, data: object | None = None, /, **fields: Any) -> Self:
         """Add fields to the record that the next ``commit`` or ``push`` logs.
 
         Raises:
@@ -379,10 +379,10 @@ class Pusher:
         """Log what was added as one record."""
         return self._push_slowly(None, {})
 
-    def _push_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+    def _push_slowly(self, data: object | None, fields: dict[str, Any]) -> Self:
         raise NotImplementedError
 
-    def _add_slowly(self, data: Mapping[str, Any] | None, fields: dict[str, Any]) -> Self:
+    def _add_slowly(self, data: object | None, fields: dict[str, Any]) -> Self:
         raise NotImplementedError
 
 

@@ -89,6 +89,8 @@ class Store:
 
     def __init__(self) -> None:
         self.handles = Handles()
+        #: Whether attributes of a type that can't be stored are refused.
+        self.is_strict = False
         #: What the reading side found out about this store, for the reading side alone.
         self.reader: Any = None
         self._clock = threading.Lock()

@@ -46,15 +46,16 @@ from .kinds import (
     Kind,
     ZonedDatetime,
 )
+from .plain_forms import NO_FORM, Unread, plain_form
 
 __all__ = ["check_key", "classify", "classify_unread", "kind_named", "unreadable"]
 
 _INT64_LIMIT: Final = 2**63
 #: A view of Arrow points to bytes by 31 bits.
 _MOST_BYTES: Final = 2**31 - 1
-_KEPT: Final = (
-    "Kept are bool, int, float, str, bytes, date, datetime, timedelta, None, numpy, torch and jax"
-    " scalars and arrays, dict and list"
+_STORED: Final = (
+    "Stored are bool, int, float, str, bytes, date, datetime, timedelta, None, numpy, torch and jax"
+    " scalars and arrays, dict and list, and what docs/values.md lists"
 )
 _SIMPLE: Final = {
     kind.name: kind
@@ -276,17 +277,31 @@ def _read(key: str, value: Any) -> Classified:
         return kept.kind, kept
     if library_of(value) == "torch" and hasattr(value, "detach"):
         return _torch(key, value)
-    if _is_tensor(value):
+    if _is_tensor(value) and _has_numbers(value):
         check_is_bare(key, value)
         return _scalar(key, value) if not tuple(value.shape) else _array(key, value)
     if is_arrow_scalar(value):
         return classify(key, value.as_py())
-    raise _unkeepable(key, value)
+    return _formed(key, value)
+
+
+def _formed(key: str, value: Any) -> Classified:
+    """A value of a type that has a plain form."""
+    form = plain_form(value)
+    if form is NO_FORM or type(form) is type(value):
+        raise _unkeepable(key, value)
+    return classify_unread(key, form)
 
 
 def _is_tensor(value: Any) -> bool:
     """Whether it has a dtype and a shape."""
     return hasattr(value, "dtype") and hasattr(value, "shape")
+
+
+def _has_numbers(value: Any) -> bool:
+    """Whether what has a dtype and a shape is more than a description of an array."""
+    kind = type(value)  # an instance can have any fields
+    return hasattr(kind, "item") or hasattr(kind, "tobytes") or hasattr(kind, "__array__")
 
 
 def _torch(key: str, value: Any) -> Classified:
@@ -344,9 +359,11 @@ def _unkeepable_array(key: str, value: Any) -> UnkeepableTypeError:
 
 
 def _unkeepable(key: str, value: Any) -> UnkeepableTypeError:
+    if isinstance(value, Unread):
+        return UnkeepableTypeError(f"{key!r}: {value.reason}")
     shown = type(value).__qualname__
     message = (
-        f"{key!r}: a value of type {shown} can't be kept. {_KEPT}. Convert it, for example with"
+        f"{key!r}: a value of type {shown} can't be stored. {_STORED}. Convert it, for example with"
         " str(x) or float(x)"
     )
     return UnkeepableTypeError(message)
@@ -399,4 +416,5 @@ _RULES: Final[tuple[tuple[Any, Callable[[str, Any], Classified]], ...]] = (
     (dt.date, _date),
     (dt.timedelta, _timedelta),
     ((Mapping, list, tuple), _json),
+    (type, _formed),
 )

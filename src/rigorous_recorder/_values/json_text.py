@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import shorten
 from typing import Any, Final
 
-from ..errors import UnkeepableTypeError, UnkeepableValueError
+from ..errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
 from . import json_floats
 from .foreign_values import (
     check_is_bare,
@@ -15,8 +15,9 @@ from .foreign_values import (
     is_numpy_time,
     nested_times,
 )
+from .plain_forms import NO_FORM, Unread, fields_of, plain_form, plain_key
 
-__all__ = ["dump", "load", "number_of", "plain", "same", "unfit", "unquoted"]
+__all__ = ["PlainJson", "dump", "load", "number_of", "plain", "same", "unfit", "unquoted"]
 
 #: How NaN and infinities are written without a sign, in lower case.
 _NO_NUMBERS: Final = frozenset({"nan", "inf", "infinity"})
@@ -74,31 +75,20 @@ def unfit(text: str, expected: str) -> ValueError:
     return ValueError(f"{text} is not {expected}")
 
 
-def plain(key: str, value: Any, depth: int = 0) -> Any:
+def plain(key: str, value: Any) -> Any:
     """``value`` with only dict, list, str, bool, int, float and None inside.
 
-    Tuples become lists, numpy, torch and jax scalars and arrays their plain values, and what is
-    masked, NA or NaT None.
+    Tuples become lists, numpy, torch and jax scalars and arrays their plain values, what is masked,
+    NA or NaT None, and what else has a plain form that: see ``plain_forms``.
 
     Raises:
-        UnkeepableTypeError: something inside has no JSON form that reads back equal.
+        UnkeepableTypeError: something inside has no plain form.
         UnkeepableValueError: it is nested too deeply, or contains itself.
     """
-    if depth > _DEPTH_LIMIT:
-        message = (
-            f"{key!r}: the value is nested more than {_DEPTH_LIMIT} levels deep, or contains itself"
-        )
-        raise UnkeepableValueError(message)
-    if type(value) in _EXACT:
-        return value
-    if isinstance(value, Mapping):
-        return {_text_key(key, k): plain(key, v, depth + 1) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(key, each, depth + 1) for each in value]
-    return _leaf(key, value, depth)
+    return PlainJson(key).of(value)
 
 
-#: Subclasses, as enums are, by the first base that fits: bool before int.
+#: Subclasses, as some enums are, by the first base that fits: bool before int.
 _BASES: Final[tuple[tuple[type, Any], ...]] = (
     (bool, bool),
     (int, int),
@@ -107,51 +97,124 @@ _BASES: Final[tuple[tuple[type, Any], ...]] = (
 )
 
 
-def _leaf(key: str, value: Any, depth: int) -> Any:
-    for base, made in _BASES:
-        if isinstance(value, base):
-            return made(value)
-    if is_missing(value):
-        return None
-    found = _of_another_library(key, value)
-    if type(found) is not type(value):  # a longdouble is no number of Python's
-        return plain(key, found, depth + 1)
-    message = (
-        f"{key!r}: a {type(value).__name__} inside a dict or list can't be kept; expected str,"
-        " bool, int, float, None, dict or list. Convert it (str(x), x.isoformat(), list(x)),"
-        " or give it a key of its own"
-    )
-    raise UnkeepableTypeError(message)
+class PlainJson:
+    """What makes of the value of a key one that JSON has."""
 
+    def __init__(self, key: str) -> None:
+        self._key = key
 
-def _of_another_library(key: str, value: Any) -> Any:
-    """What another library's value is in Python; the value where that is not known."""
-    if is_arrow_scalar(value):
-        return value.as_py()
-    if is_numpy_time(value):
-        return nested_times(key, value)
-    if hasattr(value, "tolist") and hasattr(value, "dtype"):
-        check_is_bare(key, value)
-        return _listed(key, value)
-    return value
+    def of(self, value: Any, depth: int = 0) -> Any:
+        """The plain form of a value at some depth.
 
+        Raises:
+            UnkeepableTypeError, UnkeepableValueError: as for ``plain``.
+        """
+        if type(value) in _EXACT:
+            return value
+        if depth > _DEPTH_LIMIT:
+            return self._left(value, self._too_deep())
+        if type(value) is dict:
+            return self._dict(value, depth)
+        if type(value) is list:
+            return [self.of(each, depth + 1) for each in value]
+        return self._other(value, depth)
 
-def _listed(key: str, array: Any) -> Any:
-    try:
-        return array.tolist()
-    except Exception as error:
+    def _left(self, value: Any, error: RigorousError) -> Any:  # noqa: ARG002 - some look at it
+        """What is stored for a value without a plain form.
+
+        Raises:
+            RigorousError: nothing is.
+        """
+        raise error
+
+    def _other(self, value: Any, depth: int) -> Any:
+        for base, made in _BASES:
+            if isinstance(value, base):
+                return made(value)
+        try:
+            found = self._one_step(value)
+        except RigorousError as error:
+            return self._left(value, error)
+        except Exception as error:  # noqa: BLE001 - whatever another library's value raises
+            return self._left(value, self._unread(value, error))
+        if type(found) is not type(value):  # a longdouble is no number of Python's
+            return self.of(found, depth + 1)
+        return self._left(value, self._unkeepable(value))
+
+    def _one_step(self, value: Any) -> Any:
+        """Something plainer than a value; the value where nothing is."""
+        if (fields := fields_of(value)) is not None:
+            return fields
+        if isinstance(value, Mapping):
+            return dict(value.items())
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        if is_missing(value):
+            return None
+        if not isinstance(value, type):
+            found = self._of_another_library(value)
+            if found is not value:
+                return found
+        form = plain_form(value)
+        return value if form is NO_FORM else form
+
+    def _dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, each in value.items():
+            text = name if type(name) is str else self._text_key(name)
+            while text in found:
+                text = self._twice(name, text)
+            found[text] = self.of(each, depth + 1)
+        return found
+
+    def _text_key(self, name: Any) -> str:
+        if (text := plain_key(name)) is not None:
+            return text
         message = (
-            f"{key!r}: a {type(array).__name__} inside a dict or list can't be read:"
+            f"{self._key!r}: a dict inside has the key {shorten(repr(name), 60)}"
+            f" ({type(name).__name__}), which has no text in JSON. Convert the keys with str()"
+        )
+        return str(self._left(name, UnkeepableTypeError(message)))
+
+    def _twice(self, name: Any, text: str) -> str:
+        message = (
+            f"{self._key!r}: a dict inside has two keys whose text is {shorten(text, 60)!r}."
+            " Convert the keys, so that each has a text of its own"
+        )
+        self._left(name, UnkeepableValueError(message))
+        return f"{text}_"
+
+    def _of_another_library(self, value: Any) -> Any:
+        """What another library's value is in Python; the value where that is not known."""
+        if is_arrow_scalar(value):
+            return value.as_py()
+        if is_numpy_time(value):
+            return nested_times(self._key, value)
+        if hasattr(value, "tolist") and hasattr(value, "dtype"):
+            check_is_bare(self._key, value)
+            return value.tolist()
+        return value
+
+    def _too_deep(self) -> UnkeepableValueError:
+        message = (
+            f"{self._key!r}: the value is nested more than {_DEPTH_LIMIT} levels deep, or contains"
+            " itself"
+        )
+        return UnkeepableValueError(message)
+
+    def _unread(self, value: Any, error: Exception) -> UnkeepableTypeError:
+        message = (
+            f"{self._key!r}: a {type(value).__name__} inside a dict or list can't be read:"
             f" {type(error).__name__}: {shorten(str(error), 200)}"
         )
-        raise UnkeepableTypeError(message) from error
+        return UnkeepableTypeError(message)
 
-
-def _text_key(key: str, name: Any) -> str:
-    if not isinstance(name, str):
+    def _unkeepable(self, value: Any) -> UnkeepableTypeError:
+        if isinstance(value, Unread):
+            return UnkeepableTypeError(f"{self._key!r}: {value.reason}")
         message = (
-            f"{key!r}: a dict inside has the key {name!r} ({type(name).__name__}); JSON keeps only"
-            " text keys. Convert the keys with str()"
+            f"{self._key!r}: a {type(value).__name__} inside a dict or list can't be stored;"
+            " docs/values.md lists what can. Convert it (str(x), x.isoformat(), list(x)), or give it"
+            " a key of its own"
         )
-        raise UnkeepableTypeError(message)
-    return str.__str__(name)
+        return UnkeepableTypeError(message)
