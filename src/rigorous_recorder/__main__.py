@@ -1,6 +1,6 @@
 """`python -m rigorous_recorder` is `rigorous`."""
 
-from rigorous_recorder.cli import main
+from rigorous_recorder.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

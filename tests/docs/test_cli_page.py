@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 import typer.main
 
 from rigorous_recorder.cli import main
-from rigorous_recorder.cli.app import app
+from rigorous_recorder.cli.app import make_app
 
 from . import pages
 
@@ -71,7 +71,7 @@ def test_every_command_prints_what_the_page_says(
 def test_every_command_and_option_is_on_the_page() -> None:
     """What is not documented does not exist for those who read."""
     text = PAGE.read_text(encoding="utf-8")
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_command(make_app()).commands.items():  # type: ignore[attr-defined]
         assert f"`{name}`" in text, name
         for each in command.params:
             names = [*each.opts, *each.secondary_opts]

@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from rigorous_recorder import ExperimentCollection, Recorder, _experiment
 from rigorous_recorder._keys import ERROR_KEYS
 from rigorous_recorder._store import backend
-from rigorous_recorder.cli.app import app
+from rigorous_recorder.cli.app import make_app
 from rigorous_recorder.errors import (
     ArgumentError,
     ClosedError,
@@ -493,12 +493,12 @@ def test_attempts_show_in_tables_trees_and_on_the_command_line(
     shown = repr(collection.experiments)
     assert "2 experiments" in shown
     assert "experiment_attempt_start_time" not in shown
-    listed = CliRunner().invoke(app, ["ls", str(folder)]).output.splitlines()
+    listed = CliRunner().invoke(make_app(), ["ls", str(folder)]).output.splitlines()
     assert [line.split()[:4] for line in listed[1:]] == [
         ["1", "0", "2", "finished"],
         ["2", "0", "1", "finished"],
     ]
-    as_json = CliRunner().invoke(app, ["ls", str(folder), "--json"]).output.splitlines()
+    as_json = CliRunner().invoke(make_app(), ["ls", str(folder), "--json"]).output.splitlines()
     assert [json.loads(line)["attempts"] for line in as_json] == [2, 1]
 
 

@@ -11,8 +11,10 @@ __all__ = ["BETWEEN", "fitted"]
 
 #: Blanks between two columns.
 BETWEEN: Final = 2
-#: Columns of text are cut down to this; numbers are never cut, for a part of one is another number.
-_LEAST: Final = 12
+#: Text that is wider than a date with its time can be cut, down to so many characters. Numbers are
+#: never cut: a part of one is another number.
+_WHOLE: Final = 19
+_LEAST: Final = 16
 
 
 def fitted(
@@ -31,7 +33,8 @@ def fitted(
     """
     natural = [max(map(width, texts)) for texts in columns]
     least = [
-        each if right else min(each, _LEAST) for each, right in zip(natural, is_right, strict=True)
+        each if right or each <= _WHOLE else _LEAST
+        for each, right in zip(natural, is_right, strict=True)
     ]
     taken = _taken(least, room, ranks or range(len(columns)))
     left = room - sum(least[at] + BETWEEN for at in taken)

@@ -24,7 +24,7 @@ from .text import (
     width,
 )
 
-__all__ = ["Table", "without_middle"]
+__all__ = ["FIRST_TO_GO", "Table", "without_middle"]
 
 #: The longest cell in a notebook, and how many columns it has at most.
 _LONGEST: Final = 200
@@ -35,7 +35,7 @@ _NAMED: Final = 8
 _WIDEST_NAME: Final = 32
 
 #: Keys that describe how an experiment went: the first to be left out where columns are too many.
-_FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:] + ATTEMPT_KEYS[1:] + ERROR_KEYS
+FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:] + ATTEMPT_KEYS[1:] + ERROR_KEYS
 _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
     "experiment_start_time": instant_text,
     "experiment_end_time": instant_text,
@@ -114,7 +114,7 @@ class Table(NamedTuple):
     def _same(self) -> list[str]:
         """The columns that move to the line above: of several rows all have that one value."""
         return [
-            key for key in self._alike() if key not in _FIRST_TO_GO and self._first(key) is not None
+            key for key in self._alike() if key not in FIRST_TO_GO and self._first(key) is not None
         ]
 
     def _alike(self) -> list[str]:
@@ -132,7 +132,7 @@ class Table(NamedTuple):
         """Positions of the columns of the table; what describes how an experiment went is last."""
         alike = set(self._alike())
         kept = [at for at, key in enumerate(self.keys) if key not in alike]
-        return sorted(kept, key=lambda at: self.keys[at] in _FIRST_TO_GO)
+        return sorted(kept, key=lambda at: self.keys[at] in FIRST_TO_GO)
 
     def _ranks(self, keys: Sequence[str]) -> list[int]:
         """Which columns to take first: by turns the next own one and the nearest inherited one."""
@@ -146,7 +146,7 @@ class Table(NamedTuple):
         """The columns that fit; what describes how an experiment went only where all do."""
         columns = [self._column(at) for at in self._order()]
         if sum(each.width + BETWEEN for each in columns) > room:
-            columns = [each for each in columns if each.key not in _FIRST_TO_GO] or columns[:1]
+            columns = [each for each in columns if each.key not in FIRST_TO_GO] or columns[:1]
         texts, is_right = [each.texts for each in columns], [each.is_right for each in columns]
         widths = fitted(texts, is_right, room, self._ranks([each.key for each in columns]))
         return [
@@ -191,7 +191,7 @@ def without_middle(keys: Sequence[str], most: int) -> list[int]:
     """Positions of at most so many keys: how an experiment went goes first, then the middle."""
     if len(keys) <= most:
         return list(range(len(keys)))
-    kept = [at for at, key in enumerate(keys) if key not in _FIRST_TO_GO]
+    kept = [at for at, key in enumerate(keys) if key not in FIRST_TO_GO]
     if len(kept) <= most:
         return kept
     return kept[: (most + 1) // 2] + kept[len(kept) - most // 2 :]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import io
 import os
 import sys
 import warnings
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 from rigorous_recorder._report import report
@@ -25,7 +27,7 @@ from rigorous_recorder.errors import (
     UnknownFileTypeError,
 )
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 _EXTRA = ("typer", "rich", "plotext")
 #: What was typed can't be done; everything else failed while it was done.
@@ -43,6 +45,31 @@ _WRONG_USE = (
 )
 
 
+def run() -> None:
+    """Run the command line in a process of its own, as ``main``."""
+    # pyarrow imports pandas where it is installed, which takes longer than most commands.
+    sys.meta_path.insert(0, _NoPandas())
+    gc.disable()  # until the command is loaded: nothing of that is garbage
+    try:
+        main()
+    finally:
+        gc.freeze()  # what is there goes with the process
+
+
+class _NoPandas(MetaPathFinder):
+    """Has pandas look as if it was not installed: no command uses it."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """None, but for pandas.
+
+        Raises:
+            ModuleNotFoundError: it is pandas.
+        """
+        if fullname == "pandas":
+            message = "the command line does without pandas"
+            raise ModuleNotFoundError(message, name=fullname)
+
+
 def main() -> None:
     """Run the command line.
 
@@ -56,9 +83,10 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # not an import statement at the top: that would fail before the install line is told
-        app = importlib.import_module(".app", __name__).app
+        make_app = importlib.import_module(".app", __name__).make_app
+        gc.enable()
         try:
-            app(prog_name="rigorous")
+            make_app(_typed())(prog_name="rigorous")
         finally:
             sys.stdout.flush()
     except (RigorousError, OSError) as error:
@@ -67,6 +95,11 @@ def main() -> None:
         sys.exit(2 if isinstance(error, _WRONG_USE) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _typed() -> str:
+    """The command that was typed; completion asks for all of them."""
+    return "" if "_RIGOROUS_COMPLETE" in os.environ else "".join(sys.argv[1:2])
 
 
 def _open_closed_streams() -> None:

@@ -5,21 +5,34 @@ Typer reads the annotations at run time, so they are not put off by a `__future_
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from rigorous_recorder import __version__
 from rigorous_recorder._printable import lines
 
-from . import compact, copy, delete, export, ls, plot, repair, show, sql, tail, verify
 from .command import Command
-from .demo import run_demo
 
-__all__ = ["app"]
+__all__ = ["COMMANDS", "make_app"]
+
+#: Each is a module, and the function of that name in it; help lists them in this order.
+COMMANDS: Final = (
+    "ls",
+    "show",
+    "sql",
+    "tail",
+    "plot",
+    "export",
+    "verify",
+    "repair",
+    "compact",
+    "copy",
+    "delete",
+    "demo",
+)
 
 
 class _Commands(TyperGroup):
@@ -46,18 +59,12 @@ def _printable_message() -> Iterator[None]:
         raise
 
 
-app = typer.Typer(
-    cls=_Commands, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
-)
-
-
 def _print_version(*, wanted: bool) -> None:
     if wanted:
         typer.echo(f"rigorous-recorder {__version__}")
         raise typer.Exit
 
 
-@app.callback(epilog="Examples: `rigorous demo`, `rigorous ls data`, `rigorous sql --help`")
 def rigorous(
     *,
     _: Annotated[
@@ -74,32 +81,21 @@ def rigorous(
     """
 
 
-for _command, _examples in (
-    (ls.ls, ls.EXAMPLES),
-    (show.show, show.EXAMPLES),
-    (sql.sql, sql.EXAMPLES),
-    (tail.tail, tail.EXAMPLES),
-    (plot.plot, plot.EXAMPLES),
-    (export.export, export.EXAMPLES),
-    (verify.verify, verify.EXAMPLES),
-    (repair.repair, repair.EXAMPLES),
-    (compact.compact, compact.EXAMPLES),
-    (copy.copy, copy.EXAMPLES),
-    (delete.delete, delete.EXAMPLES),
-):
-    app.command(cls=Command, epilog=_examples)(_command)
+def make_app(typed: str = "") -> typer.Typer:
+    """The command line: with the command that was typed alone, or with all of them.
 
-
-@app.command(cls=Command, epilog="Examples: `rigorous demo`, `rigorous demo data/my_demo`")
-def demo(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="Where to log to; '.collection' is added to its name."),
-    ] = Path("data/demo"),
-) -> None:
-    """Log a small study for real, and show its tree, its size on disk and a query.
-
-    An agent learns its way through a grid world by Q-learning: 3 experiments of 10 episodes, each
-    timestep of them a record. Run it again, and 3 more experiments stand in the same folder.
+    Loading a command takes time, and most of what is typed is the name of one.
     """
-    run_demo(folder, Console())
+    app = typer.Typer(
+        cls=_Commands,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    app.callback(epilog="Examples: `rigorous demo`, `rigorous ls data`, `rigorous sql --help`")(
+        rigorous
+    )
+    for name in (typed,) if typed in COMMANDS else COMMANDS:
+        module = import_module(f".{name}", __package__)
+        app.command(name, cls=Command, epilog=module.EXAMPLES)(getattr(module, name))
+    return app

@@ -9,8 +9,10 @@ from __future__ import annotations
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Column, Table
 from rich.text import Text
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from rich.console import Console
-
     from rigorous_recorder import Recorder
 
-__all__ = ["MEAN_REWARD_SQL", "run_demo"]
+__all__ = ["EXAMPLES", "MEAN_REWARD_SQL", "demo", "run_demo"]
+
+EXAMPLES = "Examples: `rigorous demo`, `rigorous demo data/my_demo`"
 
 LEARNING_RATES = (0.5, 0.7, 0.9)
 EPISODES = 10
@@ -51,6 +53,20 @@ FROM records
 WHERE NOT had_error
 GROUP BY experiment_number, learning_rate, episode, total_reward
 ORDER BY experiment_number, episode"""
+
+
+def demo(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Where to log to; '.collection' is added to its name."),
+    ] = Path("data/demo"),
+) -> None:
+    """Log a small study for real, and show its tree, its size on disk and a query.
+
+    An agent learns its way through a grid world by Q-learning: 3 experiments of 10 episodes, each
+    timestep of them a record. Run it again, and 3 more experiments stand in the same folder.
+    """
+    run_demo(folder, Console())
 
 
 def run_demo(folder: str | os.PathLike[str], console: Console) -> None:

@@ -4,14 +4,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from rigorous_recorder._lazy import lazy_module
 
 from .output import say, size_text
 from .target import Collection, Where, open_collection, records_of
+
+if TYPE_CHECKING:
+    from rich import console, progress
+else:
+    console = lazy_module("rich.console")
+    progress = lazy_module("rich.progress")
 
 __all__ = ["EXAMPLES", "export"]
 
@@ -55,10 +61,10 @@ def export(
         raise typer.BadParameter(message, param_hint="FILE")
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
-        with _progress() as progress:
+        with _progress() as counted:
             between = "\t" if separator == "tab" else separator
-            records.save_to(file, progress=progress, separator=between, encoding=encoding)
-    say(f"{progress.rows:,} records written to {file} ({size_text(file.stat().st_size)})")
+            records.save_to(file, progress=counted, separator=between, encoding=encoding)
+    say(f"{counted.rows:,} records written to {file} ({size_text(file.stat().st_size)})")
 
 
 class _Counted:
@@ -74,7 +80,7 @@ class _Counted:
 class _Shown(_Counted):
     """Shows how many rows of how many were written, too."""
 
-    def __init__(self, bar: Progress) -> None:
+    def __init__(self, bar: progress.Progress) -> None:
         super().__init__()
         self._bar = bar
         self._task = bar.add_task("")
@@ -90,6 +96,11 @@ def _progress() -> Iterator[_Counted]:
     if not sys.stderr.isatty():
         yield _Counted()
         return
-    columns = (BarColumn(), MofNCompleteColumn(), "records", TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        "records",
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
         yield _Shown(bar)

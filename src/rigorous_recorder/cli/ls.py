@@ -9,7 +9,6 @@ from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from rigorous_recorder import ExperimentCollection, ExperimentOverview
 from rigorous_recorder._store.near import place_of
@@ -17,7 +16,6 @@ from rigorous_recorder.errors import RigorousError
 
 from .output import (
     duration_text,
-    is_terminal,
     print_json,
     print_table,
     say,
@@ -32,8 +30,6 @@ EXAMPLES = "Examples: `rigorous ls data`, `rigorous ls data/my_study`, `rigorous
 
 #: The most of an error that is shown of each experiment.
 _WIDEST_ERROR = 60
-#: What the other columns of an experiment take of a terminal's width.
-_OTHERS = 93
 _COLLECTION = (
     "collection",
     "experiments",
@@ -90,7 +86,7 @@ def _list_experiments(experiments: list[ExperimentOverview], *, as_json: bool) -
     has_errors = any(each.error_type for each in experiments)
     columns = [name for name in _EXPERIMENT if name != "error" or has_errors]
     rows = (_experiment_row(each, has_errors=has_errors) for each in experiments)
-    print_table(columns, rows, empty="no experiments yet")
+    print_table(columns, rows, empty="no experiments yet", last=("attempts", "error_number"))
 
 
 def _experiment_row(each: ExperimentOverview, *, has_errors: bool) -> list[Any]:
@@ -104,25 +100,8 @@ def _experiment_row(each: ExperimentOverview, *, has_errors: bool) -> list[Any]:
         duration_text(each.duration),
         each.records,
         *([shorten(error, _WIDEST_ERROR)] if has_errors else []),
-        _keys_text(each.keys, _OTHERS + (_WIDEST_ERROR if has_errors else 0)),
+        ", ".join(each.keys),
     ]
-
-
-def _keys_text(keys: list[str], others: int) -> str:
-    """All keys; on a terminal as many as there is room for, and how many more there are.
-
-    Args:
-        others: what the other columns take of the width.
-    """
-    room = Console().width - others
-    text = ", ".join(keys)
-    if not is_terminal() or len(text) <= room:
-        return text
-    shown = len(keys)
-    while shown and len(text) > room:
-        shown -= 1
-        text = ", ".join([*keys[:shown], f"+{len(keys) - shown}"])
-    return text
 
 
 def _list_collections(folder: Path, *, as_json: bool) -> None:
@@ -130,9 +109,8 @@ def _list_collections(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(summaries)
     else:
-        print_table(
-            _COLLECTION, map(_collection_row, summaries), empty=f"no collections in {folder}"
-        )
+        rows = map(_collection_row, summaries)
+        print_table(_COLLECTION, rows, empty=f"no collections in {folder}", last=("size",))
 
 
 def _summaries(folder: Path) -> Iterator[dict[str, Any]]:

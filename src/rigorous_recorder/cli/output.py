@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -12,10 +14,8 @@ from itertools import chain, islice
 from typing import Any, Final
 from uuid import UUID
 
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
-
+from rigorous_recorder._display import fitting
+from rigorous_recorder._display.text import GAP, cut, pad, width
 from rigorous_recorder._printable import lines, one_line
 from rigorous_recorder._report import report
 from rigorous_recorder._values import json_floats
@@ -24,6 +24,7 @@ __all__ = [
     "cell",
     "csv_cell",
     "duration_text",
+    "has_colors",
     "is_terminal",
     "json_line",
     "print_json",
@@ -38,12 +39,19 @@ __all__ = [
 _MEASURED: Final = 1_000
 #: Between two columns.
 _GAP: Final = "  "
-_STYLES: Final = {"running": "cyan", "finished": "green", "failed": "red", "crashed": "magenta"}
+#: Codes of terminals.
+_BOLD: Final = "1"
+_STYLES: Final = {"running": "36", "finished": "32", "failed": "31", "crashed": "35"}
 
 
 def is_terminal() -> bool:
     """Whether a person reads along; what goes to a pipe or a file is plain."""
     return sys.stdout.isatty()
+
+
+def has_colors() -> bool:
+    """Whether what is printed has colors: on a terminal that knows them, unless NO_COLOR is set."""
+    return is_terminal() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str) -> None:
@@ -129,12 +137,19 @@ def _plain_decimal(value: Decimal) -> int | float | str:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "nothing"
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    empty: str = "nothing",
+    last: Sequence[str] = (),
 ) -> None:
-    """Print a table; numbers stand at the right. Where there are no rows, ``empty`` is told.
+    """Print a table; numbers stand at the right. Where there are no rows, ``empty`` is printed.
 
-    On a terminal that is wide enough it has colors. Everywhere else lines are as long as
-    they have to be, nothing is cut, and rows are printed while they come.
+    On a terminal its lines fit, and what is cut or left out for that is reported. Everywhere else
+    lines are as long as they have to be, nothing is cut, and rows are printed while they come.
+
+    Args:
+        last: columns that are left out first where not all fit.
     """
     found = iter(rows)
     first = list(islice(found, _MEASURED))
@@ -146,38 +161,59 @@ def print_table(
         all(isinstance(row[at], (int, float, Decimal)) for row in first)
         for at in range(len(columns))
     ]
+    names = [cell(name) for name in columns]
     texts = ([cell(value) for value in row] for row in chain(first, found))
     start = list(islice(texts, _MEASURED))
-    widths = [max(map(len, each)) for each in zip(map(cell, columns), *start, strict=True)]
-    console = Console()
-    if is_terminal() and sum(widths) + len(_GAP) * (len(widths) - 1) <= console.width:
-        _print_rich(console, columns, chain(start, texts), is_number)
-    else:
-        found_lines = _plain_lines(columns, chain(start, texts), widths, is_number)
-        sys.stdout.writelines(f"{line.rstrip()}\n" for line in found_lines)
+    lines_of = _fitted_lines if is_terminal() else _plain_lines
+    sys.stdout.writelines(lines_of(names, start, texts, is_number, last))
 
 
-def _print_rich(
-    console: Console, columns: Sequence[str], rows: Iterable[list[str]], is_number: list[bool]
-) -> None:
-    heads = [
-        Column(Text(cell(name)), justify="right" if number else "left", no_wrap=True)
-        for name, number in zip(columns, is_number, strict=True)
-    ]
-    table = Table(*heads, box=None, padding=(0, len(_GAP), 0, 0), pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row))
-    console.print(table)
+def _fitted_lines(
+    names: list[str],
+    start: list[list[str]],
+    more: Iterable[list[str]],
+    is_number: list[bool],
+    last: Sequence[str],
+) -> Iterator[str]:
+    """Lines for a terminal, no wider than it; then it is reported what is cut or left out."""
+    room = shutil.get_terminal_size().columns + fitting.BETWEEN
+    ranks = [at + len(names) * (name in last) for at, name in enumerate(names)]
+    widths = fitting.fitted(list(zip(names, *start, strict=True)), is_number, room, ranks)
+    shown = [(at, most) for at, most in enumerate(widths) if most]
+    is_cut = False
+    for row in chain([names], start, more):
+        is_cut = is_cut or any(width(row[at]) > most for at, most in shown)
+        cells = (pad(cut(row[at], most), most, is_right=is_number[at]) for at, most in shown)
+        styles = [_STYLES.get(row[at], "") if row is not names else _BOLD for at, _ in shown]
+        yield _GAP.join(map(_styled, cells, styles)).rstrip() + "\n"
+    _report_left_out([names[at] for at, most in enumerate(widths) if not most], is_cut=is_cut)
+
+
+def _styled(text: str, style: str) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if style and has_colors() else text
+
+
+def _report_left_out(hidden: Sequence[str], *, is_cut: bool) -> None:
+    words = [f"not shown: {', '.join(hidden)}"] if hidden else []
+    words += [f"{GAP} is where a value is cut"] if is_cut else []
+    if words:
+        say(f"{'; '.join(words)}; --json, or a pipe, has all of it")
 
 
 def _plain_lines(
-    columns: Sequence[str], rows: Iterable[list[str]], widths: list[int], is_number: list[bool]
+    names: list[str],
+    start: list[list[str]],
+    more: Iterable[list[str]],
+    is_number: list[bool],
+    _: Sequence[str],
 ) -> Iterator[str]:
-    for row in chain([list(map(cell, columns))], rows):
+    widths = [max(map(len, each)) for each in zip(names, *start, strict=True)]
+    for row in chain([names], start, more):
         parts = zip(row, widths, is_number, strict=True)
-        yield _GAP.join(
+        line = _GAP.join(
             text.rjust(width) if number else text.ljust(width) for text, width, number in parts
         )
+        yield f"{line.rstrip()}\n"
 
 
 def cell(value: Any) -> str:

@@ -1,18 +1,17 @@
 """`rigorous plot`: the mean of one column over another, in the terminal or as a picture."""
 
-import os
+import shutil
 import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rigorous_recorder.plotting import Attempts, Band
 
 from .command import exclude
-from .output import is_terminal, print_json, say, size_text
+from .output import has_colors, print_json, say, size_text
 from .target import COLUMNS, Collection, Where, open_collection, records_of
 
 __all__ = ["EXAMPLES", "plot"]
@@ -71,8 +70,7 @@ def plot(
     for size in ({"width": width}, {"height": height}):  # of what is drawn with characters
         exclude(out=out, **size)
         exclude(json=as_json, **size)
-    console = Console()
-    width = width or console.width
+    width = width or shutil.get_terminal_size().columns
     points = None if as_json else _POINTS if out else 2 * width
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
@@ -81,8 +79,8 @@ def plot(
     if as_json:
         print_json(curves.rows())
     elif out is None:
-        colors = is_terminal() and "NO_COLOR" not in os.environ
-        plain = console.options.ascii_only
-        sys.stdout.write(curves.text(width, height or _HEIGHT, colors=colors, plain=plain) + "\n")
+        plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+        text = curves.text(width, height or _HEIGHT, colors=has_colors(), plain=plain)
+        sys.stdout.write(f"{text}\n")
     if out is not None:
         say(f"{curves.title}: {curves.notes}; saved in {out} ({size_text(out.stat().st_size)})")

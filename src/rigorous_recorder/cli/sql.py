@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._display.table import FIRST_TO_GO
 from rigorous_recorder._engines.sql import sql_names
 from rigorous_recorder._values.kinds import JSON
 from rigorous_recorder.errors import RigorousError
@@ -103,7 +104,7 @@ def _print(columns: list[str], rows: _Rows, empty: str, *, as_json: bool, as_csv
         writer.writerow(columns)
         writer.writerows(map(csv_cell, row) for row in rows)
     else:
-        print_table(columns, rows, empty=empty)
+        print_table(columns, rows, empty=empty, last=FIRST_TO_GO)
 
 
 class _Output:

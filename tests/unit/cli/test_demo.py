@@ -21,7 +21,7 @@ pytest.importorskip("plotext")
 from typer.testing import CliRunner
 
 from rigorous_recorder.cli import main
-from rigorous_recorder.cli.app import app
+from rigorous_recorder.cli.app import make_app
 from rigorous_recorder.cli.demo import MEAN_REWARD_SQL
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ EPISODES = range(1, 11)
 
 
 def run(*arguments: str, width: int = 200) -> Result:
-    result = CliRunner().invoke(app, arguments, env={"COLUMNS": str(width)})
+    result = CliRunner().invoke(make_app(), arguments, env={"COLUMNS": str(width)})
     assert result.exit_code == 0, result.output
     return result
 
@@ -192,7 +192,7 @@ def test_a_terminal_without_unicode_gets_plain_text(
     """Where the output can't hold box characters, tree, table and chart are drawn without."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "50")
-    result = CliRunner(charset="ascii").invoke(app, ["demo"])
+    result = CliRunner(charset="ascii").invoke(make_app(), ["demo"])
     assert result.exit_code == 0, result.output
     assert result.output.isascii()
 
@@ -200,7 +200,7 @@ def test_a_terminal_without_unicode_gets_plain_text(
 @pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], []])
 def test_help_shows_an_example(arguments: list[str]) -> None:
     """Help, and a call without a command, name a command line to try."""
-    assert "rigorous demo" in CliRunner().invoke(app, arguments).output
+    assert "rigorous demo" in CliRunner().invoke(make_app(), arguments).output
 
 
 def test_the_version_is_printed() -> None:

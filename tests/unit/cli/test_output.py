@@ -87,6 +87,54 @@ def test_a_table_for_a_pipe_is_aligned_and_whole(capsys: pytest.CaptureFixture[s
     )
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 40 columns, without colors."""
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_table_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Text is cut, numbers are not; what has no room is named, also where later rows are wider."""
+    names = ("n", "text", "when", "least", "more")
+    start = [(10**9, "a" * 90, "2026-01-02 03:04:05", 1, "x")] * 1000
+    rows = [*start, (2, "日本" * 40, "2026", 1, "x" * 50)]
+    output.print_table(names, rows, last=("least",))
+    printed = capsys.readouterr()
+    head, first, *_, last_line = printed.out.splitlines()
+    assert head == f"         n  text{' ' * 18}  more"
+    assert first == f"1000000000  {'a' * 21}…  x"
+    assert last_line == f"         2  {'日本' * 5}…   xxx…"
+    assert printed.err == (
+        "not shown: when, least; … is where a value is cut; --json, or a pipe, has all of it\n"
+    )
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_table_that_fits_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is reported then."""
+    output.print_table(("name", "text"), [("a", "b" * 30)])
+    assert capsys.readouterr() == (f"name  text\na     {'b' * 30}\n", "")
+
+
+def test_colors_are_those_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless NO_COLOR is set, or the terminal has none."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    output.print_table(("status",), [("failed",)])
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    output.print_table(("status",), [("failed",)])
+    assert capsys.readouterr().out == "\x1b[1mstatus\x1b[0m\n\x1b[31mfailed\x1b[0m\n"
+    monkeypatch.setenv("TERM", "dumb")
+    output.print_table(("status",), [("failed",)])
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_rows_behind_the_first_thousand_are_printed_too(capsys: pytest.CaptureFixture[str]) -> None:
     """Widths are those of the first thousand rows; later ones may be wider, and are whole."""
     rows = [("x" * (1 + (n == 1500)) * 5,) for n in range(2000)]

@@ -48,6 +48,22 @@ def study(tmp_path: Path) -> Path:
     return make_study(tmp_path / "study")
 
 
+def test_ls_loads_nothing_that_it_does_not_use(study: Path) -> None:
+    """Most of its time is loading; pandas alone, which pyarrow looks for, takes as long as the rest."""
+    code = """
+import atexit, sys
+from rigorous_recorder.cli import run
+heavy = {"pandas", "rich", "duckdb", "polars", "plotext", "matplotlib", "rigorous_recorder.cli.sql"}
+atexit.register(lambda: print(sorted(heavy & set(sys.modules))))
+run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "ls", str(study)], capture_output=True, text=True, check=True
+    )
+    *_, loaded = done.stdout.splitlines()
+    assert loaded == "[]"
+
+
 def test_tail_follows_a_logger_in_another_process(tmp_path: Path) -> None:
     """Each row that the other process logs is printed while it runs, once, sealed or not."""
     folder = str(tmp_path / "live")

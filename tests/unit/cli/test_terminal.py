@@ -61,6 +61,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
         with monkeypatch.context() as patch, os.fdopen(slave, "w", encoding="utf-8") as terminal:
             for name in ("stdout", "stderr"):
                 patch.setattr(sys, name, terminal)
+            patch.setenv("COLUMNS", "300")  # as wide as what is hostile
             patch.setattr(sys, "argv", ["rigorous", *map(str, arguments)])
             with pytest.raises(SystemExit):
                 main()
