@@ -2,17 +2,21 @@
 
 from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
 from ._collection import ExperimentCollection
-from ._display.experiments import Experiments
 from ._display.tree import Tree
+from ._experiment import Experiment
+from ._experiments import Experiments
+from ._lifecycle import Run
 from ._live.implementation import is_native as native
-from ._overview import ExperimentOverview, Status
+from ._overview import ExperimentOverview
 from ._recorder import Recorder
 from ._records import Records, Row
+from ._status import Status, register_stop
 from .plotting import Curve, Curves
 
 __all__ = [
     "Curve",
     "Curves",
+    "Experiment",
     "ExperimentCollection",
     "ExperimentOverview",
     "Experiments",
@@ -20,10 +24,12 @@ __all__ = [
     "Recorder",
     "Records",
     "Row",
+    "Run",
     "Status",
     "Tree",
     "errors",
     "native",
+    "register_stop",
 ]
 
 __version__ = "2.0.0"

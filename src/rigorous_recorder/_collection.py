@@ -11,28 +11,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar
 
-from ._display.experiments import Experiments
 from ._display.text import bytes_text, plural
 from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
 from ._engines.scan import Scope, Source
-from ._experiment import (
-    AutoExperiment,
-    Experiment,
-    ResumedExperiment,
-    changing_experiments,
-    chosen_runs,
-    deleted_of,
-    listing,
-    unwritable,
-)
+from ._experiment import Experiment, experiment_at
+from ._experiments import Experiments
+from ._experiments_lock import changing_experiments, unwritable
 from ._keys import require_free
+from ._lifecycle import Run
 from ._overview import ExperimentOverview, overview_of
 from ._printable import one_line
 from ._recorder import Recorder, attributes_of, recorder_at
 from ._records import Records
 from ._report import report, warn
-from ._runs import Past, Runs, is_running, nth_number
+from ._resumption import AutoRun, ResumedRun
+from ._run_lookup import chosen_runs, listing
+from ._runs import Past, Runs, deleted_of, is_running, nth_number
 from ._store.compact import Spread, compact
 from ._store.copying import copy_store
 from ._store.find import find_collections, size_on_disk
@@ -158,8 +153,10 @@ class ExperimentCollection:
         *,
         resume: Literal["auto"] | None = None,
         **data: Any,
-    ) -> Experiment:
+    ) -> Run:
         """A run to be entered with ``with``, which gives the experiment's recorder.
+
+        Where there is no ``with``, ``start`` begins it at once.
 
         The six keys ``experiment_number``, ``error_number``, ``had_error``,
         ``experiment_start_time``, ``experiment_end_time`` and ``experiment_duration`` stand above
@@ -205,12 +202,31 @@ class ExperimentCollection:
             raise ArgumentError(message)
         said = attributes_of(info, data, is_strict=self._store.is_strict)
         require_free(said)
-        kind = AutoExperiment if resume else Experiment
+        kind = AutoRun if resume else Run
         return kind(self._store, said, is_quiet=self._is_quiet)
+
+    def start(
+        self,
+        info: object | None = None,
+        /,
+        *,
+        resume: Literal["auto"] | None = None,
+        **data: Any,
+    ) -> Run:
+        """Begin an experiment now, for notebooks and callbacks, where there is no ``with`` block.
+
+        It is ended by ``run.finish()`` or ``run.fail(error)``; one that is not counts as crashed once
+        the process is gone. Arguments and errors are those of ``new_experiment``.
+
+        >>> run = collection.start(lr=0.1)  # doctest: +SKIP
+        >>> run.push(step=0, loss=0.7)  # doctest: +SKIP
+        >>> run.finish()  # doctest: +SKIP
+        """
+        return self.new_experiment(info, resume=resume, **data).start()
 
     def resume(
         self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
-    ) -> Experiment:
+    ) -> Run:
         """Go on with an experiment that crashed, failed or was finished, as a run to be entered.
 
         ``with`` gives the recorder of a new attempt, a child of the experiment's: its records have
@@ -237,7 +253,7 @@ class ExperimentCollection:
             SaveError: on entering, the folder can't be written.
         """
         self._store.require_writable()
-        return ResumedExperiment(
+        return ResumedRun(
             self._store, experiment_number, error_number=error_number, is_quiet=self._is_quiet
         )
 
@@ -309,10 +325,29 @@ class ExperimentCollection:
         nodes = Source(self._store).now().nodes
         return Runs(nodes).numbers
 
+    def experiment(
+        self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
+    ) -> Experiment:
+        """An experiment that was begun, in this process or another: its status, attributes, records.
+
+        ``collection.experiment(3)["note"] = "best so far"`` shows on every record of it.
+
+        Args:
+            experiment_number: -1 is the last number, and so on. Where several have the number, since
+                one failed and was begun anew, it is the latest of them.
+            error_number: which of them it is instead.
+
+        Raises:
+            UnknownExperimentError: there is no such experiment.
+        """
+        return experiment_at(
+            self._store, chosen_runs(self._store, experiment_number, error_number)[-1].node
+        )
+
     @property
     def experiments(self) -> Experiments:
-        """One row for each experiment that was begun, in order of start, with what is known of it."""
-        return Experiments(Source(self._store).now(), ROOT)
+        """The experiments that were begun, in order of start, with what is known of each."""
+        return Experiments(self._store)
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
         """All recorders, to be printed as a tree, with counts of records and the bytes on disk.

@@ -13,6 +13,7 @@ __all__ = [
     "EXPERIMENT_KEYS",
     "FIRST_KEYS",
     "RESERVED",
+    "STATUS_KEY",
     "require_free",
 ]
 
@@ -38,8 +39,10 @@ ERROR_KEYS: Final = (
     "experiment_error_message",
     "experiment_error_traceback",
 )
+#: What it sets on those that ended neither well nor with a failure: "stopped" or "pruned".
+STATUS_KEY: Final = "experiment_status"
 #: All of these; what is logged in no experiment has none of them, and may be asked for them.
-FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS, *ERROR_KEYS)
+FIRST_KEYS: Final = (*EXPERIMENT_KEYS, *ATTEMPT_KEYS, *ERROR_KEYS, STATUS_KEY)
 
 RESERVED: Final = frozenset(FIRST_KEYS)
 

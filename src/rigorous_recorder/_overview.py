@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ._engines.record_counts import Usage, usage_below
 from ._engines.scan import Source
 from ._runs import Past, is_running, past_experiments
+from ._status import Status
 from ._store.store import FolderStore
 
-__all__ = ["ExperimentOverview", "Status", "overview_of"]
-
-
-class Status(StrEnum):
-    """What became of an experiment."""
-
-    RUNNING = "running"
-    FINISHED = "finished"
-    #: It ended with an error.
-    FAILED = "failed"
-    #: Its process died before the end.
-    CRASHED = "crashed"
+__all__ = ["ExperimentOverview", "overview_of"]
 
 
 @dataclass(frozen=True)
@@ -32,14 +21,15 @@ class ExperimentOverview:
     Attributes:
         experiment_number: several have the same where one failed and was begun anew.
         error_number: how many attempts with this number failed in a row; 0 after success.
-        status: running, finished, failed (ended with an error) or crashed (the process died).
+        status: running, finished, failed (ended with an error), crashed (the process died), stopped
+            or pruned (ended on purpose before its end).
         start: seconds since the epoch; None where it is not known.
         duration: seconds, up to now for a running one; None for a crashed one.
         records: number of records at and below the experiment.
         keys: what is known of any of them, in the order in which it came up; what a collection
             says of experiments itself, and what stands above the experiment, are left out.
         attempts: how many there are of it, its first one included: more than 1 where it was resumed.
-        error_type: of the exception that a failed one ended with; None for any other.
+        error_type: of the exception that it ended with; None where there was none.
         error_message: its text, the middle cut out where it is very long.
         error_traceback: as Python prints it, with its causes; the middle cut out where it is long.
     """
@@ -74,8 +64,8 @@ def overview_of(store: FolderStore) -> list[ExperimentOverview]:
 
 
 def _status(past: Past, gone: set[int]) -> Status:
-    if past.has_ended:
-        return Status.FAILED if past.had_error else Status.FINISHED
+    if past.ended is not None:
+        return past.ended
     return Status.CRASHED if past.last in gone else Status.RUNNING
 
 
@@ -92,5 +82,5 @@ def _overview(past: Past, usage: Usage, status: Status) -> ExperimentOverview:
         records=usage.records,
         keys=usage.keys,
         attempts=past.attempts,
-        **(past.error if status is Status.FAILED else {}),
+        **(past.error if past.had_error and past.has_ended else {}),
     )

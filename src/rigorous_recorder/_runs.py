@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
 
 from ._engines.attempts import Attempt, last_attempts
 from ._keys import ERROR_KEYS
 from ._lazy import lazy_module
+from ._live.column import Column
 from ._once import once
+from ._status import Status, status_at_end
 from ._store.backend import writer_of
+from ._store.deletion import Deleted
 from ._store.liveness import is_alive
 from ._store.store import DELETED, ROOT, FolderStore
 from ._tree import EXPERIMENT_KEYS, Nodes
@@ -25,7 +28,17 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["NUMBER", "Past", "Runs", "is_running", "last_deleted", "nth_number", "past_experiments"]
+__all__ = [
+    "NUMBER",
+    "Past",
+    "Runs",
+    "deleted_of",
+    "is_running",
+    "last_deleted",
+    "nth_number",
+    "past_experiments",
+    "status_of",
+]
 
 NUMBER: Final = EXPERIMENT_KEYS[0]
 #: So many numbers are listed at each end where one is asked for that is not there.
@@ -38,6 +51,7 @@ class Past(NamedTuple):
     Attributes:
         last: the node of its last attempt; its own where it was never resumed.
         attempts: how many there are, 1 where it was never resumed.
+        ended: the status that its last attempt ended with; None where it has not ended.
         goes_on: whether it is resumed where it failed, instead of begun anew under its number.
         job: the job of a scheduler that began it.
         error: what the last attempt ended with: ``error_type``, ``error_message``, ``error_traceback``.
@@ -47,7 +61,7 @@ class Past(NamedTuple):
     number: int
     error_number: int
     had_error: bool
-    has_ended: bool
+    ended: Status | None
     start: float | None
     duration: float | None
     last: int
@@ -55,6 +69,11 @@ class Past(NamedTuple):
     goes_on: bool
     job: str | None
     error: dict[str, str]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its last attempt has."""
+        return self.ended is not None
 
 
 class Runs:
@@ -80,6 +99,16 @@ class Runs:
         """The numbers, each once, in order."""
         return tuple(sorted(pc.unique(self._numbers).to_pylist()))
 
+    @property
+    def nodes(self) -> list[tuple[int, int]]:
+        """Of each, in the order in which they were started, its node and that of its last attempt."""
+        last = last_attempts(self._nodes)
+        at = self._positions.to_pylist()
+        newest = [last[each].position if each in last else each for each in at]
+        ids = self._nodes.ids
+        found = (ids.take(pa.array(each, pa.int64())).to_pylist() for each in (at, newest))
+        return list(zip(*found, strict=True))
+
     def all(self) -> list[Past]:
         """All of them, in the order in which they were started."""
         return self._past(self._positions)
@@ -87,6 +116,10 @@ class Runs:
     def numbered(self, number: int) -> list[Past]:
         """Those with a number, in the order in which they were started."""
         return self._past(self._positions.filter(pc.equal(self._numbers, number)))
+
+    def of_nodes(self, nodes: Sequence[int]) -> list[Past]:
+        """Those that are among some nodes."""
+        return self._past(self._nodes.positions_of(nodes).drop_null())
 
     def _past(self, positions: pa.Array) -> list[Past]:
         last = last_attempts(self._nodes)
@@ -102,6 +135,13 @@ def past_experiments(nodes: Nodes) -> list[Past]:
     return Runs(nodes).all()
 
 
+def deleted_of(nodes: Nodes) -> Deleted | None:
+    """What a compaction is to drop: all that was deleted for good, but the numbers that it had."""
+    if (deleted := nodes.deleted_for_good) is None:
+        return None
+    return Deleted(deleted, nodes.deleted_tops, Column(NUMBER, INT))
+
+
 def last_deleted(nodes: Nodes) -> int:
     """The highest number of an experiment that was deleted; 0 where none was."""
     everything = nodes.with_deleted
@@ -114,6 +154,13 @@ def is_running(store: FolderStore, past: Past) -> bool:
         return False
     writer = writer_of(past.last)
     return writer == store.home.writer or is_alive(store.folder, writer)
+
+
+def status_of(store: FolderStore, past: Past) -> Status:
+    """What became of an experiment, if it has not ended since that was read."""
+    if past.ended is not None:
+        return past.ended
+    return Status.RUNNING if is_running(store, past) else Status.CRASHED
 
 
 def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str = "") -> int:
@@ -164,7 +211,7 @@ def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None
         number=data["experiment_number"],
         error_number=errors if isinstance(errors, int) else 0,
         had_error=data.get("had_error") is not False,
-        has_ended=data.get("experiment_end_time") is not None,
+        ended=status_at_end(data),
         start=_seconds(data.get("experiment_start_time")),
         duration=_seconds(data.get("experiment_duration")),
         last=nodes.ids[last.position].as_py() if last else node,

@@ -19,6 +19,7 @@ __all__ = [
     "DamagedFileWarning",
     "DeletedError",
     "DeviceWarning",
+    "EndedError",
     "EnteredError",
     "IncompleteCopyWarning",
     "KeyNotTextError",
@@ -28,6 +29,7 @@ __all__ = [
     "NotACollectionError",
     "NotEnoughMemoryError",
     "NotPicklableError",
+    "NotStartedError",
     "PendingRecordWarning",
     "ReadOnlyError",
     "RecordIndexError",
@@ -149,6 +151,14 @@ class ArgumentTypeError(RigorousError, TypeError):
 
 class EnteredError(RigorousError, RuntimeError):
     """A run is entered a second time."""
+
+
+class NotStartedError(RigorousError, AttributeError):
+    """A run is used before it is started, or ended by a process that did not start it."""
+
+
+class EndedError(RigorousError, RuntimeError):
+    """A run that has ended is to end in another way."""
 
 
 class RecordIndexError(RigorousError, IndexError):

@@ -163,7 +163,7 @@ def test_the_tree_names_the_error(open_collection: Opener) -> None:
     failed(collection, KeyboardInterrupt())
     tree = str(collection.tree())
     assert "experiment 1 (failed: ValueError: diverged\\ndiverged" in tree
-    assert "experiment 1 (failed: KeyboardInterrupt)  lr=0.1: 1 record" in tree
+    assert "experiment 1 (stopped: KeyboardInterrupt)  lr=0.1: 1 record" in tree
     assert all(len(line) < 130 for line in tree.splitlines())
 
 

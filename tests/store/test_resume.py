@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rigorous_recorder import ExperimentCollection, Recorder, _experiment
+from rigorous_recorder import ExperimentCollection, Recorder, _lifecycle, _resumption
 from rigorous_recorder._keys import ERROR_KEYS
 from rigorous_recorder._store import backend
 from rigorous_recorder.cli.app import make_app
@@ -702,7 +702,8 @@ def test_one_that_ends_while_it_is_looked_at_has_ended(
         number = collection.experiment_numbers[-1]
         run = other.new_experiment(lr=0.1, resume="auto") if how == "auto" else other.resume(number)
         with monkeypatch.context() as patched:
-            patched.setattr(_experiment, "is_running", end_it)
+            for module in (_lifecycle, _resumption):
+                patched.setattr(module, "is_running", end_it)
             with run as found:
                 assert (
                     found["experiment_number"] - number + 2,

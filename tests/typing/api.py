@@ -12,6 +12,7 @@ import polars as pl
 
 from rigorous_recorder import (
     Curves,
+    Experiment,
     ExperimentCollection,
     ExperimentOverview,
     Experiments,
@@ -19,7 +20,10 @@ from rigorous_recorder import (
     RecordKeeper,
     Records,
     Row,
+    Run,
+    Status,
     Tree,
+    register_stop,
 )
 
 recorder = Recorder({"a": 1}, b=2)
@@ -60,7 +64,22 @@ assert_type(collection.records, Records)
 assert_type(collection[1], Records)
 assert_type(collection.experiment_numbers, tuple[int, ...])
 assert_type(collection.experiments, Experiments)
-assert_type(collection.experiments[0], Row)
+assert_type(collection.experiments[0], Experiment)
+assert_type(collection.experiment(-1, error_number=1), Experiment)
+assert_type(collection.experiment(1).recorder, Recorder)
+assert_type(collection.experiment(1).records, Records)
+assert_type(collection.experiment(1).status, Status)
+assert_type(collection.experiment(1).tags, tuple[str, ...])
+assert_type(collection.experiment(1)["lr"], Any)
+run = collection.start(lr=0.1)
+assert_type(run, Run)
+assert_type(run.recorder, Recorder)
+assert_type(run.experiment, Experiment)
+assert_type(run.push(x=1), Recorder)
+assert_type(run.finish("pruned"), None)
+assert_type(run.fail(ValueError("diverged")), None)
+assert_type(collection.resume(-1).start(), Run)
+register_stop(StopIteration, "stopped")
 assert_type(collection.experiments.to_polars(), pl.DataFrame)
 assert_type(collection.tree(depth=1), Tree)
 assert_type(collection.overview(), list[ExperimentOverview])

@@ -437,11 +437,11 @@ def test_experiments_print_as_a_table(
     head, *rows, told = str(study.experiments).splitlines()
     assert head.split("  ")[0] == ""
     assert head.split() == [
-        *("experiment", "outcome", "start", "(UTC)", "duration"),
+        *("experiment", "status", "start", "(UTC)", "duration"),
         *("learning_rate", "tag", "duration"),
     ]
     assert [row[15:24].strip() for row in rows] == [
-        *("finished", "finished", "failed 1", "not ended")
+        *("finished", "finished", "failed 1", "running")
     ]
     started = instant_text(study.experiments[0]["experiment_start_time"])
     assert started in rows[0]

@@ -10,7 +10,7 @@ from .._printable import one_line
 from .._tree import FIRST_KEYS
 from .text import cut, literal_text, plural
 
-__all__ = ["run_line", "run_name"]
+__all__ = ["attributes_line", "run_line", "run_name"]
 
 #: So many attributes are listed, and so much of an error.
 _KEYS: Final = 6
@@ -33,6 +33,12 @@ def run_line(data: Mapping[str, Any], status: str, records: int) -> str:
     words += _attributes((key, value) for key, value in data.items() if key not in FIRST_KEYS)
     name = run_name(data["experiment_number"], data["error_number"])
     return f"{name}: {', '.join([*words, plural(records, 'record')])}"
+
+
+def attributes_line(data: Mapping[str, Any]) -> str:
+    """The first attributes of a run, of those that were given, behind a colon; nothing for none."""
+    words = _attributes((key, value) for key, value in data.items() if key not in FIRST_KEYS)
+    return f": {', '.join(words)}" if words else ""
 
 
 def _attributes(items: Iterable[tuple[str, Any]]) -> list[str]:

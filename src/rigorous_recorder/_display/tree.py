@@ -11,10 +11,11 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._engines.scan import Moment, Scan, Scope
-from .._keys import ERROR_KEYS
+from .._keys import ERROR_KEYS, STATUS_KEY
 from .._lazy import lazy_module
 from .._live.column import NODE
 from .._printable import one_line
+from .._status import Status, status_at_end
 from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from .._values.chunks import one_array
 from ..errors import ArgumentError, ArgumentTypeError
@@ -33,7 +34,7 @@ __all__ = ["Tree", "collection_tree", "tree_below"]
 _KEYS: Final = 6
 _WIDEST: Final = 120
 _WIDEST_ERROR: Final = 60
-_TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS}
+_TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS, STATUS_KEY}
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -152,14 +153,15 @@ def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -
 
 
 def _experiment_words(data: dict[str, Any]) -> str:
+    status = status_at_end(data) or "not ended"
     words: str = f"experiment {data[EXPERIMENT_KEYS[0]]}"
-    if data.get("had_error") is False:
+    if status == Status.FINISHED:
         return words
-    if "experiment_end_time" not in data:
-        return f"{words} (not ended)"
     error = ": ".join(str(data[key]) for key in ERROR_KEYS[:2] if data.get(key))
     return (
-        f"{words} (failed: {cut(one_line(error), _WIDEST_ERROR)})" if error else f"{words} (failed)"
+        f"{words} ({status}: {cut(one_line(error), _WIDEST_ERROR)})"
+        if error
+        else f"{words} ({status})"
     )
 
 

@@ -17,7 +17,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Attempt", "Places", "attempts", "last_attempts", "places_of"]
+__all__ = ["Attempt", "Places", "attempt_nodes", "attempts", "last_attempts", "places_of"]
 
 #: Of these kinds are attributes that tell recorders of one attempt apart, and the first do it
 #: rather; times are of one attempt alone.
@@ -61,6 +61,13 @@ def last_attempts(nodes: Nodes) -> dict[int, Attempt]:
         if known is None or known.number < each.number:
             found[each.experiment] = each
     return found
+
+
+def attempt_nodes(nodes: Nodes, experiment: int) -> list[int]:
+    """Ids of the further attempts at an experiment, by the id of its node."""
+    above = nodes.position(experiment)
+    positions = [each.position for each in attempts(nodes) if each.experiment == above]
+    return nodes.ids.take(pa.array(positions, pa.int64())).to_pylist()  # type: ignore[no-any-return]
 
 
 class Places(NamedTuple):

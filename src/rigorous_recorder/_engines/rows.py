@@ -22,7 +22,7 @@ else:
     pa = lazy_module("pyarrow")
     pc = lazy_module("pyarrow.compute")
 
-__all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_from", "rows_of"]
+__all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_at", "rows_from", "rows_of"]
 
 #: Rows whose values are made before the first of them is given, where some are no plain numbers.
 _ROWS_AT_ONCE: Final = 8_192
@@ -115,7 +115,11 @@ def rows_from(scan: Scan, start: int) -> Iterator[Row]:
 
 def experiment_rows(moment: Moment, root: int) -> list[Row]:
     """One row for each experiment, in order of start, with what it has or inherits."""
-    positions = experiment_positions(moment, root)
+    return rows_at(moment, experiment_positions(moment, root))
+
+
+def rows_at(moment: Moment, positions: pa.Array) -> list[Row]:
+    """One row for each recorder at a position, with what it has or inherits."""
     keys = moment.nodes.keys_above(positions)
     return list(_node_values(Row, moment.nodes, keys, positions))
 

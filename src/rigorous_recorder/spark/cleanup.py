@@ -9,7 +9,7 @@ from os import PathLike
 
 from .._collection import collection_path
 from .._engines.scan import Source
-from .._experiment import changing_experiments
+from .._experiments_lock import changing_experiments
 from .._store.backend import writer_of
 from .._store.liveness import is_alive
 from .._store.store import FolderStore

@@ -13,8 +13,9 @@ from pyspark.sql.datasource import DataSourceStreamArrowWriter, WriterCommitMess
 from pyspark.sql.types import StructType
 
 from .._engines.scan import Source
-from .._experiment import changing_experiments, say_whole
+from .._experiments_lock import changing_experiments
 from .._lazy import lazy_module
+from .._lifecycle import say_whole
 from .._store.store import ROOT, FolderStore
 from .._tree import Nodes, values_of
 from ..errors import ArgumentError, DeletedError, ReservedKeyError

@@ -12,8 +12,9 @@ from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
 from .._engines.scan import Source
-from .._experiment import changing_experiments, say_whole
+from .._experiments_lock import changing_experiments
 from .._lazy import lazy_module
+from .._lifecycle import say_whole
 from .._store.store import DELETED, FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
 from .write_job import Job, Written, gathered, nodes_of, seen

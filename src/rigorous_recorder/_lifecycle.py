@@ -1,0 +1,476 @@
+"""Runs: how an experiment is begun, logged to and ended; its number, and the six keys of its records."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from textwrap import shorten
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ._engines.scan import Source
+from ._experiment import Experiment, experiment_at, experiment_id
+from ._experiments_lock import changing_experiments
+from ._failure import error_attributes
+from ._keys import ERROR_KEYS, STATUS_KEY
+from ._latest import latest_runs
+from ._recorder import Recorder, place_of, recorder_at, recorder_below
+from ._report import error_line, error_message, report, warn
+from ._run_clock import RunClock
+from ._runs import Past, Runs, is_running
+from ._status import STOPS, Status, ending, status_of_error
+from ._store.store import ROOT, FolderStore
+from .errors import (
+    ArgumentTypeError,
+    EndedError,
+    EnteredError,
+    NotPicklableError,
+    NotStartedError,
+    PendingRecordWarning,
+    RigorousError,
+)
+
+__all__ = ["Run", "say_whole"]
+
+
+class Run:
+    """A run of an experiment: started, logged to, and ended.
+
+    ``with run as recorder`` starts it, gives the recorder to log to, and ends it, by an exception
+    as well. Where there is no block, as in notebooks and callbacks, ``start()`` and ``finish()`` or
+    ``fail()`` do the same. One that is not ended counts as crashed once its process is gone.
+
+    What a recorder has, as ``push``, ``child`` and ``run[key] = value``, a run that was started has too.
+
+    Raises:
+        NotStartedError: what needs the recorder is used before the start.
+
+    >>> run = collection.start(lr=0.1)  # doctest: +SKIP
+    >>> run.push(step=0, loss=0.7)  # doctest: +SKIP
+    >>> run.finish()  # doctest: +SKIP
+    """
+
+    def __init__(self, store: FolderStore, info: Mapping[str, Any], *, is_quiet: bool) -> None:
+        self._store = store
+        self._info = info
+        self._is_quiet = is_quiet
+        #: The process that started it; 0 before the start.
+        self._process = 0
+        self._is_entered = False
+        self._ended: Status | None = None
+        #: The error number where it ends without an error.
+        self._at_end = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """One that was not started, for another process, which starts it there.
+
+        Raises:
+            NotPicklableError: it was started.
+        """
+        if self._process:
+            message = (
+                "an experiment that was begun can't be pickled or copied: pass its recorder, to log"
+                " to it, or the collection"
+            )
+            raise NotPicklableError(message)
+        state = dict(vars(self))
+        path = str(state.pop("_store").folder.path)
+        return run_in, (type(self), path, state)
+
+    # --- start and end -------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Begin the experiment now: from here on it has a number and a recorder.
+
+        Raises:
+            EnteredError: it was started before.
+            UnknownExperimentError: the experiment to be resumed is not there.
+            RunningError: the experiment to be resumed runs still.
+            SaveError: the folder can't be written.
+        """
+        if self._process:
+            how = "entered" if self._is_entered else "started"
+            message = (
+                f"this run was {how} before, and is one experiment; begin another one with"
+                " collection.new_experiment(...), or go on with this one with collection.resume(number)"
+            )
+            raise EnteredError(message)
+        with changing_experiments(self._store):
+            self._recorder = self._begin()
+            self._process = os.getpid()
+            self._store.flush()
+        return self
+
+    def finish(self, status: Status | str = Status.FINISHED) -> None:
+        """End the experiment; all that it logged is on disk when this returns.
+
+        Again with the same status it does nothing.
+
+        Args:
+            status: "finished", or "stopped" or "pruned" where it was given up on purpose: that is
+                no error, and the next experiment has another number. "failed" is as ``fail()``.
+
+        Raises:
+            ArgumentError: another status.
+            NotStartedError: it was not started, or not in this process.
+            EndedError: it has ended with another status.
+            SaveError: records wait in memory and can't be written to disk.
+        """
+        wanted = ending(status)
+        if wanted is Status.FAILED:
+            self._end_with_error(None)
+        elif not self._has_ended_as(wanted):
+            self._end_well(wanted)
+
+    def fail(self, error: BaseException | None = None) -> None:
+        """End the experiment with an error, which its attributes then tell; nothing is raised for it.
+
+        Args:
+            error: what went wrong; the exception that is just being handled, if there is one. One
+                that means a stop (see ``register_stop``) gives the status that is registered for it.
+
+        Raises:
+            ArgumentTypeError: ``error`` is not an exception.
+            NotStartedError: it was not started, or not in this process.
+            EndedError: it has ended with another status.
+            SaveError: records wait in memory and can't be written to disk.
+        """
+        error = sys.exception() if error is None else error
+        if not (error is None or isinstance(error, BaseException)):
+            message = (
+                f"fail() takes an exception, such as ValueError('diverged'), not {error!r:.60}"
+            )
+            raise ArgumentTypeError(message)
+        self._end_with_error(error)
+
+    def __enter__(self) -> Recorder:
+        if self._is_entered or not self._process:
+            self.start()
+        self._is_entered = True
+        return self.recorder
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if os.getpid() != self._process:
+            return  # a forked child leaves by the same way; the experiment is the parent's
+        if self._ended is not None:
+            return  # finish() was called in the block
+        if error is None:
+            self._end_well(Status.FINISHED)
+        else:
+            self._end_by(error)
+
+    # --- what it is ----------------------------------------------------------------------------
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder that the run logs to: the experiment's, or its new attempt's."""
+        return self._started("recorder")
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as it is known now."""
+        self._require_started("experiment")
+        return experiment_at(self._store, self._node)
+
+    @property
+    def number(self) -> int:
+        """The experiment's number."""
+        self._require_started("number")
+        return int(self._experiment["experiment_number"])
+
+    @property
+    def id(self) -> str:
+        """The experiment's id: see ``Experiment.id``."""
+        self._require_started("id")
+        return experiment_id(self._node)
+
+    @property
+    def status(self) -> Status:
+        """Running, or what it ended with."""
+        self._require_started("status")
+        return self._ended or Status.RUNNING
+
+    # As properties: a call goes straight to the recorder's method, and costs no second frame.
+
+    @property
+    def push(self) -> Callable[..., Recorder]:
+        """``recorder.push``: log a record."""
+        return self._started("push").push
+
+    @property
+    def add(self) -> Callable[..., Recorder]:
+        """``recorder.add``: fields of the record that is pushed by ``commit``."""
+        return self._started("add").add
+
+    @property
+    def commit(self) -> Callable[..., Recorder]:
+        """``recorder.commit``: log the record that was added."""
+        return self._started("commit").commit
+
+    @property
+    def extend(self) -> Callable[..., Recorder]:
+        """``recorder.extend``: log many records at once."""
+        return self._started("extend").extend
+
+    @property
+    def child(self) -> Callable[..., Recorder]:
+        """``recorder.child``: a new recorder below."""
+        return self._started("child").child
+
+    @property
+    def update(self) -> Callable[..., None]:
+        """``recorder.update``: set attributes."""
+        return self._started("update").update
+
+    def __getitem__(self, key: str) -> Any:
+        return self.recorder[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.recorder[key] = value
+
+    if not TYPE_CHECKING:  # it would let every misspelt name pass
+
+        def __getattr__(self, name: str) -> Any:
+            """What else a recorder has; also asked where a property above has raised."""
+            if hasattr(type(self), name):
+                self._require_started(name)
+            if name.startswith("_") or not hasattr(Recorder, name):
+                message = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(message, name=name, obj=self)
+            return getattr(self._started(name), name)
+
+    def _started(self, name: str) -> Recorder:
+        self._require_started(name)
+        return self._recorder
+
+    def _require_started(self, name: str) -> None:
+        if not self._process:
+            message = (
+                f"{name}: this run is not started yet. Use 'with run as recorder:', or run.start() and"
+                " in the end run.finish(); collection.start(...) does both steps in one"
+            )
+            raise NotStartedError(message)
+
+    @property
+    def _node(self) -> int:
+        found = place_of(self._experiment)
+        assert found is not None
+        return found[1]
+
+    def __repr__(self) -> str:
+        if not self._process:
+            return f"<{type(self).__name__}, not started>"
+        return f"<{type(self).__name__} of experiment {self.number}: {self.status}>"
+
+    # --- how it ends ---------------------------------------------------------------------------
+
+    def _has_ended_as(self, status: Status) -> bool:
+        """Whether it has.
+
+        Raises:
+            NotStartedError: it was not started, or not in this process.
+            EndedError: it has ended with another status.
+        """
+        self._require_started("finish() or fail()")
+        if self._process != os.getpid():
+            message = (
+                "another process started this run, and ends it; here it was inherited by a fork"
+            )
+            raise NotStartedError(message)
+        if self._ended not in {None, status}:
+            message = (
+                f"this run has ended as {self._ended}, and can't end as {status};"
+                " collection.resume(number) goes on with it"
+            )
+            raise EndedError(message)
+        return self._ended is not None
+
+    def _end_well(self, status: Status) -> None:
+        end = self._clock.end()
+        self._finish(end)
+        # In one update: whoever starts an experiment meanwhile sees all of the end, or none.
+        known = {**end, "had_error": False, "error_number": self._at_end}
+        self._set_end(known, status)
+        self._store.require_saved()
+        self._warn_of_pending()
+
+    def _end_with_error(self, error: BaseException | None) -> None:
+        status = status_of_error(error) if error is not None else Status.FAILED
+        if self._has_ended_as(status):
+            return
+        end = self._clock.end() | ({} if error is None else error_attributes(error))
+        self._finish(end, status)
+        self._set_end(end, status)
+        self._store.require_saved()
+
+    def _end_by(self, error: BaseException) -> None:
+        """End with an exception that goes on to the caller, and report in one line what happened."""
+        outcome = f"what it logged is saved in {self._store.folder.path}"
+        is_saved = True
+        try:
+            self._end_with_error(error)
+        except Exception as trouble:  # noqa: BLE001 - the experiment's own error must not be hidden by it
+            is_ours = isinstance(trouble, RigorousError)
+            outcome = error_message(trouble) if is_ours else error_line(trouble)
+            is_saved = False
+        is_plain = is_saved and self._ended is Status.PRUNED  # as many trials of a search are
+        if not self._is_quiet and not is_plain:
+            data = self._experiment.local_data
+            report(
+                f"experiment {data['experiment_number']} (error_number {data['error_number']})"
+                f" ended with {shorten(error_line(error), 200)}; {outcome}"
+            )
+
+    def _set_end(self, end: Mapping[str, Any], status: Status) -> None:
+        known = {**end, STATUS_KEY: status.value} if status in STOPS else end
+        self._experiment._set(known)
+        self._recorder._show(known)  # that of an attempt has what is known of the experiment
+        self._ended = status
+
+    def _finish(self, end: Mapping[str, Any], status: Status | None = None) -> None:
+        """Have all records safe: an experiment that says how it ended has them all."""
+        try:
+            self._store.finish()
+        except BaseException as error:
+            # Ctrl-C: it does not run any more, and it did not end without an error.
+            self._set_end(end, status or status_of_error(error))
+            raise
+
+    def _warn_of_pending(self) -> None:
+        for recorder in self._store.handles.values():
+            if recorder.pending and self._is_above(recorder):
+                message = (
+                    f"{recorder!r} was given fields that were never committed:"
+                    f" {', '.join(recorder.pending)}. Call commit() after add()"
+                )
+                warn(message, PendingRecordWarning, stacklevel=4)
+
+    def _is_above(self, recorder: Recorder) -> bool:
+        above: Recorder | None = recorder
+        while above is not None and above is not self._recorder:
+            above = above.parent
+        return above is not None
+
+    # --- how it begins -------------------------------------------------------------------------
+
+    def _begin(self) -> Recorder:
+        """The recorder of the experiment, from now on; nobody else begins one meanwhile."""
+        return self._begin_new(*self._numbers())
+
+    def _begin_new(self, number: int, error_number: int, **said: Any) -> Recorder:
+        self._clock = RunClock()
+        self._experiment = recorder_below(
+            self._store,
+            ROOT,
+            {
+                "experiment_number": number,
+                "error_number": error_number,
+                "had_error": True,
+                "experiment_start_time": self._clock.start,
+                "experiment_end_time": None,
+                "experiment_duration": None,
+                **said,
+                **self._info,
+            },
+        )
+        return self._experiment
+
+    def _go_on(self, past: Past, info: Mapping[str, Any]) -> Recorder:
+        """The recorder of a new attempt at an experiment that was begun before."""
+        self._clock = RunClock(past.start)
+        self._experiment = recorder_at(self._store, past.node)
+        said = {
+            "experiment_attempt": past.attempts + 1,
+            "experiment_attempt_start_time": self._clock.now,
+            **info,
+        }
+        others = [e for e in self._runs().numbered(past.number) if e.node != past.node]
+        error_number, self._at_end = _free_error_numbers(others, past.error_number)
+        # First the attempt: who dies in between leaves the experiment as it ended.
+        attempt = self._store.new_node()
+        self._store.say(attempt, said, past.node)
+        self._experiment._set(
+            {
+                **(dict.fromkeys(ERROR_KEYS) if past.error else {}),
+                **({STATUS_KEY: None} if past.ended in STOPS else {}),
+                "experiment_attempt": 1,
+                "error_number": error_number,
+                "had_error": True,
+                "experiment_end_time": None,
+                "experiment_duration": None,
+            }
+        )
+        return recorder_at(self._store, attempt)
+
+    def _numbers(self) -> tuple[int, int]:
+        """The experiment's number, and its error number until it ends without one."""
+        runs, deleted = latest_runs(self._store)
+        number = runs.highest
+        if number <= deleted:
+            return deleted + 1, 1
+        past = runs.numbered(number)
+        if any(is_running(self._store, each) for each in past):
+            return number + 1, 1
+        if not past[-1].has_ended:
+            # It may have ended between the reading and the look at its lock: it has said by now how.
+            past = latest_runs(self._store).runs.numbered(number)
+        last = past[-1]
+        if not last.had_error or last.goes_on:
+            return number + 1, 1
+        error_number, self._at_end = _free_error_numbers(past, last.error_number)
+        return number, error_number
+
+    def _runs(self) -> Runs:
+        return Runs(Source(self._store).now().nodes)
+
+
+def _free_error_numbers(others: Sequence[Past], before: int) -> tuple[int, int]:
+    """Error numbers of a run that none of the others with its number has.
+
+    Returns:
+        The one behind ``before`` that it has until it ends without an error, and the one that it
+        has then: 0, unless another one has that.
+    """
+    taken = {each.error_number for each in others}
+    number = next(each for each in count(before + 1) if each not in taken)
+    return number, number if 0 in taken else 0
+
+
+def run_in(kind: type[Run], path: str, state: Mapping[str, Any]) -> Run:
+    """An experiment that was pickled before it was begun."""
+    experiment = kind.__new__(kind)
+    vars(experiment).update(state, _store=FolderStore.at(Path(path)))
+    return experiment
+
+
+def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: float) -> int:
+    """Make of a node an experiment that ended without an error: in one word, seen whole or not.
+
+    Nobody else may begin one meanwhile (see ``changing_experiments``).
+
+    Returns:
+        The number that it has.
+    """
+    run = Run(store, info, is_quiet=True)
+    number, _ = run._numbers()
+    end = max(time.time(), start)
+    said = {
+        "experiment_number": number,
+        "error_number": run._at_end,
+        "had_error": False,
+        "experiment_start_time": start,
+        "experiment_end_time": end,
+        "experiment_duration": end - start,
+        **info,
+    }
+    store.say(node, said, ROOT)
+    return number

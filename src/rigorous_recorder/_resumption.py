@@ -1,0 +1,147 @@
+"""Experiments that go on: a new attempt by number, or at what this job did not finish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, SupportsIndex
+
+from ._display.runs import run_name
+from ._engines.scan import Source
+from ._job import current_job
+from ._lifecycle import Run
+from ._live.column import Column
+from ._live.fields import describe
+from ._recorder import Recorder
+from ._report import report
+from ._run_lookup import chosen_runs
+from ._runs import Past, is_running, last_deleted
+from ._store.store import FolderStore
+from ._tree import FIRST_KEYS
+from ._values.kinds import NULL
+from .errors import RunningError
+
+__all__ = ["AutoRun", "ResumedRun"]
+
+
+class ResumedRun(Run):
+    """One that was begun before, by its number: started, it gives a recorder for a new attempt.
+
+    Raises:
+        UnknownExperimentError: on starting, there is no such experiment.
+        RunningError: on starting, it runs still.
+        SaveError: on starting, the folder can't be written; on leaving, records wait in memory and
+            can't be written to disk.
+    """
+
+    def __init__(
+        self,
+        store: FolderStore,
+        number: SupportsIndex,
+        *,
+        error_number: SupportsIndex | None,
+        is_quiet: bool,
+    ) -> None:
+        super().__init__(store, {}, is_quiet=is_quiet)
+        self._number = number
+        self._error_number = error_number
+
+    def start(self) -> Self:
+        """Begin a new attempt now; see ``Run.start``."""
+        *others, last = self._chosen()  # no folder is made for one that is not there
+        if others and not self._is_quiet:
+            name = run_name(last.number, last.error_number)
+            report(
+                f"{len(others) + 1} runs are experiment {last.number}: the last one, {name}, goes on;"
+                " resume(number, error_number=...) chooses another"
+            )
+        return super().start()
+
+    def _begin(self) -> Recorder:
+        last = self._last()
+        if is_running(self._store, last):
+            message = (
+                f"experiment {last.number} is still running in {self._store.folder.path}; resume"
+                " it when it has ended, or its process is dead"
+            )
+            raise RunningError(message)
+        # Read again: if it ended meanwhile, it has said by now how.
+        return self._go_on(self._last(), {})
+
+    def _last(self) -> Past:
+        return self._chosen()[-1]
+
+    def _chosen(self) -> list[Past]:
+        return chosen_runs(self._store, self._number, self._error_number)
+
+
+class AutoRun(Run):
+    """A new attempt at the experiment that this job began and did not finish, else a new one."""
+
+    def _begin(self) -> Recorder:
+        job, past = current_job(), self._runs().all()
+        # Of several with one number, those that failed were given up for the last.
+        newest = {each.number: each for each in past}.values()
+        name = job.name if job else None
+        of_job = [each for each in newest if each.job == name]
+        unfinished = [each for each in of_job if each.had_error]
+        same = self._with_same_info(unfinished)
+        # Info can be different in a job that was requeued: the name of its node, say.
+        if not same and job and len(of_job) == 1:
+            same = [each for each in unfinished if self._restarts(each) < job.restarts]
+        restarts = {"experiment_job_restarts": job.restarts} if job else {}
+        for each in reversed(same):
+            if not is_running(self._store, each) and self._is_unfinished(each):
+                return self._go_on(each, restarts | self._new_info(each))
+        deleted = last_deleted(Source(self._store).now().nodes)
+        number = max([deleted, *(each.number for each in past)]) + 1
+        of_this = {"experiment_job": name} if name else {}
+        return self._begin_new(number, 1, experiment_attempt=1, **of_this, **restarts)
+
+    def _restarts(self, past: Past) -> int:
+        """How often the job had been requeued when it began the last attempt."""
+        nodes = Source(self._store).now().nodes
+        (said,) = nodes.own_data(nodes.positions_of([past.last]))
+        restarts = said.get("experiment_job_restarts")
+        return restarts if isinstance(restarts, int) else 0
+
+    def _with_same_info(self, past: Sequence[Past]) -> list[Past]:
+        """Those that were begun with the same keys and values."""
+        given = _texts(self._info)
+        return [each for each, said in zip(past, self._infos(past), strict=True) if said == given]
+
+    def _new_info(self, past: Past) -> dict[str, Any]:
+        """What is given now that was not said when the experiment was begun."""
+        given, (said,) = _texts(self._info), self._infos([past])
+        new = {str(column.key) for column in given if said.get(column) != given[column]}
+        return {key: self._info[key] for key in new}
+
+    def _infos(self, past: Sequence[Past]) -> list[_Texts]:
+        """What was known of experiments when they were begun, but for what is said of each."""
+        nodes = Source(self._store).now().nodes
+        found: list[_Texts] = [{} for _ in past]
+        said = nodes.said_first(nodes.positions_of([each.node for each in past]))
+        for column, values in said.items():
+            if column.key not in FIRST_KEYS:
+                for texts, text in zip(found, column.kind.json(values), strict=True):
+                    if text is not None:
+                        texts[column] = text
+        return found
+
+    def _is_unfinished(self, past: Past) -> bool:
+        """Whether it still is: one that ended before the look at its lock has said so by now."""
+        (now,) = (each for each in self._runs().all() if each.node == past.node)
+        return now.had_error
+
+
+_Texts = dict[Column, str]
+"""Values by key and kind, as JSON text, in which NaN is equal to itself."""
+
+
+def _texts(info: Mapping[str, Any]) -> _Texts:
+    """Data as it would be read back."""
+    found: _Texts = {}
+    for column, plain in describe(info):
+        is_null = column.kind == NULL
+        values = column.kind.column([True if is_null else plain])
+        found[column] = str(*column.kind.json(values))
+    return found

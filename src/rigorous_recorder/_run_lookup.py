@@ -1,0 +1,51 @@
+"""Which of the experiments that were begun is meant, and how those in question are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import SupportsIndex
+
+from ._display.runs import run_line
+from ._engines.scan import Scope, Source
+from ._runs import Past, Runs, nth_number, status_of
+from ._store.store import FolderStore
+from .errors import UnknownExperimentError
+
+__all__ = ["chosen_runs", "listing"]
+
+
+def chosen_runs(
+    store: FolderStore,
+    number: SupportsIndex,
+    error_number: SupportsIndex | None,
+    *,
+    advice: str = "",
+) -> list[Past]:
+    """The experiments that a number names, in order of start: of several that one, where it is said.
+
+    Raises:
+        UnknownExperimentError: there is none with the number, or none of them has ``error_number``.
+    """
+    runs = Runs(Source(store).now().nodes)
+    found = runs.numbered(nth_number(runs.numbers, number, advice=advice))
+    if error_number is None:
+        return found
+    chosen = [each for each in found if each.error_number == error_number]
+    if not chosen:
+        message = (
+            f"experiment {found[0].number} has no run with error_number {error_number}:"
+            f"{listing(store, found)}"
+        )
+        raise UnknownExperimentError(message)
+    return chosen
+
+
+def listing(store: FolderStore, past: Sequence[Past]) -> str:
+    """Experiments, one a line, with what tells them apart."""
+    source = Source(store)
+    nodes = source.now().nodes
+    data = nodes.own_data(nodes.positions_of([each.node for each in past]))
+    return "".join(
+        f"\n  {run_line(said, status_of(store, each), source.scan(Scope(each.node), ()).row_count())}"
+        for each, said in zip(past, data, strict=True)
+    )

@@ -1,0 +1,400 @@
+"""Runs as objects: begun without a block, ended with a status, and found again by number."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rigorous_recorder import Experiment, ExperimentCollection, Run, Status, register_stop
+from rigorous_recorder.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    EndedError,
+    EnteredError,
+    NotStartedError,
+    PendingRecordWarning,
+    ReadOnlyError,
+    ReservedKeyError,
+    UnknownExperimentError,
+)
+
+Opener = Callable[..., ExperimentCollection]
+
+#: As Optuna's, which is not imported for it.
+TrialPruned = type("TrialPruned", (Exception,), {"__module__": "optuna.exceptions"})
+
+
+class EarlyStop(Exception):
+    """What a user's training stops itself with."""
+
+
+class Patience(EarlyStop):
+    """One kind of it."""
+
+
+def in_another_process(text: str, *arguments: object) -> str:
+    head = "import sys\nfrom rigorous_recorder import ExperimentCollection\n"
+    command = [sys.executable, "-c", head + text, *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+# --- begun and ended without a block ---------------------------------------------------------------
+
+
+def test_a_run_is_started_logged_to_and_finished(open_collection: Opener) -> None:
+    """As by a block: six keys, records on disk, the next number; it has what a recorder has."""
+    collection = open_collection()
+    run = collection.start({"model": "m1"}, lr=0.1)
+    assert (run.number, run.status, run["lr"]) == (1, Status.RUNNING, 0.1)
+    run.push(step=0).push(step=1)
+    run.add(step=2)
+    run.commit()
+    run.extend({"step": [3]})
+    run["late"] = True
+    run.update(later=1)
+    assert run.child(episode=1).parent is run.recorder
+    assert len(run.all_records) == 4
+    assert run.experiment.status is Status.RUNNING
+    run.finish()
+    run.finish()
+    assert run.status is run.experiment.status is Status.FINISHED
+    assert [row["step"] for row in collection.records.where(late=True, later=1)] == [0, 1, 2, 3]
+    assert {row["had_error"] for row in collection.records} == {False}
+    assert open_collection().start().number == 2
+
+
+def test_statuses_that_a_run_ends_with(open_collection: Opener) -> None:
+    """Given up on purpose is no error, and has a number of its own; failed is one, as in a block."""
+    collection = open_collection(quiet=True)
+    collection.start().finish(status="pruned")
+    collection.start().finish("stopped")
+    collection.start().finish("failed")
+    collection.start().fail(ValueError("diverged"))
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        collection.start().fail()
+    collection.start().finish()
+    running = collection.start()
+    assert [
+        (e.number, e["error_number"], e["had_error"], e.status, e["experiment_error_type"])
+        for e in collection.experiments
+    ] == [
+        (1, 0, False, "pruned", None),
+        (2, 0, False, "stopped", None),
+        (3, 1, True, "failed", None),
+        (3, 2, True, "failed", "ValueError"),
+        (3, 3, True, "failed", "ZeroDivisionError"),
+        (3, 0, False, "finished", None),
+        (4, 1, True, "running", None),
+    ]
+    assert [each.status for each in collection.overview()] == collection.experiments.statuses()
+    running.finish()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyboardInterrupt(), Status.STOPPED),
+        (asyncio.CancelledError(), Status.STOPPED),
+        (TrialPruned("bad"), Status.PRUNED),
+        (Patience("10 epochs"), Status.STOPPED),
+        (SystemExit(1), Status.FAILED),
+        (ValueError("x"), Status.FAILED),
+    ],
+    ids=repr,
+)
+def test_exceptions_that_mean_a_stop(
+    open_collection: Opener,
+    error: BaseException,
+    status: Status,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They have their status; the six keys are those of any exception, which goes on to the caller."""
+    register_stop(EarlyStop)
+    collection = open_collection()
+    with pytest.raises(type(error)), collection.new_experiment() as recorder:
+        recorder.push(x=1)
+        raise error
+    (found,) = collection.experiments
+    assert (found.status, found["had_error"], found["error_number"]) == (status, True, 1)
+    assert collection.overview()[0].status is status
+    assert collection.records[0]["experiment_status"] == (
+        None if status is Status.FAILED else status.value
+    )
+    assert bool(capsys.readouterr().err) == (status is not Status.PRUNED)
+    with collection.resume(1):
+        assert collection.experiment(1).status is Status.RUNNING
+    assert collection.experiment(1).status is Status.FINISHED
+    assert collection.records[0]["experiment_status"] is None
+    with collection.new_experiment() as recorder:
+        assert recorder["experiment_number"] == 2
+
+
+def test_what_is_registered_as_a_stop_is_checked(open_collection: Opener) -> None:
+    """A type of exceptions, and a status that means a stop; the nearest type counts."""
+    for wrong in ("EarlyStop", EarlyStop(), int):
+        with pytest.raises(ArgumentTypeError, match="type of exceptions"):
+            register_stop(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="expected one of stopped, pruned"):
+        register_stop(EarlyStop, "finished")
+    register_stop(EarlyStop, "pruned")
+    register_stop(Patience, "failed")
+    collection = open_collection(quiet=True)
+    collection.start().fail(EarlyStop())
+    collection.start().fail(Patience())
+    assert collection.experiments.statuses() == ["pruned", "failed"]
+    register_stop(Patience, "stopped")
+
+
+def test_a_block_whose_run_was_ended_in_it(open_collection: Opener) -> None:
+    """What it was ended as stays; an exception afterwards goes on to the caller."""
+    collection = open_collection(quiet=True)
+    run = collection.new_experiment()
+    with run as recorder:
+        recorder.push(x=1)
+        run.finish("pruned")
+    other = collection.start()
+    with pytest.raises(EarlyStop), other as recorder:
+        assert recorder is other.recorder
+        other.finish()
+        raise EarlyStop
+    assert collection.experiments.statuses() == ["pruned", "finished"]
+
+
+def test_a_run_is_started_once_and_ended_one_way(open_collection: Opener) -> None:
+    """Whatever else is asked of it says what to do instead, and changes nothing."""
+    collection = open_collection()
+    run = collection.start()
+    with pytest.raises(EnteredError, match="started before.*new_experiment"):
+        run.start()
+    for wrong in ("crashed", "running", "good", 3, None):
+        with pytest.raises(ArgumentError, match="expected one of finished, failed"):
+            run.finish(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match="takes an exception"):
+        run.fail("diverged")  # type: ignore[arg-type]
+    assert run.status is Status.RUNNING
+    run.finish("pruned")
+    for end in (run.finish, run.fail):
+        with pytest.raises(EndedError, match=r"ended as pruned.*resume"):
+            end()
+    again = collection.resume(1).start()
+    assert (again["experiment_attempt"], again.experiment.status) == (2, Status.RUNNING)
+    again.finish()
+    assert collection.experiment(1).status is Status.FINISHED
+
+
+def test_what_needs_a_recorder_says_how_to_start(open_collection: Opener) -> None:
+    """Every method that a recorder has, before the start; no folder is made by asking."""
+    run = open_collection().new_experiment(lr=0.1)
+    uses: list[Callable[[], object]] = [
+        lambda: run.push(x=1),
+        lambda: run.child(model="m1"),
+        lambda: run.number,
+        lambda: run.recorder,
+        lambda: run.status,
+        lambda: run["lr"],
+        lambda: run.all_records,  # type: ignore[attr-defined]
+        run.finish,
+        run.fail,
+    ]
+    for use in uses:
+        with pytest.raises(NotStartedError, match=r"run\.start\(\).*run\.finish\(\)"):
+            use()
+    assert "not started" in repr(run)
+    with pytest.raises(AttributeError, match="has no attribute 'psuh'"):
+        run.psuh  # type: ignore[attr-defined]  # noqa: B018
+    assert {"push", "start", "finish", "fail", "recorder"} <= set(dir(run))
+    assert open_collection().experiment_numbers == ()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_a_forked_child_does_not_end_its_parents_run(open_collection: Opener) -> None:
+    """It is told so, and the run goes on."""
+    collection = open_collection()
+    run = collection.start()
+    if (child := os.fork()) == 0:
+        try:
+            run.finish()
+        except NotStartedError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert collection.experiment(1).status is Status.RUNNING
+    run.finish()
+
+
+def test_the_end_of_a_run_warns_of_fields_that_wait(open_collection: Opener) -> None:
+    """As the end of a block does, at the caller's line."""
+    run = open_collection().start()
+    run.add(x=1)
+    with pytest.warns(PendingRecordWarning) as caught:
+        run.finish()
+    assert caught[0].filename == __file__
+
+
+# --- found again -----------------------------------------------------------------------------------
+
+
+def test_an_experiment_by_its_number(open_collection: Opener) -> None:
+    """Negative from the end; of several with one number the latest, or the one that is chosen."""
+    collection = open_collection(quiet=True)
+    collection.start(lr=1).finish()
+    collection.start(lr=2).fail()
+    collection.start(lr=3).finish()
+    assert [collection.experiment(n)["lr"] for n in (1, 2, -1, -2)] == [1, 3, 3, 1]
+    assert collection.experiment(2, error_number=1)["lr"] == 2
+    for wrong in (0, 3, -3, "one", True):
+        with pytest.raises(UnknownExperimentError):
+            collection.experiment(wrong)  # type: ignore[arg-type]
+    with pytest.raises(UnknownExperimentError, match=r"no run with error_number 5:\n.*lr=2"):
+        collection.experiment(2, error_number=5)
+    ids = [each.id for each in collection.experiments]
+    assert len(set(ids)) == 3
+    assert collection.experiment(2).id == ids[2]
+    assert [e.id for e in open_collection().experiments] == ids
+    assert all(len(each) < 20 for each in ids)
+    collection.delete(1)
+    with pytest.raises(UnknownExperimentError):
+        collection.experiment(1)
+
+
+def test_an_experiment_is_a_mapping_of_its_attributes(open_collection: Opener) -> None:
+    """As the rows were before: a dict with what is inherited, in which missing keys read as None."""
+    collection = open_collection()
+    collection.recorder["study"] = "a"
+    collection.start(lr=0.1, seed=3).finish()
+    (found,) = collection.experiments
+    assert isinstance(found, Experiment)
+    assert isinstance(found, dict)
+    assert found == dict(found) == collection.experiment(1)
+    assert (found["study"], found["lr"], found["nothing"]) == ("a", 0.1, None)
+    assert found.get("nothing", 7) == 7
+    assert repr(found) == '<Experiment 1 (finished): study="a", lr=0.1, seed=3>'
+    for change in (found.clear, lambda: found.pop("lr"), lambda: found.__delitem__("lr")):
+        with pytest.raises(ReadOnlyError):
+            change()
+    with pytest.raises(ReservedKeyError):
+        found["had_error"] = True
+    assert found["lr"] == 0.1
+
+
+def test_what_is_set_a_day_later_shows_on_every_record(open_collection: Opener) -> None:
+    """From another process, of a run that has ended; from any process it is seen at once."""
+    collection = open_collection()
+    run = collection.start(lr=0.1)
+    run.child(model="m1").push(x=1)
+    run.push(x=2)
+    run.finish()
+    collection.start().finish()
+    collection.close()
+    in_another_process(
+        """
+with ExperimentCollection(sys.argv[1]) as collection:
+    experiment = collection.experiment(1)
+    experiment["note"] = "best so far"
+    experiment.tags = ["paper", "best", "paper"]
+    experiment.name = "baseline"
+    assert experiment["note"] == experiment.note == "best so far"
+    assert experiment.tags == ("paper", "best")
+    experiment.recorder.push(x=3)
+""",
+        collection._store.folder.path,
+    )
+    found = collection.experiment(1)
+    assert (found.note, found.tags, found.name) == ("best so far", ("paper", "best"), "baseline")
+    assert [row["x"] for row in found.records] == [1, 2, 3]
+    assert {row["note"] for row in found.records} == {"best so far"}
+    assert found.status is Status.FINISHED
+    last = collection.experiment(2)
+    assert (last.note, last.tags, last.name) == (None, (), None)
+
+
+def test_attributes_are_taken_back_and_read_anew(open_collection: Opener) -> None:
+    """None shows again what is inherited; an object has what it was read with, until reload()."""
+    collection = open_collection()
+    collection.recorder["note"] = "study"
+    collection.start().finish()
+    one, other = collection.experiment(1), collection.experiment(1)
+    one.note = "mine"
+    assert (one.note, other.note, other.reload().note) == ("mine", "study", "mine")
+    one["note"] = None
+    assert one["note"] == "study"
+    one.tags = ("a",)
+    one.tags = ()
+    assert one.tags == ()
+    for wrong in ("paper", 3, [3]):
+        with pytest.raises(ArgumentTypeError, match="tags are several texts"):
+            one.tags = wrong  # type: ignore[assignment]
+    collection.delete(1)
+    for gone in (one.reload, lambda: one.update(x=1), lambda: collection.experiments[0]):
+        with pytest.raises((UnknownExperimentError, IndexError)):
+            gone()
+
+
+def test_what_is_set_counts_for_every_attempt(open_collection: Opener) -> None:
+    """Also where an attempt had said otherwise of itself; deeper recorders keep their own."""
+    collection = open_collection()
+    with collection.new_experiment(note="first") as recorder:
+        recorder.push(x=1)
+    with collection.resume(1) as attempt:
+        attempt["note"] = "second"
+        attempt.push(x=2)
+        attempt.child(note="deep").push(x=3)
+    experiment = collection.experiment(1)
+    assert experiment["note"] == "second"
+    experiment["note"] = "for all"
+    assert experiment["note"] == attempt["note"] == "for all"
+    assert [row["note"] for row in experiment.records] == ["for all", "for all", "deep"]
+
+
+def test_status_of_runs_of_other_processes(open_collection: Opener, folder: Path) -> None:
+    """Running until its end or its process's death; an object that was read before sees that."""
+    collection = open_collection()
+    script = """
+import os
+collection = ExperimentCollection(sys.argv[1], quiet=True)
+collection.start(mode="ends"), collection.start(mode="dies").push(x=1)
+print("started", flush=True)
+sys.stdin.readline()
+os._exit(1)
+"""
+    head = "import sys\nfrom rigorous_recorder import ExperimentCollection\n"
+    command = [sys.executable, "-c", head + script, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        seen = collection.experiments
+        assert seen.statuses() == [each.status for each in seen] == ["running", "running"]
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.wait()
+        assert seen.statuses() == [each.status for each in seen] == ["crashed", "crashed"]
+    with collection.resume(2):
+        assert seen.statuses() == ["crashed", "running"]
+    assert [each.status for each in seen] == ["crashed", "finished"]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_an_experiment_goes_to_another_process(
+    open_collection: Opener, copied: Callable[[Experiment], Experiment]
+) -> None:
+    """With its attributes; what is asked of it besides is found in the collection."""
+    collection = open_collection()
+    collection.start(lr=0.1).finish()
+    found = copied(collection.experiment(1))
+    assert type(found) is Experiment
+    assert found == collection.experiment(1)
+    assert (found.id, found.status) == (collection.experiment(1).id, Status.FINISHED)
+    found["note"] = "from there"
+    assert collection.experiment(1).note == "from there"
+    assert type(collection.new_experiment()) is Run
