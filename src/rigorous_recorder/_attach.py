@@ -6,17 +6,12 @@ import _thread
 import sys
 from collections.abc import Callable, Collection
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from ._arrow import pa
 from ._engines.scan import Moment, Piece, Scan, Scope
-from ._lazy import lazy_module
 from ._store.store import MemoryStore, Store
 from ._tree import Nodes
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["copy_tree", "copy_with_ancestors", "keys_in", "undisturbed"]
 

@@ -9,7 +9,7 @@ from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar
+from typing import Any, Literal, Self, SupportsIndex, TypeVar
 
 from ._display.text import bytes_text, plural
 from ._display.tree import Tree, collection_tree
@@ -19,6 +19,7 @@ from ._experiment import Experiment, experiment_at
 from ._experiments import Experiments
 from ._experiments_lock import changing_experiments, unwritable
 from ._keys import require_free
+from ._lazy_imports import duckdb
 from ._lifecycle import Run
 from ._overview import ExperimentOverview, overview_of
 from ._printable import one_line
@@ -45,9 +46,6 @@ from .errors import (
     NotACollectionError,
     RunningError,
 )
-
-if TYPE_CHECKING:
-    import duckdb
 
 _Collection = TypeVar("_Collection", bound="ExperimentCollection")
 

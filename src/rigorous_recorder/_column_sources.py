@@ -5,20 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from ._lazy import lazy_module
+from ._arrow import pa, pc
+from ._lazy_imports import np
 from ._live.column import META
 from ._values.device import is_on_device, library_of, numpy_of
 from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-np = lazy_module("numpy", install="numpy")
 
 __all__ = ["ArrowColumn", "Objects", "named_columns", "rows_without_columns"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from ._arrow import pa, pc
 from ._column_sources import ArrowColumn, Objects, named_columns, rows_without_columns
-from ._lazy import lazy_module
 from ._live.column import Column
 from ._values.arrays import DTYPES, ArrayKind, ListKind, dtype_of
 from ._values.bigints import BIGINT, BIGINT_TEXT
@@ -31,13 +31,6 @@ from ._values.kinds import (
     zone_of,
 )
 from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["columns_of"]
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ._arrow import pa
 from ._display.experiments import experiments_table
 from ._engines.arrow import resolved_table
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import rows_at
 from ._engines.scan import Source
 from ._experiment import Experiment, statuses_of
+from ._lazy_imports import pd, pl
 from ._runs import Runs
 from ._status import Status
 from ._store.store import FolderStore
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
-    import pyarrow as pa
 
 __all__ = ["Experiments"]
 

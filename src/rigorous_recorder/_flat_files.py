@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from ._arrow import ipc, pa, pc, pq
 from ._columns import Columns, columns_of
 from ._durable import replacing
 from ._engines.arrow import flat_type, stream
 from ._engines.scan import Scan
 from ._engines.special_floats import special_floats
-from ._lazy import lazy_module
 from ._live.column import META, described
 from ._text_files import CsvOptions, load_csv, load_lines, save_csv, save_lines
 from ._values.bigints import BIGINT
@@ -25,17 +25,6 @@ from .errors import (
     UnkeepableValueError,
     UnknownFileTypeError,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    ipc = lazy_module("pyarrow.ipc")
-    pc = lazy_module("pyarrow.compute")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["SUFFIXES", "CsvOptions", "load_flat", "require_csv", "save_flat"]
 

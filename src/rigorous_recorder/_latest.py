@@ -7,10 +7,10 @@ them is, so that the cost depends on what was logged since, and not on how many 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ._lazy import lazy_module
+from ._arrow import pa, pc
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._runs import NUMBER, Runs, last_deleted
 from ._store.fragments import Fragment, Loose, Sealed
@@ -18,13 +18,6 @@ from ._store.store import DELETED, ROOT, FolderStore
 from ._tree import Nodes, column_in
 from ._values.chunks import one_array
 from ._values.kinds import INT
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Latest", "latest_runs"]
 

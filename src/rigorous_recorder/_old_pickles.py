@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from ._lazy import lazy_module
+from ._lazy_imports import np
 from ._once import remembered
 from ._store.store import MemoryStore
 from .errors import UnsafePickleError
-
-np = lazy_module("numpy", install="numpy")
 
 __all__ = ["OLD_CLASSES", "OldRecorder", "adopt", "numpy_part"]
 
@@ -105,7 +103,7 @@ def _reconstruct(_kind: object, _shape: object, _code: object) -> Any:
 
 @remembered(1)
 def _waiting_array() -> type:
-    class Waiting(np.ndarray):  # type: ignore[misc, name-defined]
+    class Waiting(np.ndarray):  # type: ignore[misc]
         def __setstate__(self, state: Any) -> None:
             _version, shape, dtype, is_fortran, data = state
             plain = np.frombuffer(data, dtype.real).reshape(shape, order="F" if is_fortran else "C")

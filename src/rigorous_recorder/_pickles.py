@@ -12,23 +12,16 @@ import pickle
 import pickletools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from ._arrow import ipc, pa
 from ._attach import copy_tree, copy_with_ancestors
 from ._engines.scan import Moment
-from ._lazy import lazy_module
 from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
 from ._store.fragments import Loose
 from ._store.store import MemoryStore, Snapshot
 from ._tree import Nodes
 from .errors import DamagedFileError, RigorousError, UnsafePickleError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    ipc = lazy_module("pyarrow.ipc")
 
 __all__ = ["PlainTree", "Restored", "load_tree", "restored", "tree_of"]
 

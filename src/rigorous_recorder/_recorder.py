@@ -8,8 +8,9 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
+from ._arrow import pa, pc
 from ._attach import copy_tree, keys_in, undisturbed
 from ._columns import Columns, columns_of
 from ._display.tree import Tree, tree_below
@@ -17,7 +18,6 @@ from ._durable import replacing
 from ._engines.scan import Scope, Source
 from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
-from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_attributes, describe_unread
 from ._live.implementation import Pusher
 from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
@@ -40,13 +40,6 @@ from .errors import (
     RigorousError,
     UnkeepableTypeError,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Recorder"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, overload
 
+from ._arrow import pa
 from ._display.records import records_line, records_table
 from ._display.text import cut
 from ._engines.arrow import flat_table, stream
@@ -25,16 +26,13 @@ from ._engines.scan import Moment, Piece, Scan, Scope, Source
 from ._engines.spark import spark_frame
 from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
+from ._lazy_imports import duckdb, pd, pl
 from ._pickles import PlainTree, restored, tree_of
 from ._store.store import ROOT, FolderStore, Place
 from .errors import ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, curves_of
 
 if TYPE_CHECKING:
-    import duckdb
-    import pandas as pd
-    import polars as pl
-    import pyarrow as pa
     from pyspark.sql import DataFrame as SparkDataFrame
     from pyspark.sql import SparkSession
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
+from typing import Any, Final, NamedTuple, SupportsIndex
 
+from ._arrow import pa, pc
 from ._engines.attempts import Attempt, last_attempts
 from ._keys import ERROR_KEYS
-from ._lazy import lazy_module
 from ._live.column import Column
 from ._once import once
 from ._status import Status, status_at_end
@@ -20,13 +20,6 @@ from ._store.store import DELETED, ROOT, FolderStore
 from ._tree import EXPERIMENT_KEYS, Nodes
 from ._values.kinds import INT
 from .errors import UnknownExperimentError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = [
     "NUMBER",

@@ -8,27 +8,18 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from ._arrow import csv, pa, pc
 from ._columns import Columns, columns_of
 from ._engines.arrow import stream
 from ._engines.rows import rows_of
 from ._engines.scan import Scan
-from ._lazy import lazy_module
 from ._live.column import Column, described
 from ._values import json_floats
 from ._values.bigints import BIGINT, BIGINT_TEXT
 from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind
 from .errors import ArgumentError, DamagedFileError, UnkeepableValueError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import csv
-else:
-    pa = lazy_module("pyarrow")
-    csv = lazy_module("pyarrow.csv")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["CsvOptions", "load_csv", "load_lines", "save_csv", "save_lines"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from ._arrow import pa, pc
 from ._keys import ATTEMPT_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
-from ._lazy import lazy_module
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._once import once
 from ._store.fragments import Fragment, is_lost, tables_of
@@ -14,13 +14,6 @@ from ._store.store import DELETED
 from ._values.chunks import byte_sizes, one_array
 from ._values.kinds import NULL, Kind
 from .errors import TooLargeError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = [
     "ATTEMPT_KEYS",

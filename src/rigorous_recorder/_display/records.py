@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from .._arrow import pa, pc
 from .._engines.scan import Scan
-from .._lazy import lazy_module
 from .._printable import one_line
 from .preview import columns_of_scan, page_of
 from .table import Table
 from .text import cut, plural
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["records_line", "records_table"]
 

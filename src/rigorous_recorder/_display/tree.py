@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from .._arrow import pa, pc
 from .._engines.scan import Moment, Scan, Scope
 from .._keys import ERROR_KEYS, STATUS_KEY
-from .._lazy import lazy_module
 from .._live.column import NODE
 from .._printable import one_line
 from .._status import Status, status_at_end
@@ -20,13 +20,6 @@ from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
 from .._values.chunks import one_array
 from ..errors import ArgumentError, ArgumentTypeError
 from .text import bytes_text, cut, literal_text, plural
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Tree", "collection_tree", "tree_below"]
 

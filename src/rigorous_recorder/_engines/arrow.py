@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import TYPE_CHECKING
 
-from .._lazy import lazy_module
+from .._arrow import pa
 from .._live.column import described
 from .._values.kinds import NULL, Kind
 from .._values.promote import meet
@@ -14,11 +13,6 @@ from .mixed import Flat
 from .prefetch import ahead
 from .scan import Group, Moment, Piece, Scan, flat_column
 from .widths import fits, parts_of, require_memory
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["flat_schema", "flat_table", "flat_type", "resolved_table", "stream", "without_columns"]
 

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._tree import ATTEMPT_KEYS, FIRST_KEYS, Nodes
 from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT, Kind
 from .conditions import any_valid
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Attempt", "Places", "attempt_nodes", "attempts", "last_attempts", "places_of"]
 

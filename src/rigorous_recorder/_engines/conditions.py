@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
+from .._lazy_imports import np
 from .._live.column import Column
 from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
 from .._values.kinds import JSON, NULL, Kind
 from .._values.promote import can_equal, equal
 from ..errors import UnkeepableTypeError, UnkeepableValueError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-np = lazy_module("numpy", install="numpy")
 
 __all__ = ["Condition", "Typed", "any_valid", "conditions_of"]
 

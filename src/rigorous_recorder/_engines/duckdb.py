@@ -8,7 +8,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from .._lazy import lazy_module
+from .._arrow import pa
+from .._lazy_imports import duckdb
 from .._live.column import NODE
 from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
@@ -18,13 +19,7 @@ from .scan import Moment, Scan, experiment_positions
 from .sql import Mentioned, SqlNames, identifier, mentioned
 
 if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
-
     _Tables = dict[str, Callable[[], "_Named"]]
-else:
-    duckdb = lazy_module("duckdb")
-    pa = lazy_module("pyarrow")
 
 __all__ = ["collection_sql", "records_sql", "tables_sql"]
 

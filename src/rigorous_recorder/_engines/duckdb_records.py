@@ -6,9 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._store.fragments import Fragment, Sealed
 from .._values.arrays import ArrayKind, dtype_of
@@ -17,13 +17,6 @@ from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .mixed import Flat
 from .scan import Piece, Scan, flat_column
 from .sql import identifier, literal
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["RecordsView", "for_duckdb", "rows_without_columns"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._tree import ATTEMPT_KEYS, keys_of
 from .attempts import Places, attempts, places_of
 from .conditions import any_valid
@@ -19,13 +19,6 @@ from .duckdb_records import for_duckdb
 from .mixed import Flat
 from .prefetch import ahead
 from .scan import Group, Piece, Scan, flat_column
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["LevelRows", "level_of", "level_rows"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._live.column import Column, Key
 from .._report import warn
 from .._store.fragments import Fragment, Sealed
@@ -17,13 +17,6 @@ from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
 from .._values.promote import Family, family_of, in_order, main_family, meet
 from ..errors import MixedKindsWarning
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Flat", "MixedKeys"]
 

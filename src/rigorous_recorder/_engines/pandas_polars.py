@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from .._lazy import lazy_module
+from .._arrow import pa
+from .._lazy_imports import pd, pl
 from .._values.arrays import ArrayKind
 from .._values.bigints import BIGINT
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
-    pl = lazy_module("polars", install="rigorous-recorder[polars]")
-    pd = lazy_module("pandas", install="rigorous-recorder[pandas]")
 
 __all__ = ["to_pandas", "to_polars"]
 

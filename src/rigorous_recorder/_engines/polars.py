@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
+from .._lazy_imports import pl, plugins
 from .._once import once
 from .._tree import keys_of
 from .arrow import flat_schema, flat_type
@@ -15,17 +16,6 @@ from .mixed import Flat
 from .pandas_polars import to_polars
 from .prefetch import ahead
 from .scan import Group, Piece, Scan, flat_column, spread
-
-if TYPE_CHECKING:
-    import polars as pl
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from polars.io import plugins
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-    pl = lazy_module("polars", install="rigorous-recorder[polars]")
-    plugins = lazy_module("polars.io.plugins", install="rigorous-recorder[polars]")
 
 __all__ = ["lazy_frame"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc, pq
 from .._live.column import NODE, Column
 from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment, Sealed, open_parquet
@@ -14,15 +14,6 @@ from .._tree import FIRST_KEYS, Nodes
 from .._values.chunks import one_array
 from .._values.kinds import NULL
 from .scan import Moment
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["Usage", "usage_below"]
 

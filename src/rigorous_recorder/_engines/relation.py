@@ -9,17 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-from .._lazy import lazy_module
+from .._arrow import pa
+from .._lazy_imports import duckdb
 from ..errors import CompactedError
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
-else:
-    duckdb = lazy_module("duckdb")
-    pa = lazy_module("pyarrow")
 
 __all__ = ["Made", "Relation", "Source", "compacted"]
 

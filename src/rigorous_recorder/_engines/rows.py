@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._live.column import Column
 from .._rows.implementation import Known, fresh, rows_of_node
 from .._tree import Nodes, keys_of, present_values_of, values_of
@@ -14,13 +14,6 @@ from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError
 from .conditions import any_valid
 from .scan import Moment, Piece, Scan, experiment_positions
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_at", "rows_from", "rows_of"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._live.column import NODE, Column, Key
 from .._once import once
 from .._store.fragments import Fragment, Loose, Sealed, is_lost
@@ -18,13 +18,6 @@ from .._values.promote import Family, family_of, meet, to_flat
 from .attempts import last_attempts
 from .conditions import Condition, any_valid
 from .mixed import Flat, MixedKeys
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = [
     "Moment",

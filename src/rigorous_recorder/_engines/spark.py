@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from .._lazy import lazy_module
+from .._arrow import pa
+from .._lazy_imports import sf
 from .arrow import flat_table
 from .scan import Scan
 from .spark_files import OwnColumns
@@ -22,14 +23,7 @@ from .spark_types import (
 from .sql import numbered_names
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyspark.sql.functions as sf
     from pyspark.sql import Column, DataFrame, SparkSession
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-    sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
 
 __all__ = ["spark_frame"]
 

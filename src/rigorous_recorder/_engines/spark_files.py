@@ -9,7 +9,8 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._lazy import lazy_module
+from .._arrow import pa
+from .._lazy_imports import sf, st
 from .._live.column import NODE, Column
 from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment, Sealed
@@ -26,15 +27,8 @@ from .spark_tasks import in_tasks
 from .spark_types import for_spark, spark_kinds, spark_schema, spark_type
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyspark.sql.functions as sf
-    import pyspark.sql.types as st
     from pyspark.sql import Column as SparkColumn
     from pyspark.sql import DataFrame, SparkSession
-else:
-    pa = lazy_module("pyarrow")
-    sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
-    st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
 
 __all__ = ["OwnColumns"]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
+from .._lazy_imports import sf, st
 from .._live.column import NODE
 from .._once import once
 from .._store.fragments import between
@@ -15,16 +16,7 @@ from .scan import Scan, flat_column
 from .spark_types import for_spark, spark_kinds, spark_type
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyspark.sql.functions as sf
-    import pyspark.sql.types as st
     from pyspark.sql import Column, DataFrame, SparkSession
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-    sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
-    st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
 
 __all__ = ["Inherited", "inherited"]
 

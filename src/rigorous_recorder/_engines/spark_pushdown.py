@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from .._arrow import pq
 from .._live.column import Column
 from .._store.corruption import UNREADABLE
 from .._store.fragments import Sealed, open_parquet
 from .._store.seal import about
 from .._store.special_floats import SpecialFloats
 from .._values.kinds import FLOAT
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
 
 __all__ = ["is_reported", "misread_columns"]
 

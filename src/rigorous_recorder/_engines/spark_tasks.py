@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from .._arrow import pa
+from .._lazy_imports import st
+
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyspark.sql.types as st
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["in_tasks"]

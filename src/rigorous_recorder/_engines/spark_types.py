@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from .._arrow import pa
 from .._lazy import lazy_module
+from .._lazy_imports import st
 from .._once import remembered
 from .._tree import EXPERIMENT_KEYS
 from .._values.arrays import ArrayKind
@@ -16,14 +18,10 @@ from .scan import Scan
 from .sql import numbered_names
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyspark
-    import pyspark.sql.types as st
     from pyspark.sql import SparkSession
 else:
-    pa = lazy_module("pyarrow")
     pyspark = lazy_module("pyspark", install="rigorous-recorder[spark]")
-    st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
 
 __all__ = [
     "for_spark",

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._store.fragments import Fragment, Sealed
 from .._store.seal import about
 from .._store.special_floats import SpecialFloats
 from .._values.kinds import FLOAT
 from .scan import Scan, flat_column
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["special_floats"]
 

@@ -6,12 +6,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from .._lazy_imports import duckdb
 from ..errors import ColumnError
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = [
     "Mentioned",

@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .._lazy import lazy_module
+from .._arrow import pc
 from ..errors import TooLargeError
 from .scan import Piece, Scan
 
@@ -21,10 +21,6 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-if TYPE_CHECKING:
-    import pyarrow.compute as pc
-else:
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["BATCH_BYTES", "fits", "parts_of", "require_memory"]
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa
 from .._once import remembered
 from .._values.classify import kind_named
 from .._values.kinds import BOOL, INT, NULL, UTC_DATETIME, Kind
 from ..errors import DamagedFileError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = [
     "DELETION",

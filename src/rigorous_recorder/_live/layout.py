@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import ipc, pa
 from .._once import remembered
 from .._values.arrays import ArrayKind
 from .._values.kinds import Cell, Kind
 from ..errors import DamagedFileError
 from .column import NODE, Column, field_metadata, file_names
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    ipc = lazy_module("pyarrow.ipc")
 
 __all__ = [
     "Blank",

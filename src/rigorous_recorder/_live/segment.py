@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._once import remembered
 from .._values.arrays import ArrayKind
 from .._values.foreign import CONVERTERS
@@ -15,13 +15,6 @@ from .column import NODE, TIME, Column, field_metadata, file_names
 from .device_values import Cells, Late, tell_lost
 from .implementation import Buffers, Slot
 from .layout import Blank, Buffer, ImageMap, Layout, Places, map_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Segment", "Synced", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 

@@ -6,9 +6,9 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from .._report import DROPPED
 from .._values.arrays import ArrayKind, ListKind
 from .._values.device import DeviceValue, Lost, fetch_each
@@ -22,13 +22,6 @@ from .implementation import Door
 from .layout import Layout, row_width
 from .segment import Segment, Synced, sealed_batch
 from .segments import UNNUMBERED, Segments
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["LiveTable"]
 

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .._lazy import lazy_module
+from .._arrow import pa
 from .._live.backend import Behind, Part
 from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
 from .._live.layout import Blank
@@ -26,11 +26,6 @@ from .locks import FileLock
 from .marks import Marker, Synced
 from .seal import describe_file, load, segment_said, write_sealed
 from .sealed_files import SealedFiles, is_used
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["DELETED", "ROOT", "FolderHome", "MemoryHome", "NodeIds", "writer_of"]
 

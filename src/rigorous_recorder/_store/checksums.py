@@ -13,17 +13,10 @@ import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from .._lazy import lazy_module
+from .._arrow import pa, pq
 from ..errors import DamagedFileError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-else:
-    pa = lazy_module("pyarrow")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["check_chunks", "check_footer", "damaged_chunks", "fill", "leaves", "room_for"]
 

@@ -9,9 +9,9 @@ import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa
 from .._live.column import Column
 from .._live.segment import sealed_schema
 from .._values.kinds import FLOAT
@@ -25,13 +25,6 @@ from .recover import recover
 from .seal import ROW_GROUP, about, describe_file, settings, writing
 from .sealed_files import SealedFiles, open_sealed
 from .special_floats import SpecialFloats
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-else:
-    pa = lazy_module("pyarrow")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["Merging", "Spread", "compact"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import ipc, pa
 from .._live.column import Column
 from .corruption import UNREADABLE
 from .folder import TABLES, Folder, LiveName, SealedName
@@ -14,13 +14,6 @@ from .fragments import Origin, Sealed
 from .path_checks import check_regular
 from .seal import about
 from .sealed_files import Listing, SealedFiles
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    ipc = lazy_module("pyarrow.ipc")
 
 __all__ = ["Moment", "quiet_moment", "runs"]
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .._lazy import lazy_module
+from .._arrow import pa
 from .._report import error_message, warn
 from ..errors import DamagedFileError, DamagedFileWarning
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = [
     "UNREADABLE",

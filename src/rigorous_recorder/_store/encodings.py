@@ -7,14 +7,9 @@ double that BYTE_STREAM_SPLIT writes in 6.9, but 0.35 for one of five rewards ag
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from .._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
+from .._arrow import pa
 
 __all__ = ["PLAIN_FLOATS", "Encodings"]
 

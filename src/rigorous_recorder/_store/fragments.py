@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import ipc, pa, pc, pq
 from .._live.backend import Behind
 from .._live.column import NODE, Column, column_of
 from .._once import once, remembered
@@ -30,17 +30,6 @@ from .corruption import (
 from .folder import NODES, SealedName, sealed_name
 from .path_checks import check_regular
 from .seal import about, segment_said
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    ipc = lazy_module("pyarrow.ipc")
-    pc = lazy_module("pyarrow.compute")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = [
     "BEHIND_ALL",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._lazy import lazy_module
+from .._arrow import ipc, pa, pc
 from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
 from .._live.segment import arrow_of
@@ -17,15 +17,6 @@ from .folder import Folder, LiveName
 from .fragments import Loose
 from .path_checks import check_regular
 from .seal import about
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    ipc = lazy_module("pyarrow.ipc")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = [
     "gap_behind",

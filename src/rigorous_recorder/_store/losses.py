@@ -11,10 +11,10 @@ import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from .._arrow import pa, pc
 from .._durable import write_whole
-from .._lazy import lazy_module
 from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN
 from .._live.segment import sealed_batch
 from .._values.chunks import one_array
@@ -31,13 +31,6 @@ from .marks import read_mark, this_boot
 from .path_checks import check_regular
 from .seal import describe_file, segment_said, write_sealed
 from .sealed_files import SealedFiles
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = [
     "Loss",

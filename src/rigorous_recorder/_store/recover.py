@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .._durable import make_folder, publish, sync_folder
-from .._lazy import lazy_module
 from .._live.backend import Behind
 from ..errors import DamagedFileError
 from .corruption import warn_damaged
@@ -21,11 +20,6 @@ from .salvage import salvage_live
 from .seal import segment_said, write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["Recovered", "recover"]
 

@@ -9,10 +9,10 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._arrow import pa, pq
 from .._durable import replacing, sync_folder, write_whole
-from .._lazy import lazy_module
 from .._live.backend import Behind
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
@@ -26,13 +26,6 @@ from .salvage import salvage_live, salvage_sealed, segments_left
 from .seal import about, segment_said, write_saying, write_sealed
 from .sealed_files import SealedFiles, open_sealed
 from .verify import Problem, live_problem, sealed_problem
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-else:
-    pa = lazy_module("pyarrow")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["repair"]
 

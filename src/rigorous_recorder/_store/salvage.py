@@ -6,9 +6,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import ipc, pa, pc
 from .._live.column import NODE, Column
 from .._live.layout import Buffer, node_place, places_of, rows_in
 from .._live.segment import live_array, sealed_batch
@@ -19,15 +19,6 @@ from .folder import LiveName
 from .fragments import Sealed
 from .live_files import live_column, require_name, require_nodes
 from .path_checks import check_regular
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-    ipc = lazy_module("pyarrow.ipc")
 
 __all__ = ["SavedRows", "salvage_live", "salvage_sealed", "saved_of", "segments_left", "unreadable"]
 

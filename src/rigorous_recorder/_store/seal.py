@@ -7,10 +7,10 @@ import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from .._arrow import pa, pq
 from .._durable import replacing
-from .._lazy import lazy_module
 from .._live.backend import Behind
 from .._live.column import META
 from .._once import remembered
@@ -18,13 +18,6 @@ from . import checksums
 from .encodings import PLAIN_FLOATS, Encodings
 from .folder import FORMAT
 from .special_floats import SpecialFloats
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-else:
-    pa = lazy_module("pyarrow")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = [
     "ROW_GROUP",

@@ -7,22 +7,15 @@ import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .._lazy import lazy_module
+from .._arrow import pa, pq
 from ..errors import DamagedFileError
 from .checksums import check_footer, damaged_chunks
 from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
 from .fragments import Sealed
 from .path_checks import check_regular
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-else:
-    pa = lazy_module("pyarrow")
-    pq = lazy_module("pyarrow.parquet")
 
 __all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
+from .._arrow import pa, pc
 from .._keys import require_free
-from .._lazy import lazy_module
 from .._live.backend import Part
 from .._live.column import (
     DELETION,
@@ -49,13 +49,6 @@ from .losses import (
 )
 from .recover import Recovered, recover
 from .sealed_files import SealedFiles
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = [
     "DELETED",

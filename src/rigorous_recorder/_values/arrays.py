@@ -5,20 +5,13 @@ from __future__ import annotations
 import math
 from abc import ABC
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
+from .._lazy_imports import np
 from ..errors import DamagedFileError
 from . import json_text
 from .kinds import Cell, Kind, LiveBuffers
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-np = lazy_module("numpy", install="numpy")
 
 __all__ = ["DTYPES", "ArrayKind", "ListKind", "dtype_of"]
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from .._lazy import lazy_module
+from .._arrow import pa, pc
 from ..errors import UnkeepableValueError
 from . import json_text
 from .kinds import INT, Cell, Kind, LiveBuffers, Spelled
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["BIGINT", "BIGINT_TEXT", "int_kind"]
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from .._lazy import lazy_module
+from .._lazy_imports import np
 from . import cuda
 from .arrays import DTYPES, ArrayKind
 from .kinds import BOOL, FLOAT, INT, Kind
 from .modes import nothing_else, plainly
-
-np = lazy_module("numpy", install="numpy")
 
 __all__ = [
     "WIDENED",

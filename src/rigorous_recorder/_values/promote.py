@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from .._lazy import lazy_module
+from .._arrow import pa
 from .arrays import ArrayKind, ListKind
 from .bigints import BIGINT, BIGINT_TEXT, int_kind
 from .kinds import (
@@ -23,11 +23,6 @@ from .kinds import (
     Kind,
     ZonedDatetime,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = [
     "NUMBERS",

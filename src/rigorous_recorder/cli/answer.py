@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Container, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from rigorous_recorder._lazy import lazy_module
+from rigorous_recorder._arrow import pa
+from rigorous_recorder._lazy_imports import duckdb, sqltypes
 from rigorous_recorder._values import json_text
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
-    from duckdb import sqltypes
-else:
-    duckdb = lazy_module("duckdb")
-    sqltypes = lazy_module("duckdb.sqltypes")
-    pa = lazy_module("pyarrow")
 
 __all__ = ["rows_of"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from .._engines.duckdb import records_sql, tables_sql
 from .._engines.levels import level_rows
 from .._engines.scan import Scan
-from .._lazy import lazy_module
+from .._lazy_imports import duckdb
 from .._printable import one_line
 from .._tree import keys_of
 from .._values.bigints import BIGINT, BIGINT_TEXT
@@ -32,11 +32,6 @@ from .query import (
     records_source,
 )
 from .terminal import terminal_text
-
-if TYPE_CHECKING:
-    import duckdb
-else:
-    duckdb = lazy_module("duckdb")
 
 __all__ = ["Curve", "Curves", "curves_of"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pyspark.sql import types as st
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from .._arrow import pa
 from .._engines.scan import Moment, Scan, Scope, Source
 from .._engines.spark_types import spark_fields, spark_schema, spark_type
 from .._engines.sql import numbered_names
-from .._lazy import lazy_module
 from .._once import once
 from .._runs import Runs, nth_number
 from .._store.folder import Folder
@@ -29,11 +29,6 @@ from ..errors import (
     RigorousError,
 )
 from .options import Options
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["Sight", "Wanted", "short_errors"]
 

@@ -7,19 +7,12 @@ than any other number.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pyspark.sql import datasource as ds
 from pyspark.sql import types as st
 
-from .._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
+from .._arrow import pa, pc
 
 __all__ = ["column_of", "held", "is_exact", "refuses_null"]
 

@@ -6,16 +6,16 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pyspark.sql.datasource import Filter, InputPartition
 
+from .._arrow import ipc, pa, pc
 from .._engines.arrow import without_columns
 from .._engines.conditions import any_valid
 from .._engines.scan import flat_column, spread
 from .._engines.spark_types import for_spark
 from .._engines.widths import BATCH_BYTES
-from .._lazy import lazy_module
 from .._live.column import NODE, Column
 from .._once import remembered
 from .._store.corruption import warn_damaged
@@ -28,15 +28,6 @@ from .._values.kinds import NULL
 from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
 from .driver_snapshot import Wanted
 from .filters import held
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from pyarrow import ipc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
-    ipc = lazy_module("pyarrow.ipc")
 
 __all__ = ["FileRows", "LooseRows", "Part", "Reading", "columns_of", "packed", "read", "unpacked"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pyspark.sql import datasource as ds
 from pyspark.sql.pandas.types import from_arrow_type
 
+from .._arrow import pa, pc
 from .._engines.scan import Scan, flat_column
 from .._engines.spark_types import for_spark
-from .._lazy import lazy_module
 from .._live.column import NODE
 from .._once import once
 from .._store.fragments import Fragment, Sealed, between, places_between
@@ -20,13 +20,6 @@ from .._values.kinds import INT, NULL
 from .driver_snapshot import Sight, Wanted
 from .filters import column_of, held, is_exact, refuses_null
 from .partitions import FileRows, LooseRows, Part, Reading, columns_of, packed
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["Plan", "Stretched"]
 

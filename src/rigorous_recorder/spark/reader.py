@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyspark.sql.datasource import DataSourceReader, Filter, InputPartition
 from pyspark.sql.types import StructType
 
+from .._arrow import pa
 from .driver_snapshot import Sight
 from .options import Options
 from .partitions import Part, read
 from .plan import Plan
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["Reader"]
 

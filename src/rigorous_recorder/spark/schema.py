@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pyspark.sql import types as st
 
+from .._arrow import pa, pc
 from .._columns import columns_of
-from .._lazy import lazy_module
 from .._live.column import Column
 from .._values.kinds import DATE, DATETIME, JSON, NULL, UTC_DATETIME, Kind
 from ..errors import UnkeepableTypeError, UnkeepableValueError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa = lazy_module("pyarrow")
-    pc = lazy_module("pyarrow.compute")
 
 __all__ = ["check_keepable", "check_simple", "kept_columns"]
 

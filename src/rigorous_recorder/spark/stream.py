@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import (
@@ -16,6 +16,7 @@ from pyspark.sql.streaming.datasource import (
 )
 from pyspark.sql.types import StructType
 
+from .._arrow import pa
 from .._engines.visible_rows import ready_rows
 from .._store.fragments import Fragment, Sealed
 from ..errors import ArgumentError, ColumnError, NotACollectionError
@@ -24,9 +25,6 @@ from .offsets import Held, Offset, between, onwards
 from .options import Options
 from .partitions import Part, read
 from .plan import Plan, Stretched
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["StreamReader"]
 

@@ -7,14 +7,14 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pyspark.sql.datasource import DataSourceStreamArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
+from .._arrow import pa
 from .._engines.scan import Source
 from .._experiments_lock import changing_experiments
-from .._lazy import lazy_module
 from .._lifecycle import say_whole
 from .._store.store import ROOT, FolderStore
 from .._tree import Nodes, values_of
@@ -22,11 +22,6 @@ from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from .option_parsing import local_path
 from .write_job import Job, Written, gathered, nodes_of, seen
 from .write_options import Asked, check_inherited
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["StreamWriter", "stream_writer_of"]
 

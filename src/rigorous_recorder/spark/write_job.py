@@ -7,23 +7,18 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pyspark.sql.datasource import WriterCommitMessage
 from pyspark.sql.types import StructField
 
+from .._arrow import pa
 from .._engines.scan import Source
-from .._lazy import lazy_module
 from .._store.store import FolderStore
 from .._tree import Nodes
 from ..errors import SaveError
 from .parent_rows import Grouped
 from .schema import kept_columns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["Job", "Written", "gathered", "nodes_of", "seen"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pyspark.sql.types import StructType
 
+from .._arrow import pa
 from .._collection import collection_path
 from .._keys import require_free
-from .._lazy import lazy_module
 from .._live.fields import describe
 from .._runs import Runs, nth_number
 from .._store.store import ROOT
@@ -19,11 +19,6 @@ from .._tree import FIRST_KEYS, Nodes
 from ..errors import ArgumentError, ReservedKeyError
 from .option_parsing import json_in, local_path, names_in
 from .schema import check_keepable, check_simple
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["Asked", "check_inherited", "experiment_node"]
 

@@ -6,24 +6,19 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
+from .._arrow import pa
 from .._engines.scan import Source
 from .._experiments_lock import changing_experiments
-from .._lazy import lazy_module
 from .._lifecycle import say_whole
 from .._store.store import DELETED, FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
 from .write_job import Job, Written, gathered, nodes_of, seen
 from .write_options import Asked, check_inherited, experiment_node
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-else:
-    pa = lazy_module("pyarrow")
 
 __all__ = ["Writer", "writer_of"]
 
