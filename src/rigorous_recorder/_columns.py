@@ -32,7 +32,7 @@ from ._values.kinds import (
 )
 from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
 
-__all__ = ["columns_of"]
+__all__ = ["Columns", "columns_of"]
 
 Columns = dict[Column, Any]
 

@@ -41,7 +41,14 @@ from .errors import (
     UnkeepableTypeError,
 )
 
-__all__ = ["Recorder"]
+__all__ = [
+    "Recorder",
+    "attributes_of",
+    "place_of",
+    "recorder_at",
+    "recorder_below",
+    "recorder_known",
+]
 
 #: The suffix of a file that keeps the tree.
 _PICKLE: Final = ".pickle"

@@ -18,7 +18,8 @@ LAYERS = [
     ["errors", "_printable"],
     ["_keys", "_lazy", "_report"],
     [
-        "_lazy",
+        "_arrow",
+        "_lazy_imports",
         "_once",
         "_system",
         "_durable",
@@ -83,6 +84,28 @@ def first_party_imports(path: Path) -> list[tuple[str, ast.stmt]]:
     return found
 
 
+def module_file(path: Path, node: ast.ImportFrom) -> Path | None:
+    """The file of ours that a statement imports names from; None for the modules of a package."""
+    names = (node.module or "").split(".") if node.module else []
+    if node.level:
+        base = path.parents[node.level - 1]
+    elif names[:1] == ["rigorous_recorder"]:
+        base, names = PACKAGE, names[1:]
+    else:
+        return None
+    target = base.joinpath(*names)
+    return target / "__init__.py" if target.is_dir() else target.with_suffix(".py")
+
+
+def exported(path: Path) -> list[str]:
+    """What ``__all__`` of a file lists."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(node.value)
+            return names
+    return []
+
+
 FILES = sorted(PACKAGE.rglob("*.py"))
 #: By this name Spark finds the data source; it is all that there is outside of the package.
 BY_NAME = PACKAGE.parent / "pyspark_rigorous" / "__init__.py"
@@ -109,6 +132,33 @@ def test_no_first_party_import_inside_a_function(path: Path) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
     assert not inside & {node.lineno for _, node in first_party_imports(path)}
+
+
+def test_names_imported_from_a_module_are_in_its_all() -> None:
+    """``__all__`` of each module lists every name that other modules of the package import."""
+    listed = {path: exported(path) for path in FILES}
+    missing = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (source := module_file(path, node)) in listed:
+                assert source is not None
+                missing |= {
+                    (source.relative_to(PACKAGE).as_posix(), alias.name)
+                    for alias in node.names
+                    if alias.name not in {"__version__", *listed[source]}
+                    and not (source.parent / f"{alias.name}.py").exists()
+                    and not (source.parent / alias.name).is_dir()
+                }
+    assert sorted(missing) == []
+
+
+def test_all_lists_each_name_once_and_public_classes_name_the_package() -> None:
+    """A class is shown, and pickled, by where users import it from."""
+    for path in FILES:
+        assert len(exported(path)) == len({*exported(path)})
+    for name in rigorous_recorder.__all__:
+        thing = getattr(rigorous_recorder, name)
+        assert not isinstance(thing, type) or thing.__module__ == "rigorous_recorder"
 
 
 def test_engines_know_no_recorder_and_the_store_no_engine() -> None:

@@ -20,6 +20,7 @@ from .conditions import Condition, any_valid
 from .mixed import Flat, MixedKeys
 
 __all__ = [
+    "Group",
     "Moment",
     "Piece",
     "Scan",

@@ -26,7 +26,10 @@ __all__ = [
     "Column",
     "Key",
     "Mark",
+    "column_of",
     "described",
+    "field_metadata",
+    "file_names",
 ]
 
 #: Name of the first column of every file: whose record the row is; 0 is "not written yet".

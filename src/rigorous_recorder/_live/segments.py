@@ -12,7 +12,7 @@ from .backend import Behind, Home, Part
 from .layout import Layout
 from .segment import Segment
 
-__all__ = ["Segments"]
+__all__ = ["UNNUMBERED", "Segments"]
 
 #: The number of a segment that waits to be filled.
 UNNUMBERED: Final = -1

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .._live.table import LiveTable
 from .._report import error_line, report
 
-__all__ = ["holding", "keep_house", "later", "settling", "watch"]
+__all__ = ["flush_all", "holding", "keep_house", "later", "settling", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5

@@ -19,6 +19,8 @@ from .path_checks import check_folder, check_regular
 
 __all__ = [
     "FORMAT",
+    "NODES",
+    "RECORDS",
     "TABLES",
     "FileName",
     "Folder",

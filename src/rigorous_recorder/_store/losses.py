@@ -36,6 +36,7 @@ __all__ = [
     "Loss",
     "expected_segments",
     "forget_incomplete",
+    "fragments_of",
     "held_nodes",
     "hold_lost",
     "is_left",

@@ -24,7 +24,7 @@ from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, Folder
 from .path_checks import check_regular
 
-__all__ = ["Mark", "Marker", "checksum", "is_readable", "read_mark", "this_boot"]
+__all__ = ["Mark", "Marker", "Synced", "checksum", "is_readable", "read_mark", "this_boot"]
 
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 

@@ -48,7 +48,7 @@ from .kinds import (
 )
 from .plain_forms import NO_FORM, Unread, plain_form
 
-__all__ = ["check_key", "classify", "classify_unread", "kind_named", "unreadable"]
+__all__ = ["Classified", "check_key", "classify", "classify_unread", "kind_named", "unreadable"]
 
 _INT64_LIMIT: Final = 2**63
 #: A view of Arrow points to bytes by 31 bits.
