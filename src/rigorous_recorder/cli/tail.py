@@ -9,8 +9,10 @@ import typer
 from rigorous_recorder import ExperimentCollection, Records, Row
 from rigorous_recorder._engines.known_keys import no_such_key
 
+from . import tail_lines
 from .command import exclude
-from .output import cell, json_line, say
+from .output import is_terminal, say
+from .tail_lines import Changes, Columns, Lines, Whole
 from .target import COLUMNS, Collection, Json, Where, open_collection, records_of
 
 __all__ = ["EXAMPLES", "tail"]
@@ -22,22 +24,6 @@ Examples: `rigorous tail data/my_study`, `rigorous tail data/my_study -n 0 --key
 
 #: Seconds between two looks where nothing else is asked for.
 _INTERVAL = 0.2
-#: What a collection says of every experiment, besides its number: too much for each line.
-_LEFT_OUT = frozenset(
-    {
-        "error_number",
-        "had_error",
-        "experiment_start_time",
-        "experiment_end_time",
-        "experiment_duration",
-        "experiment_attempt_start_time",
-        "experiment_job",
-        "experiment_job_restarts",
-        "experiment_error_type",
-        "experiment_error_message",
-        "experiment_error_traceback",
-    }
-)
 
 
 def tail(
@@ -62,8 +48,10 @@ def tail(
 ) -> None:
     """Print the last records, and follow what any process logs, each record once.
 
-    A record is a line of `key=value`. All keys are there in JSON; else what a collection says of
-    every experiment is left out, but for its number, unless `--key` asks for it.
+    On a terminal what records inherit is in a line of its own, once and where it changes, and keys
+    chosen by `--key` are columns. In a pipe each record is a whole line of `key=value`. All keys
+    are there in JSON; else the bookkeeping of experiments is left out, but for their numbers, unless
+    `--key` names it.
     """
     exclude(no_follow=not follow, interval=interval)
     with closing(open_collection(path)) as collection:
@@ -73,8 +61,9 @@ def tail(
             rows = records.follow(last=count, interval=interval or _INTERVAL)
         else:
             rows = iter(_last(records, count))
+        lines = _lines(collection, key, as_json=as_json)
         for row in rows:
-            sys.stdout.write(_line(row, key, as_json=as_json) + "\n")
+            sys.stdout.writelines(f"{line}\n" for line in lines.of(row))
             sys.stdout.flush()
 
 
@@ -90,10 +79,15 @@ def _last(records: Records, count: int) -> list[Row]:
     return records[-count:] if count else []
 
 
-def _line(row: Row, keys: list[str], *, as_json: bool) -> str:
-    shown = {key: row[key] for key in keys} if keys else row
+def _lines(collection: ExperimentCollection, keys: list[str], *, as_json: bool) -> Lines:
+    """How records are printed: for people only on a terminal."""
     if as_json:
-        return json_line(shown)
-    return " ".join(
-        f"{cell(key)}={cell(value)}" for key, value in shown.items() if keys or key not in _LEFT_OUT
-    )
+        return tail_lines.Json(keys)
+    if not is_terminal():
+        return Whole(keys)
+    return Columns(keys) if keys else Changes(lambda: _own_keys(collection))
+
+
+def _own_keys(collection: ExperimentCollection) -> set[str]:
+    """The keys that records have themselves."""
+    return {str(column.key) for column in collection.records.scan().record_columns}

@@ -22,6 +22,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store import near
+from rigorous_recorder.cli import tail, tail_lines
 from rigorous_recorder.cli.target import complete_column, complete_folder
 
 from .conftest import Run, make_study
@@ -513,6 +514,48 @@ def test_tail_prints_the_last_records(run: Run, study: Path) -> None:
     ]
     assert len(run("tail", "study", "--no-follow").lines) == 10
     assert run("tail", "study", "-n", 0, "--no-follow").out == ""
+
+
+def test_tail_on_a_terminal_prints_inherited_values_where_they_change(
+    run: Run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for all records that share them; lines fit, and that they are cut is reported once."""
+    monkeypatch.setattr(tail, "is_terminal", lambda: True)
+    result = run("tail", "study", "-n", 7, "--no-follow")
+    assert result.lines == [
+        '── experiment_number=1  lr=0.1  model="m2"',
+        "epoch=2  loss=0.333333",
+        '── experiment_number=2  lr=0.2  model="m1"',
+        'epoch=0  loss=1  note="first"',
+        "epoch=1  loss=0.5",
+        "epoch=2  loss=0.333333",
+        '── model="m2"',
+        'epoch=0  loss=1  note="first"',
+        "epoch=1  loss=0.5",
+        "epoch=2  loss=0.333333",
+    ]
+    assert result.err == ""
+    keys = ["-k", "model", "-k", "loss", "-k", "note"]
+    assert run("tail", "study", "-n", 3, "--no-follow", *keys).lines == [
+        "model             loss  note",
+        "m2                   1  first",
+        "m2                 0.5  -",
+        "m2            0.333333  -",
+    ]
+    monkeypatch.setenv("COLUMNS", "20")
+    result_ = run("tail", "study", "-n", 3, "--no-follow")
+    assert max(map(len, result_.lines)) == 20
+    assert result_.err.count("is where a line is cut") == 1
+
+
+def test_tail_on_a_terminal_knows_the_keys_of_records_to_come(tmp_path: Path) -> None:
+    """A key that no record had when it began is not taken for an inherited one."""
+    own: set[str] = set()
+    lines = tail_lines.Changes(lambda: own)
+    own.add("loss")
+    assert [*lines.of({"model": "m1", "loss": 1.0})] == ['── model="m1"', "loss=1"]
+    own.add("late")
+    assert [*lines.of({"model": "m1", "late": 2})] == ["late=2"]
 
 
 def test_tail_prints_only_what_is_asked_for(run: Run, study: Path) -> None:
