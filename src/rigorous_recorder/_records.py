@@ -15,7 +15,7 @@ from ._arrow import pa
 from ._display.records import records_line, records_table
 from ._display.text import cut
 from ._engines.arrow import flat_table, stream
-from ._engines.conditions import Condition, conditions_of
+from ._engines.conditions import AnyCondition, conditions_of
 from ._engines.duckdb import records_sql
 from ._engines.follow import follow
 from ._engines.known_keys import require_known, warn_of_unknown
@@ -69,7 +69,7 @@ class Records(Sequence[Row]):
     """
 
     def __init__(
-        self, source: Source, scope: Scope, conditions: tuple[Condition, ...] = ()
+        self, source: Source, scope: Scope, conditions: tuple[AnyCondition, ...] = ()
     ) -> None:
         self._source = source
         self._scope = scope
@@ -95,24 +95,36 @@ class Records(Sequence[Row]):
             return _sliced(rows_from(scan, min(wanted, default=0)), wanted)
         return self._row(self.scan(), _checked(index))
 
-    def where(self, /, **values: Any) -> Records:
-        """Those of the records in which every key has that value; ``None`` asks for a missing one.
+    def where(self, /, *conditions: str, **values: Any) -> Records:
+        """Those of the records that meet all conditions.
+
+        A keyword asks for records in which that key has the value, or one of several: of a list,
+        tuple, set or range. ``None`` asks for a missing one, a list of lists for one of these. int
+        and float are compared as numbers; ``True`` is not ``1``; NaN finds NaN. Arrays are compared
+        by shape and numbers, with lists as well.
+
+        A text is a SQL expression over the columns of the records that is true of those that are
+        meant, as behind ``WHERE`` in ``sql``. Its columns are those of the whole collection's flat
+        table, in every part of it. It can use DuckDB's functions, but no query, and no file.
 
         All conditions hold: further ones narrow what earlier ones left, whatever their keys.
-        int and float are compared as numbers; ``True`` is not ``1``; NaN finds NaN. Arrays are
-        compared by shape and numbers, with lists as well.
 
         Raises:
+            ArgumentTypeError: a condition without a key is no text.
+            ArgumentError: a text is not one SQL condition, or a range is too long.
             UnkeepableTypeError: a value is of a type that no record has.
             UnkeepableValueError: no record has the value.
 
         What reads the records raises a ``ColumnError`` where a key is nowhere in the collection,
         once anything was logged to it, or a value is of another kind than all that its key ever
-        had, such as text for a number; ``follow`` warns, for these may still come.
+        had, such as text for a number, and an ``ArgumentError`` where SQL can't be evaluated for a
+        record, such as a cast that fails; ``follow`` warns of keys, for these may still come.
 
-        >>> recorder.all_records.where(model="m1", training=True)  # doctest: +SKIP
+        >>> recorder.all_records.where(model=["m1", "m2"], training=True)  # doctest: +SKIP
+        >>> collection.records.where("loss < 0.1 and model like 'cnn%'", seed=3)  # doctest: +SKIP
         """
-        return Records(self._source, self._scope, (*self._conditions, *conditions_of(values)))
+        wanted = conditions_of(conditions, values)
+        return Records(self._source, self._scope, (*self._conditions, *wanted))
 
     def follow(
         self, *, last: int | None = None, interval: float = 0.2, stop: Event | None = None
@@ -360,14 +372,14 @@ class Records(Sequence[Row]):
 
 
 def records_in(
-    place: Place, node: int | None, is_deep: bool, conditions: tuple[Condition, ...]
+    place: Place, node: int | None, is_deep: bool, conditions: tuple[AnyCondition, ...]
 ) -> Records:
     """Records of a collection that were pickled, in whatever process this is."""
     store = place.store(is_any=node is None)
     return Records(Source(store), Scope(node, is_deep), conditions)
 
 
-def records_of(tree: PlainTree, is_deep: bool, conditions: tuple[Condition, ...]) -> Records:
+def records_of(tree: PlainTree, is_deep: bool, conditions: tuple[AnyCondition, ...]) -> Records:
     """Records in memory that were pickled, with all that they belong to."""
     store, node, _ = restored(tree)
     return Records(Source(store), Scope(node, is_deep), conditions)

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines.conditions import Typed
 from rigorous_recorder.errors import (
+    ArgumentError,
     ColumnError,
     ColumnWarning,
     UnkeepableTypeError,
@@ -168,18 +169,25 @@ def test_what_is_changed_later_changes_no_condition() -> None:
     """A list, a dict, an array belongs to the condition once it was given."""
     values: dict[str, Any] = {"a": [1, 2], "b": {"x": [1]}, "c": np.array([1.0, 2.0])}
     recorder = Recorder().push(values)
-    records = recorder.records.where(**values)
+    records = recorder.records.where(**{**values, "a": [values["a"]]})
     values["a"].append(3)
     values["b"]["x"].append(3)
     values["c"][0] = 3
     assert len(records) == 1
 
 
+def test_what_is_changed_later_changes_no_choice() -> None:
+    """As little as it changes a single value."""
+    recorder, one, other = Recorder().push(a=1, b=[1]), [1], [[1]]
+    records = recorder.records.where(a=one, b=other)
+    one.clear()
+    other[0].append(2)
+    assert len(records) == 1
+
+
 @pytest.mark.parametrize(
     ("value", "error"),
     [
-        (range(2), UnkeepableTypeError),
-        ({1, 2}, UnkeepableTypeError),
         (lambda epoch: epoch > 1, UnkeepableTypeError),
         (1j, UnkeepableTypeError),
         (int, UnkeepableTypeError),
@@ -354,10 +362,11 @@ def test_a_value_of_every_kind_is_found_in_python(name: str, tmp_path: Path) -> 
     """By an equal one; what is not equal finds nothing."""
     value, equal, _, others = VALUES[name]
     with _logged(value, tmp_path) as collection:
-        for wanted in (value, equal):
+        is_list = isinstance(value, (list, np.ndarray))  # one of which is asked for in a list
+        for wanted in [[value], (equal,), [*others, equal]] + [value, equal] * (not is_list):
             assert _rows(collection.records.where(x=wanted)) == [0, 2]
             assert _rows(collection.records.where(y=wanted)) == [4]
-        for other in others:
+        for other in [[], others, *([each] for each in others)] + others * (not is_list):
             assert _rows(collection.records.where(x=other)) == []
             assert _rows(collection.records.where(y=other)) == []
 
@@ -444,13 +453,32 @@ def test_a_value_of_another_kind_than_its_keys_is_refused(
     assert len(recorder.records.where(x=logged)) == 1
 
 
-def test_a_list_is_no_choice() -> None:
-    """Where nothing is a list the message says what to use instead."""
-    recorder = Recorder().push(model="a", tags=["a"])
-    assert len(recorder.records.where(tags=["a"])) == 1
-    for choice in (["a", "b"], ("a", "b"), {"a": 1}):
-        with pytest.raises(ColumnError, match="none of its values is a list or dict, they are str"):
-            len(recorder.records.where(model=choice))
+def test_a_list_is_a_choice_and_a_list_of_lists_one_of_them() -> None:
+    """Where that can't be meant the message says what can."""
+    recorder = Recorder().push(model="a", tags=["a"], x=1).push(model="b", x=2.0).push(model="c")
+    records = recorder.records
+    for choice in (["a", "b"], ("a", "b"), {"b", "a"}, frozenset("ab"), np.array(["a"]).tolist()):
+        wanted = sorted(choice)
+        assert [row["model"] for row in records.where(model=choice)] == wanted
+    for numbers, found in (
+        (range(2), 1),
+        (range(1, 3), 2),
+        ([None], 1),
+        ([None, 2], 2),
+    ):
+        assert len(records.where(x=numbers)) == found
+    assert len(records.where(tags=[["a"]])) == len(records.where(tags=[["b"], ["a"]])) == 1
+    with pytest.raises(ColumnError, match=r"its values are lists.* put it into another one: \[\["):
+        len(records.where(tags=["a"]))
+    point = NamedTuple("point", [("x", int)])(1)
+    assert len(Recorder().push(at=point).records.where(at=point)) == 1
+    for wrong in ({"a": 1}, np.array([1, 2]), [["a", "b"]]):
+        with pytest.raises(
+            ColumnError, match="none of its values is a list, dict or array, they are"
+        ):
+            len(records.where(model=wrong))
+    with pytest.raises(ArgumentError, match=r"x BETWEEN 0 AND 999999999'"):
+        records.where(x=range(10**9))
 
 
 def test_who_follows_finds_a_kind_that_comes_later() -> None:

@@ -113,7 +113,8 @@ def _from_the_end(scan: Scan) -> Iterator[Scan]:
     while end > 0:
         start = max(0, end - some)
         part = Snapshot(snapshot.records[start:end], snapshot.nodes)
-        yield Scan(Moment(part, nodes), scan.scope, scan.conditions)
+        moment = Moment(part, nodes, whole=scan.moment.whole)
+        yield Scan(moment, scan.scope, scan.conditions)
         end, some = start, 2 * some
 
 

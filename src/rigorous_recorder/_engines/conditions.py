@@ -1,8 +1,8 @@
-"""Conditions: a key and the value that records must have under it."""
+"""Conditions: what records must have under a key, a value or one of several, or a SQL expression."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
@@ -11,11 +11,19 @@ from .._lazy_imports import np
 from .._live.column import Column
 from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
-from .._values.kinds import JSON, NULL, Kind
-from .._values.promote import can_equal, equal
-from ..errors import UnkeepableTypeError, UnkeepableValueError
+from .._values.kinds import NULL, Kind
+from .._values.promote import can_equal, equal, holds_lists, is_any_of
+from ..errors import ArgumentError, UnkeepableTypeError, UnkeepableValueError
+from .sql_conditions import SqlCondition, sql_condition
 
-__all__ = ["Condition", "Typed", "any_valid", "conditions_of"]
+__all__ = ["AnyCondition", "Choice", "Condition", "Typed", "any_valid", "conditions_of"]
+
+#: What is a choice of values; everything else is one value.
+_CHOICES: Final = (list, tuple, set, frozenset, range)
+#: So many of them are shown in a message.
+_SHOWN: Final = 5
+#: Of a range at most so many numbers are looked for one by one.
+_MOST_CHOICES: Final = 1_000_000
 
 #: What reading a typed value raises where it is none.
 _NO_VALUE: Final = (ValueError, OverflowError, RecursionError)
@@ -43,17 +51,35 @@ class Condition(NamedTuple):
     kind: Kind | None
     value: Any
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that it is about."""
+        return (self.key,)
+
+    @property
+    def is_met_by_nothing(self) -> bool:
+        """Whether a row without the key meets it."""
+        return self.value is None
+
+    def __str__(self) -> str:
+        """How it is shown in messages."""
+        return f"where({self.key}={shorten(self.shown, 60, placeholder='...')})"
+
+    @property
+    def shown(self) -> str:
+        """The value as it was written; what is a number or text can be seen by it."""
+        if self.value is None:
+            return "..."
+        return str(self.value) if self.kind is None else repr(self.value)
+
     def why_never(self, kinds: Iterable[Kind]) -> str | None:
         """Why no value of these kinds is the one; None where any can be, or there are none."""
         known = {kind.name: kind for kind in kinds if kind != NULL}
         if not known or self.value is None or self._can_be(known.values()):
             return None
         names = ", ".join(known)
-        if self.kind == JSON:
-            return (
-                f"none of its values is a list or dict, they are {names}. A condition asks"
-                " for one value; for choices use sql() or to_polars(lazy=True)"
-            )
+        if self.kind is not None and holds_lists(self.kind):
+            return f"none of its values is a list, dict or array, they are {names}"
         expected = " or ".join(dict.fromkeys(each.example for each in known.values()))
         given = f"a value of kind {self.kind.name} equals none of them; " if self.kind else ""
         return f"its values are {names}; {given}expected {expected}"
@@ -90,23 +116,90 @@ class Condition(NamedTuple):
             return None
 
 
-def conditions_of(values: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """The conditions that every key has its value.
+class Choice(NamedTuple):
+    """The records in which a key has one of several values.
+
+    Attributes:
+        key: the key.
+        options: for each value the condition that asks for it.
+    """
+
+    key: str
+    options: tuple[Condition, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that it is about."""
+        return (self.key,)
+
+    @property
+    def is_met_by_nothing(self) -> bool:
+        """Whether a row without the key meets it."""
+        return any(each.value is None for each in self.options)
+
+    def __str__(self) -> str:
+        """How it is shown in messages."""
+        shown = ", ".join(each.shown for each in self.options[:_SHOWN])
+        return f"where({self.key}=[{shorten(shown, 60, placeholder='...')}])"
+
+    def why_never(self, kinds: Collection[Kind]) -> str | None:
+        """Why one of the values is of no such kind; None where all are, or there are none."""
+        found = [why for each in self.options if (why := each.why_never(kinds)) is not None]
+        if found and all(holds_lists(kind) for kind in kinds if kind != NULL):
+            return (
+                "its values are lists, dicts or arrays, and a list in a condition asks for one of"
+                " its elements; for the list itself put it into another one: [[...]]"
+            )
+        return found[0] if found else None
+
+    def matches(self, variants: Mapping[Column, Any], rows: int) -> pa.Array:
+        """Which of so many rows meet it, as of a ``Condition``."""
+        mask = pa.repeat(pa.scalar(False), rows)
+        if self.is_met_by_nothing:
+            mask = pc.invert(any_valid(variants, rows))
+        wanted = [
+            (each.kind, each.value) for each in self.options if each.kind and each.kind != NULL
+        ]
+        for column, values in variants.items():
+            mask = pc.or_(mask, is_any_of(column.kind, values, wanted))
+        return mask
+
+
+AnyCondition = Condition | Choice | SqlCondition
+
+
+def conditions_of(texts: Sequence[str], values: Mapping[str, Any]) -> tuple[AnyCondition, ...]:
+    """The conditions that SQL expressions are true, and that every key has its value, or one of them.
 
     What the caller changes later, as an element of an array, changes no condition.
 
     Raises:
+        ArgumentTypeError: a SQL expression is no text.
+        ArgumentError: a text is not one SQL condition, or a range is too long.
         UnkeepableTypeError: a value is of a type that no record has, or a key is not text.
         UnkeepableValueError: no record has the value.
     """
-    return tuple(_condition(key, value) for key, value in values.items())
+    named = (_condition_on(key, value) for key, value in values.items())
+    return (*map(sql_condition, texts), *named)
+
+
+def _condition_on(key: str, value: Any) -> Condition | Choice:
+    check_key(key)
+    if not isinstance(value, _CHOICES) or hasattr(value, "_fields"):  # a namedtuple is a value
+        return _condition(key, value)
+    if isinstance(value, range) and len(value) > _MOST_CHOICES:
+        message = (
+            f"where({key}={value}): a range of {len(value):,} numbers; expected at most"
+            f" {_MOST_CHOICES:,}. Write it as SQL: where('{key} BETWEEN {min(value)} AND {max(value)}')"
+        )
+        raise ArgumentError(message)
+    return Choice(key, tuple(_condition(key, each) for each in value))
 
 
 def _condition(key: str, value: Any) -> Condition:
-    check_key(key)
     if isinstance(value, Typed):
         return Condition(key, None, str(value))
-    if callable(value) or isinstance(value, (set, frozenset)):  # meant as a test, or as a choice
+    if callable(value) or isinstance(value, (set, frozenset)):  # a test, or a set in a choice
         raise UnkeepableTypeError(_refusal(key, value))
     try:
         kind, plain = classify(key, value)
@@ -121,9 +214,9 @@ def _refusal(key: str, value: Any) -> str:
     shown = shorten(repr(value), 60, placeholder="...")
     return (
         f"where({key}={shown}): no record can have this value, of type"
-        f" {type(value).__qualname__}. A condition asks for one value, which a record has under"
-        " the key; None asks for records without it. For ranges and choices use sql() or"
-        " to_polars(lazy=True)"
+        f" {type(value).__qualname__}. A condition asks for a value that a record can have under"
+        " the key, or for one of a list of them; None asks for records without it. Write"
+        f" comparisons as SQL, such as where('{key} > 0.5')"
     )
 
 

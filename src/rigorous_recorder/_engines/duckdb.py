@@ -13,7 +13,8 @@ from .._lazy_imports import duckdb
 from .._live.column import NODE
 from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
-from .duckdb_records import RecordsView, for_duckdb, rows_without_columns
+from .duckdb_records import RecordsView, rows_without_columns
+from .duckdb_values import for_duckdb
 from .relation import Made, Relation, Source, compacted
 from .scan import Moment, Scan, experiment_positions
 from .sql import Mentioned, SqlNames, identifier, mentioned

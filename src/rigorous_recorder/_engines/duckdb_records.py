@@ -11,14 +11,14 @@ from typing import Final
 from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._store.fragments import Fragment, Sealed
-from .._values.arrays import ArrayKind, dtype_of
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
+from .duckdb_values import DAY, MOST_MICROSECONDS, for_duckdb
 from .mixed import Flat
 from .scan import Piece, Scan, flat_column
 from .sql import identifier, literal
 
-__all__ = ["RecordsView", "for_duckdb", "rows_without_columns"]
+__all__ = ["RecordsView", "rows_without_columns"]
 
 #: Writers of so many records are joined to their nodes by themselves, up to so many of them: the
 #: ids of one writer's nodes are close to each other, and DuckDB then needs no hashing.
@@ -30,9 +30,6 @@ _CASTS: Final[dict[tuple[Kind, Kind], str]] = {
     (BIGINT, FLOAT): "DOUBLE",
     (INT, BIGINT): "DECIMAL(38, 0)",
 }
-#: Microseconds that 64 bits have room for in nanoseconds, and those of a day.
-_MOST_MICROSECONDS: Final = (2**63 - 1) // 1000
-_DAY: Final = 24 * 60 * 60 * 1_000_000
 #: For a query that uses no column: a table must have one.
 _NO_COLUMN: Final = f"true AS {identifier(chr(1))}"
 
@@ -261,49 +258,6 @@ class RecordsView:
         return [*self._own.values(), *self._lost.values()]
 
 
-def for_duckdb(column: pa.Array) -> pa.Array:
-    """A flat column as DuckDB takes it: fixed-shape arrays as lists, float16 as float.
-
-    Long durations have days: see ``_interval``.
-    """
-    if pa.types.is_duration(column.type):
-        return _with_days(column)
-    if not pa.types.is_fixed_size_list(column.type):
-        wide = _without_float16(column.type)
-        return column if wide == column.type else column.cast(wide)
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    shape, inner = [], array.type
-    while pa.types.is_fixed_size_list(inner):
-        shape.append(inner.list_size)
-        inner = inner.value_type
-    return for_duckdb(ArrayKind.of(dtype_of(inner), tuple(shape)).file(array))
-
-
-def _with_days(durations: pa.Array) -> pa.Array:
-    """Durations, as intervals of days and nanoseconds where one is too long for these alone."""
-    ends = pc.min_max(durations.cast(pa.int64())).as_py()
-    if all(abs(end) <= _MOST_MICROSECONDS for end in ends.values() if end is not None):
-        return durations
-    values = [None if v is None else _days_and_rest(v) for v in _microseconds(durations)]
-    return pa.array(values, pa.month_day_nano_interval())
-
-
-def _microseconds(durations: pa.Array) -> list[int | None]:
-    found: list[int | None] = durations.cast(pa.int64()).to_pylist()
-    return found
-
-
-def _days_and_rest(microseconds: int) -> pa.MonthDayNano:
-    days = abs(microseconds) // _DAY * (1 if microseconds > 0 else -1)
-    return pa.MonthDayNano([0, days, 1000 * (microseconds - days * _DAY)])
-
-
-def _without_float16(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(kind):
-        return pa.list_(_without_float16(kind.value_type))
-    return pa.float32() if pa.types.is_float16(kind) else kind
-
-
 def _is_castable(kind: Kind, flat: Kind) -> bool:
     if isinstance(flat, ZonedDatetime):
         return isinstance(kind, ZonedDatetime)
@@ -324,6 +278,6 @@ def _interval(column: str) -> str:
     DuckDB hands an interval to Arrow in nanoseconds and days; beyond 292 years the nanoseconds
     of one without days wrap around, without a word.
     """
-    days = f"to_days(({column} // {_DAY})::INTEGER) + to_microseconds({column} % {_DAY})"
-    is_short = f"{column} BETWEEN {-_MOST_MICROSECONDS} AND {_MOST_MICROSECONDS}"
+    days = f"to_days(({column} // {DAY})::INTEGER) + to_microseconds({column} % {DAY})"
+    is_short = f"{column} BETWEEN {-MOST_MICROSECONDS} AND {MOST_MICROSECONDS}"
     return f"CASE WHEN {is_short} THEN to_microseconds({column}) ELSE {days} END"

@@ -104,7 +104,7 @@ class _Seen:
             for fragment, ready in self._ready(moment)
             if (spans := self._spans(fragment, ready))
         ]
-        return Moment(Snapshot(fresh, moment.snapshot.nodes), moment.nodes)
+        return Moment(Snapshot(fresh, moment.snapshot.nodes), moment.nodes, whole=moment.whole)
 
     @staticmethod
     def _ready(moment: Moment) -> Iterator[tuple[Fragment, list[int]]]:

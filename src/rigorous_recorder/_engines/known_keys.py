@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
-from textwrap import shorten
 from typing import Final
 
 from .._report import warn
 from .._tree import FIRST_KEYS
 from .._values.kinds import Kind
 from ..errors import ColumnError, ColumnWarning
-from .conditions import Condition
-from .scan import Moment
+from .conditions import AnyCondition
+from .scan import Bound, Moment, Scan, Scope
+from .sql import identifier, literal
+from .sql_conditions import BoundSql
 
 __all__ = ["no_such_key", "require_known", "warn_of_unknown"]
 
@@ -20,7 +21,7 @@ __all__ = ["no_such_key", "require_known", "warn_of_unknown"]
 _LISTED: Final = 20
 
 
-def require_known(moment: Moment, conditions: Sequence[Condition]) -> None:
+def require_known(moment: Moment, conditions: tuple[AnyCondition, ...]) -> None:
     """Check that conditions ask for keys that anything in the collection has, or ever had.
 
     Where nothing was logged yet, every key may still come.
@@ -31,47 +32,61 @@ def require_known(moment: Moment, conditions: Sequence[Condition]) -> None:
     """
     for message in _faults(moment, conditions):
         raise ColumnError(message)
+    texts = [each for each in Scan(moment, Scope(), conditions).bound if isinstance(each, BoundSql)]
+    if texts:
+        used = [flat.name for each in texts for _, flat, _ in each.columns]
+        Scan(moment, Scope()).warn_of_mixed(used)
 
 
-def warn_of_unknown(moment: Moment, conditions: Sequence[Condition]) -> None:
+def warn_of_unknown(moment: Moment, conditions: tuple[AnyCondition, ...]) -> None:
     """As ``require_known``, for who waits for what is logged from now on: a key may still come."""
     for message in _faults(moment, conditions):
         warn(f"{message}. It may still be logged", ColumnWarning, stacklevel=3)
 
 
-def _faults(moment: Moment, conditions: Sequence[Condition]) -> list[str]:
+def _faults(moment: Moment, conditions: tuple[AnyCondition, ...]) -> list[str]:
     if not conditions or not any(each.rows for each in moment.snapshot.records):
         return []
     known: dict[str, set[Kind]] = {}
     for column in [*moment.nodes.columns, *moment.record_columns]:
         if isinstance(column.key, str):
             known.setdefault(column.key, set()).add(column.kind)
-    found = []
-    for each in conditions:
-        why = each.why_never(known.get(each.key, ()))
-        if each.key not in known and each.key not in FIRST_KEYS:
-            why = no_such_key(each.key, known)
-        if why is not None:
-            found.append(f"where({each.key}={_shown(each)}): {why}")
-    return found
+    bound = Scan(moment, Scope(), conditions).bound
+    return [why for each in bound if (why := _fault(each, known, moment)) is not None]
 
 
-def _shown(condition: Condition) -> str:
-    """The value of a condition as it was written; what is a number or text can be seen by it."""
-    if condition.value is None:
-        return "..."
-    text = condition.value if condition.kind is None else repr(condition.value)
-    return shorten(text, 60, placeholder="...")
+def _fault(condition: Bound, known: Mapping[str, set[Kind]], moment: Moment) -> str | None:
+    if isinstance(condition, BoundSql):
+        return _fault_in_sql(condition, list(Scan(moment, Scope()).flats))
+    why = condition.why_never(known.get(condition.key, ()))
+    if condition.key not in known and condition.key not in FIRST_KEYS:
+        why = no_such_key(condition.key, known)
+    return None if why is None else f"{condition}: {why}"
 
 
-def no_such_key(key: str, keys: Collection[str]) -> str:
-    """What is reported of a key that is not among ``keys``."""
+def _fault_in_sql(condition: BoundSql, columns: Sequence[str]) -> str | None:
+    for name in condition.unknown:
+        if name in FIRST_KEYS:
+            continue
+        why = no_such_key(name, columns, shown=identifier)
+        if "did you mean" not in why or identifier(name) in condition.text:
+            why += f". Text is written in single quotes: {literal(name)}"
+        return f"{condition}: {why}"
+    return condition.why_unfit()
+
+
+def no_such_key(key: str, keys: Collection[str], shown: Callable[[str], str] = repr) -> str:
+    """What is reported of a key that is not among ``keys``.
+
+    Args:
+        shown: how keys are written.
+    """
     near = get_close_matches(key, keys, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _listed(keys)
-    return f"there is no column {key!r}; {hint}"
+    hint = f"did you mean {' or '.join(map(shown, near))}?" if near else _listed(keys, shown)
+    return f"there is no column {shown(key)}; {hint}"
 
 
-def _listed(keys: Collection[str]) -> str:
-    shown = ", ".join(map(repr, list(keys)[:_LISTED])) or "no columns at all"
+def _listed(keys: Collection[str], write: Callable[[str], str]) -> str:
+    shown = ", ".join(map(write, list(keys)[:_LISTED])) or "no columns at all"
     more = f" and {len(keys) - _LISTED:,} more" if len(keys) > _LISTED else ""
     return f"there are {shown}{more}"

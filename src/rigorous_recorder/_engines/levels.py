@@ -15,10 +15,10 @@ from .._arrow import pa, pc
 from .._tree import ATTEMPT_KEYS, keys_of
 from .attempts import Places, attempts, places_of
 from .conditions import any_valid
-from .duckdb_records import for_duckdb
+from .duckdb_values import for_duckdb
 from .mixed import Flat
 from .prefetch import ahead
-from .scan import Group, Piece, Scan, flat_column
+from .scan import Group, Piece, Scan, flat_column, nodes_that_meet
 
 __all__ = ["LevelRows", "level_of", "level_rows"]
 
@@ -29,7 +29,7 @@ def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
     Keys of conditions are among those that are asked for: where a lower recorder knows them, or
     a record, the level is as low.
     """
-    wanted = {*keys, *(each.key for each in scan.conditions)}
+    wanted = scan.condition_keys.union(keys)
     if wanted & set(keys_of(scan.record_columns)):
         return None
     nodes, positions = scan.moment.nodes, scan.node_positions
@@ -40,7 +40,8 @@ def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
         has_own = pc.or_(has_own, any_valid(nodes.own(key, positions), len(positions)))
     if scan.scope.node is not None:  # what the recorder inherits is its own in its part of the tree
         has_own = pc.or_(has_own, pc.equal(positions, nodes.position(scan.scope.node)))
-    return _that_meet(scan, _lowest(scan, positions.filter(has_own)))
+    lowest = _lowest(scan, positions.filter(has_own))
+    return nodes_that_meet(nodes, scan.bound, lowest)
 
 
 def _lowest(scan: Scan, positions: pa.Array) -> pa.Array:
@@ -51,15 +52,6 @@ def _lowest(scan: Scan, positions: pa.Array) -> pa.Array:
         level = pc.unique(parents.take(level).drop_null())
         above.append(level)
     return positions.filter(pc.invert(pc.is_in(positions, value_set=pa.concat_arrays(above))))
-
-
-def _that_meet(scan: Scan, positions: pa.Array) -> pa.Array:
-    """Those nodes that meet the conditions of a scan."""
-    mask = pa.repeat(pa.scalar(True), len(positions))
-    for each in scan.conditions:
-        found = scan.moment.nodes.resolved(each.key, positions)
-        mask = pc.and_(mask, each.matches(found, len(positions)))
-    return positions.filter(mask)
 
 
 class LevelRows(NamedTuple):

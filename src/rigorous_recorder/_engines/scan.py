@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
@@ -16,10 +17,13 @@ from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
 from .._values.promote import Family, family_of, meet, to_flat
 from .attempts import last_attempts
-from .conditions import Condition, any_valid
+from .conditions import AnyCondition, Choice, Condition, any_valid
 from .mixed import Flat, MixedKeys
+from .sql import SqlNames
+from .sql_conditions import BoundSql, SqlCondition
 
 __all__ = [
+    "Bound",
     "Group",
     "Moment",
     "Piece",
@@ -28,11 +32,16 @@ __all__ = [
     "Source",
     "experiment_positions",
     "flat_column",
+    "nodes_that_meet",
     "spread",
 ]
 
+Bound = Condition | Choice | BoundSql
+
 #: Rows that are handled at once, so that memory stays bounded however many there are.
 _PIECE_ROWS: Final = 262_144
+#: Bytes of inherited values that are copied at once to evaluate a SQL expression.
+_CONDITION_BYTES: Final = 64 << 20
 #: So many stretches of rows are taken out of a table without a look at each row.
 _FEW_RUNS: Final = 64
 
@@ -42,12 +51,25 @@ class Moment:
 
     Args:
         warned: keys of several kinds that were warned of already.
+        whole: of a part of what there is, all of it.
     """
 
-    def __init__(self, snapshot: Snapshot, nodes: Nodes, warned: set[str] | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        nodes: Nodes,
+        warned: set[str] | None = None,
+        whole: Moment | None = None,
+    ) -> None:
         self.snapshot = snapshot
         self.nodes = nodes
+        self._whole = whole
         self.mixed = MixedKeys(snapshot, nodes, set() if warned is None else warned)
+
+    @property
+    def whole(self) -> Moment:
+        """All there is, of which this may be a part: it decides what names in conditions mean."""
+        return self if self._whole is None else self._whole
 
     @property
     def record_columns(self) -> list[Column]:
@@ -70,7 +92,7 @@ class Source:
         """The newest moment."""
         return self._known().moment
 
-    def scan(self, scope: Scope, conditions: tuple[Condition, ...] = ()) -> Scan:
+    def scan(self, scope: Scope, conditions: tuple[AnyCondition, ...] = ()) -> Scan:
         """A query at the newest moment; the same one again where nothing changed."""
         known = self._known()
         if conditions:
@@ -281,14 +303,28 @@ class Piece:
         """Some of the rows."""
         return Piece(self._scan, self._fragment, self._table.slice(start, rows))
 
-    def mask(self, conditions: Sequence[Condition]) -> pa.Array:
-        """Which rows meet all conditions."""
+    def that_meet(self, conditions: Sequence[Bound]) -> Piece:
+        """Those rows that meet all conditions; SQL is asked only of what the others leave."""
         mask = pa.repeat(pa.scalar(True), self.rows)
+        texts = []
         for each in conditions:
-            mask = pc.and_(mask, self._mask(each))
-        return mask
+            if isinstance(each, BoundSql):
+                texts.append(each)
+            else:
+                mask = pc.and_(mask, self._mask(each))
+        found = self if len(texts) == len(conditions) else self.filtered(mask)
+        for text in texts:
+            found = found.filtered(found._sql_mask(text))
+        return found
 
-    def _mask(self, condition: Condition) -> pa.Array:
+    def _sql_mask(self, condition: BoundSql) -> pa.Array:
+        """Which rows meet a SQL expression; so many at a time that what they inherit is not much."""
+        rows = _rows_at_once(self._scan.moment.nodes, condition)
+        parts = [self.slice(start, rows) for start in range(0, self.rows, rows)]
+        found = [_met(condition, part.variants, part.rows) for part in parts]
+        return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
+
+    def _mask(self, condition: Condition | Choice) -> pa.Array:
         """Which rows meet one condition; what a node has is compared once for all its rows."""
         own = self.own(condition.key)
         if condition.key not in self._scan.node_keys or self.is_lost(condition.key):
@@ -305,7 +341,7 @@ class Scan:
     """What one query reads: the rows of a scope at one moment that meet all conditions."""
 
     def __init__(
-        self, moment: Moment, scope: Scope, conditions: tuple[Condition, ...] = ()
+        self, moment: Moment, scope: Scope, conditions: tuple[AnyCondition, ...] = ()
     ) -> None:
         self.moment = moment
         self.scope = scope
@@ -513,29 +549,53 @@ class Scan:
         return self.among(group.nodes)
 
     @once
-    def row_conditions(self) -> list[Condition]:
-        """The conditions that only a record itself can meet; the others are met by its node."""
-        return [each for each in self.conditions if not self._is_met_by_nodes(each)]
+    def bound(self) -> list[Bound]:
+        """The conditions; names in SQL are bound to columns of the whole table, whatever is read."""
+        if not any(isinstance(each, SqlCondition) for each in self.conditions):
+            return [each for each in self.conditions if not isinstance(each, SqlCondition)]
+        whole = Scan(self.moment.whole, Scope())
+        names = SqlNames(whole.flats)
+        return [
+            BoundSql(each, names, whole.flats, whole.flat_kind)
+            if isinstance(each, SqlCondition)
+            else each
+            for each in self.conditions
+        ]
 
-    def _is_met_by_nodes(self, condition: Condition) -> bool:
+    @property
+    def condition_keys(self) -> set[str]:
+        """The keys that conditions are about."""
+        return {key for each in self.bound for key in each.keys}
+
+    @once
+    def row_conditions(self) -> list[Bound]:
+        """The conditions that only a record itself can meet; the others are met by its node."""
+        return [each for each in self.bound if not self._is_met_by_nodes(each)]
+
+    @once
+    def _node_conditions(self) -> list[Bound]:
+        """The conditions that a record's node has to meet, parts of row conditions among them."""
+        parts = [
+            part
+            for each in self.row_conditions
+            if isinstance(each, BoundSql)
+            for part in each.parts
+        ]
+        return list(filter(self._is_met_by_nodes, [*self.bound, *parts]))
+
+    def _is_met_by_nodes(self, condition: Bound) -> bool:
         # A record whose node is lost has no value of any parent, as one that asks for None wants.
-        key = condition.key
-        is_inherited = key in self.node_keys and key not in keys_of(self._all_columns)
-        return is_inherited and condition.value is not None
+        inherited = set(self.node_keys) - set(keys_of(self._all_columns))
+        return inherited.issuperset(condition.keys) and not condition.is_met_by_nothing
 
     @once
     def read_ids(self) -> pa.Array | None:
         """Ids of those nodes of the scope that meet the conditions; None for all not deleted."""
-        conditions = [each for each in self.conditions if self._is_met_by_nodes(each)]
+        conditions = self._node_conditions
         if not conditions:
             return self.node_ids
-        nodes, positions = self.moment.nodes, self.node_positions
-        ids = nodes.ids if positions is None else nodes.ids.take(positions)
-        mask = pa.repeat(pa.scalar(True), len(ids))
-        for each in conditions:
-            found = nodes.resolved(each.key, positions)
-            mask = pc.and_(mask, each.matches(found, len(ids)))
-        return ids.filter(mask)
+        nodes = self.moment.nodes
+        return nodes.ids.take(nodes_that_meet(nodes, conditions, self.node_positions))
 
     @once
     def groups(self) -> list[Group]:
@@ -582,7 +642,7 @@ class Scan:
         """The physical columns that ``keys`` (None: all) and the conditions need."""
         if keys is None:
             return self.record_columns
-        needed = {*keys, *(each.key for each in self.row_conditions)}
+        needed = {*keys, *(key for each in self.row_conditions for key in each.keys)}
         return [column for column in self._all_columns if column.key in needed]
 
     def read(
@@ -618,7 +678,7 @@ class Scan:
         else:
             pieces = [Piece(self, group.fragment, table.slice(at, _PIECE_ROWS)) for at in starts]
         if self.row_conditions:
-            pieces = [piece.filtered(piece.mask(self.row_conditions)) for piece in pieces]
+            pieces = [piece.that_meet(self.row_conditions) for piece in pieces]
         return [piece for piece in pieces if piece.rows]
 
     def located(self, index: int) -> Iterator[tuple[int, Piece]]:
@@ -632,6 +692,45 @@ class Scan:
                 if first + piece.rows > index >= 0:
                     yield first, piece
                 first += piece.rows
+
+
+def nodes_that_meet(
+    nodes: Nodes, conditions: Iterable[Bound], positions: pa.Array | None = None
+) -> pa.Array:
+    """Positions of the nodes that meet all conditions by what they have or inherit.
+
+    Args:
+        positions: those that are looked at; None for all.
+    """
+    for each in conditions:
+        mask = _mask_of_nodes(nodes, each, positions)
+        if positions is None:
+            positions = pc.indices_nonzero(mask).cast(pa.int64())
+        else:
+            positions = positions.filter(mask)
+    return pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+
+
+def _mask_of_nodes(nodes: Nodes, condition: Bound, positions: pa.Array | None) -> pa.Array:
+    if not isinstance(condition, BoundSql):
+        rows = nodes.count if positions is None else len(positions)
+        return condition.matches(nodes.resolved(condition.key, positions), rows)
+    asked = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    rows = _rows_at_once(nodes, condition)
+    parts = [asked.slice(start, rows) for start in range(0, len(asked), rows)]
+    found = [_met(condition, partial(nodes.resolved, positions=part), len(part)) for part in parts]
+    return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
+
+
+def _met(condition: BoundSql, variants: Callable[[str], Variants], rows: int) -> pa.Array:
+    columns = [flat_column(variants(flat.key), kind, rows) for _, flat, kind in condition.columns]
+    return condition.holds(columns, rows)
+
+
+def _rows_at_once(nodes: Nodes, condition: BoundSql) -> int:
+    """Of how many rows what they inherit is copied at once to evaluate a SQL expression."""
+    width = sum(map(nodes.widest, filter(nodes.has_key, condition.keys)))
+    return max(1, min(_PIECE_ROWS, _CONDITION_BYTES // max(1, width)))
 
 
 def _with_nodes(table: pa.Table, runs: pa.RunEndEncodedArray) -> pa.Table:

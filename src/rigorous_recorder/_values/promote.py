@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from .._arrow import pa
+from .._arrow import pa, pc
 from .arrays import ArrayKind, ListKind
 from .bigints import BIGINT, BIGINT_TEXT, int_kind
 from .kinds import (
@@ -30,7 +30,9 @@ __all__ = [
     "can_equal",
     "equal",
     "family_of",
+    "holds_lists",
     "in_order",
+    "is_any_of",
     "main_family",
     "meet",
     "to_flat",
@@ -54,6 +56,8 @@ _ORDER: Final[tuple[Family, ...]] = (
     _ZONED,
     *(kind.name for kind in (DATE, TIMEDELTA, BYTES, JSON, BIGINT_TEXT)),
 )
+#: The kinds of which many values are looked for at once.
+_SETS: Final = frozenset({INT, FLOAT, TEXT, BOOL})
 #: Another family than numbers is the main one of a key only if it has more than so many times as
 #: many values.
 _TIMES_NUMBERS: Final = 10
@@ -159,12 +163,28 @@ def can_equal(kind: Kind, wanted: Kind) -> bool:
         kind == wanted
         or {kind, wanted} <= _COMPARED
         or (isinstance(kind, ZonedDatetime) and isinstance(wanted, ZonedDatetime))
-        or (_holds_lists(kind) and _holds_lists(wanted))
+        or (holds_lists(kind) and holds_lists(wanted))
     )
 
 
-def _holds_lists(kind: Kind) -> bool:
+def holds_lists(kind: Kind) -> bool:
+    """Whether values of a kind are lists, dicts or arrays."""
     return kind == JSON or _is_array(kind)
+
+
+def is_any_of(kind: Kind, column: pa.Array, wanted: Sequence[tuple[Kind, Any]]) -> pa.Array:
+    """Which values of a column equal one of several, each given with its kind; as of ``equal``."""
+    mask = pa.repeat(pa.scalar(False), len(column))
+    at_once: list[Any] = []
+    for other, value in wanted:
+        if kind in _SETS and {kind, other} <= _COMPARED | {kind}:
+            at_once.append(value if other == kind else _as(kind, value))
+        elif (found := equal(kind, column, other, value)) is not None:
+            mask = pc.or_(mask, found.fill_null(False))
+    exact = [each for each in at_once if each is not None]
+    if kind == FLOAT:  # Arrow finds bits: there are two zeros, and all NaN are one
+        exact += [-0.0, 0.0] if 0.0 in exact else []
+    return pc.or_(mask, pc.is_in(column, value_set=kind.column(exact))) if exact else mask
 
 
 def _is_array(kind: Kind) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from rigorous_recorder import ExperimentCollection, Records
 from rigorous_recorder._engines.conditions import Typed
 from rigorous_recorder._store.near import place_of
+from rigorous_recorder.errors import ArgumentError
 
 from .output import say
 
@@ -26,6 +28,11 @@ __all__ = [
     "open_collection",
     "records_of",
 ]
+
+#: A key as most are, and a value that is not in SQL's quotes.
+_KEY_AND_VALUE: Final = re.compile(r"[^\s=<>!'\"()]+=(?![='])(?P<value>.*)", re.DOTALL)
+#: What joins two SQL comparisons.
+_JOINED: Final = re.compile(r"\s(and|or)\s[^'\"]*[=<>]|\s(and|or)\s.*\slike\s", re.IGNORECASE)
 
 
 # --- opening -------------------------------------------------------------------------------------
@@ -46,22 +53,41 @@ def open_collection(
 
 
 def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
-    """The records that meet all conditions.
+    """The records that meet all conditions: each ``key=value``, or a SQL expression.
 
     Raises:
-        typer.BadParameter: a condition is not ``key=value``.
+        typer.BadParameter: a condition is neither.
     """
     records, wanted = collection.records, {}
     for each in where:
-        key, equals, value = each.partition("=")
-        if not equals:
-            message = f"{each!r} is not a valid condition; expected key=value, such as model=m1"
-            raise typer.BadParameter(message, param_hint="--where")
-        wanted[key] = value
-        records = records.where(**{key: None if value == "null" else Typed(value)})
+        key, _, value = each.partition("=")
+        if _is_sql(each, collection):
+            records = _where_sql(records, each)
+        else:
+            wanted[key] = value
+            records = records.where(**{key: None if value == "null" else Typed(value)})
     if "experiment_number" in wanted and "error_number" not in wanted:
         _tell_of_runs(collection, wanted["experiment_number"])
     return records
+
+
+def _is_sql(condition: str, collection: ExperimentCollection) -> bool:
+    """Whether a condition is a SQL expression, and not a key and the value behind its ``=``.
+
+    ``model=m1`` is a key and a value, ``model = 'm1'`` and ``loss<=0.1`` are SQL.
+    """
+    if (parts := _KEY_AND_VALUE.fullmatch(condition)) is not None:
+        return _JOINED.search(parts["value"]) is not None
+    key, equals, _ = condition.partition("=")
+    return not equals or key not in collection.records.columns  # which can have any character
+
+
+def _where_sql(records: Records, condition: str) -> Records:
+    try:
+        return records.where(condition)
+    except ArgumentError as error:
+        message = f"{error}; or key=value, such as model=m1"
+        raise typer.BadParameter(message, param_hint="--where") from None
 
 
 def _tell_of_runs(collection: ExperimentCollection, number: str) -> None:
@@ -131,8 +157,8 @@ Where = Annotated[
     list[str],
     typer.Option(
         "--where",
-        metavar="KEY=VALUE",
-        help="Only records with this value, typed as --json prints it; repeat it to ask for more. 'KEY=null' is a missing one.",
+        metavar="CONDITION",
+        help="Only records with this value, as KEY=VALUE ('KEY=null' is a missing one), or of which this SQL is true, as \"loss < 0.1 and model like 'cnn%'\"; repeat it to ask for more.",
         show_default=False,
     ),
 ]

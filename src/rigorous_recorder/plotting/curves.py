@@ -274,7 +274,7 @@ def _relation(chart: Chart, scan: Scan, kinds: Mapping[str, Kind]) -> duckdb.Duc
 
 def _nothing(chart: Chart, scan: Scan) -> str:
     if scan.conditions and not scan.row_count():
-        keys = ", ".join(dict.fromkeys(each.key for each in scan.conditions))
+        keys = ", ".join(dict.fromkeys(key for each in scan.bound for key in each.keys))
         return f"no record meets all conditions, which are on {keys}"
     return f"no record has a finite {chart.x!r} and {chart.y!r} at once"
 

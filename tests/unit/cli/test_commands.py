@@ -570,7 +570,7 @@ def test_tail_prints_only_what_is_asked_for(run: Run, study: Path) -> None:
 def test_conditions_are_read_by_the_kinds_of_their_key(run: Run, tmp_path: Path) -> None:
     """A number is a number, and text where there is text; quotes make it text; null is missing."""
     with closing(ExperimentCollection(tmp_path / "c")) as collection:
-        for value in (1, "1", True, None, "a=b"):
+        for value in (1, "1", True, None, "a=b", "a and b", "this or that = it"):
             collection.recorder.push(x=value, is_one=value == "1")
 
     def found(condition: str) -> int:
@@ -582,6 +582,8 @@ def test_conditions_are_read_by_the_kinds_of_their_key(run: Run, tmp_path: Path)
         "x=true": 1,
         "x=null": 1,
         "x=a=b": 1,
+        "x=a and b": 1,
+        "\"x:str\" = 'this or that = it'": 1,
         "x=2": 0,
     }.items():
         assert found(condition) == count, condition
@@ -624,7 +626,11 @@ def test_every_command_reads_values_as_json_prints_them(run: Run, tmp_path: Path
         ("epoch=first", "its values are int; expected a number"),
         ("modle=m1", "there is no column 'modle'; did you mean 'model'?"),
         ("modle=null", "there is no column 'modle'; did you mean 'model'?"),
-        ("model", "'model' is not a valid condition; expected key=value"),
+        ("model", "where('model'): it is a value of type VARCHAR, not a condition"),
+        ("modle = 'm1'", 'there is no column "modle"; did you mean "model"?'),
+        ("model=m1 and epoch < 3", "Text is written in single quotes: 'm1'"),
+        ("epoch <", "Expected one SQL condition"),
+        ("epoch IN (FROM 'x.csv')", "or key=value, such as model=m1"),
     ],
 )
 def test_a_condition_that_nothing_can_meet_is_told(
@@ -636,6 +642,28 @@ def test_a_condition_that_nothing_can_meet_is_told(
     assert (result.code, result.out) == (2, "")
     assert message in words
     assert not Path("x.csv").exists()
+
+
+def test_every_command_takes_sql_conditions(run: Run, study: Path) -> None:
+    """Beside ``key=value``, which has no space before its ``=``, and no quote behind it."""
+    with closing(ExperimentCollection(study)) as collection:
+        wanted = [
+            dict(row) for row in collection.records if row["model"] == "m1" and row["epoch"] > 0
+        ]
+    assert len(wanted) > 1
+    for conditions in (
+        ["model = 'm1' and epoch > 0"],
+        ["model='m1' AND epoch>0"],
+        ["model like '%1'", "epoch>=1"],
+        ["model=m1", "epoch!=0"],
+        ["model in ('m1')", "not epoch<=0"],
+    ):
+        where = [part for each in conditions for part in ("--where", each)]
+        assert len(run("tail", study, "--no-follow", "-n", 99, *where).lines) == len(wanted)
+        plotted = run("plot", study, "-x", "epoch", "-y", "epoch", "--json", *where)
+        assert {point["x"] for point in plotted.json} == {row["epoch"] for row in wanted}
+        exported = run("export", study, "x.jsonl", "--force", *where)
+        assert f"{len(wanted)} records" in exported.err
 
 
 def test_conditions_on_the_same_key_all_hold(run: Run, study: Path) -> None:
@@ -746,7 +774,7 @@ def test_plot_saves_a_picture(run: Run, study: Path, tmp_path: Path, suffix: str
         (["-x", "epoch", "-y", "loss", "--out", "a.gif"], "names no kind of picture"),
         (["-x", "epoch"], "Missing option"),
         (["-x", "epoch", "-y", "loss", "--band", "wide"], "is not one of"),
-        (["-x", "epoch", "-y", "loss", "--where", "model"], "expected key=value"),
+        (["-x", "epoch", "-y", "loss", "--where", "model"], "not a condition"),
     ],
 )
 def test_a_chart_that_cant_be_drawn_is_told(
