@@ -369,3 +369,38 @@ def test_a_where_by_a_plain_form() -> None:
     """A condition has the plain form of its value, as records do."""
     recorder = Recorder().push(path=Path("a"), color=Color.RED).push(path=Path("b"))
     assert len(recorder.records.where(path=Path("a"), color=Color.RED)) == 1
+
+
+def test_dicts_and_lists_are_logged_alike_fast_and_carefully() -> None:
+    """The fast path takes those with nothing but plain values inside, and changes none."""
+    values: list[Any] = [
+        [1, 2.5],
+        (1, 2),
+        {"a": 1, "b": [None, True, "é\u2028"]},
+        {"a": [-0.0, 1e300, 10**30, {"b": {}}]},
+        [],
+        {},
+        [[[]]],
+        {"long": ["x" * 100] * 3},
+        {"a": float("nan"), "b": [float("inf")]},
+        {"$value": 1, "$nonfinite": 2},
+        [Size(1, 2)],
+        {1: 2},
+        [Level.HIGH, np.float64(0.5)],
+        OrderedDict(z=1, a=2),
+    ]
+    careful = [Recorder().push(x=value).records[0]["x"] for value in values]
+    recorder = Recorder()
+    for _ in range(3):
+        for value in values:
+            recorder.push(x=value, step=1)
+            recorder.push({"x": value, "text": "a", "step": 1.5})
+    found = [row["x"] for row in recorder.records]
+    assert exact(found) == exact([each for value in careful for each in (value, value)] * 3)
+    for bad in ([10**5000], ["\ud800"], {"a": {1: 1, "1": 2}}, [Odd()], _in_itself()):
+        with pytest.raises(RigorousError, match="'x'"):
+            recorder.push(x=bad, step=1)
+    assert len(recorder) == len(found)
+    values[0].append(3)
+    assert recorder.records[-1]["x"] == {"z": 1, "a": 2}
+    assert recorder.records[0]["x"] == [1, 2.5]

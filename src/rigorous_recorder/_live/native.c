@@ -545,7 +545,7 @@ takes(Cell cell, PyTypeObject *type)
     case NOTHING:
         return type == Py_TYPE(Py_None);
     case TEXT:
-        return type == &PyUnicode_Type;
+        return PyType_IsSubtype(type, &PyUnicode_Type);
     case BYTES:
         return type == &PyBytes_Type;
     case BLOCK:
@@ -792,6 +792,7 @@ struct Attempt {
     Buffers *buffers;
     uint64_t turn;
     Py_ssize_t row;
+    PyObject *held; /* the converted values whose bytes are written; NULL where there are none */
 };
 
 static int
@@ -800,11 +801,20 @@ is_current(const Attempt *self)
     return self->door->turn == self->turn && self->buffers->rows == self->row;
 }
 
-static Outcome raw_of(const Attempt *, Keyed *, PyObject *, Raw *, int);
+static Outcome raw_of(Attempt *, Keyed *, PyObject *, Raw *, int);
+
+/* Hold a converted value until the row is written, which has its bytes. */
+static Outcome
+hold(Attempt *attempt, PyObject *plain)
+{
+    if (attempt->held == NULL && (attempt->held = PyList_New(0)) == NULL)
+        return FAILED;
+    return PyList_Append(attempt->held, plain) < 0 ? FAILED : DONE;
+}
 
 /* A value of a type that is no plain one, by what makes a plain value of it. */
 static Outcome
-raw_of_foreign(const Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw)
+raw_of_foreign(Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw)
 {
     PyObject *converters = attempt->buffers->converters;
     PyObject *convert = PyDict_GetItemWithError(converters, (PyObject *)Py_TYPE(value));
@@ -817,13 +827,13 @@ raw_of_foreign(const Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw)
         return FAILED;
     Outcome outcome = raw_of(attempt, keyed, plain, raw, 0);
     if (outcome == DONE && (raw->slot->cell == TEXT || raw->slot->cell == BYTES))
-        outcome = REFUSED; /* the bytes go with the plain value */
+        outcome = hold(attempt, plain);
     Py_DECREF(plain);
     return outcome;
 }
 
 static inline Outcome
-raw_of(const Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
+raw_of(Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
 {
     int overflow = 0;
     PyTypeObject *type = Py_TYPE(value);
@@ -921,20 +931,18 @@ append_numbers(Buffers *self, int64_t node, const Plan *plan, PyObject *const *v
     return DONE;
 }
 
-/* Append a row of values that are held by the caller; plan or not. */
 static Outcome
-append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
-              PyObject *const *values, Py_ssize_t count, Raw *raws)
+try_values(Attempt *attempt, int64_t node, Plan *plan, PyObject *const *keys,
+           PyObject *const *values, Py_ssize_t count, Raw *raws)
 {
-    Buffers *self = door->buffers;
-    Attempt attempt = {door, self, ++door->turn, self->rows};
-    if (attempt.row >= self->capacity)
+    Buffers *self = attempt->buffers;
+    if (attempt->row >= self->capacity)
         return REFUSED;
     for (Py_ssize_t i = 0; i < count; i++) {
         Keyed *keyed = plan ? plan->fields[i].keyed : keyed_at(self, keys[i]);
         if (keyed == NULL || keyed->count == 0)
             return PyErr_Occurred() ? FAILED : REFUSED;
-        Outcome outcome = raw_of(&attempt, keyed, values[i], &raws[i], 1);
+        Outcome outcome = raw_of(attempt, keyed, values[i], &raws[i], 1);
         if (outcome != DONE)
             return outcome;
         if (plan)
@@ -942,10 +950,26 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
     }
     /* While a value's own code ran, this or another thread may have written this very row, copied
        an array of its own to it, or taken the table or its room away. */
-    if (!is_current(&attempt) || missing_in_row(raws, count))
+    if (!is_current(attempt) || missing_in_row(raws, count))
         return REFUSED;
     write_row(self, node, raws, count);
     return DONE;
+}
+
+/* Append a row of values that are held by the caller; plan or not. */
+static Outcome
+append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
+              PyObject *const *values, Py_ssize_t count, Raw *raws)
+{
+    Attempt attempt = {door, door->buffers, ++door->turn, door->buffers->rows, NULL};
+    Outcome outcome = try_values(&attempt, node, plan, keys, values, count, raws);
+    if (attempt.held != NULL) {
+        PyObject *kind, *error, *traceback; /* what a value raised */
+        PyErr_Fetch(&kind, &error, &traceback);
+        Py_DECREF(attempt.held);
+        PyErr_Restore(kind, error, traceback);
+    }
+    return outcome;
 }
 
 static Outcome

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from .device import is_on_device, numpy_of
+from .json_text import json_cell
 
 __all__ = ["CONVERTERS", "learn"]
 
-#: For types that were seen, what makes of a value one that a cell takes as it is. A converter
-#: may raise, or give what no cell takes: ``classify`` then says what is to be done.
-CONVERTERS: Final[dict[type, Callable[[Any], Any]]] = {}
+#: For dicts and lists, and types that were seen, what makes of a value one that a cell takes as it
+#: is. A converter may raise, or give what no cell takes: ``classify`` then says what is to be done.
+CONVERTERS: Final[dict[type, Callable[[Any], Any]]] = dict.fromkeys((dict, list, tuple), json_cell)
 
 _PLAIN: Final = {bool, int, float, str, type(None)}
 _NUMPY: Final[dict[str, Callable[[Any], Any]]] = {

@@ -17,17 +17,62 @@ from .foreign_values import (
 )
 from .plain_forms import NO_FORM, Unread, fields_of, plain_form, plain_key
 
-__all__ = ["PlainJson", "dump", "load", "number_of", "plain", "same", "unfit", "unquoted"]
+__all__ = [
+    "JsonCell",
+    "PlainJson",
+    "dump",
+    "json_cell",
+    "load",
+    "number_of",
+    "plain",
+    "same",
+    "unfit",
+    "unquoted",
+]
 
 #: How NaN and infinities are written without a sign, in lower case.
 _NO_NUMBERS: Final = frozenset({"nan", "inf", "infinity"})
 _DEPTH_LIMIT: Final = 200
 _EXACT: Final = frozenset({bool, int, float, str, type(None)})
+_PARTS: Final = frozenset({dict, list, tuple})
+_TEXT: Final = frozenset({str})
 
 
 def dump(value: Any) -> str:
     """JSON text of plain values, also of NaN and infinities: see ``json_floats``."""
     return json_floats.compact(value)
+
+
+class JsonCell(str):
+    """The JSON text of a dict or list, as cells take it; no value of the caller's is of this type."""
+
+    __slots__ = ()
+
+
+def json_cell(value: Any) -> JsonCell:
+    """The text of a dict or list that has nothing but plain values inside: the way of most records.
+
+    Raises:
+        Exception: anything else is inside; ``plain`` knows what that is.
+    """
+    if not _is_plain(value):
+        raise unfit(type(value).__qualname__, "plain")
+    return JsonCell(json_floats.finite(value))
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a dict, list or tuple has only exact plain types inside."""
+    parts = value
+    if type(value) is dict:
+        if not _TEXT.issuperset(map(type, value)):
+            return False
+        parts = value.values()
+    if _EXACT.issuperset(map(type, parts)):
+        return True
+    return depth < _DEPTH_LIMIT and all(
+        type(each) in _EXACT or (type(each) in _PARTS and _is_plain(each, depth + 1))
+        for each in parts
+    )
 
 
 def load(text: str) -> Any:

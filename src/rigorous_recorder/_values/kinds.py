@@ -354,7 +354,7 @@ class _Json(Spelled, _Text):
 
     @property
     def direct(self) -> tuple[type, ...]:
-        return ()
+        return (json_text.JsonCell,)
 
     def raw(self, value: Any) -> str:
         return json_text.dump(value)
