@@ -8,7 +8,13 @@ import pytest
 
 from . import pages
 
-PAGES = ["README.md", "docs/how-it-works.md", "docs/columns.md", "docs/recipes.md"]
+PAGES = [
+    "README.md",
+    "docs/coming-from.md",
+    "docs/how-it-works.md",
+    "docs/columns.md",
+    "docs/recipes.md",
+]
 SPARK_PAGES = ["docs/format.md", "docs/spark.md"]
 
 
