@@ -53,9 +53,7 @@ def require_free(keys: Iterable[object]) -> None:
     Raises:
         ReservedKeyError: naming them.
     """
-    taken = [key for key in keys if isinstance(key, str) and key in RESERVED]
-    if taken:
-        message = (
-            f"{', '.join(taken)}: a collection says this of experiments itself; choose another key"
-        )
+    if taken := RESERVED.intersection(keys):
+        names = ", ".join(sorted(taken, key=FIRST_KEYS.index))
+        message = f"{names}: a collection says this of experiments itself; choose another key"
         raise ReservedKeyError(message)

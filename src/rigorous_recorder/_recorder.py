@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -15,7 +15,7 @@ from ._attach import copy_tree, keys_in, undisturbed
 from ._columns import Columns, columns_of
 from ._display.tree import Tree, tree_below
 from ._durable import replacing
-from ._engines.scan import Scope, Source
+from ._engines.scan import Moment, Scope, Source
 from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._live.fields import Described, describe, describe_attributes, describe_unread
@@ -24,7 +24,7 @@ from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
 from ._records import Records
 from ._report import error_line
 from ._rows.implementation import fresh
-from ._store.background import settling
+from ._store.background import LOCKS
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Store
 from ._tree import Nodes
 from ._values.arrays import ArrayKind, ListKind
@@ -71,13 +71,24 @@ class Recorder(Pusher):
     {'model': 'm1', 'test_score': 0.9, 'episode': 2, 'timestep': 0, 'reward': 1.5}
     """
 
-    __slots__ = ("__weakref__", "_data", "_knows_parent", "_parent", "_source", "_store")
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "_data_time",
+        "_knows_parent",
+        "_parent",
+        "_parent_time",
+        "_source",
+        "_store",
+    )
 
     def __init__(self, data: object | None = None, /, **local_data: Any) -> None:
         is_plain = data is None and all(map(_is_plain_item, local_data.items()))
         self._data = local_data if is_plain else attributes_of(data, local_data)
         self._parent: Recorder | None = None
         self._knows_parent = True
+        #: When the parent and the attributes that are known here were written to the store.
+        self._parent_time = self._data_time = 0
         self._store: Store | None = None
         self._source: Source | None = None
 
@@ -108,7 +119,7 @@ class Recorder(Pusher):
         if self._store is None and parent is not self:  # a new one: nothing is below it
             store, above = parent._where()
             if isinstance(store, FolderStore):
-                if above != ROOT:
+                if above != ROOT and not RESERVED.isdisjoint(self._data):
                     require_free(self._data)
                 return self._is_begun(store, above, parent)
             with store.staying():
@@ -122,9 +133,14 @@ class Recorder(Pusher):
         with store.staying():
             if not self._store is parent._store is store:
                 return False
-            store.say(self._node, {}, above)
-            self._parent, self._knows_parent = parent, True
+            self._know_parent(parent, store.say(self._node, {}, above))
         return True
+
+    def _know_parent(self, parent: Recorder, time: int) -> None:
+        """Know the parent that was written at a time, unless a later one is known."""
+        with LOCKS.settling:
+            if time > self._parent_time:
+                self._parent, self._knows_parent, self._parent_time = parent, True, time
 
     def child(self, data: object | None = None, /, **local_data: Any) -> Recorder:
         """A new recorder below this one.
@@ -143,10 +159,13 @@ class Recorder(Pusher):
     def parent(self) -> Recorder | None:
         """The recorder above; None for the top one."""
         if not self._knows_parent and self._store is not None:
-            source, node = self._reading()
-            above = source.now().nodes.parent(node)
-            self._parent = None if above is None else recorder_at(source.store, above)
-            self._knows_parent = True
+            time = self._parent_time
+            source, moment, node = self._now()
+            above = moment.nodes.parent(node)
+            parent = None if above is None else recorder_at(source.store, above)
+            with LOCKS.settling:
+                if not self._knows_parent and self._parent_time == time:
+                    self._parent, self._knows_parent = parent, True
         return self._parent
 
     @property
@@ -154,8 +173,8 @@ class Recorder(Pusher):
         """The recorders directly below, also those that other processes put there."""
         if self._store is None:
             return []
-        source, node = self._reading()
-        return recorders_at(source.store, source.now().nodes.children(node))
+        source, moment, node = self._now()
+        return recorders_at(source.store, moment.nodes.children(node))
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
         """The recorder and those below it, to be printed as a tree, with counts of records.
@@ -173,8 +192,8 @@ class Recorder(Pusher):
         study="a": 2 records
         └── model="m1": 2 records
         """
-        source, node = self._reading()
-        return tree_below(source.now(), node, depth=depth, children=children)
+        _, moment, node = self._now()
+        return tree_below(moment, node, depth=depth, children=children)
 
     # --- records -------------------------------------------------------------------------------
 
@@ -259,7 +278,10 @@ class Recorder(Pusher):
         return MappingProxyType(fresh(self._data))
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.update({key: value})
+        if _is_plain_item((key, value)):
+            self._update({key: value})
+        else:
+            self.update({key: value})
 
     def __getitem__(self, key: str) -> Any:
         return fresh(self._data[key])
@@ -274,24 +296,52 @@ class Recorder(Pusher):
             TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
             ReservedKeyError: a key is one that a collection sets on experiments itself.
         """
-        said = attributes_of(data, local_data, is_strict=self._is_strict())
+        described = describe if self._is_strict() else describe_attributes
+        self._update(_plain(_joined(data, local_data), described))
+
+    def _update(self, said: Mapping[str, Any]) -> None:
         if self._store is None:
-            with settling():
+            with LOCKS.settling:
                 if self._store is None:  # no call in between, where a signal handler could come
                     self._data = {**self._data, **said}
                     return
-        if self._is_reserving():
+        if not RESERVED.isdisjoint(said) and self._is_reserving():
             require_free(said)
         self._set(said)
 
     def _set(self, said: Mapping[str, Any]) -> None:
         """As ``update``, with plain values and also keys that only a collection sets."""
-        self._where_it_is(lambda store, node: store.say(node, dict(said)))
-        self._show(said)
+        while True:
+            store, node = self._store, self._node
+            if not (store and node and store is self._store):
+                store, node = self._where()
+            try:
+                time = store.say(node, said)
+            except MovedError:
+                self._go_after(store, node)
+            else:
+                break
+        with LOCKS.settling:
+            if store is self._store and time > self._data_time:
+                self._data, self._data_time = {**self._data, **said}, time
+                return
+        self._look_up(said)
+
+    def _look_up(self, keys: Collection[str]) -> None:
+        """Know what these attributes are in the store, where another thread wrote meanwhile."""
+        while True:
+            time = self._data_time
+            _, moment, node = self._now()
+            positions = moment.nodes.positions_of([node]).drop_null()
+            found = next(iter(moment.nodes.own_data(positions)), {})
+            with LOCKS.settling:
+                if self._data_time == time:
+                    self._data = {**self._data, **{key: found.get(key) for key in keys}}
+                    return
 
     def _show(self, said: Mapping[str, Any]) -> None:
-        """Have values among the data of this recorder that were written."""
-        with settling():
+        """Have values among the data of this recorder that were written of another one."""
+        with LOCKS.settling:
             self._data = {**self._data, **said}
 
     def _is_strict(self) -> bool:
@@ -411,10 +461,10 @@ class Recorder(Pusher):
         return restore, (self._plain_tree(),)
 
     def _plain_tree(self) -> PlainTree:
-        source, node = self._reading()
+        source, moment, node = self._now()
         known = source.store.handles.items()
         pending = {each: recorder.pending for each, recorder in known if recorder._pending}
-        return tree_of(source.now(), node, pending)
+        return tree_of(moment, node, pending)
 
     def __repr__(self) -> str:
         where = f" in {self._store.folder.path}" if isinstance(self._store, FolderStore) else ""
@@ -453,7 +503,7 @@ class Recorder(Pusher):
 
     def _go_after(self, store: Store, node: int) -> None:
         """Be where the node is that moved away from a store; also who got there too late."""
-        with settling():
+        with LOCKS.settling:
             if self._store is store and isinstance(store, MemoryStore) and node in store.gone:
                 self._settle(*store.gone[node])
 
@@ -465,11 +515,12 @@ class Recorder(Pusher):
         First all is written, then the recorder has its place: one whose data are refused is as before.
         """
         data, node, door = self._data, store.new_node(), store.records.door
-        store.say(node, data, above)
+        time = store.say(node, data, above)
         store.handles.add(node, self)
-        with settling():
+        with LOCKS.settling:
             # No call in between, where another thread or a signal handler could come.
             if self._store is None and self._data is data:
+                self._parent_time = self._data_time = time
                 self._parent, self._source = parent, None
                 self._node, self._door, self._store = node, door, store
                 return True
@@ -481,8 +532,10 @@ class Recorder(Pusher):
         """Be at that place from now on."""
         door = store.records.door
         store.handles.add(node, self)
-        with settling():
+        with LOCKS.settling:
             self._node = 0  # for other threads: the place is just being changed
+            if store is not self._store:  # who settles it once more resets nothing
+                self._parent_time = self._data_time = 0
             self._store, self._source = store, None
             self._node, self._door = node, door
 
@@ -507,10 +560,10 @@ class Recorder(Pusher):
                 require_free(keys_in(moment, node, FIRST_KEYS))
             new = copy_tree(moment, node, store, above)
             old.drop(new, store)
+            self._parent, self._knows_parent = parent, True
             for moved, recorder in old.handles.items():
                 if moved in new:
                     recorder._settle(store, new[moved])
-            self._parent, self._knows_parent = parent, True
 
     def _require_not_below(self, recorder: Recorder) -> None:
         above: Recorder | None = self
@@ -542,6 +595,15 @@ class Recorder(Pusher):
         if source is None or source.store is not store:
             self._source = source = Source(store)
         return source, node
+
+    def _now(self) -> tuple[Source, Moment, int]:
+        """What this recorder is read by, the newest snapshot there, and its node in that."""
+        while True:
+            source, node = self._reading()
+            moment = source.now()
+            if source.store.moved_to(node) is None:
+                return source, moment, node
+            self._go_after(source.store, node)
 
     def _records(self, *, is_deep: bool) -> Records:
         source, node = self._reading()
@@ -583,14 +645,14 @@ def attributes_of(
     return _plain(_joined(data, fields), describe if is_strict else describe_attributes)
 
 
-def _joined(data: object | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _joined(data: object | None, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """The items of a mapping and of keywords, which win.
 
     Raises:
         UnkeepableTypeError: ``data`` is no mapping.
     """
     if data is None:
-        return dict(fields)
+        return fields
     if type(data) is dict:
         return {**data, **fields}
     return {**_mapping_of(data), **fields}
@@ -690,7 +752,7 @@ def recorder_known(store: Store, node: int, data: dict[str, Any]) -> Recorder:
     recorder = Recorder()
     recorder._data = data
     recorder._knows_parent = node == ROOT and isinstance(store, FolderStore)
-    with settling():
+    with LOCKS.settling:
         if (used := store.handles.get(node)) is not None:
             return used  # type: ignore[no-any-return]
         recorder._settle(store, node)

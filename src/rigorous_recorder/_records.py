@@ -17,7 +17,7 @@ from ._display.text import cut
 from ._engines.arrow import flat_table, stream
 from ._engines.conditions import AnyCondition, conditions_of
 from ._engines.duckdb import records_sql
-from ._engines.follow import follow
+from ._engines.follow import Look, follow
 from ._engines.known_keys import require_known, warn_of_unknown
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.polars import lazy_frame
@@ -60,7 +60,8 @@ class Records(Sequence[Row]):
 
     Nothing is read before it is asked for, and what is asked for is answered from the newest
     moment: rows pushed since, by this process or another, and late data of parents are in it.
-    One iteration, one query, one ``to_...`` sees one moment.
+    One iteration, one query, one ``to_...`` sees one moment. Records of a recorder that moves into a
+    collection, or to another tree, are read where it is by then.
 
     The columns of the table: the six keys of experiments, then the ancestors' from the root down,
     then the records' own. A missing value is null. Rows have the exact values that were logged;
@@ -71,8 +72,8 @@ class Records(Sequence[Row]):
     def __init__(
         self, source: Source, scope: Scope, conditions: tuple[AnyCondition, ...] = ()
     ) -> None:
-        self._source = source
-        self._scope = scope
+        #: What they are read by and whose they are: one attribute, which other threads see whole.
+        self._place = source, scope
         self._conditions = conditions
         self._page = _Page(None, 0, [], ())
 
@@ -124,7 +125,7 @@ class Records(Sequence[Row]):
         >>> collection.records.where("loss < 0.1 and model like 'cnn%'", seed=3)  # doctest: +SKIP
         """
         wanted = conditions_of(conditions, values)
-        return Records(self._source, self._scope, (*self._conditions, *wanted))
+        return Records(*self._place, (*self._conditions, *wanted))
 
     def follow(
         self, *, last: int | None = None, interval: float = 0.2, stop: Event | None = None
@@ -141,12 +142,13 @@ class Records(Sequence[Row]):
 
         Raises:
             ArgumentError: ``last`` is below 0, or ``interval`` is not above 0.
+            CompactedError: the recorder has moved to another place in the middle of it.
 
         >>> for row in collection.records.where(model="m1").follow(last=10):  # doctest: +SKIP
         ...     print(row["loss"])
         """
-        warn_of_unknown(self._source.now(), self._conditions)
-        return follow(self._source, self._scan_of, last=last, interval=interval, stop=stop)
+        warn_of_unknown(self._now()[0], self._conditions)
+        return follow(self._look, last=last, interval=interval, stop=stop)
 
     def __repr__(self) -> str:
         try:
@@ -334,10 +336,13 @@ class Records(Sequence[Row]):
         Raises:
             ColumnError: a condition's key is nowhere in the collection.
         """
-        scan = self._source.scan(self._scope, self._conditions)
+        source, scope = self._place
+        scan = source.scan(scope, self._conditions)
         known = self._page[0]
         if known is not None and known.moment is scan.moment:
             return known
+        if self._has_moved(source, scope):
+            return self.scan()
         require_known(scan.moment, self._conditions)
         self._page = _Page(scan, 0, [], ())
         return scan
@@ -350,14 +355,32 @@ class Records(Sequence[Row]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Of a collection the place alone, where they are read anew, else all there is."""
-        store, (node, is_deep) = self._source.store, self._scope
+        moment, (source, (node, is_deep)) = self._now()
+        store = source.store
         if isinstance(store, FolderStore):
             return records_in, (store.place, node, is_deep, self._conditions)
-        tree = tree_of(self._source.now(), node if node is not None else ROOT)
+        tree = tree_of(moment, node if node is not None else ROOT)
         return records_of, (tree, is_deep, self._conditions)
 
-    def _scan_of(self, moment: Moment) -> Scan:
-        return Scan(moment, self._scope, self._conditions)
+    def _now(self) -> tuple[Moment, tuple[Source, Scope]]:
+        """The newest snapshot of where the records are, and that place."""
+        while True:
+            place = self._place
+            moment = place[0].now()
+            if not self._has_moved(*place):
+                return moment, place
+
+    def _has_moved(self, source: Source, scope: Scope) -> bool:
+        """Whether the records are elsewhere, with their recorder; from now on they are read there."""
+        moved = None if scope.node is None else source.store.moved_to(scope.node)
+        if moved is not None:
+            store, node = moved
+            self._place = Source(store), scope._replace(node=node)
+        return moved is not None
+
+    def _look(self) -> Look:
+        moment, (source, scope) = self._now()
+        return Look(source.store, moment, lambda part: Scan(part, scope, self._conditions))
 
     def _row(self, scan: Scan, index: int) -> Row:
         at = index if index >= 0 else index + scan.row_count()

@@ -102,7 +102,7 @@ class DeletedError(RigorousError, RuntimeError):
 
 
 class CompactedError(RigorousError, RuntimeError):
-    """Files were merged by a compaction while a result was read part by part: ask again."""
+    """Files were merged, or records moved, while a result was read part by part: ask again."""
 
 
 class DamagedFileError(RigorousError, ValueError):

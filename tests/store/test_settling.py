@@ -157,6 +157,32 @@ def test_a_tree_that_moves_while_it_grows(top: Recorder, rounds: int) -> None:
     assert all(len(each.children) == THREADS for each in made)
 
 
+@rounds
+def test_threads_that_write_one_attribute_and_parent_know_the_latest(
+    top: Recorder, rounds: int
+) -> None:
+    """What a recorder shows is what its records have, whichever thread was the last."""
+    parents = [top.child(above=number) for number in range(THREADS)]
+    made: list[Recorder] = []
+
+    def prepare(turn: int) -> Callable[[int], object]:
+        made.append(top.child(turn=turn).push(i=0))
+
+        def work(thread: int) -> None:
+            made[turn]["k"] = thread
+            made[turn].set_parent(parents[thread])
+
+        return work
+
+    in_threads(rounds // 4, prepare)
+    rows = {row["turn"]: row for row in top.all_records}
+    for turn, recorder in enumerate(made):
+        assert recorder["k"] == rows[turn]["k"]
+        assert recorder.parent is not None
+        assert recorder.parent["above"] == rows[turn]["above"]
+        assert recorder in recorder.parent.children
+
+
 def test_the_recorder_of_a_node_is_one_for_all_threads(open_collection: Opener) -> None:
     """Who asks for the children at once is given the same ones: what one sets the other knows."""
     collection = open_collection(quiet=True)
@@ -185,16 +211,19 @@ def test_a_row_is_of_the_snapshot_in_which_it_was_looked_for() -> None:
 # --- what comes between --------------------------------------------------------------------------
 
 
-def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """Something happens once, after data of a recorder are written and before it has its place."""
-    say, to_do = MemoryStore.say, [act]
+def between(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], kind: type[Store] = MemoryStore
+) -> None:
+    """Something happens once, after a recorder's attributes are written and before it knows that."""
+    say, to_do = kind.say, [act]
 
-    def say_and_act(self: MemoryStore, *given: Any) -> None:
-        say(self, *given)
+    def say_and_act(self: Store, *given: Any) -> int:
+        time = say(self, *given)
         while to_do:
             to_do.pop()()
+        return time
 
-    monkeypatch.setattr(MemoryStore, "say", say_and_act)
+    monkeypatch.setattr(kind, "say", say_and_act)
 
 
 def raised(handler: Callable[[], object]) -> Callable[[], object]:
@@ -245,6 +274,29 @@ def test_data_that_are_set_while_a_recorder_gets_its_place_are_written(
     assert top.children == [recorder]
 
 
+@pytest.mark.parametrize("how", [lambda act: act, raised], ids=["code", "handler"])
+def test_what_is_written_in_between_is_the_latest(
+    monkeypatch: pytest.MonkeyPatch, top: Recorder, how: Any
+) -> None:
+    """An attribute and a parent are known as they are stored, also of who wrote them first."""
+    one, two = top.child(above=1), top.child(above=2)
+    recorder, kind = top.child(k=0).push(i=0), type(top._store)
+    assert kind is not None
+    with monkeypatch.context() as patch:
+        between(patch, how(lambda: recorder.update(k=2, other=2)), kind)
+        recorder.update(k=1, mine=1)
+    assert dict(recorder.local_data) == {"k": 2, "mine": 1, "other": 2}
+    with monkeypatch.context() as patch:
+        between(patch, how(lambda: recorder.set_parent(two)), kind)
+        recorder.set_parent(one)
+    assert recorder.parent is two
+    assert dict(recorder.records[0]) | {"above": 2, "k": 2} == dict(recorder.records[0])
+    assert (one.children, two.children) == ([], [recorder])
+    recorder.set_parent(one)["k"] = 3
+    assert recorder.parent is one
+    assert recorder["k"] == recorder.records[0]["k"] == 3
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
@@ -258,10 +310,10 @@ def test_a_recorder_whose_data_are_refused_is_as_before(
     recorder = Recorder(a=1)
     say = Store.say
 
-    def refuse(self: Store, node: int, data: dict[str, Any], parent: int | None = None) -> None:
+    def refuse(self: Store, node: int, data: dict[str, Any], parent: int | None = None) -> int:
         if data:
             raise error
-        say(self, node, data, parent)
+        return say(self, node, data, parent)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "say", refuse)

@@ -5,33 +5,43 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from threading import TIMEOUT_MAX, Event
-from typing import Final
+from typing import Final, NamedTuple
 
 from .._store.fragments import Fragment, Spans
-from .._store.store import Snapshot
-from ..errors import ArgumentError, DeletedError
+from .._store.store import Snapshot, Store
+from ..errors import ArgumentError, CompactedError, DeletedError
 from .rows import Row, rows_from
-from .scan import Moment, Scan, Source
+from .scan import Moment, Scan
 from .visible_rows import ready_rows
 
-__all__ = ["follow"]
+__all__ = ["Look", "follow"]
 
 #: A look takes at most one part of so many of the time, however much there is to look through.
 _SHARE: Final = 5
 
 
+class Look(NamedTuple):
+    """All there is at one moment.
+
+    Attributes:
+        store: where the rows are.
+        moment: the snapshot of it.
+        scan_of: those rows of a part of the snapshot that are followed.
+    """
+
+    store: Store
+    moment: Moment
+    scan_of: Callable[[Moment], Scan]
+
+
 def follow(
-    source: Source,
-    scan_of: Callable[[Moment], Scan],
+    look: Callable[[], Look],
     *,
     last: int | None,
     interval: float,
     stop: Event | None,
 ) -> Iterator[Row]:
     """Rows that are there (all, or the last so many), then those that come, until ``stop``.
-
-    Args:
-        scan_of: those rows of a moment that are followed.
 
     Raises:
         ArgumentError: ``last`` is below 0, or ``interval`` no time that can be waited for.
@@ -45,23 +55,20 @@ def follow(
             f" {TIMEOUT_MAX:.0f}"
         )
         raise ArgumentError(message)
-    return _followed(source, scan_of, last, interval, stop)
+    return _followed(look, last, interval, stop)
 
 
 def _followed(
-    source: Source,
-    scan_of: Callable[[Moment], Scan],
-    last: int | None,
-    interval: float,
-    stop: Event | None,
+    look: Callable[[], Look], last: int | None, interval: float, stop: Event | None
 ) -> Iterator[Row]:
     seen = _Seen()
     while True:
         # A stop is seen before the last look: what was logged before it is still given.
         is_over = stop is not None and stop.is_set()
         start = time.perf_counter()
-        moment = source.now()
+        store, moment, scan_of = look()
         took = time.perf_counter() - start
+        seen.require_same(store)
         fresh = scan_of(seen.unseen(moment))
         yield from rows_from(fresh, 0 if last is None else max(0, fresh.row_count() - last))
         seen.add(moment)
@@ -87,6 +94,21 @@ class _Seen:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int], int] = {}
+        self._store: Store | None = None
+
+    def require_same(self, store: Store) -> None:
+        """Check that the rows are where those are that were given, if any were.
+
+        Raises:
+            CompactedError: they have moved, and which of them are new is not known there.
+        """
+        if self._rows and store is not self._store:
+            message = (
+                "since the last look the records that are followed have moved with their recorder;"
+                " which of them are new is not known there. Follow anew, with last=0 for new ones"
+            )
+            raise CompactedError(message)
+        self._store = store
 
     def add(self, moment: Moment) -> None:
         """Count all rows of a moment as given that are ready."""

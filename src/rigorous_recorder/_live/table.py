@@ -117,6 +117,7 @@ class LiveTable:
         with self.lock:
             self.shut()
             self._segments.forget()
+            self._take_number()  # or the version could come back with the next rows
 
     def free_lock(self) -> None:
         """Keep all there is, with a free lock: in a forked child, of what is only in memory."""

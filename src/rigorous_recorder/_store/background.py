@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .._live.table import LiveTable
 from .._report import error_line, report
 
-__all__ = ["flush_all", "holding", "keep_house", "later", "settling", "watch"]
+__all__ = ["LOCKS", "flush_all", "holding", "keep_house", "later", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
@@ -43,6 +43,16 @@ class _Kept(Protocol):
         """Save everything: the interpreter exits."""
 
 
+class _Locks:
+    """Locks of this process, each another one in a forked child: take them by name each time."""
+
+    #: Held by who gives a recorder its place, or shows what was written; no other is waited for in it.
+    settling: threading.RLock
+
+
+LOCKS: Final = _Locks()
+
+
 class _House:
     """The stores of this process, and the thread that looks after them."""
 
@@ -54,8 +64,7 @@ class _House:
     def _begin(self) -> None:
         #: Held by whoever needs the locks of several tables, so that no two wait for each other.
         self.several = threading.RLock()
-        #: Held by who gives a recorder its place; only for a moment, in which no other is waited for.
-        self.settling = threading.RLock()
+        LOCKS.settling = threading.RLock()
         self._listing = threading.Lock()
         self._starting = threading.Lock()
         self._starter = 0
@@ -165,11 +174,6 @@ watch: Final = _house.watch
 keep_house: Final = _house.start
 flush_all: Final = _house.flush_all
 later: Final = _house.later
-
-
-def settling() -> threading.RLock:
-    """The lock under which a recorder gets its place in a store."""
-    return _house.settling
 
 
 @contextlib.contextmanager

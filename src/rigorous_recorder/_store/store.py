@@ -110,17 +110,21 @@ class Store:
         with self._clock:
             self._last_time = max(self._last_time, microseconds)
 
-    def say(self, node: int, data: dict[str, Any], parent: int | None = None) -> None:
-        """Write what is said of a node; per key, and for its parent, the last word counts.
+    def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
+        """Write attributes of a node; per key, and for its parent, the latest value counts.
+
+        Returns:
+            The time of the write: of two writes to one store the later one has the higher.
 
         Raises:
             KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was written.
         """
-        said: dict[Any, Any] = {TIME: self._now()}
-        if parent is not None:
-            said[PARENT] = parent
-        said.update(data)
-        self.nodes.append(node, said)
+        now = self._now()
+        if parent is None:
+            self.nodes.append(node, {TIME: now, **data})
+        else:
+            self.nodes.append(node, {TIME: now, PARENT: parent, **data})
+        return now
 
     def withdraw(self, node: int) -> None:
         """Take a node, with all below it, out of every answer."""
@@ -129,6 +133,10 @@ class Store:
     def staying(self) -> AbstractContextManager[object]:
         """Let no node move away from here meanwhile."""
         raise NotImplementedError
+
+    def moved_to(self, _node: int) -> tuple[Store, int] | None:
+        """The store to which a node has moved, and its id there; None of one that has not."""
+        return None
 
     def say_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
         """As ``say``, of many nodes: ids, those of their parents, and columns of sealed types."""
@@ -225,6 +233,13 @@ class MemoryStore(Store):
     def staying(self) -> AbstractContextManager[object]:
         """Let no node move away from here meanwhile."""
         return self.nodes.lock
+
+    def moved_to(self, node: int) -> tuple[Store, int] | None:
+        """The store to which a node has moved, and its id there; None of one that has not.
+
+        Rows that were read before the call, and are not of a node that has moved by then, are whole.
+        """
+        return self.gone.get(node)
 
     def moving(self) -> AbstractContextManager[None]:
         """Let nothing be written while a part of the tree moves to another store."""
@@ -379,11 +394,12 @@ class FolderStore(Store):
         """Nothing ever moves away from a collection."""
         return _NOTHING_TO_DO
 
-    def say(self, node: int, data: dict[str, Any], parent: int | None = None) -> None:
+    def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
         """As for any store; it is on its way to the file before any record below the node is."""
-        super().say(node, data, parent)
+        now = Store.say(self, node, data, parent)
         if not self.home.is_mapped:
             self.nodes.flush()
+        return now
 
     # --- reading -------------------------------------------------------------------------------
 
