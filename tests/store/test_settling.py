@@ -337,6 +337,6 @@ def test_a_refused_first_record_leaves_what_is_known(top: Recorder) -> None:
     """The recorder has its place by then, with its data, and takes the next record."""
     recorder = Recorder(a=1).set_parent(top)
     with pytest.raises(TypeError):
-        recorder.push(i={1, 2})
+        recorder.push(i=object())
     recorder.push(i=1)
     assert [dict(row) for row in top.all_records] == [{"a": 1, "i": 1}]
