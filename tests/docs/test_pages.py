@@ -11,6 +11,7 @@ from . import pages
 PAGES = [
     "README.md",
     "docs/coming-from.md",
+    "docs/index.md",
     "docs/how-it-works.md",
     "docs/columns.md",
     "docs/recipes.md",

@@ -173,7 +173,8 @@ class Curves:
         """The chart drawn with characters.
 
         Args:
-            width, height: in characters.
+            width: of the chart, in characters.
+            height: of the chart, in characters.
             colors: color it with the codes of terminals; otherwise characters tell curves apart.
             plain: use ASCII alone.
 
