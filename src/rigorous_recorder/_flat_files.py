@@ -82,7 +82,7 @@ def _require_exact_ints(scan: Scan, suffix: str) -> None:
     ]
     for piece in scan.pieces(mixed) if mixed else ():
         for key in mixed:
-            for column, values in piece.variants(key).items():
+            for column, values in piece.variants(key, _INTS.__contains__).items():
                 if column.kind in _INTS and (rounded := _rounded(column.kind, values)) is not None:
                     message = (
                         f"{key!r}: the int {rounded} would be rounded in {suffix}, where its column has"

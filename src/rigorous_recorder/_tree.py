@@ -205,16 +205,25 @@ class Nodes:
             level = pc.unique(self.parents.take(level)).drop_null()
         return self._ordered(pa.concat_arrays([pa.array([], pa.int64()), *reached]))
 
-    def resolved(self, key: str, positions: pa.Array | None = None) -> Variants:
+    def resolved(
+        self,
+        key: str,
+        positions: pa.Array | None = None,
+        takes: Callable[[Kind], bool] = lambda _: True,
+    ) -> Variants:
         """The values of a key that nodes have or inherit, for all nodes or those at positions.
+
+        Args:
+            takes: which kinds of values; values of others are not copied.
 
         Raises:
             TooLargeError: they are more than an Arrow array can have.
         """
         source = self._source(key)
         rows = source if positions is None else source.take(positions)
-        self._require_room(key, rows)
-        return self._values(key, rows)
+        columns = [each for each in self._columns_of(key) if takes(each.kind)]
+        self._require_room(key, columns, rows)
+        return self._values(columns, rows)
 
     def kinds(self, key: str, positions: pa.Array | None = None) -> set[Kind]:
         """The kinds of the values that nodes have or inherit; not of what was said before."""
@@ -232,7 +241,7 @@ class Nodes:
         A value that many inherit is not copied for each of them. Null where there is none.
         """
         found = self._source(key).take(positions).dictionary_encode()
-        values = self._values(key, found.dictionary)
+        values = self._values(self._columns_of(key), found.dictionary)
         # Rows that may have taken a key back, and can't be read, are of a key without any value.
         return values, found.indices if values else pa.nulls(len(positions), found.indices.type)
 
@@ -245,18 +254,18 @@ class Nodes:
 
     def sizes(self, key: str, positions: pa.Array) -> pa.Array:
         """For each position how many bytes the value takes, about, that the node has or inherits."""
-        return self._sizes(key, self._source(key).take(positions))
+        return self._sizes(self._columns_of(key), self._source(key).take(positions))
 
-    def _sizes(self, key: str, rows: pa.Array) -> pa.Array:
+    def _sizes(self, columns: Sequence[Column], rows: pa.Array) -> pa.Array:
         found = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
-        for column in self._columns_of(key):
+        for column in columns:
             found = pc.add(found, byte_sizes(self._rows[column]).take(rows).fill_null(0))
         return found
 
-    def _require_room(self, key: str, rows: pa.Array) -> None:
+    def _require_room(self, key: str, columns: Sequence[Column], rows: pa.Array) -> None:
         if self.widest(key) * len(rows) < _MOST_BYTES:
             return
-        size = pc.sum(self._sizes(key, rows)).as_py() or 0
+        size = pc.sum(self._sizes(columns, rows)).as_py() or 0
         if size >= _MOST_BYTES:
             message = (
                 f"{key!r} of {len(rows):,} recorders, inherited values included, is {size / 1e9:,.1f}"
@@ -277,7 +286,8 @@ class Nodes:
     def own(self, key: str, positions: pa.Array | None = None) -> Variants:
         """The values of a key that were said of the nodes themselves."""
         source = self._said(key)
-        return self._values(key, source if positions is None else source.take(positions))
+        rows = source if positions is None else source.take(positions)
+        return self._values(self._columns_of(key), rows)
 
     def words(self, key: str, positions: pa.Array | None = None) -> pa.Array:
         """Of each node which value of a key it has or inherits: a number that is that value's alone.
@@ -293,7 +303,7 @@ class Nodes:
         rows = self._words.rows_of(positions)
         nodes = self._words.nodes_of(rows).to_pylist()
         for key in self._by_key:
-            values = values_of(self._values(key, rows), len(rows))
+            values = values_of(self._values(self._columns_of(key), rows), len(rows))
             said = self._is_said(key).take(rows).to_pylist()
             for node, value, is_said in zip(nodes, values, said, strict=True):
                 if is_said:
@@ -417,12 +427,8 @@ class Nodes:
         """Number of nodes of each level, from the roots down."""
         return [each["counts"] for each in pc.value_counts(self._depths).to_pylist()]
 
-    def _values(self, key: str, rows: pa.Array) -> Variants:
-        return {
-            column: self._rows[column].take(rows)
-            for column in self._columns_of(key)
-            if column.kind != NULL
-        }
+    def _values(self, columns: Sequence[Column], rows: pa.Array) -> Variants:
+        return {column: self._rows[column].take(rows) for column in columns if column.kind != NULL}
 
     def _columns_of(self, key: str) -> list[Column]:
         return self._by_key.get(key, [])

@@ -18,6 +18,7 @@ from .duckdb_values import for_duckdb
 from .relation import Made, Relation, Source, compacted
 from .scan import Moment, Scan, experiment_positions
 from .sql import Mentioned, SqlNames, identifier, mentioned
+from .widths import fits
 
 if TYPE_CHECKING:
     _Tables = dict[str, Callable[[], "_Named"]]
@@ -36,6 +37,8 @@ _SETTINGS: Final = (
 )
 #: Where tables are that queries don't name.
 _SCHEMA: Final = "rigorous"
+#: Bytes of inherited values of which each row of a table is given a copy.
+_MOST_COPIED: Final = 1 << 28
 #: Of so many queries at most it is kept what they use.
 _MOST_QUERIES: Final = 256
 
@@ -218,7 +221,7 @@ class _Database:
         """What the view of the records says, and the files that it names."""
         if used.uses_no_column and (nothing := rows_without_columns(scan)) is not None:
             return nothing, []
-        if scan.row_conditions or not scan.keys:
+        if not scan.keys or (scan.row_conditions and _is_small(scan)):
             return self._view("flat", lambda: _with_sql_names(flat_table(scan)), used), []
         if "records" not in self._names:
             self._names["records"] = SqlNames(scan.flats)
@@ -251,6 +254,11 @@ class _Database:
             self._connection.unregister("_new")
             self._tables[name] = f"{_SCHEMA}.{name}"
         return self._tables[name]
+
+
+def _is_small(scan: Scan) -> bool:
+    """Whether a table in which each row has a copy of what it inherits is small."""
+    return fits(scan, sum(group.rows for group in scan.groups), _MOST_COPIED)
 
 
 _databases: Final = weakref.WeakSet[_Database]()

@@ -104,8 +104,11 @@ class RecordsView:
         """Which fragments DuckDB can read by itself, by ``id``.
 
         It looks at no checksum: what is damaged is read here, which warns. It looks for files by
-        name: what was merged away is read here, which finds where it is now.
+        name: what was merged away is read here, which finds where it is now. So are rows of which
+        conditions leave some out.
         """
+        if self._scan.row_conditions:
+            return set()
         files = [f for f in self._scan.files if f.path.exists() and self._is_native(f)]
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             sound = threads.map(lambda file: file.is_sound(self._columns), files)
@@ -167,8 +170,8 @@ class RecordsView:
         return self._table(name, lambda: self._nodes_of(fragments))
 
     def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
-        found = [fragment.nodes for fragment in fragments]
-        ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        some = [fragment.nodes for fragment in fragments]
+        ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *some]))
         ids = self._scan.among(ids)
         ids = ids.take(pc.sort_indices(ids))
         nodes = self._scan.moment.nodes
@@ -176,7 +179,8 @@ class RecordsView:
         arrays = [ids]
         for flat in self._inherited:
             kind = self._scan.flat_kind(flat.name)
-            values = flat_column(nodes.resolved(flat.key, positions), kind, len(ids))
+            found = nodes.resolved(flat.key, positions, flat.takes)
+            values = flat_column(found, kind, len(ids))
             arrays.append(for_duckdb(values))
         return pa.Table.from_arrays(arrays, names=[NODE, *self._inherited.values()])
 
@@ -235,14 +239,21 @@ class RecordsView:
 
     def _through_arrow(self, fragment: Fragment, name: str) -> str:
         """Read a fragment here: rows in memory, or kinds that DuckDB can't bring together."""
-        tables = [
-            self._own_table(Piece(self._scan, fragment, table))
-            for table in fragment.tables(self._columns)
-        ]
+        tables = list(map(self._own_table, self._pieces(fragment)))
         if not tables:
             return f"SELECT * FROM {self._typed()}"
         name = "_".join([name, *self._own_names])
         return f"SELECT * FROM {self._table(name, lambda: pa.concat_tables(tables))}"
+
+    def _pieces(self, fragment: Fragment) -> Iterator[Piece]:
+        if self._scan.row_conditions:
+            columns = self._scan.columns_for([flat.key for flat in self._own])
+            for group in self._scan.groups:
+                if group.fragment is fragment:
+                    yield from self._scan.read(group, columns)
+        else:
+            for table in fragment.tables(self._columns):
+                yield Piece(self._scan, fragment, table)
 
     def _own_table(self, piece: Piece) -> pa.Table:
         arrays = [piece.node_ids]

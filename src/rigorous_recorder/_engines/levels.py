@@ -7,20 +7,26 @@ inherit, whether they have records or not; where a key is a record's own, it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._tree import ATTEMPT_KEYS, keys_of
+from .._once import once
+from .._tree import ATTEMPT_KEYS, Variants, keys_of
 from .attempts import Places, attempts, places_of
 from .conditions import any_valid
 from .duckdb_values import for_duckdb
 from .mixed import Flat
 from .prefetch import ahead
 from .scan import Group, Piece, Scan, flat_column, nodes_that_meet
+from .value_numbers import ValueNumbers
+from .widths import fits
 
 __all__ = ["LevelRows", "level_of", "level_rows"]
+
+#: Bytes of an inherited value up to which each row has a copy of it, however many rows there are.
+_SMALL: Final = 256
 
 
 def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
@@ -59,27 +65,31 @@ class LevelRows(NamedTuple):
 
     Their columns are ``c0``, ``c1``, ... for the keys; ``owner``, which is the same for rows that
     have one and the same value of a recorder; of those in resumed experiments ``place`` and
-    ``attempt``. Rows of several attempts that have one place take each other's place.
+    ``attempt``. Rows of several attempts that have one place take each other's place. Columns of
+    which many rows inherit large values have numbers in their place.
 
     Attributes:
         rows: those that are in no resumed experiment; they can be read once.
         resumed: those that are; None where attempts are not told apart.
         has_owner: whether there is a column ``owner``: without one no two rows share a value.
+        numbered: what the numbers of such columns mean, known once ``rows`` are read.
     """
 
     rows: pa.Table | pa.RecordBatchReader
     resumed: pa.Table | None
     has_owner: bool
+    numbered: Mapping[str, ValueNumbers]
 
 
 def level_rows(
-    scan: Scan, names: Sequence[str], value: str, *, tells_attempts: bool
+    scan: Scan, names: Sequence[str], value: str, read: Collection[str], *, tells_attempts: bool
 ) -> LevelRows | None:
     """The rows of the level of some columns; None where they are just the rows of ``records``.
 
     Args:
         names: the names of the columns in the flat table.
         value: the one of them of whose values each counts once.
+        read: those of them whose values are needed; of others it is which rows have the same.
         tells_attempts: whether rows of a resumed experiment come by themselves.
     """
     columns = {f"c{number}": scan.flats[name] for number, name in enumerate(names)}
@@ -87,11 +97,25 @@ def level_rows(
     level = level_of(scan, keys)
     has_owner = value in scan.node_keys
     places = _places(scan, value) if tells_attempts else None
-    if level is None and not has_owner and places is None:
+    rows = sum(group.rows for group in scan.groups) if level is None else len(level)
+    numbered = {
+        name: ValueNumbers()
+        for name, flat in columns.items()
+        if flat.name not in read and _is_large(scan, flat, rows)
+    }
+    if level is None and not has_owner and places is None and not numbered:
         return None
-    if level is not None:
-        return _of_recorders(scan, level, columns, value, places)
-    return _of_records(scan, columns, value if has_owner else None, places)
+    reading = _Reading(scan, columns, value if has_owner else None, places, numbered)
+    return reading.of_records() if level is None else reading.of_recorders(level)
+
+
+def _is_large(scan: Scan, flat: Flat, rows: int) -> bool:
+    """Whether what so many rows inherit of a column is too much for each to have a copy of it."""
+    return (
+        scan.inherits(flat)
+        and scan.moment.nodes.widest(flat.key) > _SMALL
+        and not fits(scan, rows, keys=[flat.key])
+    )
 
 
 def _places(scan: Scan, value: str) -> Places | None:
@@ -102,54 +126,23 @@ def _places(scan: Scan, value: str) -> Places | None:
     return places_of(nodes, found, value)
 
 
-def _of_recorders(
-    scan: Scan, level: pa.Array, columns: Mapping[str, Flat], value: str, places: Places | None
-) -> LevelRows:
-    nodes = scan.moment.nodes
-
-    def rows(positions: pa.Array) -> pa.Table:
-        found: dict[str, Any] = {}
-        for name, flat in columns.items():
-            variants, kind = nodes.resolved(flat.key, positions), scan.flat_kind(flat.name)
-            found[name] = for_duckdb(flat_column(variants, kind, len(positions)))
-        found["owner"] = nodes.words(value, positions)
-        if places is not None:
-            found |= {"place": places.place.take(positions)}
-            found |= {"attempt": places.attempt.take(positions)}
-        return pa.table(found)
-
-    if places is None:
-        return LevelRows(rows(level), None, has_owner=True)
-    is_resumed = places.place.take(level).is_valid()
-    resumed, others = level.filter(is_resumed), level.filter(pc.invert(is_resumed))
-    return LevelRows(rows(others), rows(resumed), has_owner=True)
-
-
-def _of_records(
-    scan: Scan, columns: Mapping[str, Flat], value: str | None, places: Places | None
-) -> LevelRows:
-    reading = _Reading(scan, columns, value, places)
-    if places is None:
-        return LevelRows(reading.rows(None), None, has_owner=value is not None)
-    nodes = scan.moment.nodes
-    resumed = nodes.ids.filter(places.place.is_valid())
-    return LevelRows(
-        reading.rows(lambda ids: ids.filter(pc.invert(pc.is_in(ids, value_set=resumed)))),
-        # A table: DuckDB before 2.0 gives no rows of a reader below a window.
-        reading.rows(lambda ids: ids.filter(pc.is_in(ids, value_set=resumed))).read_all(),
-        has_owner=value is not None,
-    )
-
-
 class _Reading:
-    """Reads records with their owners and places, in bounded memory."""
+    """Reads the rows of a level with their owners and places, in bounded memory."""
 
     def __init__(
-        self, scan: Scan, columns: Mapping[str, Flat], value: str | None, places: Places | None
+        self,
+        scan: Scan,
+        columns: Mapping[str, Flat],
+        value: str | None,
+        places: Places | None,
+        numbered: Mapping[str, ValueNumbers],
     ) -> None:
         self._scan = scan
-        self._columns = columns
+        self._columns = {name: flat for name, flat in columns.items() if name not in numbered}
         self._value = value
+        self._places = places
+        self._numbered = numbered
+        self._numbered_columns = {name: columns[name] for name in numbered}
         self._of_nodes: dict[str, pa.Array] = {}
         if value is not None:
             self._of_nodes["owner"] = scan.moment.nodes.words(value)
@@ -157,8 +150,53 @@ class _Reading:
             self._of_nodes |= {"place": places.place, "attempt": places.attempt}
         self._read_columns = scan.columns_for([flat.key for flat in columns.values()])
 
-    def rows(self, choose: Callable[[pa.Array], pa.Array] | None) -> pa.RecordBatchReader:
-        """The rows, some at a time.
+    # --- recorders -----------------------------------------------------------------------------
+
+    def of_recorders(self, level: pa.Array) -> LevelRows:
+        """One row for each of the recorders at these positions."""
+        if self._places is None:
+            return self._found(self._recorders(level), None)
+        is_resumed = self._places.place.take(level).is_valid()
+        others = self._recorders(level.filter(pc.invert(is_resumed)))
+        return self._found(others, self._recorders(level.filter(is_resumed)))
+
+    def _found(self, rows: pa.Table | pa.RecordBatchReader, resumed: pa.Table | None) -> LevelRows:
+        return LevelRows(rows, resumed, self._value is not None, self._numbered)
+
+    def _recorders(self, positions: pa.Array) -> pa.Table:
+        nodes, found = self._scan.moment.nodes, dict[str, Any]()
+        for name, flat in self._columns.items():
+            values = nodes.resolved(flat.key, positions, flat.takes)
+            found[name] = self._flat(flat, values, len(positions))
+        found |= {name: self._inherited_numbers(name, positions) for name in self._numbered}
+        found |= {name: values.take(positions) for name, values in self._of_nodes.items()}
+        return pa.table(found)
+
+    def _inherited_numbers(self, name: str, positions: pa.Array) -> pa.Array:
+        """For each position the number of the value of a column that the node has or inherits."""
+        flat = self._numbered_columns[name]
+        found, places = self._scan.moment.nodes.shared(flat.key, positions)
+        values = self._flat(flat, found, len(next(iter(found.values()), ())))
+        return self._numbered[name].of(values).take(places)
+
+    def _flat(self, flat: Flat, variants: Variants, rows: int) -> pa.Array:
+        return for_duckdb(flat_column(variants, self._scan.flat_kind(flat.name), rows))
+
+    # --- records -------------------------------------------------------------------------------
+
+    def of_records(self) -> LevelRows:
+        """One row for each record."""
+        if self._places is None:
+            return self._found(self._records(None), None)
+        resumed = self._scan.moment.nodes.ids.filter(self._places.place.is_valid())
+        return self._found(
+            self._records(lambda ids: ids.filter(pc.invert(pc.is_in(ids, value_set=resumed)))),
+            # A table: DuckDB before 2.0 gives no rows of a reader below a window.
+            self._records(lambda ids: ids.filter(pc.is_in(ids, value_set=resumed))).read_all(),
+        )
+
+    def _records(self, choose: Callable[[pa.Array], pa.Array] | None) -> pa.RecordBatchReader:
+        """The records, some at a time.
 
         Args:
             choose: the nodes, among some by their ids, whose records are read; None for all.
@@ -175,15 +213,14 @@ class _Reading:
         return pa.RecordBatchReader.from_batches(self._schema(), _with_all_owners(batches))
 
     def _schema(self) -> pa.Schema:
-        kinds = {name: self._scan.flat_kind(flat.name) for name, flat in self._columns.items()}
-        nothing = {name: for_duckdb(flat_column({}, kind, 0)) for name, kind in kinds.items()}
-        return pa.table(
-            nothing | {name: pa.array([], pa.int64()) for name in self._of_nodes}
-        ).schema
+        nothing = {name: self._flat(flat, {}, 0) for name, flat in self._columns.items()}
+        numbers = dict.fromkeys([*self._numbered, *self._of_nodes], pa.array([], pa.int64()))
+        return pa.table(nothing | numbers).schema
 
     def _batch(self, piece: Piece) -> pa.RecordBatch:
         columns = map(for_duckdb, piece.flat(list(self._columns.values())))
         found = dict(zip(self._columns, columns, strict=True))
+        found |= {name: self._numbers(piece, name) for name in self._numbered}
         for name, values in self._of_nodes.items():
             found[name] = values.take(piece.positions)
         if self._value is not None and (own := piece.own(self._value)):
@@ -191,6 +228,21 @@ class _Reading:
             nobody = pa.scalar(None, pa.int64())
             found["owner"] = pc.if_else(any_valid(own, piece.rows), nobody, found["owner"])
         return pa.RecordBatch.from_pydict(found)
+
+    def _numbers(self, piece: Piece, name: str) -> pa.Array:
+        """For each row the number of its value of a column: its own, else what its node has."""
+        flat = self._numbered_columns[name]
+        own = piece.own(flat.key)
+        numbers = self._numbered[name].of(self._flat(flat, own, piece.rows))
+        if piece.is_lost(flat.key):
+            return numbers
+        inherited = self._numbers_of_nodes[name].take(piece.positions)
+        return pc.if_else(any_valid(own, piece.rows), numbers, inherited)
+
+    @once
+    def _numbers_of_nodes(self) -> dict[str, pa.Array]:
+        every = pa.array(range(self._scan.moment.nodes.count), pa.int64())
+        return {name: self._inherited_numbers(name, every) for name in self._numbered}
 
 
 def _with_all_owners(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -181,7 +181,12 @@ def _nearest(own: pl.Series, above: pl.Series, piece: Piece, flat: Flat) -> pl.S
     hides = own.is_not_null()
     if flat.family is not None:
         hides = pl.Series(any_valid(piece.own(flat.key), piece.rows))
-    return own.zip_with(hides, above)
+    if own.dtype not in {pl.String, pl.Binary}:
+        return own.zip_with(hides, above)
+    # Views of both are taken by index, which copies no bytes: what many rows inherit stays once.
+    both = pl.concat([own, above], rechunk=True)
+    rows = pl.int_range(len(own), dtype=pl.UInt32, eager=True)
+    return both[rows.zip_with(hides, rows + len(own))]
 
 
 class _SortedNodes:

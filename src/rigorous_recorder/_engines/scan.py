@@ -272,12 +272,16 @@ class Piece:
             if name in self._read
         }
 
-    def variants(self, key: str) -> Variants:
-        """What the rows have of a key: the record's own value, else what its node has."""
+    def variants(self, key: str, takes: Callable[[Kind], bool] = lambda _: True) -> Variants:
+        """What the rows have of a key: the record's own value, else what its node has.
+
+        Args:
+            takes: which kinds of values they inherit; values of others are not copied.
+        """
         own = self.own(key)
         if key not in self._scan.node_keys or self.is_lost(key):
             return own
-        inherited = self._scan.moment.nodes.resolved(key, self.positions)
+        inherited = self._scan.moment.nodes.resolved(key, self.positions, takes)
         if not own:
             return inherited
         has_own = any_valid(own, self.rows)
@@ -289,7 +293,7 @@ class Piece:
     def flat(self, flats: Sequence[Flat]) -> list[pa.Array]:
         """Some columns of the flat table."""
         kinds = [self._scan.flat_kind(each.name) for each in flats]
-        found = {key: self.variants(key) for key in dict.fromkeys(each.key for each in flats)}
+        found = {key: self.variants(key, _takes(some)) for key, some in _by_key(flats).items()}
         return [
             flat_column(found[flat.key], kind, self.rows)
             for flat, kind in zip(flats, kinds, strict=True)
@@ -731,6 +735,17 @@ def _rows_at_once(nodes: Nodes, condition: BoundSql) -> int:
     """Of how many rows what they inherit is copied at once to evaluate a SQL expression."""
     width = sum(map(nodes.widest, filter(nodes.has_key, condition.keys)))
     return max(1, min(_PIECE_ROWS, _CONDITION_BYTES // max(1, width)))
+
+
+def _takes(flats: Sequence[Flat]) -> Callable[[Kind], bool]:
+    return lambda kind: any(flat.takes(kind) for flat in flats)
+
+
+def _by_key(flats: Iterable[Flat]) -> dict[str, list[Flat]]:
+    found: dict[str, list[Flat]] = {}
+    for each in flats:
+        found.setdefault(each.key, []).append(each)
+    return found
 
 
 def _with_nodes(table: pa.Table, runs: pa.RunEndEncodedArray) -> pa.Table:

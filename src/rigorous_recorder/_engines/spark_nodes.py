@@ -76,8 +76,8 @@ class Inherited(ABC):
 
     def _values(self, flat: str, ids: pa.Array) -> pa.Array:
         """What each node has or inherits, null where it is none."""
-        nodes = self._scan.moment.nodes
-        found = nodes.resolved(self._scan.flats[flat].key, nodes.positions(ids))
+        nodes, meant = self._scan.moment.nodes, self._scan.flats[flat]
+        found = nodes.resolved(meant.key, nodes.positions(ids), meant.takes)
         return for_spark(flat_column(found, self._kinds[flat], len(ids)))
 
     def _fields(self) -> list[st.StructField]:

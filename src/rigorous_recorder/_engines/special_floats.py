@@ -30,7 +30,9 @@ def _of_nodes(scan: Scan, names: Mapping[str, str]) -> SpecialFloats:
     if positions is None:
         positions = pc.indices_nonzero(nodes.ids.is_valid())
     columns = {
-        name: flat_column(nodes.resolved(key, positions), FLOAT, len(positions))
+        name: flat_column(
+            nodes.resolved(key, positions, scan.flats[name].takes), FLOAT, len(positions)
+        )
         for key, name in names.items()
         if key in scan.node_keys
     }

@@ -7,7 +7,7 @@ A parent's value is stored once, and stands in every row below it when the flat 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -33,9 +33,15 @@ _LIMITS: Final = (
 )
 
 
-def fits(scan: Scan, rows: int, most: int | None = None) -> bool:
-    """Whether so many rows surely inherit no more than so many bytes (None: than a batch has)."""
-    inherited = rows * sum(map(scan.moment.nodes.widest, scan.node_keys))
+def fits(
+    scan: Scan, rows: int, most: int | None = None, *, keys: Sequence[str] | None = None
+) -> bool:
+    """Whether so many rows surely inherit no more than so many bytes (None: than a batch has).
+
+    Args:
+        keys: what they inherit; None for all keys.
+    """
+    inherited = rows * sum(map(scan.moment.nodes.widest, scan.node_keys if keys is None else keys))
     return inherited <= (BATCH_BYTES if most is None else most)
 
 

@@ -18,7 +18,7 @@ from .._lazy_imports import duckdb
 from .._printable import one_line
 from .._tree import keys_of
 from .._values.bigints import BIGINT, BIGINT_TEXT
-from .._values.kinds import Kind, ZonedDatetime
+from .._values.kinds import INT, Kind, ZonedDatetime
 from ..errors import ColumnError
 from .axis import Axis, axis_of
 from .picture import save_picture, svg
@@ -29,6 +29,7 @@ from .query import (
     check_chart,
     is_instant,
     level_source,
+    ordered_sql,
     records_source,
 )
 from .terminal import terminal_text
@@ -219,12 +220,13 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         by=tuple(dict.fromkeys(chain.from_iterable(columns))), others=_columns_of(chart.y, scan)[1:]
     )
     try:
-        rows = _relation(asked, scan, kinds).fetchall()
+        rows, values = _points(asked, scan, kinds)
     except duckdb.OutOfRangeException as error:
         raise ColumnError(_too_large(chart)) from error
     found = [
-        replace(curve, by={each[0]: _first(curve.by, each, kinds) for each in columns})
+        replace(curve, by={each[0]: _first(by, each, kinds) for each in columns})
         for curve in _curves(rows, asked.by, kinds[chart.x])
+        for by in [curve.by | {key: values[key].get(curve.by[key]) for key in values}]
     ]
     if not all(map(_is_finite, found)):  # what one version of DuckDB refuses is infinite to another
         raise ColumnError(_too_large(chart))
@@ -262,15 +264,32 @@ def _first(by: Mapping[str, Any], names: Sequence[str], kinds: Mapping[str, Kind
     return None
 
 
-def _relation(chart: Chart, scan: Scan, kinds: Mapping[str, Kind]) -> duckdb.DuckDBPyRelation:
-    rows = level_rows(scan, chart.keys, chart.y, tells_attempts=chart.attempts == "last")
+def _points(
+    chart: Chart, scan: Scan, kinds: Mapping[str, Kind]
+) -> tuple[list[tuple[Any, ...]], dict[str, Mapping[int, Any]]]:
+    """The points of all curves, and for the keys that have numbers in place of values what these mean."""
+    read = {chart.x, chart.y}
+    rows = level_rows(scan, chart.keys, chart.y, read, tells_attempts=chart.attempts == "last")
     if rows is None:
         query = chart_sql(chart, kinds, records_source(kinds))
-        return records_sql(scan, query, names_as_shown=True)
+        return records_sql(scan, query, names_as_shown=True).fetchall(), {}
     scan.warn_of_mixed(chart.keys)
     tables = {"rows": rows.rows, "resumed": rows.resumed}
-    query = chart_sql(chart, kinds, level_source(chart, rows))
-    return tables_sql({name: each for name, each in tables.items() if each is not None}, query)
+    source = level_source(chart, rows)
+    numbered = {
+        key: rows.numbered[column]
+        for key in chart.by
+        if (column := source.columns[key]) in rows.numbered
+    }
+    query = chart_sql(chart, {**kinds, **dict.fromkeys(numbered, INT)}, source)
+    points = tables_sql({name: each for name, each in tables.items() if each is not None}, query)
+    if not numbered:
+        return points.fetchall(), {}
+    # What numbers mean is known only when all rows are read.
+    ordered = {"points": points.to_arrow_table()}
+    ordered |= {f"values_of_{chart.by.index(key)}": each.table() for key, each in numbered.items()}
+    found = tables_sql(ordered, ordered_sql(chart, numbered)).fetchall()
+    return found, {key: each.values for key, each in numbered.items()}
 
 
 def _nothing(chart: Chart, scan: Scan) -> str:

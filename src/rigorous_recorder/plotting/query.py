@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from .._engines.known_keys import no_such_key
@@ -23,6 +23,7 @@ __all__ = [
     "check_chart",
     "is_instant",
     "level_source",
+    "ordered_sql",
     "records_source",
 ]
 
@@ -142,6 +143,21 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: Source) -> str:
         SELECT {_listing(groups)}x, mean, low, high, n, odd, {replaced}, {counts}
         FROM ({points}) ORDER BY {_listing(groups)}x NULLS LAST
     """
+
+
+def ordered_sql(chart: Chart, numbered: Collection[str]) -> str:
+    """SQL that orders ``points`` by values of which they have the numbers.
+
+    Args:
+        numbered: those keys of ``by`` of which there are tables ``values_of_0`` and so on.
+    """
+    joins, order = "", []
+    for number, key in enumerate(chart.by):
+        order.append(f"p{number}.place" if key in numbered else f"b{number}")
+        if key in numbered:
+            places = f"SELECT number, row_number() OVER (ORDER BY value) AS place FROM values_of_{number}"
+            joins += f" LEFT JOIN ({places}) AS p{number} ON b{number} = p{number}.number"
+    return f"SELECT points.* FROM points{joins} ORDER BY {_listing(order)}x NULLS LAST"
 
 
 def check_chart(chart: Chart, kinds: Mapping[str, Kind]) -> None:

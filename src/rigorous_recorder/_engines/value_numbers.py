@@ -1,0 +1,52 @@
+"""Numbers in place of large values: a query groups by them, and reads each value once, at its end."""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+from typing import Any
+
+from .._arrow import pa
+
+__all__ = ["ValueNumbers"]
+
+
+class ValueNumbers:
+    """The numbers of the values of one column, the same for equal values; of any thread.
+
+    NaN is equal to NaN, as in SQL. A missing value has none.
+    """
+
+    def __init__(self) -> None:
+        self._next = count()
+        self._known: dict[Any, int] = {}
+        #: The values, by their numbers.
+        self.values: dict[int, Any] = {}
+        self._type: pa.DataType | None = None
+
+    def of(self, values: pa.Array) -> pa.Array:
+        """The number of each value; int64, null where it is missing."""
+        self._type = values.type
+        if pa.types.is_nested(values.type):
+            return pa.array(map(self._number, values.to_pylist()), pa.int64())
+        found = values.dictionary_encode()
+        numbers = pa.array(map(self._number, found.dictionary.to_pylist()), pa.int64())
+        return numbers.take(found.indices)
+
+    def table(self) -> pa.Table:
+        """The values so far as ``value``, each once, and their numbers as ``number``."""
+        values = pa.array(self.values.values(), self._type)
+        return pa.table({"number": pa.array(self.values, pa.int64()), "value": values})
+
+    def _number(self, value: Any) -> int | None:
+        if value is None:
+            return None
+        number = self._known.setdefault(_hashable(value), next(self._next))
+        self.values.setdefault(number, value)
+        return number
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    return math.nan if isinstance(value, float) and math.isnan(value) else value
