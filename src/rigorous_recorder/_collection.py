@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from html import escape
@@ -28,7 +28,7 @@ from ._records import Records
 from ._report import report, warn
 from ._resumption import AutoRun, ResumedRun
 from ._run_lookup import chosen_runs, listing
-from ._runs import Past, Runs, deleted_of, is_running, nth_number
+from ._runs import Past, Runs, deleted_of, is_running, nth_number, past_experiments
 from ._store.compact import Spread, compact
 from ._store.copying import copy_store
 from ._store.find import find_collections, size_on_disk
@@ -38,6 +38,7 @@ from ._store.near import SUFFIX, require_place
 from ._store.recover import Recovered
 from ._store.repair import repair
 from ._store.store import ROOT, FolderStore
+from ._store.union import UnionPlace, UnionStore, unique_names
 from ._store.verify import Problem, verify
 from .errors import (
     ArgumentError,
@@ -81,20 +82,29 @@ class ExperimentCollection:
         strict: bool = False,
     ) -> None:
         path = collection_path(folder_path, extension)
-        self._begin(FolderStore(path), is_quiet=quiet)
-        self._store.is_strict = strict
-        recovered = self._store.recover()
+        store = FolderStore(path)
+        store.is_strict = strict
+        self._begin(store, is_quiet=quiet)
+        recovered = store.recover()
         if not quiet:
             _tell(recovered, path)
-        self._warn_of_loss()
+        _warn_of_loss(store)
 
-    def _begin(self, store: FolderStore, *, is_quiet: bool) -> None:
+    def _begin(self, store: FolderStore | UnionStore, *, is_quiet: bool) -> None:
         self._store = store
         self._is_quiet = is_quiet
 
-    def _warn_of_loss(self) -> None:
-        if loss := self._store.loss():
-            _warn_of(loss, self._store.folder.path)
+    def _to_write(self) -> FolderStore:
+        """What is written to.
+
+        Raises:
+            ReadOnlyError: this was opened read-only, or is a union.
+        """
+        store = self._store
+        if isinstance(store, UnionStore):
+            store.require_writable()
+        store.require_writable()
+        return store
 
     @classmethod
     def open(
@@ -127,8 +137,46 @@ class ExperimentCollection:
         if not read_only:
             return cls(place, extension="", quiet=quiet, strict=strict)
         found = cls.__new__(cls)
-        found._begin(FolderStore(place.absolute(), is_read_only=True), is_quiet=quiet)
-        found._warn_of_loss()
+        store = FolderStore(place.absolute(), is_read_only=True)
+        found._begin(store, is_quiet=quiet)
+        _warn_of_loss(store)
+        return found
+
+    @classmethod
+    def union(
+        cls,
+        collections: Iterable[ExperimentCollection | str | PathLike[str]]
+        | Mapping[str, ExperimentCollection | str | PathLike[str]],
+        *,
+        key: str = "collection",
+    ) -> Self:
+        """Several collections as one to read, whose records have a column ``collection``.
+
+        It is the name of the folder, with folders above it where two are equal, or the name that
+        a mapping gives. All that reads one collection reads them: rows, SQL (the tables have that
+        column, too), data frames, plots (``by="collection"``), ``follow``. An experiment's number
+        is that of its own collection. A collection's rows stand together, in the order given.
+
+        What the collections log is seen as always; nothing is written, and calls that would write
+        raise ``ReadOnlyError``: write to one of the collections itself.
+
+        Args:
+            collections: collections, or paths of collections, which are opened read-only.
+            key: the name of the column, where a collection has a key ``collection`` of its own.
+
+        Raises:
+            NotACollectionError: no collection is at a path; the message lists those that are near.
+            ArgumentError: there is none; two are one collection or copies of one; or one has the
+                key itself (later on, too, where it is logged then).
+            ArgumentTypeError: something in it is neither a collection nor a path.
+
+        >>> both = ExperimentCollection.union(["data/old", "data/new"])  # doctest: +SKIP
+        >>> print(both.records.plot("epoch", "loss", by="collection"))  # doctest: +SKIP
+        """
+        store = UnionStore(_members(cls, collections), key)
+        found = cls.__new__(cls)
+        found._begin(store, is_quiet=True)
+        Source(store).now()  # what can't be read as one is an error now
         return found
 
     @staticmethod
@@ -190,7 +238,7 @@ class ExperimentCollection:
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
-        self._store.require_writable()
+        store = self._to_write()
         if resume is not None and resume != "auto":
             message = (
                 f"resume={resume!r}: expected 'auto' or None; the experiment with a number goes on"
@@ -201,7 +249,7 @@ class ExperimentCollection:
         said = attributes_of(info, data, is_strict=self._store.is_strict)
         require_free(said)
         kind = AutoRun if resume else Run
-        return kind(self._store, said, is_quiet=self._is_quiet)
+        return kind(store, said, is_quiet=self._is_quiet)
 
     def start(
         self,
@@ -250,9 +298,8 @@ class ExperimentCollection:
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
-        self._store.require_writable()
         return ResumedRun(
-            self._store, experiment_number, error_number=error_number, is_quiet=self._is_quiet
+            self._to_write(), experiment_number, error_number=error_number, is_quiet=self._is_quiet
         )
 
     @property
@@ -269,8 +316,7 @@ class ExperimentCollection:
             ReadOnlyError: the collection was opened read-only.
             SaveError: that fails now; what is in no file yet waits in memory.
         """
-        self._store.require_writable()
-        self._store.seal()
+        self._to_write().seal()
 
     def close(self) -> None:
         """Save, and stop writing; reading goes on working. Done by itself when Python exits.
@@ -358,7 +404,7 @@ class ExperimentCollection:
             ArgumentError: ``depth`` is below 0, or ``children`` below 1.
         """
         tree = self.recorder.tree(depth=depth, children=children)
-        return collection_tree(tree, self._store.folder.path.name, self.size_on_disk())
+        return collection_tree(tree, self._store.name, self.size_on_disk())
 
     def overview(self) -> list[ExperimentOverview]:
         """What became of each experiment that was begun, and how much is in it, in order of start.
@@ -369,7 +415,7 @@ class ExperimentCollection:
 
     def size_on_disk(self) -> int:
         """Bytes of all files of the collection, with the room that live files have in advance."""
-        return size_on_disk(self._store.folder)
+        return sum(map(size_on_disk, self._store.folders))
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query, as a lazy relation.
@@ -388,7 +434,7 @@ class ExperimentCollection:
             DeletedError: records were deleted and compacted away before they were read.
         """
         scan = self.records.scan()
-        return collection_sql(scan, ROOT, query)
+        return collection_sql(scan, query)
 
     def reload(self) -> None:
         """Find everything out anew. Not needed: what others log is seen by itself."""
@@ -398,7 +444,7 @@ class ExperimentCollection:
 
     def verify(self) -> list[Problem]:
         """Read every file to its end, checksums included; what is damaged is listed."""
-        return verify(self._store.folder)
+        return [problem for folder in self._store.folders for problem in verify(folder)]
 
     @staticmethod
     def verify_folder(
@@ -470,18 +516,18 @@ class ExperimentCollection:
             SaveError: the folder can't be written, and nothing is deleted; or it can't be any more:
                 that they are deleted waits in memory, and only this process knows it.
         """
-        self._store.require_writable()
+        store = self._to_write()
         if not experiment_numbers:
             return 0
         choose = partial(
             self._to_delete, experiment_numbers, error_number, all_attempts=all_attempts
         )
         choose()  # no folder is made for what is not there
-        source = Source(self._store)
-        with changing_experiments(self._store):
+        source = Source(store)
+        with changing_experiments(store):
             past = choose()
             for each in past:
-                if is_running(self._store, each):
+                if is_running(store, each):
                     message = (
                         f"experiment {each.number} still runs, and can't be deleted before it has"
                         " ended: leave its 'with' block, or end its process"
@@ -489,7 +535,7 @@ class ExperimentCollection:
                     raise RunningError(message)
             scans = [source.scan(Scope(each.node)) for each in past]
             records = sum(scan.row_count() for scan in scans)
-            self._store.delete([each.node for each in past])
+            store.delete([each.node for each in past])
         return records
 
     def _to_delete(
@@ -505,12 +551,12 @@ class ExperimentCollection:
         advice = "; several are given one by one, as delete(*numbers)"
         found: dict[int, Past] = {}
         for number in numbers:
-            runs = chosen_runs(self._store, number, error_number, advice=advice)
+            runs = chosen_runs(self._to_write(), number, error_number, advice=advice)
             if len(runs) > 1 and not all_attempts:
                 message = (
                     f"{len(runs)} runs are experiment {runs[0].number}; choose one of them by"
                     " error_number=... (--error-number), or delete all of them by all_attempts=True"
-                    f" (--all-attempts):{listing(self._store, runs)}"
+                    f" (--all-attempts):{listing(self._to_write(), runs)}"
                 )
                 raise ArgumentError(message)
             found |= {each.node: each for each in runs}
@@ -568,6 +614,11 @@ class ExperimentCollection:
             OSError: the copy can't be written.
         """
         target = collection_path(folder_path, extension)
+        if isinstance(self._store, UnionStore):
+            message = (
+                f"a {self._store.title} has no folder to copy; copy its collections one by one"
+            )
+            raise ArgumentError(message)
         copy_store(self._store, target)
         return target
 
@@ -588,28 +639,33 @@ class ExperimentCollection:
         return self._compact(None)
 
     def _compact(self, spread: Spread | None) -> int:
-        self._store.require_writable()
-        deleted = deleted_of(Source(self._store).now().nodes)
+        store = self._to_write()
+        deleted = deleted_of(Source(store).now().nodes)
         try:
-            return compact(self._store.folder, deleted, spread)
+            return compact(store.folder, deleted, spread)
         except OSError as error:
-            raise unwritable(self._store, error) from error
+            raise unwritable(store, error) from error
 
     def __repr__(self) -> str:
-        return f"<ExperimentCollection {self._store.folder.path}: {self._counts()}>"
+        return f"<ExperimentCollection {self._store.title}: {self._counts()}>"
 
     def _repr_html_(self) -> str:
-        path = escape(one_line(str(self._store.folder.path)))
+        path = escape(one_line(self._store.title))
         return f"<div><b>{path}</b><br>{self._counts()}</div>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A collection is its path: who unpickles or copies it opens it there, also a closed one."""
         store = self._store
+        if isinstance(store, UnionStore):
+            return union_of, (type(self), store.place, self._is_quiet)
         options = self._is_quiet, store.is_read_only, store.is_strict
         return reopened, (type(self), str(store.folder.path), *options)
 
     def _counts(self) -> str:
-        experiments, records = len(self.experiment_numbers), len(self.records)
+        nodes = Source(self._store).now().nodes
+        is_union = isinstance(self._store, UnionStore)  # in which several have one number
+        experiments = len(past_experiments(nodes)) if is_union else len(Runs(nodes).numbers)
+        records = len(self.records)
         size = bytes_text(self.size_on_disk())
         return f"{plural(experiments, 'experiment')}, {plural(records, 'record')}, {size}"
 
@@ -626,6 +682,51 @@ def _tell(recovered: Recovered, path: Path) -> None:
         )
     if said:
         report("; ".join(said))
+
+
+def _members(kind: type[ExperimentCollection], collections: Any) -> list[tuple[str, FolderStore]]:
+    """The stores of collections, or of those at paths, with their names.
+
+    Raises:
+        ArgumentError: there is none.
+        ArgumentTypeError: it is one collection or path, not several.
+    """
+    if isinstance(collections, (str, PathLike, ExperimentCollection)) or not isinstance(
+        collections, Iterable
+    ):
+        message = f"a union is of several collections, such as ['data/a', 'data/b'], not {collections!r:.60}"
+        raise ArgumentTypeError(message)
+    given = list(collections.values() if isinstance(collections, Mapping) else collections)
+    if not given:
+        message = "a union is of one collection or more; none is given"
+        raise ArgumentError(message)
+    stores = [_readable(kind, each) for each in given]
+    is_named = isinstance(collections, Mapping)
+    names = list(collections) if is_named else unique_names([s.folder.path for s in stores])
+    return list(zip(names, stores, strict=True))
+
+
+def _readable(kind: type[ExperimentCollection], collection: Any) -> FolderStore:
+    """The store of a collection, or of that at a path."""
+    is_open = isinstance(collection, ExperimentCollection)
+    found: ExperimentCollection = collection if is_open else kind.open(collection, read_only=True)
+    store = found._store
+    if isinstance(store, UnionStore):
+        message = f"{collection!r} is a union already; give all collections to one"
+        raise ArgumentError(message)
+    return store
+
+
+def union_of(kind: type[_Collection], place: UnionPlace, is_quiet: bool) -> _Collection:
+    """A union that was pickled, of the same collections."""
+    found = kind.__new__(kind)
+    found._begin(place.store(is_any=True), is_quiet=is_quiet)
+    return found
+
+
+def _warn_of_loss(store: FolderStore) -> None:
+    if loss := store.loss():
+        _warn_of(loss, store.folder.path)
 
 
 def _warn_of(loss: Loss, path: Path) -> None:

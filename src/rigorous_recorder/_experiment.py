@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
 from ._display.runs import attributes_line
@@ -15,7 +14,7 @@ from ._records import Records
 from ._runs import Runs, status_of
 from ._status import Status, status_at_end
 from ._store.backend import writer_of
-from ._store.store import FolderStore
+from ._store.union import ReadablePlace, ReadableStore
 from .errors import ArgumentTypeError, ReadOnlyError, UnknownExperimentError
 
 __all__ = ["Experiment", "experiment_at", "experiment_id", "statuses_of"]
@@ -47,7 +46,7 @@ class Experiment(Row):
 
     def __init__(
         self,
-        place: FolderStore | tuple[str, str],
+        place: ReadableStore | ReadablePlace,
         node: int,
         last: int,
         attributes: Mapping[str, Any],
@@ -179,10 +178,9 @@ class Experiment(Row):
     # -------------------------------------------------------------------------------------------
 
     @property
-    def _store(self) -> FolderStore:
-        if not isinstance(self._place, FolderStore):
-            path, identity = self._place
-            self._place = FolderStore.shared(Path(path), identity)
+    def _store(self) -> ReadableStore:
+        if isinstance(self._place, ReadablePlace):
+            self._place = self._place.store()
         return self._place
 
     def __bool__(self) -> bool:
@@ -195,12 +193,11 @@ class Experiment(Row):
     def __reduce__(self) -> tuple[Any, ...]:
         """For another process, which finds it in the collection when something is asked of it."""
         place = self._place
-        if isinstance(place, FolderStore):
-            place = str(place.folder.path), place.identity
+        place = place if isinstance(place, ReadablePlace) else place.place
         return Experiment, (place, self._node, self._last, dict(self))
 
 
-def statuses_of(store: FolderStore, experiments: Sequence[Experiment]) -> list[Status]:
+def statuses_of(store: ReadableStore, experiments: Sequence[Experiment]) -> list[Status]:
     """The status of each; those that had not ended are looked at again, all at once.
 
     Raises:
@@ -214,7 +211,7 @@ def statuses_of(store: FolderStore, experiments: Sequence[Experiment]) -> list[S
     return [end or now[e._node] for e, end in zip(experiments, ended, strict=True)]
 
 
-def _open_statuses(store: FolderStore, nodes: Sequence[int]) -> dict[int, Status]:
+def _open_statuses(store: ReadableStore, nodes: Sequence[int]) -> dict[int, Status]:
     def look() -> dict[int, Status]:
         found = Runs(Source(store).now().nodes).of_nodes(nodes)
         return {each.node: status_of(store, each) for each in found}
@@ -232,7 +229,7 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def experiment_at(store: FolderStore, node: int) -> Experiment:
+def experiment_at(store: ReadableStore, node: int) -> Experiment:
     """The experiment of a node, as it is now.
 
     Raises:

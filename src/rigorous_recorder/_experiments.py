@@ -14,7 +14,7 @@ from ._experiment import Experiment, statuses_of
 from ._lazy_imports import pd, pl
 from ._runs import Runs
 from ._status import Status
-from ._store.store import FolderStore
+from ._store.union import ReadableStore
 
 __all__ = ["Experiments"]
 
@@ -26,7 +26,7 @@ class Experiments(list[Experiment]):
     Printed, or shown in a notebook, it is a table that leads with the status.
     """
 
-    def __init__(self, store: FolderStore) -> None:
+    def __init__(self, store: ReadableStore) -> None:
         self._store = store
         self._moment = Source(store).now()
         nodes = self._moment.nodes

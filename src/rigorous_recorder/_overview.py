@@ -9,7 +9,7 @@ from ._engines.record_counts import Usage, usage_below
 from ._engines.scan import Source
 from ._runs import Past, is_running, past_experiments
 from ._status import Status
-from ._store.store import FolderStore
+from ._store.union import ReadableStore
 
 __all__ = ["ExperimentOverview", "overview_of"]
 
@@ -47,7 +47,7 @@ class ExperimentOverview:
     error_traceback: str | None = None
 
 
-def overview_of(store: FolderStore) -> list[ExperimentOverview]:
+def overview_of(store: ReadableStore) -> list[ExperimentOverview]:
     """One for each attempt at an experiment, in order of start."""
     source = Source(store)
     before = source.now()

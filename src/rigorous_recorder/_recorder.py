@@ -26,6 +26,7 @@ from ._report import error_line
 from ._rows.implementation import fresh
 from ._store.background import LOCKS
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Store
+from ._store.union import UnionPlace, UnionStore
 from ._tree import Nodes
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
@@ -456,7 +457,7 @@ class Recorder(Pusher):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle for another process: in a collection the place alone, else all there is."""
-        if isinstance(self._store, FolderStore):
+        if isinstance(self._store, (FolderStore, UnionStore)):
             return recorder_in, (self._store.place, self._node)
         return restore, (self._plain_tree(),)
 
@@ -767,6 +768,6 @@ def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Record
     return recorder
 
 
-def recorder_in(place: Place, node: int) -> Recorder:
+def recorder_in(place: Place | UnionPlace, node: int) -> Recorder:
     """The recorder of a node of a collection, in whatever process this is."""
     return recorder_at(place.store(), node)

@@ -29,6 +29,7 @@ from ._flat_files import CsvOptions, save_flat
 from ._lazy_imports import duckdb, pd, pl
 from ._pickles import PlainTree, restored, tree_of
 from ._store.store import ROOT, FolderStore, Place
+from ._store.union import UnionPlace, UnionStore
 from .errors import ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, curves_of
 
@@ -357,7 +358,7 @@ class Records(Sequence[Row]):
         """Of a collection the place alone, where they are read anew, else all there is."""
         moment, (source, (node, is_deep)) = self._now()
         store = source.store
-        if isinstance(store, FolderStore):
+        if isinstance(store, (FolderStore, UnionStore)):
             return records_in, (store.place, node, is_deep, self._conditions)
         tree = tree_of(moment, node if node is not None else ROOT)
         return records_of, (tree, is_deep, self._conditions)
@@ -395,7 +396,10 @@ class Records(Sequence[Row]):
 
 
 def records_in(
-    place: Place, node: int | None, is_deep: bool, conditions: tuple[AnyCondition, ...]
+    place: Place | UnionPlace,
+    node: int | None,
+    is_deep: bool,
+    conditions: tuple[AnyCondition, ...],
 ) -> Records:
     """Records of a collection that were pickled, in whatever process this is."""
     store = place.store(is_any=node is None)

@@ -8,14 +8,14 @@ from typing import SupportsIndex
 from ._display.runs import run_line
 from ._engines.scan import Scope, Source
 from ._runs import Past, Runs, nth_number, status_of
-from ._store.store import FolderStore
+from ._store.union import ReadableStore
 from .errors import UnknownExperimentError
 
 __all__ = ["chosen_runs", "listing"]
 
 
 def chosen_runs(
-    store: FolderStore,
+    store: ReadableStore,
     number: SupportsIndex,
     error_number: SupportsIndex | None,
     *,
@@ -40,7 +40,7 @@ def chosen_runs(
     return chosen
 
 
-def listing(store: FolderStore, past: Sequence[Past]) -> str:
+def listing(store: ReadableStore, past: Sequence[Past]) -> str:
     """Experiments, one a line, with what tells them apart."""
     source = Source(store)
     nodes = source.now().nodes

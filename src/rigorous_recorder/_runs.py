@@ -15,8 +15,8 @@ from ._once import once
 from ._status import Status, status_at_end
 from ._store.backend import writer_of
 from ._store.deletion import Deleted
-from ._store.liveness import is_alive
-from ._store.store import DELETED, ROOT, FolderStore
+from ._store.store import DELETED
+from ._store.union import ReadableStore
 from ._tree import EXPERIMENT_KEYS, Nodes
 from ._values.kinds import INT
 from .errors import UnknownExperimentError
@@ -77,7 +77,7 @@ class Runs:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        positions = nodes.child_positions(ROOT)
+        positions = nodes.positions_below_roots()
         numbers = _numbers(nodes, positions)
         self._positions = positions.filter(numbers.is_valid())
         self._numbers = numbers.drop_null()
@@ -141,15 +141,12 @@ def last_deleted(nodes: Nodes) -> int:
     return pc.max(_numbers(everything, everything.child_positions(DELETED))).as_py() or 0
 
 
-def is_running(store: FolderStore, past: Past) -> bool:
+def is_running(store: ReadableStore, past: Past) -> bool:
     """Whether an experiment has not ended and its process lives."""
-    if past.has_ended:
-        return False
-    writer = writer_of(past.last)
-    return writer == store.home.writer or is_alive(store.folder, writer)
+    return not past.has_ended and store.is_alive(writer_of(past.last))
 
 
-def status_of(store: FolderStore, past: Past) -> Status:
+def status_of(store: ReadableStore, past: Past) -> Status:
     """What became of an experiment, if it has not ended since that was read."""
     if past.ended is not None:
         return past.ended

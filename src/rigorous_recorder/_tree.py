@@ -10,7 +10,7 @@ from ._keys import ATTEMPT_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._once import once
 from ._store.fragments import Fragment, is_lost, tables_of
-from ._store.store import DELETED
+from ._store.store import DELETED, ROOT
 from ._values.chunks import byte_sizes, one_array
 from ._values.kinds import NULL, Kind
 from .errors import TooLargeError
@@ -80,6 +80,7 @@ class Nodes:
         on_read: told when anything was said last, in microseconds since the epoch, before the
             first answer; 0 where nothing was.
         keeps_deleted: whether they are among them all the same.
+        roots: the nodes above experiments: of several collections that of each.
 
     Attributes:
         columns: the physical columns of the users' keys.
@@ -91,6 +92,7 @@ class Nodes:
         on_read: Callable[[int], object] = lambda _: None,
         *,
         keeps_deleted: bool = False,
+        roots: Sequence[int] = (ROOT,),
     ) -> None:
         columns = dict.fromkeys(column for each in fragments for column in each.columns)
         self.columns = [column for column in columns if isinstance(column.key, str)]
@@ -100,8 +102,11 @@ class Nodes:
         self._has_deleted = bool(self._marks) and not keeps_deleted
         #: The same nodes, and those that were deleted, which are below the node ``DELETED``.
         self.with_deleted = (
-            Nodes(fragments, on_read, keeps_deleted=True) if self._has_deleted else self
+            Nodes(fragments, on_read, keeps_deleted=True, roots=roots)
+            if self._has_deleted
+            else self
         )
+        self._roots = roots
         self._fragments = fragments
         self._on_read = on_read
         self._sources: dict[str, Any] = {}
@@ -345,6 +350,10 @@ class Nodes:
             return pa.array([], pa.int64())
         found = pc.indices_nonzero(pc.equal(self.parents, position)).cast(pa.int64())
         return found.take(pc.sort_indices(self.attached.take(found)))
+
+    def positions_below_roots(self) -> pa.Array:
+        """Positions of the nodes directly below a collection's root, in order of collection."""
+        return pa.concat_arrays([self.child_positions(root) for root in self._roots])
 
     def parent(self, node: int) -> int | None:
         """Id of the parent of a node; None for a root."""

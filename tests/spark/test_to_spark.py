@@ -379,3 +379,18 @@ def test_names_that_differ_only_in_case_are_no_column(spark: SparkSession) -> No
         with pytest.raises(AnalysisException, match=r"`loss_1`.*`Loss_2`|`Loss_2`.*`loss_1`"):
             frame.select(name).collect()
     assert Recorder().push(loss=1).records.to_spark(spark).select("LOSS").collect() == [(1,)]
+
+
+def test_several_collections_are_one_table(spark: SparkSession, tmp_path: Path) -> None:
+    """Rows of both, with the names of the collections; also those of their roots, and live ones."""
+    with ExperimentCollection(tmp_path / "a") as a, ExperimentCollection(tmp_path / "b") as b:
+        for number, collection in enumerate((a, b), 1):
+            collection.recorder["owner"] = number
+            collection.recorder.push(note=f"top of {number}")
+            with collection.new_experiment(rate=number) as experiment:
+                experiment.push(step=number)
+        a.save()
+        union = ExperimentCollection.union([a, b])
+        require_same(union.records.to_spark(spark), union.records)
+        found = union.records.to_spark(spark).where("collection = 'b'").select("owner", "note")
+        assert sorted(map(tuple, found.collect()), key=str) == [(2, "top of 2"), (2, None)]

@@ -61,6 +61,11 @@ with collection.resume(-1) as experiment:
 assert_type(
     ExperimentCollection.open(Path("data/study"), read_only=True, quiet=True), ExperimentCollection
 )
+union = ExperimentCollection.union([collection, "data/other", Path("data/third")], key="study")
+assert_type(union, ExperimentCollection)
+assert_type(
+    ExperimentCollection.union({"old": "data/old", "new": collection}), ExperimentCollection
+)
 assert_type(collection.records, Records)
 assert_type(collection[1], Records)
 assert_type(collection.experiment_numbers, tuple[int, ...])

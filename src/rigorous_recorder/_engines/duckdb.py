@@ -56,7 +56,7 @@ def records_sql(scan: Scan, query: str, *, names_as_shown: bool = False) -> duck
     return _run(scan, query, {}, names_as_shown=names_as_shown)
 
 
-def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation:
+def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     """The result of a query over ``records``, ``experiments`` and ``nodes``, lazily.
 
     Raises:
@@ -64,7 +64,7 @@ def collection_sql(scan: Scan, root: int, query: str) -> duckdb.DuckDBPyRelation
     """
 
     def experiments() -> _Named:
-        positions = experiment_positions(scan.moment, root)
+        positions = experiment_positions(scan.moment)
         return _with_sql_names(resolved_table(scan.moment, positions))
 
     def nodes() -> _Named:

@@ -106,9 +106,9 @@ def rows_from(scan: Scan, start: int) -> Iterator[Row]:
         yield from rows_of(piece.slice(skip, piece.rows), scan)
 
 
-def experiment_rows(moment: Moment, root: int) -> list[Row]:
+def experiment_rows(moment: Moment) -> list[Row]:
     """One row for each experiment, in order of start, with what it has or inherits."""
-    return rows_at(moment, experiment_positions(moment, root))
+    return rows_at(moment, experiment_positions(moment))
 
 
 def rows_at(moment: Moment, positions: pa.Array) -> list[Row]:

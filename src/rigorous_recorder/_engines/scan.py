@@ -108,7 +108,8 @@ class Source:
             snapshot = self.store.snapshot()
             nodes = known.nodes_of(snapshot) if known else None
             warned = known.moment.mixed.warned if known else None
-            moment = Moment(snapshot, nodes or Nodes(snapshot.nodes, self._see_time), warned)
+            nodes = nodes or Nodes(snapshot.nodes, self._see_time, roots=snapshot.roots)
+            moment = Moment(snapshot, nodes, warned)
             self.store.reader = known = _Known(version, moment)
         return known
 
@@ -789,14 +790,14 @@ def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
     return found[0] if len(found) == 1 else pc.coalesce(*found)
 
 
-def experiment_positions(moment: Moment, root: int) -> pa.Array:
-    """Positions of the experiments below the root, in order of start.
+def experiment_positions(moment: Moment) -> pa.Array:
+    """Positions of the experiments, collection by collection in order of start.
 
     Of one that was resumed it is that of the last attempt, which has all that the experiment has,
     and what was said since.
     """
     nodes = moment.nodes
-    positions = nodes.positions_of(nodes.children(root))
+    positions = nodes.positions_below_roots()
     found = nodes.own(EXPERIMENT_KEYS[0], positions)
     experiments = positions.filter(any_valid(found, len(positions)))
     last = last_attempts(nodes)

@@ -36,7 +36,7 @@ from .folder import NODES, RECORDS, TABLES, Folder, LiveName
 from .fragments import BEHIND_ALL, Fragment, Loose, Origin, Sealed
 from .handles import Handles
 from .live_files import gap_behind, has_more, read_live, unsynced
-from .liveness import trusted_rows
+from .liveness import is_alive, trusted_rows
 from .losses import (
     Loss,
     expected_segments,
@@ -68,10 +68,15 @@ _NOTHING_TO_DO: Final = nullcontext()
 
 
 class Snapshot(NamedTuple):
-    """All rows of both tables at one moment, in order of writer and segment."""
+    """All rows of both tables at one moment, in order of writer and segment.
+
+    Attributes:
+        roots: the nodes above experiments: of several collections that of each.
+    """
 
     records: Sequence[Fragment]
     nodes: Sequence[Fragment]
+    roots: Sequence[int] = (ROOT,)
 
 
 class Store:
@@ -371,6 +376,25 @@ class FolderStore(Store):
         if not self.home.is_open:
             self.home.open()
         return self.home.ids.take()
+
+    @property
+    def title(self) -> str:
+        """Where it is, in words."""
+        return str(self.folder.path)
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.path.name
+
+    @property
+    def folders(self) -> list[Folder]:
+        """The folders in which its rows are."""
+        return [self.folder]
+
+    def is_alive(self, writer: str) -> bool:
+        """Whether the process of a writer lives, as far as can be known."""
+        return writer == self.home.writer or is_alive(self.folder, writer)
 
     @property
     def place(self) -> Place:

@@ -1,0 +1,73 @@
+"""Rows of one of several collections, whose root has an id of its own among theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._arrow import pa, pc
+from .._live.column import NODE, PARENT_COLUMN, Column
+from .backend import ROOT
+from .fragments import Fragment, Loose, is_lost
+
+__all__ = ["rerooted_nodes", "rerooted_records"]
+
+
+def rerooted_nodes(fragment: Fragment, root: int) -> Fragment:
+    """Rows of the nodes' table, in which the root has that id, as a node and as a parent."""
+    return _loose(fragment, root) if isinstance(fragment, Loose) else _Rerooted(fragment, root)
+
+
+def rerooted_records(fragment: Fragment, root: int) -> Fragment:
+    """Records of which those of the root are of that id; the same fragment where it has none.
+
+    Engines that open files by themselves find the id in no file: they take what is read here.
+    """
+    ids = pa.array([ROOT], pa.int64())
+    if not any(fragment.has_any(group, ids) for group in range(len(fragment.group_rows))):
+        return fragment
+    return rerooted_nodes(fragment, root)
+
+
+def _loose(fragment: Loose, root: int) -> Loose:
+    batches = _table(fragment, fragment.whole, root).combine_chunks().to_batches()
+    if not batches:
+        return fragment
+    found = Loose(fragment.origin.number, batches[0], has_gap=fragment.has_gap)
+    found.segments = fragment.segments
+    return found
+
+
+def _table(fragment: Fragment, table: pa.Table, root: int) -> pa.Table:
+    for name in (NODE, fragment.columns.get(PARENT_COLUMN)):
+        at = table.schema.get_field_index(name) if name else -1
+        if at < 0 or is_lost(table.column(at)):
+            continue
+        is_root = pc.equal(table.column(at), ROOT)
+        if pc.any(is_root).as_py():
+            values = pc.if_else(is_root, pa.scalar(root, pa.int64()), table.column(at))
+            table = table.set_column(at, table.schema.field(at), values)
+    return table
+
+
+class _Rerooted(Fragment):
+    """Rows of a sealed file, read as if the root had another id."""
+
+    def __init__(self, whole: Fragment, root: int) -> None:
+        super().__init__(whole.segments, whole.columns, whole.group_rows)
+        self._whole = whole
+        self._root = root
+
+    def table(
+        self, group: int, columns: Sequence[Column], *, nodes: bool = True
+    ) -> pa.Table | None:
+        """The rows of a group; None, and a warning, where they can't be read."""
+        table = self._whole.table(group, columns, nodes=nodes)
+        return None if table is None else _table(self, table, self._root)
+
+    def is_placed(self, group: int) -> bool:
+        """Whether it is known whose rows a group has, as far as was found out so far."""
+        return self._whole.is_placed(group)
+
+    def count(self, column: Column) -> int:
+        """How many rows have a value in a column that is here; of arrays those with an element."""
+        return self._whole.count(column)
