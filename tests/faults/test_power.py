@@ -352,3 +352,53 @@ def test_an_older_sync_that_ends_later_takes_nothing_back(tmp_path: Path) -> Non
     mark = marks.read_mark(folder, "00000001")
     assert mark is not None
     assert mark.synced == {"records": {5: 1}, "nodes": {1: 9}}
+
+
+def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
+    """Written over in place, one of two: whatever becomes of the newer, the older counts."""
+    folder = Folder(tmp_path / "study.collection")
+    folder.create()
+    marker, path = marks.Marker(folder, "00000001"), folder.mark_path("00000001")
+    inode = path.stat().st_ino
+    for rows in range(1, 8):
+        before = path.read_bytes()
+        marker.note({"records": {0: rows}, "nodes": {}})
+        after = path.read_bytes()
+        assert path.stat().st_ino == inode
+        changed = [at for at in range(len(after)) if before[at] != after[at]]
+        for block in (8, 512):
+            torn = bytearray(after)
+            start = changed[0] // block * block
+            torn[start : start + block] = bytes(block)
+            path.write_bytes(torn)
+            mark = marks.read_mark(folder, "00000001")
+            assert mark is not None
+            assert mark.rows("records", 0) == rows - 1
+        path.write_bytes(after)
+    assert marks.read_mark(folder, "00000001").rows("records", 0) == 7  # type: ignore[union-attr]
+
+
+def test_a_mark_of_a_hard_linked_copy_stays_as_it_is(tmp_path: Path) -> None:
+    """The writer goes on with a file of its own, also where its own was taken away or changed."""
+    folder = Folder(tmp_path / "study.collection")
+    folder.create()
+    marker, path = marks.Marker(folder, "00000001"), folder.mark_path("00000001")
+    marker.note({"records": {3: 5}, "nodes": {}})
+    copied = tmp_path / "copied"
+    copied.hardlink_to(path)
+    for rows, harm in enumerate((lambda: None, path.unlink, lambda: path.write_text("{}")), 6):
+        harm()
+        kept = copied.read_bytes()
+        marker.note({"records": {4: rows}, "nodes": {}})
+        assert copied.read_bytes() == kept
+        assert marks.read_mark(folder, "00000001").rows("records", 4) == rows  # type: ignore[union-attr]
+    marker.note({"records": {9: 1, 10: 2}, "nodes": {}})
+    mark = marks.read_mark(folder, "00000001")
+    assert mark is not None
+    assert (mark.rows("records", 9), mark.rows("records", 10)) == (1, 2)
+    many = {number: number for number in range(11, 2_000)}
+    marker.note({"records": many, "nodes": {}})
+    marker.note({"records": many, "nodes": {0: 1}})
+    mark = marks.read_mark(folder, "00000001")
+    assert mark is not None
+    assert mark.synced == {"records": many, "nodes": {0: 1}}

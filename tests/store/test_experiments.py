@@ -15,7 +15,6 @@ from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._live.table import LiveTable
 from rigorous_recorder._store import backend
-from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder.errors import (
     ClosedError,
     EnteredError,
@@ -178,22 +177,42 @@ def test_an_interrupt_while_the_end_is_synced_ends_the_experiment(
 ) -> None:
     """With an error, and for every process: it can be gone on with, and deleted."""
     collection, other = open_collection(quiet=True), open_collection(quiet=True)
-    original = FolderStore.sync
+    original = LiveTable.sync
 
-    def interrupt(store: FolderStore) -> None:
-        monkeypatch.setattr(FolderStore, "sync", original)
+    def interrupt(table: LiveTable) -> None:
+        monkeypatch.setattr(LiveTable, "sync", original)
         raise KeyboardInterrupt
 
     for number in (None, 1):
         run = collection.resume(number) if number else collection.new_experiment()
         with pytest.raises(KeyboardInterrupt), run as experiment:
             experiment.push(x=1)
-            monkeypatch.setattr(FolderStore, "sync", interrupt)
+            monkeypatch.setattr(LiveTable, "sync", interrupt)
         for each in (collection, other):
             (row,) = each.experiments
             assert row["had_error"] is True
             assert row["experiment_end_time"] > row["experiment_start_time"]
+            assert each.experiment(1).status == "stopped"
     assert other.delete(1) == 2
+
+
+def test_a_small_experiment_waits_for_the_device_three_times(
+    open_collection: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For its records, for its end, and for the mark that both are there; no file is renamed."""
+    collection = open_collection()
+    for _ in range(2):
+        with collection.new_experiment(lr=0.1) as recorder:
+            recorder.push(step=0, loss=0.1)
+    waits: list[str] = []
+    for name in ("fsync", "replace", "rename"):
+        original = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, o=original: (waits.append(n), o(*a))[1])
+    run = collection.start(lr=0.1)
+    for step in range(20):
+        run.push(step=step, loss=0.1)
+    run.finish()
+    assert waits == 3 * ["fsync"]
 
 
 @pytest.mark.parametrize(("rows", "sealed"), [(64, 0), (65, 64), (79, 64), (80, 80), (128, 128)])

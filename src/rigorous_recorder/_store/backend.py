@@ -263,6 +263,8 @@ class FolderHome:
         """Let readers find an image under its segment's number."""
         with self._despite_stale_names():
             image.publish(self._live_path(table, number))
+        if self._marker is not None:
+            self._marker.expect_names()
         if image.is_kept:
             self._note_begun(table, number)
 
@@ -303,6 +305,8 @@ class FolderHome:
         self._be_there()
         if table == RECORDS:
             self._before_records()
+        else:  # an end of an experiment among them lasts no longer than the records before it
+            self.note_synced({})
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         rows = pa.Table.from_batches([part.batch for part in parts])
         segments = [segment_said(n, batch.num_rows, behind=behind) for n, batch in parts]
@@ -386,6 +390,11 @@ class FolderHome:
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""
         self._later(job)
+
+    def remember_synced(self, found: Synced) -> None:
+        """As ``note_synced``, with the next note."""
+        if self._marker is not None:
+            self._marker.remember(found)
 
     def note_synced(self, found: Synced) -> None:
         """Note that so many rows of live files are on the device; return when this is, too."""

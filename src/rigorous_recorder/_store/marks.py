@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from .._durable import sync_folder, write_whole
+from .._durable import sync_file, sync_folder, write_whole
 from .._mounts import LockDomain, is_local, lock_domain
 from .._once import remembered
 from ..errors import DamagedFileError
@@ -26,6 +27,8 @@ from .path_checks import check_regular
 
 __all__ = ["Mark", "Marker", "Synced", "checksum", "is_readable", "read_mark", "this_boot"]
 
+#: Room for one mark: a file has two of them, of which the older is written over.
+_SLOT: Final = 4_096
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 Synced = Mapping[str, Mapping[int, int]]
@@ -77,15 +80,28 @@ def read_mark(folder: Folder, writer: str) -> Mark | None:
 
 def _mark(path: Path) -> Mark:
     check_regular(path)
-    said = json.loads(path.read_bytes())
-    if said.pop("checksum") != checksum(said):
+    data = path.read_bytes()
+    half = len(data) // 2
+    slots = [said for each in (data, data[:half], data[half:]) if (said := _checked(each))]
+    if not slots:
         message = f"{path} is not as it was written: its checksum is another"
         raise DamagedFileError(message)
+    said = max(slots, key=lambda each: _count(each.get("count", 0)))
     synced = {
         table: {int(number): _count(rows) for number, rows in said["synced"][table].items()}
         for table in TABLES
     }
     return Mark(str(said["boot"]), said["is_local"] is True, synced, _domain(said.get("lock")))
+
+
+def _checked(data: bytes) -> dict[str, Any] | None:
+    """What was written whole; None where that is not so."""
+    try:
+        said: dict[str, Any] = json.loads(data)
+        return said if said.pop("checksum") == checksum(said) else None
+    except UNREADABLE as error:
+        blame_file(error)
+        return None
 
 
 def _domain(said: Any) -> LockDomain | None:
@@ -124,10 +140,15 @@ class Marker:
         self._lock_path = folder.lock_path(writer)
         self._is_local = is_local(folder.live)
         self._synced: dict[str, dict[int, int]] = {table: {} for table in TABLES}
+        self._written: Synced | None = None
+        self._domain: dict[str, Any] | None = None
+        self._count = self._slot = 0
+        self._has_new_names = False
         self._turn = threading.Lock()
         self._turn_of = 0
         self._is_over = False
         self.write()
+        self._has_new_names = True  # of files that may be there already
 
     def end(self) -> None:
         """Write no more, whatever else is noted: the file is about to be taken away."""
@@ -146,10 +167,22 @@ class Marker:
             OSError: it can't be written.
         """
         with self._alone():
+            self._domain = self._lock()
             self._write()
 
+    def expect_names(self) -> None:
+        """Files of this writer have new names, which are to be on the device before the next mark."""
+        self._has_new_names = True
+
+    def remember(self, found: Synced) -> None:
+        """Remember that so many rows are on the device; the next mark that is written has it."""
+        if self._turn_of == threading.get_ident():
+            return  # a signal handler in the middle of it: the next sync finds it out anew
+        with self._alone():
+            self._merge(found)
+
     def note(self, found: Synced) -> None:
-        """Remember that so many rows are on the device, the names of their files included.
+        """Write that so many rows are on the device, and what was remembered before.
 
         Raises:
             OSError: it can't be written; the mark that was there still is.
@@ -164,8 +197,9 @@ class Marker:
         if self._turn_of == threading.get_ident():
             return  # a signal handler in the middle of it: it is being done
         with self._alone():
-            if not self._is_over:
-                self._note(found)
+            self._merge(found)
+            if not self._is_over and self._synced != self._written:
+                self._write()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -182,31 +216,64 @@ class Marker:
                 self._turn_of = 0
 
     def _write(self) -> None:
+        synced = self._synced
+        if self._has_new_names:
+            self._sync_names()
+        self._count += 1
         said = {
             "boot": this_boot(),
+            "count": self._count,
             "is_local": self._is_local,
-            "lock": self._lock(),
-            "synced": self._synced,
+            "lock": self._domain,
+            # As text, as JSON has them: the checksum is of keys in the order of their text.
+            "synced": {t: {str(n): rows for n, rows in of.items()} for t, of in synced.items()},
         }
-        write_whole(self._path, json.dumps({**said, "checksum": checksum(said)}).encode())
+        data = json.dumps({**said, "checksum": checksum(said)}).encode()
+        if not (len(data) < _SLOT and self._is_local and self._is_written_in_place(data)):
+            write_whole(self._path, data.ljust(_SLOT) + b" " * max(_SLOT, len(data)))
+            self._slot = 0
+        self._written = synced
+
+    def _sync_names(self) -> None:
+        self._has_new_names = False  # before: one that comes meanwhile waits for the next time
+        try:
+            sync_folder(self._path.parent)
+        except BaseException:
+            self._has_new_names = True
+            raise
+
+    def _is_written_in_place(self, data: bytes) -> bool:
+        """Try to replace the older of the two marks in the file: a torn one leaves the newer as it is.
+
+        A file with another name besides is a copy's as well, and stays as it is.
+        """
+        if self._written is None:
+            return False
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:
+            return False
+        try:
+            found = os.fstat(descriptor)
+            if not (
+                stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_size == 2 * _SLOT
+            ):
+                return False
+            slot = 1 - self._slot
+            os.pwrite(descriptor, data.ljust(_SLOT), slot * _SLOT)
+            sync_file(descriptor)
+            self._slot = slot
+        finally:
+            os.close(descriptor)
+        return True
 
     def _lock(self) -> dict[str, Any] | None:
         with suppress(FileNotFoundError):  # it is about to be made again
             return lock_domain(self._lock_path)._asdict()
         return None
 
-    def _note(self, found: Synced) -> None:
-        before = self._synced
-        after = {table: _newer(before[table], found.get(table, {})) for table in TABLES}
-        if after == before:
-            return
-        self._synced = after
-        try:
-            sync_folder(self._path.parent)  # first the names of the files that the mark tells of
-            self._write()
-        except BaseException:
-            self._synced = before
-            raise
+    def _merge(self, found: Synced) -> None:
+        self._synced = {t: _newer(self._synced[t], found.get(t, {})) for t in TABLES}
 
 
 def _newer(before: Mapping[int, int], found: Mapping[int, int]) -> dict[int, int]:

@@ -534,20 +534,26 @@ class FolderStore(Store):
 
     def sync(self) -> None:
         """Return when all rows survive a loss of power, or wait in memory and the user was told."""
-        if not self.home.is_open:
+        if not self._can_sync():
             return
+        # Records first: whose they are was said before they were logged.
+        records, nodes = self.records.sync(), self.nodes.sync()
+        if records is not None and nodes is not None:
+            self.home.note_synced({RECORDS: records, NODES: nodes})
+
+    def _can_sync(self) -> bool:
+        """Whether this is a writer that can sync now; where it can't, it is done later."""
+        if not self.home.is_open:
+            return False
         if self._is_changing:
             later(_weakly(self.sync))
-            return
+            return False
         self.home.is_taken_for_dead()
         if self.home.has_lost_names:
             self.home.has_lost_names = False
             self.nodes.seal()
             self.records.seal()
-        # Records first: whose they are was said before they were logged.
-        records, nodes = self.records.sync(), self.nodes.sync()
-        if records is not None and nodes is not None:
-            self.home.note_synced({RECORDS: records, NODES: nodes})
+        return True
 
     @property
     def _is_changing(self) -> bool:
@@ -559,9 +565,14 @@ class FolderStore(Store):
         return self.nodes.is_changing or self.records.is_changing
 
     def finish(self) -> None:
-        """Sync at the end of an experiment: many rows are sealed with full tables that wait for it."""
+        """Have all records on the device, before it is said that their experiment has ended.
+
+        That they are there is noted with the end, by the next ``sync``. Many rows are sealed with
+        full tables that wait for it.
+        """
         self.records.hand_over_much()
-        self.sync()
+        if self._can_sync() and (records := self.records.sync()) is not None:
+            self.home.remember_synced({RECORDS: records})
 
     def _sync_nodes(self) -> None:
         """No record survives a loss of power, nor is it sealed, without its node.
