@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Final
 
 from ._arrow import pa
-from ._engines.scan import Moment, Piece, Scan, Scope
+from ._engines.scan import Piece, Scan, Scope, Snapshot
 from ._store.store import MemoryStore, Store
 from ._tree import Nodes
 
@@ -18,7 +18,7 @@ __all__ = ["copy_tree", "copy_with_ancestors", "keys_in", "undisturbed"]
 _PACKAGE: Final = __name__.partition(".")[0]
 
 
-def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> dict[int, int]:
+def copy_tree(snapshot: Snapshot, top: int, target: Store, parent: int | None) -> dict[int, int]:
     """Write a node, all below it and their records to another store.
 
     Args:
@@ -30,24 +30,24 @@ def copy_tree(moment: Moment, top: int, target: Store, parent: int | None) -> di
     Returns:
         For each copied node the id that it has in ``target``.
     """
-    nodes = moment.nodes
+    nodes = snapshot.nodes
     if nodes.position(top) is None:  # nothing was said of it, or it was deleted
         new = {top: target.new_node()}
         target.say(new[top], {}, parent)
-        return _with_records(moment, top, new, target)
+        return _with_records(snapshot, top, new, target)
     positions = nodes.positions(nodes.below(top))
     ids = nodes.ids.take(positions).to_pylist()
     above = nodes.ids.take(nodes.parents.take(positions)).to_pylist()
     new = {node: target.new_node() for node in ids}
     for node, old_parent, data in zip(ids, above, nodes.own_data(positions), strict=True):
         target.say(new[node], data, parent if node == top else new[old_parent])
-    return _with_records(moment, top, new, target)
+    return _with_records(snapshot, top, new, target)
 
 
-def keys_in(moment: Moment, top: int, keys: Collection[str]) -> list[str]:
+def keys_in(snapshot: Snapshot, top: int, keys: Collection[str]) -> list[str]:
     """Those of some keys that a node, any below it or any of their records have."""
-    nodes, scan = moment.nodes, Scan(moment, Scope(top), ())
-    known = {column.key for column in (*nodes.columns, *moment.record_columns)}
+    nodes, scan = snapshot.nodes, Scan(snapshot, Scope(top), ())
+    known = {column.key for column in (*nodes.columns, *snapshot.record_columns)}
     positions = nodes.positions(nodes.below(top)).drop_null()
     return [
         key
@@ -60,26 +60,28 @@ def keys_in(moment: Moment, top: int, keys: Collection[str]) -> list[str]:
     ]
 
 
-def _with_records(moment: Moment, top: int, new: dict[int, int], target: Store) -> dict[int, int]:
+def _with_records(
+    snapshot: Snapshot, top: int, new: dict[int, int], target: Store
+) -> dict[int, int]:
     """Write the records at and below a node as those of the new nodes, which are given back."""
-    for piece in Scan(moment, Scope(top)).pieces():
+    for piece in Scan(snapshot, Scope(top)).pieces():
         _copy_records(piece, new, target)
     return new
 
 
-def copy_with_ancestors(moment: Moment, node: int) -> tuple[MemoryStore, dict[int, int]]:
+def copy_with_ancestors(snapshot: Snapshot, node: int) -> tuple[MemoryStore, dict[int, int]]:
     """A copy in memory of a node, all above and all below it.
 
     Returns:
         The store with the copy, and for the node and those below it the ids that they have there.
     """
     store, parent = MemoryStore(), None
-    for above in _ancestors(moment.nodes, node):
+    for above in _ancestors(snapshot.nodes, node):
         copied = store.new_node()
-        at = moment.nodes.positions_of([above])
-        store.say(copied, moment.nodes.own_data(at)[0], parent)
+        at = snapshot.nodes.positions_of([above])
+        store.say(copied, snapshot.nodes.own_data(at)[0], parent)
         parent = copied
-    return store, copy_tree(moment, node, store, parent)
+    return store, copy_tree(snapshot, node, store, parent)
 
 
 def _ancestors(nodes: Nodes, node: int) -> list[int]:

@@ -11,7 +11,7 @@ from ._arrow import pa, pc
 from ._lazy_imports import np
 from ._live.column import META
 from ._values.device import is_on_device, library_of, numpy_of
-from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
+from .errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 
 __all__ = ["ArrowColumn", "Objects", "named_columns", "rows_without_columns"]
 
@@ -55,15 +55,15 @@ def named_columns(data: Any) -> dict[Any, Any]:
     """The columns of a mapping, a frame or a table: ``ArrowColumn``, a numpy array, or a list.
 
     Raises:
-        UnkeepableTypeError: ``data`` has no columns, or one of them can't be read.
-        UnkeepableValueError: two columns have one name.
+        UnsupportedTypeError: ``data`` has no columns, or one of them can't be read.
+        UnsupportedValueError: two columns have one name.
     """
     if isinstance(data, Mapping):
         return {name: _read(name, values) for name, values in data.items()}
     library, kind = _library(data), type(data).__name__
     if library in {"pandas", "polars"} and (kind == "Series" or kind.endswith("Index")):
         message = f"a {kind} is one column; give it a name: extend({{'name': x}})"
-        raise UnkeepableTypeError(message)
+        raise UnsupportedTypeError(message)
     if library == "pandas":
         return _of_pandas(data)
     if library == "polars" and hasattr(data, "get_columns"):
@@ -74,7 +74,7 @@ def named_columns(data: Any) -> dict[Any, Any]:
         "extend takes a mapping of columns, a DataFrame or an Arrow table, not a"
         f" {kind}; for one record use push"
     )
-    raise UnkeepableTypeError(message)
+    raise UnsupportedTypeError(message)
 
 
 def _of_arrow(data: Any) -> dict[Any, Any]:
@@ -85,7 +85,7 @@ def _of_arrow(data: Any) -> dict[Any, Any]:
             f"the columns of a {type(data).__name__} can't be read by Arrow: {error}. Give them as a"
             " mapping of names to lists"
         )
-        raise UnkeepableTypeError(message) from error
+        raise UnsupportedTypeError(message) from error
     _require_unique(table.column_names)
     return {
         field.name: ArrowColumn(table.column(i), field.metadata)
@@ -120,7 +120,7 @@ def _of_pandas(frame: Any) -> dict[Any, Any]:
             "the index of the DataFrame has values and no name. Name it to store it as a column"
             " (x.rename_axis('name')), or drop it (x.reset_index(drop=True))"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
     _require_unique([*index.names, *frame.columns] if levels else frame.columns)
     found = {name: _read(name, values.to_series()) for name, values in levels.items()}
     return found | {name: _read(name, frame[name]) for name in frame.columns}
@@ -135,7 +135,7 @@ def _require_unique(names: Iterable[Any]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         message = f"more than one column has the name {twice[0]!r}. Rename all but one"
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
 
 
 def _read(name: Any, values: Any) -> Any:
@@ -148,7 +148,7 @@ def _read(name: Any, values: Any) -> Any:
             f"{name!r}: a column of type {type(values).__name__} can't be read:"
             f" {type(error).__name__}: {error}. Give it as a numpy array or a list"
         )
-        raise UnkeepableTypeError(message) from error
+        raise UnsupportedTypeError(message) from error
 
 
 def _plain_column(name: Any, values: Any) -> Any:
@@ -180,7 +180,7 @@ def _require_column(name: Any, values: Any) -> None:
         message = f"{name!r}: an array without dimensions is no column. Give one of it: [x]"
     else:
         return
-    raise UnkeepableTypeError(message)
+    raise UnsupportedTypeError(message)
 
 
 def _library(values: Any) -> str:

@@ -30,7 +30,7 @@ from ._values.kinds import (
     ZonedDatetime,
     zone_of,
 )
-from .errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
+from .errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 
 __all__ = ["Columns", "columns_of"]
 
@@ -54,7 +54,7 @@ def columns_of(data: Any) -> tuple[int, Columns]:
     sizes = {name: len(values) for name, values in named.items()}
     if len(set(sizes.values())) > 1:
         message = f"the columns are not of one length: {sizes}"
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
     columns: Columns = {}
     for name, values in named.items():
         found = _column(_key_of(check_key(name), values), values)
@@ -80,7 +80,7 @@ def _require_apart(columns: Columns, found: Columns, name: str) -> None:
                 f"column {name!r} and another are of the key {next(iter(keys))!r}, and both have a"
                 " value in one row. Rename one of them, without the metadata of its field"
             )
-            raise UnkeepableValueError(message)
+            raise UnsupportedValueError(message)
 
 
 def _column(key: str, values: Any) -> Columns:
@@ -94,7 +94,7 @@ def _column(key: str, values: Any) -> Columns:
             f"{key!r}: a column of {kind} can't be read: {type(error).__name__}:"
             f" {shorten(str(error), 200)}. Give it as a list of plain values"
         )
-        raise UnkeepableTypeError(message) from error
+        raise UnsupportedTypeError(message) from error
 
 
 def _columns_of(key: str, values: Any) -> Columns:
@@ -169,7 +169,7 @@ def _from_arrow(key: str, column: ArrowColumn) -> Columns:
         kept = values.cast(kind.sealed_type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         message = f"{key!r}: a column of {values.type} can't be kept as {kind.name}: {error}"
-        raise UnkeepableValueError(message) from error
+        raise UnsupportedValueError(message) from error
     _check_range(key, kind, kept)
     return {Column(key, kind): kept}
 
@@ -205,7 +205,7 @@ def _storage(key: str, column: ArrowColumn) -> pa.Array:
     """The values of a column; of an extension type only where its storage is the values.
 
     Raises:
-        UnkeepableTypeError: it is another one, as pandas' Period and Interval are, or of months.
+        UnsupportedTypeError: it is another one, as pandas' Period and Interval are, or of months.
     """
     values = column.values
     if pa.types.is_interval(values.type):
@@ -213,7 +213,7 @@ def _storage(key: str, column: ArrowColumn) -> pa.Array:
             f"{key!r}: a column of {values.type} can't be stored: a month has no fixed length. Convert"
             " it to durations, or store months, days and nanoseconds as columns of ints"
         )
-        raise UnkeepableTypeError(message)
+        raise UnsupportedTypeError(message)
     if column.extension is None:
         return values
     if column.extension == "arrow.json":  # texts
@@ -224,14 +224,14 @@ def _storage(key: str, column: ArrowColumn) -> pa.Array:
         f"{key!r}: a column of the extension type {column.extension!r} can't be stored. Convert it,"
         " for example to text (of pandas: x.astype(str); of Arrow: x.cast(pa.string()))"
     )
-    raise UnkeepableTypeError(message)
+    raise UnsupportedTypeError(message)
 
 
 def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
     """Raise where a time is outside of the years that Python has.
 
     Raises:
-        UnkeepableValueError: it is.
+        UnsupportedValueError: it is.
     """
     if not (isinstance(kind, ZonedDatetime) or kind in {DATE, DATETIME}):
         return
@@ -244,7 +244,7 @@ def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
             f"{key!r}: a column of {values.type} has a {kind.name} that is not in the years 1 to"
             " 9999. Convert it to text or to ints"
         )
-        raise UnkeepableValueError(message) from error
+        raise UnsupportedValueError(message) from error
 
 
 def _kind_of(key: str, values: pa.Array, zone: str | None = None) -> Kind | None:
@@ -271,7 +271,7 @@ def _zoned(key: str, zone: str) -> ZonedDatetime:
             f"{key!r}: the time zone {zone!r} is not known here, nor an offset as +02:00. Convert the"
             " column to UTC"
         )
-        raise UnkeepableValueError(message) from error
+        raise UnsupportedValueError(message) from error
     return ZonedDatetime(f"datetime[{zone}]", zone)
 
 

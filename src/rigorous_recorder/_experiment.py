@@ -235,10 +235,10 @@ def experiment_at(store: ReadableStore, node: int) -> Experiment:
     Raises:
         UnknownExperimentError: it was deleted.
     """
-    moment = Source(store).now()
-    past = Runs(moment.nodes).of_nodes([node])
+    snapshot = Source(store).now()
+    past = Runs(snapshot.nodes).of_nodes([node])
     if not past:
         raise _deleted(node)
     last = past[0].last
-    (row,) = rows_at(moment, moment.nodes.positions_of([last]))
+    (row,) = rows_at(snapshot, snapshot.nodes.positions_of([last]))
     return Experiment(store, node, last, row)

@@ -28,10 +28,10 @@ class Experiments(list[Experiment]):
 
     def __init__(self, store: ReadableStore) -> None:
         self._store = store
-        self._moment = Source(store).now()
-        nodes = self._moment.nodes
+        self._snapshot = Source(store).now()
+        nodes = self._snapshot.nodes
         begun = Runs(nodes).nodes
-        rows = rows_at(self._moment, nodes.positions_of([last for _, last in begun]))
+        rows = rows_at(self._snapshot, nodes.positions_of([last for _, last in begun]))
         super().__init__(
             Experiment(store, node, last, row)
             for (node, last), row in zip(begun, rows, strict=True)
@@ -39,8 +39,8 @@ class Experiments(list[Experiment]):
 
     def to_arrow(self) -> pa.Table:
         """The rows as a ``pyarrow.Table``, with a column for every key."""
-        nodes = self._moment.nodes
-        return resolved_table(self._moment, nodes.positions_of([each._last for each in self]))
+        nodes = self._snapshot.nodes
+        return resolved_table(self._snapshot, nodes.positions_of([each._last for each in self]))
 
     def to_polars(self) -> pl.DataFrame:
         """The rows as a Polars DataFrame.

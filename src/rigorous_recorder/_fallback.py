@@ -5,6 +5,6 @@ from __future__ import annotations
 import os
 from typing import Final
 
-__all__ = ["PURE_ONES_ASKED_FOR"]
+__all__ = ["PURE_REQUESTED"]
 
-PURE_ONES_ASKED_FOR: Final = os.environ.get("RIGOROUS_RECORDER_PURE", "0") not in {"", "0"}
+PURE_REQUESTED: Final = os.environ.get("RIGOROUS_RECORDER_PURE", "0") not in {"", "0"}

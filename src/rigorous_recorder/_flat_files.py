@@ -22,8 +22,8 @@ from .errors import (
     ArgumentError,
     DamagedFileError,
     NotEnoughMemoryError,
-    UnkeepableValueError,
     UnknownFileTypeError,
+    UnsupportedValueError,
 )
 
 __all__ = ["SUFFIXES", "CsvOptions", "load_flat", "require_csv", "save_flat"]
@@ -60,7 +60,7 @@ def save_flat(
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
         ArgumentError: there are options, and it is not CSV.
-        UnkeepableValueError: the encoding that was asked for lacks a character, or an int would be
+        UnsupportedValueError: the encoding that was asked for lacks a character, or an int would be
             rounded, for its column has floats as well.
         OSError: the file can't be written.
     """
@@ -89,7 +89,7 @@ def _require_exact_ints(scan: Scan, suffix: str) -> None:
                         " floats as well. Save as .jsonl or .pickle, which store each value as it was"
                         " logged; pyarrow.parquet.write_table(records.to_arrow(), ...) rounds"
                     )
-                    raise UnkeepableValueError(message)
+                    raise UnsupportedValueError(message)
 
 
 def _rounded(kind: Kind, values: pa.Array) -> int | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-__all__ = ["Job", "current_job"]
+__all__ = ["SchedulerJob", "current_job"]
 
 
-class Job(NamedTuple):
+class SchedulerJob(NamedTuple):
     """What stays the same when a job is requeued, and how often it was.
 
     Attributes:
@@ -21,7 +21,7 @@ class Job(NamedTuple):
     restarts: int
 
 
-def current_job() -> Job | None:
+def current_job() -> SchedulerJob | None:
     """The job that this process is a part of; None where there is none."""
     number = os.environ.get("SLURM_JOB_ID")
     if not number:
@@ -30,4 +30,4 @@ def current_job() -> Job | None:
     is_one_of_several = task and os.environ.get("SLURM_NTASKS", "") not in {"", "1"}
     name = f"slurm {number}.{task}" if is_one_of_several else f"slurm {number}"
     restarts = os.environ.get("SLURM_RESTART_COUNT", "")
-    return Job(name, int(restarts) if restarts.isdecimal() else 0)
+    return SchedulerJob(name, int(restarts) if restarts.isdecimal() else 0)

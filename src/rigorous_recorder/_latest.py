@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from ._arrow import pa, pc
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._runs import NUMBER, Runs, last_deleted
-from ._store.fragments import Fragment, Loose, Sealed
+from ._store.fragments import Fragment, InMemoryFragment, ParquetFragment
 from ._store.store import DELETED, ROOT, FolderStore
 from ._tree import Nodes, column_in
 from ._values.chunks import one_array
@@ -80,7 +80,7 @@ def _seen(fragment: Fragment) -> _Seen:
     if known is None:
         tables = list(fragment.tables([_COLUMN, TIME_COLUMN, PARENT_COLUMN]))
         known = _seen_in(pa.concat_tables(tables), fragment) if tables else _nothing()
-        if isinstance(fragment, Sealed) and len(tables) == len(fragment.group_rows):
+        if isinstance(fragment, ParquetFragment) and len(tables) == len(fragment.group_rows):
             _SEEN[fragment] = known
     return known
 
@@ -122,4 +122,4 @@ def _rows_about(
             above = column_in(rows, fragment, PARENT_COLUMN)
             found = rows.filter(pc.or_(is_about, pc.is_in(above, value_set=ids)))
             for batch in found.combine_chunks().to_batches():
-                yield Loose(fragment.origin.number, batch)
+                yield InMemoryFragment(fragment.origin.number, batch)

@@ -55,9 +55,9 @@ def overview_of(store: ReadableStore) -> list[ExperimentOverview]:
     gone = {each.last for each in seen if not each.has_ended and not is_running(store, each)}
     # Read after the look at the locks: one that ended in between has said by now how, and one that
     # was resumed has a new attempt.
-    moment = source.now()
-    past = seen if moment is before else past_experiments(moment.nodes)
-    usage = usage_below(moment, [each.node for each in past])
+    snapshot = source.now()
+    past = seen if snapshot is before else past_experiments(snapshot.nodes)
+    usage = usage_below(snapshot, [each.node for each in past])
     return [
         _overview(each, used, _status(each, gone)) for each, used in zip(past, usage, strict=True)
     ]

@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple
 
 from ._arrow import ipc, pa
 from ._attach import copy_tree, copy_with_ancestors
-from ._engines.scan import Moment
+from ._engines.scan import Snapshot
 from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
-from ._store.fragments import Loose
-from ._store.store import MemoryStore, Snapshot
+from ._store.fragments import InMemoryFragment
+from ._store.store import MemoryStore, StoreSnapshot
 from ._tree import Nodes
 from .errors import DamagedFileError, RigorousError, UnsafePickleError
 
@@ -52,23 +52,23 @@ class Restored(NamedTuple):
 
 
 def tree_of(
-    moment: Moment, node: int, pending: Mapping[int, Mapping[str, Any]] | None = None
+    snapshot: Snapshot, node: int, pending: Mapping[int, Mapping[str, Any]] | None = None
 ) -> PlainTree:
     """A node, all above and all below it, and their records, as plain values.
 
     Args:
         pending: for nodes the fields that were added there, and are not committed.
     """
-    store, new = copy_with_ancestors(moment, node)
-    snapshot, waiting = store.snapshot(), MemoryStore()
+    store, new = copy_with_ancestors(snapshot, node)
+    fragments, waiting = store.snapshot(), MemoryStore()
     for each, fields in (pending or {}).items():
         if each in new:
             waiting.say(new[each], dict(fields))
     return {
         "format": _FORMAT,
         "top": new[node],
-        "nodes": [_dump(fragment) for fragment in snapshot.nodes],
-        "records": [_dump(fragment) for fragment in snapshot.records],
+        "nodes": [_dump(fragment) for fragment in fragments.nodes],
+        "records": [_dump(fragment) for fragment in fragments.records],
         "pending": [_dump(fragment) for fragment in waiting.snapshot().nodes],
     }
 
@@ -81,12 +81,12 @@ def restored(tree: PlainTree) -> Restored:
     """
     try:
         nodes, records = ([_load(data) for data in tree[name]] for name in ("nodes", "records"))
-        moment = Moment(Snapshot(records, nodes), Nodes(nodes))
+        snapshot = Snapshot(StoreSnapshot(records, nodes), Nodes(nodes))
         top = root = int(tree["top"])
-        while (above := moment.nodes.parent(root)) is not None:
+        while (above := snapshot.nodes.parent(root)) is not None:
             root = above
         store = MemoryStore()
-        new = copy_tree(moment, root, store, None)
+        new = copy_tree(snapshot, root, store, None)
         pending = {new[node]: fields for node, fields in _pending(tree)}
         return Restored(store, new[top], pending)
     except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
@@ -152,12 +152,12 @@ def _dump(fragment: Any) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _load(data: bytes) -> Loose:
+def _load(data: bytes) -> InMemoryFragment:
     table = ipc.open_stream(data).read_all().combine_chunks()
     batches = table.to_batches()
     batch = batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
     batch.validate(full=True)
-    return Loose(0, batch)
+    return InMemoryFragment(0, batch)
 
 
 def _same(tree: PlainTree) -> PlainTree:

@@ -15,7 +15,7 @@ from ._attach import copy_tree, keys_in, undisturbed
 from ._columns import Columns, columns_of
 from ._display.tree import Tree, tree_below
 from ._durable import replacing
-from ._engines.scan import Moment, Scope, Source
+from ._engines.scan import Scope, Snapshot, Source
 from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._live.fields import Described, describe, describe_attributes, describe_unread
@@ -39,7 +39,7 @@ from .errors import (
     DamagedFileError,
     ReservedKeyError,
     RigorousError,
-    UnkeepableTypeError,
+    UnsupportedTypeError,
 )
 
 __all__ = [
@@ -161,8 +161,8 @@ class Recorder(Pusher):
         """The recorder above; None for the top one."""
         if not self._knows_parent and self._store is not None:
             time = self._parent_time
-            source, moment, node = self._now()
-            above = moment.nodes.parent(node)
+            source, snapshot, node = self._now()
+            above = snapshot.nodes.parent(node)
             parent = None if above is None else recorder_at(source.store, above)
             with LOCKS.settling:
                 if not self._knows_parent and self._parent_time == time:
@@ -174,8 +174,8 @@ class Recorder(Pusher):
         """The recorders directly below, also those that other processes put there."""
         if self._store is None:
             return []
-        source, moment, node = self._now()
-        return recorders_at(source.store, moment.nodes.children(node))
+        source, snapshot, node = self._now()
+        return recorders_at(source.store, snapshot.nodes.children(node))
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
         """The recorder and those below it, to be printed as a tree, with counts of records.
@@ -193,8 +193,8 @@ class Recorder(Pusher):
         study="a": 2 records
         └── model="m1": 2 records
         """
-        _, moment, node = self._now()
-        return tree_below(moment, node, depth=depth, children=children)
+        _, snapshot, node = self._now()
+        return tree_below(snapshot, node, depth=depth, children=children)
 
     # --- records -------------------------------------------------------------------------------
 
@@ -332,9 +332,9 @@ class Recorder(Pusher):
         """Know what these attributes are in the store, where another thread wrote meanwhile."""
         while True:
             time = self._data_time
-            _, moment, node = self._now()
-            positions = moment.nodes.positions_of([node]).drop_null()
-            found = next(iter(moment.nodes.own_data(positions)), {})
+            _, snapshot, node = self._now()
+            positions = snapshot.nodes.positions_of([node]).drop_null()
+            found = next(iter(snapshot.nodes.own_data(positions)), {})
             with LOCKS.settling:
                 if self._data_time == time:
                     self._data = {**self._data, **{key: found.get(key) for key in keys}}
@@ -404,7 +404,7 @@ class Recorder(Pusher):
         Raises:
             UnknownFileTypeError: another suffix.
             ArgumentError: an option that the file can't have.
-            UnkeepableValueError: the encoding that was asked for lacks a character.
+            UnsupportedValueError: the encoding that was asked for lacks a character.
             OSError: the file can't be written.
         """
         target, options = Path(path), CsvOptions.checked(separator, encoding)
@@ -462,10 +462,10 @@ class Recorder(Pusher):
         return restore, (self._plain_tree(),)
 
     def _plain_tree(self) -> PlainTree:
-        source, moment, node = self._now()
+        source, snapshot, node = self._now()
         known = source.store.handles.items()
         pending = {each: recorder.pending for each, recorder in known if recorder._pending}
-        return tree_of(moment, node, pending)
+        return tree_of(snapshot, node, pending)
 
     def __repr__(self) -> str:
         where = f" in {self._store.folder.path}" if isinstance(self._store, FolderStore) else ""
@@ -515,7 +515,7 @@ class Recorder(Pusher):
 
         First all is written, then the recorder has its place: one whose data are refused is as before.
         """
-        data, node, door = self._data, store.new_node(), store.records.door
+        data, node, fast_path = self._data, store.new_node(), store.records.fast_path
         time = store.say(node, data, above)
         store.handles.add(node, self)
         with LOCKS.settling:
@@ -523,7 +523,7 @@ class Recorder(Pusher):
             if self._store is None and self._data is data:
                 self._parent_time = self._data_time = time
                 self._parent, self._source = parent, None
-                self._node, self._door, self._store = node, door, store
+                self._node, self._fast_path, self._store = node, fast_path, store
                 return True
         store.handles.forget(node)
         store.withdraw(node)
@@ -531,14 +531,14 @@ class Recorder(Pusher):
 
     def _settle(self, store: Store, node: int) -> None:
         """Be at that place from now on."""
-        door = store.records.door
+        fast_path = store.records.fast_path
         store.handles.add(node, self)
         with LOCKS.settling:
             self._node = 0  # for other threads: the place is just being changed
             if store is not self._store:  # who settles it once more resets nothing
                 self._parent_time = self._data_time = 0
             self._store, self._source = store, None
-            self._node, self._door = node, door
+            self._node, self._fast_path = node, fast_path
 
     def _move_to(self, store: Store, parent: Recorder) -> None:
         old = self._where()[0]
@@ -556,10 +556,10 @@ class Recorder(Pusher):
             source, node = self._reading()
             if source.store is not old or there is not store:
                 return  # it was so in between
-            moment = source.now()
+            snapshot = source.now()
             if isinstance(store, FolderStore) and above != ROOT:
-                require_free(keys_in(moment, node, FIRST_KEYS))
-            new = copy_tree(moment, node, store, above)
+                require_free(keys_in(snapshot, node, FIRST_KEYS))
+            new = copy_tree(snapshot, node, store, above)
             old.drop(new, store)
             self._parent, self._knows_parent = parent, True
             for moved, recorder in old.handles.items():
@@ -597,13 +597,13 @@ class Recorder(Pusher):
             self._source = source = Source(store)
         return source, node
 
-    def _now(self) -> tuple[Source, Moment, int]:
+    def _now(self) -> tuple[Source, Snapshot, int]:
         """What this recorder is read by, the newest snapshot there, and its node in that."""
         while True:
             source, node = self._reading()
-            moment = source.now()
+            snapshot = source.now()
             if source.store.moved_to(node) is None:
-                return source, moment, node
+                return source, snapshot, node
             self._go_after(source.store, node)
 
     def _records(self, *, is_deep: bool) -> Records:
@@ -650,7 +650,7 @@ def _joined(data: object | None, fields: Mapping[str, Any]) -> Mapping[str, Any]
     """The items of a mapping and of keywords, which win.
 
     Raises:
-        UnkeepableTypeError: ``data`` is no mapping.
+        UnsupportedTypeError: ``data`` is no mapping.
     """
     if data is None:
         return fields
@@ -666,14 +666,14 @@ def _mapping_of(data: Any) -> Mapping[str, Any]:
             return found
     except Exception as error:
         message = f"the fields of a {type(data).__name__} can't be read: {error_line(error)}"
-        raise UnkeepableTypeError(message) from error
+        raise UnsupportedTypeError(message) from error
     if hasattr(data, "keys"):
         return data  # type: ignore[no-any-return]
     message = (
         f"fields are given as keywords or as one mapping, not as a {type(data).__name__}:"
         " push(loss=0.3) or push({'loss': 0.3}); a dataclass or a Namespace is one, too"
     )
-    raise UnkeepableTypeError(message)
+    raise UnsupportedTypeError(message)
 
 
 def _plain(

@@ -22,7 +22,7 @@ from ._engines.known_keys import require_known, warn_of_unknown
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
-from ._engines.scan import Moment, Piece, Scan, Scope, Source
+from ._engines.scan import Piece, Scan, Scope, Snapshot, Source
 from ._engines.spark import spark_frame
 from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
@@ -114,8 +114,8 @@ class Records(Sequence[Row]):
         Raises:
             ArgumentTypeError: a condition without a key is no text.
             ArgumentError: a text is not one SQL condition, or a range is too long.
-            UnkeepableTypeError: a value is of a type that no record has.
-            UnkeepableValueError: no record has the value.
+            UnsupportedTypeError: a value is of a type that no record has.
+            UnsupportedValueError: no record has the value.
 
         What reads the records raises a ``ColumnError`` where a key is nowhere in the collection,
         once anything was logged to it, or a value is of another kind than all that its key ever
@@ -276,7 +276,7 @@ class Records(Sequence[Row]):
         Raises:
             UnknownFileTypeError: another suffix.
             ArgumentError: an option that the file can't have.
-            UnkeepableValueError: the encoding that was asked for lacks a character.
+            UnsupportedValueError: the encoding that was asked for lacks a character.
             OSError: the file can't be written.
         """
         options = CsvOptions.checked(separator, encoding)
@@ -340,11 +340,11 @@ class Records(Sequence[Row]):
         source, scope = self._place
         scan = source.scan(scope, self._conditions)
         known = self._page[0]
-        if known is not None and known.moment is scan.moment:
+        if known is not None and known.snapshot is scan.snapshot:
             return known
         if self._has_moved(source, scope):
             return self.scan()
-        require_known(scan.moment, self._conditions)
+        require_known(scan.snapshot, self._conditions)
         self._page = _Page(scan, 0, [], ())
         return scan
 
@@ -356,20 +356,20 @@ class Records(Sequence[Row]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Of a collection the place alone, where they are read anew, else all there is."""
-        moment, (source, (node, is_deep)) = self._now()
+        snapshot, (source, (node, is_deep)) = self._now()
         store = source.store
         if isinstance(store, (FolderStore, UnionStore)):
             return records_in, (store.place, node, is_deep, self._conditions)
-        tree = tree_of(moment, node if node is not None else ROOT)
+        tree = tree_of(snapshot, node if node is not None else ROOT)
         return records_of, (tree, is_deep, self._conditions)
 
-    def _now(self) -> tuple[Moment, tuple[Source, Scope]]:
+    def _now(self) -> tuple[Snapshot, tuple[Source, Scope]]:
         """The newest snapshot of where the records are, and that place."""
         while True:
             place = self._place
-            moment = place[0].now()
+            snapshot = place[0].now()
             if not self._has_moved(*place):
-                return moment, place
+                return snapshot, place
 
     def _has_moved(self, source: Source, scope: Scope) -> bool:
         """Whether the records are elsewhere, with their recorder; from now on they are read there."""
@@ -380,8 +380,8 @@ class Records(Sequence[Row]):
         return moved is not None
 
     def _look(self) -> Look:
-        moment, (source, scope) = self._now()
-        return Look(source.store, moment, lambda part: Scan(part, scope, self._conditions))
+        snapshot, (source, scope) = self._now()
+        return Look(source.store, snapshot, lambda part: Scan(part, scope, self._conditions))
 
     def _row(self, scan: Scan, index: int) -> Row:
         at = index if index >= 0 else index + scan.row_count()
@@ -424,7 +424,7 @@ def _page_with(scan: Scan, index: int) -> _Page:
 
 def _page_rows(piece: Piece, scan: Scan) -> int:
     """How many rows are kept together: of larger ones fewer."""
-    own, nodes = piece.own_bytes // max(1, piece.rows), scan.moment.nodes
+    own, nodes = piece.own_bytes // max(1, piece.rows), scan.snapshot.nodes
     copied = sum(nodes.widest(key) for key in mutable_keys(scan) if key in scan.node_keys)
     return max(1, min(_PAGE, BATCH_BYTES // max(1, own + copied)))
 

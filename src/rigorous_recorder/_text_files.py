@@ -19,7 +19,7 @@ from ._live.column import Column, described
 from ._values import json_floats
 from ._values.bigints import BIGINT, BIGINT_TEXT
 from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind
-from .errors import ArgumentError, DamagedFileError, UnkeepableValueError
+from .errors import ArgumentError, DamagedFileError, UnsupportedValueError
 
 __all__ = ["CsvOptions", "load_csv", "load_lines", "save_csv", "save_lines"]
 
@@ -90,7 +90,7 @@ def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
     """Write the flat table as CSV.
 
     Raises:
-        UnkeepableValueError: the encoding has no form for a character, or a key could not be told
+        UnsupportedValueError: the encoding has no form for a character, or a key could not be told
             from a column of another one; nothing is written.
     """
     kinds = scan.flat_kinds
@@ -111,7 +111,7 @@ def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
                 f"{character!r} can't be written as {options.encoding}: choose another encoding, as"
                 " 'utf-8-sig'"
             )
-            raise UnkeepableValueError(message) from error
+            raise UnsupportedValueError(message) from error
 
 
 def _require_own_names(scan: Scan) -> None:
@@ -123,7 +123,7 @@ def _require_own_names(scan: Scan) -> None:
                 f" come back as a value of {str(column.key)!r}. Save as .parquet, .arrow or .jsonl, or"
                 " name the key otherwise"
             )
-            raise UnkeepableValueError(message)
+            raise UnsupportedValueError(message)
 
 
 def _quoted_name(name: str) -> str:

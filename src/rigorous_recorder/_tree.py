@@ -377,14 +377,14 @@ class Nodes:
     @once
     def _arranged(self) -> _Arranged:
         if (deleted := self.deleted) is not None:
-            return _arranged(_Rows(self.with_deleted._rows.pieces, deleted))
+            return _arranged(_Updates(self.with_deleted._rows.pieces, deleted))
         columns = [*self.columns, PARENT_COLUMN, TIME_COLUMN, *self._marks]
-        rows = _Rows(tables_of(self._fragments, columns), None)
+        rows = _Updates(tables_of(self._fragments, columns), None)
         self._on_read(rows.last_time)
         return _arranged(rows, rows[DELETION_COLUMN].fill_null(False) if self._marks else None)
 
     @property
-    def _rows(self) -> _Rows:
+    def _rows(self) -> _Updates:
         return self._arranged.rows
 
     @property
@@ -462,7 +462,7 @@ class Nodes:
         return [key for *_, key in sorted(ranks)]
 
 
-class _Rows:
+class _Updates:
     """Rows of the nodes table, end to end, in the order in which they were said.
 
     Args:
@@ -576,7 +576,7 @@ class _Words:
 class _Arranged(NamedTuple):
     """The nodes in levels, from the roots down, and the rows that were said of them."""
 
-    rows: _Rows
+    rows: _Updates
     words: _Words
     ids: pa.Array
     parents: pa.Array
@@ -584,7 +584,7 @@ class _Arranged(NamedTuple):
     attached: pa.Array
 
 
-def _arranged(rows: _Rows, deletions: pa.Array | None = None) -> _Arranged:
+def _arranged(rows: _Updates, deletions: pa.Array | None = None) -> _Arranged:
     """The nodes of all rows.
 
     Args:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import warnings
+from typing import Final
 
 __all__ = [
     "ArgumentError",
@@ -40,12 +42,12 @@ __all__ = [
     "SaveError",
     "StorageWarning",
     "TooLargeError",
-    "UnkeepableTypeError",
-    "UnkeepableValueError",
     "UnknownExperimentError",
     "UnknownFileTypeError",
     "UnsafePickleError",
     "UnsupportedSystemError",
+    "UnsupportedTypeError",
+    "UnsupportedValueError",
 ]
 
 
@@ -57,12 +59,12 @@ class KeyNotTextError(RigorousError, TypeError):
     """A key of a record, or of a recorder's data, is not a ``str``."""
 
 
-class UnkeepableTypeError(RigorousError, TypeError):
+class UnsupportedTypeError(RigorousError, TypeError):
     """A value is of a type that a record can't store."""
 
 
-class UnkeepableValueError(RigorousError, ValueError):
-    """A value is of a type that is kept, but this one could not be read back as it is."""
+class UnsupportedValueError(RigorousError, ValueError):
+    """A value is of a type that is stored, but this one could not be read back as it is."""
 
 
 class ClosedError(RigorousError, ValueError):
@@ -215,3 +217,20 @@ class PendingRecordWarning(RigorousWarning):
 
 class DeviceWarning(RigorousWarning):
     """Values on a device, such as a GPU, could not be fetched: they read as missing."""
+
+
+#: Earlier names of errors, which still work.
+_RENAMED: Final[dict[str, type[RigorousError]]] = {
+    "UnkeepableTypeError": UnsupportedTypeError,
+    "UnkeepableValueError": UnsupportedValueError,
+}
+
+
+def __getattr__(name: str) -> type[RigorousError]:
+    """The error that an earlier name stands for, with a ``DeprecationWarning``."""
+    if name not in _RENAMED:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    message = f"errors.{name} is now errors.{_RENAMED[name].__name__}"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return _RENAMED[name]

@@ -151,7 +151,7 @@ def build(place: Path, start: int = 0) -> Sound:
         runs = [log(dead, 3, start), log(running, 4, start)]
         for each in (dead, running):
             each._store.flush()
-        sound = Sound(place / "sound.collection", running._store.home.writer)
+        sound = Sound(place / "sound.collection", running._store.backend.writer)
         _settle(work)
         shutil.copytree(work, sound.folder)
         for run in runs:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store import background
-from rigorous_recorder._store.fragments import Loose
+from rigorous_recorder._store.fragments import InMemoryFragment
 from rigorous_recorder.errors import SaveError
 
 from ..store.folders import reading
@@ -251,7 +251,7 @@ def going_on(folder: Path, log: Log) -> None:
 
 def lose_lock(collection: ExperimentCollection) -> None:
     """As where a lease on a file server ends: others can have the lock."""
-    lock = collection._store.home._lock_file
+    lock = collection._store.backend._lock_file
     if lock is not None:
         held, lock._descriptor = lock._descriptor, os.open(os.devnull, os.O_RDONLY)
         os.close(held)
@@ -347,7 +347,7 @@ def left_behind(folder: Path) -> int:
     """How many records of dead processes are in no sealed file."""
     found = reading(folder)._store.snapshot().records
     shutil.rmtree(folder / "unused.collection", ignore_errors=True)
-    return sum(each.rows for each in found if isinstance(each, Loose))
+    return sum(each.rows for each in found if isinstance(each, InMemoryFragment))
 
 
 def check_rows(collection: ExperimentCollection, board: Board) -> None:

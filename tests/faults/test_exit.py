@@ -168,5 +168,5 @@ def test_what_cannot_be_stored_is_counted_in_one_line(study: Path) -> None:
 def test_a_value_that_is_refused_is_refused_at_exit_too(study: Path) -> None:
     """The user's own mistakes are errors to the last."""
     done = ended(FAULTY, study)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "UnkeepableTypeError\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "UnsupportedTypeError\n", "")
     assert [row["step"] for row in ExperimentCollection(study, quiet=True).records] == [0, 1]

@@ -169,7 +169,7 @@ def test_a_sync_in_the_middle_of_a_push_is_done_after_it(
             later(done.set)
             assert done.wait(PATIENCE)
             assert open_descriptors() <= before + 3
-            mark = marks.read_mark(collection._store.folder, collection._store.home.writer)
+            mark = marks.read_watermark(collection._store.folder, collection._store.backend.writer)
             assert mark is not None
             assert mark.rows("records", table._segments.live.number) == 50  # type: ignore[union-attr]
 
@@ -202,13 +202,13 @@ def test_what_is_only_in_memory_is_not_noted(folder: Path, monkeypatch: pytest.M
             with pytest.warns(StorageWarning):
                 experiment.push(i=150, new=1)
                 experiment.sync()
-            writer = collection._store.home.writer
-            mark = marks.read_mark(Folder(folder), writer)
+            writer = collection._store.backend.writer
+            mark = marks.read_watermark(Folder(folder), writer)
             assert mark is not None
             assert mark.rows("records", 0) == 100
             refusal.is_on = False
             experiment.sync()
-            mark = marks.read_mark(Folder(folder), writer)
+            mark = marks.read_watermark(Folder(folder), writer)
             assert mark is not None
             assert mark.rows("records", 0) == 151
 
@@ -242,14 +242,14 @@ class Prepared:
         monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
         monkeypatch.setattr(live_table, "MOST_ROWS", 64)
         self._is_done = threading.Event()
-        prepare = backend.FolderHome.prepare
+        prepare = backend.FolderBackend.prepare
 
-        def watched(where: backend.FolderHome, table: str) -> None:
+        def watched(where: backend.FolderBackend, table: str) -> None:
             prepare(where, table)
             if table == "records":
                 self._is_done.set()
 
-        monkeypatch.setattr(backend.FolderHome, "prepare", watched)
+        monkeypatch.setattr(backend.FolderBackend, "prepare", watched)
 
     def wait(self) -> None:
         assert self._is_done.wait(PATIENCE)
@@ -265,7 +265,7 @@ def test_what_is_said_of_nodes_is_synced_before_a_table_is_full(
         for i in range(17):
             experiment.push(i=i)
         prepared.wait()
-        mark = marks.read_mark(Folder(folder), collection._store.home.writer)
+        mark = marks.read_watermark(Folder(folder), collection._store.backend.writer)
         assert mark is not None
         assert mark.rows("nodes", 0) > 0
         assert list((folder / "records").glob("*.parquet")) == []
@@ -293,7 +293,7 @@ def test_what_is_noted_after_the_close_leaves_no_file(folder: Path) -> None:
     """Another thread can be about to do so when it is closed."""
     with ExperimentCollection(folder, quiet=True) as collection:
         collection.recorder.push(i=0)
-        marker = collection._store.home._marker
+        marker = collection._store.backend._watermark
         assert marker is not None
         assert list((folder / "live").glob("*.json"))
     marker.note({"records": {0: 1}, "nodes": {0: 1}})
@@ -342,7 +342,7 @@ def _tables_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of so many rows, which nobody seals off the caller's thread."""
     monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
     monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-    monkeypatch.setattr(backend.FolderHome, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderBackend, "later", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_tables_of_64")
@@ -417,7 +417,7 @@ def test_a_table_that_is_sealed_as_its_sync_begins_is_no_trouble(
         with monkeypatch.context() as patch:
             patch.setattr(MappedImage, "is_kept", property(say_after_sealing))
             assert table.rows_at_risk() == 0
-        assert not collection._store.home.trouble
+        assert not collection._store.backend.trouble
     assert len(collection) == 130
 
 
@@ -452,7 +452,7 @@ def test_a_mark_is_written_by_one_thread_at_a_time(
     collection = ExperimentCollection(folder, quiet=True)
     with collection.new_experiment() as experiment:
         experiment.push(i=0)
-        marker = collection._store.home._marker
+        marker = collection._store.backend._watermark
         assert marker is not None
         writing, together, write = threading.Lock(), [], marks.write_whole
 

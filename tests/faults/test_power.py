@@ -333,7 +333,7 @@ def test_a_sync_that_meets_a_new_column(tmp_path: Path, monkeypatch: pytest.Monk
             experiment.sync()
             (live,) = (tmp_path / "study.collection" / "live").glob("*.records.arrow")
             assert live.stat().st_ino in synced
-            mark = marks.read_mark(collection._store.folder, collection._store.home.writer)
+            mark = marks.read_watermark(collection._store.folder, collection._store.backend.writer)
             assert mark is not None
             assert mark.rows("records", 0) == 1  # the other one came later than the sync
 
@@ -345,11 +345,11 @@ def test_an_older_sync_that_ends_later_takes_nothing_back(tmp_path: Path) -> Non
     marker = marks.Marker(folder, "00000001")
     marker.note({"records": {3: 100}, "nodes": {1: 7}})
     marker.note({"records": {2: 64, 3: 10}, "nodes": {}})
-    mark = marks.read_mark(folder, "00000001")
+    mark = marks.read_watermark(folder, "00000001")
     assert mark is not None
     assert (mark.rows("records", 3), mark.rows("nodes", 1)) == (100, 7)
     marker.note({"records": {5: 1}, "nodes": {1: 9}})
-    mark = marks.read_mark(folder, "00000001")
+    mark = marks.read_watermark(folder, "00000001")
     assert mark is not None
     assert mark.synced == {"records": {5: 1}, "nodes": {1: 9}}
 
@@ -358,7 +358,7 @@ def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
     """Written over in place, one of two: whatever becomes of the newer, the older counts."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = marks.Marker(folder, "00000001"), folder.mark_path("00000001")
+    marker, path = marks.Marker(folder, "00000001"), folder.watermark_path("00000001")
     inode = path.stat().st_ino
     for rows in range(1, 8):
         before = path.read_bytes()
@@ -371,18 +371,18 @@ def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
             start = changed[0] // block * block
             torn[start : start + block] = bytes(block)
             path.write_bytes(torn)
-            mark = marks.read_mark(folder, "00000001")
+            mark = marks.read_watermark(folder, "00000001")
             assert mark is not None
             assert mark.rows("records", 0) == rows - 1
         path.write_bytes(after)
-    assert marks.read_mark(folder, "00000001").rows("records", 0) == 7  # type: ignore[union-attr]
+    assert marks.read_watermark(folder, "00000001").rows("records", 0) == 7  # type: ignore[union-attr]
 
 
 def test_a_mark_of_a_hard_linked_copy_stays_as_it_is(tmp_path: Path) -> None:
     """The writer goes on with a file of its own, also where its own was taken away or changed."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = marks.Marker(folder, "00000001"), folder.mark_path("00000001")
+    marker, path = marks.Marker(folder, "00000001"), folder.watermark_path("00000001")
     marker.note({"records": {3: 5}, "nodes": {}})
     copied = tmp_path / "copied"
     copied.hardlink_to(path)
@@ -391,14 +391,14 @@ def test_a_mark_of_a_hard_linked_copy_stays_as_it_is(tmp_path: Path) -> None:
         kept = copied.read_bytes()
         marker.note({"records": {4: rows}, "nodes": {}})
         assert copied.read_bytes() == kept
-        assert marks.read_mark(folder, "00000001").rows("records", 4) == rows  # type: ignore[union-attr]
+        assert marks.read_watermark(folder, "00000001").rows("records", 4) == rows  # type: ignore[union-attr]
     marker.note({"records": {9: 1, 10: 2}, "nodes": {}})
-    mark = marks.read_mark(folder, "00000001")
+    mark = marks.read_watermark(folder, "00000001")
     assert mark is not None
     assert (mark.rows("records", 9), mark.rows("records", 10)) == (1, 2)
     many = {number: number for number in range(11, 2_000)}
     marker.note({"records": many, "nodes": {}})
     marker.note({"records": many, "nodes": {0: 1}})
-    mark = marks.read_mark(folder, "00000001")
+    mark = marks.read_watermark(folder, "00000001")
     assert mark is not None
     assert mark.synced == {"records": many, "nodes": {0: 1}}

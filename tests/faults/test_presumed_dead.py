@@ -382,7 +382,7 @@ def test_a_recovery_that_fails_holds_no_lock(
         recover.recover(folder)
     assert not is_held(abandoned)
     with monkeypatch.context() as patch:
-        patch.setattr(Folder, "mark_path", fail)
+        patch.setattr(Folder, "watermark_path", fail)
         recover.recover(folder)
 
 
@@ -402,7 +402,7 @@ def test_threads_that_notice_at_once_do_not_wait_for_each_other(
         return lock(cls, path, descriptor)
 
     monkeypatch.setattr(FileLock, "_locked", classmethod(slow))
-    notice = study.collection._store.home.is_taken_for_dead
+    notice = study.collection._store.backend.is_presumed_dead
     threads = [threading.Thread(target=notice, daemon=True) for _ in range(2)]
     for each in threads:
         each.start()
@@ -420,7 +420,7 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
 ) -> None:
     """They are sealed under higher numbers than theirs: live files of theirs are known all the same."""
     folder = tmp_path / "study"
-    monkeypatch.setattr(backend.FolderHome, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderBackend, "later", lambda *_: None)
 
     def log() -> None:
         study = Study(folder)
@@ -428,7 +428,7 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
         study.lose()
         study.log(790)
         study.collection._store.flush()
-        seal_rest = backend.FolderHome.seal_rest
+        seal_rest = backend.FolderBackend.seal_rest
         calls = []
 
         def seal_and_look(self: Any, table: str, part: Any, behind: Any) -> None:
@@ -440,7 +440,7 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
                 die()
             assert sorted(row["i"] for row in opened(folder).records) == list(range(800))
 
-        monkeypatch.setattr(backend.FolderHome, "seal_rest", seal_and_look)
+        monkeypatch.setattr(backend.FolderBackend, "seal_rest", seal_and_look)
         study.collection.close()
         assert calls[0] > 0
         assert 0 in calls

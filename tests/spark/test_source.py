@@ -254,7 +254,7 @@ def test_small_groups_are_read_together_and_large_ones_apart(
     monkeypatch.setattr(plan, "_LEAST_ROWS", 1)
     assert len(Reads(folder).parts) == 2
     monkeypatch.setattr(plan, "_MOST_ROWS", 3)
-    monkeypatch.setattr(plan, "_LOOSE_ROWS", 2)
+    monkeypatch.setattr(plan, "_UNSEALED_ROWS", 2)
     with opened(folder) as collection:
         recorder = collection.recorder.child(name="live")
         for number in range(10, 17):

@@ -34,7 +34,7 @@ from rigorous_recorder.errors import (
     NotACollectionError,
 )
 from rigorous_recorder.spark import stream
-from rigorous_recorder.spark.offsets import Held, Offset, onwards
+from rigorous_recorder.spark.offsets import Offset, SegmentProgress, onwards
 from rigorous_recorder.spark.source import RigorousSource
 from tests.faults.test_presumed_dead import lose_lock
 from tests.property.strategies import scratch_folder
@@ -182,7 +182,7 @@ def test_an_offset_is_what_it_says() -> None:
     said = {"a": "0-2,5,7:3", "b": "1:4"}
     offset = Offset.of(said)
     assert offset.said() == said
-    held = [Held("a", n, 10, True) for n in range(9)]
+    held = [SegmentProgress("a", n, 10, True) for n in range(9)]
     found = onwards(offset, held, None, None)
     assert found.said() == {"a": "0-8", "b": "1:4"}
     assert onwards(found, held, None, None) is found
@@ -191,7 +191,11 @@ def test_an_offset_is_what_it_says() -> None:
 
 def test_of_more_rows_than_a_batch_takes_each_writer_has_a_share() -> None:
     """One that logs much does not keep others waiting."""
-    held = [Held("a", 0, 100, False), Held("b", 0, 3, False), Held("c", 0, 100, False)]
+    held = [
+        SegmentProgress("a", 0, 100, False),
+        SegmentProgress("b", 0, 3, False),
+        SegmentProgress("c", 0, 100, False),
+    ]
     found = onwards(Offset(), held, 20, None)
     assert (
         found.said() == {"a": "0:8", "b": "0:3", "c": "0:9"}

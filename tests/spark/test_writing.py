@@ -31,8 +31,8 @@ from rigorous_recorder.errors import (
     ReservedKeyError,
     RigorousError,
     SaveError,
-    UnkeepableTypeError,
-    UnkeepableValueError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
 )
 from rigorous_recorder.spark import discard_unfinished, write_job, writer
 from rigorous_recorder.spark.write_job import Written
@@ -409,7 +409,7 @@ def test_what_cannot_be_kept_is_refused(
 ) -> None:
     """The error names the column, its type, and the way out."""
     schema = struct("i long").add(name, kind)
-    with pytest.raises(UnkeepableTypeError, match=f"'{name}': .*{advice}") as told:
+    with pytest.raises(UnsupportedTypeError, match=f"'{name}': .*{advice}") as told:
         writer_of({"path": str(path)}, schema, overwrite=False)
     assert kind.simpleString() in str(told.value)
     assert not path.exists()
@@ -431,7 +431,7 @@ OPTIONS: list[tuple[dict[str, str], type[RigorousError], str]] = [
     ({"info": "[1]"}, ArgumentError, "JSON object"),
     ({"info": '{"had_error": 1}'}, ReservedKeyError, "had_error"),
     ({"info": '{"loss": 1}'}, ArgumentError, "'loss' is known of info"),
-    ({"info": '{"a": "\\ud800"}'}, UnkeepableValueError, "surrogate"),
+    ({"info": '{"a": "\\ud800"}'}, UnsupportedValueError, "surrogate"),
 ]
 
 
@@ -458,9 +458,9 @@ def test_columns_that_would_inherit_a_value_are_refused(path: Path) -> None:
     with pytest.raises(ReservedKeyError, match="experiment_number"):
         begun(path, "experiment_number long")
     schema = st.StructType([st.StructField("x", st.LongType())] * 2)
-    with pytest.raises(UnkeepableValueError, match="more than one column has the name 'x'"):
+    with pytest.raises(UnsupportedValueError, match="more than one column has the name 'x'"):
         writer_of({"path": str(path)}, schema, overwrite=False)
-    with pytest.raises(UnkeepableTypeError, match="can't be a parent"):
+    with pytest.raises(UnsupportedTypeError, match="can't be a parent"):
         writer_of(
             {"path": str(path), "parents": "x"},
             st.StructType([st.StructField("x", st.ArrayType(st.LongType()))]),
@@ -475,7 +475,7 @@ def test_times_beyond_the_year_9999_are_refused(path: Path) -> None:
     days = pa.array([2_932_896, 2_932_897], pa.int32()).cast(pa.date32())
     job.write(iter([pa.record_batch({"x": days.slice(0, 1)})]))
     with pytest.raises(
-        UnkeepableValueError,
+        UnsupportedValueError,
         match=r"'x': a column of date32\[day\] has a date that is not in the years 1 to 9999",
     ):
         job.write(iter([pa.record_batch({"x": days})]))

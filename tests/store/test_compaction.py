@@ -103,7 +103,7 @@ def test_compaction_leaves_running_writers_alone(folder: Path, open_collection: 
     with collection.new_experiment() as experiment:
         for i in range(80, 120):
             experiment.push(i=i)
-        own = set((folder / "records").glob(f"{collection._store.home.writer}-*"))
+        own = set((folder / "records").glob(f"{collection._store.backend.writer}-*"))
         assert len(own) > 1
         assert opened(folder).compact() > 0
         assert own <= set((folder / "records").iterdir())
@@ -249,7 +249,7 @@ def test_rows_that_are_still_to_come_keep_their_place(folder: Path, has_said: st
     """Files of before and of after a running writer's start are not merged: its rows stand between."""
     log_as_writers(folder, range(2))
     between = opened(folder)
-    between._store.home.open()
+    between._store.backend.open()
     if has_said != "nothing":
         child = between.recorder.child(name="w2")
     if has_said == "a record":
@@ -544,7 +544,7 @@ def test_what_a_running_writer_has_not_finished_is_not_swept(folder: Path) -> No
     log_as_writers(folder, range(2))
     running = opened(folder)
     running.recorder.child().push(i=2)
-    own = folder / "records" / f".{running._store.home.writer}-0.parquet.tmp"
+    own = folder / "records" / f".{running._store.backend.writer}-0.parquet.tmp"
     rest = [
         folder / "records" / f".merged-{'a' * 32}.parquet.tmp",
         folder / "nodes" / ".00000001-0-7.parquet.tmp",
@@ -745,5 +745,5 @@ def test_no_writer_gets_the_name_of_one_that_was_merged(
     monkeypatch.setattr(backend, "_random_writer", lambda: next(numbers))
     with opened(folder) as collection:
         collection.recorder.child(name="w2").push(i=2)
-        assert collection._store.home.writer == "00000001"
+        assert collection._store.backend.writer == "00000001"
     check_all_is_there_once(folder, 3)

@@ -156,7 +156,7 @@ def test_a_push_while_the_collection_is_closed(tmp_path: Path) -> None:
     recorder = collection.recorder.child()
     recorder.push(i=0).push(i=1)
     store = folder_store(recorder)
-    close, pushed = store.home.close, []
+    close, pushed = store.backend.close, []
 
     def push() -> None:
         recorder.push(i=2)
@@ -170,7 +170,7 @@ def test_a_push_while_the_collection_is_closed(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading, "excepthook", lambda _: None)  # it is refused
-        patch.setattr(store.home, "close", meet_a_push)
+        patch.setattr(store.backend, "close", meet_a_push)
         collection.close()
     found = [row["i"] for row in ExperimentCollection(tmp_path / "study", quiet=True).records]
     assert found == [0, 1, *pushed]
@@ -198,7 +198,7 @@ def test_trouble_that_is_not_the_disks_stops_no_push(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderHome, "_claim")]
+    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderBackend, "_claim")]
 )
 def test_an_interrupted_start_of_a_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
@@ -215,7 +215,7 @@ def test_an_interrupted_start_of_a_writer(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderHome, "_claim")]
+    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderBackend, "_claim")]
 )
 def test_a_start_of_a_writer_in_the_middle_of_its_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder._store.store import MemoryStore, Snapshot
+from rigorous_recorder._store.store import MemoryStore, StoreSnapshot
 from rigorous_recorder.errors import CompactedError
 
 READERS: dict[str, Callable[[Records], list[int]]] = {
@@ -103,7 +103,7 @@ def test_a_recorder_that_moves_while_it_is_read(
         (recorder,) = pickle.loads(pickle.dumps(top)).children  # does not know its parent yet
         to_do = [recorder]
 
-        def move_first(self: MemoryStore, to_do: list[Recorder] = to_do) -> Snapshot:
+        def move_first(self: MemoryStore, to_do: list[Recorder] = to_do) -> StoreSnapshot:
             while to_do:
                 to_do.pop().set_parent(place)
             return snapshot(self)

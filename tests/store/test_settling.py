@@ -14,7 +14,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store.store import MemoryStore, Store
-from rigorous_recorder.errors import UnkeepableValueError
+from rigorous_recorder.errors import UnsupportedValueError
 
 from ..faults import THOROUGH
 
@@ -301,7 +301,7 @@ def test_what_is_written_in_between_is_the_latest(
 
 
 @pytest.mark.parametrize(
-    "error", [UnkeepableValueError("can't be stored"), OSError(28, "No space left on device")]
+    "error", [UnsupportedValueError("can't be stored"), OSError(28, "No space left on device")]
 )
 def test_a_recorder_whose_data_are_refused_is_as_before(
     monkeypatch: pytest.MonkeyPatch, top: Recorder, error: Exception

@@ -15,7 +15,7 @@ import rigorous_recorder
 from rigorous_recorder import Recorder
 from rigorous_recorder._live import implementation, pure
 
-SHARED = ["Buffers", "Door", "Pusher", "Slot"]
+SHARED = ["Buffers", "FastPath", "Pusher", "Slot"]
 USER_FACING = ["add", "commit", "push"]
 
 
@@ -48,7 +48,7 @@ def test_both_twins_export_the_same_names(native: ModuleType) -> None:
 @pytest.mark.parametrize("name", SHARED)
 def test_what_the_native_twin_has_the_pure_one_has(native: ModuleType, name: str) -> None:
     """The pure one also has steps of its own, and sets some attributes as it is made."""
-    set_when_made = {"Buffers": {"capacity", "rows"}, "Door": {"buffers"}}.get(name, set())
+    set_when_made = {"Buffers": {"capacity", "rows"}, "FastPath": {"buffers"}}.get(name, set())
     ours, theirs = public(getattr(pure, name)), public(getattr(native, name))
     assert theirs - ours == set_when_made
     assert ours - theirs <= {"append", "plain"}
@@ -69,7 +69,7 @@ def test_users_are_told_the_same_of_both_twins(native: ModuleType, name: str) ->
         ("Slot", "put"),
         ("Buffers", "write"),
         ("Buffers", "add_rows"),
-        ("Door", "append"),
+        ("FastPath", "append"),
     ],
 )
 def test_methods_take_the_same_of_both_twins(native: ModuleType, owner: str, name: str) -> None:
@@ -81,7 +81,7 @@ def test_methods_take_the_same_of_both_twins(native: ModuleType, owner: str, nam
     assert ours == theirs
 
 
-@pytest.mark.parametrize("name", ["Slot", "Buffers", "Door"])
+@pytest.mark.parametrize("name", ["Slot", "Buffers", "FastPath"])
 def test_both_twins_are_made_of_the_same(native: ModuleType, name: str) -> None:
     """The tables do not know which one they make."""
     assert parameters(getattr(pure, name)) == parameters(getattr(native, name))
@@ -89,8 +89,8 @@ def test_both_twins_are_made_of_the_same(native: ModuleType, name: str) -> None:
 
 def test_one_twin_says_that_it_runs(native: ModuleType) -> None:
     """``native`` tells which one a recorder is made of."""
-    assert native.Door.is_atomic is True
-    assert pure.Door.is_atomic is False
+    assert native.FastPath.is_atomic is True
+    assert pure.FastPath.is_atomic is False
     assert rigorous_recorder.native is implementation.is_native
     base = native.Pusher if rigorous_recorder.native else pure.Pusher
     assert issubclass(Recorder, base)

@@ -27,8 +27,8 @@ from rigorous_recorder._values import lenient
 from rigorous_recorder.errors import (
     AttributeTypeWarning,
     RigorousError,
-    UnkeepableTypeError,
-    UnkeepableValueError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
 )
 
 from ..property.strategies import exact
@@ -319,17 +319,17 @@ def test_where_warnings_are_errors_nothing_is_set_and_the_next_try_warns_again()
 def test_strict_collections_refuse_attributes_too(tmp_path: Path) -> None:
     """At each place that takes attributes, also in a copy of the collection."""
     with ExperimentCollection(tmp_path / "c", quiet=True, strict=True) as collection:
-        with pytest.raises(UnkeepableTypeError, match="'odd'"):
+        with pytest.raises(UnsupportedTypeError, match="'odd'"):
             collection.new_experiment(odd=Odd())
         with collection.new_experiment(path=Path("x")) as run:
             for way in (run.update, run.child, run.child().update):
-                with pytest.raises(UnkeepableTypeError, match="'odd'"):
+                with pytest.raises(UnsupportedTypeError, match="'odd'"):
                     way(odd=Odd())
-                with pytest.raises(UnkeepableValueError, match="'odd'"):
+                with pytest.raises(UnsupportedValueError, match="'odd'"):
                     way(odd=_in_itself())
             run.push(x=1)
             again = pickle.loads(pickle.dumps(collection))
-            with pytest.raises(UnkeepableTypeError, match="'odd'"):
+            with pytest.raises(UnsupportedTypeError, match="'odd'"):
                 again.new_experiment(odd=Odd())
             again.close()
         assert collection.records[0]["path"] == "x"
@@ -338,7 +338,7 @@ def test_strict_collections_refuse_attributes_too(tmp_path: Path) -> None:
 def test_a_value_that_can_not_be_stored_exactly_is_refused_also_as_an_attribute() -> None:
     """Its type can be stored, and the message says how."""
     for value in (pd.Timestamp(1), "\ud800", 10**5000, {"a": ["\ud800"]}):
-        with pytest.raises(UnkeepableValueError, match="'x'"):
+        with pytest.raises(UnsupportedValueError, match="'x'"):
             Recorder(x=value)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder.errors import UnkeepableTypeError
+from rigorous_recorder.errors import UnsupportedTypeError
 
 BUSY = 2_000_000_000
 """Cycles that keep a GPU at work for about a second."""
@@ -122,7 +122,7 @@ def test_what_is_captured_has_no_value(torch: Any, recorder: Recorder) -> None:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step.add_(1)
-        with pytest.raises(UnkeepableTypeError, match="'step'.*after replay"):
+        with pytest.raises(UnsupportedTypeError, match="'step'.*after replay"):
             recorder.push(step=step)
     graph.replay()
     recorder.push(step=step)

@@ -25,7 +25,7 @@ from rigorous_recorder._store import backend
 from rigorous_recorder._values import cuda, device, foreign
 from rigorous_recorder._values.device import DeviceValue, Lost, fetch_each
 from rigorous_recorder._values.kinds import FLOAT
-from rigorous_recorder.errors import DeviceWarning, UnkeepableTypeError
+from rigorous_recorder.errors import DeviceWarning, UnsupportedTypeError
 
 CUDA = 2  # DLPack's number
 ROOT = Path(__file__).parents[2]
@@ -406,7 +406,7 @@ def test_what_is_read_at_once_and_can_not_be_is_refused(
 ) -> None:
     """The error says which key it is, what went wrong, and is the one of values that can't be kept."""
     Tensor.fails = True
-    with pytest.raises(UnkeepableTypeError, match="'x'.*the device is gone"):
+    with pytest.raises(UnsupportedTypeError, match="'x'.*the device is gone"):
         say(recorder, Tensor(1.5))
     assert not len(recorder.records)
 
@@ -730,7 +730,7 @@ def test_torch_fakes_have_no_value(torch: Any) -> None:
     fakes = pytest.importorskip("torch._subclasses.fake_tensor")
     recorder = Recorder()
     first, second = torch.tensor(3.0), torch.tensor(4.0)
-    with fakes.FakeTensorMode(allow_non_fake_inputs=True), suppress(UnkeepableTypeError):
+    with fakes.FakeTensorMode(allow_non_fake_inputs=True), suppress(UnsupportedTypeError):
         recorder.push(a=first, b=second)
     assert [dict(row) for row in recorder.records] in ([], [{"a": 3, "b": 4}])
 
@@ -1119,11 +1119,11 @@ def test_what_has_no_numbers_is_refused_with_its_key(
     torch: Any, make: Callable[[Any], Any], within: Callable[[Any], Any]
 ) -> None:
     """The error says which key has no numbers, and of what type its value is."""
-    with pytest.raises(UnkeepableTypeError, match="'x'.*type|'x'.*inside"):
+    with pytest.raises(UnsupportedTypeError, match="'x'.*type|'x'.*inside"):
         Recorder().push(x=within(make(torch)))
 
 
 def test_a_column_without_numbers_is_refused_with_its_name(torch: Any) -> None:
     """As push does, extend says which column can't be read."""
-    with pytest.raises(UnkeepableTypeError, match="'x'"):
+    with pytest.raises(UnsupportedTypeError, match="'x'"):
         Recorder().extend({"x": torch.ones(2, device="meta")})

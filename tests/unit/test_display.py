@@ -27,10 +27,10 @@ from rigorous_recorder._display.text import (
     value_text,
     width,
 )
-from rigorous_recorder._engines.scan import Moment, Scan, Scope
+from rigorous_recorder._engines.scan import Scan, Scope, Snapshot
 from rigorous_recorder._live.column import NODE, Column
 from rigorous_recorder._store.fragments import Fragment
-from rigorous_recorder._store.store import Snapshot
+from rigorous_recorder._store.store import StoreSnapshot
 from rigorous_recorder._tree import EXPERIMENT_KEYS
 
 from ..property.strategies import family, keys, simple_values
@@ -317,23 +317,23 @@ class _Counting(Fragment):
 class _Fixed:
     """A source with one moment."""
 
-    def __init__(self, moment: Moment) -> None:
-        self._moment = moment
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
-    def now(self) -> Moment:
+    def now(self) -> Snapshot:
         """That moment."""
-        return self._moment
+        return self._snapshot
 
     def scan(self, scope: Scope, conditions: dict[str, Any]) -> Scan:
         """A query at that moment."""
-        return Scan(self._moment, scope, conditions)
+        return Scan(self._snapshot, scope, conditions)
 
 
 def _counted(collection: ExperimentCollection, scope: Scope) -> tuple[Records, list[_Counting]]:
-    moment = collection.records.scan().moment
-    snapshot, nodes = moment.snapshot, moment.nodes
-    fragments = [_Counting(each) for each in snapshot.records]
-    source: Any = _Fixed(Moment(Snapshot(fragments, snapshot.nodes), nodes))
+    snapshot = collection.records.scan().snapshot
+    stored, nodes = snapshot.fragments, snapshot.nodes
+    fragments = [_Counting(each) for each in stored.records]
+    source: Any = _Fixed(Snapshot(StoreSnapshot(fragments, stored.nodes), nodes))
     return Records(source, scope, {}), fragments
 
 

@@ -15,7 +15,7 @@ import pytest
 from pyarrow import ipc
 
 from rigorous_recorder import Recorder
-from rigorous_recorder.errors import UnkeepableValueError
+from rigorous_recorder.errors import UnsupportedValueError
 
 from ..floats import COLUMNS, CONDITIONS, NAN, plain_readers, wanted
 from ..store.test_zones import UTC, ZONES, times
@@ -177,7 +177,7 @@ def test_ints_that_a_column_of_floats_would_round_are_refused(
         recorder.child(x=odd).push(i=3)
     else:
         recorder.push(x=odd, i=3)
-    with pytest.raises(UnkeepableValueError, match=rf"'x': the int {odd} would be rounded"):
+    with pytest.raises(UnsupportedValueError, match=rf"'x': the int {odd} would be rounded"):
         recorder.save_to(tmp_path / f"x.{suffix}")
     assert not (tmp_path / f"x.{suffix}").exists()
     recorder.save_to(tmp_path / "x.jsonl")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from rigorous_recorder import Recorder
-from rigorous_recorder.errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
+from rigorous_recorder.errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 
 from ..property.strategies import exact
 
@@ -213,17 +213,17 @@ def test_columns_that_mean_something_are_stored(name: str) -> None:
 BAD: dict[str, tuple[Callable[[], Any], type[RigorousError], str]] = {
     "period": (
         lambda: pd.DataFrame({"x": pd.period_range("2026-01", periods=1, freq="M")}),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         r"'x'.*period.*astype\(str\)",
     ),
     "interval": (
         lambda: pd.DataFrame({"x": pd.interval_range(0, 2)}),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         r"'x'.*interval.*astype\(str\)",
     ),
     "UUID of Arrow": (
         lambda: pa.table({"x": pa.array([bytes(16)], pa.uuid())}),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "'x'.*arrow.uuid",
     ),
     "an extension that nobody knows": (
@@ -231,72 +231,72 @@ BAD: dict[str, tuple[Callable[[], Any], type[RigorousError], str]] = {
             [pa.array([b"12345678"], pa.binary(8))],
             pa.schema([pa.field("x", pa.binary(8), metadata={"ARROW:extension:name": "a.b"})]),
         ),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "'x'.*'a.b'",
     ),
-    "complex": (lambda: pd.DataFrame({"x": [1j]}), UnkeepableTypeError, "'x'.*complex"),
+    "complex": (lambda: pd.DataFrame({"x": [1j]}), UnsupportedTypeError, "'x'.*complex"),
     "longdouble": (
         lambda: pd.DataFrame({"x": np.ones(1, "longdouble")}),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "'x'.*longdouble",
     ),
     "nanoseconds": (
         lambda: pd.DataFrame({"x": pd.to_datetime([1], unit="ns")}),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "'x'.*lose data",
     ),
     "picoseconds": (
         lambda: {"x": np.array([1], "timedelta64[ps]")},
-        UnkeepableValueError,
+        UnsupportedValueError,
         "'x'.*microsecond",
     ),
     "years": (
         lambda: {"x": np.array([1], "timedelta64[Y]")},
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "'x'.*years",
     ),
     "the year 20000": (
         lambda: pa.table({"x": pa.array([568971820800], pa.timestamp("s"))}),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "'x'.*9999",
     ),
     "the day 10000-01-01": (
         lambda: pa.table({"x": pa.array([2932897], pa.int32()).cast(pa.date32())}),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "'x'.*9999",
     ),
     "a zone that there is not": (
         lambda: pa.table({"x": pa.array([0], pa.timestamp("s", "Moon/Tycho"))}),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "'x'.*Moon/Tycho.*UTC",
     ),
     "months": (
         lambda: pa.table({"x": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "'x'.*month_day_nano_interval.*months",
     ),
     "times of a day": (
         lambda: pa.table({"x": pa.array([1], pa.time64("ns"))}),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "'x'.*time",
     ),
     "named fields": (
         lambda: {"x": np.zeros(2, [("a", "i4"), ("b", "i4")])},
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "'x'.*named fields",
     ),
-    "array without dimensions": (lambda: {"x": np.array(1.5)}, UnkeepableTypeError, r"'x'.*\[x\]"),
-    "set": (lambda: {"x": {3, 1, 2}}, UnkeepableTypeError, "'x'.*no order.*sorted"),
-    "generator": (lambda: {"x": (i for i in [1])}, UnkeepableTypeError, r"'x'.*list\(x\)"),
+    "array without dimensions": (lambda: {"x": np.array(1.5)}, UnsupportedTypeError, r"'x'.*\[x\]"),
+    "set": (lambda: {"x": {3, 1, 2}}, UnsupportedTypeError, "'x'.*no order.*sorted"),
+    "generator": (lambda: {"x": (i for i in [1])}, UnsupportedTypeError, r"'x'.*list\(x\)"),
     "pandas series alone": (
         lambda: pd.Series([1.0], name="x"),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "Series is one column.*extend",
     ),
-    "pandas index alone": (lambda: pd.Index([1.0]), UnkeepableTypeError, "Index is one column"),
+    "pandas index alone": (lambda: pd.Index([1.0]), UnsupportedTypeError, "Index is one column"),
     "Polars series alone": (
         lambda: pl.Series("x", [1.0]),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "Series is one column.*extend",
     ),
 }
@@ -345,14 +345,14 @@ def test_an_index_that_counts_rows_is_none() -> None:
 def test_an_index_without_a_name_that_has_values_is_refused() -> None:
     """What it says would be dropped in silence."""
     for index in (["a", "b"], [0.5, 1.5], pd.MultiIndex.from_tuples([(1, 2), (3, 4)])):
-        with pytest.raises(UnkeepableValueError, match=r"no name.*rename_axis.*reset_index"):
+        with pytest.raises(UnsupportedValueError, match=r"no name.*rename_axis.*reset_index"):
             Recorder().extend(pd.DataFrame({"x": [1, 2]}, index=index))
 
 
 def test_an_index_of_a_column_s_name_is_refused() -> None:
     """Which of both is meant nobody knows."""
     frame = pd.DataFrame({"x": [1, 2]}, index=pd.Index([3, 4], name="x"))
-    with pytest.raises(UnkeepableValueError, match="more than one column has the name 'x'"):
+    with pytest.raises(UnsupportedValueError, match="more than one column has the name 'x'"):
         Recorder().extend(frame)
 
 
@@ -363,5 +363,5 @@ def test_what_can_not_be_read_as_a_stream_is_an_error_of_ours() -> None:
         def __arrow_c_stream__(self, _schema: object = None) -> object:
             raise RuntimeError("no stream today")
 
-    with pytest.raises(UnkeepableTypeError, match="Broken.*no stream today"):
+    with pytest.raises(UnsupportedTypeError, match="Broken.*no stream today"):
         Recorder().extend(Broken())

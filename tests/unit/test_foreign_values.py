@@ -15,7 +15,7 @@ import pytest
 import pytz
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder.errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
+from rigorous_recorder.errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 
 from ..property.strategies import exact
 
@@ -39,52 +39,52 @@ MISSING: dict[str, Any] = {
 MORE: dict[str, tuple[Any, type[RigorousError], str]] = {
     "Timestamp": (
         pd.Timestamp("2026-01-01 00:00:00.123456789"),
-        UnkeepableValueError,
+        UnsupportedValueError,
         r"nanoseconds.*floor",
     ),
     "Timestamp with a zone": (
         pd.Timestamp("2026-01-01 00:00:00.123456789", tz=zoneinfo.ZoneInfo("Europe/Berlin")),
-        UnkeepableValueError,
+        UnsupportedValueError,
         r"nanoseconds.*floor",
     ),
-    "Timedelta": (pd.Timedelta(1, "ns"), UnkeepableValueError, r"nanoseconds.*floor"),
+    "Timedelta": (pd.Timedelta(1, "ns"), UnsupportedValueError, r"nanoseconds.*floor"),
     "Timestamp of the year 20000": (
         pd.Timestamp(np.datetime64("20000-01-01", "s")),
-        UnkeepableValueError,
+        UnsupportedValueError,
         r"years 1 to 9999.*str\(x\)",
     ),
-    "timedelta64 of a year": (np.timedelta64(1, "Y"), UnkeepableTypeError, "years.*int64"),
-    "timedelta64 of a month": (np.timedelta64(1, "M"), UnkeepableTypeError, "months.*int64"),
-    "timedelta64 of no unit": (np.timedelta64(5), UnkeepableTypeError, "no unit.*int64"),
+    "timedelta64 of a year": (np.timedelta64(1, "Y"), UnsupportedTypeError, "years.*int64"),
+    "timedelta64 of a month": (np.timedelta64(1, "M"), UnsupportedTypeError, "months.*int64"),
+    "timedelta64 of no unit": (np.timedelta64(5), UnsupportedTypeError, "no unit.*int64"),
     "datetime64 that wraps in microseconds": (
         np.datetime64(10**15, "D"),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "9999",
     ),
     "timedelta64 that wraps in microseconds": (
         np.timedelta64(10**15, "D"),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "64 bits",
     ),
-    "longdouble": (np.longdouble(1), UnkeepableTypeError, r"longdouble.*float\(x\)"),
+    "longdouble": (np.longdouble(1), UnsupportedTypeError, r"longdouble.*float\(x\)"),
     "array with fields": (
         np.array([(1, 2)], [("a", "i4"), ("b", "i4")]),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         r"fields.*x\['name'\]",
     ),
     "series with labels": (
         pd.Series([1.0, 2.0], index=["a", "b"]),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         r"Series with an index.*to_dict.*to_numpy",
     ),
     "series with a named index": (
         pd.Series([1.0, 2.0], index=pd.Index([3, 4], name="step")),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         r"Series with an index.*to_dict.*to_numpy",
     ),
     "scalar with fields": (
         np.array([(1, 2)], [("a", "i4"), ("b", "i4")])[0],
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         r"fields.*x\['name'\]",
     ),
 }
@@ -217,7 +217,7 @@ OF_ATTRIBUTES = {"child", "new recorder", "recorder[key]="}
 def test_what_knows_more_than_a_plain_value_is_refused(recorder: Recorder, way: str) -> None:
     """By name, with the reason and the way out; nothing is cut."""
     for value, error, said in MORE.values():
-        if way in OF_ATTRIBUTES and error is UnkeepableTypeError:
+        if way in OF_ATTRIBUTES and error is UnsupportedTypeError:
             continue
         with pytest.raises(error, match=said) as caught:
             WAYS[way](recorder, value)
@@ -246,7 +246,7 @@ def test_a_time_that_was_refused_leaves_nothing(recorder: Recorder) -> None:
     recorder.push(step=-1)
     for row in frame.to_dict("records"):
         if row["step"]:
-            with pytest.raises(UnkeepableValueError, match="'at'.*nanoseconds"):
+            with pytest.raises(UnsupportedValueError, match="'at'.*nanoseconds"):
                 recorder.push(row)
         else:
             recorder.push(row)
@@ -261,17 +261,17 @@ def test_times_of_numpy_inside_of_dicts_are_refused(unit: str) -> None:
     """In every unit, as a scalar, as an array and nested: none becomes an int or a text."""
     for time in (np.datetime64(3, unit), np.timedelta64(3, unit)):
         for value in ({"a": time}, [time], [[time]], {"a": np.array([time])}, [np.array(time)]):
-            with pytest.raises(UnkeepableTypeError, match=rf"'x': a .*64\[{unit}\] inside"):
+            with pytest.raises(UnsupportedTypeError, match=rf"'x': a .*64\[{unit}\] inside"):
                 Recorder().push(x=value)
         some = np.array([time, "NaT"], time.dtype)
-        with pytest.raises(UnkeepableTypeError, match="inside"):
+        with pytest.raises(UnsupportedTypeError, match="inside"):
             Recorder().push(x=[some])
 
 
 @pytest.mark.parametrize("value", [np.longdouble(1), np.array([1.0], "longdouble")])
 def test_a_longdouble_inside_of_a_dict_is_refused_by_name(value: Any) -> None:
     """Not as what is nested too deeply."""
-    with pytest.raises(UnkeepableTypeError, match=r"'x': a longdouble inside"):
+    with pytest.raises(UnsupportedTypeError, match=r"'x': a longdouble inside"):
         Recorder().push(x={"a": value})
 
 
@@ -295,7 +295,7 @@ def test_units_and_other_masks_are_refused(kind: Any, said: str) -> None:
     for shape in ((), (2,)):
         value = np.zeros(shape).view(kind)
         for fields in ({"x": value}, {"x": [value]}):
-            with pytest.raises(UnkeepableTypeError, match=f"'x': a {kind.__name__} with {said}"):
+            with pytest.raises(UnsupportedTypeError, match=f"'x': a {kind.__name__} with {said}"):
                 Recorder().push(fields)
 
 

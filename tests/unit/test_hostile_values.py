@@ -20,8 +20,8 @@ from rigorous_recorder.errors import (
     ClosedError,
     KeyNotTextError,
     RigorousError,
-    UnkeepableTypeError,
-    UnkeepableValueError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -658,7 +658,7 @@ def test_a_record_is_not_mixed_with_one_that_was_refused(
         recorder.push(number=-1, array=np.zeros(3))
 
     def convert(_value: Convertible) -> int:
-        with pytest.raises(UnkeepableTypeError):
+        with pytest.raises(UnsupportedTypeError):
             recorder.push(array=np.ones(3), number=2j)
         return 5
 
@@ -758,11 +758,11 @@ def test_huge_ints(recorder: Recorder, value: int) -> None:
     """Ints that Python makes no text of are refused wherever they come."""
     for _ in range(3):
         for fields in ({"number": value}, {"number": 1, "value": value}, {"new": value}):
-            with pytest.raises(UnkeepableValueError, match="20,001 bits"):
+            with pytest.raises(UnsupportedValueError, match="20,001 bits"):
                 recorder.push(fields)
-            with pytest.raises(UnkeepableValueError, match="20,001 bits"):
+            with pytest.raises(UnsupportedValueError, match="20,001 bits"):
                 recorder.push(**fields)
-            with pytest.raises(UnkeepableValueError, match="20,001 bits"):
+            with pytest.raises(UnsupportedValueError, match="20,001 bits"):
                 recorder.add(fields)
     recorder.push(number=2**63 - 1)
     assert numbers(recorder) == [-3, -2, -1, 2**63 - 1]
@@ -774,7 +774,7 @@ def test_a_value_nested_too_deeply(recorder: Recorder) -> None:
     for _ in range(100_000):
         deep = [deep]
     for value in (deep, {"a": deep}):
-        with pytest.raises(UnkeepableValueError, match="deep"):
+        with pytest.raises(UnsupportedValueError, match="deep"):
             recorder.push(number=0, value=value)
     while deep:  # else its deallocation nests, too
         deep = deep[0]
@@ -937,9 +937,9 @@ def test_wrong_calls(recorder: Recorder, method: str) -> None:
     """Calls that make no sense are errors that say how it is done, and log nothing."""
     call = getattr(recorder, method)
     for wrong in (1, "text", [1], (("a", 1),), object()):
-        with pytest.raises(UnkeepableTypeError, match="as keywords or as one mapping"):
+        with pytest.raises(UnsupportedTypeError, match="as keywords or as one mapping"):
             call(wrong)
-        with pytest.raises(UnkeepableTypeError, match="as keywords or as one mapping"):
+        with pytest.raises(UnsupportedTypeError, match="as keywords or as one mapping"):
             call(wrong, number=0)
     with pytest.raises(TypeError, match="positional argument"):
         call({}, {})
@@ -949,11 +949,11 @@ def test_wrong_calls(recorder: Recorder, method: str) -> None:
         call({1: 1})
     with pytest.raises(TypeError):
         call(**{1: 1})  # type: ignore[misc]
-    with pytest.raises(UnkeepableValueError, match="surrogate"):
+    with pytest.raises(UnsupportedValueError, match="surrogate"):
         call({"\ud800": 1})
-    with pytest.raises(UnkeepableValueError, match="surrogate"):
+    with pytest.raises(UnsupportedValueError, match="surrogate"):
         call(**{"\ud800": 1})
-    with pytest.raises(UnkeepableValueError, match="surrogate"):
+    with pytest.raises(UnsupportedValueError, match="surrogate"):
         call(text="\ud800")
     with pytest.raises(TypeError):
         recorder.commit({})  # type: ignore[call-arg]

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder._store.fragments import Sealed
+from rigorous_recorder._store.fragments import ParquetFragment
 from rigorous_recorder.errors import MixedKindsWarning
 
 #: Values that are no numbers, each with the column that they stand in.
@@ -272,18 +272,18 @@ def test_values_are_counted_without_reading_them(
     """Which kind is the main one is known from the footers of files, and counted once a file."""
     with _study(tmp_path, "n/a", how) as collection:
         files = collection.records.scan().files
-        read = Sealed._read
+        read = ParquetFragment._read
 
-        def read_nodes(file: Sealed, *args: Any) -> Any:
+        def read_nodes(file: ParquetFragment, *args: Any) -> Any:
             assert file not in files
             return read(file, *args)
 
         def refuse(*_: Any) -> None:
             raise AssertionError
 
-        monkeypatch.setattr(Sealed, "_read", read_nodes)
+        monkeypatch.setattr(ParquetFragment, "_read", read_nodes)
         assert "loss:str" in collection.records.columns
-        monkeypatch.setattr(Sealed, "_count_in_footer", refuse)
+        monkeypatch.setattr(ParquetFragment, "_count_in_footer", refuse)
         with collection.new_experiment(loss=3):
             assert "loss:str" in collection.records.columns
         assert collection.records.scan().files == files
@@ -301,7 +301,7 @@ def test_keys_of_one_kind_are_not_counted(tmp_path: Path, monkeypatch: pytest.Mo
             zone = dt.timezone(dt.timedelta(hours=1))
             run.push(at=dt.datetime(2024, 1, 2, tzinfo=zone), pair=np.zeros(3), n=1)
         collection.save()
-        monkeypatch.setattr(Sealed, "count", refuse)
+        monkeypatch.setattr(ParquetFragment, "count", refuse)
         table = collection.records.to_arrow()
         assert table.column_names[-4:] == ["rate", "at", "pair", "n"]
         assert table["rate"].to_pylist() == [0.5, 1.0]

@@ -118,7 +118,7 @@ class Cells:
 
 
 class Table:
-    """Buffers over memory of our own, and the door to them."""
+    """Buffers over memory of our own, and the fast path to them."""
 
     def __init__(
         self,
@@ -136,14 +136,14 @@ class Table:
             if each.column.takes is not None:
                 direct.setdefault(each.column.key, {})[each.column.takes] = each.slot
         self.buffers = twin.Buffers(self.nodes.view, direct, converters or {})
-        self.door = twin.Door()
-        self.door.buffers = self.buffers
+        self.fast_path = twin.FastPath()
+        self.fast_path.buffers = self.buffers
 
     def __getitem__(self, place: tuple[str, str]) -> Cells:
         return next(each for each in self.cells if each.column[:2] == place)
 
     def append(self, node: int, **fields: Any) -> bool:
-        return self.door.append(node, fields)
+        return self.fast_path.append(node, fields)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -267,7 +267,7 @@ def test_a_refused_row_changes_nothing(table: Table, fields: dict[Any, Any], pla
         each.slot.used = 0  # room for the texts of the row, written or not
     for _ in range(4):  # also where a plan is made, and used
         before = [table.rows, [each.validity.bytes for each in table.cells], table.nodes.bytes]
-        assert table.door.append(2, row) is False
+        assert table.fast_path.append(2, row) is False
         after = [table.rows, [each.validity.bytes for each in table.cells], table.nodes.bytes]
         assert after == before
         assert [each.slot.used for each in table.cells] == [0] * len(table.cells)
@@ -330,11 +330,11 @@ def test_a_row_of_many_fields(twin: ModuleType) -> None:
     for count in (24, 25, 300):
         fields = dict.fromkeys(keys[:count], count)
         for _ in range(3):
-            assert table.door.append(1, fields)
+            assert table.fast_path.append(1, fields)
             assert table.rows[-1] == {"node": 1} | fields
         before = table.written
-        assert table.door.append(1, fields | {"unknown": 1}) is False
-        assert table.door.append(1, fields | {keys[0]: 2**64}) is False
+        assert table.fast_path.append(1, fields | {"unknown": 1}) is False
+        assert table.fast_path.append(1, fields | {keys[0]: 2**64}) is False
         assert table.written == before
 
 
@@ -347,7 +347,7 @@ def test_rows_of_many_shapes(twin: ModuleType) -> None:
         start, step = n % 20, 1 + n % 7
         shape = dict.fromkeys(keys[start::step]) | dict.fromkeys(keys[:start:step])
         fields = {key: n + place for place, key in enumerate(shape)}
-        assert table.door.append(n + 1, fields)
+        assert table.fast_path.append(n + 1, fields)
         expected.append({"node": n + 1} | fields)
     assert table.rows == expected
 
@@ -374,24 +374,24 @@ def test_keys_that_are_no_text(twin: ModuleType) -> None:
     mark = object()
     table = Table(twin, (Column(mark, "int", int), Column("n", "int", int)))
     for _ in range(3):
-        assert table.door.append(1, {mark: 3, "n": 4})
-        assert table.door.append(1, {object(): 3}) is False
-        assert table.door.append(1, {Equal(): 3}) is False
+        assert table.fast_path.append(1, {mark: 3, "n": 4})
+        assert table.fast_path.append(1, {object(): 3}) is False
+        assert table.fast_path.append(1, {Equal(): 3}) is False
     assert table.rows == [{"node": 1, mark: 3, "n": 4}] * 3
 
 
 def test_a_shut_door_takes_nothing(twin: ModuleType) -> None:
-    """Without buffers a door refuses every row; it leads where it was set to lead last."""
-    door = twin.Door()
-    assert door.buffers is None
-    assert door.append(1, {}) is False
+    """Without buffers a fast path refuses every row; it leads where it was set to lead last."""
+    fast_path = twin.FastPath()
+    assert fast_path.buffers is None
+    assert fast_path.append(1, {}) is False
     first, second = Table(twin), Table(twin)
     for table in (first, second, first):
-        door.buffers = table.buffers
-        assert door.buffers is table.buffers
-        assert door.append(1, {"n": 1}) is True
-        door.buffers = None
-        assert door.append(1, {"n": 1}) is False
+        fast_path.buffers = table.buffers
+        assert fast_path.buffers is table.buffers
+        assert fast_path.append(1, {"n": 1}) is True
+        fast_path.buffers = None
+        assert fast_path.append(1, {"n": 1}) is False
     assert (len(first.rows), len(second.rows)) == (2, 1)
 
 
@@ -517,19 +517,19 @@ def test_a_row_that_is_refused_meanwhile_leaves_the_other_as_it_was(twin: Module
 
 
 def test_a_converter_that_shuts_the_door(twin: ModuleType) -> None:
-    """A row whose value leads the door elsewhere meanwhile is not written to the old buffers."""
+    """A row whose value leads the fast path elsewhere meanwhile is not written to the old buffers."""
 
     class Value:
         pass
 
     def convert(value: Value) -> float:
-        table.door.buffers = leads_to.pop()
+        table.fast_path.buffers = leads_to.pop()
         return 0.5
 
     table, other = Table(twin, converters={Value: convert}), Table(twin)
     leads_to = [other.buffers, None]
     assert table.append(1, n=1, x=Value()) is False
-    table.door.buffers = table.buffers
+    table.fast_path.buffers = table.buffers
     assert table.append(1, n=1, x=Value()) is False
     assert (table.rows, other.rows) == ([], [])
 
@@ -810,7 +810,7 @@ def logger_of(twin: ModuleType, table: Table | None = None, node: int = 4) -> An
         def _push_slowly(self, data: dict[str, Any] | None, fields: dict[str, Any]) -> Any:
             self.slow += 1
             found = {**self._pending, **(data or {}), **fields}
-            if self._door is None or not self._door.append(self._node, found):
+            if self._fast_path is None or not self._fast_path.append(self._node, found):
                 raise LookupError(found)
             self._pending = {}
             return self
@@ -823,7 +823,7 @@ def logger_of(twin: ModuleType, table: Table | None = None, node: int = 4) -> An
     logger = Logger()
     logger._node = node
     if table is not None:
-        logger._door = table.door
+        logger._fast_path = table.fast_path
     return logger
 
 
@@ -847,27 +847,27 @@ def test_push_from_alternating_places(twin: ModuleType) -> None:
         expected += [{"n": n, "x": 0.5}] * 5 + [{"n": n / 2}]
         expected += [{"n": n, "text": "a"}] * 2 + [{"n": n, "flag": True}]
     assert table.rows == [{"node": 4} | each for each in expected]
-    if table.door.is_atomic:
+    if table.fast_path.is_atomic:
         assert logger.slow == 6  # only mapping and keywords together are left to Python
 
 
 def test_push_leaves_to_python_what_it_can_not_do(twin: ModuleType) -> None:
-    """Without a door, with a shut one, or of fields that don't fit, the slow method is called."""
+    """Without a fast path, with a closed one, or of fields that don't fit, the slow method is called."""
     logger = logger_of(twin)
     for fields in ({"n": 1}, {}, {"other": object()}):
         with pytest.raises(LookupError) as caught:
             logger.push(**fields)
         assert caught.value.args == (fields,)
     table = Table(twin)
-    logger._door = table.door
-    table.door.buffers = None
+    logger._fast_path = table.fast_path
+    table.fast_path.buffers = None
     with pytest.raises(LookupError):
         logger.push({"n": 1})
-    table.door.buffers = table.buffers
+    table.fast_path.buffers = table.buffers
     with pytest.raises(LookupError):
         logger.push({"n": 1}, n=2**64)
     assert table.rows == []
-    assert logger.push(n=1)._door is table.door
+    assert logger.push(n=1)._fast_path is table.fast_path
 
 
 def test_push_takes_one_mapping(twin: ModuleType) -> None:
@@ -994,8 +994,8 @@ def test_both_twins_write_the_same(rows: list[dict[str, Any]], by_keywords: bool
 
 def push(table: Table, node: int, fields: dict[str, Any], by_keywords: bool) -> bool:
     if not by_keywords:
-        return table.door.append(node, fields)
-    logger = logger_of(sys.modules[type(table.door).__module__], table, node)
+        return table.fast_path.append(node, fields)
+    logger = logger_of(sys.modules[type(table.fast_path).__module__], table, node)
     try:
         logger.push(**fields)
     except LookupError:

@@ -35,7 +35,7 @@ import rigorous_recorder._store.store as store
 assert rigorous_recorder.native == (sys.argv[1] == "native")
 backend._random_writer = lambda: 0xABCD0123
 store.later = lambda job: job()  # sealed at once, not by a thread
-store.keep_house = lambda: None
+store.start_background = lambda: None
 if sys.argv[3] == "write-behind":
     backend.is_safe_to_map = lambda folder: False
 if sys.argv[4] == "small":

@@ -22,8 +22,8 @@ from rigorous_recorder.errors import (
     KeyNotTextError,
     ReservedKeyError,
     RigorousError,
-    UnkeepableTypeError,
-    UnkeepableValueError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
 )
 
 
@@ -50,67 +50,77 @@ BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
 #: For each value that can't be kept: the error, what the message names, and the way out.
 UNKEEPABLE: dict[str, tuple[Any, type[RigorousError], str, str]] = {
-    "object": (object(), UnkeepableTypeError, "object", r"str\(x\)"),
-    "range": (range(3), UnkeepableTypeError, "range", "Convert"),
-    "set with an object": ({object()}, UnkeepableTypeError, "object", "Convert"),
-    "dict with a tuple as a key": ({(1, 2): 2}, UnkeepableTypeError, "tuple", r"str\(\)"),
-    "dict with keys of one text": ({1: 2, "1": 3}, UnkeepableValueError, "'1'", "Convert the keys"),
-    "complex": (1j, UnkeepableTypeError, "complex", "Convert"),
-    "generator": ((each for each in ""), UnkeepableTypeError, "generator", "Convert"),
+    "object": (object(), UnsupportedTypeError, "object", r"str\(x\)"),
+    "range": (range(3), UnsupportedTypeError, "range", "Convert"),
+    "set with an object": ({object()}, UnsupportedTypeError, "object", "Convert"),
+    "dict with a tuple as a key": ({(1, 2): 2}, UnsupportedTypeError, "tuple", r"str\(\)"),
+    "dict with keys of one text": (
+        {1: 2, "1": 3},
+        UnsupportedValueError,
+        "'1'",
+        "Convert the keys",
+    ),
+    "complex": (1j, UnsupportedTypeError, "complex", "Convert"),
+    "generator": ((each for each in ""), UnsupportedTypeError, "generator", "Convert"),
     "int of more digits than Python reads": (
         10**4300,
-        UnkeepableValueError,
+        UnsupportedValueError,
         "int of 14,285 bits",
         r"4,300 digits.*hex\(x\)",
     ),
-    "lone surrogate": ("a\ud800", UnkeepableValueError, "text", "surrogate.*encode"),
-    "timedelta.max": (dt.timedelta.max, UnkeepableValueError, "timedelta", "total_seconds"),
-    "nested dict with None as a key": ({"a": [{None: 2}]}, UnkeepableTypeError, "None", "str"),
-    "nested bytes": ([b"a"], UnkeepableTypeError, "bytes", "Convert"),
-    "nested object": ({"a": object()}, UnkeepableTypeError, "object", "Convert"),
-    "nested datetime": ([dt.datetime.min], UnkeepableTypeError, "datetime", "isoformat"),
-    "nested lone surrogate": (["\udfff"], UnkeepableValueError, "text", "surrogate"),
-    "nested lone surrogate key": ({"\udfff": 1}, UnkeepableValueError, "text", "surrogate"),
-    "self-containing list": (_self_containing(), UnkeepableValueError, "nested", "contains itself"),
+    "lone surrogate": ("a\ud800", UnsupportedValueError, "text", "surrogate.*encode"),
+    "timedelta.max": (dt.timedelta.max, UnsupportedValueError, "timedelta", "total_seconds"),
+    "nested dict with None as a key": ({"a": [{None: 2}]}, UnsupportedTypeError, "None", "str"),
+    "nested bytes": ([b"a"], UnsupportedTypeError, "bytes", "Convert"),
+    "nested object": ({"a": object()}, UnsupportedTypeError, "object", "Convert"),
+    "nested datetime": ([dt.datetime.min], UnsupportedTypeError, "datetime", "isoformat"),
+    "nested lone surrogate": (["\udfff"], UnsupportedValueError, "text", "surrogate"),
+    "nested lone surrogate key": ({"\udfff": 1}, UnsupportedValueError, "text", "surrogate"),
+    "self-containing list": (
+        _self_containing(),
+        UnsupportedValueError,
+        "nested",
+        "contains itself",
+    ),
     "datetime64[ns]": (
         np.datetime64("2020-01-01T00:00:00.000000001", "ns"),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "datetime64",
         "astype",
     ),
-    "timedelta64[ns]": (np.timedelta64(1, "ns"), UnkeepableValueError, "timedelta64", "astype"),
+    "timedelta64[ns]": (np.timedelta64(1, "ns"), UnsupportedValueError, "timedelta64", "astype"),
     "datetime64 of the year 20000": (
         np.datetime64("20000-01-01", "us"),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "datetime64",
         "9999",
     ),
-    "complex scalar": (np.complex128(1j), UnkeepableTypeError, "complex", "Convert"),
-    "array of objects": (np.array([object()]), UnkeepableTypeError, "object", "tolist"),
-    "array of complex": (np.array([1j]), UnkeepableTypeError, "complex", "Convert"),
-    "array of text": (np.array(["a"]), UnkeepableTypeError, "<U1", "tolist"),
+    "complex scalar": (np.complex128(1j), UnsupportedTypeError, "complex", "Convert"),
+    "array of objects": (np.array([object()]), UnsupportedTypeError, "object", "tolist"),
+    "array of complex": (np.array([1j]), UnsupportedTypeError, "complex", "Convert"),
+    "array of text": (np.array(["a"]), UnsupportedTypeError, "<U1", "tolist"),
     "array of times": (
         np.array(["2020"], "datetime64[D]"),
-        UnkeepableTypeError,
+        UnsupportedTypeError,
         "datetime64",
         "to",
     ),
-    "array without rows": (np.zeros((0, 2)), UnkeepableValueError, "shape", "key of its own"),
+    "array without rows": (np.zeros((0, 2)), UnsupportedValueError, "shape", "key of its own"),
     "zone of odd seconds": (
         dt.datetime(2020, 1, 1, tzinfo=_Offset()),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "time zone",
         "astimezone",
     ),
     "time that the zone skips": (
         dt.datetime(2024, 3, 31, 2, 30, tzinfo=BERLIN),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "datetime",
         "isoformat",
     ),
     "time beyond the year 9999 of UTC": (
         dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=1))),
-        UnkeepableValueError,
+        UnsupportedValueError,
         "datetime",
         "isoformat",
     ),
@@ -122,7 +132,7 @@ BAD_KEYS: dict[str, tuple[Any, type[RigorousError], str]] = {
     "None": (None, KeyNotTextError, r"None is of type NoneType.*str\(\)"),
     "bytes": (b"a", KeyNotTextError, r"b'a' is of type bytes.*str\(\)"),
     "tuple": (("a", "b"), KeyNotTextError, r"tuple.*str\(\)"),
-    "lone surrogate": ("a\ud800", UnkeepableValueError, "key.*surrogate.*encode"),
+    "lone surrogate": ("a\ud800", UnsupportedValueError, "key.*surrogate.*encode"),
 }
 
 
@@ -180,7 +190,7 @@ WITHOUT_JSON = ["self-containing list", "dict with keys of one text"]
 def test_unkeepable_values_are_refused(recorder: Recorder, way: str) -> None:
     """The error is of the right class, names key and type, says what to do; nothing is logged."""
     for name, (value, error, named, way_out) in UNKEEPABLE.items():
-        if way in OF_ATTRIBUTES and (error is UnkeepableTypeError or name in WITHOUT_JSON):
+        if way in OF_ATTRIBUTES and (error is UnsupportedTypeError or name in WITHOUT_JSON):
             continue
         with pytest.raises(error, match=way_out) as caught:
             WAYS[way](recorder, {"fine": 1, "the key": value})
@@ -203,7 +213,7 @@ def test_bad_key_is_refused(recorder: Recorder, name: str, way: str) -> None:
 def test_refused_push_leaves_what_was_added_pending(recorder: Recorder) -> None:
     """What was added stays for the next push, which logs it."""
     recorder.add(waiting=7)
-    with pytest.raises(UnkeepableTypeError, match="'bad'"):
+    with pytest.raises(UnsupportedTypeError, match="'bad'"):
         recorder.push(x=5, bad=object())
     assert dict(recorder.pending) == {"waiting": 7}
     recorder.push(x=2)
@@ -213,7 +223,7 @@ def test_refused_push_leaves_what_was_added_pending(recorder: Recorder) -> None:
 def test_refused_add_leaves_what_was_added_before(recorder: Recorder) -> None:
     """One bad field refuses the whole call, and nothing else."""
     recorder.add(a=1)
-    with pytest.raises(UnkeepableTypeError, match="'c'"):
+    with pytest.raises(UnsupportedTypeError, match="'c'"):
         recorder.add(b=2, c=object())
     assert dict(recorder.pending) == {"a": 1}
     recorder.commit()
@@ -226,7 +236,7 @@ def test_refusal_between_many_pushes_costs_no_record(recorder: Recorder, positio
     for i in range(50):
         fields = [("x", i), ("long", "text of more than twelve bytes"), ("bad", range(2))]
         fields = [*fields[position:], *fields[:position]]
-        with pytest.raises(UnkeepableTypeError, match="'bad'.*range"):
+        with pytest.raises(UnsupportedTypeError, match="'bad'.*range"):
             recorder.push(dict(fields))
         recorder.push(x=i)
         wanted.append(i)
@@ -237,7 +247,7 @@ def test_refusal_between_many_pushes_costs_no_record(recorder: Recorder, positio
 def test_surrogate_of_a_known_text_column_is_refused(recorder: Recorder) -> None:
     """Also on the fast way, where key and type are known from the record before."""
     recorder.push(t="fine")
-    with pytest.raises(UnkeepableValueError, match="'t'.*surrogate"):
+    with pytest.raises(UnsupportedValueError, match="'t'.*surrogate"):
         recorder.push(t="\ud800")
     recorder.push(t="fine again")
     assert [row["t"] for row in recorder.records] == [None, "fine", "fine again"]
@@ -245,7 +255,7 @@ def test_surrogate_of_a_known_text_column_is_refused(recorder: Recorder) -> None
 
 def test_too_long_int_of_a_known_int_column_is_refused(recorder: Recorder) -> None:
     """Also on the fast way, where key and type are known from the record before."""
-    with pytest.raises(UnkeepableValueError, match="'x'.*16,610 bits"):
+    with pytest.raises(UnsupportedValueError, match="'x'.*16,610 bits"):
         recorder.push(x=10**5000)
     _require_untouched(recorder)
 
@@ -253,7 +263,7 @@ def test_too_long_int_of_a_known_int_column_is_refused(recorder: Recorder) -> No
 @pytest.mark.parametrize("text", ["long text " * 4_000, "\ud800" * 4_000])
 def test_message_is_short_however_long_the_value(text: str) -> None:
     """A refused value is not printed whole."""
-    with pytest.raises((UnkeepableTypeError, UnkeepableValueError)) as caught:
+    with pytest.raises((UnsupportedTypeError, UnsupportedValueError)) as caught:
         Recorder().push(x=[text, object()] if text.isascii() else text)
     assert len(str(caught.value)) < 1_000
 
@@ -268,7 +278,7 @@ def test_a_too_long_int_inside_json_names_its_key() -> None:
 def test_fields_that_are_no_mapping_are_refused(recorder: Recorder, data: Any) -> None:
     """Whatever is given in place of a mapping is told, also where it is empty."""
     for way in (recorder.push, recorder.add, recorder.update, recorder.child, Recorder):
-        with pytest.raises(UnkeepableTypeError, match="one mapping, not as a"):
+        with pytest.raises(UnsupportedTypeError, match="one mapping, not as a"):
             way(data)
     _require_untouched(recorder)
 
@@ -277,14 +287,14 @@ def test_columns_of_one_name_are_refused(recorder: Recorder) -> None:
     """Two columns of a table that have the same name are told, not made one."""
     table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
     for data in (table, table.to_pandas()):
-        with pytest.raises(UnkeepableValueError, match="the name 'x'"):
+        with pytest.raises(UnsupportedValueError, match="the name 'x'"):
             recorder.extend(data)
     _require_untouched(recorder)
 
 
 def test_columns_of_several_lengths_are_refused(recorder: Recorder) -> None:
     """The lengths are told; nothing is logged."""
-    with pytest.raises(UnkeepableValueError, match="not of one length.*'x': 2.*'y': 1"):
+    with pytest.raises(UnsupportedValueError, match="not of one length.*'x': 2.*'y': 1"):
         recorder.extend({"x": [2, 3], "y": [1]})
     _require_untouched(recorder)
 
@@ -292,7 +302,7 @@ def test_columns_of_several_lengths_are_refused(recorder: Recorder) -> None:
 @pytest.mark.parametrize("columns", [5, "text", [1, 2], {"x": 5}, {"x": "text"}, {"x": {"a": 1}}])
 def test_extend_refuses_what_is_no_column(recorder: Recorder, columns: Any) -> None:
     """A number, text or mapping is no column; the message says what is one."""
-    with pytest.raises(UnkeepableTypeError, match=type(columns).__name__ + "|column"):
+    with pytest.raises(UnsupportedTypeError, match=type(columns).__name__ + "|column"):
         recorder.extend(columns)
     _require_untouched(recorder)
 
@@ -389,7 +399,7 @@ def test_a_value_of_too_many_bytes_is_refused(
 ) -> None:
     """What no column can point to is refused with the way out; what fits is kept."""
     monkeypatch.setattr(classify, "_MOST_BYTES", 1_000)
-    with pytest.raises(UnkeepableValueError, match="'x': a value of 2,... bytes .* its path"):
+    with pytest.raises(UnsupportedValueError, match="'x': a value of 2,... bytes .* its path"):
         recorder.push(x=value)
     recorder.push(y="y" * 900)
     assert recorder.records[-1]["y"] == "y" * 900
@@ -427,7 +437,7 @@ def test_arguments_of_another_type_are_told(tmp_path: Path, call: Callable[[Any]
 def test_info_that_is_no_mapping_is_refused(tmp_path: Path, info: Any) -> None:
     """Also where it is empty."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
-        with pytest.raises(UnkeepableTypeError, match="one mapping, not as a"):
+        with pytest.raises(UnsupportedTypeError, match="one mapping, not as a"):
             collection.new_experiment(info)
 
 

@@ -20,7 +20,7 @@ from rigorous_recorder.errors import (
     ArgumentError,
     DamagedFileError,
     NotEnoughMemoryError,
-    UnkeepableValueError,
+    UnsupportedValueError,
 )
 
 NAN, INF = float("nan"), float("inf")
@@ -227,7 +227,7 @@ def test_encodings_are_checked(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("before", encoding="utf-8")
     with pytest.raises(ArgumentError, match="nowhere"):
         logged().save_to(tmp_path / "x.csv", encoding="nowhere")
-    with pytest.raises(UnkeepableValueError, match="can't be written as latin-1"):
+    with pytest.raises(UnsupportedValueError, match="can't be written as latin-1"):
         logged([{"t": "\u20ac"}]).save_to(tmp_path / "x.csv", encoding="latin-1")
     assert (tmp_path / "x.csv").read_text(encoding="utf-8") == "before"
     for suffix in (".jsonl", ".parquet", ".arrow", ".pickle"):
@@ -300,7 +300,7 @@ def test_no_memory_for_a_column_is_no_fault_of_its_type(monkeypatch: pytest.Monk
 def test_keys_that_csv_could_not_tell_apart_are_refused(tmp_path: Path, odd: str) -> None:
     """Before anything is written; other formats, and the key by itself, come back."""
     recorder = Recorder().push({"a": 1.5}).push({odd: 7})
-    with pytest.raises(UnkeepableValueError, match=f"'{odd}' beside 'a'"):
+    with pytest.raises(UnsupportedValueError, match=f"'{odd}' beside 'a'"):
         recorder.save_to(tmp_path / "x.csv")
     assert not list(tmp_path.iterdir())
     for suffix in ("parquet", "arrow", "jsonl"):

@@ -17,8 +17,8 @@ from rigorous_recorder.errors import (
     ArgumentError,
     ColumnError,
     ColumnWarning,
-    UnkeepableTypeError,
-    UnkeepableValueError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
 )
 
 Conditions = dict[str, Any]
@@ -188,12 +188,12 @@ def test_what_is_changed_later_changes_no_choice() -> None:
 @pytest.mark.parametrize(
     ("value", "error"),
     [
-        (lambda epoch: epoch > 1, UnkeepableTypeError),
-        (1j, UnkeepableTypeError),
-        (int, UnkeepableTypeError),
-        ([object()], UnkeepableTypeError),
-        ("\ud800", UnkeepableValueError),
-        (dt.timedelta.max, UnkeepableValueError),
+        (lambda epoch: epoch > 1, UnsupportedTypeError),
+        (1j, UnsupportedTypeError),
+        (int, UnsupportedTypeError),
+        ([object()], UnsupportedTypeError),
+        ("\ud800", UnsupportedValueError),
+        (dt.timedelta.max, UnsupportedValueError),
     ],
 )
 def test_a_value_that_no_record_has_is_refused_at_once(value: Any, error: type[Exception]) -> None:

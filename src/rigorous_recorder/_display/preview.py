@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from .._engines.mixed import Flat
-from .._engines.scan import Moment, Piece, Scan
+from .._engines.scan import Piece, Scan, Snapshot
 from .._live.column import Key
-from .._store.store import Snapshot
+from .._store.store import StoreSnapshot
 from .._tree import Variants, keys_of, values_of
 from .._values.kinds import Kind
 from .._values.promote import meet
@@ -23,7 +23,7 @@ _MOST_COLUMNS: Final = 40
 #: Up to so many values, all are read to find out which columns the rows of a scope have.
 _FEW_VALUES: Final = 2_000_000
 
-_Rows = list[list[Any]]
+_TableRows = list[list[Any]]
 
 
 class Page(NamedTuple):
@@ -32,8 +32,8 @@ class Page(NamedTuple):
     total: int
     kinds: dict[str, Kind]
     names: list[str]
-    first: _Rows
-    last: _Rows
+    first: _TableRows
+    last: _TableRows
 
 
 def page_of(scan: Scan) -> Page:
@@ -62,8 +62,8 @@ def columns_of_scan(scan: Scan) -> dict[Flat, Kind]:
     Which ones the rows below one recorder have is known when all were read. Where these are many
     it is those of the first of them, each with the kind that it has in the whole collection.
     """
-    rows = sum(fragment.rows for fragment in scan.moment.snapshot.records)
-    columns = scan.moment.record_columns
+    rows = sum(fragment.rows for fragment in scan.snapshot.fragments.records)
+    columns = scan.snapshot.record_columns
     if scan.node_ids is None or rows * len(columns) <= _FEW_VALUES:
         return {flat: scan.flat_kind(flat.name) for flat in scan.flats.values()}
     piece = next(scan.pieces(keys_of(columns)), None)
@@ -72,11 +72,11 @@ def columns_of_scan(scan: Scan) -> dict[Flat, Kind]:
     for column in columns:
         kinds.get(column.key, set()).add(column.kind)
     for key in scan.node_keys:
-        kinds[key] |= scan.moment.nodes.kinds(key, scan.node_positions)
+        kinds[key] |= scan.snapshot.nodes.kinds(key, scan.node_positions)
     return {
         flat: meet(filter(flat.takes, kinds[key]))
         for key in kinds
-        for flat in scan.moment.mixed.flats_of(str(key), kinds[key])
+        for flat in scan.snapshot.mixed.flats_of(str(key), kinds[key])
     }
 
 
@@ -84,8 +84,8 @@ def _keys(flats: Sequence[Flat]) -> list[str]:
     return list(dict.fromkeys(flat.key for flat in flats))
 
 
-def _first(scan: Scan, flats: Sequence[Flat], most: int) -> _Rows:
-    found: _Rows = []
+def _first(scan: Scan, flats: Sequence[Flat], most: int) -> _TableRows:
+    found: _TableRows = []
     for piece in scan.pieces(_keys(flats)):
         found += _values(piece.slice(0, most - len(found)), flats)
         if len(found) == most:
@@ -93,8 +93,8 @@ def _first(scan: Scan, flats: Sequence[Flat], most: int) -> _Rows:
     return found
 
 
-def _last(scan: Scan, flats: Sequence[Flat], most: int) -> _Rows:
-    found: _Rows = []
+def _last(scan: Scan, flats: Sequence[Flat], most: int) -> _TableRows:
+    found: _TableRows = []
     for part in _from_the_end(scan):
         ends: deque[Piece] = deque(maxlen=most)
         for piece in part.pieces(_keys(flats)):
@@ -108,17 +108,17 @@ def _last(scan: Scan, flats: Sequence[Flat], most: int) -> _Rows:
 
 def _from_the_end(scan: Scan) -> Iterator[Scan]:
     """Scans of some fragments each, from the last on: of one, of two before it, of four, ..."""
-    snapshot, nodes = scan.moment.snapshot, scan.moment.nodes
-    end, some = len(snapshot.records), 1
+    fragments, nodes = scan.snapshot.fragments, scan.snapshot.nodes
+    end, some = len(fragments.records), 1
     while end > 0:
         start = max(0, end - some)
-        part = Snapshot(snapshot.records[start:end], snapshot.nodes)
-        moment = Moment(part, nodes, whole=scan.moment.whole)
-        yield Scan(moment, scan.scope, scan.conditions)
+        part = StoreSnapshot(fragments.records[start:end], fragments.nodes)
+        snapshot = Snapshot(part, nodes, whole=scan.snapshot.whole)
+        yield Scan(snapshot, scan.scope, scan.conditions)
         end, some = start, 2 * some
 
 
-def _values(piece: Piece, flats: Sequence[Flat]) -> _Rows:
+def _values(piece: Piece, flats: Sequence[Flat]) -> _TableRows:
     """The rows of a piece as lists of their values in these columns, None where there is none."""
     found = {key: piece.variants(key) for key in _keys(flats)}
     columns = [values_of(_those(found[flat.key], flat), piece.rows) for flat in flats]

@@ -49,14 +49,14 @@ def _inherited_alone(scan: Scan) -> list[str]:
     """The columns of which no record has a value of its own, and that may be alike in all rows."""
     own = {column.key for column in scan.record_columns}
     names = [flat.name for flat in scan.flats.values() if flat.key not in own]
-    if scan.conditions or scan.moment.nodes.count > _FEW_NODES:
+    if scan.conditions or scan.snapshot.nodes.count > _FEW_NODES:
         return names
     return [name for name in names if not _differs(scan, scan.flats[name].key)]
 
 
 def _differs(scan: Scan, key: str) -> bool:
     """Whether the recorders of the scope set a key to several values: rows between may differ."""
-    found = scan.moment.nodes.own(key, scan.node_positions).values()
+    found = scan.snapshot.nodes.own(key, scan.node_positions).values()
     try:
         return sum(len(pc.unique(values.drop_null())) for values in found) > 1
     except pa.ArrowNotImplementedError:  # of lists and the like

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._engines.scan import Moment, Scan, Scope
+from .._engines.scan import Scan, Scope, Snapshot
 from .._keys import ERROR_KEYS, STATUS_KEY
 from .._live.column import NODE
 from .._printable import one_line
@@ -121,7 +121,7 @@ def _require_count(name: str, value: Any) -> None:
         raise ArgumentTypeError(message) from None
 
 
-def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -> Tree:
+def tree_below(snapshot: Snapshot, node: int, *, depth: int | None, children: int) -> Tree:
     """A node with those below it, ``depth`` levels down (None: all), so many children of each.
 
     Raises:
@@ -138,11 +138,11 @@ def tree_below(moment: Moment, node: int, *, depth: int | None, children: int) -
     if children < 1:
         message = f"{children} children of a recorder can't be listed; expected 1 or more"
         raise ArgumentError(message)
-    position = moment.nodes.position(node)
+    position = snapshot.nodes.position(node)
     if position is None:  # the root of a collection without experiments, or what was deleted
-        own = Scan(moment, Scope(node)).row_count()
+        own = Scan(snapshot, Scope(node)).row_count()
         return Tree({}, own, own, [])
-    return _Listing(moment.nodes, _record_counts(moment)).tree(position, depth, children)
+    return _Listing(snapshot.nodes, _record_counts(snapshot)).tree(position, depth, children)
 
 
 def _experiment_words(data: dict[str, Any]) -> str:
@@ -158,10 +158,10 @@ def _experiment_words(data: dict[str, Any]) -> str:
     )
 
 
-def _record_counts(moment: Moment) -> pa.Table:
+def _record_counts(snapshot: Snapshot) -> pa.Table:
     """How many records each node has, of those that have any: columns ``_node`` and ``rows``."""
     pieces = [pa.table({NODE: pa.array([], pa.int64()), "rows": pa.array([], pa.int64())})]
-    for fragment in moment.snapshot.records:
+    for fragment in snapshot.fragments.records:
         for table in fragment.tables([]):
             counted = pc.value_counts(one_array(table.column(NODE)))
             pieces.append(pa.table(counted.flatten(), names=pieces[0].column_names))

@@ -11,7 +11,7 @@ from .._values.kinds import NULL, Kind
 from .._values.promote import meet
 from .mixed import Flat
 from .prefetch import ahead
-from .scan import Group, Moment, Piece, Scan, flat_column
+from .scan import Group, Piece, Scan, Snapshot, flat_column
 from .widths import fits, parts_of, require_memory
 
 __all__ = ["flat_schema", "flat_table", "flat_type", "resolved_table", "stream", "without_columns"]
@@ -65,19 +65,19 @@ def _batch(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def resolved_table(moment: Moment, positions: pa.Array) -> pa.Table:
+def resolved_table(snapshot: Snapshot, positions: pa.Array) -> pa.Table:
     """The flat attributes, inherited ones included, of the recorders at these positions."""
-    nodes = moment.nodes
+    nodes = snapshot.nodes
     arrays, fields, flats = [], [], []
     for key in nodes.keys_above(positions):
         kinds = nodes.kinds(key, positions) - {NULL}
         found = nodes.resolved(key, positions)
-        for flat in moment.mixed.flats_of(key, kinds):
+        for flat in snapshot.mixed.flats_of(key, kinds):
             kind = meet(filter(flat.takes, kinds))
             arrays.append(flat_column(found, kind, len(positions)))
             fields.append(_field(flat, kind))
             flats.append(flat)
-    moment.mixed.warn(flats, [flat.name for flat in flats])
+    snapshot.mixed.warn(flats, [flat.name for flat in flats])
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 

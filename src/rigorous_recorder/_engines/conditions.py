@@ -13,7 +13,7 @@ from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
 from .._values.kinds import NULL, Kind
 from .._values.promote import can_equal, equal, holds_lists, is_any_of
-from ..errors import ArgumentError, UnkeepableTypeError, UnkeepableValueError
+from ..errors import ArgumentError, UnsupportedTypeError, UnsupportedValueError
 from .sql_conditions import SqlCondition, sql_condition
 
 __all__ = ["AnyCondition", "Choice", "Condition", "Typed", "any_valid", "conditions_of"]
@@ -112,7 +112,7 @@ class Condition(NamedTuple):
             return self.kind, self.value
         try:
             return classify(self.key, kind.parse(self.value))
-        except (*_NO_VALUE, UnkeepableTypeError):
+        except (*_NO_VALUE, UnsupportedTypeError):
             return None
 
 
@@ -176,8 +176,8 @@ def conditions_of(texts: Sequence[str], values: Mapping[str, Any]) -> tuple[AnyC
     Raises:
         ArgumentTypeError: a SQL expression is no text.
         ArgumentError: a text is not one SQL condition, or a range is too long.
-        UnkeepableTypeError: a value is of a type that no record has, or a key is not text.
-        UnkeepableValueError: no record has the value.
+        UnsupportedTypeError: a value is of a type that no record has, or a key is not text.
+        UnsupportedValueError: no record has the value.
     """
     named = (_condition_on(key, value) for key, value in values.items())
     return (*map(sql_condition, texts), *named)
@@ -200,10 +200,10 @@ def _condition(key: str, value: Any) -> Condition:
     if isinstance(value, Typed):
         return Condition(key, None, str(value))
     if callable(value) or isinstance(value, (set, frozenset)):  # a test, or a set in a choice
-        raise UnkeepableTypeError(_refusal(key, value))
+        raise UnsupportedTypeError(_refusal(key, value))
     try:
         kind, plain = classify(key, value)
-    except (UnkeepableTypeError, UnkeepableValueError) as error:
+    except (UnsupportedTypeError, UnsupportedValueError) as error:
         raise type(error)(_refusal(key, value)) from None
     if isinstance(kind, (ArrayKind, ListKind)):
         plain = np.array(plain)

@@ -16,7 +16,7 @@ from .arrow import flat_table, resolved_table
 from .duckdb_records import RecordsView, rows_without_columns
 from .duckdb_values import for_duckdb
 from .relation import Made, Relation, Source, compacted
-from .scan import Moment, Scan, experiment_positions
+from .scan import Scan, Snapshot, experiment_positions
 from .sql import Mentioned, SqlNames, identifier, mentioned
 from .widths import fits
 
@@ -64,11 +64,11 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     """
 
     def experiments() -> _Named:
-        positions = experiment_positions(scan.moment)
-        return _with_sql_names(resolved_table(scan.moment, positions))
+        positions = experiment_positions(scan.snapshot)
+        return _with_sql_names(resolved_table(scan.snapshot, positions))
 
     def nodes() -> _Named:
-        return _with_sql_names(_nodes_table(scan.moment), fixed=2)
+        return _with_sql_names(_nodes_table(scan.snapshot), fixed=2)
 
     return _run(scan, query, {"experiments": experiments, "nodes": nodes})
 
@@ -275,10 +275,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _nodes_table(moment: Moment) -> pa.Table:
+def _nodes_table(snapshot: Snapshot) -> pa.Table:
     """One row for each node: its id, its parent's, and all that it has or inherits."""
-    nodes = moment.nodes
-    table = resolved_table(moment, pa.array(range(nodes.count), pa.int64()))
+    nodes = snapshot.nodes
+    table = resolved_table(snapshot, pa.array(range(nodes.count), pa.int64()))
     arrays = [nodes.ids, nodes.ids.take(nodes.parents), *table.columns]
     return pa.Table.from_arrays(arrays, names=[NODE, "_parent", *table.column_names])
 

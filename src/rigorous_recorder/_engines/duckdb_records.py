@@ -10,7 +10,7 @@ from typing import Final
 
 from .._arrow import pa, pc
 from .._live.column import NODE, Column
-from .._store.fragments import Fragment, Sealed
+from .._store.fragments import Fragment, ParquetFragment
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .duckdb_values import DAY, MOST_MICROSECONDS, for_duckdb
@@ -174,7 +174,7 @@ class RecordsView:
         ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *some]))
         ids = self._scan.among(ids)
         ids = ids.take(pc.sort_indices(ids))
-        nodes = self._scan.moment.nodes
+        nodes = self._scan.snapshot.nodes
         positions = nodes.positions(ids)
         arrays = [ids]
         for flat in self._inherited:
@@ -186,10 +186,10 @@ class RecordsView:
 
     def _branches(self, fragments: Sequence[Fragment], sound: set[int]) -> Iterator[str]:
         """SELECTs that each read some fragments, all with the same columns."""
-        alike: dict[tuple[Column, ...], list[Sealed]] = {}
+        alike: dict[tuple[Column, ...], list[ParquetFragment]] = {}
         others: list[Fragment] = []
         for fragment in fragments:
-            if isinstance(fragment, Sealed) and id(fragment) in sound:
+            if isinstance(fragment, ParquetFragment) and id(fragment) in sound:
                 alike.setdefault(tuple(fragment.columns), []).append(fragment)
             else:
                 others.append(fragment)
@@ -214,7 +214,7 @@ class RecordsView:
         table = pa.schema(fields).empty_table()
         return self._table("_".join(["typed", *self._own_names]), lambda: table)
 
-    def _from_files(self, columns: tuple[Column, ...], files: list[Sealed]) -> str:
+    def _from_files(self, columns: tuple[Column, ...], files: list[ParquetFragment]) -> str:
         self.paths += (str(file.path) for file in files)
         paths = ", ".join(literal(str(file.path)) for file in files)
         # Columns by position: names that differ only in case, or are empty, are no trouble then.

@@ -8,10 +8,10 @@ from threading import TIMEOUT_MAX, Event
 from typing import Final, NamedTuple
 
 from .._store.fragments import Fragment, Spans
-from .._store.store import Snapshot, Store
+from .._store.store import Store, StoreSnapshot
 from ..errors import ArgumentError, CompactedError, DeletedError
 from .rows import Row, rows_from
-from .scan import Moment, Scan
+from .scan import Scan, Snapshot
 from .visible_rows import ready_rows
 
 __all__ = ["Look", "follow"]
@@ -30,8 +30,8 @@ class Look(NamedTuple):
     """
 
     store: Store
-    moment: Moment
-    scan_of: Callable[[Moment], Scan]
+    snapshot: Snapshot
+    scan_of: Callable[[Snapshot], Scan]
 
 
 def follow(
@@ -66,12 +66,12 @@ def _followed(
         # A stop is seen before the last look: what was logged before it is still given.
         is_over = stop is not None and stop.is_set()
         start = time.perf_counter()
-        store, moment, scan_of = look()
+        store, snapshot, scan_of = look()
         took = time.perf_counter() - start
         seen.require_same(store)
-        fresh = scan_of(seen.unseen(moment))
+        fresh = scan_of(seen.unseen(snapshot))
         yield from rows_from(fresh, 0 if last is None else max(0, fresh.row_count() - last))
-        seen.add(moment)
+        seen.add(snapshot)
         last = None
         if is_over:
             return
@@ -110,28 +110,30 @@ class _Seen:
             raise CompactedError(message)
         self._store = store
 
-    def add(self, moment: Moment) -> None:
+    def add(self, snapshot: Snapshot) -> None:
         """Count all rows of a moment as given that are ready."""
-        for fragment, ready in self._ready(moment):
+        for fragment, ready in self._ready(snapshot):
             for segment, rows in zip(fragment.segments, ready, strict=True):
                 given = segment.end if rows == segment.rows else segment.start + rows
                 if given > segment.start:
                     key = segment.logged_in
                     self._rows[key] = max(given, self._rows.get(key, 0))
 
-    def unseen(self, moment: Moment) -> Moment:
+    def unseen(self, snapshot: Snapshot) -> Snapshot:
         """A moment with only those records that are ready and were not given yet."""
         fresh = [
             Spans(fragment, spans)
-            for fragment, ready in self._ready(moment)
+            for fragment, ready in self._ready(snapshot)
             if (spans := self._spans(fragment, ready))
         ]
-        return Moment(Snapshot(fresh, moment.snapshot.nodes), moment.nodes, whole=moment.whole)
+        return Snapshot(
+            StoreSnapshot(fresh, snapshot.fragments.nodes), snapshot.nodes, whole=snapshot.whole
+        )
 
     @staticmethod
-    def _ready(moment: Moment) -> Iterator[tuple[Fragment, list[int]]]:
-        fragments = moment.snapshot.records
-        return zip(fragments, ready_rows(fragments, moment.nodes.waiting), strict=True)
+    def _ready(snapshot: Snapshot) -> Iterator[tuple[Fragment, list[int]]]:
+        fragments = snapshot.fragments.records
+        return zip(fragments, ready_rows(fragments, snapshot.nodes.waiting), strict=True)
 
     def _spans(self, fragment: Fragment, ready: Sequence[int]) -> list[range]:
         """Which rows of a fragment are new.

@@ -11,7 +11,7 @@ from .._tree import FIRST_KEYS
 from .._values.kinds import Kind
 from ..errors import ColumnError, ColumnWarning
 from .conditions import AnyCondition
-from .scan import Bound, Moment, Scan, Scope
+from .scan import Bound, Scan, Scope, Snapshot
 from .sql import identifier, literal
 from .sql_conditions import BoundSql
 
@@ -21,7 +21,7 @@ __all__ = ["no_such_key", "require_known", "warn_of_unknown"]
 _LISTED: Final = 20
 
 
-def require_known(moment: Moment, conditions: tuple[AnyCondition, ...]) -> None:
+def require_known(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> None:
     """Check that conditions ask for keys that anything in the collection has, or ever had.
 
     Where nothing was logged yet, every key may still come.
@@ -30,34 +30,36 @@ def require_known(moment: Moment, conditions: tuple[AnyCondition, ...]) -> None:
         ColumnError: a key is nowhere, where the message has the ones that are spelled alike; or no
             value under it can be the one that is asked for.
     """
-    for message in _faults(moment, conditions):
+    for message in _faults(snapshot, conditions):
         raise ColumnError(message)
-    texts = [each for each in Scan(moment, Scope(), conditions).bound if isinstance(each, BoundSql)]
+    texts = [
+        each for each in Scan(snapshot, Scope(), conditions).bound if isinstance(each, BoundSql)
+    ]
     if texts:
         used = [flat.name for each in texts for _, flat, _ in each.columns]
-        Scan(moment, Scope()).warn_of_mixed(used)
+        Scan(snapshot, Scope()).warn_of_mixed(used)
 
 
-def warn_of_unknown(moment: Moment, conditions: tuple[AnyCondition, ...]) -> None:
+def warn_of_unknown(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> None:
     """As ``require_known``, for who waits for what is logged from now on: a key may still come."""
-    for message in _faults(moment, conditions):
+    for message in _faults(snapshot, conditions):
         warn(f"{message}. It may still be logged", ColumnWarning, stacklevel=3)
 
 
-def _faults(moment: Moment, conditions: tuple[AnyCondition, ...]) -> list[str]:
-    if not conditions or not any(each.rows for each in moment.snapshot.records):
+def _faults(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> list[str]:
+    if not conditions or not any(each.rows for each in snapshot.fragments.records):
         return []
     known: dict[str, set[Kind]] = {}
-    for column in [*moment.nodes.columns, *moment.record_columns]:
+    for column in [*snapshot.nodes.columns, *snapshot.record_columns]:
         if isinstance(column.key, str):
             known.setdefault(column.key, set()).add(column.kind)
-    bound = Scan(moment, Scope(), conditions).bound
-    return [why for each in bound if (why := _fault(each, known, moment)) is not None]
+    bound = Scan(snapshot, Scope(), conditions).bound
+    return [why for each in bound if (why := _fault(each, known, snapshot)) is not None]
 
 
-def _fault(condition: Bound, known: Mapping[str, set[Kind]], moment: Moment) -> str | None:
+def _fault(condition: Bound, known: Mapping[str, set[Kind]], snapshot: Snapshot) -> str | None:
     if isinstance(condition, BoundSql):
-        return _fault_in_sql(condition, list(Scan(moment, Scope()).flats))
+        return _fault_in_sql(condition, list(Scan(snapshot, Scope()).flats))
     why = condition.why_never(known.get(condition.key, ()))
     if condition.key not in known and condition.key not in FIRST_KEYS:
         why = no_such_key(condition.key, known)

@@ -38,7 +38,7 @@ def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
     wanted = scan.condition_keys.union(keys)
     if wanted & set(keys_of(scan.record_columns)):
         return None
-    nodes, positions = scan.moment.nodes, scan.node_positions
+    nodes, positions = scan.snapshot.nodes, scan.node_positions
     if positions is None:
         positions = pc.indices_nonzero(nodes.ids.is_valid()).cast(pa.int64())
     has_own = pa.repeat(pa.scalar(False), len(positions))
@@ -52,7 +52,7 @@ def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
 
 def _lowest(scan: Scan, positions: pa.Array) -> pa.Array:
     """Those nodes of which none is below another."""
-    parents = scan.moment.nodes.parents
+    parents = scan.snapshot.nodes.parents
     above, level = [positions.slice(0, 0)], positions
     while len(level):
         level = pc.unique(parents.take(level).drop_null())
@@ -113,14 +113,14 @@ def _is_large(scan: Scan, flat: Flat, rows: int) -> bool:
     """Whether what so many rows inherit of a column is too much for each to have a copy of it."""
     return (
         scan.inherits(flat)
-        and scan.moment.nodes.widest(flat.key) > _SMALL
+        and scan.snapshot.nodes.widest(flat.key) > _SMALL
         and not fits(scan, rows, keys=[flat.key])
     )
 
 
 def _places(scan: Scan, value: str) -> Places | None:
     """The places of all nodes; None where no experiment was ever resumed."""
-    nodes = scan.moment.nodes
+    nodes = scan.snapshot.nodes
     if ATTEMPT_KEYS[1] not in keys_of(nodes.columns) or not (found := attempts(nodes)):
         return None
     return places_of(nodes, found, value)
@@ -145,7 +145,7 @@ class _Reading:
         self._numbered_columns = {name: columns[name] for name in numbered}
         self._of_nodes: dict[str, pa.Array] = {}
         if value is not None:
-            self._of_nodes["owner"] = scan.moment.nodes.words(value)
+            self._of_nodes["owner"] = scan.snapshot.nodes.words(value)
         if places is not None:
             self._of_nodes |= {"place": places.place, "attempt": places.attempt}
         self._read_columns = scan.columns_for([flat.key for flat in columns.values()])
@@ -164,7 +164,7 @@ class _Reading:
         return LevelRows(rows, resumed, self._value is not None, self._numbered)
 
     def _recorders(self, positions: pa.Array) -> pa.Table:
-        nodes, found = self._scan.moment.nodes, dict[str, Any]()
+        nodes, found = self._scan.snapshot.nodes, dict[str, Any]()
         for name, flat in self._columns.items():
             values = nodes.resolved(flat.key, positions, flat.takes)
             found[name] = self._flat(flat, values, len(positions))
@@ -175,7 +175,7 @@ class _Reading:
     def _inherited_numbers(self, name: str, positions: pa.Array) -> pa.Array:
         """For each position the number of the value of a column that the node has or inherits."""
         flat = self._numbered_columns[name]
-        found, places = self._scan.moment.nodes.shared(flat.key, positions)
+        found, places = self._scan.snapshot.nodes.shared(flat.key, positions)
         values = self._flat(flat, found, len(next(iter(found.values()), ())))
         return self._numbered[name].of(values).take(places)
 
@@ -188,7 +188,7 @@ class _Reading:
         """One row for each record."""
         if self._places is None:
             return self._found(self._records(None), None)
-        resumed = self._scan.moment.nodes.ids.filter(self._places.place.is_valid())
+        resumed = self._scan.snapshot.nodes.ids.filter(self._places.place.is_valid())
         return self._found(
             self._records(lambda ids: ids.filter(pc.invert(pc.is_in(ids, value_set=resumed)))),
             # A table: DuckDB before 2.0 gives no rows of a reader below a window.
@@ -241,7 +241,7 @@ class _Reading:
 
     @once
     def _numbers_of_nodes(self) -> dict[str, pa.Array]:
-        every = pa.array(range(self._scan.moment.nodes.count), pa.int64())
+        every = pa.array(range(self._scan.snapshot.nodes.count), pa.int64())
         return {name: self._inherited_numbers(name, every) for name in self._numbered}
 
 

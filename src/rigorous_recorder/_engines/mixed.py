@@ -10,8 +10,8 @@ from typing import NamedTuple
 from .._arrow import pa, pc
 from .._live.column import Column, Key
 from .._report import warn
-from .._store.fragments import Fragment, Sealed
-from .._store.store import Snapshot
+from .._store.fragments import Fragment, ParquetFragment
+from .._store.store import StoreSnapshot
 from .._tree import EXPERIMENT_KEYS, Nodes
 from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
@@ -49,7 +49,7 @@ class MixedKeys:
         warned: keys that were warned of, for as long as the store is open.
     """
 
-    def __init__(self, snapshot: Snapshot, nodes: Nodes, warned: set[str]) -> None:
+    def __init__(self, snapshot: StoreSnapshot, nodes: Nodes, warned: set[str]) -> None:
         self._snapshot = snapshot
         self._nodes = nodes
         self.warned = warned
@@ -168,7 +168,7 @@ def _caller_level() -> int:
 
 
 def _is_readable(fragment: Fragment, column: Column) -> bool:
-    return not isinstance(fragment, Sealed) or fragment.is_sound([column])
+    return not isinstance(fragment, ParquetFragment) or fragment.is_sound([column])
 
 
 def _first_node(fragment: Fragment, column: Column) -> int | None:

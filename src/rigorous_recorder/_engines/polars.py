@@ -196,7 +196,7 @@ class _SortedNodes:
         self._scan = scan
         self._columns: dict[Flat, pl.Series] = {}
         self._places: dict[tuple[int, int], pa.Array] = {}
-        nodes, positions = scan.moment.nodes, scan.node_positions
+        nodes, positions = scan.snapshot.nodes, scan.node_positions
         if positions is None:
             positions = pc.indices_nonzero(nodes.ids.is_valid())
         ids = nodes.ids.take(positions)
@@ -217,7 +217,7 @@ class _SortedNodes:
         """What each node has or inherits of a column of the flat table."""
         if flat not in self._columns:
             kind = self._scan.flat_kind(flat.name)
-            found, places = self._scan.moment.nodes.shared(flat.key, self._positions)
+            found, places = self._scan.snapshot.nodes.shared(flat.key, self._positions)
             values = flat_column(found, kind, len(next(iter(found.values()), ())))
             field = pa.field(flat.name, flat_type(kind))
             table = pa.Table.from_arrays([values], schema=pa.schema([field]))

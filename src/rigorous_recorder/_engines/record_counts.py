@@ -9,11 +9,11 @@ from typing import NamedTuple
 from .._arrow import pa, pc, pq
 from .._live.column import NODE, Column
 from .._store.corruption import UNREADABLE
-from .._store.fragments import Fragment, Sealed, open_parquet
+from .._store.fragments import Fragment, ParquetFragment, open_parquet
 from .._tree import FIRST_KEYS, Nodes
 from .._values.chunks import one_array
 from .._values.kinds import NULL
-from .scan import Moment
+from .scan import Snapshot
 
 __all__ = ["Usage", "usage_below"]
 
@@ -25,16 +25,16 @@ class Usage(NamedTuple):
     keys: list[str]
 
 
-def usage_below(moment: Moment, ids: Sequence[int]) -> list[Usage]:
+def usage_below(snapshot: Snapshot, ids: Sequence[int]) -> list[Usage]:
     """For each id what is at and below that node; one pass over all records for all of them.
 
     Of the records' values only those are read that a file's footer does not tell enough of.
     """
-    owners = _Owners(moment.nodes, ids)
+    owners = _Owners(snapshot.nodes, ids)
     keys = _Keys(len(ids))
-    _add_node_keys(keys, moment.nodes, owners)
+    _add_node_keys(keys, snapshot.nodes, owners)
     records = Counter[int]()
-    fragments = moment.snapshot.records
+    fragments = snapshot.fragments.records
     for fragment, counts in zip(fragments, _by_fragment(fragments, owners), strict=True):
         records.update(counts)
         if counts:
@@ -142,7 +142,7 @@ def _read_record_keys(
 
 def _missing(fragment: Fragment, columns: Sequence[Column]) -> dict[Column, int]:
     """How many rows have no value, for those columns for which a file's footer says it."""
-    if not isinstance(fragment, Sealed):
+    if not isinstance(fragment, ParquetFragment):
         return {}
     try:
         with open_parquet(fragment.path) as file:

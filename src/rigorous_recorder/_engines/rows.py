@@ -13,7 +13,7 @@ from .._tree import Nodes, keys_of, present_values_of, values_of
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError
 from .conditions import any_valid
-from .scan import Moment, Piece, Scan, experiment_positions
+from .scan import Piece, Scan, Snapshot, experiment_positions
 
 __all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_at", "rows_from", "rows_of"]
 
@@ -82,7 +82,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def mutable_keys(scan: Scan) -> tuple[str, ...]:
     """Those keys of a scan under which rows can have a dict, a list or an array."""
-    return _mutable([*scan.moment.nodes.columns, *scan.record_columns])
+    return _mutable([*scan.snapshot.nodes.columns, *scan.record_columns])
 
 
 def _mutable(columns: Iterable[Column]) -> tuple[str, ...]:
@@ -106,15 +106,15 @@ def rows_from(scan: Scan, start: int) -> Iterator[Row]:
         yield from rows_of(piece.slice(skip, piece.rows), scan)
 
 
-def experiment_rows(moment: Moment) -> list[Row]:
+def experiment_rows(snapshot: Snapshot) -> list[Row]:
     """One row for each experiment, in order of start, with what it has or inherits."""
-    return rows_at(moment, experiment_positions(moment))
+    return rows_at(snapshot, experiment_positions(snapshot))
 
 
-def rows_at(moment: Moment, positions: pa.Array) -> list[Row]:
+def rows_at(snapshot: Snapshot, positions: pa.Array) -> list[Row]:
     """One row for each recorder at a position, with what it has or inherits."""
-    keys = moment.nodes.keys_above(positions)
-    return list(_node_values(Row, moment.nodes, keys, positions))
+    keys = snapshot.nodes.keys_above(positions)
+    return list(_node_values(Row, snapshot.nodes, keys, positions))
 
 
 def _node_values(
@@ -135,7 +135,7 @@ def _values_at(nodes: Nodes, key: str, positions: pa.Array) -> list[Any]:
 
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
-    above, mutable = _inherited(piece, scan), _mutable(scan.moment.nodes.columns)
+    above, mutable = _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns)
     if lost := [key for key in scan.node_keys if piece.is_lost(key)]:
         above = {node: _without(values, lost) for node, values in above.items()}
     rows = _ROWS_AT_ONCE
@@ -201,6 +201,6 @@ def _said(piece: Piece, key: str) -> _Said | None:
 def _inherited(piece: Piece, scan: Scan) -> dict[int, dict[str, Any]]:
     """For each node of the piece, by id, what it has or inherits."""
     ids = pc.unique(piece.runs.values)
-    positions = scan.moment.nodes.positions(ids)
-    values = _node_values(dict, scan.moment.nodes, scan.node_keys, positions)
+    positions = scan.snapshot.nodes.positions(ids)
+    values = _node_values(dict, scan.snapshot.nodes, scan.node_keys, positions)
     return dict(zip(ids.to_pylist(), values, strict=True))

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 from .._arrow import pa, pc
 from .._live.column import NODE, Column, Key
 from .._once import once
-from .._store.fragments import Fragment, Loose, Sealed, is_lost
-from .._store.store import Snapshot, Store
+from .._store.fragments import Fragment, InMemoryFragment, ParquetFragment, is_lost
+from .._store.store import Store, StoreSnapshot
 from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
@@ -25,10 +25,10 @@ from .sql_conditions import BoundSql, SqlCondition
 __all__ = [
     "Bound",
     "Group",
-    "Moment",
     "Piece",
     "Scan",
     "Scope",
+    "Snapshot",
     "Source",
     "experiment_positions",
     "flat_column",
@@ -46,7 +46,7 @@ _CONDITION_BYTES: Final = 64 << 20
 _FEW_RUNS: Final = 64
 
 
-class Moment:
+class Snapshot:
     """All there is, as it was at one moment.
 
     Args:
@@ -56,25 +56,25 @@ class Moment:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        fragments: StoreSnapshot,
         nodes: Nodes,
         warned: set[str] | None = None,
-        whole: Moment | None = None,
+        whole: Snapshot | None = None,
     ) -> None:
-        self.snapshot = snapshot
+        self.fragments = fragments
         self.nodes = nodes
         self._whole = whole
-        self.mixed = MixedKeys(snapshot, nodes, set() if warned is None else warned)
+        self.mixed = MixedKeys(fragments, nodes, set() if warned is None else warned)
 
     @property
-    def whole(self) -> Moment:
+    def whole(self) -> Snapshot:
         """All there is, of which this may be a part: it decides what names in conditions mean."""
         return self if self._whole is None else self._whole
 
     @property
     def record_columns(self) -> list[Column]:
         """The physical columns of all records, in the order in which they came up."""
-        found = dict.fromkeys(c for each in self.snapshot.records for c in each.columns)
+        found = dict.fromkeys(c for each in self.fragments.records for c in each.columns)
         return list(found)
 
 
@@ -88,29 +88,29 @@ class Source:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def now(self) -> Moment:
+    def now(self) -> Snapshot:
         """The newest moment."""
-        return self._known().moment
+        return self._known().snapshot
 
     def scan(self, scope: Scope, conditions: tuple[AnyCondition, ...] = ()) -> Scan:
         """A query at the newest moment; the same one again where nothing changed."""
         known = self._known()
         if conditions:
-            return Scan(known.moment, scope, conditions)
+            return Scan(known.snapshot, scope, conditions)
         if scope not in known.scans:
-            known.scans[scope] = Scan(known.moment, scope)
+            known.scans[scope] = Scan(known.snapshot, scope)
         return known.scans[scope]
 
-    def _known(self) -> _Known:
+    def _known(self) -> _CachedSnapshot:
         version = self.store.version()
-        known: _Known | None = self.store.reader
+        known: _CachedSnapshot | None = self.store.reader
         if known is None or known.version != version:
-            snapshot = self.store.snapshot()
-            nodes = known.nodes_of(snapshot) if known else None
-            warned = known.moment.mixed.warned if known else None
-            nodes = nodes or Nodes(snapshot.nodes, self._see_time, roots=snapshot.roots)
-            moment = Moment(snapshot, nodes, warned)
-            self.store.reader = known = _Known(version, moment)
+            fragments = self.store.snapshot()
+            nodes = known.nodes_of(fragments) if known else None
+            warned = known.snapshot.mixed.warned if known else None
+            nodes = nodes or Nodes(fragments.nodes, self._see_time, roots=fragments.roots)
+            snapshot = Snapshot(fragments, nodes, warned)
+            self.store.reader = known = _CachedSnapshot(version, snapshot)
         return known
 
     @property
@@ -125,19 +125,19 @@ class Source:
         return tell
 
 
-class _Known:
+class _CachedSnapshot:
     """What was found out at one moment, as long as nothing changes."""
 
-    def __init__(self, version: object, moment: Moment) -> None:
+    def __init__(self, version: object, snapshot: Snapshot) -> None:
         self.version = version
-        self.moment = moment
+        self.snapshot = snapshot
         self.scans: dict[Scope, Scan] = {}
 
-    def nodes_of(self, snapshot: Snapshot) -> Nodes | None:
+    def nodes_of(self, fragments: StoreSnapshot) -> Nodes | None:
         """The resolved nodes, where nothing was said since then; None where something was."""
-        known, found = self.moment.snapshot.nodes, snapshot.nodes
+        known, found = self.snapshot.fragments.nodes, fragments.nodes
         if len(known) == len(found) and all(map(_is_same, known, found)):
-            return self.moment.nodes
+            return self.snapshot.nodes
         return None
 
 
@@ -145,7 +145,7 @@ def _is_same(known: Fragment, found: Fragment) -> bool:
     """Whether two fragments have the same rows."""
     if known is found:
         return True
-    if not (isinstance(known, Loose) and isinstance(found, Loose)):
+    if not (isinstance(known, InMemoryFragment) and isinstance(found, InMemoryFragment)):
         return False
     return known.origin == found.origin and bool(known.whole.equals(found.whole))
 
@@ -234,7 +234,7 @@ class Piece:
     def positions(self) -> pa.Array:
         """For each row the position of its node."""
         if self._positions is None:
-            found = self._scan.moment.nodes.positions(self.runs.values)
+            found = self._scan.snapshot.nodes.positions(self.runs.values)
             self._positions = spread(self.runs, found)
         return self._positions
 
@@ -282,7 +282,7 @@ class Piece:
         own = self.own(key)
         if key not in self._scan.node_keys or self.is_lost(key):
             return own
-        inherited = self._scan.moment.nodes.resolved(key, self.positions, takes)
+        inherited = self._scan.snapshot.nodes.resolved(key, self.positions, takes)
         if not own:
             return inherited
         has_own = any_valid(own, self.rows)
@@ -324,7 +324,7 @@ class Piece:
 
     def _sql_mask(self, condition: BoundSql) -> pa.Array:
         """Which rows meet a SQL expression; so many at a time that what they inherit is not much."""
-        rows = _rows_at_once(self._scan.moment.nodes, condition)
+        rows = _rows_at_once(self._scan.snapshot.nodes, condition)
         parts = [self.slice(start, rows) for start in range(0, self.rows, rows)]
         found = [_met(condition, part.variants, part.rows) for part in parts]
         return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
@@ -335,7 +335,7 @@ class Piece:
         if condition.key not in self._scan.node_keys or self.is_lost(condition.key):
             return condition.matches(own, self.rows)
         nodes = self.positions.dictionary_encode(null_encoding="encode")
-        inherited = self._scan.moment.nodes.resolved(condition.key, nodes.dictionary)
+        inherited = self._scan.snapshot.nodes.resolved(condition.key, nodes.dictionary)
         mask = condition.matches(inherited, len(nodes.dictionary)).take(nodes.indices)
         if not own:
             return mask
@@ -346,9 +346,9 @@ class Scan:
     """What one query reads: the rows of a scope at one moment that meet all conditions."""
 
     def __init__(
-        self, moment: Moment, scope: Scope, conditions: tuple[AnyCondition, ...] = ()
+        self, snapshot: Snapshot, scope: Scope, conditions: tuple[AnyCondition, ...] = ()
     ) -> None:
-        self.moment = moment
+        self.snapshot = snapshot
         self.scope = scope
         self.conditions = conditions
         self._flat_kinds: dict[str, Kind] = {}
@@ -362,14 +362,14 @@ class Scan:
         if self.scope.node is None:
             return None
         if self.scope.is_deep:
-            found = self.moment.nodes.below(self.scope.node)
+            found = self.snapshot.nodes.below(self.scope.node)
         else:
             found = pa.array([self.scope.node], pa.int64())
         return self._without_deleted(found)
 
     @property
     def _deleted(self) -> pa.Array | None:
-        return self.moment.nodes.deleted
+        return self.snapshot.nodes.deleted
 
     def _without_deleted(self, ids: pa.Array) -> pa.Array:
         if self._deleted is None:
@@ -379,7 +379,7 @@ class Scan:
     @once
     def node_keys(self) -> list[str]:
         """The keys that nodes of the scope have or inherit, in the order of the flat table."""
-        nodes = self.moment.nodes
+        nodes = self.snapshot.nodes
         if self.node_ids is None:
             return nodes.keys
         return nodes.keys_above(self.node_positions)
@@ -390,7 +390,7 @@ class Scan:
         if self.node_ids is None and self._deleted is None:
             return self._all_columns
         if self.conditions:
-            return Scan(self.moment, self.scope).record_columns
+            return Scan(self.snapshot, self.scope).record_columns
         found = {
             column for each in self.fragments if self.takes_whole(each) for column in each.columns
         }
@@ -402,7 +402,7 @@ class Scan:
 
     @once
     def _all_columns(self) -> list[Column]:
-        return self.moment.record_columns
+        return self.snapshot.record_columns
 
     @once
     def keys(self) -> list[str]:
@@ -426,7 +426,7 @@ class Scan:
         first: dict[Key, Kind] = {}
         return {
             column.key
-            for column in [*self.record_columns, *self.moment.nodes.columns]
+            for column in [*self.record_columns, *self.snapshot.nodes.columns]
             if column.kind != NULL and first.setdefault(column.key, column.kind) != column.kind
         }
 
@@ -435,7 +435,7 @@ class Scan:
         families = set(map(family_of, kinds))
         if len(families) < 2:
             return [Flat(key, key)]
-        return self.moment.mixed.flats(key, self._families_read(key, families))
+        return self.snapshot.mixed.flats(key, self._families_read(key, families))
 
     def _families_read(self, key: str, families: set[Family]) -> set[Family]:
         """Those of a key's families of which rows that meet the conditions can have values."""
@@ -447,7 +447,7 @@ class Scan:
         kinds = {column.kind for column in found} - {NULL}
         if key in self.node_keys:
             ids = self.read_ids
-            nodes = self.moment.nodes
+            nodes = self.snapshot.nodes
             positions = None if ids is None else nodes.positions(ids).drop_null()
             kinds |= nodes.kinds(key, positions)
         return set(map(family_of, kinds))
@@ -482,13 +482,13 @@ class Scan:
         """Whether nodes have, or inherit, values that stand in a column of the flat table."""
         if flat.key not in self.node_keys:
             return False
-        kinds = self.moment.nodes.value_counts(flat.key) if flat.family else ()
+        kinds = self.snapshot.nodes.value_counts(flat.key) if flat.family else ()
         return flat.family is None or any(map(flat.takes, kinds))
 
     def warn_of_mixed(self, used: Iterable[str]) -> None:
         """Warn where a query uses columns, by name, of whose keys values stand in others too."""
         if len(self.flats) > len(self.keys):
-            self.moment.mixed.warn(self.flats.values(), used)
+            self.snapshot.mixed.warn(self.flats.values(), used)
 
     def kinds_of(self, flat: Flat) -> set[Kind]:
         """The kinds of the values that meet in a column of the flat table."""
@@ -498,7 +498,7 @@ class Scan:
         """The kinds of the values that rows of the scope can have under a key."""
         kinds = {column.kind for column in self._columns_by_key.get(key, ())}
         if key in self.node_keys:
-            kinds |= self.moment.nodes.kinds(key, self.node_positions)
+            kinds |= self.snapshot.nodes.kinds(key, self.node_positions)
         return kinds
 
     @once
@@ -513,7 +513,7 @@ class Scan:
         """Positions of the nodes whose records are read; None for all."""
         if self.node_ids is None:
             return None
-        return self.moment.nodes.positions(self.node_ids).drop_null()
+        return self.snapshot.nodes.positions(self.node_ids).drop_null()
 
     # --- which rows are read -------------------------------------------------------------------
 
@@ -558,7 +558,7 @@ class Scan:
         """The conditions; names in SQL are bound to columns of the whole table, whatever is read."""
         if not any(isinstance(each, SqlCondition) for each in self.conditions):
             return [each for each in self.conditions if not isinstance(each, SqlCondition)]
-        whole = Scan(self.moment.whole, Scope())
+        whole = Scan(self.snapshot.whole, Scope())
         names = SqlNames(whole.flats)
         return [
             BoundSql(each, names, whole.flats, whole.flat_kind)
@@ -599,7 +599,7 @@ class Scan:
         conditions = self._node_conditions
         if not conditions:
             return self.node_ids
-        nodes = self.moment.nodes
+        nodes = self.snapshot.nodes
         return nodes.ids.take(nodes_that_meet(nodes, conditions, self.node_positions))
 
     @once
@@ -607,7 +607,7 @@ class Scan:
         """The groups of rows that can have rows of the scope that meet the conditions."""
         found = [
             Group(fragment, number)
-            for fragment in self.moment.snapshot.records
+            for fragment in self.snapshot.fragments.records
             for number in range(len(fragment.group_rows))
         ]
         if self.read_ids is None and self._deleted is None:
@@ -624,9 +624,9 @@ class Scan:
         return list({id(group.fragment): group.fragment for group in self.groups}.values())
 
     @property
-    def files(self) -> list[Sealed]:
+    def files(self) -> list[ParquetFragment]:
         """Those of the fragments that are sealed files."""
-        return [each for each in self.fragments if isinstance(each, Sealed)]
+        return [each for each in self.fragments if isinstance(each, ParquetFragment)]
 
     def row_count(self) -> int:
         """Number of rows; costs no reading where nothing is left out."""
@@ -790,13 +790,13 @@ def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
     return found[0] if len(found) == 1 else pc.coalesce(*found)
 
 
-def experiment_positions(moment: Moment) -> pa.Array:
+def experiment_positions(snapshot: Snapshot) -> pa.Array:
     """Positions of the experiments, collection by collection in order of start.
 
     Of one that was resumed it is that of the last attempt, which has all that the experiment has,
     and what was said since.
     """
-    nodes = moment.nodes
+    nodes = snapshot.nodes
     positions = nodes.positions_below_roots()
     found = nodes.own(EXPERIMENT_KEYS[0], positions)
     experiments = positions.filter(any_valid(found, len(positions)))

@@ -13,7 +13,7 @@ from .._arrow import pa
 from .._lazy_imports import sf, st
 from .._live.column import NODE, Column
 from .._store.corruption import UNREADABLE
-from .._store.fragments import Fragment, Sealed
+from .._store.fragments import Fragment, ParquetFragment
 from .._store.sealed_files import open_sealed
 from .._tree import column_in
 from .._values.bigints import BIGINT
@@ -92,12 +92,12 @@ class OwnColumns:
     def _parts(self) -> Iterator[DataFrame]:
         sound = self._sound()
         self._find_lost(sound)
-        native: dict[tuple[Any, ...], list[Sealed]] = {}
-        others: dict[bool, list[Sealed]] = {}
+        native: dict[tuple[Any, ...], list[ParquetFragment]] = {}
+        others: dict[bool, list[ParquetFragment]] = {}
         here: dict[bool, list[Fragment]] = {}
         for fragment in self._scan.fragments:
             is_whole = self._scan.takes_whole(fragment)
-            if not isinstance(fragment, Sealed) or id(fragment) not in sound:
+            if not isinstance(fragment, ParquetFragment) or id(fragment) not in sound:
                 here.setdefault(is_whole, []).append(fragment)
             elif _is_readable(fragment):
                 key = is_whole, is_reported(fragment), *fragment.columns.items()
@@ -140,7 +140,7 @@ class OwnColumns:
 
     # --- by Spark itself ------------------------------------------------------------------------
 
-    def _read_by_spark(self, files: Sequence[Sealed]) -> DataFrame:
+    def _read_by_spark(self, files: Sequence[ParquetFragment]) -> DataFrame:
         """Files that all have the same columns under the same names."""
         columns = [column for column in files[0].columns if column in self._columns]
         fields = [st.StructField(NODE, st.LongType())]
@@ -159,7 +159,7 @@ class OwnColumns:
         ]
         return numbered.select(NODE, *values)
 
-    def _misread(self, files: Sequence[Sealed]) -> set[Column]:
+    def _misread(self, files: Sequence[ParquetFragment]) -> set[Column]:
         """Columns that no condition may be pushed down to."""
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             found = threads.map(lambda file: misread_columns(file, self._columns), files)
@@ -167,7 +167,7 @@ class OwnColumns:
 
     # --- by others ------------------------------------------------------------------------------
 
-    def _read_by_workers(self, files: Sequence[Sealed]) -> DataFrame:
+    def _read_by_workers(self, files: Sequence[ParquetFragment]) -> DataFrame:
         """Files that Spark can't read, each row group by a worker in Python."""
         groups = [(f.path.absolute(), n) for f in files for n in range(len(f.group_rows))]
         read = partial(_read_group, self._columns, self._kinds)
@@ -206,7 +206,7 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _is_readable(file: Sealed) -> bool:
+def _is_readable(file: ParquetFragment) -> bool:
     """Whether Spark can read a file by itself."""
     names = [NODE, *file.columns.values()]
     # It tells names apart without case, by the rules of Java.
@@ -292,7 +292,7 @@ def _damaged(path: Path) -> DamagedFileError:
     )
 
 
-def _no_successor(file: Sealed) -> Sealed | None:
+def _no_successor(file: ParquetFragment) -> ParquetFragment | None:
     """What was merged away while Spark was reading is not looked for: the query is asked anew."""
     message = f"{file.path} was compacted away since the query was made: make it anew"
     raise FileNotFoundError(message)

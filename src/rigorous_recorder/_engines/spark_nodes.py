@@ -58,7 +58,9 @@ class Inherited(ABC):
         """Those rows that are meant, where others stand among them."""
         if self._scan.read_ids is not None:
             return self._of_these(rows)
-        gone = self._scan.moment.nodes.deleted  # a node of which nothing was said is not among them
+        gone = (
+            self._scan.snapshot.nodes.deleted
+        )  # a node of which nothing was said is not among them
         if gone is None:
             return rows
         table = self._spark.createDataFrame(
@@ -76,7 +78,7 @@ class Inherited(ABC):
 
     def _values(self, flat: str, ids: pa.Array) -> pa.Array:
         """What each node has or inherits, null where it is none."""
-        nodes, meant = self._scan.moment.nodes, self._scan.flats[flat]
+        nodes, meant = self._scan.snapshot.nodes, self._scan.flats[flat]
         found = nodes.resolved(meant.key, nodes.positions(ids), meant.takes)
         return for_spark(flat_column(found, self._kinds[flat], len(ids)))
 
@@ -92,7 +94,7 @@ def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str]) -> Inher
     """
     if scan.read_ids is None:
         spans = _merged(span for each in scan.fragments for span in each.node_ranges)
-        ids = _within_spans(_sorted(scan.among(scan.moment.nodes.ids)), spans)
+        ids = _within_spans(_sorted(scan.among(scan.snapshot.nodes.ids)), spans)
         ranges = _one_range(spans) or _ranges_of(ids)
     else:
         ids = _sorted(scan.read_ids)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .._arrow import pq
 from .._live.column import Column
 from .._store.corruption import UNREADABLE
-from .._store.fragments import Sealed, open_parquet
+from .._store.fragments import ParquetFragment, open_parquet
 from .._store.seal import about
 from .._store.special_floats import SpecialFloats
 from .._values.kinds import FLOAT
@@ -15,12 +15,12 @@ from .._values.kinds import FLOAT
 __all__ = ["is_reported", "misread_columns"]
 
 
-def is_reported(file: Sealed) -> bool:
+def is_reported(file: ParquetFragment) -> bool:
     """Whether a file reports which of its columns have special floats, and is written for them."""
     return SpecialFloats.of_file(about(file.schema)) is not None
 
 
-def misread_columns(file: Sealed, columns: list[Column]) -> set[Column]:
+def misread_columns(file: ParquetFragment, columns: list[Column]) -> set[Column]:
     """Those of some columns of a file of which a pushed condition could miss values.
 
     In a file that reports nothing these are all floats: its statistics pass over NaN, and its
@@ -36,7 +36,7 @@ def misread_columns(file: Sealed, columns: list[Column]) -> set[Column]:
         return set(floats.values())
 
 
-def _with_zeros_in_dictionaries(file: Sealed) -> Iterator[str]:
+def _with_zeros_in_dictionaries(file: ParquetFragment) -> Iterator[str]:
     with open_parquet(file.path) as opened:
         metadata = opened.metadata
         for number in range(metadata.num_row_groups):

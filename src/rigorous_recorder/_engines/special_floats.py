@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._arrow import pa, pc
-from .._store.fragments import Fragment, Sealed
+from .._store.fragments import Fragment, ParquetFragment
 from .._store.seal import about
 from .._store.special_floats import SpecialFloats
 from .._values.kinds import FLOAT
@@ -26,7 +26,7 @@ def special_floats(scan: Scan) -> SpecialFloats:
 
 
 def _of_nodes(scan: Scan, names: Mapping[str, str]) -> SpecialFloats:
-    nodes, positions = scan.moment.nodes, scan.node_positions
+    nodes, positions = scan.snapshot.nodes, scan.node_positions
     if positions is None:
         positions = pc.indices_nonzero(nodes.ids.is_valid())
     columns = {
@@ -42,7 +42,7 @@ def _of_nodes(scan: Scan, names: Mapping[str, str]) -> SpecialFloats:
 def _of_fragment(fragment: Fragment, names: Mapping[str, str]) -> SpecialFloats:
     named = {c: n for c, n in fragment.columns.items() if c.kind == FLOAT and c.key in names}
     known = None
-    if isinstance(fragment, Sealed):
+    if isinstance(fragment, ParquetFragment):
         known = SpecialFloats.of_file(about(fragment.schema))
     if known is None:
         known = SpecialFloats.union(map(SpecialFloats.of, fragment.tables(list(named))))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from .._arrow import pa, pc
-from .._store.fragments import Fragment, Segment
+from .._store.fragments import Fragment, SegmentRange
 
 __all__ = ["ready_rows"]
 
@@ -38,7 +38,7 @@ def ready_rows(fragments: Sequence[Fragment], waiting: pa.Array | None) -> list[
     ]
 
 
-def _up_to(stop: int, segment: Segment, ready: int) -> int:
+def _up_to(stop: int, segment: SegmentRange, ready: int) -> int:
     rows = min(ready, max(0, stop - segment.start))
     return 0 if segment.deleted and rows < segment.rows else rows
 

@@ -41,7 +41,9 @@ def fits(
     Args:
         keys: what they inherit; None for all keys.
     """
-    inherited = rows * sum(map(scan.moment.nodes.widest, scan.node_keys if keys is None else keys))
+    inherited = rows * sum(
+        map(scan.snapshot.nodes.widest, scan.node_keys if keys is None else keys)
+    )
     return inherited <= (BATCH_BYTES if most is None else most)
 
 
@@ -66,7 +68,7 @@ def parts_of(piece: Piece, scan: Scan) -> Iterator[Piece]:
 
 def _widths(piece: Piece, scan: Scan) -> list[int]:
     """For each run of rows of one node how many bytes it inherits."""
-    nodes = scan.moment.nodes
+    nodes = scan.snapshot.nodes
     positions = nodes.positions(piece.runs.values)
     found = None
     for key in scan.node_keys:
@@ -81,7 +83,7 @@ def require_memory(scan: Scan) -> None:
     Raises:
         TooLargeError: it does not.
     """
-    nodes = scan.moment.nodes
+    nodes = scan.snapshot.nodes
     most, rows = _memory(), scan.row_count()
     if rows * sum(map(nodes.widest, scan.node_keys)) <= most:
         return
@@ -98,7 +100,7 @@ def require_memory(scan: Scan) -> None:
 
 
 def _totals(scan: Scan, key: str) -> Iterator[int]:
-    nodes = scan.moment.nodes
+    nodes = scan.snapshot.nodes
     for piece in scan.pieces([]):
         sizes = nodes.sizes(key, nodes.positions(piece.runs.values)).to_pylist()
         ends = [0, *piece.runs.run_ends.to_pylist()]

@@ -9,10 +9,10 @@ from .._arrow import pa
 from .backing import Image
 from .layout import Blank
 
-__all__ = ["Behind", "Home", "Part"]
+__all__ = ["Backend", "Behind", "SegmentBatch"]
 
 
-class Part(NamedTuple):
+class SegmentBatch(NamedTuple):
     """Rows of one segment, as Arrow."""
 
     number: int
@@ -29,7 +29,7 @@ class Behind(NamedTuple):
     rows: int
 
 
-class Home(Protocol):
+class Backend(Protocol):
     """Where a live table's images and sealed rows go: a folder, or memory."""
 
     #: Whether rows go to files: an image is then free again once its rows are sealed.
@@ -61,7 +61,7 @@ class Home(Protocol):
     def prepare(self, table: str) -> None:
         """Do ahead what sealing rows of that table would wait for, if it can be done now."""
 
-    def seal(self, table: str, parts: list[Part]) -> None:
+    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
         """Keep the rows of neighbouring segments, which have one schema, for good.
 
         Raises:
@@ -78,7 +78,7 @@ class Home(Protocol):
     def sealed_rows(self, table: str, number: int) -> int | None:
         """How many rows of a segment are sealed; None where it can be sealed under its number."""
 
-    def seal_rest(self, table: str, part: Part, behind: Behind) -> None:
+    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:
         """Keep what is left of a segment, for good, under this number or a higher one.
 
         Raises:

@@ -16,7 +16,7 @@ from ..errors import DamagedFileError
 __all__ = [
     "DELETION",
     "DELETION_COLUMN",
-    "MARKED",
+    "INTERNAL_COLUMNS",
     "META",
     "NODE",
     "PARENT",
@@ -24,8 +24,8 @@ __all__ = [
     "TIME",
     "TIME_COLUMN",
     "Column",
+    "InternalKey",
     "Key",
-    "Mark",
     "column_of",
     "described",
     "field_metadata",
@@ -38,7 +38,7 @@ NODE: Final = "_node"
 META: Final = b"rigorous"
 
 
-class Mark:
+class InternalKey:
     """Keys of the columns that the library writes itself; no user's key can equal one."""
 
     __slots__ = ("name",)
@@ -51,14 +51,14 @@ class Mark:
         return self.name
 
 
-PARENT: Final = Mark("_parent")
-TIME: Final = Mark("_time")
+PARENT: Final = InternalKey("_parent")
+TIME: Final = InternalKey("_time")
 #: True where the parent that is said is that of all that was deleted. A file without the column has
 #: no such row, which is known without reading any.
-DELETION: Final = Mark("_deleted")
+DELETION: Final = InternalKey("_deleted")
 
 
-Key = str | Mark
+Key = str | InternalKey
 
 
 class Column(NamedTuple):
@@ -72,7 +72,7 @@ PARENT_COLUMN: Final = Column(PARENT, INT)
 TIME_COLUMN: Final = Column(TIME, UTC_DATETIME)
 DELETION_COLUMN: Final = Column(DELETION, BOOL)
 #: The column of each mark.
-MARKED: Final = {
+INTERNAL_COLUMNS: Final = {
     PARENT: PARENT_COLUMN,
     TIME: TIME_COLUMN,
     DELETION: DELETION_COLUMN,
@@ -81,12 +81,12 @@ MARKED: Final = {
 
 def file_names(columns: Iterable[Column]) -> list[str]:
     """A unique name for each column: the key where it is free, else ``key:kind``."""
-    used = {NODE, *(mark.name for mark in MARKED)}
+    used = {NODE, *(mark.name for mark in INTERNAL_COLUMNS)}
     return [_claim(column, used) for column in columns]
 
 
 def _claim(column: Column, used: set[str]) -> str:
-    if isinstance(column.key, Mark):
+    if isinstance(column.key, InternalKey):
         return column.key.name
     name = column.key
     if column.kind == NULL or name in used:
@@ -99,7 +99,7 @@ def _claim(column: Column, used: set[str]) -> str:
 
 def field_metadata(column: Column) -> dict[bytes, bytes] | None:
     """What a file says of a column, so that its key and kind are known again."""
-    if isinstance(column.key, Mark):
+    if isinstance(column.key, InternalKey):
         return None
     return described(column.key, column.kind)
 
@@ -134,7 +134,7 @@ def _described(name: str, said: bytes) -> Column:
 
 
 def _marked(name: str) -> Column:
-    for mark, column in MARKED.items():
+    for mark, column in INTERNAL_COLUMNS.items():
         if mark.name == name:
             return column
     message = f"column {name!r} does not say which key and kind it is"

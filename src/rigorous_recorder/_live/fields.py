@@ -9,7 +9,7 @@ from .._values.classify import check_key, classify, classify_unread
 from .._values.device import keep_together
 from .._values.kinds import Kind
 from .._values.lenient import classify_any
-from .column import MARKED, Column, Key, Mark
+from .column import INTERNAL_COLUMNS, Column, InternalKey, Key
 
 __all__ = ["Described", "describe", "describe_attributes", "describe_unread"]
 
@@ -20,7 +20,7 @@ def describe(fields: Mapping[Any, Any]) -> Described:
     """For each field its column and the plain value of that kind which reads back equal.
 
     Raises:
-        KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
+        KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be kept.
     """
     return _described(fields, classify)
 
@@ -29,7 +29,7 @@ def describe_attributes(fields: Mapping[Any, Any]) -> Described:
     """As ``describe``, but a value of a type that can't be stored is its repr.
 
     Raises:
-        KeyNotTextError, UnkeepableValueError: a field can't be stored.
+        KeyNotTextError, UnsupportedValueError: a field can't be stored.
         AttributeTypeWarning: where warnings are errors.
     """
     return _described(fields, classify_any)
@@ -39,7 +39,7 @@ def describe_unread(fields: Mapping[Any, Any]) -> Described:
     """As ``describe``, without a wait: of a tensor on a device a ``DeviceValue``.
 
     Raises:
-        KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: a field can't be kept.
+        KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be kept.
     """
     return _described(keep_together(fields), classify_unread)
 
@@ -58,8 +58,8 @@ def _described(
 def _describe(
     key: Any, value: Any, classified: Callable[[str, Any], tuple[Kind, Any]]
 ) -> tuple[Column, Any]:
-    if isinstance(key, Mark):
-        return MARKED[key], value
+    if isinstance(key, InternalKey):
+        return INTERNAL_COLUMNS[key], value
     name = check_key(key)
     kind, plain = classified(name, value)
     return Column(name, kind), plain

@@ -33,7 +33,7 @@
 typedef enum { FAILED = -1, REFUSED = 0, DONE = 1 } Outcome;
 
 static PyObject *str_push_slowly, *str_add_slowly;
-static PyTypeObject *SlotType, *KeyedType, *BuffersType, *DoorType, *PusherType;
+static PyTypeObject *SlotType, *KeyedType, *BuffersType, *FastPathType, *PusherType;
 
 /* ---- slots: the cells of one column --------------------------------------------------------- */
 
@@ -779,16 +779,16 @@ plan_for(Buffers *self, PyObject *const *keys, Py_ssize_t count, PyObject *names
     return plan;
 }
 
-/* ---- door: where the rows of a table go, as long as it is open -------------------------------- */
+/* ---- fast path: where the rows of a table go, as long as it is open -------------------------------- */
 
 typedef struct {
     PyObject_HEAD
-    Buffers *buffers; /* NULL: the door is shut */
-    uint64_t turn;    /* changes with every row that is tried, and when the door is moved */
-} Door;
+    Buffers *buffers; /* NULL: the fast path is closed */
+    uint64_t turn;    /* changes with every row that is tried, and when it is set */
+} FastPath;
 
 struct Attempt {
-    Door *door;
+    FastPath *fast_path;
     Buffers *buffers;
     uint64_t turn;
     Py_ssize_t row;
@@ -798,7 +798,7 @@ struct Attempt {
 static int
 is_current(const Attempt *self)
 {
-    return self->door->turn == self->turn && self->buffers->rows == self->row;
+    return self->fast_path->turn == self->turn && self->buffers->rows == self->row;
 }
 
 static Outcome raw_of(Attempt *, Keyed *, PyObject *, Raw *, int);
@@ -958,10 +958,10 @@ try_values(Attempt *attempt, int64_t node, Plan *plan, PyObject *const *keys,
 
 /* Append a row of values that are held by the caller; plan or not. */
 static Outcome
-append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
+append_values(FastPath *fast_path, int64_t node, Plan *plan, PyObject *const *keys,
               PyObject *const *values, Py_ssize_t count, Raw *raws)
 {
-    Attempt attempt = {door, door->buffers, ++door->turn, door->buffers->rows, NULL};
+    Attempt attempt = {fast_path, fast_path->buffers, ++fast_path->turn, fast_path->buffers->rows, NULL};
     Outcome outcome = try_values(&attempt, node, plan, keys, values, count, raws);
     if (attempt.held != NULL) {
         PyObject *kind, *error, *traceback; /* what a value raised */
@@ -973,28 +973,28 @@ append_values(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
 }
 
 static Outcome
-append_planned(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
+append_planned(FastPath *fast_path, int64_t node, Plan *plan, PyObject *const *keys,
                PyObject *const *values, Py_ssize_t count)
 {
     Raw few[FEW_FIELDS], *raws = few;
-    Buffers *self = door->buffers;
+    Buffers *self = fast_path->buffers;
     if (plan && append_numbers(self, node, plan, values) == DONE) {
-        door->turn++;
+        fast_path->turn++;
         return DONE;
     }
     if (count > FEW_FIELDS && (raws = PyMem_Malloc((size_t)count * sizeof(Raw))) == NULL)
         return REFUSED;
-    Py_INCREF((PyObject *)door); /* a value's own code can let go of all three */
+    Py_INCREF((PyObject *)fast_path); /* a value's own code can let go of all three */
     Py_INCREF((PyObject *)self);
     if (plan)
         plan->users++;
-    Outcome outcome = append_values(door, node, plan, keys, values, count, raws);
+    Outcome outcome = append_values(fast_path, node, plan, keys, values, count, raws);
     if (plan)
         free_plan(plan);
     if (outcome == FAILED)
         outcome = forgive(outcome);
     Py_DECREF((PyObject *)self);
-    Py_DECREF((PyObject *)door);
+    Py_DECREF((PyObject *)fast_path);
     if (raws != few)
         PyMem_Free(raws);
     return outcome;
@@ -1002,7 +1002,7 @@ append_planned(Door *door, int64_t node, Plan *plan, PyObject *const *keys,
 
 /* Append the items of a dict, which is left as it is and can change meanwhile. */
 static Outcome
-append_dict(Door *door, int64_t node, PyObject *fields)
+append_dict(FastPath *fast_path, int64_t node, PyObject *fields)
 {
     PyObject *few[2 * FEW_FIELDS], **keys = few;
     Py_ssize_t count = PyDict_Size(fields), position = 0, found = 0;
@@ -1014,9 +1014,9 @@ append_dict(Door *door, int64_t node, PyObject *fields)
         Py_INCREF(values[found]);
         found++;
     }
-    Plan *plan = found ? plan_for(door->buffers, keys, found, NULL) : NULL;
+    Plan *plan = found ? plan_for(fast_path->buffers, keys, found, NULL) : NULL;
     Outcome outcome = PyErr_Occurred() ? FAILED
-                                       : append_planned(door, node, plan, keys, values, found);
+                                       : append_planned(fast_path, node, plan, keys, values, found);
     for (Py_ssize_t i = 0; i < found; i++) {
         Py_DECREF(keys[i]);
         Py_DECREF(values[i]);
@@ -1028,13 +1028,13 @@ append_dict(Door *door, int64_t node, PyObject *fields)
 
 /* Append the keywords of a call. */
 static inline Outcome
-append_named(Door *door, int64_t node, PyObject *const *values, PyObject *names)
+append_named(FastPath *fast_path, int64_t node, PyObject *const *values, PyObject *names)
 {
     PyObject *few[FEW_FIELDS], **keys = few;
-    Buffers *self = door->buffers;
+    Buffers *self = fast_path->buffers;
     Plan *plan = self->last;
     if (plan != NULL && plan->names == names)
-        return append_planned(door, node, plan, plan->keys, values, plan->count);
+        return append_planned(fast_path, node, plan, plan->keys, values, plan->count);
     Py_ssize_t count = PyTuple_Size(names);
     if (count > FEW_FIELDS && (keys = PyMem_Malloc((size_t)count * sizeof *keys)) == NULL)
         return REFUSED;
@@ -1042,7 +1042,7 @@ append_named(Door *door, int64_t node, PyObject *const *values, PyObject *names)
         keys[i] = PyTuple_GetItem(names, i);
     plan = plan_for(self, keys, count, names);
     Outcome outcome = PyErr_Occurred() ? FAILED
-                                       : append_planned(door, node, plan, keys, values, count);
+                                       : append_planned(fast_path, node, plan, keys, values, count);
     if (keys != few)
         PyMem_Free(keys);
     return outcome;
@@ -1174,16 +1174,16 @@ static PyType_Slot Buffers_slots[] = {
 static PyType_Spec Buffers_spec = {"rigorous_recorder._live.native.Buffers", sizeof(Buffers), 0,
                                    Py_TPFLAGS_DEFAULT, Buffers_slots};
 
-/* ---- what Python sees of a door --------------------------------------------------------------- */
+/* ---- what Python sees of a fast path --------------------------------------------------------------- */
 
 static PyObject *
-Door_new(PyTypeObject *type, PyObject *args, PyObject *named)
+FastPath_new(PyTypeObject *type, PyObject *args, PyObject *named)
 {
     return PyType_GenericAlloc(type, 0);
 }
 
 static void
-Door_dealloc(Door *self)
+FastPath_dealloc(FastPath *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     Py_XDECREF((PyObject *)self->buffers);
@@ -1192,7 +1192,7 @@ Door_dealloc(Door *self)
 }
 
 static PyObject *
-Door_get_buffers(Door *self, void *closure)
+FastPath_get_buffers(FastPath *self, void *closure)
 {
     PyObject *found = self->buffers ? (PyObject *)self->buffers : Py_None;
     Py_INCREF(found);
@@ -1200,10 +1200,10 @@ Door_get_buffers(Door *self, void *closure)
 }
 
 static int
-Door_set_buffers(Door *self, PyObject *value, void *closure)
+FastPath_set_buffers(FastPath *self, PyObject *value, void *closure)
 {
     if (value != Py_None && (value == NULL || !Py_IS_TYPE(value, BuffersType))) {
-        PyErr_SetString(PyExc_TypeError, "a door leads to buffers or to None");
+        PyErr_SetString(PyExc_TypeError, "a fast path leads to buffers or to None");
         return -1;
     }
     Buffers *old = self->buffers;
@@ -1214,12 +1214,12 @@ Door_set_buffers(Door *self, PyObject *value, void *closure)
     return 0;
 }
 
-PyDoc_STRVAR(Door_append_doc,
+PyDoc_STRVAR(FastPath_append_doc,
 "append(node, fields)\n--\n\n"
 "Append a row where that can be done at once, without a lock; False where it can't.");
 
 static PyObject *
-Door_append(Door *self, PyObject *const *args, Py_ssize_t count)
+FastPath_append(FastPath *self, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2)
         return PyErr_Format(PyExc_TypeError, "append takes 2 arguments, not %zd", count);
@@ -1232,34 +1232,34 @@ Door_append(Door *self, PyObject *const *args, Py_ssize_t count)
     return outcome == FAILED ? NULL : PyBool_FromLong(outcome == DONE);
 }
 
-static PyMethodDef Door_methods[] = {
-    {"append", (PyCFunction)(void (*)(void))Door_append, METH_FASTCALL, Door_append_doc},
+static PyMethodDef FastPath_methods[] = {
+    {"append", (PyCFunction)(void (*)(void))FastPath_append, METH_FASTCALL, FastPath_append_doc},
     {NULL},
 };
 
-static PyGetSetDef Door_getset[] = {
-    {"buffers", (getter)Door_get_buffers, (setter)Door_set_buffers,
-     "Where rows go; None while the door is shut.", NULL},
+static PyGetSetDef FastPath_getset[] = {
+    {"buffers", (getter)FastPath_get_buffers, (setter)FastPath_set_buffers,
+     "Where rows go; None while it is closed.", NULL},
     {NULL},
 };
 
-PyDoc_STRVAR(Door_doc,
-"Door()\n--\n\n"
-"Where rows go that are written at once; shut whenever a table is about to change.");
+PyDoc_STRVAR(FastPath_doc,
+"FastPath()\n--\n\n"
+"Where rows go that are written at once; closed whenever a table is about to change.");
 
-static PyType_Slot Door_slots[] = {
-    {Py_tp_new, Door_new},         {Py_tp_dealloc, Door_dealloc}, {Py_tp_methods, Door_methods},
-    {Py_tp_getset, Door_getset},   {Py_tp_doc, (void *)Door_doc}, {0, NULL},
+static PyType_Slot FastPath_slots[] = {
+    {Py_tp_new, FastPath_new},         {Py_tp_dealloc, FastPath_dealloc}, {Py_tp_methods, FastPath_methods},
+    {Py_tp_getset, FastPath_getset},   {Py_tp_doc, (void *)FastPath_doc}, {0, NULL},
 };
 
-static PyType_Spec Door_spec = {"rigorous_recorder._live.native.Door", sizeof(Door), 0,
-                                Py_TPFLAGS_DEFAULT, Door_slots};
+static PyType_Spec FastPath_spec = {"rigorous_recorder._live.native.FastPath", sizeof(FastPath), 0,
+                                Py_TPFLAGS_DEFAULT, FastPath_slots};
 
 /* ---- pusher: the base of a recorder ----------------------------------------------------------- */
 
 typedef struct {
     PyObject_HEAD
-    Door *door; /* NULL: not in a store yet */
+    FastPath *fast_path; /* NULL: not in a store yet */
     int64_t node;
     PyObject *pending; /* dict of what was added; NULL where nothing was */
 } Pusher;
@@ -1268,7 +1268,7 @@ static int
 Pusher_traverse(Pusher *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE((PyObject *)self));
-    Py_VISIT(self->door);
+    Py_VISIT(self->fast_path);
     Py_VISIT(self->pending);
     return 0;
 }
@@ -1276,7 +1276,7 @@ Pusher_traverse(Pusher *self, visitproc visit, void *arg)
 static int
 Pusher_clear(Pusher *self)
 {
-    Py_CLEAR(self->door);
+    Py_CLEAR(self->fast_path);
     Py_CLEAR(self->pending);
     return 0;
 }
@@ -1342,11 +1342,11 @@ Pusher_push(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
 {
     Pusher *self = (Pusher *)object;
     Outcome outcome = REFUSED;
-    if (self->door != NULL && self->door->buffers != NULL && self->pending == NULL) {
+    if (self->fast_path != NULL && self->fast_path->buffers != NULL && self->pending == NULL) {
         if (count == 0 && names != NULL && PyTuple_Size(names) > 0)
-            outcome = append_named(self->door, self->node, args, names);
+            outcome = append_named(self->fast_path, self->node, args, names);
         else if (count == 1 && names == NULL && PyDict_CheckExact(args[0]))
-            outcome = append_dict(self->door, self->node, args[0]);
+            outcome = append_dict(self->fast_path, self->node, args[0]);
     }
     if (outcome == DONE)
         return itself(object);
@@ -1361,10 +1361,10 @@ static PyObject *
 Pusher_commit(PyObject *object, PyObject *unused)
 {
     Pusher *self = (Pusher *)object;
-    if (self->door == NULL || self->door->buffers == NULL || self->pending == NULL)
+    if (self->fast_path == NULL || self->fast_path->buffers == NULL || self->pending == NULL)
         return call_slowly(object, str_push_slowly, NULL, 0, NULL);
     PyObject *pending = itself(self->pending);
-    Outcome outcome = append_dict(self->door, self->node, pending);
+    Outcome outcome = append_dict(self->fast_path, self->node, pending);
     if (outcome == DONE && self->pending == pending)
         Py_CLEAR(self->pending);
     Py_DECREF(pending);
@@ -1449,20 +1449,20 @@ Pusher_add(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *
 }
 
 static PyObject *
-Pusher_get_door(Pusher *self, void *closure)
+Pusher_get_fast_path(Pusher *self, void *closure)
 {
-    return itself(self->door ? (PyObject *)self->door : Py_None);
+    return itself(self->fast_path ? (PyObject *)self->fast_path : Py_None);
 }
 
 static int
-Pusher_set_door(Pusher *self, PyObject *value, void *closure)
+Pusher_set_fast_path(Pusher *self, PyObject *value, void *closure)
 {
-    if (value != Py_None && (value == NULL || !Py_IS_TYPE(value, DoorType))) {
-        PyErr_SetString(PyExc_TypeError, "expected a Door or None");
+    if (value != Py_None && (value == NULL || !Py_IS_TYPE(value, FastPathType))) {
+        PyErr_SetString(PyExc_TypeError, "expected a FastPath or None");
         return -1;
     }
-    Door *old = self->door;
-    self->door = value == Py_None ? NULL : (Door *)itself(value);
+    FastPath *old = self->fast_path;
+    self->fast_path = value == Py_None ? NULL : (FastPath *)itself(value);
     Py_XDECREF((PyObject *)old);
     return 0;
 }
@@ -1500,7 +1500,7 @@ static PyMemberDef Pusher_members[] = {
 };
 
 static PyGetSetDef Pusher_getset[] = {
-    {"_door", (getter)Pusher_get_door, (setter)Pusher_set_door,
+    {"_fast_path", (getter)Pusher_get_fast_path, (setter)Pusher_set_fast_path,
      "Where the records go; None as long as there is no store.", NULL},
     {"_pending", (getter)Pusher_get_pending, (setter)Pusher_set_pending,
      "What was added and is not committed yet.", NULL},
@@ -1549,9 +1549,9 @@ PyInit_native(void)
         add_type(module, &Slot_spec, &SlotType, "Slot") < 0 ||
         add_type(module, &Keyed_spec, &KeyedType, NULL) < 0 ||
         add_type(module, &Buffers_spec, &BuffersType, "Buffers") < 0 ||
-        add_type(module, &Door_spec, &DoorType, "Door") < 0 ||
+        add_type(module, &FastPath_spec, &FastPathType, "FastPath") < 0 ||
         add_type(module, &Pusher_spec, &PusherType, "Pusher") < 0 ||
-        PyObject_SetAttrString((PyObject *)DoorType, "is_atomic", Py_True) < 0) {
+        PyObject_SetAttrString((PyObject *)FastPathType, "is_atomic", Py_True) < 0) {
         Py_DECREF(module);
         return NULL;
     }

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Protocol, Self
 
-__all__ = ["ArrowBuffers", "Buffers", "Door", "Pusher", "Slot"]
+__all__ = ["ArrowBuffers", "Buffers", "FastPath", "Pusher", "Slot"]
 
 ArrowBuffers = tuple[memoryview | None, memoryview, memoryview | None]
 
@@ -317,14 +317,14 @@ class Buffers:
                 slot.cells.take_back(row)
 
 
-class Door:
-    """Where rows go that are written at once; shut whenever a table is about to change."""
+class FastPath:
+    """Where rows go that are written at once; closed whenever a table is about to change."""
 
     #: Whether ``append`` can be called without the table's lock.
     is_atomic = False
 
     def __init__(self) -> None:
-        #: None while the door is shut.
+        #: None while the fast path is closed.
         self.buffers: Buffers | None = None
 
     def append(self, node: int, fields: dict[Any, Any]) -> bool:
@@ -334,7 +334,7 @@ class Door:
             return False
         found = buffers.append(node, fields)
         if found is None:
-            plain = buffers.plain(fields)  # a value's own code can shut the door
+            plain = buffers.plain(fields)  # a value's own code can close the fast path
             found = plain is not None and self.buffers is buffers and buffers.append(node, plain)
         return bool(found)
 
@@ -342,10 +342,10 @@ class Door:
 class Pusher:
     """Logs records of one node; whatever is not done at once goes to slow methods of a subclass."""
 
-    __slots__ = ("_door", "_node", "_pending")
+    __slots__ = ("_fast_path", "_node", "_pending")
 
     #: Where the records go; None as long as there is no store.
-    _door: Door | None
+    _fast_path: FastPath | None
     #: Id of the node in its store.
     _node: int
     #: What was added and is not committed yet.
@@ -353,7 +353,7 @@ class Pusher:
 
     def __new__(cls, *_data: Any, **_local_data: Any) -> Self:
         self = super().__new__(cls)
-        self._door, self._node, self._pending = None, 0, {}
+        self._fast_path, self._node, self._pending = None, 0, {}
         return self
 
     def push(self, data: object | None = None, /, **fields: Any) -> Self:

@@ -16,14 +16,14 @@ from .device_values import Cells, Late, tell_lost
 from .implementation import Buffers, Slot
 from .layout import Blank, Buffer, ImageMap, Layout, Places, map_of
 
-__all__ = ["Segment", "Synced", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
+__all__ = ["Segment", "SyncedState", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 
 _ZEROS: Final = memoryview(bytes(1 << 16))
 #: Bytes of a view of text.
 _VIEW: Final = 16
 
 
-class Synced(NamedTuple):
+class SyncedState(NamedTuple):
     """What of a segment survives a loss of power.
 
     Attributes:
@@ -47,7 +47,7 @@ class Segment:
         #: Whether no more rows are added.
         self.is_full = False
         #: What survives a loss of power.
-        self.synced: Synced | None = None
+        self.synced: SyncedState | None = None
         self.late = Late()
         self._settled = 0
         self._heir: Segment | None = None
@@ -84,12 +84,12 @@ class Segment:
         """Changes with whatever is written."""
         return self.number, self.rows, self._settled
 
-    def as_synced(self) -> Synced:
+    def as_synced(self) -> SyncedState:
         """What survives a loss of power once what is written now was synced.
 
         Taken before it is flushed: what is fetched from a device after it is not in it.
         """
-        return Synced(self.state, self.whole_rows)
+        return SyncedState(self.state, self.whole_rows)
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from .._arrow import pa
-from .backend import Behind, Home, Part
+from .backend import Backend, Behind, SegmentBatch
 from .layout import Layout
 from .segment import Segment
 
@@ -25,7 +25,7 @@ FILE_ROWS: Final = 2_097_152
 _T = TypeVar("_T")
 
 
-class _Rows:
+class _UnsegmentedRows:
     """Rows that were never in a segment."""
 
     is_full = True
@@ -50,11 +50,11 @@ class Segments:
     outside, as of Ctrl-C, leaves nothing half done.
     """
 
-    def __init__(self, name: str, home: Home, numbers: Iterator[int]) -> None:
+    def __init__(self, name: str, backend: Backend, numbers: Iterator[int]) -> None:
         self._name = name
-        self._home = home
+        self._backend = backend
         self._numbers = numbers
-        self._line: list[Segment | _Rows] = []
+        self._line: list[Segment | _UnsegmentedRows] = []
         self._spares: list[Segment] = []
         self._is_over = False
         #: Whether what was full could not be sealed the last time.
@@ -87,10 +87,10 @@ class Segments:
     def add_rows(self, number: int, batch: pa.RecordBatch) -> None:
         """Let rows be sealed as they are, before those of the live segment, where there is one."""
         place = slice(-1, -1) if self.live is not None else slice(len(self._line), None)
-        self._line[place] = [_Rows(number, batch)]
+        self._line[place] = [_UnsegmentedRows(number, batch)]
 
     @property
-    def _full(self) -> list[Segment | _Rows]:
+    def _full(self) -> list[Segment | _UnsegmentedRows]:
         return [each for each in self._line if each.is_full]
 
     def has(self, segment: Segment) -> bool:
@@ -149,7 +149,7 @@ class Segments:
         segments = [(each, each.loose_rows) for each in self._segments]
         rows = sum(rows for each, rows in segments if each in self._line)  # else sealed by now
         if self.has_failed:
-            rows += sum(each.rows for each in self._line[:] if isinstance(each, _Rows))
+            rows += sum(each.rows for each in self._line[:] if isinstance(each, _UnsegmentedRows))
         return rows
 
     def flush_full(self) -> None:
@@ -172,9 +172,9 @@ class Segments:
         """Whether anything is still on a device."""
         return any(each.has_late for each in self._segments)
 
-    def full_parts(self) -> list[Part]:
+    def full_parts(self) -> list[SegmentBatch]:
         """The rows of full segments, in order, in the memory of their segments."""
-        return [Part(each.number, each.batch(copy=False)) for each in self._full]
+        return [SegmentBatch(each.number, each.batch(copy=False)) for each in self._full]
 
     @property
     def full_rows(self) -> int:
@@ -185,7 +185,9 @@ class Segments:
     def is_urgent(self) -> bool:
         """Whether rows are in no file at all, or so much waits that it is better to help."""
         full = self._full
-        is_loose = self._home.is_durable and any(isinstance(each, _Rows) for each in full)
+        is_loose = self._backend.is_durable and any(
+            isinstance(each, _UnsegmentedRows) for each in full
+        )
         return is_loose or sum(each.size for each in full) > MOST_WAITING
 
     def spare(self, layout: Layout) -> Segment | None:
@@ -203,7 +205,7 @@ class Segments:
     def prepare(self, layout: Layout) -> None:
         """Do ahead what sealing will wait for, and have a spare segment ready before it is needed."""
         if not self._is_over:
-            self._home.prepare(self._name)
+            self._backend.prepare(self._name)
         self._stock(layout)
 
     def _stock(self, layout: Layout) -> None:
@@ -216,7 +218,7 @@ class Segments:
 
         Whoever copies or links a live file at any time has rows of one segment only.
         """
-        return Segment(number, layout, partial(self._home.image, self._name, number))
+        return Segment(number, layout, partial(self._backend.image, self._name, number))
 
     def seal(self) -> bool:
         """Seal what is full, in order; False where the disk fails, and the user was told.
@@ -252,11 +254,11 @@ class Segments:
 
     def withdraw(self, segment: Segment) -> None:
         """Take away the file of a segment that has no rows."""
-        self._home.withdraw(self._name, segment.number, segment.image)
+        self._backend.withdraw(self._name, segment.number, segment.image)
 
-    def _seal_first(self, full: list[Segment | _Rows]) -> bool:
+    def _seal_first(self, full: list[Segment | _UnsegmentedRows]) -> bool:
         """Seal the oldest segment, and in the same file those after it that are like it."""
-        parts: list[Part] = []
+        parts: list[SegmentBatch] = []
         rows = 0
         for each in full:
             if isinstance(each, Segment):
@@ -266,11 +268,11 @@ class Segments:
             is_alike = not parts or batch.schema.equals(parts[0].batch.schema, check_metadata=True)
             if not is_alike or (parts and rows > FILE_ROWS):
                 break
-            parts.append(Part(each.number, batch))
+            parts.append(SegmentBatch(each.number, batch))
         try:
             count = self._seal_parts(parts)
         except (OSError, MemoryError, pa.ArrowException) as error:
-            self._home.complain(error)
+            self._backend.complain(error)
             return False
         sealed = self._line[:count]
         del self._line[:count], parts, batch
@@ -279,27 +281,27 @@ class Segments:
                 self._replace_sealed(each)
         return True
 
-    def _seal_parts(self, parts: list[Part]) -> int:
+    def _seal_parts(self, parts: list[SegmentBatch]) -> int:
         """Seal rows, but those that others have sealed, who took this writer for dead.
 
         Returns:
             How many of the parts are done: just one where others may have some of its rows.
         """
-        if not self._home.was_recovered():
-            self._home.seal(self._name, parts)
+        if not self._backend.was_recovered():
+            self._backend.seal(self._name, parts)
             return len(parts)
         number, batch = parts[0]
-        rows = self._home.sealed_rows(self._name, number)
+        rows = self._backend.sealed_rows(self._name, number)
         if rows is None:
-            self._home.seal(self._name, parts[:1])
+            self._backend.seal(self._name, parts[:1])
         elif rows < batch.num_rows:
-            rest = Part(next(self._numbers), batch.slice(rows))
-            self._home.seal_rest(self._name, rest, Behind(number, rows))
+            rest = SegmentBatch(next(self._numbers), batch.slice(rows))
+            self._backend.seal_rest(self._name, rest, Behind(number, rows))
         return 1
 
     def _replace_sealed(self, segment: Segment) -> None:
         """Take the file of a sealed segment away, and have one for the next rows instead."""
-        if self._home.is_durable:
+        if self._backend.is_durable:
             segment.image.discard()
             if segment.image.is_mapped:
                 self._stock(segment.layout)

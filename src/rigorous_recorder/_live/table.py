@@ -14,13 +14,13 @@ from .._values.arrays import ArrayKind, ListKind
 from .._values.device import DeviceValue, Lost, fetch_each
 from .._values.foreign import learn
 from ..errors import BusyError, RigorousError, SaveError
-from .backend import Home, Part
-from .column import Column, Mark
+from .backend import Backend, SegmentBatch
+from .column import Column, InternalKey
 from .device_values import Cells, Row, tell_lost
 from .fields import Described, describe_unread
-from .implementation import Door
+from .implementation import FastPath
 from .layout import Layout, row_width
-from .segment import Segment, Synced, sealed_batch
+from .segment import Segment, SyncedState, sealed_batch
 from .segments import UNNUMBERED, Segments
 
 __all__ = ["LiveTable"]
@@ -43,7 +43,7 @@ MOST_LATE: Final = 16_384
 #: One n-th of a segment's rows is enough to be sealed with full ones at the end of an experiment.
 _MUCH: Final = 4
 #: The state of a segment of which nothing was synced.
-_NOTHING: Final = Synced((-1, 0, 0), 0)
+_NOTHING: Final = SyncedState((-1, 0, 0), 0)
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -62,7 +62,7 @@ def _alone(
     def run(self: LiveTable, /, *args: _P.args, **named: _P.kwargs) -> bool:
         with self.lock:
             if self._is_busy:
-                self.shut()  # or a later row of this thread would overtake this one
+                self.close_fast_path()  # or a later row of this thread would overtake this one
                 self._deferred.append(partial(method, self, *args, **named))
                 return False
             try:
@@ -82,14 +82,14 @@ class LiveTable:
     """One table (records or nodes) of one writer, as it fills.
 
     Safe to use from many threads, and from signal handlers. ``append`` is the way of every record
-    that does not go through the ``door`` by itself.
+    that does not go through the ``fast_path`` by itself.
     """
 
-    def __init__(self, name: str, home: Home) -> None:
+    def __init__(self, name: str, backend: Backend) -> None:
         self.name = name
-        self._home = home
-        #: Where rows that fit are written at once; shut while anything else happens to the table.
-        self.door = Door()
+        self._backend = backend
+        #: Where rows that fit are written at once; closed while anything else happens to the table.
+        self.fast_path = FastPath()
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -97,9 +97,9 @@ class LiveTable:
         self.lock = threading.RLock()
         self._is_busy = False
         self._deferred: list[Callable[[], None]] = []
-        self.door.buffers = None
+        self.fast_path.buffers = None
         self._numbers = itertools.count()  # taken also by who seals, without the table's lock
-        self._segments = Segments(self.name, self._home, self._numbers)
+        self._segments = Segments(self.name, self._backend, self._numbers)
         self._next: Segment | None = None
         #: Where a row's late values are noted that may not be written yet.
         self._noted: Segment | None = None
@@ -115,7 +115,7 @@ class LiveTable:
     def forget_rows(self) -> None:
         """Drop all rows: they are kept elsewhere now."""
         with self.lock:
-            self.shut()
+            self.close_fast_path()
             self._segments.forget()
             self._take_number()  # or the version could come back with the next rows
 
@@ -124,9 +124,9 @@ class LiveTable:
         self.lock = threading.RLock()
         self._segments.free_lock()
 
-    def shut(self) -> None:
+    def close_fast_path(self) -> None:
         """Let no row be written but under the table's lock, until the next one was."""
-        self.door.buffers = None
+        self.fast_path.buffers = None
 
     # --- rows ----------------------------------------------------------------------------------
 
@@ -134,10 +134,10 @@ class LiveTable:
         """Add one row. When this returns, the row survives the death of the process.
 
         Raises:
-            KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was added.
+            KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: nothing was added.
         """
-        if self.door.is_atomic:
-            is_done = self.door.append(node, fields)
+        if self.fast_path.is_atomic:
+            is_done = self.fast_path.append(node, fields)
         else:
             is_done = self._append_alone(node, fields)
         if not is_done:
@@ -172,7 +172,7 @@ class LiveTable:
             try:
                 try:
                     self._is_busy = True
-                    return self.door.append(node, fields)
+                    return self.fast_path.append(node, fields)
                 finally:
                     self._leave()
             finally:
@@ -190,13 +190,13 @@ class LiveTable:
 
     @_alone
     def _append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
-        self._home.open()
+        self._backend.open()
         self._mend()
         fitting = self._fitted(columns)
         if len(nodes) > MOST_LISTS and any(isinstance(c.kind, ListKind) for c in fitting):
             self._append_sealed(nodes, columns)
             return
-        self.shut()
+        self.close_fast_path()
         start = 0
         while start < len(nodes):
             start += self._fill(nodes.slice(start), _sliced(fitting, start))
@@ -207,7 +207,7 @@ class LiveTable:
         if self._segments.is_urgent:
             self._segments.seal()
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[SegmentBatch]:
         """The rows that are in no sealed file yet, in order."""
         with self.lock:
             while self._segments.has_late:  # a handler may push in the middle of a fetch
@@ -216,7 +216,7 @@ class LiveTable:
                 self._mend()
             parts = self._segments.full_parts()
             if (live := self._segments.live) is not None and live.rows:
-                parts.append(Part(live.number, live.batch(copy=True)))
+                parts.append(SegmentBatch(live.number, live.batch(copy=True)))
             return parts
 
     @property
@@ -259,12 +259,12 @@ class LiveTable:
     @_alone
     def _look_for_unsynced(self, found: list[Segment]) -> None:
         self._mend()
-        self._bring_home()
+        self._bring_to_backend()
         found += self._segments.unsynced()  # of what is only in memory the user was told
 
     def _sync(self, segment: Segment) -> bool:
         """Sync one segment; False where its rows went to another file meanwhile."""
-        started: list[tuple[Synced, Callable[[], None]]] = []
+        started: list[tuple[SyncedState, Callable[[], None]]] = []
         self._start_sync(segment, started)
         # Without the table's lock, since the device may take its time; not from a handler in the
         # middle of a change, which must be able to go on.
@@ -272,14 +272,14 @@ class LiveTable:
 
     @_alone
     def _start_sync(
-        self, segment: Segment, started: list[tuple[Synced, Callable[[], None]]]
+        self, segment: Segment, started: list[tuple[SyncedState, Callable[[], None]]]
     ) -> None:
         segment.synced = segment.synced or _NOTHING  # who replaces it syncs what comes in its place
         synced = segment.as_synced()
         if sync := self._guarded(partial(self._segments.start_sync, segment)):
             started.append((synced, sync[0]))
 
-    def _end_sync(self, segment: Segment, synced: Synced, sync: Callable[[], None]) -> bool:
+    def _end_sync(self, segment: Segment, synced: SyncedState, sync: Callable[[], None]) -> bool:
         if self._guarded(sync) is None:
             return True
         with self.lock:
@@ -304,8 +304,8 @@ class LiveTable:
     @_alone
     def _count_at_risk(self, found: list[int]) -> None:
         self._mend()
-        self._bring_home()
-        self.shut()  # no row comes between the flush and the look
+        self._bring_to_backend()
+        self.close_fast_path()  # no row comes between the flush and the look
         self._flush()
         found.append(self._segments.loose_rows)
 
@@ -338,7 +338,7 @@ class LiveTable:
         if not is_done and self.cannot_seal:
             message = (
                 f"{self._segments.full_rows:,} rows of {self.name} could not be sealed:"
-                f" {self._home.trouble}. They are in live files, from which whoever opens the"
+                f" {self._backend.trouble}. They are in live files, from which whoever opens the"
                 " collection next takes them. Make the folder writable again, then call save()"
             )
             raise SaveError(message)
@@ -369,7 +369,7 @@ class LiveTable:
 
     @_alone
     def _close(self, closed: list[bool]) -> None:
-        self.shut()
+        self.close_fast_path()
         self._mend()
         live = self._segments.live
         if self._segments.full_rows or (live is not None and live.rows):
@@ -386,7 +386,7 @@ class LiveTable:
         if rows := self.rows_at_risk():
             message = (
                 f"{rows:,} rows of {self.name} could not be saved and are only in memory:"
-                f" {self._home.trouble}. Make the folder writable again, then call save()"
+                f" {self._backend.trouble}. Make the folder writable again, then call save()"
             )
             raise SaveError(message)
 
@@ -416,7 +416,7 @@ class LiveTable:
         self._mend()
         live = self._segments.live
         if live is not None and live.rows:
-            self.shut()
+            self.close_fast_path()
             self._columns = _worth_keeping(live)
             self._room = live.layout.capacity, live.layout.spill
             live.is_full = self._has_full = True
@@ -424,7 +424,7 @@ class LiveTable:
     def _hand_over_full(self) -> None:
         """As ``_hand_over``, and have them sealed off the caller's thread."""
         self._hand_over()
-        self._home.later(self._segments.seal)
+        self._backend.later(self._segments.seal)
 
     def _mend(self) -> None:
         """Finish what an exception from outside, as of Ctrl-C, left half done."""
@@ -432,10 +432,10 @@ class LiveTable:
         if self._next is not None:
             self._use(self._next)
 
-    def _bring_home(self) -> None:
+    def _bring_to_backend(self) -> None:
         """Give rows that are only in memory a file that readers find, where that works again."""
         live = self._segments.live
-        if live is None or not self._home.is_durable or live.image.is_kept:
+        if live is None or not self._backend.is_durable or live.image.is_kept:
             return
         if live.image.is_there:
             self._publish(live)
@@ -443,19 +443,19 @@ class LiveTable:
             self._replace(live.layout)
 
     def _publish(self, segment: Segment) -> None:
-        self._guarded(partial(self._home.publish, self.name, segment.number, segment.image))
+        self._guarded(partial(self._backend.publish, self.name, segment.number, segment.image))
 
     def _guarded(self, action: Callable[[], _T]) -> tuple[_T] | None:
         """What ``action`` gives, in a tuple; None, and the user is told, where the disk fails."""
         try:
             return (action(),)
         except OSError as error:
-            self._home.complain(error)
+            self._backend.complain(error)
             return None
 
     def _begin(self, segment: Segment) -> None:
         """Use a segment that has no number yet under the next one."""
-        self.shut()
+        self.close_fast_path()
         number = self._take_number()
         segment.number, self._next = number, segment  # no call in between, where Ctrl-C could come
         self._use(segment)
@@ -479,7 +479,7 @@ class LiveTable:
         live = self._segments.live
         is_done = self._next is None and self._noted is None and not self._is_ending
         if live is not None and is_done:  # else an exception left a change half done
-            self.door.buffers = live.buffers
+            self.fast_path.buffers = live.buffers
 
     def _do_deferred(self) -> None:
         while self._deferred:
@@ -487,7 +487,7 @@ class LiveTable:
 
     @_alone
     def _append_carefully(self, node: int, row: Described) -> None:
-        self._home.open()
+        self._backend.open()
         self._mend()
         row = self._fitting(row)
         columns = [column for column, _ in row]
@@ -507,7 +507,7 @@ class LiveTable:
         for column, value in row:
             known = self._ragged(column)
             is_late = isinstance(value, DeviceValue)
-            if (is_late and known is column) or isinstance(known.key, Mark):
+            if (is_late and known is column) or isinstance(known.key, InternalKey):
                 found.append((known, value))
                 continue
             plain = fetch_each([value])[0] if is_late else value
@@ -537,7 +537,7 @@ class LiveTable:
 
     def _note(self, segment: Segment, late: Row) -> None:
         """Remember the values of the next row that are on a device: once it is there, they are known."""
-        self.shut()  # until it is written no other one can take its place
+        self.close_fast_path()  # until it is written no other one can take its place
         self._noted = segment
         segment.late.add(segment.rows, late)
 
@@ -551,7 +551,7 @@ class LiveTable:
         """Fetch what is on a device when it is much, now that there is so much more of it."""
         count = len(segment.late)
         if count // MANY_LATE > (count - added) // MANY_LATE:
-            self._home.later(self._segments.settle)
+            self._backend.later(self._segments.settle)
         if count > MOST_LATE:
             segment.settle()
 
@@ -573,7 +573,7 @@ class LiveTable:
     def _append_sealed(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Make a sealed file of rows with lists, which live tables only have as text."""
         self._hand_over()
-        batch = sealed_batch(nodes, columns, self._home.metadata(self.name))
+        batch = sealed_batch(nodes, columns, self._backend.metadata(self.name))
         self._segments.add_rows(self._number_before_live_rows(), batch)
         self._has_full = True
 
@@ -650,18 +650,18 @@ class LiveTable:
             self._hand_over_full()
             return
         self._replace(self._larger(segment, spill, rows))
-        if not self._can_grow(self._ready(), 0) and self._home.is_durable:
-            self._home.later(partial(self._segments.prepare, self._ready().layout))
+        if not self._can_grow(self._ready(), 0) and self._backend.is_durable:
+            self._backend.later(partial(self._segments.prepare, self._ready().layout))
 
     def _layout(self, capacity: int, spill: int, more: tuple[Column, ...] = ()) -> Layout:
         columns = self._columns + more
         most = min(MOST_ROWS, int(MOST_BYTES / row_width(columns)))
         rows = max(8, min(capacity, most) // 8 * 8)
-        return Layout(columns, rows, spill, self._home.metadata(self.name))
+        return Layout(columns, rows, spill, self._backend.metadata(self.name))
 
     def _replace(self, layout: Layout) -> None:
         """Go on in another image, under the same number, with all rows copied."""
-        self.shut()
+        self.close_fast_path()
         old = self._ready()
         new = self._segments.make(old.number, layout)
         new.copy_from(old)
@@ -674,7 +674,7 @@ class LiveTable:
     def _use(self, segment: Segment) -> None:
         # Until the last line rows take the careful way, which mends what was interrupted here.
         self._next = segment
-        self.shut()
+        self.close_fast_path()
         self._guarded(self._segments.flush_full)
         self._guarded(segment.flush)
         self._publish(segment)

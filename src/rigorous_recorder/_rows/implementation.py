@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._fallback import PURE_ONES_ASKED_FOR
+from .._fallback import PURE_REQUESTED
 
-if TYPE_CHECKING or PURE_ONES_ASKED_FOR:
+if TYPE_CHECKING or PURE_REQUESTED:
     from .pure import Known, fresh, rows_of_node
 else:
     try:

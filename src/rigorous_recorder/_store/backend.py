@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from .._arrow import pa
-from .._live.backend import Behind, Part
+from .._live.backend import Behind, SegmentBatch
 from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
 from .._live.layout import Blank
 from .._mounts import is_safe_to_map
@@ -23,11 +23,11 @@ from .begun import Begun
 from .encodings import Encodings
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
-from .marks import Marker, Synced
+from .marks import SyncedRows, WatermarkWriter
 from .seal import describe_file, load, segment_said, write_sealed
 from .sealed_files import SealedFiles, is_used
 
-__all__ = ["DELETED", "ROOT", "FolderHome", "MemoryHome", "NodeIds", "writer_of"]
+__all__ = ["DELETED", "ROOT", "FolderBackend", "MemoryBackend", "NodeIds", "writer_of"]
 
 #: The node above all experiments of a collection; it is there without being made by a writer.
 ROOT: Final = 1
@@ -65,7 +65,7 @@ def writer_of(node: int) -> str:
     return f"{(node >> _WRITER_BITS) & 0xFFFFFFFF:08x}"
 
 
-class MemoryHome:
+class MemoryBackend:
     """A recorder without a collection: rows stay in memory."""
 
     is_durable = False
@@ -74,7 +74,7 @@ class MemoryHome:
 
     def __init__(self) -> None:
         self.ids = NodeIds(0)
-        self.sealed: dict[str, list[Part]] = {"records": [], "nodes": []}
+        self.sealed: dict[str, list[SegmentBatch]] = {"records": [], "nodes": []}
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
         """What every batch of that table says of itself."""
@@ -96,7 +96,7 @@ class MemoryHome:
     def prepare(self, table: str) -> None:
         """Nothing to do: sealing waits for nothing."""
 
-    def seal(self, table: str, parts: list[Part]) -> None:
+    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
         """Keep the rows; also when asked again, after an interruption."""
         kept = self.sealed[table]
         known = {number for number, _ in kept[-len(parts) :]}
@@ -109,7 +109,7 @@ class MemoryHome:
     def sealed_rows(self, table: str, number: int) -> None:
         """Nobody else seals what is in memory."""
 
-    def seal_rest(self, table: str, part: Part, behind: Behind) -> None:  # noqa: ARG002 - Home's
+    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:  # noqa: ARG002 - Home's
         """Keep the rows."""
         self.sealed[table].append(part)
 
@@ -122,7 +122,7 @@ class MemoryHome:
         raise error
 
 
-class FolderHome:
+class FolderBackend:
     """One writer of a collection: a name of its own, a lock while it lives, its own files."""
 
     is_durable = True
@@ -155,10 +155,10 @@ class FolderHome:
         #: Of the writer that this is or is about to be, also where that is interrupted; 0 is none.
         self._number = 0
         self._lock_file: FileLock | None = None
-        self._marker: Marker | None = None
+        self._watermark: WatermarkWriter | None = None
         self._begun: Begun | None = None
         #: Whether others may have sealed rows that are in live files of this writer.
-        self._was_taken_for_dead = False
+        self._was_presumed_dead = False
         #: Whether what is in live files is to be sealed soon: others may have taken their names away.
         self.has_lost_names = False
         self._encodings = {table: Encodings() for table in TABLES}
@@ -221,8 +221,8 @@ class FolderHome:
                     self._number, self._lock_file = number, lock
                 elif lock is not None:
                     lock.remove()
-            marker = Marker(self.folder, f"{self._number:08x}")
-            self._marker = self._marker or marker
+            watermark = WatermarkWriter(self.folder, f"{self._number:08x}")
+            self._watermark = self._watermark or watermark
         except OSError as error:
             self._number = self._number or _random_writer()
             self.complain(error)
@@ -263,8 +263,8 @@ class FolderHome:
         """Let readers find an image under its segment's number."""
         with self._despite_stale_names():
             image.publish(self._live_path(table, number))
-        if self._marker is not None:
-            self._marker.expect_names()
+        if self._watermark is not None:
+            self._watermark.expect_names()
         if image.is_kept:
             self._note_begun(table, number)
 
@@ -284,7 +284,7 @@ class FolderHome:
             with contextlib.suppress(OSError):  # told when rows are sealed
                 self._before_records()
 
-    def seal(self, table: str, parts: list[Part]) -> None:
+    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
         """Write a sealed file.
 
         Raises:
@@ -292,7 +292,7 @@ class FolderHome:
         """
         self._write(table, parts)
 
-    def seal_rest(self, table: str, part: Part, behind: Behind) -> None:
+    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:
         """Write a sealed file of rows that others left, under this number or a higher one.
 
         Raises:
@@ -301,7 +301,7 @@ class FolderHome:
         number = max(part.number, SealedFiles(self.folder, table).last_number(self.writer) + 1)
         self._write(table, [part._replace(number=number)], behind)
 
-    def _write(self, table: str, parts: list[Part], behind: Behind | None = None) -> None:
+    def _write(self, table: str, parts: list[SegmentBatch], behind: Behind | None = None) -> None:
         self._be_there()
         if table == RECORDS:
             self._before_records()
@@ -315,7 +315,7 @@ class FolderHome:
         for number, _ in parts:
             self._note_begun(table, number)
 
-    def is_taken_for_dead(self) -> bool:
+    def is_presumed_dead(self) -> bool:
         """Whether the lock is lost since the last look, as to others that recovered; it is held again.
 
         A lease on a file server may have ended, or the folder may be another one by now.
@@ -336,17 +336,17 @@ class FolderHome:
             return False
         if held is not None:
             self._lock_file = held
-            self._renew_mark()
+            self._renew_watermark()
         if lost is not None:
-            self._was_taken_for_dead = self.has_lost_names = True
+            self._was_presumed_dead = self.has_lost_names = True
         return lost is not None
 
-    def _renew_mark(self) -> None:
+    def _renew_watermark(self) -> None:
         """Let others know what lock this writer holds by now."""
         try:
-            if self._marker is not None:
+            if self._watermark is not None:
                 with self._despite_stale_names():
-                    self._marker.write()
+                    self._watermark.write()
         except OSError as error:
             self.complain(error)
 
@@ -371,12 +371,12 @@ class FolderHome:
         """
         self._be_there()
         patience = time.monotonic() + _RECOVERY_SECONDS
-        while self.is_taken_for_dead():
+        while self.is_presumed_dead():
             if time.monotonic() > patience:
                 message = "another process is recovering it, and has not come to an end"
                 raise OSError(errno.EBUSY, message, str(self.folder.lock_path(self.writer)))
             time.sleep(_LOOK_SECONDS)
-        return self._was_taken_for_dead
+        return self._was_presumed_dead
 
     def sealed_rows(self, table: str, number: int) -> int | None:
         """How many rows of a segment are sealed; None where it can be sealed under its number.
@@ -391,17 +391,17 @@ class FolderHome:
         """Have a job done soon, off the caller's thread."""
         self._later(job)
 
-    def remember_synced(self, found: Synced) -> None:
+    def remember_synced(self, found: SyncedRows) -> None:
         """As ``note_synced``, with the next note."""
-        if self._marker is not None:
-            self._marker.remember(found)
+        if self._watermark is not None:
+            self._watermark.remember(found)
 
-    def note_synced(self, found: Synced) -> None:
+    def note_synced(self, found: SyncedRows) -> None:
         """Note that so many rows of live files are on the device; return when this is, too."""
         try:
-            if self._marker is not None:
+            if self._watermark is not None:
                 with self._despite_stale_names():
-                    self._marker.note(found)
+                    self._watermark.note(found)
         except OSError as error:
             self.complain(error)
 
@@ -434,23 +434,23 @@ class FolderHome:
         self.forget()
 
     def _end_writer(self) -> None:
-        if self._marker is not None:
-            self._marker.end()
+        if self._watermark is not None:
+            self._watermark.end()
         if self._lock_file is not None:
             self.folder.remove_lives(self.writer)
             self._lock_file.remove()
-            self._lock_file = self._marker = None
+            self._lock_file = self._watermark = None
 
     def _be_there(self) -> None:
         """Make the folder again where it is gone, and hold its lock, unless all is over."""
         if self._closed:
             return
         self.folder.create(self._identity)
-        self.is_taken_for_dead()
-        if self._marker is None:
-            self._marker = Marker(self.folder, self.writer)
-        elif not self._marker.is_there:
-            self._renew_mark()
+        self.is_presumed_dead()
+        if self._watermark is None:
+            self._watermark = WatermarkWriter(self.folder, self.writer)
+        elif not self._watermark.is_there:
+            self._renew_watermark()
 
     def _live_path(self, table: str, number: int) -> Path:
         return self.folder.live_path(LiveName(self.writer, number, table))

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .._live.table import LiveTable
 from .._report import error_line, report
 
-__all__ = ["LOCKS", "flush_all", "holding", "keep_house", "later", "watch"]
+__all__ = ["LOCKS", "flush_all", "holding", "later", "start_background", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
@@ -171,7 +171,7 @@ def _at_end_of_worker(leave: Callable[[], None]) -> None:
 
 _house: Final = _House()
 watch: Final = _house.watch
-keep_house: Final = _house.start
+start_background: Final = _house.start
 flush_all: Final = _house.flush_all
 later: Final = _house.later
 
@@ -182,7 +182,7 @@ def holding(*tables: LiveTable) -> Iterator[None]:
     with _house.several, contextlib.ExitStack() as locks:
         for table in tables:
             locks.enter_context(table.lock)
-            table.shut()
+            table.close_fast_path()
         yield
 
 

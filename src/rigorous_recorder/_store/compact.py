@@ -16,10 +16,10 @@ from .._live.column import Column
 from .._live.segment import sealed_schema
 from .._values.kinds import FLOAT
 from . import checksums
-from .compaction_plan import Moment, quiet_moment, runs
+from .compaction_plan import CompactionInput, runs, stable_input
 from .deletion import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
-from .fragments import Sealed, Segment, writers_said
+from .fragments import ParquetFragment, SegmentRange, writers_said
 from .locks import locked
 from .recover import recover
 from .seal import ROW_GROUP, about, describe_file, settings, writing
@@ -60,23 +60,23 @@ def compact(folder: Folder, deleted: Deleted | None = None, spread: Spread | Non
 def _compact_table(
     folder: Folder, table: str, deleted: Deleted | None, spread: Spread | None
 ) -> int:
-    moment = quiet_moment(folder, SealedFiles(folder, table))
-    _sweep(folder, table, moment)
-    if moment.listing.unsure:
+    state = stable_input(folder, SealedFiles(folder, table))
+    _sweep(folder, table, state)
+    if state.listing.unsure:
         return 0  # what those cover must not be merged elsewhere, and nobody knows what it is
     merging = Merging(table, deleted)
     if spread is None:
-        return sum(map(merging.merge, runs(moment)))
-    worth = [run for run in runs(moment) if len(run) > 1 or (run and deleted is not None)]
+        return sum(map(merging.merge, runs(state)))
+    worth = [run for run in runs(state) if len(run) > 1 or (run and deleted is not None)]
     return sum(spread(merging, [[file.path for file in run] for run in worth]))
 
 
-def _sweep(folder: Folder, table: str, moment: Moment) -> None:
+def _sweep(folder: Folder, table: str, state: CompactionInput) -> None:
     """Take away what a compaction that was interrupted left."""
-    for name in moment.listing.covered:
+    for name in state.listing.covered:
         folder.sealed_path(table, name).unlink(missing_ok=True)
     for path, writer in folder.unfinished(table).items():
-        if writer not in moment.running:
+        if writer not in state.running:
             path.unlink(missing_ok=True)
 
 
@@ -101,7 +101,7 @@ class Merging(NamedTuple):
         except FileNotFoundError:
             return 0  # whoever did it before has merged them
 
-    def merge(self, run: list[Sealed]) -> int:
+    def merge(self, run: list[ParquetFragment]) -> int:
         """Merge neighbours, but not those that can't be read to their end, nor across them.
 
         Returns:
@@ -113,7 +113,7 @@ class Merging(NamedTuple):
             at = run.index(error.file)
             return self.merge(run[:at]) + self.merge(run[at + 1 :])
 
-    def _merge(self, run: list[Sealed]) -> int:
+    def _merge(self, run: list[ParquetFragment]) -> int:
         parts = [Cleaned(file, self.table, self.deleted) for file in run]
         if len(run) < 2 and not any(part.is_changed for part in parts):
             return 0
@@ -137,11 +137,11 @@ class Merging(NamedTuple):
         return len(run) - 1
 
 
-def _gone(file: Sealed) -> Sealed | None:
+def _gone(file: ParquetFragment) -> ParquetFragment | None:
     raise FileNotFoundError(errno.ENOENT, "merged away", str(file.path))
 
 
-def _name_of(run: list[Sealed], segments: list[Segment]) -> FileName:
+def _name_of(run: list[ParquetFragment], segments: list[SegmentRange]) -> FileName:
     first, last = segments[0].origin, segments[-1].origin
     # Others can stand between two files of a writer that went on after it was taken for dead.
     if len(run) > 1 and len({each.origin.writer for each in segments}) == 1:
@@ -162,7 +162,7 @@ def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> 
 
 
 def _description(
-    run: list[Sealed], name: FileName, segments: list[Segment], special: SpecialFloats
+    run: list[ParquetFragment], name: FileName, segments: list[SegmentRange], special: SpecialFloats
 ) -> dict[bytes, bytes]:
     """What a file of these segments says of itself; of the collection it says what they do."""
     said = about(run[0].schema)

@@ -10,12 +10,12 @@ from .._arrow import ipc, pa
 from .._live.column import Column
 from .corruption import UNREADABLE
 from .folder import TABLES, Folder, LiveName, SealedName
-from .fragments import Origin, Sealed
+from .fragments import Origin, ParquetFragment
 from .path_checks import check_regular
 from .seal import about
 from .sealed_files import Listing, SealedFiles
 
-__all__ = ["Moment", "quiet_moment", "runs"]
+__all__ = ["CompactionInput", "runs", "stable_input"]
 
 #: A file of so many rows is large enough.
 _ENOUGH_ROWS: Final = 4_000_000
@@ -23,7 +23,7 @@ _ENOUGH_ROWS: Final = 4_000_000
 _ENOUGH_COLUMNS: Final = 1_000
 
 
-class Moment(NamedTuple):
+class CompactionInput(NamedTuple):
     """The files of one table that count, and who wrote to the collection, at the same time.
 
     Attributes:
@@ -33,18 +33,18 @@ class Moment(NamedTuple):
     """
 
     listing: Listing
-    files: list[Sealed]
+    files: list[ParquetFragment]
     running: Mapping[str, int]
 
 
-def quiet_moment(folder: Folder, files: SealedFiles) -> Moment:
+def stable_input(folder: Folder, files: SealedFiles) -> CompactionInput:
     """A moment in which no file was added; whoever is not among the running has all files there."""
     while True:
         listing = files.listing()
         found = files.open(listing)  # nobody else takes files away: the caller compacts
         running = {writer: _started(folder, writer) for writer in _running(folder)}
         if files.listing() is listing:
-            return Moment(listing, found, running)
+            return CompactionInput(listing, found, running)
 
 
 def _running(folder: Folder) -> set[str]:
@@ -75,13 +75,13 @@ def _said_start(folder: Folder, name: LiveName) -> int | None:
         return None
 
 
-def runs(moment: Moment) -> Iterator[list[Sealed]]:
+def runs(state: CompactionInput) -> Iterator[list[ParquetFragment]]:
     """Neighbours that are small enough to become one file.
 
     Nothing that counts, and nothing that is still to come, stands between two of a run.
     """
     run = _Run()
-    for file in _in_order(moment):
+    for file in _in_order(state):
         if file is None or not run.has_room(file):
             yield run.files
             run = _Run()
@@ -90,23 +90,23 @@ def runs(moment: Moment) -> Iterator[list[Sealed]]:
     yield run.files
 
 
-def _in_order(moment: Moment) -> list[Sealed | None]:
+def _in_order(state: CompactionInput) -> list[ParquetFragment | None]:
     """The files of finished writers, in order, and None wherever there is something else."""
-    places: list[tuple[Origin, Sealed | None]] = [
-        (Origin(start, writer, 0), None) for writer, start in moment.running.items()
+    places: list[tuple[Origin, ParquetFragment | None]] = [
+        (Origin(start, writer, 0), None) for writer, start in state.running.items()
     ]
-    for file in moment.files:
-        is_running = not moment.running.keys().isdisjoint(file.writers)
+    for file in state.files:
+        is_running = not state.running.keys().isdisjoint(file.writers)
         places.append((file.origin, None if is_running else file))
-    places += [(origin, None) for origin in _damaged(moment)]
+    places += [(origin, None) for origin in _damaged(state)]
     return [file for _, file in sorted(places, key=lambda place: (place[0], place[1] is not None))]
 
 
-def _damaged(moment: Moment) -> Iterator[Origin]:
+def _damaged(state: CompactionInput) -> Iterator[Origin]:
     """Where the files stand whose footers can't be read, if their writers have others."""
-    read = {file.path.name for file in moment.files}
-    starts = {each.origin.writer: each.origin.started for f in moment.files for each in f.segments}
-    for name in moment.listing.files:
+    read = {file.path.name for file in state.files}
+    starts = {each.origin.writer: each.origin.started for f in state.files for each in f.segments}
+    for name in state.listing.files:
         if isinstance(name, SealedName) and str(name) not in read and name.writer in starts:
             yield Origin(starts[name.writer], name.writer, name.first)
 
@@ -115,18 +115,18 @@ class _Run:
     """Neighbouring files."""
 
     def __init__(self) -> None:
-        self.files: list[Sealed] = []
+        self.files: list[ParquetFragment] = []
         self._rows = 0
         self._columns: set[Column] = set()
 
-    def has_room(self, file: Sealed) -> bool:
+    def has_room(self, file: ParquetFragment) -> bool:
         """Whether a file of all of these and this one would not be too large."""
         columns = self._columns.union(file.columns)
         return self._rows + file.rows <= _ENOUGH_ROWS and (
             len(columns) <= max(_ENOUGH_COLUMNS, len(file.columns), len(self._columns))
         )
 
-    def add(self, file: Sealed) -> None:
+    def add(self, file: ParquetFragment) -> None:
         """One more neighbour."""
         self.files.append(file)
         self._rows += file.rows

@@ -12,7 +12,7 @@ from .._durable import make_folder, sync_file, sync_folder, write_whole
 from ..errors import ArgumentError, NotACollectionError
 from .background import flush_all
 from .folder import NODES, RECORDS, TABLES, Folder, SealedName
-from .fragments import BEHIND_ALL, Fragment, Loose, Sealed
+from .fragments import BEHIND_ALL, Fragment, InMemoryFragment, ParquetFragment
 from .losses import expected_segments, loss_of, note_incomplete
 from .seal import segment_said, write_sealed
 from .sealed_files import SealedFiles
@@ -55,7 +55,7 @@ def _write(store: FolderStore, draft: Folder) -> None:
     draft.make(store.identity)
     write_whole(draft.info_path, info)
     copies = {table: _Copy(store.folder, draft, table) for table in TABLES}
-    while not _write_moment(store, copies):
+    while not _write_snapshot(store, copies):
         pass  # a file was merged away in the middle: its rows are in another one
     begun = expected_segments(store.folder)
     if begun and loss_of(store.folder, begun):
@@ -64,12 +64,12 @@ def _write(store: FolderStore, draft: Folder) -> None:
         sync_folder(place)
 
 
-def _write_moment(store: FolderStore, copies: dict[str, _Copy]) -> bool:
+def _write_snapshot(store: FolderStore, copies: dict[str, _Copy]) -> bool:
     """Write all rows of one moment; False where some went to other files before they were read."""
-    moment = store.snapshot()
+    snapshot = store.snapshot()
     try:
-        copies[RECORDS].write(moment.records)
-        copies[NODES].write(moment.nodes)
+        copies[RECORDS].write(snapshot.records)
+        copies[NODES].write(snapshot.nodes)
     except FileNotFoundError as error:
         if Path(error.filename or "").parent.parent != store.folder.path:
             raise
@@ -92,7 +92,7 @@ class _Copy:
         Raises:
             FileNotFoundError: a file is gone: it was merged into another one.
         """
-        sealed = [each.path for each in fragments if isinstance(each, Sealed)]
+        sealed = [each.path for each in fragments if isinstance(each, ParquetFragment)]
         damaged = [self._files.path(name) for name in self._files.unreadable()]
         wanted = {path.name: path for path in (*sealed, *damaged)}
         for path in self._place.iterdir():
@@ -113,14 +113,14 @@ def _copy(path: Path, target: Path) -> None:
         sync_file(file.fileno())
 
 
-def _named(fragments: Sequence[Fragment]) -> Iterator[tuple[SealedName, Loose]]:
+def _named(fragments: Sequence[Fragment]) -> Iterator[tuple[SealedName, InMemoryFragment]]:
     """Rows that are in no sealed file yet, each with the name of one."""
     last: dict[str, int] = {}
     for origin in (segment.origin for each in fragments for segment in each.segments):
         if origin.number < BEHIND_ALL:
             last[origin.writer] = max(last.get(origin.writer, -1), origin.number)
     for each in fragments:
-        if isinstance(each, Loose):
+        if isinstance(each, InMemoryFragment):
             _, writer, number = each.origin
             if number >= BEHIND_ALL:
                 number = last[writer] = last.get(writer, -1) + 1

@@ -11,7 +11,7 @@ from .._arrow import pa, pc
 from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ..errors import DamagedFileError
 from .folder import RECORDS
-from .fragments import Sealed, is_lost
+from .fragments import ParquetFragment, is_lost
 from .store import DELETED
 
 __all__ = ["Cleaned", "Deleted", "Rows", "UnreadableError"]
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
 class UnreadableError(DamagedFileError):
     """Some rows of a file can't be read; whoever tried has warned of it, by its name."""
 
-    def __init__(self, file: Sealed) -> None:
+    def __init__(self, file: ParquetFragment) -> None:
         super().__init__(f"{file.path}: not all of its {file.rows} rows can be read")
         self.file = file
 
@@ -61,13 +61,13 @@ class Cleaned:
         UnreadableError: not all rows of a file can be read of which something may have to go.
     """
 
-    def __init__(self, file: Sealed, table: str, deleted: Deleted | None) -> None:
+    def __init__(self, file: ParquetFragment, table: str, deleted: Deleted | None) -> None:
         self.file = file
         self.segments = file.segments
         self.columns = list(file.columns)
         self._rule: _Rule | None = None
         if deleted is not None and _has_any(file, deleted.nodes):
-            self._rule = (_Records if table == RECORDS else _Nodes)(deleted)
+            self._rule = (_Records if table == RECORDS else _NodeRows)(deleted)
             self._look(self._rule)
         self.is_changed = self.segments != file.segments
 
@@ -111,11 +111,11 @@ class Cleaned:
         return [column for column in known if column in found]
 
 
-def _has_any(file: Sealed, nodes: pa.Array) -> bool:
+def _has_any(file: ParquetFragment, nodes: pa.Array) -> bool:
     return any(file.has_any(group, nodes) for group in range(len(file.group_rows)))
 
 
-def _rows(file: Sealed, columns: Sequence[Column]) -> Iterator[Rows]:
+def _rows(file: ParquetFragment, columns: Sequence[Column]) -> Iterator[Rows]:
     """All rows of a file, a group at a time.
 
     Raises:
@@ -130,7 +130,7 @@ def _rows(file: Sealed, columns: Sequence[Column]) -> Iterator[Rows]:
         raise UnreadableError(file)
 
 
-def _require_values(file: Sealed, table: pa.Table) -> None:
+def _require_values(file: ParquetFragment, table: pa.Table) -> None:
     """Raise unless all columns of a table of a file can be read.
 
     Raises:
@@ -140,7 +140,7 @@ def _require_values(file: Sealed, table: pa.Table) -> None:
         raise UnreadableError(file)
 
 
-def _by_column(file: Sealed, table: pa.Table) -> Rows:
+def _by_column(file: ParquetFragment, table: pa.Table) -> Rows:
     read = set(table.column_names)
     columns = {column: table.column(name) for column, name in file.columns.items() if name in read}
     return Rows(table.column(NODE), columns)
@@ -206,7 +206,7 @@ class _Records(_Rule):
         return _filtered(rows, self.stays(rows))
 
 
-class _Nodes(_Rule):
+class _NodeRows(_Rule):
     """Of what was said of deleted nodes there stays that they are deleted.
 
     Each says so of itself: what was logged below it, or still will be, needs no other row to be

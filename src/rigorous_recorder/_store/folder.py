@@ -181,7 +181,7 @@ class Folder:
         """Path of the file that a writer holds a lock on while it lives."""
         return self.live / f"{writer}.lock"
 
-    def mark_path(self, writer: str) -> Path:
+    def watermark_path(self, writer: str) -> Path:
         """Path of the file in which a writer notes how far its live files are on the device."""
         return self.live / f"{writer}.json"
 
@@ -351,7 +351,7 @@ class Folder:
         """Take a writer's live files away, where they can be: their rows are sealed."""
         lives = [name for table in TABLES for name in self.lives(table) if name.writer == writer]
         unfinished = [path for path in self.leftovers(writer) if path.parent == self.live]
-        notes = [self.begun_path(writer), self.mark_path(writer)]
+        notes = [self.begun_path(writer), self.watermark_path(writer)]
         for path in [*map(self.live_path, lives), *unfinished, *notes]:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -360,7 +360,7 @@ class Folder:
         """The writers that have a lock file: running ones, and dead ones not recovered yet."""
         return [match[1] for name in _names(self.live) if (match := _LOCK.fullmatch(name))]
 
-    def left_marks(self) -> list[Path]:
+    def leftover_watermarks(self) -> list[Path]:
         """The marks of writers that have neither a lock file nor a live file."""
         names = _names(self.live)
         there = {match[1] for name in names if (match := _IN_USE.fullmatch(name))}

@@ -34,10 +34,10 @@ from .seal import about, segment_said
 __all__ = [
     "BEHIND_ALL",
     "Fragment",
-    "Loose",
+    "InMemoryFragment",
     "Origin",
-    "Sealed",
-    "Segment",
+    "ParquetFragment",
+    "SegmentRange",
     "Spans",
     "Stretch",
     "between",
@@ -69,7 +69,7 @@ class Origin(NamedTuple):
     number: int
 
 
-class Segment(NamedTuple):
+class SegmentRange(NamedTuple):
     """Rows that were one live table.
 
     Attributes:
@@ -103,7 +103,7 @@ class Segment(NamedTuple):
 class Stretch(NamedTuple):
     """Some neighbouring rows of a segment, by their places in it; wherever they are stored."""
 
-    segment: Segment
+    segment: SegmentRange
     start: int
     stop: int
 
@@ -120,7 +120,7 @@ class Fragment(ABC):
 
     def __init__(
         self,
-        segments: Sequence[Segment],
+        segments: Sequence[SegmentRange],
         columns: Mapping[Column, str],
         group_rows: Sequence[int],
     ) -> None:
@@ -246,7 +246,7 @@ class Fragment(ABC):
         )
 
 
-class Loose(Fragment):
+class InMemoryFragment(Fragment):
     """Rows in memory.
 
     Attributes:
@@ -263,17 +263,17 @@ class Loose(Fragment):
     ) -> None:
         said = about(batch.schema)
         origin = Origin(said.get("started", 0), said.get("writer", ""), number)
-        segments = [Segment(origin, batch.num_rows)]
+        segments = [SegmentRange(origin, batch.num_rows)]
         super().__init__(segments, _columns(batch.schema), [batch.num_rows])
         self.whole = pa.Table.from_batches([batch])
         self.has_gap = has_gap
 
-    def after(self, rows: int) -> Loose:
+    def after(self, rows: int) -> InMemoryFragment:
         """The rows behind so many: those that were logged after somebody sealed the others."""
         (batch,) = self.whole.slice(rows).combine_chunks().to_batches()
         number = self.origin.number
-        found = Loose(BEHIND_ALL + number, batch)
-        found.segments = [Segment(found.origin, batch.num_rows, behind=Behind(number, rows))]
+        found = InMemoryFragment(BEHIND_ALL + number, batch)
+        found.segments = [SegmentRange(found.origin, batch.num_rows, behind=Behind(number, rows))]
         return found
 
     def table(
@@ -287,7 +287,7 @@ class Loose(Fragment):
         return self.whole.select([NODE, *_names(self.columns, columns)])
 
 
-class Sealed(Fragment):
+class ParquetFragment(Fragment):
     """Rows in a sealed file; its row groups are the groups.
 
     Args:
@@ -304,7 +304,7 @@ class Sealed(Fragment):
         path: str | Path,
         schema: pa.Schema,
         group_rows: Sequence[int],
-        find_successor: Callable[[Sealed], Sealed | None],
+        find_successor: Callable[[ParquetFragment], ParquetFragment | None],
         *,
         sums: Sequence[int] | None = None,
     ) -> None:
@@ -620,7 +620,7 @@ def tables_of(
         return [found for part in threads.map(read, parts) for found in part]
 
 
-def _placed(segments: Sequence[Segment]) -> Iterator[tuple[int, Segment]]:
+def _placed(segments: Sequence[SegmentRange]) -> Iterator[tuple[int, SegmentRange]]:
     """The segments of a file, each with its first row."""
     starts = accumulate((each.rows for each in segments), initial=0)
     return zip(starts, segments, strict=False)
@@ -666,7 +666,7 @@ def open_parquet(path: str | Path, *, checksums: bool = True) -> Iterator[pq.Par
         yield pq.ParquetFile(source, page_checksum_verification=checksums)
 
 
-def _segments(said: dict[str, Any]) -> list[Segment]:
+def _segments(said: dict[str, Any]) -> list[SegmentRange]:
     """The segments in a file, by what it says of itself: it has one writer, or several."""
     told = [
         (Origin(writer["started"], writer["writer"], number), *counts)
@@ -680,17 +680,17 @@ def _segments(said: dict[str, Any]) -> list[Segment]:
     return [_segment(*each) for each in told]
 
 
-def _segment(origin: Origin, rows: int, deleted: int = 0, *behind: int) -> Segment:
+def _segment(origin: Origin, rows: int, deleted: int = 0, *behind: int) -> SegmentRange:
     if not behind:
-        return Segment(origin, rows, deleted)
+        return SegmentRange(origin, rows, deleted)
     found = Behind(*behind)
     if found.number >= origin.number:
         message = f"segment {origin.number} is said to be what was left of {found.number}"
         raise DamagedFileError(message)
-    return Segment(origin, rows, deleted, found)
+    return SegmentRange(origin, rows, deleted, found)
 
 
-def writers_said(segments: Iterable[Segment]) -> list[dict[str, Any]]:
+def writers_said(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:
     """What a file says of its segments, for each writer."""
     by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
     return [
@@ -699,11 +699,13 @@ def writers_said(segments: Iterable[Segment]) -> list[dict[str, Any]]:
     ]
 
 
-def _said(segment: Segment) -> list[int]:
+def _said(segment: SegmentRange) -> list[int]:
     return segment_said(segment.origin.number, *segment[1:])
 
 
-def _check_name(table: str, file: str, said: dict[str, Any], segments: Sequence[Segment]) -> None:
+def _check_name(
+    table: str, file: str, said: dict[str, Any], segments: Sequence[SegmentRange]
+) -> None:
     """Refuse a file that is not the one that its name says, as where two were swapped."""
     name = sealed_name(file)
     if isinstance(name, SealedName):

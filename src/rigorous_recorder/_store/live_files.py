@@ -14,7 +14,7 @@ from .._mounts import has_layers
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file, require_type
 from .folder import Folder, LiveName
-from .fragments import Loose
+from .fragments import InMemoryFragment
 from .path_checks import check_regular
 from .seal import about
 
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-def read_live(path: Path, name: LiveName, most: int | None = None) -> Loose | None:
+def read_live(path: Path, name: LiveName, most: int | None = None) -> InMemoryFragment | None:
     """The rows that another writer's live file has now; None where the file is gone or empty.
 
     Args:
@@ -97,7 +97,9 @@ def gap_behind(rows: int) -> DamagedFileError:
     return DamagedFileError(f"behind the first {rows:,} rows, which are read, one is missing")
 
 
-def _loose(name: LiveName, first: bytes, second: bytes, most: int | None) -> Loose | None:
+def _loose(
+    name: LiveName, first: bytes, second: bytes, most: int | None
+) -> InMemoryFragment | None:
     image = pa.py_buffer(first)
     batch = ipc.open_file(image).get_batch(0)
     require_name(name, batch.schema)
@@ -114,7 +116,7 @@ def _loose(name: LiveName, first: bytes, second: bytes, most: int | None) -> Loo
         return pa.py_buffer(later[buffer.start : buffer.start + min(size, buffer.size)])
 
     found = arrow_of(where, rows, take, batch.schema.metadata, check=True)
-    return Loose(name.number, found, has_gap=has_gap)
+    return InMemoryFragment(name.number, found, has_gap=has_gap)
 
 
 def _slice(image: bytes | memoryview, buffer: Buffer) -> memoryview:

@@ -16,7 +16,7 @@ from typing import Final
 from .._mounts import lock_domain, locks_meet
 from .folder import Folder, LiveName
 from .locks import FileLock, are_supported, is_held
-from .marks import read_mark, this_boot
+from .marks import read_watermark, this_boot
 
 __all__ = ["is_alive", "take_dead", "trusted_rows"]
 
@@ -57,7 +57,7 @@ def take_dead(folder: Folder, writer: str) -> FileLock | None:
 
 def trusted_rows(folder: Folder, name: LiveName) -> int | None:
     """How many rows of another writer's live file can be trusted; None for all of them."""
-    mark = read_mark(folder, name.writer)
+    mark = read_watermark(folder, name.writer)
     if mark is None or not mark.is_cut_short() or is_alive(folder, name.writer):
         return None
     return mark.rows(name.table, name.number)
@@ -71,7 +71,7 @@ def _was_heard_of(folder: Folder, writer: str, *, elsewhere: float = SILENCE_SEC
     """
     path = folder.lock_path(writer)
     try:
-        mark = read_mark(folder, writer)
+        mark = read_watermark(folder, writer)
         is_here = mark is None or mark.boot == this_boot()
         if (
             mark is not None

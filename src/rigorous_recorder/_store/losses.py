@@ -23,11 +23,11 @@ from .backend import DELETED, ROOT, writer_of
 from .begun import Spans, read_begun, spans_of
 from .corruption import UNREADABLE, blame_file
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
-from .fragments import Fragment, Loose, Origin, Sealed
+from .fragments import Fragment, InMemoryFragment, Origin, ParquetFragment
 from .live_files import gap_behind, read_live
 from .liveness import is_alive, trusted_rows
 from .locks import is_held
-from .marks import read_mark, this_boot
+from .marks import read_watermark, this_boot
 from .path_checks import check_regular
 from .seal import describe_file, segment_said, write_sealed
 from .sealed_files import SealedFiles
@@ -104,7 +104,7 @@ def is_left(folder: Folder, writer: str) -> bool:
         return True
     if is_held(path):
         return False
-    mark = read_mark(folder, writer)
+    mark = read_watermark(folder, writer)
     if mark is None or not is_alive(folder, writer):
         return True
     domain = mark.domain
@@ -129,7 +129,7 @@ def expected_segments(folder: Folder) -> dict[str, Spans]:
 
 def _begun_by(folder: Folder, writer: str) -> Spans:
     begun = read_begun(folder.begun_path(writer))
-    mark = read_mark(folder, writer)
+    mark = read_watermark(folder, writer)
     if begun is None:  # not copied: the numbers that are there may have a gap
         return {table: _up_to(_highest(folder, table, writer)) for table in TABLES}
     if mark is None or not mark.is_cut_short():
@@ -248,7 +248,7 @@ def fragments_of(folder: Folder, table: str) -> list[Fragment] | None:
             return [*sealed, *live] if is_sound and not damaged else None
 
 
-def _read_whole(folder: Folder, name: LiveName) -> Loose | None:
+def _read_whole(folder: Folder, name: LiveName) -> InMemoryFragment | None:
     """The rows of a live file; None where it is gone or empty.
 
     Raises:
@@ -281,7 +281,7 @@ def lost_nodes(
 
 def _is_sound(fragment: Fragment) -> bool:
     """Whether it can be read whose the rows are; whoever reads what can't be read warns of it."""
-    return not isinstance(fragment, Sealed) or fragment.is_sound([])
+    return not isinstance(fragment, ParquetFragment) or fragment.is_sound([])
 
 
 class _Said(NamedTuple):
@@ -367,7 +367,7 @@ def _rows_below(lost: pa.Array, records: Iterable[Fragment], nodes: Iterable[Fra
     return rows
 
 
-def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> Loose:
+def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> InMemoryFragment:
     """Rows that keep nodes of which nothing is known, and all below them, out of every answer.
 
     They are older than whatever is said of these nodes, which counts where it is there one day.
@@ -381,7 +381,7 @@ def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> Loose:
     metadata = describe_file(
         table=NODES, collection=folder.info()["id"], writer=origin.writer, started=origin.started
     )
-    return Loose(origin.number, sealed_batch(nodes, said, metadata))
+    return InMemoryFragment(origin.number, sealed_batch(nodes, said, metadata))
 
 
 def hold_lost(

@@ -25,13 +25,21 @@ from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, Folder
 from .path_checks import check_regular
 
-__all__ = ["Mark", "Marker", "Synced", "checksum", "is_readable", "read_mark", "this_boot"]
+__all__ = [
+    "SyncedRows",
+    "Watermark",
+    "WatermarkWriter",
+    "checksum",
+    "is_readable",
+    "read_watermark",
+    "this_boot",
+]
 
 #: Room for one mark: a file has two of them, of which the older is written over.
 _SLOT: Final = 4_096
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
-Synced = Mapping[str, Mapping[int, int]]
+SyncedRows = Mapping[str, Mapping[int, int]]
 """For each table, how many rows of which segments are on the device."""
 
 
@@ -44,7 +52,7 @@ def this_boot() -> str:
         return ""
 
 
-class Mark(NamedTuple):
+class Watermark(NamedTuple):
     """What a writer noted.
 
     Attributes:
@@ -56,7 +64,7 @@ class Mark(NamedTuple):
 
     boot: str
     is_local: bool
-    synced: Synced
+    synced: SyncedRows
     domain: LockDomain | None = None
 
     def is_cut_short(self) -> bool:
@@ -69,16 +77,16 @@ class Mark(NamedTuple):
         return self.synced.get(table, {}).get(number, 0)
 
 
-def read_mark(folder: Folder, writer: str) -> Mark | None:
+def read_watermark(folder: Folder, writer: str) -> Watermark | None:
     """The mark of a writer; None where it has none that can be read."""
     try:
-        return _mark(folder.mark_path(writer))
+        return _mark(folder.watermark_path(writer))
     except UNREADABLE as error:
         blame_file(error)
         return None
 
 
-def _mark(path: Path) -> Mark:
+def _mark(path: Path) -> Watermark:
     check_regular(path)
     data = path.read_bytes()
     half = len(data) // 2
@@ -91,7 +99,7 @@ def _mark(path: Path) -> Mark:
         table: {int(number): _count(rows) for number, rows in said["synced"][table].items()}
         for table in TABLES
     }
-    return Mark(str(said["boot"]), said["is_local"] is True, synced, _domain(said.get("lock")))
+    return Watermark(str(said["boot"]), said["is_local"] is True, synced, _domain(said.get("lock")))
 
 
 def _checked(data: bytes) -> dict[str, Any] | None:
@@ -125,10 +133,13 @@ def _count(rows: Any) -> int:
 
 def is_readable(folder: Folder, writer: str) -> bool:
     """Whether a writer's mark is as it was written, or there is none."""
-    return not os.path.lexists(folder.mark_path(writer)) or read_mark(folder, writer) is not None
+    return (
+        not os.path.lexists(folder.watermark_path(writer))
+        or read_watermark(folder, writer) is not None
+    )
 
 
-class Marker:
+class WatermarkWriter:
     """Keeps one writer's mark.
 
     Raises:
@@ -136,11 +147,11 @@ class Marker:
     """
 
     def __init__(self, folder: Folder, writer: str) -> None:
-        self._path = folder.mark_path(writer)
+        self._path = folder.watermark_path(writer)
         self._lock_path = folder.lock_path(writer)
         self._is_local = is_local(folder.live)
         self._synced: dict[str, dict[int, int]] = {table: {} for table in TABLES}
-        self._written: Synced | None = None
+        self._written: SyncedRows | None = None
         self._domain: dict[str, Any] | None = None
         self._count = self._slot = 0
         self._has_new_names = False
@@ -174,14 +185,14 @@ class Marker:
         """Files of this writer have new names, which are to be on the device before the next mark."""
         self._has_new_names = True
 
-    def remember(self, found: Synced) -> None:
+    def remember(self, found: SyncedRows) -> None:
         """Remember that so many rows are on the device; the next mark that is written has it."""
         if self._turn_of == threading.get_ident():
             return  # a signal handler in the middle of it: the next sync finds it out anew
         with self._alone():
             self._merge(found)
 
-    def note(self, found: Synced) -> None:
+    def note(self, found: SyncedRows) -> None:
         """Write that so many rows are on the device, and what was remembered before.
 
         Raises:
@@ -272,7 +283,7 @@ class Marker:
             return lock_domain(self._lock_path)._asdict()
         return None
 
-    def _merge(self, found: Synced) -> None:
+    def _merge(self, found: SyncedRows) -> None:
         self._synced = {t: _newer(self._synced[t], found.get(t, {})) for t in TABLES}
 
 

@@ -14,7 +14,7 @@ from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .live_files import has_more, read_live
 from .liveness import take_dead
 from .losses import hold_lost, left_segments
-from .marks import Mark, read_mark
+from .marks import Watermark, read_watermark
 from .path_checks import check_folder
 from .salvage import salvage_live
 from .seal import segment_said, write_sealed
@@ -76,7 +76,7 @@ def _let_go(folder: Folder, writers: Iterable[str]) -> None:
     """
     for writer in writers:
         folder.lock_path(writer).unlink(missing_ok=True)
-        folder.mark_path(writer).unlink(missing_ok=True)
+        folder.watermark_path(writer).unlink(missing_ok=True)
         folder.begun_path(writer).unlink(missing_ok=True)
 
 
@@ -94,7 +94,7 @@ def _sweep(folder: Folder) -> None:
     A writer takes its lock away last; after a loss of power any of the files before it can be back.
     A recovery can have been interrupted when it had taken the lock away.
     """
-    for mark in folder.left_marks():
+    for mark in folder.leftover_watermarks():
         if not folder.lock_path(mark.stem).exists():  # a listing can lack what has just come
             mark.unlink(missing_ok=True)
     for table in TABLES:
@@ -111,7 +111,7 @@ def _recover_writer(
     folder: Folder, writer: str, names: Iterable[LiveName]
 ) -> list[Recovered | None]:
     sealed = {table: SealedFiles(folder, table) for table in TABLES}
-    mark = read_mark(folder, writer)
+    mark = read_watermark(folder, writer)
     found = [_recover_file(folder, name, sealed[name.table], mark) for name in names]
     for path in folder.leftovers(writer):
         path.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def _recover_writer(
 
 
 def _recover_file(
-    folder: Folder, name: LiveName, sealed: SealedFiles, mark: Mark | None
+    folder: Folder, name: LiveName, sealed: SealedFiles, mark: Watermark | None
 ) -> Recovered | None:
     """Seal one live file; None where it is damaged, which leaves it for repair."""
     path = folder.live_path(name)

@@ -18,7 +18,7 @@ from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
-from .fragments import Sealed, Segment, writers_said
+from .fragments import ParquetFragment, SegmentRange, writers_said
 from .liveness import trusted_rows
 from .losses import expected_segments, hold_lost, loss_of
 from .path_checks import check_regular
@@ -205,7 +205,7 @@ class _Table:
     def _identity(self) -> str:
         return str(self._draft.info()["id"])
 
-    def _write(self, sealed: Sealed) -> None:
+    def _write(self, sealed: ParquetFragment) -> None:
         """Write the rows of a sealed file that can be read, but those that other files have."""
         groups = [salvage_sealed(sealed, group) for group in range(len(sealed.group_rows))]
         left = segments_left(sealed, [group is not None for group in groups])
@@ -228,7 +228,9 @@ class _Table:
                 self._write_file(name, rows, [segment])
             first += segment.rows
 
-    def _write_file(self, name: FileName | None, rows: pa.Table, segments: list[Segment]) -> None:
+    def _write_file(
+        self, name: FileName | None, rows: pa.Table, segments: list[SegmentRange]
+    ) -> None:
         if name is None or not rows.num_rows:
             return
         said = about(rows.schema)

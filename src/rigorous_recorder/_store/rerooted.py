@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from .._arrow import pa, pc
 from .._live.column import NODE, PARENT_COLUMN, Column
 from .backend import ROOT
-from .fragments import Fragment, Loose, is_lost
+from .fragments import Fragment, InMemoryFragment, is_lost
 
 __all__ = ["rerooted_nodes", "rerooted_records"]
 
 
 def rerooted_nodes(fragment: Fragment, root: int) -> Fragment:
     """Rows of the nodes' table, in which the root has that id, as a node and as a parent."""
-    return _loose(fragment, root) if isinstance(fragment, Loose) else _Rerooted(fragment, root)
+    return (
+        _loose(fragment, root)
+        if isinstance(fragment, InMemoryFragment)
+        else _Rerooted(fragment, root)
+    )
 
 
 def rerooted_records(fragment: Fragment, root: int) -> Fragment:
@@ -28,11 +32,11 @@ def rerooted_records(fragment: Fragment, root: int) -> Fragment:
     return rerooted_nodes(fragment, root)
 
 
-def _loose(fragment: Loose, root: int) -> Loose:
+def _loose(fragment: InMemoryFragment, root: int) -> InMemoryFragment:
     batches = _table(fragment, fragment.whole, root).combine_chunks().to_batches()
     if not batches:
         return fragment
-    found = Loose(fragment.origin.number, batches[0], has_gap=fragment.has_gap)
+    found = InMemoryFragment(fragment.origin.number, batches[0], has_gap=fragment.has_gap)
     found.segments = fragment.segments
     return found
 

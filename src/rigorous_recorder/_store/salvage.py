@@ -16,7 +16,7 @@ from .._values.kinds import Kind
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file
 from .folder import LiveName
-from .fragments import Sealed
+from .fragments import ParquetFragment
 from .live_files import live_column, require_name, require_nodes
 from .path_checks import check_regular
 
@@ -55,7 +55,7 @@ def unreadable(kind: Kind, column: pa.ChunkedArray) -> list[int]:
 # --- sealed files --------------------------------------------------------------------------------
 
 
-def salvage_sealed(sealed: Sealed, group: int) -> pa.Table | None:
+def salvage_sealed(sealed: ParquetFragment, group: int) -> pa.Table | None:
     """The rows of a row group, null where a column can't be read; None where ``_node`` can't."""
     names, _ = sealed.sound_names(group)
     if not names:
@@ -76,7 +76,7 @@ def salvage_sealed(sealed: Sealed, group: int) -> pa.Table | None:
     return pa.Table.from_arrays(arrays, schema=sealed.schema)
 
 
-def segments_left(sealed: Sealed, saved: Sequence[bool]) -> list[int]:
+def segments_left(sealed: ParquetFragment, saved: Sequence[bool]) -> list[int]:
     """For each segment of a sealed file how many rows it has in the groups that were saved.
 
     Where the file has more or fewer rows than it says, the last segment is taken to be of others.

@@ -14,7 +14,7 @@ from ..errors import DamagedFileError
 from .checksums import check_footer, damaged_chunks
 from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
-from .fragments import Sealed
+from .fragments import ParquetFragment
 from .path_checks import check_regular
 
 __all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
@@ -36,7 +36,7 @@ class Listing:
     def __init__(
         self,
         names: frozenset[str],
-        merged: Mapping[MergedName, Sealed | None],
+        merged: Mapping[MergedName, ParquetFragment | None],
         damaged: Collection[SealedName] = (),
     ) -> None:
         self.names = names
@@ -45,12 +45,14 @@ class Listing:
         self.files: list[FileName] = []
         found = [each for each in map(sealed_name, names) if each is not None]
         readable = [
-            _Held(file.ranges, -file.rewritten, name) for name, file in merged.items() if file
+            _FileRanges(file.ranges, -file.rewritten, name) for name, file in merged.items() if file
         ]
         names_of_one = {each for each in found if isinstance(each, SealedName)}
         plain = counting(names_of_one.difference(damaged))
         # Whatever covers another comes before it.
-        for each in sorted([*readable, *(_Held([name], 1, name) for name in plain)], key=_rank):
+        for each in sorted(
+            [*readable, *(_FileRanges([name], 1, name) for name in plain)], key=_rank
+        ):
             self._add_unless_covered(each.name, each.ranges)
         for name in sorted(damaged):
             self._add_unless_covered(name, [name])
@@ -85,7 +87,7 @@ class Listing:
         return writer in self._holders
 
 
-class _Held(NamedTuple):
+class _FileRanges(NamedTuple):
     """The ranges in a file, and which file counts of two that have the same: that of less."""
 
     ranges: Sequence[SealedName]
@@ -93,7 +95,7 @@ class _Held(NamedTuple):
     name: FileName
 
 
-def _rank(held: _Held) -> tuple[int, int, FileName]:
+def _rank(held: _FileRanges) -> tuple[int, int, FileName]:
     return -sum(1 + each.last - each.first for each in held.ranges), held.age, held.name
 
 
@@ -116,7 +118,7 @@ class SealedFiles:
 
     def forget(self) -> None:
         """Find everything out anew at the next call."""
-        self._opened: dict[FileName, Sealed | None] = {}
+        self._opened: dict[FileName, ParquetFragment | None] = {}
         self._newest = Listing(frozenset(), {})
 
     def listing(self) -> Listing:
@@ -133,7 +135,7 @@ class SealedFiles:
             self._opened = {name: file for name, file in opened if str(name) in names}
             return self._newest
 
-    def open(self, listing: Listing) -> list[Sealed]:
+    def open(self, listing: Listing) -> list[ParquetFragment]:
         """The files that count, in order; what can't be read is left out with a warning.
 
         Raises:
@@ -196,7 +198,7 @@ class SealedFiles:
                     return max(file.rows_of(writer, number) for file in files)
                 return None
 
-    def successor(self, file: Sealed) -> Sealed | None:
+    def successor(self, file: ParquetFragment) -> ParquetFragment | None:
         """The file that has the rows of one that was compacted away; None where it is damaged.
 
         Raises:
@@ -204,7 +206,7 @@ class SealedFiles:
         """
         return self.file_with(file.origin.writer, file.origin.number)
 
-    def file_with(self, writer: str, number: int) -> Sealed | None:
+    def file_with(self, writer: str, number: int) -> ParquetFragment | None:
         """The file that has a writer's segment; None where it is damaged.
 
         Raises:
@@ -233,7 +235,7 @@ class SealedFiles:
             names = again
         return names
 
-    def _merged(self, names: frozenset[str]) -> dict[MergedName, Sealed | None]:
+    def _merged(self, names: frozenset[str]) -> dict[MergedName, ParquetFragment | None]:
         found = (sealed_name(name) for name in names if name.startswith("merged-"))
         return {name: self._open(name) for name in found if isinstance(name, MergedName)}
 
@@ -253,7 +255,7 @@ class SealedFiles:
                 return damaged
             damaged |= found
 
-    def _open(self, name: FileName) -> Sealed | None:
+    def _open(self, name: FileName) -> ParquetFragment | None:
         """The footer of a file; None, and a warning, where it can't be read."""
         if name not in self._opened:
             try:
@@ -266,7 +268,9 @@ class SealedFiles:
         return self._opened[name]
 
 
-def open_sealed(path: str | Path, find_successor: Callable[[Sealed], Sealed | None]) -> Sealed:
+def open_sealed(
+    path: str | Path, find_successor: Callable[[ParquetFragment], ParquetFragment | None]
+) -> ParquetFragment:
     """The footer of a sealed file.
 
     Args:
@@ -283,7 +287,7 @@ def open_sealed(path: str | Path, find_successor: Callable[[Sealed], Sealed | No
             file = pq.ParquetFile(source)
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
-            sealed = Sealed(path, file.schema_arrow, rows, find_successor, sums=sums)
+            sealed = ParquetFragment(path, file.schema_arrow, rows, find_successor, sums=sums)
             if sums and not sealed.is_of_nodes:  # records that nobody can place are not counted
                 sealed.unplaced = frozenset(damaged_chunks(source, meta, sums, 0))
             return sealed

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._keys import require_free
-from .._live.backend import Part
+from .._live.backend import SegmentBatch
 from .._live.column import (
     DELETION,
     NODE,
@@ -29,11 +29,11 @@ from .._live.fields import Described
 from .._live.table import LiveTable
 from .._report import warning_last
 from ..errors import DamagedFileError, NotACollectionError
-from .backend import DELETED, ROOT, FolderHome, MemoryHome
-from .background import holding, keep_house, later, watch
+from .backend import DELETED, ROOT, FolderBackend, MemoryBackend
+from .background import holding, later, start_background, watch
 from .corruption import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
-from .fragments import BEHIND_ALL, Fragment, Loose, Origin, Sealed
+from .fragments import BEHIND_ALL, Fragment, InMemoryFragment, Origin, ParquetFragment
 from .handles import Handles
 from .live_files import gap_behind, has_more, read_live, unsynced
 from .liveness import is_alive, trusted_rows
@@ -57,8 +57,8 @@ __all__ = [
     "MemoryStore",
     "MovedError",
     "Place",
-    "Snapshot",
     "Store",
+    "StoreSnapshot",
 ]
 
 #: So often what is logged while the interpreter exits is sealed, too.
@@ -67,7 +67,7 @@ _TRIES: Final = 5
 _NOTHING_TO_DO: Final = nullcontext()
 
 
-class Snapshot(NamedTuple):
+class StoreSnapshot(NamedTuple):
     """All rows of both tables at one moment, in order of writer and segment.
 
     Attributes:
@@ -102,7 +102,7 @@ class Store:
         """Equal as long as nothing was written."""
         raise NotImplementedError
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StoreSnapshot:
         """All rows of both tables."""
         raise NotImplementedError
 
@@ -122,7 +122,7 @@ class Store:
             The time of the write: of two writes to one store the later one has the higher.
 
         Raises:
-            KeyNotTextError, UnkeepableTypeError, UnkeepableValueError: nothing was written.
+            KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: nothing was written.
         """
         now = self._now()
         if parent is None:
@@ -164,8 +164,8 @@ class MovedError(Exception):
 class _MovableTable(LiveTable):
     """A table whose nodes can move away: no row of theirs is taken any more."""
 
-    def __init__(self, name: str, home: MemoryHome, gone: Mapping[int, object]) -> None:
-        super().__init__(name, home)
+    def __init__(self, name: str, backend: MemoryBackend, gone: Mapping[int, object]) -> None:
+        super().__init__(name, backend)
         self.gone = gone
 
     def append(self, node: int, fields: dict[Any, Any]) -> None:
@@ -198,24 +198,24 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         super().__init__()
-        self._home = MemoryHome()
+        self._backend = MemoryBackend()
         #: Where the nodes are that moved away.
         self.gone: dict[int, tuple[Store, int]] = {}
-        self.records: _MovableTable = _MovableTable(RECORDS, self._home, self.gone)
-        self.nodes: _MovableTable = _MovableTable(NODES, self._home, self.gone)
+        self.records: _MovableTable = _MovableTable(RECORDS, self._backend, self.gone)
+        self.nodes: _MovableTable = _MovableTable(NODES, self._backend, self.gone)
         watch(self)
 
     def new_node(self) -> int:
         """An id for a new node."""
-        return self._home.ids.take()
+        return self._backend.ids.take()
 
     def version(self) -> object:
         """Equal as long as nothing was written."""
         return self.records.version, self.nodes.version
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StoreSnapshot:
         """All rows of both tables at one moment."""
-        return Snapshot(self._fragments(self.records), self._fragments(self.nodes))
+        return StoreSnapshot(self._fragments(self.records), self._fragments(self.nodes))
 
     def flush(self) -> None:
         """Nothing to do: memory is all there is."""
@@ -259,16 +259,16 @@ class MemoryStore(Store):
                 rest = fragment.whole.filter(
                     pc.invert(pc.is_in(fragment.whole.column(NODE), value_set=gone))
                 )
-                kept += [Part(fragment.origin.number, batch) for batch in rest.to_batches()]
-            self._home.sealed[table.name] = kept
+                kept += [SegmentBatch(fragment.origin.number, batch) for batch in rest.to_batches()]
+            self._backend.sealed[table.name] = kept
             table.forget_rows()
         self.gone.update((node, (store, new)) for node, new in nodes.items())
 
-    def _fragments(self, table: LiveTable) -> list[Loose]:
+    def _fragments(self, table: LiveTable) -> list[InMemoryFragment]:
         with table.lock:
-            sealed = self._home.sealed[table.name]
+            sealed = self._backend.sealed[table.name]
             parts = [*sealed, *table.parts()]
-            return [Loose(number, batch) for number, batch in parts]
+            return [InMemoryFragment(number, batch) for number, batch in parts]
 
 
 class Place(NamedTuple):
@@ -314,7 +314,7 @@ class FolderStore(Store):
             NotACollectionError: the collection is not there, or another one is.
         """
         known = cls._shared.get((str(path), is_read_only))
-        if known is not None and known.identity == identity and not known.home.is_closed:
+        if known is not None and known.identity == identity and not known.backend.is_closed:
             return known
         return cls.there(path, identity, is_read_only=is_read_only)
 
@@ -322,7 +322,7 @@ class FolderStore(Store):
     def at(cls, path: Path, *, is_read_only: bool = False) -> FolderStore:
         """The store that this process has of the collection at a path, else a new one."""
         known = cls._shared.get((str(path), is_read_only))
-        if known is None or known.home.is_closed:
+        if known is None or known.backend.is_closed:
             return cls(path, is_read_only=is_read_only)
         return known
 
@@ -343,15 +343,15 @@ class FolderStore(Store):
         super().__init__()
         self.folder = Folder(path, is_read_only=is_read_only)
         identity = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
-        self.home = FolderHome(
+        self.backend = FolderBackend(
             self.folder,
             identity,
-            on_open=keep_house,
+            on_open=start_background,
             later=later,
             before_records=_weakly(self._sync_nodes),
         )
-        self.records = _TableOfExperiments(RECORDS, self.home)
-        self.nodes = LiveTable(NODES, self.home)
+        self.records = _TableOfExperiments(RECORDS, self.backend)
+        self.nodes = LiveTable(NODES, self.backend)
         self._sealed = {table: SealedFiles(self.folder, table) for table in TABLES}
         self._shared[str(path), is_read_only] = self
         watch(self)
@@ -364,7 +364,7 @@ class FolderStore(Store):
     @property
     def identity(self) -> str:
         """The id of the collection, by which a recorder from another process finds it."""
-        return self.home.identity
+        return self.backend.identity
 
     def new_node(self) -> int:
         """An id for a new node.
@@ -373,9 +373,9 @@ class FolderStore(Store):
             ClosedError: the collection was closed.
             ReadOnlyError: it was opened read-only.
         """
-        if not self.home.is_open:
-            self.home.open()
-        return self.home.ids.take()
+        if not self.backend.is_open:
+            self.backend.open()
+        return self.backend.ids.take()
 
     @property
     def title(self) -> str:
@@ -394,7 +394,7 @@ class FolderStore(Store):
 
     def is_alive(self, writer: str) -> bool:
         """Whether the process of a writer lives, as far as can be known."""
-        return writer == self.home.writer or is_alive(self.folder, writer)
+        return writer == self.backend.writer or is_alive(self.folder, writer)
 
     @property
     def place(self) -> Place:
@@ -421,7 +421,7 @@ class FolderStore(Store):
     def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
         """As for any store; it is on its way to the file before any record below the node is."""
         now = Store.say(self, node, data, parent)
-        if not self.home.is_mapped:
+        if not self.backend.is_mapped:
             self.nodes.flush()
         return now
 
@@ -435,13 +435,15 @@ class FolderStore(Store):
         sealed = tuple(self.folder.sealed(table) for table in TABLES)
         return self.records.version, self.nodes.version, sealed
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StoreSnapshot:
         """All rows of both tables; the nodes are read last, so that every record has its node."""
         records = self._fragments(self.records)
         nodes = self._fragments(self.nodes)
-        return Snapshot(records, [*self._held(records, nodes), *nodes])
+        return StoreSnapshot(records, [*self._held(records, nodes), *nodes])
 
-    def _held(self, records: Sequence[Fragment], nodes: Sequence[Fragment]) -> list[Loose]:
+    def _held(
+        self, records: Sequence[Fragment], nodes: Sequence[Fragment]
+    ) -> list[InMemoryFragment]:
         """What keeps records out of answers whose nodes an incomplete copy lacks.
 
         Where it can be written, `recover` has done that for good.
@@ -478,8 +480,10 @@ class FolderStore(Store):
                 sealed = files.open(listing)
             except FileNotFoundError:  # compacted away since the listing
                 continue
-            unsure = [*live, *starmap(Loose, own)]
-            by_writer: dict[str, list[Sealed]] = {each.origin.writer: [] for each in unsure}
+            unsure = [*live, *starmap(InMemoryFragment, own)]
+            by_writer: dict[str, list[ParquetFragment]] = {
+                each.origin.writer: [] for each in unsure
+            }
             for file in sealed if unsure else ():
                 for writer in file.writers & by_writer.keys():
                     by_writer[writer].append(file)
@@ -487,7 +491,9 @@ class FolderStore(Store):
             loose = [rest for rest in rests if rest is not None]
             return sorted([*sealed, *loose], key=lambda each: each.origin)
 
-    def _unsealed(self, rows: Loose, files: list[Sealed]) -> Loose | None:
+    def _unsealed(
+        self, rows: InMemoryFragment, files: list[ParquetFragment]
+    ) -> InMemoryFragment | None:
         """Those of a segment's rows that are in no file; None where all are.
 
         Rows whose sealing was interrupted between two steps stand in both places. More of them than
@@ -502,13 +508,13 @@ class FolderStore(Store):
         sealed = max(file.rows_of(writer, number) for file in files)
         if rows.rows <= sealed:
             return None
-        is_held = writer == self.home.writer or self.folder.lock_path(writer).exists()
+        is_held = writer == self.backend.writer or self.folder.lock_path(writer).exists()
         return rows.after(sealed) if is_held else None
 
     def _foreign(self, table: str) -> list[LiveName]:
-        return [name for name in self.folder.lives(table) if name.writer != self.home.writer]
+        return [name for name in self.folder.lives(table) if name.writer != self.backend.writer]
 
-    def _read_live(self, name: LiveName) -> Loose | None:
+    def _read_live(self, name: LiveName) -> InMemoryFragment | None:
         path = self.folder.live_path(name)
         found, damage = None, None
         most = trusted_rows(self.folder, name)
@@ -539,18 +545,18 @@ class FolderStore(Store):
         # Records first: whose they are was said before they were logged.
         records, nodes = self.records.sync(), self.nodes.sync()
         if records is not None and nodes is not None:
-            self.home.note_synced({RECORDS: records, NODES: nodes})
+            self.backend.note_synced({RECORDS: records, NODES: nodes})
 
     def _can_sync(self) -> bool:
         """Whether this is a writer that can sync now; where it can't, it is done later."""
-        if not self.home.is_open:
+        if not self.backend.is_open:
             return False
         if self._is_changing:
             later(_weakly(self.sync))
             return False
-        self.home.is_taken_for_dead()
-        if self.home.has_lost_names:
-            self.home.has_lost_names = False
+        self.backend.is_presumed_dead()
+        if self.backend.has_lost_names:
+            self.backend.has_lost_names = False
             self.nodes.seal()
             self.records.seal()
         return True
@@ -572,7 +578,7 @@ class FolderStore(Store):
         """
         self.records.hand_over_much()
         if self._can_sync() and (records := self.records.sync()) is not None:
-            self.home.remember_synced({RECORDS: records})
+            self.backend.remember_synced({RECORDS: records})
 
     def _sync_nodes(self) -> None:
         """No record survives a loss of power, nor is it sealed, without its node.
@@ -582,9 +588,9 @@ class FolderStore(Store):
         """
         nodes = self.nodes.sync()
         if nodes is not None:
-            self.home.note_synced({NODES: nodes})
+            self.backend.note_synced({NODES: nodes})
         if self.nodes.rows_at_risk():
-            message = f"what was said of recorders waits in memory: {self.home.trouble}"
+            message = f"what was said of recorders waits in memory: {self.backend.trouble}"
             raise OSError(message)
 
     def hold(self, node: int) -> None:
@@ -617,7 +623,7 @@ class FolderStore(Store):
         self.nodes.require_saved()
         self.records.require_saved()
         if not (self.nodes.cannot_seal or self.records.cannot_seal):
-            self.home.settle()
+            self.backend.settle()
 
     def seal(self) -> None:
         """Turn all rows into sealed files.
@@ -633,7 +639,7 @@ class FolderStore(Store):
         self.sync()
         self.nodes.require_sealed()
         self.records.require_sealed()
-        self.home.settle()
+        self.backend.settle()
 
     def close(self) -> None:
         """Seal all rows, take the live files away and stop being a writer.
@@ -645,13 +651,13 @@ class FolderStore(Store):
         try:
             self.nodes.require_quiet()
             self.records.require_quiet()
-            self.home.refuses = True
-            if self.home.is_open:
+            self.backend.refuses = True
+            if self.backend.is_open:
                 self.nodes.close()
                 self.records.close()
-            self.home.close()
+            self.backend.close()
         finally:
-            self.home.refuses = False
+            self.backend.refuses = False
 
     def end(self) -> None:
         """Save everything as the interpreter exits; what is logged after it is another writer's.
@@ -663,24 +669,24 @@ class FolderStore(Store):
             SaveError: some can't be sealed now.
         """
         tries = _TRIES
-        while self.home.is_open and tries and not self._is_left():
+        while self.backend.is_open and tries and not self._is_left():
             self.nodes.require_sealed()
             self.records.require_sealed()
             tries -= 1
-        self.home.is_ending = True
+        self.backend.is_ending = True
 
     def _is_left(self) -> bool:
         """Stop being this writer, where no row is in a live file."""
         with holding(self.nodes, self.records):
-            self.home.is_ending = self.nodes.is_left() and self.records.is_left()
-            if self.home.is_ending:
-                self.home.leave()
-            return self.home.is_ending
+            self.backend.is_ending = self.nodes.is_left() and self.records.is_left()
+            if self.backend.is_ending:
+                self.backend.leave()
+            return self.backend.is_ending
 
     def __del__(self) -> None:
         """Save what nobody can write to any more; what fails is recovered at the next open."""
-        home = getattr(self, "home", None)
-        if home is not None and home.is_open and not home.is_ending:
+        backend = getattr(self, "backend", None)
+        if backend is not None and backend.is_open and not backend.is_ending:
             with contextlib.suppress(Exception):
                 self.close()
 
@@ -697,7 +703,7 @@ class FolderStore(Store):
 
     def renew_after_fork(self) -> None:
         """In a forked child: not the parent's writer, but one of its own from the next row on."""
-        self.home.forget()
+        self.backend.forget()
         self.records.start_anew()
         self.nodes.start_anew()
         self._clock = threading.Lock()

@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple, NoReturn
 from .._keys import require_free
 from .._live.table import LiveTable
 from ..errors import ArgumentError, ReadOnlyError
-from .backend import ROOT, MemoryHome
+from .backend import ROOT, MemoryBackend
 from .background import watch
 from .folder import NODES, RECORDS, Folder
-from .fragments import Fragment, Loose
+from .fragments import Fragment, InMemoryFragment
 from .near import SUFFIX
 from .rerooted import rerooted_nodes, rerooted_records
-from .store import DELETED, FolderStore, MemoryStore, Place, Snapshot, Store
+from .store import DELETED, FolderStore, MemoryStore, Place, Store, StoreSnapshot
 
 __all__ = ["ReadablePlace", "ReadableStore", "UnionPlace", "UnionStore", "unique_names"]
 
@@ -90,9 +90,9 @@ class UnionStore(Store):
         self._names = names.snapshot().nodes
         #: Of each file what it is here, for the files of the newest snapshot.
         self._known: dict[int, tuple[Fragment, Fragment]] = {}
-        home = _Nowhere(self.title)
-        self.records = LiveTable(RECORDS, home)
-        self.nodes = LiveTable(NODES, home)
+        backend = _Nowhere(self.title)
+        self.records = LiveTable(RECORDS, backend)
+        self.nodes = LiveTable(NODES, backend)
         watch(self)
 
     @property
@@ -122,7 +122,7 @@ class UnionStore(Store):
         """Equal as long as nothing was written to any of them."""
         return tuple(store.version() for store in self.members.values())
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StoreSnapshot:
         """All rows of all of them, each collection's together.
 
         Raises:
@@ -138,7 +138,7 @@ class UnionStore(Store):
             root = self._roots[name]
             records += (self._here(f, root, rerooted_records, before) for f in each.records)
             nodes += (self._here(f, root, rerooted_nodes, before) for f in each.nodes)
-        return Snapshot(records, nodes, tuple(self._roots.values()))
+        return StoreSnapshot(records, nodes, tuple(self._roots.values()))
 
     def _here(
         self,
@@ -148,13 +148,13 @@ class UnionStore(Store):
         before: Mapping[int, tuple[Fragment, Fragment]],
     ) -> Fragment:
         """What a fragment of a collection is here; the same object as before for the same file."""
-        if isinstance(fragment, Loose):
+        if isinstance(fragment, InMemoryFragment):
             return rerooted(fragment, root)
         known = before.get(id(fragment)) or (fragment, rerooted(fragment, root))
         self._known[id(fragment)] = known
         return known[1]
 
-    def _require_free_key(self, found: Mapping[str, Snapshot]) -> None:
+    def _require_free_key(self, found: Mapping[str, StoreSnapshot]) -> None:
         for name, each in found.items():
             columns = {id(f.columns): f.columns for f in (*each.records, *each.nodes)}
             if any(column.key == self.key for some in columns.values() for column in some):
@@ -227,7 +227,7 @@ ReadablePlace = Place | UnionPlace
 """Where it is, for another process."""
 
 
-class _Nowhere(MemoryHome):
+class _Nowhere(MemoryBackend):
     """Where the rows of a union would go."""
 
     def __init__(self, title: str) -> None:
@@ -261,7 +261,7 @@ def _require_different(members: Sequence[tuple[str, FolderStore]]) -> None:
         known[store.identity] = name
 
 
-def _require_apart(found: Mapping[str, Snapshot]) -> None:
+def _require_apart(found: Mapping[str, StoreSnapshot]) -> None:
     """Raise where two collections have rows of the same writer: which node is whose is not known.
 
     Raises:

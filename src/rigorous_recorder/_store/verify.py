@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .._values.kinds import Spelled
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder, LiveName
-from .fragments import Fragment, Sealed
+from .fragments import Fragment, ParquetFragment
 from .live_files import gap_behind, has_more, read_live, unsynced
 from .liveness import is_alive, trusted_rows
 from .losses import expected_segments, loss_of
@@ -64,7 +64,9 @@ def _problems(folder: Folder) -> Iterator[Problem]:
 def _problems_of_files(folder: Folder) -> Iterator[Problem]:
     for writer in folder.writers():
         if not is_readable(folder, writer):
-            yield Problem(folder.mark_path(writer), "it does not say how far its writer had synced")
+            yield Problem(
+                folder.watermark_path(writer), "it does not say how far its writer had synced"
+            )
     if begun := expected_segments(folder):
         reasons = loss_of(folder, begun).reasons()
         yield from (Problem(folder.table(table), reason) for table, reason in reasons)
@@ -102,7 +104,7 @@ def sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
         return Problem(path, str(error))
 
 
-def _problem_of_rows(sealed: Sealed) -> Problem | None:
+def _problem_of_rows(sealed: ParquetFragment) -> Problem | None:
     promised = sum(each.rows for each in sealed.segments)
     reason, readable, lost = "", 0, dict[str, None]()
     for group, rows in enumerate(sealed.group_rows):

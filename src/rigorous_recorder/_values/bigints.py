@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from .._arrow import pa, pc
-from ..errors import UnkeepableValueError
+from ..errors import UnsupportedValueError
 from . import json_text
 from .kinds import INT, Cell, Kind, LiveBuffers, Spelled
 
@@ -26,7 +26,7 @@ def int_kind(key: str, value: int) -> Kind:
     """The kind of an int: the first of ``int``, ``bigint`` and ``bigint_text`` that has room for it.
 
     Raises:
-        UnkeepableValueError: it has more than 4,300 digits.
+        UnsupportedValueError: it has more than 4,300 digits.
     """
     if -_INT64_LIMIT <= value < _INT64_LIMIT:
         return INT
@@ -38,7 +38,7 @@ def int_kind(key: str, value: int) -> Kind:
         f"{key!r}: an int of {value.bit_length():,} bits can't be stored; one has up to"
         f" {_MOST_DIGITS:,} digits. Store it as hexadecimal text (hex(x)), or as bytes (x.to_bytes)"
     )
-    raise UnkeepableValueError(message)
+    raise UnsupportedValueError(message)
 
 
 def _has_text(value: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from textwrap import shorten
 from typing import Any, Final
 
-from ..errors import KeyNotTextError, RigorousError, UnkeepableTypeError, UnkeepableValueError
+from ..errors import KeyNotTextError, RigorousError, UnsupportedTypeError, UnsupportedValueError
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
 from .bigints import BIGINT, BIGINT_TEXT, int_kind
@@ -83,7 +83,7 @@ def check_key(key: object) -> str:
 
     Raises:
         KeyNotTextError: it is not a str.
-        UnkeepableValueError: it has a lone surrogate, which no file format can hold.
+        UnsupportedValueError: it has a lone surrogate, which no file format can hold.
     """
     if not isinstance(key, str):
         message = (
@@ -100,8 +100,8 @@ def classify(key: str, value: Any) -> Classified:
     """The kind of ``value`` and the plain value of that kind which reads back equal.
 
     Raises:
-        UnkeepableTypeError: values of this type can't be kept.
-        UnkeepableValueError: this value of a kept type can't.
+        UnsupportedTypeError: values of this type can't be kept.
+        UnsupportedValueError: this value of a kept type can't.
     """
     kind, found = classify_unread(key, value)
     if isinstance(found, DeviceValue):
@@ -115,8 +115,8 @@ def classify_unread(key: str, value: Any) -> Classified:
     """As ``classify``, without a wait: of a tensor on a device a ``DeviceValue``.
 
     Raises:
-        UnkeepableTypeError: values of this type can't be kept.
-        UnkeepableValueError: this value of a kept type can't.
+        UnsupportedTypeError: values of this type can't be kept.
+        UnsupportedValueError: this value of a kept type can't.
     """
     if type(value) is DeviceValue:
         return value.kind, value
@@ -183,7 +183,7 @@ def _timedelta(key: str, value: dt.timedelta) -> Classified:
             f"{key!r}: the timedelta {value!r} is beyond 64 bits of microseconds (292,000 years)."
             " Keep it as a float (x.total_seconds())"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
     return TIMEDELTA, value
 
 
@@ -211,7 +211,7 @@ def _check_instant(key: str, value: dt.datetime, kind: ZonedDatetime) -> None:
             " years 1 to 9999. Keep it without a zone (x.replace(tzinfo=None)) or as text"
             " (x.isoformat())"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
 
 
 def _zone_name(key: str, value: dt.datetime) -> str:
@@ -228,7 +228,7 @@ def _zone_name(key: str, value: dt.datetime) -> str:
             f"{key!r}: the time zone {zone!r} of {value!r} has no name and no offset of whole"
             " minutes. Convert it with x.astimezone(datetime.UTC)"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
     minutes = offset // dt.timedelta(minutes=1)
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
@@ -254,7 +254,7 @@ def _json(key: str, value: Any) -> Classified:
         text = json_text.dump(plain)
     except ValueError as error:  # an int of thousands of digits
         message = f"{key!r}: a value inside can't be kept as JSON: {error}"
-        raise UnkeepableValueError(message) from error
+        raise UnsupportedValueError(message) from error
     _check_unicode(f"{key!r}: a text inside", text)
     _check_size(key, text)
     return JSON, plain
@@ -289,7 +289,7 @@ def _formed(key: str, value: Any) -> Classified:
     """A value of a type that has a plain form."""
     form = plain_form(value)
     if form is NO_FORM or type(form) is type(value):
-        raise _unkeepable(key, value)
+        raise _unsupported(key, value)
     return classify_unread(key, form)
 
 
@@ -316,7 +316,7 @@ def _scalar(key: str, value: Any) -> Classified:
         return classify(key, plain_numpy_time(key, value))
     item = value.item()
     if hasattr(item, "dtype") or isinstance(item, complex):
-        raise _unkeepable(key, value)
+        raise _unsupported(key, value)
     return classify(key, item)
 
 
@@ -329,7 +329,7 @@ def _array(key: str, value: Any) -> Classified:
     array = value if hasattr(value, "tobytes") else value.__array__()
     dtype = WIDENED.get(dtype, dtype)
     if dtype not in DTYPES and dtype != "bool":
-        raise _unkeepable_array(key, value)
+        raise _unsupported_array(key, value)
     if str(array.dtype) != dtype:
         array = array.astype(dtype)
     if 0 in shape[:-1]:
@@ -337,7 +337,7 @@ def _array(key: str, value: Any) -> Classified:
             f"{key!r}: an array without elements of shape {shape} would lose its shape. Give the"
             " shape a key of its own"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
     if dtype == "bool" or 0 in shape:
         return ListKind.of(dtype, len(shape)), array
     return ArrayKind.of(dtype, shape), array
@@ -348,28 +348,28 @@ def _native_name(dtype: Any) -> str:
     return str(dtype if getattr(dtype, "isnative", True) else dtype.newbyteorder("="))
 
 
-def _unkeepable_array(key: str, value: Any) -> UnkeepableTypeError:
+def _unsupported_array(key: str, value: Any) -> UnsupportedTypeError:
     dtype = value.dtype
     way_out = "x.astype('float64') or x.tolist()" if hasattr(value, "astype") else "x.to_list()"
     message = (
         f"{key!r}: a {type(value).__name__} of dtype {dtype} can't be stored; expected bool, int,"
         f" uint or float of up to 64 bits. Convert it with {way_out}"
     )
-    return UnkeepableTypeError(message)
+    return UnsupportedTypeError(message)
 
 
-def _unkeepable(key: str, value: Any) -> UnkeepableTypeError:
+def _unsupported(key: str, value: Any) -> UnsupportedTypeError:
     if isinstance(value, Unread):
-        return UnkeepableTypeError(f"{key!r}: {value.reason}")
+        return UnsupportedTypeError(f"{key!r}: {value.reason}")
     shown = type(value).__qualname__
     message = (
         f"{key!r}: a value of type {shown} can't be stored. {_STORED}. Convert it, for example with"
         " str(x) or float(x)"
     )
-    return UnkeepableTypeError(message)
+    return UnsupportedTypeError(message)
 
 
-def unreadable(key: str, value: Any, error: Exception) -> UnkeepableTypeError:
+def unreadable(key: str, value: Any, error: Exception) -> UnsupportedTypeError:
     """What is raised for a value that can't be asked for its numbers."""
     reason = shorten(str(error), 200)
     message = (
@@ -377,7 +377,7 @@ def unreadable(key: str, value: Any, error: Exception) -> UnkeepableTypeError:
         f" {type(error).__name__}: {reason}. Push it where it has them, as a number or an array of"
         " numpy, torch or jax; inside jax.jit call jax.debug.callback"
     )
-    return UnkeepableTypeError(message)
+    return UnsupportedTypeError(message)
 
 
 def _check_size(key: str, text: str | bytes) -> None:
@@ -390,7 +390,7 @@ def _check_size(key: str, text: str | bytes) -> None:
             f"{key!r}: a value of {size:,} bytes can't be kept; one has less than"
             f" {_MOST_BYTES:,}. Save it to a file, and log its path"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
 
 
 def _check_unicode(what: str, text: str) -> None:
@@ -401,7 +401,7 @@ def _check_unicode(what: str, text: str) -> None:
             f"{what} {text[:60]!r} has a lone surrogate at {error.start}, which is no character."
             " Replace it with x.encode('utf-8', 'replace').decode(), or keep bytes"
         )
-        raise UnkeepableValueError(message) from None
+        raise UnsupportedValueError(message) from None
 
 
 # bool before int, datetime before date: the first base that fits decides.

@@ -9,7 +9,7 @@ import datetime as dt
 import sys
 from typing import Any, Final
 
-from ..errors import UnkeepableTypeError, UnkeepableValueError
+from ..errors import UnsupportedTypeError, UnsupportedValueError
 
 __all__ = [
     "check_is_bare",
@@ -66,7 +66,7 @@ def nested_times(key: str, times: Any) -> Any:
     """A datetime64 or timedelta64 inside a dict or list: None where it is NaT.
 
     Raises:
-        UnkeepableTypeError: it is a time, or an array with one.
+        UnsupportedTypeError: it is a time, or an array with one.
     """
     if sys.modules["numpy"].isnat(times).all():
         return times.tolist()
@@ -74,14 +74,14 @@ def nested_times(key: str, times: Any) -> Any:
         f"{key!r}: a {times.dtype} inside a dict or list can't be stored. Convert it (x.astype(str)),"
         " or give it a key of its own"
     )
-    raise UnkeepableTypeError(message)
+    raise UnsupportedTypeError(message)
 
 
 def check_is_bare(key: str, value: Any) -> None:
     """Raise where an array has what its numbers don't tell: a unit, names, another mask.
 
     Raises:
-        UnkeepableTypeError: it has.
+        UnsupportedTypeError: it has.
     """
     if _library(value) == "pandas":
         if not _has_names(getattr(value, "index", None)):
@@ -96,7 +96,7 @@ def check_is_bare(key: str, value: Any) -> None:
     else:
         return
     message = f"{key!r}: a {type(value).__name__} with {more} can't be stored. {way_out}"
-    raise UnkeepableTypeError(message)
+    raise UnsupportedTypeError(message)
 
 
 def _has_names(index: Any) -> bool:
@@ -109,7 +109,7 @@ def plain_datetime(key: str, value: dt.datetime) -> dt.datetime | None:
     """A datetime of a subclass as a plain one; None for NaT.
 
     Raises:
-        UnkeepableValueError: it knows more, as pandas' Timestamp does of nanoseconds.
+        UnsupportedValueError: it knows more, as pandas' Timestamp does of nanoseconds.
     """
     if is_missing(value):
         return None
@@ -122,7 +122,7 @@ def plain_datetime(key: str, value: dt.datetime) -> dt.datetime | None:
             f"{key!r}: the {type(value).__name__} {value} is beyond the years 1 to 9999. Store it as"
             " text (str(x))"
         )
-        raise UnkeepableValueError(message) from error
+        raise UnsupportedValueError(message) from error
     return plain.replace(fold=value.fold)
 
 
@@ -130,7 +130,7 @@ def plain_timedelta(key: str, value: dt.timedelta) -> dt.timedelta:
     """A timedelta of a subclass as a plain one.
 
     Raises:
-        UnkeepableValueError: it knows more, as pandas' Timedelta does of nanoseconds.
+        UnsupportedValueError: it knows more, as pandas' Timedelta does of nanoseconds.
     """
     _check_nanoseconds(key, value, "nanoseconds", "x.floor('us')")
     return dt.timedelta(value.days, value.seconds, value.microseconds)
@@ -142,15 +142,15 @@ def _check_nanoseconds(key: str, value: Any, name: str, way_out: str) -> None:
             f"{key!r}: the {type(value).__name__} {value} has nanoseconds; times are stored in"
             f" microseconds. Round it ({way_out}), or store it as an int (x.value)"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
 
 
 def plain_numpy_time(key: str, value: Any) -> dt.date | dt.datetime | dt.timedelta:
     """A datetime64 or timedelta64 of numpy as a datetime or timedelta.
 
     Raises:
-        UnkeepableTypeError: it is of years, months, or no unit, and so of no fixed length.
-        UnkeepableValueError: it is finer than a microsecond, or outside of the years 1 to 9999.
+        UnsupportedTypeError: it is of years, months, or no unit, and so of no fixed length.
+        UnsupportedValueError: it is finer than a microsecond, or outside of the years 1 to 9999.
     """
     numpy, family = sys.modules["numpy"], str(value.dtype).partition("[")[0]
     unit = numpy.datetime_data(value.dtype)[0]
@@ -159,7 +159,7 @@ def plain_numpy_time(key: str, value: Any) -> dt.date | dt.datetime | dt.timedel
             f"{key!r}: a timedelta64 of {_NO_LENGTHS[unit]} has no fixed length. Store it as an int"
             " (x.astype('int64')), and the unit in the key"
         )
-        raise UnkeepableTypeError(message)
+        raise UnsupportedTypeError(message)
     micro = value.astype(f"{family}[us]")
     item = micro.item()
     if micro.astype(value.dtype) != value or isinstance(item, int):
@@ -168,5 +168,5 @@ def plain_numpy_time(key: str, value: Any) -> dt.date | dt.datetime | dt.timedel
             f"{key!r}: {value!r} is finer than a microsecond, or beyond {most}."
             f" Round it with x.astype('{family}[us]'), or store it as an int (x.astype('int64'))"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
     return item  # type: ignore[no-any-return]

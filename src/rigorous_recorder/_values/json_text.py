@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import shorten
 from typing import Any, Final
 
-from ..errors import RigorousError, UnkeepableTypeError, UnkeepableValueError
+from ..errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 from . import json_floats
 from .foreign_values import (
     check_is_bare,
@@ -127,8 +127,8 @@ def plain(key: str, value: Any) -> Any:
     NA or NaT None, and what else has a plain form that: see ``plain_forms``.
 
     Raises:
-        UnkeepableTypeError: something inside has no plain form.
-        UnkeepableValueError: it is nested too deeply, or contains itself.
+        UnsupportedTypeError: something inside has no plain form.
+        UnsupportedValueError: it is nested too deeply, or contains itself.
     """
     return PlainJson(key).of(value)
 
@@ -152,7 +152,7 @@ class PlainJson:
         """The plain form of a value at some depth.
 
         Raises:
-            UnkeepableTypeError, UnkeepableValueError: as for ``plain``.
+            UnsupportedTypeError, UnsupportedValueError: as for ``plain``.
         """
         if type(value) in _EXACT:
             return value
@@ -184,7 +184,7 @@ class PlainJson:
             return self._left(value, self._unread(value, error))
         if type(found) is not type(value):  # a longdouble is no number of Python's
             return self.of(found, depth + 1)
-        return self._left(value, self._unkeepable(value))
+        return self._left(value, self._unsupported(value))
 
     def _one_step(self, value: Any) -> Any:
         """Something plainer than a value; the value where nothing is."""
@@ -219,14 +219,14 @@ class PlainJson:
             f"{self._key!r}: a dict inside has the key {shorten(repr(name), 60)}"
             f" ({type(name).__name__}), which has no text in JSON. Convert the keys with str()"
         )
-        return str(self._left(name, UnkeepableTypeError(message)))
+        return str(self._left(name, UnsupportedTypeError(message)))
 
     def _twice(self, name: Any, text: str) -> str:
         message = (
             f"{self._key!r}: a dict inside has two keys whose text is {shorten(text, 60)!r}."
             " Convert the keys, so that each has a text of its own"
         )
-        self._left(name, UnkeepableValueError(message))
+        self._left(name, UnsupportedValueError(message))
         return f"{text}_"
 
     def _of_another_library(self, value: Any) -> Any:
@@ -240,26 +240,26 @@ class PlainJson:
             return value.tolist()
         return value
 
-    def _too_deep(self) -> UnkeepableValueError:
+    def _too_deep(self) -> UnsupportedValueError:
         message = (
             f"{self._key!r}: the value is nested more than {_DEPTH_LIMIT} levels deep, or contains"
             " itself"
         )
-        return UnkeepableValueError(message)
+        return UnsupportedValueError(message)
 
-    def _unread(self, value: Any, error: Exception) -> UnkeepableTypeError:
+    def _unread(self, value: Any, error: Exception) -> UnsupportedTypeError:
         message = (
             f"{self._key!r}: a {type(value).__name__} inside a dict or list can't be read:"
             f" {type(error).__name__}: {shorten(str(error), 200)}"
         )
-        return UnkeepableTypeError(message)
+        return UnsupportedTypeError(message)
 
-    def _unkeepable(self, value: Any) -> UnkeepableTypeError:
+    def _unsupported(self, value: Any) -> UnsupportedTypeError:
         if isinstance(value, Unread):
-            return UnkeepableTypeError(f"{self._key!r}: {value.reason}")
+            return UnsupportedTypeError(f"{self._key!r}: {value.reason}")
         message = (
             f"{self._key!r}: a {type(value).__name__} inside a dict or list can't be stored;"
             " docs/values.md lists what can. Convert it (str(x), x.isoformat(), list(x)), or give it"
             " a key of its own"
         )
-        return UnkeepableTypeError(message)
+        return UnsupportedTypeError(message)

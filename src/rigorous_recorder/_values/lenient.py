@@ -15,8 +15,8 @@ from .._report import level_of_caller, warn
 from ..errors import (
     AttributeTypeWarning,
     RigorousError,
-    UnkeepableTypeError,
-    UnkeepableValueError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
 )
 from .classify import Classified, classify
 from .json_text import PlainJson
@@ -44,12 +44,12 @@ def classify_any(key: str, value: Any) -> Classified:
     """As ``classify``, but where the type of ``value`` can't be stored it is its repr.
 
     Raises:
-        UnkeepableValueError: the value is of a type that can be stored, and can't.
+        UnsupportedValueError: the value is of a type that can be stored, and can't.
         AttributeTypeWarning: where warnings are errors.
     """
     try:
         return classify(key, value)
-    except (UnkeepableTypeError, UnkeepableValueError) as error:
+    except (UnsupportedTypeError, UnsupportedValueError) as error:
         found, message = _lenient(key, value, error), str(error)
     if key not in _WARNED:
         _warn(message)
@@ -64,7 +64,7 @@ def _lenient(key: str, value: Any, error: RigorousError) -> Classified:
         if not parts.has_left:  # the error is not that of a type
             raise error
         return found
-    if isinstance(error, UnkeepableValueError):
+    if isinstance(error, UnsupportedValueError):
         raise error
     return TEXT, bounded_repr(value)
 

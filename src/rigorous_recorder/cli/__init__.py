@@ -21,10 +21,10 @@ from rigorous_recorder.errors import (
     NotACollectionError,
     RigorousError,
     RunningError,
-    UnkeepableTypeError,
-    UnkeepableValueError,
     UnknownExperimentError,
     UnknownFileTypeError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
 )
 
 __all__ = ["main", "run"]
@@ -38,8 +38,8 @@ _WRONG_USE = (
     NewerFormatError,
     NotACollectionError,
     RunningError,
-    UnkeepableTypeError,
-    UnkeepableValueError,
+    UnsupportedTypeError,
+    UnsupportedValueError,
     UnknownExperimentError,
     UnknownFileTypeError,
 )

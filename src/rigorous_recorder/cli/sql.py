@@ -30,7 +30,7 @@ Examples: `rigorous sql data/my_study "SELECT model, min(loss) FROM records GROU
 #: Rows that are shown on a terminal where nothing else is asked for.
 _SHOWN = 1_000
 
-_Rows = Iterator[tuple[Any, ...]]
+_ResultRows = Iterator[tuple[Any, ...]]
 
 
 class QueryError(RigorousError):
@@ -83,7 +83,7 @@ def _documents(collection: ExperimentCollection) -> set[str]:
 
 
 def _print_first(
-    limit: int | None, columns: list[str], rows: _Rows, *, as_json: bool, as_csv: bool
+    limit: int | None, columns: list[str], rows: _ResultRows, *, as_json: bool, as_csv: bool
 ) -> None:
     """Print so many rows (None: all), and tell where there are more, or none at all."""
     first = list(islice(rows, 1))
@@ -95,7 +95,9 @@ def _print_first(
         say(f"{shown}; --limit asks for more")
 
 
-def _print(columns: list[str], rows: _Rows, empty: str, *, as_json: bool, as_csv: bool) -> None:
+def _print(
+    columns: list[str], rows: _ResultRows, empty: str, *, as_json: bool, as_csv: bool
+) -> None:
     if as_json:
         names = _unique(columns)
         print_json(dict(zip(names, row, strict=True)) for row in rows)

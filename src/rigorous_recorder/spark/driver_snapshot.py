@@ -11,7 +11,7 @@ from pyspark.sql import types as st
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from .._arrow import pa
-from .._engines.scan import Moment, Scan, Scope, Source
+from .._engines.scan import Scan, Scope, Snapshot, Source
 from .._engines.spark_types import spark_fields, spark_schema, spark_type
 from .._engines.sql import numbered_names
 from .._once import once
@@ -87,16 +87,16 @@ class Sight:
     def look(self) -> None:
         """See what there is now."""
         with self._sound():
-            moment = self._source.now()
-            moment.nodes.count  # noqa: B018 - what can't be read of it is found out now
-        self.scan = Scan(moment, Scope())
+            snapshot = self._source.now()
+            snapshot.nodes.count  # noqa: B018 - what can't be read of it is found out now
+        self.scan = Scan(snapshot, Scope())
         for found in ("_kinds", "_keys"):
             self.__dict__.pop(found, None)
 
     @property
-    def moment(self) -> Moment:
+    def snapshot(self) -> Snapshot:
         """All there is, as it was at the last look."""
-        return self.scan.moment
+        return self.scan.snapshot
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
@@ -219,6 +219,6 @@ class Sight:
         if self.options.experiment is None:
             return None
         try:
-            return nth_number(Runs(self.moment.nodes).numbers, self.options.experiment)
+            return nth_number(Runs(self.snapshot.nodes).numbers, self.options.experiment)
         except KeyError as error:
             raise ArgumentError(error.args[0]) from error

@@ -10,17 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from .._store.fragments import Segment
+from .._store.fragments import SegmentRange
 from ..errors import DeletedError
 
-__all__ = ["Held", "Offset", "between", "onwards"]
+__all__ = ["Offset", "SegmentProgress", "between", "onwards"]
 
 _PART: Final = re.compile(r"(\d+)(?:-(\d+)|:(\d+))?")
 #: Of a segment that is given whole: more rows than there can be.
 _ALL: Final = 1 << 63
 
 
-class Held(NamedTuple):
+class SegmentProgress(NamedTuple):
     """How many rows a segment has now, and whether there will be more."""
 
     writer: str
@@ -73,7 +73,7 @@ class Offset:
             return _ALL
         return self._begun.get(writer, {}).get(number, 0)
 
-    def give(self, held: Held, rows: int) -> None:
+    def give(self, held: SegmentProgress, rows: int) -> None:
         """Count so many rows of a segment as given, from its start."""
         begun = self._begun.setdefault(held.writer, {})
         if held.is_final and rows >= held.rows:
@@ -95,7 +95,9 @@ class Offset:
         self._whole[writer] = joined
 
 
-def onwards(start: Offset, there: Iterable[Held], most: int | None, until: Offset | None) -> Offset:
+def onwards(
+    start: Offset, there: Iterable[SegmentProgress], most: int | None, until: Offset | None
+) -> Offset:
     """How far a stream comes with the next rows.
 
     Where there are more than ``most``, each writer's get an equal share of them: none waits until
@@ -105,7 +107,7 @@ def onwards(start: Offset, there: Iterable[Held], most: int | None, until: Offse
         there: all segments, those of a writer in order.
         until: give nothing beyond; None for all that is there.
     """
-    fresh: dict[str, list[tuple[Held, int, int]]] = {}
+    fresh: dict[str, list[tuple[SegmentProgress, int, int]]] = {}
     for held in there:
         given = start.rows(held.writer, held.number)
         stop = held.rows if until is None else min(held.rows, until.rows(held.writer, held.number))
@@ -135,7 +137,7 @@ def _shares(waiting: Mapping[str, int], most: int | None) -> dict[str, int]:
     return shares
 
 
-def between(start: Offset, end: Offset, segment: Segment) -> range:
+def between(start: Offset, end: Offset, segment: SegmentRange) -> range:
     """Which rows of a segment, of those that are there still, come behind one offset up to another.
 
     Raises:

@@ -20,7 +20,7 @@ from .._live.column import NODE, Column
 from .._once import remembered
 from .._store.corruption import warn_damaged
 from .._store.folder import RECORDS, Folder
-from .._store.fragments import Fragment, Loose, Sealed, Spans, Stretch, is_lost
+from .._store.fragments import Fragment, InMemoryFragment, ParquetFragment, Spans, Stretch, is_lost
 from .._store.sealed_files import SealedFiles, open_sealed
 from .._tree import column_in
 from .._values.chunks import byte_sizes, one_array
@@ -29,7 +29,16 @@ from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
 from .driver_snapshot import Wanted
 from .filters import held
 
-__all__ = ["FileRows", "LooseRows", "Part", "Reading", "columns_of", "packed", "read", "unpacked"]
+__all__ = [
+    "FileRows",
+    "QueryPartition",
+    "ReadPlan",
+    "UnsealedRows",
+    "columns_of",
+    "packed",
+    "read",
+    "unpacked",
+]
 
 #: Rows of a batch: so few that Java's side reads some while more are decoded.
 _BATCH_ROWS: Final = 65_536
@@ -51,14 +60,14 @@ class FileRows(NamedTuple):
     stretches: Sequence[Stretch]
 
 
-class LooseRows(NamedTuple):
+class UnsealedRows(NamedTuple):
     """Rows that were not in a sealed file yet, as an Arrow stream."""
 
     number: int
     stream: bytes
 
 
-class Reading(NamedTuple):
+class ReadPlan(NamedTuple):
     """What all tasks of a query are to do.
 
     Attributes:
@@ -74,7 +83,7 @@ class Reading(NamedTuple):
     skips_damaged: bool
 
 
-class Part(InputPartition):
+class QueryPartition(InputPartition):
     """What one task reads.
 
     Attributes:
@@ -88,8 +97,8 @@ class Part(InputPartition):
 
     def __init__(
         self,
-        reading: Reading,
-        rows: Sequence[FileRows | LooseRows],
+        reading: ReadPlan,
+        rows: Sequence[FileRows | UnsealedRows],
         nodes: bytes | None,
         *,
         keeps: bool,
@@ -122,7 +131,7 @@ def unpacked(stream: bytes) -> pa.Table:
     return ipc.open_stream(stream).read_all().combine_chunks()
 
 
-def read(part: Part) -> Iterator[pa.RecordBatch]:
+def read(part: QueryPartition) -> Iterator[pa.RecordBatch]:
     """The rows of a part, some at a time.
 
     Raises:
@@ -154,8 +163,8 @@ def _damage_told(*, skips: bool) -> Iterator[None]:
 class _Task:
     """The reading of one part."""
 
-    def __init__(self, part: Part) -> None:
-        reading = self._reading = part.reading
+    def __init__(self, part: QueryPartition) -> None:
+        reading = self._read_plan = part.reading
         self._part = part
         self._nodes = None if part.nodes is None else unpacked(part.nodes)
         self._ids: Any = None
@@ -178,7 +187,7 @@ class _Task:
         for rows in self._part.rows:
             yield from self._batches(rows)
 
-    def _batches(self, rows: FileRows | LooseRows) -> Iterator[pa.RecordBatch]:
+    def _batches(self, rows: FileRows | UnsealedRows) -> Iterator[pa.RecordBatch]:
         for fragment, group in self._fragments(rows):
             chosen = None
             if self._needs_nodes:
@@ -188,7 +197,7 @@ class _Task:
             table = fragment.table(group, columns_of(fragment, self._keys), nodes=False)
             if table is None or (chosen is not None and len(chosen.places) < table.num_rows):
                 continue  # it can't be read, and was told
-            if isinstance(rows, FileRows) and isinstance(fragment, Sealed):
+            if isinstance(rows, FileRows) and isinstance(fragment, ParquetFragment):
                 table = table.slice(rows.start, rows.stop - rows.start)
                 chosen = chosen and chosen.slice(rows.start, rows.stop - rows.start)
             for start in range(0, table.num_rows, self._rows_at_once):
@@ -197,17 +206,17 @@ class _Task:
                 for first in range(0, batch.num_rows, _BATCH_ROWS):
                     yield batch.slice(first, _BATCH_ROWS)
 
-    def _fragments(self, rows: FileRows | LooseRows) -> Iterator[tuple[Fragment, int]]:
+    def _fragments(self, rows: FileRows | UnsealedRows) -> Iterator[tuple[Fragment, int]]:
         """What has the rows now; a file, where they are in it still, as a whole."""
-        if isinstance(rows, LooseRows):
+        if isinstance(rows, UnsealedRows):
             (batch,) = unpacked(rows.stream).to_batches()
-            yield Loose(rows.number, batch), 0
+            yield InMemoryFragment(rows.number, batch), 0
             return
-        files = _files(self._reading.folder)
+        files = _files(self._read_plan.folder)
         try:
-            file = _opened(self._reading.folder, rows.name)
+            file = _opened(self._read_plan.folder, rows.name)
         except DamagedFileError as error:
-            warn_damaged(self._reading.folder / RECORDS / rows.name, error)
+            warn_damaged(self._read_plan.folder / RECORDS / rows.name, error)
             return
         if file is not None:
             yield file, rows.group
@@ -249,14 +258,14 @@ class _Task:
         places = None if chosen is None else chosen.places
         if chosen is not None and chosen.is_read is not None:
             table, places = table.filter(chosen.is_read), chosen.places.filter(chosen.is_read)
-        columns = self._reading.columns
+        columns = self._read_plan.columns
         if not columns:
             return without_columns(table.num_rows)
         arrays = [
             self._column(at, each, fragment, table, places) for at, each in enumerate(columns)
         ]
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        for at, condition in self._reading.filters:
+        for at, condition in self._read_plan.filters:
             batch = batch.filter(held(condition, batch.column(at)))
         return batch
 
@@ -306,7 +315,7 @@ def _files(folder: Path) -> SealedFiles:
 
 
 @remembered(_FILES_KEPT)
-def _opened(folder: Path, name: str) -> Sealed | None:
+def _opened(folder: Path, name: str) -> ParquetFragment | None:
     """A sealed file, as it was when it was opened first; None where it is not there any more."""
     files = _files(folder)
     try:

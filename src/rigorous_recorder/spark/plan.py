@@ -14,12 +14,12 @@ from .._engines.scan import Scan, flat_column
 from .._engines.spark_types import for_spark
 from .._live.column import NODE
 from .._once import once
-from .._store.fragments import Fragment, Sealed, between, places_between
+from .._store.fragments import Fragment, ParquetFragment, between, places_between
 from .._tree import EXPERIMENT_KEYS, keys_of
 from .._values.kinds import INT, NULL
 from .driver_snapshot import Sight, Wanted
 from .filters import column_of, held, is_exact, refuses_null
-from .partitions import FileRows, LooseRows, Part, Reading, columns_of, packed
+from .partitions import FileRows, QueryPartition, ReadPlan, UnsealedRows, columns_of, packed
 
 __all__ = ["Plan", "Stretched"]
 
@@ -32,7 +32,7 @@ _TASK_BYTES: Final = 16 << 20
 #: More nodes for each row than that are not sent to a task, but looked up one by one.
 _MOST_NODES_A_ROW: Final = 1
 #: Rows in no sealed file are sent so many at once.
-_LOOSE_ROWS: Final = 65_536
+_UNSEALED_ROWS: Final = 65_536
 
 
 class Stretched(NamedTuple):
@@ -103,7 +103,7 @@ class Plan:
         self._keeps = ids
 
     def _of_experiment(self, number: int) -> pa.Array:
-        found = self._scan.moment.nodes.resolved(EXPERIMENT_KEYS[0], self._nodes.positions)
+        found = self._scan.snapshot.nodes.resolved(EXPERIMENT_KEYS[0], self._nodes.positions)
         for column, values in found.items():
             if column.kind == INT:
                 return self._nodes.ids.filter(pc.equal(values, number).fill_null(False))
@@ -112,20 +112,20 @@ class Plan:
     # --- parts ---------------------------------------------------------------------------------
 
     @once
-    def _reading(self) -> Reading:
+    def _read_plan(self) -> ReadPlan:
         """What is the same for all parts."""
         options = self._sight.options
-        return Reading(options.path, self._wanted, tuple(self._filters), options.skips_damaged)
+        return ReadPlan(options.path, self._wanted, tuple(self._filters), options.skips_damaged)
 
-    def whole(self) -> list[Part]:
+    def whole(self) -> list[QueryPartition]:
         """What the tasks read: all rows."""
         return self.parts(
             Stretched(fragment, group, 0, rows)
-            for fragment in self._scan.moment.snapshot.records
+            for fragment in self._scan.snapshot.fragments.records
             for group, rows in enumerate(fragment.group_rows)
         )
 
-    def parts(self, stretches: Iterable[Stretched]) -> list[Part]:
+    def parts(self, stretches: Iterable[Stretched]) -> list[QueryPartition]:
         """What the tasks read, in order: some rows."""
         chosen = [
             (stretch, nodes)
@@ -135,7 +135,7 @@ class Plan:
         most = _rows_of_a_task(
             sum(stretch.rows for stretch, _ in chosen), self._sight.options.least_parts
         )
-        found: list[Part] = []
+        found: list[QueryPartition] = []
         some = _Some(most)
         for stretch, nodes in chosen:
             for rows, count, size in self._rows(stretch):
@@ -147,27 +147,27 @@ class Plan:
             found.append(self._part(some))
         return found
 
-    def _nodes_of(self, stretch: Stretched) -> _Known | None:
+    def _nodes_of(self, stretch: Stretched) -> _TaskNodes | None:
         """What a task has to know of the nodes of some rows; None where none of these is read."""
         fragment, group = stretch.fragment, stretch.group
         low, high = fragment.node_ranges[group]
-        deleted = self._scan.moment.nodes.deleted
+        deleted = self._scan.snapshot.nodes.deleted
         drops = None if deleted is None else between(deleted, low, high)
         if self._keeps is not None:
             kept = between(self._keeps, low, high)
-            return _Known(self._nodes.places(kept), drops) if len(kept) else None
+            return _TaskNodes(self._nodes.places(kept), drops) if len(kept) else None
         if not self._nodes.columns:
-            return _Known(None, drops)
+            return _TaskNodes(None, drops)
         span = places_between(self._nodes.ids, low, high)
         if len(span) > _MOST_NODES_A_ROW * stretch.rows:
             # Ids of far apart: which nodes are there is worth being read.
-            return _Known(self._nodes.places(fragment.nodes_of(group)).drop_null(), drops)
-        return _Known(pa.array(span, pa.int64()), drops)
+            return _TaskNodes(self._nodes.places(fragment.nodes_of(group)).drop_null(), drops)
+        return _TaskNodes(pa.array(span, pa.int64()), drops)
 
-    def _rows(self, stretch: Stretched) -> Iterator[tuple[FileRows | LooseRows, int, int]]:
+    def _rows(self, stretch: Stretched) -> Iterator[tuple[FileRows | UnsealedRows, int, int]]:
         """The rows as they are handed to tasks, how many they are, and of how many bytes."""
         fragment, group, start, stop = stretch
-        if isinstance(fragment, Sealed):
+        if isinstance(fragment, ParquetFragment):
             first = sum(fragment.group_rows[:group])
             stretches = fragment.stretches(first + start, first + stop)
             yield FileRows(fragment.path.name, group, start, stop, stretches), stretch.rows, 0
@@ -175,18 +175,18 @@ class Plan:
         keys = {each.key for each in self._wanted if each.kind != NULL}
         table = fragment.table(group, columns_of(fragment, keys))
         assert table is not None  # rows in memory can be read
-        for at in range(start, stop, _LOOSE_ROWS):
-            some = table.slice(at, min(_LOOSE_ROWS, stop - at))
+        for at in range(start, stop, _UNSEALED_ROWS):
+            some = table.slice(at, min(_UNSEALED_ROWS, stop - at))
             stream = packed(some)
-            yield LooseRows(fragment.origin.number, stream), some.num_rows, len(stream)
+            yield UnsealedRows(fragment.origin.number, stream), some.num_rows, len(stream)
 
-    def _part(self, some: _Some) -> Part:
+    def _part(self, some: _Some) -> QueryPartition:
         nodes = None
         if some.places or self._keeps is not None:
             nodes = packed(self._nodes.table(some.places))
         drops = [each for each in some.drops if len(each)]
-        return Part(
-            self._reading,
+        return QueryPartition(
+            self._read_plan,
             some.rows,
             nodes,
             keeps=self._keeps is not None,
@@ -209,7 +209,7 @@ def _rows_of_a_task(rows: int, least_parts: int | None) -> int:
     return max(1, -(-rows // max(tasks, least_parts or 1)))
 
 
-class _Known(NamedTuple):
+class _TaskNodes(NamedTuple):
     """What a task has to know of nodes: places of those that rows are of, ids of deleted ones."""
 
     places: pa.Array | None
@@ -220,14 +220,14 @@ class _Some:
     """Rows of one task."""
 
     def __init__(self, most: int) -> None:
-        self.rows: list[FileRows | LooseRows] = []
+        self.rows: list[FileRows | UnsealedRows] = []
         self._most = most
         self.places: list[Any] = []
         self.drops: list[Any] = []
         self._count = 0
         self._size = 0
 
-    def add(self, rows: FileRows | LooseRows, count: int, size: int, nodes: _Known) -> None:
+    def add(self, rows: FileRows | UnsealedRows, count: int, size: int, nodes: _TaskNodes) -> None:
         """Add rows, of so many bytes that are sent."""
         self.rows.append(rows)
         self._count += count
@@ -249,7 +249,7 @@ class _SortedNodes:
     def __init__(self, scan: Scan, columns: Mapping[int, Wanted]) -> None:
         self._scan = scan
         self.columns = columns
-        found = scan.moment.nodes.ids
+        found = scan.snapshot.nodes.ids
         #: Their positions among all nodes.
         self.positions = pc.sort_indices(found)
         self.ids = found.take(self.positions)
@@ -261,7 +261,7 @@ class _SortedNodes:
             if wanted.kind == NULL:
                 values = pa.nulls(len(self.ids), pa.null())
             else:
-                found = self._scan.moment.nodes.resolved(wanted.key, self.positions)
+                found = self._scan.snapshot.nodes.resolved(wanted.key, self.positions)
                 values = flat_column(found, wanted.kind, len(self.ids))
             self._known[wanted.field.name] = values
         return self._known[wanted.field.name]

@@ -11,7 +11,7 @@ from pyspark.sql.types import StructType
 from .._arrow import pa
 from .driver_snapshot import Sight
 from .options import Options
-from .partitions import Part, read
+from .partitions import QueryPartition, read
 from .plan import Plan
 
 __all__ = ["Reader"]
@@ -49,7 +49,7 @@ class Reader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The rows of a task, some at a time."""
-        return read(partition) if isinstance(partition, Part) else iter(())
+        return read(partition) if isinstance(partition, QueryPartition) else iter(())
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

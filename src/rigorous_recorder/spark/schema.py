@@ -12,9 +12,9 @@ from .._arrow import pa, pc
 from .._columns import columns_of
 from .._live.column import Column
 from .._values.kinds import DATE, DATETIME, JSON, NULL, UTC_DATETIME, Kind
-from ..errors import UnkeepableTypeError, UnkeepableValueError
+from ..errors import UnsupportedTypeError, UnsupportedValueError
 
-__all__ = ["check_keepable", "check_simple", "kept_columns"]
+__all__ = ["check_simple", "check_storable", "kept_columns"]
 
 _NUMBERS: Final = (
     st.BooleanType,
@@ -49,17 +49,17 @@ _RANGES: Final[dict[Kind, tuple[str, tuple[int, int]]]] = {
 }
 
 
-def check_keepable(schema: st.StructType) -> None:
+def check_storable(schema: st.StructType) -> None:
     """Refuse columns whose values could not be read back as they are.
 
     Raises:
-        UnkeepableTypeError: naming the column, its type and the way out.
-        UnkeepableValueError: two columns have one name.
+        UnsupportedTypeError: naming the column, its type and the way out.
+        UnsupportedValueError: two columns have one name.
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
         message = f"more than one column has the name {twice[0]!r}: rename all but one"
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)
     for field in schema.fields:
         if not _is_kept(field.dataType):
             raise _refused(field)
@@ -69,14 +69,14 @@ def check_simple(field: st.StructField) -> None:
     """Refuse a column that can't be what is known of a recorder.
 
     Raises:
-        UnkeepableTypeError: its values are no single ones.
+        UnsupportedTypeError: its values are no single ones.
     """
     if not (isinstance(field.dataType, _SIMPLE) or _is_of_ints(field.dataType)):
         message = (
             f"column {field.name!r} ({field.dataType.simpleString()}) can't be a parent: expected"
             " numbers, truth values, text, bytes, dates, times or intervals"
         )
-        raise UnkeepableTypeError(message)
+        raise UnsupportedTypeError(message)
 
 
 def _is_kept(kind: st.DataType) -> bool:
@@ -117,7 +117,7 @@ def _is_json_inside(kind: st.DataType) -> bool:
     return isinstance(kind, _IN_JSON) or _is_json(kind)
 
 
-def _refused(field: st.StructField) -> UnkeepableTypeError:
+def _refused(field: st.StructField) -> UnsupportedTypeError:
     kind = field.dataType
     if isinstance(kind, st.DecimalType):
         advice = "cast it to double, to long, or to string, whichever keeps what you need"
@@ -128,7 +128,7 @@ def _refused(field: st.StructField) -> UnkeepableTypeError:
     else:
         advice = "cast it to string, or to a number"
     message = f"column {field.name!r}: {kind.simpleString()} can't be kept as it is; {advice}"
-    return UnkeepableTypeError(message)
+    return UnsupportedTypeError(message)
 
 
 def kept_columns(
@@ -137,7 +137,7 @@ def kept_columns(
     """Columns of rows from Spark as they are logged, with sealed types.
 
     Raises:
-        UnkeepableValueError: a date or time is not in the years 1 to 9999.
+        UnsupportedValueError: a date or time is not in the years 1 to 9999.
     """
     found: dict[Column, pa.Array] = {}
     for field in fields:
@@ -171,4 +171,4 @@ def _check_range(column: Column, values: pa.Array) -> None:
             f"column {column.key!r} has a {column.kind.name} that is not in the years 1 to 9999, and"
             " can't be kept. Cast it to string"
         )
-        raise UnkeepableValueError(message)
+        raise UnsupportedValueError(message)

@@ -18,12 +18,12 @@ from pyspark.sql.types import StructType
 
 from .._arrow import pa
 from .._engines.visible_rows import ready_rows
-from .._store.fragments import Fragment, Sealed
+from .._store.fragments import Fragment, ParquetFragment
 from ..errors import ArgumentError, ColumnError, NotACollectionError
 from .driver_snapshot import Sight
-from .offsets import Held, Offset, between, onwards
+from .offsets import Offset, SegmentProgress, between, onwards
 from .options import Options
-from .partitions import Part, read
+from .partitions import QueryPartition, read
 from .plan import Plan, Stretched
 
 __all__ = ["StreamReader"]
@@ -121,19 +121,19 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             raise NotACollectionError(message)
         return Offset.of(said["writers"])
 
-    def _held(self) -> list[Held]:
+    def _held(self) -> list[SegmentProgress]:
         """The segments that there are, those of a writer in order, as far as they are ready.
 
         Rows that wait to be counted, and those behind them, are given when they do.
         """
         fragments = list(self._fragments())
-        ready = ready_rows(fragments, self._sight.moment.nodes.waiting)
+        ready = ready_rows(fragments, self._sight.snapshot.nodes.waiting)
         found = []
         for fragment, counts in zip(fragments, ready, strict=True):
             for (origin, rows, deleted, _), some in zip(fragment.segments, counts, strict=True):
-                is_final = isinstance(fragment, Sealed) and some == rows
+                is_final = isinstance(fragment, ParquetFragment) and some == rows
                 there = rows + deleted if some == rows else some
-                found.append(Held(origin.writer, origin.number, there, is_final))
+                found.append(SegmentProgress(origin.writer, origin.number, there, is_final))
         return sorted(found)
 
     def _fragments(self) -> Iterator[Fragment]:
@@ -142,8 +142,8 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         Rows of a writer that others took for dead, behind those that these have sealed, are read
         when they are sealed too: only then they have a number for good.
         """
-        for fragment in self._sight.moment.snapshot.records:
-            if isinstance(fragment, Sealed) or fragment.segments[0].behind is None:
+        for fragment in self._sight.snapshot.fragments.records:
+            if isinstance(fragment, ParquetFragment) or fragment.segments[0].behind is None:
                 yield fragment
 
     # --- the rows ------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The rows of a task, some at a time."""
-        return read(partition) if isinstance(partition, Part) else iter(())
+        return read(partition) if isinstance(partition, QueryPartition) else iter(())
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -20,7 +20,7 @@ from .._store.store import ROOT, FolderStore
 from .._tree import Nodes, values_of
 from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from .option_parsing import local_path
-from .write_job import Job, Written, gathered, nodes_of, seen
+from .write_job import WriteJob, Written, gathered, nodes_of, seen
 from .write_options import Asked, check_inherited
 
 __all__ = ["StreamWriter", "stream_writer_of"]
@@ -40,7 +40,7 @@ def stream_writer_of(
         ArgumentError: an option is not known, or has a value that can't be used; or the stream was
             written from another checkpoint.
         ReservedKeyError: a collection, or a stream, says itself what a column is named for.
-        UnkeepableTypeError, UnkeepableValueError: a column can't be kept as it is.
+        UnsupportedTypeError, UnsupportedValueError: a column can't be kept as it is.
         NotACollectionError: something else is at the path.
         SaveError: the folder can't be written.
     """
@@ -66,7 +66,7 @@ def stream_writer_of(
             experiment = _experiment(nodes, name)
             _check_query(nodes, experiment, name, query)
             check_inherited(nodes, experiment, schema)
-        job = Job(str(asked.path), store.identity, tuple(schema.fields), asked.parents)
+        job = WriteJob(str(asked.path), store.identity, tuple(schema.fields), asked.parents)
     return StreamWriter(job, name, query, asked.info, time.time())
 
 
@@ -82,7 +82,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         start: when it began, in seconds since the epoch.
     """
 
-    job: Job
+    job: WriteJob
     name: str
     query: str | None
     info: Mapping[str, Any]
@@ -94,7 +94,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         Raises:
             NotACollectionError: this machine does not see the collection.
             SaveError: the folder can't be written.
-            UnkeepableValueError: a value can't be kept.
+            UnsupportedValueError: a value can't be kept.
         """
         return self.job.write(iterator, None)
 

@@ -20,7 +20,7 @@ from ..errors import SaveError
 from .parent_rows import Grouped
 from .schema import kept_columns
 
-__all__ = ["Job", "Written", "gathered", "nodes_of", "seen"]
+__all__ = ["WriteJob", "Written", "gathered", "nodes_of", "seen"]
 
 #: A file server can show to one machine what another one wrote only after so long.
 _PATIENCE_SECONDS: Final = 90.0
@@ -39,7 +39,7 @@ class Written(WriterCommitMessage):
 
 
 @dataclass(frozen=True)
-class Job:
+class WriteJob:
     """What the tasks of a writing know.
 
     Attributes:
@@ -71,7 +71,7 @@ class Job:
         Raises:
             NotACollectionError: this machine does not see the collection.
             SaveError: the folder can't be written.
-            UnkeepableValueError: a value can't be kept.
+            UnsupportedValueError: a value can't be kept.
         """
         filled = (batch for batch in batches if batch.num_rows)
         first = next(filled, None)

@@ -18,7 +18,7 @@ from .._store.store import ROOT
 from .._tree import FIRST_KEYS, Nodes
 from ..errors import ArgumentError, ReservedKeyError
 from .option_parsing import json_in, local_path, names_in
-from .schema import check_keepable, check_simple
+from .schema import check_simple, check_storable
 
 __all__ = ["Asked", "check_inherited", "experiment_node"]
 
@@ -51,7 +51,7 @@ class Asked:
         Raises:
             ArgumentError: an option is not known, or has a value that can't be used.
             ReservedKeyError: a collection says itself what a column is named for.
-            UnkeepableTypeError, UnkeepableValueError: a column can't be kept as it is.
+            UnsupportedTypeError, UnsupportedValueError: a column can't be kept as it is.
         """
         said = {name.lower(): value for name, value in options.items()}
         path = _path(said.pop("path", ""))
@@ -60,7 +60,7 @@ class Asked:
         if unknown := [name for name in said if not name.startswith("__")]:
             message = f"option {unknown[0]!r} is not known; there are: {', '.join(known)}"
             raise ArgumentError(message)
-        check_keepable(schema)
+        check_storable(schema)
         parents, info = _parents(given["parents"], schema), _info(given["info"])
         _check_names(schema, info)
         return cls(path, parents, info, {name: given[name] for name in others})

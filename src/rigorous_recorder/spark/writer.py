@@ -17,7 +17,7 @@ from .._experiments_lock import changing_experiments
 from .._lifecycle import say_whole
 from .._store.store import DELETED, FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
-from .write_job import Job, Written, gathered, nodes_of, seen
+from .write_job import WriteJob, Written, gathered, nodes_of, seen
 from .write_options import Asked, check_inherited, experiment_node
 
 __all__ = ["Writer", "writer_of"]
@@ -29,7 +29,7 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
     Raises:
         ArgumentError: an option is not known, or has a value that can't be used.
         ReservedKeyError: a collection says itself what a column is named for.
-        UnkeepableTypeError, UnkeepableValueError: a column can't be kept as it is.
+        UnsupportedTypeError, UnsupportedValueError: a column can't be kept as it is.
         NotACollectionError: something else is at the path.
         SaveError: the folder can't be written.
     """
@@ -51,7 +51,7 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
         held = store.new_node()
         store.hold(held)
         store.require_saved()
-        job = Job(str(asked.path), store.identity, tuple(schema.fields), asked.parents)
+        job = WriteJob(str(asked.path), store.identity, tuple(schema.fields), asked.parents)
     return Writer(job, held, above, asked.info, time.time())
 
 
@@ -67,7 +67,7 @@ class Writer(DataSourceArrowWriter):
         start: when it began, in seconds since the epoch.
     """
 
-    job: Job
+    job: WriteJob
     held: int
     above: int | None
     info: Mapping[str, Any]
@@ -79,7 +79,7 @@ class Writer(DataSourceArrowWriter):
         Raises:
             NotACollectionError: this machine does not see the collection.
             SaveError: the folder can't be written.
-            UnkeepableValueError: a value can't be kept.
+            UnsupportedValueError: a value can't be kept.
         """
         return self.job.write(iterator, self.held)
 
