@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -31,7 +31,7 @@ from ._pickles import PlainTree, restored, tree_of
 from ._store.store import ROOT, FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
 from .errors import ArgumentTypeError, ColumnError, RecordIndexError
-from .plotting import Attempts, Band, Chart, Curves, curves_of
+from .plotting import Attempts, Band, Chart, Curves, chart_of, look_of, smoothing_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame as SparkDataFrame
@@ -285,12 +285,22 @@ class Records(Sequence[Row]):
     def plot(  # noqa: PLR0913 - a chart has so many sides
         self,
         x: str,
-        y: str,
+        y: str | Sequence[str],
         by: str | Sequence[str] = (),
         *,
         band: Band = "std",
         points: int | None = 2_000,
         attempts: Attempts = "last",
+        smooth: float | None = None,
+        window: int | None = None,
+        scatter: bool = False,
+        log: str | Collection[str] = (),
+        xlim: Sequence[Any] | None = None,
+        ylim: Sequence[Any] | None = None,
+        title: str | None = None,
+        xlabel: str | None = None,
+        ylabel: str | None = None,
+        size: Sequence[float] | None = None,
         out: str | PathLike[str] | None = None,
     ) -> Curves:
         """The mean of one column over another, with a band, as a chart; print it to see it.
@@ -302,7 +312,7 @@ class Records(Sequence[Row]):
 
         Args:
             x: key of the x axis: numbers, times or dates.
-            y: key of the y axis: numbers; of bools the mean is the share of ``True``.
+            y: key or keys of the y axis: numbers; of bools the mean is the share of ``True``.
             by: key or keys that tell curves apart; without them there is one.
             band: ``std``, ``sem`` (standard error), ``minmax``, ``quantile`` (25 % to 75 %) or
                 ``none``.
@@ -311,20 +321,44 @@ class Records(Sequence[Row]):
             attempts: of an experiment that was resumed, ``last`` takes for each x what the last
                 attempt that has it logged, below recorders that were begun with the same
                 attributes; ``all`` takes what every attempt logged.
-            out: a picture to save it as: ``.png``, ``.svg`` or ``.html``.
+            smooth: weight of an exponential moving average over the points of a curve, from 0 to
+                below 1, as TensorBoard has it (``plotting.smoothing.ema``). The raw curve stays,
+                faint, behind it.
+            window: instead of ``smooth``, the mean of so many points around each.
+            scatter: draw a dot for each record, instead of lines of means.
+            log: the axes that are logarithmic: ``"x"``, ``"y"`` or ``"x,y"``. What is not above 0
+                is left out there, and counted.
+            xlim, ylim: ends of the axes, ``(low, high)``, of which one can be None.
+            title, xlabel, ylabel: words in place of the keys.
+            size: width and height of a picture in inches.
+            out: a picture to save it as: ``.png``, ``.svg``, ``.pdf``, ``.pgf`` (for LaTeX, which
+                it needs) or ``.html``.
 
         Raises:
-            ColumnError: a column is not there, can't be drawn, or no record has both.
-            ArgumentError: there is no such band, no such choice of attempts, or ``points`` is
-                below 1.
+            ColumnError: a column is not there, can't be drawn, no record has both, or dots are
+                more than 50,000.
+            ArgumentError: there is no such band, choice of attempts or axis, ``points`` is below 1,
+                a weight is not in [0, 1), or limits or a size are not valid.
             UnknownFileTypeError: ``out`` has another suffix.
             MissingPackageError: matplotlib, which pictures need, is not installed.
             OSError: the picture can't be written.
 
         >>> print(collection.records.plot("epoch", "loss", by="model"))  # doctest: +SKIP
         """
-        keys = (by,) if isinstance(by, str) else tuple(by)
-        curves = curves_of(Chart(x, y, keys, band, points, attempts), self.scan())
+        keys, ys = ((each,) if isinstance(each, str) else tuple(each) for each in (by, y))
+        look = look_of(
+            log=log,
+            xlim=xlim,
+            ylim=ylim,
+            is_scatter=scatter,
+            title=title,
+            xlabel=xlabel,
+            ylabel=ylabel,
+            size=size,
+        )
+        points = None if scatter else points
+        chart = Chart(x, "", keys, band, points, attempts, is_scatter=scatter)
+        curves = chart_of(chart, ys, self.scan(), look, smoothing_of(smooth, window))
         if out is not None:
             curves.save_to(out)
         return curves

@@ -1,10 +1,11 @@
 """`rigorous plot`: the mean of one column over another, in the terminal or as a picture."""
 
+import datetime as dt
 import shutil
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +31,10 @@ def plot(
     path: Collection,
     *,
     x: Annotated[str, typer.Option("-x", "--x", help="Key of the x axis.", **COLUMNS)],
-    y: Annotated[str, typer.Option("-y", "--y", help="Key of the y axis.", **COLUMNS)],
+    y: Annotated[
+        list[str],
+        typer.Option("-y", "--y", help="Key of the y axis; repeat it for more.", **COLUMNS),
+    ],
     by: Annotated[
         list[str],
         typer.Option("--by", help="Key that tells curves apart; repeat it for more.", **COLUMNS),
@@ -41,7 +45,11 @@ def plot(
     ] = "std",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Save it as a picture instead: .png, .svg or .html."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Save it as a picture instead: .png, .svg, .pdf, .pgf (needs LaTeX) or .html.",
+        ),
     ] = None,
     where: Where = [],
     all_attempts: Annotated[
@@ -51,6 +59,31 @@ def plot(
             help="Of experiments that were resumed, draw all attempts, not the last at each x.",
         ),
     ] = False,
+    smooth: Annotated[
+        float | None,
+        typer.Option(
+            metavar="WEIGHT",
+            help="Smooth by a moving average of this weight, 0 to below 1, as TensorBoard does.",
+        ),
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, help="Smooth by the mean of so many points instead.")
+    ] = None,
+    scatter: Annotated[
+        bool, typer.Option("--scatter", help="Draw a dot for each record, not lines of means.")
+    ] = False,
+    log: Annotated[str, typer.Option(help="Logarithmic axes: x, y or x,y.", metavar="AXES")] = "",
+    xlim: Annotated[
+        str | None, typer.Option(help="Ends of the x axis, such as 0:10 or 5:.", metavar="LOW:HIGH")
+    ] = None,
+    ylim: Annotated[str | None, typer.Option(help="The same of y.", metavar="LOW:HIGH")] = None,
+    title: Annotated[str | None, typer.Option(help="In place of 'y over x'.")] = None,
+    xlabel: Annotated[str | None, typer.Option(help="In place of the key, in a picture.")] = None,
+    ylabel: Annotated[str | None, typer.Option(help="The same of y.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Of a picture, in inches.", metavar="WIDTHxHEIGHT", show_default="8x5"),
+    ] = None,
     width: Annotated[
         int | None, typer.Option(min=20, help="In characters.", show_default="the terminal's")
     ] = None,
@@ -63,19 +96,39 @@ def plot(
 ) -> None:
     """Chart the mean of y over x, with a band, of all records that have both.
 
+    Several `-y` are curves of one chart, each with its name.
+
     Records with the same x, and the same values of `--by`, meet in one mean. What a recorder knows
     counts once at each x, however many records are below it. Where there are more points than room, neighbours are brought together, their lows and highs kept, and the chart
     says so. NaN and infinities are left out, and counted.
     """
-    for size in ({"width": width}, {"height": height}):  # of what is drawn with characters
-        exclude(out=out, **size)
-        exclude(json=as_json, **size)
+    for side in ({"width": width}, {"height": height}):  # of what is drawn with characters
+        exclude(out=out, **side)
+        exclude(json=as_json, **side)
     width = width or shutil.get_terminal_size().columns
     points = None if as_json else _POINTS if out else 2 * width
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
         attempts: Attempts = "all" if all_attempts else "last"
-        curves = records.plot(x, y, by, band=band, points=points, attempts=attempts, out=out)
+        curves = records.plot(
+            x,
+            y,
+            by,
+            band=band,
+            points=points,
+            attempts=attempts,
+            smooth=smooth,
+            window=window,
+            scatter=scatter,
+            log=log,
+            xlim=_ends("--xlim", xlim),
+            ylim=_ends("--ylim", ylim),
+            title=title,
+            xlabel=xlabel,
+            ylabel=ylabel,
+            size=_size(size),
+            out=out,
+        )
     if as_json:
         print_json(curves.rows())
     elif out is None:
@@ -84,3 +137,38 @@ def plot(
         sys.stdout.write(f"{text}\n")
     if out is not None:
         say(f"{curves.title}: {curves.notes}; saved in {out} ({size_text(out.stat().st_size)})")
+
+
+def _ends(option: str, typed: str | None) -> tuple[Any, Any] | None:
+    """The ends of an axis: numbers, or times as ISO 8601 has them; nothing is None.
+
+    Raises:
+        typer.BadParameter: they are something else.
+    """
+    if typed is None:
+        return None
+    for mark in (":", ".."):
+        low, between, high = typed.partition(mark)
+        with suppress(ValueError):
+            if between:
+                return _end(low), _end(high)
+    message = f"{typed!r}: expected LOW:HIGH, such as 0:10, or 2026-01-31..2026-02-01 for times"
+    raise typer.BadParameter(message, param_hint=option)
+
+
+def _end(typed: str) -> float | dt.datetime | None:
+    try:
+        return float(typed) if typed else None
+    except ValueError:
+        return dt.datetime.fromisoformat(typed)
+
+
+def _size(typed: str | None) -> tuple[float, float] | None:
+    if typed is None:
+        return None
+    try:
+        width, height = map(float, typed.split("x"))
+    except ValueError:
+        message = f"{typed!r}: expected inches, such as 8x5"
+        raise typer.BadParameter(message, param_hint="--size") from None
+    return width, height

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-__all__ = ["Axis", "axis_of"]
+__all__ = ["Axis", "axis_of", "log_axis_of"]
 
 #: From here on, and below there, numbers are drawn in units of a power of ten.
 _GREAT: Final = 1e15
@@ -22,17 +22,19 @@ class Axis(NamedTuple):
         power: a number is drawn as that many times ten to the power of this.
         low, high: the least and the greatest of them, as they are drawn.
         constant: what they all are, as it is drawn; None where they differ.
+        is_log: whether a number is drawn at its logarithm to base 10.
     """
 
     power: int = 0
     low: float = 0.0
     high: float = 0.0
     constant: float | None = None
+    is_log: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether any drawing has ticks for it by itself."""
-        return not self.power and self.constant is None
+        return not self.power and self.constant is None and not self.is_log
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -47,11 +49,15 @@ class Axis(NamedTuple):
         if self.constant is not None:
             low, high = self.limits
             return [low, self.constant, high]
+        if self.is_log:
+            return _log_ticks(self.low, self.high)
         step = (self.high - self.low) / _STEPS
         return [self.low + number * step for number in range(_STEPS + 1)]
 
     def place(self, number: float) -> float:
         """Where a number is drawn."""
+        if self.is_log:
+            return math.log10(number)
         if not self.power:
             return number
         half = self.power // 2  # ten to the power of it may be no float
@@ -59,6 +65,8 @@ class Axis(NamedTuple):
 
     def label(self, place: float) -> str:
         """The number that is drawn there, as text."""
+        if self.is_log:
+            return f"{10.0**place:.3g}"
         if not self.power or not place:
             return f"{place:.6g}"
         digits, _, power = f"{place:.5e}".partition("e")
@@ -80,3 +88,19 @@ def axis_of(numbers: Iterable[float], *, closest: float = 0.0) -> Axis:
     is_constant = high - low <= closest * greatest
     constant = low / 2 + high / 2 if is_constant else None
     return axis._replace(low=low, high=high, constant=constant)
+
+
+def log_axis_of(numbers: Iterable[float]) -> Axis:
+    """The logarithmic axis on which numbers above 0 are drawn."""
+    found = [math.log10(number) for number in numbers]
+    low, high = min(found), max(found)
+    return Axis(low=low, high=high, constant=low if low == high else None, is_log=True)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten; where there are fewer than two, some ticks from end to end."""
+    first, last = math.ceil(low), math.floor(high)
+    if last <= first:
+        return [low + number * (high - low) / _STEPS for number in range(_STEPS + 1)]
+    step = max(1, (last - first) // _STEPS)
+    return [float(power) for power in range(first, last + 1, step)]

@@ -19,8 +19,9 @@ from .._printable import one_line
 from .._tree import keys_of
 from .._values.bigints import BIGINT, BIGINT_TEXT
 from .._values.kinds import INT, Kind, ZonedDatetime
-from ..errors import ColumnError
-from .axis import Axis, axis_of
+from ..errors import ArgumentError, ColumnError
+from .axis import Axis, axis_of, log_axis_of
+from .look import Look
 from .picture import save_picture, svg
 from .query import (
     Band,
@@ -32,10 +33,13 @@ from .query import (
     ordered_sql,
     records_source,
 )
+from .smoothing import Smoothing
 from .terminal import terminal_text
 
-__all__ = ["Curve", "Curves", "curves_of"]
+__all__ = ["Curve", "Curves", "chart_of"]
 
+#: Dots of a scatter plot: more are one area.
+_MOST_DOTS: Final = 50_000
 _WORDS: Final[dict[str, str]] = {
     "std": "mean ± standard deviation",
     "sem": "mean ± standard error",
@@ -56,6 +60,8 @@ class Curve:
         low: lower end of the band at each x; None where there is no mean.
         high: upper end of it.
         count: how many finite values of y each mean is of.
+        y: the key of the y axis, where a chart has several.
+        raw: of a smoothed curve the means before; mean, low and high are smoothed.
     """
 
     by: dict[str, Any]
@@ -64,14 +70,17 @@ class Curve:
     low: list[float | None] = field(default_factory=list)
     high: list[float | None] = field(default_factory=list)
     count: list[int] = field(default_factory=list)
+    y: str | None = None
+    raw: list[float | None] | None = None
 
     @property
     def label(self) -> str:
         """What tells it from the others, such as ``model=m1, lr=0.1``."""
-        return ", ".join(f"{key}={_shown(value)}" for key, value in self.by.items())
+        words = [] if self.y is None else [self.y]
+        return ", ".join([*words, *(f"{key}={_shown(value)}" for key, value in self.by.items())])
 
     def __repr__(self) -> str:
-        return f"<Curve {one_line(f'{self.label}: ' if self.by else '')}{len(self.x):,} points>"
+        return f"<Curve {one_line(f'{self.label}: ' if self.label else '')}{len(self.x):,} points>"
 
 
 def _shown(value: Any) -> str:
@@ -85,7 +94,7 @@ class Curves:
     """What a chart of records shows; printed, it is drawn with characters.
 
     Attributes:
-        x, y: the keys of the axes.
+        x, y: the keys of the axes; of several y with commas between.
         by: the keys that tell the curves apart.
         band: what the band around each mean is: ``std`` (one standard deviation of the sample to
             each side), ``sem`` (standard error of the mean), ``minmax``, ``quantile`` (25 % to
@@ -100,6 +109,9 @@ class Curves:
         replaced: how many of these were left out, for a later attempt at their experiment has the
             same x.
         is_mixed: whether y has values of other kinds than those that are drawn.
+        look: axes, limits, dots, words and size.
+        smoothed: how the curves were smoothed, in words; nothing where they are raw.
+        each_y: where there are several y, the notes on each of them.
     """
 
     x: str
@@ -114,16 +126,23 @@ class Curves:
     unit: Literal["record", "recorder"] = "record"
     replaced: int = 0
     is_mixed: bool = False
+    look: Look = field(default_factory=Look)
+    smoothed: str = ""
+    each_y: tuple[tuple[str, str], ...] = ()
 
     @property
     def title(self) -> str:
         """What is drawn, in one line."""
-        return f"{self.y} over {self.x}"
+        return f"{self.y} over {self.x}" if self.look.title is None else self.look.title
 
     @property
     def notes(self) -> str:
         """How the numbers came about, in one line: of what means are, what was left out or merged."""
+        if self.each_y:
+            return _notes_of(self.each_y)
         words = [self._averaged]
+        if self.smoothed:
+            words.append(self.smoothed)
         if self.merged:
             points = sum(len(each.x) for each in self.curves)
             words.append(
@@ -136,12 +155,16 @@ class Curves:
             words.append(f"left out: {self.left_out:,} with {what}")
         if self.replaced:
             words.append(f"left out: {self.replaced:,} of earlier attempts")
+        if lost := self._not_on_log():
+            words.append(f"left out: {lost:,} that are not above 0, on a logarithmic axis")
         return "; ".join(words)
 
     @property
     def _averaged(self) -> str:
         """What each mean and its band is of."""
         what = "record" if self.unit == "record" else f"recorder with {self.y}"
+        if self.look.is_scatter:
+            return f"a dot for each {what}"
         if self.met == 1:
             return f"one {what} for each {self.x}"
         few = f"{self.met_least:,} to " if self.met_least < self.met else ""
@@ -151,13 +174,19 @@ class Curves:
     def x_axis(self, *, closest: float = 0.0) -> Axis:
         """How numbers stand on the x axis; whole numbers and times as any drawing has them."""
         values = [x for curve in self.curves for x in curve.x]
+        if "x" in self.look.log:
+            return log_axis_of(values)
         is_plain = not any(isinstance(x, float) for x in values)
         return Axis() if is_plain else axis_of(values, closest=closest)
 
     def y_axis(self, *, closest: float = 0.0) -> Axis:
         """How numbers stand on the y axis."""
-        columns = chain.from_iterable((each.mean, each.low, each.high) for each in self.curves)
-        values = (value for column in columns for value in column if value is not None)
+        columns = chain.from_iterable(
+            (each.mean, each.low, each.high, each.raw or ()) for each in self.curves
+        )
+        values = [value for column in columns for value in column if value is not None]
+        if "y" in self.look.log:
+            return log_axis_of(values)
         return axis_of(values, closest=closest)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -165,8 +194,9 @@ class Curves:
         for curve in self.curves:
             columns = zip(curve.x, curve.mean, curve.low, curve.high, curve.count, strict=True)
             for x, mean, low, high, count in columns:
-                said = {"x": x, "mean": mean, "low": low, "high": high, "count": count}
-                yield {"by": curve.by, **said}
+                point = {"x": x, "mean": mean, "low": low, "high": high, "count": count}
+                named = {} if curve.y is None else {"y": curve.y}
+                yield {**named, "by": curve.by, **point}
 
     def text(
         self, width: int = 80, height: int = 20, *, colors: bool = False, plain: bool = False
@@ -185,7 +215,9 @@ class Curves:
         return terminal_text(self, width, height, colors=colors, plain=plain)
 
     def save_to(self, path: str | PathLike[str]) -> None:
-        """Save the chart as a picture: ``.png``, ``.svg`` or ``.html``, which needs no network.
+        """Save the chart as a picture: ``.png``, ``.svg``, ``.pdf``, ``.pgf`` or ``.html``.
+
+        The page needs no network; ``.pgf`` is for LaTeX, and needs it.
 
         Raises:
             UnknownFileTypeError: another suffix.
@@ -193,6 +225,27 @@ class Curves:
             OSError: the file can't be written.
         """
         save_picture(self, Path(path))
+
+    def drawn(self) -> Curves:
+        """The chart with what can be drawn on its axes: above 0 where they are logarithmic."""
+        if not self.look.log:
+            return self
+        found = [on_log_axes(curve, self.look.log) for curve in self.curves]
+        found = [curve for curve in found if any(value is not None for value in curve.mean)]
+        if not found:
+            message = f"nothing of {self.title!r} is above 0, as a logarithmic axis needs it"
+            raise ColumnError(message)
+        return replace(self, curves=found)
+
+    def _not_on_log(self) -> int:
+        """How many points can't be drawn on a logarithmic axis."""
+        if not self.look.log:
+            return 0
+        return sum(
+            sum(value is not None for value in curve.mean)
+            - sum(value is not None for value in on_log_axes(curve, self.look.log).mean)
+            for curve in self.curves
+        )
 
     def __str__(self) -> str:
         return self.text()
@@ -204,6 +257,83 @@ class Curves:
     def _repr_html_(self) -> str:
         """The picture, in a notebook."""
         return svg(self)
+
+
+def chart_of(
+    chart: Chart, ys: Sequence[str], scan: Scan, look: Look, smoothing: tuple[Smoothing, str] | None
+) -> Curves:
+    """A chart of one or several y.
+
+    Raises:
+        ColumnError: a column is not there, can't be drawn, or nothing has both x and y.
+        ArgumentError: no y is given, or as of ``curves_of``.
+    """
+    if not ys:
+        message = "a chart needs a key of the y axis"
+        raise ArgumentError(message)
+    found = [
+        _smoothed(replace(curves_of(chart._replace(y=y), scan), look=look), smoothing) for y in ys
+    ]
+    if len(found) == 1:
+        return found[0]
+    return replace(
+        found[0],
+        y=", ".join(ys),
+        curves=[replace(curve, y=each.y) for each in found for curve in each.curves],
+        each_y=tuple((each.y, each.notes) for each in found),
+        merged=sum(each.merged for each in found),
+    )
+
+
+def _smoothed(curves: Curves, smoothing: tuple[Smoothing, str] | None) -> Curves:
+    if smoothing is None:
+        return curves
+    smooth, words = smoothing
+    found = [
+        replace(
+            curve,
+            mean=smooth(curve.mean),
+            low=smooth(curve.low),
+            high=smooth(curve.high),
+            raw=curve.mean,
+        )
+        for curve in curves.curves
+    ]
+    return replace(curves, curves=found, smoothed=words)
+
+
+def _notes_of(each_y: Sequence[tuple[str, str]]) -> str:
+    """The notes on several y: once where they are the same."""
+    if len({notes for _, notes in each_y}) == 1:
+        return each_y[0][1]
+    return "; ".join(f"{y}: {notes}" for y, notes in each_y)
+
+
+def on_log_axes(curve: Curve, axes: Sequence[str]) -> Curve:
+    """What of a curve is above 0 on these axes."""
+    kept = [at for at, x in enumerate(curve.x) if "x" not in axes or _is_above_0(x)]
+    columns = (curve.mean, curve.low, curve.high, curve.raw)
+    mean, low, high, raw = (
+        None if column is None else [column[at] for at in kept] for column in columns
+    )
+    if "y" in axes:
+        mean, low, high, raw = (
+            None if column is None else [each if _is_above_0(each) else None for each in column]
+            for column in (mean, low, high, raw)
+        )
+    return replace(
+        curve,
+        x=[curve.x[at] for at in kept],
+        mean=mean or [],
+        low=low or [],
+        high=high or [],
+        raw=raw,
+        count=[curve.count[at] for at in kept],
+    )
+
+
+def _is_above_0(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value > 0
 
 
 def curves_of(chart: Chart, scan: Scan) -> Curves:
@@ -232,6 +362,12 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         raise ColumnError(_too_large(chart))
     if not found:
         raise ColumnError(_nothing(chart, scan))
+    if chart.is_scatter and len(rows) > _MOST_DOTS:
+        message = (
+            f"{len(rows):,} dots can't be told apart, nor drawn; narrow the records by where, or draw"
+            " lines"
+        )
+        raise ColumnError(message)
     odd, replaced, shared, least, most = zip(*(row[-5:] for row in rows), strict=True)
     return Curves(
         chart.x,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._durable import replacing
 from .._lazy import lazy_module
-from ..errors import UnknownFileTypeError
+from ..errors import MissingPackageError, UnknownFileTypeError
 from .palette import COLORS, DASHES, hex_of
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ _FEW: Final = 30
 #: Characters of a line of notes.
 _LINE: Final = 100
 _GREY: Final = "#555555"
+#: The same chart is the same file at any time.
+_UNDATED: Final[dict[str, dict[str, None]]] = {
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
 _STYLE: Final[dict[str, Any]] = {
     "font.family": "sans-serif",
     "font.size": 11,
@@ -112,28 +117,40 @@ def _rendered(curves: Curves, kind: str) -> bytes:
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         # Keys in a script that no font here has are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        metadata = {"Date": None} if kind == "svg" else None
+        metadata = _UNDATED.get(kind)
         _figure(curves).savefig(target, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)
     return target.getvalue()
+
+
+def _pgf(curves: Curves) -> bytes:
+    try:
+        return _rendered(curves, "pgf")
+    except (RuntimeError, OSError) as error:
+        message = f"a .pgf picture is measured by LaTeX, which can't be run here: {error}"
+        raise MissingPackageError(message) from error
 
 
 PICTURES: Final[dict[str, Callable[[Curves], bytes]]] = {
     ".png": lambda curves: _rendered(curves, "png"),
     ".svg": lambda curves: _rendered(curves, "svg"),
+    ".pdf": lambda curves: _rendered(curves, "pdf"),
+    ".pgf": _pgf,
     ".html": _page,
 }
 
 
 def _figure(curves: Curves) -> Figure:
-    drawing: Figure = figure.Figure(figsize=_SIZE, layout="constrained")
+    curves, notes = curves.drawn(), curves.notes
+    drawing: Figure = figure.Figure(figsize=curves.look.size or _SIZE, layout="constrained")
     axes = drawing.add_subplot()
     x, y = curves.x_axis(), curves.y_axis()
     lines = [
-        _draw(axes, _placed(curve, x, y), number, is_merged=curves.merged > 0)
+        _draw(axes, _placed(curve, x, y), number, curves)
         for number, curve in enumerate(curves.curves)
     ]
-    _label(axes, curves)
-    if curves.by:
+    _label(axes, curves, notes)
+    _set_axes(axes, curves)
+    if any(curve.label for curve in curves.curves):
         _add_legend(axes, lines, [curve.label for curve in curves.curves])
     return drawing
 
@@ -143,39 +160,53 @@ def _placed(curve: Curve, x: Axis, y: Axis) -> Curve:
     xs = [x.place(each) for each in curve.x] if x.power else curve.x
     if not y.power:
         return replace(curve, x=xs)
-    mean, low, high = (
+    mean, low, high, raw = (
         [None if value is None else y.place(value) for value in values]
-        for values in (curve.mean, curve.low, curve.high)
+        for values in (curve.mean, curve.low, curve.high, curve.raw or ())
     )
-    return replace(curve, x=xs, mean=mean, low=low, high=high)
+    return replace(curve, x=xs, mean=mean, low=low, high=high, raw=raw if curve.raw else None)
 
 
-def _draw(axes: Axes, curve: Curve, number: int, *, is_merged: bool) -> Line2D:
+def _draw(axes: Axes, curve: Curve, number: int, curves: Curves) -> Line2D:
     color = hex_of(COLORS[number % len(COLORS)])
     dash = DASHES[number // len(COLORS) % len(DASHES)]
+    if curves.look.is_scatter:
+        (line,) = axes.plot(
+            curve.x, _gaps(curve.mean), "", color=color, marker="o", markersize=4, alpha=0.6
+        )
+        line.set_linestyle("none")
+        return line
+    if curve.raw is not None:
+        axes.plot(curve.x, _gaps(curve.raw), dash, color=color, linewidth=1.0, alpha=0.3)
     marker = "o" if len(curve.x) <= _FEW else ""
     mean = _gaps(curve.mean)
     (line,) = axes.plot(
         curve.x, mean, dash, color=color, linewidth=1.8, marker=marker, markersize=4
     )
     if curve.low != curve.mean:
-        low, high = _gaps(curve.low), _gaps(curve.high)
-        axes.fill_between(curve.x, low, high, color=color, alpha=0.18, linewidth=0)
-        if is_merged:  # a spike of one point is too thin to be seen as an area
-            for edge in (low, high):
-                axes.plot(curve.x, edge, color=color, alpha=0.6, linewidth=0.7)
+        _draw_band(axes, curve, color, is_merged=curves.merged > 0)
     return line
+
+
+def _draw_band(axes: Axes, curve: Curve, color: str, *, is_merged: bool) -> None:
+    low, high = _gaps(curve.low), _gaps(curve.high)
+    axes.fill_between(curve.x, low, high, color=color, alpha=0.18, linewidth=0)
+    if is_merged:  # a spike of one point is too thin to be seen as an area
+        for edge in (low, high):
+            axes.plot(curve.x, edge, color=color, alpha=0.6, linewidth=0.7)
 
 
 def _gaps(values: list[float | None]) -> list[float]:
     return [math.nan if value is None else value for value in values]
 
 
-def _label(axes: Axes, curves: Curves) -> None:
+def _label(axes: Axes, curves: Curves, words: str) -> None:
+    look = curves.look
     # Keys are text, whatever signs of mathematics are in them.
-    axes.set_xlabel(curves.x, parse_math=False)
-    axes.set_ylabel(curves.y, parse_math=False)
-    notes = wrap(curves.notes, _LINE)
+    axes.set_xlabel(curves.x if look.xlabel is None else look.xlabel, parse_math=False)
+    axes.set_ylabel(curves.y if look.ylabel is None else look.ylabel, parse_math=False)
+    width = curves.look.size[0] if curves.look.size else _SIZE[0]
+    notes = wrap(words, max(20, int(_LINE * width / _SIZE[0])))
     pad = 10 + 12 * len(notes)
     axes.set_title(curves.title, loc="left", fontweight="bold", pad=pad, parse_math=False)
     place: dict[str, Any] = {"xy": (0, 1), "xytext": (0, 8), "textcoords": "offset points"}
@@ -186,9 +217,25 @@ def _label(axes: Axes, curves: Curves) -> None:
     note.set_in_layout(False)
     axes.grid(color="#e3e3e3", linewidth=0.8)
     axes.set_axisbelow(True)
-    _set_ticks(axes, [x for curve in curves.curves for x in curve.x])
-    _set_numbers(axes.xaxis, curves.x_axis())
-    _set_numbers(axes.yaxis, curves.y_axis())
+
+
+def _set_axes(axes: Axes, curves: Curves) -> None:
+    """Scales, ticks and limits."""
+    look = curves.look
+    x, y = curves.x_axis(), curves.y_axis()
+    if not x.is_log:
+        _set_ticks(axes, [each for curve in curves.curves for each in curve.x])
+    for drawn, axis in ((axes.xaxis, x), (axes.yaxis, y)):
+        if axis.is_log:
+            axes.set(**{f"{drawn.axis_name}scale": "log"})
+        else:
+            _set_numbers(drawn, axis)
+    axes.set_xlim(*(each if each is None or x.is_log else _limit(each, x) for each in look.xlim))
+    axes.set_ylim(*(each if each is None or y.is_log else _limit(each, y) for each in look.ylim))
+
+
+def _limit(value: Any, axis: Axis) -> Any:
+    return axis.place(value) if isinstance(value, (int, float)) else value
 
 
 def _set_ticks(axes: Axes, values: list[Any]) -> None:

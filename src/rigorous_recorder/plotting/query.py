@@ -58,6 +58,7 @@ class Chart(NamedTuple):
         attempts: which attempts at an experiment that was resumed count: of each x the last one
             that has it, or all.
         others: columns with values of y that are of other kinds: they are counted, not drawn.
+        is_scatter: whether each value of y is a point of its own: none meet in a mean.
     """
 
     x: str
@@ -67,6 +68,7 @@ class Chart(NamedTuple):
     points: int | None
     attempts: Attempts = "last"
     others: tuple[str, ...] = ()
+    is_scatter: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -133,7 +135,7 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: Source) -> str:
             SELECT {_listing(groups)}x, any_value(v) AS v{is_last}
             FROM ({values}) GROUP BY {_listing(groups)}x, owner
         """
-    points = _grouped(chart.band, groups, values, has_attempts=source.has_attempts)
+    points = _grouped(chart, groups, values, has_attempts=source.has_attempts)
     counts = "1 AS merged, nullif(n, 0) AS least, n AS most"
     if chart.points is not None:
         points = _reduced(points, groups, chart.points, has_attempts=source.has_attempts)
@@ -210,10 +212,10 @@ def _has_both(chart: Chart, columns: Mapping[str, str]) -> str:
     return f"{identifier(columns[chart.x])} IS NOT NULL AND ({is_given})"
 
 
-def _grouped(band: Band, groups: Sequence[str], values: str, *, has_attempts: bool) -> str:
+def _grouped(chart: Chart, groups: Sequence[str], values: str, *, has_attempts: bool) -> str:
     """One row for each curve and x; what can't stand on an axis is counted, and in no mean."""
-    low, high = _ENDS[band]
-    named = _listing(groups)
+    low, high = _ENDS["none" if chart.is_scatter else chart.band]
+    named, alone = _listing(groups), ", y" if chart.is_scatter else ""
     named_too, is_drawn = "", "x IS NOT NULL AND isfinite(v)"
     rows, replaced = "count(*)", ""
     if has_attempts:
@@ -224,7 +226,7 @@ def _grouped(band: Band, groups: Sequence[str], values: str, *, has_attempts: bo
         SELECT {named}x, avg(y) AS mean, {low} AS low, {high} AS high, count(y) AS n,
                {rows} - count(y) AS odd{replaced}
         FROM (SELECT {named}{named_too}x, CASE WHEN {is_drawn} THEN v END AS y FROM ({values}))
-        GROUP BY {named}x
+        GROUP BY {named}x{alone}
     """
 
 

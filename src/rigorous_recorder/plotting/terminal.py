@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .axis import Axis
     from .curves import Curve, Curves
+    from .look import Limits
 else:
     plotext = lazy_module("plotext", install="rigorous-recorder[cli]")
 
@@ -30,9 +31,10 @@ _CLOSEST: Final = 1e-12
 
 def terminal_text(curves: Curves, width: int, height: int, *, colors: bool, plain: bool) -> str:
     """Title, drawing and legend, each line at most ``width`` characters wide."""
+    curves, words = curves.drawn(), curves.notes
     drawing = _figure(curves, width, height, colors=colors, plain=plain)
     lines = drawing.build().string(colorless=not colors).rstrip().splitlines()
-    notes = wrap(f"({one_line(curves.notes)})", width)
+    notes = wrap(f"({one_line(words)})", width)
     return "\n".join([*lines, *_legend(curves, width, colors=colors), *notes])
 
 
@@ -43,11 +45,19 @@ def _figure(curves: Curves, width: int, height: int, *, colors: bool, plain: boo
     figure.title(shorten(one_line(curves.title), width, placeholder="...")).axes(active=not plain)
     axes = x, y = curves.x_axis(closest=_CLOSEST), curves.y_axis(closest=_CLOSEST)
     for number, curve in enumerate(curves.curves):
-        _draw(figure, curve, number, axes, colors=colors)
-    _set_ticks(figure, curves)
-    _set_numbers(figure.ruler("x"), x)
-    _set_numbers(figure.ruler("y"), y)
+        _draw(figure, curve, number, axes, is_scatter=curves.look.is_scatter, colors=colors)
+    if not x.is_log:
+        _set_ticks(figure, curves)
+    for name, axis, limits in (("x", x, curves.look.xlim), ("y", y, curves.look.ylim)):
+        _set_numbers(figure.ruler(name), axis)
+        _set_limits(figure.ruler(name), axis, limits)
     return figure
+
+
+def _set_limits(ruler: Any, axis: Axis, limits: Limits) -> None:
+    places = [None if each is None else axis.place(_place(each)) for each in limits]
+    if any(each is not None for each in places):
+        ruler.lim(*places)
 
 
 def _set_numbers(ruler: Any, axis: Axis) -> None:
@@ -59,24 +69,41 @@ def _set_numbers(ruler: Any, axis: Axis) -> None:
     ruler.ticks(axis.ticks, [axis.label(each) for each in axis.ticks])
 
 
-def _draw(figure: Any, curve: Curve, number: int, axes: tuple[Axis, Axis], *, colors: bool) -> None:
+def _draw(  # noqa: PLR0913 - what is drawn, where, and how
+    figure: Any,
+    curve: Curve,
+    number: int,
+    axes: tuple[Axis, Axis],
+    *,
+    is_scatter: bool,
+    colors: bool,
+) -> None:
     x, y = axes
     color = COLORS[number % len(COLORS)]
     places = [x.place(_place(each)) for each in curve.x]
-    if curve.low != curve.mean:
-        marker = _marker("." if not colors else "·", color, colors)
-        for edge in (curve.low, curve.high):
-            figure.draw(_line(figure, places, edge, y, marker))
+    faint = _marker("." if not colors else "·", color, colors)
+    behind = [] if is_scatter or curve.low == curve.mean else [curve.low, curve.high]
+    for values in [curve.raw] if curve.raw is not None else behind:
+        _draw_signal(figure, places, values, y, faint)
     symbol = "hd" if colors else MARKERS[number % len(MARKERS)]
-    figure.draw(_line(figure, places, curve.mean, y, _marker(symbol, color, colors)))
+    marker = _marker(symbol, color, colors)
+    _draw_signal(figure, places, curve.mean, y, marker, is_line=not is_scatter)
 
 
-def _line(
-    figure: Any, places: list[float], values: list[float | None], axis: Axis, marker: Any
-) -> Any:
+def _draw_signal(  # noqa: PLR0913 - what is drawn, where, and how
+    figure: Any,
+    places: list[float],
+    values: list[float | None],
+    axis: Axis,
+    marker: Any,
+    *,
+    is_line: bool = True,
+) -> None:
     points = [(x, axis.place(y)) for x, y in zip(places, values, strict=True) if y is not None]
-    xs, ys = zip(*points, strict=True)
-    return figure.signal(list(xs), list(ys), marker=marker).lines()
+    if points:
+        xs, ys = zip(*points, strict=True)
+        signal = figure.signal(list(xs), list(ys), marker=marker)
+        figure.draw(signal.lines() if is_line else signal)
 
 
 def _marker(symbol: str, color: tuple[int, int, int], colors: bool) -> Any:
@@ -114,7 +141,7 @@ def _round_step(first: int, last: int) -> int:
 
 def _legend(curves: Curves, width: int, *, colors: bool) -> list[str]:
     """A line for each curve, where there are several."""
-    if not curves.by:
+    if not any(curve.label for curve in curves.curves):
         return []
     lines = [
         _legend_line(curve, number, width, colors=colors)

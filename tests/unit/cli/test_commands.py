@@ -1071,7 +1071,8 @@ def test_tail_warns_of_keys_that_are_nowhere(run: Run, study: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("plot study -x epoch -y loss -y lr", "-y / --y takes one value, and was given 2 times"),
+        ("plot study -x epoch -y loss --xlim 3", "expected LOW:HIGH"),
+        ("plot study -x epoch -y loss --size big", "expected inches"),
         ("plot study -x epoch --x lr -y loss", "-x / --x takes one value, and was given 2 times"),
         ("plot study -x epoch -y loss --band std --band sem", "--band takes one value"),
         ("plot study -x epoch -y loss -o a.png -o b.svg", "--out / -o takes one value"),
@@ -1101,5 +1102,5 @@ def test_what_may_be_repeated_may_be(run: Run, study: Path) -> None:
     """Keys, conditions, what tells curves apart; and to say the same again is no contradiction."""
     tail = "tail study --no-follow -k epoch -k loss --where model=m1 --where lr=0.1 --json --json"
     assert [*run(*shlex.split(tail)).json[0]] == ["epoch", "loss"]
-    plot = "plot study -x epoch -y loss --by model --by lr --json"
+    plot = "plot study -x epoch -y loss -y lr --by model --by lr --json"
     assert {*run(*shlex.split(plot)).json[0]["by"]} == {"model", "lr"}
