@@ -68,9 +68,10 @@ class ExperimentCollection:
         NotACollectionError: something else is at that path.
         NewerFormatError: a newer version of this library wrote it.
 
-    >>> collection = ExperimentCollection("data/my_study")  # doctest: +SKIP
-    >>> with collection.new_experiment(learning_rate=0.1) as experiment:  # doctest: +SKIP
-    ...     experiment.child(model="m1").push(step=0, loss=0.7)
+    Examples:
+        >>> collection = ExperimentCollection("data/my_study")  # doctest: +SKIP
+        >>> with collection.new_experiment(learning_rate=0.1) as experiment:  # doctest: +SKIP
+        ...     experiment.child(model="m1").push(step=0, loss=0.7)
     """
 
     def __init__(
@@ -130,7 +131,8 @@ class ExperimentCollection:
             NotACollectionError: no collection is there; the message lists those that are near.
             NewerFormatError: a newer version of this library wrote it.
 
-        >>> study = ExperimentCollection.open("data/my_study", read_only=True)  # doctest: +SKIP
+        Examples:
+            >>> study = ExperimentCollection.open("data/my_study", read_only=True)  # doctest: +SKIP
         """
         collection_path(folder_path, "")  # which refuses what is no path
         place = require_place(Path(folder_path))
@@ -170,8 +172,9 @@ class ExperimentCollection:
                 key itself (later on, too, where it is logged then).
             ArgumentTypeError: something in it is neither a collection nor a path.
 
-        >>> both = ExperimentCollection.union(["data/old", "data/new"])  # doctest: +SKIP
-        >>> print(both.records.plot("epoch", "loss", by="collection"))  # doctest: +SKIP
+        Examples:
+            >>> both = ExperimentCollection.union(["data/old", "data/new"])  # doctest: +SKIP
+            >>> print(both.records.plot("epoch", "loss", by="collection"))  # doctest: +SKIP
         """
         store = UnionStore(_members(cls, collections), key)
         found = cls.__new__(cls)
@@ -264,9 +267,10 @@ class ExperimentCollection:
         It is ended by ``run.finish()`` or ``run.fail(error)``; one that is not counts as crashed once
         the process is gone. Arguments and errors are those of ``new_experiment``.
 
-        >>> run = collection.start(lr=0.1)  # doctest: +SKIP
-        >>> run.push(step=0, loss=0.7)  # doctest: +SKIP
-        >>> run.finish()  # doctest: +SKIP
+        Examples:
+            >>> run = collection.start(lr=0.1)  # doctest: +SKIP
+            >>> run.push(step=0, loss=0.7)  # doctest: +SKIP
+            >>> run.finish()  # doctest: +SKIP
         """
         return self.new_experiment(info, resume=resume, **data).start()
 

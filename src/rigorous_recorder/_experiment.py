@@ -37,9 +37,10 @@ class Experiment(Row):
     a missing key reads as None. What is set by it, at any time, shows on every record of the
     experiment: ``experiment["note"] = "best so far"``.
 
-    >>> experiment = collection.experiment(-1)  # doctest: +SKIP
-    >>> experiment.status, experiment["lr"], len(experiment.records)  # doctest: +SKIP
-    (<Status.FINISHED: 'finished'>, 0.1, 1000)
+    Examples:
+        >>> experiment = collection.experiment(-1)  # doctest: +SKIP
+        >>> experiment.status, experiment["lr"], len(experiment.records)  # doctest: +SKIP
+        (<Status.FINISHED: 'finished'>, 0.1, 1000)
     """
 
     __slots__ = ("_last", "_node", "_place")

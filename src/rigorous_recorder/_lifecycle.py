@@ -49,9 +49,10 @@ class Run:
     Raises:
         NotStartedError: what needs the recorder is used before the start.
 
-    >>> run = collection.start(lr=0.1)  # doctest: +SKIP
-    >>> run.push(step=0, loss=0.7)  # doctest: +SKIP
-    >>> run.finish()  # doctest: +SKIP
+    Examples:
+        >>> run = collection.start(lr=0.1)  # doctest: +SKIP
+        >>> run.push(step=0, loss=0.7)  # doctest: +SKIP
+        >>> run.finish()  # doctest: +SKIP
     """
 
     def __init__(self, store: FolderStore, info: Mapping[str, Any], *, is_quiet: bool) -> None:

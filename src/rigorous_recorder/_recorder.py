@@ -64,12 +64,13 @@ class Recorder(Pusher):
     Raises:
         TypeError, ValueError: a key is not text, or a value can't be kept.
 
-    >>> model = Recorder(model="m1")
-    >>> episode = Recorder(episode=2).set_parent(model)
-    >>> _ = episode.push(timestep=0, reward=1.5)
-    >>> model["test_score"] = 0.9  # late: every record below has it all the same
-    >>> model.all_records[0]
-    {'model': 'm1', 'test_score': 0.9, 'episode': 2, 'timestep': 0, 'reward': 1.5}
+    Examples:
+        >>> model = Recorder(model="m1")
+        >>> episode = Recorder(episode=2).set_parent(model)
+        >>> _ = episode.push(timestep=0, reward=1.5)
+        >>> model["test_score"] = 0.9  # late: every record below has it all the same
+        >>> model.all_records[0]
+        {'model': 'm1', 'test_score': 0.9, 'episode': 2, 'timestep': 0, 'reward': 1.5}
     """
 
     __slots__ = (
@@ -187,11 +188,12 @@ class Recorder(Pusher):
         Raises:
             ArgumentError: ``depth`` is below 0, or ``children`` below 1.
 
-        >>> study = Recorder(study="a")
-        >>> _ = study.child(model="m1").push(loss=0.7).push(loss=0.4)
-        >>> print(study.tree())
-        study="a": 2 records
-        └── model="m1": 2 records
+        Examples:
+            >>> study = Recorder(study="a")
+            >>> _ = study.child(model="m1").push(loss=0.7).push(loss=0.4)
+            >>> print(study.tree())
+            study="a": 2 records
+            └── model="m1": 2 records
         """
         _, snapshot, node = self._now()
         return tree_below(snapshot, node, depth=depth, children=children)

@@ -122,8 +122,9 @@ class Records(Sequence[Row]):
         had, such as text for a number, and an ``ArgumentError`` where SQL can't be evaluated for a
         record, such as a cast that fails; ``follow`` warns of keys, for these may still come.
 
-        >>> recorder.all_records.where(model=["m1", "m2"], training=True)  # doctest: +SKIP
-        >>> collection.records.where("loss < 0.1 and model like 'cnn%'", seed=3)  # doctest: +SKIP
+        Examples:
+            >>> recorder.all_records.where(model=["m1", "m2"], training=True)  # doctest: +SKIP
+            >>> collection.records.where("loss < 0.1 and model like 'cnn%'", seed=3)  # doctest: +SKIP
         """
         wanted = conditions_of(conditions, values)
         return Records(*self._place, (*self._conditions, *wanted))
@@ -145,8 +146,9 @@ class Records(Sequence[Row]):
             ArgumentError: ``last`` is below 0, or ``interval`` is not above 0.
             CompactedError: the recorder has moved to another place in the middle of it.
 
-        >>> for row in collection.records.where(model="m1").follow(last=10):  # doctest: +SKIP
-        ...     print(row["loss"])
+        Examples:
+            >>> for row in collection.records.where(model="m1").follow(last=10):  # doctest: +SKIP
+            ...     print(row["loss"])
         """
         warn_of_unknown(self._now()[0], self._conditions)
         return follow(self._look, last=last, interval=interval, stop=stop)
@@ -227,8 +229,9 @@ class Records(Sequence[Row]):
         Raises:
             MissingPackageError: PySpark is not installed.
 
-        >>> frame = collection.records.to_spark(spark)  # doctest: +SKIP
-        >>> frame.where("episode = 2").groupBy("model").mean("reward").show()  # doctest: +SKIP
+        Examples:
+            >>> frame = collection.records.to_spark(spark)  # doctest: +SKIP
+            >>> frame.where("episode = 2").groupBy("model").mean("reward").show()  # doctest: +SKIP
         """
         return spark_frame(self.scan(), spark)
 
@@ -343,7 +346,8 @@ class Records(Sequence[Row]):
             MissingPackageError: matplotlib, which pictures need, is not installed.
             OSError: the picture can't be written.
 
-        >>> print(collection.records.plot("epoch", "loss", by="model"))  # doctest: +SKIP
+        Examples:
+            >>> print(collection.records.plot("epoch", "loss", by="model"))  # doctest: +SKIP
         """
         keys, ys = ((each,) if isinstance(each, str) else tuple(each) for each in (by, y))
         look = look_of(

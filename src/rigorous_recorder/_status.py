@@ -54,9 +54,10 @@ def register_stop(error: type[BaseException], /, status: Status | str = Status.S
         ArgumentTypeError: ``error`` is not a type of exceptions.
         ArgumentError: ``status`` is another one.
 
-    >>> class EarlyStop(Exception):
-    ...     pass
-    >>> register_stop(EarlyStop, "stopped")
+    Examples:
+        >>> class EarlyStop(Exception):
+        ...     pass
+        >>> register_stop(EarlyStop, "stopped")
     """
     if not (isinstance(error, type) and issubclass(error, BaseException)):
         message = f"register_stop expects a type of exceptions such as EarlyStop, not {error!r:.60}"

@@ -31,7 +31,8 @@ def compact(spark: SparkSession, collection: ExperimentCollection) -> int:
         MissingPackageError: PySpark is too old.
         SaveError: the folder can't be written by the driver; nothing is lost.
 
-    >>> rigorous_recorder.spark.compact(spark, collection)  # doctest: +SKIP
+    Examples:
+        >>> rigorous_recorder.spark.compact(spark, collection)  # doctest: +SKIP
     """
     require_spark(spark)
     return collection._compact(partial(_spread, spark))
