@@ -1,0 +1,101 @@
+"""Collections that earlier versions wrote are read, by this version and by every later one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import NewerFormatError
+
+DATA = Path(__file__).parents[1] / "data"
+FORMATS = sorted(path.name for path in DATA.glob("format-*"))
+
+CLOSED: list[dict[str, Any]] = [
+    {"model": "cnn", "lr": 0.1, "tags": {"a": [1, 2]}, "episode": 1, "total": 10, "step": 0, "loss": 0.5},
+    {"model": "cnn", "lr": 0.1, "tags": {"a": [1, 2]}, "episode": 1, "total": 10, "step": 1, "loss": math.nan},
+    {"model": "cnn", "lr": 0.1, "tags": {"a": [1, 2]}, "episode": 2, "total": 20, "step": 0, "loss": 0.25},
+    {"model": "cnn", "lr": 0.1, "tags": {"a": [1, 2]}, "episode": 2, "total": 20, "step": 1, "loss": math.nan},
+    {"model": "rnn", "lr": 0.01, "step": 0, "text": "naïve", "raw": b"\0\xff", "flag": True, "big": 2**100},
+    {
+        "model": "rnn",
+        "lr": 0.01,
+        "step": 1,
+        "loss": "text",
+        "day": dt.date(2026, 1, 2),
+        "at": dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC),
+        "plain": dt.datetime(2026, 1, 2, 3, 4, 5),
+        "took": dt.timedelta(seconds=1.5),
+        "array": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "ragged": [1.5, 2.5],
+        "nested": {"b": [None, {"c": -0.0}]},
+    },
+]  # fmt: skip
+
+
+def copy_of(name: str, kind: str, target: Path) -> Path:
+    """A copy whose writers were last seen long ago, as those of any old folder."""
+    folder = shutil.copytree(DATA / name / f"{kind}.collection", target / f"{kind}.collection")
+    for path in folder.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    return folder
+
+
+def shown(record: Any) -> str:
+    """A record without what the library adds to each; NaN and the dtype of arrays count."""
+    kept = {key: value for key, value in dict(record).items() if not is_built_in(key)}
+    return repr(sorted(kept.items()))
+
+
+def is_built_in(key: str) -> bool:
+    """Whether an attribute is one that every experiment has."""
+    return key.startswith("experiment_") or key in {"error_number", "had_error"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
+def test_a_closed_collection_of_each_format_is_read(name: str, tmp_path: Path) -> None:
+    """Rows, Arrow and SQL have every value, and nothing of the deleted experiments."""
+    folder = copy_of(name, "closed", tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with ExperimentCollection.open(folder, read_only=True) as collection:
+        assert [shown(record) for record in collection.records] == [shown(row) for row in CLOSED]
+        assert collection.records.to_arrow()["model"].to_pylist() == 4 * ["cnn"] + 2 * ["rnn"]
+        query = "select experiment_number, count(*) from records group by all order by all"
+        assert collection.sql(query).fetchall() == [(1, 4), (2, 2)]
+        assert [each["experiment_number"] for each in collection.experiments] == [1, 2]
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_killed_collection_of_each_format_is_recovered(name: str, tmp_path: Path) -> None:
+    """Rows of live files are read, then sealed, and the number of the run that died is given again."""
+    folder = copy_of(name, "killed", tmp_path)
+    expected = [(1, step, f"step {step}, long enough for a buffer of its own") for step in range(5)]
+    query = "select experiment_number, step, note from records where note is not null order by step"
+    with ExperimentCollection.open(folder, read_only=True) as collection:
+        assert collection.sql(query).fetchall() == expected
+    with ExperimentCollection(folder, quiet=True) as collection:
+        assert not list(folder.glob("live/*.arrow"))
+        with collection.new_experiment() as experiment:
+            experiment.push(step=5)
+        assert (experiment["experiment_number"], experiment["error_number"]) == (1, 0)
+        assert collection.sql(query).fetchall() == expected
+
+
+def test_a_collection_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+    """An old reader says that it needs an upgrade, and writes nothing."""
+    folder = copy_of(FORMATS[-1], "closed", tmp_path)
+    about = folder / "collection.json"
+    about.write_text(about.read_text().replace('"version": 1', '"version": 2'))
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(NewerFormatError, match="pip install --upgrade rigorous-recorder"):
+        ExperimentCollection(folder)
+    assert sorted(folder.rglob("*")) == before
