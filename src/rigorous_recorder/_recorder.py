@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import partial
 from os import PathLike
@@ -259,11 +260,13 @@ class Recorder(Pusher):
         return self._records(is_deep=True)
 
     def __len__(self) -> int:
-        """Number of records that were pushed to this recorder."""
+        """Number of its records. Deprecated, kept from 1.4.4: use ``len(recorder.records)``."""
+        _warn_of_sequence("len(recorder)", "len(recorder.records)")
         return len(self.records)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        """The records that were pushed to this recorder."""
+        """Its records. Deprecated, kept from 1.4.4: iterate ``recorder.records``."""
+        _warn_of_sequence("iterating a recorder", "recorder.records")
         return iter(self.records)
 
     def __bool__(self) -> bool:
@@ -621,6 +624,10 @@ class _Saved:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore, (self._tree,)
+
+
+def _warn_of_sequence(use: str, instead: str) -> None:
+    warnings.warn(f"{use} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)
 
 
 def restore(tree: PlainTree) -> Recorder:

@@ -329,7 +329,7 @@ class TreeMachine(RuleBasedStateMachine):
         recorder = _of(node)
         _require_equal(recorder.records, node.rows([node]))
         _require_equal(recorder.all_records, node.rows(node.below))
-        assert len(recorder) == len(node.rows([node]))
+        assert len(recorder.records) == len(node.rows([node]))
         assert exact(_sorted(recorder.local_data)) == exact(_sorted(node.data))
         assert exact(_sorted(recorder.pending)) == exact(_sorted(node.pending))
         assert recorder.parent is (None if node.parent is None else node.parent.recorder)

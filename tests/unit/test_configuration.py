@@ -400,7 +400,7 @@ def test_dicts_and_lists_are_logged_alike_fast_and_carefully() -> None:
     for bad in ([10**5000], ["\ud800"], {"a": {1: 1, "1": 2}}, [Odd()], _in_itself()):
         with pytest.raises(RigorousError, match="'x'"):
             recorder.push(x=bad, step=1)
-    assert len(recorder) == len(found)
+    assert len(recorder.records) == len(found)
     values[0].append(3)
     assert recorder.records[-1]["x"] == {"z": 1, "a": 2}
     assert recorder.records[0]["x"] == [1, 2.5]

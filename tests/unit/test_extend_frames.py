@@ -309,7 +309,7 @@ def test_columns_that_can_not_be_stored_are_refused(name: str) -> None:
     recorder = Recorder()
     with pytest.raises(error, match=said):
         recorder.extend(data())
-    assert len(recorder) == 0
+    assert len(recorder.records) == 0
 
 
 def test_a_named_index_is_a_column() -> None:

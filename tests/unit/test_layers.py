@@ -172,6 +172,16 @@ def test_earlier_names_of_errors_still_catch_them(kind: str) -> None:
     assert not hasattr(errors, "Unknown")
 
 
+def test_a_recorder_as_a_sequence_still_works_and_warns() -> None:
+    """As in 1.4.4 a recorder iterates its records; ``recorder.records`` is the way now."""
+    recorder = Recorder().push(a=1).push(a=2)
+    with pytest.warns(DeprecationWarning, match=r"use len\(recorder.records\)"):
+        assert len(recorder) == 2
+    with pytest.warns(DeprecationWarning, match=r"use recorder.records"):
+        assert [record["a"] for record in iter(recorder)] == [1, 2]
+    assert recorder
+
+
 def test_engines_know_no_recorder_and_the_store_no_engine() -> None:
     """The writing side and the reading side meet in the public face only."""
     for path in FILES:
