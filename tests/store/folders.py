@@ -32,6 +32,14 @@ def files_below(folder: Path) -> dict[Path, bytes]:
     }
 
 
+def copy_live(folder: Path, copy: Path) -> None:
+    """Copy a collection that this process has open, but temporary files.
+
+    A background thread can rename one between its listing and its copy, which is an error of copytree.
+    """
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.tmp"))
+
+
 def log_many_small_files(folder: Path, sessions: int = 6) -> None:
     """Sessions of one experiment of 40 records each, of which the columns differ."""
     for session in range(sessions):

@@ -33,6 +33,7 @@ from rigorous_recorder.errors import DamagedFileWarning
 from .folders import (
     Snapshots,
     before_every_step,
+    copy_live,
     cut,
     done_or_dead,
     empty,
@@ -275,7 +276,7 @@ def test_a_writer_that_died_is_recovered_and_merged(folder: Path, tmp_path: Path
     dead = tmp_path / "dead.collection"
     with opened(folder) as collection:
         collection.recorder.child(name="w2").push(i=2)
-        shutil.copytree(folder, dead)
+        copy_live(folder, dead)
     opened(dead).compact()
     assert len(sealed(dead)) == 2
     check_all_is_there_once(dead, 3)
@@ -473,7 +474,7 @@ def compacted_but_not_swept(folder: Path, tmp_path: Path) -> Path:
     originals = tmp_path / "originals.collection"
     shutil.copytree(folder, originals)
     opened(originals).compact()
-    shutil.copytree(folder, copy)
+    copy_live(folder, copy)
     shutil.copytree(originals, copy, dirs_exist_ok=True)
     assert len(sealed(copy)) == len(sealed(folder)) + 2
     return copy
@@ -528,7 +529,7 @@ def test_a_compaction_can_die_at_any_step_and_be_done_again(
     is_done, allowed = False, 0
     while not is_done:
         copy = tmp_path / f"{allowed}.collection"
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
         is_done = done_or_dead(partial(open_and_compact, copy), allowed, monkeypatch)
         check_all_is_there_once(copy, 4)
         opened(copy).compact()

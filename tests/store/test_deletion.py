@@ -36,6 +36,7 @@ from rigorous_recorder.errors import (
 from .folders import (
     Snapshots,
     before_every_step,
+    copy_live,
     done_or_dead,
     empty,
     indexes,
@@ -296,7 +297,7 @@ def test_an_experiment_of_a_dead_process_is_deleted(folder: Path, tmp_path: Path
     copy = tmp_path / "copy.collection"
     with opened(folder) as collection, collection.new_experiment() as experiment:
         experiment.push(i=1)
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     with opened(copy) as collection:
         assert collection.delete(1) == 1
         check_answers(collection, [])
@@ -693,7 +694,7 @@ def test_a_deleting_compaction_can_die_at_any_step_and_be_done_again(
     is_done, allowed = False, 0
     while not is_done:
         copy = tmp_path / f"{allowed}.collection"
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
         is_done = done_or_dead(partial(open_and_compact, copy), allowed, monkeypatch)
         check_left(reading(copy), rows)
         check_left(opened(copy), rows)
@@ -722,7 +723,7 @@ def test_a_deletion_that_dies_is_made_or_not(
     is_done = False
     while not is_done:
         copy = tmp_path / f"{found.total()}.collection"
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
         is_done = done_or_dead(partial(delete_two, copy), found.total(), monkeypatch)
         left = rows_of(opened(copy))
         assert left in (rows, without(rows, 2))
@@ -801,7 +802,7 @@ def test_a_reader_never_gets_wrong_rows_while_others_are_compacted_away(
     rows = rows_of(opened(folder))
     for is_deleted_first in (False, True):
         copy = folder.with_name(f"{is_deleted_first}.collection")
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
         reader, fresh = reading(copy), reading(copy)
         if not is_deleted_first:
             scan, expected = reader.records.scan(), rows

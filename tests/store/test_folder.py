@@ -33,6 +33,7 @@ from rigorous_recorder.errors import (
 from .folders import (
     Snapshots,
     before_every_step,
+    copy_live,
     cut,
     done_or_dead,
     empty,
@@ -175,7 +176,7 @@ def test_recovery_can_be_interrupted_and_done_again(
         for i in range(40):
             experiment.push(i=i)
         dead = tmp_path / "dead.collection"
-        shutil.copytree(folder, dead)
+        copy_live(folder, dead)
     is_done, allowed = False, 0
     while not is_done:
         copy = tmp_path / f"{allowed}.collection"
@@ -284,7 +285,7 @@ def damageable(tmp_path: Path, folder: Path, small_tables: None) -> Path:
         for i in range(80, 104):
             experiment.push(i=i)
         experiment["late"] = 1
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     return copy
 
 
@@ -374,7 +375,7 @@ def test_text_that_points_outside_its_file_is_damage(
     copy = tmp_path / "copy.collection"
     with opened(folder) as collection, collection.new_experiment() as experiment:
         experiment.push(text="forty bytes that do not fit into a view.")
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     (path,) = (copy / "live").glob("*.records.arrow")
     data = path.read_bytes()
     size, buffer, offset = view
@@ -420,7 +421,7 @@ def shared_damageable(tmp_path_factory: pytest.TempPathFactory) -> Path:
         collection.save()
         for i in range(20):
             experiment.push(i=i, text="longer than twelve bytes", some=[1, 2], d={"a": i})
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     return copy
 
 

@@ -29,7 +29,15 @@ from rigorous_recorder.errors import (
     NotACollectionError,
 )
 
-from .folders import files_below, indexes, log_as_writers, log_many_small_files, opened, reading
+from .folders import (
+    copy_live,
+    files_below,
+    indexes,
+    log_as_writers,
+    log_many_small_files,
+    opened,
+    reading,
+)
 
 DEEP = "[" * 200_000
 
@@ -119,7 +127,7 @@ def test_a_live_file_that_is_no_file_is_never_opened(
     copy = tmp_path / "copy.collection"
     with opened(folder) as collection, collection.new_experiment() as experiment:
         experiment.push(i=0)
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     (path,) = (copy / "live").glob("*.records.arrow")
     shutil.move(path, tmp_path / path.name)
     make(path)
@@ -187,7 +195,7 @@ def test_what_is_written_goes_through_no_link(folder: Path, tmp_path: Path) -> N
     outside.write_text("the only copy")
     with opened(folder) as collection, collection.new_experiment() as experiment:
         experiment.push(i=0)
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     for table in ("records", "nodes"):
         (live,) = (copy / "live").glob(f"*.{table}.arrow")
         target = live.name.split(".")[0] + ".parquet"
@@ -354,7 +362,7 @@ def test_a_damaged_file_costs_no_live_rows(folder: Path, tmp_path: Path) -> None
     copy = tmp_path / "copy.collection"
     with opened(folder) as collection, collection.new_experiment() as experiment:
         experiment.push(i=0)
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     (live,) = (copy / "live").glob("*.records.arrow")
     trap = copy / "records" / (live.name.split(".")[0] + ".parquet")
     trap.write_bytes(b"nothing")
@@ -368,7 +376,7 @@ def test_a_zeroed_place_in_a_live_file_is_told(folder: Path, tmp_path: Path) -> 
     with opened(folder) as collection, collection.new_experiment() as experiment:
         for i in range(10):
             experiment.push(i=i)
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
         node = experiment._node
     (path,) = (copy / "live").glob("*.records.arrow")
     data = path.read_bytes()
@@ -390,7 +398,7 @@ def test_values_that_are_none_are_missing_and_told(folder: Path, tmp_path: Path)
     with opened(folder) as collection, collection.new_experiment() as experiment:
         for i in range(3):
             experiment.push(i=i, deep={"key": i})
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     (path,) = (copy / "live").glob("*.records.arrow")
     data = path.read_bytes()
     assert data.count(b'{"key":1}') == 1
@@ -467,7 +475,7 @@ def test_a_view_that_no_value_stands_for_is_not_followed(folder: Path, tmp_path:
     with opened(folder) as collection, collection.new_experiment() as experiment:
         for i in range(3):
             experiment.push(i=i, text="longer than twelve bytes")
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     (path,) = (copy / "live").glob("*.records.arrow")
     image = pa.py_buffer(path.read_bytes())
     (column,) = ipc.open_file(image).read_all().column("text").chunks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +17,16 @@ from rigorous_recorder.errors import (
     NotACollectionError,
 )
 
-from .folders import cut, empty, files_below, garble, indexes, log_many_small_files, opened
+from .folders import (
+    copy_live,
+    cut,
+    empty,
+    files_below,
+    garble,
+    indexes,
+    log_many_small_files,
+    opened,
+)
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def old(folder: Path, tmp_path: Path, small_tables: None) -> Path:
     with opened(folder) as collection, collection.new_experiment(session=2) as experiment:
         for i in range(80, 104):
             experiment.push(i=i, text=f"text number {i}")
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
     return copy
 
 

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import pickle
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +36,7 @@ from rigorous_recorder.errors import (
 )
 
 from ..faults import THOROUGH
-from .folders import done_or_dead, opened
+from .folders import copy_live, done_or_dead, opened
 
 WORKERS = 6
 PATIENCE = 60
@@ -754,7 +753,7 @@ def test_a_process_that_goes_on_can_die_at_any_step_and_be_gone_on_with(
     allowed, is_done, ends = 0, False, Counter[str]()
     while not is_done:
         copy = tmp_path / f"{allowed}.collection"
-        shutil.copytree(folder, copy)
+        copy_live(folder, copy)
         is_done = done_or_dead(partial(go_on_to_the_end, copy), allowed, monkeypatch)
         with opened(copy) as collection:
             (before,) = collection.overview()
