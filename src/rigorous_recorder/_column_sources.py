@@ -72,9 +72,18 @@ def named_columns(data: Any) -> dict[Any, Any]:
         return _of_arrow(data)
     message = (
         "extend takes a mapping of columns, a DataFrame or an Arrow table, not a"
-        f" {kind}; for one record use push"
+        f" {kind}; {_way_out(data)}"
     )
     raise UnsupportedTypeError(message)
+
+
+def _way_out(data: Any) -> str:
+    """How something that is no columns can be logged."""
+    if hasattr(data, "collect"):
+        return "collect it first: extend(frame.collect())"
+    if isinstance(data, list) and all(isinstance(each, Mapping) for each in data):
+        return "for dicts, one a record: extend(pyarrow.Table.from_pylist(rows)), or push each"
+    return "for one record use push"
 
 
 def _of_arrow(data: Any) -> dict[Any, Any]:

@@ -168,7 +168,10 @@ def _from_arrow(key: str, column: ArrowColumn) -> Columns:
     try:
         kept = values.cast(kind.sealed_type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        message = f"{key!r}: a column of {values.type} can't be kept as {kind.name}: {error}"
+        message = f"{key!r}: a column of {values.type} can't be stored as {kind.name}: {error}"
+        if pa.types.is_temporal(values.type):
+            message += ". Round it to microseconds, or store it as ints: .cast('int64') of Arrow"
+            message += " and Polars (pl.Int64), .astype('int64') of pandas and numpy"
         raise UnsupportedValueError(message) from error
     _check_range(key, kind, kept)
     return {Column(key, kind): kept}

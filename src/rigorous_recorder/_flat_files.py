@@ -15,7 +15,7 @@ from ._engines.arrow import flat_type, stream
 from ._engines.scan import Scan
 from ._engines.special_floats import special_floats
 from ._live.column import META, described
-from ._text_files import CsvOptions, load_csv, load_lines, save_csv, save_lines
+from ._text_files import CsvOptions, advice, load_csv, load_lines, save_csv, save_lines
 from ._values.bigints import BIGINT
 from ._values.kinds import FLOAT, INT, NULL, Kind, ZonedDatetime
 from .errors import (
@@ -144,7 +144,7 @@ def load_flat(
     load = _format(path, others)[1]
     require_csv(path, options)
     try:
-        return load(path, options or CsvOptions())
+        found = load(path, options or CsvOptions())
     except MemoryError as error:
         message = (
             f"{path} ({path.stat().st_size:,} bytes) asks for more memory than there is. Read a part"
@@ -158,7 +158,23 @@ def load_flat(
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; pyarrow's own have no number and tell of damage
         message = f"{path} can't be read as {path.suffix}: {error}"
+        if path.suffix.lower() == ".csv":
+            message += advice(path, error)
         raise DamagedFileError(message) from error
+    if options is None and path.suffix.lower() == ".csv":
+        _require_separated(path)
+    return found
+
+
+def _require_separated(path: Path) -> None:
+    """Raise where the name of the only column of a CSV file looks like several names.
+
+    Raises:
+        ArgumentError: it does.
+    """
+    if hint := advice(path, None):
+        message = f"{path} has no comma in its first line{hint}, or ',' if it has one column"
+        raise ArgumentError(message)
 
 
 def _format(path: Path, others: Iterable[str]) -> tuple[_Save, _Load]:

@@ -680,7 +680,8 @@ def _mapping_of(data: Any) -> Mapping[str, Any]:
         return data  # type: ignore[no-any-return]
     message = (
         f"fields are given as keywords or as one mapping, not as a {type(data).__name__}:"
-        " push(loss=0.3) or push({'loss': 0.3}); a dataclass or a Namespace is one, too"
+        " push(loss=0.3) or push({'loss': 0.3}); a dataclass or a Namespace is one, too. Many records"
+        " at once are columns: extend({'loss': values})"
     )
     raise UnsupportedTypeError(message)
 

@@ -170,13 +170,17 @@ def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str =
     except TypeError:
         place = None
     if place is None:
-        message = f"{wanted!r} is no experiment number; expected one of {_listed(known)}{advice}"
+        message = f"{wanted!r} is not a valid experiment number; {_there(known)}{advice}"
         raise UnknownExperimentError(message)
     number = known[place] if -len(known) <= place < 0 else place
     if number not in known:
-        message = f"there is no experiment {number}; there are {_listed(known)}"
+        message = f"there is no experiment {number}; {_there(known)}"
         raise UnknownExperimentError(message)
     return number
+
+
+def _there(numbers: tuple[int, ...]) -> str:
+    return f"there are {_listed(numbers)}" if numbers else "there are no experiments"
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

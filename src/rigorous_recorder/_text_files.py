@@ -21,7 +21,7 @@ from ._values.bigints import BIGINT, BIGINT_TEXT
 from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind
 from .errors import ArgumentError, DamagedFileError, UnsupportedValueError
 
-__all__ = ["CsvOptions", "load_csv", "load_lines", "save_csv", "save_lines"]
+__all__ = ["CsvOptions", "advice", "load_csv", "load_lines", "save_csv", "save_lines"]
 
 _Tell = Callable[[int], None]
 """Called with the number of rows that were written just now."""
@@ -195,7 +195,7 @@ def load_csv(path: Path, options: CsvOptions) -> tuple[int, Columns]:
     for field in table.schema:
         if pa.types.is_binary(field.type):
             message = (
-                f"{path}: column {field.name!r} has text that is not {encoding}. Tell its encoding:"
+                f"{path}: column {field.name!r} has text that is not {encoding}. Name its encoding:"
                 " load_from(path, encoding='latin-1')"
             )
             raise DamagedFileError(message)
@@ -260,6 +260,17 @@ def _columns_of_other_kinds(names: Sequence[str]) -> dict[str, Column]:
 
 def _with_key(field: pa.Field, column: Column | None) -> pa.Field:
     return field if column is None else field.with_metadata(described(column.key, column.kind))
+
+
+def advice(path: Path, error: Exception | None) -> str:
+    """Which option may be missing, where a CSV file can't be read, or has one column; else empty."""
+    if isinstance(error, UnicodeDecodeError):
+        return ". Name its encoding: load_from(path, encoding='latin-1')"
+    header = _start(path).partition(b"\n")[0]
+    for separator in (b";", b"\t"):
+        if separator in header and b"," not in header and not header.startswith(b'"'):
+            return f". Name its separator: load_from(path, separator={separator.decode()!r})"
+    return ""
 
 
 def _start(path: Path) -> bytes:

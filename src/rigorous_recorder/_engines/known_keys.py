@@ -43,7 +43,12 @@ def require_known(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> N
 def warn_of_unknown(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> None:
     """As ``require_known``, for who waits for what is logged from now on: a key may still come."""
     for message in _faults(snapshot, conditions):
-        warn(f"{message}. It may still be logged", ColumnWarning, stacklevel=3)
+        warn(_and(message, "It may still be logged"), ColumnWarning, stacklevel=3)
+
+
+def _and(sentence: str, more: str) -> str:
+    """Two sentences, of which the first may end with a question mark."""
+    return f"{sentence} {more}" if sentence.endswith("?") else f"{sentence}. {more}"
 
 
 def _faults(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> list[str]:
@@ -63,6 +68,10 @@ def _fault(condition: Bound, known: Mapping[str, set[Kind]], snapshot: Snapshot)
     why = condition.why_never(known.get(condition.key, ()))
     if condition.key not in known and condition.key not in FIRST_KEYS:
         why = no_such_key(condition.key, known)
+        if (key := condition.key.rpartition(":")[0]) in known:
+            why = (
+                f"that is a column; conditions take keys, such as {key!r}, and values of every kind"
+            )
     return None if why is None else f"{condition}: {why}"
 
 
@@ -72,7 +81,7 @@ def _fault_in_sql(condition: BoundSql, columns: Sequence[str]) -> str | None:
             continue
         why = no_such_key(name, columns, shown=identifier)
         if "did you mean" not in why or identifier(name) in condition.text:
-            why += f". Text is written in single quotes: {literal(name)}"
+            why = _and(why, f"Text is written in single quotes: {literal(name)}")
         return f"{condition}: {why}"
     return condition.why_unfit()
 

@@ -67,6 +67,8 @@ def sql_condition(text: str) -> SqlCondition:
     if not isinstance(text, str):
         shown = shorten(repr(text), 60, placeholder="...")
         message = f"a condition is SQL text, such as {_EXAMPLE}, or key=value; not {shown}"
+        if isinstance(text, Mapping):
+            message += ". Keys of a dict are given as where(**conditions)"
         raise ArgumentTypeError(message)
     try:
         return _parsed(text)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._display.text import plural
 
 from .output import say, size_text
 from .target import Collection, open_collection
@@ -36,5 +37,6 @@ def copy(
         copied = collection.copy_to(target)
     with closing(ExperimentCollection(copied, extension="", quiet=True)) as collection:
         say(
-            f"{len(collection):,} records copied to {copied} ({size_text(collection.size_on_disk())})"
+            f"{plural(len(collection), 'record')} copied to {copied}"
+            f" ({size_text(collection.size_on_disk())})"
         )

@@ -7,6 +7,7 @@ import typer
 
 from rigorous_recorder import ExperimentCollection, ExperimentOverview, Row
 from rigorous_recorder._display.runs import run_line
+from rigorous_recorder._display.text import plural
 from rigorous_recorder.errors import ArgumentError
 
 from .command import exclude
@@ -68,9 +69,13 @@ def delete(
             for run, each in runs:
                 say(run_line(run, str(each.status), each.records))
             count = sum(each.records for _, each in runs)
-            typer.confirm(f"Delete {names} with {count:,} records for good?", abort=True, err=True)
+            typer.confirm(
+                f"Delete {names} with {plural(count, 'record')} for good?", abort=True, err=True
+            )
         records = collection.delete(*numbers, error_number=error_number, all_attempts=all_attempts)
-    say(f"{names} deleted, with {records:,} records; `rigorous compact {path}` frees the space")
+    say(
+        f"{names} deleted, with {plural(records, 'record')}; `rigorous compact {path}` frees the space"
+    )
 
 
 def _runs(

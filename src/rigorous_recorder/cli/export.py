@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rigorous_recorder._display.text import plural
 from rigorous_recorder._lazy import lazy_module
 
 from .output import say, size_text
@@ -40,7 +41,7 @@ def export(
     separator: Annotated[
         str | None,
         typer.Option(
-            help="What stands between two cells of a .csv file: one character, or `tab`.",
+            help="What stands between two cells of a .csv file: one character, or `tab` (also `\\t`).",
             show_default="a comma",
         ),
     ] = None,
@@ -62,9 +63,9 @@ def export(
     with closing(open_collection(path)) as collection:
         records = records_of(collection, where)
         with _progress() as counted:
-            between = "\t" if separator == "tab" else separator
+            between = "\t" if separator in {"tab", r"\t"} else separator
             records.save_to(file, progress=counted, separator=between, encoding=encoding)
-    say(f"{counted.rows:,} records written to {file} ({size_text(file.stat().st_size)})")
+    say(f"{plural(counted.rows, 'record')} written to {file} ({size_text(file.stat().st_size)})")
 
 
 class _Counted:

@@ -611,7 +611,7 @@ def test_every_command_reads_values_as_json_prints_them(run: Run, tmp_path: Path
         plotted = run("plot", tmp_path / "c", "-x", "i", "-y", "i", "--json", *where)
         assert [point["x"] for point in plotted.json] == [1]
         file = tmp_path / f"{key}.jsonl"
-        assert "1 records" in run("export", tmp_path / "c", file, *where).err
+        assert "1 record " in run("export", tmp_path / "c", file, *where).err
         both = [*where, "--where", "i=2"]
         assert run("tail", tmp_path / "c", "--no-follow", *both).lines == []
         # and in quotes, as they stand in JSON

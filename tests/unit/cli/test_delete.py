@@ -115,7 +115,7 @@ def test_of_several_runs_with_a_number_one_is_named(run: Run, search: Path) -> N
         )
         assert "experiment 1 (error_number 0): finished, lr=0.1, 1 record" in result.err
     assert (
-        "(error_number 1) deleted, with 1 records"
+        "(error_number 1) deleted, with 1 record;"
         in run(*("delete", search, 1, "--error-number", 1, "--yes")).err
     )
     (left,) = run("ls", search, "--json").json
