@@ -62,7 +62,9 @@ class ExperimentCollection:
         extension: what the folder's name ends with.
         strict: refuse attributes of a type that can't be stored, instead of storing their repr with
             a warning.
-        quiet: say nothing of recovered records and of experiments that end with an error.
+        quiet: log what was recovered, and which experiments ended with an error, for debugging
+            alone. Else these lines go to the logger ``rigorous_recorder``, and to standard error
+            where no handler of ``logging`` is configured.
 
     Raises:
         NotACollectionError: something else is at that path.
@@ -87,8 +89,7 @@ class ExperimentCollection:
         store.is_strict = strict
         self._begin(store, is_quiet=quiet)
         recovered = store.recover()
-        if not quiet:
-            _tell(recovered, path)
+        _report_recovered(recovered, path, is_quiet=quiet)
         _warn_of_loss(store)
 
     def _begin(self, store: FolderStore | UnionStore, *, is_quiet: bool) -> None:
@@ -674,8 +675,8 @@ class ExperimentCollection:
         return f"{plural(experiments, 'experiment')}, {plural(records, 'record')}, {size}"
 
 
-def _tell(recovered: Recovered, path: Path) -> None:
-    """Say in one line what was recovered, where anything was."""
+def _report_recovered(recovered: Recovered, path: Path, *, is_quiet: bool) -> None:
+    """Report in one line what was recovered, where anything was."""
     said = []
     if recovered.records:
         said.append(f"recovered {recovered.records:,} records of a killed process in {path}")
@@ -685,7 +686,7 @@ def _tell(recovered: Recovered, path: Path) -> None:
             f" be trusted, and is kept apart in {path / 'unsynced'}"
         )
     if said:
-        report("; ".join(said))
+        report("; ".join(said), is_quiet=is_quiet)
 
 
 def _members(kind: type[ExperimentCollection], collections: Any) -> list[tuple[str, FolderStore]]:

@@ -19,7 +19,7 @@ from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
 from ._latest import latest_runs
 from ._recorder import Recorder, place_of, recorder_at, recorder_below
-from ._report import error_line, error_message, report, warn
+from ._report import ERROR, error_line, error_message, report, warn
 from ._run_clock import RunClock
 from ._runs import Past, Runs, is_running
 from ._status import STOPS, Status, ending, status_of_error
@@ -324,11 +324,13 @@ class Run:
             outcome = error_message(trouble) if is_ours else error_line(trouble)
             is_saved = False
         is_plain = is_saved and self._ended is Status.PRUNED  # as many trials of a search are
-        if not self._is_quiet and not is_plain:
+        if not is_plain:
             data = self._experiment.local_data
             report(
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
-                f" ended with {shorten(error_line(error), 200)}; {outcome}"
+                f" ended with {shorten(error_line(error), 200)}; {outcome}",
+                level=ERROR,
+                is_quiet=self._is_quiet,
             )
 
     def _set_end(self, end: Mapping[str, Any], status: Status) -> None:

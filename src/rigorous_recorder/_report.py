@@ -1,6 +1,7 @@
-"""What the library reports by itself, on standard error: nothing here replaces the caller's error.
+"""What the library reports by itself: nothing here replaces the caller's error.
 
-Standard error can be missing, closed, a terminal or a pipe that is gone, a file on a full disk, or
+A report goes to the logger ``rigorous_recorder`` where the caller has handlers for it, else to
+standard error. That can be missing, closed, a terminal or a pipe that is gone, a file on a full disk, or
 an object of the caller's that raises. A line that can't be written is dropped.
 """
 
@@ -20,6 +21,7 @@ from ._printable import lines, one_line
 
 __all__ = [
     "DROPPED",
+    "ERROR",
     "error_line",
     "error_message",
     "level_of_caller",
@@ -27,7 +29,14 @@ __all__ = [
     "warn",
     "warn_or_report",
     "warning_last",
+    "write_line",
 ]
+
+#: The logger of all reports, and levels of ``logging``, which is loaded only by those who use it.
+_LOGGER: Final = "rigorous_recorder"
+_DEBUG: Final = 10
+_WARNING: Final = 30
+ERROR: Final = 40
 
 
 class _OfThread(threading.local):
@@ -39,7 +48,24 @@ class _OfThread(threading.local):
 _OF_THREAD: Final = _OfThread()
 
 
-def report(text: str) -> None:
+def report(text: str, *, level: int = _WARNING, is_quiet: bool = False) -> None:
+    """Log a line, or write it to standard error where no handler is configured; never raise.
+
+    Args:
+        level: of ``logging``.
+        is_quiet: log it for debugging alone, and never write it to standard error.
+    """
+    level = _DEBUG if is_quiet else level
+    with contextlib.suppress(Exception):
+        # Who has not loaded it has no handlers.
+        logger = sys.modules["logging"].getLogger(_LOGGER) if "logging" in sys.modules else None
+        if logger is not None and logger.hasHandlers():
+            logger.log(level, "%s", lines(text))
+        elif not is_quiet and (logger is None or logger.isEnabledFor(level)):
+            write_line(text)
+
+
+def write_line(text: str) -> None:
     """Write a line to standard error where that is possible; never raise."""
     with contextlib.suppress(Exception):
         _write(sys.stderr, f"{lines(text)}\n")

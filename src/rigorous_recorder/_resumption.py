@@ -48,11 +48,12 @@ class ResumedRun(Run):
     def start(self) -> Self:
         """Begin a new attempt now; see ``Run.start``."""
         *others, last = self._chosen()  # no folder is made for one that is not there
-        if others and not self._is_quiet:
+        if others:
             name = run_name(last.number, last.error_number)
             report(
                 f"{len(others) + 1} runs are experiment {last.number}: the last one, {name}, goes on;"
-                " resume(number, error_number=...) chooses another"
+                " resume(number, error_number=...) chooses another",
+                is_quiet=self._is_quiet,
             )
         return super().start()
 

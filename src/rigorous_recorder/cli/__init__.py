@@ -12,7 +12,7 @@ import warnings
 from importlib.abc import MetaPathFinder
 from typing import Any
 
-from rigorous_recorder._report import report
+from rigorous_recorder._report import write_line
 from rigorous_recorder.errors import (
     ArgumentError,
     ColumnError,
@@ -90,7 +90,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except (RigorousError, OSError) as error:
-        report(f"rigorous: {_words(error)}")
+        write_line(f"rigorous: {_words(error)}")
         _give_up_output()
         sys.exit(2 if isinstance(error, _WRONG_USE) else 1)
     except KeyboardInterrupt:
@@ -131,11 +131,11 @@ def _words(error: Exception) -> str:
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    report(f"rigorous: {message}")
+    write_line(f"rigorous: {message}")
 
 
 def _require_extra() -> None:
     if not all(map(importlib.util.find_spec, _EXTRA)):
-        report("The command line needs packages that are not installed yet:")
-        report("pip install 'rigorous-recorder[cli]'")
+        write_line("The command line needs packages that are not installed yet:")
+        write_line("pip install 'rigorous-recorder[cli]'")
         sys.exit(2)

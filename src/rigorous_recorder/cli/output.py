@@ -17,7 +17,7 @@ from uuid import UUID
 from rigorous_recorder._display import fitting
 from rigorous_recorder._display.text import GAP, cut, pad, width
 from rigorous_recorder._printable import lines, one_line
-from rigorous_recorder._report import report
+from rigorous_recorder._report import write_line
 from rigorous_recorder._values import json_floats
 
 __all__ = [
@@ -56,7 +56,7 @@ def has_colors() -> bool:
 
 def say(text: str) -> None:
     """Tell something that is no data, where it is in no program's way."""
-    report(text)
+    write_line(text)
 
 
 def print_text(text: str) -> None:
