@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
+
+from rigorous_recorder._store.near import place_of
 
 __all__ = ["Command", "exclude"]
 
@@ -17,12 +20,25 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As that of any command."""
         if not ctx.resilient_parsing:
-            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            values, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            self._require_last(ctx, values)
             for option, times in Counter(given).items():
                 if times > 1 and _takes_one_value(option):
                     names = " / ".join([*option.opts, *option.secondary_opts])
                     ctx.fail(f"{names} takes one value, and was given {times} times.")
         return super().parse_args(ctx, args)
+
+    def _require_last(self, ctx: Any, values: dict[str, Any]) -> None:
+        """Fail where only one of several collections and what comes behind them is given.
+
+        A path is then no query or file: that one is missing.
+        """
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
+        if len(arguments) < 2 or arguments[0].nargs != -1 or values.get(str(arguments[0].name)):
+            return
+        name = str(arguments[1].name)
+        if (given := values.get(name)) and place_of(Path(given)) is not None:
+            ctx.fail(f"Missing argument '{name.upper()}'.")
 
 
 def _takes_one_value(option: Any) -> bool:

@@ -12,7 +12,7 @@ from rigorous_recorder._display.text import plural
 from rigorous_recorder._lazy import lazy_module
 
 from .output import say, size_text
-from .target import Collection, Where, open_collection, records_of
+from .target import CollectionKey, Collections, Where, open_collections, records_of
 
 if TYPE_CHECKING:
     from rich import console, progress
@@ -29,7 +29,7 @@ Examples: `rigorous export data/my_study study.parquet`,
 
 
 def export(
-    path: Collection,
+    paths: Collections,
     file: Annotated[
         Path,
         typer.Argument(
@@ -52,6 +52,7 @@ def export(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    collection_key: CollectionKey = None,
 ) -> None:
     """Write the flat table, every record with all that stands above it, to one file.
 
@@ -60,7 +61,7 @@ def export(
     if file.exists() and not force:
         message = f"{file} is there already; --force replaces it"
         raise typer.BadParameter(message, param_hint="FILE")
-    with closing(open_collection(path)) as collection:
+    with closing(open_collections(paths, collection_key)) as collection:
         records = records_of(collection, where)
         with _progress() as counted:
             between = "\t" if separator in {"tab", r"\t"} else separator

@@ -1,9 +1,10 @@
 """`rigorous ls`: the collections below a folder, or the experiments of one collection."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from textwrap import shorten
 from typing import Annotated, Any
@@ -11,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from rigorous_recorder import ExperimentCollection, ExperimentOverview
-from rigorous_recorder._store.near import place_of
+from rigorous_recorder._store.near import place_of, require_place
+from rigorous_recorder._store.union import unique_names
 from rigorous_recorder.errors import RigorousError
 
 from .output import (
@@ -26,7 +28,10 @@ from .target import Json, complete_folder, open_collection
 
 __all__ = ["EXAMPLES", "ls"]
 
-EXAMPLES = "Examples: `rigorous ls data`, `rigorous ls data/my_study`, `rigorous ls data --json`"
+EXAMPLES = """\
+Examples: `rigorous ls data`, `rigorous ls data/my_study`, `rigorous ls data --json`,
+`rigorous ls data/old data/new`
+"""
 
 #: The most of an error that is shown of each experiment.
 _WIDEST_ERROR = 60
@@ -54,14 +59,14 @@ _EXPERIMENT = (
 
 
 def ls(
-    path: Annotated[
-        Path,
+    paths: Annotated[
+        list[Path],
         typer.Argument(
             metavar="FOLDER_OR_COLLECTION",
             help="A folder, or a collection; '.collection' behind its name may be left out.",
             autocompletion=complete_folder,
         ),
-    ] = Path(),
+    ] = [Path()],
     *,
     as_json: Json = False,
 ) -> None:
@@ -70,23 +75,49 @@ def ls(
     An experiment is running, finished, failed (it ended with an error) or crashed (its process
     died before the end). Runs that share a number, since some failed and were begun anew, are told
     apart by `error_number`: how many with the number failed in a row, itself included until it ends
-    without an error, and then 0. `attempts` is more than 1 where it was resumed.
+    without an error, and then 0. `attempts` is more than 1 where it was resumed. Of several
+    collections the experiments have a column `collection`.
     """
-    if path.is_dir() and place_of(path) != path:  # also where there is a collection of that name
-        _list_collections(path, as_json=as_json)
+    if any(map(_is_folder, paths)):
+        _list_collections(paths, as_json=as_json)
     else:
-        with closing(open_collection(path)) as collection:
-            _list_experiments(collection.overview(), as_json=as_json)
+        _list_experiments(_overviews(paths), as_json=as_json)
 
 
-def _list_experiments(experiments: list[ExperimentOverview], *, as_json: bool) -> None:
+def _is_folder(path: Path) -> bool:
+    """Whether it is one that is no collection, also where there is a collection of that name."""
+    return path.is_dir() and place_of(path) != path
+
+
+def _overviews(paths: Sequence[Path]) -> list[tuple[str | None, ExperimentOverview]]:
+    """The experiments of all collections, each with the name of its own where there are several."""
+    places = [require_place(path).absolute() for path in paths]
+    names = unique_names(places) if len(places) > 1 else [None]
+    found = []
+    for name, place in zip(names, places, strict=True):
+        with closing(open_collection(place)) as collection:
+            found += [(name, each) for each in collection.overview()]
+    return found
+
+
+def _list_experiments(
+    experiments: list[tuple[str | None, ExperimentOverview]], *, as_json: bool
+) -> None:
     if as_json:
-        print_json(map(asdict, experiments))
+        print_json(
+            ({} if name is None else {"collection": name}) | asdict(each)
+            for name, each in experiments
+        )
         return
-    has_errors = any(each.error_type for each in experiments)
+    has_names = any(name is not None for name, _ in experiments)
+    has_errors = any(each.error_type for _, each in experiments)
     columns = [name for name in _EXPERIMENT if name != "error" or has_errors]
-    rows = (_experiment_row(each, has_errors=has_errors) for each in experiments)
-    print_table(columns, rows, empty="no experiments yet", last=("attempts", "error_number"))
+    rows: Iterator[list[Any]] = (
+        [*([name] if has_names else []), *_experiment_row(each, has_errors=has_errors)]
+        for name, each in experiments
+    )
+    names = ["collection", *columns] if has_names else columns
+    print_table(names, rows, empty="no experiments yet", last=("attempts", "error_number"))
 
 
 def _experiment_row(each: ExperimentOverview, *, has_errors: bool) -> list[Any]:
@@ -104,19 +135,22 @@ def _experiment_row(each: ExperimentOverview, *, has_errors: bool) -> list[Any]:
     ]
 
 
-def _list_collections(folder: Path, *, as_json: bool) -> None:
-    summaries = _summaries(folder)
+def _list_collections(paths: Sequence[Path], *, as_json: bool) -> None:
+    summaries = chain.from_iterable(_summaries(path, is_one=len(paths) == 1) for path in paths)
     if as_json:
         print_json(summaries)
     else:
         rows = map(_collection_row, summaries)
-        print_table(_COLLECTION, rows, empty=f"no collections in {folder}", last=("size",))
+        folders = " and ".join(map(str, paths))
+        print_table(_COLLECTION, rows, empty=f"no collections in {folders}", last=("size",))
 
 
-def _summaries(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in ExperimentCollection.find(folder):
+def _summaries(folder: Path, *, is_one: bool) -> Iterator[dict[str, Any]]:
+    """Of the collections at or below a folder, by their names in it where there is no other one."""
+    place = folder if folder.is_dir() else require_place(folder)
+    for path in ExperimentCollection.find(place):
         try:
-            yield _summary(path, path.relative_to(folder))
+            yield _summary(path, path.relative_to(folder) if is_one else path)
         except RigorousError as error:  # those beside it can be listed all the same
             say(f"rigorous: {error}")
 

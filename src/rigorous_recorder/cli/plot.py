@@ -13,13 +13,14 @@ from rigorous_recorder.plotting import Attempts, Band
 
 from .command import exclude
 from .output import has_colors, print_json, say, size_text
-from .target import COLUMNS, Collection, Where, open_collection, records_of
+from .target import COLUMNS, CollectionKey, Collections, Where, open_collections, records_of
 
 __all__ = ["EXAMPLES", "plot"]
 
 EXAMPLES = """\
 Examples: `rigorous plot data/my_study -x epoch -y loss --by model`,
-`rigorous plot data/my_study -x epoch -y loss --by model --band sem --out loss.png`
+`rigorous plot data/my_study -x epoch -y loss --by model --band sem --out loss.png`,
+`rigorous plot data/old data/new -x epoch -y loss --by collection`
 """
 
 _HEIGHT = 22
@@ -28,7 +29,7 @@ _POINTS = 2_000
 
 
 def plot(
-    path: Collection,
+    paths: Collections,
     *,
     x: Annotated[str, typer.Option("-x", "--x", help="Key of the x axis.", **COLUMNS)],
     y: Annotated[
@@ -93,6 +94,7 @@ def plot(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every point of the curves as JSON, one a line.")
     ] = False,
+    collection_key: CollectionKey = None,
 ) -> None:
     """Chart the mean of y over x, with a band, of all records that have both.
 
@@ -107,7 +109,7 @@ def plot(
         exclude(json=as_json, **side)
     width = width or shutil.get_terminal_size().columns
     points = None if as_json else _POINTS if out else 2 * width
-    with closing(open_collection(path)) as collection:
+    with closing(open_collections(paths, collection_key)) as collection:
         records = records_of(collection, where)
         attempts: Attempts = "all" if all_attempts else "last"
         curves = records.plot(

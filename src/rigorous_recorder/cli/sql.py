@@ -18,13 +18,15 @@ from rigorous_recorder.errors import RigorousError
 from .answer import rows_of
 from .command import exclude
 from .output import csv_cell, is_terminal, print_json, print_table, print_text, say
-from .target import Collection, Json, open_collection
+from .target import CollectionKey, Collections, Json, open_collections
 
 __all__ = ["EXAMPLES", "sql"]
 
 EXAMPLES = """\
 Examples: `rigorous sql data/my_study "SELECT model, min(loss) FROM records GROUP BY model"`,
-`rigorous sql data/my_study "FROM experiments" --json`, `rigorous sql data/my_study - < query.sql`
+`rigorous sql data/my_study "FROM experiments" --json`,
+`rigorous sql data/old data/new "SELECT collection, min(loss) FROM records GROUP BY collection"`,
+`rigorous sql data/my_study - < query.sql`
 """
 
 #: Rows that are shown on a terminal where nothing else is asked for.
@@ -38,7 +40,7 @@ class QueryError(RigorousError):
 
 
 def sql(
-    path: Collection,
+    paths: Collections,
     query: Annotated[
         str,
         typer.Argument(metavar="QUERY", help="In DuckDB's SQL; - reads it from standard input."),
@@ -52,11 +54,13 @@ def sql(
     ] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    collection_key: CollectionKey = None,
 ) -> None:
     """Answer a query over the tables `records`, `experiments` and `nodes`.
 
     `records` is the flat table, `experiments` has a row for each that was begun, `nodes` a row for
-    each recorder. What is cut by the limit is told on standard error.
+    each recorder. Of several collections all tables have a column `collection`. What is cut by the
+    limit is told on standard error.
     """
     exclude(json=as_json, csv=as_csv)
     import duckdb  # noqa: PLC0415 - slow to load, and most commands do without
@@ -64,7 +68,7 @@ def sql(
     text = sys.stdin.read() if query == "-" else query
     if limit is None and is_terminal() and not as_json and not as_csv:
         limit = _SHOWN
-    with closing(open_collection(path)) as collection:
+    with closing(open_collections(paths, collection_key)) as collection:
         try:
             answer = collection.sql(text)
             if answer is None:

@@ -13,7 +13,7 @@ from . import tail_lines
 from .command import exclude
 from .output import is_terminal, say
 from .tail_lines import Changes, Columns, Lines, Whole
-from .target import COLUMNS, Collection, Json, Where, open_collection, records_of
+from .target import COLUMNS, CollectionKey, Collections, Json, Where, open_collections, records_of
 
 __all__ = ["EXAMPLES", "tail"]
 
@@ -27,7 +27,7 @@ _INTERVAL = 0.2
 
 
 def tail(
-    path: Collection,
+    paths: Collections,
     *,
     count: Annotated[
         int, typer.Option("--count", "-n", min=0, help="Begin with the last so many records.")
@@ -45,6 +45,7 @@ def tail(
         typer.Option(min=0.01, help="Seconds between two looks for more.", show_default="0.2"),
     ] = None,
     as_json: Json = False,
+    collection_key: CollectionKey = None,
 ) -> None:
     """Print the last records, and follow what any process logs, each record once.
 
@@ -54,7 +55,7 @@ def tail(
     `--key` names it.
     """
     exclude(no_follow=not follow, interval=interval)
-    with closing(open_collection(path)) as collection:
+    with closing(open_collections(paths, collection_key)) as collection:
         records = records_of(collection, where)
         _warn_of_unknown(key, collection)
         if follow:

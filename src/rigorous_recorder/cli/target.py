@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -20,12 +20,15 @@ from .output import say
 __all__ = [
     "COLUMNS",
     "Collection",
+    "CollectionKey",
+    "Collections",
     "Json",
     "Where",
     "complete_column",
     "complete_experiment",
     "complete_folder",
     "open_collection",
+    "open_collections",
     "records_of",
 ]
 
@@ -47,6 +50,23 @@ def open_collection(
         NotACollectionError: there is none; the message lists those that are near.
     """
     return ExperimentCollection.open(path, read_only=read_only, quiet=quiet)
+
+
+def open_collections(
+    paths: Sequence[Path], key: str | None = None, *, quiet: bool = False
+) -> ExperimentCollection:
+    """The collection at the path; of several paths all collections as one, to read.
+
+    Args:
+        key: the name of the column that tells them apart; None is ``collection``, where there are
+            several.
+
+    Raises:
+        NotACollectionError: there is none; the message lists those that are near.
+    """
+    if len(paths) == 1 and key is None:
+        return open_collection(paths[0], quiet=quiet)
+    return ExperimentCollection.union(paths, key=key or "collection")
 
 
 # --- which records -------------------------------------------------------------------------------
@@ -93,8 +113,9 @@ def _where_sql(records: Records, condition: str) -> Records:
 def _tell_of_runs(collection: ExperimentCollection, number: str) -> None:
     """Say so where several runs share the number of an experiment."""
     runs = [row for row in collection.experiments if str(row["experiment_number"]) == number]
-    if len(runs) > 1:
-        which = ", ".join(str(row["error_number"]) for row in runs)
+    errors = [row["error_number"] for row in runs]
+    if len(set(errors)) == len(errors) > 1:  # else they are of several collections
+        which = ", ".join(map(str, errors))
         say(
             f"{len(runs)} runs are experiment {number}, and this is of all of them; --where"
             f" error_number=N takes one (N is one of {which})"
@@ -131,14 +152,15 @@ def complete_experiment(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _typed(context: typer.Context) -> ExperimentCollection:
-    """The collection that was typed before.
+    """The collection that was typed before, or all of them.
 
     Raises:
         NotACollectionError: there is none.
     """
     # Behind an option that waits for its value, arguments are not assigned yet.
-    typed = context.params.get("path") or next(iter(context.args), "")
-    return open_collection(Path(typed).expanduser(), quiet=True)
+    typed = context.params.get("paths") or context.params.get("path") or context.args[:1] or [""]
+    paths = [typed] if isinstance(typed, (str, Path)) else typed
+    return open_collections([Path(each).expanduser() for each in paths], quiet=True)
 
 
 # --- what several commands are given ---------------------------------------------------------------
@@ -150,6 +172,23 @@ Collection = Annotated[
         help="The collection; '.collection' behind its name may be left out.",
         autocompletion=complete_folder,
         show_default=False,
+    ),
+]
+Collections = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="COLLECTION",
+        help="The collection; '.collection' behind its name may be left out. Several are one table, with a column `collection`.",
+        autocompletion=complete_folder,
+        show_default=False,
+    ),
+]
+CollectionKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help="Name of the column that has the collection's name.",
+        show_default="collection, where there are several",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
