@@ -5,11 +5,13 @@ from ._collection import ExperimentCollection
 from ._display.tree import Tree
 from ._experiment import Experiment
 from ._experiments import Experiments
+from ._level import Level
 from ._lifecycle import Run
 from ._live.implementation import is_native as native
 from ._overview import ExperimentOverview
 from ._recorder import Recorder
 from ._records import Records, Row
+from ._records_view import RecordsView
 from ._status import Status, register_stop
 from .plotting import Curve, Curves
 
@@ -20,9 +22,11 @@ __all__ = [
     "ExperimentCollection",
     "ExperimentOverview",
     "Experiments",
+    "Level",
     "RecordKeeper",
     "Recorder",
     "Records",
+    "RecordsView",
     "Row",
     "Run",
     "Status",

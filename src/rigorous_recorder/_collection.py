@@ -14,12 +14,14 @@ from typing import Any, Literal, Self, SupportsIndex, TypeVar
 from ._display.text import bytes_text, plural
 from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
+from ._engines.level_table import Attempts
 from ._engines.scan import Scope, Source
 from ._experiment import Experiment, experiment_at
 from ._experiments import Experiments
 from ._experiments_lock import changing_experiments, unwritable
 from ._keys import require_free
 from ._lazy_imports import duckdb
+from ._level import Level
 from ._lifecycle import Run
 from ._overview import ExperimentOverview, overview_of
 from ._printable import one_line
@@ -349,6 +351,28 @@ class ExperimentCollection:
         """All records of all experiments, with all that stands above them."""
         return Records(Source(self._store), Scope())
 
+    def level(self, key: str, *, attempts: Attempts = "last") -> Level:
+        """A row for each recorder that has a key as an attribute of its own: that key's level.
+
+        It has all that the recorder has and inherits, and ``records``, the number of its records.
+        A mean over what a parent knows is a mean over its level: in ``records`` the value stands
+        once for each record below it.
+
+        Args:
+            key: an attribute, such as ``episode``.
+            attempts: of recorders that a resumed experiment has again, those of the ``last`` attempt
+                or of ``all``.
+
+        Raises:
+            ArgumentTypeError: the key is no text.
+            ArgumentError: there is no such choice of attempts.
+            ColumnError: no recorder has, or had, such an attribute; the message has near ones.
+
+        Examples:
+            >>> collection.level("episode").to_polars()["total_reward"].mean()  # doctest: +SKIP
+        """
+        return Level(self.records, key, attempts)
+
     def __len__(self) -> int:
         """Number of records."""
         return len(self.records)
@@ -426,7 +450,8 @@ class ExperimentCollection:
         """The result of a DuckDB query, as a lazy relation.
 
         Tables: ``records`` (the flat table), ``experiments`` (a row for each that was begun), ``nodes``
-        (a row for each recorder: ``_node``, ``_parent`` and all that it has or inherits).
+        (a row for each recorder: ``_node``, ``_parent`` and all that it has or inherits), and for each
+        key of recorders ``level('key')``, as of ``level``, which is what to take a mean from.
 
         Each query has a connection of its own: two relations can't be combined by their methods
         (join them in one query instead), and what a query creates or sets ends with it. As that of
@@ -438,7 +463,7 @@ class ExperimentCollection:
             CompactedError: files were merged while a result was read part by part: ask again.
             DeletedError: records were deleted and compacted away before they were read.
         """
-        scan = self.records.scan()
+        scan = self.records._scan()
         return collection_sql(scan, query)
 
     def reload(self) -> None:

@@ -16,9 +16,11 @@ from ._attach import copy_tree, keys_in, undisturbed
 from ._columns import Columns, columns_of
 from ._display.tree import Tree, tree_below
 from ._durable import replacing
+from ._engines.level_table import Attempts
 from ._engines.scan import Scope, Snapshot, Source
 from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
+from ._level import Level
 from ._live.fields import Described, describe, describe_attributes, describe_unread
 from ._live.implementation import Pusher
 from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
@@ -259,6 +261,16 @@ class Recorder(Pusher):
         """The records of this recorder and of all below it."""
         return self._records(is_deep=True)
 
+    def level(self, key: str, *, attempts: Attempts = "last") -> Level:
+        """A row for each recorder, from this one down, that has a key as an attribute of its own.
+
+        As ``ExperimentCollection.level``, which has the arguments and errors.
+
+        Examples:
+            >>> recorder.level("episode").to_polars()["total_reward"].mean()  # doctest: +SKIP
+        """
+        return Level(self.all_records, key, attempts)
+
     def __len__(self) -> int:
         """Number of its records. Deprecated, kept from 1.4.4: use ``len(recorder.records)``."""
         _warn_of_sequence("len(recorder)", "len(recorder.records)")
@@ -420,7 +432,7 @@ class Recorder(Pusher):
             with replacing(target) as temporary, temporary.open("wb") as file:
                 pickle.dump(_Saved(tree), file, protocol=5)
         else:
-            save_flat(self.all_records.scan(), target, others=[_PICKLE], options=options)
+            save_flat(self.all_records._scan(), target, others=[_PICKLE], options=options)
 
     @classmethod
     def load_from(

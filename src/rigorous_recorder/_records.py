@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, overload
 from ._arrow import pa
 from ._display.records import records_line, records_table
 from ._display.text import cut
-from ._engines.arrow import flat_table, stream
+from ._engines.arrow import flat_schema, flat_table, stream
 from ._engines.conditions import AnyCondition, conditions_of
 from ._engines.duckdb import records_sql
 from ._engines.follow import Look, follow
 from ._engines.known_keys import require_known, warn_of_unknown
+from ._engines.ordered import Cut
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
@@ -28,8 +29,11 @@ from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
 from ._lazy_imports import duckdb, pd, pl
 from ._pickles import PlainTree, restored, tree_of
+from ._records_view import RecordsView, order_by
+from ._row_table import checked_count, checked_keys
 from ._store.store import ROOT, FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
+from ._tree import FIRST_KEYS
 from .errors import ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, chart_of, look_of, smoothing_of
 
@@ -81,10 +85,10 @@ class Records(Sequence[Row]):
     # --- rows ----------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return self.scan().row_count()
+        return self._scan().row_count()
 
     def __iter__(self) -> Iterator[Row]:
-        return all_rows(self.scan())
+        return all_rows(self._scan())
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -92,10 +96,10 @@ class Records(Sequence[Row]):
     def __getitem__(self, index: slice) -> list[Row]: ...
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
         if isinstance(index, slice):
-            scan = self.scan()
+            scan = self._scan()
             wanted = range(*index.indices(scan.row_count()))
             return _sliced(rows_from(scan, min(wanted, default=0)), wanted)
-        return self._row(self.scan(), _checked(index))
+        return self._row(self._scan(), _checked(index))
 
     def where(self, /, *conditions: str, **values: Any) -> Records:
         """Those of the records that meet all conditions.
@@ -126,8 +130,67 @@ class Records(Sequence[Row]):
             >>> recorder.all_records.where(model=["m1", "m2"], training=True)  # doctest: +SKIP
             >>> collection.records.where("loss < 0.1 and model like 'cnn%'", seed=3)  # doctest: +SKIP
         """
-        wanted = conditions_of(conditions, values)
-        return Records(*self._place, (*self._conditions, *wanted))
+        return self._that_meet(conditions_of(conditions, values))
+
+    def _that_meet(self, conditions: tuple[AnyCondition, ...]) -> Records:
+        return Records(*self._place, (*self._conditions, *conditions))
+
+    def select(self, /, *keys: str) -> Records:
+        """The same records with only these keys, in this order; nothing else is read.
+
+        A key with values of several kinds has all of its columns. Conditions and charts can use the
+        keys that are left out only if they come first.
+
+        Raises:
+            ArgumentTypeError: a key is no text.
+            ArgumentError: there is none.
+            ColumnError: a key is nowhere in the collection; the message has near ones.
+
+        Examples:
+            >>> collection.records.select("epoch", "loss").to_polars()  # doctest: +SKIP
+        """
+        snapshot, (source, scope) = self._now()
+        known: Sequence[str] | None = scope.keys
+        if known is None and not any(each.rows for each in snapshot.fragments.records):
+            known = keys  # which may all still come
+        if known is None:
+            known = list(dict.fromkeys([*FIRST_KEYS, *source.scan(Scope()).keys]))
+        found = checked_keys(keys, known, "select")
+        return Records(source, scope._replace(keys=found), self._conditions)
+
+    def sort(self, /, *keys: str, descending: bool | Sequence[bool] = False) -> RecordsView:
+        """The same records ordered by the values of columns, the first of them first.
+
+        Records without a value, and with NaN, come last in any case; records that are equal stay in
+        the order in which they were logged. What is sorted is in memory while it is used: the columns
+        that it is sorted by, of all records, and the rows that are left (``.head(10)``), whole.
+
+        Args:
+            keys: columns of the flat table.
+            descending: whether the greatest comes first; a list has it for each key.
+
+        Raises:
+            ArgumentTypeError: a key is no text.
+            ArgumentError: there is none, or ``descending`` has another length.
+            ColumnError: a key is not there, or, when it is read, its values have no order.
+
+        Examples:
+            >>> collection.records.where(split="test").sort("loss").head(10)  # doctest: +SKIP
+        """
+        return RecordsView(self._scan, (order_by(self._scan(), keys, descending),))
+
+    def head(self, n: int = 5) -> RecordsView:
+        """The first so many of the records; no others are read.
+
+        Raises:
+            ArgumentTypeError: ``n`` is no int.
+            ArgumentError: it is below 0.
+        """
+        return RecordsView(self._scan, (Cut(checked_count(n, "head"), is_last=False),))
+
+    def tail(self, n: int = 5) -> RecordsView:
+        """The last so many of the records; no others are read, and errors are as of ``head``."""
+        return RecordsView(self._scan, (Cut(checked_count(n, "tail"), is_last=True),))
 
     def follow(
         self, *, last: int | None = None, interval: float = 0.2, stop: Event | None = None
@@ -155,23 +218,28 @@ class Records(Sequence[Row]):
 
     def __repr__(self) -> str:
         try:
-            return records_line(self.scan())
+            return records_line(self._scan())
         except ColumnError as error:
             return f"<Records: {error}>"
 
     def __str__(self) -> str:
         """The first and the last rows, as a table that fits the terminal."""
-        return records_table(self.scan()).text()
+        return records_table(self._scan()).text()
 
     def _repr_html_(self) -> str:
-        return records_table(self.scan()).html()
+        return records_table(self._scan()).html()
 
     # --- tables --------------------------------------------------------------------------------
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns of the table, in order."""
-        return tuple(self.scan().flats)
+        return tuple(self._scan().flats)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The names and Arrow types of the columns of the table, in order."""
+        return flat_schema(self._scan())
 
     def to_arrow(self) -> pa.Table:
         """The flat table as a ``pyarrow.Table``.
@@ -201,7 +269,7 @@ class Records(Sequence[Row]):
             MissingPackageError: Polars is not installed.
         """
         if lazy:
-            return lazy_frame(self.scan())
+            return lazy_frame(self._scan())
         scan = self._whole_scan()
         if fits(scan, scan.row_count(), _MOST_COPIED):
             return to_polars(flat_table(scan))
@@ -233,7 +301,7 @@ class Records(Sequence[Row]):
             >>> frame = collection.records.to_spark(spark)  # doctest: +SKIP
             >>> frame.where("episode = 2").groupBy("model").mean("reward").show()  # doctest: +SKIP
         """
-        return spark_frame(self.scan(), spark)
+        return spark_frame(self._scan(), spark)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query over the table ``records``, as a lazy relation.
@@ -252,7 +320,7 @@ class Records(Sequence[Row]):
             CompactedError: files were merged while a result was read part by part: ask again.
             DeletedError: records were deleted and compacted away before they were read.
         """
-        return records_sql(self.scan(), query)
+        return records_sql(self._scan(), query)
 
     # --- files and charts ----------------------------------------------------------------------
 
@@ -283,7 +351,7 @@ class Records(Sequence[Row]):
             OSError: the file can't be written.
         """
         options = CsvOptions.checked(separator, encoding)
-        save_flat(self.scan(), Path(path), progress, options=options)
+        save_flat(self._scan(), Path(path), progress, options=options)
 
     def plot(  # noqa: PLR0913 - a chart has so many sides
         self,
@@ -362,14 +430,14 @@ class Records(Sequence[Row]):
         )
         points = None if scatter else points
         chart = Chart(x, "", keys, band, points, attempts, is_scatter=scatter)
-        curves = chart_of(chart, ys, self.scan(), look, smoothing_of(smooth, window))
+        curves = chart_of(chart, ys, self._scan(), look, smoothing_of(smooth, window))
         if out is not None:
             curves.save_to(out)
         return curves
 
     # -------------------------------------------------------------------------------------------
 
-    def scan(self) -> Scan:
+    def _scan(self) -> Scan:
         """What an engine is to read, at the newest moment.
 
         Raises:
@@ -381,25 +449,25 @@ class Records(Sequence[Row]):
         if known is not None and known.snapshot is scan.snapshot:
             return known
         if self._has_moved(source, scope):
-            return self.scan()
+            return self._scan()
         require_known(scan.snapshot, self._conditions)
         self._page = _Page(scan, 0, [], ())
         return scan
 
     def _whole_scan(self) -> Scan:
         """The same for an engine that reads all columns."""
-        scan = self.scan()
+        scan = self._scan()
         scan.warn_of_mixed(scan.flats)
         return scan
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Of a collection the place alone, where they are read anew, else all there is."""
-        snapshot, (source, (node, is_deep)) = self._now()
+        snapshot, (source, scope) = self._now()
         store = source.store
         if isinstance(store, (FolderStore, UnionStore)):
-            return records_in, (store.place, node, is_deep, self._conditions)
-        tree = tree_of(snapshot, node if node is not None else ROOT)
-        return records_of, (tree, is_deep, self._conditions)
+            return records_in, (store.place, scope, self._conditions)
+        tree = tree_of(snapshot, scope.node if scope.node is not None else ROOT)
+        return records_of, (tree, scope, self._conditions)
 
     def _now(self) -> tuple[Snapshot, tuple[Source, Scope]]:
         """The newest snapshot of where the records are, and that place."""
@@ -434,20 +502,17 @@ class Records(Sequence[Row]):
 
 
 def records_in(
-    place: Place | UnionPlace,
-    node: int | None,
-    is_deep: bool,
-    conditions: tuple[AnyCondition, ...],
+    place: Place | UnionPlace, scope: Scope, conditions: tuple[AnyCondition, ...]
 ) -> Records:
     """Records of a collection that were pickled, in whatever process this is."""
-    store = place.store(is_any=node is None)
-    return Records(Source(store), Scope(node, is_deep), conditions)
+    store = place.store(is_any=scope.node is None)
+    return Records(Source(store), scope, conditions)
 
 
-def records_of(tree: PlainTree, is_deep: bool, conditions: tuple[AnyCondition, ...]) -> Records:
+def records_of(tree: PlainTree, scope: Scope, conditions: tuple[AnyCondition, ...]) -> Records:
     """Records in memory that were pickled, with all that they belong to."""
     store, node, _ = restored(tree)
-    return Records(Source(store), Scope(node, is_deep), conditions)
+    return Records(Source(store), scope._replace(node=node), conditions)
 
 
 def _page_with(scan: Scan, index: int) -> _Page:
@@ -463,7 +528,7 @@ def _page_with(scan: Scan, index: int) -> _Page:
 def _page_rows(piece: Piece, scan: Scan) -> int:
     """How many rows are kept together: of larger ones fewer."""
     own, nodes = piece.own_bytes // max(1, piece.rows), scan.snapshot.nodes
-    copied = sum(nodes.widest(key) for key in mutable_keys(scan) if key in scan.node_keys)
+    copied = sum(nodes.widest(key) for key in mutable_keys(scan) if key in scan.shown_node_keys)
     return max(1, min(_PAGE, BATCH_BYTES // max(1, own + copied)))
 
 

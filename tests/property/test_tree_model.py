@@ -434,7 +434,7 @@ def _require_equal(records: Records, rows: list[Row]) -> None:
 
 def _require_table(records: Records, rows: list[Row]) -> None:
     """Arrow has the rows, each value in the column of its kinds, and SQL what Arrow has."""
-    scan = records.scan()
+    scan = records._scan()
     kinds = scan.flat_kinds
     table = records.to_arrow()
     assert table.column_names == list(kinds) == list(records.columns)
@@ -463,7 +463,7 @@ def _require_table(records: Records, rows: list[Row]) -> None:
 
 def _require_same_main(whole: Records, part: Records, rows: list[Row]) -> None:
     """A part of a tree that has values of the main kinds of a key has them in the same column."""
-    flats, flats_of_part = whole.scan().flats, part.scan().flats
+    flats, flats_of_part = whole._scan().flats, part._scan().flats
     for key in {flat.key for flat in flats_of_part.values()}:
         families = {family(row[key]) for row in rows if row.get(key) is not None}
         if flats[key].family in families:
@@ -487,7 +487,7 @@ def _require_column(records: Records, key: str) -> None:
         if "\0" not in literal:
             assert records.sql(query).fetchall() == [(count,)]
         assert lazy.filter(by_name == pl.lit(value)).collect().height == count
-    key = records.scan().flats[key].key
+    key = records._scan().flats[key].key
     for row in records[:1]:
         found_by_where = records.where(**{key: row[key]})
         assert len(found_by_where.where(**{key: row[key]})) == len(found_by_where)

@@ -17,7 +17,7 @@ __all__ = ["multiset", "require_same"]
 
 def require_same(frame: DataFrame, records: Records) -> None:
     """The frame has the columns and the rows of the records, whatever their order."""
-    fields = spark_fields(records.scan())
+    fields = spark_fields(records._scan())
     assert frame.schema == spark_schema(fields)
     table = records.to_arrow()
     if not fields:

@@ -80,7 +80,7 @@ def log_model(recorder: Any, number: int) -> None:
 
 def wanted(collection: ExperimentCollection, schema: pa.Schema | None = None) -> pa.Table:
     """The flat table as Spark should have it."""
-    scan = collection.records.scan()
+    scan = collection.records._scan()
     table = collection.records.to_arrow()
     columns = [for_spark(column.combine_chunks()) for column in table.columns]
     found = pa.Table.from_arrays(columns, names=list(spark_fields(scan)))
@@ -138,7 +138,7 @@ def test_spark_reads_the_flat_table(spark: SparkSession, collection: ExperimentC
     assert found.equals(wanted(collection, found.schema)) or rows(found) == rows(
         wanted(collection, found.schema)
     )
-    assert found.column_names == list(spark_fields(collection.records.scan()))
+    assert found.column_names == list(spark_fields(collection.records._scan()))
     register(spark)
     chosen = load(spark, folder, columns='["Late", "loss", "model"]').where("model = 'ä'")
     names = chosen.columns

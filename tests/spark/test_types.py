@@ -43,7 +43,7 @@ def test_a_value_comes_back(spark: SparkSession, key: str) -> None:
     """What Spark gives is what was logged, in the type that the schema says."""
     recorder = Recorder()
     recorder.push({key: VALUES[key], "n": 1}).push(n=2)
-    scan = recorder.records.scan()
+    scan = recorder.records._scan()
     schema = spark_schema(spark_fields(scan))
     columns = [for_spark(column.combine_chunks()) for column in flat_table(scan).columns]
     table = pa.Table.from_arrays(columns, names=schema.names)

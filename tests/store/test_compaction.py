@@ -123,7 +123,7 @@ def test_a_reader_goes_on_while_files_are_merged_away(folder: Path) -> None:
     reader = opened(folder)
     rows = iter(reader.records)
     seen = [next(rows)["i"] for _ in range(50)]
-    scan = reader.records.scan()
+    scan = reader.records._scan()
     assert opened(folder).compact() > 0
     seen += [row["i"] for row in rows]
     assert seen == list(range(240))
@@ -188,7 +188,7 @@ def test_a_reader_of_merged_files_finds_columns_under_their_new_names(folder: Pa
         with opened(folder) as collection:
             collection.recorder.child().push(x=value)
     reader = opened(folder)
-    scan = reader.records.scan()
+    scan = reader.records._scan()
     rows = iter(reader.records)
     found = [next(rows)["x"]]
     opened(folder).compact()

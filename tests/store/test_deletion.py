@@ -109,7 +109,7 @@ def check_answers(collection: ExperimentCollection, rows: list[Row]) -> None:
     assert (len(collection), len(records), len(records[:])) == (len(rows),) * 3
     assert [dict(records[at]) for at in (0, -1)] == [rows[0], rows[-1]] if rows else True
     assert [dict(row) for row in records[3:20:4]] == rows[3:20:4]
-    assert {flat.key for flat in records.scan().flats.values()} == keys
+    assert {flat.key for flat in records._scan().flats.values()} == keys
     check_tables(collection, rows)
     assert list(collection.experiment_numbers) == numbers
     assert [row["experiment_number"] for row in collection.experiments] == numbers
@@ -805,11 +805,11 @@ def test_a_reader_never_gets_wrong_rows_while_others_are_compacted_away(
         copy_live(folder, copy)
         reader, fresh = reading(copy), reading(copy)
         if not is_deleted_first:
-            scan, expected = reader.records.scan(), rows
+            scan, expected = reader.records._scan(), rows
         with opened(copy) as collection:
             collection.delete(number)
         if is_deleted_first:
-            scan, expected = reader.records.scan(), without(rows, number)
+            scan, expected = reader.records._scan(), without(rows, number)
         before = [row["i"] for row in expected]
         opened(copy).compact()
         found: list[Any] = []
@@ -876,7 +876,7 @@ def test_rows_whose_segments_lost_nothing_are_read_to_the_end(folder: Path) -> N
     log_study(folder, "of several writers")
     rows = rows_of(opened(folder))
     reader = reading(folder)
-    scan = reader.records.scan()
+    scan = reader.records._scan()
     files = [fragment.path.name for fragment in scan.fragments]  # type: ignore[attr-defined]
     flats = [scan.flats["i"]]
     assert scan.flat_kind("i").name == "int"

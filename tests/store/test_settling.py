@@ -202,7 +202,7 @@ def test_a_row_is_of_the_snapshot_in_which_it_was_looked_for() -> None:
     for number in range(3):
         recorder.push(i=number)
     records = recorder.records
-    old = records.scan()
+    old = records._scan()
     recorder["late"] = 1
     assert records[1]["late"] == 1  # the page is of the newer one now
     assert dict(records._row(old, 2)) == {"late": 0, "i": 2}

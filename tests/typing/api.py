@@ -16,9 +16,11 @@ from rigorous_recorder import (
     ExperimentCollection,
     ExperimentOverview,
     Experiments,
+    Level,
     Recorder,
     RecordKeeper,
     Records,
+    RecordsView,
     Row,
     Run,
     Status,
@@ -42,6 +44,12 @@ assert_type(recorder.all_records[0], Row)
 assert_type(recorder.all_records[:2], list[Row])
 assert_type(recorder.all_records[0]["x"], Any)
 assert_type(recorder.records.where(x=1), Records)
+assert_type(recorder.records.select("x", "y"), Records)
+assert_type(recorder.records.sort("x", "y", descending=[True, False]).head(3), RecordsView)
+assert_type(recorder.records.tail().select("x").to_polars(), pl.DataFrame)
+assert_type(recorder.records.head(2)[0], Row)
+assert_type(recorder.level("x").where("x > 1", y=2), Level)
+assert_type(recorder.level("x", attempts="all").to_polars(lazy=True), pl.LazyFrame)
 assert_type(recorder.records.where("x > 1", "y < 2", z=[1, 2]), Records)
 assert_type(recorder.records.to_pandas(), pd.DataFrame)
 assert_type(recorder.records.to_polars(), pl.DataFrame)

@@ -179,7 +179,7 @@ def test_batches_are_no_larger_than_they_may_be(
     assert pa.Table.from_batches(batches).equals(whole.combine_chunks())
     sizes = [pa.Table.from_batches([batch]).nbytes for batch in batches if batch.num_rows > 1]
     assert all(size <= 2 * most + 200 for size in sizes), sizes
-    scan = tree.all_records.scan()
+    scan = tree.all_records._scan()
     parts = [part for piece in scan.pieces() for part in parts_of(piece, scan)]
     assert sum(part.rows for part in parts) == len(rows)
     assert len(parts) > 1

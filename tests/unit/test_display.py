@@ -256,7 +256,7 @@ def test_hostile_names_and_values_come_out_as_text(
     page = _Cells(top.records._repr_html_())
     assert page.tags <= TAGS
     names, *shown = page.rows
-    scan = top.records.scan()
+    scan = top.records._scan()
     own = {column.key for column in scan.record_columns}
     flats = [flat for flat in scan.flats.values() if len(rows) == 1 or flat.key in own]
     flats.sort(key=lambda flat: flat.name in EXPERIMENT_KEYS[1:])
@@ -330,7 +330,7 @@ class _Fixed:
 
 
 def _counted(collection: ExperimentCollection, scope: Scope) -> tuple[Records, list[_Counting]]:
-    snapshot = collection.records.scan().snapshot
+    snapshot = collection.records._scan().snapshot
     stored, nodes = snapshot.fragments, snapshot.nodes
     fragments = [_Counting(each) for each in stored.records]
     source: Any = _Fixed(Snapshot(StoreSnapshot(fragments, stored.nodes), nodes))

@@ -271,7 +271,7 @@ def test_values_are_counted_without_reading_them(
 ) -> None:
     """Which kind is the main one is known from the footers of files, and counted once a file."""
     with _study(tmp_path, "n/a", how) as collection:
-        files = collection.records.scan().files
+        files = collection.records._scan().files
         read = ParquetFragment._read
 
         def read_nodes(file: ParquetFragment, *args: Any) -> Any:
@@ -286,7 +286,7 @@ def test_values_are_counted_without_reading_them(
         monkeypatch.setattr(ParquetFragment, "_count_in_footer", refuse)
         with collection.new_experiment(loss=3):
             assert "loss:str" in collection.records.columns
-        assert collection.records.scan().files == files
+        assert collection.records._scan().files == files
 
 
 def test_keys_of_one_kind_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

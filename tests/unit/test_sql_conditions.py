@@ -252,7 +252,7 @@ def test_a_condition_on_what_recorders_know_reads_no_records_of_others(tmp_path:
         for text in ("lr > 0.15", "lr > 0.15 and x = 1", "x = 1 and (lr > 0.15 or lr < 0)"):
             records = collection.records.where(text)
             assert len(records) == 1
-            assert len(records.scan().files) == 1, text
+            assert len(records._scan().files) == 1, text
 
 
 def test_conditions_are_evaluated_in_threads_and_in_a_forked_child() -> None:

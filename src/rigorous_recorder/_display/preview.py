@@ -68,10 +68,10 @@ def columns_of_scan(scan: Scan) -> dict[Flat, Kind]:
         return {flat: scan.flat_kind(flat.name) for flat in scan.flats.values()}
     piece = next(scan.pieces(keys_of(columns)), None)
     used = keys_of(piece.columns_in_use()) if piece else []
-    kinds: dict[Key, set[Kind]] = {key: set() for key in [*scan.node_keys, *used]}
+    kinds: dict[Key, set[Kind]] = {key: set() for key in [*scan.shown_node_keys, *used]}
     for column in columns:
         kinds.get(column.key, set()).add(column.kind)
-    for key in scan.node_keys:
+    for key in scan.shown_node_keys:
         kinds[key] |= scan.snapshot.nodes.kinds(key, scan.node_positions)
     return {
         flat: meet(filter(flat.takes, kinds[key]))

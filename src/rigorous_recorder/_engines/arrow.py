@@ -14,7 +14,15 @@ from .prefetch import ahead
 from .scan import Group, Piece, Scan, Snapshot, flat_column
 from .widths import fits, parts_of, require_memory
 
-__all__ = ["flat_schema", "flat_table", "flat_type", "resolved_table", "stream", "without_columns"]
+__all__ = [
+    "batch_of",
+    "flat_schema",
+    "flat_table",
+    "flat_type",
+    "resolved_table",
+    "stream",
+    "without_columns",
+]
 
 
 def flat_type(kind: Kind) -> pa.DataType:
@@ -39,10 +47,10 @@ def stream(scan: Scan) -> pa.RecordBatchReader:
     def read(group: Group) -> Iterable[pa.RecordBatch]:
         pieces = scan.read(group, columns)
         if all(fits(scan, piece.rows) for piece in pieces):
-            return [_batch(piece, scan, schema) for piece in pieces]
+            return [batch_of(piece, scan, schema) for piece in pieces]
         # Made one by one when they are asked for: so many in threads at once may be too much.
         parts = (part for piece in pieces for part in parts_of(piece, scan))
-        return (_batch(part, scan, schema) for part in parts)
+        return (batch_of(part, scan, schema) for part in parts)
 
     batches = chain.from_iterable(ahead(read, scan.groups))
     return pa.RecordBatchReader.from_batches(schema, batches)
@@ -58,7 +66,8 @@ def flat_table(scan: Scan) -> pa.Table:
     return stream(scan).read_all()
 
 
-def _batch(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
+def batch_of(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of a piece as a batch of the flat table, whose schema that is."""
     arrays = piece.flat(list(scan.flats.values()))
     if not arrays:
         return without_columns(piece.rows)

@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from .._arrow import pa
@@ -15,15 +16,16 @@ from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
 from .duckdb_records import RecordsView, rows_without_columns
 from .duckdb_values import for_duckdb
+from .level_table import LevelScan
 from .relation import Made, Relation, Source, compacted
 from .scan import Scan, Snapshot, experiment_positions
-from .sql import Mentioned, SqlNames, identifier, mentioned
+from .sql import LEVEL, Mentioned, SqlNames, identifier, mentioned
 from .widths import fits
 
 if TYPE_CHECKING:
     _Tables = dict[str, Callable[[], "_Named"]]
 
-__all__ = ["collection_sql", "records_sql", "tables_sql"]
+__all__ = ["collection_sql", "named_tables_sql", "records_sql", "tables_sql"]
 
 _NOTHING_FROM_OUTSIDE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false"
@@ -39,6 +41,10 @@ _SETTINGS: Final = (
 _SCHEMA: Final = "rigorous"
 #: Bytes of inherited values of which each row of a table is given a copy.
 _MOST_COPIED: Final = 1 << 28
+#: ``level('key')``: by bytes, since names of views are compared without case.
+_LEVEL_MACRO: Final = (
+    f"CREATE TEMP MACRO {LEVEL}(key) AS TABLE FROM query_table('{LEVEL}:' || hex(key))"
+)
 #: Of so many queries at most it is kept what they use.
 _MOST_QUERIES: Final = 256
 
@@ -83,6 +89,41 @@ def tables_sql(
     return connection.sql(query)
 
 
+def named_tables_sql(tables: Mapping[str, pa.Table], query: str) -> duckdb.DuckDBPyRelation:
+    """The result of a query over tables by their names, whose columns are named as ``sql`` has it.
+
+    Raises:
+        ArgumentTypeError: the query is no text.
+        ColumnError: a name could mean several columns, whose names differ only in case.
+    """
+    _check(query)
+    database = _Database()
+    used = database.mentioned(query)
+    connection = database.connect()
+    for name, table in tables.items():
+        connection.register(f"{name}:table", _with_sql_names(table).table)
+        columns = _selected(_with_sql_names(table).names.used(used))
+        connection.execute(
+            f"CREATE TEMP VIEW {identifier(name)} AS SELECT {columns} FROM {identifier(name + ':table')}"
+        )
+    return connection.sql(query)
+
+
+def _check(query: str) -> None:
+    if not isinstance(query, str):
+        message = f"a query is text, such as 'SELECT count(*) FROM records', not {query!r:.60}"
+        raise ArgumentTypeError(message)
+
+
+def _selected(shown: Mapping[str, str]) -> str:
+    """What stands behind SELECT in a view, for the names that it shows, each with its column."""
+    if all(alias == column for alias, column in shown.items()):
+        return "*"
+    return ", ".join(
+        f"{identifier(column)} AS {identifier(alias)}" for alias, column in shown.items()
+    )
+
+
 def _run(
     scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool = False
 ) -> duckdb.DuckDBPyRelation:
@@ -91,9 +132,7 @@ def _run(
     Raises:
         ArgumentTypeError: the query is no text.
     """
-    if not isinstance(query, str):
-        message = f"a query is text, such as 'SELECT count(*) FROM records', not {query!r:.60}"
-        raise ArgumentTypeError(message)
+    _check(query)
     used = _Database.of(scan).mentioned(query)
     if not used.only_reads:
         scan.warn_of_mixed(scan.keys)
@@ -187,7 +226,9 @@ class _Database:
             views, paths = self._shown(scan, used, tables)
         try:
             for name, text in views.items():
-                connection.execute(f"CREATE TEMP VIEW {name} AS {text}")
+                connection.execute(f"CREATE TEMP VIEW {identifier(name)} AS {text}")
+            if used.levels:
+                connection.execute(_LEVEL_MACRO)
             return Made(connection.sql(query), paths, used.only_reads)
         except duckdb.IOException as error:
             if all(map(os.path.exists, paths)):
@@ -211,6 +252,10 @@ class _Database:
             name: self._view(name, make, used)
             for name, make in tables.items()
             if used.has_table(name)
+        }
+        views |= {
+            _level_name(key): self._view(_level_name(key), partial(_level, scan, key), used)
+            for key in sorted(used.levels)
         }
         if not used.has_table("records"):
             return views, []
@@ -239,20 +284,16 @@ class _Database:
             self.table(name, lambda: named.table)
             self._names[name] = named.names
         shown = self._names[name].used(used)
-        columns = "*"
-        if any(alias != column for alias, column in shown.items()):
-            columns = ", ".join(
-                f"{identifier(column)} AS {identifier(alias)}" for alias, column in shown.items()
-            )
+        columns = _selected(shown)
         return f"SELECT {columns} FROM {self._tables[name]}"
 
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
         """A table in the database, made where it is not there yet; what SQL calls it."""
         if name not in self._tables:
             self._connection.register("_new", make())
-            self._connection.execute(f"CREATE TABLE {_SCHEMA}.{name} AS FROM _new")
+            self._tables[name] = f"{_SCHEMA}.{identifier(name)}"
+            self._connection.execute(f"CREATE TABLE {self._tables[name]} AS FROM _new")
             self._connection.unregister("_new")
-            self._tables[name] = f"{_SCHEMA}.{name}"
         return self._tables[name]
 
 
@@ -273,6 +314,21 @@ def _leave_to_parent() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def _level_name(key: str) -> str:
+    return f"{LEVEL}:{key.encode().hex().upper()}"
+
+
+def _level(scan: Scan, key: str) -> _Named:
+    """The recorders that have a key, as a table.
+
+    Raises:
+        ColumnError: no recorder has it.
+    """
+    level = LevelScan(scan, key)
+    level.check()
+    return _with_sql_names(level.table())
 
 
 def _nodes_table(snapshot: Snapshot) -> pa.Table:

@@ -136,7 +136,7 @@ def _values_at(nodes: Nodes, key: str, positions: pa.Array) -> list[Any]:
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
     above, mutable = _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns)
-    if lost := [key for key in scan.node_keys if piece.is_lost(key)]:
+    if lost := [key for key in scan.shown_node_keys if piece.is_lost(key)]:
         above = {node: _without(values, lost) for node, values in above.items()}
     rows = _ROWS_AT_ONCE
     if all(column.kind in _NUMBERS for column in scan.record_columns):
@@ -167,7 +167,7 @@ def _rows(
 ) -> Iterator[Iterator[Row]]:
     runs = piece.runs
     nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    said = [each for key in keys_of(scan.record_columns) if (each := _said(piece, key))]
+    said = [each for key in scan.shown_record_keys if (each := _said(piece, key))]
     is_gapless = all(each.present is None for each in said)
     keys, columns = _those(said)
     for run, (start, stop) in enumerate(pairwise([0, *ends])):
@@ -202,5 +202,5 @@ def _inherited(piece: Piece, scan: Scan) -> dict[int, dict[str, Any]]:
     """For each node of the piece, by id, what it has or inherits."""
     ids = pc.unique(piece.runs.values)
     positions = scan.snapshot.nodes.positions(ids)
-    values = _node_values(dict, scan.snapshot.nodes, scan.node_keys, positions)
+    values = _node_values(dict, scan.snapshot.nodes, scan.shown_node_keys, positions)
     return dict(zip(ids.to_pylist(), values, strict=True))

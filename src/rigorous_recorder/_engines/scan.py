@@ -95,7 +95,7 @@ class Source:
     def scan(self, scope: Scope, conditions: tuple[AnyCondition, ...] = ()) -> Scan:
         """A query at the newest moment; the same one again where nothing changed."""
         known = self._known()
-        if conditions:
+        if conditions or scope.keys is not None:
             return Scan(known.snapshot, scope, conditions)
         if scope not in known.scans:
             known.scans[scope] = Scan(known.snapshot, scope)
@@ -154,10 +154,14 @@ class Scope(NamedTuple):
     """Whose records: all, those of one node, or those of one node and all below it.
 
     Those of nodes that were deleted are among none.
+
+    Attributes:
+        keys: those that are asked for, in order; None for all.
     """
 
     node: int | None = None
     is_deep: bool = True
+    keys: tuple[str, ...] | None = None
 
 
 class Group(NamedTuple):
@@ -304,6 +308,10 @@ class Piece:
         """Those rows that are in the mask."""
         return Piece(self._scan, self._fragment, self._table.filter(mask))
 
+    def taken(self, places: pa.Array) -> Piece:
+        """The rows at some places, in their order."""
+        return Piece(self._scan, self._fragment, self._table.take(places))
+
     def slice(self, start: int, rows: int) -> Piece:
         """Some of the rows."""
         return Piece(self._scan, self._fragment, self._table.slice(start, rows))
@@ -390,7 +398,7 @@ class Scan:
         if self.node_ids is None and self._deleted is None:
             return self._all_columns
         if self.conditions:
-            return Scan(self.snapshot, self.scope).record_columns
+            return Scan(self.snapshot, self.scope._replace(keys=None)).record_columns
         found = {
             column for each in self.fragments if self.takes_whole(each) for column in each.columns
         }
@@ -406,8 +414,27 @@ class Scan:
 
     @once
     def keys(self) -> list[str]:
-        """The columns of the flat table, in order."""
+        """The keys of the flat table, in order."""
+        if self.scope.keys is not None:
+            return list(self.scope.keys)
         return list(dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)]))
+
+    @once
+    def shown_node_keys(self) -> list[str]:
+        """Those of them that nodes of the scope have or inherit."""
+        if self.scope.keys is None:
+            return self.node_keys
+        return [key for key in self.node_keys if key in self.scope.keys]
+
+    @once
+    def shown_record_keys(self) -> list[str]:
+        """Those of them that records of the scope have a value of."""
+        found = keys_of(self.record_columns)
+        return found if self.scope.keys is None else [k for k in found if k in self.scope.keys]
+
+    def selecting(self, keys: tuple[str, ...]) -> Scan:
+        """The same rows with only these keys."""
+        return Scan(self.snapshot, self.scope._replace(keys=keys), self.conditions)
 
     @once
     def flats(self) -> dict[str, Flat]:
@@ -645,7 +672,7 @@ class Scan:
 
     def columns_for(self, keys: Sequence[str] | None) -> list[Column]:
         """The physical columns that ``keys`` (None: all) and the conditions need."""
-        if keys is None:
+        if keys is None and (keys := self.scope.keys) is None:
             return self.record_columns
         needed = {*keys, *(key for each in self.row_conditions for key in each.keys)}
         return [column for column in self._all_columns if column.key in needed]

@@ -12,6 +12,7 @@ from .._lazy_imports import duckdb
 from ..errors import ColumnError
 
 __all__ = [
+    "LEVEL",
     "Mentioned",
     "SqlNames",
     "identifier",
@@ -21,11 +22,14 @@ __all__ = [
     "sql_names",
 ]
 
+_TABLE_FUNCTION: Final = "TABLE_FUNCTION"
 #: Parts of a statement that name no column and yet may take any: a star, a column by its number,
 #: PIVOT and the like, functions that give tables, joins over whatever names are alike.
 _TAKES_ALL: Final = frozenset(
-    {"STAR", "POSITIONAL_REFERENCE", "PIVOT", "TABLE_FUNCTION", "NATURAL", "POSITIONAL"}
+    {"STAR", "POSITIONAL_REFERENCE", "PIVOT", _TABLE_FUNCTION, "NATURAL", "POSITIONAL"}
 )
+#: The table function that gives the recorders which have a key.
+LEVEL: Final = "level"
 #: Words of a statement that names columns: of a column itself, and of a join with a list of names.
 _NAMES_COLUMNS: Final = frozenset({"column_ref", "join"})
 _CATALOGS: Final = ("information_schema", "pg_catalog")
@@ -150,6 +154,7 @@ class Mentioned(NamedTuple):
         any_table: whether it can use tables that it does not name.
         any_column: whether it can use columns that it does not name.
         only_reads: whether it is known to change nothing.
+        levels: the keys of which it uses the levels, by ``level('key')``.
     """
 
     words: frozenset[str]
@@ -157,6 +162,7 @@ class Mentioned(NamedTuple):
     any_table: bool
     any_column: bool
     only_reads: bool
+    levels: frozenset[str] = frozenset()
 
     def has_table(self, name: str) -> bool:
         """Whether the query can use that table."""
@@ -180,11 +186,21 @@ class Mentioned(NamedTuple):
 _WORD: Final = re.compile(r"""[^\W\d]\w*|"(?:[^"]|"")*"|'(?:[^']|'')*'""")
 
 
+#: A level in such a query.
+_LEVEL: Final = re.compile(r"""\blevel\s*\(\s*("(?:[^"]|"")*"|'(?:[^']|'')*')""", re.IGNORECASE)
+
+
 def _anything(query: str) -> Mentioned:
     """What a query can use of which nothing is known but its text."""
     words = map(_unquoted, _WORD.findall(query))
+    levels = frozenset(_unquoted(word) for word in _LEVEL.findall(query))
     return Mentioned(
-        frozenset(), frozenset(words), any_table=True, any_column=True, only_reads=False
+        frozenset(),
+        frozenset(words),
+        any_table=True,
+        any_column=True,
+        only_reads=False,
+        levels=levels,
     )
 
 
@@ -210,14 +226,17 @@ def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
         return _anything(query)
     tables = {name for node in nodes for name in _tables(node)}
     has_row = bool(tables & set(map(_last_name, nodes)))
+    if all(_is_level(node.get("function", {})) for node in nodes if _is_table_function(node)):
+        texts.discard(_TABLE_FUNCTION)
     any_column = bool(texts & _TAKES_ALL or any(map(_renames, nodes)) or has_row)
     names = texts if has_row else {name for node in nodes for name in _column_names(node)}
     return Mentioned(
         words=frozenset(text.casefold() for text in texts),
         names=frozenset(names),
-        any_table="TABLE_FUNCTION" in texts,
+        any_table=_TABLE_FUNCTION in texts,
         any_column=any_column,
         only_reads=True,
+        levels=frozenset(key for node in nodes for key in _levels(node)),
     )
 
 
@@ -244,6 +263,26 @@ def _without_harmless_star(part: dict[str, Any]) -> dict[str, Any]:
 
 def _is_plain_star(part: dict[str, Any]) -> bool:
     return part.get("class") == "STAR" and not part.get("columns")
+
+
+def _is_table_function(node: dict[str, Any]) -> bool:
+    return node.get("type") == _TABLE_FUNCTION
+
+
+def _is_level(node: dict[str, Any]) -> bool:
+    return str(node.get("function_name", "")).casefold() == LEVEL
+
+
+def _levels(node: dict[str, Any]) -> Iterator[str]:
+    """The keys in ``level('key')``."""
+    for each in _parts(node) if _is_level(node) else ():
+        if isinstance(each, dict) and each.get("class") == "COLUMN_REF":  # the key in double quotes
+            yield str(each["column_names"][-1])
+        elif isinstance(each, dict) and each.get("class") == "CONSTANT":
+            constant = (
+                each.get("literal") or each.get("value") or {}
+            )  # the latter before DuckDB 2.0
+            yield str(constant.get("text", constant.get("value")))
 
 
 def _is_of_catalog(node: dict[str, Any]) -> bool:

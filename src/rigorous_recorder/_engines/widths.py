@@ -42,7 +42,7 @@ def fits(
         keys: what they inherit; None for all keys.
     """
     inherited = rows * sum(
-        map(scan.snapshot.nodes.widest, scan.node_keys if keys is None else keys)
+        map(scan.snapshot.nodes.widest, scan.shown_node_keys if keys is None else keys)
     )
     return inherited <= (BATCH_BYTES if most is None else most)
 
@@ -71,7 +71,7 @@ def _widths(piece: Piece, scan: Scan) -> list[int]:
     nodes = scan.snapshot.nodes
     positions = nodes.positions(piece.runs.values)
     found = None
-    for key in scan.node_keys:
+    for key in scan.shown_node_keys:
         sizes = nodes.sizes(key, positions)
         found = sizes if found is None else pc.add(found, sizes)
     return [0] * len(positions) if found is None else found.to_pylist()
@@ -85,9 +85,9 @@ def require_memory(scan: Scan) -> None:
     """
     nodes = scan.snapshot.nodes
     most, rows = _memory(), scan.row_count()
-    if rows * sum(map(nodes.widest, scan.node_keys)) <= most:
+    if rows * sum(map(nodes.widest, scan.shown_node_keys)) <= most:
         return
-    totals = {key: sum(_totals(scan, key)) for key in scan.node_keys}
+    totals = {key: sum(_totals(scan, key)) for key in scan.shown_node_keys}
     if sum(totals.values()) > most:
         key = max(totals, key=lambda each: totals[each])
         message = (

@@ -82,7 +82,7 @@ def sql(
 
 def _documents(collection: ExperimentCollection) -> set[str]:
     """Names in SQL of the columns that have dicts and lists, as JSON text."""
-    kinds = collection.records.scan().flat_kinds
+    kinds = collection.records._scan().flat_kinds
     return {name for column, name in sql_names(kinds).items() if kinds[column] == JSON}
 
 

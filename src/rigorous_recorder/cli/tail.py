@@ -91,4 +91,4 @@ def _lines(collection: ExperimentCollection, keys: list[str], *, as_json: bool) 
 
 def _own_keys(collection: ExperimentCollection) -> set[str]:
     """The keys that records have themselves."""
-    return {str(column.key) for column in collection.records.scan().record_columns}
+    return {str(column.key) for column in collection.records._scan().record_columns}

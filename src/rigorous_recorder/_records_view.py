@@ -1,0 +1,102 @@
+"""RecordsView: records in another order, or the first or last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ._arrow import pa
+from ._engines.ordered import Cut, Order, Step, chosen_rows, rows_in_order, table_in_order
+from ._engines.rows import Row
+from ._engines.scan import Scan
+from ._row_table import RowTable, checked_count, checked_keys
+from .errors import ArgumentError
+
+__all__ = ["RecordsView", "order_by"]
+
+
+class RecordsView(RowTable):
+    """Records in another order, or the first or last of them, as ``Records.sort`` and others give.
+
+    Rows are those of now at each use. The first and last records are read as they are, and nothing
+    else is; what was sorted is in memory while it is used: the columns that it is sorted by, of all
+    records, and the rows that are left, whole.
+    """
+
+    _sql_name = "records"
+
+    def __init__(
+        self, scan: Callable[[], Scan], steps: tuple[Step, ...], keys: tuple[str, ...] | None = None
+    ) -> None:
+        self._scan = scan
+        self._steps = steps
+        self._keys = keys
+
+    def select(self, /, *keys: str) -> RecordsView:
+        """The same rows with only these keys, in this order.
+
+        Raises:
+            ArgumentTypeError: a key is no text.
+            ArgumentError: there is none.
+            ColumnError: a key is not there; the message has near ones.
+        """
+        known = self._selected(self._scan()).keys
+        return RecordsView(self._scan, self._steps, checked_keys(keys, known, "select"))
+
+    def sort(self, /, *keys: str, descending: bool | Sequence[bool] = False) -> RecordsView:
+        """The same rows in another order, as of ``Records.sort``."""
+        order = order_by(self._selected(self._scan()), keys, descending)
+        return RecordsView(self._scan, (*self._steps, order), self._keys)
+
+    def head(self, n: int = 5) -> RecordsView:
+        """The first so many of the rows.
+
+        Raises:
+            ArgumentTypeError: ``n`` is no int.
+            ArgumentError: it is below 0.
+        """
+        cut = Cut(checked_count(n, "head"), is_last=False)
+        return RecordsView(self._scan, (*self._steps, cut), self._keys)
+
+    def tail(self, n: int = 5) -> RecordsView:
+        """The last so many of the rows; errors are as of ``head``."""
+        cut = Cut(checked_count(n, "tail"), is_last=True)
+        return RecordsView(self._scan, (*self._steps, cut), self._keys)
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as a ``pyarrow.Table``."""
+        scan = self._scan()
+        shown = self._selected(scan)
+        shown.warn_of_mixed(shown.flats)
+        return table_in_order(shown, chosen_rows(scan, self._steps))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(self._selected(self._scan()).flats)
+
+    def __len__(self) -> int:
+        return len(chosen_rows(self._scan(), self._steps))
+
+    def _rows(self) -> Iterator[Row]:
+        scan = self._scan()
+        return rows_in_order(self._selected(scan), chosen_rows(scan, self._steps))
+
+    def _selected(self, scan: Scan) -> Scan:
+        """The same snapshot with the keys that were selected."""
+        return scan if self._keys is None else scan.selecting(self._keys)
+
+
+def order_by(scan: Scan, keys: Sequence[str], descending: bool | Sequence[bool]) -> Order:
+    """An order of the records of a scan.
+
+    Raises:
+        ArgumentTypeError: a key is no text.
+        ArgumentError: there is none, or not as many of ``descending`` as there are keys.
+        ColumnError: a key is not there; the message has near ones.
+    """
+    names = checked_keys(keys, list(scan.flats), "sort")
+    signs = (descending,) * len(names) if isinstance(descending, bool) else tuple(descending)
+    if len(signs) != len(names):
+        message = f"sort(): {len(names)} keys, and descending= is of {len(signs)}"
+        raise ArgumentError(message)
+    return Order(names, signs)
