@@ -18,7 +18,7 @@ from ._engines.arrow import flat_schema, flat_table, stream
 from ._engines.conditions import AnyCondition, conditions_of
 from ._engines.duckdb import records_sql
 from ._engines.follow import Look, follow
-from ._engines.known_keys import require_known, warn_of_unknown
+from ._engines.known_keys import no_such_key, require_known, warn_of_unknown
 from ._engines.ordered import Cut
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.polars import lazy_frame
@@ -75,11 +75,17 @@ class Records(Sequence[Row]):
     """
 
     def __init__(
-        self, source: Source, scope: Scope, conditions: tuple[AnyCondition, ...] = ()
+        self,
+        source: Source,
+        scope: Scope,
+        conditions: tuple[AnyCondition, ...] = (),
+        unnested: tuple[str, ...] | None = None,
     ) -> None:
         #: What they are read by and whose they are: one attribute, which other threads see whole.
         self._place = source, scope
         self._conditions = conditions
+        #: Keys whose dicts have columns for their values; empty for all of them, None for none.
+        self._unnested = unnested
         self._page = _Page(None, 0, [], ())
 
     # --- rows ----------------------------------------------------------------------------------
@@ -133,7 +139,7 @@ class Records(Sequence[Row]):
         return self._that_meet(conditions_of(conditions, values))
 
     def _that_meet(self, conditions: tuple[AnyCondition, ...]) -> Records:
-        return Records(*self._place, (*self._conditions, *conditions))
+        return Records(*self._place, (*self._conditions, *conditions), self._unnested)
 
     def select(self, /, *keys: str) -> Records:
         """The same records with only these keys, in this order; nothing else is read.
@@ -177,7 +183,11 @@ class Records(Sequence[Row]):
         Examples:
             >>> collection.records.where(split="test").sort("loss").head(10)  # doctest: +SKIP
         """
-        return RecordsView(self._scan, (order_by(self._scan(), keys, descending),))
+
+        def scan() -> Scan:
+            return self._scan().naming(keys)
+
+        return RecordsView(scan, (order_by(scan(), keys, descending),))
 
     def head(self, n: int = 5) -> RecordsView:
         """The first so many of the records; no others are read.
@@ -191,6 +201,26 @@ class Records(Sequence[Row]):
     def tail(self, n: int = 5) -> RecordsView:
         """The last so many of the records; no others are read, and errors are as of ``head``."""
         return RecordsView(self._scan, (Cut(checked_count(n, "tail"), is_last=True),))
+
+    def unnest(self, *keys: str) -> Records:
+        """The same records, whose table has columns for the values inside of dicts, too.
+
+        The value at ``d["lr"]`` of the dicts under ``config`` is in the column ``config.lr``, as
+        ``docs/columns.md`` says. ``where``, ``sql`` and ``plot`` find such names without this. Rows
+        stay as they were logged.
+
+        Args:
+            keys: the keys of the dicts, or single paths such as ``config.lr``; none for all dicts.
+
+        What reads the records raises a ``ColumnError`` where one of them is nowhere.
+
+        >>> collection.records.unnest("config").to_polars()  # doctest: +SKIP
+        """
+        if not all(isinstance(key, str) for key in keys):
+            message = f"unnest takes keys, such as 'config', not {keys!r:.60}"
+            raise ArgumentTypeError(message)
+        wanted = () if not keys or self._unnested == () else (*(self._unnested or ()), *keys)
+        return Records(*self._place, self._conditions, wanted)
 
     def follow(
         self, *, last: int | None = None, interval: float = 0.2, stop: Event | None = None
@@ -451,6 +481,8 @@ class Records(Sequence[Row]):
         if self._has_moved(source, scope):
             return self._scan()
         require_known(scan.snapshot, self._conditions)
+        if self._unnested is not None:
+            scan = _unnested(scan, self._unnested)
         self._page = _Page(scan, 0, [], ())
         return scan
 
@@ -463,11 +495,11 @@ class Records(Sequence[Row]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Of a collection the place alone, where they are read anew, else all there is."""
         snapshot, (source, scope) = self._now()
-        store = source.store
+        store, asked = source.store, (self._conditions, self._unnested)
         if isinstance(store, (FolderStore, UnionStore)):
-            return records_in, (store.place, scope, self._conditions)
+            return records_in, (store.place, scope, *asked)
         tree = tree_of(snapshot, scope.node if scope.node is not None else ROOT)
-        return records_of, (tree, scope, self._conditions)
+        return records_of, (tree, scope, *asked)
 
     def _now(self) -> tuple[Snapshot, tuple[Source, Scope]]:
         """The newest snapshot of where the records are, and that place."""
@@ -502,17 +534,39 @@ class Records(Sequence[Row]):
 
 
 def records_in(
-    place: Place | UnionPlace, scope: Scope, conditions: tuple[AnyCondition, ...]
+    place: Place | UnionPlace,
+    scope: Scope,
+    conditions: tuple[AnyCondition, ...],
+    unnested: tuple[str, ...] | None = None,
 ) -> Records:
     """Records of a collection that were pickled, in whatever process this is."""
     store = place.store(is_any=scope.node is None)
-    return Records(Source(store), scope, conditions)
+    return Records(Source(store), scope, conditions, unnested)
 
 
-def records_of(tree: PlainTree, scope: Scope, conditions: tuple[AnyCondition, ...]) -> Records:
+def records_of(
+    tree: PlainTree,
+    scope: Scope,
+    conditions: tuple[AnyCondition, ...],
+    unnested: tuple[str, ...] | None = None,
+) -> Records:
     """Records in memory that were pickled, with all that they belong to."""
     store, node, _ = restored(tree)
-    return Records(Source(store), scope._replace(node=node), conditions)
+    return Records(Source(store), scope._replace(node=node), conditions, unnested)
+
+
+def _unnested(scan: Scan, keys: Sequence[str]) -> Scan:
+    """A scan with columns for the values in the dicts under some keys, or at some paths.
+
+    Raises:
+        ColumnError: one of them is nowhere.
+    """
+    found = scan.naming(keys)
+    missing = [key for key in keys if key not in found.flats]
+    if missing and scan.row_count():
+        raise ColumnError(no_such_key(missing[0], list(scan.unnested().flats)))
+    roots = [key for key in keys if key in scan.flats]
+    return found.unnested(roots) if roots or not keys else found
 
 
 def _page_with(scan: Scan, index: int) -> _Page:

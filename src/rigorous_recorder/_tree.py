@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from ._arrow import pa, pc
 from ._keys import ATTEMPT_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
 from ._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
+from ._nested import Path, inside, root_of
 from ._once import once
 from ._store.fragments import Fragment, is_lost, tables_of
 from ._store.store import DELETED, ROOT
@@ -224,16 +225,27 @@ class Nodes:
         Raises:
             TooLargeError: they are more than an Arrow array can have.
         """
+        if isinstance(key, Path):
+            return self._resolved_inside(key, positions, takes)
         source = self._source(key)
         rows = source if positions is None else source.take(positions)
         columns = [each for each in self._columns_of(key) if takes(each.kind)]
         self._require_room(key, columns, rows)
         return self._values(columns, rows)
 
+    def _resolved_inside(
+        self, path: Path, positions: pa.Array | None, takes: Callable[[Kind], bool]
+    ) -> Variants:
+        """As ``resolved``, of the values at a path: no dict is copied for who inherits it."""
+        every = pa.array(range(self.count), pa.int64()) if positions is None else positions
+        found, places = self.shared(path, every)
+        return {c: values.take(places) for c, values in found.items() if takes(c.kind)}
+
     def kinds(self, key: str, positions: pa.Array | None = None) -> set[Kind]:
         """The kinds of the values that nodes have or inherit; not of what was said before."""
         columns = self._columns_of(key)
-        if positions is None and len(columns) == 1 and columns[0].kind != NULL:
+        is_stored = not isinstance(key, Path)
+        if is_stored and positions is None and len(columns) == 1 and columns[0].kind != NULL:
             values = self._rows[columns[0]]  # without taking back, what was said once is there
             return {columns[0].kind} if values.null_count < len(values) else set()
         every = pa.array(range(self.count), pa.int64()) if positions is None else positions
@@ -246,7 +258,7 @@ class Nodes:
         A value that many inherit is not copied for each of them. Null where there is none.
         """
         found = self._source(key).take(positions).dictionary_encode()
-        values = self._values(self._columns_of(key), found.dictionary)
+        values = self._values_of(key, found.dictionary)
         # Rows that may have taken a key back, and can't be read, are of a key without any value.
         return values, found.indices if values else pa.nulls(len(positions), found.indices.type)
 
@@ -286,13 +298,16 @@ class Nodes:
     def value_counts(self, key: str) -> dict[Kind, int]:
         """How many values of each kind an attribute was set to, former values included."""
         found = {column.kind: self._rows[column] for column in self._columns_of(key)}
+        if isinstance(key, Path):
+            texts = {Column(key, kind): values for kind, values in found.items()}
+            found = {column.kind: values for column, values in inside(key, texts).items()}
         return {kind: len(v) - v.null_count for kind, v in found.items() if kind != NULL}
 
     def own(self, key: str, positions: pa.Array | None = None) -> Variants:
         """The values of a key that were said of the nodes themselves."""
         source = self._said(key)
         rows = source if positions is None else source.take(positions)
-        return self._values(self._columns_of(key), rows)
+        return self._values_of(key, rows)
 
     def words(self, key: str, positions: pa.Array | None = None) -> pa.Array:
         """Of each node which value of a key it has or inherits: a number that is that value's alone.
@@ -308,7 +323,7 @@ class Nodes:
         rows = self._words.rows_of(positions)
         nodes = self._words.nodes_of(rows).to_pylist()
         for key in self._by_key:
-            values = values_of(self._values(self._columns_of(key), rows), len(rows))
+            values = values_of(self._values_of(key, rows), len(rows))
             said = self._is_said(key).take(rows).to_pylist()
             for node, value, is_said in zip(nodes, values, said, strict=True):
                 if is_said:
@@ -398,7 +413,7 @@ class Nodes:
     def _said(self, key: str) -> pa.Array:
         """For each node the row with the last word on a key; null where that was None."""
         last = self._words.last(self._is_said(key))
-        null = Column(key, NULL)
+        null = Column(root_of(key), NULL)
         if null not in self._columns_of(key):
             return last
         unsaid = self._rows[null].take(last).fill_null(False)
@@ -436,11 +451,15 @@ class Nodes:
         """Number of nodes of each level, from the roots down."""
         return [each["counts"] for each in pc.value_counts(self._depths).to_pylist()]
 
+    def _values_of(self, key: str, rows: pa.Array) -> Variants:
+        found = self._values(self._columns_of(key), rows)
+        return inside(key, found) if isinstance(key, Path) else found
+
     def _values(self, columns: Sequence[Column], rows: pa.Array) -> Variants:
         return {column: self._rows[column].take(rows) for column in columns if column.kind != NULL}
 
     def _columns_of(self, key: str) -> list[Column]:
-        return self._by_key.get(key, [])
+        return self._by_key.get(root_of(key), [])
 
     @once
     def _by_key(self) -> dict[str, list[Column]]:

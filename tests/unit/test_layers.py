@@ -34,6 +34,7 @@ LAYERS = [
     ["_rows", "_values"],
     ["_live"],
     ["_store"],
+    ["_nested"],
     ["_tree"],
     ["_column_sources", "_engines"],
     ["_columns"],

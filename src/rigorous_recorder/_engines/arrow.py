@@ -74,11 +74,11 @@ def batch_of(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def resolved_table(snapshot: Snapshot, positions: pa.Array) -> pa.Table:
+def resolved_table(snapshot: Snapshot, positions: pa.Array, paths: Iterable[str] = ()) -> pa.Table:
     """The flat attributes, inherited ones included, of the recorders at these positions."""
     nodes = snapshot.nodes
     arrays, fields, flats = [], [], []
-    for key in nodes.keys_above(positions):
+    for key in [*nodes.keys_above(positions), *paths]:
         kinds = nodes.kinds(key, positions) - {NULL}
         found = nodes.resolved(key, positions)
         for flat in snapshot.mixed.flats_of(key, kinds):

@@ -68,10 +68,11 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     Raises:
         ColumnError: a name could mean several columns, whose names differ only in case.
     """
+    paths = _naming(scan, query).paths
 
     def experiments() -> _Named:
         positions = experiment_positions(scan.snapshot)
-        return _with_sql_names(resolved_table(scan.snapshot, positions))
+        return _with_sql_names(resolved_table(scan.snapshot, positions, paths))
 
     def nodes() -> _Named:
         return _with_sql_names(_nodes_table(scan.snapshot), fixed=2)
@@ -133,6 +134,7 @@ def _run(
         ArgumentTypeError: the query is no text.
     """
     _check(query)
+    scan = _naming(scan, query)
     used = _Database.of(scan).mentioned(query)
     if not used.only_reads:
         scan.warn_of_mixed(scan.keys)
@@ -142,6 +144,17 @@ def _run(
     if used.only_reads and used.has_table("records"):
         scan.warn_of_mixed(filter(used.has_column, scan.keys))
     return cast("duckdb.DuckDBPyRelation", relation)
+
+
+def _naming(scan: Scan, query: str) -> Scan:
+    """The scan, with columns for the paths in dicts that a query names.
+
+    Raises:
+        ArgumentTypeError: the query is no text.
+    """
+    if isinstance(query, str) and "." in query and scan.snapshot.roots:
+        return scan.naming(_Database.of(scan).mentioned(query).names)
+    return scan
 
 
 def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> Made:

@@ -6,10 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Final
 
 from .._arrow import pa, pc
 from .._live.column import NODE, Column
+from .._nested import Path, root_of
 from .._store.fragments import Fragment, ParquetFragment
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
@@ -69,7 +71,11 @@ class RecordsView:
         own = {flat: scan.own_columns(flat) for flat in [*flats, *hiding]}
         self._own = {flat: f"r{places[flat.name]}" for flat, columns in own.items() if columns}
         self._inherited = {flat: f"n{places[flat.name]}" for flat in inherited}
-        self._columns = [column for flat in self._own for column in own[flat]]
+        stored = (
+            scan.columns_for([flat.key]) if isinstance(flat.key, Path) else own[flat]
+            for flat in self._own
+        )
+        self._columns = list(dict.fromkeys(chain.from_iterable(stored)))
         self._places = {id(fragment): i for i, fragment in enumerate(scan.fragments)}
         self.paths: list[str] = []
         #: Columns that tell of which rows a key's own values can't be read: these inherit none.
@@ -118,7 +124,7 @@ class RecordsView:
         damaged = [file for file in self._scan.files if id(file) not in sound]
         keys = {flat.key for flat in self._inherited} if damaged else ()
         for flat in self._own:
-            columns = [column for column in self._columns if column.key == flat.key]
+            columns = [column for column in self._columns if column.key == root_of(flat.key)]
             if flat.key in keys and not all(file.is_sound(columns) for file in damaged):
                 self._lost.setdefault(flat.key, f"l{self._own[flat][1:]}")
 
@@ -129,6 +135,10 @@ class RecordsView:
             for flat in self._own
             for column in self._scan.own_columns(flat)
             if column in fragment.columns
+        ) and not any(
+            isinstance(flat.key, Path) and column.key == flat.key.root
+            for flat in self._own
+            for column in fragment.columns
         )
 
     # --- what is said of them ------------------------------------------------------------------

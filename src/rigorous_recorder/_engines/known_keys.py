@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from .._nested import Path
 from .._report import warn
 from .._tree import FIRST_KEYS
 from .._values.kinds import Kind
@@ -65,12 +66,15 @@ def _faults(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> list[st
 def _fault(condition: Bound, known: Mapping[str, set[Kind]], snapshot: Snapshot) -> str | None:
     if isinstance(condition, BoundSql):
         return _fault_in_sql(condition, list(Scan(snapshot, Scope()).flats))
-    why = condition.why_never(known.get(condition.key, ()))
-    if condition.key not in known and condition.key not in FIRST_KEYS:
-        why = no_such_key(condition.key, known)
-        if (key := condition.key.rpartition(":")[0]) in known:
+    key = condition.key
+    kinds = known.get(key) or (snapshot.kinds_at(key) if isinstance(key, Path) else ())
+    why = condition.why_never(kinds)
+    if not kinds and key not in known and key not in FIRST_KEYS:
+        why = no_such_key(key, [*known, *snapshot.paths_of_nodes(key)])
+        if (named := key.rpartition(":")[0]) in known:
             why = (
-                f"that is a column; conditions take keys, such as {key!r}, and values of every kind"
+                f"that is a column; conditions take keys, such as {named!r}, and values of every"
+                " kind"
             )
     return None if why is None else f"{condition}: {why}"
 

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
+from .._nested import root_of
 from .._once import once
 from .._tree import ATTEMPT_KEYS, Variants, keys_of
 from .attempts import Places, attempts, places_of
@@ -36,7 +37,7 @@ def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
     a record, the level is as low.
     """
     wanted = scan.condition_keys.union(keys)
-    if wanted & set(keys_of(scan.record_columns)):
+    if any(map(scan.columns_of, wanted)):
         return None
     nodes, positions = scan.snapshot.nodes, scan.node_positions
     if positions is None:
@@ -95,7 +96,7 @@ def level_rows(
     columns = {f"c{number}": scan.flats[name] for number, name in enumerate(names)}
     keys, value = [flat.key for flat in columns.values()], scan.flats[value].key
     level = level_of(scan, keys)
-    has_owner = value in scan.node_keys
+    has_owner = value in scan.inherited_keys
     places = _places(scan, value) if tells_attempts else None
     rows = sum(group.rows for group in scan.groups) if level is None else len(level)
     numbered = {
@@ -223,7 +224,7 @@ class _Reading:
         found |= {name: self._numbers(piece, name) for name in self._numbered}
         for name, values in self._of_nodes.items():
             found[name] = values.take(piece.positions)
-        if self._value is not None and (own := piece.own(self._value)):
+        if self._value is not None and (own := piece.own(root_of(self._value))):
             # what a record has itself belongs to no other
             nobody = pa.scalar(None, pa.int64())
             found["owner"] = pc.if_else(any_valid(own, piece.rows), nobody, found["owner"])
@@ -237,7 +238,7 @@ class _Reading:
         if piece.is_lost(flat.key):
             return numbers
         inherited = self._numbers_of_nodes[name].take(piece.positions)
-        return pc.if_else(any_valid(own, piece.rows), numbers, inherited)
+        return pc.if_else(any_valid(piece.own(root_of(flat.key)), piece.rows), numbers, inherited)
 
     @once
     def _numbers_of_nodes(self) -> dict[str, pa.Array]:

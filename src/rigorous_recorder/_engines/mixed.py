@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from .._arrow import pa, pc
 from .._live.column import Column, Key
+from .._nested import Path, inside
 from .._report import warn
 from .._store.fragments import Fragment, ParquetFragment
 from .._store.store import StoreSnapshot
 from .._tree import EXPERIMENT_KEYS, Nodes
 from .._values.chunks import one_array
-from .._values.kinds import NULL, Kind
+from .._values.kinds import JSON, NULL, Kind
 from .._values.promote import Family, family_of, in_order, main_family, meet
 from ..errors import MixedKindsWarning
 
@@ -79,12 +80,27 @@ class MixedKeys:
         """
         if key not in self._counts:
             found = Counter(self._nodes.value_counts(key))
+            if isinstance(key, Path):
+                found += self._counts_inside(key)
             for column in self._columns_of(key):
                 for fragment in self._snapshot.records:
                     if column in fragment.columns:
                         found[column.kind] += fragment.count(column)
             self._counts[key] = found
         return self._counts[key]
+
+    def _counts_inside(self, path: Path) -> Counter[Kind]:
+        """How many values of each kind are in the dicts of records."""
+        found = Counter[Kind]()
+        for column in self._columns_of(path.root):
+            for fragment in self._snapshot.records if column.kind == JSON else ():
+                if column not in fragment.columns:
+                    continue
+                for table in fragment.tables([column]):
+                    texts = one_array(table.column(fragment.columns[column]))
+                    for each, values in inside(path, {column: texts}).items():
+                        found[each.kind] += len(values) - values.null_count
+        return found
 
     def warn(self, flats: Iterable[Flat], used: Iterable[str]) -> None:
         """Warn once of each key of which values stand in other columns than that of its name.

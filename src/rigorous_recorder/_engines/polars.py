@@ -8,8 +8,8 @@ from typing import Any
 
 from .._arrow import pa, pc
 from .._lazy_imports import pl, plugins
+from .._nested import Path, root_of
 from .._once import once
-from .._tree import keys_of
 from .arrow import flat_schema, flat_type
 from .conditions import any_valid
 from .mixed import Flat
@@ -95,7 +95,7 @@ class _Reading:
         self._names = list(names)
         self._nodes = _SortedNodes.of(scan)
         flats = {name: scan.flats[column] for name, column in keys.items()}
-        own, inherited = set(keys_of(scan.record_columns)), set(scan.node_keys)
+        own, inherited = scan.own_keys, scan.inherited_keys
         above = {name: flat for name, flat in flats.items() if flat.key in inherited - own}
         self._ids: pa.Array | None = None
         self._rest: list[pl.Expr] = []
@@ -179,8 +179,8 @@ class _Reading:
 def _nearest(own: pl.Series, above: pl.Series, piece: Piece, flat: Flat) -> pl.Series:
     """The records' own values, else the inherited ones, which an own one of any kind hides."""
     hides = own.is_not_null()
-    if flat.family is not None:
-        hides = pl.Series(any_valid(piece.own(flat.key), piece.rows))
+    if flat.family is not None or isinstance(flat.key, Path):
+        hides = pl.Series(any_valid(piece.own(root_of(flat.key)), piece.rows))
     if own.dtype not in {pl.String, pl.Binary}:
         return own.zip_with(hides, above)
     # Views of both are taken by index, which copies no bytes: what many rows inherit stays once.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._live.column import NODE, Column, Key
+from .._nested import Path, inside, path_named, paths_below, root_of
 from .._once import once
 from .._store.fragments import Fragment, InMemoryFragment, ParquetFragment, is_lost
 from .._store.store import Store, StoreSnapshot
 from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.chunks import one_array
-from .._values.kinds import NULL, Kind
+from .._values.kinds import JSON, NULL, Kind
 from .._values.promote import Family, family_of, meet, to_flat
 from .attempts import last_attempts
 from .conditions import AnyCondition, Choice, Condition, any_valid
@@ -44,6 +45,8 @@ _PIECE_ROWS: Final = 262_144
 _CONDITION_BYTES: Final = 64 << 20
 #: So many stretches of rows are taken out of a table without a look at each row.
 _FEW_RUNS: Final = 64
+#: Of so many combinations of paths in dicts at most a scan is kept.
+_MOST_NAMED: Final = 64
 
 
 class Snapshot:
@@ -70,6 +73,30 @@ class Snapshot:
     def whole(self) -> Snapshot:
         """All there is, of which this may be a part: it decides what names in conditions mean."""
         return self if self._whole is None else self._whole
+
+    @once
+    def roots(self) -> frozenset[str]:
+        """The keys under which dicts or lists were logged."""
+        columns = [*self.nodes.columns, *self.record_columns]
+        return frozenset(str(column.key) for column in columns if column.kind == JSON)
+
+    def key_named(self, name: str) -> str:
+        """The path in a dict that a name is, where it is no key and can be one; else the name."""
+        if "." not in name or not self.roots or self._has_key(name):
+            return name
+        return path_named(name, self.roots) or name
+
+    def kinds_at(self, path: Path) -> set[Kind]:
+        """The kinds of all values that are at a path."""
+        return Scan(self, Scope())._kinds(path)
+
+    def paths_of_nodes(self, name: str) -> list[Path]:
+        """The paths in the dicts of attributes, where a name could mean one of them."""
+        roots = [root for root in self.roots if "." in name and self.nodes.has_key(root)]
+        return [path for root in roots for path in paths_below(root, _texts_of(self.nodes, root))]
+
+    def _has_key(self, name: str) -> bool:
+        return self.nodes.has_key(name) or any(each.key == name for each in self.record_columns)
 
     @property
     def record_columns(self) -> list[Column]:
@@ -254,7 +281,9 @@ class Piece:
         return values.null_count < self.rows or is_lost(values)
 
     def own(self, key: str) -> Variants:
-        """What the records themselves have of a key."""
+        """What the records themselves have of a key, or at a path."""
+        if isinstance(key, Path):
+            return inside(key, self.own(key.root))
         return {
             column: column_in(self._table, self._fragment, column)
             for column, name in self._fragment.columns.items()
@@ -263,10 +292,11 @@ class Piece:
 
     def is_lost(self, key: str) -> bool:
         """Whether values of a key can't be read: what stands above the rows is then none of theirs."""
+        root = root_of(key)
         return any(
             is_lost(self._table.column(name))
             for column, name in self._fragment.columns.items()
-            if column.key == key and name in self._read
+            if column.key == root and name in self._read
         )
 
     def stored(self) -> Variants:
@@ -284,12 +314,13 @@ class Piece:
             takes: which kinds of values they inherit; values of others are not copied.
         """
         own = self.own(key)
-        if key not in self._scan.node_keys or self.is_lost(key):
+        hiding = self.own(key.root) if isinstance(key, Path) else own
+        if root_of(key) not in self._scan.node_keys or self.is_lost(key):
             return own
         inherited = self._scan.snapshot.nodes.resolved(key, self.positions, takes)
-        if not own:
+        if not hiding:
             return inherited
-        has_own = any_valid(own, self.rows)
+        has_own = any_valid(hiding, self.rows)
         for column, values in inherited.items():
             rest = pc.if_else(has_own, pa.scalar(None, values.type), values)
             own[column] = pc.coalesce(own[column], rest) if column in own else rest
@@ -339,26 +370,33 @@ class Piece:
 
     def _mask(self, condition: Condition | Choice) -> pa.Array:
         """Which rows meet one condition; what a node has is compared once for all its rows."""
-        own = self.own(condition.key)
-        if condition.key not in self._scan.node_keys or self.is_lost(condition.key):
+        key, own = condition.key, self.own(condition.key)
+        hiding = self.own(key.root) if isinstance(key, Path) else own
+        if root_of(key) not in self._scan.node_keys or self.is_lost(condition.key):
             return condition.matches(own, self.rows)
         nodes = self.positions.dictionary_encode(null_encoding="encode")
         inherited = self._scan.snapshot.nodes.resolved(condition.key, nodes.dictionary)
         mask = condition.matches(inherited, len(nodes.dictionary)).take(nodes.indices)
-        if not own:
+        if not hiding:
             return mask
-        return pc.if_else(any_valid(own, self.rows), condition.matches(own, self.rows), mask)
+        return pc.if_else(any_valid(hiding, self.rows), condition.matches(own, self.rows), mask)
 
 
 class Scan:
     """What one query reads: the rows of a scope at one moment that meet all conditions."""
 
     def __init__(
-        self, snapshot: Snapshot, scope: Scope, conditions: tuple[AnyCondition, ...] = ()
+        self,
+        snapshot: Snapshot,
+        scope: Scope,
+        conditions: tuple[AnyCondition, ...] = (),
+        paths: tuple[Path, ...] = (),
     ) -> None:
         self.snapshot = snapshot
         self.scope = scope
         self.conditions = conditions
+        #: Paths in dicts that are columns, too.
+        self.paths = paths
         self._flat_kinds: dict[str, Kind] = {}
         self._with_deleted: dict[tuple[int, int], bool] = {}
         #: What engines found out, which is as long of use as the scan.
@@ -413,6 +451,17 @@ class Scan:
         return self.snapshot.record_columns
 
     @once
+    def inherited_keys(self) -> set[str]:
+        """The keys that nodes have or inherit, and the paths in them."""
+        return {*self.node_keys, *(p for p in self.paths if p.root in self.node_keys)}
+
+    @once
+    def own_keys(self) -> set[str]:
+        """The keys that records have, and the paths in them."""
+        keys = set(keys_of(self.record_columns))
+        return {*keys, *(path for path in self.paths if path.root in keys)}
+
+    @once
     def keys(self) -> list[str]:
         """The keys of the flat table, in order."""
         if self.scope.keys is not None:
@@ -445,6 +494,7 @@ class Scan:
             for key in self.keys
             for flat in (self._flats_of(key) if key in several else [Flat(key, key)])
         ]
+        found += [flat for path in self.paths for flat in self._flats_of(path)]
         return {flat.name: flat for flat in found}
 
     @property
@@ -466,7 +516,7 @@ class Scan:
 
     def _families_read(self, key: str, families: set[Family]) -> set[Family]:
         """Those of a key's families of which rows that meet the conditions can have values."""
-        if not self.conditions:
+        if not self.conditions or isinstance(key, Path):
             return families
         found = set[Column]()
         for piece in self.pieces([key]):
@@ -492,22 +542,38 @@ class Scan:
         return self._flat_kinds[name]
 
     def own_columns(self, flat: Flat) -> list[Column]:
-        """The physical columns whose values stand in a column of the flat table."""
+        """The columns of records whose values stand in a column of the flat table."""
         return [
             column
-            for column in self._columns_by_key.get(flat.key, ())
+            for column in self.columns_of(flat.key)
             if column.kind != NULL and flat.takes(column.kind)
         ]
 
+    def columns_of(self, key: str) -> Collection[Column]:
+        """The columns of records with values of a key; those of a path are found in its dicts."""
+        if not isinstance(key, Path):
+            return self._columns_by_key.get(key, ())
+        known: dict[str, list[Column]] = self.kept.setdefault("columns of paths", {})
+        if key not in known:
+            found: dict[Column, None] = {}
+            whole = Scan(self.snapshot, self.scope) if self.conditions else self
+            has_any = key.root in self._columns_by_key
+            for piece in whole.pieces([key]) if has_any else ():
+                found.update(dict.fromkeys(piece.own(key)))
+            known[key] = list(found)
+        return known[key]
+
     def siblings(self, flat: Flat) -> list[Flat]:
-        """The other columns that values of the same key stand in."""
+        """The other columns in which a record's own value hides what stands in this one."""
+        if isinstance(flat.key, Path):
+            return [each for each in self.flats.values() if each.key == flat.key.root]
         if flat.family is None:
             return []
         return [each for each in self.flats.values() if each.key == flat.key and each != flat]
 
     def inherits(self, flat: Flat) -> bool:
         """Whether nodes have, or inherit, values that stand in a column of the flat table."""
-        if flat.key not in self.node_keys:
+        if flat.key not in self.inherited_keys:
             return False
         kinds = self.snapshot.nodes.value_counts(flat.key) if flat.family else ()
         return flat.family is None or any(map(flat.takes, kinds))
@@ -523,8 +589,8 @@ class Scan:
 
     def _kinds(self, key: str) -> set[Kind]:
         """The kinds of the values that rows of the scope can have under a key."""
-        kinds = {column.kind for column in self._columns_by_key.get(key, ())}
-        if key in self.node_keys:
+        kinds = {column.kind for column in self.columns_of(key)}
+        if root_of(key) in self.node_keys:
             kinds |= self.snapshot.nodes.kinds(key, self.node_positions)
         return kinds
 
@@ -583,16 +649,55 @@ class Scan:
     @once
     def bound(self) -> list[Bound]:
         """The conditions; names in SQL are bound to columns of the whole table, whatever is read."""
-        if not any(isinstance(each, SqlCondition) for each in self.conditions):
-            return [each for each in self.conditions if not isinstance(each, SqlCondition)]
-        whole = Scan(self.snapshot.whole, Scope())
-        names = SqlNames(whole.flats)
         return [
-            BoundSql(each, names, whole.flats, whole.flat_kind)
+            self._bound_sql(each)
             if isinstance(each, SqlCondition)
-            else each
+            else each._replace(key=self.snapshot.whole.key_named(each.key))
             for each in self.conditions
         ]
+
+    def _bound_sql(self, condition: SqlCondition) -> BoundSql:
+        whole = Scan(self.snapshot.whole, Scope()).naming(condition.names)
+        return BoundSql(condition, SqlNames(whole.flats), whole.flats, whole.flat_kind)
+
+    # --- values inside of dicts ----------------------------------------------------------------
+
+    def naming(self, names: Iterable[str]) -> Scan:
+        """The same scan with columns for those of some names that are paths in dicts.
+
+        A name is a path where no column has it, and any dict has a value there.
+        """
+        wanted = {name for name in names if isinstance(name, str) and name not in self.flats}
+        wanted |= {name.rpartition(":")[0] for name in wanted}  # of values of another kind
+        found = {self.snapshot.key_named(name) for name in wanted if name not in self.flats}
+        paths = sorted(
+            p for p in found if isinstance(p, Path) and p.root in self.keys and self._kinds(p)
+        )
+        return self._with_paths((*self.paths, *paths)) if paths else self
+
+    def unnested(self, keys: Collection[str] | None = None) -> Scan:
+        """The same scan with columns for all values in the dicts under some keys (None: all)."""
+        roots = [
+            key for key in self.keys if key in self.snapshot.roots and (not keys or key in keys)
+        ]
+        found = [path for root in roots for path in self._paths_below(root)]
+        new = dict.fromkeys(path for path in found if path not in self.flats)
+        return self._with_paths((*self.paths, *new)) if new else self
+
+    def _paths_below(self, root: str) -> list[Path]:
+        texts = _texts_of(self.snapshot.nodes, root, self.node_positions)
+        if root in self._columns_by_key:
+            whole = Scan(self.snapshot, self.scope) if self.conditions else self
+            texts += [each for piece in whole.pieces([root]) for each in _texts(piece.own(root))]
+        return paths_below(root, texts)
+
+    def _with_paths(self, paths: tuple[Path, ...]) -> Scan:
+        known: dict[tuple[Path, ...], Scan] = self.kept.setdefault("with paths", {})
+        if paths not in known:
+            if len(known) >= _MOST_NAMED:
+                known.clear()
+            known[paths] = Scan(self.snapshot, self.scope, self.conditions, paths)
+        return known[paths]
 
     @property
     def condition_keys(self) -> set[str]:
@@ -618,7 +723,9 @@ class Scan:
     def _is_met_by_nodes(self, condition: Bound) -> bool:
         # A record whose node is lost has no value of any parent, as one that asks for None wants.
         inherited = set(self.node_keys) - set(keys_of(self._all_columns))
-        return inherited.issuperset(condition.keys) and not condition.is_met_by_nothing
+        return (
+            inherited.issuperset(map(root_of, condition.keys)) and not condition.is_met_by_nothing
+        )
 
     @once
     def read_ids(self) -> pa.Array | None:
@@ -674,7 +781,8 @@ class Scan:
         """The physical columns that ``keys`` (None: all) and the conditions need."""
         if keys is None and (keys := self.scope.keys) is None:
             return self.record_columns
-        needed = {*keys, *(key for each in self.row_conditions for key in each.keys)}
+        of_conditions = (key for each in self.row_conditions for key in each.keys)
+        needed = {root_of(key) for key in (*keys, *of_conditions)}
         return [column for column in self._all_columns if column.key in needed]
 
     def read(
@@ -724,6 +832,17 @@ class Scan:
                 if first + piece.rows > index >= 0:
                     yield first, piece
                 first += piece.rows
+
+
+def _texts_of(nodes: Nodes, root: str, positions: pa.Array | None = None) -> list[pa.Array]:
+    """The dicts and lists that nodes have or inherit under a key, each once."""
+    every = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    return _texts(nodes.shared(root, every)[0])
+
+
+def _texts(variants: Variants) -> list[pa.Array]:
+    """The dicts and lists among the values of a key, as JSON text."""
+    return [values for column, values in variants.items() if column.kind == JSON]
 
 
 def nodes_that_meet(

@@ -51,6 +51,10 @@ def export(
             help="That of a .csv file; Excel finds all letters in utf-8-sig.", show_default="utf-8"
         ),
     ] = None,
+    unnest: Annotated[
+        bool,
+        typer.Option("--unnest", help="Have columns for the values inside of dicts: config.lr."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     collection_key: CollectionKey = None,
 ) -> None:
@@ -63,6 +67,7 @@ def export(
         raise typer.BadParameter(message, param_hint="FILE")
     with closing(open_collections(paths, collection_key)) as collection:
         records = records_of(collection, where)
+        records = records.unnest() if unnest else records
         with _progress() as counted:
             between = "\t" if separator in {"tab", r"\t"} else separator
             records.save_to(file, progress=counted, separator=between, encoding=encoding)

@@ -16,7 +16,6 @@ from .._engines.levels import level_rows
 from .._engines.scan import Scan
 from .._lazy_imports import duckdb
 from .._printable import one_line
-from .._tree import keys_of
 from .._values.bigints import BIGINT, BIGINT_TEXT
 from .._values.kinds import INT, Kind, ZonedDatetime
 from ..errors import ArgumentError, ColumnError
@@ -343,8 +342,10 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         ColumnError: a column is not there, can't be drawn, or nothing has both x and y.
         ArgumentError: there is no such band, no such choice of attempts, or ``points`` is below 1.
     """
+    scan = scan.naming((chart.x, chart.y, *chart.by))
     kinds = scan.flat_kinds
-    check_chart(chart, kinds)
+    is_named = all(key in kinds for key in (chart.x, chart.y, *chart.by))
+    check_chart(chart, kinds if is_named else scan.unnested().flat_kinds)
     columns = [_columns_of(name, scan) for name in chart.by]
     asked = chart._replace(
         by=tuple(dict.fromkeys(chain.from_iterable(columns))), others=_columns_of(chart.y, scan)[1:]
@@ -379,7 +380,7 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         merged=sum(shared) if max(shared) > 1 else 0,
         met=max(most),
         met_least=min(each for each in least if each),
-        unit="record" if scan.flats[chart.y].key in keys_of(scan.record_columns) else "recorder",
+        unit="record" if scan.flats[chart.y].key in scan.own_keys else "recorder",
         replaced=sum(replaced),
         is_mixed=bool(asked.others),
     )
