@@ -2,6 +2,7 @@
 
 from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
 from ._collection import ExperimentCollection
+from ._comparison import Difference
 from ._display.tree import Tree
 from ._experiment import Experiment
 from ._experiments import Experiments
@@ -18,6 +19,7 @@ from .plotting import Curve, Curves
 __all__ = [
     "Curve",
     "Curves",
+    "Difference",
     "Experiment",
     "ExperimentCollection",
     "ExperimentOverview",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn, Self
 
+from ._comparison import Difference, differences
 from ._display.runs import attributes_line
 from ._engines.attempts import attempt_nodes
 from ._engines.rows import Row, rows_at
 from ._engines.scan import Scope, Source
+from ._labels import NAME, NOTE, TAGS, name_in, tags_in
 from ._recorder import Recorder, attributes_of, recorder_at
 from ._records import Records
 from ._runs import Runs, status_of
@@ -19,9 +21,6 @@ from .errors import ArgumentTypeError, ReadOnlyError, UnknownExperimentError
 
 __all__ = ["Experiment", "experiment_at", "experiment_id", "statuses_of"]
 
-_NAME: Final = "name"
-_NOTE: Final = "note"
-_TAGS: Final = "tags"
 _COUNTER_BITS: Final = 32
 
 
@@ -91,20 +90,20 @@ class Experiment(Row):
     @property
     def name(self) -> str | None:
         """The attribute ``name``, for people; None where there is none."""
-        return _text(self[_NAME])
+        return name_in(self)
 
     @name.setter
     def name(self, name: str | None) -> None:
-        self[_NAME] = name
+        self[NAME] = name
 
     @property
     def note(self) -> str | None:
         """The attribute ``note``; None where there is none."""
-        return _text(self[_NOTE])
+        return name_in(self, NOTE)
 
     @note.setter
     def note(self, note: str | None) -> None:
-        self[_NOTE] = note
+        self[NOTE] = note
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -113,11 +112,7 @@ class Experiment(Row):
         Raises:
             ArgumentTypeError: on setting, it is one text, or something in it is not text.
         """
-        tags = self[_TAGS]
-        if tags is None:
-            return ()
-        found = tags if isinstance(tags, (list, tuple)) else [tags]
-        return tuple(dict.fromkeys(map(str, found)))
+        return tags_in(self)
 
     @tags.setter
     def tags(self, tags: Iterable[str]) -> None:
@@ -126,7 +121,27 @@ class Experiment(Row):
         if not all(isinstance(each, str) for each in found):
             message = f"tags are several texts, such as ['paper', 'best'], not {tags!r:.60}"
             raise ArgumentTypeError(message)
-        self[_TAGS] = list(dict.fromkeys(found)) or None
+        self[TAGS] = list(dict.fromkeys(found)) or None
+
+    def diff(self, *others: Experiment) -> list[Difference]:
+        """In what this experiment and others differ.
+
+        Returns:
+            The attributes that are not the same in all of them, and the last value of each key under
+            which any of them logged numbers: that of the last record, in reading order, that has one.
+
+        Raises:
+            ArgumentTypeError: one of the others is not an experiment.
+        """
+        for each in others:
+            if not isinstance(each, Experiment):
+                message = (
+                    f"diff() takes experiments, such as collection.experiment(7), not {each!r:.60}"
+                )
+                raise ArgumentTypeError(message)
+        several = (self, *others)
+        scans = [Source(each._store).scan(Scope(each._node)) for each in several]
+        return differences(several, scans)
 
     # --- changes -------------------------------------------------------------------------------
 
@@ -224,10 +239,6 @@ def _open_statuses(store: ReadableStore, nodes: Sequence[int]) -> dict[int, Stat
 
 def _deleted(node: int) -> UnknownExperimentError:
     return UnknownExperimentError(f"experiment {experiment_id(node)} was deleted")
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
 
 
 def experiment_at(store: ReadableStore, node: int) -> Experiment:

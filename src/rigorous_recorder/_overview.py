@@ -32,6 +32,9 @@ class ExperimentOverview:
         error_type: of the exception that it ended with; None where there was none.
         error_message: its text, the middle cut out where it is very long.
         error_traceback: as Python prints it, with its causes; the middle cut out where it is long.
+        name: its attribute ``name``; None where it has none.
+        tags: its attribute ``tags``.
+        is_archived: whether its attribute ``archived`` is true.
     """
 
     experiment_number: int
@@ -45,6 +48,9 @@ class ExperimentOverview:
     error_type: str | None = None
     error_message: str | None = None
     error_traceback: str | None = None
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    is_archived: bool = False
 
 
 def overview_of(store: ReadableStore) -> list[ExperimentOverview]:
@@ -82,5 +88,8 @@ def _overview(past: Past, usage: Usage, status: Status) -> ExperimentOverview:
         records=usage.records,
         keys=usage.keys,
         attempts=past.attempts,
+        name=past.name,
+        tags=past.tags,
+        is_archived=past.is_archived,
         **(past.error if past.had_error and past.has_ended else {}),
     )

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, SupportsIndex
 from ._arrow import pa, pc
 from ._engines.attempts import Attempt, last_attempts
 from ._keys import ERROR_KEYS
+from ._labels import ARCHIVED, name_in, tags_in
 from ._live.column import Column
 from ._once import once
 from ._status import Status, status_at_end
@@ -47,6 +48,9 @@ class Past(NamedTuple):
         ended: the status that its last attempt ended with; None where it has not ended.
         goes_on: whether it is resumed where it failed, instead of begun anew under its number.
         job: the job of a scheduler that began it.
+        name: its name, for people.
+        tags: its tags.
+        is_archived: whether it is not listed any more, unless all are asked for.
         error: what the last attempt ended with: ``error_type``, ``error_message``, ``error_traceback``.
     """
 
@@ -62,6 +66,9 @@ class Past(NamedTuple):
     goes_on: bool
     job: str | None
     error: dict[str, str]
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    is_archived: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -217,6 +224,9 @@ def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None
             for key in ERROR_KEYS
             if isinstance(text := data.get(key), str)
         },
+        name=name_in(data),
+        tags=tags_in(data),
+        is_archived=data.get(ARCHIVED) is True,
     )
 
 

@@ -31,6 +31,11 @@ COMMANDS: Final = (
     "compact",
     "copy",
     "delete",
+    "set",
+    "tag",
+    "rename",
+    "archive",
+    "diff",
     "demo",
 )
 
@@ -97,5 +102,7 @@ def make_app(typed: str = "") -> typer.Typer:
     )
     for name in (typed,) if typed in COMMANDS else COMMANDS:
         module = import_module(f".{name}", __package__)
-        app.command(name, cls=Command, epilog=module.EXAMPLES)(getattr(module, name))
+        settings = getattr(module, "SETTINGS", None)
+        command = app.command(name, cls=Command, epilog=module.EXAMPLES, context_settings=settings)
+        command(getattr(module, name))
     return app

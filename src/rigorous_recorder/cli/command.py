@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import typer
 from typer.core import TyperCommand
 
 from rigorous_recorder._store.near import place_of
+from rigorous_recorder.errors import ArgumentError
 
-__all__ = ["Command", "exclude"]
+__all__ = ["Command", "exclude", "require_one_number"]
 
 
 class Command(TyperCommand):
@@ -63,3 +65,14 @@ def exclude(**given: object) -> None:
     if len(names) > 1:
         message = f"{' and '.join(names)} exclude each other; give one of them"
         raise typer.BadParameter(message)
+
+
+def require_one_number(numbers: Sequence[int], error_number: int | None) -> None:
+    """Check that ``--error-number`` is given with one experiment alone.
+
+    Raises:
+        ArgumentError: there are several.
+    """
+    if error_number is not None and len(set(numbers)) > 1:
+        message = "--error-number chooses one run of one experiment; name one alone with it"
+        raise ArgumentError(message)

@@ -10,7 +10,7 @@ from rigorous_recorder._display.runs import run_line
 from rigorous_recorder._display.text import plural
 from rigorous_recorder.errors import ArgumentError
 
-from .command import exclude
+from .command import exclude, require_one_number
 from .output import say
 from .target import Collection, complete_experiment, open_collection
 
@@ -51,9 +51,7 @@ def delete(
     meanwhile. One that still runs can't be deleted.
     """
     exclude(error_number=error_number, all_attempts=all_attempts)
-    if error_number is not None and len(set(numbers)) > 1:
-        message = "--error-number chooses one run of one experiment; name one alone with it"
-        raise ArgumentError(message)
+    require_one_number(numbers, error_number)
     with closing(open_collection(path, read_only=False)) as collection:
         there = collection.experiment_numbers
         if unknown := [number for number in numbers if number not in there]:

@@ -41,6 +41,8 @@ _COLLECTION = (
     "running",
     "failed",
     "crashed",
+    "stopped",
+    "pruned",
     "records",
     "size",
     "last start",
@@ -54,8 +56,14 @@ _EXPERIMENT = (
     "duration",
     "records",
     "error",
+    "name",
+    "tags",
     "keys",
 )
+#: Columns that are there where any collection has such experiments.
+_SELDOM = ("stopped", "pruned")
+#: Columns that are there where any experiment has something in them.
+_SPARSE = ("collection", "error", "name", "tags")
 
 
 def ls(
@@ -68,20 +76,27 @@ def ls(
         ),
     ] = [Path()],
     *,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="List archived experiments, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the collections below a folder, or the experiments of a collection.
 
-    An experiment is running, finished, failed (it ended with an error) or crashed (its process
-    died before the end). Runs that share a number, since some failed and were begun anew, are told
-    apart by `error_number`: how many with the number failed in a row, itself included until it ends
+    The status of an experiment is running, finished, failed (it ended with an error), crashed (its
+    process died before the end), stopped or pruned (it was ended on purpose). Runs that share a
+    number, since some failed and were begun anew, are told apart by `error_number`: how many with the number failed in a row, itself included until it ends
     without an error, and then 0. `attempts` is more than 1 where it was resumed. Of several
     collections the experiments have a column `collection`.
     """
     if any(map(_is_folder, paths)):
         _list_collections(paths, as_json=as_json)
     else:
-        _list_experiments(_overviews(paths), as_json=as_json)
+        found = _overviews(paths)
+        listed = [(name, each) for name, each in found if show_all or not each.is_archived]
+        _list_experiments(listed, as_json=as_json)
+        if len(listed) < len(found) and not as_json:
+            say(f"{len(found) - len(listed)} archived; --all lists them, too")
 
 
 def _is_folder(path: Path) -> bool:
@@ -109,30 +124,29 @@ def _list_experiments(
             for name, each in experiments
         )
         return
-    has_names = any(name is not None for name, _ in experiments)
-    has_errors = any(each.error_type for _, each in experiments)
-    columns = [name for name in _EXPERIMENT if name != "error" or has_errors]
-    rows: Iterator[list[Any]] = (
-        [*([name] if has_names else []), *_experiment_row(each, has_errors=has_errors)]
-        for name, each in experiments
-    )
-    names = ["collection", *columns] if has_names else columns
-    print_table(names, rows, empty="no experiments yet", last=("attempts", "error_number"))
+    rows = [{"collection": name} | _experiment_row(each) for name, each in experiments]
+    names = ("collection", *_EXPERIMENT)
+    columns = [name for name in names if name not in _SPARSE or any(row[name] for row in rows)]
+    cells = ([row[name] for name in columns] for row in rows)
+    last = ("attempts", "error_number")
+    print_table(columns, cells, empty="no experiments yet", last=last)
 
 
-def _experiment_row(each: ExperimentOverview, *, has_errors: bool) -> list[Any]:
+def _experiment_row(each: ExperimentOverview) -> dict[str, Any]:
     error = ": ".join(filter(None, (each.error_type, each.error_message)))
-    return [
-        each.experiment_number,
-        each.error_number,
-        each.attempts,
-        str(each.status),
-        time_text(each.start),
-        duration_text(each.duration),
-        each.records,
-        *([shorten(error, _WIDEST_ERROR)] if has_errors else []),
-        ", ".join(each.keys),
-    ]
+    return {
+        "experiment": each.experiment_number,
+        "error_number": each.error_number,
+        "attempts": each.attempts,
+        "status": str(each.status),
+        "start": time_text(each.start),
+        "duration": duration_text(each.duration),
+        "records": each.records,
+        "error": shorten(error, _WIDEST_ERROR),
+        "name": each.name or "",
+        "tags": ", ".join(each.tags),
+        "keys": ", ".join(each.keys),
+    }
 
 
 def _list_collections(paths: Sequence[Path], *, as_json: bool) -> None:
@@ -140,9 +154,11 @@ def _list_collections(paths: Sequence[Path], *, as_json: bool) -> None:
     if as_json:
         print_json(summaries)
     else:
-        rows = map(_collection_row, summaries)
+        rows = [_collection_row(each) for each in summaries]
+        columns = [n for n in _COLLECTION if n not in _SELDOM or any(row[n] for row in rows)]
+        cells = ([row[name] for name in columns] for row in rows)
         folders = " and ".join(map(str, paths))
-        print_table(_COLLECTION, rows, empty=f"no collections in {folders}", last=("size",))
+        print_table(columns, cells, empty=f"no collections in {folders}", last=("size",))
 
 
 def _summaries(folder: Path, *, is_one: bool) -> Iterator[dict[str, Any]]:
@@ -165,12 +181,14 @@ def _summary(path: Path, name: Path) -> dict[str, Any]:
             "running": count["running"],
             "failed": count["failed"],
             "crashed": count["crashed"],
+            "stopped": count["stopped"],
+            "pruned": count["pruned"],
             "records": len(collection.records),
             "size": collection.size_on_disk(),
             "last_start": max((each.start for each in experiments if each.start), default=None),
         }
 
 
-def _collection_row(summary: dict[str, Any]) -> list[Any]:
-    *first, size, last = summary.values()
-    return [*first, size_text(size), time_text(last)]
+def _collection_row(summary: dict[str, Any]) -> dict[str, Any]:
+    size, last = size_text(summary["size"]), time_text(summary["last_start"])
+    return {**summary, "size": size, "last start": last}

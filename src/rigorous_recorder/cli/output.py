@@ -41,7 +41,14 @@ _MEASURED: Final = 1_000
 _GAP: Final = "  "
 #: Codes of terminals.
 _BOLD: Final = "1"
-_STYLES: Final = {"running": "36", "finished": "32", "failed": "31", "crashed": "35"}
+_STYLES: Final = {
+    "running": "36",
+    "finished": "32",
+    "failed": "31",
+    "crashed": "35",
+    "stopped": "33",
+    "pruned": "33",
+}
 
 
 def is_terminal() -> bool:

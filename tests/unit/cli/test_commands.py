@@ -189,6 +189,8 @@ def test_ls_of_a_folder_lists_its_collections(run: Run, study: Path) -> None:
             "running": 0,
             "failed": 1,
             "crashed": 0,
+            "stopped": 0,
+            "pruned": 0,
             "records": 12,
             "size": collection.size_on_disk(),
             "last_start": last,

@@ -1,0 +1,82 @@
+"""In what experiments differ: their attributes, and where the numbers that they logged ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ._arrow import pc
+from ._engines.scan import Scan
+from ._tree import FIRST_KEYS, keys_of
+from ._values.kinds import FLOAT, INT
+
+__all__ = ["Difference", "differences"]
+
+
+class Difference(NamedTuple):
+    """One key of which experiments have different values.
+
+    Attributes:
+        key: the key; of what is nested as ``config.lr``.
+        of: "attribute", or "last record": the last value that was logged under the key.
+        values: for each experiment its value; None where it has none.
+    """
+
+    key: str
+    of: str
+    values: tuple[Any, ...]
+
+
+def differences(attributes: Sequence[Mapping[str, Any]], scans: Sequence[Scan]) -> list[Difference]:
+    """The attributes that are not the same, and all last numbers of records.
+
+    Args:
+        attributes: for each experiment its attributes.
+        scans: for each experiment its records.
+    """
+    flat = [dict(_flat(each)) for each in attributes]
+    last = [_last_numbers(scan) for scan in scans]
+    known = [Difference(k, "attribute", v) for k, v in _side_by_side(flat) if not _are_same(v)]
+    return known + [Difference(k, "last record", v) for k, v in _side_by_side(last)]
+
+
+def _side_by_side(found: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for key in dict.fromkeys(key for each in found for key in each):
+        yield key, tuple(each.get(key) for each in found)
+
+
+def _flat(attributes: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The attributes of a user, each part of what is nested by itself."""
+    for key, value in attributes.items():
+        if above or key not in FIRST_KEYS:
+            if isinstance(value, dict) and value:
+                yield from _flat(value, f"{above}{key}.")
+            else:
+                yield f"{above}{key}", value
+
+
+def _are_same(values: Sequence[Any]) -> bool:
+    first = values[0]
+    return all(type(each) is type(first) and _is_equal(each, first) for each in values)
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    if hasattr(one, "shape"):
+        one, other = one.tolist(), other.tolist()
+    return bool(one == other or repr(one) == repr(other))  # NaN is not another value than NaN
+
+
+def _last_numbers(scan: Scan) -> dict[str, Any]:
+    """For each key the last number of any record, in reading order."""
+    keys = keys_of(column for column in scan.record_columns if column.kind in {INT, FLOAT})
+    found: dict[str, Any] = dict.fromkeys(keys)
+    for piece in scan.pieces(keys):
+        for key in keys:
+            ends: list[tuple[int, Any]] = []
+            for column, values in piece.own(key).items():
+                if column.kind in {INT, FLOAT} and values.null_count < len(values):
+                    at = pc.indices_nonzero(values.is_valid())[-1].as_py()
+                    ends.append((at, values[at].as_py()))
+            if ends:
+                found[key] = max(ends, key=lambda end: end[0])[1]
+    return {key: value for key, value in found.items() if value is not None}

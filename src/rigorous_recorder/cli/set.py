@@ -1,0 +1,50 @@
+"""`rigorous set`: attributes of an experiment, at any time after it was begun."""
+
+from typing import Annotated
+
+import typer
+
+from rigorous_recorder._display.runs import attributes_line
+
+from .change import ErrorNumber, Number, changed, typed_attributes
+from .output import say
+from .target import Collection
+
+__all__ = ["EXAMPLES", "set"]
+
+EXAMPLES = """\
+Examples: `rigorous set data/my_study 3 note='best so far'`,
+`rigorous set data/my_study 3 accuracy=0.93 checked=true`, `rigorous set data/my_study 3 note=null`
+"""
+
+
+def set_attributes(
+    path: Collection,
+    number: Number,
+    attributes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="The attributes, a value as JSON or as plain text; null takes one back.",
+            show_default=False,
+        ),
+    ],
+    *,
+    error_number: ErrorNumber = None,
+) -> None:
+    """Set attributes of an experiment; every record of it has them from now on.
+
+    It may have ended long ago, or still run, in whatever process. Numbers, true, false, null, lists
+    and dicts are typed as JSON; anything else is text, and so is what is in JSON's double quotes.
+    Where several runs share the number it is the latest, unless `--error-number` names another.
+    """
+    given = typed_attributes(attributes)
+    with changed(path, number, error_number) as experiment:
+        experiment.update(given)
+    words = attributes_line(given)
+    if taken_back := [key for key, value in given.items() if value is None]:
+        words += f"; taken back: {', '.join(taken_back)}"
+    say(f"experiment {number}{words}")
+
+
+set = set_attributes  # noqa: A001 - as the command is called

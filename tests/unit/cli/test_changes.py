@@ -1,0 +1,161 @@
+"""Commands that change what is known of an experiment, and the one that compares some."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rigorous_recorder import Experiment, ExperimentCollection
+
+from .conftest import Run
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Three experiments, the last two of which have one number."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        for lr in (0.1, 0.01, 0.001):
+            config = {"depth": 3, "optim": {"name": "adam", "lr": lr}}
+            run = collection.start(config=config, seed=7, lr=lr)
+            for step in range(3):
+                run.child(model="m1").push(step=step, loss=lr * step, note=f"step {step}")
+            run.push(loss=int(lr * 1000))
+            if lr == 0.01:
+                run.fail(ValueError("diverged"))
+            else:
+                run.finish()
+    return tmp_path / "study"
+
+
+def of(study: Path, number: int) -> Experiment:
+    with closing(ExperimentCollection.open(study, read_only=True)) as collection:
+        return collection.experiment(number)
+
+
+def test_set_sets_attributes_of_every_record(run: Run, study: Path) -> None:
+    """JSON where it is some, else text; null takes back; the key goes up to the first equals sign."""
+    words = [
+        "note=best so far",
+        "acc=0.93",
+        "ok=true",
+        'tags=["a", "b"]',
+        'n="5"',
+        "f=a=b",
+        "x=NaN",
+    ]
+    result = run("set", study, 1, *words)
+    assert (result.code, result.out) == (0, "")
+    assert result.err.startswith('experiment 1: note="best so far", acc=0.93, ok=True')
+    expected = {
+        "note": "best so far",
+        "acc": 0.93,
+        "ok": True,
+        "tags": ["a", "b"],
+        "n": "5",
+        "f": "a=b",
+        "x": "NaN",
+    }
+    assert expected.items() <= of(study, 1).items()
+    with closing(ExperimentCollection.open(study, read_only=True)) as collection:
+        assert [row["acc"] for row in collection[1]] == 4 * [0.93]
+        assert {row["acc"] for row in collection[2]} == {None}
+    assert "taken back: acc" in run("set", study, 1, "acc=null").err
+    assert of(study, 1)["acc"] is None
+
+
+def test_the_latest_of_several_runs_is_changed_unless_one_is_named(run: Run, study: Path) -> None:
+    """And it is reported which."""
+    result = run("set", study, 2, "note=good")
+    assert (
+        "2 runs are experiment 2; this is the latest, experiment 2 (error_number 0)" in result.err
+    )
+    assert run("set", study, 2, "note=bad", "--error-number", 1).code == 0
+    with closing(ExperimentCollection.open(study, read_only=True)) as collection:
+        assert [each["note"] for each in collection.experiments] == [None, "bad", "good"]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["set", 1, "note"], "sets nothing; expected key=value"),
+        (["set", 1, "=5"], "sets nothing; expected key=value"),
+        (["set", 1, "had_error=false"], "had_error"),
+        (["set", 9, "a=1"], "there is no experiment 9"),
+        (["tag", 1, "best"], "expected +best or -best"),
+        (["tag", 1, "+"], "neither put on nor taken off"),
+        (["rename", 9, "x"], "there is no experiment 9"),
+        (["archive", 1, 9], "there is no experiment 9"),
+        (["archive", 1, 2, "--error-number", 0], "name one alone"),
+        (["diff", 1], "give two or more"),
+        (["diff", 1, 1], "give two or more"),
+        (["diff", 1, 9], "there is no experiment 9"),
+    ],
+    ids=str,
+)
+def test_what_cant_be_done_is_refused_and_changes_nothing(
+    run: Run, study: Path, command: list[object], words: str
+) -> None:
+    """With code 2, and the way out."""
+    name, *rest = command
+    before = dict(of(study, 1))
+    result = run(name, study, *rest)
+    assert (result.code, result.out) == (2, "")
+    assert words in " ".join(result.err.split())
+    assert dict(of(study, 1)) == before
+
+
+def test_tags_are_put_on_and_taken_off(run: Run, study: Path) -> None:
+    """Those that it has then are printed, one a line; without changes nothing is written."""
+    assert run("tag", study, 1, "+paper", "+best", "+paper").lines == ["paper", "best"]
+    assert run("tag", study, 1, "-paper", "+new", "-nothing").lines == ["best", "new"]
+    assert run("tag", study, 1).lines == ["best", "new"]
+    assert of(study, 1).tags == ("best", "new")
+    assert run("tag", study, 1, "-best", "-new").lines == []
+    assert of(study, 1)["tags"] is None
+
+
+def test_an_experiment_is_renamed_and_archived(run: Run, study: Path) -> None:
+    """`ls` shows the name and the tags; what is archived it lists when it is asked for all."""
+    assert run("rename", study, 1, "baseline").err == "experiment 1 is 'baseline' now\n"
+    run("tag", study, 1, "+paper")
+    head, first, *_ = run("ls", study).lines
+    assert head.split() == [
+        *("experiment", "error_number", "attempts", "status", "start", "duration", "records"),
+        *("error", "name", "tags", "keys"),
+    ]
+    assert "baseline" in first
+    assert "paper" in first
+    assert "archived" in run("archive", study, 1).err
+    result = run("ls", study)
+    assert [line.split()[0] for line in result.lines[1:]] == ["2", "2"]
+    assert result.err == "1 archived; --all lists them, too\n"
+    assert [each["status"] for each in run("ls", study, "--json").json] == ["failed", "finished"]
+    whole = run("ls", study, "--all", "--json").json
+    assert [each["is_archived"] for each in whole] == [True, False, False]
+    assert (whole[0]["name"], whole[0]["tags"]) == ("baseline", ["paper"])
+    assert run("archive", study, 1, "--undo").code == 0
+    assert len(run("ls", study).lines) == 4
+
+
+def test_diff_shows_what_differs_and_last_numbers(run: Run, study: Path) -> None:
+    """Nested attributes by their parts; of int and float the one that was logged last."""
+    assert run("diff", study, 1, 2, "--json").json == [
+        {"key": "config.optim.lr", "of": "attribute", "values": {"1": 0.1, "2": 0.001}},
+        {"key": "lr", "of": "attribute", "values": {"1": 0.1, "2": 0.001}},
+        {"key": "step", "of": "last record", "values": {"1": 2, "2": 2}},
+        {"key": "loss", "of": "last record", "values": {"1": 100, "2": 1}},
+    ]
+    head, *rows = run("diff", study, 1, 2).lines
+    assert head.split("  ")[0] == "key"
+    assert len(rows) == 4
+    with closing(ExperimentCollection.open(study, read_only=True)) as collection:
+        one, two, three = collection.experiments
+        assert [tuple(each) for each in one.diff(two, three)][:2] == [
+            ("config.optim.lr", "attribute", (0.1, 0.01, 0.001)),
+            ("lr", "attribute", (0.1, 0.01, 0.001)),
+        ]
+        assert [each.of for each in one.diff()] == 2 * ["last record"]
+        with pytest.raises(TypeError, match="takes experiments"):
+            one.diff(2)  # type: ignore[arg-type]
