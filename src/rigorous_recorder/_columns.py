@@ -164,17 +164,45 @@ def _from_arrow(key: str, column: ArrowColumn) -> Columns:
         return _from_values(key, Objects(map(_int_or_none, values.to_pylist())))
     kind = JSON if column.kind == JSON.name else _kind_of(key, values, column.zone)
     if kind is None:
+        _require_microseconds(key, values)
         return _from_values(key, values.to_pylist())
+    kept = _cast(key, values, kind.sealed_type, kind.name)
+    _check_range(key, kind, kept)
+    return {Column(key, kind): kept}
+
+
+def _cast(key: str, values: pa.Array, to: pa.DataType, name: str) -> pa.Array:
+    """The values with another type.
+
+    Raises:
+        UnsupportedValueError: one of them would not be the same.
+    """
     try:
-        kept = values.cast(kind.sealed_type)
+        return values.cast(to)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        message = f"{key!r}: a column of {values.type} can't be stored as {kind.name}: {error}"
+        message = f"{key!r}: a column of {values.type} can't be stored as {name}: {error}"
         if pa.types.is_temporal(values.type):
             message += ". Round it to microseconds, or store it as ints: .cast('int64') of Arrow"
             message += " and Polars (pl.Int64), .astype('int64') of pandas and numpy"
         raise UnsupportedValueError(message) from error
-    _check_range(key, kind, kept)
-    return {Column(key, kind): kept}
+
+
+def _require_microseconds(key: str, values: pa.Array) -> None:
+    """Raise where a time of a day has nanoseconds, which its value in Python would lack.
+
+    Raises:
+        UnsupportedValueError: one has, in whatever lists and structs.
+    """
+    if pa.types.is_time64(values.type):
+        _cast(key, values, pa.time64("us"), "time")
+    elif pa.types.is_struct(values.type):
+        for inner in values.flatten():
+            _require_microseconds(key, inner)
+    elif pa.types.is_map(values.type):
+        _require_microseconds(key, values.keys)
+        _require_microseconds(key, values.items)
+    elif _is_list(values.type):
+        _require_microseconds(key, values.flatten())
 
 
 def _is_of_whole_decimals(kind: pa.DataType) -> bool:

@@ -98,8 +98,9 @@ def _is_sql(condition: str, collection: ExperimentCollection) -> bool:
     """
     if (parts := _KEY_AND_VALUE.fullmatch(condition)) is not None:
         return _JOINED.search(parts["value"]) is not None
-    key, equals, _ = condition.partition("=")
-    return not equals or key not in collection.records.columns  # which can have any character
+    key, equals, value = condition.partition("=")
+    is_quoted = value.startswith(("'", "="))
+    return not equals or is_quoted or key not in collection.records.columns  # of any character
 
 
 def _where_sql(records: Records, condition: str) -> Records:
