@@ -660,12 +660,12 @@ def test_files_that_vanish_between_listing_and_opening_are_looked_for_again(
     opens = iter(range(100))
     original = sealed_files.open_sealed
 
-    def open_late(*arguments: Any) -> Any:
+    def open_late(*arguments: Any, **named: Any) -> Any:
         if next(opens) == at:
             with monkeypatch.context() as patch:
                 patch.setattr(sealed_files, "open_sealed", original)
                 opened(folder).compact()
-        return original(*arguments)
+        return original(*arguments, **named)
 
     monkeypatch.setattr(sealed_files, "open_sealed", open_late)
     assert [(row["i"], row["name"]) for row in reader.records] == [(i, f"w{i}") for i in range(4)]

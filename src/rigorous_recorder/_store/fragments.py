@@ -42,6 +42,7 @@ __all__ = [
     "Stretch",
     "between",
     "is_lost",
+    "node_ranges_in",
     "open_parquet",
     "places_between",
     "tables_of",
@@ -400,13 +401,9 @@ class ParquetFragment(Fragment):
         """For each row group what its statistics say of the nodes; all ids, where they don't."""
         try:
             with open_parquet(self._path) as file:
-                columns = [
-                    file.metadata.row_group(group).column(0)
-                    for group in range(len(self.group_rows))
-                ]
+                return node_ranges_in(file.metadata)
         except UNREADABLE:  # damaged, or compacted away meanwhile
             return [_ALL_IDS] * len(self.group_rows)
-        return [_range_of(column.statistics) for column in columns]
 
     def count(self, column: Column) -> int:
         """How many rows have a value in a column that is here; of arrays those with an element.
@@ -624,6 +621,12 @@ def _placed(segments: Sequence[SegmentRange]) -> Iterator[tuple[int, SegmentRang
     """The segments of a file, each with its first row."""
     starts = accumulate((each.rows for each in segments), initial=0)
     return zip(starts, segments, strict=False)
+
+
+def node_ranges_in(footer: pq.FileMetaData) -> list[tuple[int, int]]:
+    """For each row group what its statistics say of the nodes; all ids, where they don't."""
+    groups = map(footer.row_group, range(footer.num_row_groups))
+    return [_range_of(group.column(0).statistics) for group in groups]
 
 
 def _range_of(statistics: pq.Statistics | None) -> tuple[int, int]:

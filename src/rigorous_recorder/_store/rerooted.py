@@ -26,10 +26,15 @@ def rerooted_records(fragment: Fragment, root: int) -> Fragment:
 
     Engines that open files by themselves find the id in no file: they take what is read here.
     """
+    return rerooted_nodes(fragment, root) if _has_root(fragment) else fragment
+
+
+def _has_root(fragment: Fragment) -> bool:
+    # By bounds first, which cost no reading: ids of other nodes are random numbers, far away.
+    if not any(low <= ROOT <= high for low, high in fragment.node_ranges):
+        return False
     ids = pa.array([ROOT], pa.int64())
-    if not any(fragment.has_any(group, ids) for group in range(len(fragment.group_rows))):
-        return fragment
-    return rerooted_nodes(fragment, root)
+    return any(fragment.has_any(group, ids) for group in range(len(fragment.group_rows)))
 
 
 def _loose(fragment: InMemoryFragment, root: int) -> InMemoryFragment:

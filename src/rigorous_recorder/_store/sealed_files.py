@@ -14,7 +14,7 @@ from ..errors import DamagedFileError
 from .checksums import check_footer, damaged_chunks
 from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
-from .fragments import ParquetFragment
+from .fragments import ParquetFragment, node_ranges_in
 from .path_checks import check_regular
 
 __all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
@@ -114,6 +114,9 @@ class SealedFiles:
         self._place = folder.table(table)
         self._warn = warn
         self._find_successor = self.successor  # one object for all files
+        #: Whether the bounds of the nodes in each file are wanted of all files: then they are read with
+        #: the footer, which else is opened once more for them.
+        self.keeps_ranges = False
         self.forget()
 
     def forget(self) -> None:
@@ -261,7 +264,9 @@ class SealedFiles:
             try:
                 # Not a Path, which takes a tenth of the time.
                 path = f"{self._place}{os.sep}{name}"
-                self._opened[name] = open_sealed(path, self._find_successor)
+                self._opened[name] = open_sealed(
+                    path, self._find_successor, keeps_ranges=self.keeps_ranges
+                )
             except DamagedFileError as error:
                 self._warn(self.path(name), error)
                 self._opened[name] = None
@@ -269,12 +274,16 @@ class SealedFiles:
 
 
 def open_sealed(
-    path: str | Path, find_successor: Callable[[ParquetFragment], ParquetFragment | None]
+    path: str | Path,
+    find_successor: Callable[[ParquetFragment], ParquetFragment | None],
+    *,
+    keeps_ranges: bool = False,
 ) -> ParquetFragment:
     """The footer of a sealed file.
 
     Args:
         find_successor: which file has its rows, once it was compacted away.
+        keeps_ranges: whether ``node_ranges`` are found out now.
 
     Raises:
         FileNotFoundError: it was compacted away.
@@ -288,6 +297,8 @@ def open_sealed(
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
             sealed = ParquetFragment(path, file.schema_arrow, rows, find_successor, sums=sums)
+            if keeps_ranges:
+                sealed.node_ranges = node_ranges_in(meta)
             if sums and not sealed.is_of_nodes:  # records that nobody can place are not counted
                 sealed.unplaced = frozenset(damaged_chunks(source, meta, sums, 0))
             return sealed

@@ -392,6 +392,10 @@ class FolderStore(Store):
         """The folders in which its rows are."""
         return [self.folder]
 
+    def keep_ranges(self) -> None:
+        """Find the bounds of the nodes in each file of records out when it is opened."""
+        self._sealed[RECORDS].keeps_ranges = True
+
     def is_alive(self, writer: str) -> bool:
         """Whether the process of a writer lives, as far as can be known."""
         return writer == self.backend.writer or is_alive(self.folder, writer)

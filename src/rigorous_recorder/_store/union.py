@@ -81,6 +81,8 @@ class UnionStore(Store):
         super().__init__()
         _require_different(members)
         self.members = dict(members)
+        for store in self.members.values():
+            store.keep_ranges()
         self.key = key
         require_free([key])
         self._roots = {name: _FIRST + at for at, name in enumerate(self.members)}
