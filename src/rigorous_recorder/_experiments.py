@@ -7,6 +7,7 @@ from typing import Any
 from ._arrow import pa
 from ._display.experiments import experiments_table
 from ._engines.arrow import resolved_table
+from ._engines.instants import with_instants
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import rows_at
 from ._engines.scan import Source
@@ -38,9 +39,15 @@ class Experiments(list[Experiment]):
         )
 
     def to_arrow(self) -> pa.Table:
-        """The rows as a ``pyarrow.Table``, with a column for every key."""
+        """The rows as a ``pyarrow.Table``, with a column for every key.
+
+        Behind these are ``experiment_start``, ``experiment_end`` and, where one was resumed,
+        ``experiment_attempt_start``: the times in seconds as timestamps in UTC.
+        """
         nodes = self._snapshot.nodes
-        return resolved_table(self._snapshot, nodes.positions_of([each._last for each in self]))
+        return with_instants(
+            resolved_table(self._snapshot, nodes.positions_of([each._last for each in self]))
+        )
 
     def to_polars(self) -> pl.DataFrame:
         """The rows as a Polars DataFrame.

@@ -317,8 +317,9 @@ class _Counting(Fragment):
 class _Fixed:
     """A source with one moment."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, store: Any) -> None:
         self._snapshot = snapshot
+        self.store = store
 
     def now(self) -> Snapshot:
         """That moment."""
@@ -333,7 +334,7 @@ def _counted(collection: ExperimentCollection, scope: Scope) -> tuple[Records, l
     snapshot = collection.records._scan().snapshot
     stored, nodes = snapshot.fragments, snapshot.nodes
     fragments = [_Counting(each) for each in stored.records]
-    source: Any = _Fixed(Snapshot(StoreSnapshot(fragments, stored.nodes), nodes))
+    source: Any = _Fixed(Snapshot(StoreSnapshot(fragments, stored.nodes), nodes), collection._store)
     return Records(source, scope, {}), fragments
 
 

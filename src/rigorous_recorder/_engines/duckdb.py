@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -16,6 +16,7 @@ from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
 from .duckdb_records import RecordsView, rows_without_columns
 from .duckdb_values import for_duckdb
+from .instants import instants_in, select_with_instants
 from .level_table import LevelScan
 from .relation import Made, Relation, Source, compacted
 from .scan import Scan, Snapshot, experiment_positions
@@ -283,12 +284,15 @@ class _Database:
             return self._view("flat", lambda: _with_sql_names(flat_table(scan)), used), []
         if "records" not in self._names:
             self._names["records"] = SqlNames(scan.flats)
-        columns = self._names["records"].columns_of(used)
+        names = self._names["records"]
+        used, instants = _with_instants(used, names.all)
+        columns = names.columns_of(used)
         view = tuple(columns.items())
         if view not in self._views:
             made = RecordsView(scan, columns, self.table)
             self._views[view] = made.text(), made.paths
-        return self._views[view]
+        text, paths = self._views[view]
+        return _shown_with(text, instants), paths
 
     def _view(self, name: str, make: Callable[[], _Named], used: Mentioned) -> str:
         """What the view of a table says that is made at once."""
@@ -296,9 +300,9 @@ class _Database:
             named = make()
             self.table(name, lambda: named.table)
             self._names[name] = named.names
-        shown = self._names[name].used(used)
-        columns = _selected(shown)
-        return f"SELECT {columns} FROM {self._tables[name]}"
+        used, instants = _with_instants(used, self._names[name].all)
+        columns = _selected(self._names[name].used(used))
+        return _shown_with(f"SELECT {columns} FROM {self._tables[name]}", instants)
 
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
         """A table in the database, made where it is not there yet; what SQL calls it."""
@@ -308,6 +312,16 @@ class _Database:
             self._connection.execute(f"CREATE TABLE {self._tables[name]} AS FROM _new")
             self._connection.unregister("_new")
         return self._tables[name]
+
+
+def _with_instants(used: Mentioned, columns: Sequence[str]) -> tuple[Mentioned, dict[str, str]]:
+    """What a query uses, columns that its timestamps are made of included, and these timestamps."""
+    instants = instants_in(used.words | {name.casefold() for name in used.names}, columns)
+    return used._replace(words=used.words.union(instants.values())), instants
+
+
+def _shown_with(text: str, instants: Mapping[str, str]) -> str:
+    return select_with_instants(f"({text})", instants) if instants else text
 
 
 def _is_small(scan: Scan) -> bool:

@@ -14,6 +14,7 @@ from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
 from ..errors import ArgumentError, ArgumentTypeError
 from .duckdb_values import for_duckdb
+from .instants import instants_in, select_with_instants
 from .mixed import Flat
 from .sandbox import sandbox
 from .sql import Mentioned, SqlNames
@@ -240,10 +241,13 @@ class BoundSql:
     ) -> None:
         self._condition = condition
         self.text = condition.text
-        used = names.columns_of(_uses(condition.names))
+        asked = {name.casefold() for name in condition.names}
+        self._instants = instants_in(asked, names.all)
+        plain = {n for n in condition.names if n.casefold() not in self._instants}
+        used = names.columns_of(_uses(plain.union(self._instants.values())))
         self.columns = [(name, flats[flat], kind_of(flat)) for name, flat in used.items()]
         folded = {name.casefold() for name in used}
-        unknown = (name for name in condition.names if name.casefold() not in folded)
+        unknown = (name for name in plain if name.casefold() not in folded)
         self.unknown = sorted(unknown, key=lambda name: (self.text.find(name), name))
         self.columns += [(n, Flat(n, n), NULL) for n in _each_once(self.unknown)]
         self.parts = [BoundSql(each, names, flats, kind_of) for each in condition.parts]
@@ -262,12 +266,18 @@ class BoundSql:
         """Whether a row without any of its keys meets it."""
         return bool(self.holds([_nothing(kind, 1) for _, _, kind in self.columns], 1)[0].as_py())
 
+    @property
+    def _source(self) -> str:
+        if not self._instants:
+            return _TABLE
+        return f"({select_with_instants(_TABLE, self._instants)}) AS {_TABLE}"
+
     def why_unfit(self) -> str | None:
         """Why it is no condition on values of the kinds that its columns have; None where it is."""
         nothing = [_nothing(kind, 0) for _, _, kind in self.columns]
         try:
             # Behind WHERE neither aggregates nor functions that make rows are taken.
-            query = f"SELECT ({self.text}\n) FROM {_TABLE} WHERE ({self.text}\n)"
+            query = f"SELECT ({self.text}\n) FROM {self._source} WHERE ({self.text}\n)"
             found = str(self._ask(nothing, 0, query).types[0])
         except duckdb.Error as error:
             return f"{self}: {_first_line(error)}"
@@ -287,7 +297,7 @@ class BoundSql:
         Raises:
             ArgumentError: it can't be evaluated for one of them, such as a cast that fails.
         """
-        query = f"SELECT coalesce(({self.text}\n), false) FROM {_TABLE}"
+        query = f"SELECT coalesce(({self.text}\n), false) FROM {self._source}"
         try:
             found = self._ask(arrays, rows, query).to_arrow_table()
         except duckdb.Error as error:
@@ -316,6 +326,6 @@ def _each_once(names: Iterable[str]) -> Iterator[str]:
     return iter({name.casefold(): name for name in names}.values())
 
 
-def _uses(names: frozenset[str]) -> Mentioned:
+def _uses(names: set[str]) -> Mentioned:
     words = frozenset(name.casefold() for name in names)
-    return Mentioned(words, names, any_table=False, any_column=False, only_reads=True)
+    return Mentioned(words, frozenset(names), any_table=False, any_column=False, only_reads=True)
