@@ -12,7 +12,7 @@ from rigorous_recorder import ExperimentCollection
 __all__ = ["Push"]
 
 IS_NATIVE = importlib.util.find_spec("rigorous_recorder._live.native") is not None
-"""Whether the native twin was compiled; what is measured without it is another thing."""
+"""Whether the native backend was compiled; what is measured without it is another thing."""
 
 
 class Push:

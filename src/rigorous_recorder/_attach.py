@@ -31,16 +31,16 @@ def copy_tree(snapshot: Snapshot, top: int, target: Store, parent: int | None) -
         For each copied node the id that it has in ``target``.
     """
     nodes = snapshot.nodes
-    if nodes.position(top) is None:  # nothing was said of it, or it was deleted
+    if nodes.position(top) is None:  # nothing was set on it, or it was deleted
         new = {top: target.new_node()}
-        target.say(new[top], {}, parent)
+        target.set_attributes(new[top], {}, parent)
         return _with_records(snapshot, top, new, target)
     positions = nodes.positions(nodes.below(top))
     ids = nodes.ids.take(positions).to_pylist()
     above = nodes.ids.take(nodes.parents.take(positions)).to_pylist()
     new = {node: target.new_node() for node in ids}
     for node, old_parent, data in zip(ids, above, nodes.own_data(positions), strict=True):
-        target.say(new[node], data, parent if node == top else new[old_parent])
+        target.set_attributes(new[node], data, parent if node == top else new[old_parent])
     return _with_records(snapshot, top, new, target)
 
 
@@ -79,7 +79,7 @@ def copy_with_ancestors(snapshot: Snapshot, node: int) -> tuple[MemoryStore, dic
     for above in _ancestors(snapshot.nodes, node):
         copied = store.new_node()
         at = snapshot.nodes.positions_of([above])
-        store.say(copied, snapshot.nodes.own_data(at)[0], parent)
+        store.set_attributes(copied, snapshot.nodes.own_data(at)[0], parent)
         parent = copied
     return store, copy_tree(snapshot, node, store, parent)
 

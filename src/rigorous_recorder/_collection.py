@@ -223,7 +223,7 @@ class ExperimentCollection:
           ``SLURM_JOB_ID`` when it is requeued, each task of an array has its own, and in a job of
           several tasks each ``SLURM_PROCID`` has its own experiments. Where all that the job had
           begun before it was requeued is one experiment, it is that one, whatever the info; what is
-          new in it is said of the attempt. The experiment has ``experiment_job``, as
+          new in it is set on the attempt. The experiment has ``experiment_job``, as
           ``slurm 1234``, and attempts have ``experiment_job_restarts``, how often the job had been
           requeued when they began.
         - elsewhere, that was begun with the same info (key by key, with the same kind of value), in
@@ -285,7 +285,7 @@ class ExperimentCollection:
         ``with`` gives the recorder of a new attempt, a child of the experiment's: its records have
         ``experiment_attempt`` 2, 3 and so on, those before it 1 (the experiment has that from the
         first resume on), so that steps that were done again can be told apart; also
-        ``experiment_attempt_start_time``. What is said of it is said of this attempt; its
+        ``experiment_attempt_start_time``. What is set on it is set on this attempt; its
         ``parent`` is the experiment, for what is true of all attempts.
 
         From now on, as after the start, ``had_error`` is True and ``experiment_end_time`` and
@@ -522,7 +522,7 @@ class ExperimentCollection:
     ) -> int:
         """Take experiments out of every answer, for good.
 
-        From now on no process sees their records, their recorders or anything that was said of
+        From now on no process sees their records, their recorders or anything that was set on
         them; not even what is still logged below them, which disturbs nobody. A recorder of theirs
         that is at hand has no records any more. Their numbers are not given again. No file changes
         until ``compact`` drops what was deleted from the files of finished writers, this process
@@ -535,7 +535,7 @@ class ExperimentCollection:
                 are one run, and always go together.)
 
         Returns:
-            How many records are in no answer any more.
+            How many records are excluded from query results any more.
 
         Raises:
             UnknownExperimentError: there is no such experiment; nothing is deleted.

@@ -186,7 +186,7 @@ def _require_column(name: Any, values: Any) -> None:
     elif isinstance(values, (set, frozenset)):
         message = f"{name!r}: a {kind} has no order. Give the column as a list: sorted(x)"
     elif getattr(values, "shape", None) == ():
-        message = f"{name!r}: an array without dimensions is no column. Give one of it: [x]"
+        message = f"{name!r}: an array without dimensions is not a column. Give one of it: [x]"
     else:
         return
     raise UnsupportedTypeError(message)

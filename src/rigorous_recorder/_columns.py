@@ -47,8 +47,8 @@ def columns_of(data: Any) -> tuple[int, Columns]:
             DataFrame; an Arrow table or batch; anything with ``__arrow_c_stream__``.
 
     Raises:
-        TypeError: it is none of these, or a column's type can't be kept.
-        ValueError: the columns are not of one length, or a value can't be kept.
+        TypeError: it is none of these, or a column's type can't be stored.
+        ValueError: the columns are not of one length, or a value can't be stored.
     """
     named = named_columns(data)
     sizes = {name: len(values) for name, values in named.items()}
@@ -151,7 +151,7 @@ def _all_of_one_type(values: list[Any]) -> tuple[Kind, pa.Array] | None:
     try:
         return kind, pa.array(values, kind.sealed_type)
     except (pa.ArrowException, OverflowError, UnicodeError):
-        return None  # one of them can't be kept: looked at one by one, it is named
+        return None  # one of them can't be stored: looked at one by one, it is named
 
 
 def _from_arrow(key: str, column: ArrowColumn) -> Columns:

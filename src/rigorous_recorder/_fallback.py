@@ -1,4 +1,4 @@
-"""Whether the pure twins were asked for, where native ones could run."""
+"""Whether the pure-Python fallbacks were asked for, where native ones could run."""
 
 from __future__ import annotations
 

@@ -55,5 +55,7 @@ def require_free(keys: Iterable[object]) -> None:
     """
     if taken := RESERVED.intersection(keys):
         names = ", ".join(sorted(taken, key=FIRST_KEYS.index))
-        message = f"{names}: a collection says this of experiments itself; choose another key"
+        message = (
+            f"{names}: a collection sets this attribute of experiments itself; choose another key"
+        )
         raise ReservedKeyError(message)

@@ -34,7 +34,7 @@ from .errors import (
     RigorousError,
 )
 
-__all__ = ["Run", "say_whole"]
+__all__ = ["Run", "set_whole"]
 
 
 class Run:
@@ -369,7 +369,7 @@ class Run:
         """The recorder of the experiment, from now on; nobody else begins one meanwhile."""
         return self._begin_new(*self._numbers())
 
-    def _begin_new(self, number: int, error_number: int, **said: Any) -> Recorder:
+    def _begin_new(self, number: int, error_number: int, **attributes: Any) -> Recorder:
         self._clock = RunClock()
         self._experiment = recorder_below(
             self._store,
@@ -381,7 +381,7 @@ class Run:
                 "experiment_start_time": self._clock.start,
                 "experiment_end_time": None,
                 "experiment_duration": None,
-                **said,
+                **attributes,
                 **self._info,
             },
         )
@@ -391,7 +391,7 @@ class Run:
         """The recorder of a new attempt at an experiment that was begun before."""
         self._clock = RunClock(past.start)
         self._experiment = recorder_at(self._store, past.node)
-        said = {
+        attributes = {
             "experiment_attempt": past.attempts + 1,
             "experiment_attempt_start_time": self._clock.now,
             **info,
@@ -400,7 +400,7 @@ class Run:
         error_number, self._at_end = _free_error_numbers(others, past.error_number)
         # First the attempt: who dies in between leaves the experiment as it ended.
         attempt = self._store.new_node()
-        self._store.say(attempt, said, past.node)
+        self._store.set_attributes(attempt, attributes, past.node)
         self._experiment._set(
             {
                 **(dict.fromkeys(ERROR_KEYS) if past.error else {}),
@@ -455,7 +455,7 @@ def run_in(kind: type[Run], path: str, state: Mapping[str, Any]) -> Run:
     return experiment
 
 
-def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: float) -> int:
+def set_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: float) -> int:
     """Make of a node an experiment that ended without an error: in one word, seen whole or not.
 
     Nobody else may begin one meanwhile (see ``changing_experiments``).
@@ -466,7 +466,7 @@ def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: flo
     run = Run(store, info, is_quiet=True)
     number, _ = run._numbers()
     end = max(time.time(), start)
-    said = {
+    attributes = {
         "experiment_number": number,
         "error_number": run._at_end,
         "had_error": False,
@@ -475,5 +475,5 @@ def say_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: flo
         "experiment_duration": end - start,
         **info,
     }
-    store.say(node, said, ROOT)
+    store.set_attributes(node, attributes, ROOT)
     return number

@@ -141,7 +141,7 @@ def adopt(old: OldRecorder) -> tuple[MemoryStore, int]:
         if id(recorder) in ids:
             continue
         ids[id(recorder)] = node = store.new_node()
-        store.say(node, _kept(recorder.data, known), parent)
+        store.set_attributes(node, _kept(recorder.data, known), parent)
         for record in recorder.records:
             store.records.append(node, _kept(record, known))
         todo += [(child, node) for child in reversed(recorder.children)]

@@ -27,7 +27,7 @@ class ExperimentOverview:
         duration: seconds, up to now for a running one; None for a crashed one.
         records: number of records at and below the experiment.
         keys: what is known of any of them, in the order in which it came up; what a collection
-            says of experiments itself, and what stands above the experiment, are left out.
+            says of experiments itself, and the inherited attributes of the experiment, are left out.
         attempts: how many there are of it, its first one included: more than 1 where it was resumed.
         error_type: of the exception that it ended with; None where there was none.
         error_message: its text, the middle cut out where it is very long.

@@ -63,7 +63,7 @@ def tree_of(
     fragments, waiting = store.snapshot(), MemoryStore()
     for each, fields in (pending or {}).items():
         if each in new:
-            waiting.say(new[each], dict(fields))
+            waiting.set_attributes(new[each], dict(fields))
     return {
         "format": _FORMAT,
         "top": new[node],

@@ -65,7 +65,7 @@ class Recorder(Pusher):
         data: what is known of the node; also as keywords, which win over ``data``.
 
     Raises:
-        TypeError, ValueError: a key is not text, or a value can't be kept.
+        TypeError, ValueError: a key is not text, or a value can't be stored.
 
     Examples:
         >>> model = Recorder(model="m1")
@@ -138,7 +138,7 @@ class Recorder(Pusher):
         with store.staying():
             if not self._store is parent._store is store:
                 return False
-            self._know_parent(parent, store.say(self._node, {}, above))
+            self._know_parent(parent, store.set_attributes(self._node, {}, above))
         return True
 
     def _know_parent(self, parent: Recorder, time: int) -> None:
@@ -311,39 +311,39 @@ class Recorder(Pusher):
         """Set data of this node, at any time: every record below has it from now on.
 
         Raises:
-            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is set.
+            TypeError, ValueError: a key is not text, or a value can't be stored; nothing is set.
             ReservedKeyError: a key is one that a collection sets on experiments itself.
         """
         described = describe if self._is_strict() else describe_attributes
         self._update(_plain(_joined(data, local_data), described))
 
-    def _update(self, said: Mapping[str, Any]) -> None:
+    def _update(self, attributes: Mapping[str, Any]) -> None:
         if self._store is None:
             with LOCKS.settling:
                 if self._store is None:  # no call in between, where a signal handler could come
-                    self._data = {**self._data, **said}
+                    self._data = {**self._data, **attributes}
                     return
-        if not RESERVED.isdisjoint(said) and self._is_reserving():
-            require_free(said)
-        self._set(said)
+        if not RESERVED.isdisjoint(attributes) and self._is_reserving():
+            require_free(attributes)
+        self._set(attributes)
 
-    def _set(self, said: Mapping[str, Any]) -> None:
+    def _set(self, attributes: Mapping[str, Any]) -> None:
         """As ``update``, with plain values and also keys that only a collection sets."""
         while True:
             store, node = self._store, self._node
             if not (store and node and store is self._store):
                 store, node = self._where()
             try:
-                time = store.say(node, said)
+                time = store.set_attributes(node, attributes)
             except MovedError:
                 self._go_after(store, node)
             else:
                 break
         with LOCKS.settling:
             if store is self._store and time > self._data_time:
-                self._data, self._data_time = {**self._data, **said}, time
+                self._data, self._data_time = {**self._data, **attributes}, time
                 return
-        self._look_up(said)
+        self._look_up(attributes)
 
     def _look_up(self, keys: Collection[str]) -> None:
         """Know what these attributes are in the store, where another thread wrote meanwhile."""
@@ -357,10 +357,10 @@ class Recorder(Pusher):
                     self._data = {**self._data, **{key: found.get(key) for key in keys}}
                     return
 
-    def _show(self, said: Mapping[str, Any]) -> None:
+    def _show(self, attributes: Mapping[str, Any]) -> None:
         """Have values among the data of this recorder that were written of another one."""
         with LOCKS.settling:
-            self._data = {**self._data, **said}
+            self._data = {**self._data, **attributes}
 
     def _is_strict(self) -> bool:
         """Whether an attribute of a type that can't be stored is refused."""
@@ -533,7 +533,7 @@ class Recorder(Pusher):
         First all is written, then the recorder has its place: one whose data are refused is as before.
         """
         data, node, fast_path = self._data, store.new_node(), store.records.fast_path
-        time = store.say(node, data, above)
+        time = store.set_attributes(node, data, above)
         store.handles.add(node, self)
         with LOCKS.settling:
             # No call in between, where another thread or a signal handler could come.
@@ -704,7 +704,7 @@ def _plain(
     """Data with the plain values that are kept, safe from later changes of what was given.
 
     Raises:
-        TypeError, ValueError: a key is not text, or a value can't be kept.
+        TypeError, ValueError: a key is not text, or a value can't be stored.
     """
     found: dict[str, Any] = {}
     for item in data.items():

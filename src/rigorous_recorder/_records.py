@@ -596,7 +596,7 @@ def _checked(index: Any) -> int:
         return operator.index(index)
     except TypeError:
         shown = cut(repr(index), 60)
-        message = f"{shown} is no index of a record; expected an int or a slice"
+        message = f"{shown} is not a valid index of a record; expected an int or a slice"
         if isinstance(index, str):
             message += f"; for a column use records.to_arrow()[{shown}]"
         raise ArgumentTypeError(message) from None

@@ -101,27 +101,31 @@ class AutoRun(Run):
     def _restarts(self, past: Past) -> int:
         """How often the job had been requeued when it began the last attempt."""
         nodes = Source(self._store).now().nodes
-        (said,) = nodes.own_data(nodes.positions_of([past.last]))
-        restarts = said.get("experiment_job_restarts")
+        (attributes,) = nodes.own_data(nodes.positions_of([past.last]))
+        restarts = attributes.get("experiment_job_restarts")
         return restarts if isinstance(restarts, int) else 0
 
     def _with_same_info(self, past: Sequence[Past]) -> list[Past]:
         """Those that were begun with the same keys and values."""
         given = _texts(self._info)
-        return [each for each, said in zip(past, self._infos(past), strict=True) if said == given]
+        return [
+            each
+            for each, attributes in zip(past, self._infos(past), strict=True)
+            if attributes == given
+        ]
 
     def _new_info(self, past: Past) -> dict[str, Any]:
         """What is given now that was not said when the experiment was begun."""
-        given, (said,) = _texts(self._info), self._infos([past])
-        new = {str(column.key) for column in given if said.get(column) != given[column]}
+        given, (attributes,) = _texts(self._info), self._infos([past])
+        new = {str(column.key) for column in given if attributes.get(column) != given[column]}
         return {key: self._info[key] for key in new}
 
     def _infos(self, past: Sequence[Past]) -> list[_Texts]:
-        """What was known of experiments when they were begun, but for what is said of each."""
+        """What was known of experiments when they were begun, but for what is set on each."""
         nodes = Source(self._store).now().nodes
         found: list[_Texts] = [{} for _ in past]
-        said = nodes.said_first(nodes.positions_of([each.node for each in past]))
-        for column, values in said.items():
+        attributes = nodes.first_updates(nodes.positions_of([each.node for each in past]))
+        for column, values in attributes.items():
             if column.key not in FIRST_KEYS:
                 for texts, text in zip(found, column.kind.json(values), strict=True):
                     if text is not None:

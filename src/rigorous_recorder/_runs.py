@@ -40,7 +40,7 @@ _LISTED: Final = 10
 
 
 class Past(NamedTuple):
-    """An experiment that was started before, and what it says of itself.
+    """An experiment that was started before, and what it has in its metadata.
 
     Attributes:
         last: the node of its last attempt; its own where it was never resumed.

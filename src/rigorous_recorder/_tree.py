@@ -80,7 +80,7 @@ class Nodes:
     Args:
         on_read: told when anything was said last, in microseconds since the epoch, before the
             first answer; 0 where nothing was.
-        keeps_deleted: whether they are among them all the same.
+        includes_deleted: whether they are among them all the same.
         roots: the nodes above experiments: of several collections that of each.
 
     Attributes:
@@ -92,18 +92,18 @@ class Nodes:
         fragments: Sequence[Fragment],
         on_read: Callable[[int], object] = lambda _: None,
         *,
-        keeps_deleted: bool = False,
+        includes_deleted: bool = False,
         roots: Sequence[int] = (ROOT,),
     ) -> None:
         columns = dict.fromkeys(column for each in fragments for column in each.columns)
         self.columns = [column for column in columns if isinstance(column.key, str)]
         self._deleted: pa.Array | None = None
-        #: The columns of what is said of deletions; none where nothing ever was.
+        #: The columns of what is set on deletions; none where nothing ever was.
         self._marks = [DELETION_COLUMN] if DELETION_COLUMN in columns else []
-        self._has_deleted = bool(self._marks) and not keeps_deleted
+        self._has_deleted = bool(self._marks) and not includes_deleted
         #: The same nodes, and those that were deleted, which are below the node ``DELETED``.
         self.with_deleted = (
-            Nodes(fragments, on_read, keeps_deleted=True, roots=roots)
+            Nodes(fragments, on_read, includes_deleted=True, roots=roots)
             if self._has_deleted
             else self
         )
@@ -154,7 +154,7 @@ class Nodes:
 
     @property
     def waiting_tops(self) -> dict[int, int]:
-        """The nodes that wait for a parent, each with the time of the last word on it.
+        """The nodes that wait for a parent, each with the time of the latest value on it.
 
         Times are in microseconds since the epoch.
         """
@@ -164,7 +164,7 @@ class Nodes:
 
     @once
     def _ends(self) -> dict[int, tuple[bool, int]]:
-        """Of each node directly below ``DELETED`` whether that is for good, and the last word's time."""
+        """Of each node directly below ``DELETED`` whether that is for good, and the latest value's time."""
         everything = self.with_deleted
         children = pa.array(everything.children(DELETED), pa.int64())
         rows = everything._rows
@@ -304,7 +304,7 @@ class Nodes:
         return {kind: len(v) - v.null_count for kind, v in found.items() if kind != NULL}
 
     def own(self, key: str, positions: pa.Array | None = None) -> Variants:
-        """The values of a key that were said of the nodes themselves."""
+        """The values of a key that were set on the nodes themselves."""
         source = self._said(key)
         rows = source if positions is None else source.take(positions)
         return self._values_of(key, rows)
@@ -318,20 +318,20 @@ class Nodes:
         return source if positions is None else source.take(positions)
 
     def own_data(self, positions: pa.Array) -> list[dict[str, Any]]:
-        """For each position what was said of that node itself; None where that was the word."""
+        """For each position what was set on that node itself; None where that was the word."""
         found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}
         rows = self._words.rows_of(positions)
         nodes = self._words.nodes_of(rows).to_pylist()
         for key in self._by_key:
             values = values_of(self._values_of(key, rows), len(rows))
-            said = self._is_said(key).take(rows).to_pylist()
-            for node, value, is_said in zip(nodes, values, said, strict=True):
+            updates = self._is_said(key).take(rows).to_pylist()
+            for node, value, is_said in zip(nodes, values, updates, strict=True):
                 if is_said:
                     found[node][key] = value
         return list(found.values())
 
-    def said_first(self, positions: pa.Array) -> Variants:
-        """For each position, in order, what was said of that node at first."""
+    def first_updates(self, positions: pa.Array) -> Variants:
+        """For each position, in order, what was set on that node at first."""
         rows = self._words.rows_of(positions)
         first = rows.take(pc.index_in(positions, value_set=self._words.nodes_of(rows)))
         return {column: self._rows[column].take(first) for column in self.columns}
@@ -349,7 +349,7 @@ class Nodes:
         return self.positions(pa.array(ids, pa.int64()))
 
     def position(self, node: int) -> int | None:
-        """Position of one node, or None where nothing was said of it."""
+        """Position of one node, or None where nothing was set on it."""
         found: int = pc.index(self.ids, pa.scalar(node, pa.int64())).as_py()
         return None if found < 0 else found
 
@@ -411,7 +411,7 @@ class Nodes:
         return self._arranged.depths
 
     def _said(self, key: str) -> pa.Array:
-        """For each node the row with the last word on a key; null where that was None."""
+        """For each node the row with the latest value on a key; null where that was None."""
         last = self._words.last(self._is_said(key))
         null = Column(root_of(key), NULL)
         if null not in self._columns_of(key):
@@ -425,11 +425,11 @@ class Nodes:
         So have those of which it can't be read: then the value is unknown. What was said before,
         and what ancestors have, does not stand in for it.
         """
-        said = None
+        updates = None
         for column in self._columns_of(key):
             is_valid = self._rows.is_said(column)
-            said = is_valid if said is None else pc.or_(said, is_valid)
-        return pa.repeat(pa.scalar(False), len(self._rows.node)) if said is None else said
+            updates = is_valid if updates is None else pc.or_(updates, is_valid)
+        return pa.repeat(pa.scalar(False), len(self._rows.node)) if updates is None else updates
 
     def _source(self, key: str) -> pa.Array:
         """As ``_said``, and where a node has no word of its own that of its nearest ancestor."""
@@ -472,11 +472,11 @@ class Nodes:
         """The keys said of these nodes: experiments' first, then by level, then by time."""
         ranks: list[tuple[bool, int, int, str]] = []
         for order, key in enumerate(self._by_key):
-            said = self._words.said(self._is_said(key))
+            updates = self._words.updates(self._is_said(key))
             if positions is not None:
-                said = said.filter(pc.is_in(said, value_set=positions))
-            if len(said):
-                level = self._depths[pc.min(said).as_py()].as_py()
+                updates = updates.filter(pc.is_in(updates, value_set=positions))
+            if len(updates):
+                level = self._depths[pc.min(updates).as_py()].as_py()
                 ranks.append((key not in FIRST_KEYS, level, order, key))
         return [key for *_, key in sorted(ranks)]
 
@@ -500,7 +500,7 @@ class _Updates:
         self._unsure = self._without_place_in_time(nodes) if self._has_lost else None
         times = self[TIME_COLUMN].cast(pa.int64())
         self.last_time: int = pc.max(times).as_py() or 0
-        times = times.fill_null(_LATEST)  # what may be the last word is taken for it
+        times = times.fill_null(_LATEST)  # what may be the latest value is taken for it
         if not _is_sorted(times):
             self._order = pc.sort_indices(times)
         if gone is not None:
@@ -556,7 +556,7 @@ def _is_lost_in(fragment: Fragment, table: pa.Table, column: Column) -> bool:
 
 
 class _Words:
-    """Which rows were said of which node."""
+    """Which rows were set on which node."""
 
     def __init__(self, of_row: pa.Array, nodes: int) -> None:
         self._of_row = of_row
@@ -578,7 +578,7 @@ class _Words:
         is_said = pc.greater_equal(found, 0)
         return rows.take(pc.if_else(is_said, found, pa.scalar(None, pa.int64())))
 
-    def said(self, mask: pa.Array) -> pa.Array:
+    def updates(self, mask: pa.Array) -> pa.Array:
         """The nodes of the rows that are in the mask."""
         return self._of_row.filter(mask)
 
@@ -593,7 +593,7 @@ class _Words:
 
 
 class _Arranged(NamedTuple):
-    """The nodes in levels, from the roots down, and the rows that were said of them."""
+    """The nodes in levels, from the roots down, and the rows that were set on them."""
 
     rows: _Updates
     words: _Words
@@ -610,14 +610,14 @@ def _arranged(rows: _Updates, deletions: pa.Array | None = None) -> _Arranged:
         deletions: which rows say that their node is deleted. It is from then on, whatever is said
             of its parent later; None where nobody ever said so.
     """
-    parents, said = rows[PARENT_COLUMN], rows.node.dictionary_encode()
+    parents, updates = rows[PARENT_COLUMN], rows.node.dictionary_encode()
     if deletions is not None:
         parents = pc.if_else(deletions, pa.scalar(DELETED, pa.int64()), parents)
     # A parent of which nothing was said is a node too: the root of a collection is one.
     named = pc.unique(parents.drop_null())
-    unsaid = named.filter(pc.invert(pc.is_in(named, value_set=said.dictionary)))
-    unique = pa.concat_arrays([said.dictionary, unsaid])
-    words = _Words(said.indices.cast(pa.int64()), len(unique))
+    unsaid = named.filter(pc.invert(pc.is_in(named, value_set=updates.dictionary)))
+    unique = pa.concat_arrays([updates.dictionary, unsaid])
+    words = _Words(updates.indices.cast(pa.int64()), len(unique))
     last = words.last(rows.is_said(PARENT_COLUMN))
     if deletions is not None:
         last = pc.coalesce(words.last(deletions), last)

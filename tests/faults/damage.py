@@ -465,7 +465,9 @@ class _Check:
         assert (0 if self.lacks_recorders else least) <= count <= most, (ask, count, least, most)
         damaged = [Path(name).name for name in self.done.files]
         for message in self.told:
-            assert any(n in message for n in damaged) or "collection.verify() says which" in message
+            assert (
+                any(n in message for n in damaged) or "collection.verify() lists which" in message
+            )
         if (
             count < most
             and not self.done.text.startswith("deleted")

@@ -61,7 +61,7 @@ class Log:
             self._acknowledge(recorder, [i])
 
     def push_unnoticed(self, recorder: Recorder, records: range, **more: Any) -> None:
-        """Push records of a writer that was taken for dead, and notices it right after."""
+        """Push records of a writer that was presumed dead, and notices it right after."""
         self._note(records, 1)
         done = []
         for i in records:
@@ -82,7 +82,7 @@ class Log:
             )
             self._acknowledge(recorder, records)
 
-    def say(self, recorder: Recorder, number: int) -> None:
+    def set_attributes(self, recorder: Recorder, number: int) -> None:
         """Say of a recorder that its ``late`` is this number."""
         self._board.numbers[_SAID_TRIED] = number
         with contextlib.suppress(*self._errors):
@@ -203,13 +203,13 @@ def exiting(folder: Path, log: Log) -> None:
 
 
 def hanging(folder: Path, log: Log) -> None:
-    """Children, and what is said of them and their parent before, between and after."""
+    """Children, and what is set on them and their parent before, between and after."""
     collection, manager, experiment = begun(folder, log)
     for episode in range(3):
         child = log.do(lambda n=episode: experiment.child(episode=n))
         for i in range(6 * episode, 6 * episode + 6):
             log.push(child, i)
-        log.say(experiment, episode + 1)
+        log.set_attributes(experiment, episode + 1)
         log.do(lambda c=child, n=episode: c.update(score=n / 2, **{f"only {n}": "text" * n}))
     ended(collection, manager, log)
 

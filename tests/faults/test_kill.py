@@ -145,7 +145,7 @@ def test_kills_at_random_instants(tmp_path: Path, twin: str, kills: int) -> None
 def test_records_that_got_to_disk_have_what_stands_above_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where live rows are in memory, no record is saved before what was said of its recorder."""
+    """Where live rows are in memory, no record is saved before what was set on its recorder."""
     monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
     monkeypatch.setattr(live_table, "MOST_ROWS", 16)
 

@@ -1,4 +1,4 @@
-"""Who is taken for dead: nobody who lives, on whatever machine, on whatever file system."""
+"""Who is presumed dead: nobody who lives, on whatever machine, on whatever file system."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def let_time_pass(folder: Path, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("options", ["rw", "rw,localflock"])
-def test_a_writer_whose_lock_other_hosts_do_not_see_is_not_taken_for_dead(
+def test_a_writer_whose_lock_other_hosts_do_not_see_is_not_presumed_dead(
     tmp_path: Path, mounted: Callable[..., None], other_host: Host, options: str
 ) -> None:
     """Where locks are of one host each, a writer that was heard of lately is left alone."""

@@ -132,7 +132,7 @@ def test_a_boot_that_is_not_known_is_not_another(
 def test_a_lock_that_is_a_link_keeps_nobody_from_logging(
     folder: Path, mark_of_the_dead: Path, tmp_path: Path
 ) -> None:
-    """The writer whose lock it should be is taken for dead; others log."""
+    """The writer whose lock it should be is presumed dead; others log."""
     lock = mark_of_the_dead.with_suffix(".lock")
     lock.unlink()
     lock.symlink_to(tmp_path / "elsewhere")

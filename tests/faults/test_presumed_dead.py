@@ -267,7 +267,7 @@ def test_what_others_sealed_has_another_number_than_what_comes(
 
 @pytest.mark.usefixtures("backing")
 def test_what_it_says_after_others_have_deleted_something_of_it(tmp_path: Path) -> None:
-    """Its nodes were written anew without what was said of those: that counts no rows of others."""
+    """Its nodes were written anew without what was set on those: that counts no rows of others."""
     folder = tmp_path / "study"
     with ExperimentCollection(folder, extension="", quiet=True) as collection:
         for number in (1, 2):
@@ -378,7 +378,7 @@ def test_a_recovery_that_fails_holds_no_lock(
         raise OSError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(liveness, "_was_heard_of", fail)
+        patch.setattr(liveness, "_had_heartbeat", fail)
         recover.recover(folder)
     assert not is_held(abandoned)
     with monkeypatch.context() as patch:

@@ -192,7 +192,7 @@ class TreeMachine(RuleBasedStateMachine):
             node.store.records += [(node, dict(row)) for row in rows]
 
     @rule(pick=PICK, data=DATA)
-    def say(self, pick: int, data: Row) -> None:
+    def set_attributes(self, pick: int, data: Row) -> None:
         """Late data, which every record below has from now on; None takes it back."""
         node = self._node(pick)
         _of(node).update(data)

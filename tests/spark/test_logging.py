@@ -178,7 +178,7 @@ def ahead(log: TaskLog) -> None:
 
 
 def test_a_task_whose_clock_is_ahead_counts(experiment: Recorder) -> None:
-    """What the driver says of it is the last word all the same."""
+    """What the driver says of it is the latest value all the same."""
     with of(Driver(), experiment) as log:
         accept(Attempt(1).of(log, ahead))
     assert seen(path_of(experiment)) == [1]
@@ -255,7 +255,7 @@ def driver(path: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def test_a_killed_driver_keeps_what_was_accepted(tmp_path: Path) -> None:
-    """The rest is in no answer, and is discarded when that is called for."""
+    """The rest is excluded from query results, and is discarded when that is called for."""
     path = tmp_path / "study.collection"
     with driver(path, "wait") as running:
         assert discard_unfinished(path, older_than=dt.timedelta(0)) == 0  # for the driver lives

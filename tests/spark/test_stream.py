@@ -230,7 +230,7 @@ def test_reading_changes_nothing_in_the_folder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("is_interrupted", [False, True])
-def test_a_writer_that_was_taken_for_dead_goes_on(
+def test_a_writer_that_was_presumed_dead_goes_on(
     folder: Path, tmp_path: Path, is_interrupted: bool
 ) -> None:
     """What it logs behind rows that others sealed comes once it is sealed, and once."""
@@ -273,7 +273,7 @@ def test_rows_that_wait_come_when_they_count(folder: Path) -> None:
             store.records.append(node, {"i": number})
             recorder.push(i=10 * number)
         assert query.rows() == [0]
-        store.say(waiting[0], {}, ROOT)
+        store.set_attributes(waiting[0], {}, ROOT)
         assert query.rows() == [1, 10]
         collection.save()
         recorder.push(i=30)

@@ -57,7 +57,7 @@ def log(folder: Path) -> ExperimentCollection:
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExperimentCollection]:
-    """What ``log`` logs, and then more was said of the parents."""
+    """What ``log`` logs, and then more was set on the parents."""
     # Characters that paths of Hadoop have other ideas about.
     with log(tmp_path_factory.mktemp("to_spark") / "a [x] {b,c} *? %20 ü" / "c") as found:
         found.recorder["late"] = "said last"
@@ -163,7 +163,7 @@ def test_lost_nodes(spark: SparkSession, tmp_path: Path, way: str) -> None:
 def test_records_of_the_root_beside_deleted_ones(
     spark: SparkSession, tmp_path: Path, way: str
 ) -> None:
-    """Nothing was said of it, and so it was not deleted either."""
+    """Nothing was set on it, and so it was not deleted either."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         collection.recorder.push(n=1)
         with collection.new_experiment() as experiment:

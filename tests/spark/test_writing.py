@@ -271,7 +271,7 @@ def test_an_aborted_job_is_never_seen(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "name"), [(FolderStore, "say_many"), (writer, "say_whole")], ids=["moved", "said"]
+    ("where", "name"), [(FolderStore, "set_many"), (writer, "set_whole")], ids=["moved", "said"]
 )
 def test_a_commit_that_cannot_be_saved_is_taken_back(
     path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str

@@ -122,7 +122,7 @@ def test_a_reader_sees_all_of_a_batch_or_nothing(
 
 @pytest.mark.parametrize(
     ("where", "name"),
-    [(FolderStore, "say_many"), (stream_writer, "say_whole")],
+    [(FolderStore, "set_many"), (stream_writer, "set_whole")],
     ids=["moved", "said"],
 )
 def test_a_batch_that_cannot_be_saved_is_taken_back(

@@ -53,7 +53,7 @@ def log_as_writers(folder: Path, numbers: Iterable[int]) -> None:
     for number in numbers:
         writer = FolderStore(folder)
         node = writer.new_node()
-        writer.say(node, {"name": f"w{number}"}, ROOT)
+        writer.set_attributes(node, {"name": f"w{number}"}, ROOT)
         writer.records.append(node, {"i": number})
         writer.close()
 

@@ -337,7 +337,7 @@ def test_a_copy_that_can_not_be_written_reports_and_leaves_out_the_same(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("rigorous_recorder._store.recover.take_dead", refuse)
+    monkeypatch.setattr("rigorous_recorder._store.recover.lock_if_dead", refuse)
     before = files_below(copy)
     for _ in range(2):
         with pytest.warns(IncompleteCopyWarning, match="30 records are left out"):

@@ -424,7 +424,7 @@ def test_a_parent_that_is_said_just_after_a_deletion_undoes_nothing(
         collection.delete(2)
     if is_compacted:
         opened(folder).compact()
-    store.say(gone, {}, ROOT)
+    store.set_attributes(gone, {}, ROOT)
     check_answers(reading(folder), without(rows, 2))
     store.close()
     opened(folder).compact()
@@ -995,7 +995,7 @@ def held(collection: ExperimentCollection, i: int) -> int:
     store = collection._store
     top, node = store.new_node(), store.new_node()
     store.hold(top)
-    store.say(node, {"held": i}, top)
+    store.set_attributes(node, {"held": i}, top)
     for each in (i, i + 1):
         store.records.append(node, {"i": each, "only here": each})
     return node
@@ -1019,7 +1019,7 @@ def test_what_waits_is_in_no_answer_until_its_parent_is_said(
     assert len(other[1]) == 1
     assert other.recorder.children[0].children == []
     assert other.verify() == []
-    other._store.say(node, {}, ROOT)
+    other._store.set_attributes(node, {}, ROOT)
     assert [row["i"] for row in open_collection().records] == [0, 10, 11]
     assert [row["held"] for row in other.records] == [None, 10, 10]
 
@@ -1040,8 +1040,8 @@ def test_what_was_deleted_goes_and_what_waits_stays(open_collection: Opener) -> 
     collection.close()
     other = open_collection()
     other.compact()
-    other._store.say(kept, {}, ROOT)
-    other._store.say(gone, {}, tops[0])  # is deleted all the same
+    other._store.set_attributes(kept, {}, ROOT)
+    other._store.set_attributes(gone, {}, tops[0])  # is deleted all the same
     assert indexes(other) == [20, 21]
     assert sum(pq.read_metadata(each).num_rows for each in folder_files(other)) == 2
 
@@ -1051,12 +1051,12 @@ def folder_files(collection: ExperimentCollection) -> list[Path]:
 
 
 def test_what_waited_and_was_deleted_does_not_come_back(open_collection: Opener) -> None:
-    """Whatever is said of its parent later."""
+    """Whatever is set on its parent later."""
     collection = open_collection()
     store = collection._store
     node = store.new_node()
     store.hold(node)
     store.records.append(node, {"i": 1})
     store.delete([node])
-    store.say(node, {}, ROOT)
+    store.set_attributes(node, {}, ROOT)
     assert len(collection) == len(open_collection()) == 0

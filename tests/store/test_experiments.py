@@ -399,7 +399,7 @@ def test_a_relative_path_stays_when_the_process_changes_folders(
 
 
 def test_data_of_the_whole_study_shows_on_every_record(open_collection: Opener) -> None:
-    """What is said of the collection's recorder, before or after, is on all records; near wins."""
+    """What is set on the collection's recorder, before or after, is on all records; near wins."""
     collection = open_collection()
     collection.recorder["study"] = "s1"
     for lr in (0.1, 0.2):

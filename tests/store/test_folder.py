@@ -324,7 +324,7 @@ def test_verify_lists_just_the_damaged_file_and_readers_go_on(
 def test_a_damaged_file_of_nodes_costs_no_record(
     damageable: Path, damage: Callable[[Path], None]
 ) -> None:
-    """Where what was said of recorders can't be read, their records still are."""
+    """Where what was set on recorders can't be read, their records still are."""
     path = min((damageable / "nodes").glob("*.parquet"))
     damage(path)
     collection = opened(damageable)

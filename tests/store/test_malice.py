@@ -238,7 +238,7 @@ def test_names_that_are_spelled_otherwise_are_none(two_files: Path, number: str)
 
 
 def test_a_file_of_the_other_table_is_left_out(two_files: Path) -> None:
-    """What was said of recorders is no record, though its name is that of a file of records."""
+    """What was set on recorders is no record, though its name is that of a file of records."""
     one = sealed(two_files)[0]
     shutil.copy(two_files / "nodes" / one.name, one)
     with pytest.warns(DamagedFileWarning, match=f"{one.name}.*of the nodes"):
@@ -273,7 +273,7 @@ def test_a_file_of_the_other_table_is_left_out(two_files: Path) -> None:
     ],
 )
 def test_absurd_footers_are_damage(two_files: Path, said: dict[str, Any]) -> None:
-    """A file that says of itself what can't be is warned of, listed and left out."""
+    """A file that has in its metadata what can't be is warned of, listed and left out."""
     path = sealed(two_files)[0]
     retell(path, **said)
     collection = opened(two_files)

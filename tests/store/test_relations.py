@@ -97,7 +97,7 @@ def test_a_chain_goes_on_after_one_more_compaction(folder: Path) -> None:
 @pytest.mark.usefixtures("small_tables")
 @pytest.mark.parametrize("read", ["fetchall", "filter", "stream"])
 def test_a_relation_of_deleted_rows_says_to_ask_again(folder: Path, read: str) -> None:
-    """What was deleted and compacted away is in no answer, and the error is this library's."""
+    """What was deleted and compacted away is excluded from query results, and the error is this library's."""
     log_many_small_files(folder)
     relation = opened(folder).sql(QUERY)
     with opened(folder) as collection:

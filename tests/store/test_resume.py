@@ -403,7 +403,7 @@ def test_a_forked_child_that_leaves_the_block_does_not_end_a_resumed_experiment(
 
 
 def test_what_is_said_of_an_attempt_is_of_its_records(open_collection: Opener) -> None:
-    """It knows what the experiment knows; what is said of it changes no record before it."""
+    """It knows what the experiment knows; what is set on it changes no record before it."""
     collection = open_collection(quiet=True)
     fail(collection, lr=0.1, size=3)
     with collection.resume(1) as _experiment:
@@ -457,7 +457,7 @@ def test_a_closed_collection_resumes_nothing(open_collection: Opener) -> None:
 def test_a_process_that_dies_while_it_resumes_leaves_a_finished_experiment_finished(
     folder: Path, open_collection: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the attempt and what is said of the experiment: as it ended, and resumable."""
+    """Killed between the attempt and what is set on the experiment: as it ended, and resumable."""
     collection = open_collection(quiet=True)
     with collection.new_experiment() as _experiment:
         _experiment.push(step=0)
@@ -510,7 +510,7 @@ def test_a_recorder_that_says_the_key_of_attempts_is_none(open_collection: Opene
     with collection.new_experiment(lr=0.1) as _experiment:
         below = _experiment.child(lr=9).push(step=0)
         # As an old collection, or a tree that was moved, may have it.
-        collection._store.say(below._node, {"experiment_attempt": 7})
+        collection._store.set_attributes(below._node, {"experiment_attempt": 7})
     assert [(row["lr"], row["experiment_attempt"]) for row in collection.experiments] == [
         (0.1, None)
     ]
@@ -807,7 +807,7 @@ def test_a_requeued_job_goes_on(folder: Path, open_collection: Opener, slurm: Sl
 def test_a_requeued_job_goes_on_with_its_only_experiment_whatever_the_info(
     open_collection: Opener, slurm: Slurm
 ) -> None:
-    """Info may name the node: what is new is said of the attempt alone, also of the third."""
+    """Info may name the node: what is new is set on the attempt alone, also of the third."""
     collection = open_collection(quiet=True)
     for restarts, host in enumerate(["n1", "n2", "n1", "n3"]):
         slurm(7, restarts=restarts)
@@ -833,7 +833,7 @@ def test_restarts_that_are_no_number_count_as_none(
     slurm(7)
     assert fail(collection, lr=0.1, resume="auto") == 1
     first = collection.recorder.children[0]
-    collection._store.say(first._node, {"experiment_job_restarts": said})
+    collection._store.set_attributes(first._node, {"experiment_job_restarts": said})
     slurm(7, restarts=1)
     assert fail(collection, lr=0.2, resume="auto") == 1
 

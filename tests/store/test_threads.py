@@ -143,7 +143,7 @@ def repeated(work: Callable[[int], object], is_over: threading.Event) -> Callabl
 def test_many_threads_push_while_others_read_and_sync(top: Recorder) -> None:
     """Every record that a push acknowledged is there once, whole, and in order of its thread.
 
-    It has what was said of the child it was pushed to, each of which is one thread's.
+    It has what was set on the child it was pushed to, each of which is one thread's.
     """
     shared = top.child(kind="shared")
     is_over = threading.Event()
@@ -243,7 +243,7 @@ def test_threads_that_meet_while_values_are_converted(
     both = threading.Barrier(2)
 
     def convert(value: Scalar) -> float:
-        if native and not value.is_met:  # the pure twin converts with the table's lock
+        if native and not value.is_met:  # the pure-Python fallback converts with the table's lock
             value.is_met = True
             with contextlib.suppress(threading.BrokenBarrierError):
                 both.wait(1)

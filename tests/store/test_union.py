@@ -229,7 +229,7 @@ def test_names_are_unique_or_given(folder: Path, tmp_path: Path) -> None:
 
 
 def test_copies_of_one_collection_are_refused(folder: Path) -> None:
-    """Their recorders can't be told apart, whatever the copies say of themselves."""
+    """Their recorders can't be distinguished, whatever the copies say of themselves."""
     old = folder / "old.collection"
     copy = Path(shutil.copytree(old, folder / "copy"))
     for paths in ([old, old], [old, copy]):

@@ -1,4 +1,4 @@
-"""What is installed: both twins with one face, and the types for those who import it."""
+"""What is installed: both backends with one face, and the types for those who import it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_one_twin_says_that_it_runs(native: ModuleType) -> None:
 
 
 def test_types_and_both_twins_are_installed() -> None:
-    """Type checkers find the marker; the source of the native twin is beside the pure one."""
+    """Type checkers find the marker; the source of the native backend is beside the pure one."""
     package = resources.files("rigorous_recorder")
     assert (package / "py.typed").is_file()
     assert (package / "_live" / "pure.py").is_file()

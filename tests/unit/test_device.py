@@ -293,7 +293,7 @@ def test_special_numbers_are_kept(number: float) -> None:
 def test_data_and_containers_read_at_once(
     asked: list[Any], say: Callable[[Recorder, Any], Any]
 ) -> None:
-    """What is said of a node, and what is within a list or dict, is read when it is said."""
+    """What is set on a node, and what is within a list or dict, is read when it is said."""
     recorder = Recorder()
     say(recorder, Tensor(1.5))
     assert asked == [1.5]
@@ -404,7 +404,7 @@ def test_an_array_of_another_shape_that_can_not_be_fetched_costs_no_record(
 def test_what_is_read_at_once_and_can_not_be_is_refused(
     recorder: Recorder, say: Callable[[Recorder, Any], Any]
 ) -> None:
-    """The error says which key it is, what went wrong, and is the one of values that can't be kept."""
+    """The error says which key it is, what went wrong, and is the one of values that can't be stored."""
     Tensor.fails = True
     with pytest.raises(UnsupportedTypeError, match="'x'.*the device is gone"):
         say(recorder, Tensor(1.5))

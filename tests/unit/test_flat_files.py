@@ -171,7 +171,7 @@ def test_nothing_logged_round_trips(tmp_path: Path, suffix: str) -> None:
 
 
 def test_the_root_of_a_collection_without_experiments_is_saved(tmp_path: Path) -> None:
-    """Nothing was said of it yet; the records that were pushed to it are there."""
+    """Nothing was set on it yet; the records that were pushed to it are there."""
     with ExperimentCollection(tmp_path / "c") as collection:
         for expected in ([], [{"a": 1}]):
             if expected:
@@ -182,7 +182,7 @@ def test_the_root_of_a_collection_without_experiments_is_saved(tmp_path: Path) -
 
 
 def test_pickle_keeps_the_tree(tmp_path: Path) -> None:
-    """Parents, children and what is said of each; the recorder is the one that was saved."""
+    """Parents, children and what is set on each; the recorder is the one that was saved."""
     root = Recorder(study="s").push(q=1)
     middle = root.child(model="m", gone=None).push(r=2)
     middle.child(episode=1).push(x=1).push(x=True).push(x=1.0)

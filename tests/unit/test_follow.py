@@ -128,12 +128,12 @@ def test_rows_that_wait_come_when_their_recorder_has_a_parent(
         store.records.append(node, {"number": number})
         recorder.push(number=10 * number)
     assert following.take(1) == [0]
-    store.say(waiting[0], {}, ROOT)
+    store.set_attributes(waiting[0], {}, ROOT)
     assert following.take(2) == [1, 10]
     collection.save()
     recorder.push(number=40)  # in another file
     assert following.take(1) == [40]
-    store.say(waiting[2], {}, ROOT)
+    store.set_attributes(waiting[2], {}, ROOT)
     recorder.push(number=50)
     assert following.take(1) == [50]
     store.delete([waiting[1]])
@@ -145,7 +145,7 @@ def test_rows_wait_for_each_other_where_some_were_dropped(tmp_path: Path) -> Non
     """Which of a file's rows those are that were given can't be known then: it is given as a whole."""
     writer = FolderStore(tmp_path / "study.collection")
     top, waiting, dropped = (writer.new_node() for _ in range(3))
-    writer.say(top, {}, ROOT)
+    writer.set_attributes(top, {}, ROOT)
     for node in (waiting, dropped):
         writer.hold(node)
     for number, node in enumerate([top, waiting, dropped]):
@@ -159,7 +159,7 @@ def test_rows_wait_for_each_other_where_some_were_dropped(tmp_path: Path) -> Non
         for number in (10, 11):
             recorder.push(number=number)
             assert following.take(1) == [number]
-        collection._store.say(waiting, {}, ROOT)
+        collection._store.set_attributes(waiting, {}, ROOT)
         assert following.take(2) == [0, 1]
         assert following.rest() == []
 

@@ -881,7 +881,7 @@ def test_odd_arrays(recorder: Recorder, name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD_ARRAYS)
 def test_arrays_that_are_refused(recorder: Recorder, name: str) -> None:
-    """Arrays that can't be kept are refused also under a key that has arrays of their shape."""
+    """Arrays that can't be stored are refused also under a key that has arrays of their shape."""
     array = BAD_ARRAYS[name]
     key = f"array {name}"
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The buffers of a live table and the way of a record into them: one body for both twins."""
+"""The buffers of a live table and the way of a record into them: one body for both backends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NoneType = type(None)
 
 
 @pytest.fixture(params=["pure", "native"])
-def twin(request: pytest.FixtureRequest) -> ModuleType:
+def backend(request: pytest.FixtureRequest) -> ModuleType:
     """Each twin in turn."""
     return twin_called(request.param, "_live")
 
@@ -77,12 +77,12 @@ class Memory:
 class Cells:
     """One slot and its bytes."""
 
-    def __init__(self, twin: ModuleType, column: Column, rows: int, spill: int) -> None:
+    def __init__(self, backend: ModuleType, column: Column, rows: int, spill: int) -> None:
         self.column = column
         self.values = Memory((rows * column.bits + 7) // 8)
         self.validity = Memory((rows + 7) // 8)
         self.spill = Memory(spill if column.cell in {"text", "bytes"} else 0)
-        self.slot = twin.Slot(
+        self.slot = backend.Slot(
             column.cell,
             self.values.view,
             self.validity.view,
@@ -122,7 +122,7 @@ class Table:
 
     def __init__(
         self,
-        twin: ModuleType,
+        backend: ModuleType,
         columns: tuple[Column, ...] = COLUMNS,
         *,
         rows: int = 16,
@@ -130,13 +130,13 @@ class Table:
         converters: dict[type, Callable[[Any], Any]] | None = None,
     ) -> None:
         self.nodes = Memory(8 * rows)
-        self.cells = [Cells(twin, column, rows, spill) for column in columns]
+        self.cells = [Cells(backend, column, rows, spill) for column in columns]
         direct: dict[Any, dict[type, Any]] = {}
         for each in self.cells:
             if each.column.takes is not None:
                 direct.setdefault(each.column.key, {})[each.column.takes] = each.slot
-        self.buffers = twin.Buffers(self.nodes.view, direct, converters or {})
-        self.fast_path = twin.FastPath()
+        self.buffers = backend.Buffers(self.nodes.view, direct, converters or {})
+        self.fast_path = backend.FastPath()
         self.fast_path.buffers = self.buffers
 
     def __getitem__(self, place: tuple[str, str]) -> Cells:
@@ -171,8 +171,8 @@ class Table:
 
 
 @pytest.fixture
-def table(twin: ModuleType) -> Table:
-    return Table(twin)
+def table(backend: ModuleType) -> Table:
+    return Table(backend)
 
 
 ARRAY = np.arange(6, dtype="float32").reshape(2, 3)
@@ -289,9 +289,9 @@ def test_a_row_of_the_same_fields_is_refused_after_others_were_taken(table: Tabl
 
 
 @pytest.mark.parametrize("rows", [8, 16])
-def test_a_full_table_takes_no_row(twin: ModuleType, rows: int) -> None:
+def test_a_full_table_takes_no_row(backend: ModuleType, rows: int) -> None:
     """As many rows go in as there is room for, and then none, however they come."""
-    table = Table(twin, rows=rows)
+    table = Table(backend, rows=rows)
     assert table.buffers.capacity == rows
     for n in range(rows):
         assert table.append(n + 1, n=n, flag=n % 3 == 0)
@@ -323,10 +323,10 @@ def test_a_row_without_fields_is_a_row(table: Table) -> None:
     assert table.rows == [{"node": 5}]
 
 
-def test_a_row_of_many_fields(twin: ModuleType) -> None:
+def test_a_row_of_many_fields(backend: ModuleType) -> None:
     """Rows of more fields than have a place of their own go in, and are refused, like others."""
     keys = [f"key {n}" for n in range(300)]
-    table = Table(twin, tuple(Column(key, "int", int) for key in keys))
+    table = Table(backend, tuple(Column(key, "int", int) for key in keys))
     for count in (24, 25, 300):
         fields = dict.fromkeys(keys[:count], count)
         for _ in range(3):
@@ -338,10 +338,10 @@ def test_a_row_of_many_fields(twin: ModuleType) -> None:
         assert table.written == before
 
 
-def test_rows_of_many_shapes(twin: ModuleType) -> None:
+def test_rows_of_many_shapes(backend: ModuleType) -> None:
     """More shapes of rows than are remembered, in turn: every value goes to its own column."""
     keys = [f"key {n}" for n in range(20)]
-    table = Table(twin, tuple(Column(key, "int", int) for key in keys), rows=2048)
+    table = Table(backend, tuple(Column(key, "int", int) for key in keys), rows=2048)
     expected = []
     for n in range(2000):
         start, step = n % 20, 1 + n % 7
@@ -361,7 +361,7 @@ def test_keys_made_at_run_time(table: Table) -> None:
     assert [row["n"] for row in table.rows] == list(range(8))
 
 
-def test_keys_that_are_no_text(twin: ModuleType) -> None:
+def test_keys_that_are_no_text(backend: ModuleType) -> None:
     """A key of the library's own is known by what it is; equal ones are not it."""
 
     class Equal:
@@ -372,7 +372,7 @@ def test_keys_that_are_no_text(twin: ModuleType) -> None:
             return hash("n")
 
     mark = object()
-    table = Table(twin, (Column(mark, "int", int), Column("n", "int", int)))
+    table = Table(backend, (Column(mark, "int", int), Column("n", "int", int)))
     for _ in range(3):
         assert table.fast_path.append(1, {mark: 3, "n": 4})
         assert table.fast_path.append(1, {object(): 3}) is False
@@ -380,12 +380,12 @@ def test_keys_that_are_no_text(twin: ModuleType) -> None:
     assert table.rows == [{"node": 1, mark: 3, "n": 4}] * 3
 
 
-def test_a_shut_door_takes_nothing(twin: ModuleType) -> None:
+def test_a_shut_door_takes_nothing(backend: ModuleType) -> None:
     """Without buffers a fast path refuses every row; it leads where it was set to lead last."""
-    fast_path = twin.FastPath()
+    fast_path = backend.FastPath()
     assert fast_path.buffers is None
     assert fast_path.append(1, {}) is False
-    first, second = Table(twin), Table(twin)
+    first, second = Table(backend), Table(backend)
     for table in (first, second, first):
         fast_path.buffers = table.buffers
         assert fast_path.buffers is table.buffers
@@ -395,7 +395,7 @@ def test_a_shut_door_takes_nothing(twin: ModuleType) -> None:
     assert (len(first.rows), len(second.rows)) == (2, 1)
 
 
-def test_the_node_is_written_last(twin: ModuleType) -> None:
+def test_the_node_is_written_last(backend: ModuleType) -> None:
     """While a value is looked at its row is not there; a reader finds whole rows only."""
     seen: list[tuple[int, bytes]] = []
 
@@ -403,7 +403,7 @@ def test_the_node_is_written_last(twin: ModuleType) -> None:
         seen.append((table.buffers.rows, table.nodes.bytes))
         return float(value)
 
-    table = Table(twin, converters={np.float64: convert})
+    table = Table(backend, converters={np.float64: convert})
     for n in range(1, 4):
         assert table.append(n, n=n, x=np.float64(n), text=LONG[:13])
         assert seen[-1][0] == n - 1
@@ -422,9 +422,9 @@ CONVERTERS: dict[type, Callable[[Any], Any]] = {
 }
 
 
-def test_scalars_are_converted(twin: ModuleType) -> None:
+def test_scalars_are_converted(backend: ModuleType) -> None:
     """Scalars with a converter go in as the plain value that it makes, wherever that fits."""
-    table = Table(twin, converters=CONVERTERS)
+    table = Table(backend, converters=CONVERTERS)
     for _ in range(3):
         assert table.append(1, n=np.int64(7), x=np.float32(0.5), flag=np.bool_(1))
         assert table.append(1, n=np.float64(7.5), x=1.5)
@@ -437,7 +437,7 @@ def test_scalars_are_converted(twin: ModuleType) -> None:
     ] * 3  # fmt: skip
 
 
-def test_a_converter_that_raises_refuses_the_row(twin: ModuleType) -> None:
+def test_a_converter_that_raises_refuses_the_row(backend: ModuleType) -> None:
     """An error of a converter leaves the row to Python; what is no error goes through."""
 
     class Value:
@@ -447,7 +447,7 @@ def test_a_converter_that_raises_refuses_the_row(twin: ModuleType) -> None:
         raise next(errors)
 
     errors = iter([ValueError(), KeyError(), RecursionError(), KeyboardInterrupt()])
-    table = Table(twin, converters={Value: convert})
+    table = Table(backend, converters={Value: convert})
     assert table.append(1, n=1, x=1.0)
     before = table.written
     for _ in range(3):
@@ -458,20 +458,20 @@ def test_a_converter_that_raises_refuses_the_row(twin: ModuleType) -> None:
     assert table.append(1, n=2)
 
 
-def test_a_converter_that_gives_what_nothing_takes(twin: ModuleType) -> None:
+def test_a_converter_that_gives_what_nothing_takes(backend: ModuleType) -> None:
     """What a converter makes is not converted again, and refused where no slot takes it."""
 
     class Value:
         pass
 
     made: list[Any] = [Value(), 2**70, None, "x", [1]]
-    table = Table(twin, converters={Value: lambda _: made.pop()})
+    table = Table(backend, converters={Value: lambda _: made.pop()})
     while made:
         assert table.append(1, n=Value()) is False
     assert table.rows == []
 
 
-def test_a_converter_that_appends(twin: ModuleType) -> None:
+def test_a_converter_that_appends(backend: ModuleType) -> None:
     """Rows that a value's own code appends meanwhile are there, once, and none is mixed up."""
 
     class Value:
@@ -485,7 +485,7 @@ def test_a_converter_that_appends(twin: ModuleType) -> None:
 
     inner: list[int] = []
 
-    table = Table(twin, converters={Value: convert})
+    table = Table(backend, converters={Value: convert})
     appended = [table.append(1, array=ARRAY, x=Value(), text=LONG[:13]) for _ in range(12)]
     rows = table.rows
     assert inner
@@ -498,7 +498,7 @@ def test_a_converter_that_appends(twin: ModuleType) -> None:
     ] * sum(appended)
 
 
-def test_a_row_that_is_refused_meanwhile_leaves_the_other_as_it_was(twin: ModuleType) -> None:
+def test_a_row_that_is_refused_meanwhile_leaves_the_other_as_it_was(backend: ModuleType) -> None:
     """An array of a row that a value's own code tries in vain does not end up in the outer row."""
 
     class Value:
@@ -508,7 +508,7 @@ def test_a_row_that_is_refused_meanwhile_leaves_the_other_as_it_was(twin: Module
         assert table.append(2, array=ARRAY + 1, n=2**64) is False
         return 5
 
-    table = Table(twin, converters={Value: convert})
+    table = Table(backend, converters={Value: convert})
     for _ in range(3):
         if table.append(1, array=ARRAY, n=Value()):
             expected = {"node": 1, "array": ARRAY.ravel().tolist(), "n": 5}
@@ -516,7 +516,7 @@ def test_a_row_that_is_refused_meanwhile_leaves_the_other_as_it_was(twin: Module
     assert table.append(1, n=1)
 
 
-def test_a_converter_that_shuts_the_door(twin: ModuleType) -> None:
+def test_a_converter_that_shuts_the_door(backend: ModuleType) -> None:
     """A row whose value leads the fast path elsewhere meanwhile is not written to the old buffers."""
 
     class Value:
@@ -526,7 +526,7 @@ def test_a_converter_that_shuts_the_door(twin: ModuleType) -> None:
         table.fast_path.buffers = leads_to.pop()
         return 0.5
 
-    table, other = Table(twin, converters={Value: convert}), Table(twin)
+    table, other = Table(backend, converters={Value: convert}), Table(backend)
     leads_to = [other.buffers, None]
     assert table.append(1, n=1, x=Value()) is False
     table.fast_path.buffers = table.buffers
@@ -640,11 +640,11 @@ FILL = {
     ],
 )
 def test_fill_copies_rows(
-    twin: ModuleType, place: tuple[str, str], with_validity: bool, piece: tuple[int, int, int]
+    backend: ModuleType, place: tuple[str, str], with_validity: bool, piece: tuple[int, int, int]
 ) -> None:
     """Rows of a column go where they are told to, from any bit on, and nothing beside them."""
     row, count, offset = piece
-    table = Table(twin, rows=40, spill=600)
+    table = Table(backend, rows=40, spill=600)
     cells, source = table[place], FILL[place]
     there = [n % 5 != 2 for n in range(40)] if with_validity else [True] * 40
     values, data = arrow(place, source)
@@ -719,9 +719,9 @@ def test_write_adds_a_row(table: Table) -> None:
     assert table.rows == [{"node": 7} | values, {"node": 8}, {"node": 9, "n": 1.5}]
 
 
-def test_write_says_what_is_missing(twin: ModuleType) -> None:
+def test_write_says_what_is_missing(backend: ModuleType) -> None:
     """-1 where no row is left, the bytes where long text does not fit; nothing is written then."""
-    table = Table(twin, rows=8)
+    table = Table(backend, rows=8)
     text, number = table["text", "text"].slot, table["n", "int"].slot
     assert table.buffers.write(1, [(number, 3), (text, "a" * 65)]) == 65
     assert table.buffers.write(1, [(text, "a" * 50), (number, 3)]) == 0
@@ -779,13 +779,13 @@ def test_add_rows_lets_readers_see_what_was_filled(table: Table) -> None:
 
 
 @pytest.mark.parametrize("used", [2**31 - 10, 2**31, 2**31 + 8])
-def test_spill_beyond_what_a_view_can_point_to(twin: ModuleType, used: int) -> None:
+def test_spill_beyond_what_a_view_can_point_to(backend: ModuleType, used: int) -> None:
     """Text that would start beyond 2 GiB of spill is refused, not written with another address."""
     mmap = pytest.importorskip("mmap")
     spill = mmap.mmap(-1, 2**31 + 4096)  # pages that nobody touches cost nothing
     values, validity = Memory(16 * 8), Memory(1)
     with memoryview(spill) as view:
-        slot = twin.Slot("text", values.view, validity.view, view)
+        slot = backend.Slot("text", values.view, validity.view, view)
         slot.used = used
         try:
             slot.put(0, LONG)
@@ -801,10 +801,10 @@ def test_spill_beyond_what_a_view_can_point_to(twin: ModuleType, used: int) -> N
 # --- pusher ------------------------------------------------------------------------------------
 
 
-def logger_of(twin: ModuleType, table: Table | None = None, node: int = 4) -> Any:
+def logger_of(backend: ModuleType, table: Table | None = None, node: int = 4) -> Any:
     """A pusher whose slow methods do just what they are told to, and count."""
 
-    class Logger(twin.Pusher):
+    class Logger(backend.Pusher):
         slow = 0
 
         def _push_slowly(self, data: dict[str, Any] | None, fields: dict[str, Any]) -> Any:
@@ -827,10 +827,10 @@ def logger_of(twin: ModuleType, table: Table | None = None, node: int = 4) -> An
     return logger
 
 
-def test_push_from_alternating_places(twin: ModuleType) -> None:
+def test_push_from_alternating_places(backend: ModuleType) -> None:
     """Calls with other keywords, dicts of other orders and mixes of both find their columns."""
-    table = Table(twin, rows=64)
-    logger = logger_of(twin, table)
+    table = Table(backend, rows=64)
+    logger = logger_of(backend, table)
     expected = []
     for n in range(6):
         backwards = {"x": 0.5, "n": n}
@@ -851,14 +851,14 @@ def test_push_from_alternating_places(twin: ModuleType) -> None:
         assert logger.slow == 6  # only mapping and keywords together are left to Python
 
 
-def test_push_leaves_to_python_what_it_can_not_do(twin: ModuleType) -> None:
+def test_push_leaves_to_python_what_it_can_not_do(backend: ModuleType) -> None:
     """Without a fast path, with a closed one, or of fields that don't fit, the slow method is called."""
-    logger = logger_of(twin)
+    logger = logger_of(backend)
     for fields in ({"n": 1}, {}, {"other": object()}):
         with pytest.raises(LookupError) as caught:
             logger.push(**fields)
         assert caught.value.args == (fields,)
-    table = Table(twin)
+    table = Table(backend)
     logger._fast_path = table.fast_path
     table.fast_path.buffers = None
     with pytest.raises(LookupError):
@@ -870,9 +870,9 @@ def test_push_leaves_to_python_what_it_can_not_do(twin: ModuleType) -> None:
     assert logger.push(n=1)._fast_path is table.fast_path
 
 
-def test_push_takes_one_mapping(twin: ModuleType) -> None:
+def test_push_takes_one_mapping(backend: ModuleType) -> None:
     """More than one positional argument is an error of the call."""
-    logger = logger_of(twin, Table(twin))
+    logger = logger_of(backend, Table(backend))
     for call in (logger.push, logger.add):
         with pytest.raises(TypeError, match="positional argument"):
             call({}, {})
@@ -883,10 +883,10 @@ def test_push_takes_one_mapping(twin: ModuleType) -> None:
     assert logger.slow == 0
 
 
-def test_added_fields_wait_for_the_next_record(twin: ModuleType) -> None:
-    """What was added goes with the next commit or push, once; the last word under a key counts."""
-    table = Table(twin)
-    logger = logger_of(twin, table)
+def test_added_fields_wait_for_the_next_record(backend: ModuleType) -> None:
+    """What was added goes with the next commit or push, once; the latest value under a key counts."""
+    table = Table(backend)
+    logger = logger_of(backend, table)
     assert logger._pending == {}
     assert logger.add(n=1) is logger
     assert logger.add({"x": 0.5, "n": 2}) is logger
@@ -910,10 +910,10 @@ def test_added_fields_wait_for_the_next_record(twin: ModuleType) -> None:
     ]
 
 
-def test_a_commit_that_is_refused_keeps_what_was_added(twin: ModuleType) -> None:
+def test_a_commit_that_is_refused_keeps_what_was_added(backend: ModuleType) -> None:
     """Fields that can't be written now are still there to be committed later."""
-    table = Table(twin)
-    logger = logger_of(twin, table).add(n=1, other=2)
+    table = Table(backend)
+    logger = logger_of(backend, table).add(n=1, other=2)
     with pytest.raises(LookupError):
         logger.commit()
     with pytest.raises(LookupError):
@@ -924,11 +924,11 @@ def test_a_commit_that_is_refused_keeps_what_was_added(twin: ModuleType) -> None
     assert table.rows == [{"node": 4, "n": 3}]
 
 
-def test_many_fields_are_added_at_once(twin: ModuleType) -> None:
+def test_many_fields_are_added_at_once(backend: ModuleType) -> None:
     """However many fields are added together, all of them wait."""
     keys = [f"key {n}" for n in range(60)]
-    table = Table(twin, tuple(Column(key, "int", int) for key in keys))
-    logger = logger_of(twin, table)
+    table = Table(backend, tuple(Column(key, "int", int) for key in keys))
+    logger = logger_of(backend, table)
     for count in (24, 25, 60):
         logger.add(dict.fromkeys(keys[:count], count)).commit()
         logger.add(**dict.fromkeys(keys[:count], count)).commit()
@@ -936,10 +936,10 @@ def test_many_fields_are_added_at_once(twin: ModuleType) -> None:
         assert table.rows[-2:] == [expected, expected]
 
 
-def test_buffers_are_let_go_of(twin: ModuleType) -> None:
+def test_buffers_are_let_go_of(backend: ModuleType) -> None:
     """When nobody needs a table any more, nothing holds its memory."""
-    table = Table(twin, converters=CONVERTERS)
-    logger = logger_of(twin, table)
+    table = Table(backend, converters=CONVERTERS)
+    logger = logger_of(backend, table)
     for _ in range(4):
         logger.push(n=1, x=np.float32(1)).push({"text": LONG[:13]}).push(array=ARRAY)
     memories = [table.nodes, *(m for c in table.cells for m in (c.values, c.validity, c.spill))]
@@ -952,7 +952,7 @@ def test_buffers_are_let_go_of(twin: ModuleType) -> None:
         memory.all.append(0)
 
 
-# --- both twins write the same -----------------------------------------------------------------
+# --- both backends write the same -----------------------------------------------------------------
 
 ORDINARY = {
     "n": st.integers(-(2**64), 2**64) | st.floats() | st.booleans() | st.none(),

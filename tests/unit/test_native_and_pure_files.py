@@ -1,4 +1,4 @@
-"""Both twins write the same files, byte for byte; and which twin runs is said, and chosen."""
+"""Both backends write the same files, byte for byte; and which backend runs is said, and chosen."""
 
 from __future__ import annotations
 
@@ -110,11 +110,11 @@ collection.close()
 """
 
 
-def run(twin: str, folder: Path, backing: str, size: str, end: str) -> None:
-    """Log in a process of its own, with that twin."""
-    environment = {**os.environ, "RIGOROUS_RECORDER_PURE": "1" if twin == "pure" else "0"}
+def run(backend: str, folder: Path, backing: str, size: str, end: str) -> None:
+    """Log in a process of its own, with that backend."""
+    environment = {**os.environ, "RIGOROUS_RECORDER_PURE": "1" if backend == "pure" else "0"}
     done = subprocess.run(
-        [sys.executable, "-c", PINNED + SCRIPT, twin, str(folder), backing, size, end],
+        [sys.executable, "-c", PINNED + SCRIPT, backend, str(folder), backing, size, end],
         env=environment,
         capture_output=True,
         text=True,
@@ -150,11 +150,11 @@ def files_in(folder: Path) -> dict[str, bytes]:
 def test_both_twins_write_the_same_files(tmp_path: Path, backing: str, size: str, end: str) -> None:
     """Sealed files and, where the process died, live files are equal in every byte."""
     files = {}
-    for twin in ("pure", "native"):
-        folder = tmp_path / twin / "study.collection"
+    for backend in ("pure", "native"):
+        folder = tmp_path / backend / "study.collection"
         folder.parent.mkdir()
-        run(twin, folder, backing, size, end)
-        files[twin] = files_in(folder)
+        run(backend, folder, backing, size, end)
+        files[backend] = files_in(folder)
     pure, native = files["pure"], files["native"]
     assert sorted(pure) == sorted(native)
     assert [name for name in pure if pure[name] != native[name]] == []
@@ -164,7 +164,7 @@ def test_both_twins_write_the_same_files(tmp_path: Path, backing: str, size: str
 
 
 def which(**environment: str) -> str:
-    """Which twin runs in a process with these environment variables."""
+    """Which backend runs in a process with these environment variables."""
     code = (
         "import rigorous_recorder as r; from rigorous_recorder._live import implementation;"
         "print(r.native, r.Recorder.__mro__[1].__module__, implementation.Slot.__module__)"
@@ -187,7 +187,7 @@ NATIVE = "True rigorous_recorder._live.native rigorous_recorder._live.native"
 
 @pytest.mark.parametrize(("value", "said"), [("1", PURE), ("0", NATIVE), ("", NATIVE)])
 def test_the_environment_forbids_the_native_twin(value: str, said: str) -> None:
-    """RIGOROUS_RECORDER_PURE=1 has the pure twin run, and ``native`` says so."""
+    """RIGOROUS_RECORDER_PURE=1 has the pure-Python fallback run, and ``native`` says so."""
     assert which(RIGOROUS_RECORDER_PURE=value) == said
 
 

@@ -1,4 +1,4 @@
-"""Rows of one node, of which those that nobody has any more are given again: one body for both twins."""
+"""Rows of one node, of which those that nobody has any more are given again: one body for both backends."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_what_anybody_still_has_of_a_row_stays(rows: ModuleType) -> None:
 
 
 def test_a_loop_that_keeps_nothing_makes_two_rows() -> None:
-    """That is what makes the native twin fast."""
+    """That is what makes the native backend fast."""
     native = twin_called("native", "_rows")
     made = []
 
@@ -232,7 +232,7 @@ def test_what_is_added_to_a_row_by_force_is_in_no_other(rows: ModuleType) -> Non
     ],
 )
 def test_a_column_that_can_not_be_read_is_refused(column: Any, error: str) -> None:
-    """No byte beyond its end is read. (The pure twin is never given such a one either.)"""
+    """No byte beyond its end is read. (The pure-Python fallback is never given such a one either.)"""
     native = twin_called("native", "_rows")
     with pytest.raises((TypeError, ValueError), match=error):
         native.rows_of_node(dict, {}, ("a",), (column,), 0, 2, False)

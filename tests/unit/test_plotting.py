@@ -356,7 +356,7 @@ def test_pictures_are_saved_in_the_format_of_their_suffix(study: Recorder, tmp_p
 
 
 def test_the_same_chart_is_the_same_file(study: Recorder, tmp_path: Path) -> None:
-    """No date and no random name is in a picture, so it can be kept under version control."""
+    """No date and no random name is in a picture, so it can be stored under version control."""
     curves = study.all_records.plot("epoch", "loss", by="model")
     curves.save_to(tmp_path / "a.svg")
     curves.save_to(tmp_path / "b.svg")

@@ -16,7 +16,7 @@ SUFFIXES = [".parquet", ".arrow", ".csv", ".jsonl"]
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_selection_of_records_is_saved(tmp_path: Path, suffix: str) -> None:
-    """What `where` leaves is in the file, with what stands above it."""
+    """What `where` leaves is in the file, with the inherited attributes of it."""
     with closing(ExperimentCollection(tmp_path / "study")) as collection:
         for model in ("m1", "m2"):
             collection.recorder.child(model=model).extend({"x": [1, 2, 3], "y": [0.5, 1.5, None]})
@@ -64,7 +64,7 @@ def test_another_suffix_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_recorder_has_one_suffix_more(tmp_path: Path) -> None:
-    """Its tree can be kept as well, and the message says so."""
+    """Its tree can be stored as well, and the message says so."""
     path = tmp_path / "x.xlsx"
     path.touch()
     for call in (Recorder().push(a=1).save_to, Recorder.load_from):

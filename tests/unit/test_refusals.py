@@ -1,4 +1,4 @@
-"""What can't be kept is refused at the call, and says the key, the type and the way out."""
+"""What can't be stored is refused at the call, and says the key, the type and the way out."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Offset(dt.tzinfo):
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
-#: For each value that can't be kept: the error, what the message names, and the way out.
+#: For each value that can't be stored: the error, what the message names, and the way out.
 UNKEEPABLE: dict[str, tuple[Any, type[RigorousError], str, str]] = {
     "object": (object(), UnsupportedTypeError, "object", r"str\(x\)"),
     "range": (range(3), UnsupportedTypeError, "range", "Convert"),
@@ -269,7 +269,7 @@ def test_message_is_short_however_long_the_value(text: str) -> None:
 
 
 def test_a_too_long_int_inside_json_names_its_key() -> None:
-    """Python turns no int of more than 4,300 digits into text, so JSON can't keep it."""
+    """Python turns no int of more than 4,300 digits into text, so JSON can't store it."""
     with pytest.raises(RigorousError, match="'x'"):
         Recorder().push(x=[10**5_000])
 
@@ -409,7 +409,9 @@ def test_a_value_of_too_many_bytes_is_refused(
 def test_what_is_no_index_of_a_record_is_refused(index: Any) -> None:
     """Records have no columns by name, as a table has: the way to those is told."""
     records = Recorder().push(x=1).records
-    with pytest.raises(TypeError, match="is no index of a record; expected an int or a slice") as e:
+    with pytest.raises(
+        TypeError, match="is not a valid index of a record; expected an int or a slice"
+    ) as e:
         records[index]
     assert ("for a column use records.to_arrow()['x']" in str(e.value)) is (index == "x")
     assert records[np.int64(-1)] == {"x": 1}

@@ -177,7 +177,7 @@ def _begun_with(nodes: Nodes, positions: pa.Array, result: str) -> list[_Begun]:
     """What each node was begun with, whole numbers before others, which are rather results."""
     text: list[list[int | None]] = []
     others: dict[Kind, list[list[int | None]]] = {kind: [] for kind in _TELLING}
-    for column, values in nodes.said_first(positions).items():
+    for column, values in nodes.first_updates(positions).items():
         if column.kind in others and column.key not in {*FIRST_KEYS, result}:
             codes = values.dictionary_encode().indices.to_pylist()
             (text if column.kind == TEXT else others[column.kind]).append(codes)

@@ -141,7 +141,7 @@ class RecordsView:
             for column in fragment.columns
         )
 
-    # --- what is said of them ------------------------------------------------------------------
+    # --- what is set on them ------------------------------------------------------------------
 
     def _group(self, number: int, fragments: Sequence[Fragment], sound: set[int]) -> str:
         branches = " UNION ALL ".join(self._branches(fragments, sound))

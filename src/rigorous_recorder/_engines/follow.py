@@ -51,7 +51,7 @@ def follow(
         raise ArgumentError(message)
     if not 0 < interval <= TIMEOUT_MAX:
         message = (
-            f"{interval} seconds between two looks can't be kept; expected more than 0, and at most"
+            f"{interval} seconds between two looks can't be stored; expected more than 0, and at most"
             f" {TIMEOUT_MAX:.0f}"
         )
         raise ArgumentError(message)

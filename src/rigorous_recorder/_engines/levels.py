@@ -83,7 +83,7 @@ class LevelRows(NamedTuple):
 
 
 def level_rows(
-    scan: Scan, names: Sequence[str], value: str, read: Collection[str], *, tells_attempts: bool
+    scan: Scan, names: Sequence[str], value: str, read: Collection[str], *, has_attempts: bool
 ) -> LevelRows | None:
     """The rows of the level of some columns; None where they are just the rows of ``records``.
 
@@ -91,13 +91,13 @@ def level_rows(
         names: the names of the columns in the flat table.
         value: the one of them of whose values each counts once.
         read: those of them whose values are needed; of others it is which rows have the same.
-        tells_attempts: whether rows of a resumed experiment come by themselves.
+        has_attempts: whether rows of a resumed experiment come by themselves.
     """
     columns = {f"c{number}": scan.flats[name] for number, name in enumerate(names)}
     keys, value = [flat.key for flat in columns.values()], scan.flats[value].key
     level = level_of(scan, keys)
     has_owner = value in scan.inherited_keys
-    places = _places(scan, value) if tells_attempts else None
+    places = _places(scan, value) if has_attempts else None
     rows = sum(group.rows for group in scan.groups) if level is None else len(level)
     numbered = {
         name: ValueNumbers()

@@ -167,13 +167,13 @@ def _rows(
 ) -> Iterator[Iterator[Row]]:
     runs = piece.runs
     nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    said = [each for key in scan.shown_record_keys if (each := _said(piece, key))]
-    is_gapless = all(each.present is None for each in said)
-    keys, columns = _those(said)
+    updates = [each for key in scan.shown_record_keys if (each := _said(piece, key))]
+    is_gapless = all(each.present is None for each in updates)
+    keys, columns = _those(updates)
     for run, (start, stop) in enumerate(pairwise([0, *ends])):
         has_gaps = False
         if not is_gapless:
-            some = [each for each in said if each.present is None or each.present[run]]
+            some = [each for each in updates if each.present is None or each.present[run]]
             has_gaps = any(each.has_gaps(run, stop - start) for each in some)
             keys, columns = _those(some)
         base = above[nodes[run]]
@@ -181,8 +181,8 @@ def _rows(
         yield rows_of_node(Row, base, keys, columns, start, stop, has_gaps, shared)
 
 
-def _those(said: list[_Said]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:
-    return tuple(each.key for each in said), tuple(each.values for each in said)
+def _those(updates: list[_Said]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:
+    return tuple(each.key for each in updates), tuple(each.values for each in updates)
 
 
 def _said(piece: Piece, key: str) -> _Said | None:

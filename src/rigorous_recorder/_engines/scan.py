@@ -291,7 +291,7 @@ class Piece:
         }
 
     def is_lost(self, key: str) -> bool:
-        """Whether values of a key can't be read: what stands above the rows is then none of theirs."""
+        """Whether values of a key can't be read: the inherited attributes of the rows is then none of theirs."""
         root = root_of(key)
         return any(
             is_lost(self._table.column(name))

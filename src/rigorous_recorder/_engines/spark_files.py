@@ -287,7 +287,7 @@ def _read_group(
 
 def _damaged(path: Path) -> DamagedFileError:
     return DamagedFileError(
-        f"{path} can't be read: collection.verify() says what is damaged, and"
+        f"{path} can't be read: collection.verify() lists what is damaged, and"
         " ExperimentCollection.repair saves what can be saved"
     )
 

@@ -178,7 +178,7 @@ def _check(part: dict[str, Any]) -> None:
         raise _NoConditionError(message)
     name = str(part.get("function_name", "")).casefold()
     if kind == "FUNCTION" and name in _volatile():
-        message = f"{name}() gives another answer each time it is asked"
+        message = f"{name}() gives another result each time it runs"
         raise _NoConditionError(message)
 
 

@@ -22,7 +22,7 @@ class SegmentBatch(NamedTuple):
 class Behind(NamedTuple):
     """Where rows stood that have another segment's number now: behind so many of a segment.
 
-    Those were sealed by others, who took the writer for dead.
+    Those were sealed by others, who presumed the writer dead.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Backend(Protocol):
     trouble: str
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every file of that table says of itself."""
+        """What every file of that table has in its metadata."""
 
     def open(self) -> None:
         """Be ready to write; called before the first row and after a fork.
@@ -65,7 +65,7 @@ class Backend(Protocol):
         """Keep the rows of neighbouring segments, which have one schema, for good.
 
         Raises:
-            OSError: they can't be kept now; the caller holds on to them.
+            OSError: they can't be stored now; the caller holds on to them.
         """
 
     def was_recovered(self) -> bool:
@@ -82,7 +82,7 @@ class Backend(Protocol):
         """Keep what is left of a segment, for good, under this number or a higher one.
 
         Raises:
-            OSError: it can't be kept now.
+            OSError: it can't be stored now.
         """
 
     def later(self, job: Callable[[], object]) -> None:

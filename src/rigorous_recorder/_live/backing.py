@@ -34,7 +34,7 @@ class Image(Protocol):
         """Whether the image has a file, under whatever name."""
 
     @property
-    def is_kept(self) -> bool:
+    def is_persistent(self) -> bool:
         """Whether what is flushed outlives the process, and readers find it."""
 
     def publish(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class MemoryImage:
     """Bytes that nobody else sees: a recorder without a collection, or a disk that is full."""
 
     is_there = False
-    is_kept = False
+    is_persistent = False
     is_mapped = False
 
     def __init__(self, blank: Blank) -> None:
@@ -116,7 +116,7 @@ class _FileImage:
             return False
 
     @property
-    def is_kept(self) -> bool:
+    def is_persistent(self) -> bool:
         """Whether what is flushed outlives the process, and readers find it."""
         return self._path != self._hidden and self.is_there
 

@@ -137,5 +137,5 @@ def _marked(name: str) -> Column:
     for mark, column in INTERNAL_COLUMNS.items():
         if mark.name == name:
             return column
-    message = f"column {name!r} does not say which key and kind it is"
+    message = f"column {name!r} has no metadata of its key and kind"
     raise DamagedFileError(message)

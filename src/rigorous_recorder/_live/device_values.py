@@ -9,7 +9,7 @@ from .._values.device import DeviceValue, Lost, fetch_each
 from ..errors import DeviceWarning
 from .column import Column
 
-__all__ = ["Cells", "Late", "Row", "tell_lost"]
+__all__ = ["Cells", "PendingValues", "Row", "warn_lost"]
 
 #: Of columns rows, and what belongs there; at least one of each.
 Cells = dict[Column, list[tuple[int, Any]]]
@@ -18,7 +18,7 @@ Cells = dict[Column, list[tuple[int, Any]]]
 Row = list[tuple[Column, DeviceValue]]
 
 
-class Late:
+class PendingValues:
     """The values that are still on a device, and the cells that they belong in.
 
     Many threads may use it: who adds values holds the table's lock, who takes them away holds none.
@@ -45,9 +45,9 @@ class Late:
         """Forget the values of a row, where there are any."""
         self._count -= len(self._rows.pop(row, ()))
 
-    def below(self, row: int) -> Late:
+    def below(self, row: int) -> PendingValues:
         """What there is at this moment in the rows before this one."""
-        return Late({each: late for each, late in self._rows.copy().items() if each < row})
+        return PendingValues({each: late for each, late in self._rows.copy().items() if each < row})
 
     def columns(self) -> set[Column]:
         """The columns that any value is of."""
@@ -57,7 +57,7 @@ class Late:
         """The first row that any value is of; ``rows`` where there is none."""
         return min(self._rows.copy(), default=rows)
 
-    def drop(self, others: Late) -> None:
+    def drop(self, others: PendingValues) -> None:
         """Forget the values of those rows."""
         for row in others._rows:
             self._rows.pop(row, None)
@@ -76,7 +76,7 @@ class Late:
         return found, lost
 
 
-def tell_lost(lost: Cells) -> None:
+def warn_lost(lost: Cells) -> None:
     """Warn of values that could not be fetched."""
     keys = ", ".join(dict.fromkeys(str(column.key) for column in lost))
     values = [value for cells in lost.values() for _, value in cells]

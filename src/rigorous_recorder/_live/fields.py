@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._values.classify import check_key, classify, classify_unread
-from .._values.device import keep_together
+from .._values.device import batch_by_device
 from .._values.kinds import Kind
 from .._values.lenient import classify_any
 from .column import INTERNAL_COLUMNS, Column, InternalKey, Key
@@ -20,7 +20,7 @@ def describe(fields: Mapping[Any, Any]) -> Described:
     """For each field its column and the plain value of that kind which reads back equal.
 
     Raises:
-        KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be kept.
+        KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be stored.
     """
     return _described(fields, classify)
 
@@ -39,9 +39,9 @@ def describe_unread(fields: Mapping[Any, Any]) -> Described:
     """As ``describe``, without a wait: of a tensor on a device a ``DeviceValue``.
 
     Raises:
-        KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be kept.
+        KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be stored.
     """
-    return _described(keep_together(fields), classify_unread)
+    return _described(batch_by_device(fields), classify_unread)
 
 
 def _described(

@@ -1,4 +1,4 @@
-/* The native twin of pure.py: the buffers of a live table, and the way of a record into them.
+/* The native backend of pure.py: the buffers of a live table, and the way of a record into them.
 
    It is handed writable buffers, knows what a value of each kind looks like in them, and has no
    policy. Whatever is rare (a new key, another kind, a full table) it leaves to Python, having
@@ -1334,7 +1334,7 @@ PyDoc_STRVAR(Pusher_push_doc,
 "Log one record: these fields, and those that ``add`` was given since the last one.\n\n"
 "When this returns, the record survives the death of the process.\n\n"
 "Raises:\n"
-"    TypeError, ValueError: a key is not text, or a value can't be kept; nothing is logged.\n"
+"    TypeError, ValueError: a key is not text, or a value can't be stored; nothing is logged.\n"
 "    ClosedError: the collection was closed.");
 
 static PyObject *
@@ -1416,7 +1416,7 @@ PyDoc_STRVAR(Pusher_add_doc,
 "add($self, data=None, /, **fields)\n--\n\n"
 "Add fields to the record that the next ``commit`` or ``push`` logs.\n\n"
 "Raises:\n"
-"    TypeError, ValueError: a key is not text, or a value can't be kept; nothing is added.");
+"    TypeError, ValueError: a key is not text, or a value can't be stored; nothing is added.");
 
 static PyObject *
 Pusher_add(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
@@ -1524,7 +1524,7 @@ static PyType_Spec Pusher_spec = {
 /* ---- module ----------------------------------------------------------------------------------- */
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "native", "The native twin of ``pure``.", -1, NULL,
+    PyModuleDef_HEAD_INIT, "native", "The native backend of ``pure``.", -1, NULL,
 };
 
 static int

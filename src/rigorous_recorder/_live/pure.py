@@ -362,7 +362,7 @@ class Pusher:
         When this returns, the record survives the death of the process.
 
         Raises:
-            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is logged.
+            TypeError, ValueError: a key is not text, or a value can't be stored; nothing is logged.
             ClosedError: the collection was closed.
         """
         return self._push_slowly(data, fields)
@@ -371,7 +371,7 @@ class Pusher:
         """Add fields to the record that the next ``commit`` or ``push`` logs.
 
         Raises:
-            TypeError, ValueError: a key is not text, or a value can't be kept; nothing is added.
+            TypeError, ValueError: a key is not text, or a value can't be stored; nothing is added.
         """
         return self._add_slowly(data, fields)
 

@@ -12,7 +12,7 @@ from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
 from .backing import Image
 from .column import NODE, TIME, Column, field_metadata, file_names
-from .device_values import Cells, Late, tell_lost
+from .device_values import Cells, PendingValues, warn_lost
 from .implementation import Buffers, Slot
 from .layout import Blank, Buffer, ImageMap, Layout, Places, map_of
 
@@ -48,8 +48,8 @@ class Segment:
         self.is_full = False
         #: What survives a loss of power.
         self.synced: SyncedState | None = None
-        self.late = Late()
-        self._settled = 0
+        self.late = PendingValues()
+        self._resolved = 0
         self._heir: Segment | None = None
         self._stale: list[int] = []  # from which rows on cells were written after a flush
         self._flushed = 0
@@ -65,7 +65,7 @@ class Segment:
     @property
     def loose_rows(self) -> int:
         """Number of rows that are in no file that readers find."""
-        if not self.image.is_kept:
+        if not self.image.is_persistent:
             return self.rows
         return 0 if self.image.is_mapped else self.rows - min([self._flushed, *self._stale])
 
@@ -75,14 +75,14 @@ class Segment:
         return self.late.first_row(self.rows)
 
     @property
-    def has_late(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether a value of any row is still on a device."""
         return bool(self.late) and self.whole_rows < self.rows
 
     @property
     def state(self) -> tuple[int, int, int]:
         """Changes with whatever is written."""
-        return self.number, self.rows, self._settled
+        return self.number, self.rows, self._resolved
 
     def as_synced(self) -> SyncedState:
         """What survives a loss of power once what is written now was synced.
@@ -160,7 +160,7 @@ class Segment:
         if late := self.late.below(self.rows):
             self._settle(late)
 
-    def _settle(self, late: Late) -> None:
+    def _settle(self, late: PendingValues) -> None:
         found, lost = late.fetch()
         # Who replaced this segment meanwhile has copied its cells before or after they are put.
         line: list[Segment] = []
@@ -172,7 +172,7 @@ class Segment:
         for each in line:
             each.late.drop(late)
         if lost:
-            tell_lost(lost)
+            warn_lost(lost)
 
     def _put(self, found: Cells) -> None:
         for column, cells in found.items():
@@ -181,7 +181,7 @@ class Segment:
                 put(row, raw(value))
         if found and not self.image.is_mapped:
             self._stale.append(min(row for cells in found.values() for row, _ in cells))
-        self._settled += 1  # last: who sees it flushes them
+        self._resolved += 1  # last: who sees it flushes them
 
     def flush(self) -> None:
         """Hand the rows written since the last flush to the operating system."""

@@ -108,7 +108,7 @@ class Segments:
         return [
             each
             for each in self._segments
-            if each.image.is_kept and (each.synced is None or each.synced.state != each.state)
+            if each.image.is_persistent and (each.synced is None or each.synced.state != each.state)
         ]
 
     def start_sync(self, segment: Segment) -> Callable[[], None]:
@@ -124,7 +124,9 @@ class Segments:
         return {
             each.number: synced.rows
             for each in self._segments
-            if (synced := each.synced) and synced.state[0] == each.number and each.image.is_kept
+            if (synced := each.synced)
+            and synced.state[0] == each.number
+            and each.image.is_persistent
         }
 
     @property
@@ -168,9 +170,9 @@ class Segments:
             each.settle()
 
     @property
-    def has_late(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether anything is still on a device."""
-        return any(each.has_late for each in self._segments)
+        return any(each.has_pending for each in self._segments)
 
     def full_parts(self) -> list[SegmentBatch]:
         """The rows of full segments, in order, in the memory of their segments."""

@@ -16,7 +16,7 @@ from .._values.foreign import learn
 from ..errors import BusyError, RigorousError, SaveError
 from .backend import Backend, SegmentBatch
 from .column import Column, InternalKey
-from .device_values import Cells, Row, tell_lost
+from .device_values import Cells, Row, warn_lost
 from .fields import Described, describe_unread
 from .implementation import FastPath
 from .layout import Layout, row_width
@@ -37,8 +37,8 @@ GROWTH: Final = 16
 MOST_LISTS: Final = 4_096
 #: When so many values wait on a device they are fetched off the caller's thread, and when they are
 #: more all the same, on it.
-MANY_LATE: Final = 1024
-MOST_LATE: Final = 16_384
+MANY_PENDING: Final = 1024
+MOST_PENDING: Final = 16_384
 
 #: One n-th of a segment's rows is enough to be sealed with full ones at the end of an experiment.
 _MUCH: Final = 4
@@ -210,7 +210,7 @@ class LiveTable:
     def parts(self) -> list[SegmentBatch]:
         """The rows that are in no sealed file yet, in order."""
         with self.lock:
-            while self._segments.has_late:  # a handler may push in the middle of a fetch
+            while self._segments.has_pending:  # a handler may push in the middle of a fetch
                 self._segments.settle()
             if not self._is_busy:
                 self._mend()
@@ -417,7 +417,7 @@ class LiveTable:
         live = self._segments.live
         if live is not None and live.rows:
             self.close_fast_path()
-            self._columns = _worth_keeping(live)
+            self._columns = _worth_storing(live)
             self._room = live.layout.capacity, live.layout.spill
             live.is_full = self._has_full = True
 
@@ -428,14 +428,14 @@ class LiveTable:
 
     def _mend(self) -> None:
         """Finish what an exception from outside, as of Ctrl-C, left half done."""
-        self._end_note()
+        self._end_record()
         if self._next is not None:
             self._use(self._next)
 
     def _bring_to_backend(self) -> None:
         """Give rows that are only in memory a file that readers find, where that works again."""
         live = self._segments.live
-        if live is None or not self._backend.is_durable or live.image.is_kept:
+        if live is None or not self._backend.is_durable or live.image.is_persistent:
             return
         if live.image.is_there:
             self._publish(live)
@@ -506,17 +506,17 @@ class LiveTable:
         lost: Cells = {}
         for column, value in row:
             known = self._ragged(column)
-            is_late = isinstance(value, DeviceValue)
-            if (is_late and known is column) or isinstance(known.key, InternalKey):
+            is_pending = isinstance(value, DeviceValue)
+            if (is_pending and known is column) or isinstance(known.key, InternalKey):
                 found.append((known, value))
                 continue
-            plain = fetch_each([value])[0] if is_late else value
+            plain = fetch_each([value])[0] if is_pending else value
             if isinstance(plain, Lost):
                 lost[column] = [(0, plain)]
             else:
                 found.append((known, known.kind.raw(plain)))
         if lost:
-            tell_lost(lost)
+            warn_lost(lost)
         return found
 
     def _try_write(self, node: int, row: Described) -> bool:
@@ -527,7 +527,7 @@ class LiveTable:
             late = [(c, v) for c, v in row if isinstance(v, DeviceValue)]
             self._note(segment, late)
         missing = segment.buffers.write(node, there)
-        self._end_note()
+        self._end_record()
         if missing:
             self._grow(spill=max(missing, 0))
             return False
@@ -541,7 +541,7 @@ class LiveTable:
         self._noted = segment
         segment.late.add(segment.rows, late)
 
-    def _end_note(self) -> None:
+    def _end_record(self) -> None:
         """Forget the values of a row that was not written after all."""
         if self._noted is not None:
             self._noted.late.take_back(self._noted.rows)
@@ -550,9 +550,9 @@ class LiveTable:
     def _fetch_of_many(self, segment: Segment, added: int) -> None:
         """Fetch what is on a device when it is much, now that there is so much more of it."""
         count = len(segment.late)
-        if count // MANY_LATE > (count - added) // MANY_LATE:
+        if count // MANY_PENDING > (count - added) // MANY_PENDING:
             self._backend.later(self._segments.settle)
-        if count > MOST_LATE:
+        if count > MOST_PENDING:
             segment.settle()
 
     def _fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
@@ -668,7 +668,7 @@ class LiveTable:
         if old.synced:
             self._guarded(new.sync)  # what was on the device stays there
         self._use(new)
-        if not old.image.is_kept:  # published, it is readers' only file where this one is not
+        if not old.image.is_persistent:  # published, it is readers' only file where this one is not
             old.image.discard()
 
     def _use(self, segment: Segment) -> None:
@@ -699,7 +699,7 @@ class LiveTable:
         return number
 
 
-def _worth_keeping(segment: Segment) -> tuple[Column, ...]:
+def _worth_storing(segment: Segment) -> tuple[Column, ...]:
     """The columns of the next segment: those of this one, unless most of them had no value."""
     columns = segment.layout.columns
     used = segment.columns_in_use()

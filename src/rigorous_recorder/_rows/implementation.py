@@ -1,4 +1,4 @@
-"""Which twin runs: the native one where it was compiled, else the pure one."""
+"""Which backend runs: the native one where it was compiled, else the pure one."""
 
 from __future__ import annotations
 

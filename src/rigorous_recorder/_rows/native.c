@@ -1,4 +1,4 @@
-/* The native twin of pure.py: rows of one node as dicts, of which few are made.
+/* The native backend of pure.py: rows of one node as dicts, of which few are made.
 
    A loop over rows mostly looks at each and lets it go. A row that nobody has any more is therefore
    given again, with the next values in place of those that were: as `zip` does with its tuples. The
@@ -376,7 +376,7 @@ static PyMethodDef functions[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "native", "The native twin of ``pure``.", -1, functions,
+    PyModuleDef_HEAD_INIT, "native", "The native backend of ``pure``.", -1, functions,
 };
 
 PyMODINIT_FUNC

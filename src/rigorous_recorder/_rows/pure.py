@@ -29,7 +29,7 @@ class Known(dict[str, Any]):
         return None
 
 
-def rows_of_node(  # noqa: PLR0913, PLR0917 - by place, as the native twin takes them
+def rows_of_node(  # noqa: PLR0913, PLR0917 - by place, as the native backend takes them
     copy: Callable[[dict[str, Any]], _Row],
     base: dict[str, Any],
     keys: tuple[str, ...],

@@ -24,14 +24,14 @@ from .encodings import Encodings
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .locks import FileLock
 from .marks import SyncedRows, WatermarkWriter
-from .seal import describe_file, load, segment_said, write_sealed
+from .seal import describe_file, load, segment_metadata, write_sealed
 from .sealed_files import SealedFiles, is_used
 
 __all__ = ["DELETED", "ROOT", "FolderBackend", "MemoryBackend", "NodeIds", "writer_of"]
 
 #: The node above all experiments of a collection; it is there without being made by a writer.
 ROOT: Final = 1
-#: The node above all that was deleted from a collection: it is in no answer.
+#: The node above all that was deleted from a collection: it is excluded from query results.
 DELETED: Final = 2
 
 _WRITER_BITS: Final = 32
@@ -77,7 +77,7 @@ class MemoryBackend:
         self.sealed: dict[str, list[SegmentBatch]] = {"records": [], "nodes": []}
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every batch of that table says of itself."""
+        """What every batch of that table has in its metadata."""
         return describe_file(table=table)
 
     def open(self) -> None:
@@ -244,7 +244,7 @@ class FolderBackend:
         return lock
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every file of that table says of itself."""
+        """What every file of that table has in its metadata."""
         return describe_file(
             table=table, collection=self._identity, writer=self.writer, started=self._started
         )
@@ -265,8 +265,8 @@ class FolderBackend:
             image.publish(self._live_path(table, number))
         if self._watermark is not None:
             self._watermark.expect_names()
-        if image.is_kept:
-            self._note_begun(table, number)
+        if image.is_persistent:
+            self._record_begun(table, number)
 
     def withdraw(self, table: str, number: int, image: Image) -> None:
         """Take the file of a segment without rows away."""
@@ -274,7 +274,7 @@ class FolderBackend:
             self._begun.withdraw(table, number)
         image.discard()
 
-    def _note_begun(self, table: str, number: int) -> None:
+    def _record_begun(self, table: str, number: int) -> None:
         if self._begun is not None:
             self._begun.note(table, number)
 
@@ -306,14 +306,14 @@ class FolderBackend:
         if table == RECORDS:
             self._before_records()
         else:  # an end of an experiment among them lasts no longer than the records before it
-            self.note_synced({})
+            self.record_synced({})
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         rows = pa.Table.from_batches([part.batch for part in parts])
-        segments = [segment_said(n, batch.num_rows, behind=behind) for n, batch in parts]
+        segments = [segment_metadata(n, batch.num_rows, behind=behind) for n, batch in parts]
         path = self.folder.sealed_path(table, name)
         write_sealed(path, rows, segments, self._encodings[table])
         for number, _ in parts:
-            self._note_begun(table, number)
+            self._record_begun(table, number)
 
     def is_presumed_dead(self) -> bool:
         """Whether the lock is lost since the last look, as to others that recovered; it is held again.
@@ -392,11 +392,11 @@ class FolderBackend:
         self._later(job)
 
     def remember_synced(self, found: SyncedRows) -> None:
-        """As ``note_synced``, with the next note."""
+        """As ``record_synced``, with the next note."""
         if self._watermark is not None:
             self._watermark.remember(found)
 
-    def note_synced(self, found: SyncedRows) -> None:
+    def record_synced(self, found: SyncedRows) -> None:
         """Note that so many rows of live files are on the device; return when this is, too."""
         try:
             if self._watermark is not None:

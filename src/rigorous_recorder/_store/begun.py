@@ -97,11 +97,13 @@ def read_begun(path: Path) -> Spans | None:
     """The segments that a writer has begun, by its note; None where that can't be read."""
     try:
         check_regular(path)
-        said = json.loads(path.read_bytes())
-        if said.pop("checksum") != checksum(said):
+        metadata = json.loads(path.read_bytes())
+        if metadata.pop("checksum") != checksum(metadata):
             message = f"{path} is not as it was written: its checksum is another"
             raise DamagedFileError(message)
-        return {table: [[int(first), int(last)] for first, last in said[table]] for table in TABLES}
+        return {
+            table: [[int(first), int(last)] for first, last in metadata[table]] for table in TABLES
+        }
     except UNREADABLE as error:
         blame_file(error)
         return None

@@ -108,14 +108,14 @@ def check_footer(source: Any) -> tuple[int, ...] | None:
     place = _place(footer)
     if place is None:
         return None
-    said = footer[place]
+    metadata = footer[place]
     first = place.start + _DIGITS
     whole = footer[: place.start] + _ZEROS + footer[first:]
-    if said[:_DIGITS] != f"{zlib.crc32(whole):08x}".encode():
+    if metadata[:_DIGITS] != f"{zlib.crc32(whole):08x}".encode():
         message = "its footer is not as it was written: the checksum is another"
         raise DamagedFileError(message)
-    starts = range(_DIGITS, len(said), _DIGITS)
-    return tuple(int(said[at : at + _DIGITS], 16) for at in starts)
+    starts = range(_DIGITS, len(metadata), _DIGITS)
+    return tuple(int(metadata[at : at + _DIGITS], 16) for at in starts)
 
 
 def check_chunks(
@@ -202,7 +202,7 @@ def _footer(file: Any) -> tuple[int, bytes]:
     (size,) = struct.unpack_from("<I", last, end - known)
     start = end - size
     if start < 0:
-        message = "its footer is said to be longer than the file"
+        message = "its footer claims to be longer than the file"
         raise DamagedFileError(message)
     if start < known:
         file.seek(start)

@@ -19,7 +19,7 @@ from . import checksums
 from .compaction_plan import CompactionInput, runs, stable_input
 from .deletion import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
-from .fragments import ParquetFragment, SegmentRange, writers_said
+from .fragments import ParquetFragment, SegmentRange, writers_metadata
 from .locks import locked
 from .recover import recover
 from .seal import ROW_GROUP, about, describe_file, settings, writing
@@ -143,7 +143,7 @@ def _gone(file: ParquetFragment) -> ParquetFragment | None:
 
 def _name_of(run: list[ParquetFragment], segments: list[SegmentRange]) -> FileName:
     first, last = segments[0].origin, segments[-1].origin
-    # Others can stand between two files of a writer that went on after it was taken for dead.
+    # Others can stand between two files of a writer that went on after it was presumed dead.
     if len(run) > 1 and len({each.origin.writer for each in segments}) == 1:
         return SealedName(first.writer, first.number, last.number)
     return MergedName.new()
@@ -164,14 +164,16 @@ def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> 
 def _description(
     run: list[ParquetFragment], name: FileName, segments: list[SegmentRange], special: SpecialFloats
 ) -> dict[bytes, bytes]:
-    """What a file of these segments says of itself; of the collection it says what they do."""
-    said = about(run[0].schema)
-    shared: dict[str, Any] = {key: said[key] for key in ("table", "collection") if key in said}
+    """What a file of these segments has in its metadata; of the collection it says what they do."""
+    file_metadata = about(run[0].schema)
+    shared: dict[str, Any] = {
+        key: file_metadata[key] for key in ("table", "collection") if key in file_metadata
+    }
     if len(run) == 1:  # of two that have the same segments it is the one that counts
         shared["rewritten"] = run[0].rewritten + 1
     if isinstance(name, MergedName):
         shared["merged"] = str(name).removesuffix(".parquet")
-    writers = writers_said(segments)
+    writers = writers_metadata(segments)
     shared |= special.metadata
     return describe_file(**shared, **(writers[0] if len(writers) == 1 else {"writers": writers}))
 

@@ -55,7 +55,7 @@ def _running(folder: Folder) -> set[str]:
 def _started(folder: Folder, writer: str) -> int:
     """When a running writer started, in microseconds since the epoch."""
     lives = [name for table in TABLES for name in folder.lives(table) if name.writer == writer]
-    said = (_said_start(folder, name) for name in lives)
+    said = (_recorded_start(folder, name) for name in lives)
     found = next((start for start in said if start is not None), None)
     if found is not None:
         return found
@@ -65,7 +65,7 @@ def _started(folder: Folder, writer: str) -> int:
     return 0
 
 
-def _said_start(folder: Folder, name: LiveName) -> int | None:
+def _recorded_start(folder: Folder, name: LiveName) -> int | None:
     """When a live file's writer started, by what the file says; None where it can't be read."""
     try:
         check_regular(folder.live_path(name))

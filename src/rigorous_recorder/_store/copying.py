@@ -13,8 +13,8 @@ from ..errors import ArgumentError, NotACollectionError
 from .background import flush_all
 from .folder import NODES, RECORDS, TABLES, Folder, SealedName
 from .fragments import BEHIND_ALL, Fragment, InMemoryFragment, ParquetFragment
-from .losses import expected_segments, loss_of, note_incomplete
-from .seal import segment_said, write_sealed
+from .losses import expected_segments, loss_of, record_incomplete
+from .seal import segment_metadata, write_sealed
 from .sealed_files import SealedFiles
 from .store import FolderStore
 
@@ -59,7 +59,7 @@ def _write(store: FolderStore, draft: Folder) -> None:
         pass  # a file was merged away in the middle: its rows are in another one
     begun = expected_segments(store.folder)
     if begun and loss_of(store.folder, begun):
-        note_incomplete(draft, begun)
+        record_incomplete(draft, begun)
     for place in (*draft.places, draft.path):
         sync_folder(place)
 
@@ -103,8 +103,8 @@ class _Copy:
                 _copy(path, self._place / name)
                 self._copied.add(name)
         for target, rows in _named(fragments):
-            said = segment_said(target.first, rows.rows, behind=rows.segments[0].behind)
-            write_sealed(self._place / str(target), rows.whole, [said])
+            metadata = segment_metadata(target.first, rows.rows, behind=rows.segments[0].behind)
+            write_sealed(self._place / str(target), rows.whole, [metadata])
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -25,7 +25,7 @@ class Deleted(NamedTuple):
     Attributes:
         nodes: sorted ids of all nodes that were deleted.
         tops: those of them that were deleted by a word on themselves; the others are below them.
-        kept: what was said of these under that column is still needed.
+        kept: what was set on these under that column is still needed.
     """
 
     nodes: pa.Array
@@ -207,7 +207,7 @@ class _Records(_Rule):
 
 
 class _NodeRows(_Rule):
-    """Of what was said of deleted nodes there stays that they are deleted.
+    """Of what was set on deleted nodes there stays that they are deleted.
 
     Each says so of itself: what was logged below it, or still will be, needs no other row to be
     left out.

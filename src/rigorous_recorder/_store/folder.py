@@ -49,7 +49,7 @@ _OF_WRITER: Final = re.compile(
 )
 
 #: What reading a description that is none can raise.
-_NOT_SAID: Final = (
+_NOT_WRITTEN: Final = (
     ValueError,
     KeyError,
     TypeError,
@@ -63,7 +63,7 @@ This folder is a collection of experiments, logged by rigorous-recorder (format 
 Every file in it is Parquet, Arrow or JSON: no library of ours is needed to read it.
 
   records/*.parquet   one row is one record: _node (whose record it is) and a column per key
-  nodes/*.parquet     what was said of a recorder: _node, _parent, _time, and a column per key
+  nodes/*.parquet     what was set on a recorder: _node, _parent, _time, and a column per key
   live/*.arrow        rows of a running writer, not in a Parquet file yet (_node = 0: no row)
 
 DuckDB:  SELECT * FROM read_parquet('records/*.parquet', union_by_name = true)
@@ -232,7 +232,7 @@ class Folder:
         """Whether there is a collection, of whatever version."""
         try:
             return bool(self._said()["format"] == NAME)
-        except (OSError, *_NOT_SAID):
+        except (OSError, *_NOT_WRITTEN):
             return False
 
     def info(self) -> dict[str, Any]:
@@ -248,7 +248,7 @@ class Folder:
             if not isinstance(info["id"], str):
                 message = f"its id is {info['id']!r}"
                 raise DamagedFileError(message)
-        except _NOT_SAID as error:
+        except _NOT_WRITTEN as error:
             message = (
                 f"{self.info_path} is not readable as a collection's description: {error}. What else"
                 " the folder holds can be saved: ExperimentCollection.repair, or rigorous repair"

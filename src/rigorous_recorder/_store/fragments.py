@@ -29,7 +29,7 @@ from .corruption import (
 )
 from .folder import NODES, SealedName, sealed_name
 from .path_checks import check_regular
-from .seal import about, segment_said
+from .seal import about, segment_metadata
 
 __all__ = [
     "BEHIND_ALL",
@@ -46,7 +46,7 @@ __all__ = [
     "open_parquet",
     "places_between",
     "tables_of",
-    "writers_said",
+    "writers_metadata",
 ]
 
 #: So many fragments are worth a thread.
@@ -262,8 +262,8 @@ class InMemoryFragment(Fragment):
         *,
         has_gap: bool = False,
     ) -> None:
-        said = about(batch.schema)
-        origin = Origin(said.get("started", 0), said.get("writer", ""), number)
+        file_metadata = about(batch.schema)
+        origin = Origin(file_metadata.get("started", 0), file_metadata.get("writer", ""), number)
         segments = [SegmentRange(origin, batch.num_rows)]
         super().__init__(segments, _columns(batch.schema), [batch.num_rows])
         self.whole = pa.Table.from_batches([batch])
@@ -309,14 +309,14 @@ class ParquetFragment(Fragment):
         *,
         sums: Sequence[int] | None = None,
     ) -> None:
-        said = about(schema)
-        super().__init__(_segments(said), _columns(schema), group_rows)
+        file_metadata = about(schema)
+        super().__init__(_segments(file_metadata), _columns(schema), group_rows)
         #: How many times rows were dropped from files of just these segments.
-        self.rewritten = int(said.get("rewritten", 0))
+        self.rewritten = int(file_metadata.get("rewritten", 0))
         self._path = str(path)
         place, name = os.path.split(self._path)
         _, table = os.path.split(place)
-        _check_name(table, name, said, self.segments)
+        _check_name(table, name, file_metadata, self.segments)
         self.schema = schema
         self.is_of_nodes = table == NODES
         self._find_successor = find_successor
@@ -518,7 +518,7 @@ class ParquetFragment(Fragment):
         """Refuse what is in no file that this library wrote."""
         table.validate(full=True)
         if NODE in table.column_names and table.column(NODE).null_count:
-            message = "rows of it do not say whose they are"
+            message = "it has rows without a node"
             raise DamagedFileError(message)
         for column, name in self.columns.items():
             if name in table.column_names:
@@ -669,16 +669,16 @@ def open_parquet(path: str | Path, *, checksums: bool = True) -> Iterator[pq.Par
         yield pq.ParquetFile(source, page_checksum_verification=checksums)
 
 
-def _segments(said: dict[str, Any]) -> list[SegmentRange]:
-    """The segments in a file, by what it says of itself: it has one writer, or several."""
+def _segments(file_metadata: dict[str, Any]) -> list[SegmentRange]:
+    """The segments in a file, by what it has in its metadata: it has one writer, or several."""
     told = [
         (Origin(writer["started"], writer["writer"], number), *counts)
-        for writer in said.get("writers", [said])
+        for writer in file_metadata.get("writers", [file_metadata])
         for number, *counts in writer["segments"]
     ]
     numbers = [each for (start, _, n), *counts in told for each in (start, n, *counts)]
     if not told or not all(isinstance(each, int) and each >= 0 for each in numbers):
-        message = "it does not say which segments it has"
+        message = "its metadata does not list its segments"
         raise DamagedFileError(message)
     return [_segment(*each) for each in told]
 
@@ -688,12 +688,12 @@ def _segment(origin: Origin, rows: int, deleted: int = 0, *behind: int) -> Segme
         return SegmentRange(origin, rows, deleted)
     found = Behind(*behind)
     if found.number >= origin.number:
-        message = f"segment {origin.number} is said to be what was left of {found.number}"
+        message = f"segment {origin.number} is listed as the rest of {found.number}"
         raise DamagedFileError(message)
     return SegmentRange(origin, rows, deleted, found)
 
 
-def writers_said(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:
+def writers_metadata(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:
     """What a file says of its segments, for each writer."""
     by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
     return [
@@ -703,11 +703,11 @@ def writers_said(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:
 
 
 def _said(segment: SegmentRange) -> list[int]:
-    return segment_said(segment.origin.number, *segment[1:])
+    return segment_metadata(segment.origin.number, *segment[1:])
 
 
 def _check_name(
-    table: str, file: str, said: dict[str, Any], segments: Sequence[SegmentRange]
+    table: str, file: str, file_metadata: dict[str, Any], segments: Sequence[SegmentRange]
 ) -> None:
     """Refuse a file that is not the one that its name says, as where two were swapped."""
     name = sealed_name(file)
@@ -717,11 +717,11 @@ def _check_name(
             (min(numbers), max(numbers)) == (name.first, name.last)
         )
     else:
-        is_meant = said.get("merged") == file.removesuffix(".parquet")
-    if not is_meant or said.get("table", table) != table:
+        is_meant = file_metadata.get("merged") == file.removesuffix(".parquet")
+    if not is_meant or file_metadata.get("table", table) != table:
         found = segments[0].origin
         message = (
-            f"what its footer says is of another file: of the {said.get('table')} of writer"
+            f"what its footer says is of another file: of the {file_metadata.get('table')} of writer"
             f" {found.writer}, from segment {found.number} on"
         )
         raise DamagedFileError(message)

@@ -141,14 +141,12 @@ def require_name(name: LiveName, schema: pa.Schema) -> None:
     Raises:
         DamagedFileError: it is of others.
     """
-    said = about(schema)
-    if (said["writer"], said["table"]) != (name.writer, name.table):
-        message = (
-            f"it is of the {said['table']} of writer {said['writer']}, and not what its name says"
-        )
+    file_metadata = about(schema)
+    if (file_metadata["writer"], file_metadata["table"]) != (name.writer, name.table):
+        message = f"it is of the {file_metadata['table']} of writer {file_metadata['writer']}, and not what its name says"
         raise DamagedFileError(message)
-    if not isinstance(said["started"], int):
-        message = "it does not say when its writer started"
+    if not isinstance(file_metadata["started"], int):
+        message = "its metadata lacks the start of its writer"
         raise DamagedFileError(message)
 
 

@@ -18,7 +18,7 @@ from .folder import Folder, LiveName
 from .locks import FileLock, are_supported, is_held
 from .marks import read_watermark, this_boot
 
-__all__ = ["is_alive", "take_dead", "trusted_rows"]
+__all__ = ["is_alive", "lock_if_dead", "trusted_rows"]
 
 #: A writer whose lock may not be seen here is presumed dead when its heartbeat is so old. It renews
 #: it at each background sync, every five seconds.
@@ -30,10 +30,10 @@ DEATH_SECONDS: Final = 24 * 3600.0
 
 def is_alive(folder: Folder, writer: str) -> bool:
     """Whether the process of a writer lives, as far as can be known."""
-    return is_held(folder.lock_path(writer)) or _was_heard_of(folder, writer)
+    return is_held(folder.lock_path(writer)) or _had_heartbeat(folder, writer)
 
 
-def take_dead(folder: Folder, writer: str) -> FileLock | None:
+def lock_if_dead(folder: Folder, writer: str) -> FileLock | None:
     """The lock of a writer that is dead; None where it lives, or somebody else has the lock.
 
     Raises:
@@ -43,7 +43,7 @@ def take_dead(folder: Folder, writer: str) -> FileLock | None:
     if lock is None:
         return None
     try:
-        lives = _was_heard_of(folder, writer, elsewhere=DEATH_SECONDS)
+        lives = _had_heartbeat(folder, writer, elsewhere=DEATH_SECONDS)
         if not lives:
             lock.renew()  # who does not see this lock either leaves the writer to this process
     except BaseException:
@@ -63,7 +63,7 @@ def trusted_rows(folder: Folder, name: LiveName) -> int | None:
     return mark.rows(name.table, name.number)
 
 
-def _was_heard_of(folder: Folder, writer: str, *, elsewhere: float = SILENCE_SECONDS) -> bool:
+def _had_heartbeat(folder: Folder, writer: str, *, elsewhere: float = SILENCE_SECONDS) -> bool:
     """Whether a writer whose lock may not be seen here has renewed its heartbeat lately.
 
     Args:

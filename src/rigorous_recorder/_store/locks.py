@@ -206,7 +206,7 @@ def locked(path: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ELSEWHERE, 0o666)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
-            message = f"{path} is no lock file but a link, a folder or the like: take it away"
+            message = f"{path} is not a lock file but a link, a folder or the like: take it away"
             raise DamagedFileError(message) from error
         raise
     try:

@@ -2,7 +2,7 @@
 
 Tools list and read the files of a folder one after the other. So a copy can lack a segment that was
 sealed in the middle of it, and can have records without the recorders that they belong to. Here both
-are found. What is found is reported, and records without their recorders are in no answer.
+are found. What is found is reported, and records without their recorders are excluded from query results.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .liveness import is_alive, trusted_rows
 from .locks import is_held
 from .marks import read_watermark, this_boot
 from .path_checks import check_regular
-from .seal import describe_file, segment_said, write_sealed
+from .seal import describe_file, segment_metadata, write_sealed
 from .sealed_files import SealedFiles
 
 __all__ = [
@@ -43,11 +43,11 @@ __all__ = [
     "left_segments",
     "loss_of",
     "lost_nodes",
-    "note_incomplete",
     "read_incomplete",
+    "record_incomplete",
 ]
 
-#: When it is said of a node that it is missing: before all that is ever said of it.
+#: When it is set on a node that it is missing: before all that is ever set on it.
 _BEFORE_ALL: Final = 0
 _WRITER_BITS: Final = 32
 
@@ -162,8 +162,8 @@ def read_incomplete(folder: Folder) -> dict[str, Spans]:
     """The segments of writers that the folder should have, as far as it was found incomplete."""
     try:
         check_regular(folder.incomplete_path)
-        said = json.loads(folder.incomplete_path.read_bytes())["begun"]
-        return {str(writer): _spans(spans) for writer, spans in said.items()}
+        file_metadata = json.loads(folder.incomplete_path.read_bytes())["begun"]
+        return {str(writer): _spans(spans) for writer, spans in file_metadata.items()}
     except FileNotFoundError:
         return {}
     except UNREADABLE as error:
@@ -171,18 +171,22 @@ def read_incomplete(folder: Folder) -> dict[str, Spans]:
         return {}
 
 
-def _spans(said: Mapping[str, Any]) -> Spans:
-    return {table: [[int(first), int(last)] for first, last in said[table]] for table in TABLES}
+def _spans(file_metadata: Mapping[str, Any]) -> Spans:
+    return {
+        table: [[int(first), int(last)] for first, last in file_metadata[table]] for table in TABLES
+    }
 
 
-def note_incomplete(folder: Folder, begun: Mapping[str, Spans]) -> None:
+def record_incomplete(folder: Folder, begun: Mapping[str, Spans]) -> None:
     """Note which segments the folder should have, so that each opening reports what is missing.
 
     Raises:
         OSError: it can't be written.
     """
-    said = {**read_incomplete(folder), **begun}
-    write_whole(folder.incomplete_path, json.dumps({"begun": said}, sort_keys=True).encode())
+    file_metadata = {**read_incomplete(folder), **begun}
+    write_whole(
+        folder.incomplete_path, json.dumps({"begun": file_metadata}, sort_keys=True).encode()
+    )
 
 
 def forget_incomplete(folder: Folder, writers: Iterable[str]) -> None:
@@ -232,7 +236,7 @@ def loss_of(
 
 
 def fragments_of(folder: Folder, table: str) -> list[Fragment] | None:
-    """All rows of a table; None where some can't be read, or not what is said of parents."""
+    """All rows of a table; None where some can't be read, or not what is set on parents."""
     damaged: list[Path] = []
     files = SealedFiles(folder, table, lambda path, _: damaged.append(path))
     try:
@@ -267,11 +271,13 @@ def lost_nodes(
 
     Only rows of these writers, and nodes of theirs, are looked at. All of `nodes` can be read.
     """
-    said = [each for fragment in nodes for each in _said_in(fragment)]
-    known = pa.concat_arrays([pa.array([ROOT, DELETED], pa.int64()), *(each.node for each in said)])
+    file_metadata = [each for fragment in nodes for each in _metadata_in(fragment)]
+    known = pa.concat_arrays(
+        [pa.array([ROOT, DELETED], pa.int64()), *(each.node for each in file_metadata)]
+    )
     wanted = [
         each.parent if _is_of(each.fragment, writers) else _made_by(writers, each.parent)
-        for each in said
+        for each in file_metadata
     ]
     wanted += _wanted(writers, records, _complete(writers, known))
     found = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *wanted]))
@@ -292,10 +298,10 @@ class _Said(NamedTuple):
     parent: pa.Array
 
 
-def _said_in(fragment: Fragment) -> Iterator[_Said]:
+def _metadata_in(fragment: Fragment) -> Iterator[_Said]:
     for table in fragment.tables([PARENT_COLUMN, TIME_COLUMN]):
         node, *rest = (one_array(column) for column in table.columns)
-        if len(rest) < 2:  # nothing was said of a parent here
+        if len(rest) < 2:  # nothing was set on a parent here
             nothing = node.slice(0, 0)
             yield _Said(fragment, nothing, nothing)
             continue
@@ -352,10 +358,10 @@ def _wanted(
 
 def _rows_below(lost: pa.Array, records: Iterable[Fragment], nodes: Iterable[Fragment]) -> int:
     """How many records belong to nodes that are lost, or to nodes below those."""
-    said = [each for fragment in nodes for each in _said_in(fragment)]
+    file_metadata = [each for fragment in nodes for each in _metadata_in(fragment)]
     below, level = lost, lost
     while len(level):
-        found = [each.node.filter(pc.is_in(each.parent, value_set=level)) for each in said]
+        found = [each.node.filter(pc.is_in(each.parent, value_set=level)) for each in file_metadata]
         fresh = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
         level = fresh.filter(pc.invert(pc.is_in(fresh, value_set=below)))
         below = pa.concat_arrays([below, level])
@@ -370,10 +376,10 @@ def _rows_below(lost: pa.Array, records: Iterable[Fragment], nodes: Iterable[Fra
 def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> InMemoryFragment:
     """Rows that keep nodes of which nothing is known, and all below them, out of every answer.
 
-    They are older than whatever is said of these nodes, which counts where it is there one day.
+    They are older than whatever is set on these nodes, which counts where it is there one day.
     """
     count = len(nodes)
-    said = {
+    file_metadata = {
         PARENT_COLUMN: pa.repeat(pa.scalar(DELETED, pa.int64()), count),
         TIME_COLUMN: pa.repeat(pa.scalar(_BEFORE_ALL, TIME_COLUMN.kind.sealed_type), count),
         DELETION_COLUMN: pa.repeat(pa.scalar(False), count),
@@ -381,7 +387,7 @@ def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> InMemoryFragm
     metadata = describe_file(
         table=NODES, collection=folder.info()["id"], writer=origin.writer, started=origin.started
     )
-    return InMemoryFragment(origin.number, sealed_batch(nodes, said, metadata))
+    return InMemoryFragment(origin.number, sealed_batch(nodes, file_metadata, metadata))
 
 
 def hold_lost(
@@ -399,14 +405,14 @@ def hold_lost(
     loss = loss_of(folder, begun, lives) if begun else None
     if not loss:
         return
-    note_incomplete(folder, begun)
+    record_incomplete(folder, begun)
     if len(loss.nodes):
         writer = min(begun)
         place = _place_behind(folder, writer, begun[writer][NODES])
         held = held_nodes(folder, place, loss.nodes)
         name = SealedName(writer, place.number, place.number)
-        said = [segment_said(place.number, held.rows)]
-        write_sealed(folder.sealed_path(NODES, name), held.whole, said)
+        file_metadata = [segment_metadata(place.number, held.rows)]
+        write_sealed(folder.sealed_path(NODES, name), held.whole, file_metadata)
 
 
 def _place_behind(folder: Folder, writer: str, begun: Sequence[Sequence[int]]) -> Origin:

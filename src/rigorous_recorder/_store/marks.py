@@ -90,44 +90,46 @@ def _mark(path: Path) -> Watermark:
     check_regular(path)
     data = path.read_bytes()
     half = len(data) // 2
-    slots = [said for each in (data, data[:half], data[half:]) if (said := _checked(each))]
+    slots = [metadata for each in (data, data[:half], data[half:]) if (metadata := _checked(each))]
     if not slots:
         message = f"{path} is not as it was written: its checksum is another"
         raise DamagedFileError(message)
-    said = max(slots, key=lambda each: _count(each.get("count", 0)))
+    metadata = max(slots, key=lambda each: _count(each.get("count", 0)))
     synced = {
-        table: {int(number): _count(rows) for number, rows in said["synced"][table].items()}
+        table: {int(number): _count(rows) for number, rows in metadata["synced"][table].items()}
         for table in TABLES
     }
-    return Watermark(str(said["boot"]), said["is_local"] is True, synced, _domain(said.get("lock")))
+    return Watermark(
+        str(metadata["boot"]), metadata["is_local"] is True, synced, _domain(metadata.get("lock"))
+    )
 
 
 def _checked(data: bytes) -> dict[str, Any] | None:
     """What was written whole; None where that is not so."""
     try:
-        said: dict[str, Any] = json.loads(data)
-        return said if said.pop("checksum") == checksum(said) else None
+        metadata: dict[str, Any] = json.loads(data)
+        return metadata if metadata.pop("checksum") == checksum(metadata) else None
     except UNREADABLE as error:
         blame_file(error)
         return None
 
 
-def _domain(said: Any) -> LockDomain | None:
+def _domain(metadata: Any) -> LockDomain | None:
     try:
-        return LockDomain(**said)
+        return LockDomain(**metadata)
     except TypeError:
         return None
 
 
-def checksum(said: Mapping[str, Any]) -> str:
+def checksum(metadata: Mapping[str, Any]) -> str:
     """What a mark that says this has as ``checksum``: a CRC-32."""
-    return f"{zlib.crc32(json.dumps(said, sort_keys=True).encode()):08x}"
+    return f"{zlib.crc32(json.dumps(metadata, sort_keys=True).encode()):08x}"
 
 
 def _count(rows: Any) -> int:
     if type(rows) is int and rows >= 0:
         return rows
-    message = f"{rows!r} is no number of rows"
+    message = f"{rows!r} is not a valid number of rows"
     raise ValueError(message)
 
 
@@ -231,7 +233,7 @@ class WatermarkWriter:
         if self._has_new_names:
             self._sync_names()
         self._count += 1
-        said = {
+        metadata = {
             "boot": this_boot(),
             "count": self._count,
             "is_local": self._is_local,
@@ -239,7 +241,7 @@ class WatermarkWriter:
             # As text, as JSON has them: the checksum is of keys in the order of their text.
             "synced": {t: {str(n): rows for n, rows in of.items()} for t, of in synced.items()},
         }
-        data = json.dumps({**said, "checksum": checksum(said)}).encode()
+        data = json.dumps({**metadata, "checksum": checksum(metadata)}).encode()
         if not (len(data) < _SLOT and self._is_local and self._is_written_in_place(data)):
             write_whole(self._path, data.ljust(_SLOT) + b" " * max(_SLOT, len(data)))
             self._slot = 0

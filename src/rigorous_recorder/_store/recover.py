@@ -12,12 +12,12 @@ from ..errors import DamagedFileError
 from .corruption import warn_damaged
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .live_files import has_more, read_live
-from .liveness import take_dead
+from .liveness import lock_if_dead
 from .losses import hold_lost, left_segments
 from .marks import Watermark, read_watermark
 from .path_checks import check_folder
 from .salvage import salvage_live
-from .seal import segment_said, write_sealed
+from .seal import segment_metadata, write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
 
@@ -52,7 +52,7 @@ def recover(folder: Folder) -> Recovered:
         lives: list[LiveName] = []
         for writer in folder.writers():
             with contextlib.suppress(OSError):  # a read-only folder: readers don't need this
-                if (lock := take_dead(folder, writer)) is not None:
+                if (lock := lock_if_dead(folder, writer)) is not None:
                     locks.callback(lock.release)
                     names = [
                         each for t in TABLES for each in folder.lives(t) if each.writer == writer
@@ -140,7 +140,7 @@ def _recover_file(
     set_aside = most is not None and has_more(folder, name, rows)
     if found is not None:
         target = sealed.path(SealedName(name.writer, name.number, name.number))
-        write_sealed(target, found.whole, [segment_said(name.number, rows)])
+        write_sealed(target, found.whole, [segment_metadata(name.number, rows)])
     _take_away(folder, name, set_aside=set_aside)
     return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
 
@@ -169,8 +169,8 @@ def _recover_rest(
         rest = found.after(before)
         rows, number = rest.rows, _free_number(folder, name, sealed)
         target = sealed.path(SealedName(name.writer, number, number))
-        said = segment_said(number, rows, behind=Behind(name.number, before))
-        write_sealed(target, rest.whole, [said])
+        metadata = segment_metadata(number, rows, behind=Behind(name.number, before))
+        write_sealed(target, rest.whole, [metadata])
     _take_away(folder, name, set_aside=set_aside)
     return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
 

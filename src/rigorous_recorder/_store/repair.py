@@ -18,12 +18,12 @@ from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
-from .fragments import ParquetFragment, SegmentRange, writers_said
+from .fragments import ParquetFragment, SegmentRange, writers_metadata
 from .liveness import trusted_rows
 from .losses import expected_segments, hold_lost, loss_of
 from .path_checks import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
-from .seal import about, segment_said, write_saying, write_sealed
+from .seal import about, segment_metadata, write_sealed, write_with_metadata
 from .sealed_files import SealedFiles, open_sealed
 from .verify import Problem, live_problem, sealed_problem
 
@@ -88,16 +88,16 @@ def _written(folder: Folder, draft: Folder) -> Iterator[Problem]:
 
 def _identity(folder: Folder) -> str:
     """The id of a collection that lost its description, by what most of its files say."""
-    said = Counter[str]()
+    metadata = Counter[str]()
     for table in TABLES:
         for path in map(SealedFiles(folder, table).path, folder.all_sealed(table)):
             if isinstance(found := _said(path).get("collection"), str):
-                said[found] += 1
-    return said.most_common(1)[0][0] if said else uuid.uuid4().hex
+                metadata[found] += 1
+    return metadata.most_common(1)[0][0] if metadata else uuid.uuid4().hex
 
 
 def _said(path: Path) -> dict[str, Any]:
-    """What a sealed file says of itself, whatever its name; nothing where it can't be read."""
+    """What a sealed file has in its metadata, whatever its name; nothing where it can't be read."""
     try:
         check_regular(path)
         with pa.OSFile(str(path)) as source:
@@ -147,8 +147,8 @@ class _Table:
         saved = salvage_live(path, live, most)
         if saved.table is not None:
             target = SealedName(live.writer, live.number, live.number)
-            said = segment_said(live.number, saved.readable)
-            write_sealed(self._new.path(target), saved.table, [said])
+            metadata = segment_metadata(live.number, saved.readable)
+            write_sealed(self._new.path(target), saved.table, [metadata])
 
     def _write_rest(self, live: LiveName) -> None:
         """Write what a writer logged after others had taken it for dead, and sealed what there was."""
@@ -161,9 +161,11 @@ class _Table:
             return
         lives = [each.number for each in self._folder.lives(self._table)]
         number = max([*lives, self._new.last_number(live.writer)]) + 1
-        said = segment_said(number, saved.readable - before, behind=Behind(live.number, before))
+        metadata = segment_metadata(
+            number, saved.readable - before, behind=Behind(live.number, before)
+        )
         target = self._new.path(SealedName(live.writer, number, number))
-        write_sealed(target, saved.table.slice(before), [said])
+        write_sealed(target, saved.table.slice(before), [metadata])
 
     @staticmethod
     def _copy(path: Path, target: Path) -> None:
@@ -184,10 +186,10 @@ class _Table:
 
     def _put_right(self, path: Path, problem: Problem) -> Problem:
         """Give a sound file the name that its footer says, where it lies under another one."""
-        said = _said(path)
-        name = _name_said(said)
-        table = said.get("table")
-        if name is None or table not in TABLES or said.get("collection") != self._identity:
+        metadata = _said(path)
+        name = _name_in_metadata(metadata)
+        table = metadata.get("table")
+        if name is None or table not in TABLES or metadata.get("collection") != self._identity:
             return problem
         target = SealedFiles(self._draft, table, _leave).path(name)
         if target.exists() or (self._folder.table(table) / str(name)) == path:
@@ -233,27 +235,27 @@ class _Table:
     ) -> None:
         if name is None or not rows.num_rows:
             return
-        said = about(rows.schema)
-        shared = {key: said[key] for key in said if key not in _OF_ROWS}
+        metadata = about(rows.schema)
+        shared = {key: metadata[key] for key in metadata if key not in _OF_ROWS}
         if isinstance(name, MergedName):
             shared["merged"] = str(name).removesuffix(".parquet")
-            writers = {"writers": writers_said(segments)}
+            writers = {"writers": writers_metadata(segments)}
         else:
-            writers = writers_said(segments)[0]
-        write_saying({**shared, **writers}, self._new.path(name), rows)
+            writers = writers_metadata(segments)[0]
+        write_with_metadata({**shared, **writers}, self._new.path(name), rows)
 
 
 #: What a file says of its rows alone.
 _OF_ROWS = frozenset({"merged", "writers", "writer", "started", "segments"})
 
 
-def _name_said(said: dict[str, Any]) -> FileName | None:
+def _name_in_metadata(metadata: dict[str, Any]) -> FileName | None:
     """The name of the file that says this of itself."""
     try:
-        if "merged" in said:
-            return sealed_name(f"{said['merged']}.parquet")
-        numbers = [number for number, *_ in said["segments"]]
-        return sealed_name(str(SealedName(said["writer"], min(numbers), max(numbers))))
+        if "merged" in metadata:
+            return sealed_name(f"{metadata['merged']}.parquet")
+        numbers = [number for number, *_ in metadata["segments"]]
+        return sealed_name(str(SealedName(metadata["writer"], min(numbers), max(numbers))))
     except UNREADABLE:
         return None
 

@@ -214,6 +214,6 @@ def _end_of_batch(data: bytes) -> int:
     (body,) = struct.unpack_from("<q", data, table + at)
     end = message + size + body
     if not message <= end <= len(data) + min(_MOST_BYTES, 1 << 10 << len(data).bit_length()):
-        message_text = f"its batch is said to end at byte {end}"
+        message_text = f"its batch claims to end at byte {end}"
         raise DamagedFileError(message_text)
     return int(end)

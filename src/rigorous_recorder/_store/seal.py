@@ -1,4 +1,4 @@
-"""Sealed files: how rows become Parquet, and what such a file says of itself."""
+"""Sealed files: how rows become Parquet, and what such a file has in its metadata."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = [
     "about",
     "describe_file",
     "load",
-    "segment_said",
+    "segment_metadata",
     "settings",
-    "write_saying",
     "write_sealed",
+    "write_with_metadata",
     "writing",
 ]
 
@@ -37,18 +37,18 @@ _LEVEL: Final = 1  # higher levels gain nothing on numbers: docs/benchmarks.md
 _PAGE_ROWS: Final = 65_536
 
 
-def describe_file(**said: Any) -> dict[bytes, bytes]:
+def describe_file(**file_metadata: Any) -> dict[bytes, bytes]:
     """Metadata of a file's schema."""
-    return {META: json.dumps({"format": FORMAT, **said}).encode()}
+    return {META: json.dumps({"format": FORMAT, **file_metadata}).encode()}
 
 
 def about(schema: pa.Schema) -> dict[str, Any]:
-    """What a file says of itself; empty where it says nothing."""
-    said = (schema.metadata or {}).get(META)
-    return json.loads(said) if said else {}
+    """The metadata of a file; empty where it says nothing."""
+    file_metadata = (schema.metadata or {}).get(META)
+    return json.loads(file_metadata) if file_metadata else {}
 
 
-def segment_said(
+def segment_metadata(
     number: int, rows: int, deleted: int = 0, behind: Behind | None = None
 ) -> list[int]:
     """What a file says of a segment: its number, its rows, and what else there is to say."""
@@ -78,21 +78,21 @@ def write_sealed(
     Args:
         path: the final path.
         table: the rows, with ``sealed_schema``.
-        segments: what it says of each segment in it, in order: see ``segment_said``.
+        segments: what it says of each segment in it, in order: see ``segment_metadata``.
         encodings: those of the writer's files, where there are more.
 
     Raises:
         OSError: it can't be written.
     """
-    write_saying({**about(table.schema), "segments": segments}, path, table, encodings)
+    write_with_metadata({**about(table.schema), "segments": segments}, path, table, encodings)
 
 
-def write_saying(
-    said: dict[str, Any], path: Path, table: pa.Table, encodings: Encodings | None = None
+def write_with_metadata(
+    file_metadata: dict[str, Any], path: Path, table: pa.Table, encodings: Encodings | None = None
 ) -> None:
     """As ``write_sealed``, of a file that says just this of itself, and of its floats."""
     special = SpecialFloats.of(table)
-    metadata = {META: json.dumps(said | special.metadata).encode()}
+    metadata = {META: json.dumps(file_metadata | special.metadata).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
     table = table.replace_schema_metadata(metadata | room)
     with writing(path, table.schema, settings(table, special, encodings)) as writer:

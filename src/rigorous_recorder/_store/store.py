@@ -115,7 +115,7 @@ class Store:
         with self._clock:
             self._last_time = max(self._last_time, microseconds)
 
-    def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
+    def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
         """Write attributes of a node; per key, and for its parent, the latest value counts.
 
         Returns:
@@ -143,7 +143,7 @@ class Store:
         """The store to which a node has moved, and its id there; None of one that has not."""
         return None
 
-    def say_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
+    def set_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
         """As ``say``, of many nodes: ids, those of their parents, and columns of sealed types."""
         now = pa.repeat(pa.scalar(self._now(), TIME_COLUMN.kind.sealed_type), len(nodes))
         said = {TIME_COLUMN: now, PARENT_COLUMN: parents, **data}
@@ -422,9 +422,9 @@ class FolderStore(Store):
         """Nothing ever moves away from a collection."""
         return _NOTHING_TO_DO
 
-    def say(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
+    def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
         """As for any store; it is on its way to the file before any record below the node is."""
-        now = Store.say(self, node, data, parent)
+        now = Store.set_attributes(self, node, data, parent)
         if not self.backend.is_mapped:
             self.nodes.flush()
         return now
@@ -549,7 +549,7 @@ class FolderStore(Store):
         # Records first: whose they are was said before they were logged.
         records, nodes = self.records.sync(), self.nodes.sync()
         if records is not None and nodes is not None:
-            self.backend.note_synced({RECORDS: records, NODES: nodes})
+            self.backend.record_synced({RECORDS: records, NODES: nodes})
 
     def _can_sync(self) -> bool:
         """Whether this is a writer that can sync now; where it can't, it is done later."""
@@ -588,17 +588,17 @@ class FolderStore(Store):
         """No record survives a loss of power, nor is it sealed, without its node.
 
         Raises:
-            OSError: what was said of nodes waits in memory.
+            OSError: what was set on nodes waits in memory.
         """
         nodes = self.nodes.sync()
         if nodes is not None:
-            self.backend.note_synced({NODES: nodes})
+            self.backend.record_synced({NODES: nodes})
         if self.nodes.rows_at_risk():
-            message = f"what was said of recorders waits in memory: {self.backend.trouble}"
+            message = f"what was set on recorders waits in memory: {self.backend.trouble}"
             raise OSError(message)
 
     def hold(self, node: int) -> None:
-        """Begin a node that is in no answer, with all below it, until a parent is said of it.
+        """Begin a node that is excluded from query results, with all below it, until a parent is set on it.
 
         A compaction leaves it as it is. What is to stay hidden is deleted in the end.
         """

@@ -88,7 +88,7 @@ class UnionStore(Store):
         self._roots = {name: _FIRST + at for at, name in enumerate(self.members)}
         names = MemoryStore()
         for name, root in self._roots.items():
-            names.say(root, {key: name}, ROOT)
+            names.set_attributes(root, {key: name}, ROOT)
         self._names = names.snapshot().nodes
         #: Of each file what it is here, for the files of the newest snapshot.
         self._known: dict[int, tuple[Fragment, Fragment]] = {}
@@ -284,6 +284,6 @@ def _writers(fragments: Iterable[Fragment]) -> set[str]:
 def _refuse_copies(first: Any, second: Any) -> NoReturn:
     message = (
         f"{first} and {second} are one collection, or copies of one: they have recorders with the same"
-        " ids, which can't be told apart. Take one of them"
+        " ids, which can't be distinguished. Take one of them"
     )
     raise ArgumentError(message)

@@ -65,7 +65,7 @@ def _problems_of_files(folder: Folder) -> Iterator[Problem]:
     for writer in folder.writers():
         if not is_readable(folder, writer):
             yield Problem(
-                folder.watermark_path(writer), "it does not say how far its writer had synced"
+                folder.watermark_path(writer), "it lacks the sync watermark of its writer"
             )
     if begun := expected_segments(folder):
         reasons = loss_of(folder, begun).reasons()

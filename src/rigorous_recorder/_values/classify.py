@@ -1,4 +1,4 @@
-"""What kind a value is; the one place that says what can be kept and what can't."""
+"""What kind a value is; the one place that says what can be stored and what can't."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def classify(key: str, value: Any) -> Classified:
     """The kind of ``value`` and the plain value of that kind which reads back equal.
 
     Raises:
-        UnsupportedTypeError: values of this type can't be kept.
+        UnsupportedTypeError: values of this type can't be stored.
         UnsupportedValueError: this value of a kept type can't.
     """
     kind, found = classify_unread(key, value)
@@ -115,7 +115,7 @@ def classify_unread(key: str, value: Any) -> Classified:
     """As ``classify``, without a wait: of a tensor on a device a ``DeviceValue``.
 
     Raises:
-        UnsupportedTypeError: values of this type can't be kept.
+        UnsupportedTypeError: values of this type can't be stored.
         UnsupportedValueError: this value of a kept type can't.
     """
     if type(value) is DeviceValue:
@@ -253,7 +253,7 @@ def _json(key: str, value: Any) -> Classified:
     try:
         text = json_text.dump(plain)
     except ValueError as error:  # an int of thousands of digits
-        message = f"{key!r}: a value inside can't be kept as JSON: {error}"
+        message = f"{key!r}: a value inside can't be stored as JSON: {error}"
         raise UnsupportedValueError(message) from error
     _check_unicode(f"{key!r}: a text inside", text)
     _check_size(key, text)
@@ -387,7 +387,7 @@ def _check_size(key: str, text: str | bytes) -> None:
     size = len(text if isinstance(text, bytes) else text.encode())
     if size >= _MOST_BYTES:
         message = (
-            f"{key!r}: a value of {size:,} bytes can't be kept; one has less than"
+            f"{key!r}: a value of {size:,} bytes can't be stored; one has less than"
             f" {_MOST_BYTES:,}. Save it to a file, and log its path"
         )
         raise UnsupportedValueError(message)
@@ -398,7 +398,7 @@ def _check_unicode(what: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         message = (
-            f"{what} {text[:60]!r} has a lone surrogate at {error.start}, which is no character."
+            f"{what} {text[:60]!r} has a lone surrogate at {error.start}, which is not a character."
             " Replace it with x.encode('utf-8', 'replace').decode(), or keep bytes"
         )
         raise UnsupportedValueError(message) from None

@@ -24,10 +24,10 @@ __all__ = [
     "WIDENED",
     "DeviceValue",
     "Lost",
+    "batch_by_device",
     "device_value",
     "fetch_each",
     "is_on_device",
-    "keep_together",
     "library_of",
     "numpy_of",
 ]
@@ -104,7 +104,7 @@ def device_value(value: Any) -> DeviceValue | None:
         return None
 
 
-def keep_together(fields: Mapping[Any, Any]) -> Mapping[Any, Any]:
+def batch_by_device(fields: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """A record's fields; torch's numbers on one device, if they are several, as ``DeviceValue``.
 
     They are copied by one call: to a training in which Python is the slower one calls are what counts.
@@ -113,7 +113,7 @@ def keep_together(fields: Mapping[Any, Any]) -> Mapping[Any, Any]:
         tensors = {key: value for key, value in fields.items() if _is_tensor(type(value))}
         if len(tensors) < _SEVERAL:
             return fields
-        return {**fields, **_TORCH.keep_together(tensors)}
+        return {**fields, **_TORCH.batch_by_device(tensors)}
     except Exception:  # noqa: BLE001 - whatever it raises, it is told where each value is kept
         return fields
 
@@ -229,7 +229,7 @@ class _Torch(_Arrays):
         return None if tensor is None else DeviceValue(kind, tensor, _stream_of(tensor))
 
     @plainly
-    def keep_together(self, fields: Mapping[Any, Any]) -> dict[Any, DeviceValue]:
+    def batch_by_device(self, fields: Mapping[Any, Any]) -> dict[Any, DeviceValue]:
         """Those numbers that are on one device and of one dtype, where there are several."""
         torch = sys.modules["torch"]
         groups: dict[Any, list[Any]] = {}

@@ -64,7 +64,7 @@ class Kind(ABC):
     name: str
     #: How a value is written where ``parse`` is to read it.
     example: ClassVar[str] = "nothing that can be typed"
-    #: What the cells of a live column look like; the twins of ``_live`` know them by these names.
+    #: What the cells of a live column look like; the two backends of ``_live`` know them by these names.
     cell: ClassVar[Cell] = "int"
     #: Whether whoever has a value can change it, as a list: it is handed out as a copy.
     is_mutable: ClassVar[bool] = False
@@ -189,7 +189,7 @@ class Spelled(Kind, ABC):
         lost = sum(each is not None for each in found) - sum(is_any)
         message = (
             f"{lost} values can't be read as {self.name}, and are missing: a file is damaged."
-            " collection.verify() says which"
+            " collection.verify() lists which"
         )
         warn(message, DamagedFileWarning, stacklevel=3)
         return values
@@ -204,7 +204,7 @@ class Spelled(Kind, ABC):
 
 @dataclass(frozen=True)
 class _Null(Kind):
-    """``None`` was said: it shows the key, and takes back what was said of it before."""
+    """``None`` was said: it shows the key, and takes back what was set on it before."""
 
     cell = "null"
 

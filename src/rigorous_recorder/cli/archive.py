@@ -7,7 +7,7 @@ import typer
 
 from .change import ErrorNumber, chosen
 from .command import require_one_number
-from .output import say
+from .output import print_message
 from .target import Collection, complete_experiment, open_collection
 
 __all__ = ["EXAMPLES", "archive"]
@@ -44,6 +44,6 @@ def archive(
         for experiment in found:
             experiment["archived"] = None if undo else True
     names = ", ".join(str(each.number) for each in found)
-    say(
+    print_message(
         f"experiment {names} {'listed again' if undo else f'archived; `rigorous ls {path} --all` lists all'}"
     )

@@ -13,7 +13,7 @@ import typer
 from rigorous_recorder import Experiment, ExperimentCollection
 from rigorous_recorder._display.runs import run_name
 
-from .output import say
+from .output import print_message
 from .target import complete_experiment, open_collection
 
 __all__ = ["ErrorNumber", "Number", "changed", "chosen", "typed_attributes"]
@@ -52,7 +52,7 @@ def chosen(
     runs = [each for each in collection.experiments if each.number == found.number]
     if error_number is None and len(runs) > 1:
         name = run_name(found.number, found["error_number"])
-        say(f"{len(runs)} runs are experiment {found.number}; this is the latest, {name}")
+        print_message(f"{len(runs)} runs are experiment {found.number}; this is the latest, {name}")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from .output import say, size_text
+from .output import print_message, size_text
 from .target import Collection, open_collection
 
 __all__ = ["EXAMPLES", "compact"]
@@ -19,4 +19,4 @@ def compact(path: Collection) -> None:
         before = collection.size_on_disk()
         fewer = collection.compact()
         after = collection.size_on_disk()
-    say(f"{fewer} files fewer; {size_text(before)} before, {size_text(after)} now")
+    print_message(f"{fewer} files fewer; {size_text(before)} before, {size_text(after)} now")

@@ -9,7 +9,7 @@ import typer
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._display.text import plural
 
-from .output import say, size_text
+from .output import print_message, size_text
 from .target import Collection, open_collection
 
 __all__ = ["EXAMPLES", "copy"]
@@ -36,7 +36,7 @@ def copy(
     with closing(open_collection(path)) as collection:
         copied = collection.copy_to(target)
     with closing(ExperimentCollection(copied, extension="", quiet=True)) as collection:
-        say(
+        print_message(
             f"{plural(len(collection), 'record')} copied to {copied}"
             f" ({size_text(collection.size_on_disk())})"
         )

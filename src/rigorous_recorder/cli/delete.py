@@ -11,7 +11,7 @@ from rigorous_recorder._display.text import plural
 from rigorous_recorder.errors import ArgumentError
 
 from .command import exclude, require_one_number
-from .output import say
+from .output import print_message
 from .target import Collection, complete_experiment, open_collection
 
 __all__ = ["EXAMPLES", "delete"]
@@ -47,7 +47,7 @@ def delete(
 
     Where several runs share a number, since some failed and were begun anew, they are listed, and
     nothing is deleted until one of them is named by `--error-number`, or `--all-attempts` is given.
-    They are in no answer from now on; `rigorous compact` frees the space. Others may log and read
+    They are excluded from query results from now on; `rigorous compact` frees the space. Others may log and read
     meanwhile. One that still runs can't be deleted.
     """
     exclude(error_number=error_number, all_attempts=all_attempts)
@@ -65,13 +65,13 @@ def delete(
         is_plain = all_attempts or len({run["experiment_number"] for run, _ in runs}) == len(runs)
         if runs and is_plain and not yes:  # else it is refused
             for run, each in runs:
-                say(run_line(run, str(each.status), each.records))
+                print_message(run_line(run, str(each.status), each.records))
             count = sum(each.records for _, each in runs)
             typer.confirm(
                 f"Delete {names} with {plural(count, 'record')} for good?", abort=True, err=True
             )
         records = collection.delete(*numbers, error_number=error_number, all_attempts=all_attempts)
-    say(
+    print_message(
         f"{names} deleted, with {plural(records, 'record')}; `rigorous compact {path}` frees the space"
     )
 

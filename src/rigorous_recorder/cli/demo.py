@@ -72,7 +72,7 @@ def demo(
 def run_demo(folder: str | os.PathLike[str], console: Console) -> None:
     """Add 3 experiments to the collection at ``folder``, then print its tree, size and means."""
     with closing(ExperimentCollection(folder, quiet=True)) as collection:
-        _say_what_is_there(collection, folder, console)
+        _print_contents(collection, folder, console)
         numbers = _log_study(collection, console)
     # closed: all of it is Parquet, no file waits for more records, and reading goes on working
     console.print(f"Logged experiments {', '.join(map(str, numbers))}.\n")
@@ -111,7 +111,7 @@ def log_episode(experiment: Recorder, number: int, world: GridWorld, learner: QL
     episode["total_reward"] = total_reward
 
 
-def _say_what_is_there(
+def _print_contents(
     collection: ExperimentCollection, folder: str | os.PathLike[str], console: Console
 ) -> None:
     last = max(collection.experiment_numbers, default=0)

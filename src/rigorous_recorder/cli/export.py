@@ -11,7 +11,7 @@ import typer
 from rigorous_recorder._display.text import plural
 from rigorous_recorder._lazy import lazy_module
 
-from .output import say, size_text
+from .output import print_message, size_text
 from .target import CollectionKey, Collections, Where, open_collections, records_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def export(
         with _progress() as counted:
             between = "\t" if separator in {"tab", r"\t"} else separator
             records.save_to(file, progress=counted, separator=between, encoding=encoding)
-    say(f"{plural(counted.rows, 'record')} written to {file} ({size_text(file.stat().st_size)})")
+    print_message(
+        f"{plural(counted.rows, 'record')} written to {file} ({size_text(file.stat().st_size)})"
+    )
 
 
 class _Counted:

@@ -19,8 +19,8 @@ from rigorous_recorder.errors import RigorousError
 from .output import (
     duration_text,
     print_json,
+    print_message,
     print_table,
-    say,
     size_text,
     time_text,
 )
@@ -96,7 +96,7 @@ def ls(
         listed = [(name, each) for name, each in found if show_all or not each.is_archived]
         _list_experiments(listed, as_json=as_json)
         if len(listed) < len(found) and not as_json:
-            say(f"{len(found) - len(listed)} archived; --all lists them, too")
+            print_message(f"{len(found) - len(listed)} archived; --all lists them, too")
 
 
 def _is_folder(path: Path) -> bool:
@@ -168,7 +168,7 @@ def _summaries(folder: Path, *, is_one: bool) -> Iterator[dict[str, Any]]:
         try:
             yield _summary(path, path.relative_to(folder) if is_one else path)
         except RigorousError as error:  # those beside it can be listed all the same
-            say(f"rigorous: {error}")
+            print_message(f"rigorous: {error}")
 
 
 def _summary(path: Path, name: Path) -> dict[str, Any]:

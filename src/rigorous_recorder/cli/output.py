@@ -28,9 +28,9 @@ __all__ = [
     "is_terminal",
     "json_line",
     "print_json",
+    "print_message",
     "print_table",
     "print_text",
-    "say",
     "size_text",
     "time_text",
 ]
@@ -61,7 +61,7 @@ def has_colors() -> bool:
     return is_terminal() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Tell something that is no data, where it is in no program's way."""
     write_line(text)
 
@@ -162,7 +162,7 @@ def print_table(
     first = list(islice(found, _MEASURED))
     if not first:
         if empty:
-            say(empty)
+            print_message(empty)
         return
     is_number = [
         all(isinstance(row[at], (int, float, Decimal)) for row in first)
@@ -204,7 +204,7 @@ def _report_left_out(hidden: Sequence[str], *, is_cut: bool) -> None:
     words = [f"not shown: {', '.join(hidden)}"] if hidden else []
     words += [f"{GAP} is where a value is cut"] if is_cut else []
     if words:
-        say(f"{'; '.join(words)}; --json, or a pipe, has all of it")
+        print_message(f"{'; '.join(words)}; --json, or a pipe, has all of it")
 
 
 def _plain_lines(

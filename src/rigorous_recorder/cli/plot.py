@@ -12,7 +12,7 @@ import typer
 from rigorous_recorder.plotting import Attempts, Band
 
 from .command import exclude
-from .output import has_colors, print_json, say, size_text
+from .output import has_colors, print_json, print_message, size_text
 from .target import COLUMNS, CollectionKey, Collections, Where, open_collections, records_of
 
 __all__ = ["EXAMPLES", "plot"]
@@ -138,7 +138,9 @@ def plot(
         text = curves.text(width, height or _HEIGHT, colors=has_colors(), plain=plain)
         sys.stdout.write(f"{text}\n")
     if out is not None:
-        say(f"{curves.title}: {curves.notes}; saved in {out} ({size_text(out.stat().st_size)})")
+        print_message(
+            f"{curves.title}: {curves.notes}; saved in {out} ({size_text(out.stat().st_size)})"
+        )
 
 
 def _ends(option: str, typed: str | None) -> tuple[Any, Any] | None:

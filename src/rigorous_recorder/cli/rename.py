@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from .change import ErrorNumber, Number, changed
-from .output import say
+from .output import print_message
 from .target import Collection
 
 __all__ = ["EXAMPLES", "rename"]
@@ -26,4 +26,4 @@ def rename(
     """
     with changed(path, number, error_number) as experiment:
         experiment.name = name
-    say(f"experiment {number} is {name!r} now")
+    print_message(f"experiment {number} is {name!r} now")

@@ -9,7 +9,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store.near import folder_of
 
 from .damage import print_damage
-from .output import say
+from .output import print_message
 from .target import Collection, Json
 
 __all__ = ["EXAMPLES", "repair"]
@@ -38,4 +38,4 @@ def repair(
     problems = ExperimentCollection.repair(folder_of(path), into)
     print_damage(problems, as_json=as_json)
     lost = "nothing was damaged" if not problems else f"{len(problems)} damaged: see above"
-    say(f"{into} has all that can be read of {path}; {lost}")
+    print_message(f"{into} has all that can be read of {path}; {lost}")

@@ -7,7 +7,7 @@ import typer
 from rigorous_recorder._display.runs import attributes_line
 
 from .change import ErrorNumber, Number, changed, typed_attributes
-from .output import say
+from .output import print_message
 from .target import Collection
 
 __all__ = ["EXAMPLES", "set"]
@@ -44,7 +44,7 @@ def set_attributes(
     words = attributes_line(given)
     if taken_back := [key for key, value in given.items() if value is None]:
         words += f"; taken back: {', '.join(taken_back)}"
-    say(f"experiment {number}{words}")
+    print_message(f"experiment {number}{words}")
 
 
 set = set_attributes  # noqa: A001 - as the command is called

@@ -17,7 +17,7 @@ from rigorous_recorder.errors import RigorousError
 
 from .answer import rows_of
 from .command import exclude
-from .output import csv_cell, is_terminal, print_json, print_table, print_text, say
+from .output import csv_cell, is_terminal, print_json, print_message, print_table, print_text
 from .target import CollectionKey, Collections, Json, open_collections
 
 __all__ = ["EXAMPLES", "sql"]
@@ -72,7 +72,7 @@ def sql(
         try:
             answer = collection.sql(text)
             if answer is None:
-                say("done; it has no answer to print")
+                print_message("done; the statement returns no rows")
                 return
             rows = rows_of(answer, _documents(collection) if as_json else ())
             _print_first(limit, answer.columns, rows, as_json=as_json, as_csv=as_csv)
@@ -96,7 +96,7 @@ def _print_first(
     _print(columns, islice(rows, limit), empty, as_json=as_json, as_csv=as_csv)
     if limit is not None and next(rows, None) is not None:
         shown = f"only the first {limit:,} rows are shown" if limit else "no row is shown"
-        say(f"{shown}; --limit asks for more")
+        print_message(f"{shown}; --limit shows more")
 
 
 def _print(

@@ -11,7 +11,7 @@ from rigorous_recorder._engines.known_keys import no_such_key
 
 from . import tail_lines
 from .command import exclude
-from .output import is_terminal, say
+from .output import is_terminal, print_message
 from .tail_lines import Changes, Columns, Lines, Whole
 from .target import COLUMNS, CollectionKey, Collections, Json, Where, open_collections, records_of
 
@@ -73,7 +73,7 @@ def _warn_of_unknown(keys: list[str], collection: ExperimentCollection) -> None:
     known = collection.records.columns if keys else ()
     for key in dict.fromkeys(keys):
         if known and key not in known:
-            say(f"rigorous: {no_such_key(key, known)}. It may still be logged")
+            print_message(f"rigorous: {no_such_key(key, known)}. It may still be logged")
 
 
 def _last(records: Records, count: int) -> list[Row]:

@@ -17,7 +17,7 @@ from rigorous_recorder._display.text import (
 )
 from rigorous_recorder._printable import one_line
 
-from .output import cell, json_line, say
+from .output import cell, json_line, print_message
 
 __all__ = ["Changes", "Columns", "Json", "Lines", "Whole"]
 
@@ -96,7 +96,9 @@ class Changes:
             yield self._line("── ", {key: inherited[key] for key in changed})
         yield self._line("", {key: text for key, text in shown.items() if key in self._own})
         if self._is_cut:
-            say(f"{GAP} is where a line is cut; -k chooses keys, --json or a pipe has all of it")
+            print_message(
+                f"{GAP} is where a line is cut; -k chooses keys, --json or a pipe has all of it"
+            )
             self._is_cut = None
 
     def _line(self, start: str, texts: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from rigorous_recorder._engines.conditions import Typed
 from rigorous_recorder._store.near import place_of
 from rigorous_recorder.errors import ArgumentError
 
-from .output import say
+from .output import print_message
 
 __all__ = [
     "COLUMNS",
@@ -87,7 +87,7 @@ def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
             wanted[key] = value
             records = records.where(**{key: None if value == "null" else Typed(value)})
     if "experiment_number" in wanted and "error_number" not in wanted:
-        _tell_of_runs(collection, wanted["experiment_number"])
+        _list_runs(collection, wanted["experiment_number"])
     return records
 
 
@@ -111,13 +111,13 @@ def _where_sql(records: Records, condition: str) -> Records:
         raise typer.BadParameter(message, param_hint="--where") from None
 
 
-def _tell_of_runs(collection: ExperimentCollection, number: str) -> None:
+def _list_runs(collection: ExperimentCollection, number: str) -> None:
     """Say so where several runs share the number of an experiment."""
     runs = [row for row in collection.experiments if str(row["experiment_number"]) == number]
     errors = [row["error_number"] for row in runs]
     if len(set(errors)) == len(errors) > 1:  # else they are of several collections
         which = ", ".join(map(str, errors))
-        say(
+        print_message(
             f"{len(runs)} runs are experiment {number}, and this is of all of them; --where"
             f" error_number=N takes one (N is one of {which})"
         )

@@ -9,7 +9,7 @@ from rigorous_recorder._store.near import folder_of
 from rigorous_recorder.errors import DamagedFileWarning
 
 from .damage import print_damage
-from .output import say
+from .output import print_message
 from .target import Collection, Json
 
 __all__ = ["EXAMPLES", "verify"]
@@ -30,4 +30,4 @@ def verify(path: Collection, *, as_json: Json = False) -> None:
     if problems:
         raise typer.Exit(1)
     if not as_json:
-        say(f"every file of {path} is as it was written")
+        print_message(f"every file of {path} is as it was written")

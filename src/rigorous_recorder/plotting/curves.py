@@ -365,7 +365,7 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         raise ColumnError(_nothing(chart, scan))
     if chart.is_scatter and len(rows) > _MOST_DOTS:
         message = (
-            f"{len(rows):,} dots can't be told apart, nor drawn; narrow the records by where, or draw"
+            f"{len(rows):,} dots can't be distinguished, nor drawn; narrow the records by where, or draw"
             " lines"
         )
         raise ColumnError(message)
@@ -406,7 +406,7 @@ def _points(
 ) -> tuple[list[tuple[Any, ...]], dict[str, Mapping[int, Any]]]:
     """The points of all curves, and for the keys that have numbers in place of values what these mean."""
     read = {chart.x, chart.y}
-    rows = level_rows(scan, chart.keys, chart.y, read, tells_attempts=chart.attempts == "last")
+    rows = level_rows(scan, chart.keys, chart.y, read, has_attempts=chart.attempts == "last")
     if rows is None:
         query = chart_sql(chart, kinds, records_source(kinds))
         return records_sql(scan, query, names_as_shown=True).fetchall(), {}

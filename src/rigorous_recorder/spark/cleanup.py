@@ -1,4 +1,4 @@
-"""What waits for good: rows of jobs whose driver was killed, which are in no answer."""
+"""What waits for good: rows of jobs whose driver was killed, which are excluded from query results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def discard_unfinished(
 ) -> int:
     """Delete what jobs left that were neither finished nor aborted, as when the driver was killed.
 
-    It is in no answer anyhow; from now on ``collection.compact()`` drops it, and a job that would
+    It is excluded from query results anyhow; from now on ``collection.compact()`` drops it, and a job that would
     go on all the same can't commit it any more.
 
     Args:

@@ -35,7 +35,7 @@ __all__ = ["Sight", "Wanted", "short_errors"]
 #: Collections that were read last in this process, with what is known of them.
 _KNOWN: Final[dict[tuple[str, str, bool], Source]] = {}
 _MOST_KNOWN: Final = 2
-_MOST_TOLD: Final = 3
+_MOST_REPORTED: Final = 3
 _MOST_NAMED: Final = 30
 
 
@@ -109,9 +109,9 @@ class Sight:
             return
         _KNOWN.pop(self._place, None)
         found = [text.replace(" and left out", "").partition(". See ")[0] for text in found]
-        more = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+        more = f"; and {len(found) - _MOST_REPORTED} more" if len(found) > _MOST_REPORTED else ""
         message = (
-            f"{'; '.join(found[:_MOST_TOLD])}{more}. ExperimentCollection.verify_folder(path) lists"
+            f"{'; '.join(found[:_MOST_REPORTED])}{more}. ExperimentCollection.verify_folder(path) lists"
             " all that is wrong, ExperimentCollection.repair(path, into) saves what can be read, and"
             " option('damaged', 'skip') leaves it out"
         )

@@ -41,7 +41,7 @@ class Offset:
 
     @classmethod
     def of(cls, said: Mapping[str, str]) -> Offset:
-        """What was said of each writer."""
+        """What was set on each writer."""
         found = cls()
         for writer, text in said.items():
             for match in _PART.finditer(text):

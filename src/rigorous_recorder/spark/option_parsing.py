@@ -54,5 +54,5 @@ def json_in(option: str, said: str) -> Any:
     try:
         return json.loads(said)
     except ValueError as error:
-        message = f"{option}={said!r} is no JSON: {error}"
+        message = f"{option}={said!r} is not valid JSON: {error}"
         raise ArgumentError(message) from error

@@ -55,7 +55,7 @@ class Grouped:
         if new:
             rows = pc.index_in(pa.array(new, pa.int64()), pair.indices.cast(pa.int64()))
             nodes = [self._store.new_node() for _ in new]
-            self._store.say_many(
+            self._store.set_many(
                 pa.array(nodes, pa.int64()),
                 pa.array([parent[place] for place in new], pa.int64()),
                 {column: values.take(rows)},

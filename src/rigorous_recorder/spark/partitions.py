@@ -140,7 +140,7 @@ def read(part: QueryPartition) -> Iterator[pa.RecordBatch]:
     """
     batches = _Task(part).all_batches()
     while True:
-        with _damage_told(skips=part.reading.skips_damaged):
+        with _damage_reported(skips=part.reading.skips_damaged):
             batch = next(batches, None)
         if batch is None:
             return
@@ -148,7 +148,7 @@ def read(part: QueryPartition) -> Iterator[pa.RecordBatch]:
 
 
 @contextmanager
-def _damage_told(*, skips: bool) -> Iterator[None]:
+def _damage_reported(*, skips: bool) -> Iterator[None]:
     """Let what would be left out with a warning, which nobody sees in a worker, be an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if skips else "error", DamagedFileWarning)

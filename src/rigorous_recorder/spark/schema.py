@@ -14,7 +14,7 @@ from .._live.column import Column
 from .._values.kinds import DATE, DATETIME, JSON, NULL, UTC_DATETIME, Kind
 from ..errors import UnsupportedTypeError, UnsupportedValueError
 
-__all__ = ["check_simple", "check_storable", "kept_columns"]
+__all__ = ["check_simple", "check_storable", "stored_columns"]
 
 _NUMBERS: Final = (
     st.BooleanType,
@@ -127,11 +127,11 @@ def _refused(field: st.StructField) -> UnsupportedTypeError:
         advice = "inside of others are kept numbers, truth values and text: cast the rest to string"
     else:
         advice = "cast it to string, or to a number"
-    message = f"column {field.name!r}: {kind.simpleString()} can't be kept as it is; {advice}"
+    message = f"column {field.name!r}: {kind.simpleString()} can't be stored as it is; {advice}"
     return UnsupportedTypeError(message)
 
 
-def kept_columns(
+def stored_columns(
     batch: pa.RecordBatch | pa.Table, fields: Iterable[st.StructField]
 ) -> dict[Column, pa.Array]:
     """Columns of rows from Spark as they are logged, with sealed types.
@@ -169,6 +169,6 @@ def _check_range(column: Column, values: pa.Array) -> None:
     if ends["min"] is not None and not first <= ends["min"] <= ends["max"] <= last:
         message = (
             f"column {column.key!r} has a {column.kind.name} that is not in the years 1 to 9999, and"
-            " can't be kept. Cast it to string"
+            " can't be stored. Cast it to string"
         )
         raise UnsupportedValueError(message)

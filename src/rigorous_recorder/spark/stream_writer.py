@@ -15,17 +15,17 @@ from pyspark.sql.types import StructType
 from .._arrow import pa
 from .._engines.scan import Source
 from .._experiments_lock import changing_experiments
-from .._lifecycle import say_whole
+from .._lifecycle import set_whole
 from .._store.store import ROOT, FolderStore
 from .._tree import Nodes, values_of
 from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from .option_parsing import local_path
 from .write_job import WriteJob, Written, gathered, nodes_of, seen
-from .write_options import Asked, check_inherited
+from .write_options import WriteOptions, check_inherited
 
 __all__ = ["StreamWriter", "stream_writer_of"]
 
-#: What is said of the experiment of a stream, and of each of its batches.
+#: What is set on the experiment of a stream, and of each of its batches.
 _STREAM: Final = "spark_stream"
 _BATCH: Final = "spark_batch"
 _QUERY: Final = "spark_query"
@@ -40,14 +40,14 @@ def stream_writer_of(
         ArgumentError: an option is not known, or has a value that can't be used; or the stream was
             written from another checkpoint.
         ReservedKeyError: a collection, or a stream, says itself what a column is named for.
-        UnsupportedTypeError, UnsupportedValueError: a column can't be kept as it is.
+        UnsupportedTypeError, UnsupportedValueError: a column can't be stored as it is.
         NotACollectionError: something else is at the path.
         SaveError: the folder can't be written.
     """
     if overwrite:
         message = "outputMode('complete') would write all rows again with each batch: use 'append'"
         raise ArgumentError(message)
-    asked = Asked.of(options, schema, ["stream", "checkpointLocation"])
+    asked = WriteOptions.of(options, schema, ["stream", "checkpointLocation"])
     name = asked.others["stream"] or asked.others["checkpointLocation"]
     if not name:
         message = (
@@ -58,7 +58,9 @@ def stream_writer_of(
     query = _query_of(asked.others["checkpointLocation"])
     for key in (_STREAM, _BATCH, _QUERY):
         if key in schema.names or key in asked.info:
-            message = f"{key!r}: the writer says this of a stream itself; choose another name"
+            message = (
+                f"{key!r}: the writer sets this attribute of a stream itself; choose another name"
+            )
             raise ReservedKeyError(message)
     with contextlib.closing(FolderStore(asked.path)) as store:
         with changing_experiments(store):  # so that the folder is there
@@ -94,7 +96,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         Raises:
             NotACollectionError: this machine does not see the collection.
             SaveError: the folder can't be written.
-            UnsupportedValueError: a value can't be kept.
+            UnsupportedValueError: a value can't be stored.
         """
         return self.job.write(iterator, None)
 
@@ -119,14 +121,14 @@ class StreamWriter(DataSourceStreamArrowWriter):
 
     def _show(self, store: FolderStore, batch: int, number: int, experiment: int | None) -> None:
         if experiment is not None:
-            store.say(batch, {_BATCH: number}, experiment)
+            store.set_attributes(batch, {_BATCH: number}, experiment)
             return
         top = store.new_node()
         store.hold(top)
-        store.say(batch, {_BATCH: number}, top)
+        store.set_attributes(batch, {_BATCH: number}, top)
         store.require_saved()
         query = {} if self.query is None else {_QUERY: self.query}
-        say_whole(store, top, {_STREAM: self.name, **query, **self.info}, self.start)
+        set_whole(store, top, {_STREAM: self.name, **query, **self.info}, self.start)
 
     def abort(self, messages: list[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803
         """Let what was written never be seen; a batch that was committed before stays."""
@@ -168,7 +170,7 @@ def _check_query(nodes: Nodes, experiment: int | None, name: str, query: str | N
 def _experiment(nodes: Nodes, name: str) -> int | None:
     """The node of the experiment of a stream; None where it has none yet."""
     known = _said(nodes, ROOT, _STREAM)
-    return next((node for node, said in known.items() if said == name), None)
+    return next((node for node, attributes in known.items() if attributes == name), None)
 
 
 def _batches(nodes: Nodes, experiment: int) -> set[Any]:

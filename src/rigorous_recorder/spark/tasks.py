@@ -34,7 +34,7 @@ class Place(NamedTuple):
     Attributes:
         path: the folder of the collection, as every machine sees it.
         identity: the id of the collection.
-        node: the node below which they are; it is in no answer.
+        node: the node below which they are; it is excluded from query results.
     """
 
     path: str
@@ -57,9 +57,9 @@ class TaskLog:
 
             data.foreachPartition(train)
 
-    Records of a block are in no answer before Spark has accepted the task as done, and are in all
+    Records of a block are excluded from query results before Spark has accepted the task as done, and are in all
     of them from then on; a driver that is killed later keeps them. Those of an attempt that failed,
-    was killed, or came second (speculation, a stage that is computed again) are in no answer, nor are
+    was killed, or came second (speculation, a stage that is computed again) are excluded from query results, nor are
     those of a block that an exception ended. A compaction drops them when the log was left.
 
     Each action that runs a function anew logs anew: cache what several actions need. A generator that
@@ -124,7 +124,7 @@ class TaskLog:
             data: what is known of it; also as keywords, which win over ``data``.
 
         Raises:
-            TypeError, ValueError: a key is not text, or a value can't be kept.
+            TypeError, ValueError: a key is not text, or a value can't be stored.
             NotACollectionError: this machine does not see the collection.
             SaveError: on leaving, its folder can't be written; so the task fails.
         """
@@ -152,7 +152,7 @@ class TaskLog:
                     continue
                 try:
                     self._store.see_time(block.time)
-                    self._store.say(block.node, {}, self._parent)
+                    self._store.set_attributes(block.node, {}, self._parent)
                 except Exception as trouble:  # noqa: BLE001 - raised on leaving
                     self._trouble = trouble
 

@@ -18,7 +18,7 @@ from .._store.store import FolderStore
 from .._tree import Nodes
 from ..errors import SaveError
 from .parent_rows import Grouped
-from .schema import kept_columns
+from .schema import stored_columns
 
 __all__ = ["WriteJob", "Written", "gathered", "nodes_of", "seen"]
 
@@ -66,12 +66,12 @@ class WriteJob:
         """Log the rows of a partition; when it returns they are in sealed files.
 
         Args:
-            above: a node that is in no answer, to hang them below; None to let them wait themselves.
+            above: a node that is excluded from query results, to hang them below; None to let them wait themselves.
 
         Raises:
             NotACollectionError: this machine does not see the collection.
             SaveError: the folder can't be written.
-            UnsupportedValueError: a value can't be kept.
+            UnsupportedValueError: a value can't be stored.
         """
         filled = (batch for batch in batches if batch.num_rows)
         first = next(filled, None)
@@ -83,7 +83,7 @@ class WriteJob:
             if above is None:
                 store.hold(top)
             else:
-                store.say(top, {}, above)
+                store.set_attributes(top, {}, above)
             grouped = Grouped(store, top)
             self._log(store, grouped, first)
             for batch in filled:
@@ -95,9 +95,9 @@ class WriteJob:
         levels = [
             level
             for name in self.parents
-            for level in kept_columns(batch, [by_name.pop(name)]).items()
+            for level in stored_columns(batch, [by_name.pop(name)]).items()
         ]
-        columns = kept_columns(batch, by_name.values())
+        columns = stored_columns(batch, by_name.values())
         store.records.append_columns(grouped.nodes_of(levels, batch.num_rows), columns)
 
 
@@ -144,7 +144,7 @@ def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None
     try:
         if nodes := nodes_of(messages):
             parents = pa.repeat(pa.scalar(top, pa.int64()), len(nodes))
-            store.say_many(pa.array(nodes, pa.int64()), parents, {})
+            store.set_many(pa.array(nodes, pa.int64()), parents, {})
         store.require_saved()
         yield top
         store.require_saved()

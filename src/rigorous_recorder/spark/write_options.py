@@ -20,13 +20,13 @@ from ..errors import ArgumentError, ReservedKeyError
 from .option_parsing import json_in, local_path, names_in
 from .schema import check_simple, check_storable
 
-__all__ = ["Asked", "check_inherited", "experiment_node"]
+__all__ = ["WriteOptions", "check_inherited", "experiment_node"]
 
 _RESERVED: Final = FIRST_KEYS
 
 
 @dataclass(frozen=True)
-class Asked:
+class WriteOptions:
     """Where rows are written, and as what.
 
     Attributes:
@@ -42,7 +42,9 @@ class Asked:
     others: Mapping[str, str | None]
 
     @classmethod
-    def of(cls, options: Mapping[str, str], schema: StructType, others: Sequence[str]) -> Asked:
+    def of(
+        cls, options: Mapping[str, str], schema: StructType, others: Sequence[str]
+    ) -> WriteOptions:
         """What was said.
 
         Args:
@@ -51,7 +53,7 @@ class Asked:
         Raises:
             ArgumentError: an option is not known, or has a value that can't be used.
             ReservedKeyError: a collection says itself what a column is named for.
-            UnsupportedTypeError, UnsupportedValueError: a column can't be kept as it is.
+            UnsupportedTypeError, UnsupportedValueError: a column can't be stored as it is.
         """
         said = {name.lower(): value for name, value in options.items()}
         path = _path(said.pop("path", ""))
@@ -122,7 +124,7 @@ def _check_names(schema: StructType, info: Mapping[str, Any]) -> None:
     for name in schema.names:
         if name in _RESERVED:
             message = (
-                f"column {name!r}: a collection says this of experiments itself; drop the column, or"
+                f"column {name!r}: a collection sets this attribute of experiments itself; drop the column, or"
                 " rename it"
             )
             raise ReservedKeyError(message)

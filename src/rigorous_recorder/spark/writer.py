@@ -14,11 +14,11 @@ from pyspark.sql.types import StructType
 from .._arrow import pa
 from .._engines.scan import Source
 from .._experiments_lock import changing_experiments
-from .._lifecycle import say_whole
+from .._lifecycle import set_whole
 from .._store.store import DELETED, FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
 from .write_job import WriteJob, Written, gathered, nodes_of, seen
-from .write_options import Asked, check_inherited, experiment_node
+from .write_options import WriteOptions, check_inherited, experiment_node
 
 __all__ = ["Writer", "writer_of"]
 
@@ -29,7 +29,7 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
     Raises:
         ArgumentError: an option is not known, or has a value that can't be used.
         ReservedKeyError: a collection says itself what a column is named for.
-        UnsupportedTypeError, UnsupportedValueError: a column can't be kept as it is.
+        UnsupportedTypeError, UnsupportedValueError: a column can't be stored as it is.
         NotACollectionError: something else is at the path.
         SaveError: the folder can't be written.
     """
@@ -39,7 +39,7 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
             " experiments with ExperimentCollection(path).delete(number)"
         )
         raise ArgumentError(message)
-    asked = Asked.of(options, schema, ["experiment"])
+    asked = WriteOptions.of(options, schema, ["experiment"])
     number = asked.others["experiment"]
     if number is not None and asked.info:
         message = "option 'info' is for a new experiment: it is not with option 'experiment'"
@@ -57,7 +57,7 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
 
 @dataclass(frozen=True)
 class Writer(DataSourceArrowWriter):
-    """Writes rows below a node that is in no answer; in the end those that count move, in one step.
+    """Writes rows below a node that is excluded from query results; in the end those that count move, in one step.
 
     Attributes:
         job: what the tasks do.
@@ -79,7 +79,7 @@ class Writer(DataSourceArrowWriter):
         Raises:
             NotACollectionError: this machine does not see the collection.
             SaveError: the folder can't be written.
-            UnsupportedValueError: a value can't be kept.
+            UnsupportedValueError: a value can't be stored.
         """
         return self.job.write(iterator, self.held)
 
@@ -98,10 +98,10 @@ class Writer(DataSourceArrowWriter):
                 raise DeletedError(message)
             with gathered(store, messages) as top:
                 if self.above is None:
-                    say_whole(store, top, self.info, self.start)
+                    set_whole(store, top, self.info, self.start)
                 else:
-                    store.say(top, {}, self.above)
-            # Seen by all from now on: what can't be tidied waits, and is in no answer.
+                    store.set_attributes(top, {}, self.above)
+            # Seen by all from now on: what can't be tidied waits, and is excluded from query results.
             with contextlib.suppress(SaveError):
                 store.delete([self.held])
 

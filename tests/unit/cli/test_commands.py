@@ -464,7 +464,7 @@ def test_what_the_limit_cuts_is_told(run: Run, study: Path) -> None:
     """Not among the rows, and only where there is more."""
     result = run("sql", "study", "FROM range(5)", "--limit", 2, "--json")
     assert result.json == [{"range": 0}, {"range": 1}]
-    assert "only the first 2 rows are shown; --limit asks for more" in result.err
+    assert "only the first 2 rows are shown; --limit shows more" in result.err
     assert run("sql", "study", "FROM range(2)", "--limit", 2).err == ""
 
 
@@ -473,7 +473,7 @@ def test_a_limit_of_no_rows_is_told_once(run: Run, study: Path, form: list[str])
     """An answer that has rows is not called empty, and one that has none is not called cut."""
     result = run("sql", "study", "FROM range(5)", "--limit", 0, *form)
     assert result.out == ("range\n" if form == ["--csv"] else "")
-    assert result.err == "no row is shown; --limit asks for more\n"
+    assert result.err == "no row is shown; --limit shows more\n"
     result = run("sql", "study", "FROM range(0)", "--limit", 0, *form)
     assert result.err == ("" if form else "no rows\n")
 
