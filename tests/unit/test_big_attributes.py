@@ -137,14 +137,32 @@ def test_a_table_that_is_larger_than_memory_is_refused(tmp_path: Path) -> None:
         assert collection.sql("SELECT sum(i) FROM records").fetchall() == [(499_999_500_000,)]
 
 
+def test_conditions_on_a_large_value_of_many_recorders(tmp_path: Path) -> None:
+    """Each value is compared once, whatever the values of all recorders take together."""
+    large = "x" * 5_000_000
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(config=large) as experiment:
+            for i in range(500):
+                experiment.child(k=i).push(i=i, config="own" if i % 5 == 0 else None)
+            experiment.child(config=7).push(i=500)
+        root = Recorder(k=1).set_parent(experiment.parent)
+        root.push(i=501)
+        conditions: list[tuple[Any, int]] = [(large, 400), ("own", 100), (7, 1), (None, 1)]
+        for value, count in conditions:
+            assert len(collection.records.where(config=value)) == count
+        assert [row["i"] for row in collection.records.where(config=None)] == [501]
+
+
 def test_a_column_of_recorders_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    """SQL has a value for each recorder: where that is too much, the error is of this library."""
+    """The table of recorders has a value for each: too many are an error; records share them."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         with collection.new_experiment(config="x" * 5_000_000) as experiment:
             for i in range(500):
                 experiment.child().push(i=i)
         with pytest.raises(TooLargeError, match="'config' of 50. recorders"):
-            collection.sql("SELECT max(config) FROM records")
+            collection.sql("SELECT max(config) FROM nodes")
+        of_records = "SELECT count(config), max(strlen(config)) FROM records"
+        assert collection.sql(of_records).fetchall() == [(500, 5_000_000)]
         assert collection.sql("SELECT max(i) FROM records").fetchall() == [(499,)]
 
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -13,12 +14,14 @@ from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._nested import Path, root_of
 from .._store.fragments import Fragment, ParquetFragment
+from .._tree import Variants
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .duckdb_values import DAY, MOST_MICROSECONDS, for_duckdb
 from .mixed import Flat
 from .scan import Piece, Scan, flat_column
 from .sql import identifier, literal
+from .widths import is_large
 
 __all__ = ["RecordsView", "rows_without_columns"]
 
@@ -71,6 +74,10 @@ class RecordsView:
         own = {flat: scan.own_columns(flat) for flat in [*flats, *hiding]}
         self._own = {flat: f"r{places[flat.name]}" for flat, columns in own.items() if columns}
         self._inherited = {flat: f"n{places[flat.name]}" for flat in inherited}
+        #: Those of which many nodes inherit large values: a table has each of these once.
+        self._shared = {
+            flat for flat in inherited if is_large(scan, flat, scan.snapshot.nodes.count)
+        }
         stored = (
             scan.columns_for([flat.key]) if isinstance(flat.key, Path) else own[flat]
             for flat in self._own
@@ -147,16 +154,15 @@ class RecordsView:
         branches = " UNION ALL ".join(self._branches(fragments, sound))
         if not self._inherited and all(map(self._scan.takes_whole, fragments)):
             return self._select(f"({branches})")
-        return self._select(f"({branches})", self._resolved(number, fragments))
+        return self._select(f"({branches})", self._joins(number, fragments))
 
-    def _select(self, source: str, resolved: str | None = None) -> str:
-        join = f" JOIN {resolved} AS n ON r._node = n._node" if resolved else ""
+    def _select(self, source: str, joins: str = "") -> str:
         flats = self._scan.flats
         values = [
             f"{self._value(flats[name])} AS {identifier(shown)}"
             for shown, name in self._names.items()
         ]
-        return f"SELECT {', '.join(values) or _NO_COLUMN} FROM {source} AS r{join}"
+        return f"SELECT {', '.join(values) or _NO_COLUMN} FROM {source} AS r{joins}"
 
     def _value(self, flat: Flat) -> str:
         own, above = self._own.get(flat), self._inherited.get(flat)
@@ -166,33 +172,54 @@ class RecordsView:
         conditions = [f"r.{other} IS NULL" for other in others]
         if lost := self._lost.get(flat.key):
             conditions.append(f"NOT r.{lost}")
-        inherited = f"n.{above}"
+        inherited = f"{above}.value" if flat in self._shared else f"n.{above}"
         if conditions:
             inherited = f"CASE WHEN {' AND '.join(conditions)} THEN {inherited} END"
         return f"coalesce(r.{own}, {inherited})" if own else inherited
 
-    def _resolved(self, number: int, fragments: Sequence[Fragment]) -> str:
-        """A table of just the nodes that have records in the fragments.
+    def _joins(self, number: int, fragments: Sequence[Fragment]) -> str:
+        """Joins to a table of just the nodes that have records in the fragments, and to values.
 
         None is missing, so that an inner join, which is faster, loses no record.
         """
-        name = f"resolved_{number}_" + "_".join(self._inherited.values())
-        return self._table(name, lambda: self._nodes_of(fragments))
+        names = list(self._inherited.values())
+        name = "_".join(["resolved", str(number), *names])
+        nodes = self._table(name, lambda: self._nodes_of(fragments))
+        joins = f" JOIN {nodes} AS n ON r._node = n._node"
+        for flat, name in self._inherited.items():
+            if flat in self._shared:
+                make = partial(self._values_of, flat, fragments)
+                values = self._table(f"values_{number}_{name}", make)
+                joins += f" LEFT JOIN {values} AS {name} ON n.{name} = {name}.number"
+        return joins
+
+    def _ids_of(self, fragments: Sequence[Fragment]) -> pa.Array:
+        found = [fragment.nodes for fragment in fragments]
+        ids = self._scan.among(pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found])))
+        return ids.take(pc.sort_indices(ids))
 
     def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
-        some = [fragment.nodes for fragment in fragments]
-        ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *some]))
-        ids = self._scan.among(ids)
-        ids = ids.take(pc.sort_indices(ids))
-        nodes = self._scan.snapshot.nodes
+        ids, nodes = self._ids_of(fragments), self._scan.snapshot.nodes
         positions = nodes.positions(ids)
         arrays = [ids]
         for flat in self._inherited:
-            kind = self._scan.flat_kind(flat.name)
-            found = nodes.resolved(flat.key, positions, flat.takes)
-            values = flat_column(found, kind, len(ids))
-            arrays.append(for_duckdb(values))
+            if flat in self._shared:
+                arrays.append(nodes.shared(flat.key, positions)[1])
+            else:
+                found = nodes.resolved(flat.key, positions, flat.takes)
+                arrays.append(self._flat(flat, found, len(ids)))
         return pa.Table.from_arrays(arrays, names=[NODE, *self._inherited.values()])
+
+    def _values_of(self, flat: Flat, fragments: Sequence[Fragment]) -> pa.Table:
+        """The values that nodes have or inherit, each once, by the numbers that nodes have."""
+        nodes = self._scan.snapshot.nodes
+        found, _ = nodes.shared(flat.key, nodes.positions(self._ids_of(fragments)))
+        count = len(next(iter(found.values()), ()))
+        values = self._flat(flat, found, count)
+        return pa.table({"number": pa.array(range(count), pa.int64()), "value": values})
+
+    def _flat(self, flat: Flat, variants: Variants, rows: int) -> pa.Array:
+        return for_duckdb(flat_column(variants, self._scan.flat_kind(flat.name), rows))
 
     def _branches(self, fragments: Sequence[Fragment], sound: set[int]) -> Iterator[str]:
         """SELECTs that each read some fragments, all with the same columns."""
@@ -218,8 +245,7 @@ class RecordsView:
         """A table without rows: it says which types columns have that are in no file."""
         fields = [pa.field(NODE, pa.int64())]
         for flat, name in self._own.items():
-            nothing = flat_column({}, self._scan.flat_kind(flat.name), 0)
-            fields.append(pa.field(name, for_duckdb(nothing).type))
+            fields.append(pa.field(name, self._flat(flat, {}, 0).type))
         fields += [pa.field(name, pa.bool_()) for name in self._lost.values()]
         table = pa.schema(fields).empty_table()
         return self._table("_".join(["typed", *self._own_names]), lambda: table)
@@ -267,9 +293,7 @@ class RecordsView:
 
     def _own_table(self, piece: Piece) -> pa.Table:
         arrays = [piece.node_ids]
-        for flat in self._own:
-            kind = self._scan.flat_kind(flat.name)
-            arrays.append(for_duckdb(flat_column(piece.own(flat.key), kind, piece.rows)))
+        arrays += [self._flat(flat, piece.own(flat.key), piece.rows) for flat in self._own]
         arrays += [pa.repeat(pa.scalar(piece.is_lost(key)), piece.rows) for key in self._lost]
         return pa.Table.from_arrays(arrays, names=[NODE, *self._own_names])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from .._arrow import pa, pc
 from .._nested import root_of
@@ -22,12 +22,9 @@ from .mixed import Flat
 from .prefetch import ahead
 from .scan import Group, Piece, Scan, flat_column, nodes_that_meet
 from .value_numbers import ValueNumbers
-from .widths import fits
+from .widths import is_large
 
 __all__ = ["LevelRows", "level_of", "level_rows"]
-
-#: Bytes of an inherited value up to which each row has a copy of it, however many rows there are.
-_SMALL: Final = 256
 
 
 def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
@@ -102,21 +99,12 @@ def level_rows(
     numbered = {
         name: ValueNumbers()
         for name, flat in columns.items()
-        if flat.name not in read and _is_large(scan, flat, rows)
+        if flat.name not in read and is_large(scan, flat, rows)
     }
     if level is None and not has_owner and places is None and not numbered:
         return None
     reading = _Reading(scan, columns, value if has_owner else None, places, numbered)
     return reading.of_records() if level is None else reading.of_recorders(level)
-
-
-def _is_large(scan: Scan, flat: Flat, rows: int) -> bool:
-    """Whether what so many rows inherit of a column is too much for each to have a copy of it."""
-    return (
-        scan.inherits(flat)
-        and scan.snapshot.nodes.widest(flat.key) > _SMALL
-        and not fits(scan, rows, keys=[flat.key])
-    )
 
 
 def _places(scan: Scan, value: str) -> Places | None:

@@ -375,8 +375,8 @@ class Piece:
         if root_of(key) not in self._scan.node_keys or self.is_lost(condition.key):
             return condition.matches(own, self.rows)
         nodes = self.positions.dictionary_encode(null_encoding="encode")
-        inherited = self._scan.snapshot.nodes.resolved(condition.key, nodes.dictionary)
-        mask = condition.matches(inherited, len(nodes.dictionary)).take(nodes.indices)
+        of_nodes = _matches(self._scan.snapshot.nodes, condition, nodes.dictionary)
+        mask = of_nodes.take(nodes.indices)
         if not hiding:
             return mask
         return pc.if_else(any_valid(hiding, self.rows), condition.matches(own, self.rows), mask)
@@ -864,13 +864,23 @@ def nodes_that_meet(
 
 def _mask_of_nodes(nodes: Nodes, condition: Bound, positions: pa.Array | None) -> pa.Array:
     if not isinstance(condition, BoundSql):
-        rows = nodes.count if positions is None else len(positions)
-        return condition.matches(nodes.resolved(condition.key, positions), rows)
+        return _matches(nodes, condition, positions)
     asked = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
     rows = _rows_at_once(nodes, condition)
     parts = [asked.slice(start, rows) for start in range(0, len(asked), rows)]
     found = [_met(condition, partial(nodes.resolved, positions=part), len(part)) for part in parts]
     return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
+
+
+def _matches(nodes: Nodes, condition: Condition | Choice, positions: pa.Array | None) -> pa.Array:
+    """Which nodes meet a condition; where that are large values, each is compared once."""
+    rows = nodes.count if positions is None else len(positions)
+    if rows * nodes.widest(condition.key) <= _CONDITION_BYTES:
+        return condition.matches(nodes.resolved(condition.key, positions), rows)
+    every = pa.array(range(rows), pa.int64()) if positions is None else positions
+    found, places = nodes.shared(condition.key, every)
+    met = condition.matches(found, len(next(iter(found.values()), ()))).take(places)
+    return pc.coalesce(met, condition.matches({}, rows))  # null of those without a value
 
 
 def _met(condition: BoundSql, variants: Callable[[str], Variants], rows: int) -> pa.Array:

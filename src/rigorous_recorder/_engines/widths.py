@@ -14,6 +14,7 @@ from typing import Final
 
 from .._arrow import pc
 from ..errors import TooLargeError
+from .mixed import Flat
 from .scan import Piece, Scan
 
 try:
@@ -22,10 +23,12 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 
-__all__ = ["BATCH_BYTES", "fits", "parts_of", "require_memory"]
+__all__ = ["BATCH_BYTES", "fits", "is_large", "parts_of", "require_memory"]
 
 #: Bytes of a batch of the flat table, unless a single row is larger.
 BATCH_BYTES: Final = 64 << 20
+#: Bytes of an inherited value of which there may be any number of copies.
+_SMALL: Final = 256
 #: Where a control group's limit is, in both versions.
 _LIMITS: Final = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -45,6 +48,15 @@ def fits(
         map(scan.snapshot.nodes.widest, scan.shown_node_keys if keys is None else keys)
     )
     return inherited <= (BATCH_BYTES if most is None else most)
+
+
+def is_large(scan: Scan, flat: Flat, copies: int) -> bool:
+    """Whether so many copies of the inherited values of a column are too much memory."""
+    return (
+        scan.inherits(flat)
+        and scan.snapshot.nodes.widest(flat.key) > _SMALL
+        and not fits(scan, copies, keys=[flat.key])
+    )
 
 
 def parts_of(piece: Piece, scan: Scan) -> Iterator[Piece]:
