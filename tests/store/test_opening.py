@@ -238,6 +238,10 @@ WRITING: list[Callable[[ExperimentCollection], object]] = [
     lambda collection: Recorder(a=1).set_parent(collection.recorder),
     lambda collection: Recorder(a=1).push(b=1).set_parent(collection.recorder),
     lambda collection: pickle.loads(pickle.dumps(collection.recorder)).push(a=1),
+    lambda collection: collection.start(lr=1),
+    lambda collection: collection.experiment(1).update(note="a"),
+    lambda collection: setattr(collection.experiments[0], "tags", ["a"]),
+    lambda collection: pickle.loads(pickle.dumps(collection.experiment(1))).update(note="a"),
 ]
 
 

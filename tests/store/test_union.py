@@ -121,6 +121,10 @@ def test_sql_has_the_column_in_every_table(
         ("old", "owner of 0.1", "on top of 0.1"),
     ]
     assert union.sql("SELECT count(*), sum(epoch) FROM records").fetchall() == [(22, 16)]
+    of_level = "SELECT collection, count(*), avg(lr) FROM level('lr') GROUP BY ALL ORDER BY ALL"
+    assert union.sql(of_level).fetchall() == [("new", 2, 0.2), ("old", 2, 0.1)]
+    rows = union.level("collection").to_arrow().select(["collection", "records"]).to_pylist()
+    assert rows == [{"collection": "old", "records": 13}, {"collection": "new", "records": 9}]
 
 
 def test_experiments_stand_collection_by_collection(
@@ -135,6 +139,14 @@ def test_experiments_stand_collection_by_collection(
         statuses = [(each.experiment_number, each.status) for each in union.overview()]
         assert statuses[-2:] == [(3, "finished"), (4, "running")]
     assert union.experiment_numbers == (1, 3, 4)
+    last = union.experiment(-1)
+    assert (last["collection"], last.status, len(last.records)) == ("new", "finished", 1)
+    assert [len(each.records) for each in union.experiments] == [6, 6, 4, 4, 1]
+    assert len({each.id for each in union.experiments}) == 5
+    assert pickle.loads(pickle.dumps(last)).records[0]["collection"] == "new"
+    assert [dict(row) for row in union.records.where("collection = 'new' and epoch > 0")] == [
+        dict(row) for row in union.records.where(collection="new", epoch=1)
+    ]
     assert union.experiments.to_arrow().column("collection").to_pylist()[-1] == "new"
     tree = union.tree(depth=1)
     assert [child.label for child in tree.children] == [
@@ -282,6 +294,8 @@ def test_a_union_writes_nothing(
         lambda: union.recorder.children[1].children[0].update(a=1),
         lambda: union.recorder.children[1].child(a=1),
         lambda: union.recorder.extend({"a": [1]}),
+        lambda: union.experiment(1).update(note="a"),
+        lambda: union.start(lr=1),
         lambda: Recorder(a=1).push(b=1).set_parent(union.recorder),
         lambda: Recorder(a=1).set_parent(union.recorder.children[0]),
     ):
