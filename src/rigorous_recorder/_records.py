@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -183,11 +184,8 @@ class Records(Sequence[Row]):
         Examples:
             >>> collection.records.where(split="test").sort("loss").head(10)  # doctest: +SKIP
         """
-
-        def scan() -> Scan:
-            return self._scan().naming(keys)
-
-        return RecordsView(scan, (order_by(scan(), keys, descending),))
+        order = order_by(self._naming(keys), keys, descending)
+        return RecordsView(partial(self._naming, keys), (order,))
 
     def head(self, n: int = 5) -> RecordsView:
         """The first so many of the records; no others are read.
@@ -485,6 +483,10 @@ class Records(Sequence[Row]):
             scan = _unnested(scan, self._unnested)
         self._page = _Page(scan, 0, [], ())
         return scan
+
+    def _naming(self, keys: Sequence[str]) -> Scan:
+        """The same for a query that names keys, which can be paths into dicts."""
+        return self._scan().naming(keys)
 
     def _whole_scan(self) -> Scan:
         """The same for an engine that reads all columns."""

@@ -96,6 +96,10 @@ def _parsed(text: str) -> SqlCondition:
     if "\0" in text:
         message = "NUL ends a SQL text; it can't be in one"
         raise _NoConditionError(message)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise _NoConditionError(error) from None
     bare, inside = _where(text), _where(f"({text}\n)")
     if bare != inside:  # as of "true) OR (true"
         message = "brackets are closed that were not opened"
@@ -136,7 +140,7 @@ def _template() -> str:
 def _statements(query: str) -> list[Any]:
     try:
         rows = sandbox().execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
-    except (duckdb.Error, UnicodeError) as error:
+    except duckdb.Error as error:
         raise _NoConditionError(_first_line(error)) from None
     parsed = json.loads(rows[0][0])
     if parsed["error"]:
