@@ -35,7 +35,7 @@ from ._row_table import checked_count, checked_keys
 from ._store.store import ROOT, FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
 from ._tree import FIRST_KEYS
-from .errors import ArgumentTypeError, ColumnError, RecordIndexError
+from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, chart_of, look_of, smoothing_of
 
 if TYPE_CHECKING:
@@ -324,11 +324,18 @@ class Records(Sequence[Row]):
 
         Raises:
             MissingPackageError: PySpark is not installed.
+            ArgumentError: they were unnested: Spark has no columns of values inside of dicts.
 
         Examples:
             >>> frame = collection.records.to_spark(spark)  # doctest: +SKIP
             >>> frame.where("episode = 2").groupBy("model").mean("reward").show()  # doctest: +SKIP
         """
+        if self._unnested is not None:
+            message = (
+                "unnest() has no columns for Spark, which reads the files itself: take"
+                " get_json_object('config', '$.lr') of the column of JSON text there"
+            )
+            raise ArgumentError(message)
         return spark_frame(self._scan(), spark)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Records
-from rigorous_recorder.errors import ArgumentTypeError, ColumnError
+from rigorous_recorder.errors import ArgumentError, ArgumentTypeError, ColumnError
 
 CONFIGS: list[Any] = [
     {"lr": 0.1, "optim": {"name": "adam"}},
@@ -132,6 +132,12 @@ def test_charts_and_tables_of_experiments_know_paths(tmp_path: Path) -> None:
             (2, None, None),
             (3, None, None),
         ]
+        query = "SELECT seed, \"config.lr\" FROM level('seed') WHERE \"config.optim.name\" = 'sgd'"
+        assert collection.sql(query).fetchall() == [(1, 1.0)]
+        query = 'SELECT count(*) FROM nodes WHERE "config.depth" = 2'
+        assert collection.sql(query).fetchall() == [(4,)]
+        by_lr = collection.records.where("i >= 0").sort("config.lr", descending=True)
+        assert [row["seed"] for row in by_lr][:2] == [1, 0]
         with pytest.raises(ColumnError, match=r"no column 'scores\.f2'; did you mean 'scores\.f1'"):
             collection.records.plot("i", "scores.f2")
 
@@ -172,5 +178,7 @@ def test_paths_that_are_nowhere_are_told_with_near_ones(collection: Any) -> None
         len(collection.records.where(**{"config.lrr": 1}))
     with pytest.raises(ColumnError, match=r"no column 'confi'; did you mean 'config'"):
         collection.records.unnest("confi").to_arrow()
+    with pytest.raises(ArgumentError, match="unnest.*Spark.*get_json_object"):
+        collection.records.unnest().to_spark(None)
     with pytest.raises(ArgumentTypeError, match="unnest takes keys"):
         collection.records.unnest(["config"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -76,7 +76,7 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
         return _with_sql_names(resolved_table(scan.snapshot, positions, paths))
 
     def nodes() -> _Named:
-        return _with_sql_names(_nodes_table(scan.snapshot), fixed=2)
+        return _with_sql_names(_nodes_table(scan.snapshot, paths), fixed=2)
 
     return _run(scan, query, {"experiments": experiments, "nodes": nodes})
 
@@ -358,10 +358,10 @@ def _level(scan: Scan, key: str) -> _Named:
     return _with_sql_names(level.table())
 
 
-def _nodes_table(snapshot: Snapshot) -> pa.Table:
+def _nodes_table(snapshot: Snapshot, paths: Iterable[str]) -> pa.Table:
     """One row for each node: its id, its parent's, and all that it has or inherits."""
     nodes = snapshot.nodes
-    table = resolved_table(snapshot, pa.array(range(nodes.count), pa.int64()))
+    table = resolved_table(snapshot, pa.array(range(nodes.count), pa.int64()), paths)
     arrays = [nodes.ids, nodes.ids.take(nodes.parents), *table.columns]
     return pa.Table.from_arrays(arrays, names=[NODE, "_parent", *table.column_names])
 

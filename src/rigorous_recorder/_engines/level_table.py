@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple, get_args
 
 from .._arrow import pa, pc
+from .._nested import root_of
 from .._tree import FIRST_KEYS, keys_of
 from ..errors import ArgumentError, ArgumentTypeError, ColumnError
 from .arrow import resolved_table
@@ -59,7 +60,7 @@ class LevelScan(NamedTuple):
     def table(self) -> pa.Table:
         """A row for each: what it has and inherits, then the number of its records."""
         positions = self.positions()
-        known = resolved_table(self.scan.snapshot, positions)
+        known = resolved_table(self.scan.snapshot, positions, self.scan.paths)
         return known.append_column(self._count_name, self._counts(positions))
 
     def rows(self) -> Iterator[Row]:
@@ -101,7 +102,7 @@ class LevelScan(NamedTuple):
 
     def _conditions(self) -> Iterable[Bound]:
         own = set(keys_of(self.scan.snapshot.record_columns))
-        yield from (each for each in self.scan.bound if not own.intersection(each.keys))
+        yield from (c for c in self.scan.bound if not own.intersection(map(root_of, c.keys)))
         yield from Scan(self.scan.snapshot, Scope(), self.conditions).bound
 
     @property
