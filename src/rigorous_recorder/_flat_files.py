@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ._arrow import ipc, pa, pc, pq
 from ._columns import Columns, columns_of
@@ -14,6 +17,7 @@ from ._durable import replacing
 from ._engines.arrow import flat_type, stream
 from ._engines.scan import Scan
 from ._engines.special_floats import special_floats
+from ._lazy import lazy_module
 from ._live.column import META, described
 from ._text_files import CsvOptions, advice, load_csv, load_lines, save_csv, save_lines
 from ._values.bigints import BIGINT
@@ -26,12 +30,22 @@ from .errors import (
     UnsupportedValueError,
 )
 
+if TYPE_CHECKING:
+    import gzip
+    import tempfile
+else:
+    gzip = lazy_module("gzip")
+    tempfile = lazy_module("tempfile")
+
 __all__ = ["SUFFIXES", "CsvOptions", "load_flat", "require_csv", "save_flat"]
 
 #: Zones that the databases of all readers have; columns of others are in UTC.
 _COMMON_ZONE: Final = re.compile(r"UTC|(?!posix|right)[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
 
 _LINES: Final = ".jsonl"
+_GZIP: Final = ".gz"
+#: Bytes that are compressed at once.
+_PIECE: Final = 1 << 20
 #: Kinds of ints that meet floats as doubles, which have all ints up to this.
 _INTS: Final = frozenset({INT, BIGINT})
 _EXACT: Final = 2**53
@@ -66,11 +80,43 @@ def save_flat(
     """
     save = _format(path, others)[0]
     require_csv(path, options)
-    if path.suffix.lower() != _LINES:
+    if not _suffix(path).startswith(_LINES):
         _require_exact_ints(scan, path.suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         save(scan, temporary, _counter(scan, progress), options or CsvOptions())
+        if path.suffix.lower() == _GZIP:
+            _compress(temporary)
+
+
+def _compress(path: Path) -> None:
+    """Put the compressed file in the place of the plain one."""
+    compressed = path.with_name(f"{path.name}{_GZIP}")
+    try:
+        with path.open("rb") as source, gzip.GzipFile(compressed, "wb", mtime=0) as target:
+            shutil.copyfileobj(source, target, _PIECE)
+        compressed.replace(path)
+    finally:
+        compressed.unlink(missing_ok=True)
+
+
+@contextmanager
+def _plain(path: Path) -> Iterator[Path]:
+    """The file itself, or for as long as it is read a plain copy of a compressed one."""
+    if path.suffix.lower() != _GZIP:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "plain"
+        with gzip.open(path) as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target, _PIECE)
+        yield copy
+
+
+def _suffix(path: Path) -> str:
+    """What names the format: of a compressed text file both suffixes."""
+    suffix = path.suffix.lower()
+    return f"{Path(path.stem).suffix.lower()}{suffix}" if suffix == _GZIP else suffix
 
 
 def _require_exact_ints(scan: Scan, suffix: str) -> None:
@@ -107,7 +153,7 @@ def require_csv(path: Path, options: CsvOptions | None) -> None:
     Raises:
         ArgumentError: there are.
     """
-    if options is not None and path.suffix.lower() != ".csv":
+    if options is not None and _suffix(path) not in {".csv", ".csv.gz"}:
         message = f"{path.name}: only a .csv file has a separator and an encoding of its own"
         raise ArgumentError(message)
 
@@ -144,7 +190,8 @@ def load_flat(
     load = _format(path, others)[1]
     require_csv(path, options)
     try:
-        found = load(path, options or CsvOptions())
+        with _plain(path) as plain:
+            found = load(plain, options or CsvOptions())
     except MemoryError as error:
         message = (
             f"{path} ({path.stat().st_size:,} bytes) asks for more memory than there is. Read a part"
@@ -154,7 +201,7 @@ def load_flat(
         raise NotEnoughMemoryError(message) from error
     except DamagedFileError:
         raise
-    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's; pyarrow's own have no number and tell of damage
         message = f"{path} can't be read as {path.suffix}: {error}"
@@ -178,13 +225,21 @@ def _require_separated(path: Path) -> None:
 
 
 def _format(path: Path, others: Iterable[str]) -> tuple[_Save, _Load]:
-    if path.suffix.lower() not in SUFFIXES:
+    if _suffix(path) not in SUFFIXES:
         message = (
             f"{path.name}: the suffix {path.suffix!r} names no format; expected"
             f" {', '.join([*others, *SUFFIXES])}"
         )
         raise UnknownFileTypeError(message)
-    return SUFFIXES[path.suffix.lower()]
+    return SUFFIXES[_suffix(path)]
+
+
+def _save_tsv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
+    save_csv(scan, path, tell, options._replace(separator="\t"))
+
+
+def _load_tsv(path: Path, options: CsvOptions) -> tuple[int, Columns]:
+    return load_csv(path, options._replace(separator="\t"))
 
 
 def _described(scan: Scan, types: Callable[[Kind], pa.DataType]) -> pa.Schema:
@@ -274,5 +329,9 @@ SUFFIXES: Final = {
     ".parquet": (_save_parquet, _load_parquet),
     ".arrow": (_save_arrow, _load_arrow),
     ".csv": (save_csv, load_csv),
+    ".tsv": (_save_tsv, _load_tsv),
     ".jsonl": (save_lines, load_lines),
+    ".csv.gz": (save_csv, load_csv),
+    ".tsv.gz": (_save_tsv, _load_tsv),
+    ".jsonl.gz": (save_lines, load_lines),
 }

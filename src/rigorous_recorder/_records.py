@@ -369,8 +369,9 @@ class Records(Sequence[Row]):
     ) -> None:
         """Write the flat table to a file, in bounded memory; it appears whole or not.
 
-        The suffix names the format: ``.parquet``, ``.arrow``, ``.csv`` or ``.jsonl``. Both text
-        formats have text, numbers or JSON in place of bytes, times and arrays.
+        The suffix names the format: ``.parquet``, ``.arrow``, ``.csv``, ``.tsv`` or ``.jsonl``, the
+        last three compressed with ``.gz`` behind it. Text formats have text, numbers or JSON in
+        place of bytes, times and arrays.
 
         Args:
             path: the file; one that is there is replaced.

@@ -36,7 +36,9 @@ class Command(TyperCommand):
         A path is then no query or file: that one is missing.
         """
         arguments = [each for each in self.params if each.param_type_name == "argument"]
-        if len(arguments) < 2 or arguments[0].nargs != -1 or values.get(str(arguments[0].name)):
+        if len(arguments) < 2 or arguments[0].nargs != -1 or not arguments[1].required:
+            return
+        if values.get(str(arguments[0].name)):
             return
         name = str(arguments[1].name)
         if (given := values.get(name)) and place_of(Path(given)) is not None:

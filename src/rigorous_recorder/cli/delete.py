@@ -1,7 +1,8 @@
 """`rigorous delete`: experiments of a collection, with all that was logged in them, go."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ from rigorous_recorder._display.runs import run_line
 from rigorous_recorder._display.text import plural
 from rigorous_recorder.errors import ArgumentError
 
+from .chosen import known_keys, meets, numbers_of
 from .command import exclude, require_one_number
 from .output import print_message
 from .target import Collection, complete_experiment, open_collection
@@ -17,23 +19,33 @@ from .target import Collection, complete_experiment, open_collection
 __all__ = ["EXAMPLES", "delete"]
 
 EXAMPLES = """\
-Examples: `rigorous delete data/my_study 3`, `rigorous delete data/my_study 3 5 --yes`,
-`rigorous delete data/my_study 4 --error-number 1`
+Examples: `rigorous delete data/my_study 3`, `rigorous delete data/my_study 3 5-7 --yes`,
+`rigorous delete data/my_study 4 --error-number 1`,
+`rigorous delete data/my_study --where status=failed --where lr=0.1`
 """
 
 
 def delete(
     path: Collection,
     numbers: Annotated[
-        list[int],
+        list[str],
         typer.Argument(
             metavar="NUMBER",
-            help="Numbers of experiments, as `rigorous ls` lists them.",
+            help="Numbers of experiments, as `rigorous ls` lists them, and ranges, as 2-5.",
             autocompletion=complete_experiment,
             show_default=False,
         ),
-    ],
+    ] = [],
     *,
+    where: Annotated[
+        list[str],
+        typer.Option(
+            "--where",
+            metavar="KEY=VALUE",
+            help="The runs that have this value, as lr=0.1 or status=failed; repeat it to ask for more.",
+            show_default=False,
+        ),
+    ] = [],
     error_number: Annotated[
         int | None,
         typer.Option(help="Which run to delete, where several share the number.", min=0),
@@ -51,29 +63,73 @@ def delete(
     meanwhile. One that still runs can't be deleted.
     """
     exclude(error_number=error_number, all_attempts=all_attempts)
-    require_one_number(numbers, error_number)
+    exclude(where=where or None, error_number=error_number)
     with closing(open_collection(path, read_only=False)) as collection:
         there = collection.experiment_numbers
-        if unknown := [number for number in numbers if number not in there]:
+        wanted = numbers_of(numbers, there) if numbers or not where else list(there)
+        require_one_number(wanted, error_number)
+        if not numbers and not where:
+            message = "nothing to delete: name experiments by their numbers, or by --where"
+            raise ArgumentError(message)
+        if unknown := [number for number in wanted if number not in there]:
             listed = ", ".join(map(str, unknown))
             message = f"there is no experiment {listed} in {path}; `rigorous ls {path}` lists all"
             raise ArgumentError(message)
-        names = "experiment " + ", ".join(map(str, dict.fromkeys(numbers)))
-        if error_number is not None:
-            names += f" (error_number {error_number})"
-        runs = _runs(collection, numbers, error_number)
-        is_plain = all_attempts or len({run["experiment_number"] for run, _ in runs}) == len(runs)
-        if runs and is_plain and not yes:  # else it is refused
-            for run, each in runs:
-                print_message(run_line(run, str(each.status), each.records))
-            count = sum(each.records for _, each in runs)
-            typer.confirm(
-                f"Delete {names} with {plural(count, 'record')} for good?", abort=True, err=True
+        if where:
+            names, records = _delete_where(collection, wanted, where, yes=yes)
+        else:
+            names = "experiment " + ", ".join(map(str, wanted))
+            if error_number is not None:
+                names += f" (error_number {error_number})"
+            runs = _runs(collection, wanted, error_number)
+            one_each = len({run["experiment_number"] for run, _ in runs}) == len(runs)
+            if runs and (all_attempts or one_each) and not yes:  # else it is refused
+                _confirm(names, runs)
+            records = collection.delete(
+                *wanted, error_number=error_number, all_attempts=all_attempts
             )
-        records = collection.delete(*numbers, error_number=error_number, all_attempts=all_attempts)
     print_message(
         f"{names} deleted, with {plural(records, 'record')}; `rigorous compact {path}` frees the space"
     )
+
+
+def _delete_where(
+    collection: ExperimentCollection, numbers: list[int], where: list[str], *, yes: bool
+) -> tuple[str, int]:
+    """Delete the runs that meet all conditions; how many, in words, and their records.
+
+    Raises:
+        ArgumentError: none does.
+    """
+    known = known_keys(collection)
+    runs = [
+        (run, each)
+        for run, each in _runs(collection, numbers, None)
+        if meets(run, str(each.status), where, known)
+    ]
+    if not runs:
+        message = f"no run has {' and '.join(where)}; nothing is deleted"
+        raise ArgumentError(message)
+    names = plural(len(runs), "run")
+    if not yes:
+        _confirm(names, runs)
+    counts = [
+        collection.delete(each.experiment_number, error_number=each.error_number)
+        for _, each in runs
+    ]
+    return names, sum(counts)
+
+
+def _confirm(names: str, runs: Sequence[tuple[Mapping[str, Any], ExperimentOverview]]) -> None:
+    """List the runs, with their parameters, and ask.
+
+    Raises:
+        typer.Abort: the answer is no.
+    """
+    for run, each in runs:
+        print_message(run_line(run, str(each.status), each.records))
+    count = plural(sum(each.records for _, each in runs), "record")
+    typer.confirm(f"Delete {names} with {count} for good?", abort=True, err=True)
 
 
 def _runs(

@@ -1,6 +1,8 @@
 """`rigorous export`: the flat table as a file for other tools."""
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -8,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rigorous_recorder import Records
 from rigorous_recorder._display.text import plural
 from rigorous_recorder._lazy import lazy_module
 
+from .chosen import Since, records_since
 from .output import print_message, size_text
 from .target import CollectionKey, Collections, Where, open_collections, records_of
 
@@ -24,7 +28,8 @@ __all__ = ["EXAMPLES", "export"]
 
 EXAMPLES = """\
 Examples: `rigorous export data/my_study study.parquet`,
-`rigorous export data/my_study m1.csv --where model=m1`
+`rigorous export data/my_study m1.csv.gz --where model=m1`,
+`rigorous export data/my_study - --format jsonl | jq .loss`
 """
 
 
@@ -33,11 +38,13 @@ def export(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Its suffix is the format: .parquet, .arrow, .csv or .jsonl."
+            metavar="FILE",
+            help="Its suffix is the format: .parquet, .arrow, .csv, .tsv or .jsonl, text also as .csv.gz and so on. - is standard output.",
         ),
     ],
     *,
     where: Where = [],
+    since: Since = None,
     separator: Annotated[
         str | None,
         typer.Option(
@@ -55,6 +62,14 @@ def export(
         bool,
         typer.Option("--unnest", help="Have columns for the values inside of dicts: config.lr."),
     ] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of standard output: the suffix that a file would have.",
+            show_default="csv",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     collection_key: CollectionKey = None,
 ) -> None:
@@ -62,18 +77,34 @@ def export(
 
     It is written in bounded memory, and appears whole or not at all.
     """
-    if file.exists() and not force:
+    is_output = str(file) == "-"
+    if kind is not None and not is_output:
+        message = "--format is that of standard output (-); the suffix of a file names its own"
+        raise typer.BadParameter(message, param_hint="--format")
+    if file.exists() and not force and not is_output:
         message = f"{file} is there already; --force replaces it"
         raise typer.BadParameter(message, param_hint="FILE")
     with closing(open_collections(paths, collection_key)) as collection:
-        records = records_of(collection, where)
+        records = records_since(records_of(collection, where), since)
         records = records.unnest() if unnest else records
+        between = "\t" if separator in {"tab", r"\t"} else separator
+        if is_output:
+            _print_file(records, kind or "csv", between, encoding)
+            return
         with _progress() as counted:
-            between = "\t" if separator in {"tab", r"\t"} else separator
             records.save_to(file, progress=counted, separator=between, encoding=encoding)
-    print_message(
-        f"{plural(counted.rows, 'record')} written to {file} ({size_text(file.stat().st_size)})"
-    )
+    written = plural(counted.rows, "record")
+    print_message(f"{written} written to {file} ({size_text(file.stat().st_size)})")
+
+
+def _print_file(records: Records, kind: str, separator: str | None, encoding: str | None) -> None:
+    """Write what a file would have to standard output."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"records.{kind.removeprefix('.')}"
+        records.save_to(file, separator=separator, encoding=encoding)
+        sys.stdout.flush()
+        with file.open("rb") as source:
+            shutil.copyfileobj(source, sys.stdout.buffer)
 
 
 class _Counted:

@@ -16,6 +16,7 @@ from rigorous_recorder._store.near import place_of, require_place
 from rigorous_recorder._store.union import unique_names
 from rigorous_recorder.errors import RigorousError
 
+from .chosen import Since, began_since, records_since
 from .output import (
     duration_text,
     print_json,
@@ -79,6 +80,7 @@ def ls(
     show_all: Annotated[
         bool, typer.Option("--all", help="List archived experiments, too.")
     ] = False,
+    since: Since = None,
     as_json: Json = False,
 ) -> None:
     """List the collections below a folder, or the experiments of a collection.
@@ -90,9 +92,9 @@ def ls(
     collections the experiments have a column `collection`.
     """
     if any(map(_is_folder, paths)):
-        _list_collections(paths, as_json=as_json)
+        _list_collections(paths, since, as_json=as_json)
     else:
-        found = _overviews(paths)
+        found = _overviews(paths, since)
         listed = [(name, each) for name, each in found if show_all or not each.is_archived]
         _list_experiments(listed, as_json=as_json)
         if len(listed) < len(found) and not as_json:
@@ -104,14 +106,16 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and place_of(path) != path
 
 
-def _overviews(paths: Sequence[Path]) -> list[tuple[str | None, ExperimentOverview]]:
+def _overviews(
+    paths: Sequence[Path], since: str | None
+) -> list[tuple[str | None, ExperimentOverview]]:
     """The experiments of all collections, each with the name of its own where there are several."""
     places = [require_place(path).absolute() for path in paths]
     names = unique_names(places) if len(places) > 1 else [None]
     found = []
     for name, place in zip(names, places, strict=True):
         with closing(open_collection(place)) as collection:
-            found += [(name, each) for each in collection.overview()]
+            found += [(name, each) for each in began_since(collection.overview(), since)]
     return found
 
 
@@ -149,8 +153,9 @@ def _experiment_row(each: ExperimentOverview) -> dict[str, Any]:
     }
 
 
-def _list_collections(paths: Sequence[Path], *, as_json: bool) -> None:
-    summaries = chain.from_iterable(_summaries(path, is_one=len(paths) == 1) for path in paths)
+def _list_collections(paths: Sequence[Path], since: str | None, *, as_json: bool) -> None:
+    is_one = len(paths) == 1
+    summaries = chain.from_iterable(_summaries(path, since, is_one=is_one) for path in paths)
     if as_json:
         print_json(summaries)
     else:
@@ -161,19 +166,21 @@ def _list_collections(paths: Sequence[Path], *, as_json: bool) -> None:
         print_table(columns, cells, empty=f"no collections in {folders}", last=("size",))
 
 
-def _summaries(folder: Path, *, is_one: bool) -> Iterator[dict[str, Any]]:
+def _summaries(folder: Path, since: str | None, *, is_one: bool) -> Iterator[dict[str, Any]]:
     """Of the collections at or below a folder, by their names in it where there is no other one."""
     place = folder if folder.is_dir() else require_place(folder)
     for path in ExperimentCollection.find(place):
         try:
-            yield _summary(path, path.relative_to(folder) if is_one else path)
+            summary = _summary(path, path.relative_to(folder) if is_one else path, since)
+            if since is None or summary["experiments"]:
+                yield summary
         except RigorousError as error:  # those beside it can be listed all the same
             print_message(f"rigorous: {error}")
 
 
-def _summary(path: Path, name: Path) -> dict[str, Any]:
+def _summary(path: Path, name: Path, since: str | None) -> dict[str, Any]:
     with closing(open_collection(path)) as collection:
-        experiments = collection.overview()
+        experiments = began_since(collection.overview(), since)
         count = Counter(str(each.status) for each in experiments)
         return {
             "collection": str(name),
@@ -183,7 +190,7 @@ def _summary(path: Path, name: Path) -> dict[str, Any]:
             "crashed": count["crashed"],
             "stopped": count["stopped"],
             "pruned": count["pruned"],
-            "records": len(collection.records),
+            "records": len(records_since(collection.records, since if experiments else None)),
             "size": collection.size_on_disk(),
             "last_start": max((each.start for each in experiments if each.start), default=None),
         }

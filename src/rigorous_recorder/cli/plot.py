@@ -11,6 +11,7 @@ import typer
 
 from rigorous_recorder.plotting import Attempts, Band
 
+from .chosen import Since, records_since
 from .command import exclude
 from .output import has_colors, print_json, print_message, size_text
 from .target import COLUMNS, CollectionKey, Collections, Where, open_collections, records_of
@@ -53,6 +54,7 @@ def plot(
         ),
     ] = None,
     where: Where = [],
+    since: Since = None,
     all_attempts: Annotated[
         bool,
         typer.Option(
@@ -110,7 +112,7 @@ def plot(
     width = width or shutil.get_terminal_size().columns
     points = None if as_json else _POINTS if out else 2 * width
     with closing(open_collections(paths, collection_key)) as collection:
-        records = records_of(collection, where)
+        records = records_since(records_of(collection, where), since)
         attempts: Attempts = "all" if all_attempts else "last"
         curves = records.plot(
             x,

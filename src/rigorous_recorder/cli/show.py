@@ -1,22 +1,33 @@
 """`rigorous show`: the tree of a collection, with counts of records and its size."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Annotated, Any
 
 import typer
 
-from rigorous_recorder import ExperimentOverview, Tree
+from rigorous_recorder import ExperimentCollection, ExperimentOverview, Tree
 
+from .chosen import numbers_of
 from .output import json_line, print_text
-from .target import Collection, open_collection
+from .target import Collection, complete_experiment, open_collection
 
 __all__ = ["EXAMPLES", "show"]
 
-EXAMPLES = "Examples: `rigorous show data/my_study`, `rigorous show data/my_study --depth 1`"
+EXAMPLES = "Examples: `rigorous show data/my_study`, `rigorous show data/my_study 2-5 --depth 1`"
 
 
 def show(
     path: Collection,
+    numbers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NUMBER]...",
+            help="Experiments to show, as 3 or 2-5, in place of all.",
+            autocompletion=complete_experiment,
+            show_default=False,
+        ),
+    ] = [],
     *,
     depth: Annotated[
         int | None,
@@ -37,13 +48,33 @@ def show(
     With `--json` the tracebacks are among the data. Of many recorders below one the first and the last are listed, and how many there are between.
     """
     with closing(open_collection(path)) as collection:
-        tree = collection.tree(depth=depth, children=children)
-        print_text(f"{json_line(_as_dict(tree)) if as_json else tree}\n")
+        wanted = numbers_of(numbers, collection.experiment_numbers)
+        for tree in _trees(collection, wanted, depth, children):
+            print_text(f"{json_line(_as_dict(tree)) if as_json else tree}\n")
         if errors and not as_json:
-            _print_errors(collection.overview())
+            _print_errors(
+                each
+                for each in collection.overview()
+                if not wanted or each.experiment_number in wanted
+            )
 
 
-def _print_errors(experiments: list[ExperimentOverview]) -> None:
+def _trees(
+    collection: ExperimentCollection, numbers: list[int], depth: int | None, children: int
+) -> Iterator[Tree]:
+    """The tree of the collection, or those of some experiments, of which the depth is from the root."""
+    if not numbers:
+        yield collection.tree(depth=depth, children=children)
+        return
+    for number in numbers:
+        collection.experiment(number)  # that there is one
+    below = None if depth is None else max(0, depth - 1)
+    for each in collection.experiments:
+        if each.number in numbers:
+            yield each.recorder.tree(depth=below, children=children)
+
+
+def _print_errors(experiments: Iterable[ExperimentOverview]) -> None:
     for each in experiments:
         if each.error_traceback:
             number = f"experiment {each.experiment_number} (error_number {each.error_number})"

@@ -1,10 +1,13 @@
 """`rigorous sql`: the answer to a query, as a table, JSON lines or CSV."""
 
 import csv
+import importlib
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +19,7 @@ from rigorous_recorder._values.kinds import JSON
 from rigorous_recorder.errors import RigorousError
 
 from .answer import rows_of
+from .chosen import Since, records_since
 from .command import exclude
 from .output import csv_cell, is_terminal, print_json, print_message, print_table, print_text
 from .target import CollectionKey, Collections, Json, open_collections
@@ -40,12 +44,17 @@ class QueryError(RigorousError):
 
 
 def sql(
-    paths: Collections,
+    paths: Collections = [],
     query: Annotated[
-        str,
-        typer.Argument(metavar="QUERY", help="In DuckDB's SQL; - reads it from standard input."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="QUERY",
+            help="In DuckDB's SQL; - reads it from standard input. Without one, a prompt opens.",
+            show_default=False,
+        ),
+    ] = None,
     *,
+    since: Since = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -60,24 +69,84 @@ def sql(
 
     `records` is the flat table, `experiments` has a row for each that was begun, `nodes` a row for
     each recorder. Of several collections all tables have a column `collection`. What is cut by the
-    limit is told on standard error.
+    limit is told on standard error. With `--since` there is the table `records` alone,
+    of the runs that began since then.
     """
     exclude(json=as_json, csv=as_csv)
+    if not paths:  # the one word that was typed is a collection
+        if query is None:
+            message = "name a collection, and a query"
+            raise typer.BadParameter(message, param_hint="COLLECTION")
+        paths, query = [Path(query)], None
     import duckdb  # noqa: PLC0415 - slow to load, and most commands do without
 
-    text = sys.stdin.read() if query == "-" else query
     if limit is None and is_terminal() and not as_json and not as_csv:
         limit = _SHOWN
     with closing(open_collections(paths, collection_key)) as collection:
+        ask = partial(_answer, collection, since, limit, as_json=as_json, as_csv=as_csv)
+        if query is None:
+            _prompt(ask)
+            return
         try:
-            answer = collection.sql(text)
-            if answer is None:
-                print_message("done; the statement returns no rows")
-                return
-            rows = rows_of(answer, _documents(collection) if as_json else ())
-            _print_first(limit, answer.columns, rows, as_json=as_json, as_csv=as_csv)
+            ask(sys.stdin.read() if query == "-" else query)
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
+
+
+def _answer(
+    collection: ExperimentCollection,
+    since: str | None,
+    limit: int | None,
+    query: str,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Print the answer to a query."""
+    chosen = collection if since is None else records_since(collection.records, since)
+    answer = chosen.sql(query)
+    if answer is None:
+        print_message("done; the statement returns no rows")
+        return
+    rows = rows_of(answer, _documents(collection) if as_json else ())
+    _print_first(limit, answer.columns, rows, as_json=as_json, as_csv=as_csv)
+
+
+def _prompt(ask: Callable[[str], None]) -> None:
+    """Answer queries until the input ends; each ends with a semicolon, and is from the newest rows.
+
+    What can't be answered is reported, and the next one is read.
+    """
+    import duckdb  # noqa: PLC0415 - slow to load, and most commands do without
+
+    is_person = sys.stdin.isatty()
+    if is_person:
+        with suppress(ImportError):
+            importlib.import_module("readline")  # arrows and history
+        print_message(
+            "tables: records, experiments, nodes; end a query with ; and the session with Ctrl-D"
+        )
+    for query in _queries("sql> " if is_person else "", "...> " if is_person else ""):
+        try:
+            ask(query)
+        except (duckdb.Error, RigorousError) as error:
+            print_message(f"rigorous: {error}")
+
+
+def _queries(first: str, further: str) -> Iterator[str]:
+    """What is typed up to each semicolon, and at last what has none."""
+    typed: list[str] = []
+    while True:
+        try:
+            line = input(further if typed else first)
+        except EOFError:
+            break
+        typed += [line] if line.strip() or typed else []
+        if line.rstrip().endswith(";"):
+            yield "\n".join(typed)
+            typed = []
+    if typed:
+        yield "\n".join(typed)
 
 
 def _documents(collection: ExperimentCollection) -> set[str]:

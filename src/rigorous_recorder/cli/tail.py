@@ -10,6 +10,7 @@ from rigorous_recorder import ExperimentCollection, Records, Row
 from rigorous_recorder._engines.known_keys import no_such_key
 
 from . import tail_lines
+from .chosen import Since, records_since
 from .command import exclude
 from .output import is_terminal, print_message
 from .tail_lines import Changes, Columns, Lines, Whole
@@ -40,6 +41,7 @@ def tail(
         typer.Option("--key", "-k", help="Print only these keys; repeat it for more.", **COLUMNS),
     ] = [],
     where: Where = [],
+    since: Since = None,
     interval: Annotated[
         float | None,
         typer.Option(min=0.01, help="Seconds between two looks for more.", show_default="0.2"),
@@ -56,7 +58,7 @@ def tail(
     """
     exclude(no_follow=not follow, interval=interval)
     with closing(open_collections(paths, collection_key)) as collection:
-        records = records_of(collection, where)
+        records = records_since(records_of(collection, where), since)
         _warn_of_unknown(key, collection)
         if follow:
             rows = records.follow(last=count, interval=interval or _INTERVAL)

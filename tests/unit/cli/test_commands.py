@@ -724,7 +724,7 @@ def test_export_to_an_unknown_format_is_refused(run: Run, study: Path, tmp_path:
     """The formats are named, and nothing is written."""
     result = run("export", "study", tmp_path / "flat.xlsx")
     assert result.code == 2
-    assert "expected .parquet, .arrow, .csv, .jsonl" in result.err
+    assert "expected .parquet, .arrow, .csv, .tsv, .jsonl" in result.err
     assert list(tmp_path.iterdir()) == []
 
 

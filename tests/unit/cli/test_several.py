@@ -79,11 +79,11 @@ def test_the_column_has_another_name_where_it_is_taken(run: Run, data: Path) -> 
 
 def test_what_is_missing_or_given_twice_is_told(run: Run, data: Path) -> None:
     """A path in place of a query or a file is no query; a collection is taken once."""
-    for command, missing in (("sql", "QUERY"), ("export", "FILE")):
-        result = run(command, "old")
-        assert (result.code, f"Missing argument '{missing}'" in result.err) == (2, True)
-        assert "Missing argument" in run(command).err
-    assert "Missing argument 'COLLECTION" in run("sql", "FROM records").err
+    result = run("export", "old")
+    assert (result.code, "Missing argument 'FILE'" in result.err) == (2, True)
+    assert "Missing argument" in run("export").err
+    assert "name a collection" in run("sql").err
+    assert "neither FROM records nor" in run("sql", "FROM records").err
     twice = run("sql", "old", "old.collection", "FROM records")
     assert (twice.code, "are one collection" in twice.err) == (2, True)
     assert "Did you mean" in run("tail", "old", "nwe", "--no-follow").err

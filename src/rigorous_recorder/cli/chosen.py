@@ -1,0 +1,115 @@
+"""Which runs a command is about: by their numbers, by their attributes, by when they began."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+
+from rigorous_recorder import ExperimentCollection, ExperimentOverview, Records
+from rigorous_recorder._engines.known_keys import no_such_key
+from rigorous_recorder.errors import ArgumentError
+
+from .output import cell, json_line
+
+__all__ = ["Since", "began_since", "known_keys", "meets", "numbers_of", "records_since"]
+
+_RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
+_AGE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHEN",
+        help="Only runs that began since then: an age, as 2h, 30m, 3d or 1w, or a local date or time, as 2026-01-31.",
+        show_default=False,
+    ),
+]
+
+
+def numbers_of(typed: Iterable[str], there: Collection[int]) -> list[int]:
+    """The experiments that were typed as numbers, and as ranges such as ``2-5``, each once.
+
+    Of a range those that are there are meant.
+
+    Raises:
+        typer.BadParameter: one is neither a number nor a range.
+        ArgumentError: a range has none that is there.
+    """
+    found: dict[int, None] = {}
+    for word in typed:
+        parts = _RANGE.fullmatch(word)
+        if parts is None:
+            message = f"{word!r} is not a valid number of an experiment; expected one as 3, or 2-5"
+            raise typer.BadParameter(message, param_hint="NUMBER")
+        first, last = int(parts[1]), int(parts[2] or parts[1])
+        inside = [number for number in sorted(there) if first <= number <= last]
+        if parts[2] and not inside:
+            message = f"there is no experiment in {word}; `rigorous ls` lists all"
+            raise ArgumentError(message)
+        found |= dict.fromkeys(inside if parts[2] else [first])
+    return list(found)
+
+
+def seconds_since(when: str) -> float:
+    """The time that was typed as an age, or as a date or time where the reader is.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if (age := _AGE.fullmatch(when.strip())) is not None:
+        return time.time() - float(age[1]) * _SECONDS[age[2]]
+    try:
+        return dt.datetime.fromisoformat(when.strip()).astimezone().timestamp()
+    except (ValueError, OverflowError):
+        message = f"{when!r}: expected an age, as 2h or 3d, or a date or time, as 2026-01-31"
+        raise typer.BadParameter(message, param_hint="--since") from None
+
+
+def began_since(
+    experiments: Iterable[ExperimentOverview], when: str | None
+) -> list[ExperimentOverview]:
+    """Those of the runs that began since then; all where nothing was typed."""
+    if when is None:
+        return list(experiments)
+    seconds = seconds_since(when)
+    return [each for each in experiments if each.start is not None and each.start >= seconds]
+
+
+def records_since(records: Records, when: str | None) -> Records:
+    """Those of the records that are in runs that began since then; all where nothing was typed."""
+    if when is None:
+        return records
+    return records.where(f"experiment_start_time >= {seconds_since(when)!r}")
+
+
+def meets(
+    run: Mapping[str, Any], status: str, conditions: Iterable[str], known: Collection[str]
+) -> bool:
+    """Whether a run has all values, each typed as ``key=value``; ``status`` is one of the keys.
+
+    Raises:
+        typer.BadParameter: a condition is not ``key=value``.
+        ArgumentError: no run has the key.
+    """
+    for condition in conditions:
+        key, equals, wanted = condition.partition("=")
+        if not equals:
+            message = f"{condition!r} is not a valid condition; expected key=value, as lr=0.1"
+            raise typer.BadParameter(message, param_hint="--where")
+        if key != "status" and key not in known:
+            raise ArgumentError(no_such_key(key, known))
+        value = status if key == "status" and key not in known else run[key]
+        if wanted not in {cell(value), json_line(value)}:
+            return False
+    return True
+
+
+def known_keys(collection: ExperimentCollection) -> list[str]:
+    """The keys that runs of a collection have."""
+    return list(dict.fromkeys(key for run in collection.experiments for key in run))
