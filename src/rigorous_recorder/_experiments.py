@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
-from ._arrow import pa
+from ._arrow import pa, pc
 from ._display.experiments import experiments_table
 from ._engines.arrow import resolved_table
+from ._engines.conditions import Choice, Condition, conditions_of
+from ._engines.duckdb import named_tables_sql
 from ._engines.instants import with_instants
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import rows_at
 from ._engines.scan import Source
+from ._engines.sql import identifier
+from ._engines.sql_conditions import SqlCondition
 from ._experiment import Experiment, statuses_of
-from ._lazy_imports import pd, pl
+from ._keys import EXPERIMENT_KEYS
+from ._lazy_imports import duckdb, pd, pl
+from ._live.column import Column
+from ._row_table import checked_keys
 from ._runs import Runs
 from ._status import Status
 from ._store.union import ReadableStore
+from ._values.kinds import TEXT
+from .errors import ArgumentError, ColumnError
 
 __all__ = ["Experiments"]
+
+#: The column that has the status of each; and one that nobody has, for their numbers in a query.
+STATUS: Final = "status"
+_ROW: Final = chr(1)
 
 
 class Experiments(list[Experiment]):
@@ -38,16 +52,122 @@ class Experiments(list[Experiment]):
             for (node, last), row in zip(begun, rows, strict=True)
         )
 
-    def to_arrow(self) -> pa.Table:
-        """The rows as a ``pyarrow.Table``, with a column for every key.
+    # --- which ---------------------------------------------------------------------------------
 
-        Behind these are ``experiment_start``, ``experiment_end`` and, where one was resumed,
+    def where(self, /, *conditions: str, **values: Any) -> Experiments:
+        """Those that meet all conditions, which are as of ``records.where``.
+
+        A keyword asks for a value, or for one of a list of values; ``status="failed"`` for a status. A
+        text is a SQL expression over the columns of ``to_arrow()``.
+
+        Raises:
+            ArgumentTypeError: a condition without a key is no text.
+            ArgumentError: a text is not one SQL condition, or can't be evaluated.
+            ColumnError: no experiment has a key.
+            UnsupportedTypeError: a value is of a type that no experiment has.
+            UnsupportedValueError: no experiment has the value.
+
+        Examples:
+            >>> collection.experiments.where("lr > 0.01", status=["failed", "crashed"])  # doctest: +SKIP
+        """
+        wanted = conditions_of(conditions, values)
+        if not self:
+            return self._some([])
+        table = self.to_arrow()
+        mask = pa.repeat(pa.scalar(True), len(self))
+        for each in wanted:
+            found = (
+                self._by_sql(table, each)
+                if isinstance(each, SqlCondition)
+                else self._by_key(table, each)
+            )
+            mask = pc.and_(mask, found)
+        return self._some(pc.indices_nonzero(mask).to_pylist())
+
+    def sort(self, /, *keys: str, descending: bool = False) -> Experiments:  # type: ignore[override]
+        """The same ones in the order of their values, the first key first.
+
+        Those without a value, or with NaN, come last in any case; equal ones stay in order of start.
+
+        Raises:
+            ArgumentTypeError: a key is no text.
+            ArgumentError: there is none.
+            ColumnError: no experiment has a key, or its values have no order.
+
+        Examples:
+            >>> collection.experiments.where(status="finished").sort("accuracy", descending=True)[:3]
+            ... # doctest: +SKIP
+        """
+        table = self.to_arrow()
+        names = checked_keys(keys, table.column_names if self else keys, "sort")
+        if not self:
+            return self._some([])
+        columns = pa.table([_without_nan(table[name]) for name in names], names=list(names))
+        order = "descending" if descending else "ascending"
+        try:
+            found = pc.sort_indices(columns, sort_keys=[(name, order) for name in names])
+        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            message = f"sort({', '.join(map(repr, names))}): values have no order ({error})"
+            raise ColumnError(message) from None
+        return self._some(found.to_pylist())
+
+    def _some(self, positions: Sequence[int]) -> Experiments:
+        found = Experiments.__new__(Experiments)
+        list.__init__(found, [self[at] for at in positions])
+        found._store, found._snapshot = self._store, self._snapshot
+        return found
+
+    def _by_key(self, table: pa.Table, condition: Condition | Choice) -> pa.Array:
+        (key,) = condition.keys
+        if key not in table.column_names and not self._snapshot.nodes.has_key(key):
+            checked_keys([key], table.column_names, "where")
+        if key == STATUS and not self._snapshot.nodes.has_key(STATUS):
+            statuses = {Column(STATUS, TEXT): table[STATUS].combine_chunks()}
+            return condition.matches(statuses, len(self))
+        return condition.matches(self._snapshot.nodes.resolved(key, self._positions()), len(self))
+
+    def _by_sql(self, table: pa.Table, condition: SqlCondition) -> pa.Array:
+        rows = pa.array(range(len(self)), pa.int64())
+        query = f"SELECT {identifier(_ROW)} FROM experiments WHERE ({condition.text}\n)"
+        numbered = table.append_column(_ROW, rows)
+        try:
+            found = named_tables_sql({"experiments": numbered}, query).to_arrow_table()
+        except duckdb.Error as error:
+            message = f"{condition}: {str(error).splitlines()[0]}"
+            raise ArgumentError(message) from None
+        return pc.is_in(rows, value_set=found.column(0).combine_chunks())
+
+    # --- tables --------------------------------------------------------------------------------
+
+    def to_arrow(self) -> pa.Table:
+        """A ``pyarrow.Table`` with a row for each, and a column for every key.
+
+        Behind the six keys of every experiment is ``status``, unless that is an attribute of yours. In
+        the end are ``experiment_start``, ``experiment_end`` and, where one was resumed,
         ``experiment_attempt_start``: the times in seconds as timestamps in UTC.
         """
-        nodes = self._snapshot.nodes
-        return with_instants(
-            resolved_table(self._snapshot, nodes.positions_of([each._last for each in self]))
-        )
+        table = with_instants(resolved_table(self._snapshot, self._positions()))
+        if STATUS in table.column_names:
+            return table
+        statuses = pa.array([each.value for each in self.statuses()], pa.string())
+        behind = sum(name in EXPERIMENT_KEYS for name in table.column_names)
+        return table.add_column(behind, STATUS, statuses)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The result of a DuckDB query over the table ``experiments``, which is that of ``to_arrow``.
+
+        Raises:
+            ArgumentTypeError: the query is no text.
+            ColumnError: a name could mean several columns, whose names differ only in case.
+
+        Examples:
+            >>> collection.experiments.sql("SELECT status, count(*) FROM experiments GROUP BY ALL")
+            ... # doctest: +SKIP
+        """
+        return named_tables_sql({"experiments": self.to_arrow()}, query)
+
+    def _positions(self) -> pa.Array:
+        return self._snapshot.nodes.positions_of([each._last for each in self])
 
     def to_polars(self) -> pl.DataFrame:
         """The rows as a Polars DataFrame.
@@ -78,3 +198,10 @@ class Experiments(list[Experiment]):
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle, or a copy, is a plain list of the experiments."""
         return list, (list(self),)
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column in which NaN is missing."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)

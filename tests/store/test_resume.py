@@ -430,7 +430,7 @@ def test_what_is_said_of_an_attempt_is_of_its_records(open_collection: Opener) -
     stored = collection.experiments.to_arrow().drop_columns(
         ["experiment_start", "experiment_end", "experiment_attempt_start"]
     )
-    assert stored.to_pylist() == [{**row, **cleared}]
+    assert stored.to_pylist() == [{**row, **cleared, "status": "finished"}]
 
 
 def test_pending_fields_of_a_resumed_attempt_are_told(open_collection: Opener) -> None:

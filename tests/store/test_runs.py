@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 import os
 import pickle
 import subprocess
@@ -13,10 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from rigorous_recorder import Experiment, ExperimentCollection, Run, Status, register_stop
+from rigorous_recorder import (
+    Experiment,
+    ExperimentCollection,
+    Experiments,
+    Run,
+    Status,
+    register_stop,
+)
 from rigorous_recorder.errors import (
     ArgumentError,
     ArgumentTypeError,
+    ColumnError,
     EndedError,
     EnteredError,
     NotStartedError,
@@ -398,3 +407,101 @@ def test_an_experiment_goes_to_another_process(
     found["note"] = "from there"
     assert collection.experiment(1).note == "from there"
     assert type(collection.new_experiment()) is Run
+
+
+# --- the runs as a table ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(open_collection: Opener) -> Experiments:
+    """Four runs that ended in different ways, one of them without an accuracy."""
+    collection = open_collection(quiet=True)
+    collection.recorder["study"] = "a"
+    for lr, accuracy, status in [
+        (0.1, 0.9, "finished"),
+        (1.0, math.nan, "pruned"),
+        (0.01, 0.95, "finished"),
+        (0.5, None, "failed"),
+    ]:
+        run = collection.start(lr=lr, model=f"m{lr}")
+        run["accuracy"] = accuracy
+        run.push(x=1)
+        run.finish(status)
+    return collection.experiments
+
+
+@pytest.mark.parametrize(
+    ("texts", "values", "expected"),
+    [
+        ([], {}, [0.1, 1.0, 0.01, 0.5]),
+        ([], {"status": "finished"}, [0.1, 0.01]),
+        ([], {"status": ["failed", "pruned"]}, [1.0, 0.5]),
+        ([], {"lr": [0.1, 0.5], "study": "a"}, [0.1, 0.5]),
+        ([], {"accuracy": None}, [0.5]),
+        (["lr > 0.05 and model like 'm0%'"], {}, [0.1, 0.5]),
+        (["lr > 0.05", "status = 'finished'"], {"had_error": False}, [0.1]),
+        (["experiment_number >= 2 -- the later ones"], {}, [1.0, 0.01, 0.5]),
+        ([], {"lr": 7.0}, []),
+    ],
+)
+def test_which_experiments(
+    runs: Experiments, texts: list[str], values: dict[str, object], expected: list[float]
+) -> None:
+    """By values, lists of them and SQL, inherited attributes and the status among them."""
+    found = runs.where(*texts, **values)
+    assert type(found) is Experiments
+    assert [each["lr"] for each in found] == expected
+    assert found.to_arrow().num_rows == len(found.sort("lr")) == len(expected)
+    assert [each["lr"] for each in found.where("lr < 0.2")] == [e for e in expected if e < 0.2]
+
+
+def test_experiments_in_order(runs: Experiments) -> None:
+    """What is missing, and NaN, comes last either way; equal ones stay in order of start."""
+    assert [each["lr"] for each in runs.sort("lr")] == [0.01, 0.1, 0.5, 1.0]
+    assert [each["lr"] for each in runs.sort("accuracy", descending=True)] == [0.01, 0.1, 1.0, 0.5]
+    assert [each["lr"] for each in runs.sort("accuracy")] == [0.1, 0.01, 1.0, 0.5]
+    assert [each["lr"] for each in runs.sort("status", "lr")] == [0.5, 0.01, 0.1, 1.0]
+    assert [each["lr"] for each in runs.where(status="finished").sort("lr")[:1]] == [0.01]
+
+
+def test_experiments_as_tables_have_the_status(runs: Experiments) -> None:
+    """Behind the six keys, in every engine; an attribute of that name is what it is."""
+    statuses = ["finished", "pruned", "finished", "failed"]
+    table = runs.to_arrow()
+    assert table.column_names[6] == "status"
+    assert table["status"].to_pylist() == runs.to_polars()["status"].to_list() == statuses
+    assert list(runs.to_pandas()["status"]) == statuses
+    query = "SELECT status, count(*), max(lr) FROM experiments GROUP BY ALL ORDER BY ALL"
+    assert runs.sql(query).fetchall() == [
+        ("failed", 1, 0.5),
+        ("finished", 2, 0.1),
+        ("pruned", 1, 1.0),
+    ]
+
+
+def test_an_attribute_that_is_called_status_stays_what_it_is(open_collection: Opener) -> None:
+    """The tables and conditions have the attribute then; the property has the status."""
+    collection = open_collection()
+    collection.start(status="mine").finish()
+    collection.start().finish()
+    found = collection.experiments
+    assert found.to_arrow()["status"].to_pylist() == ["mine", None]
+    assert [each.number for each in found.where(status="mine")] == [1]
+    assert found.statuses() == ["finished", "finished"]
+
+
+def test_what_cant_be_asked_of_experiments_is_refused(runs: Experiments) -> None:
+    """With the near keys, or why a text is no condition."""
+    with pytest.raises(ColumnError, match="did you mean 'accuracy'"):
+        runs.where(acuracy=1)
+    with pytest.raises(ColumnError, match="did you mean 'accuracy'"):
+        runs.sort("acuracy")
+    with pytest.raises(ArgumentError, match="acuracy"):
+        runs.where("acuracy > 1")
+    for text in ("lr > 0.1) or (true", "lr >", "SELECT 1; SELECT 2"):
+        with pytest.raises(ArgumentError):
+            runs.where(text)
+    with pytest.raises(ArgumentError, match="at least one"):
+        runs.sort()
+    with pytest.raises(ArgumentTypeError):
+        runs.where(7)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import polars as pl
 
 from rigorous_recorder import (
     Curves,
+    Difference,
     Experiment,
     ExperimentCollection,
     ExperimentOverview,
@@ -85,6 +86,9 @@ assert_type(collection.experiment(1).records, Records)
 assert_type(collection.experiment(1).status, Status)
 assert_type(collection.experiment(1).tags, tuple[str, ...])
 assert_type(collection.experiment(1)["lr"], Any)
+assert_type(collection.experiments.where("lr > 0", status="failed").sort("lr"), Experiments)
+assert_type(collection.experiments.sql("FROM experiments"), duckdb.DuckDBPyRelation)
+assert_type(collection.experiment(1).diff(collection.experiment(2)), list[Difference])
 run = collection.start(lr=0.1)
 assert_type(run, Run)
 assert_type(run.recorder, Recorder)
