@@ -14,6 +14,7 @@ PAGES = [
     "docs/index.md",
     "docs/how-it-works.md",
     "docs/columns.md",
+    "docs/values.md",
     "docs/recipes.md",
 ]
 SPARK_PAGES = ["docs/format.md", "docs/spark.md"]
