@@ -84,7 +84,7 @@ def metadata(data: bytes) -> None:
     schema = pa.schema([pa.field("_node", pa.int64(), nullable=False), named])
     path = PLACE / "records" / "0000beef-0.parquet"
     try:
-        sealed = fragments.Sealed(
+        sealed = fragments.ParquetFragment(
             path, schema.with_metadata({b"rigorous": about}), [1], lambda _: None
         )
     except corruption.UNREADABLE:

@@ -157,14 +157,14 @@ class Outage:
         synced = [
             each.version
             for each in self._log.syncs
-            if each.inode == inode and each.snapshot <= self._moment
+            if each.inode == inode and each.moment <= self._moment
         ]
         first = max(synced, default=0)
         versions = self._log.versions[inode]
         return [
             each.content
             for number, each in enumerate(versions)
-            if number == first or (number > first and each.snapshot <= self._moment)
+            if number == first or (number > first and each.moment <= self._moment)
         ]
 
     def _names(self, inode: Inode) -> dict[str, Inode]:

@@ -382,8 +382,8 @@ def test_a_table_that_is_sealed_as_its_sync_begins_is_no_trouble(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file is gone, and its rows are on the device; nor is any row taken for one in memory."""
-    syncing, is_kept = MappedImage.syncing, MappedImage.is_kept.fget
-    assert is_kept is not None
+    syncing, is_persistent = MappedImage.syncing, MappedImage.is_persistent.fget
+    assert is_persistent is not None
     with ExperimentCollection(folder, quiet=True) as collection:
         recorder = collection.recorder.child()
         table = collection._store.records
@@ -405,7 +405,7 @@ def test_a_table_that_is_sealed_as_its_sync_begins_is_no_trouble(
         def say_after_sealing(image: MappedImage) -> bool:
             if image is full.image:
                 seal_and_forget()
-            return is_kept(image)
+            return is_persistent(image)
 
         fill()
         full = segments.unsynced()[0]
@@ -415,7 +415,7 @@ def test_a_table_that_is_sealed_as_its_sync_begins_is_no_trouble(
         fill()
         full = segments.unsynced()[0]
         with monkeypatch.context() as patch:
-            patch.setattr(MappedImage, "is_kept", property(say_after_sealing))
+            patch.setattr(MappedImage, "is_persistent", property(say_after_sealing))
             assert table.rows_at_risk() == 0
         assert not collection._store.backend.trouble
     assert len(collection) == 130

@@ -342,7 +342,7 @@ def test_an_older_sync_that_ends_later_takes_nothing_back(tmp_path: Path) -> Non
     """Of two syncs at once, what the further one has on the device stays noted."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker = marks.Marker(folder, "00000001")
+    marker = marks.WatermarkWriter(folder, "00000001")
     marker.note({"records": {3: 100}, "nodes": {1: 7}})
     marker.note({"records": {2: 64, 3: 10}, "nodes": {}})
     mark = marks.read_watermark(folder, "00000001")
@@ -358,7 +358,7 @@ def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
     """Written over in place, one of two: whatever becomes of the newer, the older counts."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = marks.Marker(folder, "00000001"), folder.watermark_path("00000001")
+    marker, path = marks.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
     inode = path.stat().st_ino
     for rows in range(1, 8):
         before = path.read_bytes()
@@ -382,7 +382,7 @@ def test_a_mark_of_a_hard_linked_copy_stays_as_it_is(tmp_path: Path) -> None:
     """The writer goes on with a file of its own, also where its own was taken away or changed."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = marks.Marker(folder, "00000001"), folder.watermark_path("00000001")
+    marker, path = marks.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
     marker.note({"records": {3: 5}, "nodes": {}})
     copied = tmp_path / "copied"
     copied.hardlink_to(path)

@@ -198,7 +198,7 @@ def test_trouble_that_is_not_the_disks_stops_no_push(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderBackend, "_claim")]
+    ("owner", "name"), [(backend.WatermarkWriter, "write"), (backend.FolderBackend, "_claim")]
 )
 def test_an_interrupted_start_of_a_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
@@ -215,7 +215,7 @@ def test_an_interrupted_start_of_a_writer(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(backend.Marker, "write"), (backend.FolderBackend, "_claim")]
+    ("owner", "name"), [(backend.WatermarkWriter, "write"), (backend.FolderBackend, "_claim")]
 )
 def test_a_start_of_a_writer_in_the_middle_of_its_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str

@@ -131,7 +131,7 @@ def test_a_recorder_that_is_hung_up_while_it_is_pushed_to(top: Recorder, rounds:
     assert sorted(rows) == [(turn, n) for turn in range(rounds) for n in range(THREADS)]
     assert sorted(each["turn"] for each in top.children) == list(range(rounds))
     assert {each.parent for each in made} == {top}
-    assert all(len(each) == THREADS for each in made)
+    assert all(len(each.records) == THREADS for each in made)
 
 
 @rounds
@@ -215,7 +215,7 @@ def between(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], kind: type[Store] = MemoryStore
 ) -> None:
     """Something happens once, after a recorder's attributes are written and before it knows that."""
-    say, to_do = kind.say, [act]
+    say, to_do = kind.set_attributes, [act]
 
     def say_and_act(self: Store, *given: Any) -> int:
         time = say(self, *given)
@@ -223,7 +223,7 @@ def between(
             to_do.pop()()
         return time
 
-    monkeypatch.setattr(kind, "say", say_and_act)
+    monkeypatch.setattr(kind, "set_attributes", say_and_act)
 
 
 def raised(handler: Callable[[], object]) -> Callable[[], object]:
@@ -308,7 +308,7 @@ def test_a_recorder_whose_data_are_refused_is_as_before(
 ) -> None:
     """It is refused again, at each push and for each parent, and is nobody's child meanwhile."""
     recorder = Recorder(a=1)
-    say = Store.say
+    say = Store.set_attributes
 
     def refuse(self: Store, node: int, data: dict[str, Any], parent: int | None = None) -> int:
         if data:
@@ -316,7 +316,7 @@ def test_a_recorder_whose_data_are_refused_is_as_before(
         return say(self, node, data, parent)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "say", refuse)
+        patch.setattr(Store, "set_attributes", refuse)
         for _ in range(2):
             with pytest.raises(type(error)):
                 recorder.set_parent(top)
