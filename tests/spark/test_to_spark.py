@@ -394,3 +394,20 @@ def test_several_collections_are_one_table(spark: SparkSession, tmp_path: Path) 
         require_same(union.records.to_spark(spark), union.records)
         found = union.records.to_spark(spark).where("collection = 'b'").select("owner", "note")
         assert sorted(map(tuple, found.collect()), key=str) == [(2, "top of 2"), (2, None)]
+
+
+def test_sql_conditions_and_selected_keys_are_those_of_other_engines(
+    collection: ExperimentCollection,
+) -> None:
+    """On what records have, what they inherit, and both."""
+    for text, keys in (
+        ("loss < 0.5 and model = 'ä'", ("model", "loss")),
+        ("rate > 0.05", ("step", "rate")),
+        ("rate > 0.05 and step < 2", ("rate", "step", "tag")),
+    ):
+        records = collection.records.where(text).select(*keys)
+        found = records.to_spark(session()).collect()
+        assert found
+        assert tuple(found[0].asDict()) == records.columns
+        wanted = [tuple(row.values()) for row in records.to_arrow().to_pylist()]
+        assert sorted(map(repr, map(tuple, found))) == sorted(map(repr, wanted))
