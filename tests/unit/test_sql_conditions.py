@@ -181,6 +181,7 @@ UNFIT = {
     'model = "cnn"': "no column \"cnn\".*written in single quotes: 'cnn'",
     "train/loss > 1": r'no column "train"; did you mean "train/loss"\?',
     "model.x = 1": r'no column "model.x"',
+    "config.lr > 0": 'write "config.lr", in double quotes',
     "rowid = 1": r'no column "rowid"',
     "i": "a value of type BIGINT, not a condition",
     "sum(i) > 1": "cannot contain aggregates",
@@ -194,7 +195,7 @@ UNFIT = {
 @pytest.mark.parametrize("text", UNFIT)
 def test_a_text_that_does_not_fit_the_columns_is_refused_when_it_is_read(text: str) -> None:
     """By whoever reads, with near names; who follows is warned."""
-    recorder = Recorder(model="a").push({"i": 1, "train/loss": 2})
+    recorder = Recorder(model="a").push({"i": 1, "train/loss": 2, "config": {"lr": 1}})
     for read in (len, list, lambda records: records.to_polars(lazy=True)):
         with pytest.raises(ColumnError, match=f"where.*{UNFIT[text]}"):
             read(recorder.records.where(text))

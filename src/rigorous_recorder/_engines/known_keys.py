@@ -87,6 +87,12 @@ def _fault_in_sql(condition: BoundSql, columns: Sequence[str]) -> str | None:
         if "did you mean" not in why or identifier(name) in condition.text:
             why = _and(why, f"Text is written in single quotes: {literal(name)}")
         return f"{condition}: {why}"
+    text = condition.text.casefold()
+    for name, *_ in condition.columns:
+        if "." in name and identifier(name).casefold() not in text:
+            return (
+                f"{condition}: write {identifier(name)}, in double quotes, which make it one name"
+            )
     return condition.why_unfit()
 
 
