@@ -245,6 +245,7 @@ def _text_of(key: str, value: Any) -> str:
 )
 @example(rows=[{"experiment_duration": False, "experiment_end_time": True}], above={})
 @example(rows=[{"experiment_duration": 5, "experiment_end_time": 0.5}], above={})
+@example(rows=[{"A": None}], above={"A": None, "a": None})
 @settings(deadline=None, max_examples=60)
 def test_hostile_names_and_values_come_out_as_text(
     rows: list[dict[str, Any]], above: dict[str, Any]
@@ -259,7 +260,7 @@ def test_hostile_names_and_values_come_out_as_text(
     scan = top.records._scan()
     own = {column.key for column in scan.record_columns}
     flats = [flat for flat in scan.flats.values() if len(rows) == 1 or flat.key in own]
-    flats.sort(key=lambda flat: flat.name in EXPERIMENT_KEYS[1:])
+    flats.sort(key=lambda flat: (flat.name in EXPERIMENT_KEYS[1:], flat.key in own))
     assert names == ["", *(one_line(flat.name) for flat in flats)]
     if flats:
         assert len(shown.pop(0)) == len(names)  # the kinds
