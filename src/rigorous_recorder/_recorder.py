@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import partial
 from os import PathLike
@@ -25,7 +24,7 @@ from ._live.fields import Described, describe, describe_attributes, describe_unr
 from ._live.implementation import Pusher
 from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
 from ._records import Records
-from ._report import error_line
+from ._report import error_line, warn
 from ._rows.implementation import fresh
 from ._store.background import LOCKS
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Store
@@ -639,7 +638,7 @@ class _Saved:
 
 
 def _warn_of_sequence(use: str, instead: str) -> None:
-    warnings.warn(f"{use} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)
+    warn(f"{use} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)
 
 
 def restore(tree: PlainTree) -> Recorder:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
-from typing import Final
 
 __all__ = [
     "ArgumentError",
@@ -217,20 +215,3 @@ class PendingRecordWarning(RigorousWarning):
 
 class DeviceWarning(RigorousWarning):
     """Values on a device, such as a GPU, could not be fetched: they read as missing."""
-
-
-#: Earlier names of errors, which still work.
-_RENAMED: Final[dict[str, type[RigorousError]]] = {
-    "UnkeepableTypeError": UnsupportedTypeError,
-    "UnkeepableValueError": UnsupportedValueError,
-}
-
-
-def __getattr__(name: str) -> type[RigorousError]:
-    """The error that an earlier name stands for, with a ``DeprecationWarning``."""
-    if name not in _RENAMED:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    message = f"errors.{name} is now errors.{_RENAMED[name].__name__}"
-    warnings.warn(message, DeprecationWarning, stacklevel=2)
-    return _RENAMED[name]

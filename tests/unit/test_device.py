@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -22,10 +23,10 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._store import backend
-from rigorous_recorder._values import cuda, device, foreign
+from rigorous_recorder._values import cuda, device, foreign, lenient
 from rigorous_recorder._values.device import DeviceValue, Lost, fetch_each
 from rigorous_recorder._values.kinds import FLOAT
-from rigorous_recorder.errors import DeviceWarning, UnsupportedTypeError
+from rigorous_recorder.errors import AttributeTypeWarning, DeviceWarning, UnsupportedTypeError
 
 CUDA = 2  # DLPack's number
 ROOT = Path(__file__).parents[2]
@@ -394,12 +395,10 @@ def test_an_array_of_another_shape_that_can_not_be_fetched_costs_no_record(
 @pytest.mark.parametrize(
     "say",
     [
-        lambda r, t: r.update(x=t),
-        lambda r, t: r.child(x=t),
         lambda r, t: r.push(x=[t]),
         lambda r, t: r.extend({"x": [t]}),
     ],
-    ids=["update", "child", "list", "extend"],
+    ids=["list", "extend"],
 )
 def test_what_is_read_at_once_and_can_not_be_is_refused(
     recorder: Recorder, say: Callable[[Recorder, Any], Any]
@@ -409,6 +408,24 @@ def test_what_is_read_at_once_and_can_not_be_is_refused(
     with pytest.raises(UnsupportedTypeError, match="'x'.*the device is gone"):
         say(recorder, Tensor(1.5))
     assert not len(recorder.records)
+
+
+@pytest.mark.parametrize(
+    "set_it",
+    [lambda r, t: r.update(x=t) or r, lambda r, t: r.child(x=t)],
+    ids=["update", "child"],
+)
+def test_an_attribute_that_can_not_be_read_is_its_repr(
+    recorder: Recorder,
+    set_it: Callable[[Recorder, Any], Recorder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of any attribute that can't be stored; the warning says what went wrong."""
+    monkeypatch.setattr(lenient, "_WARNED", set())
+    Tensor.fails = True
+    with pytest.warns(AttributeTypeWarning, match="'x'.*the device is gone"):
+        found = set_it(recorder, Tensor(1.5))
+    assert re.fullmatch(r"<.*Tensor object>", found["x"])
 
 
 def test_a_value_that_is_not_what_it_said_is_lost() -> None:

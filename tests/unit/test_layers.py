@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import rigorous_recorder
-from rigorous_recorder import Recorder, errors
+from rigorous_recorder import Recorder
 
 PACKAGE = Path(rigorous_recorder.__file__).parent
 
@@ -165,16 +165,6 @@ def test_all_lists_each_name_once_and_public_classes_name_the_package() -> None:
     for name in rigorous_recorder.__all__:
         thing = getattr(rigorous_recorder, name)
         assert not isinstance(thing, type) or thing.__module__ == "rigorous_recorder"
-
-
-@pytest.mark.parametrize("kind", ["Type", "Value"])
-def test_earlier_names_of_errors_still_catch_them(kind: str) -> None:
-    """The name warns that it is deprecated, and is the same class."""
-    with pytest.warns(DeprecationWarning, match=f"is now errors.Unsupported{kind}Error"):
-        earlier = getattr(errors, f"Unkeepable{kind}Error")
-    with pytest.raises(earlier):
-        Recorder().push(a=object() if kind == "Type" else "\ud800")
-    assert not hasattr(errors, "Unknown")
 
 
 def test_a_recorder_as_a_sequence_still_works_and_warns() -> None:
