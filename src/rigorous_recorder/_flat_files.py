@@ -19,6 +19,7 @@ from ._engines.scan import Scan
 from ._engines.special_floats import special_floats
 from ._lazy import lazy_module
 from ._live.column import META, described
+from ._spreadsheets import save_sheet
 from ._text_files import CsvOptions, advice, load_csv, load_lines, save_csv, save_lines
 from ._values.bigints import BIGINT
 from ._values.kinds import FLOAT, INT, NULL, Kind, ZonedDatetime
@@ -199,7 +200,7 @@ def load_flat(
             " that asks for so much is damaged"
         )
         raise NotEnoughMemoryError(message) from error
-    except DamagedFileError:
+    except (DamagedFileError, UnknownFileTypeError):
         raise
     except (pa.ArrowException, OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -240,6 +241,18 @@ def _save_tsv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
 
 def _load_tsv(path: Path, options: CsvOptions) -> tuple[int, Columns]:
     return load_csv(path, options._replace(separator="\t"))
+
+
+def _save_sheet(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
+    save_sheet(scan, path, tell)
+
+
+def _load_sheet(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
+    message = (
+        f"{path.name}: sheets of Excel are written, not read. Read it with"
+        " polars.read_excel(...) or pandas.read_excel(...), and extend a recorder with the frame"
+    )
+    raise UnknownFileTypeError(message)
 
 
 def _described(scan: Scan, types: Callable[[Kind], pa.DataType]) -> pa.Schema:
@@ -331,6 +344,7 @@ SUFFIXES: Final = {
     ".csv": (save_csv, load_csv),
     ".tsv": (_save_tsv, _load_tsv),
     ".jsonl": (save_lines, load_lines),
+    ".xlsx": (_save_sheet, _load_sheet),
     ".csv.gz": (save_csv, load_csv),
     ".tsv.gz": (_save_tsv, _load_tsv),
     ".jsonl.gz": (save_lines, load_lines),

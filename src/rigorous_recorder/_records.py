@@ -370,8 +370,9 @@ class Records(Sequence[Row]):
         """Write the flat table to a file, in bounded memory; it appears whole or not.
 
         The suffix names the format: ``.parquet``, ``.arrow``, ``.csv``, ``.tsv`` or ``.jsonl``, the
-        last three compressed with ``.gz`` behind it. Text formats have text, numbers or JSON in
-        place of bytes, times and arrays.
+        last three compressed with ``.gz`` behind it, or ``.xlsx``. Text formats have text, numbers or
+        JSON in place of bytes, times and arrays; so has Excel, and text in place of numbers that it
+        would round.
 
         Args:
             path: the file; one that is there is replaced.
@@ -383,7 +384,7 @@ class Records(Sequence[Row]):
         Raises:
             UnknownFileTypeError: another suffix.
             ArgumentError: an option that the file can't have.
-            UnsupportedValueError: the encoding that was asked for lacks a character.
+            UnsupportedValueError: the encoding lacks a character, or a sheet of Excel the room.
             OSError: the file can't be written.
         """
         options = CsvOptions.checked(separator, encoding)

@@ -21,7 +21,7 @@ from ._values.bigints import BIGINT, BIGINT_TEXT
 from ._values.kinds import BOOL, DATE, FLOAT, INT, JSON, NULL, TEXT, Kind
 from .errors import ArgumentError, DamagedFileError, UnsupportedValueError
 
-__all__ = ["CsvOptions", "advice", "load_csv", "load_lines", "save_csv", "save_lines"]
+__all__ = ["CsvOptions", "advice", "cell_texts", "load_csv", "load_lines", "save_csv", "save_lines"]
 
 _Tell = Callable[[int], None]
 """Called with the number of rows that were written just now."""
@@ -149,7 +149,7 @@ def _cells(kind: Kind, values: pa.Array) -> pa.Array:
     if kind in _BARE:
         return values.cast(text)
     has_form = kind.name in _OWN_FORM
-    texts = values.cast(text) if has_form else pa.array(_texts(kind, values), text)
+    texts = values.cast(text) if has_form else pa.array(cell_texts(kind, values), text)
     quote, doubled = _scalar('"'), pc.replace_substring(texts, '"', '""')
     return pc.binary_join_element_wise(quote, doubled, quote, _scalar(""))
 
@@ -170,8 +170,8 @@ def _scalar(text: str) -> pa.Scalar:
     return pa.scalar(text, pa.large_string())
 
 
-def _texts(kind: Kind, values: pa.Array) -> list[str | None]:
-    """Values without a form of their own in CSV: as in JSON, text without its quotes."""
+def cell_texts(kind: Kind, values: pa.Array) -> list[str | None]:
+    """Values without a form of their own in cells: as in JSON, text without its quotes."""
     return [each if each is None else _unquoted(each) for each in kind.json(values)]
 
 

@@ -42,6 +42,7 @@ LAYERS = [
     ["_runs"],
     ["_latest"],
     ["_text_files"],
+    ["_spreadsheets"],
     ["_display", "_flat_files", "_attach", "_old_pickles", "plotting"],
     ["_pickles"],
     ["_row_table"],

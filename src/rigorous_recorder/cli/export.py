@@ -39,7 +39,7 @@ def export(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Its suffix is the format: .parquet, .arrow, .csv, .tsv or .jsonl, text also as .csv.gz and so on. - is standard output.",
+            help="Its suffix is the format: .parquet, .arrow, .csv, .tsv, .jsonl or .xlsx, text also as .csv.gz and so on. - is standard output.",
         ),
     ],
     *,
