@@ -966,7 +966,7 @@ def test_numbers_of_other_libraries_are_numbers(folder: Path) -> None:
     collection = opened(folder)
     for wrong in (True, 1.0, np.bool_(True), np.float64(1), [1], "1", None):
         for ask in (collection.__getitem__, collection.delete):
-            with pytest.raises(KeyError, match="is no experiment number; expected one of"):
+            with pytest.raises(KeyError, match="is not a valid experiment number; there are"):
                 ask(wrong)
     with pytest.raises(KeyError, match=r"as delete\(\*numbers\)"):
         collection.delete([1, 2])  # type: ignore[arg-type]

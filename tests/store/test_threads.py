@@ -166,7 +166,7 @@ def test_many_threads_push_while_others_read_and_sync(top: Recorder) -> None:
     seen = [0]
 
     def read(_turn: int) -> None:
-        count = len(shared)
+        count = len(shared.records)
         assert count >= seen[0]
         seen[0] = count
         numbers = [row["number"] for row in shared.records.where(thread=3)]

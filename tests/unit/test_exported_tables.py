@@ -69,9 +69,9 @@ def test_extend_takes_names_with_nul(form: str) -> None:
 def test_extend_takes_rows_without_columns() -> None:
     """Of Arrow and of pandas; a mapping has no rows then."""
     table = Recorder().push().push().records.to_arrow()
-    assert len(Recorder().extend(table)) == 2
-    assert len(Recorder().extend(pd.DataFrame(index=range(3)))) == 3
-    assert len(Recorder().extend({})) == 0
+    assert len(Recorder().extend(table).records) == 2
+    assert len(Recorder().extend(pd.DataFrame(index=range(3))).records) == 3
+    assert len(Recorder().extend({}).records) == 0
 
 
 @pytest.mark.parametrize("column", COLUMNS)

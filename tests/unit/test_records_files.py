@@ -55,8 +55,11 @@ def test_nothing_to_save_is_told_as_such(tmp_path: Path) -> None:
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     """What can be saved is told, and nothing is written."""
     recorder = Recorder().push(a=1)
-    expected = "names no format; expected .parquet, .arrow, .csv, .jsonl"
-    for suffix in (".xlsx", ".pickle"):
+    expected = (
+        "names no format; expected .parquet, .arrow, .csv, .tsv, .jsonl, .xlsx, .csv.gz, .tsv.gz,"
+        " .jsonl.gz"
+    )
+    for suffix in (".ods", ".pickle"):
         with pytest.raises(UnknownFileTypeError) as told:
             recorder.records.save_to(tmp_path / f"x{suffix}")
         assert str(told.value).endswith(f"the suffix '{suffix}' {expected}")
@@ -65,7 +68,7 @@ def test_another_suffix_is_refused(tmp_path: Path) -> None:
 
 def test_a_recorder_has_one_suffix_more(tmp_path: Path) -> None:
     """Its tree can be stored as well, and the message says so."""
-    path = tmp_path / "x.xlsx"
+    path = tmp_path / "x.ods"
     path.touch()
     for call in (Recorder().push(a=1).save_to, Recorder.load_from):
         with pytest.raises(UnknownFileTypeError, match=r"expected \.pickle, \.parquet, "):

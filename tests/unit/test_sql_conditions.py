@@ -152,7 +152,7 @@ REFUSED = {
     "COLUMNS(*) > 1": "a star",
     "#1 = 1": "column by its number",
     "row_number() OVER () = 1": "a window function",
-    "random() < 0.5": "another answer each time",
+    "random() < 0.5": "another result each time",
     "i = 1\0": "NUL",
     "i = '\ud800'": "surrogate",
     "+".join(["i"] * 2_000) + " > 1": "depth|deeply",

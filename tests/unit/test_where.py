@@ -479,6 +479,9 @@ def test_a_list_is_a_choice_and_a_list_of_lists_one_of_them() -> None:
             len(records.where(model=wrong))
     with pytest.raises(ArgumentError, match=r"x BETWEEN 0 AND 999999999'"):
         records.where(x=range(10**9))
+    with pytest.raises(ArgumentError, match=r"BETWEEN 2 AND \d+ AND \(x - 2\) % 2 = 0'"):
+        records.where(x=range(10**30, 0, -2))
+    assert len(records.where(x=range(10**30, 0))) == 0
 
 
 def test_who_follows_finds_a_kind_that_comes_later() -> None:

@@ -183,16 +183,27 @@ def conditions_of(texts: Sequence[str], values: Mapping[str, Any]) -> tuple[AnyC
     return (*map(sql_condition, texts), *named)
 
 
+def _require_few(key: str, numbers: range) -> None:
+    count = (numbers.stop - numbers.start) // numbers.step  # which can be too large for len()
+    if count <= _MOST_CHOICES:
+        return
+    first, last = sorted((numbers[0], numbers[-1]))
+    sql = f"{key} BETWEEN {first} AND {last}"
+    if abs(numbers.step) != 1:
+        sql += f" AND ({key} - {first}) % {abs(numbers.step)} = 0"
+    message = (
+        f"where({key}={numbers}): a range of {count:,} numbers; expected at most {_MOST_CHOICES:,}."
+        f" Write it as SQL: where('{sql}')"
+    )
+    raise ArgumentError(message)
+
+
 def _condition_on(key: str, value: Any) -> Condition | Choice:
     check_key(key)
     if not isinstance(value, _CHOICES) or hasattr(value, "_fields"):  # a namedtuple is a value
         return _condition(key, value)
-    if isinstance(value, range) and len(value) > _MOST_CHOICES:
-        message = (
-            f"where({key}={value}): a range of {len(value):,} numbers; expected at most"
-            f" {_MOST_CHOICES:,}. Write it as SQL: where('{key} BETWEEN {min(value)} AND {max(value)}')"
-        )
-        raise ArgumentError(message)
+    if isinstance(value, range):
+        _require_few(key, value)
     return Choice(key, tuple(_condition(key, each) for each in value))
 
 

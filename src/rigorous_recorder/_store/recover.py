@@ -110,6 +110,7 @@ def _sweep(folder: Folder) -> None:
 def _recover_writer(
     folder: Folder, writer: str, names: Iterable[LiveName]
 ) -> list[Recovered | None]:
+    folder.create()  # of what it lacks: git and some other tools leave out empty folders
     sealed = {table: SealedFiles(folder, table) for table in TABLES}
     mark = read_watermark(folder, writer)
     found = [_recover_file(folder, name, sealed[name.table], mark) for name in names]
