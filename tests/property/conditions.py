@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from hypothesis import strategies as st
 
-__all__ = ["NUMBER", "Condition", "Row", "conditions", "have_one_zone", "rows"]
+__all__ = ["NUMBER", "Condition", "Row", "conditions", "has_nan", "have_one_zone", "rows"]
 
 Row = dict[str, Any]
 Rules = Literal["order", "arrow"]
@@ -297,6 +297,20 @@ conditions: Final = st.recursive(
     ),
     max_leaves=4,
 )
+
+
+def has_nan(asked: Condition) -> bool:
+    """Whether a condition compares with NaN: Arrow's datasets prune files wrongly by its negation."""
+    match asked:
+        case Compare(value=value):
+            return _is_float(value) and math.isnan(value)
+        case In(values=values):
+            return any(_is_float(value) and math.isnan(value) for value in values)
+        case Not(inner=inner):
+            return has_nan(inner)
+        case Both(one=one, other=other):
+            return has_nan(one) or has_nan(other)
+    return False
 
 
 def have_one_zone(found: list[Row]) -> bool:
