@@ -72,6 +72,7 @@ def reported(process: subprocess.Popen[bytes], count: int) -> int:
     return next(n for n, _ in enumerate(process.stdout, 1) if n == count)
 
 
+@pytest.mark.slow
 def test_a_writer_on_another_host_is_never_presumed_dead(tmp_path: Path, host: list[str]) -> None:
     """Others open, recover, merge and log on their hosts: what runs elsewhere goes on, unharmed."""
     folder = tmp_path / "study"

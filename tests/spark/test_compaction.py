@@ -14,6 +14,7 @@ from rigorous_recorder.spark import compact
 from ..store.folders import indexes, log_many_small_files, opened
 
 
+@pytest.mark.slow
 def test_workers_merge(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

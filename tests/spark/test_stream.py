@@ -491,6 +491,7 @@ class Followed:
         return Counter(found.column("i").to_pylist())
 
 
+@pytest.mark.slow
 def test_a_stream_of_spark_goes_on_where_it_was(
     spark: SparkSession, folder: Path, tmp_path: Path
 ) -> None:
@@ -557,6 +558,7 @@ def test_a_stream_of_spark_loses_and_doubles_nothing_in_a_storm(
     assert len(numbers) > 20_000
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_stream_reaches_the_user(
     spark: SparkSession, folder: Path, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_value_comes_back(spark: SparkSession, key: str) -> None:
     assert arrow.to_pylist() == table.column(key).to_pylist()
 
 
+@pytest.mark.slow
 def test_ints_beyond_64_bits_are_decimals(spark: SparkSession, tmp_path: Path) -> None:
     """Exact from sealed and live rows, by plan and by source; doubles beside floats or on request."""
     path, values = tmp_path / "c.collection", [1, 2**64, 1 - 10**38, 2**63]

@@ -33,7 +33,7 @@ Opener = Callable[..., ExperimentCollection]
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 
 
-@pytest.fixture(params=["spawn", "fork"])
+@pytest.fixture(params=[pytest.param("spawn", marks=pytest.mark.slow), "fork"])
 def context(request: pytest.FixtureRequest) -> BaseContext:
     """A way to start processes."""
     if request.param not in multiprocessing.get_all_start_methods():

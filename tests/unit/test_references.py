@@ -78,7 +78,14 @@ CASES: dict[str, tuple[float, Callable[[Recorder, Case], object]]] = {
 }
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(
+    params=[
+        name
+        if name in {"keywords", "all kinds", "refused"}
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in CASES
+    ]
+)
 def case(request: pytest.FixtureRequest) -> Case:
     """Each way to log."""
     return Case(*CASES[request.param])
