@@ -348,7 +348,7 @@ class ExperimentCollection:
 
     @property
     def records(self) -> Records:
-        """All records of all experiments, with all that stands above them."""
+        """All records of all experiments, with the attributes that they inherit."""
         return Records(Source(self._store), Scope())
 
     def level(self, key: str, *, attempts: Attempts = "last") -> Level:
