@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from ._arrow import pa, pc
 from ._attach import copy_tree, keys_in, undisturbed
 from ._columns import Columns, columns_of
+from ._display.runs import attributes_line
 from ._display.tree import Tree, tree_below
 from ._durable import replacing
 from ._engines.level_table import Attempts
@@ -23,6 +24,7 @@ from ._level import Level
 from ._live.fields import Described, describe, describe_attributes, describe_unread
 from ._live.implementation import Pusher
 from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
+from ._printable import one_line
 from ._records import Records
 from ._report import error_line, warn
 from ._rows.implementation import fresh
@@ -484,8 +486,9 @@ class Recorder(Pusher):
         return tree_of(snapshot, node, pending)
 
     def __repr__(self) -> str:
-        where = f" in {self._store.folder.path}" if isinstance(self._store, FolderStore) else ""
-        return f"<Recorder {dict(self._data)}{where}>"
+        folder = self._store.folder.path if isinstance(self._store, FolderStore) else None
+        where = f" in {one_line(str(folder))}" if folder is not None else ""
+        return f"<Recorder{where}{attributes_line(self._data)}>"
 
     # -------------------------------------------------------------------------------------------
 

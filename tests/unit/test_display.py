@@ -230,6 +230,16 @@ def test_notebook_tells_which_columns_are_left_out() -> None:
     assert " and 272 more" in html
 
 
+def test_a_recorder_is_one_short_line() -> None:
+    """The first of its attributes, cut; of the others how many there are."""
+    assert repr(Recorder()) == "<Recorder>"
+    recorder = Recorder(model="m1", prompt="x" * 5_000, **{f"k{n}": n for n in range(100)})
+    assert len(repr(recorder)) < 150
+    assert repr(recorder).startswith('<Recorder: model="m1", prompt="xxx')
+    assert repr(recorder).endswith("k0=0, k1=1, k2=2, k3=3, +96 keys>")
+    assert repr(Recorder(a="\x1b[31m")) == r'<Recorder: a="\x1b[31m">'
+
+
 def _text_of(key: str, value: Any) -> str:
     """A value as it is shown under a key, which can be one that experiments have."""
     if key == "experiment_duration":
