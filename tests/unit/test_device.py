@@ -1127,10 +1127,8 @@ def test_torch_float8_arrays_are_kept_as_float32(torch: Any) -> None:
     [
         lambda torch: torch.ones((), device="meta"),
         lambda torch: torch.ones(2, device="meta"),
-        lambda torch: torch.Tensor,
-        lambda _: np.float32,
     ],
-    ids=["meta number", "meta", "a class", "a class of numpy"],
+    ids=["meta number", "meta"],
 )
 def test_what_has_no_numbers_is_refused_with_its_key(
     torch: Any, make: Callable[[Any], Any], within: Callable[[Any], Any]
@@ -1138,6 +1136,27 @@ def test_what_has_no_numbers_is_refused_with_its_key(
     """The error says which key has no numbers, and of what type its value is."""
     with pytest.raises(UnsupportedTypeError, match="'x'.*type|'x'.*inside"):
         Recorder().push(x=within(make(torch)))
+
+
+@pytest.mark.parametrize(
+    ("make", "plain"),
+    [
+        (lambda torch: torch.bfloat16, "torch.bfloat16"),
+        (lambda torch: torch.device("cuda", 1), "cuda:1"),
+        (lambda torch: torch.Size([2, 3]), [2, 3]),
+        (lambda torch: torch.channels_last, "torch.channels_last"),
+        (lambda torch: torch.Tensor, "torch.Tensor"),
+        (lambda torch: torch.nn.ReLU, "torch.nn.modules.activation.ReLU"),
+        (lambda _: np.float32, "numpy.float32"),
+    ],
+)
+def test_what_torch_configures_has_a_plain_form(
+    torch: Any, make: Callable[[Any], Any], plain: Any
+) -> None:
+    """In attributes and records, alone and in a list."""
+    value = make(torch)
+    recorder = Recorder(x=value).push(y=value, z=[value])
+    assert recorder.records[0] == {"x": plain, "y": plain, "z": [plain]}
 
 
 def test_a_column_without_numbers_is_refused_with_its_name(torch: Any) -> None:

@@ -722,7 +722,7 @@ def test_export_replaces_a_file_only_when_told(run: Run, study: Path, tmp_path: 
 
 def test_export_to_an_unknown_format_is_refused(run: Run, study: Path, tmp_path: Path) -> None:
     """The formats are named, and nothing is written."""
-    result = run("export", "study", tmp_path / "flat.xlsx")
+    result = run("export", "study", tmp_path / "flat.ods")
     assert result.code == 2
     assert "expected .parquet, .arrow, .csv, .tsv, .jsonl" in result.err
     assert list(tmp_path.iterdir()) == []
