@@ -145,8 +145,8 @@ def _qualified_name(value: Any) -> Any:
     if not callable(value):
         return NO_FORM
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if not isinstance(name, str):  # of a ufunc, say
-        name = getattr(value, "__name__", None)
+    if not isinstance(name, str):  # of a ufunc of an older numpy, which has no module either
+        module, name = type(value).__module__, getattr(value, "__name__", None)
     if not isinstance(name, str):
         return NO_FORM
     is_named = isinstance(module, str) and module != "builtins"
