@@ -40,13 +40,6 @@ def require_same(spark: SparkSession, found: list[Row], asked: Condition) -> Non
             assert sorted(number for (number,) in numbers) == wanted, name
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
-@given(found=rows(), asked=conditions)
-def test_spark_finds_the_rows_that_were_logged(found: list[Row], asked: Condition) -> None:
-    """A few examples; ``test_floats`` has those that went wrong."""
-    require_same(session(), found, asked)
-
-
 @pytest.mark.slow
 @settings(
     max_examples=60 if THOROUGH else 15,
@@ -54,6 +47,6 @@ def test_spark_finds_the_rows_that_were_logged(found: list[Row], asked: Conditio
     suppress_health_check=list(HealthCheck),
 )
 @given(found=rows(), asked=conditions)
-def test_spark_finds_them_in_many_examples(found: list[Row], asked: Condition) -> None:
-    """The same, for longer."""
+def test_spark_finds_the_rows_that_were_logged(found: list[Row], asked: Condition) -> None:
+    """Random rows and conditions; ``test_floats`` has the examples that went wrong."""
     require_same(session(), found, asked)
