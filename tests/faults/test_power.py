@@ -378,6 +378,21 @@ def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
     assert marks.read_watermark(folder, "00000001").rows("records", 0) == 7  # type: ignore[union-attr]
 
 
+def test_a_mark_that_is_written_in_part_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write can end early without an error; the mark is whole all the same, each time."""
+    folder = Folder(tmp_path / "study.collection")
+    folder.create()
+    marker, write = marks.WatermarkWriter(folder, "00000001"), os.pwrite
+    monkeypatch.setattr(marks.os, "pwrite", lambda fd, data, at: write(fd, data[:50], at))
+    for rows in range(1, 4):
+        marker.note({"records": {0: rows}, "nodes": {}})
+        mark = marks.read_watermark(folder, "00000001")
+        assert mark is not None
+        assert mark.rows("records", 0) == rows
+
+
 def test_a_mark_of_a_hard_linked_copy_stays_as_it_is(tmp_path: Path) -> None:
     """The writer goes on with a file of its own, also where its own was taken away or changed."""
     folder = Folder(tmp_path / "study.collection")

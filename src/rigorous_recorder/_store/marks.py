@@ -273,7 +273,8 @@ class WatermarkWriter:
             ):
                 return False
             slot = 1 - self._slot
-            os.pwrite(descriptor, data.ljust(_SLOT), slot * _SLOT)
+            if os.pwrite(descriptor, data.ljust(_SLOT), slot * _SLOT) != _SLOT:
+                return False
             sync_file(descriptor)
             self._slot = slot
         finally:
