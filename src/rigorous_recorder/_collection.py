@@ -252,10 +252,10 @@ class ExperimentCollection:
                 " {'resume': ...}"
             )
             raise ArgumentError(message)
-        said = attributes_of(info, data, is_strict=self._store.is_strict)
-        require_free(said)
+        attributes = attributes_of(info, data, is_strict=self._store.is_strict)
+        require_free(attributes)
         kind = AutoRun if resume else Run
-        return kind(store, said, is_quiet=self._is_quiet)
+        return kind(store, attributes, is_quiet=self._is_quiet)
 
     def start(
         self,
@@ -539,7 +539,7 @@ class ExperimentCollection:
 
         Raises:
             UnknownExperimentError: there is no such experiment; nothing is deleted.
-            ArgumentError: several runs share a number, and it is not said which are meant; the
+            ArgumentError: several runs share a number, and which are meant is not given; the
                 message lists them, and nothing is deleted.
             RunningError: one still runs; nothing is deleted.
             ReadOnlyError: the collection was opened read-only.
@@ -702,16 +702,16 @@ class ExperimentCollection:
 
 def _report_recovered(recovered: Recovered, path: Path, *, is_quiet: bool) -> None:
     """Report in one line what was recovered, where anything was."""
-    said = []
+    found = []
     if recovered.records:
-        said.append(f"recovered {recovered.records:,} records of a killed process in {path}")
+        found.append(f"recovered {recovered.records:,} records of a killed process in {path}")
     if recovered.set_aside:
-        said.append(
+        found.append(
             "the machine went down, or this is another one: what was logged after the last sync can't"
             f" be trusted, and is kept apart in {path / 'unsynced'}"
         )
-    if said:
-        report("; ".join(said), is_quiet=is_quiet)
+    if found:
+        report("; ".join(found), is_quiet=is_quiet)
 
 
 def _members(kind: type[ExperimentCollection], collections: Any) -> list[tuple[str, FolderStore]]:
