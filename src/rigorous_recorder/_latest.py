@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 from ._arrow import pa, pc
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._runs import NUMBER, Runs, last_deleted
-from ._store.fragments import Fragment, InMemoryFragment, ParquetFragment
+from ._store.fragments import Fragment, InMemoryFragment
+from ._store.parquet_fragment import ParquetFragment
 from ._store.store import DELETED, ROOT, FolderStore
 from ._tree import Nodes, column_in
 from ._values.chunks import one_array

@@ -26,7 +26,7 @@ from rigorous_recorder._engines.duckdb_records import RecordsView
 from rigorous_recorder._store import backend, compaction_plan, sealed_files
 from rigorous_recorder._store import compact as compaction
 from rigorous_recorder._store.folder import Folder, SealedName
-from rigorous_recorder._store.seal import about, describe_file
+from rigorous_recorder._store.footer import describe_file, metadata_of
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder.errors import DamagedFileWarning
 
@@ -210,10 +210,10 @@ def test_hundreds_of_writers_become_a_handful_of_files(folder: Path) -> None:
 def test_a_merged_file_says_whose_rows_it_has(folder: Path) -> None:
     """Its schema's metadata has each writer, when it started, and its segments, in row order."""
     log_as_writers(folder, range(3))
-    alone = [about(pq.read_schema(path)) for path in sealed_records(folder)]
+    alone = [metadata_of(pq.read_schema(path)) for path in sealed_records(folder)]
     opened(folder).compact()
     (path,) = sealed_records(folder)
-    said = about(pq.read_schema(path))
+    said = metadata_of(pq.read_schema(path))
     assert set(said) == {"format", "table", "collection", "merged", "writers", "floats"}
     assert said["writers"] == [
         {key: each[key] for key in ("writer", "started", "segments")}
@@ -741,7 +741,7 @@ def test_no_writer_gets_the_name_of_one_that_was_merged(
     log_as_writers(folder, range(2))
     opened(folder).compact()
     (path,) = sealed_records(folder)
-    used = [int(each["writer"], 16) for each in about(pq.read_schema(path))["writers"]]
+    used = [int(each["writer"], 16) for each in metadata_of(pq.read_schema(path))["writers"]]
     numbers: Iterator[int] = iter([*used, 1])
     monkeypatch.setattr(backend, "_random_writer", lambda: next(numbers))
     with opened(folder) as collection:

@@ -22,7 +22,7 @@ from rigorous_recorder._engines.scan import Source
 from rigorous_recorder._recorder import recorder_at
 from rigorous_recorder._store.backend import DELETED
 from rigorous_recorder._store.folder import Folder, MergedName
-from rigorous_recorder._store.seal import about
+from rigorous_recorder._store.footer import metadata_of
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder._store.store import ROOT, FolderStore
 from rigorous_recorder.errors import (
@@ -583,7 +583,7 @@ def test_a_file_of_which_nothing_is_left_keeps_its_segments(folder: Path, tmp_pa
     opened(folder).compact()
     (path,) = folder.glob("records/*")
     assert pq.read_metadata(path).num_row_groups == 0
-    said = about(pq.read_schema(path))
+    said = metadata_of(pq.read_schema(path))
     assert [segment[1] for segment in said["segments"]] == [0] * len(said["segments"])
     assert sum(segment[2] for segment in said["segments"]) == 14
     shutil.copytree(live, folder / "live", dirs_exist_ok=True)

@@ -19,8 +19,8 @@ from pyarrow import ipc
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store.folder import Folder, SealedName
+from rigorous_recorder._store.footer import metadata_of
 from rigorous_recorder._store.salvage import salvage_live
-from rigorous_recorder._store.seal import about
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder._store.verify import sealed_problem
 from rigorous_recorder.errors import (
@@ -60,13 +60,13 @@ def two_files(folder: Path) -> Path:
 def sealed(folder: Path, table: str = "records") -> list[Path]:
     """The sealed files of a table, in reading order."""
     paths = (folder / table).glob("*.parquet")
-    return sorted(paths, key=lambda path: about(pq.read_schema(path))["started"])
+    return sorted(paths, key=lambda path: metadata_of(pq.read_schema(path))["started"])
 
 
 def retell(path: Path, **said: Any) -> None:
     """Let a sealed file say other things of itself."""
     table = pq.read_table(path)
-    described = {**about(table.schema), **said}
+    described = {**metadata_of(table.schema), **said}
     metadata = {b"rigorous": json.dumps(described).encode()}
     pq.write_table(table.replace_schema_metadata(metadata), path)
 

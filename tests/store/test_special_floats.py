@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store.seal import about
+from rigorous_recorder._store.footer import metadata_of
 from rigorous_recorder._store.special_floats import SpecialFloats
 
 from ..floats import COLUMNS, CONDITIONS, NAN, plain_readers, wanted
@@ -94,7 +94,7 @@ def test_only_columns_with_nan_lose_their_statistics(tmp_path: Path) -> None:
     assert statistics(path, "x") == [False]
     for name in ("_node", "y", "z", "t", "a"):
         assert statistics(path, name) == [True], name
-    assert about(pq.read_schema(path))["floats"] == {"nan": ["x"], "negative_zero": ["y"]}
+    assert metadata_of(pq.read_schema(path))["floats"] == {"nan": ["x"], "negative_zero": ["y"]}
 
 
 def test_compaction_of_old_files_keeps_statistics_of_plain_floats(

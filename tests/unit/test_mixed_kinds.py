@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder._store.fragments import ParquetFragment
+from rigorous_recorder._store.parquet_fragment import ParquetFragment
 from rigorous_recorder.errors import MixedKindsWarning
 
 #: Values that are no numbers, each with the column that they stand in.

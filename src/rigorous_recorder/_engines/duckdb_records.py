@@ -13,7 +13,8 @@ from typing import Final
 from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._nested import Path, root_of
-from .._store.fragments import Fragment, ParquetFragment
+from .._store.fragments import Fragment
+from .._store.parquet_fragment import ParquetFragment
 from .._tree import Variants
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime

@@ -11,7 +11,8 @@ from .._arrow import pa, pc
 from .._live.column import Column, Key
 from .._nested import Path, inside
 from .._report import warn
-from .._store.fragments import Fragment, ParquetFragment
+from .._store.fragments import Fragment
+from .._store.parquet_fragment import ParquetFragment
 from .._store.store import StoreSnapshot
 from .._tree import EXPERIMENT_KEYS, Nodes
 from .._values.chunks import one_array

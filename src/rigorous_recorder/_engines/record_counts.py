@@ -9,7 +9,8 @@ from typing import NamedTuple
 from .._arrow import pa, pc, pq
 from .._live.column import NODE, Column
 from .._store.corruption import UNREADABLE
-from .._store.fragments import Fragment, ParquetFragment, open_parquet
+from .._store.fragments import Fragment
+from .._store.parquet_fragment import ParquetFragment, open_parquet
 from .._tree import FIRST_KEYS, Nodes
 from .._values.chunks import one_array
 from .._values.kinds import NULL

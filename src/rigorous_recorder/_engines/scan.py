@@ -11,7 +11,8 @@ from .._arrow import pa, pc
 from .._live.column import NODE, Column, Key
 from .._nested import Path, inside, path_named, paths_below, root_of
 from .._once import once
-from .._store.fragments import Fragment, InMemoryFragment, ParquetFragment, is_lost
+from .._store.fragments import Fragment, InMemoryFragment, is_lost
+from .._store.parquet_fragment import ParquetFragment
 from .._store.store import Store, StoreSnapshot
 from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
 from .._values.chunks import one_array

@@ -13,7 +13,8 @@ from .._arrow import pa
 from .._lazy_imports import sf, st
 from .._live.column import NODE, Column
 from .._store.corruption import UNREADABLE
-from .._store.fragments import Fragment, ParquetFragment
+from .._store.fragments import Fragment
+from .._store.parquet_fragment import ParquetFragment
 from .._store.sealed_files import open_sealed
 from .._tree import column_in
 from .._values.bigints import BIGINT

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from .._arrow import pq
 from .._live.column import Column
 from .._store.corruption import UNREADABLE
-from .._store.fragments import ParquetFragment, open_parquet
-from .._store.seal import about
+from .._store.footer import metadata_of
+from .._store.parquet_fragment import ParquetFragment, open_parquet
 from .._store.special_floats import SpecialFloats
 from .._values.kinds import FLOAT
 
@@ -17,7 +17,7 @@ __all__ = ["is_reported", "misread_columns"]
 
 def is_reported(file: ParquetFragment) -> bool:
     """Whether a file reports which of its columns have special floats, and is written for them."""
-    return SpecialFloats.of_file(about(file.schema)) is not None
+    return SpecialFloats.of_file(metadata_of(file.schema)) is not None
 
 
 def misread_columns(file: ParquetFragment, columns: list[Column]) -> set[Column]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._arrow import pa, pc
-from .._store.fragments import Fragment, ParquetFragment
-from .._store.seal import about
+from .._store.footer import metadata_of
+from .._store.fragments import Fragment
+from .._store.parquet_fragment import ParquetFragment
 from .._store.special_floats import SpecialFloats
 from .._values.kinds import FLOAT
 from .scan import Scan, flat_column
@@ -43,7 +44,7 @@ def _of_fragment(fragment: Fragment, names: Mapping[str, str]) -> SpecialFloats:
     named = {c: n for c, n in fragment.columns.items() if c.kind == FLOAT and c.key in names}
     known = None
     if isinstance(fragment, ParquetFragment):
-        known = SpecialFloats.of_file(about(fragment.schema))
+        known = SpecialFloats.of_file(metadata_of(fragment.schema))
     if known is None:
         known = SpecialFloats.union(map(SpecialFloats.of, fragment.tables(list(named))))
     return known.renamed({name: names[str(column.key)] for column, name in named.items()})

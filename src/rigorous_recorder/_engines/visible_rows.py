@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from .._arrow import pa, pc
-from .._store.fragments import Fragment, SegmentRange
+from .._store.footer import SegmentRange
+from .._store.fragments import Fragment
 
 __all__ = ["ready_rows"]
 

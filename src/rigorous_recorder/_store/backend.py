@@ -22,9 +22,10 @@ from ..errors import ClosedError, StorageWarning
 from .begun import Begun
 from .encodings import Encodings
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
+from .footer import describe_file, segment_metadata
 from .locks import FileLock
 from .marks import SyncedRows, WatermarkWriter
-from .seal import describe_file, load, segment_metadata, write_sealed
+from .seal import load, write_sealed
 from .sealed_files import SealedFiles, is_used
 
 __all__ = ["DELETED", "ROOT", "FolderBackend", "MemoryBackend", "NodeIds", "writer_of"]

@@ -19,10 +19,11 @@ from . import checksums
 from .compaction_plan import CompactionInput, runs, stable_input
 from .deletion import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
-from .fragments import ParquetFragment, SegmentRange, writers_metadata
+from .footer import SegmentRange, describe_file, metadata_of, writers_metadata
 from .locks import locked
+from .parquet_fragment import ParquetFragment
 from .recover import recover
-from .seal import ROW_GROUP, about, describe_file, settings, writing
+from .seal import ROW_GROUP, settings, writing
 from .sealed_files import SealedFiles, open_sealed
 from .special_floats import SpecialFloats
 
@@ -152,7 +153,7 @@ def _name_of(run: list[ParquetFragment], segments: list[SegmentRange]) -> FileNa
 def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> SpecialFloats:
     """Those of a file, under the names that the columns have in the merged one."""
     names = dict(zip(columns, schema.names[1:], strict=True))
-    known = SpecialFloats.of_file(about(part.file.schema))
+    known = SpecialFloats.of_file(metadata_of(part.file.schema))
     if known is not None:
         here = part.file.columns.items()
         return known.renamed({name: names[column] for column, name in here if column in names})
@@ -165,7 +166,7 @@ def _description(
     run: list[ParquetFragment], name: FileName, segments: list[SegmentRange], special: SpecialFloats
 ) -> dict[bytes, bytes]:
     """What a file of these segments has in its metadata; of the collection it says what they do."""
-    file_metadata = about(run[0].schema)
+    file_metadata = metadata_of(run[0].schema)
     shared: dict[str, Any] = {
         key: file_metadata[key] for key in ("table", "collection") if key in file_metadata
     }

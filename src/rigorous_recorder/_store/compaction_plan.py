@@ -10,9 +10,9 @@ from .._arrow import ipc, pa
 from .._live.column import Column
 from .corruption import UNREADABLE
 from .folder import TABLES, Folder, LiveName, SealedName
-from .fragments import Origin, ParquetFragment
+from .footer import Origin, metadata_of
+from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
-from .seal import about
 from .sealed_files import Listing, SealedFiles
 
 __all__ = ["CompactionInput", "runs", "stable_input"]
@@ -70,7 +70,7 @@ def _recorded_start(folder: Folder, name: LiveName) -> int | None:
     try:
         check_regular(folder.live_path(name))
         with pa.OSFile(str(folder.live_path(name))) as file:
-            return int(about(ipc.open_file(file).schema)["started"])
+            return int(metadata_of(ipc.open_file(file).schema)["started"])
     except UNREADABLE:
         return None
 

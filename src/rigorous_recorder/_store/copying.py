@@ -12,9 +12,11 @@ from .._durable import make_folder, sync_file, sync_folder, write_whole
 from ..errors import ArgumentError, NotACollectionError
 from .background import flush_all
 from .folder import NODES, RECORDS, TABLES, Folder, SealedName
-from .fragments import BEHIND_ALL, Fragment, InMemoryFragment, ParquetFragment
+from .footer import BEHIND_ALL, segment_metadata
+from .fragments import Fragment, InMemoryFragment
 from .losses import expected_segments, loss_of, record_incomplete
-from .seal import segment_metadata, write_sealed
+from .parquet_fragment import ParquetFragment
+from .seal import write_sealed
 from .sealed_files import SealedFiles
 from .store import FolderStore
 

@@ -11,7 +11,8 @@ from .._arrow import pa, pc
 from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ..errors import DamagedFileError
 from .folder import RECORDS
-from .fragments import ParquetFragment, is_lost
+from .fragments import is_lost
+from .parquet_fragment import ParquetFragment
 from .store import DELETED
 
 __all__ = ["Cleaned", "Deleted", "Rows", "UnreadableError"]

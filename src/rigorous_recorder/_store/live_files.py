@@ -14,9 +14,9 @@ from .._mounts import has_layers
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file, require_type
 from .folder import Folder, LiveName
+from .footer import metadata_of
 from .fragments import InMemoryFragment
 from .path_checks import check_regular
-from .seal import about
 
 __all__ = [
     "gap_behind",
@@ -141,7 +141,7 @@ def require_name(name: LiveName, schema: pa.Schema) -> None:
     Raises:
         DamagedFileError: it is of others.
     """
-    file_metadata = about(schema)
+    file_metadata = metadata_of(schema)
     if (file_metadata["writer"], file_metadata["table"]) != (name.writer, name.table):
         message = f"it is of the {file_metadata['table']} of writer {file_metadata['writer']}, and not what its name says"
         raise DamagedFileError(message)

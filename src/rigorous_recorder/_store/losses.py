@@ -23,13 +23,15 @@ from .backend import DELETED, ROOT, writer_of
 from .begun import Spans, read_begun, spans_of
 from .corruption import UNREADABLE, blame_file
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
-from .fragments import Fragment, InMemoryFragment, Origin, ParquetFragment
+from .footer import Origin, describe_file, segment_metadata
+from .fragments import Fragment, InMemoryFragment
 from .live_files import gap_behind, read_live
 from .liveness import is_alive, trusted_rows
 from .locks import is_held
 from .marks import read_watermark, this_boot
+from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
-from .seal import describe_file, segment_metadata, write_sealed
+from .seal import write_sealed
 from .sealed_files import SealedFiles
 
 __all__ = [

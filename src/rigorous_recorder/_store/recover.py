@@ -11,13 +11,14 @@ from .._live.backend import Behind
 from ..errors import DamagedFileError
 from .corruption import warn_damaged
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
+from .footer import segment_metadata
 from .live_files import has_more, read_live
 from .liveness import lock_if_dead
 from .losses import hold_lost, left_segments
 from .marks import Watermark, read_watermark
 from .path_checks import check_folder
 from .salvage import salvage_live
-from .seal import segment_metadata, write_sealed
+from .seal import write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
 

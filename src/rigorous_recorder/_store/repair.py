@@ -18,12 +18,13 @@ from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
-from .fragments import ParquetFragment, SegmentRange, writers_metadata
+from .footer import SegmentRange, metadata_of, segment_metadata, writers_metadata
 from .liveness import trusted_rows
 from .losses import expected_segments, hold_lost, loss_of
+from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
 from .salvage import salvage_live, salvage_sealed, segments_left
-from .seal import about, segment_metadata, write_sealed, write_with_metadata
+from .seal import write_sealed, write_with_metadata
 from .sealed_files import SealedFiles, open_sealed
 from .verify import Problem, live_problem, sealed_problem
 
@@ -102,7 +103,7 @@ def _said(path: Path) -> dict[str, Any]:
         check_regular(path)
         with pa.OSFile(str(path)) as source:
             checksums.check_footer(source)
-            return dict(about(pq.ParquetFile(source).schema_arrow))
+            return dict(metadata_of(pq.ParquetFile(source).schema_arrow))
     except UNREADABLE as error:
         blame_file(error)
         return {}
@@ -235,7 +236,7 @@ class _Table:
     ) -> None:
         if name is None or not rows.num_rows:
             return
-        metadata = about(rows.schema)
+        metadata = metadata_of(rows.schema)
         shared = {key: metadata[key] for key in metadata if key not in _OF_ROWS}
         if isinstance(name, MergedName):
             shared["merged"] = str(name).removesuffix(".parquet")

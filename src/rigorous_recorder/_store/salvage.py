@@ -16,8 +16,8 @@ from .._values.kinds import Kind
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file
 from .folder import LiveName
-from .fragments import ParquetFragment
 from .live_files import live_column, require_name, require_nodes
+from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
 
 __all__ = ["SavedRows", "salvage_live", "salvage_sealed", "saved_of", "segments_left", "unreadable"]

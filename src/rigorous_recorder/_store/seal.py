@@ -1,4 +1,4 @@
-"""Sealed files: how rows become Parquet, and what such a file has in its metadata."""
+"""Sealing: how rows become a Parquet file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ from typing import Any, Final
 
 from .._arrow import pa, pq
 from .._durable import replacing
-from .._live.backend import Behind
 from .._live.column import META
 from .._once import remembered
 from . import checksums
 from .encodings import PLAIN_FLOATS, Encodings
-from .folder import FORMAT
+from .footer import metadata_of
 from .special_floats import SpecialFloats
 
 __all__ = [
     "ROW_GROUP",
-    "about",
-    "describe_file",
     "load",
-    "segment_metadata",
     "settings",
     "write_sealed",
     "write_with_metadata",
@@ -35,26 +31,6 @@ __all__ = [
 ROW_GROUP: Final = 262_144
 _LEVEL: Final = 1  # higher levels gain nothing on numbers: docs/benchmarks.md
 _PAGE_ROWS: Final = 65_536
-
-
-def describe_file(**file_metadata: Any) -> dict[bytes, bytes]:
-    """Metadata of a file's schema."""
-    return {META: json.dumps({"format": FORMAT, **file_metadata}).encode()}
-
-
-def about(schema: pa.Schema) -> dict[str, Any]:
-    """The metadata of a file; empty where it says nothing."""
-    file_metadata = (schema.metadata or {}).get(META)
-    return json.loads(file_metadata) if file_metadata else {}
-
-
-def segment_metadata(
-    number: int, rows: int, deleted: int = 0, behind: Behind | None = None
-) -> list[int]:
-    """What a file says of a segment: its number, its rows, and what else there is to say."""
-    if behind is not None:
-        return [number, rows, deleted, *behind]
-    return [number, rows, deleted] if deleted else [number, rows]
 
 
 def load() -> None:
@@ -84,7 +60,7 @@ def write_sealed(
     Raises:
         OSError: it can't be written.
     """
-    write_with_metadata({**about(table.schema), "segments": segments}, path, table, encodings)
+    write_with_metadata({**metadata_of(table.schema), "segments": segments}, path, table, encodings)
 
 
 def write_with_metadata(

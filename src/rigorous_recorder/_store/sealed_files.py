@@ -14,7 +14,7 @@ from ..errors import DamagedFileError
 from .checksums import check_footer, damaged_chunks
 from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
-from .fragments import ParquetFragment, node_ranges_in
+from .parquet_fragment import ParquetFragment, node_ranges_in
 from .path_checks import check_regular
 
 __all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]

@@ -33,7 +33,8 @@ from .backend import DELETED, ROOT, FolderBackend, MemoryBackend
 from .background import holding, later, start_background, watch
 from .corruption import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
-from .fragments import BEHIND_ALL, Fragment, InMemoryFragment, Origin, ParquetFragment
+from .footer import BEHIND_ALL, Origin
+from .fragments import Fragment, InMemoryFragment
 from .handles import Handles
 from .live_files import gap_behind, has_more, read_live, unsynced
 from .liveness import is_alive, trusted_rows
@@ -47,6 +48,7 @@ from .losses import (
     loss_of,
     lost_nodes,
 )
+from .parquet_fragment import ParquetFragment
 from .recover import Recovered, recover
 from .sealed_files import SealedFiles
 

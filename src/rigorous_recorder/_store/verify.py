@@ -9,11 +9,12 @@ from typing import NamedTuple
 from .._values.kinds import Spelled
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder, LiveName
-from .fragments import Fragment, ParquetFragment
+from .fragments import Fragment
 from .live_files import gap_behind, has_more, read_live, unsynced
 from .liveness import is_alive, trusted_rows
 from .losses import expected_segments, loss_of
 from .marks import is_readable
+from .parquet_fragment import ParquetFragment
 from .salvage import salvage_live, unreadable
 from .sealed_files import SealedFiles, open_sealed
 

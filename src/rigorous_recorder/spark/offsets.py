@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from .._store.fragments import SegmentRange
+from .._store.footer import SegmentRange
 from ..errors import DeletedError
 
 __all__ = ["Offset", "SegmentProgress", "between", "onwards"]

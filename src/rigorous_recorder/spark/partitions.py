@@ -20,7 +20,8 @@ from .._live.column import NODE, Column
 from .._once import remembered
 from .._store.corruption import warn_damaged
 from .._store.folder import RECORDS, Folder
-from .._store.fragments import Fragment, InMemoryFragment, ParquetFragment, Spans, Stretch, is_lost
+from .._store.fragments import Fragment, InMemoryFragment, Spans, Stretch, is_lost
+from .._store.parquet_fragment import ParquetFragment
 from .._store.sealed_files import SealedFiles, open_sealed
 from .._tree import column_in
 from .._values.chunks import byte_sizes, one_array

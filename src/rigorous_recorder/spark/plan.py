@@ -14,7 +14,8 @@ from .._engines.scan import Scan, flat_column
 from .._engines.spark_types import for_spark
 from .._live.column import NODE
 from .._once import once
-from .._store.fragments import Fragment, ParquetFragment, between, places_between
+from .._store.fragments import Fragment, between, places_between
+from .._store.parquet_fragment import ParquetFragment
 from .._tree import EXPERIMENT_KEYS, keys_of
 from .._values.kinds import INT, NULL
 from .driver_snapshot import Sight, Wanted

@@ -18,7 +18,8 @@ from pyspark.sql.types import StructType
 
 from .._arrow import pa
 from .._engines.visible_rows import ready_rows
-from .._store.fragments import Fragment, ParquetFragment
+from .._store.fragments import Fragment
+from .._store.parquet_fragment import ParquetFragment
 from ..errors import ArgumentError, ColumnError, NotACollectionError
 from .driver_snapshot import Sight
 from .offsets import Offset, SegmentProgress, between, onwards

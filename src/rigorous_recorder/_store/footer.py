@@ -1,0 +1,176 @@
+"""What a file records of itself: the segments of its rows, and the columns of its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from .._arrow import ipc, pa
+from .._live.backend import Behind
+from .._live.column import META, NODE, Column, column_of
+from .._once import remembered
+from .._values.kinds import Kind
+from ..errors import DamagedFileError
+from .corruption import require_type
+from .folder import FORMAT, SealedName, sealed_name
+
+__all__ = [
+    "BEHIND_ALL",
+    "Origin",
+    "SegmentRange",
+    "check_name",
+    "columns_in",
+    "describe_file",
+    "metadata_of",
+    "segment_metadata",
+    "segments_in",
+    "writers_metadata",
+]
+
+#: Added to the number of rows that stand behind all sealed ones of their writer.
+BEHIND_ALL: Final = 10**18
+
+
+class Origin(NamedTuple):
+    """Where rows stand among all rows: by writer, in the order in which writers started."""
+
+    started: int
+    writer: str
+    number: int
+
+
+class SegmentRange(NamedTuple):
+    """Rows that were one live table.
+
+    Attributes:
+        origin: where they stand among all rows.
+        rows: how many there are.
+        deleted: how many were deleted: dropped, or robbed of all but that they are deleted.
+        behind: where they were logged, if that was behind rows of another segment.
+    """
+
+    origin: Origin
+    rows: int
+    deleted: int = 0
+    behind: Behind | None = None
+
+    @property
+    def logged_in(self) -> tuple[str, int]:
+        """The segment that they were logged in: its writer, and its number."""
+        return self.origin.writer, self.behind.number if self.behind else self.origin.number
+
+    @property
+    def start(self) -> int:
+        """How many rows of that segment stood before them."""
+        return self.behind.rows if self.behind else 0
+
+    @property
+    def end(self) -> int:
+        """How many rows that segment had up to the last of them."""
+        return self.start + self.rows + self.deleted
+
+
+def describe_file(**file_metadata: Any) -> dict[bytes, bytes]:
+    """Metadata of a file's schema."""
+    return {META: json.dumps({"format": FORMAT, **file_metadata}).encode()}
+
+
+def metadata_of(schema: pa.Schema) -> dict[str, Any]:
+    """The metadata of a file; empty where it has none."""
+    file_metadata = (schema.metadata or {}).get(META)
+    return json.loads(file_metadata) if file_metadata else {}
+
+
+def segment_metadata(
+    number: int, rows: int, deleted: int = 0, behind: Behind | None = None
+) -> list[int]:
+    """What a file lists of a segment: its number, its rows, and what else there is."""
+    if behind is not None:
+        return [number, rows, deleted, *behind]
+    return [number, rows, deleted] if deleted else [number, rows]
+
+
+def segments_in(file_metadata: dict[str, Any]) -> list[SegmentRange]:
+    """The segments in a file of one writer or several, as its metadata lists them."""
+    listed = [
+        (Origin(writer["started"], writer["writer"], number), *counts)
+        for writer in file_metadata.get("writers", [file_metadata])
+        for number, *counts in writer["segments"]
+    ]
+    numbers = [each for (start, _, n), *counts in listed for each in (start, n, *counts)]
+    if not listed or not all(isinstance(each, int) and each >= 0 for each in numbers):
+        message = "its metadata does not list its segments"
+        raise DamagedFileError(message)
+    return [_segment(*each) for each in listed]
+
+
+def _segment(origin: Origin, rows: int, deleted: int = 0, *behind: int) -> SegmentRange:
+    if not behind:
+        return SegmentRange(origin, rows, deleted)
+    found = Behind(*behind)
+    if found.number >= origin.number:
+        message = f"segment {origin.number} is listed as the rest of {found.number}"
+        raise DamagedFileError(message)
+    return SegmentRange(origin, rows, deleted, found)
+
+
+def writers_metadata(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:
+    """What a file lists of its segments, for each writer."""
+    by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
+    return [
+        {
+            "writer": writer,
+            "started": started,
+            "segments": [segment_metadata(each.origin.number, *each[1:]) for each in found],
+        }
+        for (started, writer), found in by_writer
+    ]
+
+
+def check_name(
+    table: str, file: str, file_metadata: dict[str, Any], segments: Sequence[SegmentRange]
+) -> None:
+    """Refuse a file that is not the one that its name means, as where two were swapped."""
+    name = sealed_name(file)
+    if isinstance(name, SealedName):
+        numbers = [each.origin.number for each in segments]
+        is_meant = {each.origin.writer for each in segments} == {name.writer} and (
+            (min(numbers), max(numbers)) == (name.first, name.last)
+        )
+    else:
+        is_meant = file_metadata.get("merged") == file.removesuffix(".parquet")
+    if not is_meant or file_metadata.get("table", table) != table:
+        found = segments[0].origin
+        message = (
+            f"what its footer says is of another file: of the {file_metadata.get('table')} of writer"
+            f" {found.writer}, from segment {found.number} on"
+        )
+        raise DamagedFileError(message)
+
+
+def columns_in(schema: pa.Schema) -> Mapping[Column, str]:
+    """The columns of a file, each with its name there; refuses those of other types.
+
+    Raises:
+        DamagedFileError: a column has a type that no file of this library has.
+    """
+    return _columns_of(schema.remove_metadata().serialize().to_pybytes())
+
+
+@remembered(256)  # many files have the same columns
+def _columns_of(serialized: bytes) -> Mapping[Column, str]:
+    schema = ipc.read_schema(pa.py_buffer(serialized))
+    found: dict[Column, str] = {}
+    for field in schema:
+        if (column := column_of(field)) is not None:
+            require_type(field, *_types_in_files(column.kind))
+            found[column] = field.name
+    require_type(schema.field(NODE), pa.int64())
+    return found
+
+
+@remembered(4096)
+def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
+    return kind.file_type, kind.sealed_type

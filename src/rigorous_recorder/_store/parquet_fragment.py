@@ -1,0 +1,334 @@
+"""Sealed files as they are read: what is damaged is left out with a warning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Final
+
+from .._arrow import pa, pq
+from .._live.column import NODE, Column
+from .._once import once
+from ..errors import DamagedFileError
+from .checksums import check_chunks, leaves
+from .corruption import (
+    UNREADABLE,
+    blame_file,
+    warn_rows_left_out,
+    warn_values_missing,
+)
+from .folder import NODES, SealedName
+from .footer import check_name, columns_in, metadata_of, segments_in
+from .fragments import Fragment, Spans, between, is_lost, names_of
+from .path_checks import check_regular
+
+__all__ = [
+    "ParquetFragment",
+    "node_ranges_in",
+    "open_parquet",
+]
+
+#: One object for all files.
+_NOTHING: Final[frozenset[tuple[int, str]]] = frozenset()
+_NO_GROUPS: Final[frozenset[int]] = frozenset()
+#: The least and the greatest id that there can be.
+_ALL_IDS: Final = (-(2**63), 2**63 - 1)
+
+
+class ParquetFragment(Fragment):
+    """Rows in a sealed file; its row groups are the groups.
+
+    Args:
+        find_successor: the file that has the rows once this one was compacted away, or None where
+            it is damaged.
+        sums: the checksums of the column chunks, where the file has them.
+
+    Attributes:
+        unplaced: row groups of which ``_node`` can't be read, as far as was found out so far.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        schema: pa.Schema,
+        group_rows: Sequence[int],
+        find_successor: Callable[[ParquetFragment], ParquetFragment | None],
+        *,
+        sums: Sequence[int] | None = None,
+    ) -> None:
+        file_metadata = metadata_of(schema)
+        super().__init__(segments_in(file_metadata), columns_in(schema), group_rows)
+        #: How many times rows were dropped from files of just these segments.
+        self.rewritten = int(file_metadata.get("rewritten", 0))
+        self._path = str(path)
+        place, name = os.path.split(self._path)
+        _, table = os.path.split(place)
+        check_name(table, name, file_metadata, self.segments)
+        self.schema = schema
+        self.is_of_nodes = table == NODES
+        self._find_successor = find_successor
+        self._sums = sums
+        self.unplaced = _NO_GROUPS
+        self._sound: dict[str, bool] = {}
+        self._counts: dict[Column, int] | None = None
+        #: Of which groups which columns were read, their checksums being right.
+        self._checked = _NOTHING
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or was."""
+        return Path(self._path)
+
+    @property
+    def writers(self) -> set[str]:
+        """Whose rows the file has."""
+        return {each.origin.writer for each in self.segments}
+
+    @once
+    def ranges(self) -> list[SealedName]:
+        """What the file has of each writer, as the name that a file of just that would have."""
+        numbers: dict[str, list[int]] = {}
+        for each in self.segments:
+            numbers.setdefault(each.origin.writer, []).append(each.origin.number)
+        return [SealedName(writer, min(found), max(found)) for writer, found in numbers.items()]
+
+    def table(
+        self, group: int, columns: Sequence[Column], *, nodes: bool = True
+    ) -> pa.Table | None:
+        """The rows of a row group: what can be read of them."""
+        names = names_of(self.columns, columns)
+        if nodes or not names:
+            names = [NODE, *names]
+        try:
+            found = self._try(group, names)
+            return found if isinstance(found, pa.Table) else self._readable_part(group, names)
+        except FileNotFoundError:
+            return self._moved(group, columns)
+
+    def _readable_part(self, group: int, names: Sequence[str]) -> pa.Table | None:
+        """As ``table``, of a row group of which not all columns can be read together."""
+        rows = self.group_rows[group]
+        keys: dict[str, Any] = {name: column.key for column, name in self.columns.items()}
+        arrays: list[Any] = []
+        for name in names:
+            found = self._try(group, [name])
+            if isinstance(found, pa.Table):
+                arrays.append(found.column(name))
+            elif name == NODE:
+                self.unplaced |= {group}
+                warn_rows_left_out(self.path, group, rows, found)
+                return None
+            else:
+                warn_values_missing(self.path, group, rows, keys[name], found)
+                is_empty = self._has_no_value(group, name)
+                lost = self.schema.field(name).type if is_empty else pa.null()
+                arrays.append(pa.nulls(rows, lost))
+        return pa.Table.from_arrays(arrays, names=list(names))
+
+    def _has_no_value(self, group: int, name: str) -> bool:
+        """Whether a column's statistics, which are in the footer, tell that all is missing there."""
+        at, *others = self._leaf_numbers([name])
+        with open_parquet(self._path) as file:
+            statistics = file.metadata.row_group(group).column(at).statistics
+        is_told = not others and statistics is not None and statistics.has_null_count
+        return is_told and statistics.null_count == self.group_rows[group]
+
+    def is_placed(self, group: int) -> bool:
+        """Whether ``_node`` of a row group can be read, as far as was found out so far."""
+        return group not in self.unplaced
+
+    def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
+        """Those of the nodes of a row group that are among these; none, where its statistics tell."""
+        low, high = self.node_ranges[group]
+        here = between(ids, low, high)
+        return super().nodes_among(group, here) if len(here) else here
+
+    @once
+    def node_ranges(self) -> list[tuple[int, int]]:
+        """For each row group what its statistics say of the nodes; all ids, where they don't."""
+        try:
+            with open_parquet(self._path) as file:
+                return node_ranges_in(file.metadata)
+        except UNREADABLE:  # damaged, or compacted away meanwhile
+            return [_ALL_IDS] * len(self.group_rows)
+
+    def count(self, column: Column) -> int:
+        """How many rows have a value in a column that is here; of arrays those with an element.
+
+        Only the footer is read, where it has that.
+        """
+        if self._counts is None:
+            self._counts = {}
+        if column not in self._counts:
+            found = self._count_in_footer(self.columns[column])
+            self._counts[column] = super().count(column) if found is None else found
+        return self._counts[column]
+
+    def _count_in_footer(self, name: str) -> int | None:
+        (leaf,) = self._leaf_numbers([name])
+        try:
+            with open_parquet(self._path) as file:
+                groups = [
+                    file.metadata.row_group(group).column(leaf).statistics
+                    for group in range(len(self.group_rows))
+                ]
+        except UNREADABLE:  # damaged, or compacted away meanwhile
+            return None
+        if not all(each is not None and each.has_null_count for each in groups):
+            return None
+        # A list that is empty, or not there, is one null in the footer.
+        counts = zip(self.group_rows, groups, strict=True)
+        return sum(max(0, rows - int(each.null_count)) for rows, each in counts)
+
+    def begins(self, writer: str, number: int) -> bool:
+        """Whether the first rows of a writer's segment are here, under whichever number."""
+        return any(each.logged_in == (writer, number) and each.start == 0 for each in self.segments)
+
+    def rows_of(self, writer: str, number: int) -> int:
+        """How many rows a writer's segment had when the last of them in this file was sealed.
+
+        Of nodes it may be fewer: some of those that lost something were dropped, some were not, and
+        to say the same of a node once more changes nothing.
+        """
+        found = (each for each in self.segments if each.logged_in == (writer, number))
+        ends = (each.end - (each.deleted if self.is_of_nodes else 0) for each in found)
+        return max(ends, default=0)
+
+    def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
+        """Which columns of a row group can be read, by their names, and what is wrong with others.
+
+        Without any where ``_node`` can't be read: then nobody knows whose the rows are.
+        """
+        names = [NODE, *self.columns.values()]
+        if not isinstance(damage := self._try(group, names), Exception):
+            return names, None
+        if isinstance(self._try(group, [NODE]), Exception):
+            return [], damage
+        parts = {name: self._try(group, [name]) for name in names}
+        return [name for name in names if not isinstance(parts[name], Exception)], damage
+
+    def _try(self, group: int, names: list[str]) -> pa.Table | Exception:
+        """Some columns of a row group, or what is wrong with any of them.
+
+        Raises:
+            FileNotFoundError: the file was compacted away.
+        """
+        try:
+            return self._read(group, names)
+        except FileNotFoundError:
+            raise
+        except UNREADABLE as error:
+            blame_file(error)
+            return error
+
+    def is_sound(self, columns: Collection[Column]) -> bool:
+        """Whether these and ``_node`` can be read, their checksums being right; found out once."""
+        names = [NODE, *names_of(self.columns, list(columns))]
+        if wanted := set(names) - self._sound.keys():
+            self._sound |= dict.fromkeys(wanted, self._can_read(wanted))
+        return all(self._sound[name] for name in names)
+
+    def _can_read(self, names: Collection[str]) -> bool:
+        try:
+            for group in range(len(self.group_rows)):
+                if unread := [name for name in names if (group, name) not in self._checked]:
+                    self._read(group, unread)
+        except UNREADABLE as error:
+            blame_file(error)
+            return False
+        return True
+
+    def _read(self, group: int, names: list[str]) -> pa.Table:
+        """Some columns of a row group; checksums are looked at once."""
+        wanted = {(group, name) for name in names}
+        is_new = not wanted <= self._checked
+        with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
+            if is_new and self._sums is not None:
+                leaf_numbers = self._leaf_numbers(names)
+                check_chunks(self._path, file.metadata, self._sums, group, leaf_numbers)
+            # Names with dots select columns below them too: take just what was asked for.
+            found = file.read_row_group(group, columns=names, use_threads=False).select(names)
+        if is_new:
+            self._check(found)
+        self._checked |= wanted
+        return found
+
+    def _leaf_numbers(self, names: Collection[str]) -> list[int]:
+        """The numbers that columns have in the Parquet file."""
+        counts = [leaves(field.type) for field in self.schema]
+        starts = accumulate(counts, initial=0)
+        spans = zip(self.schema.names, starts, counts, strict=False)
+        there = {name: range(first, first + count) for name, first, count in spans}
+        return [at for name in names for at in there[name]]
+
+    def _check(self, table: pa.Table) -> None:
+        """Refuse what is in no file that this library wrote."""
+        table.validate(full=True)
+        if NODE in table.column_names and table.column(NODE).null_count:
+            message = "it has rows without a node"
+            raise DamagedFileError(message)
+        for column, name in self.columns.items():
+            if name in table.column_names:
+                column.kind.check(table.column(name))
+
+    def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
+        """The rows of a group in the file that they were compacted into meanwhile.
+
+        Raises:
+            DeletedError: some of them were deleted.
+        """
+        whole = self._find_successor(self)
+        if whole is None:
+            return None
+        here = [column for column in columns if column in self.columns]
+        start = sum(self.group_rows[:group])
+        stretches = self.stretches(start, start + self.group_rows[group])
+        pieces = list(Spans(whole, whole.places(stretches)).tables(here))
+        if not pieces:
+            return None
+        # A column can have another name there, where its own was taken.
+        there = _joined(pieces).select([NODE, *names_of(whole.columns, here)])
+        return there.rename_columns([NODE, *names_of(self.columns, here)])
+
+
+def _joined(pieces: Sequence[pa.Table]) -> pa.Table:
+    """Tables of the same columns end to end; what is lost in one of them counts as lost in all."""
+    lost = {name for each in pieces for name in each.column_names if is_lost(each.column(name))}
+    if lost:
+        pieces = [_without_values(each, lost) for each in pieces]
+    return pa.concat_tables(pieces)
+
+
+def _without_values(table: pa.Table, names: Collection[str]) -> pa.Table:
+    nothing = pa.nulls(table.num_rows)
+    arrays = [nothing if n in names else table.column(n) for n in table.column_names]
+    return pa.Table.from_arrays(arrays, names=table.column_names)
+
+
+def node_ranges_in(footer: pq.FileMetaData) -> list[tuple[int, int]]:
+    """For each row group what its statistics say of the nodes; all ids, where they don't."""
+    groups = map(footer.row_group, range(footer.num_row_groups))
+    return [_range_of(group.column(0).statistics) for group in groups]
+
+
+def _range_of(statistics: pq.Statistics | None) -> tuple[int, int]:
+    if statistics is None or not statistics.has_min_max:
+        return _ALL_IDS
+    return statistics.min, statistics.max
+
+
+@contextmanager
+def open_parquet(path: str | Path, *, checksums: bool = True) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, whose pages are compared with their checksums as they are read.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        DamagedFileError: it is no regular file.
+    """
+    check_regular(path)
+    # Opened here: to find the file system of each path takes pyarrow a quarter of all the time.
+    with pa.OSFile(str(path)) as source:
+        yield pq.ParquetFile(source, page_checksum_verification=checksums)
