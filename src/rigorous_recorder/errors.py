@@ -94,7 +94,7 @@ class NotACollectionError(RigorousError, ValueError):
 
 
 class NewerFormatError(RigorousError, ValueError):
-    """The collection was written by a newer version of this library."""
+    """The collection has a format, or uses a feature, of a newer version of this library."""
 
 
 class DeletedError(RigorousError, RuntimeError):

@@ -1,12 +1,14 @@
 """Write the collections of today's format that later versions must read: once for each format.
 
 ``python tests/data/write_collections.py FOLDER`` makes ``closed.collection``, which was closed and
-compacted, and ``killed.collection``, whose process was killed while it logged.
+compacted, and ``killed.collection``, whose process was killed while it logged; ``... FOLDER features``
+makes ``no-features.collection`` and ``unknown-feature.collection``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import signal
 import subprocess
@@ -61,8 +63,22 @@ def write_killed(path: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def write_with_features(path: Path, features: list[str]) -> None:
+    """One record, in a collection that lists these features."""
+    with ExperimentCollection(path, quiet=True) as collection:
+        with collection.new_experiment(model="cnn") as experiment:
+            experiment.push(step=0, loss=0.5)
+    about = path.with_name(f"{path.name}.collection") / "collection.json"
+    info = {**json.loads(about.read_text()), "features": features}
+    about.write_text(json.dumps(info, indent=2))
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
+    if sys.argv[2:] == ["features"]:
+        write_with_features(folder / "no-features", [])
+        write_with_features(folder / "unknown-feature", ["columns-in-pages"])
+        sys.exit()
     if sys.argv[2:] == ["killed"]:
         write_killed(folder / "killed.collection")
     write_closed(folder / "closed.collection")

@@ -561,7 +561,7 @@ def test_options_that_are_wrong_are_told(folder: Path, options: dict[str, str], 
 
 
 def test_a_folder_that_is_no_collection_is_told(folder: Path) -> None:
-    """As is one of a newer version, before anything is read."""
+    """As is one of a newer version, or with an unknown feature, before anything is read."""
     folder.mkdir()
     (folder / "x").touch()
     with pytest.raises(NotACollectionError, match="is not a collection"):
@@ -572,6 +572,9 @@ def test_a_folder_that_is_no_collection_is_told(folder: Path) -> None:
     info = folder / "collection.json"
     info.write_text(info.read_text().replace('"version": 1', '"version": 9'))
     with pytest.raises(NewerFormatError, match="has format 9"):
+        Reads(folder)
+    info.write_text(info.read_text().replace('"version": 9', '"version": 1, "features": ["new"]'))
+    with pytest.raises(NewerFormatError, match="uses 'new'"):
         Reads(folder)
 
 

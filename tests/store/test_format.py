@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import os
+import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import NewerFormatError
+from rigorous_recorder.errors import NewerFormatError, NotACollectionError
 
 DATA = Path(__file__).parents[1] / "data"
 FORMATS = sorted(path.name for path in DATA.glob("format-*"))
@@ -99,3 +102,85 @@ def test_a_collection_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NewerFormatError, match="pip install --upgrade rigorous-recorder"):
         ExperimentCollection(folder)
     assert sorted(folder.rglob("*")) == before
+
+
+# --- features -------------------------------------------------------------------------------------
+
+#: Each way to a collection that is there, for reading and for writing.
+WAYS: dict[str, Callable[[Path], object]] = {
+    "open to write": lambda path: ExperimentCollection(path, extension=""),
+    "open": ExperimentCollection.open,
+    "open read-only": lambda path: ExperimentCollection.open(path, read_only=True),
+    "union": lambda path: ExperimentCollection.union([path, path.with_name("known")]),
+    "verify": lambda path: ExperimentCollection.verify_folder(path, extension=""),
+    "repair": lambda path: ExperimentCollection.repair(path, path.with_name("new"), extension=""),
+}
+
+
+def with_features(kind: str, target: Path) -> Path:
+    """A copy of a collection that lists features."""
+    return shutil.copytree(DATA / "features" / f"{kind}.collection", target)
+
+
+def describe(folder: Path, **changes: object) -> None:
+    """Change what is in ``collection.json``."""
+    about = folder / "collection.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), **changes}))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_collection_with_an_unknown_feature_is_refused(way: str, tmp_path: Path) -> None:
+    """The error names the feature and the way out; nothing is read, and nothing written."""
+    folder = with_features("unknown-feature", tmp_path / "newer")
+    with_features("no-features", tmp_path / "known")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(NewerFormatError) as caught:
+        WAYS[way](folder)
+    assert str(caught.value) == (
+        f"{folder} uses 'columns-in-pages', of a newer version of rigorous-recorder;"
+        " this version would misread it. Upgrade: pip install --upgrade rigorous-recorder"
+    )
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_feature_that_is_added_later_is_seen_by_what_opens_anew(tmp_path: Path) -> None:
+    """A recorder that is unpickled, and a check of the open collection, report the feature."""
+    folder = with_features("no-features", tmp_path / "study")
+    with ExperimentCollection(folder, extension="", quiet=True) as collection:
+        pickled = pickle.dumps(collection.experiment(1).recorder)
+    describe(folder, features=["columns-in-pages"])
+    with pytest.raises(NewerFormatError, match="columns-in-pages"):
+        pickle.loads(pickled)
+    (problem,) = collection.verify()
+    assert "columns-in-pages" in problem.reason
+
+
+@pytest.mark.parametrize("features", [None, []])
+def test_a_collection_without_features_is_read_and_copied(
+    features: list[str] | None, tmp_path: Path
+) -> None:
+    """An empty list means the same as no list, and a copy has the description as it was."""
+    folder = with_features("no-features", tmp_path / "study")
+    if features is None:
+        about = json.loads((folder / "collection.json").read_text())
+        del about["features"]
+        (folder / "collection.json").write_text(json.dumps(about))
+    with ExperimentCollection(folder, extension="", quiet=True) as collection:
+        assert [(row["model"], row["loss"]) for row in collection.records] == [("cnn", 0.5)]
+        collection.copy_to(tmp_path / "copy", extension="")
+    for name in ("study", "copy"):
+        assert (
+            json.loads((tmp_path / name / "collection.json").read_text()).get("features")
+            == features
+        )
+
+
+@pytest.mark.parametrize("features", ["text", {"a": 1}, [1], None])
+def test_features_that_are_not_names_are_a_damaged_description(
+    features: object, tmp_path: Path
+) -> None:
+    """What can't be checked is not taken for a collection without features."""
+    folder = with_features("no-features", tmp_path / "study")
+    describe(folder, features=features)
+    with pytest.raises(NotACollectionError, match=r"its features are .*not a list of names"):
+        ExperimentCollection.open(folder)

@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 FORMAT: Final = 1
+#: Additions to the format that this version reads and writes; docs/format.md lists them.
+FEATURES: Final = frozenset[str]()
 NAME: Final = "rigorous-recorder"
 RECORDS: Final = "records"
 NODES: Final = "nodes"
@@ -195,7 +197,7 @@ class Folder:
         Raises:
             NotACollectionError: something else is there, or one of its folders is a link, or it
                 lost its ``collection.json``.
-            NewerFormatError: a newer version of this library made it.
+            NewerFormatError: a newer version of this library made it, or has added a feature to it.
         """
         if self.info_path.is_file():
             self.info()
@@ -236,11 +238,12 @@ class Folder:
             return False
 
     def info(self) -> dict[str, Any]:
-        """What ``collection.json`` says: format, version, id, created.
+        """The content of ``collection.json``: format, version, id, created.
 
         Raises:
-            NotACollectionError: it can't be read as what it should be.
-            NewerFormatError: its version is higher than this library knows.
+            NotACollectionError: it is not a valid description of a collection.
+            NewerFormatError: its version is higher than this library knows, or it lists a feature
+                that this library does not know.
         """
         try:
             info = self._said()
@@ -248,17 +251,15 @@ class Folder:
             if not isinstance(info["id"], str):
                 message = f"its id is {info['id']!r}"
                 raise DamagedFileError(message)
+            features = _features(info)
         except _NOT_WRITTEN as error:
             message = (
                 f"{self.info_path} is not readable as a collection's description: {error}. What else"
                 " the folder holds can be saved: ExperimentCollection.repair, or rigorous repair"
             )
             raise NotACollectionError(message) from error
-        if version > FORMAT:
-            message = (
-                f"{self.path} has format {version}; this version of rigorous-recorder reads up to"
-                f" {FORMAT}. Upgrade: pip install --upgrade rigorous-recorder"
-            )
+        if newer := _newer(version, features):
+            message = f"{self.path} {newer}. Upgrade: pip install --upgrade rigorous-recorder"
             raise NewerFormatError(message)
         return dict(info)
 
@@ -389,6 +390,24 @@ class Folder:
             for name in _names(folder)
             if name.startswith((f".{writer}-", f".{writer}.")) and name.endswith(".tmp")
         ]
+
+
+def _features(info: dict[str, Any]) -> list[str]:
+    features = info.get("features", [])
+    if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
+        message = f"its features are {features!r}, and not a list of names"
+        raise DamagedFileError(message)
+    return features
+
+
+def _newer(version: int, features: list[str]) -> str:
+    """What of a collection this version does not know; "" where it knows all of it."""
+    if version > FORMAT:
+        return f"has format {version}; this version of rigorous-recorder reads up to {FORMAT}"
+    unknown = ", ".join(repr(name) for name in features if name not in FEATURES)
+    if not unknown:
+        return ""
+    return f"uses {unknown}, of a newer version of rigorous-recorder; this version would misread it"
 
 
 def _names(folder: Path) -> list[str]:

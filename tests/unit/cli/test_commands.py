@@ -245,14 +245,20 @@ def test_ls_passes_over_a_collection_that_cant_be_read(run: Run, own_study: Path
     assert "format 99" in result.err
 
 
-def test_a_collection_of_a_newer_format_is_told(run: Run, own_study: Path) -> None:
-    """It can't be read by this version: with code 2, as whatever can't be done as typed."""
+@pytest.mark.parametrize(
+    ("newer", "reason"),
+    [('"version": 99', "format 99"), ('"version": 1, "features": ["new"]', "uses 'new'")],
+)
+def test_a_collection_of_a_newer_format_is_refused(
+    run: Run, own_study: Path, newer: str, reason: str
+) -> None:
+    """Exit code 2, an error that names the version or feature, and no traceback."""
     info = own_study / "collection.json"
-    info.write_text(info.read_text().replace('"version": 1', '"version": 99'))
-    for command in ("ls", "show", "verify"):
-        result = run(command, own_study)
+    info.write_text(info.read_text().replace('"version": 1', newer))
+    for command in (["ls"], ["show"], ["verify"], ["sql", "--json"], ["compact"]):
+        result = run(command[0], own_study, *command[1:], *["from records"] * (command[0] == "sql"))
         assert (result.code, result.out) == (2, "")
-        assert "format 99" in result.err
+        assert reason in result.err
 
 
 @pytest.mark.parametrize("said", [1e300, -1e18, float("nan"), float("inf"), "text", True, {"a": 1}])
