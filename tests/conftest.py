@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
@@ -27,3 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") == "load":
         config.option.dist = "loadgroup"
     config.addinivalue_line("filterwarnings", "error")
+
+
+def pytest_runtest_setup() -> None:
+    """Each test begins where nobody has configured logging.
+
+    py4j does so where a connection breaks: the reports of later tests then went to its handler.
+    """
+    logging.getLogger().handlers.clear()

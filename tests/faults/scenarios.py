@@ -331,7 +331,7 @@ def check(folder: Path, board: Board) -> None:
     with contextlib.redirect_stderr(told):
         collection = ExperimentCollection(folder, extension="")
     expected = f"recovered {left:,} records of a killed process in {folder}\n" if left else ""
-    assert told.getvalue() == expected
+    assert told.getvalue() == expected, (told.getvalue(), expected)
     check_rows(collection, board)
     assert collection.verify() == []
     assert not list((folder / "live").glob("*.arrow")), "what was left is recovered"
