@@ -176,7 +176,7 @@ class Experiment(Row):
         self.update({key: value})
 
     def __delitem__(self, key: str) -> NoReturn:
-        message = f"an attribute is taken back by setting it to None: experiment[{key!r}] = None"
+        message = f"an attribute is removed by setting it to None: experiment[{key!r}] = None"
         raise ReadOnlyError(message)
 
     def reload(self) -> Self:

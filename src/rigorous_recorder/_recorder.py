@@ -8,7 +8,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from ._arrow import pa, pc
 from ._attach import copy_tree, keys_in, undisturbed
@@ -41,8 +41,10 @@ from .errors import (
     AttachedError,
     CycleError,
     DamagedFileError,
+    ReadOnlyError,
     ReservedKeyError,
     RigorousError,
+    UnknownAttributeError,
     UnsupportedTypeError,
 )
 
@@ -296,6 +298,29 @@ class Recorder(Pusher):
         """
         return MappingProxyType(fresh(self._data))
 
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """All attributes that its records have: its own, and those that it inherits.
+
+        Of one key the nearest value counts. Values are copies, as those of ``local_data``.
+
+        Examples:
+            >>> model = Recorder(lr=0.1).child(model="m1")
+            >>> dict(model.attributes)
+            {'lr': 0.1, 'model': 'm1'}
+        """
+        levels, recorder = [self._data], self.parent
+        while recorder is not None:
+            levels.append(recorder._data)
+            recorder = recorder.parent
+        found = {
+            key: value
+            for level in reversed(levels)
+            for key, value in level.items()
+            if value is not None
+        }
+        return MappingProxyType(fresh(found))
+
     def __setitem__(self, key: str, value: Any) -> None:
         if _is_plain_item((key, value)):
             self._update({key: value})
@@ -303,7 +328,18 @@ class Recorder(Pusher):
             self.update({key: value})
 
     def __getitem__(self, key: str) -> Any:
-        return fresh(self._data[key])
+        try:
+            return fresh(self._data[key])
+        except KeyError:
+            message = (
+                f"{key!r} is not an attribute of this recorder itself;"
+                " recorder.attributes has the inherited ones, too"
+            )
+            raise UnknownAttributeError(message) from None
+
+    def __delitem__(self, key: str) -> NoReturn:
+        message = f"an attribute is removed by setting it to None: recorder[{key!r}] = None"
+        raise ReadOnlyError(message)
 
     def __contains__(self, key: object) -> bool:
         return key in self._data

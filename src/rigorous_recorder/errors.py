@@ -40,6 +40,7 @@ __all__ = [
     "SaveError",
     "StorageWarning",
     "TooLargeError",
+    "UnknownAttributeError",
     "UnknownExperimentError",
     "UnknownFileTypeError",
     "UnsafePickleError",
@@ -137,12 +138,18 @@ class RunningError(RigorousError, ValueError):
     """An experiment that still runs can't be resumed, nor deleted."""
 
 
-class UnknownExperimentError(RigorousError, KeyError):
-    """No experiment has that number."""
-
+class _UnknownKeyError(RigorousError, KeyError):
     def __str__(self) -> str:
         """The message, without the quotes that a ``KeyError`` puts around it."""
         return Exception.__str__(self)
+
+
+class UnknownAttributeError(_UnknownKeyError):
+    """A recorder has no attribute of its own under that key."""
+
+
+class UnknownExperimentError(_UnknownKeyError):
+    """No experiment has that number."""
 
 
 class ArgumentTypeError(RigorousError, TypeError):

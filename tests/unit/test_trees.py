@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Tree
-from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.errors import ArgumentError, ReadOnlyError, UnknownAttributeError
 
 from ..property.strategies import keys, simple_values
 
@@ -250,3 +251,40 @@ def test_a_tree_in_a_notebook_is_monospaced() -> None:
     """Also on a page whose own style says nothing of ``pre``, as of an export."""
     html = Recorder(a=1).push().tree()._repr_html_()
     assert html.startswith('<pre style="font-family:monospace;')
+
+
+# --- attributes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["memory", "collection", "another process"])
+def test_attributes_are_own_and_inherited_ones(place: str, tmp_path: Path) -> None:
+    """As the records have them: the nearest value, without what was taken back."""
+    top = Recorder(lr=0.1, note="a", config={"a": 1})
+    if place != "memory":
+        collection = ExperimentCollection(tmp_path / "study", quiet=True)
+        top.set_parent(collection.recorder)
+    model = top.child(model="m1", lr=0.2, seed=None)
+    model.push(step=0)
+    top["note"], top["late"] = None, 5
+    if place == "another process":
+        model = pickle.loads(pickle.dumps(model))
+        assert model.parent is not None
+    assert dict(model.attributes) == {"config": {"a": 1}, "late": 5, "lr": 0.2, "model": "m1"}
+    assert dict(model.records[0]) == {**model.attributes, "step": 0}
+    model.attributes["config"]["a"] = 2
+    assert top["config"] == {"a": 1}
+
+
+def test_an_attribute_that_is_not_its_own_is_refused_with_the_way_to_it() -> None:
+    """A KeyError that names where inherited ones are; one is removed by setting it to None."""
+    model = Recorder(lr=0.1).child(model="m1")
+    with pytest.raises(KeyError) as caught:
+        model["lr"]
+    assert str(caught.value) == (
+        "'lr' is not an attribute of this recorder itself;"
+        " recorder.attributes has the inherited ones, too"
+    )
+    assert isinstance(caught.value, UnknownAttributeError)
+    with pytest.raises(ReadOnlyError, match=r"recorder\['model'\] = None"):
+        del model["model"]
+    assert model["model"] == "m1"

@@ -16,7 +16,7 @@ from .scan import Bound, Scan, Scope, Snapshot
 from .sql import identifier, literal
 from .sql_conditions import BoundSql
 
-__all__ = ["no_such_key", "require_known", "warn_of_unknown"]
+__all__ = ["no_such_key", "require_known", "warn_of_unknown", "with_advice"]
 
 #: So many of the keys that there are get listed.
 _LISTED: Final = 20
@@ -44,10 +44,10 @@ def require_known(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> N
 def warn_of_unknown(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> None:
     """As ``require_known``, for who waits for what is logged from now on: a key may still come."""
     for message in _faults(snapshot, conditions):
-        warn(_and(message, "It may still be logged"), ColumnWarning, stacklevel=3)
+        warn(with_advice(message, "It may still be logged"), ColumnWarning, stacklevel=3)
 
 
-def _and(sentence: str, more: str) -> str:
+def with_advice(sentence: str, more: str) -> str:
     """Two sentences, of which the first may end with a question mark."""
     return f"{sentence} {more}" if sentence.endswith("?") else f"{sentence}. {more}"
 
@@ -85,7 +85,7 @@ def _fault_in_sql(condition: BoundSql, columns: Sequence[str]) -> str | None:
             continue
         why = no_such_key(name, columns, shown=identifier)
         if "did you mean" not in why or identifier(name) in condition.text:
-            why = _and(why, f"Text is written in single quotes: {literal(name)}")
+            why = with_advice(why, f"Text is written in single quotes: {literal(name)}")
         return f"{condition}: {why}"
     text = condition.text.casefold()
     for name, *_ in condition.columns:

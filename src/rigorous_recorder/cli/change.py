@@ -60,13 +60,19 @@ def typed_attributes(words: list[str]) -> dict[str, Any]:
     """Attributes that were typed as ``key=value``; a value is JSON, or else text.
 
     Raises:
-        typer.BadParameter: a word has no ``=``, or no key before it.
+        typer.BadParameter: a word has no ``=``, or no key before it, or is ``key+=value``.
     """
     found = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not (key and equals):
             message = f"{word!r} sets nothing; expected key=value, such as note='best so far'"
+            raise typer.BadParameter(message)
+        if key.endswith(("+", "-")):
+            message = (
+                f"{word!r}: an attribute is set as a whole, by key=value; a single tag is added by"
+                f" `rigorous tag COLLECTION NUMBER +{value}`, and removed by -{value}"
+            )
             raise typer.BadParameter(message)
         found[key] = _typed(value)
     return found

@@ -78,7 +78,8 @@ def delete(
         if where:
             names, records = _delete_where(collection, wanted, where, yes=yes)
         else:
-            names = "experiment " + ", ".join(map(str, wanted))
+            noun = "experiment" if len(wanted) == 1 else "experiments"
+            names = f"{noun} {', '.join(map(str, wanted))}"
             if error_number is not None:
                 names += f" (error_number {error_number})"
             runs = _runs(collection, wanted, error_number)

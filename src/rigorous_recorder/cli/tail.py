@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rigorous_recorder import ExperimentCollection, Records, Row
-from rigorous_recorder._engines.known_keys import no_such_key
+from rigorous_recorder._engines.known_keys import no_such_key, with_advice
 
 from . import tail_lines
 from .chosen import Since, records_since
@@ -75,7 +75,8 @@ def _warn_of_unknown(keys: list[str], collection: ExperimentCollection) -> None:
     known = collection.records.columns if keys else ()
     for key in dict.fromkeys(keys):
         if known and key not in known:
-            print_message(f"rigorous: {no_such_key(key, known)}. It may still be logged")
+            message = with_advice(no_such_key(key, known), "It may still be logged")
+            print_message(f"rigorous: {message}")
 
 
 def _last(records: Records, count: int) -> list[Row]:

@@ -81,6 +81,7 @@ def test_the_latest_of_several_runs_is_changed_unless_one_is_named(run: Run, stu
     [
         (["set", 1, "note"], "sets nothing; expected key=value"),
         (["set", 1, "=5"], "sets nothing; expected key=value"),
+        (["set", 1, "tags+=paper"], "by `rigorous tag COLLECTION NUMBER +paper`"),
         (["set", 1, "had_error=false"], "had_error"),
         (["set", 9, "a=1"], "there is no experiment 9"),
         (["tag", 1, "best"], "expected +best or -best"),

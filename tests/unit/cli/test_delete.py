@@ -41,7 +41,7 @@ def test_what_is_deleted_is_told(run: Run, own_study: Path) -> None:
 def test_several_are_deleted_at_once(run: Run, own_study: Path) -> None:
     """Each once, also where one is named twice."""
     result = run("delete", own_study, 1, 2, 1, "-y")
-    assert result.err.startswith("experiment 1, 2 deleted, with 12 records")
+    assert result.err.startswith("experiments 1, 2 deleted, with 12 records")
     assert numbers(own_study) == ()
 
 
