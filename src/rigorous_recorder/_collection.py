@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +19,7 @@ from ._experiment import Experiment, experiment_at
 from ._experiments import Experiments
 from ._experiments_lock import changing_experiments, unwritable
 from ._keys import require_free
-from ._lazy_imports import duckdb
+from ._lazy_imports import duckdb, html
 from ._level import Level
 from ._lifecycle import Run
 from ._overview import ExperimentOverview, overview_of
@@ -680,7 +679,7 @@ class ExperimentCollection:
         return f"<ExperimentCollection {self._store.title}: {self._counts()}>"
 
     def _repr_html_(self) -> str:
-        path = escape(one_line(self._store.title))
+        path = html.escape(one_line(self._store.title))
         return f"<div><b>{path}</b><br>{self._counts()}</div>"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ from ._values.kinds import (
     TEXT,
     TIMEDELTA,
     Kind,
+    Spelled,
     ZonedDatetime,
     zone_of,
 )
@@ -264,7 +265,9 @@ def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
     Raises:
         UnsupportedValueError: it is.
     """
-    if not (isinstance(kind, ZonedDatetime) or kind in {DATE, DATETIME}):
+    if not (
+        isinstance(kind, ZonedDatetime) or (isinstance(kind, Spelled) and kind in {DATE, DATETIME})
+    ):
         return
     ends = pc.min_max(values.cast(pa.int32() if kind == DATE else pa.int64())).as_py()
     try:

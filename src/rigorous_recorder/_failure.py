@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from itertools import starmap
 from typing import Final
 
 from ._keys import ERROR_KEYS
+from ._lazy_imports import traceback
 from ._report import error_line, error_message
 
 __all__ = ["error_attributes"]

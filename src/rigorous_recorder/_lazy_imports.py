@@ -1,4 +1,4 @@
-"""Packages other than pyarrow: each loads when the first of its names is used.
+"""Modules other than pyarrow's: each loads when the first of its names is used.
 
 Where an optional one is missing, the first use raises ``MissingPackageError`` with what to install.
 """
@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Any
 from ._lazy import lazy_module
 
 if TYPE_CHECKING:
+    import ctypes
+    import decimal
+    import difflib
+    import html
+    import inspect
+    import shutil
+    import textwrap
+    import traceback
+    import zoneinfo
+    from concurrent import futures
+
     import duckdb
     import pandas as pd
     import polars as pl
@@ -18,6 +29,17 @@ if TYPE_CHECKING:
     from duckdb import sqltypes
     from polars.io import plugins
 else:
+    ctypes = lazy_module("ctypes")
+    decimal = lazy_module("decimal")
+    difflib = lazy_module("difflib")
+    futures = lazy_module("concurrent.futures")
+    html = lazy_module("html")
+    inspect = lazy_module("inspect")
+    shutil = lazy_module("shutil")
+    textwrap = lazy_module("textwrap")
+    traceback = lazy_module("traceback")
+    zoneinfo = lazy_module("zoneinfo")
+
     duckdb = lazy_module("duckdb")
     sqltypes = lazy_module("duckdb.sqltypes")
     pd = lazy_module("pandas", install="rigorous-recorder[pandas]")
@@ -29,4 +51,23 @@ else:
 #: Not typed: a value of any type is what a logger takes.
 np: Any = lazy_module("numpy", install="numpy")
 
-__all__ = ["duckdb", "np", "pd", "pl", "plugins", "sf", "sqltypes", "st"]
+__all__ = [
+    "ctypes",
+    "decimal",
+    "difflib",
+    "duckdb",
+    "futures",
+    "html",
+    "inspect",
+    "np",
+    "pd",
+    "pl",
+    "plugins",
+    "sf",
+    "shutil",
+    "sqltypes",
+    "st",
+    "textwrap",
+    "traceback",
+    "zoneinfo",
+]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from textwrap import shorten
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +17,7 @@ from ._experiments_lock import changing_experiments
 from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
 from ._latest import latest_runs
+from ._lazy_imports import textwrap
 from ._recorder import Recorder, place_of, recorder_at, recorder_below
 from ._report import ERROR, error_line, error_message, report, warn
 from ._run_clock import RunClock
@@ -328,7 +328,7 @@ class Run:
             data = self._experiment.local_data
             report(
                 f"experiment {data['experiment_number']} (error_number {data['error_number']})"
-                f" ended with {shorten(error_line(error), 200)}; {outcome}",
+                f" ended with {textwrap.shorten(error_line(error), 200)}; {outcome}",
                 level=ERROR,
                 is_quiet=self._is_quiet,
             )

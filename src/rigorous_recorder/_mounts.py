@@ -20,7 +20,7 @@ __all__ = [
 _MOUNTS: Final = "/proc/self/mounts"
 _NAMESPACE: Final = Path("/proc/self/ns/mnt")
 #: How white space and backslashes are spelled there.
-_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+_ESCAPED: Final = r"\\([0-7]{3})"
 
 #: File systems on which space that was reserved is really there, so that a mapped page can always
 #: be written. On others (network, FUSE, copy-on-write) a full disk would kill the process.
@@ -124,7 +124,7 @@ def _mount_of(folder: Path) -> _Mount:
     best, found = "", _Mount("", frozenset())
     for line in mounts.splitlines():
         _, quoted, kind, options, *_ = line.split(" ")
-        point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), quoted)
+        point = re.sub(_ESCAPED, lambda found: chr(int(found[1], 8)), quoted)
         if place.is_relative_to(point) and len(point) >= len(best):
             best, found = point, _Mount(kind, frozenset(options.split(",")))
     return found

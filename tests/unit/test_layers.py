@@ -18,9 +18,8 @@ PACKAGE = Path(rigorous_recorder.__file__).parent
 LAYERS = [
     ["errors", "_printable"],
     ["_keys", "_lazy", "_report"],
+    ["_arrow", "_lazy_imports"],
     [
-        "_arrow",
-        "_lazy_imports",
         "_once",
         "_system",
         "_durable",

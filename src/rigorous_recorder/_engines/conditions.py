@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._lazy_imports import np
+from .._lazy_imports import np, textwrap
 from .._live.column import Column
 from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
@@ -63,7 +62,7 @@ class Condition(NamedTuple):
 
     def __str__(self) -> str:
         """How it is shown in messages."""
-        return f"where({self.key}={shorten(self.shown, 60, placeholder='...')})"
+        return f"where({self.key}={textwrap.shorten(self.shown, 60, placeholder='...')})"
 
     @property
     def shown(self) -> str:
@@ -140,7 +139,7 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         """How it is shown in messages."""
         shown = ", ".join(each.shown for each in self.options[:_SHOWN])
-        return f"where({self.key}=[{shorten(shown, 60, placeholder='...')}])"
+        return f"where({self.key}=[{textwrap.shorten(shown, 60, placeholder='...')}])"
 
     def why_never(self, kinds: Collection[Kind]) -> str | None:
         """Why one of the values is of no such kind; None where all are, or there are none."""
@@ -222,7 +221,7 @@ def _condition(key: str, value: Any) -> Condition:
 
 
 def _refusal(key: str, value: Any) -> str:
-    shown = shorten(repr(value), 60, placeholder="...")
+    shown = textwrap.shorten(repr(value), 60, placeholder="...")
     return (
         f"where({key}={shown}): no record can have this value, of type"
         f" {type(value).__qualname__}. A condition asks for a value that a record can have under"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
+
+from .._lazy_imports import futures
 
 __all__ = ["ahead"]
 
@@ -25,20 +26,20 @@ def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[
     may end an iterator that was left in any thread, also in one that the work waits for.
     """
     owner = os.getpid()
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rigorous-recorder read")
+    pool = _pool()
 
-    def begin(item: _Item) -> Future[_Result] | None:
-        if os.getpid() != owner:
+    def begin(item: _Item) -> futures.Future[_Result] | None:
+        if pool is None or os.getpid() != owner:
             return None
         try:
             return pool.submit(work, item)
         except RuntimeError:  # Python's: it ends, or no more threads are to be had
             return None
 
-    def result(item: _Item, future: Future[_Result] | None) -> _Result:
+    def result(item: _Item, future: futures.Future[_Result] | None) -> _Result:
         return work(item) if future is None or os.getpid() != owner else future.result()
 
-    waiting: deque[tuple[_Item, Future[_Result] | None]] = deque()
+    waiting: deque[tuple[_Item, futures.Future[_Result] | None]] = deque()
     try:
         for item in items:
             waiting.append((item, begin(item)))
@@ -47,5 +48,12 @@ def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[
         while waiting:
             yield result(*waiting.popleft())
     finally:
-        if os.getpid() == owner:
+        if pool is not None and os.getpid() == owner:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool() -> futures.ThreadPoolExecutor | None:
+    try:
+        return futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="rigorous-recorder read")
+    except RuntimeError:  # Python ends: the module can't be loaded any more
+        return None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from textwrap import shorten
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa
-from .._lazy_imports import duckdb
+from .._lazy_imports import duckdb, textwrap
 from .._once import once, remembered
 from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
@@ -55,7 +54,7 @@ class SqlCondition(NamedTuple):
 
     def __str__(self) -> str:
         """How it is shown in messages."""
-        return f"where({shorten(self.text, 60, placeholder='...')!r})"
+        return f"where({textwrap.shorten(self.text, 60, placeholder='...')!r})"
 
 
 def sql_condition(text: str) -> SqlCondition:
@@ -66,7 +65,7 @@ def sql_condition(text: str) -> SqlCondition:
         ArgumentError: it is not one SQL expression, or one that can't be a condition.
     """
     if not isinstance(text, str):
-        shown = shorten(repr(text), 60, placeholder="...")
+        shown = textwrap.shorten(repr(text), 60, placeholder="...")
         message = f"a condition is SQL text, such as {_EXAMPLE}, or key=value; not {shown}"
         if isinstance(text, Mapping):
             message += ". Keys of a dict are given as where(**conditions)"
@@ -84,7 +83,7 @@ class _NoConditionError(Exception):
 
 
 def _not_one(text: str, why: object) -> ArgumentError:
-    shown = shorten(text, 60, placeholder="...")
+    shown = textwrap.shorten(text, 60, placeholder="...")
     return ArgumentError(
         f"where({shown!r}): {why}. Expected one SQL condition over the columns of the records, such"
         f" as {_EXAMPLE}"

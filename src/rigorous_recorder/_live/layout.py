@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from .._arrow import ipc, pa
@@ -99,14 +98,37 @@ class _Sink:
         """Nothing to do."""
 
 
-@dataclass(frozen=True)
 class Layout:
-    """Which columns an image has, and for how many rows and bytes of text it has room."""
+    """Which columns an image has, and for how many rows and bytes of text it has room.
 
-    columns: tuple[Column, ...]
-    capacity: int  # a multiple of 8: a byte of validity bits is one row's neighbours
-    spill: int
-    metadata: dict[bytes, bytes] = field(default_factory=dict, compare=False)
+    Args:
+        columns: the columns.
+        capacity: a multiple of 8, for a byte of validity bits is of 8 rows.
+        spill: bytes of text.
+        metadata: what the schema of the file has; equal layouts can differ in it.
+    """
+
+    def __init__(
+        self,
+        columns: tuple[Column, ...],
+        capacity: int,
+        spill: int,
+        metadata: dict[bytes, bytes],
+    ) -> None:
+        self.columns: Final = columns
+        self.capacity: Final = capacity
+        self.spill: Final = spill
+        self.metadata: Final = metadata
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and other._sizes == self._sizes
+
+    def __hash__(self) -> int:
+        return hash(self._sizes)
+
+    @property
+    def _sizes(self) -> tuple[tuple[Column, ...], int, int]:
+        return self.columns, self.capacity, self.spill
 
     @property
     def size(self) -> int:

@@ -24,7 +24,7 @@ _KEY: Final = b"rigorous.checksums"
 #: Another key, of which the same can be told when the first one is damaged.
 _ALSO: Final = b"rigorous.checked"
 #: What follows a key, as Thrift writes it: the mark of the next field, and the length of the value.
-_VALUE: Final = re.compile(rb"\x18[\x80-\xff]{0,4}[\x00-\x7f]", re.DOTALL)
+_VALUE: Final = rb"(?s)\x18[\x80-\xff]{0,4}[\x00-\x7f]"
 _DIGITS: Final = 8
 _TAIL: Final = 8  # the footer's length and PAR1
 _ZEROS: Final = b"0" * _DIGITS
@@ -175,7 +175,7 @@ def _place(footer: bytes) -> slice | None:
     Before them the least and the greatest values of columns stand in it, which can be any bytes.
     """
     key = footer.rfind(_KEY + b"\x18")
-    if (found := _VALUE.match(footer, key + len(_KEY)) if key >= 0 else None) is None:
+    if (found := re.compile(_VALUE).match(footer, key + len(_KEY)) if key >= 0 else None) is None:
         if _ALSO in footer:
             message = "its footer is not as it was written: its checksums are gone"
             raise DamagedFileError(message)

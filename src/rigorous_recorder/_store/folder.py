@@ -6,14 +6,13 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import time
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .._durable import make_folder, sync_folder, write_whole
+from .._lazy_imports import shutil
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError, ReadOnlyError
 from .path_checks import check_folder, check_regular
 
@@ -39,16 +38,15 @@ RECORDS: Final = "records"
 NODES: Final = "nodes"
 TABLES: Final = (RECORDS, NODES)
 
-_SEALED: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})(?:-(\d{1,18}))?\.parquet")
-_MERGED: Final = re.compile(r"merged-([0-9a-f]{32})\.parquet")
-_UNFINISHED: Final = re.compile(r"\.([0-9a-f]{8}|merged)-[-0-9a-f]+\.parquet\.tmp")
-_LIVE: Final = re.compile(r"([0-9a-f]{8})-(\d{1,18})\.(records|nodes)\.arrow")
-_LOCK: Final = re.compile(r"([0-9a-f]{8})\.lock")
-_MARK: Final = re.compile(r"([0-9a-f]{8})\.json")
-_IN_USE: Final = re.compile(r"([0-9a-f]{8})(?:\.lock|-\d{1,18}\.(?:records|nodes)\.arrow)")
-_OF_WRITER: Final = re.compile(
-    r"([0-9a-f]{8})(?:\.lock|\.segments|-\d{1,18}\.(?:records|nodes)\.arrow)"
-)
+#: Compiled when they are used first: most processes that import the package look for none.
+_SEALED: Final = r"([0-9a-f]{8})-(\d{1,18})(?:-(\d{1,18}))?\.parquet"
+_MERGED: Final = r"merged-([0-9a-f]{32})\.parquet"
+_UNFINISHED: Final = r"\.([0-9a-f]{8}|merged)-[-0-9a-f]+\.parquet\.tmp"
+_LIVE: Final = r"([0-9a-f]{8})-(\d{1,18})\.(records|nodes)\.arrow"
+_LOCK: Final = r"([0-9a-f]{8})\.lock"
+_MARK: Final = r"([0-9a-f]{8})\.json"
+_IN_USE: Final = r"([0-9a-f]{8})(?:\.lock|-\d{1,18}\.(?:records|nodes)\.arrow)"
+_OF_WRITER: Final = r"([0-9a-f]{8})(?:\.lock|\.segments|-\d{1,18}\.(?:records|nodes)\.arrow)"
 
 #: What reading a description that is none can raise.
 _NOT_WRITTEN: Final = (
@@ -105,7 +103,7 @@ class MergedName(NamedTuple):
     @classmethod
     def new(cls) -> MergedName:
         """A name that no file has."""
-        return cls(uuid.uuid4().hex)
+        return cls(os.urandom(16).hex())
 
     def __str__(self) -> str:
         return f"merged-{self.token}.parquet"
@@ -116,11 +114,11 @@ FileName = SealedName | MergedName
 
 def sealed_name(text: str) -> FileName | None:
     """The name of a sealed file, as its parts; None where it is not one."""
-    if match := _SEALED.fullmatch(text):
+    if match := re.fullmatch(_SEALED, text):
         name = SealedName(match[1], int(match[2]), int(match[3] or match[2]))
         # One that is spelled otherwise, with 007, would be looked for under its name for ever.
         return name if name.first <= name.last and str(name) == text else None
-    if match := _MERGED.fullmatch(text):
+    if match := re.fullmatch(_MERGED, text):
         return MergedName(match[1])
     return None
 
@@ -302,9 +300,9 @@ class Folder:
                 place.mkdir(exist_ok=True)
             return
         make_folder(self.path.parent)
-        draft = self.path.with_name(f".{uuid.uuid4().hex}.tmp")
+        draft = self.path.with_name(f".{os.urandom(16).hex()}.tmp")
         try:
-            Folder(draft).make(identity or uuid.uuid4().hex)
+            Folder(draft).make(identity or os.urandom(16).hex())
             draft.rename(self.path)
             sync_folder(self.path.parent)
         except OSError:
@@ -338,12 +336,12 @@ class Folder:
     def unfinished(self, table: str) -> dict[Path, str]:
         """Sealed files that nobody may have finished, each with its writer, or ``merged``."""
         folder = self.table(table)
-        found = (_UNFINISHED.fullmatch(name) for name in _names(folder))
+        found = (re.fullmatch(_UNFINISHED, name) for name in _names(folder))
         return {folder / match[0]: match[1] for match in found if match}
 
     def lives(self, table: str) -> list[LiveName]:
         """The live files of a table that are there, counting or not."""
-        found = (_LIVE.fullmatch(name) for name in _names(self.live))
+        found = (re.fullmatch(_LIVE, name) for name in _names(self.live))
         matches = [match for match in found if match]
         names = {match[0]: LiveName(match[1], int(match[2]), match[3]) for match in matches}
         return sorted(n for text, n in names.items() if n.table == table and str(n) == text)
@@ -359,18 +357,18 @@ class Folder:
 
     def writers(self) -> list[str]:
         """The writers that have a lock file: running ones, and dead ones not recovered yet."""
-        return [match[1] for name in _names(self.live) if (match := _LOCK.fullmatch(name))]
+        return [match[1] for name in _names(self.live) if (match := re.fullmatch(_LOCK, name))]
 
     def leftover_watermarks(self) -> list[Path]:
         """The marks of writers that have neither a lock file nor a live file."""
         names = _names(self.live)
-        there = {match[1] for name in names if (match := _IN_USE.fullmatch(name))}
-        found = (match for name in names if (match := _MARK.fullmatch(name)))
+        there = {match[1] for name in names if (match := re.fullmatch(_IN_USE, name))}
+        found = (match for name in names if (match := re.fullmatch(_MARK, name)))
         return [self.live / match[0] for match in found if match[1] not in there]
 
     def live_writers(self) -> set[str]:
         """The writers that have a lock file, a note of their segments, or a live file."""
-        found = (_OF_WRITER.fullmatch(name) for name in _names(self.live))
+        found = (re.fullmatch(_OF_WRITER, name) for name in _names(self.live))
         return {match[1] for match in found if match}
 
     def is_named(self, writer: str) -> bool:

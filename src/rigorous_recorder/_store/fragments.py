@@ -6,11 +6,11 @@ import os
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
+from .._lazy_imports import futures
 from .._live.backend import Behind
 from .._live.column import NODE, Column
 from .._once import once
@@ -278,7 +278,7 @@ def tables_of(
         return read(fragments)
     starts = range(0, len(fragments), _FRAGMENTS_OF_A_THREAD)
     parts = [fragments[start : start + _FRAGMENTS_OF_A_THREAD] for start in starts]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         return [found for part in threads.map(read, parts) for found in part]
 
 

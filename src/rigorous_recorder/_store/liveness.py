@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import uuid
 from typing import Final
 
 from .._mounts import lock_domain, locks_meet
@@ -90,7 +89,7 @@ def _now(folder: Folder) -> float:
     """The time by the clock that the times of the folder's files are of."""
     if folder.is_read_only:  # a probe would be a file in it
         return time.time()
-    probe = folder.live / f".{uuid.uuid4().hex}.tmp"
+    probe = folder.live / f".{os.urandom(16).hex()}.tmp"
     try:
         probe.touch()
         return probe.stat().st_mtime

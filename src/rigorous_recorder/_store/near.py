@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Final
 
+from .._lazy_imports import difflib
 from ..errors import NotACollectionError
 from .folder import TABLES
 
@@ -116,7 +116,7 @@ def _looking_on(folder: Path) -> str:
 def _alike(path: Path, found: list[Path]) -> list[Path]:
     """Those whose names are most like that of the path, where they are like it."""
     name = _bare(path)
-    shares = {each: SequenceMatcher(None, name, _bare(each)).ratio() for each in found}
+    shares = {each: difflib.SequenceMatcher(None, name, _bare(each)).ratio() for each in found}
     best = max(shares.values())
     return [each for each, share in shares.items() if share == best >= _ALIKE][:_NAMED]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from .._arrow import pa, pq
 from .._durable import replacing, sync_folder, write_whole
+from .._lazy_imports import shutil
 from .._live.backend import Behind
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
@@ -56,7 +55,7 @@ def repair(folder: Folder, into: Path) -> list[Problem]:
         raise NotACollectionError(message)
     folder.check_places()
     into.parent.mkdir(parents=True, exist_ok=True)
-    draft = Folder(into.with_name(f".{uuid.uuid4().hex}.tmp"))
+    draft = Folder(into.with_name(f".{os.urandom(16).hex()}.tmp"))
     try:
         problems = list(_written(folder, draft))
         draft.path.rename(into)
@@ -94,7 +93,7 @@ def _identity(folder: Folder) -> str:
         for path in map(SealedFiles(folder, table).path, folder.all_sealed(table)):
             if isinstance(found := _said(path).get("collection"), str):
                 metadata[found] += 1
-    return metadata.most_common(1)[0][0] if metadata else uuid.uuid4().hex
+    return metadata.most_common(1)[0][0] if metadata else os.urandom(16).hex()
 
 
 def _said(path: Path) -> dict[str, Any]:

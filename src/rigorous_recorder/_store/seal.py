@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from .._arrow import pa, pq
 from .._durable import replacing
+from .._lazy_imports import inspect
 from .._live.column import META
 from .._once import remembered
 from . import checksums

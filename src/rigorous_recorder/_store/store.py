@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -344,7 +344,7 @@ class FolderStore(Store):
     def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
         super().__init__()
         self.folder = Folder(path, is_read_only=is_read_only)
-        identity = self.folder.info()["id"] if self.folder.exists() else uuid.uuid4().hex
+        identity = self.folder.info()["id"] if self.folder.exists() else os.urandom(16).hex()
         self.backend = FolderBackend(
             self.folder,
             identity,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from .._arrow import pa, pc
 from .._lazy_imports import np
 from ..errors import DamagedFileError
 from . import json_text
-from .kinds import Cell, Kind, LiveBuffers
+from .kinds import Kind, LiveBuffers
 
 __all__ = ["DTYPES", "ArrayKind", "ListKind", "dtype_of"]
 
@@ -52,13 +51,15 @@ def _is_fixed(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_list(kind))
 
 
-@dataclass(frozen=True)
 class _Arrays(Kind, ABC):
     """Arrays of one dtype."""
 
-    dtype: str
-    is_mutable: ClassVar[bool] = True
-    example: ClassVar[str] = "a JSON list of numbers"
+    is_mutable = True
+    example = "a JSON list of numbers"
+
+    def __init__(self, name: str, dtype: str) -> None:
+        super().__init__(name)
+        self.dtype: Final = dtype
 
     def column(self, values: list[Any]) -> pa.Array:
         return _nested(values, self.sealed_type, self.dtype)
@@ -85,12 +86,14 @@ class _Arrays(Kind, ABC):
         return pa.array(same, pa.bool_())
 
 
-@dataclass(frozen=True)
 class ArrayKind(_Arrays):
     """Arrays that all have one dtype and one shape."""
 
-    shape: tuple[int, ...]
-    cell: ClassVar[Cell] = "block"
+    cell = "block"
+
+    def __init__(self, name: str, dtype: str, shape: tuple[int, ...]) -> None:
+        super().__init__(name, dtype)
+        self.shape: Final = shape
 
     @classmethod
     def of(cls, dtype: str, shape: tuple[int, ...]) -> ArrayKind:
@@ -179,12 +182,14 @@ class ArrayKind(_Arrays):
         return np.array(nested, dtype=self.dtype).reshape(self.shape)
 
 
-@dataclass(frozen=True)
 class ListKind(_Arrays):
     """Arrays of one dtype and number of dimensions, of whatever shapes."""
 
-    depth: int
-    cell: ClassVar[Cell] = "text"
+    cell = "text"
+
+    def __init__(self, name: str, dtype: str, depth: int) -> None:
+        super().__init__(name, dtype)
+        self.depth: Final = depth
 
     @classmethod
     def of(cls, dtype: str, depth: int) -> ListKind:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from .._arrow import pa, pc
+from .._lazy_imports import decimal
 from ..errors import UnsupportedValueError
 from . import json_text
-from .kinds import INT, Cell, Kind, LiveBuffers, Spelled
+from .kinds import INT, Kind, LiveBuffers, Spelled
 
 __all__ = ["BIGINT", "BIGINT_TEXT", "int_kind"]
 
@@ -48,12 +47,11 @@ def _has_text(value: int) -> bool:
         return False
 
 
-@dataclass(frozen=True)
 class _InDigits(Kind, ABC):
     """Ints that a live table has as their decimal digits."""
 
-    cell: ClassVar[Cell] = "text"
-    example: ClassVar[str] = INT.example
+    cell = "text"
+    example = INT.example
 
     def parse(self, text: str) -> int | float:
         return json_text.number_of(text)
@@ -76,7 +74,6 @@ class _InDigits(Kind, ABC):
         """A value as it stands in a column of the sealed type."""
 
 
-@dataclass(frozen=True)
 class _BigInt(_InDigits):
     @property
     def sealed_type(self) -> pa.DataType:
@@ -86,17 +83,16 @@ class _BigInt(_InDigits):
         return live.cast(pa.string()).cast(self.sealed_type)
 
     def column(self, values: list[Any]) -> pa.Array:
-        decimals = [None if each is None else Decimal(each) for each in values]
+        decimals = [None if each is None else decimal.Decimal(each) for each in values]
         return pa.array(decimals, self.sealed_type)
 
     def values(self, column: pa.Array) -> list[Any]:
         return [None if each is None else int(each) for each in column.to_pylist()]
 
     def _scalar(self, value: int) -> pa.Scalar:
-        return pa.scalar(Decimal(value), self.sealed_type)
+        return pa.scalar(decimal.Decimal(value), self.sealed_type)
 
 
-@dataclass(frozen=True)
 class _BigIntText(_InDigits, Spelled):
     @property
     def sealed_type(self) -> pa.DataType:

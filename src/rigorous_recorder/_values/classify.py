@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Callable, Mapping
-from textwrap import shorten
 from typing import Any, Final
 
+from .._lazy_imports import textwrap, zoneinfo
 from ..errors import KeyNotTextError, RigorousError, UnsupportedTypeError, UnsupportedValueError
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
@@ -371,7 +370,7 @@ def _unsupported(key: str, value: Any) -> UnsupportedTypeError:
 
 def unreadable(key: str, value: Any, error: Exception) -> UnsupportedTypeError:
     """What is raised for a value that can't be asked for its numbers."""
-    reason = shorten(str(error), 200)
+    reason = textwrap.shorten(str(error), 200)
     message = (
         f"{key!r}: a value of type {type(value).__qualname__} has no numbers that can be read here:"
         f" {type(error).__name__}: {reason}. Push it where it has them, as a number or an array of"

@@ -6,12 +6,13 @@ for the GPU nor spoil the CUDA graph that another thread may be capturing at the
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
+
+from .._lazy_imports import ctypes
 
 __all__ = ["NotComputedError", "check_is_computed", "current_stream", "fetch", "is_capturing"]
 

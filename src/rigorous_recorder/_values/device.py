@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -56,14 +55,21 @@ _FAMILIES: Final[dict[str, Kind]] = {
 }
 
 
-@dataclass(eq=False, slots=True)
 class DeviceValue:
-    """A tensor as it was when it was logged, still on its device."""
+    """A tensor as it was when it was logged, still on its device.
 
-    kind: Kind
-    tensor: Any
-    #: Where the device's work for it was queued; None where the device has but one queue.
-    stream: Any = None
+    Args:
+        kind: what it is stored as.
+        tensor: the tensor.
+        stream: where the device's work for it was queued; None where the device has but one queue.
+    """
+
+    __slots__ = ("kind", "stream", "tensor")
+
+    def __init__(self, kind: Kind, tensor: Any, stream: Any = None) -> None:
+        self.kind = kind
+        self.tensor = tensor
+        self.stream = stream
 
 
 class Lost(NamedTuple):

@@ -20,7 +20,7 @@ __all__ = ["compact", "dumps", "finite", "loads"]
 
 _MARKS: Final = "$nonfinite"
 _VALUE: Final = "$value"
-_RESERVED: Final = re.compile(r"\$+(nonfinite|value)")
+_RESERVED: Final = r"\$+(nonfinite|value)"
 #: Text without it has no key that begins with a dollar.
 _DOLLAR: Final = '"$'
 _NUMBERS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -97,9 +97,13 @@ def _spelled(value: Any) -> Any:
     marks: list[str] = []
     plain = _without(value, "", marks)
     if isinstance(plain, dict):
-        plain = {f"${key}" if _RESERVED.fullmatch(key) else key: plain[key] for key in plain}
+        plain = {f"${key}" if _is_reserved(key) else key: plain[key] for key in plain}
         return {**plain, _MARKS: marks} if marks else plain
     return {_VALUE: plain, _MARKS: marks} if marks else plain
+
+
+def _is_reserved(key: str) -> bool:
+    return key[:1] == "$" and re.fullmatch(_RESERVED, key) is not None
 
 
 def _without(value: Any, place: str, marks: list[str]) -> Any:
@@ -132,7 +136,7 @@ def _restored(value: dict[str, Any]) -> Any:
 
 
 def _without_dollar(key: str) -> str:
-    return key[1:] if key[:2] == "$$" and _RESERVED.fullmatch(key) else key
+    return key[1:] if key[:2] == "$$" and _is_reserved(key) else key
 
 
 def _place(mark: Any) -> tuple[float, list[str]] | None:

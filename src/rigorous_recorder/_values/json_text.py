@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from textwrap import shorten
 from typing import Any, Final
 
+from .._lazy_imports import textwrap
 from ..errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 from . import json_floats
 from .foreign_values import (
@@ -216,14 +216,14 @@ class PlainJson:
         if (text := plain_key(name)) is not None:
             return text
         message = (
-            f"{self._key!r}: a dict inside has the key {shorten(repr(name), 60)}"
+            f"{self._key!r}: a dict inside has the key {textwrap.shorten(repr(name), 60)}"
             f" ({type(name).__name__}), which has no text in JSON. Convert the keys with str()"
         )
         return str(self._left(name, UnsupportedTypeError(message)))
 
     def _twice(self, name: Any, text: str) -> str:
         message = (
-            f"{self._key!r}: a dict inside has two keys whose text is {shorten(text, 60)!r}."
+            f"{self._key!r}: a dict inside has two keys whose text is {textwrap.shorten(text, 60)!r}."
             " Convert the keys, so that each has a text of its own"
         )
         self._left(name, UnsupportedValueError(message))
@@ -250,7 +250,7 @@ class PlainJson:
     def _unread(self, value: Any, error: Exception) -> UnsupportedTypeError:
         message = (
             f"{self._key!r}: a {type(value).__name__} inside a dict or list can't be read:"
-            f" {type(error).__name__}: {shorten(str(error), 200)}"
+            f" {type(error).__name__}: {textwrap.shorten(str(error), 200)}"
         )
         return UnsupportedTypeError(message)
 

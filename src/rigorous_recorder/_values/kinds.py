@@ -7,14 +7,13 @@ Python value into what the live column's cell takes, and how to read a sealed co
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import index
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from .._arrow import pa, pc
+from .._lazy_imports import zoneinfo
 from .._report import warn
 from ..errors import DamagedFileWarning
 from . import json_text
@@ -57,17 +56,33 @@ class LiveBuffers(NamedTuple):
     buffers: list[Any]
 
 
-@dataclass(frozen=True)
 class Kind(ABC):
-    """One kind of value. ``name`` is what files say of it, in the field's metadata."""
+    """One kind of value, which equals another one of its class by its name.
 
-    name: str
+    Not a dataclass: those, of which there would be twenty, take a tenth of an import.
+
+    Args:
+        name: what files have for it, in the field's metadata.
+    """
+
     #: How a value is written where ``parse`` is to read it.
     example: ClassVar[str] = "nothing that can be typed"
     #: What the cells of a live column look like; the two backends of ``_live`` know them by these names.
     cell: ClassVar[Cell] = "int"
     #: Whether whoever has a value can change it, as a list: it is handed out as a copy.
     is_mutable: ClassVar[bool] = False
+
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kind) and type(other) is type(self) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
 
     @property
     def direct(self) -> tuple[type, ...]:
@@ -202,7 +217,6 @@ class Spelled(Kind, ABC):
         return True
 
 
-@dataclass(frozen=True)
 class _Null(Kind):
     """``None`` was said: it shows the key, and takes back what was set on it before."""
 
@@ -217,7 +231,6 @@ class _Null(Kind):
         return pa.bool_()
 
 
-@dataclass(frozen=True)
 class _Bool(Kind):
     cell = "bool"
     example = "true or false"
@@ -247,7 +260,6 @@ def _memory(column: pa.Array, size: int) -> memoryview[Any]:
     return memoryview(data).cast("B")[size * column.offset :][: size * len(column)]
 
 
-@dataclass(frozen=True)
 class _Number(Kind):
     """Numbers of 8 bytes, as they stand in memory."""
 
@@ -267,7 +279,6 @@ class _Number(Kind):
         return json_text.number_of(text)
 
 
-@dataclass(frozen=True)
 class _Int(_Number):
     form = "q"
 
@@ -280,7 +291,6 @@ class _Int(_Number):
         return pa.int64()
 
 
-@dataclass(frozen=True)
 class _Float(_Number):
     cell = "float"
     form = "d"
@@ -301,7 +311,6 @@ class _Viewed(Kind, ABC):
         return live.cast(self.sealed_type)
 
 
-@dataclass(frozen=True)
 class _Text(_Viewed):
     cell = "text"
     example = "text"
@@ -322,7 +331,6 @@ class _Text(_Viewed):
         return json_text.unquoted(text)
 
 
-@dataclass(frozen=True)
 class _Bytes(_Viewed):
     cell = "bytes"
     example = "hexadecimal such as 00ff"
@@ -346,7 +354,6 @@ class _Bytes(_Viewed):
         return bytes.fromhex(json_text.unquoted(text))
 
 
-@dataclass(frozen=True)
 class _Json(Spelled, _Text):
     example = "a JSON list or object"
 
@@ -385,7 +392,6 @@ class _Json(Spelled, _Text):
         return pa.array(found, pa.bool_())
 
 
-@dataclass(frozen=True)
 class _Date(Spelled):
     cell = "int32"
     example = "an ISO 8601 date such as 2026-01-31"
@@ -424,7 +430,6 @@ class _Instant(Spelled, ABC):
         return pc.equal(column.cast(pa.int64()), self.raw(value))
 
 
-@dataclass(frozen=True)
 class _NaiveDatetime(_Instant):
     example = "an ISO 8601 time without a zone such as 2026-01-31T12:00:00"
 
@@ -445,7 +450,6 @@ class _NaiveDatetime(_Instant):
         return json_text.dump(value.isoformat())
 
 
-@dataclass(frozen=True)
 class ZonedDatetime(_Instant):
     """An instant and the time zone it was said in: an IANA name, or an offset as ``+02:00``.
 
@@ -453,8 +457,11 @@ class ZonedDatetime(_Instant):
     Polars then reads no column of the file.
     """
 
-    zone: str
-    example: ClassVar[str] = "an ISO 8601 time with a zone such as 2026-01-31T12:00:00+00:00"
+    example = "an ISO 8601 time with a zone such as 2026-01-31T12:00:00+00:00"
+
+    def __init__(self, name: str, zone: str) -> None:
+        super().__init__(name)
+        self.zone: Final = zone
 
     def parse(self, text: str) -> dt.datetime:
         return _parsed_time(text, has_zone=True)
@@ -492,7 +499,6 @@ class ZonedDatetime(_Instant):
         return json_text.dump(value.isoformat())
 
 
-@dataclass(frozen=True)
 class _Timedelta(_Instant):
     example = "seconds such as 1.5"
 

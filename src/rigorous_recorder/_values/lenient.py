@@ -30,7 +30,7 @@ _MOST_TEXT: Final = 1_000
 #: Dicts, lists and objects inside of one value that are looked into.
 _MOST_PARTS: Final = 20_000
 #: Where an object is in memory, which is somewhere else in each process.
-_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
+_ADDRESS: Final = r" at 0x[0-9a-fA-F]+"
 
 #: What is in itself, or of any size, is told in part.
 _SHORT: Final = reprlib.Repr()
@@ -124,4 +124,4 @@ def bounded_repr(value: Any) -> str:
         text = str.__str__(_SHORT.repr(value) if has_parts else repr(value))[:_MOST_TEXT]
     except Exception:  # noqa: BLE001 - code of the caller's
         text = f"<{type(value).__qualname__}>"
-    return _ADDRESS.sub("", text).encode("utf-8", "backslashreplace").decode()
+    return re.sub(_ADDRESS, "", text).encode("utf-8", "backslashreplace").decode()
