@@ -360,7 +360,7 @@ def test_a_table_that_is_sealed_in_the_middle_of_its_sync_is_not_noted_under_its
 
         def has_but_is_sealed(segment: Segment) -> bool:
             found = has(segment)
-            segment.is_full = True
+            segment.finish()
             segments.seal()
             return found
 

@@ -526,11 +526,11 @@ def test_closing_waits_for_the_pages_that_are_just_made_ready(
     came_first: list[bool] = []
     make = segments.make
 
-    def slow_make(number: int, layout: Layout) -> Segment:
+    def slow_make(layout: Layout, *number: int) -> Segment:
         if threading.current_thread().name.endswith("seal"):
             making.set()
             came_first.append(closed.wait(1))
-        return make(number, layout)
+        return make(layout, *number)
 
     monkeypatch.setattr(segments, "make", slow_make)
     with collection.new_experiment() as experiment:

@@ -61,6 +61,7 @@ def test_pushes_of_a_handler_are_kept(recorder: Recorder) -> None:
             recorder.push(by="loop", number=pushed, text="x" * (pushed % 40))
             pushed += 1
     finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # one that is pending would set the next
         signal.setitimer(signal.ITIMER_REAL, 0)
     assert handled
     assert [row["number"] for row in recorder.records.where(by="loop")] == list(range(pushed))

@@ -3,51 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from .._arrow import pa, pc
-from .._once import remembered
+from .._arrow import pa
 from .._values.arrays import ArrayKind
 from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
 from .backing import Image
-from .column import NODE, TIME, Column, field_metadata, file_names
+from .batches import arrow_of
+from .column import TIME, Column
 from .device_values import Cells, PendingValues, warn_lost
 from .implementation import Buffers, Slot
-from .layout import Blank, Buffer, ImageMap, Layout, Places, map_of
+from .layout import Blank, Buffer, Layout, Places, map_of
 
-__all__ = ["Segment", "SyncedState", "arrow_of", "live_array", "sealed_batch", "sealed_schema"]
+__all__ = ["UNNUMBERED", "Segment", "SegmentStateError", "SyncedState"]
+
+#: The number of a segment that waits to be filled.
+UNNUMBERED: Final = -1
 
 _ZEROS: Final = memoryview(bytes(1 << 16))
-#: Bytes of a view of text.
-_VIEW: Final = 16
 
 
 class SyncedState(NamedTuple):
     """What of a segment survives a loss of power.
 
     Attributes:
-        state: the state of the segment when it was synced.
+        version: the version of the segment when it was synced.
         rows: how many of its rows it has, with all their values.
     """
 
-    state: tuple[int, int, int]
+    version: tuple[int, int, int]
     rows: int
 
 
-class Segment:
-    """The rows of one live table from its start until it is sealed."""
+#: Of a segment of which nothing was synced yet.
+_NOTHING_SYNCED: Final = SyncedState((UNNUMBERED, 0, 0), 0)
 
-    def __init__(self, number: int, layout: Layout, make: Callable[[Blank], Image]) -> None:
-        self.number = number
+
+class _State(Enum):
+    """Where a segment is in its life.
+
+    A spare one begins with a number; rows are then added until it is full, or moves to a larger
+    image. The full one is sealed. One without rows can be withdrawn.
+    """
+
+    SPARE = "has no number yet"
+    FILLING = "is being filled"
+    FULL = "is full"
+    MOVED = "has moved to another image"
+    SEALED = "is sealed"
+    WITHDRAWN = "was withdrawn"
+
+
+class SegmentStateError(RuntimeError):
+    """What was to be done with a segment is not done in the state that it is in."""
+
+
+class Segment:
+    """The rows of one live table from its start until it is sealed.
+
+    Its state changes in one step, last of all: an exception from outside, as of Ctrl-C, leaves it as
+    it was before, and it is looked at without a lock.
+    """
+
+    def __init__(self, layout: Layout, make: Callable[[Blank], Image]) -> None:
+        self._state = _State.SPARE
+        self._number = UNNUMBERED
+        self._synced: SyncedState | None = None
         self.layout = layout
         self.image = make(layout.blank())
         self._map = map_of(pa.py_buffer(self.image.view), layout.columns)
         self._node, self._places = self._map
-        #: Whether no more rows are added.
-        self.is_full = False
-        #: What survives a loss of power.
-        self.synced: SyncedState | None = None
         self.late = PendingValues()
         self._resolved = 0
         self._heir: Segment | None = None
@@ -56,6 +83,82 @@ class Segment:
         self._flushed_spill: dict[Column, int] = {}
         self._targets: dict[Column, Slot] = {}
         self.buffers = self._buffers()
+
+    def begin(self, number: int) -> None:
+        """Be filled from now on, under a number that no other rows have."""
+        self._require(_State.SPARE)
+        self._number, self._state = number, _State.FILLING
+
+    def copy_to(self, new: Segment) -> None:
+        """Let a spare segment, which has all columns of this one, begin with the rows of this one."""
+        self._require(_State.FILLING)
+        new.begin(self._number)
+        if self.late:
+            self._heir = new  # before the cells are copied: see settle
+        new._copy_from(self)
+
+    def mark_moved(self) -> None:
+        """Take no more rows: they go to the segment that this one was copied to."""
+        self._enter(_State.MOVED, _State.FILLING)
+
+    def finish(self) -> None:
+        """Take no more rows, and wait for being sealed."""
+        self._enter(_State.FULL, _State.FILLING)
+
+    def mark_sealed(self) -> None:
+        """The rows are in a sealed file."""
+        self._enter(_State.SEALED, _State.FULL)
+
+    def mark_withdrawn(self) -> None:
+        """Take no rows at all: the number is another's."""
+        if self.rows:
+            message = f"segment {self.number} has {self.rows} rows, and can't be withdrawn"
+            raise SegmentStateError(message)
+        self._enter(_State.WITHDRAWN, _State.FILLING)
+
+    def begin_sync(self) -> SyncedState:
+        """What survives a loss of power once all that is written now was synced.
+
+        Taken before it is flushed: what is fetched from a device after it is not in it. Whoever moves
+        the segment meanwhile syncs the one that it moves to.
+        """
+        self._synced = self._synced or _NOTHING_SYNCED
+        return SyncedState(self.version, self.whole_rows)
+
+    def mark_synced(self, synced: SyncedState) -> None:
+        """Remember what survives a loss of power; of no use where all was sealed meanwhile."""
+        self._require(_State.FILLING, _State.FULL, _State.SEALED)
+        self._synced = synced
+
+    def _enter(self, state: _State, before: _State) -> None:
+        self._require(before)
+        self._state = state
+
+    def _require(self, *states: _State) -> None:
+        if self._state not in states:
+            needed = " or ".join(f"one that {state.value}" for state in states)
+            message = f"segment {self.number} {self._state.value}; this needs {needed}"
+            raise SegmentStateError(message)
+
+    @property
+    def number(self) -> int:
+        """Number of the segment in its table; negative before it has one."""
+        return self._number
+
+    @property
+    def synced(self) -> SyncedState | None:
+        """What survives a loss of power; None where nobody has asked for that yet."""
+        return self._synced
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether rows are added to it."""
+        return self._state is _State.FILLING
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it waits for being sealed."""
+        return self._state is _State.FULL
 
     @property
     def rows(self) -> int:
@@ -80,16 +183,9 @@ class Segment:
         return bool(self.late) and self.whole_rows < self.rows
 
     @property
-    def state(self) -> tuple[int, int, int]:
+    def version(self) -> tuple[int, int, int]:
         """Changes with whatever is written."""
         return self.number, self.rows, self._resolved
-
-    def as_synced(self) -> SyncedState:
-        """What survives a loss of power once what is written now was synced.
-
-        Taken before it is flushed: what is fetched from a device after it is not in it.
-        """
-        return SyncedState(self.state, self.whole_rows)
 
     @property
     def size(self) -> int:
@@ -135,11 +231,8 @@ class Segment:
                 bits[row // 8] &= (1 << row % 8) - 1
             _clear(bits[(row + 7) // 8 :])
 
-    def copy_from(self, old: Segment) -> None:
-        """Take over all rows of a segment whose columns are a part of this one's."""
+    def _copy_from(self, old: Segment) -> None:
         new_view, old_view = self.image.view, old.image.view
-        if old.late:
-            old._heir = self  # before the cells are copied: see settle
         self.late = old.late.below(old.rows)
         rows = old.rows
         for column in old._places:
@@ -206,9 +299,9 @@ class Segment:
 
     def sync(self) -> None:
         """Return when all rows survive a loss of power."""
-        synced = self.as_synced()
+        synced = self.begin_sync()
         self.start_sync()()
-        self.synced = synced
+        self.mark_synced(synced)
 
     def columns_in_use(self) -> tuple[Column, ...]:
         """The columns in which any row has a value, or will have it from a device."""
@@ -277,95 +370,6 @@ class Segment:
             return Slot(kind.cell, values, validity, None, (kind.element, kind.shape))
         spill = None if places.spill is None else _slice(view, places.spill)
         return Slot(kind.cell, values, validity, spill)
-
-
-def arrow_of(
-    where: ImageMap,
-    rows: int,
-    take: Callable[[Buffer, int], pa.Buffer],
-    metadata: dict[bytes, bytes],
-    *,
-    check: bool = False,
-) -> pa.RecordBatch:
-    """The first ``rows`` rows of an image as Arrow with the types of a sealed file.
-
-    Raises:
-        pyarrow.ArrowInvalid: with ``check``, the bytes are not what their layout says.
-    """
-    nodes = pa.Array.from_buffers(pa.int64(), rows, [None, take(where.node, 8 * rows)])
-    sealed: dict[Column, pa.Array] = {}
-    for column, places in where.columns.items():
-        live = live_array(column.kind, places, rows, take, check=check)
-        if check:
-            live.validate(full=True)
-        if live.null_count < rows:
-            sealed[column] = column.kind.seal(live)
-    return sealed_batch(nodes, sealed, metadata)
-
-
-def sealed_batch(
-    nodes: pa.Array, columns: Mapping[Column, pa.Array], metadata: dict[bytes, bytes]
-) -> pa.RecordBatch:
-    """Rows as they are written to a sealed file, from columns of the sealed types."""
-    arrays = [nodes, *(column.kind.file(values) for column, values in columns.items())]
-    return pa.RecordBatch.from_arrays(arrays, schema=sealed_schema(list(columns), metadata))
-
-
-def sealed_schema(columns: list[Column], metadata: dict[bytes, bytes]) -> pa.Schema:
-    """The Arrow schema of a sealed file with these columns."""
-    named = zip(columns, file_names(columns), strict=True)
-    fields = [_sealed_field(column, name) for column, name in named]
-    node = pa.field(NODE, pa.int64(), nullable=False)
-    return pa.schema([node, *fields], metadata=metadata)
-
-
-@remembered(4096)
-def _sealed_field(column: Column, name: str) -> pa.Field:
-    return pa.field(name, column.kind.file_type, metadata=field_metadata(column))
-
-
-def live_array(
-    kind: Kind,
-    places: Places,
-    rows: int,
-    take: Callable[[Buffer, int], pa.Buffer],
-    *,
-    check: bool,
-) -> pa.Array:
-    """The first ``rows`` rows of a column of an image, with the type that it has there."""
-    validity = take(places.validity, (rows + 7) // 8)
-    if isinstance(kind, ArrayKind):
-        return _block_array(kind, rows, validity, take(places.values, rows * kind.width))
-    if places.spill is None:
-        values = take(places.values, (rows * kind.live_type.bit_width + 7) // 8)
-        return pa.Array.from_buffers(kind.live_type, rows, [validity, values])
-    values = take(places.values, rows * _VIEW)
-    if check:
-        values = _without_hidden_views(rows, validity, values)
-    buffers = [validity, values, take(places.spill, places.spill.size)]
-    return pa.Array.from_buffers(kind.live_type, rows, buffers)
-
-
-def _without_hidden_views(rows: int, validity: pa.Buffer, views: pa.Buffer) -> pa.Buffer:
-    """Views of text with nothing where no value is: pyarrow checks none there, and follows them all.
-
-    Raises:
-        pyarrow.ArrowInvalid: there are not as many as rows.
-    """
-    cells = pa.Array.from_buffers(pa.binary(_VIEW), rows, [validity, views])
-    cells.validate()
-    return pc.coalesce(cells, pa.scalar(bytes(_VIEW), pa.binary(_VIEW))).buffers()[1]
-
-
-def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffer) -> pa.Array:
-    shape, innermost = [rows, *kind.shape], kind.live_type
-    while pa.types.is_fixed_size_list(innermost):
-        innermost = innermost.value_type
-    count = rows * kind.width // (innermost.bit_width // 8)
-    array = pa.Array.from_buffers(innermost, count, [None, data])
-    for depth in range(len(kind.shape) - 1, 0, -1):
-        array = pa.FixedSizeListArray.from_arrays(array, shape[depth + 1])
-    return pa.Array.from_buffers(kind.live_type, rows, [validity], children=[array])
 
 
 def _slice(view: memoryview, buffer: Buffer) -> memoryview:

@@ -10,12 +10,9 @@ from typing import Final, TypeVar
 from .._arrow import pa
 from .backend import Backend, Behind, SegmentBatch
 from .layout import Layout
-from .segment import Segment
+from .segment import UNNUMBERED, Segment
 
-__all__ = ["UNNUMBERED", "Segments"]
-
-#: The number of a segment that waits to be filled.
-UNNUMBERED: Final = -1
+__all__ = ["Segments"]
 
 #: Bytes of full segments; whoever fills faster than they are sealed helps to seal.
 MOST_WAITING: Final = 96 * 1024 * 1024
@@ -72,7 +69,7 @@ class Segments:
     def live(self) -> Segment | None:
         """The segment that is filled; None where the last one is full."""
         for last in self._line[-1:]:
-            if isinstance(last, Segment) and not last.is_full:
+            if isinstance(last, Segment) and last.is_filling:
                 return last
         return None
 
@@ -83,6 +80,7 @@ class Segments:
             self._line.append(segment)
         elif live is not segment:
             self._line[-1] = segment
+            live.mark_moved()
 
     def add_rows(self, number: int, batch: pa.RecordBatch) -> None:
         """Let rows be sealed as they are, before those of the live segment, where there is one."""
@@ -108,7 +106,8 @@ class Segments:
         return [
             each
             for each in self._segments
-            if each.image.is_persistent and (each.synced is None or each.synced.state != each.state)
+            if each.image.is_persistent
+            and (each.synced is None or each.synced.version != each.version)
         ]
 
     def start_sync(self, segment: Segment) -> Callable[[], None]:
@@ -125,7 +124,7 @@ class Segments:
             each.number: synced.rows
             for each in self._segments
             if (synced := each.synced)
-            and synced.state[0] == each.number
+            and synced.version[0] == each.number
             and each.image.is_persistent
         }
 
@@ -213,14 +212,18 @@ class Segments:
     def _stock(self, layout: Layout) -> None:
         with self._stocking:
             if not (self._spares or self._is_over):
-                self._spares.append(self.make(UNNUMBERED, layout))
+                self._spares.append(self.make(layout))
 
-    def make(self, number: int, layout: Layout) -> Segment:
-        """A segment without rows, whose file no other segment had or will have.
+    def make(self, layout: Layout, number: int = UNNUMBERED) -> Segment:
+        """A spare segment, whose file no other segment had or will have.
 
         Whoever copies or links a live file at any time has rows of one segment only.
+
+        Args:
+            layout: of its image.
+            number: the one that it will have, where that is known.
         """
-        return Segment(number, layout, partial(self._backend.image, self._name, number))
+        return Segment(layout, partial(self._backend.image, self._name, number))
 
     def seal(self) -> bool:
         """Seal what is full, in order; False where the disk fails, and the user was told.
@@ -252,11 +255,12 @@ class Segments:
                 self._spares.pop().image.discard()
         if (live := self.live) is not None:
             self.withdraw(live)
-            self._line.remove(live)
 
-    def withdraw(self, segment: Segment) -> None:
-        """Take away the file of a segment that has no rows."""
-        self._backend.withdraw(self._name, segment.number, segment.image)
+    def withdraw(self, live: Segment) -> None:
+        """Take the live segment away, which has no rows, with its file."""
+        self._line.remove(live)
+        live.mark_withdrawn()
+        self._backend.withdraw(self._name, live.number, live.image)
 
     def _seal_first(self, full: list[Segment | _UnsegmentedRows]) -> bool:
         """Seal the oldest segment, and in the same file those after it that are like it."""
@@ -303,6 +307,7 @@ class Segments:
 
     def _replace_sealed(self, segment: Segment) -> None:
         """Take the file of a sealed segment away, and have one for the next rows instead."""
+        segment.mark_sealed()
         if self._backend.is_durable:
             segment.image.discard()
             if segment.image.is_mapped:

@@ -15,13 +15,14 @@ from .._values.device import DeviceValue, Lost, fetch_each
 from .._values.foreign import learn
 from ..errors import BusyError, RigorousError, SaveError
 from .backend import Backend, SegmentBatch
+from .batches import sealed_batch
 from .column import Column, InternalKey
 from .device_values import Cells, Row, warn_lost
 from .fields import Described, describe_unread
 from .implementation import FastPath
 from .layout import Layout, row_width
-from .segment import Segment, SyncedState, sealed_batch
-from .segments import UNNUMBERED, Segments
+from .segment import Segment, SyncedState
+from .segments import Segments
 
 __all__ = ["LiveTable"]
 
@@ -42,8 +43,6 @@ MOST_PENDING: Final = 16_384
 
 #: One n-th of a segment's rows is enough to be sealed with full ones at the end of an experiment.
 _MUCH: Final = 4
-#: The state of a segment of which nothing was synced.
-_NOTHING: Final = SyncedState((-1, 0, 0), 0)
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -274,8 +273,7 @@ class LiveTable:
     def _start_sync(
         self, segment: Segment, started: list[tuple[SyncedState, Callable[[], None]]]
     ) -> None:
-        segment.synced = segment.synced or _NOTHING  # who replaces it syncs what comes in its place
-        synced = segment.as_synced()
+        synced = segment.begin_sync()
         if sync := self._guarded(partial(self._segments.start_sync, segment)):
             started.append((synced, sync[0]))
 
@@ -284,7 +282,7 @@ class LiveTable:
             return True
         with self.lock:
             if self._segments.has(segment):
-                segment.synced = synced
+                segment.mark_synced(synced)
                 return True
             return self._segments.is_on_device(segment.number, synced.rows)
 
@@ -419,7 +417,8 @@ class LiveTable:
             self.close_fast_path()
             self._columns = _worth_storing(live)
             self._room = live.layout.capacity, live.layout.spill
-            live.is_full = self._has_full = True
+            live.finish()
+            self._has_full = True
 
     def _hand_over_full(self) -> None:
         """As ``_hand_over``, and have them sealed off the caller's thread."""
@@ -456,8 +455,7 @@ class LiveTable:
     def _begin(self, segment: Segment) -> None:
         """Use a segment that has no number yet under the next one."""
         self.close_fast_path()
-        number = self._take_number()
-        segment.number, self._next = number, segment  # no call in between, where Ctrl-C could come
+        segment.begin(self._take_number())
         self._use(segment)
 
     # --- room ----------------------------------------------------------------------------------
@@ -476,6 +474,8 @@ class LiveTable:
             self._is_busy = True
 
     def _reopen(self) -> None:
+        if self.fast_path.buffers is not None:
+            return
         live = self._segments.live
         is_done = self._next is None and self._noted is None and not self._is_ending
         if live is not None and is_done:  # else an exception left a change half done
@@ -581,7 +581,7 @@ class LiveTable:
         if (live := self._segments.live) is not None:
             return live
         layout = self._layout(*self._room)
-        segment = self._segments.spare(layout) or self._segments.make(UNNUMBERED, layout)
+        segment = self._segments.spare(layout) or self._segments.make(layout)
         self._begin(segment)
         return segment
 
@@ -663,8 +663,8 @@ class LiveTable:
         """Go on in another image, under the same number, with all rows copied."""
         self.close_fast_path()
         old = self._ready()
-        new = self._segments.make(old.number, layout)
-        new.copy_from(old)
+        new = self._segments.make(layout, old.number)
+        old.copy_to(new)
         if old.synced:
             self._guarded(new.sync)  # what was on the device stays there
         self._use(new)
@@ -690,7 +690,7 @@ class LiveTable:
         number = live.number
         # Its file has that number for whoever copied it, and so is not filled under another one.
         self._segments.withdraw(live)
-        self._begin(self._segments.make(UNNUMBERED, live.layout))
+        self._begin(self._segments.make(live.layout))
         return number
 
     def _take_number(self) -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa
+from .._live.batches import sealed_schema
 from .._live.column import Column
-from .._live.segment import sealed_schema
 from .._values.kinds import FLOAT
 from . import checksums
 from .compaction_plan import CompactionInput, runs, stable_input

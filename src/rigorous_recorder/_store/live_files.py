@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .._arrow import ipc, pa, pc
+from .._live.batches import arrow_of
 from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
-from .._live.segment import arrow_of
 from .._mounts import has_layers
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file, require_type

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._durable import write_whole
+from .._live.batches import sealed_batch
 from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN
-from .._live.segment import sealed_batch
 from .._values.chunks import one_array
 from ..errors import DamagedFileError
 from .backend import DELETED, ROOT, writer_of

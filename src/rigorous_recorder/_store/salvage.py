@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .._arrow import ipc, pa, pc
+from .._live.batches import live_array, sealed_batch
 from .._live.column import NODE, Column
 from .._live.layout import Buffer, node_place, places_of, rows_in
-from .._live.segment import live_array, sealed_batch
 from .._values.kinds import Kind
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file

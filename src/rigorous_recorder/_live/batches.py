@@ -1,0 +1,107 @@
+"""The rows of an image as Arrow, as they are there and as they are in a sealed file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from .._arrow import pa, pc
+from .._once import remembered
+from .._values.arrays import ArrayKind
+from .._values.kinds import Kind
+from .column import NODE, Column, field_metadata, file_names
+from .layout import Buffer, ImageMap, Places
+
+__all__ = ["arrow_of", "live_array", "sealed_batch", "sealed_schema"]
+
+#: Bytes of a view of text.
+_VIEW: Final = 16
+
+
+def arrow_of(
+    where: ImageMap,
+    rows: int,
+    take: Callable[[Buffer, int], pa.Buffer],
+    metadata: dict[bytes, bytes],
+    *,
+    check: bool = False,
+) -> pa.RecordBatch:
+    """The first ``rows`` rows of an image as Arrow with the types of a sealed file.
+
+    Raises:
+        pyarrow.ArrowInvalid: with ``check``, the bytes are not what their layout says.
+    """
+    nodes = pa.Array.from_buffers(pa.int64(), rows, [None, take(where.node, 8 * rows)])
+    sealed: dict[Column, pa.Array] = {}
+    for column, places in where.columns.items():
+        live = live_array(column.kind, places, rows, take, check=check)
+        if check:
+            live.validate(full=True)
+        if live.null_count < rows:
+            sealed[column] = column.kind.seal(live)
+    return sealed_batch(nodes, sealed, metadata)
+
+
+def sealed_batch(
+    nodes: pa.Array, columns: Mapping[Column, pa.Array], metadata: dict[bytes, bytes]
+) -> pa.RecordBatch:
+    """Rows as they are written to a sealed file, from columns of the sealed types."""
+    arrays = [nodes, *(column.kind.file(values) for column, values in columns.items())]
+    return pa.RecordBatch.from_arrays(arrays, schema=sealed_schema(list(columns), metadata))
+
+
+def sealed_schema(columns: list[Column], metadata: dict[bytes, bytes]) -> pa.Schema:
+    """The Arrow schema of a sealed file with these columns."""
+    named = zip(columns, file_names(columns), strict=True)
+    fields = [_sealed_field(column, name) for column, name in named]
+    node = pa.field(NODE, pa.int64(), nullable=False)
+    return pa.schema([node, *fields], metadata=metadata)
+
+
+@remembered(4096)
+def _sealed_field(column: Column, name: str) -> pa.Field:
+    return pa.field(name, column.kind.file_type, metadata=field_metadata(column))
+
+
+def live_array(
+    kind: Kind,
+    places: Places,
+    rows: int,
+    take: Callable[[Buffer, int], pa.Buffer],
+    *,
+    check: bool,
+) -> pa.Array:
+    """The first ``rows`` rows of a column of an image, with the type that it has there."""
+    validity = take(places.validity, (rows + 7) // 8)
+    if isinstance(kind, ArrayKind):
+        return _block_array(kind, rows, validity, take(places.values, rows * kind.width))
+    if places.spill is None:
+        values = take(places.values, (rows * kind.live_type.bit_width + 7) // 8)
+        return pa.Array.from_buffers(kind.live_type, rows, [validity, values])
+    values = take(places.values, rows * _VIEW)
+    if check:
+        values = _without_hidden_views(rows, validity, values)
+    buffers = [validity, values, take(places.spill, places.spill.size)]
+    return pa.Array.from_buffers(kind.live_type, rows, buffers)
+
+
+def _without_hidden_views(rows: int, validity: pa.Buffer, views: pa.Buffer) -> pa.Buffer:
+    """Views of text with nothing where no value is: pyarrow checks none there, and follows them all.
+
+    Raises:
+        pyarrow.ArrowInvalid: there are not as many as rows.
+    """
+    cells = pa.Array.from_buffers(pa.binary(_VIEW), rows, [validity, views])
+    cells.validate()
+    return pc.coalesce(cells, pa.scalar(bytes(_VIEW), pa.binary(_VIEW))).buffers()[1]
+
+
+def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffer) -> pa.Array:
+    shape, innermost = [rows, *kind.shape], kind.live_type
+    while pa.types.is_fixed_size_list(innermost):
+        innermost = innermost.value_type
+    count = rows * kind.width // (innermost.bit_width // 8)
+    array = pa.Array.from_buffers(innermost, count, [None, data])
+    for depth in range(len(kind.shape) - 1, 0, -1):
+        array = pa.FixedSizeListArray.from_arrays(array, shape[depth + 1])
+    return pa.Array.from_buffers(kind.live_type, rows, [validity], children=[array])
