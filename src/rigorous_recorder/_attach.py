@@ -11,7 +11,7 @@ from typing import Final
 from ._arrow import pa
 from ._engines.scan import Piece, Scan, Scope, Snapshot
 from ._store.store import MemoryStore, Store
-from ._tree import Nodes
+from ._tree.nodes import Nodes
 
 __all__ = ["copy_tree", "copy_with_ancestors", "keys_in", "undisturbed"]
 

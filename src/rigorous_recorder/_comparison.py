@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from ._arrow import pc
 from ._engines.scan import Scan
-from ._tree import FIRST_KEYS, keys_of
+from ._keys import FIRST_KEYS
+from ._tree.columns import keys_of
 from ._values.kinds import FLOAT, INT
 
 __all__ = ["Difference", "differences"]

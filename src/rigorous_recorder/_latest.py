@@ -16,7 +16,8 @@ from ._runs import NUMBER, Runs, last_deleted
 from ._store.fragments import Fragment, InMemoryFragment
 from ._store.parquet_fragment import ParquetFragment
 from ._store.store import DELETED, ROOT, FolderStore
-from ._tree import Nodes, column_in
+from ._tree.columns import column_in
+from ._tree.nodes import Nodes
 from ._values.chunks import one_array
 from ._values.kinds import INT
 

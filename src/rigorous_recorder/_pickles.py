@@ -20,7 +20,7 @@ from ._engines.scan import Snapshot
 from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
 from ._store.fragments import InMemoryFragment
 from ._store.store import MemoryStore, StoreSnapshot
-from ._tree import Nodes
+from ._tree.nodes import Nodes
 from .errors import DamagedFileError, RigorousError, UnsafePickleError
 
 __all__ = ["PlainTree", "Restored", "load_tree", "restored", "tree_of"]

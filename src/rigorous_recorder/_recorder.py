@@ -31,7 +31,7 @@ from ._rows.implementation import fresh
 from ._store.background import LOCKS
 from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Store
 from ._store.union import UnionPlace, UnionStore
-from ._tree import Nodes
+from ._tree.nodes import Nodes
 from ._values.arrays import ArrayKind, ListKind
 from ._values.device import DeviceValue
 from ._values.plain_forms import fields_of

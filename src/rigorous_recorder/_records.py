@@ -28,13 +28,13 @@ from ._engines.scan import Piece, Scan, Scope, Snapshot, Source
 from ._engines.spark import spark_frame
 from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
+from ._keys import FIRST_KEYS
 from ._lazy_imports import duckdb, pd, pl
 from ._pickles import PlainTree, restored, tree_of
 from ._records_view import RecordsView, order_by
 from ._row_table import checked_count, checked_keys
 from ._store.store import ROOT, FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
-from ._tree import FIRST_KEYS
 from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, chart_of, look_of, smoothing_of
 

@@ -8,6 +8,7 @@ from typing import Any, Self, SupportsIndex
 from ._display.runs import run_name
 from ._engines.scan import Source
 from ._job import current_job
+from ._keys import FIRST_KEYS
 from ._lifecycle import Run
 from ._live.column import Column
 from ._live.fields import describe
@@ -16,7 +17,6 @@ from ._report import report
 from ._run_lookup import chosen_runs
 from ._runs import Past, is_running, last_deleted
 from ._store.store import FolderStore
-from ._tree import FIRST_KEYS
 from ._values.kinds import NULL
 from .errors import RunningError
 

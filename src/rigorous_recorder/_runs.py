@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, SupportsIndex
 
 from ._arrow import pa, pc
 from ._engines.attempts import Attempt, last_attempts
-from ._keys import ERROR_KEYS
+from ._keys import ERROR_KEYS, EXPERIMENT_KEYS
 from ._labels import ARCHIVED, name_in, tags_in
 from ._live.column import Column
 from ._once import once
@@ -18,7 +18,7 @@ from ._store.backend import writer_of
 from ._store.deletion import Deleted
 from ._store.store import DELETED
 from ._store.union import ReadableStore
-from ._tree import EXPERIMENT_KEYS, Nodes
+from ._tree.nodes import Nodes
 from ._values.kinds import INT
 from .errors import UnknownExperimentError
 
@@ -137,9 +137,9 @@ def past_experiments(nodes: Nodes) -> list[Past]:
 
 def deleted_of(nodes: Nodes) -> Deleted | None:
     """What a compaction is to drop: all that was deleted for good, but the numbers that it had."""
-    if (deleted := nodes.deleted_for_good) is None:
+    if (deleted := nodes.deletion.for_good) is None:
         return None
-    return Deleted(deleted, nodes.deleted_tops, Column(NUMBER, INT))
+    return Deleted(deleted, nodes.deletion.tops, Column(NUMBER, INT))
 
 
 def last_deleted(nodes: Nodes) -> int:

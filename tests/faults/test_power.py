@@ -16,11 +16,11 @@ from pyarrow import ipc
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._live import backing
 from rigorous_recorder._store import backend, liveness, marks, recover, seal
 from rigorous_recorder._store.background import later
 from rigorous_recorder._store.folder import Folder
-from rigorous_recorder._tree import EXPERIMENT_KEYS
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
 from . import THOROUGH

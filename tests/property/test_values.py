@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines.sql import sql_names
-from rigorous_recorder._tree import EXPERIMENT_KEYS
+from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._values import json_floats
 from rigorous_recorder.errors import MixedKindsWarning
 

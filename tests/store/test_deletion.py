@@ -1030,13 +1030,13 @@ def test_what_was_deleted_goes_and_what_waits_stays(open_collection: Opener) -> 
     store = collection._store
     gone, kept = held(collection, 10), held(collection, 20)
     moment = Source(store).now()
-    assert set(moment.nodes.waiting.to_pylist()) >= {gone, kept}
-    tops = list(moment.nodes.waiting_tops)
+    assert set(moment.nodes.deletion.waiting.to_pylist()) >= {gone, kept}
+    tops = list(moment.nodes.deletion.waiting_tops)
     store.delete([tops[0]])
     nodes = Source(store).now().nodes
-    assert nodes.deleted_tops == tops[:1]
-    assert sorted(nodes.deleted_for_good.to_pylist()) == sorted([tops[0], gone])
-    assert list(nodes.waiting_tops) == tops[1:]
+    assert nodes.deletion.tops == tops[:1]
+    assert sorted(nodes.deletion.for_good.to_pylist()) == sorted([tops[0], gone])
+    assert list(nodes.deletion.waiting_tops) == tops[1:]
     collection.close()
     other = open_collection()
     other.compact()

@@ -11,8 +11,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._failure import error_attributes
-from rigorous_recorder._keys import ERROR_KEYS
-from rigorous_recorder._tree import EXPERIMENT_KEYS
+from rigorous_recorder._keys import ERROR_KEYS, EXPERIMENT_KEYS
 
 Opener = Callable[..., ExperimentCollection]
 

@@ -28,10 +28,10 @@ from rigorous_recorder._display.text import (
     width,
 )
 from rigorous_recorder._engines.scan import Scan, Scope, Snapshot
+from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._live.column import NODE, Column
 from rigorous_recorder._store.fragments import Fragment
 from rigorous_recorder._store.store import StoreSnapshot
-from rigorous_recorder._tree import EXPERIMENT_KEYS
 
 from ..property.strategies import family, keys, simple_values
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from .._engines.rows import Row
-from .._keys import ERROR_KEYS, STATUS_KEY
+from .._keys import ATTEMPT_KEYS, ERROR_KEYS, EXPERIMENT_KEYS, STATUS_KEY
 from .._status import Status
-from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
 from .table import Table
 from .text import MISSING, duration_text, instant_text, plural
 

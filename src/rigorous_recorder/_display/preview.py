@@ -10,7 +10,7 @@ from .._engines.mixed import Flat
 from .._engines.scan import Piece, Scan, Snapshot
 from .._live.column import Key
 from .._store.store import StoreSnapshot
-from .._tree import Variants, keys_of, values_of
+from .._tree.columns import Variants, keys_of, values_of
 from .._values.kinds import Kind
 from .._values.promote import meet
 from .table import without_middle

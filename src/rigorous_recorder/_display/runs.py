@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from .._keys import ERROR_KEYS
+from .._keys import ERROR_KEYS, FIRST_KEYS
 from .._printable import one_line
-from .._tree import FIRST_KEYS
 from .text import cut, literal_text, plural
 
 __all__ = ["attributes_line", "run_line", "run_name"]

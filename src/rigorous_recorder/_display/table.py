@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
-from .._keys import ERROR_KEYS
+from .._keys import ATTEMPT_KEYS, ERROR_KEYS, EXPERIMENT_KEYS
 from .._printable import one_line
-from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS
 from .fitting import BETWEEN, fitted
 from .text import (
     GAP,

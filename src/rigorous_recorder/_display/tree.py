@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._engines.scan import Scan, Scope, Snapshot
-from .._keys import ERROR_KEYS, STATUS_KEY
+from .._keys import ATTEMPT_KEYS, ERROR_KEYS, EXPERIMENT_KEYS, STATUS_KEY
 from .._live.column import NODE
 from .._printable import one_line
 from .._status import Status, status_at_end
-from .._tree import ATTEMPT_KEYS, EXPERIMENT_KEYS, Nodes
+from .._tree.nodes import Nodes
 from .._values.chunks import one_array
 from ..errors import ArgumentError, ArgumentTypeError
 from .text import bytes_text, cut, literal_text, plural

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._tree import ATTEMPT_KEYS, FIRST_KEYS, Nodes
+from .._keys import ATTEMPT_KEYS, FIRST_KEYS
+from .._tree.nodes import Nodes
 from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT, Kind
 from .conditions import any_valid
 

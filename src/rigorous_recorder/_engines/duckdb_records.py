@@ -15,7 +15,7 @@ from .._live.column import NODE, Column
 from .._nested import Path, root_of
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
-from .._tree import Variants
+from .._tree.columns import Variants
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .duckdb_values import DAY, MOST_MICROSECONDS, for_duckdb

@@ -133,7 +133,7 @@ class _Seen:
     @staticmethod
     def _ready(snapshot: Snapshot) -> Iterator[tuple[Fragment, list[int]]]:
         fragments = snapshot.fragments.records
-        return zip(fragments, ready_rows(fragments, snapshot.nodes.waiting), strict=True)
+        return zip(fragments, ready_rows(fragments, snapshot.nodes.deletion.waiting), strict=True)
 
     def _spans(self, fragment: Fragment, ready: Sequence[int]) -> list[range]:
         """Which rows of a fragment are new.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from .._keys import FIRST_KEYS
 from .._nested import Path
 from .._report import warn
-from .._tree import FIRST_KEYS
 from .._values.kinds import Kind
 from ..errors import ColumnError, ColumnWarning
 from .conditions import AnyCondition

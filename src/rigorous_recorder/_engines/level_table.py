@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple, get_args
 
 from .._arrow import pa, pc
+from .._keys import FIRST_KEYS
 from .._nested import root_of
-from .._tree import FIRST_KEYS, keys_of
+from .._tree.columns import keys_of
 from ..errors import ArgumentError, ArgumentTypeError, ColumnError
 from .arrow import resolved_table
 from .attempts import attempts, places_of

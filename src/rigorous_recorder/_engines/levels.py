@@ -12,9 +12,10 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from .._arrow import pa, pc
+from .._keys import ATTEMPT_KEYS
 from .._nested import root_of
 from .._once import once
-from .._tree import ATTEMPT_KEYS, Variants, keys_of
+from .._tree.columns import Variants, keys_of
 from .attempts import Places, attempts, places_of
 from .conditions import any_valid
 from .duckdb_values import for_duckdb
@@ -134,7 +135,7 @@ class _Reading:
         self._numbered_columns = {name: columns[name] for name in numbered}
         self._of_nodes: dict[str, pa.Array] = {}
         if value is not None:
-            self._of_nodes["owner"] = scan.snapshot.nodes.words(value)
+            self._of_nodes["owner"] = scan.snapshot.nodes.value_ids(value)
         if places is not None:
             self._of_nodes |= {"place": places.place, "attempt": places.attempt}
         self._read_columns = scan.columns_for([flat.key for flat in columns.values()])

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from .._arrow import pa, pc
+from .._keys import EXPERIMENT_KEYS
 from .._live.column import Column, Key
 from .._nested import Path, inside
 from .._report import warn
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._store.store import StoreSnapshot
-from .._tree import EXPERIMENT_KEYS, Nodes
+from .._tree.nodes import Nodes
 from .._values.chunks import one_array
 from .._values.kinds import JSON, NULL, Kind
 from .._values.promote import Family, family_of, in_order, main_family, meet

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .._arrow import pa, pc, pq
+from .._keys import FIRST_KEYS
 from .._live.column import NODE, Column
 from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment, open_parquet
-from .._tree import FIRST_KEYS, Nodes
+from .._tree.nodes import Nodes
 from .._values.chunks import one_array
 from .._values.kinds import NULL
 from .scan import Snapshot

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 from .._arrow import pa, pc
 from .._live.column import Column
 from .._rows.implementation import Known, fresh, rows_of_node
-from .._tree import Nodes, keys_of, present_values_of, values_of
+from .._tree.columns import keys_of, present_values_of, values_of
+from .._tree.nodes import Nodes
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError
 from .conditions import any_valid

@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
+from .._keys import EXPERIMENT_KEYS
 from .._live.column import NODE, Column, Key
 from .._nested import Path, inside, path_named, paths_below, root_of
 from .._once import once
 from .._store.fragments import Fragment, InMemoryFragment, is_lost
 from .._store.parquet_fragment import ParquetFragment
 from .._store.store import Store, StoreSnapshot
-from .._tree import EXPERIMENT_KEYS, Nodes, Variants, column_in, keys_of
+from .._tree.columns import Variants, column_in, keys_of
+from .._tree.nodes import Nodes
 from .._values.chunks import one_array
 from .._values.kinds import JSON, NULL, Kind
 from .._values.promote import Family, family_of, meet, to_flat

@@ -16,7 +16,7 @@ from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._store.sealed_files import open_sealed
-from .._tree import column_in
+from .._tree.columns import column_in
 from .._values.bigints import BIGINT
 from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind

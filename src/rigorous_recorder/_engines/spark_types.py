@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from .._arrow import pa
+from .._keys import EXPERIMENT_KEYS
 from .._lazy import lazy_module
 from .._lazy_imports import st
 from .._once import remembered
-from .._tree import EXPERIMENT_KEYS
 from .._values.arrays import ArrayKind
 from .._values.kinds import BOOL, FLOAT, INT, NULL, Kind
 from ..errors import ArgumentError, MissingPackageError

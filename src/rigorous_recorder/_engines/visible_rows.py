@@ -19,7 +19,7 @@ def ready_rows(fragments: Sequence[Fragment], waiting: pa.Array | None) -> list[
     it stops before the first. Of a segment of which rows were dropped it is given all, or none.
 
     Args:
-        waiting: sorted ids of the nodes that wait for a parent (``Nodes.waiting``); None for none.
+        waiting: sorted ids of the nodes that wait for a parent (``Deletion.waiting``); None for none.
     """
     if waiting is None:
         return [[segment.rows for segment in fragment.segments] for fragment in fragments]

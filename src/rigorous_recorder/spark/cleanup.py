@@ -52,7 +52,7 @@ def discard_unfinished(
         last = (time.time() - older_than.total_seconds()) * 1e6
         found = [
             node
-            for node, said in Source(store).now().nodes.waiting_tops.items()
+            for node, said in Source(store).now().nodes.deletion.waiting_tops.items()
             if said <= last and not is_alive(store.folder, writer_of(node))
         ]
         if found:

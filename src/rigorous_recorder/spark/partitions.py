@@ -23,7 +23,7 @@ from .._store.folder import RECORDS, Folder
 from .._store.fragments import Fragment, InMemoryFragment, Spans, Stretch, is_lost
 from .._store.parquet_fragment import ParquetFragment
 from .._store.sealed_files import SealedFiles, open_sealed
-from .._tree import column_in
+from .._tree.columns import column_in
 from .._values.chunks import byte_sizes, one_array
 from .._values.kinds import NULL
 from ..errors import DamagedFileError, DamagedFileWarning, DeletedError

@@ -12,11 +12,12 @@ from pyspark.sql.pandas.types import from_arrow_type
 from .._arrow import pa, pc
 from .._engines.scan import Scan, flat_column
 from .._engines.spark_types import for_spark
+from .._keys import EXPERIMENT_KEYS
 from .._live.column import NODE
 from .._once import once
 from .._store.fragments import Fragment, between, places_between
 from .._store.parquet_fragment import ParquetFragment
-from .._tree import EXPERIMENT_KEYS, keys_of
+from .._tree.columns import keys_of
 from .._values.kinds import INT, NULL
 from .driver_snapshot import Sight, Wanted
 from .filters import column_of, held, is_exact, refuses_null

@@ -128,7 +128,7 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         Rows that wait to be counted, and those behind them, are given when they do.
         """
         fragments = list(self._fragments())
-        ready = ready_rows(fragments, self._sight.snapshot.nodes.waiting)
+        ready = ready_rows(fragments, self._sight.snapshot.nodes.deletion.waiting)
         found = []
         for fragment, counts in zip(fragments, ready, strict=True):
             for (origin, rows, deleted, _), some in zip(fragment.segments, counts, strict=True):

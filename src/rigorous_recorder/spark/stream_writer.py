@@ -17,7 +17,8 @@ from .._engines.scan import Source
 from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
 from .._store.store import ROOT, FolderStore
-from .._tree import Nodes, values_of
+from .._tree.columns import values_of
+from .._tree.nodes import Nodes
 from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from .option_parsing import local_path
 from .write_job import WriteJob, Written, gathered, nodes_of, seen
@@ -113,7 +114,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
             if experiment is not None and batchId in _batches(nodes, experiment):
                 store.delete(nodes_of(messages))
                 return
-            if not nodes.waiting_tops.keys() >= set(nodes_of(messages)):
+            if not nodes.deletion.waiting_tops.keys() >= set(nodes_of(messages)):
                 message = "what was written has been discarded before it was committed; start again"
                 raise DeletedError(message)
             with gathered(store, messages) as batch:
@@ -133,7 +134,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
     def abort(self, messages: list[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803
         """Let what was written never be seen; a batch that was committed before stays."""
         with contextlib.closing(self.job.store()) as store:
-            tops = Source(store).now().nodes.waiting_tops
+            tops = Source(store).now().nodes.deletion.waiting_tops
             waiting = [node for node in nodes_of(messages) if node in tops]
             if waiting:
                 store.delete(waiting)

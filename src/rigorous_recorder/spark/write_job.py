@@ -15,7 +15,7 @@ from pyspark.sql.types import StructField
 from .._arrow import pa
 from .._engines.scan import Source
 from .._store.store import FolderStore
-from .._tree import Nodes
+from .._tree.nodes import Nodes
 from ..errors import SaveError
 from .parent_rows import Grouped
 from .schema import stored_columns

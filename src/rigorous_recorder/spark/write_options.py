@@ -11,11 +11,11 @@ from pyspark.sql.types import StructType
 
 from .._arrow import pa
 from .._collection import collection_path
-from .._keys import require_free
+from .._keys import FIRST_KEYS, require_free
 from .._live.fields import describe
 from .._runs import Runs, nth_number
 from .._store.store import ROOT
-from .._tree import FIRST_KEYS, Nodes
+from .._tree.nodes import Nodes
 from ..errors import ArgumentError, ReservedKeyError
 from .option_parsing import json_in, local_path, names_in
 from .schema import check_simple, check_storable

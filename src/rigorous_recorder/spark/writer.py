@@ -91,7 +91,7 @@ class Writer(DataSourceArrowWriter):
             SaveError: the folder can't be written, or what a task wrote is not seen here.
         """
         with contextlib.closing(self.job.store()) as store, changing_experiments(store):
-            if self.held not in seen(store, messages).waiting_tops:
+            if self.held not in seen(store, messages).deletion.waiting_tops:
                 message = (
                     "what was written has been discarded before it was committed; write it anew"
                 )

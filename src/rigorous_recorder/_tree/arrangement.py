@@ -1,0 +1,92 @@
+"""The nodes in order of depth, from the roots down, and the updates of each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .._arrow import pa, pc
+from .._live.column import PARENT_COLUMN
+from .._store.store import DELETED
+from .updates import Updates, UpdatesByNode
+
+__all__ = ["Arrangement", "arranged"]
+
+
+class Arrangement(NamedTuple):
+    """The nodes, ancestors before their descendants, each at its position.
+
+    Attributes:
+        rows: all updates.
+        updates: which of them are of which node.
+        parents: for each node the position of its parent; null for a root.
+        depths: for each node how many ancestors it has.
+        attached: grows in the order in which nodes were attached to their parents.
+    """
+
+    rows: Updates
+    updates: UpdatesByNode
+    ids: pa.Array
+    parents: pa.Array
+    depths: pa.Array
+    attached: pa.Array
+
+
+def arranged(rows: Updates, deletions: pa.Array | None = None) -> Arrangement:
+    """Arrange the nodes of all updates.
+
+    Args:
+        deletions: which updates delete their node: it is deleted from then on, whatever its parent
+            is set to later. None where no update ever did.
+    """
+    parents, encoded = rows[PARENT_COLUMN], rows.node.dictionary_encode()
+    if deletions is not None:
+        parents = pc.if_else(deletions, pa.scalar(DELETED, pa.int64()), parents)
+    # A parent without an update of its own is a node too: the root of a collection is one.
+    named = pc.unique(parents.drop_null())
+    without = named.filter(pc.invert(pc.is_in(named, value_set=encoded.dictionary)))
+    unique = pa.concat_arrays([encoded.dictionary, without])
+    updates = UpdatesByNode(encoded.indices.cast(pa.int64()), len(unique))
+    last = updates.last(rows.is_set(PARENT_COLUMN))
+    if deletions is not None:
+        last = pc.coalesce(updates.last(deletions), last)
+    above = _index_in(parents.take(last), unique)
+    depths = _depths(above)
+    order = pc.sort_indices(depths)
+    places, depths = _inverse(order), depths.take(order)
+    is_root = pc.equal(depths, 0)
+    return Arrangement(
+        rows=rows,
+        updates=updates.moved(places),
+        ids=unique.take(order),
+        parents=pc.if_else(is_root, pa.scalar(None, pa.int64()), places.take(above.take(order))),
+        depths=depths,
+        attached=last.take(order),
+    )
+
+
+def _depths(parents: pa.Array) -> pa.Array:
+    """For each node how many ancestors it has; ``parents`` are positions, null for a root.
+
+    Every round looks twice as far up. Nodes that are their own ancestors (two processes can
+    attach them at once) count as roots.
+    """
+    depths = pc.cast(parents.is_valid(), pa.int64())
+    above = parents
+    for _ in range(len(parents).bit_length() + 1):
+        if above.null_count == len(above):
+            return depths
+        depths = pc.add(depths, depths.take(above).fill_null(0))
+        above = above.take(above)
+    return _depths(pc.if_else(above.is_valid(), pa.scalar(None, pa.int64()), parents))
+
+
+def _index_in(values: pa.Array, whole: pa.Array) -> pa.Array:
+    """For each value its position in the whole; null for null."""
+    few = values.dictionary_encode()
+    found = pc.index_in(few.dictionary, value_set=whole).cast(pa.int64())
+    return found.take(few.indices)
+
+
+def _inverse(order: pa.Array) -> pa.Array:
+    """For each position the place that it has in an order of all positions."""
+    return pc.sort_indices(order).cast(pa.int64())

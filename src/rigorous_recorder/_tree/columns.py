@@ -1,0 +1,57 @@
+"""The values of one key, a column for each of their kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .._arrow import pa
+from .._live.column import Column
+from .._store.fragments import Fragment, is_lost
+from .._values.chunks import one_array
+
+__all__ = [
+    "Variants",
+    "column_in",
+    "keys_of",
+    "present_values_of",
+    "values_of",
+]
+
+Variants = dict[Column, Any]
+"""The values of one key: for each column an array, and no row has a value in more than one."""
+
+
+def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
+    """A column of a piece of a fragment with its sealed type; nulls where it is not there."""
+    name = fragment.columns.get(column)
+    if name is None or is_lost(stored := table.column(name)):
+        return pa.nulls(table.num_rows, column.kind.sealed_type)
+    return column.kind.unfile(one_array(stored))
+
+
+def keys_of(columns: Iterable[Column]) -> list[str]:
+    """The users' keys among columns, each once, in order."""
+    return list(dict.fromkeys(column.key for column in columns if isinstance(column.key, str)))
+
+
+def values_of(variants: Variants, rows: int) -> list[Any]:
+    """The values of one key as Python objects, None where there is none."""
+    merged: list[Any] = [None] * rows
+    for column, values in variants.items():
+        if values.null_count == rows:
+            continue
+        found = column.kind.values(values)
+        if values.null_count:
+            found = [old if v is None else v for old, v in zip(merged, found, strict=True)]
+        merged = found
+    return merged
+
+
+def present_values_of(variants: Variants, rows: int) -> Sequence[Any]:
+    """The same where every row has a value; numbers as they stand in memory, where it is one kind."""
+    found = [(column, values) for column, values in variants.items() if not values.null_count]
+    if len(found) != 1:
+        return values_of(variants, rows)
+    ((column, values),) = found
+    return column.kind.present_values(values)

@@ -1,0 +1,308 @@
+"""What each node has, and inherits from its ancestors, key by key; the nearest value wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from .._arrow import pa, pc
+from .._keys import FIRST_KEYS
+from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN, Column
+from .._nested import Path, inside, root_of
+from .._once import once
+from .._store.fragments import Fragment, tables_of
+from .._store.store import ROOT
+from .._values.chunks import byte_sizes
+from .._values.kinds import NULL, Kind
+from ..errors import TooLargeError
+from .arrangement import Arrangement, arranged
+from .columns import Variants, values_of
+from .deletion import Deletion
+from .shape import Shape
+from .updates import Updates, count_to
+
+__all__ = ["Nodes"]
+
+#: An Arrow array of texts counts their bytes in 32 bits.
+_MOST_BYTES: Final = 2**31 - 1
+
+
+class Nodes(Shape):
+    """All nodes of a tree in one snapshot; they are read when they are first used.
+
+    Those that were deleted, and all below them, are not among them.
+
+    Args:
+        on_read: called with the latest time of an update, in microseconds since the epoch, before
+            the first answer; 0 where there is none.
+        includes_deleted: whether they are among them all the same.
+        roots: the nodes above experiments: of several collections that of each.
+
+    Attributes:
+        columns: the physical columns of the users' keys.
+        with_deleted: the same nodes, and those that were deleted, which are below the node
+            ``DELETED``.
+        deletion: what was deleted.
+    """
+
+    def __init__(
+        self,
+        fragments: Sequence[Fragment],
+        on_read: Callable[[int], object] = lambda _: None,
+        *,
+        includes_deleted: bool = False,
+        roots: Sequence[int] = (ROOT,),
+    ) -> None:
+        columns = dict.fromkeys(column for each in fragments for column in each.columns)
+        self.columns = [column for column in columns if isinstance(column.key, str)]
+        #: The column that deletes nodes; none where no update ever did.
+        self._deletions = [DELETION_COLUMN] if DELETION_COLUMN in columns else []
+        self.with_deleted = self
+        if self._deletions and not includes_deleted:
+            self.with_deleted = Nodes(fragments, on_read, includes_deleted=True, roots=roots)
+        self.deletion = Deletion(None if self.with_deleted is self else self.with_deleted)
+        self._roots = roots
+        self._fragments = fragments
+        self._on_read = on_read
+        self._sources: dict[str, Any] = {}
+        self._widest: dict[str, int] = {}
+
+    @once
+    def deleted(self) -> pa.Array | None:
+        """Ids of the nodes that were deleted and of all below them, sorted; None where none was.
+
+        Costs nothing to know where nothing was ever deleted.
+        """
+        return self.deletion.ids
+
+    @once
+    def arranged(self) -> Arrangement:
+        """The nodes in order of depth."""
+        if self.with_deleted is not self:
+            whole = self.with_deleted.arranged
+            gone = self.deleted
+            return whole if gone is None else arranged(Updates(whole.rows.pieces, gone))
+        columns = [*self.columns, PARENT_COLUMN, TIME_COLUMN, *self._deletions]
+        rows = Updates(tables_of(self._fragments, columns), None)
+        self._on_read(rows.last_time)
+        return arranged(rows, rows[DELETION_COLUMN].fill_null(False) if self._deletions else None)
+
+    @once
+    def keys(self) -> list[str]:
+        """The keys in order of the flat table: experiment's, then the nearer the root the earlier."""
+        return self._ordered(None)
+
+    def keys_above(self, positions: pa.Array) -> list[str]:
+        """The keys that these nodes or ancestors of theirs have, in order of the flat table."""
+        reached, level = [], pc.unique(positions).cast(pa.int64())
+        while len(level):
+            reached.append(level)
+            level = pc.unique(self.parents.take(level)).drop_null()
+        return self._ordered(pa.concat_arrays([pa.array([], pa.int64()), *reached]))
+
+    def positions_below_roots(self) -> pa.Array:
+        """Positions of the nodes directly below a collection's root, in order of collection."""
+        return pa.concat_arrays([self.child_positions(root) for root in self._roots])
+
+    def resolved(
+        self,
+        key: str,
+        positions: pa.Array | None = None,
+        takes: Callable[[Kind], bool] = lambda _: True,
+    ) -> Variants:
+        """The values of a key that nodes have or inherit, for all nodes or those at positions.
+
+        Args:
+            takes: which kinds of values; values of others are not copied.
+
+        Raises:
+            TooLargeError: they are more than an Arrow array can have.
+        """
+        if isinstance(key, Path):
+            return self._resolved_inside(key, positions, takes)
+        source = self._source(key)
+        rows = source if positions is None else source.take(positions)
+        columns = [each for each in self._columns_of(key) if takes(each.kind)]
+        self._require_room(key, columns, rows)
+        return self._values(columns, rows)
+
+    def _resolved_inside(
+        self, path: Path, positions: pa.Array | None, takes: Callable[[Kind], bool]
+    ) -> Variants:
+        """As ``resolved``, of the values at a path: no dict is copied for who inherits it."""
+        every = count_to(self.count) if positions is None else positions
+        found, places = self.shared(path, every)
+        return {c: values.take(places) for c, values in found.items() if takes(c.kind)}
+
+    def kinds(self, key: str, positions: pa.Array | None = None) -> set[Kind]:
+        """The kinds of the values that nodes have or inherit; not of former values."""
+        columns = self._columns_of(key)
+        is_stored = not isinstance(key, Path)
+        if is_stored and positions is None and len(columns) == 1 and columns[0].kind != NULL:
+            values = self.arranged.rows[columns[0]]  # nothing is taken back
+            return {columns[0].kind} if values.null_count < len(values) else set()
+        every = count_to(self.count) if positions is None else positions
+        found, _ = self.shared(key, every)
+        return {column.kind for column, values in found.items() if values.null_count < len(values)}
+
+    def shared(self, key: str, positions: pa.Array) -> tuple[Variants, pa.Array]:
+        """The values that nodes have or inherit, each once, and for each position which one it is.
+
+        A value that many inherit is not copied for each of them. Null where there is none.
+        """
+        found = self._source(key).take(positions).dictionary_encode()
+        values = self._values_of(key, found.dictionary)
+        # Rows that may have taken a key back, and can't be read, are of a key without any value.
+        return values, found.indices if values else pa.nulls(len(positions), found.indices.type)
+
+    def widest(self, key: str) -> int:
+        """How many bytes the largest value of a key takes at most, about."""
+        if key not in self._widest:
+            sizes = [byte_sizes(self.arranged.rows[column]) for column in self._columns_of(key)]
+            self._widest[key] = sum(pc.max(each).as_py() or 0 for each in sizes)
+        return self._widest[key]
+
+    def sizes(self, key: str, positions: pa.Array) -> pa.Array:
+        """For each position how many bytes the value takes, about, that the node has or inherits."""
+        return self._sizes(self._columns_of(key), self._source(key).take(positions))
+
+    def _sizes(self, columns: Sequence[Column], rows: pa.Array) -> pa.Array:
+        found = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
+        for column in columns:
+            found = pc.add(found, byte_sizes(self.arranged.rows[column]).take(rows).fill_null(0))
+        return found
+
+    def _require_room(self, key: str, columns: Sequence[Column], rows: pa.Array) -> None:
+        if self.widest(key) * len(rows) < _MOST_BYTES:
+            return
+        size = pc.sum(self._sizes(columns, rows)).as_py() or 0
+        if size >= _MOST_BYTES:
+            message = (
+                f"{key!r} of {len(rows):,} recorders, inherited values included, is {size / 1e9:,.1f}"
+                f" GB, and one column of them can have {_MOST_BYTES / 1e9:,.1f} GB. Name the columns"
+                " that you need in a query, without this one, or take fewer records"
+            )
+            raise TooLargeError(message)
+
+    def has_key(self, key: str) -> bool:
+        """Whether any node has, or had, an attribute of that name."""
+        return key in self._by_key
+
+    def value_counts(self, key: str) -> dict[Kind, int]:
+        """How many values of each kind an attribute was set to, former values included."""
+        found = {column.kind: self.arranged.rows[column] for column in self._columns_of(key)}
+        if isinstance(key, Path):
+            texts = {Column(key, kind): values for kind, values in found.items()}
+            found = {column.kind: values for column, values in inside(key, texts).items()}
+        return {kind: len(v) - v.null_count for kind, v in found.items() if kind != NULL}
+
+    def own(self, key: str, positions: pa.Array | None = None) -> Variants:
+        """The values of a key that were set on the nodes themselves."""
+        source = self._own_source(key)
+        rows = source if positions is None else source.take(positions)
+        return self._values_of(key, rows)
+
+    def value_ids(self, key: str, positions: pa.Array | None = None) -> pa.Array:
+        """Of each node which value of a key it has or inherits: a number that is that value's alone.
+
+        Null where it has none.
+        """
+        source = self._source(key)
+        return source if positions is None else source.take(positions)
+
+    def own_data(self, positions: pa.Array) -> list[dict[str, Any]]:
+        """For each position what was set on that node itself; None where that is the latest value."""
+        found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}
+        rows = self.arranged.updates.rows_of(positions)
+        nodes = self.arranged.updates.nodes_of(rows).to_pylist()
+        for key in self._by_key:
+            values = values_of(self._values_of(key, rows), len(rows))
+            updates = self._is_set(key).take(rows).to_pylist()
+            for node, value, is_set in zip(nodes, values, updates, strict=True):
+                if is_set:
+                    found[node][key] = value
+        return list(found.values())
+
+    def first_updates(self, positions: pa.Array) -> Variants:
+        """For each position, in order, what the first update of that node set."""
+        rows = self.arranged.updates.rows_of(positions)
+        first = rows.take(pc.index_in(positions, value_set=self.arranged.updates.nodes_of(rows)))
+        return {column: self.arranged.rows[column].take(first) for column in self.columns}
+
+    def _own_source(self, key: str) -> pa.Array:
+        """For each node the row with the latest value on a key; null where that was None."""
+        last = self.arranged.updates.last(self._is_set(key))
+        null = Column(root_of(key), NULL)
+        if null not in self._columns_of(key):
+            return last
+        is_taken_back = self.arranged.rows[null].take(last).fill_null(False)
+        return pc.if_else(is_taken_back, pa.scalar(None, pa.int64()), last)
+
+    def _is_set(self, key: str) -> pa.Array:
+        """Which updates set a key.
+
+        So do those of which it can't be read: then the value is unknown. Former values, and what
+        ancestors have, do not stand in for it.
+        """
+        updates = None
+        for column in self._columns_of(key):
+            is_valid = self.arranged.rows.is_set(column)
+            updates = is_valid if updates is None else pc.or_(updates, is_valid)
+        return (
+            pa.repeat(pa.scalar(False), len(self.arranged.rows.node))
+            if updates is None
+            else updates
+        )
+
+    def _source(self, key: str) -> pa.Array:
+        """As ``_own_source``, and where a node has no value of its own that of its nearest ancestor."""
+        if key not in self._sources:
+            own, start, above = self._own_source(key), 0, None
+            pieces = [own.slice(0, 0)]
+            for size in self._level_sizes:
+                piece = own.slice(start, size)
+                if above is not None:
+                    offset = pc.subtract(self.parents.slice(start, size), start - len(above))
+                    piece = pc.coalesce(piece, above.take(offset))
+                pieces.append(piece)
+                start, above = start + size, piece
+            self._sources[key] = pa.concat_arrays(pieces)
+        return self._sources[key]
+
+    @once
+    def _level_sizes(self) -> list[int]:
+        """Number of nodes of each level, from the roots down."""
+        return [each["counts"] for each in pc.value_counts(self.arranged.depths).to_pylist()]
+
+    def _values_of(self, key: str, rows: pa.Array) -> Variants:
+        found = self._values(self._columns_of(key), rows)
+        return inside(key, found) if isinstance(key, Path) else found
+
+    def _values(self, columns: Sequence[Column], rows: pa.Array) -> Variants:
+        return {
+            column: self.arranged.rows[column].take(rows)
+            for column in columns
+            if column.kind != NULL
+        }
+
+    def _columns_of(self, key: str) -> list[Column]:
+        return self._by_key.get(root_of(key), [])
+
+    @once
+    def _by_key(self) -> dict[str, list[Column]]:
+        found: dict[str, list[Column]] = {}
+        for column in self.columns:
+            found.setdefault(str(column.key), []).append(column)
+        return found
+
+    def _ordered(self, positions: pa.Array | None) -> list[str]:
+        """The keys set on these nodes: experiments' first, then by depth, then by time."""
+        ranks: list[tuple[bool, int, int, str]] = []
+        for order, key in enumerate(self._by_key):
+            updates = self.arranged.updates.nodes_in(self._is_set(key))
+            if positions is not None:
+                updates = updates.filter(pc.is_in(updates, value_set=positions))
+            if len(updates):
+                level = self.arranged.depths[pc.min(updates).as_py()].as_py()
+                ranks.append((key not in FIRST_KEYS, level, order, key))
+        return [key for *_, key in sorted(ranks)]

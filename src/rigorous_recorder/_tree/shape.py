@@ -1,0 +1,86 @@
+"""Which nodes there are, and which is whose child."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._arrow import pa, pc
+from .arrangement import Arrangement
+
+__all__ = ["Shape"]
+
+
+class Shape:
+    """The nodes of a tree, by their ids and positions."""
+
+    @property
+    def arranged(self) -> Arrangement:
+        """The nodes in order of depth."""
+        raise NotImplementedError
+
+    @property
+    def ids(self) -> pa.Array:
+        """The nodes' ids, int64, ancestors before their descendants."""
+        return self.arranged.ids
+
+    @property
+    def parents(self) -> pa.Array:
+        """For each node the position of its parent in ``ids``; null for a root."""
+        return self.arranged.parents
+
+    @property
+    def attached(self) -> pa.Array:
+        """Grows in the order in which nodes were attached to their parents; null for a root."""
+        return self.arranged.attached
+
+    @property
+    def count(self) -> int:
+        """Number of nodes."""
+        return len(self.ids)
+
+    def positions(self, ids: pa.Array) -> pa.Array:
+        """For each id its position, or null; costs one pass over the nodes, however many ids."""
+        if 4 * len(ids) > len(self.ids):
+            return pc.index_in(ids, value_set=self.ids).cast(pa.int64())
+        few = pc.unique(ids)
+        found = pc.indices_nonzero(pc.is_in(self.ids, value_set=few)).cast(pa.int64())
+        return found.take(pc.index_in(ids, value_set=self.ids.take(found)))
+
+    def positions_of(self, ids: Sequence[int]) -> pa.Array:
+        """Positions of nodes that are known to be there."""
+        return self.positions(pa.array(ids, pa.int64()))
+
+    def position(self, node: int) -> int | None:
+        """Position of one node, or None where nothing was set on it."""
+        found: int = pc.index(self.ids, pa.scalar(node, pa.int64())).as_py()
+        return None if found < 0 else found
+
+    def children(self, node: int) -> list[int]:
+        """Ids of the nodes whose parent that is, in the order in which they were attached."""
+        ids: list[int] = self.ids.take(self.child_positions(node)).to_pylist()
+        return ids
+
+    def child_positions(self, node: int) -> pa.Array:
+        """Positions of the nodes whose parent that is, in the order in which they were attached."""
+        position = self.position(node)
+        if position is None:
+            return pa.array([], pa.int64())
+        found = pc.indices_nonzero(pc.equal(self.parents, position)).cast(pa.int64())
+        return found.take(pc.sort_indices(self.attached.take(found)))
+
+    def parent(self, node: int) -> int | None:
+        """Id of the parent of a node; None for a root."""
+        position = self.position(node)
+        at = None if position is None else self.parents[position].as_py()
+        return None if at is None else self.ids[at].as_py()
+
+    def below(self, *nodes: int) -> pa.Array:
+        """Ids of nodes and all their descendants; of one that has no update, only that."""
+        if len(nodes) == 1 and self.position(nodes[0]) is None:
+            return pa.array(nodes, pa.int64())
+        found = level = self.positions_of(nodes)
+        while len(level):
+            mask = pc.is_in(self.parents, value_set=level)
+            level = pc.indices_nonzero(mask).cast(pa.int64())
+            found = pa.concat_arrays([found, level])
+        return self.ids.take(found)

@@ -1,0 +1,140 @@
+"""The rows of the nodes table, in the order of their times, and which of them are of which node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from .._arrow import pa, pc
+from .._live.column import NODE, TIME_COLUMN, Column
+from .._store.fragments import Fragment, is_lost
+from .._values.chunks import one_array
+from .columns import column_in
+
+__all__ = ["Updates", "UpdatesByNode", "count_to"]
+
+#: The latest time that there can be.
+_LATEST: Final = 2**63 - 1
+
+
+class Updates:
+    """Updates of attributes: rows of the nodes table, end to end, in the order of their times.
+
+    Args:
+        pieces: tables of all rows, each with the fragment that it is of.
+        gone: nodes of which no row is among these.
+    """
+
+    def __init__(self, pieces: Sequence[tuple[Fragment, pa.Table]], gone: pa.Array | None) -> None:
+        self.pieces = pieces
+        self._columns: dict[Column, pa.Array] = {}
+        self._order: pa.Array | None = None
+        nodes = [one_array(table.column(NODE)) for _, table in self.pieces]
+        #: Whose update each row is.
+        self.node = pa.concat_arrays([pa.array([], pa.int64()), *nodes])
+        self._has_lost = any(pa.null() in table.schema.types for _, table in self.pieces)
+        self._unsure = self._without_place_in_time(nodes) if self._has_lost else None
+        times = self[TIME_COLUMN].cast(pa.int64())
+        self.last_time: int = pc.max(times).as_py() or 0
+        times = times.fill_null(_LATEST)  # what may be the latest value is taken for it
+        if not _is_sorted(times):
+            self._order = pc.sort_indices(times)
+        if gone is not None:
+            order = count_to(len(times)) if self._order is None else self._order
+            is_gone = pc.is_in(self.node, value_set=gone)
+            self._order = order.filter(pc.invert(is_gone.take(order)))
+        if self._order is not None:
+            self.node = self.node.take(self._order)
+            self._columns.clear()
+
+    def _without_place_in_time(self, nodes: Sequence[pa.Array]) -> pa.Array | None:
+        """Which rows come before or after others of the same node, and nobody knows; None for none.
+
+        Their times can't be read, and the node has rows in other pieces.
+        """
+        is_lost_in = [_is_lost_in(*each, TIME_COLUMN) for each in self.pieces]
+        if not any(is_lost_in):
+            return None
+        found = pc.value_counts(pa.concat_arrays([pc.unique(each) for each in nodes]))
+        several = found.field("values").filter(pc.greater(found.field("counts"), 1))
+        return pc.and_(self._of_pieces(is_lost_in), pc.is_in(self.node, value_set=several))
+
+    def _of_pieces(self, flags: Sequence[bool]) -> pa.Array:
+        """For each row what is true of its piece."""
+        pairs = zip(flags, self.pieces, strict=True)
+        return pa.concat_arrays([pa.repeat(pa.scalar(f), t.num_rows) for f, (_, t) in pairs])
+
+    def is_set(self, column: Column) -> pa.Array:
+        """Which rows have a value in a column, or may have had one that can't be read."""
+        is_valid = self[column].is_valid()
+        if not self._has_lost:
+            return is_valid
+        lost = self._of_pieces([_is_lost_in(*each, column) for each in self.pieces])
+        if self._unsure is not None:
+            is_there = self._of_pieces([column in fragment.columns for fragment, _ in self.pieces])
+            lost = pc.or_(lost, pc.and_(self._unsure, is_there))
+        return pc.or_(is_valid, lost if self._order is None else lost.take(self._order))
+
+    def __getitem__(self, column: Column) -> pa.Array:
+        """The values of a column with its sealed type; null in rows that have none."""
+        if column not in self._columns:
+            pieces = [column_in(table, fragment, column) for fragment, table in self.pieces]
+            values = pa.concat_arrays([pa.array([], column.kind.sealed_type), *pieces])
+            if self._unsure is not None:
+                values = pc.if_else(self._unsure, pa.scalar(None, values.type), values)
+            self._columns[column] = values if self._order is None else values.take(self._order)
+        return self._columns[column]
+
+
+def _is_lost_in(fragment: Fragment, table: pa.Table, column: Column) -> bool:
+    name = fragment.columns.get(column)
+    return name is not None and is_lost(table.column(name))
+
+
+class UpdatesByNode:
+    """Which updates are of which node."""
+
+    def __init__(self, of_row: pa.Array, nodes: int) -> None:
+        self._of_row = of_row
+        self._nodes = nodes
+
+    def moved(self, places: pa.Array) -> UpdatesByNode:
+        """The same for nodes that were put in other places."""
+        return UpdatesByNode(places.take(self._of_row), self._nodes)
+
+    def last(self, mask: pa.Array) -> pa.Array:
+        """For each node, the last of its rows that is in the mask; null where none is."""
+        rows = pc.indices_nonzero(mask).cast(pa.int64())
+        if not self._nodes:
+            return rows
+        # Of several rows that are of one node, the last stays. Each node stands there once before
+        # the rows, so that none is too high, for versions of pyarrow that can't be told the highest.
+        places = pa.concat_arrays([count_to(self._nodes), self._of_row.take(rows)])
+        found = pc.subtract(pc.inverse_permutation(places).slice(0, self._nodes), self._nodes)
+        is_set = pc.greater_equal(found, 0)
+        return rows.take(pc.if_else(is_set, found, pa.scalar(None, pa.int64())))
+
+    def nodes_in(self, mask: pa.Array) -> pa.Array:
+        """The nodes of the rows that are in the mask."""
+        return self._of_row.filter(mask)
+
+    def nodes_of(self, rows: pa.Array) -> pa.Array:
+        """The nodes of some rows."""
+        return self._of_row.take(rows)
+
+    def rows_of(self, nodes: pa.Array) -> pa.Array:
+        """The rows of some nodes, in the order of their times."""
+        mask = pc.is_in(self._of_row, value_set=nodes.cast(pa.int64()))
+        return pc.indices_nonzero(mask).cast(pa.int64())
+
+
+def _is_sorted(values: pa.Array) -> bool:
+    if len(values) < 2:
+        return True
+    steps = pc.less_equal(values.slice(0, len(values) - 1), values.slice(1))
+    return bool(pc.all(steps, skip_nulls=False).as_py())
+
+
+def count_to(stop: int) -> pa.Array:
+    """The numbers from 0 up to ``stop``, int64."""
+    return pc.indices_nonzero(pa.repeat(pa.scalar(True), stop)).cast(pa.int64())
