@@ -9,7 +9,10 @@ from types import FrameType
 from typing import Final
 
 from ._arrow import pa
-from ._engines.scan import Piece, Scan, Scope, Snapshot
+from ._engines.piece import Piece
+from ._engines.scan import Scan
+from ._engines.scanned_rows import Scope
+from ._engines.snapshot import Snapshot
 from ._store.store import MemoryStore, Store
 from ._tree.nodes import Nodes
 

@@ -14,7 +14,8 @@ from ._display.text import bytes_text, plural
 from ._display.tree import Tree, collection_tree
 from ._engines.duckdb import collection_sql
 from ._engines.level_table import Attempts
-from ._engines.scan import Scope, Source
+from ._engines.scanned_rows import Scope
+from ._engines.source import Source
 from ._experiment import Experiment, experiment_at
 from ._experiments import Experiments
 from ._experiments_lock import changing_experiments, unwritable

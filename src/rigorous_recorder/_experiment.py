@@ -9,7 +9,8 @@ from ._comparison import Difference, differences
 from ._display.runs import attributes_line
 from ._engines.attempts import attempt_nodes
 from ._engines.rows import Row, rows_at
-from ._engines.scan import Scope, Source
+from ._engines.scanned_rows import Scope
+from ._engines.source import Source
 from ._labels import NAME, NOTE, TAGS, name_in, tags_in
 from ._recorder import Recorder, attributes_of, recorder_at
 from ._records import Records

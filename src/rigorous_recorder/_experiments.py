@@ -13,7 +13,7 @@ from ._engines.duckdb import named_tables_sql
 from ._engines.instants import with_instants
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import rows_at
-from ._engines.scan import Source
+from ._engines.source import Source
 from ._engines.sql import identifier
 from ._engines.sql_conditions import SqlCondition
 from ._experiment import Experiment, statuses_of

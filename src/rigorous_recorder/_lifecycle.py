@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ._engines.scan import Source
+from ._engines.source import Source
 from ._experiment import Experiment, experiment_at, experiment_id
 from ._experiments_lock import changing_experiments
 from ._failure import error_attributes

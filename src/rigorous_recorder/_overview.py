@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from ._engines.record_counts import Usage, usage_below
-from ._engines.scan import Source
+from ._engines.source import Source
 from ._runs import Past, is_running, past_experiments
 from ._status import Status
 from ._store.union import ReadableStore

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from ._arrow import ipc, pa
 from ._attach import copy_tree, copy_with_ancestors
-from ._engines.scan import Snapshot
+from ._engines.snapshot import Snapshot
 from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
 from ._store.fragments import InMemoryFragment
 from ._store.store import MemoryStore, StoreSnapshot

@@ -17,7 +17,9 @@ from ._display.runs import attributes_line
 from ._display.tree import Tree, tree_below
 from ._durable import replacing
 from ._engines.level_table import Attempts
-from ._engines.scan import Scope, Snapshot, Source
+from ._engines.scanned_rows import Scope
+from ._engines.snapshot import Snapshot
+from ._engines.source import Source
 from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._level import Level

@@ -22,9 +22,13 @@ from ._engines.follow import Look, follow
 from ._engines.known_keys import no_such_key, require_known, warn_of_unknown
 from ._engines.ordered import Cut
 from ._engines.pandas_polars import to_pandas, to_polars
+from ._engines.piece import Piece
 from ._engines.polars import lazy_frame
 from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
-from ._engines.scan import Piece, Scan, Scope, Snapshot, Source
+from ._engines.scan import Scan
+from ._engines.scanned_rows import Scope
+from ._engines.snapshot import Snapshot
+from ._engines.source import Source
 from ._engines.spark import spark_frame
 from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self, SupportsIndex
 
 from ._display.runs import run_name
-from ._engines.scan import Source
+from ._engines.source import Source
 from ._job import current_job
 from ._keys import FIRST_KEYS
 from ._lifecycle import Run

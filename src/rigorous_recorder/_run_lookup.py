@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import SupportsIndex
 
 from ._display.runs import run_line
-from ._engines.scan import Scope, Source
+from ._engines.scanned_rows import Scope
+from ._engines.source import Source
 from ._runs import Past, Runs, nth_number, status_of
 from ._store.union import ReadableStore
 from .errors import UnknownExperimentError

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, _mounts
-from rigorous_recorder._engines.scan import Source
+from rigorous_recorder._engines.source import Source
 from rigorous_recorder._runs import is_running, past_experiments
 from rigorous_recorder._store import liveness, locks, marks
 

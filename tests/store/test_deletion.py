@@ -17,14 +17,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from rigorous_recorder import ExperimentCollection, Recorder, _tree
-from rigorous_recorder._engines.scan import Source
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._engines.source import Source
 from rigorous_recorder._recorder import recorder_at
 from rigorous_recorder._store.backend import DELETED
 from rigorous_recorder._store.folder import Folder, MergedName
 from rigorous_recorder._store.footer import metadata_of
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder._store.store import ROOT, FolderStore
+from rigorous_recorder._tree import nodes as resolved_nodes
 from rigorous_recorder.errors import (
     ArgumentError,
     DamagedFileWarning,
@@ -455,7 +456,7 @@ def test_nothing_is_read_of_nodes_where_nothing_was_deleted(
 ) -> None:
     """How many records there are is known from the footers alone."""
     log_study(folder, "of several writers")
-    monkeypatch.setattr(_tree, "tables_of", None)
+    monkeypatch.setattr(resolved_nodes, "tables_of", None)
     assert len(opened(folder)) == 39
 
 

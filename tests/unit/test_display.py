@@ -27,7 +27,9 @@ from rigorous_recorder._display.text import (
     value_text,
     width,
 )
-from rigorous_recorder._engines.scan import Scan, Scope, Snapshot
+from rigorous_recorder._engines.scan import Scan
+from rigorous_recorder._engines.scanned_rows import Scope
+from rigorous_recorder._engines.snapshot import Snapshot
 from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._live.column import NODE, Column
 from rigorous_recorder._store.fragments import Fragment

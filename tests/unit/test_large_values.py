@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._engines import duckdb, scan, widths
+from rigorous_recorder._engines import duckdb, node_conditions, widths
 
 pytestmark = pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
 
@@ -42,7 +42,7 @@ def _shares(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(widths, "_SMALL", 0)
         monkeypatch.setattr(widths, "BATCH_BYTES", 0)
         monkeypatch.setattr(duckdb, "_MOST_COPIED", 0)
-        monkeypatch.setattr(scan, "_CONDITION_BYTES", 0)
+        monkeypatch.setattr(node_conditions, "_CONDITION_BYTES", 0)
 
     return share
 

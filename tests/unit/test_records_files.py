@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._engines import scan
+from rigorous_recorder._engines import scanned_rows
 from rigorous_recorder.errors import UnknownFileTypeError
 
 SUFFIXES = [".parquet", ".arrow", ".csv", ".jsonl"]
@@ -32,7 +32,7 @@ def test_progress_is_told_from_nothing_to_all(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of rows that are written only grows, up to the number of all, which is told."""
-    monkeypatch.setattr(scan, "_PIECE_ROWS", 20_000)
+    monkeypatch.setattr(scanned_rows, "PIECE_ROWS", 20_000)
     recorder = Recorder()
     recorder.extend({"x": range(100_000), "even": [n % 2 == 0 for n in range(100_000)]})
     told: list[tuple[int, int]] = []

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from .._engines.mixed import Flat
-from .._engines.scan import Piece, Scan, Snapshot
+from .._engines.piece import Piece
+from .._engines.scan import Scan
+from .._engines.snapshot import Snapshot
 from .._live.column import Key
 from .._store.store import StoreSnapshot
 from .._tree.columns import Variants, keys_of, values_of

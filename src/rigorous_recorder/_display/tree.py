@@ -11,7 +11,9 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._engines.scan import Scan, Scope, Snapshot
+from .._engines.scan import Scan
+from .._engines.scanned_rows import Scope
+from .._engines.snapshot import Snapshot
 from .._keys import ATTEMPT_KEYS, ERROR_KEYS, EXPERIMENT_KEYS, STATUS_KEY
 from .._live.column import NODE
 from .._printable import one_line

@@ -9,9 +9,11 @@ from .._arrow import pa
 from .._live.column import described
 from .._values.kinds import NULL, Kind
 from .._values.promote import meet
-from .mixed import Flat
+from .mixed import Flat, flat_column
+from .piece import Group, Piece
 from .prefetch import ahead
-from .scan import Group, Piece, Scan, Snapshot, flat_column
+from .scan import Scan
+from .snapshot import Snapshot
 from .widths import fits, parts_of, require_memory
 
 __all__ = [

@@ -6,12 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._keys import ATTEMPT_KEYS, FIRST_KEYS
+from .._keys import ATTEMPT_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
 from .._tree.nodes import Nodes
 from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT, Kind
 from .conditions import any_valid
 
-__all__ = ["Attempt", "Places", "attempt_nodes", "attempts", "last_attempts", "places_of"]
+__all__ = [
+    "Attempt",
+    "Places",
+    "attempt_nodes",
+    "attempts",
+    "experiment_positions",
+    "last_attempts",
+    "places_of",
+]
 
 #: Of these kinds are attributes that tell recorders of one attempt apart, and the first do it
 #: rather; times are of one attempt alone.
@@ -55,6 +63,22 @@ def last_attempts(nodes: Nodes) -> dict[int, Attempt]:
         if known is None or known.number < each.number:
             found[each.experiment] = each
     return found
+
+
+def experiment_positions(nodes: Nodes) -> pa.Array:
+    """Positions of the experiments, collection by collection in order of start.
+
+    Of one that was resumed it is that of the last attempt, which has all that the experiment has,
+    and what was set since.
+    """
+    positions = nodes.positions_below_roots()
+    found = nodes.own(EXPERIMENT_KEYS[0], positions)
+    experiments = positions.filter(any_valid(found, len(positions)))
+    last = last_attempts(nodes)
+    if not last:
+        return experiments
+    newest = [last[at].position if at in last else at for at in experiments.to_pylist()]
+    return pa.array(newest, pa.int64())
 
 
 def attempt_nodes(nodes: Nodes, experiment: int) -> list[int]:

@@ -14,12 +14,14 @@ from .._lazy_imports import duckdb
 from .._live.column import NODE
 from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
+from .attempts import experiment_positions
 from .duckdb_records import RecordsView, rows_without_columns
 from .duckdb_values import for_duckdb
 from .instants import instants_in, select_with_instants
 from .level_table import LevelScan
 from .relation import Made, Relation, Source, compacted
-from .scan import Scan, Snapshot, experiment_positions
+from .scan import Scan
+from .snapshot import Snapshot
 from .sql import LEVEL, Mentioned, SqlNames, identifier, mentioned
 from .widths import fits
 
@@ -72,7 +74,7 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     paths = _naming(scan, query).paths
 
     def experiments() -> _Named:
-        positions = experiment_positions(scan.snapshot)
+        positions = experiment_positions(scan.snapshot.nodes)
         return _with_sql_names(resolved_table(scan.snapshot, positions, paths))
 
     def nodes() -> _Named:

@@ -19,8 +19,9 @@ from .._tree.columns import Variants
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .duckdb_values import DAY, MOST_MICROSECONDS, for_duckdb
-from .mixed import Flat
-from .scan import Piece, Scan, flat_column
+from .mixed import Flat, flat_column
+from .piece import Piece
+from .scan import Scan
 from .sql import identifier, literal
 from .widths import is_large
 

@@ -11,7 +11,8 @@ from .._store.fragments import Fragment, Spans
 from .._store.store import Store, StoreSnapshot
 from ..errors import ArgumentError, CompactedError, DeletedError
 from .rows import Row, rows_from
-from .scan import Scan, Snapshot
+from .scan import Scan
+from .snapshot import Snapshot
 from .visible_rows import ready_rows
 
 __all__ = ["Look", "follow"]

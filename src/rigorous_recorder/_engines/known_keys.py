@@ -12,7 +12,11 @@ from .._report import warn
 from .._values.kinds import Kind
 from ..errors import ColumnError, ColumnWarning
 from .conditions import AnyCondition
-from .scan import Bound, Scan, Scope, Snapshot
+from .mixed import Flat
+from .node_conditions import Bound
+from .scan import Scan
+from .scanned_rows import Scope
+from .snapshot import Snapshot
 from .sql import identifier, literal
 from .sql_conditions import BoundSql
 
@@ -67,7 +71,7 @@ def _fault(condition: Bound, known: Mapping[str, set[Kind]], snapshot: Snapshot)
     if isinstance(condition, BoundSql):
         return _fault_in_sql(condition, list(Scan(snapshot, Scope()).flats))
     key = condition.key
-    kinds = known.get(key) or (snapshot.kinds_at(key) if isinstance(key, Path) else ())
+    kinds = known.get(key) or (_kinds_at(snapshot, key) if isinstance(key, Path) else ())
     why = condition.why_never(kinds)
     if not kinds and key not in known and key not in FIRST_KEYS:
         why = no_such_key(key, [*known, *snapshot.paths_of_nodes(key)])
@@ -77,6 +81,11 @@ def _fault(condition: Bound, known: Mapping[str, set[Kind]], snapshot: Snapshot)
                 " kind"
             )
     return None if why is None else f"{condition}: {why}"
+
+
+def _kinds_at(snapshot: Snapshot, path: Path) -> set[Kind]:
+    """The kinds of all values that are at a path."""
+    return Scan(snapshot, Scope()).kinds_of(Flat(path, path))
 
 
 def _fault_in_sql(condition: BoundSql, columns: Sequence[str]) -> str | None:

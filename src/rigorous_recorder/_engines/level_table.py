@@ -14,8 +14,11 @@ from .arrow import resolved_table
 from .attempts import attempts, places_of
 from .conditions import AnyCondition, any_valid
 from .known_keys import no_such_key
+from .node_conditions import Bound, nodes_that_meet
 from .rows import Row, rows_at
-from .scan import Bound, Scan, Scope, Snapshot, nodes_that_meet
+from .scan import Scan
+from .scanned_rows import Scope
+from .snapshot import Snapshot
 
 __all__ = ["ATTEMPTS", "Attempts", "LevelScan"]
 

@@ -19,9 +19,11 @@ from .._tree.columns import Variants, keys_of
 from .attempts import Places, attempts, places_of
 from .conditions import any_valid
 from .duckdb_values import for_duckdb
-from .mixed import Flat
+from .mixed import Flat, flat_column
+from .node_conditions import nodes_that_meet
+from .piece import Group, Piece
 from .prefetch import ahead
-from .scan import Group, Piece, Scan, flat_column, nodes_that_meet
+from .scan import Scan
 from .value_numbers import ValueNumbers
 from .widths import is_large
 

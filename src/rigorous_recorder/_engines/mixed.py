@@ -15,13 +15,14 @@ from .._report import warn
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._store.store import StoreSnapshot
+from .._tree.columns import Variants
 from .._tree.nodes import Nodes
 from .._values.chunks import one_array
 from .._values.kinds import JSON, NULL, Kind
-from .._values.promote import Family, family_of, in_order, main_family, meet
+from .._values.promote import Family, family_of, in_order, main_family, meet, to_flat
 from ..errors import MixedKindsWarning
 
-__all__ = ["Flat", "MixedKeys"]
+__all__ = ["Flat", "MixedKeys", "flat_column"]
 
 
 class Flat(NamedTuple):
@@ -175,6 +176,19 @@ class MixedKeys:
                 if column.kind != NULL:
                     self._columns[column.key].append(column)
         return self._columns.get(key, [])
+
+
+def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
+    """Those of the values of one key that are of a kind's family, as one column of that kind."""
+    family = family_of(kind)
+    found = [
+        to_flat(column.kind, values, kind)
+        for column, values in variants.items()
+        if values.null_count < rows and family_of(column.kind) == family
+    ]
+    if not found:
+        return pa.nulls(rows, pa.null() if kind == NULL else kind.sealed_type)
+    return found[0] if len(found) == 1 else pc.coalesce(*found)
 
 
 def _caller_level() -> int:

@@ -11,8 +11,9 @@ from .._values.kinds import TIMEDELTA
 from .._values.promote import holds_lists
 from ..errors import ColumnError
 from .arrow import batch_of, flat_schema
+from .piece import Piece
 from .rows import Row, rows_from, rows_of
-from .scan import Piece, Scan
+from .scan import Scan
 
 __all__ = ["Cut", "Order", "Step", "chosen_rows", "rows_in_order", "table_in_order"]
 

@@ -12,10 +12,11 @@ from .._nested import Path, root_of
 from .._once import once
 from .arrow import flat_schema, flat_type
 from .conditions import any_valid
-from .mixed import Flat
+from .mixed import Flat, flat_column
 from .pandas_polars import to_polars
+from .piece import Group, Piece, spread
 from .prefetch import ahead
-from .scan import Group, Piece, Scan, flat_column, spread
+from .scan import Scan
 
 __all__ = ["lazy_frame"]
 

@@ -15,7 +15,7 @@ from .._store.parquet_fragment import ParquetFragment, open_parquet
 from .._tree.nodes import Nodes
 from .._values.chunks import one_array
 from .._values.kinds import NULL
-from .scan import Snapshot
+from .snapshot import Snapshot
 
 __all__ = ["Usage", "usage_below"]
 

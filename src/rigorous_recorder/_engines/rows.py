@@ -13,8 +13,11 @@ from .._tree.columns import keys_of, present_values_of, values_of
 from .._tree.nodes import Nodes
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError
+from .attempts import experiment_positions
 from .conditions import any_valid
-from .scan import Piece, Scan, Snapshot, experiment_positions
+from .piece import Piece
+from .scan import Scan
+from .snapshot import Snapshot
 
 __all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_at", "rows_from", "rows_of"]
 
@@ -109,7 +112,7 @@ def rows_from(scan: Scan, start: int) -> Iterator[Row]:
 
 def experiment_rows(snapshot: Snapshot) -> list[Row]:
     """One row for each experiment, in order of start, with what it has or inherits."""
-    return rows_at(snapshot, experiment_positions(snapshot))
+    return rows_at(snapshot, experiment_positions(snapshot.nodes))
 
 
 def rows_at(snapshot: Snapshot, positions: pa.Array) -> list[Row]:

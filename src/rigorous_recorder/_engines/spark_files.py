@@ -22,7 +22,9 @@ from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind
 from .._values.promote import family_of
 from ..errors import DamagedFileError
-from .scan import Piece, Scan, flat_column
+from .mixed import flat_column
+from .piece import Piece
+from .scan import Scan
 from .spark_pushdown import is_reported, misread_columns
 from .spark_tasks import in_tasks
 from .spark_types import for_spark, spark_kinds, spark_schema, spark_type

@@ -12,7 +12,8 @@ from .._lazy_imports import sf, st
 from .._live.column import NODE
 from .._once import once
 from .._store.fragments import between
-from .scan import Scan, flat_column
+from .mixed import flat_column
+from .scan import Scan
 from .spark_types import for_spark, spark_kinds, spark_type
 
 if TYPE_CHECKING:

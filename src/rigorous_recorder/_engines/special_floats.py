@@ -10,7 +10,8 @@ from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._store.special_floats import SpecialFloats
 from .._values.kinds import FLOAT
-from .scan import Scan, flat_column
+from .mixed import flat_column
+from .scan import Scan
 
 __all__ = ["special_floats"]
 

@@ -15,7 +15,8 @@ from typing import Final
 from .._arrow import pc
 from ..errors import TooLargeError
 from .mixed import Flat
-from .scan import Piece, Scan
+from .piece import Piece
+from .scan import Scan
 
 try:
     import resource

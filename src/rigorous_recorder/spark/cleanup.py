@@ -8,7 +8,7 @@ import time
 from os import PathLike
 
 from .._collection import collection_path
-from .._engines.scan import Source
+from .._engines.source import Source
 from .._experiments_lock import changing_experiments
 from .._store.backend import writer_of
 from .._store.liveness import is_alive

@@ -11,7 +11,10 @@ from pyspark.sql import types as st
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from .._arrow import pa
-from .._engines.scan import Scan, Scope, Snapshot, Source
+from .._engines.scan import Scan
+from .._engines.scanned_rows import Scope
+from .._engines.snapshot import Snapshot
+from .._engines.source import Source
 from .._engines.spark_types import spark_fields, spark_schema, spark_type
 from .._engines.sql import numbered_names
 from .._once import once

@@ -13,7 +13,8 @@ from pyspark.sql.datasource import Filter, InputPartition
 from .._arrow import ipc, pa, pc
 from .._engines.arrow import without_columns
 from .._engines.conditions import any_valid
-from .._engines.scan import flat_column, spread
+from .._engines.mixed import flat_column
+from .._engines.piece import spread
 from .._engines.spark_types import for_spark
 from .._engines.widths import BATCH_BYTES
 from .._live.column import NODE, Column

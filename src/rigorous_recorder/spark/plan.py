@@ -10,7 +10,8 @@ from pyspark.sql import datasource as ds
 from pyspark.sql.pandas.types import from_arrow_type
 
 from .._arrow import pa, pc
-from .._engines.scan import Scan, flat_column
+from .._engines.mixed import flat_column
+from .._engines.scan import Scan
 from .._engines.spark_types import for_spark
 from .._keys import EXPERIMENT_KEYS
 from .._live.column import NODE

@@ -13,7 +13,7 @@ from pyspark.sql.datasource import DataSourceStreamArrowWriter, WriterCommitMess
 from pyspark.sql.types import StructType
 
 from .._arrow import pa
-from .._engines.scan import Source
+from .._engines.source import Source
 from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
 from .._store.store import ROOT, FolderStore

@@ -13,7 +13,7 @@ from pyspark.sql.datasource import WriterCommitMessage
 from pyspark.sql.types import StructField
 
 from .._arrow import pa
-from .._engines.scan import Source
+from .._engines.source import Source
 from .._store.store import FolderStore
 from .._tree.nodes import Nodes
 from ..errors import SaveError

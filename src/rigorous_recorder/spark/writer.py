@@ -12,7 +12,7 @@ from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
 from .._arrow import pa
-from .._engines.scan import Source
+from .._engines.source import Source
 from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
 from .._store.store import DELETED, FolderStore

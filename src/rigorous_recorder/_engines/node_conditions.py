@@ -1,0 +1,72 @@
+"""Which nodes meet conditions by what they have or inherit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
+
+from .._arrow import pa, pc
+from .._tree.columns import Variants
+from .._tree.nodes import Nodes
+from .conditions import Choice, Condition
+from .mixed import flat_column
+from .sql_conditions import BoundSql
+
+__all__ = ["PIECE_ROWS", "Bound", "matches", "met", "nodes_that_meet", "rows_at_once"]
+
+Bound = Condition | Choice | BoundSql
+
+#: Rows that are handled at once, so that memory stays bounded however many there are.
+PIECE_ROWS: Final = 262_144
+#: Bytes of inherited values that are copied at once to evaluate a SQL expression.
+_CONDITION_BYTES: Final = 64 << 20
+
+
+def nodes_that_meet(
+    nodes: Nodes, conditions: Iterable[Bound], positions: pa.Array | None = None
+) -> pa.Array:
+    """Positions of the nodes that meet all conditions by what they have or inherit.
+
+    Args:
+        positions: those that are looked at; None for all.
+    """
+    for each in conditions:
+        mask = _mask_of_nodes(nodes, each, positions)
+        if positions is None:
+            positions = pc.indices_nonzero(mask).cast(pa.int64())
+        else:
+            positions = positions.filter(mask)
+    return pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+
+
+def _mask_of_nodes(nodes: Nodes, condition: Bound, positions: pa.Array | None) -> pa.Array:
+    if not isinstance(condition, BoundSql):
+        return matches(nodes, condition, positions)
+    asked = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    rows = rows_at_once(nodes, condition)
+    parts = [asked.slice(start, rows) for start in range(0, len(asked), rows)]
+    found = [met(condition, partial(nodes.resolved, positions=part), len(part)) for part in parts]
+    return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
+
+
+def matches(nodes: Nodes, condition: Condition | Choice, positions: pa.Array | None) -> pa.Array:
+    """Which nodes meet a condition; where that are large values, each is compared once."""
+    rows = nodes.count if positions is None else len(positions)
+    if rows * nodes.widest(condition.key) <= _CONDITION_BYTES:
+        return condition.matches(nodes.resolved(condition.key, positions), rows)
+    every = pa.array(range(rows), pa.int64()) if positions is None else positions
+    found, places = nodes.shared(condition.key, every)
+    met = condition.matches(found, len(next(iter(found.values()), ()))).take(places)
+    return pc.coalesce(met, condition.matches({}, rows))  # null of those without a value
+
+
+def met(condition: BoundSql, variants: Callable[[str], Variants], rows: int) -> pa.Array:
+    columns = [flat_column(variants(flat.key), kind, rows) for _, flat, kind in condition.columns]
+    return condition.holds(columns, rows)
+
+
+def rows_at_once(nodes: Nodes, condition: BoundSql) -> int:
+    """Of how many rows what they inherit is copied at once to evaluate a SQL expression."""
+    width = sum(map(nodes.widest, filter(nodes.has_key, condition.keys)))
+    return max(1, min(PIECE_ROWS, _CONDITION_BYTES // max(1, width)))

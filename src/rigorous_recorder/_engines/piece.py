@@ -1,0 +1,267 @@
+"""Neighbouring rows of a fragment, joined to their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from .._arrow import pa, pc
+from .._live.column import NODE, Column
+from .._nested import Path, inside, root_of
+from .._store.fragments import Fragment, is_lost
+from .._tree.columns import Variants, column_in
+from .._values.chunks import one_array
+from .._values.kinds import NULL, Kind
+from .conditions import Choice, Condition, any_valid
+from .mixed import Flat, flat_column
+from .node_conditions import Bound, matches, met, rows_at_once
+from .snapshot import Snapshot
+from .sql_conditions import BoundSql
+
+__all__ = ["Group", "Joined", "Piece", "of_nodes", "spread", "with_nodes"]
+
+#: So many stretches of rows are taken out of a table without a look at each row.
+_FEW_RUNS: Final = 64
+
+
+class Joined(Protocol):
+    """What rows are joined to: nodes, and the columns of a flat table."""
+
+    snapshot: Snapshot
+
+    @property
+    def node_keys(self) -> list[str]:
+        """The keys that nodes have or inherit."""
+
+    def flat_kind(self, name: str) -> Kind:
+        """The kind that the values of a column of the flat table meet as."""
+
+
+class Group(NamedTuple):
+    """A group of rows of a fragment: what is read at once."""
+
+    fragment: Fragment
+    number: int
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.fragment.group_rows[self.number]
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is known whose rows these are."""
+        return self.fragment.is_placed(self.number)
+
+    @property
+    def runs(self) -> pa.RunEndEncodedArray:
+        """The node of each row, neighbours of one node together."""
+        return self.fragment.runs_of(self.number)
+
+    @property
+    def nodes(self) -> pa.Array:
+        """Ids of the nodes whose rows these are, each once."""
+        return self.fragment.nodes_of(self.number)
+
+    def nodes_among(self, ids: pa.Array) -> pa.Array:
+        """Those of its nodes that are among ``ids``, which are sorted."""
+        return self.fragment.nodes_among(self.number, ids)
+
+
+class Piece:
+    """Some neighbouring rows, joined to their nodes."""
+
+    def __init__(
+        self,
+        scan: Joined,
+        fragment: Fragment,
+        table: pa.Table,
+        runs: pa.RunEndEncodedArray | None = None,
+    ) -> None:
+        self._scan = scan
+        self._fragment = fragment
+        self._table = table
+        self._read = frozenset(table.column_names)
+        self._runs = runs
+        self._positions: pa.Array | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self._table.num_rows)
+
+    @property
+    def own_bytes(self) -> int:
+        """How many bytes the rows take without what they inherit."""
+        return int(self._table.nbytes)
+
+    @property
+    def node_ids(self) -> pa.Array:
+        """Whose records the rows are."""
+        return one_array(self._table.column(NODE))
+
+    @property
+    def runs(self) -> pa.RunEndEncodedArray:
+        """Whose records the rows are, neighbours of one node together."""
+        if self._runs is None:
+            self._runs = pc.run_end_encode(self.node_ids)
+        return self._runs
+
+    @property
+    def positions(self) -> pa.Array:
+        """For each row the position of its node."""
+        if self._positions is None:
+            found = self._scan.snapshot.nodes.positions(self.runs.values)
+            self._positions = spread(self.runs, found)
+        return self._positions
+
+    def columns_in_use(self) -> list[Column]:
+        """The physical columns in which any of the rows has a value, or may have had one."""
+        return [
+            column
+            for column, name in self._fragment.columns.items()
+            if name in self._read and self._is_in_use(self._table.column(name))
+        ]
+
+    def _is_in_use(self, values: pa.ChunkedArray) -> bool:
+        return values.null_count < self.rows or is_lost(values)
+
+    def own(self, key: str) -> Variants:
+        """What the records themselves have of a key, or at a path."""
+        if isinstance(key, Path):
+            return inside(key, self.own(key.root))
+        return {
+            column: column_in(self._table, self._fragment, column)
+            for column, name in self._fragment.columns.items()
+            if column.key == key and column.kind != NULL and name in self._read
+        }
+
+    def is_lost(self, key: str) -> bool:
+        """Whether values of a key can't be read: the inherited attributes of the rows is then none of theirs."""
+        root = root_of(key)
+        return any(
+            is_lost(self._table.column(name))
+            for column, name in self._fragment.columns.items()
+            if column.key == root and name in self._read
+        )
+
+    def stored(self) -> Variants:
+        """All columns as they are stored, those that say where ``None`` was logged included."""
+        return {
+            column: column_in(self._table, self._fragment, column)
+            for column, name in self._fragment.columns.items()
+            if name in self._read
+        }
+
+    def variants(self, key: str, takes: Callable[[Kind], bool] = lambda _: True) -> Variants:
+        """What the rows have of a key: the record's own value, else what its node has.
+
+        Args:
+            takes: which kinds of values they inherit; values of others are not copied.
+        """
+        own = self.own(key)
+        hiding = self.own(key.root) if isinstance(key, Path) else own
+        if root_of(key) not in self._scan.node_keys or self.is_lost(key):
+            return own
+        inherited = self._scan.snapshot.nodes.resolved(key, self.positions, takes)
+        if not hiding:
+            return inherited
+        has_own = any_valid(hiding, self.rows)
+        for column, values in inherited.items():
+            rest = pc.if_else(has_own, pa.scalar(None, values.type), values)
+            own[column] = pc.coalesce(own[column], rest) if column in own else rest
+        return own
+
+    def flat(self, flats: Sequence[Flat]) -> list[pa.Array]:
+        """Some columns of the flat table."""
+        kinds = [self._scan.flat_kind(each.name) for each in flats]
+        found = {key: self.variants(key, _takes(some)) for key, some in _by_key(flats).items()}
+        return [
+            flat_column(found[flat.key], kind, self.rows)
+            for flat, kind in zip(flats, kinds, strict=True)
+        ]
+
+    def filtered(self, mask: pa.Array) -> Piece:
+        """Those rows that are in the mask."""
+        return Piece(self._scan, self._fragment, self._table.filter(mask))
+
+    def taken(self, places: pa.Array) -> Piece:
+        """The rows at some places, in their order."""
+        return Piece(self._scan, self._fragment, self._table.take(places))
+
+    def slice(self, start: int, rows: int) -> Piece:
+        """Some of the rows."""
+        return Piece(self._scan, self._fragment, self._table.slice(start, rows))
+
+    def that_meet(self, conditions: Sequence[Bound]) -> Piece:
+        """Those rows that meet all conditions; SQL is asked only of what the others leave."""
+        mask = pa.repeat(pa.scalar(True), self.rows)
+        texts = []
+        for each in conditions:
+            if isinstance(each, BoundSql):
+                texts.append(each)
+            else:
+                mask = pc.and_(mask, self._mask(each))
+        found = self if len(texts) == len(conditions) else self.filtered(mask)
+        for text in texts:
+            found = found.filtered(found._sql_mask(text))
+        return found
+
+    def _sql_mask(self, condition: BoundSql) -> pa.Array:
+        """Which rows meet a SQL expression; so many at a time that what they inherit is not much."""
+        rows = rows_at_once(self._scan.snapshot.nodes, condition)
+        parts = [self.slice(start, rows) for start in range(0, self.rows, rows)]
+        found = [met(condition, part.variants, part.rows) for part in parts]
+        return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
+
+    def _mask(self, condition: Condition | Choice) -> pa.Array:
+        """Which rows meet one condition; what a node has is compared once for all its rows."""
+        key, own = condition.key, self.own(condition.key)
+        hiding = self.own(key.root) if isinstance(key, Path) else own
+        if root_of(key) not in self._scan.node_keys or self.is_lost(condition.key):
+            return condition.matches(own, self.rows)
+        nodes = self.positions.dictionary_encode(null_encoding="encode")
+        of_nodes = matches(self._scan.snapshot.nodes, condition, nodes.dictionary)
+        mask = of_nodes.take(nodes.indices)
+        if not hiding:
+            return mask
+        return pc.if_else(any_valid(hiding, self.rows), condition.matches(own, self.rows), mask)
+
+
+def _takes(flats: Sequence[Flat]) -> Callable[[Kind], bool]:
+    return lambda kind: any(flat.takes(kind) for flat in flats)
+
+
+def _by_key(flats: Iterable[Flat]) -> dict[str, list[Flat]]:
+    found: dict[str, list[Flat]] = {}
+    for each in flats:
+        found.setdefault(each.key, []).append(each)
+    return found
+
+
+def with_nodes(table: pa.Table, runs: pa.RunEndEncodedArray) -> pa.Table:
+    if NODE in table.column_names:
+        return table
+    return table.append_column(NODE, pc.run_end_decode(runs))
+
+
+def of_nodes(
+    table: pa.Table, runs: pa.RunEndEncodedArray, among: pa.Array
+) -> tuple[pa.Table, pa.RunEndEncodedArray]:
+    """Those rows of a table that are of some nodes, and whose they are."""
+    is_kept = pc.is_in(runs.values, value_set=among)
+    stops = runs.run_ends
+    starts = pc.subtract(stops, pc.pairwise_diff(stops)).fill_null(0)
+    kept, first, last = (each.filter(is_kept) for each in (runs.values, starts, stops))
+    ends = pc.cumulative_sum(pc.subtract(last, first))
+    found = pa.RunEndEncodedArray.from_arrays(ends, kept)
+    if len(kept) > _FEW_RUNS:
+        return table.filter(spread(runs, is_kept)), found
+    spans = zip(first.to_pylist(), last.to_pylist(), strict=True)
+    tables = [table.slice(start, stop - start) for start, stop in spans]
+    return pa.concat_tables(tables or [table.slice(0, 0)]), found
+
+
+def spread(runs: pa.RunEndEncodedArray, values: pa.Array) -> pa.Array:
+    """What stands for each run, for each of its rows."""
+    return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(runs.run_ends, values))

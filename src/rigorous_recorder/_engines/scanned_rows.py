@@ -1,0 +1,267 @@
+"""Which rows of which fragments a query reads, piece by piece."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .._arrow import pa, pc
+from .._live.column import Column
+from .._nested import root_of
+from .._once import once
+from .._store.fragments import Fragment
+from .._store.parquet_fragment import ParquetFragment
+from .._tree.columns import keys_of
+from .._values.kinds import Kind
+from .conditions import AnyCondition
+from .node_conditions import PIECE_ROWS, Bound, nodes_that_meet
+from .piece import Group, Piece, of_nodes, with_nodes
+from .snapshot import Snapshot
+from .sql_conditions import BoundSql
+
+__all__ = ["ScannedRows", "Scope"]
+
+
+class Scope(NamedTuple):
+    """Whose records: all, those of one node, or those of one node and all below it.
+
+    Those of nodes that were deleted are among none.
+
+    Attributes:
+        keys: those that are asked for, in order; None for all.
+    """
+
+    node: int | None = None
+    is_deep: bool = True
+    keys: tuple[str, ...] | None = None
+
+
+class ScannedRows(ABC):
+    """The rows of a scope that meet all conditions, read piece by piece."""
+
+    def __init__(
+        self, snapshot: Snapshot, scope: Scope, conditions: tuple[AnyCondition, ...]
+    ) -> None:
+        self.snapshot = snapshot
+        self.scope = scope
+        self.conditions = conditions
+        self._with_deleted: dict[tuple[int, int], bool] = {}
+
+    @property
+    @abstractmethod
+    def bound(self) -> list[Bound]:
+        """The conditions; names in SQL are bound to columns of the whole table, whatever is read."""
+
+    @property
+    @abstractmethod
+    def record_columns(self) -> list[Column]:
+        """The physical columns that records of the scope have a value in."""
+
+    @abstractmethod
+    def flat_kind(self, name: str) -> Kind:
+        """The kind that the values of a column of the flat table meet as."""
+
+    @once
+    def node_ids(self) -> pa.Array | None:
+        """Ids of the nodes whose records are read; None for all that were not deleted."""
+        if self.scope.node is None:
+            return None
+        if self.scope.is_deep:
+            found = self.snapshot.nodes.below(self.scope.node)
+        else:
+            found = pa.array([self.scope.node], pa.int64())
+        return self._without_deleted(found)
+
+    @property
+    def _deleted(self) -> pa.Array | None:
+        return self.snapshot.nodes.deleted
+
+    def _without_deleted(self, ids: pa.Array) -> pa.Array:
+        if self._deleted is None:
+            return ids
+        return ids.filter(pc.invert(pc.is_in(ids, value_set=self._deleted)))
+
+    @once
+    def node_keys(self) -> list[str]:
+        """The keys that nodes of the scope have or inherit, in the order of the flat table."""
+        nodes = self.snapshot.nodes
+        if self.node_ids is None:
+            return nodes.keys
+        return nodes.keys_above(self.node_positions)
+
+    @once
+    def all_columns(self) -> list[Column]:
+        return self.snapshot.record_columns
+
+    @once
+    def node_positions(self) -> pa.Array | None:
+        """Positions of the nodes whose records are read; None for all."""
+        if self.node_ids is None:
+            return None
+        return self.snapshot.nodes.positions(self.node_ids).drop_null()
+
+    def takes_all(self, group: Group) -> bool:
+        """Whether all rows of a group are of the scope and meet the conditions.
+
+        Nothing has to be read to know it, unless something was deleted. Rows of which it can't be
+        read whose they are, are of no scope.
+        """
+        is_asked = self.read_ids is None and not self.row_conditions
+        return is_asked and group.is_placed and not self._has_deleted(group)
+
+    def takes_whole(self, fragment: Fragment) -> bool:
+        """As ``takes_all``, for all groups of a fragment."""
+        return all(
+            self.takes_all(Group(fragment, number)) for number in range(len(fragment.group_rows))
+        )
+
+    def _has_deleted(self, group: Group) -> bool:
+        """Whether a group has rows of nodes that were deleted."""
+        if self._deleted is None:
+            return False
+        key = id(group.fragment), group.number
+        if key not in self._with_deleted:
+            self._with_deleted[key] = group.fragment.has_any(group.number, self._deleted)
+        return self._with_deleted[key]
+
+    def among(self, ids: pa.Array) -> pa.Array:
+        """Those of some nodes whose records are read."""
+        if self.read_ids is None:
+            return self._without_deleted(ids)
+        return ids.filter(pc.is_in(ids, value_set=self.read_ids))
+
+    def nodes_of(self, group: Group) -> pa.Array:
+        """The nodes of a group whose records are read."""
+        if self.read_ids is None and not self._has_deleted(group):
+            return group.nodes
+        return self.among(group.nodes)
+
+    @once
+    def row_conditions(self) -> list[Bound]:
+        """The conditions that only a record itself can meet; the others are met by its node."""
+        return [each for each in self.bound if not self._is_met_by_nodes(each)]
+
+    @once
+    def _node_conditions(self) -> list[Bound]:
+        """The conditions that a record's node has to meet, parts of row conditions among them."""
+        parts = [
+            part
+            for each in self.row_conditions
+            if isinstance(each, BoundSql)
+            for part in each.parts
+        ]
+        return list(filter(self._is_met_by_nodes, [*self.bound, *parts]))
+
+    def _is_met_by_nodes(self, condition: Bound) -> bool:
+        # A record whose node is lost has no value of any parent, as one that asks for None wants.
+        inherited = set(self.node_keys) - set(keys_of(self.all_columns))
+        return (
+            inherited.issuperset(map(root_of, condition.keys)) and not condition.is_met_by_nothing
+        )
+
+    @once
+    def read_ids(self) -> pa.Array | None:
+        """Ids of those nodes of the scope that meet the conditions; None for all not deleted."""
+        conditions = self._node_conditions
+        if not conditions:
+            return self.node_ids
+        nodes = self.snapshot.nodes
+        return nodes.ids.take(nodes_that_meet(nodes, conditions, self.node_positions))
+
+    @once
+    def groups(self) -> list[Group]:
+        """The groups of rows that can have rows of the scope that meet the conditions."""
+        found = [
+            Group(fragment, number)
+            for fragment in self.snapshot.fragments.records
+            for number in range(len(fragment.group_rows))
+        ]
+        if self.read_ids is None and self._deleted is None:
+            return found
+        return [each for each in found if self._may_have_rows(each)]
+
+    def _may_have_rows(self, group: Group) -> bool:
+        """Whether it has rows of the scope, or can't be read: who reads it then is told, each time."""
+        return self.takes_all(group) or not len(group.nodes) or len(self.nodes_of(group)) > 0
+
+    @property
+    def fragments(self) -> list[Fragment]:
+        """Those that have rows of the scope that meet the conditions."""
+        return list({id(group.fragment): group.fragment for group in self.groups}.values())
+
+    @property
+    def files(self) -> list[ParquetFragment]:
+        """Those of the fragments that are sealed files."""
+        return [each for each in self.fragments if isinstance(each, ParquetFragment)]
+
+    def row_count(self) -> int:
+        """Number of rows; costs no reading where nothing is left out."""
+        return sum(map(self._rows_of, self.groups))
+
+    def _rows_of(self, group: Group) -> int:
+        if self.takes_all(group):
+            return group.rows
+        return sum(piece.rows for piece in self.read(group, self.columns_for([])))
+
+    def pieces(self, keys: Sequence[str] | None = None) -> Iterator[Piece]:
+        """The rows in order; only what ``keys`` and the conditions need is read (None: all)."""
+        columns = self.columns_for(keys)
+        for group in self.groups:
+            yield from self.read(group, columns)
+
+    def columns_for(self, keys: Sequence[str] | None) -> list[Column]:
+        """The physical columns that ``keys`` (None: all) and the conditions need."""
+        if keys is None and (keys := self.scope.keys) is None:
+            return self.record_columns
+        of_conditions = (key for each in self.row_conditions for key in each.keys)
+        needed = {root_of(key) for key in (*keys, *of_conditions)}
+        return [column for column in self.all_columns if column.key in needed]
+
+    def read(
+        self,
+        group: Group,
+        columns: Sequence[Column],
+        *,
+        among: pa.Array | None = None,
+        nodes: bool = True,
+    ) -> list[Piece]:
+        """Those rows of a group that are of the scope and meet the conditions, in order.
+
+        Args:
+            among: of those nodes of the group that are of the scope: leave out rows of others.
+            nodes: whether what the pieces are asked for depends on their nodes.
+        """
+        table = group.fragment.table(group.number, columns, nodes=False)
+        if table is None:
+            return []
+        runs = None
+        if nodes or among is not None or not self.takes_all(group):
+            runs = group.runs
+            if len(runs) < table.num_rows:
+                return []  # whose rows these are can't be read, and the user was told
+            among = self.nodes_of(group) if among is None else among
+            if len(among) < len(group.nodes):
+                table, runs = of_nodes(table, runs, among)
+            if nodes or self.row_conditions:
+                table = with_nodes(table, runs)
+        starts = range(0, table.num_rows, PIECE_ROWS)
+        if len(starts) == 1:
+            pieces = [Piece(self, group.fragment, table, runs)]
+        else:
+            pieces = [Piece(self, group.fragment, table.slice(at, PIECE_ROWS)) for at in starts]
+        if self.row_conditions:
+            pieces = [piece.that_meet(self.row_conditions) for piece in pieces]
+        return [piece for piece in pieces if piece.rows]
+
+    def located(self, index: int) -> Iterator[tuple[int, Piece]]:
+        """The pieces from the one with row ``index`` on, each with the index of its first row."""
+        first, columns = 0, self.columns_for(None)
+        for group in self.groups:
+            if self.takes_all(group) and first + group.rows <= index:
+                first += group.rows  # without reading it
+                continue
+            for piece in self.read(group, columns):
+                if first + piece.rows > index >= 0:
+                    yield first, piece
+                first += piece.rows

@@ -1,0 +1,78 @@
+"""A consistent view of the store, for queries."""
+
+from __future__ import annotations
+
+from .._arrow import pa
+from .._live.column import Column
+from .._nested import Path, path_named, paths_below
+from .._once import once
+from .._store.store import StoreSnapshot
+from .._tree.columns import Variants
+from .._tree.nodes import Nodes
+from .._values.kinds import JSON
+from .mixed import MixedKeys
+
+__all__ = ["Snapshot", "texts_in", "texts_of"]
+
+
+class Snapshot:
+    """All records and nodes, as they were when it was taken.
+
+    Args:
+        warned: keys of several kinds that were warned of already.
+        whole: of a part of a snapshot, all of it.
+    """
+
+    def __init__(
+        self,
+        fragments: StoreSnapshot,
+        nodes: Nodes,
+        warned: set[str] | None = None,
+        whole: Snapshot | None = None,
+    ) -> None:
+        self.fragments = fragments
+        self.nodes = nodes
+        self._whole = whole
+        self.mixed = MixedKeys(fragments, nodes, set() if warned is None else warned)
+
+    @property
+    def whole(self) -> Snapshot:
+        """The whole, of which this may be a part: it decides what names in conditions mean."""
+        return self if self._whole is None else self._whole
+
+    @once
+    def roots(self) -> frozenset[str]:
+        """The keys under which dicts or lists were logged."""
+        columns = [*self.nodes.columns, *self.record_columns]
+        return frozenset(str(column.key) for column in columns if column.kind == JSON)
+
+    def key_named(self, name: str) -> str:
+        """The path in a dict that a name is, where it is no key and can be one; else the name."""
+        if "." not in name or not self.roots or self._has_key(name):
+            return name
+        return path_named(name, self.roots) or name
+
+    def paths_of_nodes(self, name: str) -> list[Path]:
+        """The paths in the dicts of attributes, where a name could mean one of them."""
+        roots = [root for root in self.roots if "." in name and self.nodes.has_key(root)]
+        return [path for root in roots for path in paths_below(root, texts_in(self.nodes, root))]
+
+    def _has_key(self, name: str) -> bool:
+        return self.nodes.has_key(name) or any(each.key == name for each in self.record_columns)
+
+    @property
+    def record_columns(self) -> list[Column]:
+        """The physical columns of all records, in the order in which they came up."""
+        found = dict.fromkeys(c for each in self.fragments.records for c in each.columns)
+        return list(found)
+
+
+def texts_in(nodes: Nodes, root: str, positions: pa.Array | None = None) -> list[pa.Array]:
+    """The dicts and lists that nodes have or inherit under a key, each once."""
+    every = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    return texts_of(nodes.shared(root, every)[0])
+
+
+def texts_of(variants: Variants) -> list[pa.Array]:
+    """The dicts and lists among the values of a key, as JSON text."""
+    return [values for column, values in variants.items() if column.kind == JSON]
