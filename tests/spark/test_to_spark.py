@@ -191,7 +191,7 @@ class LongerSparkMachine(SparkMachine):
 class TestMoreTrees(LongerSparkMachine.TestCase):  # type: ignore[misc, name-defined]
     """More trees."""
 
-    settings = settings(max_examples=12, stateful_step_count=40)
+    settings = settings(max_examples=5, stateful_step_count=40)
 
 
 # --- the plan -----------------------------------------------------------------------------------
