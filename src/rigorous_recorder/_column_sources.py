@@ -10,7 +10,8 @@ from typing import Any, Final
 from ._arrow import pa, pc
 from ._lazy_imports import np
 from ._live.column import META
-from ._values.device import is_on_device, library_of, numpy_of
+from ._values.devices.libraries import is_on_device, library_of
+from ._values.devices.torch import numpy_of
 from .errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 
 __all__ = ["ArrowColumn", "Objects", "named_columns", "rows_without_columns"]

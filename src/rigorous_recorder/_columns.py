@@ -13,7 +13,8 @@ from ._live.column import Column
 from ._values.arrays import DTYPES, ArrayKind, ListKind, dtype_of
 from ._values.bigints import BIGINT, BIGINT_TEXT
 from ._values.classify import check_key, classify_unread, unreadable
-from ._values.device import WIDENED, DeviceValue, Lost, fetch_each
+from ._values.devices.libraries import fetch_each
+from ._values.devices.values import WIDENED, DeviceValue, Unavailable
 from ._values.foreign_values import check_is_bare
 from ._values.kinds import (
     BOOL,
@@ -131,7 +132,7 @@ def _from_values(key: str, values: list[Any]) -> Columns:
     fetched = iter(fetch_each([plain for _, plain in found if isinstance(plain, DeviceValue)]))
     for row, (kind, unread) in enumerate(found):
         plain = next(fetched) if isinstance(unread, DeviceValue) else unread
-        if isinstance(plain, Lost):
+        if isinstance(plain, Unavailable):
             raise unreadable(key, values[row], plain.error) from plain.error
         if kind not in kinds:
             kinds[kind] = [None] * len(values)

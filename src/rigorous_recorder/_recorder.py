@@ -35,7 +35,7 @@ from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Sto
 from ._store.union import UnionPlace, UnionStore
 from ._tree.nodes import Nodes
 from ._values.arrays import ArrayKind, ListKind
-from ._values.device import DeviceValue
+from ._values.devices.values import DeviceValue
 from ._values.plain_forms import fields_of
 from .errors import (
     ArgumentError,

@@ -17,7 +17,9 @@ from rigorous_recorder._once import once, remembered
 PACKAGE = Path(rigorous_recorder.__file__).parent
 LOCKING = {"cached_property", "lru_cache", "cache"}
 #: ``torch.compile`` knows ``lru_cache``, and looks through it; CPython's, which is C, has no lock.
-SEEN_BY_TORCH = {"_values/modes.py", "_values/device.py", "_values/cuda.py"}
+SEEN_BY_TORCH = {
+    f"_values/devices/{name}.py" for name in ("cuda", "libraries", "privates", "torch", "values")
+}
 PATIENCE = 60
 
 

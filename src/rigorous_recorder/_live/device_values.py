@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._report import warn_or_report
-from .._values.device import DeviceValue, Lost, fetch_each
+from .._values.devices.libraries import fetch_each
+from .._values.devices.values import DeviceValue, Unavailable
 from ..errors import DeviceWarning
 from .column import Column
 
@@ -64,14 +65,14 @@ class PendingValues:
         self._count = sum(map(len, self._rows.copy().values()))
 
     def fetch(self) -> tuple[Cells, Cells]:
-        """The plain values, many at once; and apart from them a ``Lost`` for each without one."""
+        """The plain values, many at once; and apart from them an ``Unavailable`` for each without one."""
         values = iter(fetch_each([value for row in self._rows.values() for _, value in row]))
         found: Cells = {}
         lost: Cells = {}
         for number, row in self._rows.items():
             for column, _ in row:
                 value = next(values)
-                cells = lost if isinstance(value, Lost) else found
+                cells = lost if isinstance(value, Unavailable) else found
                 cells.setdefault(column, []).append((number, value))
         return found, lost
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._values.classify import check_key, classify, classify_unread
-from .._values.device import batch_by_device
 from .._values.kinds import Kind
 from .._values.lenient import classify_any
 from .column import INTERNAL_COLUMNS, Column, InternalKey, Key
@@ -41,7 +40,7 @@ def describe_unread(fields: Mapping[Any, Any]) -> Described:
     Raises:
         KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be stored.
     """
-    return _described(batch_by_device(fields), classify_unread)
+    return _described(fields, classify_unread)
 
 
 def _described(

@@ -11,7 +11,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from .._arrow import pa, pc
 from .._report import DROPPED
 from .._values.arrays import ArrayKind, ListKind
-from .._values.device import DeviceValue, Lost, fetch_each
+from .._values.devices.libraries import fetch_each
+from .._values.devices.values import DeviceValue, Unavailable
 from .._values.foreign import learn
 from ..errors import BusyError, RigorousError, SaveError
 from .backend import Backend, SegmentBatch
@@ -511,7 +512,7 @@ class LiveTable:
                 found.append((known, value))
                 continue
             plain = fetch_each([value])[0] if is_pending else value
-            if isinstance(plain, Lost):
+            if isinstance(plain, Unavailable):
                 lost[column] = [(0, plain)]
             else:
                 found.append((known, known.kind.raw(plain)))

@@ -11,16 +11,9 @@ from ..errors import KeyNotTextError, RigorousError, UnsupportedTypeError, Unsup
 from . import json_text
 from .arrays import DTYPES, ArrayKind, ListKind
 from .bigints import BIGINT, BIGINT_TEXT, int_kind
-from .device import (
-    WIDENED,
-    DeviceValue,
-    Lost,
-    device_value,
-    fetch_each,
-    is_on_device,
-    library_of,
-    numpy_of,
-)
+from .devices.libraries import device_value, fetch_each, is_on_device, library_of
+from .devices.torch import numpy_of
+from .devices.values import WIDENED, DeviceValue, Unavailable
 from .foreign_values import (
     check_is_bare,
     is_arrow_scalar,
@@ -105,7 +98,7 @@ def classify(key: str, value: Any) -> Classified:
     kind, found = classify_unread(key, value)
     if isinstance(found, DeviceValue):
         [found] = fetch_each([found])
-        if isinstance(found, Lost):
+        if isinstance(found, Unavailable):
             raise unreadable(key, value, found.error) from found.error
     return kind, found
 
@@ -270,10 +263,10 @@ def _foreign(key: str, value: Any) -> Classified:
 
 
 def _read(key: str, value: Any) -> Classified:
+    if is_on_device(value) and (kept := device_value(value)) is not None:
+        return kept.kind, kept
     if is_missing(value):
         return NULL, None
-    if _is_tensor(value) and is_on_device(value) and (kept := device_value(value)) is not None:
-        return kept.kind, kept
     if library_of(value) == "torch" and hasattr(value, "detach"):
         return _torch(key, value)
     if _is_tensor(value) and _has_numbers(value):

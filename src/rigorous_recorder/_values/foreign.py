@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from .device import is_on_device, numpy_of
+from .devices.libraries import is_on_device
+from .devices.torch import numpy_of
 from .json_text import json_cell
 
 __all__ = ["CONVERTERS", "learn"]

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-from .._lazy_imports import ctypes
+from ..._lazy_imports import ctypes
+from .privates import privates
 
 __all__ = ["NotComputedError", "check_is_computed", "current_stream", "fetch", "is_capturing"]
 
@@ -47,10 +48,9 @@ def check_is_computed(device: int) -> None:
 
 def current_stream(device: int) -> Any:
     """The stream of this thread on a device, as one object for each stream."""
-    torch = sys.modules["torch"]
-    raw = getattr(torch._C, "_cuda_getCurrentRawStream", None)  # a twentieth of the time
+    raw = privates().raw_stream
     if raw is None:
-        return torch.cuda.current_stream(device)
+        return sys.modules["torch"].cuda.current_stream(device)
     return _stream(device, raw(device))
 
 

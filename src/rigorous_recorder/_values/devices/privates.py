@@ -1,0 +1,73 @@
+"""What is used of torch that it does not document; a release that changes it breaks this file alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["Privates", "privates"]
+
+
+class Privates:
+    """Each by what it does, and where this torch lacks it by what comes next to it."""
+
+    def __init__(self, torch: Any) -> None:
+        core = torch._C
+
+        #: Who compiles the functions that this thread calls; None for nobody.
+        self.compiler: Callable[[], object] = (
+            _found(core, "_dynamo.eval_frame.get_eval_frame_callback") or _loaded_compiler
+        )
+
+        #: How many modes this thread is in; at least one where that is unknown.
+        self.function_modes: Callable[[], int] = _found(core, "_len_torch_function_stack") or _some
+        self.dispatch_modes: Callable[[], int] = _found(core, "_len_torch_dispatch_stack") or _some
+
+        #: Contexts in which torch calls neither modes, nor subclasses, nor ``torch.func``.
+        self.without_functions: _Context = _found(core, "DisableTorchFunction") or nullcontext
+        self.without_subclasses: _Context = (
+            _found(core, "DisableTorchFunctionSubclass") or self.without_functions
+        )
+        self.without_dispatch: _Context = (
+            _found(torch, "utils._python_dispatch._disable_current_modes") or nullcontext
+        )
+        self.without_transforms: _Context = _found(core, "_DisableFuncTorch") or nullcontext
+
+        #: Whether ``torch.func`` stands behind a tensor, which is then one for many.
+        self.is_transformed: Callable[[Any], bool] = (
+            _found(core, "_functorch.is_functorch_wrapped_tensor") or _never
+        )
+
+        #: What names the stream of this thread on a GPU, in a twentieth of the time.
+        self.raw_stream: Callable[[int], int] | None = _found(core, "_cuda_getCurrentRawStream")
+
+
+_Context = Callable[[], AbstractContextManager[Any]]
+
+
+def _found(start: Any, path: str) -> Any:
+    """What stands at a path of attributes; None where one is missing."""
+    for name in path.split("."):
+        start = getattr(start, name, None)
+    return start
+
+
+def _loaded_compiler() -> object:
+    return sys.modules.get("torch._dynamo")
+
+
+def _some() -> int:
+    return 1
+
+
+def _never(_tensor: Any) -> bool:
+    return False
+
+
+@lru_cache(maxsize=1)
+def privates() -> Privates:
+    """Those of the torch that is loaded."""
+    return Privates(sys.modules["torch"])
