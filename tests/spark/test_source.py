@@ -545,7 +545,7 @@ def test_damaged_files_are_refused_or_left_out(folder: Path, damage: Any) -> Non
     ("options", "text"),
     [
         ({"colums": "a"}, "option 'colums' is not known; there are: columns"),
-        ({"columns": "[1]"}, "expected names with commas between, or a JSON list"),
+        ({"columns": "[1]"}, "expected names separated by commas, or a JSON list"),
         ({"experiment": "last"}, "experiment='last': expected a whole number"),
         ({"damaged": "ignore"}, "expected 'fail' .* or 'skip'"),
         ({"maxRowsPerBatch": "0"}, "expected a whole number, at least 1"),
@@ -598,7 +598,7 @@ def test_a_folder_that_is_gone_when_workers_read(folder: Path) -> None:
     found = Reads(folder)
     shutil.rmtree(folder)
     with pytest.raises(
-        DeletedError, match=r"is gone since the query was planned.*load the collection"
+        DeletedError, match=r"was deleted after the query was planned.*load the collection"
     ):
         found.table()
 

@@ -177,16 +177,16 @@ def test_offsets_stay_short(folder: Path) -> None:
         assert "," not in last
 
 
-def test_an_offset_is_what_it_says() -> None:
-    """Segments that are left out, and those begun, are told apart; so they come once they are there."""
-    said = {"a": "0-2,5,7:3", "b": "1:4"}
-    offset = Offset.of(said)
-    assert offset.said() == said
+def test_an_offset_round_trips_through_text() -> None:
+    """Segments that were skipped are delivered once they appear; partial ones continue."""
+    texts = {"a": "0-2,5,7:3", "b": "1:4"}
+    offset = Offset.of(texts)
+    assert offset.texts() == texts
     held = [SegmentProgress("a", n, 10, True) for n in range(9)]
     found = onwards(offset, held, None, None)
-    assert found.said() == {"a": "0-8", "b": "1:4"}
+    assert found.texts() == {"a": "0-8", "b": "1:4"}
     assert onwards(found, held, None, None) is found
-    assert onwards(offset, held, 12, None).said() == {"a": "0-3,5,4:2,7:3", "b": "1:4"}
+    assert onwards(offset, held, 12, None).texts() == {"a": "0-3,5,4:2,7:3", "b": "1:4"}
 
 
 def test_of_more_rows_than_a_batch_takes_each_writer_has_a_share() -> None:
@@ -198,10 +198,10 @@ def test_of_more_rows_than_a_batch_takes_each_writer_has_a_share() -> None:
     ]
     found = onwards(Offset(), held, 20, None)
     assert (
-        found.said() == {"a": "0:8", "b": "0:3", "c": "0:9"}
-        or sum(int(text.split(":")[1]) for text in found.said().values()) == 20
+        found.texts() == {"a": "0:8", "b": "0:3", "c": "0:9"}
+        or sum(int(text.split(":")[1]) for text in found.texts().values()) == 20
     )
-    assert found.said()["b"] == "0:3"
+    assert found.texts()["b"] == "0:3"
 
 
 def test_a_batch_is_the_same_when_it_is_read_again(folder: Path) -> None:
@@ -298,7 +298,7 @@ def test_what_is_available_now_is_all_that_is_given(folder: Path) -> None:
 
 
 def test_records_that_were_deleted_are_not_given(folder: Path) -> None:
-    """Where some of a segment were given and others dropped, nobody knows which: it is told."""
+    """If others of a segment were dropped since, an error reports that the new ones are unknown."""
     collection = opened(folder)
     for number in range(3):
         with collection.new_experiment() as experiment:
@@ -314,7 +314,7 @@ def test_records_that_were_deleted_are_not_given(folder: Path) -> None:
     assert fresh.rows() == []
     assert sorted(Query(folder).rows()) == [0, 2, 10, 12]
     assert partly.plan()
-    with pytest.raises(DeletedError, match="Start the stream anew"):
+    with pytest.raises(DeletedError, match="Start the stream again"):
         partly.batch()
 
 
@@ -330,7 +330,9 @@ def test_columns_that_come_later_stop_the_stream_until_it_starts_again(folder: P
         assert query.rows() == careless.rows() == chosen.rows() == [0, 1]
         collection.recorder.child(name="m").push(i=2, late=0.5)
         assert careless.rows() == chosen.rows() == [2]
-        with pytest.raises(ColumnError, match="columns came that the stream does not have: 'late'"):
+        with pytest.raises(
+            ColumnError, match="new columns appeared that the stream does not have: 'late'"
+        ):
             query.plan()
         query.start()
         assert query.plan()
@@ -387,7 +389,7 @@ def test_one_experiment_is_followed_by_its_number(folder: Path) -> None:
         with collection.new_experiment() as experiment:
             experiment.push(i=2)
         assert query.rows() == []
-        with pytest.raises(ArgumentError, match="a stream needs the number itself"):
+        with pytest.raises(ArgumentError, match="a stream needs a fixed number"):
             Query(folder, experiment="-1")
 
 
@@ -408,7 +410,7 @@ def test_a_checkpoint_of_another_collection_is_refused(folder: Path, tmp_path: P
     folder.rename(tmp_path / "old")
     log_as_writers(folder, range(2))
     query.start()
-    with pytest.raises(NotACollectionError, match="the checkpoint is of another collection"):
+    with pytest.raises(NotACollectionError, match="the checkpoint belongs to another collection"):
         query.plan()
 
 
@@ -575,5 +577,7 @@ def test_what_is_wrong_with_a_stream_reaches_the_user(
         query.processAllAvailable()
         collection.recorder.child().push(late=1)
         collection._store.flush()
-        with pytest.raises(StreamingQueryException, match="ColumnError: columns came .*'late'"):
+        with pytest.raises(
+            StreamingQueryException, match="ColumnError: new columns appeared .*'late'"
+        ):
             query.awaitTermination(60)

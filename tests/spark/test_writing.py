@@ -476,7 +476,7 @@ def test_times_beyond_the_year_9999_are_refused(path: Path) -> None:
     job.write(iter([pa.record_batch({"x": days.slice(0, 1)})]))
     with pytest.raises(
         UnsupportedValueError,
-        match=r"'x': a column of date32\[day\] has a date that is not in the years 1 to 9999",
+        match=r"'x': a column of date32\[day\] has a date that is outside the years 1 to 9999",
     ):
         job.write(iter([pa.record_batch({"x": days})]))
 

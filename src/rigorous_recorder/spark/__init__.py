@@ -1,7 +1,7 @@
 """Spark: collections as a data source, logging from tasks, and compaction by workers.
 
 ``spark.read.format("rigorous").load(path)`` works where this package is installed; ``register``
-is for sessions that did not find it by themselves.
+is for sessions that have not found the format automatically.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["TaskLog", "compact", "discard_unfinished", "register"]
 
 
 def register(spark: SparkSession) -> None:
-    """Let a session know the format ``rigorous``.
+    """Register the format ``rigorous`` in a session.
 
     Raises:
         MissingPackageError: PySpark is too old.

@@ -1,4 +1,4 @@
-"""What waits for good: rows of jobs whose driver was killed, which are excluded from query results."""
+"""Cleanup: delete what write jobs left behind when their driver was killed."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def discard_unfinished(
     older_than: dt.timedelta = _WEEK,
     extension: str = ".collection",
 ) -> int:
-    """Delete what jobs left that were neither finished nor aborted, as when the driver was killed.
+    """Delete what jobs left that neither finished nor aborted, as when the driver was killed.
 
-    It is excluded from query results anyhow; from now on ``collection.compact()`` drops it, and a job that would
-    go on all the same can't commit it any more.
+    Such rows are excluded from query results anyway. From now on ``collection.compact()`` drops
+    them, and a job that is running after all can't commit them any more.
 
     Args:
         folder_path: the collection.
         older_than: jobs that began later are left alone, and those of a ``TaskLog`` whose driver
-            lives.
-        extension: what the folder's name ends with.
+            is alive.
+        extension: the suffix of the folder's name.
 
     Returns:
-        How many jobs that were.
+        The number of jobs that were deleted.
 
     Raises:
-        NotACollectionError: there is none.
+        NotACollectionError: there is no collection at the path.
         SaveError: the folder can't be written.
     """
     store = FolderStore(collection_path(folder_path, extension))
@@ -52,8 +52,8 @@ def discard_unfinished(
         last = (time.time() - older_than.total_seconds()) * 1e6
         found = [
             node
-            for node, said in Source(store).now().nodes.deletion.waiting_tops.items()
-            if said <= last and not is_alive(store.folder, writer_of(node))
+            for node, since in Source(store).now().nodes.deletion.waiting_tops.items()
+            if since <= last and not is_alive(store.folder, writer_of(node))
         ]
         if found:
             store.delete(found)

@@ -18,14 +18,14 @@ __all__ = ["compact"]
 
 
 def compact(spark: SparkSession, collection: ExperimentCollection) -> int:
-    """As ``collection.compact()``, each file that comes out of it being a task of Spark.
+    """Like ``collection.compact()``, with each resulting file merged by a Spark task.
 
-    The driver decides which files become one, and holds the lock of compaction meanwhile. A worker
-    reads and writes the files at the driver's path. A task that is tried again, or twice at once,
-    does no harm: of two merged files with the same rows one counts.
+    The driver plans which files are merged and holds the compaction lock meanwhile. Workers read
+    and write the files at the driver's path. A task that runs again, or twice at once, is harmless:
+    of two merged files with the same rows one counts.
 
     Returns:
-        How many files there are fewer.
+        By how many files the collection has shrunk.
 
     Raises:
         MissingPackageError: PySpark is too old.

@@ -1,4 +1,4 @@
-"""What the driver sees of a collection: all there is at one moment, and what is wrong with it."""
+"""The driver's snapshot of a collection, and the report of what is damaged in it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from ..errors import (
 )
 from .options import Options
 
-__all__ = ["Sight", "Wanted", "short_errors"]
+__all__ = ["DriverSnapshot", "Wanted", "short_errors"]
 
-#: Collections that were read last in this process, with what is known of them.
+#: Collections that this process has read most recently, with what is cached of them.
 _KNOWN: Final[dict[tuple[str, str, bool], Source]] = {}
 _MOST_KNOWN: Final = 2
 _MOST_REPORTED: Final = 3
@@ -44,32 +44,32 @@ _MOST_NAMED: Final = 30
 
 @contextmanager
 def short_errors() -> Iterator[None]:
-    """Errors at the user without the way to them: Spark shows it before what they say."""
+    """Raise errors to the user without their traceback: Spark prints it before the message."""
     try:
         yield
     except RigorousError as error:
         raise error.with_traceback(None) from None
 
 
-#: Of which kinds a column of numbers can be asked for instead of its own.
+#: For a column of numbers, the kinds that a schema can request instead of its own.
 _WIDER: Final[dict[Kind, tuple[Kind, ...]]] = {INT: (BIGINT, FLOAT), BIGINT: (FLOAT,)}
 
 
 class Wanted(NamedTuple):
-    """A column that is read: its key, the kind that its values meet as, its name and type."""
+    """A column to read: its key, the kind that its values are unified to, its name and type."""
 
     key: str
     kind: Kind
     field: Any
 
 
-class Sight:
-    """A collection as the driver sees it.
+class DriverSnapshot:
+    """A snapshot of a collection for planning.
 
     Raises:
-        NotACollectionError: there is none.
+        NotACollectionError: there is no collection at the path.
         NewerFormatError: a newer version of this library wrote it.
-        DamagedFileError: a file of it is damaged, unless that is to be left out.
+        DamagedFileError: one of its files is damaged, unless damage is to be skipped.
     """
 
     def __init__(self, options: Options) -> None:
@@ -82,14 +82,14 @@ class Sight:
         self._place = (str(options.path), self.identity, options.skips_damaged)
         known = _KNOWN.pop(self._place) if self._place in _KNOWN else None
         self._source = known or Source(FolderStore(options.path))
-        self.look()
+        self.refresh()
         _KNOWN[self._place] = self._source
         for place in list(_KNOWN)[:-_MOST_KNOWN]:
             del _KNOWN[place]
 
-    def look(self) -> None:
-        """See what there is now."""
-        with self._sound():
+    def refresh(self) -> None:
+        """Take a new snapshot."""
+        with self._raising_for_damage():
             snapshot = self._source.now()
             snapshot.nodes.count  # noqa: B018 - what can't be read of it is found out now
         self.scan = Scan(snapshot, Scope())
@@ -98,16 +98,16 @@ class Sight:
 
     @property
     def snapshot(self) -> Snapshot:
-        """All there is, as it was at the last look."""
+        """The latest snapshot."""
         return self.scan.snapshot
 
     @contextmanager
-    def _sound(self) -> Iterator[None]:
-        """Refuse what is damaged, unless it is to be left out."""
-        with warnings.catch_warnings(record=True) as told:
+    def _raising_for_damage(self) -> Iterator[None]:
+        """Raise for damaged files, unless they are to be skipped."""
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DamagedFileWarning)
             yield
-        found = [str(each.message) for each in told if each.category is DamagedFileWarning]
+        found = [str(each.message) for each in caught if each.category is DamagedFileWarning]
         if not found or self.options.skips_damaged:
             return
         _KNOWN.pop(self._place, None)
@@ -125,7 +125,7 @@ class Sight:
     @once
     def _kinds(self) -> Mapping[str, Kind]:
         """The columns of the flat table by their names in Spark."""
-        with self._sound():
+        with self._raising_for_damage():
             return spark_fields(self.scan)
 
     @once
@@ -135,18 +135,18 @@ class Sight:
         return {name: flats[flat].key for flat, name in numbered_names(flats).items()}
 
     def schema(self) -> st.StructType:
-        """The columns that are read, where the user does not say their types.
+        """The requested columns, with their own types.
 
         Raises:
-            ColumnError: one that is asked for is not there.
+            ColumnError: a requested column does not exist.
         """
-        asked = self.options.columns
-        if asked is None:
+        names = self.options.columns
+        if names is None:
             return spark_schema(self._kinds)
-        return spark_schema({name: self._kinds[name] for name in map(self._named, asked)})
+        return spark_schema({name: self._kinds[name] for name in map(self._named, names)})
 
     def _named(self, name: str) -> str:
-        """The name of the column that is asked for by its name or key."""
+        """The name of a column that is requested by name or by key."""
         if name in self._kinds:
             return name
         for found, key in self._keys.items():
@@ -158,13 +158,13 @@ class Sight:
         there = ", ".join(list(self._kinds)[:_MOST_NAMED]) or "none"
         more = ", ..." if len(self._kinds) > _MOST_NAMED else ""
         message = (
-            f"there is no column {name!r}; there are: {there}{more}. In a schema, one that is not there"
-            " yet is null with option('missing', 'null')"
+            f"there is no column {name!r}; there are: {there}{more}. In a schema, a column that does not"
+            " exist yet is null with option('missing', 'null')"
         )
         raise ColumnError(message)
 
     def names_besides(self, schema: st.StructType) -> list[str]:
-        """The columns that there are and that a schema does not have."""
+        """The columns of the collection that a schema lacks."""
         there = {field.name.casefold() for field in schema}
         return [
             name
@@ -176,48 +176,49 @@ class Sight:
         """The columns of a schema.
 
         Raises:
-            ColumnError: one is not there, may have no nulls, or has values that its type can't hold.
+            ColumnError: one does not exist, is NOT NULL, or has values that its type can't hold.
         """
         fields = to_arrow_schema(schema, timezone="UTC")
         return [
-            self._wanted(asked, field) for asked, field in zip(schema.fields, fields, strict=True)
+            self._wanted(requested, field)
+            for requested, field in zip(schema.fields, fields, strict=True)
         ]
 
-    def _wanted(self, asked: st.StructField, field: pa.Field) -> Wanted:
-        if not asked.nullable:
+    def _wanted(self, requested: st.StructField, field: pa.Field) -> Wanted:
+        if not requested.nullable:
             message = (
-                f"column {asked.name!r} is NOT NULL in the schema, and any column of the flat table"
-                " can have nulls: leave NOT NULL out"
+                f"column {requested.name!r} is NOT NULL in the schema, but every column of the flat table"
+                " can contain nulls: leave NOT NULL out"
             )
             raise ColumnError(message)
         try:
-            name = self._named(asked.name)
+            name = self._named(requested.name)
         except ColumnError:
             if self.options.fills_missing:
-                return Wanted(asked.name, NULL, field)
+                return Wanted(requested.name, NULL, field)
             raise
         kind = self._kinds[name]
-        if kind == NULL or asked.dataType == spark_type(kind):
+        if kind == NULL or requested.dataType == spark_type(kind):
             return Wanted(self._keys[name], kind, field)
         wider = _WIDER.get(kind, ())
         if (
-            wanted := next((k for k in wider if asked.dataType == spark_type(k)), None)
+            wanted := next((k for k in wider if requested.dataType == spark_type(k)), None)
         ) is not None:
             return Wanted(self._keys[name], wanted, field)
         message = (
-            f"column {name!r} is {spark_type(kind).simpleString()}, and not"
-            f" {asked.dataType.simpleString()}: leave it out of the schema, or give it that type; where"
-            " no schema was given, others logged values of another kind meanwhile: load it again"
+            f"column {name!r} is {spark_type(kind).simpleString()}, not"
+            f" {requested.dataType.simpleString()}: leave it out of the schema, or give it that type; if"
+            " you gave no schema, values of another kind were logged since: load it again"
         )
         raise ColumnError(message)
 
     # --- experiments ---------------------------------------------------------------------------
 
     def experiment(self) -> int | None:
-        """The number of the experiment that is read; None for all.
+        """The number of the experiment to read; None for all.
 
         Raises:
-            ArgumentError: there is no such experiment.
+            ArgumentError: there is no experiment with this number.
         """
         if self.options.experiment is None:
             return None

@@ -1,7 +1,7 @@
-"""Filters that Spark hands over: those that mean just the same here, and what they hold for.
+"""Filter pushdown: which of Spark's filters mean exactly the same here, and which rows pass them.
 
-Spark's comparisons differ from Arrow's where NaN is: to Spark it equals itself, and is greater
-than any other number.
+Spark's comparisons differ from Arrow's for NaN: in Spark it equals itself and is greater than any
+other number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TEXTS: Final = {
     ds.StringEndsWith: "ends_with",
     ds.StringContains: "match_substring",
 }
-#: Of which types values are compared here; each with the type that a value has to be of.
+#: The types whose values are compared here, each with the Python type that a value must have.
 _VALUES: Final[dict[type[st.DataType], type]] = {
     st.BooleanType: bool,
     st.LongType: int,
@@ -39,7 +39,7 @@ _VALUES: Final[dict[type[st.DataType], type]] = {
 
 
 def column_of(condition: ds.Filter) -> str | None:
-    """The column that a filter asks about; None where it is a part of one."""
+    """The column that a simple filter is about; None for nested fields."""
     if isinstance(condition, ds.Not):
         return column_of(condition.child)
     path: tuple[str, ...] = getattr(condition, "attribute", ())
@@ -47,7 +47,7 @@ def column_of(condition: ds.Filter) -> str | None:
 
 
 def is_exact(condition: ds.Filter, kind: st.DataType) -> bool:
-    """Whether a filter on a column of that type holds here for just the rows that it does in Spark."""
+    """Whether a filter on a column of this type selects exactly the rows that Spark would."""
     if isinstance(condition, ds.Not):
         return is_exact(condition.child, kind)
     if isinstance(condition, (ds.IsNull, ds.IsNotNull)):
@@ -55,7 +55,7 @@ def is_exact(condition: ds.Filter, kind: st.DataType) -> bool:
     if kind == st.StringType() and type(condition) in _TEXTS:
         return type(getattr(condition, "value", None)) is str
     if isinstance(condition, ds.In):
-        # Spark looks up many numbers in a set, to which 0.0 and -0.0 are two.
+        # Spark looks up long lists of numbers in a set, in which 0.0 and -0.0 differ.
         return kind != st.DoubleType() and all(_is_value(each, kind) for each in condition.value)
     if type(condition) in _COMPARISONS:
         return _is_value(getattr(condition, "value", None), kind)
@@ -69,14 +69,14 @@ def _is_value(value: Any, kind: st.DataType) -> bool:
 
 
 def refuses_null(condition: ds.Filter) -> bool:
-    """Whether a filter does not hold where there is no value."""
+    """Whether a filter never holds for null."""
     if isinstance(condition, ds.Not):
         return not isinstance(condition.child, (ds.IsNotNull, ds.EqualNullSafe))
     return not isinstance(condition, ds.IsNull)
 
 
 def held(condition: ds.Filter, column: pa.Array) -> pa.Array:
-    """Where an exact filter holds: true or not, or null where Spark does not know either."""
+    """Where an exact filter holds; null where Spark's result is null, too."""
     if isinstance(condition, ds.Not):
         return pc.invert(held(condition.child, column))
     if isinstance(condition, ds.IsNull):

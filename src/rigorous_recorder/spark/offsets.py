@@ -1,7 +1,7 @@
-"""How far a stream is: of each writer which segments were given, and how many rows of others.
+"""Stream offsets: which segments of each writer were delivered, and how many rows of others.
 
-A row keeps its writer, its segment's number and its place in the segment for good, from the live
-file to the Parquet file of many writers.
+A row keeps its writer, its segment's number and its position in the segment for good, from the live
+file to the compacted Parquet file of many writers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..errors import DeletedError
 __all__ = ["Offset", "SegmentProgress", "between", "onwards"]
 
 _PART: Final = re.compile(r"(\d+)(?:-(\d+)|:(\d+))?")
-#: Of a segment that is given whole: more rows than there can be.
+#: Row count of a segment that was delivered whole: more rows than a segment can have.
 _ALL: Final = 1 << 63
 
 
 class SegmentProgress(NamedTuple):
-    """How many rows a segment has now, and whether there will be more."""
+    """How many rows a segment has so far, and whether more can follow."""
 
     writer: str
     number: int
@@ -30,59 +30,59 @@ class SegmentProgress(NamedTuple):
 
 
 class Offset:
-    """What was given so far.
+    """What a stream has delivered so far.
 
-    As text, for each writer: ``0-41,42:1000`` are the segments 0 to 41, and 1,000 rows of the next.
+    As text, for each writer: ``0-41,42:1000`` means segments 0 to 41, and 1,000 rows of the next.
     """
 
     def __init__(self) -> None:
         self._whole: dict[str, list[range]] = {}
-        self._begun: dict[str, dict[int, int]] = {}
+        self._partial: dict[str, dict[int, int]] = {}
 
     @classmethod
-    def of(cls, said: Mapping[str, str]) -> Offset:
-        """What was set on each writer."""
+    def of(cls, texts: Mapping[str, str]) -> Offset:
+        """Parse the text of each writer."""
         found = cls()
-        for writer, text in said.items():
+        for writer, text in texts.items():
             for match in _PART.finditer(text):
                 first = int(match[1])
                 if match[3] is not None:
-                    found._begun.setdefault(writer, {})[first] = int(match[3])
+                    found._partial.setdefault(writer, {})[first] = int(match[3])
                 else:
                     found._whole.setdefault(writer, []).append(
                         range(first, int(match[2] or first) + 1)
                     )
         return found
 
-    def said(self) -> dict[str, str]:
-        """As text, of each writer; alike for what is alike."""
+    def texts(self) -> dict[str, str]:
+        """The text of each writer; equal offsets have equal texts."""
         return {
             writer: ",".join(self._texts(writer))
-            for writer in sorted(self._whole.keys() | self._begun.keys())
+            for writer in sorted(self._whole.keys() | self._partial.keys())
         }
 
     def _texts(self, writer: str) -> Iterator[str]:
         for span in self._whole.get(writer, []):
             yield f"{span.start}-{span.stop - 1}" if len(span) > 1 else f"{span.start}"
-        for number, rows in sorted(self._begun.get(writer, {}).items()):
+        for number, rows in sorted(self._partial.get(writer, {}).items()):
             yield f"{number}:{rows}"
 
     def rows(self, writer: str, number: int) -> int:
-        """How many rows of a segment were given; more than there can be where it is all."""
+        """How many rows of a segment were delivered; for a whole one, more than it can have."""
         if any(number in span for span in self._whole.get(writer, ())):
             return _ALL
-        return self._begun.get(writer, {}).get(number, 0)
+        return self._partial.get(writer, {}).get(number, 0)
 
-    def give(self, held: SegmentProgress, rows: int) -> None:
-        """Count so many rows of a segment as given, from its start."""
-        begun = self._begun.setdefault(held.writer, {})
-        if held.is_final and rows >= held.rows:
-            begun.pop(held.number, None)
-            self._add(held.writer, held.number)
+    def give(self, segment: SegmentProgress, rows: int) -> None:
+        """Count the first rows of a segment as delivered."""
+        partial = self._partial.setdefault(segment.writer, {})
+        if segment.is_final and rows >= segment.rows:
+            partial.pop(segment.number, None)
+            self._add(segment.writer, segment.number)
         elif rows:
-            begun[held.number] = rows
-        if not begun:
-            del self._begun[held.writer]
+            partial[segment.number] = rows
+        if not partial:
+            del self._partial[segment.writer]
 
     def _add(self, writer: str, number: int) -> None:
         spans = [*self._whole.get(writer, ()), range(number, number + 1)]
@@ -98,36 +98,41 @@ class Offset:
 def onwards(
     start: Offset, there: Iterable[SegmentProgress], most: int | None, until: Offset | None
 ) -> Offset:
-    """How far a stream comes with the next rows.
+    """The offset at the end of the next batch.
 
-    Where there are more than ``most``, each writer's get an equal share of them: none waits until
+    If there are more than ``most`` new rows, each writer gets an equal share: none waits until
     another one pauses.
 
     Args:
-        there: all segments, those of a writer in order.
+        there: all segments, those of each writer in order.
+        until: the last offset to deliver; None for all that is there.
         until: give nothing beyond; None for all that is there.
     """
     fresh: dict[str, list[tuple[SegmentProgress, int, int]]] = {}
-    for held in there:
-        given = start.rows(held.writer, held.number)
-        stop = held.rows if until is None else min(held.rows, until.rows(held.writer, held.number))
-        if given < stop or (held.is_final and held.rows <= given < _ALL):
-            fresh.setdefault(held.writer, []).append((held, given, max(stop, given)))
+    for segment in there:
+        given = start.rows(segment.writer, segment.number)
+        stop = (
+            segment.rows
+            if until is None
+            else min(segment.rows, until.rows(segment.writer, segment.number))
+        )
+        if given < stop or (segment.is_final and segment.rows <= given < _ALL):
+            fresh.setdefault(segment.writer, []).append((segment, given, max(stop, given)))
     waiting = {w: sum(stop - given for _, given, stop in each) for w, each in fresh.items()}
     if not any(waiting.values()):
         return start
-    found = Offset.of(start.said())
+    found = Offset.of(start.texts())
     for writer, share in _shares(waiting, most).items():
         left = share
-        for held, given, stop in fresh[writer]:
+        for segment, given, stop in fresh[writer]:
             rows = min(stop - given, left)
-            found.give(held, given + rows)
+            found.give(segment, given + rows)
             left -= rows
     return found
 
 
 def _shares(waiting: Mapping[str, int], most: int | None) -> dict[str, int]:
-    """How many of so many rows of each are taken, of at most so many."""
+    """Divide ``most`` rows among the writers, none getting more than it has waiting."""
     if most is None or sum(waiting.values()) <= most:
         return dict(waiting)
     shares, left = {}, most
@@ -138,10 +143,10 @@ def _shares(waiting: Mapping[str, int], most: int | None) -> dict[str, int]:
 
 
 def between(start: Offset, end: Offset, segment: SegmentRange) -> range:
-    """Which rows of a segment, of those that are there still, come behind one offset up to another.
+    """The rows of a segment, of those that still exist, between two offsets.
 
     Raises:
-        DeletedError: nobody knows, for some that stood among them were dropped.
+        DeletedError: rows before or among them were dropped, so their positions are lost.
     """
     (_, writer, number), rows, deleted, _ = segment
     first, stop = start.rows(writer, number), min(end.rows(writer, number), rows + deleted)
@@ -152,8 +157,8 @@ def between(start: Offset, end: Offset, segment: SegmentRange) -> range:
     if first == 0 and stop == rows + deleted:
         return range(rows)
     message = (
-        f"of segment {number} of writer {writer} the stream has given {first:,} rows; since then"
-        " others in it were deleted, and compacted away: which ones are new is not known. Start the"
-        " stream anew, with another checkpoint"
+        f"the stream has delivered {first:,} rows of segment {number} of writer {writer}; since"
+        " then other rows of it were deleted and compacted away, so it is unknown which ones are new."
+        " Start the stream again with another checkpoint"
     )
     raise DeletedError(message)

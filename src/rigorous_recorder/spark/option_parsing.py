@@ -1,4 +1,4 @@
-"""What options of reading and of writing have in common: a path, names, JSON."""
+"""Parsing of options shared by reading and writing: a path, names, JSON."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from ..errors import ArgumentError
 __all__ = ["json_in", "local_path", "names_in"]
 
 
-def local_path(said: str) -> Path:
-    """A path of this machine's file system, also where it is said as a ``file:`` URI.
+def local_path(text: str) -> Path:
+    """Resolve a path of this machine's file system, or a ``file:`` URI.
 
     Raises:
-        ArgumentError: it is of another file system.
+        ArgumentError: it is a URI of another file system.
     """
-    scheme, colon, rest = said.partition(":/")
+    scheme, colon, rest = text.partition(":/")
     if colon and scheme == "file":
         return Path(unquote("/" + rest.lstrip("/")))
     if colon and scheme.isalnum():
         message = (
-            f"{said}: expected a folder that every worker sees as a path of its file system (a mount"
+            f"{text}: expected a folder that every worker sees as a path of its file system (a mount"
             " such as /dbfs, /Volumes or NFS)"
         )
         raise ArgumentError(message)
-    return Path(said).absolute()
+    return Path(text).absolute()
 
 
-def names_in(option: str, said: str) -> list[str]:
-    """Names with commas between, or a JSON list of them.
+def names_in(option: str, text: str) -> list[str]:
+    """Split names separated by commas, or a JSON list of them.
 
     Raises:
         ArgumentError: it is neither.
     """
-    if not said.lstrip().startswith("["):
-        return [name for each in said.split(",") if (name := each.strip())]
-    found = json_in(option, said)
+    if not text.lstrip().startswith("["):
+        return [name for each in text.split(",") if (name := each.strip())]
+    found = json_in(option, text)
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        message = f"{option}={said!r}: expected names with commas between, or a JSON list of them"
+        message = f"{option}={text!r}: expected names separated by commas, or a JSON list of them"
         raise ArgumentError(message)
     return found
 
 
-def json_in(option: str, said: str) -> Any:
-    """What JSON says.
+def json_in(option: str, text: str) -> Any:
+    """Parse an option as JSON.
 
     Raises:
-        ArgumentError: it is none.
+        ArgumentError: it is not valid JSON.
     """
     try:
-        return json.loads(said)
+        return json.loads(text)
     except ValueError as error:
-        message = f"{option}={said!r} is not valid JSON: {error}"
+        message = f"{option}={text!r} is not valid JSON: {error}"
         raise ArgumentError(message) from error

@@ -1,4 +1,4 @@
-"""The options of a reading, as Spark hands them over: text by names without case."""
+"""The read options, as Spark passes them: text, with case-insensitive names."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Options:
         path: the folder of the collection.
         columns: names of the columns that are read, in order; None for all.
         experiment: the number of the experiment that is read, -1 being the last; None for all.
-        skips_damaged: whether what can't be read is left out.
-        fills_missing: whether a column that is asked for and not there is null.
-        least_parts: how many tasks read it at least, where there are so many row groups; None for as
-            many as seem of use.
-        is_for_one_query: whether the reading serves a single query, whose filters may be pushed.
-        ignores_new: whether a stream leaves out columns that came after its start.
-        most_rows: how many rows a batch of a stream has at most; None is no limit.
+        skips_damaged: whether damaged files are skipped.
+        fills_missing: whether a requested column that does not exist is null.
+        least_parts: the minimum number of tasks, if there are as many row groups; None lets the
+            planner decide.
+        is_for_one_query: whether the frame serves a single query, whose filters may be pushed down.
+        ignores_new: whether a stream ignores columns that appeared after its start.
+        most_rows: the maximum number of rows in a batch of a stream; None for no limit.
     """
 
     path: Path
@@ -53,13 +53,13 @@ class Options:
     most_rows: int | None = None
 
     @classmethod
-    def of(cls, said: Mapping[str, str]) -> Options:
-        """What was said.
+    def of(cls, options: Mapping[str, str]) -> Options:
+        """Parse the options.
 
         Raises:
             ArgumentError: an option is not known, or has a value that can't be used.
         """
-        left = {name.lower(): value for name, value in said.items()}
+        left = {name.lower(): value for name, value in options.items()}
         path = _path(left.pop("path", None), left.pop("paths", None))
         given = {name: left.pop(name.lower(), None) for name in _KNOWN}
         if unknown := [name for name in left if not name.startswith("__")]:
@@ -90,26 +90,26 @@ def _path(path: str | None, paths: str | None) -> Path:
     return with_suffix if not folder.exists() and with_suffix.exists() else folder
 
 
-def _names(said: str | None) -> tuple[str, ...] | None:
-    return None if said is None else tuple(dict.fromkeys(names_in("columns", said)))
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(dict.fromkeys(names_in("columns", text)))
 
 
-def _number(name: str, said: str | None, least: int | None = None) -> int | None:
-    if said is None:
+def _number(name: str, text: str | None, least: int | None = None) -> int | None:
+    if text is None:
         return None
     try:
-        number = int(said)
+        number = int(text)
     except ValueError:
         number = None
     if number is None or (least is not None and number < least):
         expected = "a whole number" if least is None else f"a whole number, at least {least}"
-        message = f"{name}={said!r}: expected {expected}"
+        message = f"{name}={text!r}: expected {expected}"
         raise ArgumentError(message)
     return number
 
 
-def _choice(name: str, said: str | None, usual: str, other: str) -> bool:
-    if said is not None and said.lower() not in {usual, other}:
-        message = f"{name}={said!r}: expected {usual!r} (as without it) or {other!r}"
+def _choice(name: str, text: str | None, usual: str, other: str) -> bool:
+    if text is not None and text.lower() not in {usual, other}:
+        message = f"{name}={text!r}: expected {usual!r} (the default) or {other!r}"
         raise ArgumentError(message)
-    return said is not None and said.lower() == other
+    return text is not None and text.lower() == other

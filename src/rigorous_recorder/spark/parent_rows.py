@@ -1,4 +1,4 @@
-"""Rows below recorders: one recorder for each distinct value of the columns that are parents."""
+"""Parent columns: one recorder for each distinct value, with the rows below it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ __all__ = ["Grouped"]
 
 
 class Grouped:
-    """The recorders below one, level by level, as rows ask for them.
+    """The recorders below one, created level by level as rows need them.
 
     Args:
-        store: where they are.
+        store: where they are created.
         top: the node above all of them.
     """
 
     def __init__(self, store: FolderStore, top: int) -> None:
         self._store = store
         self._top = top
-        #: The nodes there are, by the node above and the value.
+        #: The nodes created so far, by parent node and value.
         self._known: dict[tuple[int, Any], int] = {}
 
     def nodes_of(self, levels: Sequence[tuple[Column, pa.Array]], rows: int) -> pa.Array:
-        """For each row the node that it is below.
+        """The parent node of each row.
 
         Args:
-            levels: the columns that are parents, each with its values, from the top down.
-            rows: how many rows there are.
+            levels: the parent columns with their values, from the top down.
+            rows: the number of rows.
         """
         above = pa.repeat(pa.scalar(self._top, pa.int64()), rows)
         for column, values in levels:
@@ -41,16 +41,16 @@ class Grouped:
 
     def _level(self, above: pa.Array, column: Column, values: pa.Array) -> pa.Array:
         parents = above.dictionary_encode()
-        # As bits: 0.0 is not -0.0, and NaN is itself.
+        # Compared as bits: 0.0 differs from -0.0, and NaN equals itself.
         bits = values.view(pa.int64()) if column.kind == FLOAT else values
-        said = bits.dictionary_encode("encode")
-        count = max(len(said.dictionary), 1)
+        encoded = bits.dictionary_encode("encode")
+        count = max(len(encoded.dictionary), 1)
         pair = pc.add(
-            pc.multiply(parents.indices.cast(pa.int64()), count), said.indices.cast(pa.int64())
+            pc.multiply(parents.indices.cast(pa.int64()), count), encoded.indices.cast(pa.int64())
         ).dictionary_encode()
         parent = parents.dictionary.take(pc.divide(pair.dictionary, count)).to_pylist()
         at = pc.subtract(pair.dictionary, pc.multiply(pc.divide(pair.dictionary, count), count))
-        keys = list(zip(parent, said.dictionary.take(at).to_pylist(), strict=True))
+        keys = list(zip(parent, encoded.dictionary.take(at).to_pylist(), strict=True))
         new = [place for place, key in enumerate(keys) if key not in self._known]
         if new:
             rows = pc.index_in(pa.array(new, pa.int64()), pair.indices.cast(pa.int64()))

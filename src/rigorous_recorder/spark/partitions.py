@@ -1,4 +1,4 @@
-"""What is handed to a worker, and how it reads it: some rows and what their nodes have."""
+"""What a task is given, and how it reads it: rows, and the values of their nodes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = [
     "unpacked",
 ]
 
-#: Rows of a batch: so few that Java's side reads some while more are decoded.
+#: Rows in a batch: few, so that the JVM reads some while more are decoded.
 _BATCH_ROWS: Final = 65_536
 #: Sealed files that a worker process keeps open.
 _FILES_KEPT: Final = 256
@@ -52,7 +52,7 @@ class FileRows(NamedTuple):
     """Rows of a row group of a sealed file.
 
     Attributes:
-        stretches: the same rows, as rows of segments: where to look once the file was merged away.
+        stretches: the same rows, as rows of segments: where to look if the file has been merged.
     """
 
     name: str
@@ -63,20 +63,20 @@ class FileRows(NamedTuple):
 
 
 class UnsealedRows(NamedTuple):
-    """Rows that were not in a sealed file yet, as an Arrow stream."""
+    """Rows that were not in a sealed file at planning, as an Arrow stream."""
 
     number: int
     stream: bytes
 
 
 class ReadPlan(NamedTuple):
-    """What all tasks of a query are to do.
+    """What all tasks of a query have in common.
 
     Attributes:
-        folder: that of the collection.
-        columns: what is read.
-        filters: those that every row has to pass, each with the place of its column.
-        skips_damaged: whether what can't be read is left out.
+        folder: the collection's folder.
+        columns: the columns to read.
+        filters: the filters that each row must pass, each with the position of its column.
+        skips_damaged: whether damaged files are skipped.
     """
 
     folder: Path
@@ -89,12 +89,12 @@ class QueryPartition(InputPartition):
     """What one task reads.
 
     Attributes:
-        reading: what it is to do.
-        rows: with which rows.
-        nodes: what their nodes have, as an Arrow stream: ``_node``, and those columns that any has
-            a value of, each named by its place among all.
-        keeps: whether rows of other nodes are left out, rather than having nothing of them.
-        drops: ids of nodes of which no row is read, sorted, as an Arrow stream.
+        reading: the plan shared by all tasks.
+        rows: the rows to read.
+        nodes: the values of their nodes, as an Arrow stream: ``_node``, and each column that any
+            node has a value of, named by its position among all columns.
+        keeps: whether rows of other nodes are skipped, rather than read without inherited values.
+        drops: ids of nodes whose rows are skipped, sorted, as an Arrow stream.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ def columns_of(fragment: Fragment, keys: Collection[str]) -> list[Column]:
 
 
 def packed(table: pa.Table) -> bytes:
-    """A table as bytes."""
+    """Serialize a table as an Arrow stream."""
     sink = pa.BufferOutputStream()
     options = ipc.IpcWriteOptions(compression="lz4")
     with ipc.new_stream(sink, table.schema, options=options) as stream:
@@ -129,16 +129,16 @@ def packed(table: pa.Table) -> bytes:
 
 
 def unpacked(stream: bytes) -> pa.Table:
-    """A table of bytes."""
+    """Read a serialized table."""
     return ipc.open_stream(stream).read_all().combine_chunks()
 
 
 def read(part: QueryPartition) -> Iterator[pa.RecordBatch]:
-    """The rows of a part, some at a time.
+    """The rows of a partition, in batches.
 
     Raises:
-        DamagedFileError: some can't be read, and are not to be left out.
-        DeletedError: some were deleted, and compacted away, meanwhile.
+        DamagedFileError: some can't be read, and damage is not to be skipped.
+        DeletedError: some were deleted and compacted away since planning.
     """
     batches = _Task(part).all_batches()
     while True:
@@ -151,7 +151,7 @@ def read(part: QueryPartition) -> Iterator[pa.RecordBatch]:
 
 @contextmanager
 def _damage_reported(*, skips: bool) -> Iterator[None]:
-    """Let what would be left out with a warning, which nobody sees in a worker, be an error."""
+    """Raise where a warning would be issued, which no user sees in a worker."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if skips else "error", DamagedFileWarning)
         try:
@@ -163,7 +163,7 @@ def _damage_reported(*, skips: bool) -> Iterator[None]:
 
 
 class _Task:
-    """The reading of one part."""
+    """The reading of one partition."""
 
     def __init__(self, part: QueryPartition) -> None:
         reading = self._read_plan = part.reading
@@ -175,7 +175,7 @@ class _Task:
         self._drops: Any = None
         if part.drops is not None:
             self._drops = unpacked(part.drops).column(NODE).combine_chunks()
-        #: So many that what they inherit, which each of them has a copy of, is no more than a batch.
+        #: Few enough rows that the values each inherits, as a copy, fit into one batch.
         self._rows_at_once = max(1, BATCH_BYTES // max(1, _widest(self._nodes)))
         self._keys = {each.key for each in reading.columns if each.kind != NULL}
         self._schema = pa.schema([each.field for each in reading.columns])
@@ -185,7 +185,7 @@ class _Task:
         return self._ids is not None or self._drops is not None
 
     def all_batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows of the part."""
+        """The rows of the partition."""
         for rows in self._part.rows:
             yield from self._batches(rows)
 
@@ -198,7 +198,7 @@ class _Task:
                     continue
             table = fragment.table(group, columns_of(fragment, self._keys), nodes=False)
             if table is None or (chosen is not None and len(chosen.places) < table.num_rows):
-                continue  # it can't be read, and was told
+                continue  # it can't be read; a warning was issued
             if isinstance(rows, FileRows) and isinstance(fragment, ParquetFragment):
                 table = table.slice(rows.start, rows.stop - rows.start)
                 chosen = chosen and chosen.slice(rows.start, rows.stop - rows.start)
@@ -209,7 +209,7 @@ class _Task:
                     yield batch.slice(first, _BATCH_ROWS)
 
     def _fragments(self, rows: FileRows | UnsealedRows) -> Iterator[tuple[Fragment, int]]:
-        """What has the rows now; a file, where they are in it still, as a whole."""
+        """The fragments that have the rows now; the planned file whole, if it still exists."""
         if isinstance(rows, UnsealedRows):
             (batch,) = unpacked(rows.stream).to_batches()
             yield InMemoryFragment(rows.number, batch), 0
@@ -229,8 +229,8 @@ class _Task:
                 found = files.file_with(origin.writer, origin.number)
             except FileNotFoundError as error:
                 message = (
-                    f"{error.filename} is gone since the query was planned, with its folder or by hand:"
-                    " load the collection again, and it is read as it is now"
+                    f"{error.filename} was deleted after the query was planned, with its folder or by"
+                    " hand: load the collection again to read its current state"
                 )
                 raise DeletedError(message) from None
             if found is None:
@@ -240,7 +240,7 @@ class _Task:
                 yield spans, group
 
     def _chosen(self, runs: pa.RunEndEncodedArray) -> _Chosen:
-        """Where the nodes of rows are among those of the part, and which of the rows are read."""
+        """Match rows with the nodes of the partition, and select the rows to read."""
         ids, is_read = runs.values, None
         if self._ids is None:
             places = pa.nulls(len(ids), pa.int32())
@@ -274,7 +274,7 @@ class _Task:
     def _column(
         self, at: int, wanted: Wanted, fragment: Fragment, table: pa.Table, places: pa.Array | None
     ) -> pa.Array:
-        """A column of the flat table: the records' own values, else what their nodes have."""
+        """A column of the flat table: the records' own values, else the inherited ones."""
         own = {
             column: column_in(table, fragment, column)
             for column in columns_of(fragment, {wanted.key} & self._keys)
@@ -283,7 +283,9 @@ class _Task:
         is_whole = not any(is_lost(table.column(fragment.columns[column])) for column in own)
         if is_whole and self._nodes is not None and str(at) in self._nodes.column_names:
             above = self._nodes.column(str(at)).combine_chunks().take(places)
-            hides = any_valid(own, table.num_rows)  # an own value, of whatever kind
+            hides = any_valid(
+                own, table.num_rows
+            )  # an own value of any kind hides the inherited one
             found = pc.if_else(hides, found, above) if own else above
         if wanted.kind == NULL:
             return pa.nulls(table.num_rows, wanted.field.type)
@@ -292,20 +294,20 @@ class _Task:
 
 
 def _widest(nodes: pa.Table | None) -> int:
-    """How many bytes a row inherits at most, about."""
+    """The approximate maximum of bytes that a row inherits."""
     columns = [] if nodes is None else nodes.combine_chunks().columns
     return sum(pc.max(byte_sizes(one_array(each))).as_py() or 0 for each in columns)
 
 
 class _Chosen(NamedTuple):
-    """Which rows are read: for each the place of its node, and whether it is (None: all are)."""
+    """For each row the position of its node, and whether it is read (None: all are)."""
 
     places: pa.Array
     is_read: pa.Array | None
     is_empty: bool = False
 
     def slice(self, start: int, rows: int) -> _Chosen:
-        """Of some of the rows."""
+        """The same for a range of the rows."""
         is_read = None if self.is_read is None else self.is_read.slice(start, rows)
         return _Chosen(self.places.slice(start, rows), is_read)
 
@@ -318,7 +320,7 @@ def _files(folder: Path) -> SealedFiles:
 
 @remembered(_FILES_KEPT)
 def _opened(folder: Path, name: str) -> ParquetFragment | None:
-    """A sealed file, as it was when it was opened first; None where it is not there any more."""
+    """A sealed file, opened once; None if it no longer exists."""
     files = _files(folder)
     try:
         return open_sealed(folder / RECORDS / name, files.successor)

@@ -1,4 +1,4 @@
-"""Planning: which task reads which rows, and what it has to know of their nodes."""
+"""Planning: which task reads which rows, and the node values that it needs."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from .._store.fragments import Fragment, between, places_between
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import keys_of
 from .._values.kinds import INT, NULL
-from .driver_snapshot import Sight, Wanted
+from .driver_snapshot import DriverSnapshot, Wanted
 from .filters import column_of, held, is_exact, refuses_null
 from .partitions import FileRows, QueryPartition, ReadPlan, UnsealedRows, columns_of, packed
 
-__all__ = ["Plan", "Stretched"]
+__all__ = ["GroupSlice", "Plan"]
 
-#: To begin a task costs as much as half a million rows: it has more, where these are many, and not
-#: so many that one which fails is dear.
+#: Starting a task costs as much as reading half a million rows, so tasks get more rows than that
+#: where there are many, but not so many that repeating a failed one is expensive.
 _LEAST_ROWS: Final = 262_144
 _MOST_ROWS: Final = 4_194_304
-#: Bytes of rows in no sealed file, that are sent to a task.
+#: Bytes of unsealed rows that are sent to one task.
 _TASK_BYTES: Final = 16 << 20
-#: More nodes for each row than that are not sent to a task, but looked up one by one.
+#: If there are more nodes per row than this, nodes are looked up one by one instead of by range.
 _MOST_NODES_A_ROW: Final = 1
-#: Rows in no sealed file are sent so many at once.
+#: Unsealed rows are sent in batches of this many.
 _UNSEALED_ROWS: Final = 65_536
 
 
-class Stretched(NamedTuple):
-    """Some rows of a group of a fragment."""
+class GroupSlice(NamedTuple):
+    """A range of rows in a row group of a fragment."""
 
     fragment: Fragment
     group: int
@@ -48,33 +48,33 @@ class Stretched(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """The number of rows."""
         return self.stop - self.start
 
 
 class Plan:
-    """What a query reads of what there is at one moment.
+    """The reading plan of a query over one snapshot.
 
     Args:
-        wanted: its columns.
+        wanted: the columns to read.
     """
 
-    def __init__(self, sight: Sight, wanted: Sequence[Wanted]) -> None:
-        self._sight = sight
+    def __init__(self, source: DriverSnapshot, wanted: Sequence[Wanted]) -> None:
+        self._source = source
         self._wanted = wanted
         self._filters: list[tuple[int, ds.Filter]] = []
-        self._keeps: Any = None
-        if (number := sight.experiment()) is not None:
-            self._keeps = self._of_experiment(number)
+        self._only: Any = None
+        if (number := source.experiment()) is not None:
+            self._only = self._of_experiment(number)
 
     @property
     def _scan(self) -> Scan:
-        return self._sight.scan
+        return self._source.scan
 
     # --- filters -------------------------------------------------------------------------------
 
     def push(self, condition: ds.Filter) -> bool:
-        """Take a filter over; False where Spark has to ask it of every row itself."""
+        """Accept a filter; False if Spark has to evaluate it on every row itself."""
         name = column_of(condition)
         at = next((i for i, each in enumerate(self._wanted) if each.field.name == name), None)
         if at is None or not is_exact(condition, self._types[at]):
@@ -85,9 +85,9 @@ class Plan:
             return True
         if wanted.key in self._scan.node_keys:
             column = for_spark(self._nodes.column(wanted))
-            self._keep(self._nodes.ids.filter(held(condition, column)))
+            self._restrict(self._nodes.ids.filter(held(condition, column)))
         else:
-            self._keep(pa.array([], pa.int64()))
+            self._restrict(pa.array([], pa.int64()))
         return True
 
     @once
@@ -99,11 +99,11 @@ class Plan:
         """The keys that records themselves have."""
         return set(keys_of(self._scan.record_columns))
 
-    def _keep(self, ids: pa.Array) -> None:
-        """Read only rows of these nodes, whose ids are sorted."""
-        if self._keeps is not None:
-            ids = ids.filter(pc.is_in(ids, value_set=self._keeps))
-        self._keeps = ids
+    def _restrict(self, ids: pa.Array) -> None:
+        """Restrict reading to rows of these nodes, whose ids are sorted."""
+        if self._only is not None:
+            ids = ids.filter(pc.is_in(ids, value_set=self._only))
+        self._only = ids
 
     def _of_experiment(self, number: int) -> pa.Array:
         found = self._scan.snapshot.nodes.resolved(EXPERIMENT_KEYS[0], self._nodes.positions)
@@ -116,27 +116,27 @@ class Plan:
 
     @once
     def _read_plan(self) -> ReadPlan:
-        """What is the same for all parts."""
-        options = self._sight.options
+        """What all partitions share."""
+        options = self._source.options
         return ReadPlan(options.path, self._wanted, tuple(self._filters), options.skips_damaged)
 
     def whole(self) -> list[QueryPartition]:
-        """What the tasks read: all rows."""
+        """Partitions of all rows."""
         return self.parts(
-            Stretched(fragment, group, 0, rows)
+            GroupSlice(fragment, group, 0, rows)
             for fragment in self._scan.snapshot.fragments.records
             for group, rows in enumerate(fragment.group_rows)
         )
 
-    def parts(self, stretches: Iterable[Stretched]) -> list[QueryPartition]:
-        """What the tasks read, in order: some rows."""
+    def parts(self, stretches: Iterable[GroupSlice]) -> list[QueryPartition]:
+        """Partitions of some rows, in order."""
         chosen = [
             (stretch, nodes)
             for stretch in stretches
             if (nodes := self._nodes_of(stretch)) is not None
         ]
         most = _rows_of_a_task(
-            sum(stretch.rows for stretch, _ in chosen), self._sight.options.least_parts
+            sum(stretch.rows for stretch, _ in chosen), self._source.options.least_parts
         )
         found: list[QueryPartition] = []
         some = _Some(most)
@@ -150,25 +150,25 @@ class Plan:
             found.append(self._part(some))
         return found
 
-    def _nodes_of(self, stretch: Stretched) -> _TaskNodes | None:
-        """What a task has to know of the nodes of some rows; None where none of these is read."""
+    def _nodes_of(self, stretch: GroupSlice) -> _TaskNodes | None:
+        """The node values that a task needs for some rows; None if none of the rows is read."""
         fragment, group = stretch.fragment, stretch.group
         low, high = fragment.node_ranges[group]
         deleted = self._scan.snapshot.nodes.deleted
         drops = None if deleted is None else between(deleted, low, high)
-        if self._keeps is not None:
-            kept = between(self._keeps, low, high)
-            return _TaskNodes(self._nodes.places(kept), drops) if len(kept) else None
+        if self._only is not None:
+            ids = between(self._only, low, high)
+            return _TaskNodes(self._nodes.places(ids), drops) if len(ids) else None
         if not self._nodes.columns:
             return _TaskNodes(None, drops)
         span = places_between(self._nodes.ids, low, high)
         if len(span) > _MOST_NODES_A_ROW * stretch.rows:
-            # Ids of far apart: which nodes are there is worth being read.
+            # The range of ids is sparse: reading which nodes occur is cheaper.
             return _TaskNodes(self._nodes.places(fragment.nodes_of(group)).drop_null(), drops)
         return _TaskNodes(pa.array(span, pa.int64()), drops)
 
-    def _rows(self, stretch: Stretched) -> Iterator[tuple[FileRows | UnsealedRows, int, int]]:
-        """The rows as they are handed to tasks, how many they are, and of how many bytes."""
+    def _rows(self, stretch: GroupSlice) -> Iterator[tuple[FileRows | UnsealedRows, int, int]]:
+        """The rows in the form that tasks get, with their number and size in bytes."""
         fragment, group, start, stop = stretch
         if isinstance(fragment, ParquetFragment):
             first = sum(fragment.group_rows[:group])
@@ -177,7 +177,7 @@ class Plan:
             return
         keys = {each.key for each in self._wanted if each.kind != NULL}
         table = fragment.table(group, columns_of(fragment, keys))
-        assert table is not None  # rows in memory can be read
+        assert table is not None  # rows in memory are always readable
         for at in range(start, stop, _UNSEALED_ROWS):
             some = table.slice(at, min(_UNSEALED_ROWS, stop - at))
             stream = packed(some)
@@ -185,26 +185,26 @@ class Plan:
 
     def _part(self, some: _Some) -> QueryPartition:
         nodes = None
-        if some.places or self._keeps is not None:
+        if some.places or self._only is not None:
             nodes = packed(self._nodes.table(some.places))
         drops = [each for each in some.drops if len(each)]
         return QueryPartition(
             self._read_plan,
             some.rows,
             nodes,
-            keeps=self._keeps is not None,
+            keeps=self._only is not None,
             drops=packed(_ids(pc.unique(pa.concat_arrays(drops)))) if drops else None,
         )
 
     @once
-    def _nodes(self) -> _SortedNodes:
+    def _nodes(self) -> _NodeColumns:
         inherited = set(self._scan.node_keys)
         places = [at for at, each in enumerate(self._wanted) if each.key in inherited]
-        return _SortedNodes(self._scan, {at: self._wanted[at] for at in places})
+        return _NodeColumns(self._scan, {at: self._wanted[at] for at in places})
 
 
 def _rows_of_a_task(rows: int, least_parts: int | None) -> int:
-    """How many rows a task reads of so many; all processors that are seen here have as much to do."""
+    """How many rows a task reads; the load is spread over the driver's number of processors."""
     cores = os.cpu_count() or 1
     tasks = min(cores, -(-rows // _LEAST_ROWS))
     if rows > tasks * _MOST_ROWS:
@@ -213,7 +213,7 @@ def _rows_of_a_task(rows: int, least_parts: int | None) -> int:
 
 
 class _TaskNodes(NamedTuple):
-    """What a task has to know of nodes: places of those that rows are of, ids of deleted ones."""
+    """Positions of the nodes that a task needs, and ids of the deleted ones."""
 
     places: pa.Array | None
     drops: pa.Array | None
@@ -231,7 +231,7 @@ class _Some:
         self._size = 0
 
     def add(self, rows: FileRows | UnsealedRows, count: int, size: int, nodes: _TaskNodes) -> None:
-        """Add rows, of so many bytes that are sent."""
+        """Add rows that take ``size`` bytes to send."""
         self.rows.append(rows)
         self._count += count
         self._size += size
@@ -242,24 +242,24 @@ class _Some:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is enough for a task."""
+        """Whether the task has enough rows."""
         return self._count >= self._most or self._size >= _TASK_BYTES
 
 
-class _SortedNodes:
-    """The nodes in order of their ids, with what they have of the columns that are read."""
+class _NodeColumns:
+    """The nodes sorted by id, with their values of the columns to read."""
 
     def __init__(self, scan: Scan, columns: Mapping[int, Wanted]) -> None:
         self._scan = scan
         self.columns = columns
         found = scan.snapshot.nodes.ids
-        #: Their positions among all nodes.
+        #: Their positions in the snapshot's nodes.
         self.positions = pc.sort_indices(found)
         self.ids = found.take(self.positions)
         self._known: dict[str, Any] = {}
 
     def column(self, wanted: Wanted) -> pa.Array:
-        """What each node has or inherits of a column."""
+        """Each node's own or inherited value in a column."""
         if wanted.field.name not in self._known:
             if wanted.kind == NULL:
                 values = pa.nulls(len(self.ids), pa.null())
@@ -270,11 +270,11 @@ class _SortedNodes:
         return self._known[wanted.field.name]
 
     def places(self, ids: pa.Array) -> pa.Array:
-        """For each id its place, null where it is not there."""
+        """The position of each id; null if there is no such node."""
         return pc.index_in(ids, value_set=self.ids).cast(pa.int64())
 
     def table(self, places: Sequence[pa.Array]) -> pa.Table:
-        """The nodes at some places."""
+        """The nodes at some positions."""
         chosen = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *places]))
         return self._whole.take(chosen)
 

@@ -1,4 +1,4 @@
-"""Reading: the rows of the moment at which a query is planned."""
+"""Batch reading: the rows of the snapshot at which a query is planned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.sql.datasource import DataSourceReader, Filter, InputPartition
 from pyspark.sql.types import StructType
 
 from .._arrow import pa
-from .driver_snapshot import Sight
+from .driver_snapshot import DriverSnapshot
 from .options import Options
 from .partitions import QueryPartition, read
 from .plan import Plan
@@ -18,23 +18,24 @@ __all__ = ["Reader"]
 
 
 class Reader(DataSourceReader):
-    """Reads the rows that were there when it was made.
+    """Reads the rows that existed when it was created.
 
     Raises:
-        ColumnError: the schema asks for what is not there.
+        ColumnError: the schema names a column that does not exist.
     """
 
     def __init__(self, options: Options, schema: StructType) -> None:
         self._takes_filters = options.is_for_one_query
-        sight = Sight(options)
-        self._plan = Plan(sight, sight.wanted(schema))
+        source = DriverSnapshot(options)
+        self._plan = Plan(source, source.wanted(schema))
 
     @property
     def pushFilters(self) -> Callable[[list[Filter]], Iterable[Filter]]:  # noqa: N802 - Spark's
-        """Takes those filters over that mean just the same here; returns the others.
+        """Accept the filters that mean exactly the same here; return the others.
 
-        Spark keeps what was planned last with the frame, and reads it again for a query without
-        filters, or for both sides of a union: so only of a frame that one query has is less read.
+        Spark caches the latest plan with the frame, and uses it again for a query without filters
+        or for both sides of a union: so filters reduce what is read only of a frame that serves
+        one query.
         """
         return _Harmless(self._push)
 
@@ -44,11 +45,11 @@ class Reader(DataSourceReader):
         return [condition for condition in filters if not self._plan.push(condition)]
 
     def partitions(self) -> Sequence[InputPartition]:
-        """What each task reads."""
+        """The partitions of the query."""
         return self._plan.whole()
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The rows of a task, some at a time."""
+        """The rows of a partition, in batches."""
         return read(partition) if isinstance(partition, QueryPartition) else iter(())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -56,10 +57,10 @@ class Reader(DataSourceReader):
 
 
 class _Harmless:
-    """A method of a reader that Spark takes for the one that every reader has.
+    """A method of a reader that Spark mistakes for the inherited one.
 
-    Where ``spark.sql.python.filterPushdown.enabled`` is not set, Spark refuses readers that have
-    another one, by which it means what its ``__func__`` is. There it is not called.
+    If ``spark.sql.python.filterPushdown.enabled`` is not set, Spark refuses readers that override
+    this method, judging by its ``__func__``. In that case it never calls it.
     """
 
     __func__ = staticmethod(DataSourceReader.pushFilters)

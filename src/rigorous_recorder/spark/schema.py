@@ -1,4 +1,4 @@
-"""What is kept of Spark's columns: which types, and as what."""
+"""Which Spark types can be stored, and as which columns."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _SIMPLE: Final = (
     st.DayTimeIntervalType,
 )
 _ALONE: Final = (*_SIMPLE, st.NullType)
-#: What JSON gives back as it was.
+#: The types that survive a round trip through JSON.
 _IN_JSON: Final = (*_NUMBERS, st.StringType, st.CharType, st.VarcharType, st.NullType)
-#: First and last of the days and of the microseconds of the years 1 to 9999, from 1970 on.
+#: First and last day and microsecond of the years 1 to 9999, counted from 1970.
 _DAYS: Final = (-719_162, 2_932_896)
 _MICROSECONDS: Final = (_DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1)
 _RANGES: Final[dict[Kind, tuple[str, tuple[int, int]]]] = {
@@ -50,36 +50,36 @@ _RANGES: Final[dict[Kind, tuple[str, tuple[int, int]]]] = {
 
 
 def check_storable(schema: st.StructType) -> None:
-    """Refuse columns whose values could not be read back as they are.
+    """Raise for columns whose values could not be read back unchanged.
 
     Raises:
-        UnsupportedTypeError: naming the column, its type and the way out.
-        UnsupportedValueError: two columns have one name.
+        UnsupportedTypeError: a type can't be stored; names the column, its type and a way out.
+        UnsupportedValueError: two columns have the same name.
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
         message = f"more than one column has the name {twice[0]!r}: rename all but one"
         raise UnsupportedValueError(message)
     for field in schema.fields:
-        if not _is_kept(field.dataType):
+        if not _is_storable(field.dataType):
             raise _refused(field)
 
 
 def check_simple(field: st.StructField) -> None:
-    """Refuse a column that can't be what is known of a recorder.
+    """Raise for a column that can't be an attribute of a recorder.
 
     Raises:
-        UnsupportedTypeError: its values are no single ones.
+        UnsupportedTypeError: its values are not scalars.
     """
     if not (isinstance(field.dataType, _SIMPLE) or _is_of_ints(field.dataType)):
         message = (
             f"column {field.name!r} ({field.dataType.simpleString()}) can't be a parent: expected"
-            " numbers, truth values, text, bytes, dates, times or intervals"
+            " numbers, booleans, text, bytes, dates, times or intervals"
         )
         raise UnsupportedTypeError(message)
 
 
-def _is_kept(kind: st.DataType) -> bool:
+def _is_storable(kind: st.DataType) -> bool:
     return _is_alone(kind) or _is_list(kind) or _is_json(kind)
 
 
@@ -88,12 +88,12 @@ def _is_alone(kind: st.DataType) -> bool:
 
 
 def _is_of_ints(kind: st.DataType) -> bool:
-    """Whether it is decimals without a fraction."""
+    """Whether it is a decimal without a fraction."""
     return isinstance(kind, st.DecimalType) and kind.scale == 0
 
 
 def _is_list(kind: st.DataType) -> bool:
-    """Whether it is lists of numbers, of any depth."""
+    """Whether it is a list of numbers, of any depth."""
     while isinstance(kind, st.ArrayType):
         kind = kind.elementType
         if isinstance(kind, _NUMBERS):
@@ -102,7 +102,7 @@ def _is_list(kind: st.DataType) -> bool:
 
 
 def _is_json(kind: st.DataType) -> bool:
-    """Whether values that stand inside of others are what JSON gives back."""
+    """Whether nested values survive a round trip through JSON."""
     if isinstance(kind, st.ArrayType):
         return _is_json_inside(kind.elementType)
     if isinstance(kind, st.MapType):
@@ -120,11 +120,11 @@ def _is_json_inside(kind: st.DataType) -> bool:
 def _refused(field: st.StructField) -> UnsupportedTypeError:
     kind = field.dataType
     if isinstance(kind, st.DecimalType):
-        advice = "cast it to double, to long, or to string, whichever keeps what you need"
+        advice = "cast it to double, to long, or to string, whichever preserves what you need"
     elif isinstance(kind, st.MapType) and not isinstance(kind.keyType, st.StringType):
         advice = "keys of maps are text: make them strings"
     elif isinstance(kind, (st.ArrayType, st.MapType, st.StructType)):
-        advice = "inside of others are kept numbers, truth values and text: cast the rest to string"
+        advice = "nested values can be numbers, booleans and text: cast the rest to string"
     else:
         advice = "cast it to string, or to a number"
     message = f"column {field.name!r}: {kind.simpleString()} can't be stored as it is; {advice}"
@@ -134,27 +134,27 @@ def _refused(field: st.StructField) -> UnsupportedTypeError:
 def stored_columns(
     batch: pa.RecordBatch | pa.Table, fields: Iterable[st.StructField]
 ) -> dict[Column, pa.Array]:
-    """Columns of rows from Spark as they are logged, with sealed types.
+    """The stored columns of a Spark batch, in sealed types.
 
     Raises:
-        UnsupportedValueError: a date or time is not in the years 1 to 9999.
+        UnsupportedValueError: a date or time is outside the years 1 to 9999.
     """
     found: dict[Column, pa.Array] = {}
     for field in fields:
         values = batch.column(field.name)
-        for column, kept in _kept(field, values).items():
-            _check_range(column, kept)
-            found[column] = kept
+        for column, stored in _stored(field, values).items():
+            _check_range(column, stored)
+            found[column] = stored
     return found
 
 
-def _kept(field: st.StructField, values: Any) -> dict[Column, pa.Array]:
+def _stored(field: st.StructField, values: Any) -> dict[Column, pa.Array]:
     kind = field.dataType
     if isinstance(kind, st.TimestampType):
-        values = values.cast(pa.timestamp("us", "UTC"))  # whatever zone the session has
+        values = values.cast(pa.timestamp("us", "UTC"))  # independent of the session's time zone
     if _is_list(kind) or _is_alone(kind):
-        # Of lists in which something is missing the values decide, and what is missing as a whole
-        # stays so.
+        # The kind of a list with missing elements depends on its values; a missing list stays
+        # missing.
         columns = columns_of({field.name: values})[1]
         return {column: found for column, found in columns.items() if column.kind != NULL}
     texts = JSON.column(values.to_pylist(maps_as_pydicts="strict"))
@@ -168,7 +168,7 @@ def _check_range(column: Column, values: pa.Array) -> None:
     ends = pc.min_max(values.cast(number)).as_py()
     if ends["min"] is not None and not first <= ends["min"] <= ends["max"] <= last:
         message = (
-            f"column {column.key!r} has a {column.kind.name} that is not in the years 1 to 9999, and"
+            f"column {column.key!r} has a {column.kind.name} that is outside the years 1 to 9999 and"
             " can't be stored. Cast it to string"
         )
         raise UnsupportedValueError(message)

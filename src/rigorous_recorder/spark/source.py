@@ -1,4 +1,4 @@
-"""The format ``rigorous``: what Spark asks for a schema, and for those that read and write."""
+"""The format ``rigorous``: the entry point that Spark asks for a schema, readers and writers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyspark.sql.datasource import (
 )
 from pyspark.sql.types import StructType
 
-from .driver_snapshot import Sight, short_errors
+from .driver_snapshot import DriverSnapshot, short_errors
 from .options import Options
 from .reader import Reader
 from .stream import StreamReader
@@ -22,36 +22,36 @@ __all__ = ["RigorousSource"]
 
 
 class RigorousSource(DataSource):
-    """A collection as Spark reads it, the flat table, and as Spark writes it."""
+    """A collection as a Spark data source: reads the flat table, and writes records."""
 
     @classmethod
     def name(cls) -> str:
-        """What ``spark.read.format`` and ``df.write.format`` are given."""
+        """The name for ``spark.read.format`` and ``df.write.format``."""
         return "rigorous"
 
     def schema(self) -> StructType:
-        """The columns of the flat table as it is now, or those that are asked for."""
+        """The current columns of the flat table, or the requested ones."""
         with short_errors():
-            found = Sight(Options.of(self.options)).schema()
-        #: Whether the schema is all that there is, and not what the user chose.
+            found = DriverSnapshot(Options.of(self.options)).schema()
+        #: Whether the schema has all columns, rather than those that the user chose.
         self._is_all = "columns" not in self.options
         return found
 
     def reader(self, schema: StructType) -> DataSourceReader:
-        """Reads the rows that are there when a query is planned."""
+        """A reader of the rows that exist when a query is planned."""
         with short_errors():
             return Reader(Options.of(self.options), schema)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's
-        """Reads all rows, and then those that come."""
+        """A reader of all rows, and then of new ones."""
         is_all = getattr(self, "_is_all", False)
         with short_errors():
             return StreamReader(Options.of(self.options), schema, is_all=is_all)
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
-        """Writes rows so that all of them are seen, or none."""
+        """A writer that makes all rows visible at once, or none."""
         return writer_of(self.options, schema, overwrite=overwrite)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802
-        """Writes batches of a stream, each once."""
+        """A writer of stream batches, each visible exactly once."""
         return stream_writer_of(self.options, schema, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Writing a stream: each batch is seen as a whole or not at all, and once, however often it is tried."""
+"""Writing a stream: each batch becomes visible whole and exactly once, however often it is retried."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .._tree.columns import values_of
 from .._tree.nodes import Nodes
 from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from .option_parsing import local_path
-from .write_job import WriteJob, Written, gathered, nodes_of, seen
+from .write_job import WriteJob, Written, gathered, nodes_of, visible_nodes
 from .write_options import WriteOptions, check_inherited
 
 __all__ = ["StreamWriter", "stream_writer_of"]
 
-#: What is set on the experiment of a stream, and of each of its batches.
+#: The attributes of a stream's experiment and of each of its batches.
 _STREAM: Final = "spark_stream"
 _BATCH: Final = "spark_batch"
 _QUERY: Final = "spark_query"
@@ -35,12 +35,12 @@ _QUERY: Final = "spark_query"
 def stream_writer_of(
     options: Mapping[str, str], schema: StructType, *, overwrite: bool
 ) -> StreamWriter:
-    """What writes batches of a stream; all that can be refused is refused here, on the driver.
+    """A writer of stream batches; all checks that can be made on the driver are made here.
 
     Raises:
         ArgumentError: an option is not known, or has a value that can't be used; or the stream was
             written from another checkpoint.
-        ReservedKeyError: a collection, or a stream, says itself what a column is named for.
+        ReservedKeyError: a column is named like an attribute that the writer sets itself.
         UnsupportedTypeError, UnsupportedValueError: a column can't be stored as it is.
         NotACollectionError: something else is at the path.
         SaveError: the folder can't be written.
@@ -48,40 +48,40 @@ def stream_writer_of(
     if overwrite:
         message = "outputMode('complete') would write all rows again with each batch: use 'append'"
         raise ArgumentError(message)
-    asked = WriteOptions.of(options, schema, ["stream", "checkpointLocation"])
-    name = asked.others["stream"] or asked.others["checkpointLocation"]
+    wanted = WriteOptions.of(options, schema, ["stream", "checkpointLocation"])
+    name = wanted.others["stream"] or wanted.others["checkpointLocation"]
     if not name:
         message = (
             "a stream needs a name by which its batches are known when it is started again: give"
             " option('stream', ...), or option('checkpointLocation', ...)"
         )
         raise ArgumentError(message)
-    query = _query_of(asked.others["checkpointLocation"])
+    query = _query_of(wanted.others["checkpointLocation"])
     for key in (_STREAM, _BATCH, _QUERY):
-        if key in schema.names or key in asked.info:
+        if key in schema.names or key in wanted.info:
             message = (
                 f"{key!r}: the writer sets this attribute of a stream itself; choose another name"
             )
             raise ReservedKeyError(message)
-    with contextlib.closing(FolderStore(asked.path)) as store:
+    with contextlib.closing(FolderStore(wanted.path)) as store:
         with changing_experiments(store):  # so that the folder is there
             nodes = Source(store).now().nodes
             experiment = _experiment(nodes, name)
             _check_query(nodes, experiment, name, query)
             check_inherited(nodes, experiment, schema)
-        job = WriteJob(str(asked.path), store.identity, tuple(schema.fields), asked.parents)
-    return StreamWriter(job, name, query, asked.info, time.time())
+        job = WriteJob(str(wanted.path), store.identity, tuple(schema.fields), wanted.parents)
+    return StreamWriter(job, name, query, wanted.info, time.time())
 
 
 @dataclass(frozen=True)
 class StreamWriter(DataSourceStreamArrowWriter):
-    """Writes each batch below a recorder of its own, which knows its number; a stream is an experiment.
+    """Writes each batch below its own recorder, which has its number; a stream is an experiment.
 
     Attributes:
         job: what the tasks do.
-        name: what the stream is known by.
-        query: the id that Spark keeps in the checkpoint; None where it can't be read here.
-        info: what is known of its experiment.
+        name: the name of the stream.
+        query: the query id in Spark's checkpoint; None if it can't be read here.
+        info: attributes of its experiment.
         start: when it began, in seconds since the epoch.
     """
 
@@ -102,20 +102,20 @@ class StreamWriter(DataSourceStreamArrowWriter):
         return self.job.write(iterator, None)
 
     def commit(self, messages: list[WriterCommitMessage | None], batchId: int) -> None:  # noqa: N803
-        """Let a batch be seen, in one step, unless it is already.
+        """Make a batch visible in one step, unless it already is.
 
         Raises:
-            DeletedError: it was discarded meanwhile.
-            SaveError: the folder can't be written, or what a task wrote is not seen here.
+            DeletedError: it was discarded before.
+            SaveError: the folder can't be written, or what a task wrote is not visible here.
         """
         with contextlib.closing(self.job.store()) as store, changing_experiments(store):
-            nodes = seen(store, messages)
+            nodes = visible_nodes(store, messages)
             experiment = _experiment(nodes, self.name)
             if experiment is not None and batchId in _batches(nodes, experiment):
                 store.delete(nodes_of(messages))
                 return
             if not nodes.deletion.waiting_tops.keys() >= set(nodes_of(messages)):
-                message = "what was written has been discarded before it was committed; start again"
+                message = "what was written was discarded before it was committed; start again"
                 raise DeletedError(message)
             with gathered(store, messages) as batch:
                 self._show(store, batch, batchId, experiment)
@@ -132,7 +132,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         set_whole(store, top, {_STREAM: self.name, **query, **self.info}, self.start)
 
     def abort(self, messages: list[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803
-        """Let what was written never be seen; a batch that was committed before stays."""
+        """Make what was written never visible; a batch that was committed before stays."""
         with contextlib.closing(self.job.store()) as store:
             tops = Source(store).now().nodes.deletion.waiting_tops
             waiting = [node for node in nodes_of(messages) if node in tops]
@@ -141,7 +141,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
 
 
 def _query_of(checkpoint: str | None) -> str | None:
-    """The id of the query whose checkpoint that is; None where it can't be read here."""
+    """The id of the query that owns a checkpoint; None if it can't be read here."""
     if not checkpoint:
         return None
     try:
@@ -152,35 +152,35 @@ def _query_of(checkpoint: str | None) -> str | None:
 
 
 def _check_query(nodes: Nodes, experiment: int | None, name: str, query: str | None) -> None:
-    """Refuse batches whose numbers another query has given to others.
+    """Raise if another query has numbered the batches of this stream.
 
     Raises:
         ArgumentError: the stream was written from another checkpoint.
     """
     if experiment is None or query is None:
         return
-    known = _said(nodes, ROOT, _QUERY).get(experiment)
+    known = _values_below(nodes, ROOT, _QUERY).get(experiment)
     if known not in (None, query):
         message = (
-            f"stream {name!r} was written from another checkpoint, and batches are known by their"
+            f"stream {name!r} was written from another checkpoint, and batches are identified by their"
             " numbers: use that checkpoint, or another name by option('stream', ...)"
         )
         raise ArgumentError(message)
 
 
 def _experiment(nodes: Nodes, name: str) -> int | None:
-    """The node of the experiment of a stream; None where it has none yet."""
-    known = _said(nodes, ROOT, _STREAM)
+    """The node of a stream's experiment; None if it has none yet."""
+    known = _values_below(nodes, ROOT, _STREAM)
     return next((node for node, attributes in known.items() if attributes == name), None)
 
 
 def _batches(nodes: Nodes, experiment: int) -> set[Any]:
-    """The numbers of the batches that are seen."""
-    return set(_said(nodes, experiment, _BATCH).values())
+    """The numbers of the batches that are visible."""
+    return set(_values_below(nodes, experiment, _BATCH).values())
 
 
-def _said(nodes: Nodes, above: int, key: str) -> dict[int, Any]:
-    """What was said under a key of the nodes directly below one."""
+def _values_below(nodes: Nodes, above: int, key: str) -> dict[int, Any]:
+    """For each node directly below one, its value of a key."""
     below = nodes.children(above)
     positions = nodes.positions_of(below)
     return dict(zip(below, values_of(nodes.own(key, positions), len(below)), strict=True))

@@ -1,4 +1,4 @@
-"""Logging from tasks: records below a recorder of the driver's, once, however often a task is tried."""
+"""Logging from tasks: records below a recorder of the driver, counted once however often tasks run."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskLog"]
 
-#: Stores that the task which runs in this process logged to: one writer, however many blocks it has.
+#: Stores that the task in this process has logged to: one writer, however many blocks it has.
 _USED: Final[set[FolderStore]] = set()
 
 
-class Place(NamedTuple):
-    """Where attempts of a job's tasks hang until they count.
+class AttemptParent(NamedTuple):
+    """The node that holds attempts of a job's tasks until they count.
 
     Attributes:
         path: the folder of the collection, as every machine sees it.
         identity: the id of the collection.
-        node: the node below which they are; it is excluded from query results.
+        node: their parent; it is excluded from query results.
     """
 
     path: str
@@ -43,10 +43,10 @@ class Place(NamedTuple):
 
 
 class TaskLog:
-    """Lets the tasks of Spark jobs log below a recorder; what a task logged counts once, or not.
+    """Lets tasks of Spark jobs log below a recorder; the records of each task count exactly once.
 
-    To be entered on the driver, around the actions. In a task, ``log.recorder(...)`` gives, by
-    ``with``, a recorder below that of the driver::
+    Enter it on the driver, around the actions. In a task, ``with log.recorder(...)`` gives a
+    recorder below that of the driver::
 
         with TaskLog(spark, experiment) as log:
 
@@ -57,13 +57,13 @@ class TaskLog:
 
             data.foreachPartition(train)
 
-    Records of a block are excluded from query results before Spark has accepted the task as done, and are in all
-    of them from then on; a driver that is killed later keeps them. Those of an attempt that failed,
-    was killed, or came second (speculation, a stage that is computed again) are excluded from query results, nor are
-    those of a block that an exception ended. A compaction drops them when the log was left.
+    Records of a block are excluded from query results until Spark has accepted the task as done.
+    From then on they are included, also if the driver is killed later. Records of attempts that
+    failed, were killed, or came second (speculation, a recomputed stage), and of blocks that an
+    exception ended, are excluded; a compaction after the end of the log drops them.
 
-    Each action that runs a function anew logs anew: cache what several actions need. A generator that
-    is not taken to its end, as under a limit, does not end its block.
+    Each action that runs a function again logs again: cache what several actions need. A generator
+    that is not exhausted, as under a limit, does not end its block.
 
     Args:
         spark: the session, or its context; not one of Spark Connect.
@@ -77,7 +77,7 @@ class TaskLog:
         place = place_of(recorder)
         if place is None:
             message = (
-                f"{recorder!r} is in no collection, where tasks of other processes could log to: give"
+                f"{recorder!r} is in no collection that tasks in other processes could log to: pass"
                 " an experiment's recorder, or one below it"
             )
             raise ArgumentError(message)
@@ -95,10 +95,10 @@ class TaskLog:
         node = store.new_node()
         store.hold(node)
         store.require_saved()
-        place = Place(str(store.folder.path), store.identity, node)
+        attempts = AttemptParent(str(store.folder.path), store.identity, node)
         accepting = _Accepting(weakref.WeakMethod(self._accept))
         ended = self._context.accumulator(_Ended(), accepting)
-        self._tasks = _Tasks(place, ended)
+        self._tasks = _Tasks(attempts, ended)
         return self
 
     def __exit__(
@@ -109,19 +109,19 @@ class TaskLog:
     ) -> None:
         with self._changing:
             tasks, self._tasks = self._entered(), None
-        self._store.delete([tasks.place.node])
+        self._store.delete([tasks.attempts.node])
         if self._trouble is not None and error is None:
             raise self._trouble
 
     def recorder(
         self, data: Mapping[str, Any] | None = None, /, **local_data: Any
     ) -> AbstractContextManager[Recorder]:
-        """A new recorder below that of the driver, to be entered in a task by ``with``.
+        """A new recorder below that of the driver, to enter in a task by ``with``.
 
         On leaving, all that was logged below it is on disk.
 
         Args:
-            data: what is known of it; also as keywords, which win over ``data``.
+            data: its attributes; also as keywords, which win over ``data``.
 
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be stored.
@@ -131,7 +131,7 @@ class TaskLog:
         return self._entered().recorder(data, **local_data)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What a task gets of it."""
+        """Pickle only what tasks need."""
         return self._entered().__reduce__()
 
     def _entered(self) -> _Tasks:
@@ -143,7 +143,7 @@ class TaskLog:
         return self._tasks
 
     def _accept(self, ended: _Ended) -> None:
-        """Let blocks count of an attempt that Spark accepts as that of its task."""
+        """Let the blocks of an attempt count that Spark has accepted."""
         with self._changing:
             for block in ended:
                 if self._tasks is None:
@@ -157,7 +157,7 @@ class TaskLog:
                     self._trouble = trouble
 
     def _is_first(self, block: _Block, stage: int, partition: int) -> bool:
-        """Whether a block is of the first attempt at a task that was accepted."""
+        """Whether a block is of the first attempt at its task that was accepted."""
         if stage not in self._computed:
             self._computed[stage] = _computed_by(self._context, stage)
         task = self._computed[stage], partition
@@ -165,11 +165,11 @@ class TaskLog:
 
 
 def _computed_by(context: Any, stage: int) -> int:
-    """What a stage computes: what was lost with an executor another stage may compute again.
+    """What a stage computes, as an id that a recomputation by another stage shares.
 
-    That is a stage whose output others read; the last stage of an action is one of its own, also
-    where the action before it was on the same data. Spark asks while it holds what is read here.
-    Where it does not tell, each stage is one of its own.
+    Stages whose output others read are identified by their RDD. The last stage of an action is
+    unique, even if the action before it used the same data. Spark's scheduler holds its lock
+    while this reads it. If the scheduler can't be read, each stage is unique.
     """
     try:
         known = context._jsc.sc().dagScheduler().stageIdToStage().apply(stage)
@@ -180,13 +180,13 @@ def _computed_by(context: Any, stage: int) -> int:
 
 
 class _Block(NamedTuple):
-    """A block of a task that came to its end.
+    """A block of a task that ended normally.
 
     Attributes:
         node: the top node of what it logged.
-        time: when it said anything last, in microseconds since the epoch, by its own clock.
-        task: the task's stage and partition; None of what the driver did itself.
-        attempt: which attempt at the task it is.
+        time: its last update, in microseconds since the epoch, by its own clock.
+        task: the task's stage and partition; None for the driver.
+        attempt: the number of the attempt.
     """
 
     node: int
@@ -196,21 +196,21 @@ class _Block(NamedTuple):
 
 
 class _Ended(list[_Block]):
-    """The blocks that came to their end; handed to Spark when the task's work is done."""
+    """The blocks that ended normally; passed to Spark when the task is done."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self:
-            while _USED:  # tidy, no more: all is on disk; no worker of Spark ends as processes do
+            while _USED:  # only tidying, all is on disk: workers of Spark skip exit handlers
                 with contextlib.suppress(Exception):
                     _USED.pop().seal()
         return _Ended, (list(self),)
 
 
 class _Accepting(AccumulatorParam[_Ended]):
-    """Brings what ended in tasks to the driver; of each task Spark takes what one attempt gave.
+    """Collects the blocks that ended in tasks on the driver; Spark accepts one attempt of each task.
 
     Args:
-        accept: on the driver, what lets it count. Spark keeps this object for good, and not the log.
+        accept: on the driver, the callback for accepted blocks. Weak: Spark never drops this object.
     """
 
     def __init__(self, accept: weakref.WeakMethod[Callable[[_Ended], None]] | None = None) -> None:
@@ -220,11 +220,11 @@ class _Accepting(AccumulatorParam[_Ended]):
         return _Accepting, ()
 
     def zero(self, value: _Ended) -> _Ended:  # noqa: ARG002 - Spark's
-        """Nothing ended."""
+        """An empty list."""
         return _Ended()
 
     def addInPlace(self, value1: _Ended, value2: _Ended) -> _Ended:  # noqa: N802 - Spark's
-        """In a task, keep what ended; on the driver, let it count."""
+        """In a task, collect blocks; on the driver, accept them."""
         if self._accept is None:
             value1 += value2
         elif (accept := self._accept()) is not None:
@@ -233,21 +233,21 @@ class _Accepting(AccumulatorParam[_Ended]):
 
 
 class _Tasks:
-    """What tasks have of a log."""
+    """The part of a log that is sent to tasks."""
 
-    def __init__(self, place: Place, ended: Accumulator[_Ended]) -> None:
-        self.place = place
+    def __init__(self, attempts: AttemptParent, ended: Accumulator[_Ended]) -> None:
+        self.attempts = attempts
         self._ended = ended
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _Tasks, (self.place, self._ended)
+        return _Tasks, (self.attempts, self._ended)
 
     @contextlib.contextmanager
     def recorder(
         self, data: Mapping[str, Any] | None = None, /, **local_data: Any
     ) -> Iterator[Recorder]:
         """See ``TaskLog.recorder``."""
-        path, identity, node = self.place
+        path, identity, node = self.attempts
         store = FolderStore.shared(Path(path), identity)
         if TaskContext.get() is not None:
             _USED.add(store)
@@ -278,7 +278,7 @@ def _context_of(spark: Any) -> SparkContext:
         context.accumulator  # noqa: B018 - one of Spark Connect raises
     except Exception as error:
         message = (
-            "a session of Spark Connect does not say which attempt at a task counts. Give rows back"
+            "a session of Spark Connect does not report which attempt at a task counts. Return rows"
             " from tasks, as by mapInArrow, and write them: df.write.format('rigorous')"
         )
         raise ArgumentError(message) from error

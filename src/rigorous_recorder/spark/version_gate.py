@@ -1,4 +1,4 @@
-"""The format ``rigorous``, where a PySpark is installed that has all that it needs."""
+"""The format ``rigorous``, if the installed PySpark supports all that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A writing as its tasks do it, and how what they wrote comes together on the driver."""
+"""The task side of a write job, and how its results are gathered on the driver."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from ..errors import SaveError
 from .parent_rows import Grouped
 from .schema import stored_columns
 
-__all__ = ["WriteJob", "Written", "gathered", "nodes_of", "seen"]
+__all__ = ["WriteJob", "Written", "gathered", "nodes_of", "visible_nodes"]
 
-#: A file server can show to one machine what another one wrote only after so long.
+#: Network file systems can delay the visibility of another machine's files by this much.
 _PATIENCE_SECONDS: Final = 90.0
 _LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Written(WriterCommitMessage):
-    """What a task wrote.
+    """The result of a task.
 
     Attributes:
-        node: the node above its rows; None where it had none.
+        node: the node above its rows; None if it had no rows.
     """
 
     node: int | None = None
@@ -40,13 +40,13 @@ class Written(WriterCommitMessage):
 
 @dataclass(frozen=True)
 class WriteJob:
-    """What the tasks of a writing know.
+    """What the tasks of a write job need.
 
     Attributes:
         path: the folder of the collection, as every machine sees it.
         identity: the id of the collection.
         fields: the columns.
-        parents: names of those that are parents, from the top down.
+        parents: names of the parent columns, from the top down.
     """
 
     path: str
@@ -55,10 +55,10 @@ class WriteJob:
     parents: Sequence[str]
 
     def store(self) -> FolderStore:
-        """A writer of the collection, to be closed.
+        """Open a writer of the collection, to be closed by the caller.
 
         Raises:
-            NotACollectionError: this machine does not see it.
+            NotACollectionError: this machine does not see the collection.
         """
         return FolderStore.there(Path(self.path), self.identity)
 
@@ -66,7 +66,8 @@ class WriteJob:
         """Log the rows of a partition; when it returns they are in sealed files.
 
         Args:
-            above: a node that is excluded from query results, to hang them below; None to let them wait themselves.
+            above: the parent node, which is excluded from query results; None to hold the rows back
+                by a node of their own.
 
         Raises:
             NotACollectionError: this machine does not see the collection.
@@ -102,15 +103,15 @@ class WriteJob:
 
 
 def nodes_of(messages: Collection[WriterCommitMessage | None]) -> list[int]:
-    """The nodes above all that tasks wrote, as far as is known."""
+    """The nodes above all that tasks wrote, as far as reported."""
     return [each.node for each in messages if isinstance(each, Written) and each.node is not None]
 
 
-def seen(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> Nodes:
-    """All nodes, once those are among them of what tasks wrote.
+def visible_nodes(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> Nodes:
+    """All nodes, once those that the tasks wrote are visible here.
 
     Raises:
-        SaveError: they are not seen here.
+        SaveError: they do not become visible.
     """
     wanted = pa.array(nodes_of(messages), pa.int64())
     end = time.monotonic() + _PATIENCE_SECONDS
@@ -131,10 +132,11 @@ def seen(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -
 
 @contextlib.contextmanager
 def gathered(store: FolderStore, messages: Collection[WriterCommitMessage | None]) -> Iterator[int]:
-    """A new node with all that tasks wrote below it, for the caller to say where it is.
+    """A new node with all that tasks wrote below it; the caller sets its parent.
 
-    That is on disk in the end: all is seen then, in one step. Where it fails, all is deleted. What
-    the tasks said was ``seen`` before, and so this is said later, whatever clocks they have.
+    On return everything is on disk and becomes visible in one step; on failure everything is
+    deleted. The tasks' nodes have been read before, so their updates have earlier times than this
+    one, whatever their clocks.
 
     Raises:
         SaveError: the folder can't be written.

@@ -1,4 +1,4 @@
-"""What a writing was told: options as Spark hands them over, and what a schema may not have."""
+"""The write options, and the column names that a schema may not have."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class WriteOptions:
 
     Attributes:
         path: the folder of the collection.
-        parents: names of the columns that are parents, from the top down.
-        info: what is known of a new experiment.
-        others: the other options, None where they were not given.
+        parents: names of the parent columns, from the top down.
+        info: attributes of a new experiment.
+        others: the other options; None for each that was not given.
     """
 
     path: Path
@@ -45,21 +45,21 @@ class WriteOptions:
     def of(
         cls, options: Mapping[str, str], schema: StructType, others: Sequence[str]
     ) -> WriteOptions:
-        """What was said.
+        """Parse the options.
 
         Args:
-            others: names of the options there are besides ``parents`` and ``info``.
+            others: names of the valid options besides ``parents`` and ``info``.
 
         Raises:
             ArgumentError: an option is not known, or has a value that can't be used.
-            ReservedKeyError: a collection says itself what a column is named for.
+            ReservedKeyError: a column is named like an attribute that the collection sets itself.
             UnsupportedTypeError, UnsupportedValueError: a column can't be stored as it is.
         """
-        said = {name.lower(): value for name, value in options.items()}
-        path = _path(said.pop("path", ""))
+        left = {name.lower(): value for name, value in options.items()}
+        path = _path(left.pop("path", ""))
         known = ("parents", "info", *others)
-        given = {name: said.pop(name.lower(), None) for name in known}
-        if unknown := [name for name in said if not name.startswith("__")]:
+        given = {name: left.pop(name.lower(), None) for name in known}
+        if unknown := [name for name in left if not name.startswith("__")]:
             message = f"option {unknown[0]!r} is not known; there are: {', '.join(known)}"
             raise ArgumentError(message)
         check_storable(schema)
@@ -68,50 +68,50 @@ class WriteOptions:
         return cls(path, parents, info, {name: given[name] for name in others})
 
 
-def _path(said: str) -> Path:
-    if not said:
+def _path(text: str) -> Path:
+    if not text:
         message = "expected the folder of a collection: save('data/my_study')"
         raise ArgumentError(message)
-    path = local_path(said)
+    path = local_path(text)
     return path if path.exists() else collection_path(path, ".collection")
 
 
-def _parents(said: str | None, schema: StructType) -> tuple[str, ...]:
-    names = [] if said is None else names_in("parents", said)
+def _parents(text: str | None, schema: StructType) -> tuple[str, ...]:
+    names = [] if text is None else names_in("parents", text)
     for name in names:
         if name not in schema.names:
             message = f"parents: there is no column {name!r}; there are: {', '.join(schema.names)}"
             raise ArgumentError(message)
         check_simple(schema[name])
     if len(set(names)) < len(names):
-        message = f"parents={said!r}: expected each column once"
+        message = f"parents={text!r}: expected each column once"
         raise ArgumentError(message)
     return tuple(names)
 
 
-def _info(said: str | None) -> dict[str, Any]:
-    if said is None:
+def _info(text: str | None) -> dict[str, Any]:
+    if text is None:
         return {}
-    found = json_in("info", said)
+    found = json_in("info", text)
     if not isinstance(found, dict):
-        message = f"info={said!r}: expected a JSON object, as '{{\"learning_rate\": 0.1}}'"
+        message = f"info={text!r}: expected a JSON object, as '{{\"learning_rate\": 0.1}}'"
         raise ArgumentError(message)
     require_free(found)
     describe(found)
     return found
 
 
-def experiment_node(nodes: Nodes, said: str) -> int:
-    """The node of the experiment with a number, or of the last attempt at it.
+def experiment_node(nodes: Nodes, text: str) -> int:
+    """The node of the experiment with a number; the last attempt if there are several.
 
     Raises:
-        ArgumentError: there is none.
+        ArgumentError: there is no experiment with this number.
     """
     runs = Runs(nodes)
     try:
-        number = int(said)
+        number = int(text)
     except ValueError:
-        message = f"experiment={said!r}: expected the number of an experiment, -1 for the last one"
+        message = f"experiment={text!r}: expected the number of an experiment, -1 for the last one"
         raise ArgumentError(message) from None
     try:
         wanted = nth_number(runs.numbers, number)
@@ -124,8 +124,8 @@ def _check_names(schema: StructType, info: Mapping[str, Any]) -> None:
     for name in schema.names:
         if name in _RESERVED:
             message = (
-                f"column {name!r}: a collection sets this attribute of experiments itself; drop the column, or"
-                " rename it"
+                f"column {name!r}: a collection sets this attribute of experiments itself; drop the"
+                " column, or rename it"
             )
             raise ReservedKeyError(message)
         if name in info:
@@ -133,7 +133,7 @@ def _check_names(schema: StructType, info: Mapping[str, Any]) -> None:
 
 
 def check_inherited(nodes: Nodes, above: int | None, schema: StructType) -> None:
-    """Refuse columns that records would inherit a value of where they have none.
+    """Raise for columns whose missing values records would inherit.
 
     Raises:
         ArgumentError: naming the column.
@@ -147,7 +147,7 @@ def check_inherited(nodes: Nodes, above: int | None, schema: StructType) -> None
 
 def _twice(name: str, where: str) -> ArgumentError:
     message = (
-        f"column {name!r} is known of {where}, too, and rows without a value would get that one:"
+        f"column {name!r} is an attribute of {where}, too, and rows without a value would inherit it:"
         " rename one of them, or leave it out"
     )
     return ArgumentError(message)

@@ -1,4 +1,4 @@
-"""Writing: the rows of a DataFrame as records of an experiment, all of them seen at once, or none."""
+"""Writing: the rows of a DataFrame as records of an experiment, visible all at once or not at all."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
 from .._store.store import DELETED, FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
-from .write_job import WriteJob, Written, gathered, nodes_of, seen
+from .write_job import WriteJob, Written, gathered, nodes_of, visible_nodes
 from .write_options import WriteOptions, check_inherited, experiment_node
 
 __all__ = ["Writer", "writer_of"]
 
 
 def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool) -> Writer:
-    """What writes rows of a schema; all that can be refused is refused here, on the driver.
+    """A writer of rows of a schema; all checks that can be made on the driver are made here.
 
     Raises:
         ArgumentError: an option is not known, or has a value that can't be used.
-        ReservedKeyError: a collection says itself what a column is named for.
+        ReservedKeyError: a column is named like an attribute that the collection sets itself.
         UnsupportedTypeError, UnsupportedValueError: a column can't be stored as it is.
         NotACollectionError: something else is at the path.
         SaveError: the folder can't be written.
@@ -39,31 +39,31 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
             " experiments with ExperimentCollection(path).delete(number)"
         )
         raise ArgumentError(message)
-    asked = WriteOptions.of(options, schema, ["experiment"])
-    number = asked.others["experiment"]
-    if number is not None and asked.info:
-        message = "option 'info' is for a new experiment: it is not with option 'experiment'"
+    wanted = WriteOptions.of(options, schema, ["experiment"])
+    number = wanted.others["experiment"]
+    if number is not None and wanted.info:
+        message = "option 'info' is for a new experiment and can't be combined with 'experiment'"
         raise ArgumentError(message)
-    with contextlib.closing(FolderStore(asked.path)) as store:
+    with contextlib.closing(FolderStore(wanted.path)) as store:
         nodes = Source(store).now().nodes
         above = None if number is None else experiment_node(nodes, number)
         check_inherited(nodes, above, schema)
         held = store.new_node()
         store.hold(held)
         store.require_saved()
-        job = WriteJob(str(asked.path), store.identity, tuple(schema.fields), asked.parents)
-    return Writer(job, held, above, asked.info, time.time())
+        job = WriteJob(str(wanted.path), store.identity, tuple(schema.fields), wanted.parents)
+    return Writer(job, held, above, wanted.info, time.time())
 
 
 @dataclass(frozen=True)
 class Writer(DataSourceArrowWriter):
-    """Writes rows below a node that is excluded from query results; in the end those that count move, in one step.
+    """Writes rows below a node that is excluded from query results; a commit moves them in one step.
 
     Attributes:
         job: what the tasks do.
-        held: the node below which they write; what is not committed stays there and is deleted.
+        held: the node below which tasks write; what is not committed stays there and is deleted.
         above: the node of the experiment that rows are added to; None for a new one.
-        info: what is known of the new one.
+        info: attributes of the new one.
         start: when it began, in seconds since the epoch.
     """
 
@@ -84,29 +84,27 @@ class Writer(DataSourceArrowWriter):
         return self.job.write(iterator, self.held)
 
     def commit(self, messages: list[WriterCommitMessage | None]) -> None:
-        """Let all that was written be seen, in one step.
+        """Make all that was written visible, in one step.
 
         Raises:
-            DeletedError: it was discarded meanwhile.
-            SaveError: the folder can't be written, or what a task wrote is not seen here.
+            DeletedError: it was discarded before.
+            SaveError: the folder can't be written, or what a task wrote is not visible here.
         """
         with contextlib.closing(self.job.store()) as store, changing_experiments(store):
-            if self.held not in seen(store, messages).deletion.waiting_tops:
-                message = (
-                    "what was written has been discarded before it was committed; write it anew"
-                )
+            if self.held not in visible_nodes(store, messages).deletion.waiting_tops:
+                message = "what was written was discarded before it was committed; write it again"
                 raise DeletedError(message)
             with gathered(store, messages) as top:
                 if self.above is None:
                     set_whole(store, top, self.info, self.start)
                 else:
                     store.set_attributes(top, {}, self.above)
-            # Seen by all from now on: what can't be tidied waits, and is excluded from query results.
+            # Visible from now on: what can't be tidied is left, and excluded from query results.
             with contextlib.suppress(SaveError):
                 store.delete([self.held])
 
     def abort(self, messages: list[WriterCommitMessage | None]) -> None:
-        """Let nothing of it ever be seen; also where a commit failed at its end."""
+        """Make nothing of it ever visible; also if a commit failed at its end."""
         with contextlib.closing(self.job.store()) as store, changing_experiments(store):
             nodes = Source(store).now().nodes.with_deleted
             above = {nodes.parent(node) for node in nodes_of(messages)} - {DELETED, self.held}
