@@ -18,7 +18,7 @@ from ._display.text import cut
 from ._engines.arrow import flat_schema, flat_table, stream
 from ._engines.conditions import AnyCondition, conditions_of
 from ._engines.duckdb import records_sql
-from ._engines.follow import Look, follow
+from ._engines.follow import Poll, follow
 from ._engines.known_keys import no_such_key, require_known, warn_of_unknown
 from ._engines.ordered import Cut
 from ._engines.pandas_polars import to_pandas, to_polars
@@ -246,7 +246,7 @@ class Records(Sequence[Row]):
             ...     print(row["loss"])
         """
         warn_of_unknown(self._now()[0], self._conditions)
-        return follow(self._look, last=last, interval=interval, stop=stop)
+        return follow(self._poll, last=last, interval=interval, stop=stop)
 
     def __repr__(self) -> str:
         try:
@@ -532,9 +532,9 @@ class Records(Sequence[Row]):
             self._place = Source(store), scope._replace(node=node)
         return moved is not None
 
-    def _look(self) -> Look:
+    def _poll(self) -> Poll:
         snapshot, (source, scope) = self._now()
-        return Look(source.store, snapshot, lambda part: Scan(part, scope, self._conditions))
+        return Poll(source.store, snapshot, lambda part: Scan(part, scope, self._conditions))
 
     def _row(self, scan: Scan, index: int) -> Row:
         at = index if index >= 0 else index + scan.row_count()

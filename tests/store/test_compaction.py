@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._engines.duckdb_records import RecordsView
+from rigorous_recorder._engines.duckdb_records import RecordsSelect
 from rigorous_recorder._store import backend, compaction_plan, sealed_files
 from rigorous_recorder._store import compact as compaction
 from rigorous_recorder._store.folder import Folder, SealedName
@@ -139,9 +139,9 @@ def test_a_query_begins_while_files_are_merged_away(
 ) -> None:
     """A compaction just when a query is made costs it no row."""
     log_many_small_files(folder)
-    original = RecordsView.text
+    original = RecordsSelect.text
 
-    def compact_meanwhile(view: RecordsView) -> str:
+    def compact_meanwhile(view: RecordsSelect) -> str:
         monkeypatch.undo()
         if when == "after":
             text = original(view)
@@ -150,7 +150,7 @@ def test_a_query_begins_while_files_are_merged_away(
         opened(folder).compact()
         return original(view)
 
-    monkeypatch.setattr(RecordsView, "text", compact_meanwhile)
+    monkeypatch.setattr(RecordsSelect, "text", compact_meanwhile)
     query = "SELECT session, count(*), min(i) FROM records GROUP BY session ORDER BY session"
     found = opened(folder).sql(query).fetchall()
     assert found == [(session, 40, 40 * session) for session in range(6)]

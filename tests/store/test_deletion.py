@@ -944,7 +944,7 @@ def test_a_follower_is_told_where_it_can_not_know_which_rows_are_new(folder: Pat
         collection.delete(1)
     opened(folder).compact()
     stop.set()
-    with pytest.raises(DeletedError, match="Follow anew"):
+    with pytest.raises(DeletedError, match="Start following again"):
         list(followed)
 
 

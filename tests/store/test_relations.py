@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._engines.relation import Made, Relation, Source
+from rigorous_recorder._engines.relation import Made, Query, Relation
 from rigorous_recorder.errors import CompactedError, DeletedError, RigorousError
 
 from .folders import log_many_small_files, opened
@@ -125,10 +125,10 @@ def test_rows_that_come_one_by_one_can_not_begin_anew(tmp_path: Path) -> None:
             message = "IO Error: No files found"
             raise duckdb.IOException(message)
 
-    source = Source(lambda: Made(Breaking(), [str(path)], only_reads=True))
+    source = Query(lambda: Made(Breaking(), [str(path)], only_reads=True))
     reader = Relation(source, lambda made: made).to_arrow_reader()
     assert reader.read_next_batch() == batch
-    with pytest.raises(CompactedError, match="Ask again"):
+    with pytest.raises(CompactedError, match="Run the query again"):
         reader.read_next_batch()
 
 
@@ -139,7 +139,7 @@ def test_what_changes_something_is_not_done_twice(folder: Path, tmp_path: Path) 
     query = f"CREATE TABLE mine AS FROM records; SELECT i FROM records; {QUERY}"
     relation = opened(folder).sql(query)
     opened(folder).compact()
-    with pytest.raises(CompactedError, match="Ask again"):
+    with pytest.raises(CompactedError, match="Run the query again"):
         relation.fetchall()
 
 

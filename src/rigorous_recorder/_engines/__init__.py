@@ -1,1 +1,1 @@
-"""One scan says what is read; one file for each engine hands it over in its native form."""
+"""Query engines: one scan selects what is read; one module per engine returns it in native form."""

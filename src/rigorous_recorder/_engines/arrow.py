@@ -28,12 +28,12 @@ __all__ = [
 
 
 def flat_type(kind: Kind) -> pa.DataType:
-    """Arrow type of a flat column."""
+    """The Arrow type of a flat column."""
     return pa.null() if kind == NULL else kind.sealed_type
 
 
 def flat_schema(scan: Scan) -> pa.Schema:
-    """Arrow schema of the flat table; a field that is not named as its key has it as metadata."""
+    """The Arrow schema of the flat table; a field named differently has its key as metadata."""
     return pa.schema([_field(flat, scan.flat_kind(flat.name)) for flat in scan.flats.values()])
 
 
@@ -43,14 +43,14 @@ def _field(flat: Flat, kind: Kind) -> pa.Field:
 
 
 def stream(scan: Scan) -> pa.RecordBatchReader:
-    """The flat table, batch by batch, in bounded memory: a batch has so many rows, and bytes."""
+    """The flat table in batches of bounded rows and bytes, in bounded memory."""
     schema, columns = flat_schema(scan), scan.columns_for(None)
 
     def read(group: Group) -> Iterable[pa.RecordBatch]:
         pieces = scan.read(group, columns)
         if all(fits(scan, piece.rows) for piece in pieces):
             return [batch_of(piece, scan, schema) for piece in pieces]
-        # Made one by one when they are asked for: so many in threads at once may be too much.
+        # Lazy: several of them, made ahead in threads, may take too much memory.
         parts = (part for piece in pieces for part in parts_of(piece, scan))
         return (batch_of(part, scan, schema) for part in parts)
 
@@ -62,14 +62,14 @@ def flat_table(scan: Scan) -> pa.Table:
     """The flat table.
 
     Raises:
-        TooLargeError: it would be larger than memory, since rows repeat what they inherit.
+        TooLargeError: it would exceed memory, since rows repeat what they inherit.
     """
     require_memory(scan)
     return stream(scan).read_all()
 
 
 def batch_of(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
-    """The rows of a piece as a batch of the flat table, whose schema that is."""
+    """The rows of a piece as a batch of the flat table with this schema."""
     arrays = piece.flat(list(scan.flats.values()))
     if not arrays:
         return without_columns(piece.rows)
@@ -77,7 +77,7 @@ def batch_of(piece: Piece, scan: Scan, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def resolved_table(snapshot: Snapshot, positions: pa.Array, paths: Iterable[str] = ()) -> pa.Table:
-    """The flat attributes, inherited ones included, of the recorders at these positions."""
+    """The flat own and inherited attributes of the recorders at these positions."""
     nodes = snapshot.nodes
     arrays, fields, flats = [], [], []
     for key in [*nodes.keys_above(positions), *paths]:
@@ -93,5 +93,5 @@ def resolved_table(snapshot: Snapshot, positions: pa.Array, paths: Iterable[str]
 
 
 def without_columns(rows: int) -> pa.RecordBatch:
-    """So many rows of nothing."""
+    """A batch of rows without columns."""
     return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))

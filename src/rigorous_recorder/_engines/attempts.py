@@ -1,4 +1,4 @@
-"""Attempts at experiments that were resumed, and which recorders of them take each other's place."""
+"""Attempts at resumed experiments, and which of their recorders replace each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .conditions import any_valid
 
 __all__ = [
     "Attempt",
-    "Places",
+    "AttemptPlaces",
     "attempt_nodes",
     "attempts",
     "experiment_positions",
@@ -21,18 +21,18 @@ __all__ = [
     "places_of",
 ]
 
-#: Of these kinds are attributes that tell recorders of one attempt apart, and the first do it
-#: rather; times are of one attempt alone.
+#: Kinds of attributes that identify recorders within an attempt, most suitable first; times differ
+#: between attempts.
 _TELLING: Final = (TEXT, INT, BOOL, JSON, FLOAT)
 
 
 class Attempt(NamedTuple):
-    """An attempt at an experiment that was resumed.
+    """A later attempt at a resumed experiment.
 
     Attributes:
-        number: from 2 on; the first attempt is the experiment itself.
-        position: of its node.
-        experiment: position of the experiment's node.
+        number: 2 or higher; the first attempt is the experiment itself.
+        position: the position of its node.
+        experiment: the position of the experiment's node.
     """
 
     number: int
@@ -47,7 +47,7 @@ def attempts(nodes: Nodes) -> list[Attempt]:
         if column.kind != INT:
             continue
         at = pc.indices_nonzero(pc.greater(values, 1).fill_null(False)).cast(pa.int64())
-        at = at.filter(any_valid(nodes.own(ATTEMPT_KEYS[1], at), len(at)))  # no key of a user's
+        at = at.filter(any_valid(nodes.own(ATTEMPT_KEYS[1], at), len(at)))  # not a user's key
         numbers, above = values.take(at).to_pylist(), nodes.parents.take(at).to_pylist()
         for number, position, parent in zip(numbers, at.to_pylist(), above, strict=True):
             if parent is not None:
@@ -56,7 +56,7 @@ def attempts(nodes: Nodes) -> list[Attempt]:
 
 
 def last_attempts(nodes: Nodes) -> dict[int, Attempt]:
-    """The last attempt directly below each node that has any, by the node's position."""
+    """The last attempt directly below each node that has any, by node position."""
     found: dict[int, Attempt] = {}
     for each in attempts(nodes):
         known = found.get(each.experiment)
@@ -82,48 +82,52 @@ def experiment_positions(nodes: Nodes) -> pa.Array:
 
 
 def attempt_nodes(nodes: Nodes, experiment: int) -> list[int]:
-    """Ids of the further attempts at an experiment, by the id of its node."""
+    """Ids of the later attempts at an experiment, given the id of its node."""
     above = nodes.position(experiment)
     positions = [each.position for each in attempts(nodes) if each.experiment == above]
     return nodes.ids.take(pa.array(positions, pa.int64())).to_pylist()  # type: ignore[no-any-return]
 
 
-class Places(NamedTuple):
-    """Of each node, by position: its place in a resumed experiment, and in which attempt it is.
+class AttemptPlaces(NamedTuple):
+    """For each node, by position: its place in a resumed experiment, and its attempt.
 
-    Nodes of several attempts that have one place take each other's. Null for nodes that are in no
-    resumed experiment.
+    Nodes of several attempts with the same place replace each other. Null for nodes outside resumed
+    experiments.
     """
 
     place: pa.Array
     attempt: pa.Array
 
 
-def places_of(nodes: Nodes, found: Sequence[Attempt], result: str) -> Places:
+def places_of(nodes: Nodes, found: Sequence[Attempt], result: str) -> AttemptPlaces:
     """The places of all nodes.
 
-    A node's place is that of its parent and what it was begun with: its text, and of its other
-    attributes as many as tell it from those beside it; that of an attempt is the experiment's.
+    A node's place is that of its parent plus its initial attributes: its text, and as many others
+    as are needed to distinguish it from its siblings. The place of an attempt is the experiment's.
 
     Args:
         found: all attempts.
-        result: a key that tells no nodes apart: what came out of them.
+        result: a key that never distinguishes nodes, because it is a result.
     """
     tops = {each.experiment for each in found}
     below = nodes.positions(nodes.below(*nodes.ids.take(pa.array(sorted(tops))).to_pylist()))
     positions = below.take(pc.sort_indices(below))  # ancestors first
-    begun = dict(zip(positions.to_pylist(), _begun_with(nodes, positions, result), strict=True))
-    parents = dict(zip(begun, nodes.parents.take(positions).to_pylist(), strict=True))
+    initial = dict(
+        zip(positions.to_pylist(), _initial_attributes(nodes, positions, result), strict=True)
+    )
+    parents = dict(zip(initial, nodes.parents.take(positions).to_pylist(), strict=True))
     placing = _Placing(parents, tops, {each.position: each.number for each in found})
     for level in placing.levels():
-        placing.place(level, begun)
-    return Places(*(pa.array(map(of.get, range(nodes.count)), pa.int64()) for of in placing.found))
+        placing.place(level, initial)
+    return AttemptPlaces(
+        *(pa.array(map(of.get, range(nodes.count)), pa.int64()) for of in placing.found)
+    )
 
 
-class _Begun(NamedTuple):
-    """Numbers that stand for what a node was begun with, each for the value of one key.
+class _InitialAttributes(NamedTuple):
+    """A node's initial attributes, as numbers that represent the value of each key.
 
-    None stands for keys of other nodes.
+    None for keys that only other nodes have.
     """
 
     text: tuple[int | None, ...]
@@ -135,12 +139,12 @@ class _Begun(NamedTuple):
 
 
 class _Placing:
-    """Finds the places of nodes, from the experiments down.
+    """Computes the places of nodes, from the experiments down.
 
     Args:
-        parents: of each node in a resumed experiment the position of its parent.
+        parents: the parent's position of each node in a resumed experiment.
         tops: positions of these experiments.
-        numbers: of each further attempt by position.
+        numbers: the number of each later attempt, by position.
     """
 
     def __init__(
@@ -155,11 +159,11 @@ class _Placing:
 
     @property
     def found(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Of each node its place, and its attempt."""
+        """The place of each node, and its attempt."""
         return self._places, self._attempts
 
     def levels(self) -> list[list[int]]:
-        """The nodes below the experiments; those that attempts have stand beside the first one's."""
+        """The nodes below the experiments, level by level; attempts share the levels of the first."""
         depths: dict[int, int] = {}
         levels: list[list[int]] = []
         for at, parent in self._parents.items():
@@ -175,31 +179,33 @@ class _Placing:
                 levels[depths[at] - 1].append(at)
         return levels
 
-    def place(self, level: Sequence[int], begun: Mapping[int, _Begun]) -> None:
-        """Find the places of the nodes of a level, where those of their parents are found."""
+    def place(self, level: Sequence[int], initial: Mapping[int, _InitialAttributes]) -> None:
+        """Compute the places of the nodes of a level, given those of their parents."""
         beside: dict[int, list[int]] = {}
         for at in level:
             beside.setdefault(self._places[self._parents[at]], []).append(at)
         for above, some in beside.items():
-            others = self._telling(some, begun)
+            others = self._distinguishing(some, initial)
             for at in some:
-                place = above, begun[at].some(others)
+                place = above, initial[at].some(others)
                 self._places[at] = self._known.setdefault(place, len(self._known))
 
-    def _telling(self, some: Sequence[int], begun: Mapping[int, _Begun]) -> list[int]:
-        """Which attributes tell nodes of one attempt apart as well as all do; at least one."""
-        columns = range(len(begun[some[0]].others))
-        used = [c for c in columns if any(begun[at].others[c] is not None for at in some)]
+    def _distinguishing(
+        self, some: Sequence[int], initial: Mapping[int, _InitialAttributes]
+    ) -> list[int]:
+        """The fewest attributes that distinguish nodes of an attempt as well as all; at least one."""
+        columns = range(len(initial[some[0]].others))
+        used = [c for c in columns if any(initial[at].others[c] is not None for at in some)]
 
-        def told_apart(count: int) -> int:
-            return len({(self._attempts[at], begun[at].some(used[:count])) for at in some})
+        def distinct(count: int) -> int:
+            return len({(self._attempts[at], initial[at].some(used[:count])) for at in some})
 
-        best = told_apart(len(used))
-        return next((used[:n] for n in range(1, len(used)) if told_apart(n) == best), used)
+        best = distinct(len(used))
+        return next((used[:n] for n in range(1, len(used)) if distinct(n) == best), used)
 
 
-def _begun_with(nodes: Nodes, positions: pa.Array, result: str) -> list[_Begun]:
-    """What each node was begun with, whole numbers before others, which are rather results."""
+def _initial_attributes(nodes: Nodes, positions: pa.Array, result: str) -> list[_InitialAttributes]:
+    """Each node's initial attributes; integers before other numbers, which are often results."""
     text: list[list[int | None]] = []
     others: dict[Kind, list[list[int | None]]] = {kind: [] for kind in _TELLING}
     for column, values in nodes.first_updates(positions).items():
@@ -209,4 +215,4 @@ def _begun_with(nodes: Nodes, positions: pa.Array, result: str) -> list[_Begun]:
     nothing: Any = [()] * len(positions)
     rest = [codes for kind in _TELLING for codes in others[kind]]
     tuples = (list(zip(*each, strict=True)) or nothing for each in (text, rest))
-    return list(map(_Begun, *tuples))
+    return list(map(_InitialAttributes, *tuples))

@@ -1,4 +1,4 @@
-"""Conditions: what records must have under a key, a value or one of several, or a SQL expression."""
+"""Conditions on records: a key equals a value or one of several, or a SQL expression is true."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .sql_conditions import SqlCondition, sql_condition
 
 __all__ = ["AnyCondition", "Choice", "Condition", "Typed", "any_valid", "conditions_of"]
 
-#: What is a choice of values; everything else is one value.
+#: A choice of values; everything else is a single value.
 _CHOICES: Final = (list, tuple, set, frozenset, range)
-#: So many of them are shown in a message.
+#: How many values a message shows.
 _SHOWN: Final = 5
-#: Of a range at most so many numbers are looked for one by one.
+#: Maximum length of a range, whose numbers are compared one by one.
 _MOST_CHOICES: Final = 1_000_000
 
-#: What reading a typed value raises where it is none.
+#: The errors of parsing a typed value.
 _NO_VALUE: Final = (ValueError, OverflowError, RecursionError)
 
 
 class Typed(str):
-    """A value as it is typed on a command line; the kinds of values under its key decide what it is.
+    """A value typed on the command line, interpreted by the kinds of values of its key.
 
-    It can be several at once: ``1`` is a number, and text where the key has text.
+    It can have several meanings at once: ``1`` is a number, and text if the key has text.
     """
 
     __slots__ = ()
@@ -42,8 +42,8 @@ class Condition(NamedTuple):
 
     Attributes:
         key: the key.
-        kind: the value's kind; None where the value was typed, and is of several.
-        value: the plain value of that kind; None asks for records without the key.
+        kind: the value's kind; None if it was typed and can have several.
+        value: the plain value of that kind; None selects records without the key.
     """
 
     key: str
@@ -61,18 +61,18 @@ class Condition(NamedTuple):
         return self.value is None
 
     def __str__(self) -> str:
-        """How it is shown in messages."""
+        """Format it for messages."""
         return f"where({self.key}={textwrap.shorten(self.shown, 60, placeholder='...')})"
 
     @property
     def shown(self) -> str:
-        """The value as it was written; what is a number or text can be seen by it."""
+        """The value as it was written, so that numbers and text differ."""
         if self.value is None:
             return "..."
         return str(self.value) if self.kind is None else repr(self.value)
 
     def why_never(self, kinds: Iterable[Kind]) -> str | None:
-        """Why no value of these kinds is the one; None where any can be, or there are none."""
+        """Why no value of these kinds can be equal; None if one can, or there are no kinds."""
         known = {kind.name: kind for kind in kinds if kind != NULL}
         if not known or self.value is None or self._can_be(known.values()):
             return None
@@ -84,16 +84,16 @@ class Condition(NamedTuple):
         return f"its values are {names}; {given}expected {expected}"
 
     def _can_be(self, kinds: Iterable[Kind]) -> bool:
-        """Whether a value of any of these kinds can be the one."""
+        """Whether a value of any of these kinds can be equal."""
         if self.kind is None:
             return any(self._wanted(each) is not None for each in kinds)
         return any(can_equal(each, self.kind) for each in kinds)
 
     def matches(self, variants: Mapping[Column, Any], rows: int) -> pa.Array:
-        """Which of so many rows meet it.
+        """Which rows meet it.
 
         Args:
-            variants: for each column of the key its values in these rows.
+            variants: the values in these rows for each column of the key.
         """
         if self.value is None:
             return pc.invert(any_valid(variants, rows))
@@ -106,7 +106,7 @@ class Condition(NamedTuple):
         return mask
 
     def _wanted(self, kind: Kind) -> tuple[Kind, Any] | None:
-        """The value to be compared with values of a kind, and its kind; None where it can't be."""
+        """The value converted for comparison with a kind, and its kind; None if impossible."""
         if self.kind is not None:
             return self.kind, self.value
         try:
@@ -120,7 +120,7 @@ class Choice(NamedTuple):
 
     Attributes:
         key: the key.
-        options: for each value the condition that asks for it.
+        options: a condition for each value.
     """
 
     key: str
@@ -137,12 +137,12 @@ class Choice(NamedTuple):
         return any(each.value is None for each in self.options)
 
     def __str__(self) -> str:
-        """How it is shown in messages."""
+        """Format it for messages."""
         shown = ", ".join(each.shown for each in self.options[:_SHOWN])
         return f"where({self.key}=[{textwrap.shorten(shown, 60, placeholder='...')}])"
 
     def why_never(self, kinds: Collection[Kind]) -> str | None:
-        """Why one of the values is of no such kind; None where all are, or there are none."""
+        """Why one of the values can't occur among these kinds; None if all can."""
         found = [why for each in self.options if (why := each.why_never(kinds)) is not None]
         if found and all(holds_lists(kind) for kind in kinds if kind != NULL):
             return (
@@ -152,7 +152,7 @@ class Choice(NamedTuple):
         return found[0] if found else None
 
     def matches(self, variants: Mapping[Column, Any], rows: int) -> pa.Array:
-        """Which of so many rows meet it, as of a ``Condition``."""
+        """Which rows meet it; see ``Condition``."""
         mask = pa.repeat(pa.scalar(False), rows)
         if self.is_met_by_nothing:
             mask = pc.invert(any_valid(variants, rows))
@@ -168,22 +168,22 @@ AnyCondition = Condition | Choice | SqlCondition
 
 
 def conditions_of(texts: Sequence[str], values: Mapping[str, Any]) -> tuple[AnyCondition, ...]:
-    """The conditions that SQL expressions are true, and that every key has its value, or one of them.
+    """Conditions from SQL expressions, and from keys with a value or several values.
 
-    What the caller changes later, as an element of an array, changes no condition.
+    Later changes of the values, as of an array's elements, do not affect them.
 
     Raises:
-        ArgumentTypeError: a SQL expression is no text.
-        ArgumentError: a text is not one SQL condition, or a range is too long.
-        UnsupportedTypeError: a value is of a type that no record has, or a key is not text.
-        UnsupportedValueError: no record has the value.
+        ArgumentTypeError: a SQL expression is not text.
+        ArgumentError: a text is not a single SQL condition, or a range is too long.
+        UnsupportedTypeError: a value's type can't be in a record, or a key is not text.
+        UnsupportedValueError: a value can't be in a record.
     """
     named = (_condition_on(key, value) for key, value in values.items())
     return (*map(sql_condition, texts), *named)
 
 
 def _require_few(key: str, numbers: range) -> None:
-    count = (numbers.stop - numbers.start) // numbers.step  # which can be too large for len()
+    count = (numbers.stop - numbers.start) // numbers.step  # may be too large for len()
     if count <= _MOST_CHOICES:
         return
     first, last = sorted((numbers[0], numbers[-1]))
@@ -199,7 +199,7 @@ def _require_few(key: str, numbers: range) -> None:
 
 def _condition_on(key: str, value: Any) -> Condition | Choice:
     check_key(key)
-    if not isinstance(value, _CHOICES) or hasattr(value, "_fields"):  # a namedtuple is a value
+    if not isinstance(value, _CHOICES) or hasattr(value, "_fields"):  # a namedtuple is one value
         return _condition(key, value)
     if isinstance(value, range):
         _require_few(key, value)
@@ -209,7 +209,7 @@ def _condition_on(key: str, value: Any) -> Condition | Choice:
 def _condition(key: str, value: Any) -> Condition:
     if isinstance(value, Typed):
         return Condition(key, None, str(value))
-    if callable(value) or isinstance(value, (set, frozenset)):  # a test, or a set in a choice
+    if callable(value) or isinstance(value, (set, frozenset)):  # a predicate, or a set in a choice
         raise UnsupportedTypeError(_refusal(key, value))
     try:
         kind, plain = classify(key, value)
@@ -231,7 +231,7 @@ def _refusal(key: str, value: Any) -> str:
 
 
 def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:
-    """Which of so many rows have any value."""
+    """Which rows have any value."""
     mask = pa.repeat(pa.scalar(False), rows)
     for values in variants.values():
         mask = pc.or_(mask, values.is_valid())

@@ -1,4 +1,4 @@
-"""DuckDB: a database in memory for each scan, in which a query finds its tables as views."""
+"""DuckDB: an in-memory database for each scan, whose views are the tables of a query."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .._live.column import NODE
 from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
 from .attempts import experiment_positions
-from .duckdb_records import RecordsView, rows_without_columns
+from .duckdb_records import RecordsSelect, rows_without_columns
 from .duckdb_values import for_duckdb
 from .instants import instants_in, select_with_instants
 from .level_table import LevelScan
-from .relation import Made, Relation, Source, compacted
+from .relation import Made, Query, Relation, compacted
 from .scan import Scan
 from .snapshot import Snapshot
 from .sql import LEVEL, Mentioned, SqlNames, identifier, mentioned
@@ -34,42 +34,42 @@ _NOTHING_FROM_OUTSIDE: Final[dict[str, str | bool | int | float | list[str]]] = 
     "autoinstall_known_extensions": "false"
 }
 _SETTINGS: Final = (
-    "TimeZone = 'UTC'",  # not in the config: it loads an extension first
-    "python_enable_replacements = false",  # FROM name is no variable of this library
+    "TimeZone = 'UTC'",  # not in the config, which would load an extension first
+    "python_enable_replacements = false",  # names don't refer to variables of this library
     "parquet_metadata_cache = true",  # sealed files never change
-    # It packs text into wide integers, and so unpacks the dictionary that a join has of it.
+    # It packs text into wide integers, and so decodes a join's dictionaries.
     "disabled_optimizers = 'compressed_materialization'",
 )
-#: Where tables are that queries don't name.
+#: The schema of tables that queries don't name.
 _SCHEMA: Final = "rigorous"
-#: Bytes of inherited values of which each row of a table is given a copy.
+#: Maximum bytes of inherited values for which each row of a table gets a copy.
 _MOST_COPIED: Final = 1 << 28
-#: ``level('key')``: by bytes, since names of views are compared without case.
+#: ``level('key')``: hex, because names of views are compared without case.
 _LEVEL_MACRO: Final = (
     f"CREATE TEMP MACRO {LEVEL}(key) AS TABLE FROM query_table('{LEVEL}:' || hex(key))"
 )
-#: Of so many queries at most it is kept what they use.
+#: For at most this many queries the analysis is cached.
 _MOST_QUERIES: Final = 256
 
 
 def records_sql(scan: Scan, query: str, *, names_as_shown: bool = False) -> duckdb.DuckDBPyRelation:
-    """The result of a query over the table ``records``, lazily.
+    """The lazy result of a query over the table ``records``.
 
     Args:
-        names_as_shown: whether names in the query are those that ``FROM records`` shows, none
-            is another spelling of a key.
+        names_as_shown: whether names in the query are exactly those that ``FROM records`` shows,
+            rather than other spellings of keys.
 
     Raises:
-        ColumnError: a name could mean several columns, whose names differ only in case.
+        ColumnError: a name is ambiguous between columns whose names differ only in case.
     """
     return _run(scan, query, {}, names_as_shown=names_as_shown)
 
 
 def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
-    """The result of a query over ``records``, ``experiments`` and ``nodes``, lazily.
+    """The lazy result of a query over ``records``, ``experiments`` and ``nodes``.
 
     Raises:
-        ColumnError: a name could mean several columns, whose names differ only in case.
+        ColumnError: a name is ambiguous between columns whose names differ only in case.
     """
     paths = _naming(scan, query).paths
 
@@ -86,7 +86,7 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
 def tables_sql(
     tables: Mapping[str, pa.Table | pa.RecordBatchReader], query: str
 ) -> duckdb.DuckDBPyRelation:
-    """The result of a query over tables by their names, lazily; a reader can be read once."""
+    """The lazy result of a query over tables by name; a reader can be read once."""
     connection = _Database().connect()
     for name, table in tables.items():
         connection.register(name, table)
@@ -94,11 +94,11 @@ def tables_sql(
 
 
 def named_tables_sql(tables: Mapping[str, pa.Table], query: str) -> duckdb.DuckDBPyRelation:
-    """The result of a query over tables by their names, whose columns are named as ``sql`` has it.
+    """The lazy result of a query over tables by name, with column names as in ``sql``.
 
     Raises:
-        ArgumentTypeError: the query is no text.
-        ColumnError: a name could mean several columns, whose names differ only in case.
+        ArgumentTypeError: the query is not text.
+        ColumnError: a name is ambiguous between columns whose names differ only in case.
     """
     _check(query)
     database = _Database()
@@ -120,7 +120,7 @@ def _check(query: str) -> None:
 
 
 def _selected(shown: Mapping[str, str]) -> str:
-    """What stands behind SELECT in a view, for the names that it shows, each with its column."""
+    """The select list of a view, for the names that it shows and their columns."""
     if all(alias == column for alias, column in shown.items()):
         return "*"
     return ", ".join(
@@ -131,18 +131,18 @@ def _selected(shown: Mapping[str, str]) -> str:
 def _run(
     scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool = False
 ) -> duckdb.DuckDBPyRelation:
-    """The result of a query, over the records and these tables.
+    """The result of a query over the records and these tables.
 
     Raises:
-        ArgumentTypeError: the query is no text.
+        ArgumentTypeError: the query is not text.
     """
     _check(query)
     scan = _naming(scan, query)
     used = _Database.of(scan).mentioned(query)
     if not used.only_reads:
         scan.warn_of_mixed(scan.keys)
-    source = Source(lambda: _made(scan, query, tables, names_as_shown=names_as_shown))
-    # DuckDB gives None for a statement that has no result.
+    source = Query(lambda: _made(scan, query, tables, names_as_shown=names_as_shown))
+    # DuckDB returns None for a statement without a result.
     relation: Any = None if source.made.relation is None else Relation(source, lambda made: made)
     if used.only_reads and used.has_table("records"):
         scan.warn_of_mixed(filter(used.has_column, scan.keys))
@@ -150,10 +150,10 @@ def _run(
 
 
 def _naming(scan: Scan, query: str) -> Scan:
-    """The scan, with columns for the paths in dicts that a query names.
+    """The scan with columns for the paths in dicts that a query names.
 
     Raises:
-        ArgumentTypeError: the query is no text.
+        ArgumentTypeError: the query is not text.
     """
     if isinstance(query, str) and "." in query and scan.snapshot.roots:
         return scan.naming(_Database.of(scan).mentioned(query).names)
@@ -167,11 +167,11 @@ def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> M
     while True:
         database = _Database.of(scan) if used.only_reads else _Database()
         try:
-            return database.ask(scan, used, tables, query)
+            return database.execute(scan, used, tables, query)
         except duckdb.BinderException:
             if used.any_column:
                 raise
-            # With all columns there, under their own names, the message says which one was meant.
+            # With all columns under their own names, the message suggests the one that was meant.
             used = used._replace(any_column=True, names=frozenset())
         except _OutdatedError as error:
             if not used.only_reads:
@@ -179,21 +179,21 @@ def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> M
 
 
 class _Named(NamedTuple):
-    """A table under names that SQL can tell apart, and what these names mean."""
+    """A table under names that are unique in SQL, with what they refer to."""
 
     table: pa.Table
     names: SqlNames
 
 
 class _OutdatedError(Exception):
-    """Files were merged away since a view that names them was made."""
+    """Files were compacted away after a view was built that names them."""
 
 
 class _Database:
-    """What queries that change nothing share: tables made from Arrow, and what views say.
+    """What read-only queries share: tables made from Arrow, and the texts of views.
 
-    Each has a connection of its own with its own views; one that can change something has a
-    database of its own.
+    Each query has its own connection with its own views; one that can change something has its
+    own database.
     """
 
     def __init__(self) -> None:
@@ -203,9 +203,9 @@ class _Database:
         self._connection.execute(f"CREATE SCHEMA {_SCHEMA}")
         self._making = threading.Lock()
         self._tables: dict[str, str] = {}
-        #: What views say, and the files that they name, by the names of their columns.
+        #: Texts of views and the files that they name, by column names.
         self._views: dict[tuple[tuple[str, str], ...], tuple[str, list[str]]] = {}
-        #: What columns of tables, by the names of the tables, are called.
+        #: The column names of tables, by table name.
         self._names: dict[str, SqlNames] = {}
         self._mentioned: dict[str, Mentioned] = {}
         _databases.add(self)
@@ -219,23 +219,23 @@ class _Database:
         return known
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A connection that has no views yet."""
+        """A new connection without views."""
         return self._connection.cursor()
 
     def mentioned(self, query: str) -> Mentioned:
-        """What a query can use; of the last ones it is known."""
+        """The analysis of a query; cached for the latest ones."""
         if (found := self._mentioned.get(query)) is None:
             if len(self._mentioned) >= _MOST_QUERIES:
                 self._mentioned.clear()
             found = self._mentioned[query] = mentioned(self.connect(), query)
         return found
 
-    def ask(self, scan: Scan, used: Mentioned, tables: _Tables, query: str) -> Made:
-        """The result of a query that uses just that.
+    def execute(self, scan: Scan, used: Mentioned, tables: _Tables, query: str) -> Made:
+        """The result of a query that uses these names.
 
         Raises:
-            duckdb.Error: DuckDB can't do it.
-            _OutdatedError: files were merged away meanwhile; the next time it is made without them.
+            duckdb.Error: DuckDB can't run it.
+            _OutdatedError: files were compacted away since; a retry does not use them.
         """
         connection = self.connect()
         with self._making:
@@ -263,7 +263,7 @@ class _Database:
     def _shown(
         self, scan: Scan, used: Mentioned, tables: _Tables
     ) -> tuple[dict[str, str], list[str]]:
-        """What the views say that a query uses, and the files that they name."""
+        """The texts of the views that a query uses, and the files that they name."""
         views = {
             name: self._view(name, make, used)
             for name, make in tables.items()
@@ -279,7 +279,7 @@ class _Database:
         return {**views, "records": text}, paths
 
     def _records(self, scan: Scan, used: Mentioned) -> tuple[str, list[str]]:
-        """What the view of the records says, and the files that it names."""
+        """The text of the view of records, and the files that it names."""
         if used.uses_no_column and (nothing := rows_without_columns(scan)) is not None:
             return nothing, []
         if not scan.keys or (scan.row_conditions and _is_small(scan)):
@@ -291,13 +291,13 @@ class _Database:
         columns = names.columns_of(used)
         view = tuple(columns.items())
         if view not in self._views:
-            made = RecordsView(scan, columns, self.table)
+            made = RecordsSelect(scan, columns, self.table)
             self._views[view] = made.text(), made.paths
         text, paths = self._views[view]
         return _shown_with(text, instants), paths
 
     def _view(self, name: str, make: Callable[[], _Named], used: Mentioned) -> str:
-        """What the view of a table says that is made at once."""
+        """The text of the view of a table that is made at once."""
         if name not in self._names:
             named = make()
             self.table(name, lambda: named.table)
@@ -307,7 +307,7 @@ class _Database:
         return _shown_with(f"SELECT {columns} FROM {self._tables[name]}", instants)
 
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
-        """A table in the database, made where it is not there yet; what SQL calls it."""
+        """The SQL name of a table in the database, which is created if it does not exist."""
         if name not in self._tables:
             self._connection.register("_new", make())
             self._tables[name] = f"{_SCHEMA}.{identifier(name)}"
@@ -317,7 +317,7 @@ class _Database:
 
 
 def _with_instants(used: Mentioned, columns: Sequence[str]) -> tuple[Mentioned, dict[str, str]]:
-    """What a query uses, columns that its timestamps are made of included, and these timestamps."""
+    """What a query uses, including the columns behind its timestamps, and these timestamps."""
     instants = instants_in(used.words | {name.casefold() for name in used.names}, columns)
     return used._replace(words=used.words.union(instants.values())), instants
 

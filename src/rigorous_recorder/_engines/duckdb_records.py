@@ -1,4 +1,4 @@
-"""The view ``records`` in DuckDB: what each file has, brought to one list of columns, and the nodes."""
+"""The view ``records`` in DuckDB: the columns of all files in one form, joined with the nodes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .scan import Scan
 from .sql import identifier, literal
 from .widths import is_large
 
-__all__ = ["RecordsView", "rows_without_columns"]
+__all__ = ["RecordsSelect", "rows_without_columns"]
 
-#: Writers of so many records are joined to their nodes by themselves, up to so many of them: the
-#: ids of one writer's nodes are close to each other, and DuckDB then needs no hashing.
+#: Writers with at least this many records are joined to their nodes separately, up to this many
+#: writers: the node ids of a writer are dense, so that DuckDB needs no hashing.
 _LARGE: Final = 1_000_000
 _MOST_LARGE: Final = 8
-#: To which type numbers of one kind are cast where others are of another.
+#: The type that numbers are cast to if others under the key are of another kind.
 _CASTS: Final[dict[tuple[Kind, Kind], str]] = {
     (INT, FLOAT): "DOUBLE",
     (BIGINT, FLOAT): "DOUBLE",
@@ -42,18 +42,18 @@ _NO_COLUMN: Final = f"true AS {identifier(chr(1))}"
 
 
 def rows_without_columns(scan: Scan) -> str | None:
-    """A SELECT that gives so many rows of nothing; None where they have to be looked at for that."""
+    """A SELECT of rows without columns; None if rows have to be read to count them."""
     if scan.read_ids is not None or scan.row_conditions:
         return None
     return f"SELECT {_NO_COLUMN} FROM range({scan.row_count()})"
 
 
-class RecordsView:
-    """What the view says, for the columns that a query uses.
+class RecordsSelect:
+    """The SELECT behind the view, for the columns that a query uses.
 
     Args:
         names: the names that the query can use, each with its column of the flat table.
-        table: makes a table in the database, and tells what SQL calls it.
+        table: creates a table in the database and returns its SQL name.
 
     Attributes:
         paths: the files that the text names.
@@ -71,12 +71,12 @@ class RecordsView:
         places = {name: i for i, name in enumerate(scan.flats)}
         flats = [scan.flats[name] for name in names.values()]
         inherited = [flat for flat in flats if scan.inherits(flat)]
-        # A record's own value, of whatever kind, hides what it would inherit.
+        # A record's own value of any kind hides the inherited one.
         hiding = [each for flat in inherited for each in scan.siblings(flat)]
         own = {flat: scan.own_columns(flat) for flat in [*flats, *hiding]}
         self._own = {flat: f"r{places[flat.name]}" for flat, columns in own.items() if columns}
         self._inherited = {flat: f"n{places[flat.name]}" for flat in inherited}
-        #: Those of which many nodes inherit large values: a table has each of these once.
+        #: Columns with large values that many nodes inherit: a table has each value once.
         self._shared = {
             flat for flat in inherited if is_large(scan, flat, scan.snapshot.nodes.count)
         }
@@ -87,23 +87,23 @@ class RecordsView:
         self._columns = list(dict.fromkeys(chain.from_iterable(stored)))
         self._places = {id(fragment): i for i, fragment in enumerate(scan.fragments)}
         self.paths: list[str] = []
-        #: Columns that tell of which rows a key's own values can't be read: these inherit none.
+        #: Columns that flag rows whose own value of a key can't be read: these inherit none.
         self._lost: dict[str, str] = {}
 
     def text(self) -> str:
-        """The SELECT that gives the flat table."""
+        """The SELECT of the flat table."""
         if not self._names and (nothing := rows_without_columns(self._scan)) is not None:
             return nothing
-        sound = self._sound()
-        self._find_lost(sound)
+        native = self._native_ids()
+        self._find_lost(native)
         groups = self._groups() or [[]]
-        parts = [self._group(number, each, sound) for number, each in enumerate(groups)]
+        parts = [self._group(number, each, native) for number, each in enumerate(groups)]
         return " UNION ALL ".join(parts)
 
-    # --- which files together ------------------------------------------------------------------
+    # --- grouping of files ----------------------------------------------------------------------
 
     def _groups(self) -> list[list[Fragment]]:
-        """The fragments, those of writers of many records and those with deleted ones apart."""
+        """The fragments, with those of large writers and those with deleted records in own groups."""
         rows = Counter[str]()
         for fragment in self._scan.fragments:
             rows[fragment.origin.writer] += fragment.rows
@@ -115,22 +115,22 @@ class RecordsView:
             groups.setdefault(key, []).append(fragment)
         return list(groups.values())
 
-    def _sound(self) -> set[int]:
-        """Which fragments DuckDB can read by itself, by ``id``.
+    def _native_ids(self) -> set[int]:
+        """Ids of the fragments that DuckDB can read natively.
 
-        It looks at no checksum: what is damaged is read here, which warns. It looks for files by
-        name: what was merged away is read here, which finds where it is now. So are rows of which
-        conditions leave some out.
+        It verifies no checksums, so damaged files are read here, with a warning. It opens files by
+        name, so files that were compacted away are read here, from where their rows are now. So are
+        rows that conditions filter.
         """
         if self._scan.row_conditions:
             return set()
         files = [f for f in self._scan.files if f.path.exists() and self._is_native(f)]
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            sound = threads.map(lambda file: file.is_sound(self._columns), files)
-            return {id(file) for file, is_sound in zip(files, sound, strict=True) if is_sound}
+            intact = threads.map(lambda file: file.is_sound(self._columns), files)
+            return {id(file) for file, is_sound in zip(files, intact, strict=True) if is_sound}
 
-    def _find_lost(self, sound: set[int]) -> None:
-        damaged = [file for file in self._scan.files if id(file) not in sound]
+    def _find_lost(self, native: set[int]) -> None:
+        damaged = [file for file in self._scan.files if id(file) not in native]
         keys = {flat.key for flat in self._inherited} if damaged else ()
         for flat in self._own:
             columns = [column for column in self._columns if column.key == root_of(flat.key)]
@@ -138,7 +138,7 @@ class RecordsView:
                 self._lost.setdefault(flat.key, f"l{self._own[flat][1:]}")
 
     def _is_native(self, fragment: Fragment) -> bool:
-        """Whether DuckDB can bring the columns of a file to the flat kinds by itself."""
+        """Whether DuckDB can convert the columns of a file to the flat kinds."""
         return all(
             _is_castable(column.kind, self._scan.flat_kind(flat.name))
             for flat in self._own
@@ -150,10 +150,10 @@ class RecordsView:
             for column in fragment.columns
         )
 
-    # --- what is set on them ------------------------------------------------------------------
+    # --- the SELECTs ----------------------------------------------------------------------------
 
-    def _group(self, number: int, fragments: Sequence[Fragment], sound: set[int]) -> str:
-        branches = " UNION ALL ".join(self._branches(fragments, sound))
+    def _group(self, number: int, fragments: Sequence[Fragment], native: set[int]) -> str:
+        branches = " UNION ALL ".join(self._branches(fragments, native))
         if not self._inherited and all(map(self._scan.takes_whole, fragments)):
             return self._select(f"({branches})")
         return self._select(f"({branches})", self._joins(number, fragments))
@@ -180,9 +180,9 @@ class RecordsView:
         return f"coalesce(r.{own}, {inherited})" if own else inherited
 
     def _joins(self, number: int, fragments: Sequence[Fragment]) -> str:
-        """Joins to a table of just the nodes that have records in the fragments, and to values.
+        """Joins with a table of the nodes that have records in the fragments, and with values.
 
-        None is missing, so that an inner join, which is faster, loses no record.
+        No node is missing, so that an inner join, which is faster, loses no record.
         """
         names = list(self._inherited.values())
         name = "_".join(["resolved", str(number), *names])
@@ -213,7 +213,7 @@ class RecordsView:
         return pa.Table.from_arrays(arrays, names=[NODE, *self._inherited.values()])
 
     def _values_of(self, flat: Flat, fragments: Sequence[Fragment]) -> pa.Table:
-        """The values that nodes have or inherit, each once, by the numbers that nodes have."""
+        """The distinct own and inherited values of the nodes, by number."""
         nodes = self._scan.snapshot.nodes
         found, _ = nodes.shared(flat.key, nodes.positions(self._ids_of(fragments)))
         count = len(next(iter(found.values()), ()))
@@ -223,12 +223,12 @@ class RecordsView:
     def _flat(self, flat: Flat, variants: Variants, rows: int) -> pa.Array:
         return for_duckdb(flat_column(variants, self._scan.flat_kind(flat.name), rows))
 
-    def _branches(self, fragments: Sequence[Fragment], sound: set[int]) -> Iterator[str]:
-        """SELECTs that each read some fragments, all with the same columns."""
+    def _branches(self, fragments: Sequence[Fragment], native: set[int]) -> Iterator[str]:
+        """SELECTs that each read some fragments, with the same columns."""
         alike: dict[tuple[Column, ...], list[ParquetFragment]] = {}
         others: list[Fragment] = []
         for fragment in fragments:
-            if isinstance(fragment, ParquetFragment) and id(fragment) in sound:
+            if isinstance(fragment, ParquetFragment) and id(fragment) in native:
                 alike.setdefault(tuple(fragment.columns), []).append(fragment)
             else:
                 others.append(fragment)
@@ -244,7 +244,7 @@ class RecordsView:
         return all(any(column in columns for column in each) for each in own)
 
     def _typed(self) -> str:
-        """A table without rows: it says which types columns have that are in no file."""
+        """An empty table that sets the types of columns that no file has."""
         fields = [pa.field(NODE, pa.int64())]
         for flat, name in self._own.items():
             fields.append(pa.field(name, self._flat(flat, {}, 0).type))
@@ -255,13 +255,13 @@ class RecordsView:
     def _from_files(self, columns: tuple[Column, ...], files: list[ParquetFragment]) -> str:
         self.paths += (str(file.path) for file in files)
         paths = ", ".join(literal(str(file.path)) for file in files)
-        # Columns by position: names that differ only in case, or are empty, are no trouble then.
+        # By position: names that differ only in case, or are empty, do not matter then.
         aliases = ", ".join(["_node", *(f"c{i}" for i in range(len(columns)))])
         values = "".join(
             f", {self._file_value(flat, columns)} AS {name}" for flat, name in self._own.items()
         )
         values += "".join(f", false AS {name}" for name in self._lost.values())
-        # A file's statistics pass over NaN, which DuckDB holds for the greatest of all numbers.
+        # Statistics of files ignore NaN, which DuckDB orders above all other numbers.
         source = f"read_parquet([{paths}], can_have_nan = true)"
         return f"SELECT _node{values} FROM {source} AS t({aliases})"
 
@@ -276,7 +276,7 @@ class RecordsView:
         return f"coalesce({', '.join(found)})" if len(found) > 1 else (*found, "NULL")[0]
 
     def _through_arrow(self, fragment: Fragment, name: str) -> str:
-        """Read a fragment here: rows in memory, or kinds that DuckDB can't bring together."""
+        """Read a fragment here: rows in memory, or kinds that DuckDB can't unify."""
         tables = list(map(self._own_table, self._pieces(fragment)))
         if not tables:
             return f"SELECT * FROM {self._typed()}"
@@ -301,7 +301,7 @@ class RecordsView:
 
     @property
     def _own_names(self) -> list[str]:
-        """Names of the columns of a branch, behind ``_node``."""
+        """Names of the columns of a branch, after ``_node``."""
         return [*self._own.values(), *self._lost.values()]
 
 
@@ -314,16 +314,16 @@ def _is_castable(kind: Kind, flat: Kind) -> bool:
 def _cast(column: str, kind: Kind, flat: Kind) -> str:
     if cast := _CASTS.get((kind, flat)):
         return f"CAST({column} AS {cast})"
-    if kind == TIMEDELTA:  # Parquet has no duration: a file holds the microseconds
+    if kind == TIMEDELTA:  # Parquet has no duration type: a file contains microseconds
         return _interval(column)
     return column
 
 
 def _interval(column: str) -> str:
-    """Microseconds as an interval, of days and the rest where they are many.
+    """Microseconds as an interval, with separate days if they are many.
 
-    DuckDB hands an interval to Arrow in nanoseconds and days; beyond 292 years the nanoseconds
-    of one without days wrap around, without a word.
+    DuckDB converts an interval to Arrow in nanoseconds and days; beyond 292 years the nanoseconds of
+    one without days would overflow silently.
     """
     days = f"to_days(({column} // {DAY})::INTEGER) + to_microseconds({column} % {DAY})"
     is_short = f"{column} BETWEEN {-MOST_MICROSECONDS} AND {MOST_MICROSECONDS}"

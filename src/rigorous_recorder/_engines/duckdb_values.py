@@ -1,4 +1,4 @@
-"""Columns of the flat table as DuckDB takes them."""
+"""Conversion of the flat table's columns for DuckDB."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from .._values.arrays import ArrayKind, dtype_of
 
 __all__ = ["DAY", "MOST_MICROSECONDS", "for_duckdb"]
 
-#: Microseconds that 64 bits have room for in nanoseconds, and those of a day.
+#: The most microseconds that fit into 64 bits as nanoseconds, and those of a day.
 MOST_MICROSECONDS: Final = (2**63 - 1) // 1000
 DAY: Final = 24 * 60 * 60 * 1_000_000
 
 
 def for_duckdb(column: pa.Array) -> pa.Array:
-    """A flat column as DuckDB takes it: fixed-shape arrays as lists, float16 as float.
+    """A flat column in a type that DuckDB accepts: fixed-shape arrays as lists, float16 as float.
 
-    Long durations have days: see ``_interval``.
+    Long durations are split into days: see ``_interval``.
     """
     if pa.types.is_duration(column.type):
         return _with_days(column)
@@ -33,7 +33,7 @@ def for_duckdb(column: pa.Array) -> pa.Array:
 
 
 def _with_days(durations: pa.Array) -> pa.Array:
-    """Durations, as intervals of days and nanoseconds where one is too long for these alone."""
+    """Durations, as intervals of days and nanoseconds if one is too long for nanoseconds."""
     ends = pc.min_max(durations.cast(pa.int64())).as_py()
     if all(abs(end) <= MOST_MICROSECONDS for end in ends.values() if end is not None):
         return durations

@@ -1,4 +1,4 @@
-"""Following: every row once, as it is logged by any process, wherever it is stored meanwhile."""
+"""Following: each row once, as any process logs it, wherever it is stored meanwhile."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .scan import Scan
 from .snapshot import Snapshot
 from .visible_rows import ready_rows
 
-__all__ = ["Look", "follow"]
+__all__ = ["Poll", "follow"]
 
-#: A look takes at most one part of so many of the time, however much there is to look through.
+#: Taking snapshots uses at most this fraction of the time, however large the collection is.
 _SHARE: Final = 5
 
 
-class Look(NamedTuple):
-    """All there is at one moment.
+class Poll(NamedTuple):
+    """The state of the followed records at one poll.
 
     Attributes:
         store: where the rows are.
-        moment: the snapshot of it.
-        scan_of: those rows of a part of the snapshot that are followed.
+        snapshot: its snapshot.
+        scan_of: selects the followed rows in a part of the snapshot.
     """
 
     store: Store
@@ -36,43 +36,43 @@ class Look(NamedTuple):
 
 
 def follow(
-    look: Callable[[], Look],
+    poll: Callable[[], Poll],
     *,
     last: int | None,
     interval: float,
     stop: Event | None,
 ) -> Iterator[Row]:
-    """Rows that are there (all, or the last so many), then those that come, until ``stop``.
+    """Existing rows (all, or the last few), then new ones, until ``stop``.
 
     Raises:
-        ArgumentError: ``last`` is below 0, or ``interval`` no time that can be waited for.
+        ArgumentError: ``last`` is negative, or ``interval`` is not a valid waiting time.
     """
     if last is not None and last < 0:
-        message = f"the last {last} rows can't be given; expected 0 or more, or None for all"
+        message = f"the last {last} rows can't be selected; expected 0 or more, or None for all"
         raise ArgumentError(message)
     if not 0 < interval <= TIMEOUT_MAX:
         message = (
-            f"{interval} seconds between two looks can't be stored; expected more than 0, and at most"
+            f"{interval} seconds between two polls are not valid; expected more than 0, and at most"
             f" {TIMEOUT_MAX:.0f}"
         )
         raise ArgumentError(message)
-    return _followed(look, last, interval, stop)
+    return _followed(poll, last, interval, stop)
 
 
 def _followed(
-    look: Callable[[], Look], last: int | None, interval: float, stop: Event | None
+    poll: Callable[[], Poll], last: int | None, interval: float, stop: Event | None
 ) -> Iterator[Row]:
-    seen = _Seen()
+    delivered = _Delivered()
     while True:
-        # A stop is seen before the last look: what was logged before it is still given.
+        # Stop is checked before the last poll: what was logged before it is still delivered.
         is_over = stop is not None and stop.is_set()
         start = time.perf_counter()
-        store, snapshot, scan_of = look()
+        store, snapshot, scan_of = poll()
         took = time.perf_counter() - start
-        seen.require_same(store)
-        fresh = scan_of(seen.unseen(snapshot))
+        delivered.require_same(store)
+        fresh = scan_of(delivered.new_in(snapshot))
         yield from rows_from(fresh, 0 if last is None else max(0, fresh.row_count() - last))
-        seen.add(snapshot)
+        delivered.add(snapshot)
         last = None
         if is_over:
             return
@@ -86,11 +86,11 @@ def _wait(seconds: float, stop: Event | None) -> None:
         stop.wait(seconds)
 
 
-class _Seen:
-    """How many rows of each segment were given.
+class _Delivered:
+    """How many rows of each segment were delivered.
 
-    It is known of a row, from the live file to the Parquet file of all of a writer's rows, in which
-    segment of which writer it was logged, as which row: so these tell for good which row it is.
+    From the live file to the Parquet file of all of a writer's rows, each row keeps its writer,
+    segment and position in the segment, so these identify it for good.
     """
 
     def __init__(self) -> None:
@@ -98,21 +98,21 @@ class _Seen:
         self._store: Store | None = None
 
     def require_same(self, store: Store) -> None:
-        """Check that the rows are where those are that were given, if any were.
+        """Raise if the rows are in another store than the delivered ones.
 
         Raises:
-            CompactedError: they have moved, and which of them are new is not known there.
+            CompactedError: the records have moved, so that new ones can't be told from others.
         """
         if self._rows and store is not self._store:
             message = (
-                "since the last look the records that are followed have moved with their recorder;"
-                " which of them are new is not known there. Follow anew, with last=0 for new ones"
+                "since the last poll the followed records have moved with their recorder, and it is"
+                " unknown which of them are new. Start following again, with last=0 for new ones"
             )
             raise CompactedError(message)
         self._store = store
 
     def add(self, snapshot: Snapshot) -> None:
-        """Count all rows of a moment as given that are ready."""
+        """Count the ready rows of a snapshot as delivered."""
         for fragment, ready in self._ready(snapshot):
             for segment, rows in zip(fragment.segments, ready, strict=True):
                 given = segment.end if rows == segment.rows else segment.start + rows
@@ -120,8 +120,8 @@ class _Seen:
                     key = segment.logged_in
                     self._rows[key] = max(given, self._rows.get(key, 0))
 
-    def unseen(self, snapshot: Snapshot) -> Snapshot:
-        """A moment with only those records that are ready and were not given yet."""
+    def new_in(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot, reduced to ready records that were not delivered yet."""
         fresh = [
             Spans(fragment, spans)
             for fragment, ready in self._ready(snapshot)
@@ -137,13 +137,13 @@ class _Seen:
         return zip(fragments, ready_rows(fragments, snapshot.nodes.deletion.waiting), strict=True)
 
     def _spans(self, fragment: Fragment, ready: Sequence[int]) -> list[range]:
-        """Which rows of a fragment are new.
+        """The new rows of a fragment.
 
         Args:
             ready: how many rows of each segment are ready.
 
         Raises:
-            DeletedError: nobody knows, for some that stood among them were dropped.
+            DeletedError: rows before or among them were dropped, so their positions are lost.
         """
         spans, first = [], 0
         for segment, some in zip(fragment.segments, ready, strict=True):
@@ -151,8 +151,8 @@ class _Seen:
             given = max(0, self._rows.get(segment.logged_in, 0) - segment.start)
             if given and deleted and given < rows + deleted:
                 message = (
-                    "since the last look the rows that follow were logged, and others beside them"
-                    " deleted and compacted away: which ones are new is not known. Follow anew"
+                    "rows were logged since the last poll, and others in their segment were"
+                    " deleted and compacted away: it is unknown which ones are new. Start following again"
                 )
                 raise DeletedError(message)
             if given < some:

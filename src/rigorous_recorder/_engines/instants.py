@@ -1,4 +1,4 @@
-"""Times of experiments as timestamps beside the stored seconds since the epoch; never stored."""
+"""Timestamps of experiments, computed from the stored seconds since the epoch; never stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .sql import identifier
 
 __all__ = ["instants_in", "select_with_instants", "with_instants"]
 
-#: For each timestamp the key with its seconds.
+#: The key with the seconds of each timestamp.
 _SECONDS: Final = {
     "experiment_start": "experiment_start_time",
     "experiment_end": "experiment_end_time",
@@ -20,9 +20,9 @@ _TYPE: Final[tuple[str, str]] = ("us", "UTC")
 
 
 def instants_in(names: Collection[str], columns: Collection[str]) -> dict[str, str]:
-    """Those timestamps that are named, in lower case, each with the column of its seconds.
+    """The timestamps among some lower-case names, each with the column of its seconds.
 
-    A column of that name is no timestamp of ours.
+    A stored column with the same name takes precedence.
     """
     return {
         name: seconds
@@ -32,7 +32,7 @@ def instants_in(names: Collection[str], columns: Collection[str]) -> dict[str, s
 
 
 def select_with_instants(source: str, instants: Mapping[str, str]) -> str:
-    """A SELECT that gives the columns of a source, then timestamps."""
+    """A SELECT of the columns of a source, followed by timestamps."""
     added = "".join(
         f", to_timestamp({identifier(seconds)}) AS {name}" for name, seconds in instants.items()
     )
@@ -40,7 +40,7 @@ def select_with_instants(source: str, instants: Mapping[str, str]) -> str:
 
 
 def with_instants(table: pa.Table) -> pa.Table:
-    """The table, with a column of timestamps in UTC for each of seconds that it has."""
+    """The table with a UTC timestamp column for each of its columns of seconds."""
     for name, seconds in instants_in(_SECONDS, table.column_names).items():
         values = table[seconds]
         if pa.types.is_floating(values.type):

@@ -1,4 +1,4 @@
-"""Keys that are nowhere: what is reported of them, with the ones that are spelled alike."""
+"""Unknown keys in conditions: errors and warnings that suggest similar keys."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from .sql_conditions import BoundSql
 
 __all__ = ["no_such_key", "require_known", "warn_of_unknown", "with_advice"]
 
-#: So many of the keys that there are get listed.
+#: At most this many of the existing keys are listed.
 _LISTED: Final = 20
 
 
 def require_known(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> None:
-    """Check that conditions ask for keys that anything in the collection has, or ever had.
+    """Raise for conditions on keys that nothing in the collection has, or ever had.
 
-    Where nothing was logged yet, every key may still come.
+    As long as nothing is logged, every key is accepted.
 
     Raises:
-        ColumnError: a key is nowhere, where the message has the ones that are spelled alike; or no
-            value under it can be the one that is asked for.
+        ColumnError: a key does not exist, and the message suggests similar ones; or no value of the
+            key can equal the requested one.
     """
     for message in _faults(snapshot, conditions):
         raise ColumnError(message)
@@ -46,13 +46,13 @@ def require_known(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> N
 
 
 def warn_of_unknown(snapshot: Snapshot, conditions: tuple[AnyCondition, ...]) -> None:
-    """As ``require_known``, for who waits for what is logged from now on: a key may still come."""
+    """Like ``require_known``, as a warning for followers: the key may still be logged."""
     for message in _faults(snapshot, conditions):
         warn(with_advice(message, "It may still be logged"), ColumnWarning, stacklevel=3)
 
 
 def with_advice(sentence: str, more: str) -> str:
-    """Two sentences, of which the first may end with a question mark."""
+    """Join two sentences, the first of which may end with a question mark."""
     return f"{sentence} {more}" if sentence.endswith("?") else f"{sentence}. {more}"
 
 
@@ -106,10 +106,10 @@ def _fault_in_sql(condition: BoundSql, columns: Sequence[str]) -> str | None:
 
 
 def no_such_key(key: str, keys: Collection[str], shown: Callable[[str], str] = repr) -> str:
-    """What is reported of a key that is not among ``keys``.
+    """The message about a key that is not among ``keys``.
 
     Args:
-        shown: how keys are written.
+        shown: formats a key.
     """
     near = get_close_matches(key, keys, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(shown, near))}?" if near else _listed(keys, shown)

@@ -1,4 +1,4 @@
-"""The level of one key as a table: the recorders that have it, with what they inherit and their records."""
+"""The level of a key as a table: its recorders, with inherited attributes and record counts."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ __all__ = ["ATTEMPTS", "Attempts", "LevelScan"]
 
 Attempts = Literal["last", "all"]
 ATTEMPTS: Final[tuple[Attempts, ...]] = get_args(Attempts)
-#: The column with the number of records; ``_`` follows until it is no key.
+#: The column with the number of records; followed by ``_`` until it differs from all keys.
 _COUNT: Final = "records"
 
 
 class LevelScan(NamedTuple):
-    """The recorders of a scan that have one key as an attribute of their own.
+    """The recorders of a scan that have a key as an attribute of their own.
 
     Attributes:
-        scan: the records that are counted; conditions on keys that no record has itself choose the
-            recorders, too.
+        scan: the records that are counted; its conditions on keys that no record has itself select
+            the recorders, too.
         key: the key.
-        attempts: of recorders that later attempts at an experiment have again, the last or all.
-        conditions: further conditions on what the recorders have or inherit.
+        attempts: of recorders that later attempts at an experiment repeat, the last one or all.
+        conditions: further conditions on own and inherited attributes.
     """
 
     scan: Scan
@@ -45,10 +45,10 @@ class LevelScan(NamedTuple):
     conditions: tuple[AnyCondition, ...] = ()
 
     def positions(self) -> pa.Array:
-        """Positions of the recorders, in the order in which they were begun.
+        """Positions of the recorders, in order of creation.
 
         Raises:
-            RigorousError: as of ``check``.
+            RigorousError: see ``check``.
         """
         scan, nodes = self.scan, self.scan.snapshot.nodes
         self.check()
@@ -62,24 +62,24 @@ class LevelScan(NamedTuple):
         return found.take(pc.sort_indices(nodes.attached.take(found)))
 
     def table(self) -> pa.Table:
-        """A row for each: what it has and inherits, then the number of its records."""
+        """A row for each: own and inherited attributes, then the number of records."""
         positions = self.positions()
         known = resolved_table(self.scan.snapshot, positions, self.scan.paths)
         return known.append_column(self._count_name, self._counts(positions))
 
     def rows(self) -> Iterator[Row]:
-        """The same rows, with the exact values that were logged."""
+        """The same rows with the exact values."""
         positions = self.positions()
         counts = self._counts(positions).to_pylist()
         for row, count in zip(rows_at(self.scan.snapshot, positions), counts, strict=True):
             yield Row({**row, self._count_name: count})
 
     def check(self) -> None:
-        """Check that there is such a level.
+        """Raise unless there is such a level.
 
         Raises:
-            ArgumentTypeError: the key is no text.
-            ArgumentError: there is no such choice of attempts.
+            ArgumentTypeError: the key is not text.
+            ArgumentError: ``attempts`` is not valid, or records have the key themselves.
             ColumnError: no recorder of the collection has, or had, such an attribute.
         """
         if not isinstance(self.key, str):
@@ -98,7 +98,7 @@ class LevelScan(NamedTuple):
         if self.key in keys_of(snapshot.record_columns):
             message = (
                 f"level({self.key!r}): records have {self.key!r} themselves, and no recorder has it as"
-                " an attribute: ask the records"
+                " an attribute: query the records"
             )
         else:
             message = f"level({self.key!r}): {no_such_key(self.key, snapshot.nodes.keys)}"
@@ -117,7 +117,7 @@ class LevelScan(NamedTuple):
         return name
 
     def _counts(self, positions: pa.Array) -> pa.Array:
-        """How many records each has, those of recorders below it included."""
+        """How many records each has, including recorders below it."""
         nodes = self.scan.snapshot.nodes
         counts = [0] * nodes.count
         for at, count in _counts_by_position(self.scan):
@@ -130,7 +130,7 @@ class LevelScan(NamedTuple):
 
 
 def _counts_by_position(scan: Scan) -> Iterator[tuple[int, int]]:
-    """How many records of a scan nodes have, by position; a node comes up several times."""
+    """Record counts of nodes by position; a node can occur several times."""
     nodes, pairs = scan.snapshot.nodes, []
     for group in scan.groups:
         runs = [group.runs] if scan.takes_all(group) else []
@@ -153,7 +153,7 @@ def _lengths(runs: pa.RunEndEncodedArray) -> pa.Table:
 
 
 def _last_of_each_place(snapshot: Snapshot, positions: pa.Array) -> pa.Array:
-    """Those of some recorders that no later attempt at their experiment has again."""
+    """The positions without those that a later attempt at the experiment repeats."""
     found = attempts(snapshot.nodes)
     if not found:
         return positions
@@ -168,5 +168,5 @@ def _last_of_each_place(snapshot: Snapshot, positions: pa.Array) -> pa.Array:
     single = table.filter(table["place"].is_null())
     shared = table.filter(table["place"].is_valid())
     last = shared.group_by("place").aggregate([("attempt", "max")])
-    kept = shared.join(last, ["place", "attempt"], ["place", "attempt_max"], "inner")
-    return pa.concat_arrays([*single["at"].chunks, *kept["at"].chunks, positions.slice(0, 0)])
+    latest = shared.join(last, ["place", "attempt"], ["place", "attempt_max"], "inner")
+    return pa.concat_arrays([*single["at"].chunks, *latest["at"].chunks, positions.slice(0, 0)])

@@ -1,8 +1,8 @@
-"""Levels: the rows that a question about some keys is about, so that no value counts twice.
+"""Levels: the rows that a query over some keys is about, so that no value counts twice.
 
-The flat table repeats what a recorder knows once for each record below it. The level of some keys
-are the lowest recorders that have one of them as an attribute of their own, with all that they
-inherit, whether they have records or not; where a key is a record's own, it is the records.
+The flat table repeats a recorder's attributes for each record below it. The level of some keys is
+the lowest recorders that have one of them as their own attribute, with all that they inherit and
+whether or not they have records. If records have one of the keys themselves, it is the records.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .._keys import ATTEMPT_KEYS
 from .._nested import root_of
 from .._once import once
 from .._tree.columns import Variants, keys_of
-from .attempts import Places, attempts, places_of
+from .attempts import AttemptPlaces, attempts, places_of
 from .conditions import any_valid
 from .duckdb_values import for_duckdb
 from .mixed import Flat, flat_column
@@ -31,10 +31,9 @@ __all__ = ["LevelRows", "level_of", "level_rows"]
 
 
 def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
-    """Positions of the recorders that are the level of some keys; None where it is the records.
+    """Positions of the recorders that are the level of some keys; None if it is the records.
 
-    Keys of conditions are among those that are asked for: where a lower recorder knows them, or
-    a record, the level is as low.
+    Keys of conditions count, too: if a lower recorder or a record has them, the level is as low.
     """
     wanted = scan.condition_keys.union(keys)
     if any(map(scan.columns_of, wanted)):
@@ -45,14 +44,14 @@ def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
     has_own = pa.repeat(pa.scalar(False), len(positions))
     for key in wanted:
         has_own = pc.or_(has_own, any_valid(nodes.own(key, positions), len(positions)))
-    if scan.scope.node is not None:  # what the recorder inherits is its own in its part of the tree
+    if scan.scope.node is not None:  # below a recorder, what it inherits counts as its own
         has_own = pc.or_(has_own, pc.equal(positions, nodes.position(scan.scope.node)))
     lowest = _lowest(scan, positions.filter(has_own))
     return nodes_that_meet(nodes, scan.bound, lowest)
 
 
 def _lowest(scan: Scan, positions: pa.Array) -> pa.Array:
-    """Those nodes of which none is below another."""
+    """The nodes that have none of the others below them."""
     parents = scan.snapshot.nodes.parents
     above, level = [positions.slice(0, 0)], positions
     while len(level):
@@ -64,16 +63,15 @@ def _lowest(scan: Scan, positions: pa.Array) -> pa.Array:
 class LevelRows(NamedTuple):
     """The rows of a level.
 
-    Their columns are ``c0``, ``c1``, ... for the keys; ``owner``, which is the same for rows that
-    have one and the same value of a recorder; of those in resumed experiments ``place`` and
-    ``attempt``. Rows of several attempts that have one place take each other's place. Columns of
-    which many rows inherit large values have numbers in their place.
+    Columns are ``c0``, ``c1``, ... for the keys; ``owner``, equal for rows that share a recorder's
+    value; and in resumed experiments ``place`` and ``attempt``, where rows of several attempts
+    with the same place replace each other. Large values that many rows inherit are numbered.
 
     Attributes:
-        rows: those that are in no resumed experiment; they can be read once.
-        resumed: those that are; None where attempts are not told apart.
-        has_owner: whether there is a column ``owner``: without one no two rows share a value.
-        numbered: what the numbers of such columns mean, known once ``rows`` are read.
+        rows: those outside resumed experiments; they can be read once.
+        resumed: those inside; None if attempts are not distinguished.
+        has_owner: whether there is a column ``owner``: without it no two rows share a value.
+        numbered: the values of numbered columns, complete once ``rows`` are read.
     """
 
     rows: pa.Table | pa.RecordBatchReader
@@ -85,13 +83,13 @@ class LevelRows(NamedTuple):
 def level_rows(
     scan: Scan, names: Sequence[str], value: str, read: Collection[str], *, has_attempts: bool
 ) -> LevelRows | None:
-    """The rows of the level of some columns; None where they are just the rows of ``records``.
+    """The rows of the level of some columns; None if they are the rows of ``records``.
 
     Args:
         names: the names of the columns in the flat table.
-        value: the one of them of whose values each counts once.
-        read: those of them whose values are needed; of others it is which rows have the same.
-        has_attempts: whether rows of a resumed experiment come by themselves.
+        value: the one whose values count once each.
+        read: the ones whose values are needed; for others it only matters which rows are equal.
+        has_attempts: whether rows of resumed experiments are returned separately.
     """
     columns = {f"c{number}": scan.flats[name] for number, name in enumerate(names)}
     keys, value = [flat.key for flat in columns.values()], scan.flats[value].key
@@ -106,27 +104,27 @@ def level_rows(
     }
     if level is None and not has_owner and places is None and not numbered:
         return None
-    reading = _Reading(scan, columns, value if has_owner else None, places, numbered)
-    return reading.of_records() if level is None else reading.of_recorders(level)
+    reader = _LevelReader(scan, columns, value if has_owner else None, places, numbered)
+    return reader.of_records() if level is None else reader.of_recorders(level)
 
 
-def _places(scan: Scan, value: str) -> Places | None:
-    """The places of all nodes; None where no experiment was ever resumed."""
+def _places(scan: Scan, value: str) -> AttemptPlaces | None:
+    """The places of all nodes; None if no experiment was ever resumed."""
     nodes = scan.snapshot.nodes
     if ATTEMPT_KEYS[1] not in keys_of(nodes.columns) or not (found := attempts(nodes)):
         return None
     return places_of(nodes, found, value)
 
 
-class _Reading:
-    """Reads the rows of a level with their owners and places, in bounded memory."""
+class _LevelReader:
+    """Reads the rows of a level with owners and places, in bounded memory."""
 
     def __init__(
         self,
         scan: Scan,
         columns: Mapping[str, Flat],
         value: str | None,
-        places: Places | None,
+        places: AttemptPlaces | None,
         numbered: Mapping[str, ValueNumbers],
     ) -> None:
         self._scan = scan
@@ -165,7 +163,7 @@ class _Reading:
         return pa.table(found)
 
     def _inherited_numbers(self, name: str, positions: pa.Array) -> pa.Array:
-        """For each position the number of the value of a column that the node has or inherits."""
+        """For each position the number of the node's own or inherited value in a column."""
         flat = self._numbered_columns[name]
         found, places = self._scan.snapshot.nodes.shared(flat.key, positions)
         values = self._flat(flat, found, len(next(iter(found.values()), ())))
@@ -183,15 +181,15 @@ class _Reading:
         resumed = self._scan.snapshot.nodes.ids.filter(self._places.place.is_valid())
         return self._found(
             self._records(lambda ids: ids.filter(pc.invert(pc.is_in(ids, value_set=resumed)))),
-            # A table: DuckDB before 2.0 gives no rows of a reader below a window.
+            # A table: DuckDB before 2.0 returns no rows of a reader below a window.
             self._records(lambda ids: ids.filter(pc.is_in(ids, value_set=resumed))).read_all(),
         )
 
     def _records(self, choose: Callable[[pa.Array], pa.Array] | None) -> pa.RecordBatchReader:
-        """The records, some at a time.
+        """The records, in batches.
 
         Args:
-            choose: the nodes, among some by their ids, whose records are read; None for all.
+            choose: selects the nodes whose records are read, given ids; None for all.
         """
 
         def read(group: Group) -> list[pa.RecordBatch]:
@@ -216,13 +214,13 @@ class _Reading:
         for name, values in self._of_nodes.items():
             found[name] = values.take(piece.positions)
         if self._value is not None and (own := piece.own(root_of(self._value))):
-            # what a record has itself belongs to no other
-            nobody = pa.scalar(None, pa.int64())
-            found["owner"] = pc.if_else(any_valid(own, piece.rows), nobody, found["owner"])
+            # a record's own value belongs to no other row
+            no_owner = pa.scalar(None, pa.int64())
+            found["owner"] = pc.if_else(any_valid(own, piece.rows), no_owner, found["owner"])
         return pa.RecordBatch.from_pydict(found)
 
     def _numbers(self, piece: Piece, name: str) -> pa.Array:
-        """For each row the number of its value of a column: its own, else what its node has."""
+        """For each row the number of its own or inherited value in a column."""
         flat = self._numbered_columns[name]
         own = piece.own(flat.key)
         numbers = self._numbered[name].of(self._flat(flat, own, piece.rows))
@@ -238,7 +236,7 @@ class _Reading:
 
 
 def _with_all_owners(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """A number below 0, that no other row has, where a row's owner is null."""
+    """Replace null owners by unique negative numbers."""
     start = 1
     for batch in batches:
         if "owner" not in batch.schema.names:

@@ -1,4 +1,4 @@
-"""Keys with values of several families: in which column of the flat table which of them stand."""
+"""Keys with values of several families: which column of the flat table holds which of them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Flat(NamedTuple):
     """A column of the flat table.
 
     Attributes:
-        name: its name: the key, or ``key:kind`` for what is not of the key's main family.
-        key: the key whose values it has.
-        family: the family of these values; None where all of the key are of one.
+        name: the key, or ``key:kind`` for values outside the key's main family.
+        key: the key.
+        family: the family of its values; None if the key has one family.
     """
 
     name: str
@@ -39,18 +39,18 @@ class Flat(NamedTuple):
     family: Family | None = None
 
     def takes(self, kind: Kind) -> bool:
-        """Whether values of that kind stand in it."""
+        """Whether it holds values of this kind."""
         return self.family is None or family_of(kind) == self.family
 
 
 class MixedKeys:
-    """The columns of the keys that have values of several families, at one moment.
+    """The columns of keys with values of several families, in one snapshot.
 
-    Which family is the main one is decided by all values in the store: it is the same for every
-    part of it that has any of them, and does not depend on the order of records or of files.
+    The main family is decided by all values in the store, so it is the same for every part of the
+    store and does not depend on the order of records or files.
 
     Args:
-        warned: keys that were warned of, for as long as the store is open.
+        warned: keys that a warning was issued for since the store was opened.
     """
 
     def __init__(self, snapshot: StoreSnapshot, nodes: Nodes, warned: set[str]) -> None:
@@ -61,12 +61,12 @@ class MixedKeys:
         self._columns: dict[Key, list[Column]] = {}
 
     def flats_of(self, key: str, kinds: Iterable[Kind]) -> list[Flat]:
-        """The columns of a key in a part that has values of these kinds, the main one first."""
+        """The columns of a key in a part of the store with values of these kinds, main one first."""
         families = {family_of(kind) for kind in kinds if kind != NULL}
         return self.flats(key, families) if len(families) > 1 else [Flat(key, key)]
 
     def flats(self, key: str, families: Collection[Family]) -> list[Flat]:
-        """The columns of a key, of which there are several kinds, in a part with these families."""
+        """The columns of a key with several kinds, in a part of the store with these families."""
         if len(families) == 1:
             return [Flat(key, key, next(iter(families)))]
         found = Counter[Family]()
@@ -77,9 +77,9 @@ class MixedKeys:
         return [Flat(key, key, main), *(Flat(self._name(key, f), key, f) for f in others)]
 
     def counts(self, key: str) -> Counter[Kind]:
-        """How many values of each kind are stored under a key, in records and as attributes.
+        """How many values of each kind a key has, in records and as attributes.
 
-        Of sealed files only the footers are read.
+        Of sealed files it only reads the footers.
         """
         if key not in self._counts:
             found = Counter(self._nodes.value_counts(key))
@@ -93,7 +93,7 @@ class MixedKeys:
         return self._counts[key]
 
     def _counts_inside(self, path: Path) -> Counter[Kind]:
-        """How many values of each kind are in the dicts of records."""
+        """How many values of each kind are nested in the dicts of records."""
         found = Counter[Kind]()
         for column in self._columns_of(path.root):
             for fragment in self._snapshot.records if column.kind == JSON else ():
@@ -106,11 +106,11 @@ class MixedKeys:
         return found
 
     def warn(self, flats: Iterable[Flat], used: Iterable[str]) -> None:
-        """Warn once of each key of which values stand in other columns than that of its name.
+        """Warn once for each used key that has values in more than one column.
 
         Args:
-            flats: the columns of the table that is queried.
-            used: the names of those that the query uses.
+            flats: the columns of the queried table.
+            used: the names of the columns that the query uses.
         """
         mixed = {each.key for each in flats if each.name != each.key}
         for key in mixed.intersection(used) - self.warned:
@@ -129,11 +129,11 @@ class MixedKeys:
             parts.append(f"{values:,} of {meet(kinds).name} in {flat.name!r}{where}")
         return (
             f"values of several kinds were logged under {key!r}: {', '.join(parts)}. A query of"
-            f" {key!r} sees the first; rows give each value as it was logged"
+            f" {key!r} reads the first; rows contain each value as it was logged"
         )
 
     def _origin(self, key: str, kinds: Collection[Kind]) -> str:
-        """Which experiment has values of these kinds, where it is known at little cost."""
+        """An experiment that has values of these kinds, if it is cheap to find."""
         number = self._in_nodes(key, kinds)
         if number is None:
             number = self._in_records(key, kinds)
@@ -160,7 +160,7 @@ class MixedKeys:
         return numbers[0] if numbers else None
 
     def _name(self, key: str, family: Family) -> str:
-        """``key:kind``, with ``_`` behind it until it is no key."""
+        """``key:kind``, followed by ``_`` until it differs from all keys."""
         kinds = {column.kind for column in self._columns_of(key)} | set(self.counts(key))
         name = f"{key}:{meet(kind for kind in kinds if family_of(kind) == family).name}"
         while name in self._columns or self._nodes.has_key(name):
@@ -168,7 +168,7 @@ class MixedKeys:
         return name
 
     def _columns_of(self, key: str) -> list[Column]:
-        """The physical columns of a key in records."""
+        """The physical columns of records with this key."""
         if not self._columns:
             found = dict.fromkeys(c for each in self._snapshot.records for c in each.columns)
             for column in found:
@@ -204,7 +204,7 @@ def _is_readable(fragment: Fragment, column: Column) -> bool:
 
 
 def _first_node(fragment: Fragment, column: Column) -> int | None:
-    """The node of the first record that has a value of a column."""
+    """The node of the first record with a value in a column."""
     for table in fragment.tables([column]):
         valid = pc.indices_nonzero(one_array(table.column(fragment.columns[column])).is_valid())
         if len(valid):

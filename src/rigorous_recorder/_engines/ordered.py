@@ -1,4 +1,4 @@
-"""Records in another order, and the first or last of them: which rows they are, and these rows."""
+"""Sorted and limited records: the indices of the selected rows, and the rows themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Order(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """So many of the rows: the first, or the last."""
+    """The first or last rows, up to a number."""
 
     rows: int
     is_last: bool
@@ -36,12 +36,12 @@ Step = Order | Cut
 
 
 def chosen_rows(scan: Scan, steps: Sequence[Step]) -> range | pa.Array:
-    """Indices of the rows that are left after all steps, in order.
+    """Indices of the rows that remain after all steps, in order.
 
-    Sorting reads the columns that it sorts by, and nothing else.
+    Sorting reads only the columns to sort by.
 
     Raises:
-        ColumnError: values of a column have no order.
+        ColumnError: values of a column can't be ordered.
     """
     found: range | pa.Array = range(scan.row_count())
     for step in steps:
@@ -77,7 +77,7 @@ def _sortable(scan: Scan, key: str, rows: range | pa.Array) -> pa.Array:
 
 
 def rows_in_order(scan: Scan, rows: range | pa.Array) -> Iterator[Row]:
-    """The rows at some indices; in memory are all of them only where they are in another order."""
+    """The rows at some indices; bounded memory unless they are in another order than stored."""
     if isinstance(rows, range):
         yield from islice(rows_from(scan, rows.start), len(rows))
         return
@@ -87,7 +87,7 @@ def rows_in_order(scan: Scan, rows: range | pa.Array) -> Iterator[Row]:
 
 
 def table_in_order(scan: Scan, rows: range | pa.Array) -> pa.Table:
-    """The same rows of the flat table."""
+    """The same rows as a flat table."""
     schema = flat_schema(scan)
     if isinstance(rows, range):
         pieces = _pieces_between(scan, rows)
@@ -105,7 +105,7 @@ def _pieces_between(scan: Scan, rows: range) -> Iterator[Piece]:
 
 
 def _pieces_with(scan: Scan, rows: pa.Array) -> Iterator[Piece]:
-    """The rows at some indices, in the order in which they are stored."""
+    """The rows at some indices, in stored order."""
     wanted = rows.take(pc.sort_indices(rows))
     for first, piece in scan.located(wanted[0].as_py()) if len(wanted) else ():
         here = pc.and_(pc.greater_equal(wanted, first), pc.less(wanted, first + piece.rows))
@@ -114,5 +114,5 @@ def _pieces_with(scan: Scan, rows: pa.Array) -> Iterator[Piece]:
 
 
 def _places(rows: pa.Array) -> pa.Array:
-    """For each row its place among the same rows in the order in which they are stored."""
+    """For each row its position among the same rows in stored order."""
     return pc.index_in(rows, value_set=rows.take(pc.sort_indices(rows)))

@@ -1,4 +1,4 @@
-"""Data frames: Polars and pandas, from the flat Arrow table, with every name and value kept."""
+"""Polars and pandas data frames, from the flat Arrow table, with all names and values preserved."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """A pandas DataFrame; ints and bools with missing values are ``Int64`` and ``boolean``.
 
-    Ints beyond 64 bits are Python's, in a column of objects.
+    Integers beyond 64 bits are Python ints in an object column.
 
     Raises:
         MissingPackageError: pandas is not installed.
     """
-    # pandas' plain int64 and bool have no missing value: they would turn to float and object.
+    # pandas' plain int64 and bool have no missing value: they would become float and object.
     nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     arrays = [_without_gaps(column) for column in table.columns]
     plain = pa.table(arrays, names=_plain_names(table))
@@ -51,18 +51,18 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def _without_gaps(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Arrays of ints with missing ones among them: pyarrow would make floats of all of them."""
+    """Lists of ints without missing elements: pyarrow would convert the others to float."""
     if column.null_count and pa.types.is_fixed_size_list(column.type):
         return ArrayKind.of_type(column.type).file(column.combine_chunks())
     return column
 
 
 def _with_name(kind: pa.DataType) -> pa.DataType:
-    """Instants of a zone that is an offset as such of UTC: Polars takes only zones with a name."""
+    """Timestamps with an offset as their zone, in UTC: Polars only takes named zones."""
     is_offset = pa.types.is_timestamp(kind) and (kind.tz or "")[:1] in {"+", "-"}
     return pa.timestamp(kind.unit, "UTC") if is_offset else kind
 
 
 def _plain_names(table: pa.Table) -> list[str]:
-    """Names that no engine changes, as Polars does with an empty one."""
+    """Unique names, since Polars would change an empty one."""
     return [f"c{number}" for number in range(table.num_columns)]

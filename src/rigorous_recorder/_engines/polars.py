@@ -1,4 +1,4 @@
-"""Polars: a LazyFrame whose scan reads what a query needs of records, and of their nodes."""
+"""Polars: a LazyFrame whose scan reads only what its query needs of records and nodes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["lazy_frame"]
 
 
 def lazy_frame(scan: Scan) -> pl.LazyFrame:
-    """The flat table as a LazyFrame, at the moment of the scan.
+    """The flat table of the scan's snapshot as a LazyFrame.
 
-    Only the columns that its query uses are read, and of these only the row groups that have nodes
-    for which the query's conditions on parents' keys hold.
+    It reads only the columns that the query uses, and of these only the row groups with nodes that
+    meet the query's conditions on inherited keys.
 
     Raises:
         MissingPackageError: Polars is not installed.
@@ -37,7 +37,7 @@ def lazy_frame(scan: Scan) -> pl.LazyFrame:
 
 
 def _schema(scan: Scan) -> tuple[dict[str, str], dict[str, pl.DataType]]:
-    """The columns by the names that stand for them, and the types by these names; found out once."""
+    """The keys of the columns by internal name, and their types; computed once per scan."""
     if (known := scan.kept.get(_schema.__name__)) is None:
         keys = _inner_names(list(scan.flats))
         types = to_polars(flat_schema(scan).empty_table()).dtypes
@@ -46,7 +46,7 @@ def _schema(scan: Scan) -> tuple[dict[str, str], dict[str, pl.DataType]]:
 
 
 def _inner_names(keys: Sequence[str]) -> dict[str, str]:
-    """For each name that Polars can be handed its column: not all versions take one with a NUL."""
+    """For each column an internal name: some versions of Polars refuse names with a NUL."""
     found: dict[str, str] = {}
     for key in keys:
         name = key.replace("\0", "\u2400")
@@ -64,16 +64,16 @@ def _frames(
     rows: int | None,
     _batch_rows: int | None,
 ) -> Iterator[pl.DataFrame]:
-    """What Polars asks of a source: some columns of those rows for which the predicate holds."""
+    """The callback that Polars reads from: some columns, and the rows that meet a predicate."""
     wanted = list(keys) if names is None else names
     if rows is None:
-        yield from _Reading(scan, keys, wanted, predicate).frames()
+        yield from _FrameReader(scan, keys, wanted, predicate).frames()
         return
-    # The first so many rows are meant, of those then the ones that meet the predicate.
+    # The limit counts rows before the predicate.
     used = list(
         dict.fromkeys([*wanted, *(predicate.meta.root_names() if predicate is not None else ())])
     )
-    for frame in _Reading(scan, keys, used, None).frames():
+    for frame in _FrameReader(scan, keys, used, None).frames():
         found = frame.head(rows)
         yield _columns(found.filter(predicate) if predicate is not None else found, wanted)
         rows -= found.height
@@ -82,12 +82,12 @@ def _frames(
 
 
 def _columns(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    # not by select, for which a name such as "^.*$" stands for others
+    # not by select, in which a name such as "^.*$" is a pattern
     return pl.DataFrame({name: frame.get_column(name) for name in names})
 
 
-class _Reading:
-    """One pass over the records of a scan; ``keys`` are the columns that names stand for."""
+class _FrameReader:
+    """One pass over the records of a scan; ``keys`` maps internal names to columns."""
 
     def __init__(
         self, scan: Scan, keys: dict[str, str], names: Sequence[str], predicate: pl.Expr | None
@@ -118,19 +118,19 @@ class _Reading:
         self._columns = scan.columns_for([flat.key for flat in self._own.values()])
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """The rows, some at a time."""
+        """The rows, in batches."""
         for frames in ahead(self._read, self._groups()):
             yield from frames
 
     def _groups(self) -> Iterator[tuple[Group, pa.Array | None]]:
-        """The groups that have any of the nodes that are asked for, with these (None: all)."""
+        """The groups that have any of the requested nodes, with these nodes (None: all)."""
         for group in self._scan.groups:
             among = None if self._ids is None else group.nodes_among(self._ids)
             if among is None or len(among):
                 yield group, among
 
-    def _read(self, asked: tuple[Group, pa.Array | None]) -> list[pl.DataFrame]:
-        group, among = asked
+    def _read(self, wanted: tuple[Group, pa.Array | None]) -> list[pl.DataFrame]:
+        group, among = wanted
         needs_nodes = bool(self._inherited)
         pieces = self._scan.read(group, self._columns, among=among, nodes=needs_nodes)
         frames = (self._frame(piece, group) for piece in pieces)
@@ -150,16 +150,16 @@ class _Reading:
         return found if found.columns == self._names else _columns(found, self._names)
 
     def _inherit(self, piece: Piece, group: Group) -> Callable[[pl.Series], pl.Series]:
-        """What gives each row of a piece what its node has, of the values of all nodes."""
+        """A function that gives each row of a piece its node's value, from the values of all nodes."""
         places = self._places(piece, group)
         if len(places) == 1 and not places.null_count:
             return partial(pl.Series.new_from_index, index=places[0].as_py(), length=piece.rows)
         at = pl.Series(spread(piece.runs, places))
-        # not by gather, which Polars runs as a query: in a query, that is slow
+        # not by gather, which Polars runs as a query: slow inside a query
         return lambda values: values[at]
 
     def _places(self, piece: Piece, group: Group) -> pa.Array:
-        """For the id of each run of a piece its place among the nodes."""
+        """For each run of a piece the position of its node."""
         if piece.rows == group.rows:
             return self._nodes.places_of(group)
         ids = piece.runs.values
@@ -178,20 +178,20 @@ class _Reading:
 
 
 def _nearest(own: pl.Series, above: pl.Series, piece: Piece, flat: Flat) -> pl.Series:
-    """The records' own values, else the inherited ones, which an own one of any kind hides."""
+    """The records' own values, else the inherited ones; an own value of any kind hides those."""
     hides = own.is_not_null()
     if flat.family is not None or isinstance(flat.key, Path):
         hides = pl.Series(any_valid(piece.own(root_of(flat.key)), piece.rows))
     if own.dtype not in {pl.String, pl.Binary}:
         return own.zip_with(hides, above)
-    # Views of both are taken by index, which copies no bytes: what many rows inherit stays once.
+    # Taking views of both by index copies no bytes: an inherited value is in memory once.
     both = pl.concat([own, above], rechunk=True)
     rows = pl.int_range(len(own), dtype=pl.UInt32, eager=True)
     return both[rows.zip_with(hides, rows + len(own))]
 
 
 class _SortedNodes:
-    """The nodes of a scan in order of their ids, with the columns that were asked for so far."""
+    """The nodes of a scan sorted by id, with the columns that were requested so far."""
 
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
@@ -204,38 +204,38 @@ class _SortedNodes:
         order = pc.sort_indices(ids)
         self._positions = positions.take(order)
         self.ids = pl.Series(ids.take(order))
-        # What is higher than all ids has the place behind them, and is equal to none.
+        # Ids higher than all others get the position behind them, and equal none.
         self._ids_and_one = self.ids.extend_constant(None, 1)
 
     @classmethod
     def of(cls, scan: Scan) -> _SortedNodes:
-        """Those of a scan, found out once."""
+        """The nodes of a scan, computed once."""
         if (known := scan.kept.get(cls.__name__)) is None:
             known = scan.kept[cls.__name__] = cls(scan)
         return known
 
     def column(self, flat: Flat) -> pl.Series:
-        """What each node has or inherits of a column of the flat table."""
+        """Each node's own or inherited value in a column of the flat table."""
         if flat not in self._columns:
             kind = self._scan.flat_kind(flat.name)
             found, places = self._scan.snapshot.nodes.shared(flat.key, self._positions)
             values = flat_column(found, kind, len(next(iter(found.values()), ())))
             field = pa.field(flat.name, flat_type(kind))
             table = pa.Table.from_arrays([values], schema=pa.schema([field]))
-            # Taken by Polars, whose texts are views: what many inherit is in memory once.
+            # Polars takes text as views: what many nodes inherit is in memory once.
             self._columns[flat] = to_polars(table).to_series().gather(pl.Series(places))
         return self._columns[flat]
 
     def ids_where(
         self, condition: pl.Expr, keys: dict[str, Flat], among: pa.Array | None
     ) -> pa.Array | None:
-        """Ids of the nodes that have records and for which a condition holds.
+        """Ids of the nodes that have records and meet a condition.
 
-        None where it is not a question about nodes: it has to be asked of every row.
+        None if it is not a condition on nodes, so that it has to be evaluated for every row.
 
         Args:
-            keys: the columns of nodes, by the names that stand for them.
-            among: the nodes that are asked about; None for all.
+            keys: the columns of nodes by internal name.
+            among: the nodes to look at; None for all.
         """
         names = condition.meta.root_names()
         if not names or any(name not in keys for name in names):
@@ -247,19 +247,19 @@ class _SortedNodes:
         frame = pl.DataFrame({name: self.column(keys[name])[places] for name in names})
         try:
             held = frame.select(condition.alias("held")).to_series()
-        except pl.exceptions.PolarsError:  # with other conditions before it, it may hold
+        except pl.exceptions.PolarsError:  # it may hold after the conditions before it
             return None
         return ids.filter(held.to_arrow())
 
     @once
     def _with_records(self) -> tuple[pa.Array, pa.Array]:
-        """Ids and places of the nodes that have records."""
+        """Ids and positions of the nodes that have records."""
         found = [self._scan.nodes_of(group) for group in self._scan.groups]
         ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
         return ids, self.places(ids)
 
     def places(self, ids: pa.Array) -> pa.Array:
-        """For each id its place among the nodes, null where it is not there."""
+        """The position of each id; null if there is no such node."""
         wanted = pl.Series(ids)
         at = self.ids.search_sorted(wanted)
         is_there = self._ids_and_one[at].eq_missing(wanted)
@@ -268,7 +268,7 @@ class _SortedNodes:
         return at.to_arrow()
 
     def places_of(self, group: Group) -> pa.Array:
-        """For the id of each run of a group its place among the nodes; kept as the runs are."""
+        """The position of each run's node in a group; cached like the runs."""
         runs, key = group.runs, (id(group.fragment), group.number)
         if key in self._places:
             return self._places[key]
@@ -279,7 +279,7 @@ class _SortedNodes:
 
 
 def _conjuncts(predicate: pl.Expr) -> Iterator[pl.Expr]:
-    """The conditions that must all hold."""
+    """The conditions joined by AND."""
     parts: list[Any] = predicate.meta.pop()
     if len(parts) == 2 and (parts[1] & parts[0]).meta.eq(predicate):
         for part in reversed(parts):

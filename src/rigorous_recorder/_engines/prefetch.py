@@ -1,4 +1,4 @@
-"""Work on a few items ahead of whoever takes the results, in threads, in order."""
+"""Prefetching: work on the next items in threads, with results in order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _Result = TypeVar("_Result")
 
 
 def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """The result for each item, in order; at most one more than there are threads wait.
+    """The result for each item, in order, computed ahead in threads.
 
-    Of use where the work is reading and decoding, for which Python lets other threads go on. Where
-    none can be started, as at the end of Python, or none is left, as in a forked child, whoever
-    takes the results does the work. Nobody waits for work of which the result is not taken: Python
-    may end an iterator that was left in any thread, also in one that the work waits for.
+    At most one more result than there are threads waits. This helps where the work is reading and
+    decoding, which release the GIL. If no thread can be started, as at interpreter shutdown or in a
+    forked child, the consumer does the work. Nothing waits for work whose result is never taken:
+    Python may finalize an abandoned iterator in any thread, even in one that the work waits for.
     """
     owner = os.getpid()
     pool = _pool()
@@ -33,7 +33,7 @@ def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[
             return None
         try:
             return pool.submit(work, item)
-        except RuntimeError:  # Python's: it ends, or no more threads are to be had
+        except RuntimeError:  # Python is shutting down, or the limit of threads is reached
             return None
 
     def result(item: _Item, future: futures.Future[_Result] | None) -> _Result:

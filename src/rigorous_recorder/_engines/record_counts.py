@@ -1,4 +1,4 @@
-"""Usage: how many records stand below each of some nodes, and which keys are known there."""
+"""Record counts: how many records each of some nodes has below it, and with which keys."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["Usage", "usage_below"]
 
 
 class Usage(NamedTuple):
-    """What is at and below a node: the number of records, and the keys that are known there."""
+    """The number of records at and below a node, and the keys that occur there."""
 
     records: int
     keys: list[str]
 
 
 def usage_below(snapshot: Snapshot, ids: Sequence[int]) -> list[Usage]:
-    """For each id what is at and below that node; one pass over all records for all of them.
+    """The usage at and below each node, in one pass over all records.
 
-    Of the records' values only those are read that a file's footer does not tell enough of.
+    It reads record values only if a file's footer does not have the counts.
     """
     owners = _Owners(snapshot.nodes, ids)
     keys = _Keys(len(ids))
@@ -45,7 +45,7 @@ def usage_below(snapshot: Snapshot, ids: Sequence[int]) -> list[Usage]:
 
 
 class _Keys:
-    """Which keys each owner has, in the order in which they came up."""
+    """The keys of each owner, in order of first occurrence."""
 
     def __init__(self, owners: int) -> None:
         self._found: list[dict[str, None]] = [{} for _ in range(owners)]
@@ -59,23 +59,23 @@ class _Keys:
 
 
 class _Owners:
-    """For every node, which of some nodes it is or is below, as an index."""
+    """For every node, the index of the requested node that it is or is below."""
 
     def __init__(self, nodes: Nodes, ids: Sequence[int]) -> None:
         self._nodes = nodes
         owner = pc.index_in(nodes.ids, value_set=pa.array(ids, pa.int64())).cast(pa.int64())
         above = nodes.parents
-        while above.null_count < len(above):  # twice as far up each time
+        while above.null_count < len(above):  # twice as many levels up each time
             owner = pc.coalesce(owner, owner.take(above))
             above = above.take(above)
         self.of_positions = owner
 
     def of_nodes(self, ids: pa.Array) -> pa.Array:
-        """For each node's id its owner; null where it has none."""
+        """The owner of each node by id; null if it has none."""
         return self.of_positions.take(self._nodes.positions(ids))
 
     def where(self, mask: pa.Array, owners: pa.Array) -> list[int]:
-        """The owners of those places that are in the mask."""
+        """The owners of the selected positions."""
         found: list[int] = pc.unique(owners.filter(mask)).drop_null().to_pylist()
         return found
 
@@ -143,29 +143,29 @@ def _read_record_keys(
 
 
 def _missing(fragment: Fragment, columns: Sequence[Column]) -> dict[Column, int]:
-    """How many rows have no value, for those columns for which a file's footer says it."""
+    """The null count of each column, for those columns whose counts are in the file's footer."""
     if not isinstance(fragment, ParquetFragment):
         return {}
     try:
         with open_parquet(fragment.path) as file:
             footer = file.metadata
     except UNREADABLE:
-        return {}  # damaged, or compacted away meanwhile; what can be read of its rows is read
-    told = _told(footer)
-    # The path of a value in a list has dots too, and a name that looks like one is read instead.
+        return {}  # damaged, or compacted away: the rows that can be read are read
+    counts = _null_counts(footer)
+    # The path of a list element has dots; so a top-level name with a dot is read instead.
     names = {column: fragment.columns[column] for column in columns}
-    return {column: told[name] for column, name in names.items() if name in told}
+    return {column: counts[name] for column, name in names.items() if name in counts}
 
 
-def _told(footer: pq.FileMetaData) -> dict[str, int]:
-    """How many values are missing in each column that is not nested."""
+def _null_counts(footer: pq.FileMetaData) -> dict[str, int]:
+    """The null count of each column that is not nested."""
     found = Counter[str]()
     silent = set[str]()
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for chunk in map(group.column, range(group.num_columns)):
-            said = chunk.statistics
-            if "." in chunk.path_in_schema or said is None or not said.has_null_count:
+            statistics = chunk.statistics
+            if "." in chunk.path_in_schema or statistics is None or not statistics.has_null_count:
                 silent.add(chunk.path_in_schema)
             else:
-                found[chunk.path_in_schema] += said.null_count
+                found[chunk.path_in_schema] += statistics.null_count
     return {name: count for name, count in found.items() if name not in silent}

@@ -1,7 +1,7 @@
-"""A DuckDB relation that still gives its rows after files were merged away.
+"""A DuckDB relation that can be read even after its files have been compacted away.
 
-DuckDB opens files by name, when a relation is read. A compaction in between takes the names away, not the
-rows: so the query is made again, of the same snapshot, and this finds the rows in the merged file.
+DuckDB opens files by name when a relation is read. If a compaction has removed a file in between,
+the query is built again over the same snapshot, which finds the rows in the merged file.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .._arrow import pa
 from .._lazy_imports import duckdb
 from ..errors import CompactedError
 
-__all__ = ["Made", "Relation", "Source", "compacted"]
+__all__ = ["Made", "Query", "Relation", "compacted"]
 
 _Result = TypeVar("_Result")
 
-#: Methods of DuckDB before 2.0 that give what they did not give before.
+#: Methods that, before DuckDB 2.0, return a new batch on each call.
 _GIVES_THE_NEXT: Final = frozenset({"fetchone", "fetchmany", "fetch_df_chunk", "execute"})
 
 
 class Made(NamedTuple):
-    """A relation of DuckDB's own, and what it reads.
+    """A DuckDB relation and the files that it reads.
 
     Attributes:
         relation: the relation.
         paths: the files that it opens by name.
-        only_reads: whether nothing is changed by making it once more.
+        only_reads: whether it has no side effect, so that it can be built again.
     """
 
     relation: Any
@@ -38,15 +38,15 @@ class Made(NamedTuple):
 
     @property
     def is_outdated(self) -> bool:
-        """Whether files were merged away since it was made."""
+        """Whether files were compacted away since it was built."""
         return not all(map(os.path.exists, self.paths))
 
 
-class Source:
-    """A query, and the relation that it is now.
+class Query:
+    """A query and its current relation.
 
     Args:
-        make: makes the relation, of the files that are there.
+        make: builds the relation from the files that exist.
     """
 
     def __init__(self, make: Callable[[], Made]) -> None:
@@ -54,10 +54,10 @@ class Source:
         self.made = make()
 
     def renew(self) -> None:
-        """Make the relation anew, of the files that are there now.
+        """Build the relation again, from the files that exist now.
 
         Raises:
-            CompactedError: making it changes something, which must not be done twice.
+            CompactedError: the query has side effects, so it can't run twice.
             DeletedError: rows were deleted since.
         """
         if not self.made.only_reads:
@@ -66,32 +66,32 @@ class Source:
 
 
 class Relation:
-    """Whatever DuckDB gives of a query before it is read: used as DuckDB's own.
+    """A lazy DuckDB result, used like DuckDB's own relation.
 
     Args:
-        source: the query.
-        build: what to do with its relation.
+        query: the query.
+        build: derives this result from the query's relation.
     """
 
-    __slots__ = ("__weakref__", "_build", "_has_given", "_made", "_relation", "_source")
+    __slots__ = ("__weakref__", "_build", "_has_given", "_made", "_query", "_relation")
 
-    def __init__(self, source: Source, build: Callable[[Any], Any]) -> None:
-        self._source = source
+    def __init__(self, query: Query, build: Callable[[Any], Any]) -> None:
+        self._query = query
         self._build = build
         self._has_given = False
         self._made: Made | None = None
         self._relation: Any = None
         self._call(lambda relation: relation)
 
-    @property  # type: ignore[misc]  # mypy knows it as an attribute
+    @property  # type: ignore[misc]  # an attribute to mypy
     def __class__(self) -> type:
-        """That of the relation: ``isinstance`` holds."""
+        """The class of the relation, for ``isinstance``."""
         return type(self._relation)
 
     def _call(self, use: Callable[[Any], _Result]) -> _Result:
-        """Use the relation, made anew where its files are gone."""
+        """Use the relation, built again if its files no longer exist."""
         while True:
-            made = self._source.made
+            made = self._query.made
             try:
                 if self._made is not made:
                     self._relation, self._made = self._build(made.relation), made
@@ -101,23 +101,23 @@ class Relation:
                     raise
                 if self._has_given:
                     raise compacted() from error
-                if self._source.made is made:  # else another thread was faster
-                    self._source.renew()
+                if self._query.made is made:  # else another thread was faster
+                    self._query.renew()
 
     def _named(self, name: str, /, *args: Any, **named: Any) -> Any:
-        """What a method gives."""
+        """Call a method of the relation."""
         found = self._call(lambda relation: _done(relation, name, args, named))
         self._has_given |= name in _GIVES_THE_NEXT
         return self._wrapped(found, lambda base: _done(self._build(base), name, args, named, base))
 
     def _wrapped(self, found: Any, build: Callable[[Any], Any]) -> Any:
         if isinstance(found, pa.RecordBatchReader):
-            batches = _guarded(found, self._source.made)
+            batches = _guarded(found, self._query.made)
             return pa.RecordBatchReader.from_batches(found.schema, batches)
         if isinstance(found, Iterator):
-            return _guarded(found, self._source.made)
+            return _guarded(found, self._query.made)
         is_lazy = type(found).__module__ == type(self._relation).__module__
-        return Relation(self._source, build) if is_lazy else found
+        return Relation(self._query, build) if is_lazy else found
 
     def __getattr__(self, name: str) -> Any:
         found = self._call(lambda relation: getattr(relation, name))
@@ -151,13 +151,13 @@ class Relation:
 def _done(
     relation: Any, name: str, args: tuple[Any, ...], named: dict[str, Any], base: Any = None
 ) -> Any:
-    """What a method of DuckDB's gives, for arguments among which other relations can be.
+    """Call a method of DuckDB with arguments that can contain other relations.
 
     Args:
-        base: of which relation those are to be; None for that of which they are now.
+        base: the relation that those are rebuilt on; None to use their current ones.
     """
-    taken = [_own(each, base) for each in args]
-    return getattr(relation, name)(*taken, **{key: _own(v, base) for key, v in named.items()})
+    owned = [_own(each, base) for each in args]
+    return getattr(relation, name)(*owned, **{key: _own(v, base) for key, v in named.items()})
 
 
 def _own(value: Any, base: Any) -> Any:
@@ -167,10 +167,10 @@ def _own(value: Any, base: Any) -> Any:
 
 
 def _guarded(rows: Any, made: Made) -> Iterator[Any]:
-    """Rows as they come; what was given is given, so nothing can begin anew.
+    """The rows as they are read; after the first, the query can't start over.
 
     Raises:
-        CompactedError: files of theirs were merged away, and DuckDB had not opened them.
+        CompactedError: files were compacted away before DuckDB opened them.
     """
     try:
         yield from rows
@@ -181,8 +181,8 @@ def _guarded(rows: Any, made: Made) -> Iterator[Any]:
 
 
 def compacted() -> CompactedError:
-    """The error of whoever can't go on, and can ask again."""
+    """The error for a reader that can't go on but can query again."""
     return CompactedError(
-        "files were merged by a compaction while a result was read part by part. Ask again: all"
-        " records are there"
+        "files were merged by a compaction while a result was read in parts. Run the query again:"
+        " all records are there"
     )

@@ -21,9 +21,9 @@ from .snapshot import Snapshot
 
 __all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_at", "rows_from", "rows_of"]
 
-#: Rows whose values are made before the first of them is given, where some are no plain numbers.
+#: How many rows are decoded at a time if some values are not plain numbers.
 _ROWS_AT_ONCE: Final = 8_192
-#: Numbers are read from Arrow's memory, but for those of columns with gaps.
+#: Numbers are read directly from Arrow's memory, except in columns with missing values.
 _NUMBERS_AT_ONCE: Final = 131_072
 _NUMBERS: Final = {INT, FLOAT, BOOL, NULL}
 
@@ -31,12 +31,12 @@ _Dict = TypeVar("_Dict", bound=dict[str, Any])
 
 
 class Row(Known):
-    """One record with all that its ancestors know. Read-only; a missing key reads as None.
+    """One record with its inherited attributes. Read-only; a missing key reads as None.
 
-    A dict, list or array in it is this row's own: who changes it changes no other row.
+    A dict, list or array in it belongs to this row: changing it changes no other row.
 
-    Everything else is as of a dict: ``row.get(key, default)``, ``key in row`` and ``dict(row)``
-    see only the keys that have a value.
+    Otherwise it behaves like a dict: ``row.get(key, default)``, ``key in row`` and ``dict(row)``
+    only consider keys that have a value.
     """
 
     __slots__ = ()
@@ -49,10 +49,10 @@ class Row(Known):
     clear = pop = popitem = setdefault = update = _refuse
 
     def __eq__(self, other: object) -> bool:
-        """Whether it is a dict of the same keys and equal values; arrays by shape and elements."""
+        """Whether it is a mapping with the same keys and equal values; arrays elementwise."""
         if not isinstance(other, dict):
             return NotImplemented
-        # Not as a dict does it: arrays are neither equal nor not, and empty ones only warn of it.
+        # Not by dict: its comparison of arrays has no single truth value, or warns for empty ones.
         return len(self) == len(other) and all(
             key in other and _is_same(value, other[key]) for key, value in self.items()
         )
@@ -64,11 +64,11 @@ class Row(Known):
     __hash__ = None  # type: ignore[assignment]
 
     def copy(self) -> dict[str, Any]:
-        """A plain dict that can be changed."""
+        """A mutable dict."""
         return dict(self)
 
     def with_fresh(self, keys: Iterable[str]) -> Row:
-        """The same row with copies of the values of some keys, which can be changed."""
+        """The same row with copies of some values, so that they can be changed."""
         return Row({**self, **{key: fresh(self[key]) for key in keys if key in self}})
 
     def __reduce__(self) -> tuple[type[Row], tuple[dict[str, Any]]]:
@@ -85,7 +85,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def mutable_keys(scan: Scan) -> tuple[str, ...]:
-    """Those keys of a scan under which rows can have a dict, a list or an array."""
+    """The keys of a scan under which rows can have a dict, a list or an array."""
     return _mutable([*scan.snapshot.nodes.columns, *scan.record_columns])
 
 
@@ -94,29 +94,29 @@ def _mutable(columns: Iterable[Column]) -> tuple[str, ...]:
 
 
 def rows_of(piece: Piece, scan: Scan) -> Iterator[Row]:
-    """The rows of a piece, in order; memory is bounded by a few thousand of them."""
+    """The rows of a piece, in order; at most a few thousand are in memory."""
     return chain.from_iterable(_batches(piece, scan))
 
 
 def all_rows(scan: Scan) -> Iterator[Row]:
-    """All rows of a scan, in order; memory is bounded by a few thousand of them."""
+    """All rows of a scan, in order; at most a few thousand are in memory."""
     return chain.from_iterable(rows for piece in scan.pieces() for rows in _batches(piece, scan))
 
 
 def rows_from(scan: Scan, start: int) -> Iterator[Row]:
-    """The rows of a scan from that one on; what comes before them is read as little as can be."""
+    """The rows of a scan from an index on, reading as little as possible before it."""
     for first, piece in scan.located(start):
         skip = max(0, start - first)
         yield from rows_of(piece.slice(skip, piece.rows), scan)
 
 
 def experiment_rows(snapshot: Snapshot) -> list[Row]:
-    """One row for each experiment, in order of start, with what it has or inherits."""
+    """One row for each experiment, in order of start, with own and inherited attributes."""
     return rows_at(snapshot, experiment_positions(snapshot.nodes))
 
 
 def rows_at(snapshot: Snapshot, positions: pa.Array) -> list[Row]:
-    """One row for each recorder at a position, with what it has or inherits."""
+    """One row for each recorder at a position, with own and inherited attributes."""
     keys = snapshot.nodes.keys_above(positions)
     return list(_node_values(Row, snapshot.nodes, keys, positions))
 
@@ -124,13 +124,13 @@ def rows_at(snapshot: Snapshot, positions: pa.Array) -> list[Row]:
 def _node_values(
     copy: Callable[[dict[str, Any]], _Dict], nodes: Nodes, keys: list[str], positions: pa.Array
 ) -> Iterator[_Dict]:
-    """For each position what the node has or inherits, without what is missing."""
+    """For each position the own and inherited values of the node, without missing ones."""
     columns = tuple(_values_at(nodes, key, positions) for key in keys)
     return rows_of_node(copy, {}, tuple(keys), columns, 0, len(positions), True)
 
 
 def _values_at(nodes: Nodes, key: str, positions: pa.Array) -> list[Any]:
-    """For each position the value of a key; what several inherit is one object, unless it can change."""
+    """The value of a key at each position; nodes that inherit it share one immutable object."""
     found, places = nodes.shared(key, positions)
     if any(column.kind.is_mutable for column in found):
         return values_of(nodes.resolved(key, positions), len(positions))
@@ -153,16 +153,16 @@ def _without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in keys}
 
 
-class _Said(NamedTuple):
-    """What the records of a piece have of one key."""
+class _OwnValues(NamedTuple):
+    """The records' own values of one key in a piece."""
 
     key: str
     values: Sequence[Any]
-    #: For each run of records of one node how many have a value; None where all have.
+    #: How many records of each run have a value; None if all have.
     present: list[int] | None
 
     def has_gaps(self, run: int, rows: int) -> bool:
-        """Whether any of so many rows of a run has no value."""
+        """Whether any row of a run has no value."""
         return self.present is not None and self.present[run] < rows
 
 
@@ -171,13 +171,13 @@ def _rows(
 ) -> Iterator[Iterator[Row]]:
     runs = piece.runs
     nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    updates = [each for key in scan.shown_record_keys if (each := _said(piece, key))]
-    is_gapless = all(each.present is None for each in updates)
-    keys, columns = _those(updates)
+    all_own = [each for key in scan.shown_record_keys if (each := _own_values(piece, key))]
+    is_gapless = all(each.present is None for each in all_own)
+    keys, columns = _those(all_own)
     for run, (start, stop) in enumerate(pairwise([0, *ends])):
         has_gaps = False
         if not is_gapless:
-            some = [each for each in updates if each.present is None or each.present[run]]
+            some = [each for each in all_own if each.present is None or each.present[run]]
             has_gaps = any(each.has_gaps(run, stop - start) for each in some)
             keys, columns = _those(some)
         base = above[nodes[run]]
@@ -185,25 +185,25 @@ def _rows(
         yield rows_of_node(Row, base, keys, columns, start, stop, has_gaps, shared)
 
 
-def _those(updates: list[_Said]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:
-    return tuple(each.key for each in updates), tuple(each.values for each in updates)
+def _those(all_own: list[_OwnValues]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:
+    return tuple(each.key for each in all_own), tuple(each.values for each in all_own)
 
 
-def _said(piece: Piece, key: str) -> _Said | None:
+def _own_values(piece: Piece, key: str) -> _OwnValues | None:
     own = piece.own(key)
     if not own:
         return None
     count = sum(len(values) - values.null_count for values in own.values())
     if count == piece.rows:
-        return _Said(key, present_values_of(own, piece.rows), None)
+        return _OwnValues(key, present_values_of(own, piece.rows), None)
     so_far = pc.cumulative_sum(any_valid(own, piece.rows).cast(pa.int64()))
     at_ends = so_far.take(pc.subtract(piece.runs.run_ends, 1)).to_pylist()
     present = [last - first for first, last in pairwise([0, *at_ends])]
-    return _Said(key, values_of(own, piece.rows), present)
+    return _OwnValues(key, values_of(own, piece.rows), present)
 
 
 def _inherited(piece: Piece, scan: Scan) -> dict[int, dict[str, Any]]:
-    """For each node of the piece, by id, what it has or inherits."""
+    """For each node of the piece, by id, its own and inherited values."""
     ids = pc.unique(piece.runs.values)
     positions = scan.snapshot.nodes.positions(ids)
     values = _node_values(dict, scan.snapshot.nodes, scan.shown_node_keys, positions)

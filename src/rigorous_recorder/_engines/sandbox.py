@@ -1,4 +1,4 @@
-"""A DuckDB that can reach nothing but the tables it is handed: for what users' conditions ask."""
+"""A DuckDB connection without external access, for users' conditions."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ __all__ = ["sandbox"]
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",  # no file, no network, no extension
     "autoinstall_known_extensions": "false",
-    "threads": "1",  # callers have threads of their own, and rows stay in order
+    "threads": "1",  # callers have their own threads, and rows stay in order
 }
 _SETTINGS: Final = (
     "TimeZone = 'UTC'",  # not in the config: it loads an extension first
-    "python_enable_replacements = false",  # a name is no variable of this library
+    "python_enable_replacements = false",  # names don't refer to variables of this library
     "lock_configuration = true",
 )
-#: The database of this process, once there is one, and those of the processes that forked it, which
+#: The database of this process once it is open, and those of the processes that forked it, which
 #: are neither used nor closed here.
 _of_process: Final[list[duckdb.DuckDBPyConnection]] = []
 _of_parents: Final[list[duckdb.DuckDBPyConnection]] = []
 
 
 def sandbox() -> duckdb.DuckDBPyConnection:
-    """A connection of its own, without any table yet."""
+    """A new connection without tables."""
     if not _of_process:
-        _of_process.append(_opened())  # of two threads that meet here each has one
+        _of_process.append(_opened())  # two threads that meet here each get one
     return _of_process[0].cursor()
 
 

@@ -1,4 +1,4 @@
-"""Spark: the flat table as a DataFrame whose plan is Spark's own."""
+"""Spark: the flat table as a DataFrame with a native query plan."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ __all__ = ["spark_frame"]
 
 
 def spark_frame(scan: Scan, spark: SparkSession) -> DataFrame:
-    """The flat table as a DataFrame, at the moment of the scan.
+    """The flat table of the scan's snapshot as a DataFrame.
 
-    Spark reads the sealed files itself, with one explicit schema, just the columns that a query
-    uses, and of these what its conditions on the records' own keys leave. Rows that are not sealed
-    yet are handed over here.
+    Spark reads the sealed files itself, with one explicit schema: only the columns that a query
+    uses, and the rows that may meet its conditions on the records' own keys. Unsealed rows are
+    sent from here.
 
     Raises:
         MissingPackageError: PySpark is not installed, or too old.
-        ArgumentError: it is no session.
+        ArgumentError: ``spark`` is not a session.
     """
     require_spark(spark)
     scan.warn_of_mixed(scan.flats)
@@ -63,10 +63,10 @@ def spark_frame(scan: Scan, spark: SparkSession) -> DataFrame:
 
 
 def _value(own: str | None, above: str | None, hiding: Sequence[Column]) -> Column | None:
-    """The records' own values, else the inherited ones where nothing hides them.
+    """The records' own values, else the inherited ones if nothing hides them.
 
     Args:
-        hiding: tell of each row whether its own value is of another kind, or can't be read.
+        hiding: for each row, whether its own value is of another kind or can't be read.
     """
     if above is None:
         return sf.col(own) if own else None
@@ -77,7 +77,7 @@ def _value(own: str | None, above: str | None, hiding: Sequence[Column]) -> Colu
 
 
 def _whole(scan: Scan, spark: SparkSession, names: Mapping[str, str]) -> DataFrame:
-    """The rows that meet conditions on what records have themselves, read here."""
+    """The rows that meet conditions on the records' own values, read here."""
     table = flat_table(scan)
     arrays = [for_spark(column.combine_chunks()) for column in table.columns]
     named = pa.Table.from_arrays(arrays, names=list(names.values()))

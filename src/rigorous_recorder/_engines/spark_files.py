@@ -1,4 +1,4 @@
-"""The records' own columns in Spark: of files that it reads itself, and of others."""
+"""The records' own columns in Spark: from files that it reads natively, and from others."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnColumns"]
 
-#: Bytes of files whose checksums the driver compares before Spark reads them, as SQL does; of more
-#: than that the executors compare those of the pages as they read.
+#: Up to this many bytes of files, the driver verifies checksums before Spark reads them, as SQL
+#: does; for more, the executors verify page checksums as they read.
 _MOST_CHECKED: Final = 2 * 1024**3
-#: For files of any origin: dates before 1582 are what they say, paths are no patterns.
+#: Read files from any tool: dates before 1582 as they are, paths not as patterns.
 _OPTIONS: Final = {
     "datetimeRebaseMode": "CORRECTED",
     "int96RebaseMode": "CORRECTED",
@@ -48,7 +48,7 @@ _OPTIONS: Final = {
     "parquet.page.verify-checksum.enabled": "true",
     "__globPaths__": "false",
 }
-#: To which type numbers of one kind are cast where others are of another.
+#: The type that numbers are cast to if others under the key are of another kind.
 _CASTS: Final[dict[tuple[Kind, Kind], str]] = {
     (INT, FLOAT): "double",
     (BIGINT, FLOAT): "double",
@@ -57,15 +57,15 @@ _CASTS: Final[dict[tuple[Kind, Kind], str]] = {
 
 
 class OwnColumns:
-    """What the records themselves have, with the node of each.
+    """The records' own values, with the node of each record.
 
     Args:
-        keys: which columns of the flat table, each with the name of its column here.
-        of_nodes: takes those rows that are of nodes of the scan.
+        keys: the columns of the flat table, each with its column name here.
+        of_nodes: selects the rows of the scan's nodes.
 
     Attributes:
-        lost: of which of the keys own values can't be read, each with the name of the column that
-            tells in which rows; found out when the rows are asked for.
+        lost: the keys with own values that can't be read, each with the name of the column that
+            flags those rows; known once ``rows`` was called.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class OwnColumns:
         wanted = {scan.flats[flat].key for flat in keys}
         self._columns = [column for column in scan.record_columns if column.key in wanted]
         kinds = spark_kinds(scan)
-        #: For each column here its key, and the kind that its values meet as.
+        #: For each column here its key, and the kind that its values are unified to.
         self._kinds = {name: (scan.flats[flat].key, kinds[flat]) for flat, name in keys.items()}
         flat = spark_schema({name: kind for name, (_, kind) in self._kinds.items()})
         self._schema = st.StructType([st.StructField(NODE, st.LongType()), *flat])
@@ -93,14 +93,14 @@ class OwnColumns:
         return reduce(lambda one, other: one.unionAll(other), parts or [self._nothing()])
 
     def _parts(self) -> Iterator[DataFrame]:
-        sound = self._sound()
-        self._find_lost(sound)
+        intact = self._intact_ids()
+        self._find_lost(intact)
         native: dict[tuple[Any, ...], list[ParquetFragment]] = {}
         others: dict[bool, list[ParquetFragment]] = {}
         here: dict[bool, list[Fragment]] = {}
         for fragment in self._scan.fragments:
             is_whole = self._scan.takes_whole(fragment)
-            if not isinstance(fragment, ParquetFragment) or id(fragment) not in sound:
+            if not isinstance(fragment, ParquetFragment) or id(fragment) not in intact:
                 here.setdefault(is_whole, []).append(fragment)
             elif _is_readable(fragment):
                 key = is_whole, is_reported(fragment), *fragment.columns.items()
@@ -117,45 +117,45 @@ class OwnColumns:
     def _scoped(self, rows: DataFrame, is_whole: bool) -> DataFrame:
         return rows if is_whole else self._of_nodes(rows)
 
-    def _sound(self) -> set[int]:
-        """Which files are read where they are, by ``id``; what is damaged is read here, and warns.
+    def _intact_ids(self) -> set[int]:
+        """Ids of the files that Spark reads in place; damaged ones are read here, with a warning.
 
-        What was merged away meanwhile is read here as well, which finds where it is now.
+        Files that were compacted away are read here, too, from the file that has their rows now.
         """
         sizes = {id(file): _size(file.path) for file in self._scan.files}
         files = [file for file in self._scan.files if sizes[id(file)] is not None]
         if sum(size or 0 for size in sizes.values()) > _MOST_CHECKED:
             return set(map(id, files))
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            sound = threads.map(lambda file: file.is_sound(self._columns), files)
-            return {id(file) for file, is_sound in zip(files, sound, strict=True) if is_sound}
+            intact = threads.map(lambda file: file.is_sound(self._columns), files)
+            return {id(file) for file, is_sound in zip(files, intact, strict=True) if is_sound}
 
-    def _find_lost(self, sound: set[int]) -> None:
-        damaged = [file for file in self._scan.files if id(file) not in sound]
+    def _find_lost(self, intact: set[int]) -> None:
+        damaged = [file for file in self._scan.files if id(file) not in intact]
         for name, (key, _) in self._kinds.items() if damaged else ():
             columns = [column for column in self._columns if column.key == key]
             if not all(file.is_sound(columns) for file in damaged):
                 self.lost.setdefault(key, f"lost_{name}")
 
     def _sure(self, rows: DataFrame) -> DataFrame:
-        """Rows of which all values could be read."""
+        """Rows whose values could all be read."""
         return rows.select("*", *(sf.lit(False).alias(name) for name in self.lost.values()))
 
     # --- by Spark itself ------------------------------------------------------------------------
 
     def _read_by_spark(self, files: Sequence[ParquetFragment]) -> DataFrame:
-        """Files that all have the same columns under the same names."""
+        """Files that have the same columns under the same names."""
         columns = [column for column in files[0].columns if column in self._columns]
         fields = [st.StructField(NODE, st.LongType())]
         fields += [st.StructField(files[0].columns[c], _type_in_file(c.kind)) for c in columns]
         reader = self._spark.read.options(**_OPTIONS).schema(st.StructType(fields))
         read = reader.parquet(*(f"file://{file.path.absolute()}" for file in files))
-        # By position: no name in a file means anything else then.
+        # By position, so names in files do not matter.
         names = [f"c{number}" for number in range(len(columns))]
         numbered = read.toDF(NODE, *names)
         places = dict(zip(columns, map(sf.col, names), strict=True))
         for column in self._misread(files):
-            # The same value, which no condition is pushed down through; x + 0 would lose -0.0.
+            # Equal, but no condition is pushed down through it; x + 0 would lose -0.0.
             places[column] = sf.nanvl(places[column], places[column])
         values = [
             _value(key, kind, places).alias(name) for name, (key, kind) in self._kinds.items()
@@ -171,18 +171,18 @@ class OwnColumns:
     # --- by others ------------------------------------------------------------------------------
 
     def _read_by_workers(self, files: Sequence[ParquetFragment]) -> DataFrame:
-        """Files that Spark can't read, each row group by a worker in Python."""
+        """Files that Spark can't read natively, one row group per Python task."""
         groups = [(f.path.absolute(), n) for f in files for n in range(len(f.group_rows))]
         read = partial(_read_group, self._columns, self._kinds)
         return in_tasks(self._spark, read, groups, self._schema)
 
     def _read_here(self, fragments: Sequence[Fragment]) -> DataFrame:
-        """Rows that are in no file yet, and what can be read of damaged files."""
+        """Rows that are in no sealed file, and the readable part of damaged files."""
         batches = [
             batch
             for fragment in fragments
             for table in fragment.tables(self._columns)
-            for batch in self._marked(fragment, table).to_batches()
+            for batch in self._with_lost_flags(fragment, table).to_batches()
         ]
         if not batches:
             return self._nothing()
@@ -190,7 +190,7 @@ class OwnColumns:
         schema = st.StructType([*self._schema, *flags])
         return self._spark.createDataFrame(pa.Table.from_batches(batches), schema)
 
-    def _marked(self, fragment: Fragment, table: pa.Table) -> pa.Table:
+    def _with_lost_flags(self, fragment: Fragment, table: pa.Table) -> pa.Table:
         own = _own_table(fragment, table, self._kinds)
         for key, name in self.lost.items():
             is_lost = Piece(self._scan, fragment, table).is_lost(key)
@@ -202,7 +202,7 @@ class OwnColumns:
 
 
 def _size(path: Path) -> int | None:
-    """Bytes of a file; None where it is not there any more."""
+    """Size of a file in bytes; None if it no longer exists."""
     try:
         return path.stat().st_size
     except OSError:
@@ -210,30 +210,30 @@ def _size(path: Path) -> int | None:
 
 
 def _is_readable(file: ParquetFragment) -> bool:
-    """Whether Spark can read a file by itself."""
+    """Whether Spark can read a file natively."""
     names = [NODE, *file.columns.values()]
-    # It tells names apart without case, by the rules of Java.
-    are_told_apart = (
+    # Spark compares names without case, by Java's rules.
+    are_distinct = (
         len({name.casefold() for name in names})
         == len(names)
         == len({name.lower() for name in names})
     )
     are_names = all(name and "\0" not in name for name in names)
-    return are_told_apart and are_names and not any(map(_is_half, file.columns))
+    return are_distinct and are_names and not any(map(_is_half, file.columns))
 
 
 def _is_half(column: Column) -> bool:
-    """Whether a column has floats of 16 bits."""
+    """Whether a column has 16-bit floats."""
     return "halffloat" in str(column.kind.file_type)
 
 
 def _type_in_file(kind: Kind) -> st.DataType:
-    """The type that Spark reads a column as."""
+    """The Spark type of a column in a file."""
     return st.LongType() if kind == TIMEDELTA else spark_type(kind)
 
 
 def _value(key: str, flat: Kind, places: Mapping[Column, SparkColumn]) -> SparkColumn:
-    """A key's flat column, of those that a file has of it."""
+    """The flat column of a key, from the columns that a file has of it."""
     found = [
         _to_flat(column.kind, place, flat)
         for column, place in places.items()
@@ -245,7 +245,7 @@ def _value(key: str, flat: Kind, places: Mapping[Column, SparkColumn]) -> SparkC
 
 
 def _to_flat(kind: Kind, column: SparkColumn, flat: Kind) -> SparkColumn:
-    """A column as it stands in a file, with the type of the flat kind."""
+    """A column of a file, converted to the type of the flat kind."""
     if kind == TIMEDELTA:
         return column * sf.expr("INTERVAL '0.000001' SECOND")
     cast = _CASTS.get((kind, flat))
@@ -255,7 +255,7 @@ def _to_flat(kind: Kind, column: SparkColumn, flat: Kind) -> SparkColumn:
 def _own_table(
     fragment: Fragment, table: pa.Table, kinds: Mapping[str, tuple[str, Kind]]
 ) -> pa.Table:
-    """The flat columns that rows have themselves, as Spark takes them."""
+    """The records' own flat columns, in types that Spark accepts."""
     arrays = [one_array(table.column(NODE))]
     read = set(table.column_names)
     for key, kind in kinds.values():
@@ -271,7 +271,7 @@ def _own_table(
 def _read_group(
     columns: Sequence[Column], kinds: Mapping[str, tuple[str, Kind]], group: tuple[Path, int]
 ) -> list[pa.RecordBatch]:
-    """The rows of a row group, which is told by its file and number: in a worker.
+    """Read a row group in a worker, given its file and number.
 
     Raises:
         DamagedFileError: it can't be read.
@@ -296,6 +296,6 @@ def _damaged(path: Path) -> DamagedFileError:
 
 
 def _no_successor(file: ParquetFragment) -> ParquetFragment | None:
-    """What was merged away while Spark was reading is not looked for: the query is asked anew."""
-    message = f"{file.path} was compacted away since the query was made: make it anew"
+    """Raise for a file that was compacted away while Spark was reading it."""
+    message = f"{file.path} was compacted away after the query was planned: create the query again"
     raise FileNotFoundError(message)

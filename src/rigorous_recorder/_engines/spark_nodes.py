@@ -1,4 +1,4 @@
-"""What parents know, in Spark: looked up by a row's node, in arrays or by a broadcast join."""
+"""Inherited values in Spark: looked up by a row's node in arrays, or by a broadcast join."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 __all__ = ["Inherited", "inherited"]
 
 _PLACE: Final = "_place"
-#: Ids of nodes are close to each other in so many ranges, or they are joined.
+#: If the ids of nodes form more dense ranges than this, they are joined.
 _MOST_RANGES: Final = 16
-#: Places of all ranges together: each task has the arrays that its query uses.
+#: Maximum total length of all ranges: each task gets the arrays that its query uses.
 _MOST_PLACES: Final = 2_000_000
-#: Places that are no node's: up to so many for each that is one, and some more.
+#: Maximum number of positions per node, plus some, so that ranges are not too sparse.
 _SPARSE: Final = 4
 _SPARE: Final = 4_096
-#: More bytes than these in one local table are no constant to Spark, but a job.
+#: Spark treats a local table with more bytes than this as a job, not as a constant.
 _TABLE_BYTES: Final = 16 * 1024 * 1024
-#: Text of at most so many values, and so many bytes in all, is looked up by its number: a byte a node.
+#: Text with up to this many distinct values and bytes is dictionary encoded: one byte per node.
 _MOST_WORDS: Final = 128
 _WORDS_BYTES: Final = 4_096
-#: Rows of a table that is sent to every executor; of a larger one Spark decides.
+#: Rows of a table that is broadcast to every executor; for larger ones Spark decides.
 _MOST_BROADCAST: Final = 20_000_000
 
 
 class Inherited(ABC):
-    """Adds what nodes have or inherit to rows that have the node's id.
+    """Adds own and inherited values of nodes to rows, by node id.
 
     Args:
-        keys: which columns of the flat table, each with the name of its column here.
+        keys: the columns of the flat table, each with its column name here.
         ids: the nodes that can have rows, sorted.
     """
 
@@ -56,12 +56,10 @@ class Inherited(ABC):
         self._ids = ids
 
     def of_nodes(self, rows: DataFrame) -> DataFrame:
-        """Those rows that are meant, where others stand among them."""
+        """The rows of the scan's nodes."""
         if self._scan.read_ids is not None:
             return self._of_these(rows)
-        gone = (
-            self._scan.snapshot.nodes.deleted
-        )  # a node of which nothing was said is not among them
+        gone = self._scan.snapshot.nodes.deleted  # excludes nodes without attributes
         if gone is None:
             return rows
         table = self._spark.createDataFrame(
@@ -71,14 +69,14 @@ class Inherited(ABC):
 
     @abstractmethod
     def _of_these(self, rows: DataFrame) -> DataFrame:
-        """Those rows that are of any of the nodes."""
+        """The rows of any of the nodes."""
 
     @abstractmethod
     def added(self, rows: DataFrame) -> DataFrame:
-        """Rows of these nodes, with the columns of the keys."""
+        """Rows of these nodes with the inherited columns."""
 
     def _values(self, flat: str, ids: pa.Array) -> pa.Array:
-        """What each node has or inherits, null where it is none."""
+        """Each node's own or inherited value; null if it has none."""
         nodes, meant = self._scan.snapshot.nodes, self._scan.flats[flat]
         found = nodes.resolved(meant.key, nodes.positions(ids), meant.takes)
         return for_spark(flat_column(found, self._kinds[flat], len(ids)))
@@ -89,9 +87,9 @@ class Inherited(ABC):
 
 
 def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str]) -> Inherited:
-    """The way in which it is looked up fastest.
+    """The fastest lookup for these nodes.
 
-    Nothing is read for it but what files say of themselves, unless only some rows are meant.
+    It only reads file footers, unless the query selects some of the rows.
     """
     if scan.read_ids is None:
         spans = _merged(span for each in scan.fragments for span in each.node_ranges)
@@ -107,7 +105,7 @@ def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str]) -> Inher
 
 
 class _Range(NamedTuple):
-    """Ids that are close to each other, and the place of the first of them."""
+    """A dense range of ids, and the position of its first id."""
 
     first: int
     last: int
@@ -119,29 +117,29 @@ def _sorted(ids: pa.Array) -> pa.Array:
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges of ids that don't meet, in order."""
+    """Disjoint ranges of ids, in order."""
     found: list[tuple[int, int]] = []
     for low, high in sorted(spans):
         if found and low <= found[-1][1] + 1:
-            low, high = found[-1][0], max(high, found.pop()[1])  # noqa: PLW2901 - it grows
+            low, high = found[-1][0], max(high, found.pop()[1])  # noqa: PLW2901 - extends the range
         found.append((low, high))
     return found
 
 
 def _within_spans(ids: pa.Array, spans: Iterable[tuple[int, int]]) -> pa.Array:
-    """Those of sorted ids that are in any of the ranges."""
+    """The sorted ids that are in any of the ranges."""
     return pa.concat_arrays([ids.slice(0, 0), *(between(ids, *span) for span in spans)])
 
 
 def _one_range(spans: Sequence[tuple[int, int]]) -> list[_Range]:
-    """The range in which all rows' nodes are, where they are of one writer; else none."""
+    """The range of all rows' nodes if they are of one writer, else none."""
     if not spans or spans[0][0] >> 32 != spans[-1][1] >> 32:
         return []
     return [_Range(spans[0][0], spans[-1][1], 0)]
 
 
 def _ranges_of(ids: pa.Array) -> list[_Range]:
-    """The ranges in which sorted ids are, one for each writer of nodes."""
+    """The ranges of sorted ids, one for each writer of nodes."""
     ranges, start, place = [], 0, 0
     for count in pc.value_counts(pc.shift_right(ids, 32)).field("counts").to_pylist():
         first, last = ids[start].as_py(), ids[start + count - 1].as_py()
@@ -151,9 +149,9 @@ def _ranges_of(ids: pa.Array) -> list[_Range]:
 
 
 class _LookedUp(Inherited):
-    """Arrays with a place for every node, of which a query gets those that it uses.
+    """Arrays with a position for every node, of which a query gets those that it uses.
 
-    No hashing, and no cost where no parent's column is used: a join would stay.
+    It needs no hashing, and costs nothing if no inherited column is used: a join would remain.
     """
 
     def __init__(
@@ -193,15 +191,15 @@ class _LookedUp(Inherited):
 
     @once
     def _places(self) -> pa.Array:
-        """For each place the id that a node of it has."""
+        """The node id of each position."""
         parts = [pa.array(range(each.first, each.last + 1), pa.int64()) for each in self._ranges]
         return pa.concat_arrays(parts)
 
     def _place(self) -> Column:
-        """The place of a row's node; null where it is none of these.
+        """The position of a row's node; null if it is another node.
 
-        Said by cases also where there is just one: Spark would derive ``_node IS NOT NULL`` from a
-        bare difference, and ask that of every page of the files.
+        It is a CASE even for a single range: from a bare difference, Spark would derive
+        ``_node IS NOT NULL`` and evaluate that on every page of the files.
         """
         places = [
             (_within(each), (sf.col(NODE) - sf.lit(each.first - each.place)).cast("int"))
@@ -210,7 +208,7 @@ class _LookedUp(Inherited):
         return reduce(lambda found, place: found.when(*place), places[1:], sf.when(*places[0]))
 
     def _tables(self, columns: Mapping[str, tuple[st.StructField, pa.Array]]) -> dict[str, Column]:
-        """Columns as arrays in tables of one row, that queries share."""
+        """Columns as arrays in tables of one row, shared by queries."""
         found: dict[str, Column] = {}
         for names in _packed({name: values.nbytes for name, (_, values) in columns.items()}):
             arrays = [_in_one_row(columns[name][1]) for name in names]
@@ -223,7 +221,7 @@ class _LookedUp(Inherited):
 
 
 class _Joined(Inherited):
-    """A table of the nodes that every executor gets, joined to the rows."""
+    """A table of the nodes that is broadcast and joined to the rows."""
 
     def _of_these(self, rows: DataFrame) -> DataFrame:
         if not len(self._ids):
@@ -248,9 +246,9 @@ def _within(each: _Range) -> Column:
 
 
 def _numbered(values: pa.Array) -> pa.DictionaryArray | None:
-    """Text as the numbers of its few values: Spark then has one object for each of these.
+    """Dictionary-encode text with few distinct values, so that Spark has one object for each.
 
-    Text of an array is a new object for every row, and copied again to be hashed.
+    Text in an array would be a new object for every row, copied again to be hashed.
     """
     if not pa.types.is_string(values.type):
         return None
@@ -261,7 +259,7 @@ def _numbered(values: pa.Array) -> pa.DictionaryArray | None:
 
 
 def _array_field(field: st.StructField, values: pa.Array) -> st.StructField:
-    """The field of these values in one row; where none is null, Spark need not look for one."""
+    """The field of these values as one array; not nullable if none is null."""
     kind = st.ArrayType(field.dataType, containsNull=values.null_count > 0)
     return st.StructField(field.name, kind)
 
@@ -271,7 +269,7 @@ def _in_one_row(values: pa.Array) -> pa.Array:
 
 
 def _packed(sizes: Mapping[str, int]) -> Iterator[Sequence[str]]:
-    """Names of columns that go into one table."""
+    """Groups of column names that fit into one table."""
     names: list[str] = []
     filled = 0
     for name, size in sizes.items():

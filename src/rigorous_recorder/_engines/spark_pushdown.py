@@ -1,4 +1,4 @@
-"""Which columns Spark must not push conditions down to, as its Parquet reader would lose rows."""
+"""Columns that Spark must not push conditions down to, because it would lose rows."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["is_reported", "misread_columns"]
 
 
 def is_reported(file: ParquetFragment) -> bool:
-    """Whether a file reports which of its columns have special floats, and is written for them."""
+    """Whether a file records which columns have special floats, and avoids Spark's misreading."""
     return SpecialFloats.of_file(metadata_of(file.schema)) is not None
 
 
 def misread_columns(file: ParquetFragment, columns: list[Column]) -> set[Column]:
-    """Those of some columns of a file of which a pushed condition could miss values.
+    """The columns of a file for which a pushed-down condition could miss values.
 
-    In a file that reports nothing these are all floats: its statistics pass over NaN, and its
-    dictionaries can have -0.0. In any other Spark looks for the bits of a literal in dictionaries, and
-    so misses 0.0 where the literal is -0.0.
+    In a file without special-float metadata these are all floats: its statistics ignore NaN, and
+    its dictionaries can contain -0.0. In other files Spark looks up the bits of a literal in
+    dictionaries, and so misses 0.0 if the literal is -0.0.
     """
     floats = {file.columns[c]: c for c in columns if c.kind == FLOAT and c in file.columns}
     if not floats or not is_reported(file):
         return set(floats.values())
     try:
         return {floats[name] for name in _with_zeros_in_dictionaries(file) if name in floats}
-    except UNREADABLE:  # compacted away meanwhile, which Spark reports
+    except UNREADABLE:  # compacted away since, which Spark reports
         return set(floats.values())
 
 

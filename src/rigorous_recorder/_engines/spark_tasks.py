@@ -1,4 +1,4 @@
-"""Work in Spark's workers: one task for each item."""
+"""Parallel work in Spark: one task for each item."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def in_tasks(
     items: Sequence[_Item],
     schema: st.StructType | str,
 ) -> DataFrame:
-    """What the work gives for each of the items, each of which is a task of its own.
+    """Apply a function to each item, in a task of its own.
 
     Args:
-        work: a function of a module, that workers can import.
+        work: a module-level function, which workers can import.
         items: anything that can be pickled.
-        schema: of what the work gives.
+        schema: the schema of the results.
     """
     numbers = spark.range(0, len(items), 1, max(1, len(items)))
     return numbers.mapInArrow(partial(_do, work, items), schema)

@@ -1,4 +1,4 @@
-"""Types in Spark: of the flat table's columns, and their values as Spark takes them from Arrow."""
+"""Spark types of the flat table's columns, and conversion of their values for Spark."""
 
 from __future__ import annotations
 
@@ -32,27 +32,28 @@ __all__ = [
     "spark_type",
 ]
 
-#: Spark has no unsigned numbers, and none of 16 bits: they stand in the next larger type.
+#: Spark has no unsigned or 16-bit numbers: they become the next larger type.
 _WIDER: Final = {
     "uint8": "int16",
     "uint16": "int32",
     "uint32": "int64",
     "halffloat": "float32",
 }
-#: What a collection says of its experiments.
+#: Attributes that a collection sets on its experiments.
 _EXPERIMENTS: Final = dict(zip(EXPERIMENT_KEYS, (INT, INT, BOOL, FLOAT, FLOAT, FLOAT), strict=True))
-#: PySpark has columns as functions of Arrow arrays since then.
+#: The first PySpark with columns computed by Arrow functions.
 _LEAST_CLIENT: Final = (4, 1)
-#: Spark reads BYTE_STREAM_SPLIT and DELTA encodings in its vectorized reader since then.
+#: The first Spark whose vectorized reader supports BYTE_STREAM_SPLIT and DELTA encodings.
 _LEAST_SERVER: Final = (4, 3)
 _VECTORIZED: Final = "spark.sql.parquet.enableVectorizedReader"
 
 
 def require_spark(spark: SparkSession) -> None:
-    """Refuse a session that could not read.
+    """Raise for a session that could not read the files.
 
     Raises:
-        MissingPackageError: PySpark, or the Spark that it speaks to, is too old.
+        ArgumentError: ``spark`` is not a session.
+        MissingPackageError: PySpark, or the Spark that it is connected to, is too old.
     """
     if not hasattr(spark, "createDataFrame"):
         message = f"to_spark takes a SparkSession, not a {type(spark).__name__}"
@@ -77,9 +78,9 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def spark_kinds(scan: Scan) -> dict[str, Kind]:
-    """For each column of the flat table its kind in Spark, in order.
+    """The Spark kind of each column of the flat table, in order.
 
-    An experiment's end has its kind also before there is one.
+    The end of an experiment has its kind even before any experiment ended.
     """
     return {
         name: _EXPERIMENTS.get(name, kind) if kind == NULL else kind
@@ -88,27 +89,27 @@ def spark_kinds(scan: Scan) -> dict[str, Kind]:
 
 
 def spark_fields(scan: Scan) -> Mapping[str, Kind]:
-    """The same by the names that the columns have: Spark compares names without case."""
+    """The same by unique names: Spark compares names without case."""
     kinds = spark_kinds(scan)
     return {name: kinds[flat] for flat, name in numbered_names(kinds).items()}
 
 
 def spark_schema(kinds: Mapping[str, Kind]) -> st.StructType:
-    """The schema in Spark of columns of these kinds."""
+    """The Spark schema of columns of these kinds."""
     return st.StructType([st.StructField(name, spark_type(kind)) for name, kind in kinds.items()])
 
 
 def spark_type(kind: Kind) -> st.DataType:
-    """The type in Spark of a flat column of that kind.
+    """The Spark type of a flat column of this kind.
 
-    JSON, and a column in which only ``None`` was logged, are text.
+    JSON, and columns that contain only ``None``, are text.
     """
     return _named(taken_type(flat_type(kind)))
 
 
 @remembered(1024)
 def taken_type(kind: pa.DataType) -> pa.DataType:
-    """The Arrow type, of those that Spark takes, that holds every value of this one."""
+    """The Arrow type that Spark accepts and that holds every value of this one."""
     if pa.types.is_null(kind):
         return pa.string()
     if pa.types.is_timestamp(kind):
@@ -121,7 +122,7 @@ def taken_type(kind: pa.DataType) -> pa.DataType:
 
 
 def for_spark(column: pa.Array) -> pa.Array:
-    """A flat column as Spark takes it."""
+    """A flat column in a type that Spark accepts."""
     if pa.types.is_fixed_size_list(column.type):
         column = ArrayKind.of_type(column.type).file(column)
     wanted = taken_type(column.type)
@@ -129,7 +130,7 @@ def for_spark(column: pa.Array) -> pa.Array:
 
 
 def _named(kind: pa.DataType) -> st.DataType:
-    """The type in Spark of what is handed over as that Arrow type."""
+    """The Spark type of an Arrow type."""
     if pa.types.is_list(kind):
         return st.ArrayType(_named(kind.value_type))
     if pa.types.is_timestamp(kind):

@@ -1,4 +1,4 @@
-"""Which columns of the flat table have NaN or -0.0, found out before a file of it is begun."""
+"""Which columns of the flat table contain NaN or -0.0, known before they are written to a file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["special_floats"]
 
 
 def special_floats(scan: Scan) -> SpecialFloats:
-    """Columns of the flat table that have special floats in rows of the scan, or near these.
+    """Columns of the flat table that may have special floats in the scan's rows.
 
-    Sealed files report it, unless an older version sealed them. Read are values of nodes, rows
-    that are not sealed yet, and floats of old files.
+    Sealed files record it, except those of older versions. Values of nodes, unsealed rows and
+    floats of older files are read.
     """
     names = {scan.flats[name].key: name for name, k in scan.flat_kinds.items() if k == FLOAT}
     found = [_of_fragment(fragment, names) for fragment in scan.fragments]

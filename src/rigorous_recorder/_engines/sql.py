@@ -1,4 +1,4 @@
-"""Names and text in SQL: the only place that quotes, and that looks into a query."""
+"""SQL text: the only module that quotes names, and that analyzes queries."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ __all__ = [
 ]
 
 _TABLE_FUNCTION: Final = "TABLE_FUNCTION"
-#: Parts of a statement that name no column and yet may take any: a star, a column by its number,
-#: PIVOT and the like, functions that give tables, joins over whatever names are alike.
+#: Parts of a statement that can use any column without naming it: a star, a column by number,
+#: PIVOT and the like, table functions, natural joins.
 _TAKES_ALL: Final = frozenset(
     {"STAR", "POSITIONAL_REFERENCE", "PIVOT", _TABLE_FUNCTION, "NATURAL", "POSITIONAL"}
 )
-#: The table function that gives the recorders which have a key.
+#: The table function for the recorders that have a key.
 LEVEL: Final = "level"
-#: Words of a statement that names columns: of a column itself, and of a join with a list of names.
+#: Node types that name columns: a column reference, and a join with USING.
 _NAMES_COLUMNS: Final = frozenset({"column_ref", "join"})
 _CATALOGS: Final = ("information_schema", "pg_catalog")
 _CATALOG_TABLES: Final = ("duckdb_", "pg_", "sqlite_")
 
 
 def identifier(name: str) -> str:
-    """A name as SQL takes it, whatever it contains."""
+    """Quote a name as a SQL identifier, whatever it contains."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Text as a SQL literal."""
+    """Quote text as a SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def sql_names(keys: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """For each key the name of its column in SQL.
+    """The column name of each key in SQL.
 
-    SQL compares names without case and has no empty name, so of keys that meet there the first
-    keeps its name and the others get ``_2``, ``_3``, ... behind it; an empty key is ``_empty``.
-    NUL, which ends a statement, is written as U+2400; a key that is written so itself comes first.
+    SQL compares names without case and has no empty name. Of keys that differ only in case the
+    first keeps its name and the others get a suffix ``_2``, ``_3``, ...; an empty key is ``_empty``.
+    NUL, which ends a statement, becomes U+2400; a key that contains U+2400 itself takes precedence.
     """
     names: dict[str, str] = {}
     used = {name.casefold() for name in taken}
@@ -69,10 +69,10 @@ def sql_names(keys: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
 
 
 def numbered_names(columns: Iterable[str]) -> dict[str, str]:
-    """For each column its name where nobody looks at the query, as in Spark.
+    """The column name of each key in engines that take no query text, such as Spark.
 
-    As ``sql_names``, but of keys that differ only in case the first has a number as well: neither
-    spelling is a column then, and who asks for one is told of both.
+    Like ``sql_names``, but of keys that differ only in case the first gets a number as well: a
+    reference to either spelling fails, and the error lists both.
     """
     names = sql_names(columns)
     counts = Counter(column.casefold() for column in names)
@@ -88,29 +88,29 @@ def numbered_names(columns: Iterable[str]) -> dict[str, str]:
 
 
 class SqlNames:
-    """What the columns of a table are called in SQL, and what a query means by a name.
+    """The SQL names of a table's columns, and the columns that a query's names refer to.
 
     Args:
-        columns: the names that they have elsewhere, in order.
-        fixed: names of columns before these, which stay.
+        columns: their names in the flat table, in order.
+        fixed: names of preceding columns, which stay the same.
     """
 
     def __init__(self, columns: Iterable[str], fixed: Sequence[str] = ()) -> None:
-        #: For each column its name in SQL.
+        #: The SQL name of each column.
         self.by_column = sql_names(columns, taken=fixed)
         self.all = [*fixed, *self.by_column.values()]
         exact = [*zip(fixed, fixed, strict=True), *self.by_column.items()]
         alike: dict[str, list[tuple[str, str]]] = {}
         for column, name in exact:
             alike.setdefault(column.casefold(), []).append((column, name))
-        #: Columns whose names differ only in case, each with its name in SQL.
+        #: Columns whose names differ only in case, each with its SQL name.
         self._alike = {fold: found for fold, found in alike.items() if len(found) > 1}
 
     def used(self, query: Mentioned) -> dict[str, str]:
-        """The names that a query can use, each with the name in SQL of the column that is meant.
+        """The names that a query can use, each with the SQL name of the column it refers to.
 
         Raises:
-            ColumnError: a name could mean several columns, whose names differ only in case.
+            ColumnError: a name is ambiguous between columns whose names differ only in case.
         """
         found = {name: name for name in self.all if query.has_column(name)}
         for fold, columns in self._alike.items():
@@ -130,7 +130,7 @@ class SqlNames:
         return found
 
     def columns_of(self, query: Mentioned) -> dict[str, str]:
-        """The same, each with the column's name elsewhere."""
+        """The same, each with the column's name in the flat table."""
         columns = {name: column for column, name in self.by_column.items()}
         return {shown: columns[name] for shown, name in self.used(query).items()}
 
@@ -138,23 +138,23 @@ class SqlNames:
 def _ambiguous(spellings: Iterable[str], columns: Iterable[tuple[str, str]]) -> str:
     keys = " and ".join(repr(column) for column, _ in columns)
     advice = ", ".join(f"{identifier(name)} for {column!r}" for column, name in columns)
-    asked = " and ".join(map(identifier, sorted(spellings)))
+    names = " and ".join(map(identifier, sorted(spellings)))
     return (
-        f"SQL compares names without case, so {asked} could be each of the columns {keys}. Write"
+        f"SQL compares names without case, so {names} could be each of the columns {keys}. Write"
         f" {advice}"
     )
 
 
 class Mentioned(NamedTuple):
-    """What a query can use of tables and their columns.
+    """The tables and columns that a query can use.
 
     Attributes:
-        words: all text in it, names among it, in lower case.
-        names: the names of columns in it, as they are written.
+        words: all words in it, including names, in lower case.
+        names: the names of columns in it, as written.
         any_table: whether it can use tables that it does not name.
         any_column: whether it can use columns that it does not name.
         only_reads: whether it is known to change nothing.
-        levels: the keys of which it uses the levels, by ``level('key')``.
+        levels: the keys whose levels it uses, by ``level('key')``.
     """
 
     words: frozenset[str]
@@ -165,24 +165,24 @@ class Mentioned(NamedTuple):
     levels: frozenset[str] = frozenset()
 
     def has_table(self, name: str) -> bool:
-        """Whether the query can use that table."""
+        """Whether the query can use this table."""
         return self.any_table or name.casefold() in self.words
 
     def has_column(self, name: str) -> bool:
-        """Whether the query can use a column of that name."""
+        """Whether the query can use a column with this name."""
         return self.any_column or name.casefold() in self.words
 
     def spellings(self, name: str) -> set[str]:
-        """How the query writes a name of a column, which is given in lower case."""
+        """How the query spells the name of a column, given in lower case."""
         return {each for each in self.names if each.casefold() == name}
 
     @property
     def uses_no_column(self) -> bool:
-        """Whether the query is known to use no column of any table."""
+        """Whether the query is known to use no columns."""
         return not self.any_column and not self.words & _NAMES_COLUMNS
 
 
-#: What may be a name in a query that can't be parsed here.
+#: What may be a name in a query that can't be parsed.
 _WORD: Final = re.compile(r"""[^\W\d]\w*|"(?:[^"]|"")*"|'(?:[^']|'')*'""")
 
 
@@ -191,7 +191,7 @@ _LEVEL: Final = re.compile(r"""\blevel\s*\(\s*("(?:[^"]|"")*"|'(?:[^']|'')*')"""
 
 
 def _anything(query: str) -> Mentioned:
-    """What a query can use of which nothing is known but its text."""
+    """What a query can use that could not be parsed."""
     words = map(_unquoted, _WORD.findall(query))
     levels = frozenset(_unquoted(word) for word in _LEVEL.findall(query))
     return Mentioned(
@@ -211,11 +211,11 @@ def _unquoted(word: str) -> str:
 
 
 def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
-    """What a query can use, as DuckDB's parser reads it; rather too much than too little."""
+    """What a query can use, by DuckDB's parser; at least what it does use."""
     found = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
     try:
         parsed = json.loads(found[0][0])
-    except RecursionError:  # a very long sum, for instance, is as deep as it is long
+    except RecursionError:  # a long sum, for instance, is nested as deep as it is long
         return _anything(query)
     if parsed["error"]:
         return _anything(query)
@@ -241,7 +241,7 @@ def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
 
 
 def _parts(parsed: Any) -> Iterator[Any]:
-    """A parsed statement and all that it is made of."""
+    """All nodes of a parsed statement."""
     waiting = [parsed]
     while waiting:
         part = waiting.pop()
@@ -253,7 +253,7 @@ def _parts(parsed: Any) -> Iterator[Any]:
 
 
 def _without_harmless_star(part: dict[str, Any]) -> dict[str, Any]:
-    """A SELECT from a query in brackets alone, without its plain star: that is what the query names."""
+    """A SELECT without its plain star if it reads only a subquery, which names the columns."""
     source = part.get("from_table")
     if not (isinstance(source, dict) and source.get("type") == "SUBQUERY"):
         return part
@@ -286,19 +286,19 @@ def _levels(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_of_catalog(node: dict[str, Any]) -> bool:
-    """Whether it is a table that tells of tables."""
+    """Whether it is a table of the catalog."""
     table = str(node.get("table_name", "")).casefold()
     schema = str(node.get("schema_name", "")).casefold()
     return schema in _CATALOGS or table.startswith(_CATALOG_TABLES)
 
 
 def _renames(node: dict[str, Any]) -> bool:
-    """Whether a table's columns are given other names, by their order."""
+    """Whether it renames a table's columns by position."""
     return bool(node.get("column_name_alias"))
 
 
 def _tables(node: dict[str, Any]) -> Iterator[str]:
-    """Names of a table: such a name by itself is a value of all of its columns."""
+    """The aliases of a table: as a value, such a name stands for all of its columns."""
     if "sample" in node:
         yield from (
             str(node[part]).casefold() for part in ("alias", "table_name") if node.get(part)
@@ -306,7 +306,7 @@ def _tables(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _column_names(node: dict[str, Any]) -> Iterator[str]:
-    """The names of columns in a part, as they are written; of COLUMNS(...) and PIVOT all texts."""
+    """The column names in a node, as written; for COLUMNS(...) and PIVOT all texts."""
     if node.get("class") == "STAR" and node.get("columns"):
         yield from (each for each in _parts(node.get("expr")) if isinstance(each, str))
     if node.get("type") == "PIVOT":

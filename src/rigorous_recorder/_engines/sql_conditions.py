@@ -1,4 +1,4 @@
-"""Conditions as SQL text: checked to be one expression over named columns, and evaluated by DuckDB."""
+"""Conditions in SQL: checked to be a single expression over columns, and evaluated by DuckDB."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .sql import Mentioned, SqlNames
 __all__ = ["BoundSql", "SqlCondition", "sql_condition"]
 
 _EXAMPLE: Final = "\"loss < 0.1 and model like 'cnn%'\""
-#: What a condition can't have in it, by the class of the parsed expression.
+#: What a condition can't contain, by the class of the parsed expression.
 _REFUSED: Final = {
     "SUBQUERY": "a query in it",
     "WINDOW": "a window function",
@@ -29,12 +29,12 @@ _REFUSED: Final = {
     "POSITIONAL_REFERENCE": "a column by its number",
     "DEFAULT": "DEFAULT",
 }
-#: Names without brackets that are functions where they are no columns.
+#: Names that are functions without parentheses unless there is such a column.
 _NAMED_FUNCTIONS: Final = frozenset(
     {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
 )
 _TABLE: Final = "records"
-#: For a condition that uses no column: a table must have one.
+#: For conditions that use no column: a table must have one.
 _NO_COLUMN: Final = chr(1)
 _PLACES: Final = frozenset({"query_location", "query_location_length"})
 
@@ -44,8 +44,8 @@ class SqlCondition(NamedTuple):
 
     Attributes:
         text: the expression.
-        names: the columns in it, as they are written.
-        parts: those of the expressions joined by AND that can be evaluated by themselves.
+        names: the columns in it, as written.
+        parts: those operands of a top-level AND that can be evaluated separately.
     """
 
     text: str
@@ -53,16 +53,16 @@ class SqlCondition(NamedTuple):
     parts: tuple[SqlCondition, ...] = ()
 
     def __str__(self) -> str:
-        """How it is shown in messages."""
+        """Format it for messages."""
         return f"where({textwrap.shorten(self.text, 60, placeholder='...')!r})"
 
 
 def sql_condition(text: str) -> SqlCondition:
-    """A condition that a user wrote.
+    """Parse a condition that a user wrote.
 
     Raises:
-        ArgumentTypeError: it is no text.
-        ArgumentError: it is not one SQL expression, or one that can't be a condition.
+        ArgumentTypeError: it is not text.
+        ArgumentError: it is not a single SQL expression, or can't be a condition.
     """
     if not isinstance(text, str):
         shown = textwrap.shorten(repr(text), 60, placeholder="...")
@@ -79,7 +79,7 @@ def sql_condition(text: str) -> SqlCondition:
 
 
 class _NoConditionError(Exception):
-    """Why a text is not one condition."""
+    """Why a text is not a valid condition."""
 
 
 def _not_one(text: str, why: object) -> ArgumentError:
@@ -109,7 +109,7 @@ def _parsed(text: str) -> SqlCondition:
 
 
 def _where(text: str) -> dict[str, Any]:
-    """The expression behind WHERE, as DuckDB's parser reads it; without places in the text."""
+    """The parsed expression behind WHERE, without positions in the text."""
     statements = _statements(f"SELECT * FROM {_TABLE} WHERE {text}")
     if len(statements) != 1:
         message = f"it is {len(statements)} statements"
@@ -125,7 +125,7 @@ def _where(text: str) -> dict[str, Any]:
 
 
 def _selecting(expression: dict[str, Any]) -> list[Any]:
-    """A parsed statement that has the expression behind WHERE, and nothing else."""
+    """A parsed statement with the expression behind WHERE."""
     (statement,) = json.loads(_template())
     statement["node"]["where_clause"] = expression
     return [statement]
@@ -159,7 +159,7 @@ def _without_places(part: Any) -> Any:
 
 
 def _names(expression: dict[str, Any]) -> Iterator[str]:
-    """The columns of an expression, as they are written; those that a lambda names are none."""
+    """The columns of an expression, as written, without lambda parameters."""
     waiting: list[tuple[Any, frozenset[str]]] = [(expression, frozenset())]
     while waiting:
         part, own = waiting.pop()
@@ -209,7 +209,7 @@ def _texts_under(part: Any, name: str) -> Iterator[Any]:
 
 
 def _part(expression: dict[str, Any]) -> SqlCondition | None:
-    """A part by itself, in DuckDB's spelling, where that is read as the same expression."""
+    """An operand by itself in DuckDB's spelling, if that parses to the same expression."""
     tree = json.dumps({"error": False, "statements": _selecting(expression)})
     try:
         rows = sandbox().execute("SELECT json_deserialize_sql(?::JSON)", [tree]).fetchall()
@@ -221,18 +221,18 @@ def _part(expression: dict[str, Any]) -> SqlCondition | None:
 
 
 class BoundSql:
-    """A condition whose names are columns of a flat table.
+    """A condition whose names are bound to columns of a flat table.
 
     Args:
         condition: the condition.
-        flats: the columns of the table, by their names.
-        kind_of: the kind of values that a column, by its name, has.
+        flats: the columns of the table, by name.
+        kind_of: the kind of a column's values, by name.
 
     Attributes:
         text: the expression.
-        columns: the columns that it uses, each with the name in SQL, and the kind of its values.
-        unknown: the names in it that are no columns: these have no values.
-        parts: expressions that must be true for the whole to be.
+        columns: the columns that it uses, each with its SQL name and the kind of its values.
+        unknown: the names in it that are not columns; they are null.
+        parts: expressions that must be true for the whole to be true.
     """
 
     def __init__(
@@ -244,8 +244,8 @@ class BoundSql:
     ) -> None:
         self._condition = condition
         self.text = condition.text
-        asked = {name.casefold() for name in condition.names}
-        self._instants = instants_in(asked, names.all)
+        named = {name.casefold() for name in condition.names}
+        self._instants = instants_in(named, names.all)
         plain = {n for n in condition.names if n.casefold() not in self._instants}
         used = names.columns_of(_uses(plain.union(self._instants.values())))
         self.columns = [(name, flats[flat], kind_of(flat)) for name, flat in used.items()]
@@ -256,7 +256,7 @@ class BoundSql:
         self.parts = [BoundSql(each, names, flats, kind_of) for each in condition.parts]
 
     def __str__(self) -> str:
-        """How it is shown in messages."""
+        """Format it for messages."""
         return str(self._condition)
 
     @once
@@ -276,12 +276,12 @@ class BoundSql:
         return f"({select_with_instants(_TABLE, self._instants)}) AS {_TABLE}"
 
     def why_unfit(self) -> str | None:
-        """Why it is no condition on values of the kinds that its columns have; None where it is."""
+        """Why it is not a valid condition for its columns' kinds; None if it is."""
         nothing = [_nothing(kind, 0) for _, _, kind in self.columns]
         try:
-            # Behind WHERE neither aggregates nor functions that make rows are taken.
+            # WHERE accepts neither aggregates nor functions that return rows.
             query = f"SELECT ({self.text}\n) FROM {self._source} WHERE ({self.text}\n)"
-            found = str(self._ask(nothing, 0, query).types[0])
+            found = str(self._run(nothing, 0, query).types[0])
         except duckdb.Error as error:
             return f"{self}: {_first_line(error)}"
         if found in {"BOOLEAN", '"NULL"', "NULL"}:
@@ -292,23 +292,23 @@ class BoundSql:
         )
 
     def holds(self, arrays: Sequence[pa.Array], rows: int) -> pa.Array:
-        """Of which of so many rows it is true; where it is unknown it is not.
+        """Which rows it is true for; not those where it is null.
 
         Args:
             arrays: the values of its columns.
 
         Raises:
-            ArgumentError: it can't be evaluated for one of them, such as a cast that fails.
+            ArgumentError: it can't be evaluated for a row, such as a cast that fails.
         """
         query = f"SELECT coalesce(({self.text}\n), false) FROM {self._source}"
         try:
-            found = self._ask(arrays, rows, query).to_arrow_table()
+            found = self._run(arrays, rows, query).to_arrow_table()
         except duckdb.Error as error:
             message = f"{self}: {_first_line(error)}"
             raise ArgumentError(message) from error
         return one_array(found.column(0))
 
-    def _ask(self, arrays: Sequence[pa.Array], rows: int, query: str) -> duckdb.DuckDBPyRelation:
+    def _run(self, arrays: Sequence[pa.Array], rows: int, query: str) -> duckdb.DuckDBPyRelation:
         named = {
             name: for_duckdb(array)
             for (name, _, _), array in zip(self.columns, arrays, strict=True)
@@ -325,7 +325,7 @@ def _nothing(kind: Kind, rows: int) -> pa.Array:
 
 
 def _each_once(names: Iterable[str]) -> Iterator[str]:
-    """Names that SQL can tell apart."""
+    """The names that are distinct in SQL."""
     return iter({name.casefold(): name for name in names}.values())
 
 

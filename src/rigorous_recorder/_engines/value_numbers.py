@@ -1,4 +1,4 @@
-"""Numbers in place of large values: a query groups by them, and reads each value once, at its end."""
+"""Numbers for large values: a query groups by them, and reads each value once at its end."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ __all__ = ["ValueNumbers"]
 
 
 class ValueNumbers:
-    """The numbers of the values of one column, the same for equal values; of any thread.
+    """Numbers the values of one column, equal values alike; thread-safe.
 
-    NaN is equal to NaN, as in SQL. A missing value has none.
+    NaN equals NaN, as in SQL. A missing value has no number.
     """
 
     def __init__(self) -> None:
         self._next = count()
         self._known: dict[Any, int] = {}
-        #: The values, by their numbers.
+        #: The values, by number.
         self.values: dict[int, Any] = {}
         self._type: pa.DataType | None = None
 
     def of(self, values: pa.Array) -> pa.Array:
-        """The number of each value; int64, null where it is missing."""
+        """The number of each value; int64, null if it is missing."""
         self._type = values.type
         if pa.types.is_nested(values.type):
             return pa.array(map(self._number, values.to_pylist()), pa.int64())
@@ -34,7 +34,7 @@ class ValueNumbers:
         return numbers.take(found.indices)
 
     def table(self) -> pa.Table:
-        """The values so far as ``value``, each once, and their numbers as ``number``."""
+        """The distinct values so far as ``value``, with their numbers as ``number``."""
         values = pa.array(self.values.values(), self._type)
         return pa.table({"number": pa.array(self.values, pa.int64()), "value": values})
 

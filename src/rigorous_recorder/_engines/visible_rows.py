@@ -1,4 +1,4 @@
-"""Which rows are ready to be given one by one: none that stands behind one that still waits."""
+"""Which rows are ready to be delivered in order: none that comes after one that still waits."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["ready_rows"]
 
 
 def ready_rows(fragments: Sequence[Fragment], waiting: pa.Array | None) -> list[list[int]]:
-    """For each fragment, for each of its segments, how many rows are ready, from the first on.
+    """How many rows are ready, from the first on, for each segment of each fragment.
 
-    Who remembers by a count which rows it was given would miss those that wait when it passed them:
-    it stops before the first. Of a segment of which rows were dropped it is given all, or none.
+    A reader that tracks its position by a row count would miss rows that still wait when it passes
+    them, so it stops before the first. If rows of a segment were dropped, all of it is ready or none.
 
     Args:
         waiting: sorted ids of the nodes that wait for a parent (``Deletion.waiting``); None for none.
@@ -45,7 +45,7 @@ def _up_to(stop: int, segment: SegmentRange, ready: int) -> int:
 
 
 def _before_the_first(fragment: Fragment, waiting: pa.Array) -> list[int]:
-    """For each segment how many rows stand before the first that waits."""
+    """For each segment how many rows come before the first one that waits."""
     rows = [segment.rows for segment in fragment.segments]
     starts = list(accumulate(rows, initial=0))
     for start, stop in _runs_of(fragment, waiting):
@@ -56,7 +56,7 @@ def _before_the_first(fragment: Fragment, waiting: pa.Array) -> list[int]:
 
 
 def _runs_of(fragment: Fragment, nodes: pa.Array) -> list[tuple[int, int]]:
-    """First and last place, exclusive, of neighbouring rows of some nodes."""
+    """Start and end (exclusive) of each run of rows of some nodes."""
     found: list[tuple[int, int]] = []
     for group, base in enumerate(accumulate(fragment.group_rows[:-1], initial=0)):
         if not fragment.has_any(group, nodes):

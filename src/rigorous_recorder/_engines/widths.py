@@ -1,6 +1,6 @@
-"""Widths: how many bytes a row takes with all that it inherits, so that no batch is larger than it may be.
+"""Row widths: how many bytes a row has with all that it inherits, so that batches stay bounded.
 
-A parent's value is stored once, and stands in every row below it when the flat table is made: a text of
+A parent's value is stored once but repeated in every row of the flat table below it: a text of
 5 MB in a batch of 262,144 rows would be 1.3 TB.
 """
 
@@ -26,11 +26,11 @@ except ImportError:  # Windows
 
 __all__ = ["BATCH_BYTES", "fits", "is_large", "parts_of", "require_memory"]
 
-#: Bytes of a batch of the flat table, unless a single row is larger.
+#: Maximum bytes of a batch of the flat table, unless a single row is larger.
 BATCH_BYTES: Final = 64 << 20
-#: Bytes of an inherited value of which there may be any number of copies.
+#: An inherited value of up to this many bytes may be copied any number of times.
 _SMALL: Final = 256
-#: Where a control group's limit is, in both versions.
+#: The limit files of control groups, versions 2 and 1.
 _LIMITS: Final = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -40,10 +40,10 @@ _LIMITS: Final = (
 def fits(
     scan: Scan, rows: int, most: int | None = None, *, keys: Sequence[str] | None = None
 ) -> bool:
-    """Whether so many rows surely inherit no more than so many bytes (None: than a batch has).
+    """Whether rows inherit at most so many bytes in all (None: the size of a batch).
 
     Args:
-        keys: what they inherit; None for all keys.
+        keys: the inherited keys; None for all.
     """
     inherited = rows * sum(
         map(scan.snapshot.nodes.widest, scan.shown_node_keys if keys is None else keys)
@@ -52,7 +52,7 @@ def fits(
 
 
 def is_large(scan: Scan, flat: Flat, copies: int) -> bool:
-    """Whether so many copies of the inherited values of a column are too much memory."""
+    """Whether copies of a column's inherited values would take too much memory."""
     return (
         scan.inherits(flat)
         and scan.snapshot.nodes.widest(flat.key) > _SMALL
@@ -61,7 +61,7 @@ def is_large(scan: Scan, flat: Flat, copies: int) -> bool:
 
 
 def parts_of(piece: Piece, scan: Scan) -> Iterator[Piece]:
-    """The rows of a piece, so many at a time that they are no larger than a batch may be."""
+    """Split the rows of a piece so that each part fits into a batch."""
     own = piece.own_bytes // max(1, piece.rows)
     ends = [0, *piece.runs.run_ends.to_pylist()]
     first, size = 0, 0
@@ -80,7 +80,7 @@ def parts_of(piece: Piece, scan: Scan) -> Iterator[Piece]:
 
 
 def _widths(piece: Piece, scan: Scan) -> list[int]:
-    """For each run of rows of one node how many bytes it inherits."""
+    """For each run of rows of a node how many bytes each row inherits."""
     nodes = scan.snapshot.nodes
     positions = nodes.positions(piece.runs.values)
     found = None
@@ -91,10 +91,10 @@ def _widths(piece: Piece, scan: Scan) -> list[int]:
 
 
 def require_memory(scan: Scan) -> None:
-    """Raise unless what all rows inherit fits in memory, each row with a copy of its own.
+    """Raise unless the inherited values of all rows, with a copy for each, fit into memory.
 
     Raises:
-        TooLargeError: it does not.
+        TooLargeError: they don't fit.
     """
     nodes = scan.snapshot.nodes
     most, rows = _memory(), scan.row_count()
@@ -106,7 +106,7 @@ def require_memory(scan: Scan) -> None:
         message = (
             f"the records inherit {key!r} from their ancestors, which in {rows:,} rows is"
             f" {totals[key] / 1e9:,.1f} GB, and this process can have {most / 1e9:,.1f} GB. Leave it"
-            " out: sql('SELECT ... FROM records') and to_polars(lazy=True).select(...) read just the"
+            " out: sql('SELECT ... FROM records') and to_polars(lazy=True).select(...) read only the"
             " columns that they name"
         )
         raise TooLargeError(message)
@@ -122,9 +122,9 @@ def _totals(scan: Scan, key: str) -> Iterator[int]:
 
 
 def _memory() -> int:
-    """How many bytes this process can have at most, by the machine and its limits."""
+    """The maximum memory of this process in bytes, by the machine and its limits."""
     if resource is None:
-        return 1 << 63  # Windows tells none of it to Python
+        return 1 << 63  # unknown on Windows
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -132,6 +132,6 @@ def _memory() -> int:
     for path in _LIMITS:
         try:
             found.append(int(path.read_text()))
-        except (OSError, ValueError):  # not there, or "max"
+        except (OSError, ValueError):  # does not exist, or "max"
             continue
     return min(found)
