@@ -13,7 +13,8 @@ from ._engines.piece import Piece
 from ._engines.scan import Scan
 from ._engines.scanned_rows import Scope
 from ._engines.snapshot import Snapshot
-from ._store.store import MemoryStore, Store
+from ._store.memory_store import MemoryStore
+from ._store.store import Store
 from ._tree.nodes import Nodes
 
 __all__ = ["copy_tree", "copy_with_ancestors", "keys_in", "undisturbed"]

@@ -37,9 +37,10 @@ from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
 from ._store.losses import Loss
 from ._store.near import SUFFIX, require_place
+from ._store.node_ids import ROOT
 from ._store.recover import Recovered
 from ._store.repair import repair
-from ._store.store import ROOT, FolderStore
+from ._store.store import FolderStore
 from ._store.union import UnionPlace, UnionStore, unique_names
 from ._store.verify import Problem, verify
 from .errors import (
@@ -468,7 +469,7 @@ class ExperimentCollection:
 
     def reload(self) -> None:
         """Find everything out anew. Not needed: what others log is seen by itself."""
-        self._store.forget()
+        self._store.reader.forget()
 
     # --- care ----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from ._recorder import Recorder, attributes_of, recorder_at
 from ._records import Records
 from ._runs import Runs, status_of
 from ._status import Status, status_at_end
-from ._store.backend import writer_of
+from ._store.node_ids import writer_of
 from ._store.union import ReadablePlace, ReadableStore
 from .errors import ArgumentTypeError, ReadOnlyError, UnknownExperimentError
 

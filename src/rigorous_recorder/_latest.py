@@ -14,8 +14,9 @@ from ._arrow import pa, pc
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._runs import NUMBER, Runs, last_deleted
 from ._store.fragments import Fragment, InMemoryFragment
+from ._store.node_ids import DELETED, ROOT
 from ._store.parquet_fragment import ParquetFragment
-from ._store.store import DELETED, ROOT, FolderStore
+from ._store.store import FolderStore
 from ._tree.columns import column_in
 from ._tree.nodes import Nodes
 from ._values.chunks import one_array
@@ -60,9 +61,9 @@ _SEEN: Final[WeakKeyDictionary[Fragment, _Seen]] = WeakKeyDictionary()
 
 def latest_runs(store: FolderStore) -> Latest:
     """The runs with the highest number, as they are now."""
-    fragments = store.node_fragments()
+    fragments = store.reader.node_fragments()
     seen = [_seen(each) for each in fragments]
-    store.see_time(max((each.last_time for each in seen), default=0))
+    store.clock.observe(max((each.last_time for each in seen), default=0))
     highest = max((each.highest for each in seen), default=0)
     named = [each.nodes for each in seen if each.highest == highest]
     ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *named]))

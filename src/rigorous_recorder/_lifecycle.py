@@ -23,7 +23,8 @@ from ._report import ERROR, error_line, error_message, report, warn
 from ._run_clock import RunClock
 from ._runs import Past, Runs, is_running
 from ._status import STOPS, Status, ending, status_of_error
-from ._store.store import ROOT, FolderStore
+from ._store.node_ids import ROOT
+from ._store.store import FolderStore
 from .errors import (
     ArgumentTypeError,
     EndedError,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ._lazy_imports import np
 from ._once import remembered
-from ._store.store import MemoryStore
+from ._store.memory_store import MemoryStore
 from .errors import UnsafePickleError
 
 __all__ = ["OLD_CLASSES", "OldRecorder", "adopt", "numpy_part"]

@@ -19,7 +19,8 @@ from ._attach import copy_tree, copy_with_ancestors
 from ._engines.snapshot import Snapshot
 from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
 from ._store.fragments import InMemoryFragment
-from ._store.store import MemoryStore, StoreSnapshot
+from ._store.memory_store import MemoryStore
+from ._store.reader import StoreSnapshot
 from ._tree.nodes import Nodes
 from .errors import DamagedFileError, RigorousError, UnsafePickleError
 
@@ -60,7 +61,7 @@ def tree_of(
         pending: for nodes the fields that were added there, and are not committed.
     """
     store, new = copy_with_ancestors(snapshot, node)
-    fragments, waiting = store.snapshot(), MemoryStore()
+    fragments, waiting = store.reader.snapshot(), MemoryStore()
     for each, fields in (pending or {}).items():
         if each in new:
             waiting.set_attributes(new[each], dict(fields))
@@ -69,7 +70,7 @@ def tree_of(
         "top": new[node],
         "nodes": [_dump(fragment) for fragment in fragments.nodes],
         "records": [_dump(fragment) for fragment in fragments.records],
-        "pending": [_dump(fragment) for fragment in waiting.snapshot().nodes],
+        "pending": [_dump(fragment) for fragment in waiting.reader.snapshot().nodes],
     }
 
 

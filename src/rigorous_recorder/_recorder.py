@@ -31,7 +31,9 @@ from ._records import Records
 from ._report import error_line, warn
 from ._rows.implementation import fresh
 from ._store.background import LOCKS
-from ._store.store import ROOT, FolderStore, MemoryStore, MovedError, Place, Store
+from ._store.memory_store import MemoryStore, MovedError
+from ._store.node_ids import ROOT
+from ._store.store import FolderStore, Place, Store
 from ._store.union import UnionPlace, UnionStore
 from ._tree.nodes import Nodes
 from ._values.arrays import ArrayKind, ListKind

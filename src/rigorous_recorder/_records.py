@@ -37,7 +37,8 @@ from ._lazy_imports import duckdb, pd, pl
 from ._pickles import PlainTree, restored, tree_of
 from ._records_view import RecordsView, order_by
 from ._row_table import checked_count, checked_keys
-from ._store.store import ROOT, FolderStore, Place
+from ._store.node_ids import ROOT
+from ._store.store import FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
 from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, chart_of, look_of, smoothing_of

@@ -14,9 +14,8 @@ from ._labels import ARCHIVED, name_in, tags_in
 from ._live.column import Column
 from ._once import once
 from ._status import Status, status_at_end
-from ._store.backend import writer_of
 from ._store.deletion import Deleted
-from ._store.store import DELETED
+from ._store.node_ids import DELETED, writer_of
 from ._store.union import ReadableStore
 from ._tree.nodes import Nodes
 from ._values.kinds import INT
@@ -150,7 +149,7 @@ def last_deleted(nodes: Nodes) -> int:
 
 def is_running(store: ReadableStore, past: Past) -> bool:
     """Whether an experiment has not ended and its process lives."""
-    return not past.has_ended and store.is_alive(writer_of(past.last))
+    return not past.has_ended and store.reader.is_alive(writer_of(past.last))
 
 
 def status_of(store: ReadableStore, past: Past) -> Status:

@@ -345,7 +345,7 @@ def check(folder: Path, board: Board) -> None:
 
 def left_behind(folder: Path) -> int:
     """How many records of dead processes are in no sealed file."""
-    found = reading(folder)._store.snapshot().records
+    found = reading(folder)._store.reader.snapshot().records
     shutil.rmtree(folder / "unused.collection", ignore_errors=True)
     return sum(each.rows for each in found if isinstance(each, InMemoryFragment))
 

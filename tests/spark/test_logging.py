@@ -21,7 +21,7 @@ from pyspark.sql.functions import udf
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._recorder import place_of
-from rigorous_recorder._store.backend import writer_of
+from rigorous_recorder._store.node_ids import writer_of
 from rigorous_recorder.errors import ArgumentError, ClosedError, NotACollectionError
 from rigorous_recorder.spark import TaskLog, discard_unfinished
 

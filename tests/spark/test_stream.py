@@ -25,7 +25,7 @@ from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
 from pyspark.sql.types import StructType
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store.store import ROOT
+from rigorous_recorder._store.node_ids import ROOT
 from rigorous_recorder.errors import (
     ArgumentError,
     ColumnError,

@@ -10,7 +10,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store import store
+from rigorous_recorder._store import backend
 
 
 @pytest.fixture
@@ -38,4 +38,4 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Live tables that are sealed every 16 rows, at once: then the steps have one order."""
     monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
     monkeypatch.setattr(live_table, "MOST_ROWS", 16)
-    monkeypatch.setattr(store, "later", lambda job: job())
+    monkeypatch.setattr(backend, "later", lambda job: job())

@@ -15,7 +15,8 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._store import seal
-from rigorous_recorder._store.store import ROOT, FolderStore
+from rigorous_recorder._store.node_ids import ROOT
+from rigorous_recorder._store.store import FolderStore
 
 
 def indexes(collection: ExperimentCollection) -> list[Any]:

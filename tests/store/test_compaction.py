@@ -375,7 +375,7 @@ def test_a_damaged_file_keeps_none_of_the_others_apart_but_its_neighbours(
 def test_a_damaged_file_between_others_of_its_writer_ends_a_run(folder: Path) -> None:
     """The range of no merged file includes a segment that is in a file that can't be read."""
     log_many_small_files(folder, sessions=3)
-    writer = opened(folder)._store.snapshot().records[3].origin.writer
+    writer = opened(folder)._store.reader.snapshot().records[3].origin.writer
     damaged = sorted(path for path in sealed_records(folder) if path.name.startswith(writer))[1]
     lost, sound = pq.read_table(damaged)["i"].to_pylist(), damaged.read_bytes()
     cut(damaged)
@@ -698,12 +698,12 @@ def test_a_writer_that_is_merged_while_its_live_file_is_read_counts_once(
     writer = opened(folder)
     writer.recorder.child(name="w2").push(i=2)
     reader = reading(folder)
-    store_type = type(reader._store)
-    original = store_type._read_live
+    reader_type = type(reader._store.reader)
+    original = reader_type._read_live
     steps: list[Callable[[], object]] = [writer.close, opened(folder).compact]
 
     def read_live(self: Any, name: Any) -> Any:
-        if self is not reader._store:
+        if self is not reader._store.reader:
             return original(self, name)
         if moment == "before":
             while steps:
@@ -715,7 +715,7 @@ def test_a_writer_that_is_merged_while_its_live_file_is_read_counts_once(
                 steps.clear()
         return found
 
-    monkeypatch.setattr(store_type, "_read_live", read_live)
+    monkeypatch.setattr(reader_type, "_read_live", read_live)
     assert [(row["i"], row["name"]) for row in reader.records] == [(i, f"w{i}") for i in range(3)]
 
 

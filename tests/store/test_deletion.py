@@ -20,11 +20,11 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._engines.source import Source
 from rigorous_recorder._recorder import recorder_at
-from rigorous_recorder._store.backend import DELETED
 from rigorous_recorder._store.folder import Folder, MergedName
 from rigorous_recorder._store.footer import metadata_of
+from rigorous_recorder._store.node_ids import DELETED, ROOT
 from rigorous_recorder._store.sealed_files import SealedFiles
-from rigorous_recorder._store.store import ROOT, FolderStore
+from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder._tree import nodes as resolved_nodes
 from rigorous_recorder.errors import (
     ArgumentError,
@@ -468,7 +468,7 @@ def test_only_groups_with_deleted_records_are_read_to_count(
     with opened(folder) as collection:
         collection.delete(2)
     reader = reading(folder)
-    files = reader._store.snapshot().records
+    files = reader._store.reader.snapshot().records
     read: list[Path] = []
     original = type(files[0])._read  # type: ignore[attr-defined]
 

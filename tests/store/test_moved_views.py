@@ -10,7 +10,8 @@ from threading import Event
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder._store.store import MemoryStore, StoreSnapshot
+from rigorous_recorder._store.memory_store import MemoryReader
+from rigorous_recorder._store.reader import StoreSnapshot
 from rigorous_recorder.errors import CompactedError
 
 READERS: dict[str, Callable[[Records], list[int]]] = {
@@ -89,7 +90,7 @@ def test_a_recorder_that_moves_while_it_is_read(
     place: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its parent, its children, its tree and its records are those of one place."""
-    snapshot = MemoryStore.snapshot
+    snapshot = MemoryReader.snapshot
     readers: list[Callable[[Recorder], object]] = [
         lambda recorder: recorder.parent is place,
         lambda recorder: len(recorder.children) == 1,
@@ -103,12 +104,12 @@ def test_a_recorder_that_moves_while_it_is_read(
         (recorder,) = pickle.loads(pickle.dumps(top)).children  # does not know its parent yet
         to_do = [recorder]
 
-        def move_first(self: MemoryStore, to_do: list[Recorder] = to_do) -> StoreSnapshot:
+        def move_first(self: MemoryReader, to_do: list[Recorder] = to_do) -> StoreSnapshot:
             while to_do:
                 to_do.pop().set_parent(place)
             return snapshot(self)
 
         with monkeypatch.context() as patch:
-            patch.setattr(MemoryStore, "snapshot", move_first)
-            patch.setattr(MemoryStore, "version", lambda _: object())
+            patch.setattr(MemoryReader, "snapshot", move_first)
+            patch.setattr(MemoryReader, "version", lambda _: object())
             assert read(recorder)

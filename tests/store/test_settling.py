@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store.store import MemoryStore, Store
+from rigorous_recorder._store.memory_store import MemoryStore
+from rigorous_recorder._store.store import Store
 from rigorous_recorder.errors import UnsupportedValueError
 
 from ..faults import THOROUGH

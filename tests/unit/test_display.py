@@ -33,7 +33,7 @@ from rigorous_recorder._engines.snapshot import Snapshot
 from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._live.column import NODE, Column
 from rigorous_recorder._store.fragments import Fragment
-from rigorous_recorder._store.store import StoreSnapshot
+from rigorous_recorder._store.reader import StoreSnapshot
 
 from ..property.strategies import family, keys, simple_values
 

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
-from rigorous_recorder._store.store import ROOT, FolderStore
+from rigorous_recorder._store.node_ids import ROOT
+from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder.errors import ArgumentError
 
 LOGGER = """

@@ -187,6 +187,30 @@ def test_engines_know_no_recorder_and_the_store_no_engine() -> None:
             assert not imports & {"_recorder", "_collection", "_experiment"}
 
 
+def reached_from(start: Path) -> set[str]:
+    """The files of ours that are loaded with a file, by their paths in the package."""
+    found, to_do = {start}, [start]
+    while to_do:
+        path = to_do.pop()
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+        new = {module_file(path, node) for node in imports} & {*FILES} - found
+        found |= new
+        to_do += new
+    return {path.relative_to(PACKAGE).as_posix() for path in found - {start}}
+
+
+def test_writer_and_reader_meet_at_the_folder_alone() -> None:
+    """What reads a folder needs no writer, and what writes to it no reader."""
+    place = PACKAGE / "_store"
+    by_reader, by_writer = (reached_from(place / f"{name}.py") for name in ("reader", "writer"))
+    writing = {"writer", "backend", "background", "recover", "store", "memory_store"}
+    reading = {"reader", "live_files", "losses", "recover", "store", "memory_store"}
+    assert "_store/folder.py" in by_reader & by_writer
+    assert not by_reader & {f"_store/{name}.py" for name in writing}
+    assert not by_writer & {f"_store/{name}.py" for name in reading}
+
+
 def test_what_spark_finds_by_name_is_used_by_nobody_else() -> None:
     """The second package on the path is a name for Spark; nothing of ours imports it."""
     assert not [path for path in FILES if "pyspark_rigorous" in path.read_text(encoding="utf-8")]

@@ -31,11 +31,10 @@ uuid.uuid4 = lambda: uuid.UUID(int=next(names))
 import rigorous_recorder
 import rigorous_recorder._live.table as live_table
 import rigorous_recorder._store.backend as backend
-import rigorous_recorder._store.store as store
 assert rigorous_recorder.native == (sys.argv[1] == "native")
 backend._random_writer = lambda: 0xABCD0123
-store.later = lambda job: job()  # sealed at once, not by a thread
-store.start_background = lambda: None
+backend.later = lambda job: job()  # sealed at once, not by a thread
+backend.start_background = lambda: None
 if sys.argv[3] == "write-behind":
     backend.is_safe_to_map = lambda folder: False
 if sys.argv[4] == "small":

@@ -16,7 +16,8 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._live.segment import Segment
-from rigorous_recorder._store.store import FolderStore, MemoryStore
+from rigorous_recorder._store.memory_store import MemoryStore
+from rigorous_recorder._store.store import FolderStore
 from rigorous_recorder.errors import RigorousError
 
 FEW = 20_000

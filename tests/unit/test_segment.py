@@ -12,7 +12,7 @@ from rigorous_recorder._live.column import Column
 from rigorous_recorder._live.layout import Layout
 from rigorous_recorder._live.segment import UNNUMBERED, Segment, SegmentStateError, SyncedState
 from rigorous_recorder._live.segments import Segments
-from rigorous_recorder._store.backend import MemoryBackend
+from rigorous_recorder._store.memory_store import MemoryBackend
 from rigorous_recorder._values.kinds import FLOAT, INT
 
 STEP = Column("step", INT)

@@ -11,7 +11,7 @@ from .._engines.piece import Piece
 from .._engines.scan import Scan
 from .._engines.snapshot import Snapshot
 from .._live.column import Key
-from .._store.store import StoreSnapshot
+from .._store.reader import StoreSnapshot
 from .._tree.columns import Variants, keys_of, values_of
 from .._values.kinds import Kind
 from .._values.promote import meet

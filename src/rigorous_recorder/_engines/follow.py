@@ -8,7 +8,8 @@ from threading import TIMEOUT_MAX, Event
 from typing import Final, NamedTuple
 
 from .._store.fragments import Fragment, Spans
-from .._store.store import Store, StoreSnapshot
+from .._store.reader import StoreSnapshot
+from .._store.store import Store
 from ..errors import ArgumentError, CompactedError, DeletedError
 from .rows import Row, rows_from
 from .scan import Scan

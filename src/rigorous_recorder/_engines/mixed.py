@@ -14,7 +14,7 @@ from .._nested import Path, inside
 from .._report import warn
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
-from .._store.store import StoreSnapshot
+from .._store.reader import StoreSnapshot
 from .._tree.columns import Variants
 from .._tree.nodes import Nodes
 from .._values.chunks import one_array

@@ -6,7 +6,7 @@ from .._arrow import pa
 from .._live.column import Column
 from .._nested import Path, path_named, paths_below
 from .._once import once
-from .._store.store import StoreSnapshot
+from .._store.reader import StoreSnapshot
 from .._tree.columns import Variants
 from .._tree.nodes import Nodes
 from .._values.kinds import JSON

@@ -1,10 +1,9 @@
-"""Where a writer's rows go: its own files in the folder of a collection, or memory."""
+"""Where a writer's rows go: its own files in the folder of a collection."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import threading
 import time
@@ -19,108 +18,27 @@ from .._live.layout import Blank
 from .._mounts import is_safe_to_map
 from .._report import warn_or_report
 from ..errors import ClosedError, StorageWarning
+from .background import later, start_background
 from .begun import Begun
 from .encodings import Encodings
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
 from .footer import describe_file, segment_metadata
 from .locks import FileLock
 from .marks import SyncedRows, WatermarkWriter
+from .node_ids import WRITER_BITS, NodeIds
 from .seal import load, write_sealed
 from .sealed_files import SealedFiles, is_used
 
-__all__ = ["DELETED", "ROOT", "FolderBackend", "MemoryBackend", "NodeIds", "writer_of"]
+__all__ = ["FolderBackend"]
 
-#: The node above all experiments of a collection; it is there without being made by a writer.
-ROOT: Final = 1
-#: The node above all that was deleted from a collection: it is excluded from query results.
-DELETED: Final = 2
-
-_WRITER_BITS: Final = 32
-#: So many nodes of no writer have a meaning in every store: see ``ROOT`` and ``DELETED``.
-_OF_COLLECTIONS: Final = 2
 #: So long who seals waits for others who recover what it has.
 _RECOVERY_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.02
 
 
-class NodeIds:
-    """Ids of nodes: a writer's 32 bits and a counter, as one signed 64-bit number."""
-
-    def __init__(self, writer: int) -> None:
-        high = writer - (1 << _WRITER_BITS if writer >> (_WRITER_BITS - 1) else 0)
-        # Of no writer are the nodes that every collection has: those in memory come behind them.
-        self._ids = itertools.count((high << _WRITER_BITS) + (1 if writer else _OF_COLLECTIONS + 1))
-
-    def take(self) -> int:
-        """An id that nobody else has in the collection."""
-        return next(self._ids)
-
-
 def _random_writer() -> int:
     """A number of 32 bits that is not 0, which stands for no writer."""
-    return int.from_bytes(os.urandom(_WRITER_BITS // 8)) or _random_writer()
-
-
-def writer_of(node: int) -> str:
-    """Name of the writer that made a node."""
-    return f"{(node >> _WRITER_BITS) & 0xFFFFFFFF:08x}"
-
-
-class MemoryBackend:
-    """A recorder without a collection: rows stay in memory."""
-
-    is_durable = False
-    is_ending = False
-    trouble = ""
-
-    def __init__(self) -> None:
-        self.ids = NodeIds(0)
-        self.sealed: dict[str, list[SegmentBatch]] = {"records": [], "nodes": []}
-
-    def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every batch of that table has in its metadata."""
-        return describe_file(table=table)
-
-    def open(self) -> None:
-        """Memory is always ready."""
-
-    def image(self, table: str, number: int, blank: Blank) -> Image:  # noqa: ARG002 - Home's
-        """An image in memory."""
-        return MemoryImage(blank)
-
-    def publish(self, table: str, number: int, image: Image) -> None:
-        """Nothing to do: there are no other readers."""
-
-    def withdraw(self, table: str, number: int, image: Image) -> None:
-        """Nothing to do: there is no file."""
-
-    def prepare(self, table: str) -> None:
-        """Nothing to do: sealing waits for nothing."""
-
-    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
-        """Keep the rows; also when asked again, after an interruption."""
-        kept = self.sealed[table]
-        known = {number for number, _ in kept[-len(parts) :]}
-        kept += [part for part in parts if part.number not in known]
-
-    def was_recovered(self) -> bool:
-        """Nobody else seals what is in memory."""
-        return False
-
-    def sealed_rows(self, table: str, number: int) -> None:
-        """Nobody else seals what is in memory."""
-
-    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:  # noqa: ARG002 - Home's
-        """Keep the rows."""
-        self.sealed[table].append(part)
-
-    def later(self, job: Callable[[], object]) -> None:
-        """There is nothing to wait for in memory: do it now."""
-        job()
-
-    def complain(self, error: Exception) -> None:
-        """Memory does not fail as a disk does."""
-        raise error
+    return int.from_bytes(os.urandom(WRITER_BITS // 8)) or _random_writer()
 
 
 class FolderBackend:
@@ -129,18 +47,10 @@ class FolderBackend:
     is_durable = True
 
     def __init__(
-        self,
-        folder: Folder,
-        identity: str,
-        *,
-        on_open: Callable[[], None],
-        later: Callable[[Callable[[], object]], None],
-        before_records: Callable[[], None],
+        self, folder: Folder, identity: str, *, before_records: Callable[[], None]
     ) -> None:
         self.folder = folder
-        self._on_open = on_open
         self._before_records = before_records
-        self._later = later
         self._identity = identity
         self._closed = False
         #: Whether no more rows are taken: the collection is just being closed.
@@ -208,7 +118,7 @@ class FolderBackend:
                 if not self.writer:
                     self._become_writer()
                 if not self._is_ready:  # also where Ctrl-C came in the middle of this
-                    self._on_open()
+                    start_background()
                     self._is_ready = True
 
     def _become_writer(self) -> None:
@@ -390,7 +300,7 @@ class FolderBackend:
 
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""
-        self._later(job)
+        later(job)
 
     def remember_synced(self, found: SyncedRows) -> None:
         """As ``record_synced``, with the next note."""

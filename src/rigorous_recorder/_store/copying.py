@@ -68,7 +68,7 @@ def _write(store: FolderStore, draft: Folder) -> None:
 
 def _write_snapshot(store: FolderStore, copies: dict[str, _Copy]) -> bool:
     """Write all rows of one moment; False where some went to other files before they were read."""
-    snapshot = store.snapshot()
+    snapshot = store.reader.snapshot()
     try:
         copies[RECORDS].write(snapshot.records)
         copies[NODES].write(snapshot.nodes)

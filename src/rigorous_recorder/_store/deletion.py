@@ -12,8 +12,8 @@ from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Co
 from ..errors import DamagedFileError
 from .folder import RECORDS
 from .fragments import is_lost
+from .node_ids import DELETED
 from .parquet_fragment import ParquetFragment
-from .store import DELETED
 
 __all__ = ["Cleaned", "Deleted", "Rows", "UnreadableError"]
 

@@ -19,7 +19,6 @@ from .._live.batches import sealed_batch
 from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN
 from .._values.chunks import one_array
 from ..errors import DamagedFileError
-from .backend import DELETED, ROOT, writer_of
 from .begun import Spans, read_begun, spans_of
 from .corruption import UNREADABLE, blame_file
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
@@ -29,6 +28,7 @@ from .live_files import gap_behind, read_live
 from .liveness import is_alive, trusted_rows
 from .locks import is_held
 from .marks import read_watermark, this_boot
+from .node_ids import DELETED, ROOT, WRITER_BITS, writer_of
 from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
 from .seal import write_sealed
@@ -51,7 +51,6 @@ __all__ = [
 
 #: When it is set on a node that it is missing: before all that is ever set on it.
 _BEFORE_ALL: Final = 0
-_WRITER_BITS: Final = 32
 
 
 class Loss(NamedTuple):
@@ -318,7 +317,7 @@ def _is_of(fragment: Fragment, writers: Collection[str]) -> bool:
 
 def _made_by(writers: Iterable[str], nodes: pa.Array) -> pa.Array:
     """Those of the nodes that these writers made."""
-    made_by = pc.bit_wise_and(pc.shift_right(nodes, _WRITER_BITS), 2**_WRITER_BITS - 1)
+    made_by = pc.bit_wise_and(pc.shift_right(nodes, WRITER_BITS), 2**WRITER_BITS - 1)
     numbers = pa.array([int(writer, 16) for writer in writers], pa.int64())
     return nodes.filter(pc.is_in(made_by, value_set=numbers))
 

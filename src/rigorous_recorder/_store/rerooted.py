@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from .._arrow import pa, pc
 from .._live.column import NODE, PARENT_COLUMN, Column
-from .backend import ROOT
 from .fragments import Fragment, InMemoryFragment, is_lost
+from .node_ids import ROOT
 
 __all__ = ["rerooted_nodes", "rerooted_records"]
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from .._keys import require_free
 from .._live.table import LiveTable
 from ..errors import ArgumentError, ReadOnlyError
-from .backend import ROOT, MemoryBackend
 from .background import watch
+from .clock import Clock
 from .folder import NODES, RECORDS, Folder
 from .fragments import Fragment, InMemoryFragment
+from .memory_store import MemoryBackend, MemoryStore
 from .near import SUFFIX
+from .node_ids import DELETED, ROOT
+from .reader import Reader, StoreSnapshot
 from .rerooted import rerooted_nodes, rerooted_records
-from .store import DELETED, FolderStore, MemoryStore, Place, Store, StoreSnapshot
+from .store import FolderStore, Place, Store
 
 __all__ = ["ReadablePlace", "ReadableStore", "UnionPlace", "UnionStore", "unique_names"]
 
@@ -60,69 +61,38 @@ class UnionPlace(NamedTuple):
         return UnionStore(members, self.key)
 
 
-class UnionStore(Store):
-    """Several collections as one tree: below its root are theirs, each with its collection's name.
+class _Clocks(Clock):
+    """That of a union: what was read in it was read in each of its collections."""
 
-    Nothing is written here, nor to them. Nodes keep their ids, which no two collections share.
-
-    Args:
-        members: the collections, each with its name.
-        key: the attribute that has the name.
-
-    Raises:
-        ReservedKeyError, KeyNotTextError: the key can't be that of an attribute.
-        ArgumentError: two of the collections are one, or copies of one; or one has the key itself.
-    """
-
-    is_read_only = True
-    is_strict = False
-
-    def __init__(self, members: Sequence[tuple[str, FolderStore]], key: str) -> None:
+    def __init__(self, clocks: Sequence[Clock]) -> None:
         super().__init__()
-        _require_different(members)
-        self.members = dict(members)
-        for store in self.members.values():
-            store.keep_ranges()
-        self.key = key
-        require_free([key])
-        self._roots = {name: _FIRST + at for at, name in enumerate(self.members)}
+        self._clocks = clocks
+
+    def observe(self, microseconds: int) -> None:
+        """Be later than this from now on, in each collection."""
+        for clock in self._clocks:
+            clock.observe(microseconds)
+
+
+class _UnionReader(Reader):
+    """Reads several collections as one tree: below its root are theirs."""
+
+    def __init__(self, members: Mapping[str, FolderStore], key: str) -> None:
+        self._members = {name: store.reader for name, store in members.items()}
+        for reader in self._members.values():
+            reader.keep_ranges()
+        self._key = key
+        self._roots = {name: _FIRST + at for at, name in enumerate(members)}
         names = MemoryStore()
         for name, root in self._roots.items():
             names.set_attributes(root, {key: name}, ROOT)
-        self._names = names.snapshot().nodes
+        self._names = names.reader.snapshot().nodes
         #: Of each file what it is here, for the files of the newest snapshot.
         self._known: dict[int, tuple[Fragment, Fragment]] = {}
-        backend = _Nowhere(self.title)
-        self.records = LiveTable(RECORDS, backend)
-        self.nodes = LiveTable(NODES, backend)
-        watch(self)
-
-    @property
-    def title(self) -> str:
-        """The collections' names."""
-        return f"union of {', '.join(self.members)}"
-
-    @property
-    def name(self) -> str:
-        """What stands above all of them in a tree."""
-        return f"{len(self.members)} collections" if len(self.members) != 1 else "1 collection"
-
-    @property
-    def folders(self) -> list[Folder]:
-        """The folders of the collections."""
-        return [folder for store in self.members.values() for folder in store.folders]
-
-    @property
-    def place(self) -> UnionPlace:
-        """Where they are, for another process."""
-        members = tuple((name, store.place) for name, store in self.members.items())
-        return UnionPlace(members, self.key)
-
-    # --- reading -------------------------------------------------------------------------------
 
     def version(self) -> object:
         """Equal as long as nothing was written to any of them."""
-        return tuple(store.version() for store in self.members.values())
+        return tuple(reader.version() for reader in self._members.values())
 
     def snapshot(self) -> StoreSnapshot:
         """All rows of all of them, each collection's together.
@@ -130,7 +100,7 @@ class UnionStore(Store):
         Raises:
             ArgumentError: two are copies of one, or one has the key of the names itself.
         """
-        found = {name: store.snapshot() for name, store in self.members.items()}
+        found = {name: reader.snapshot() for name, reader in self._members.items()}
         _require_apart(found)
         self._require_free_key(found)
         before, self._known = self._known, {}
@@ -159,30 +129,75 @@ class UnionStore(Store):
     def _require_free_key(self, found: Mapping[str, StoreSnapshot]) -> None:
         for name, each in found.items():
             columns = {id(f.columns): f.columns for f in (*each.records, *each.nodes)}
-            if any(column.key == self.key for some in columns.values() for column in some):
+            if any(column.key == self._key for some in columns.values() for column in some):
                 message = (
-                    f"the collection {name} has a key {self.key!r} of its own, which would be hidden"
+                    f"the collection {name} has a key {self._key!r} of its own, which would be hidden"
                     " by the name of the collection; give the names another key:"
                     " ExperimentCollection.union(..., key='study'), or --collection-key study"
                 )
                 raise ArgumentError(message)
 
-    def see_time(self, microseconds: int) -> None:
-        """What is said in any of them from now on is later than what was read."""
-        for store in self.members.values():
-            store.see_time(microseconds)
-
     def is_alive(self, writer: str) -> bool:
         """Whether the process of a writer lives, as far as can be known."""
-        return any(store.is_alive(writer) for store in self.members.values())
+        return any(reader.is_alive(writer) for reader in self._members.values())
 
     def forget(self) -> None:
         """Find everything out anew at the next reading."""
-        for store in self.members.values():
-            store.forget()
-        self.reader = None
+        for reader in self._members.values():
+            reader.forget()
+        self.derived = None
 
-    # --- writing -------------------------------------------------------------------------------
+
+class UnionStore(Store):
+    """Several collections as one tree: below its root are theirs, each with its collection's name.
+
+    Nothing is written here, nor to them. Nodes keep their ids, which no two collections share.
+
+    Args:
+        members: the collections, each with its name.
+        key: the attribute that has the name.
+
+    Raises:
+        ReservedKeyError, KeyNotTextError: the key can't be that of an attribute.
+        ArgumentError: two of the collections are one, or copies of one; or one has the key itself.
+    """
+
+    is_read_only = True
+    is_strict = False
+
+    def __init__(self, members: Sequence[tuple[str, FolderStore]], key: str) -> None:
+        super().__init__()
+        _require_different(members)
+        self.members = dict(members)
+        self.key = key
+        require_free([key])
+        self.reader: _UnionReader = _UnionReader(self.members, key)
+        self.clock = _Clocks([store.clock for store in self.members.values()])
+        backend = _Nowhere(self.title)
+        self.records = LiveTable(RECORDS, backend)
+        self.nodes = LiveTable(NODES, backend)
+        watch(self)
+
+    @property
+    def title(self) -> str:
+        """The collections' names."""
+        return f"union of {', '.join(self.members)}"
+
+    @property
+    def name(self) -> str:
+        """What stands above all of them in a tree."""
+        return f"{len(self.members)} collections" if len(self.members) != 1 else "1 collection"
+
+    @property
+    def folders(self) -> list[Folder]:
+        """The folders of the collections."""
+        return [folder for store in self.members.values() for folder in store.folders]
+
+    @property
+    def place(self) -> UnionPlace:
+        """Where they are, for another process."""
+        members = tuple((name, store.place) for name, store in self.members.items())
+        return UnionPlace(members, self.key)
 
     def new_node(self) -> int:
         """Nothing is written here.
@@ -200,10 +215,6 @@ class UnionStore(Store):
         """
         _refuse(self.title)
 
-    def staying(self) -> AbstractContextManager[object]:
-        """Nothing ever moves away from here."""
-        return nullcontext()
-
     def flush(self) -> None:
         """Nothing to do: nothing is written here."""
 
@@ -220,7 +231,6 @@ class UnionStore(Store):
         """In a forked child: locks that nobody holds."""
         self.records.free_lock()
         self.nodes.free_lock()
-        self._clock = threading.Lock()
 
 
 ReadableStore = FolderStore | UnionStore

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .._arrow import pa, pc
 from .._live.column import PARENT_COLUMN
-from .._store.store import DELETED
+from .._store.node_ids import DELETED
 from .updates import Updates, UpdatesByNode
 
 __all__ = ["Arrangement", "arranged"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._arrow import pa, pc
 from .._live.column import DELETION_COLUMN, TIME_COLUMN
 from .._once import once
-from .._store.store import DELETED
+from .._store.node_ids import DELETED
 from .shape import Shape
 
 __all__ = ["Deletion"]

@@ -11,7 +11,7 @@ from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN, Column
 from .._nested import Path, inside, root_of
 from .._once import once
 from .._store.fragments import Fragment, tables_of
-from .._store.store import ROOT
+from .._store.node_ids import ROOT
 from .._values.chunks import byte_sizes
 from .._values.kinds import NULL, Kind
 from ..errors import TooLargeError

@@ -10,8 +10,8 @@ from os import PathLike
 from .._collection import collection_path
 from .._engines.source import Source
 from .._experiments_lock import changing_experiments
-from .._store.backend import writer_of
 from .._store.liveness import is_alive
+from .._store.node_ids import writer_of
 from .._store.store import FolderStore
 from ..errors import NotACollectionError
 

@@ -16,7 +16,8 @@ from .._arrow import pa
 from .._engines.source import Source
 from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
-from .._store.store import ROOT, FolderStore
+from .._store.node_ids import ROOT
+from .._store.store import FolderStore
 from .._tree.columns import values_of
 from .._tree.nodes import Nodes
 from ..errors import ArgumentError, DeletedError, ReservedKeyError

@@ -151,7 +151,7 @@ class TaskLog:
                 if block.task is not None and not self._is_first(block, *block.task):
                     continue
                 try:
-                    self._store.see_time(block.time)
+                    self._store.clock.observe(block.time)
                     self._store.set_attributes(block.node, {}, self._parent)
                 except Exception as trouble:  # noqa: BLE001 - raised on leaving
                     self._trouble = trouble
@@ -262,9 +262,9 @@ def _block(store: FolderStore, recorder: Recorder) -> _Block:
     place, context = place_of(recorder), TaskContext.get()
     node = 0 if place is None else place[1]
     if context is None:
-        return _Block(node, store.last_time, None, 0)
+        return _Block(node, store.clock.last, None, 0)
     task = context.stageId(), context.partitionId()
-    return _Block(node, store.last_time, task, context.taskAttemptId())
+    return _Block(node, store.clock.last, task, context.taskAttemptId())
 
 
 def _context_of(spark: Any) -> SparkContext:

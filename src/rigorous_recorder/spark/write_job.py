@@ -127,7 +127,7 @@ def visible_nodes(store: FolderStore, messages: Collection[WriterCommitMessage |
             )
             raise SaveError(message)
         time.sleep(_LOOK_SECONDS)
-        store.forget()
+        store.reader.forget()
 
 
 @contextlib.contextmanager

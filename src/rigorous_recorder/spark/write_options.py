@@ -14,7 +14,7 @@ from .._collection import collection_path
 from .._keys import FIRST_KEYS, require_free
 from .._live.fields import describe
 from .._runs import Runs, nth_number
-from .._store.store import ROOT
+from .._store.node_ids import ROOT
 from .._tree.nodes import Nodes
 from ..errors import ArgumentError, ReservedKeyError
 from .option_parsing import json_in, local_path, names_in

@@ -15,7 +15,8 @@ from .._arrow import pa
 from .._engines.source import Source
 from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
-from .._store.store import DELETED, FolderStore
+from .._store.node_ids import DELETED
+from .._store.store import FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
 from .write_job import WriteJob, Written, gathered, nodes_of, visible_nodes
 from .write_options import WriteOptions, check_inherited, experiment_node

@@ -1,0 +1,200 @@
+"""Recorders without a collection: everything is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from itertools import starmap
+from typing import Any
+
+from .._arrow import pa, pc
+from .._live.backend import Behind, SegmentBatch
+from .._live.backing import Image, MemoryImage
+from .._live.column import NODE, Column
+from .._live.fields import Described
+from .._live.layout import Blank
+from .._live.table import LiveTable
+from .background import holding, watch
+from .folder import NODES, RECORDS
+from .footer import describe_file
+from .fragments import InMemoryFragment
+from .node_ids import NodeIds
+from .reader import Reader, StoreSnapshot
+from .store import Store
+
+__all__ = ["MemoryBackend", "MemoryReader", "MemoryStore", "MovedError"]
+
+
+class MemoryBackend:
+    """A recorder without a collection: rows stay in memory."""
+
+    is_durable = False
+    is_ending = False
+    trouble = ""
+
+    def __init__(self) -> None:
+        self.ids = NodeIds(0)
+        self.sealed: dict[str, list[SegmentBatch]] = {"records": [], "nodes": []}
+
+    def metadata(self, table: str) -> dict[bytes, bytes]:
+        """What every batch of that table has in its metadata."""
+        return describe_file(table=table)
+
+    def open(self) -> None:
+        """Memory is always ready."""
+
+    def image(self, table: str, number: int, blank: Blank) -> Image:  # noqa: ARG002 - Home's
+        """An image in memory."""
+        return MemoryImage(blank)
+
+    def publish(self, table: str, number: int, image: Image) -> None:
+        """Nothing to do: there are no other readers."""
+
+    def withdraw(self, table: str, number: int, image: Image) -> None:
+        """Nothing to do: there is no file."""
+
+    def prepare(self, table: str) -> None:
+        """Nothing to do: sealing waits for nothing."""
+
+    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
+        """Keep the rows; also when asked again, after an interruption."""
+        kept = self.sealed[table]
+        known = {number for number, _ in kept[-len(parts) :]}
+        kept += [part for part in parts if part.number not in known]
+
+    def was_recovered(self) -> bool:
+        """Nobody else seals what is in memory."""
+        return False
+
+    def sealed_rows(self, table: str, number: int) -> None:
+        """Nobody else seals what is in memory."""
+
+    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:  # noqa: ARG002 - Home's
+        """Keep the rows."""
+        self.sealed[table].append(part)
+
+    def later(self, job: Callable[[], object]) -> None:
+        """There is nothing to wait for in memory: do it now."""
+        job()
+
+    def complain(self, error: Exception) -> None:
+        """Memory does not fail as a disk does."""
+        raise error
+
+
+class MovedError(Exception):
+    """A row was meant for a node that has moved to another store meanwhile."""
+
+
+class _MovableTable(LiveTable):
+    """A table whose nodes can move away: no row of theirs is taken any more."""
+
+    def __init__(self, name: str, backend: MemoryBackend, gone: Mapping[int, object]) -> None:
+        super().__init__(name, backend)
+        self.gone = gone
+
+    def append(self, node: int, fields: dict[Any, Any]) -> None:
+        with self.lock:
+            if node in self.gone:
+                raise MovedError
+            super().append(node, fields)
+
+    def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
+        with self.lock:
+            if self.gone and not self.gone.keys().isdisjoint(pc.unique(nodes).to_pylist()):
+                raise MovedError
+            super().append_columns(nodes, columns)
+
+    def _append_carefully(self, node: int, row: Described) -> bool:
+        if node in self.gone:  # moved by a value's own code
+            raise MovedError
+        return super()._append_carefully(node, row)
+
+
+class MemoryReader(Reader):
+    """Reads what is in memory."""
+
+    def __init__(self, records: LiveTable, nodes: LiveTable, backend: MemoryBackend) -> None:
+        self._records = records
+        self._nodes = nodes
+        self._backend = backend
+
+    def version(self) -> object:
+        """Equal as long as nothing was written."""
+        return self._records.version, self._nodes.version
+
+    def snapshot(self) -> StoreSnapshot:
+        """All rows of both tables at one moment."""
+        return StoreSnapshot(self.fragments(self._records), self.fragments(self._nodes))
+
+    def fragments(self, table: LiveTable) -> list[InMemoryFragment]:
+        """All rows of a table."""
+        with table.lock:
+            return list(
+                starmap(InMemoryFragment, [*self._backend.sealed[table.name], *table.parts()])
+            )
+
+
+class MemoryStore(Store):
+    """Recorders without a collection: everything is in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._backend = MemoryBackend()
+        #: Where the nodes are that moved away.
+        self.gone: dict[int, tuple[Store, int]] = {}
+        self.records: _MovableTable = _MovableTable(RECORDS, self._backend, self.gone)
+        self.nodes: _MovableTable = _MovableTable(NODES, self._backend, self.gone)
+        self.reader: MemoryReader = MemoryReader(self.records, self.nodes, self._backend)
+        watch(self)
+
+    def new_node(self) -> int:
+        """An id for a new node."""
+        return self._backend.ids.take()
+
+    def flush(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def sync(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def close(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def end(self) -> None:
+        """Nothing to do: memory is all there is."""
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: a copy of all there is, with locks that nobody holds."""
+        self.records.free_lock()
+        self.nodes.free_lock()
+        self.clock.free_lock()
+
+    def staying(self) -> AbstractContextManager[object]:
+        """Let no node move away from here meanwhile."""
+        return self.nodes.lock
+
+    def moved_to(self, node: int) -> tuple[Store, int] | None:
+        """The store to which a node has moved, and its id there; None of one that has not.
+
+        Rows that were read before the call, and are not of a node that has moved by then, are whole.
+        """
+        return self.gone.get(node)
+
+    def moving(self) -> AbstractContextManager[None]:
+        """Let nothing be written while a part of the tree moves to another store."""
+        return holding(self.nodes, self.records)
+
+    def drop(self, nodes: Mapping[int, int], store: Store) -> None:
+        """Forget these nodes and their records: they are in another store now, as other nodes."""
+        gone = pa.array(list(nodes), pa.int64())
+        for table in (self.nodes, self.records):
+            kept = []
+            for fragment in self.reader.fragments(table):
+                rest = fragment.whole.filter(
+                    pc.invert(pc.is_in(fragment.whole.column(NODE), value_set=gone))
+                )
+                kept += [SegmentBatch(fragment.origin.number, batch) for batch in rest.to_batches()]
+            self._backend.sealed[table.name] = kept
+            table.forget_rows()
+        self.gone.update((node, (store, new)) for node, new in nodes.items())

@@ -1,0 +1,202 @@
+"""Reading a folder: its sealed files, the live files of other writers, and own live rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import starmap
+from typing import Any, NamedTuple, Protocol
+
+from .._live.backend import SegmentBatch
+from .._live.table import LiveTable
+from ..errors import DamagedFileError
+from .corruption import warn_damaged
+from .folder import NODES, RECORDS, TABLES, Folder, LiveName
+from .footer import BEHIND_ALL, Origin
+from .fragments import Fragment, InMemoryFragment
+from .live_files import gap_behind, has_more, read_live, unsynced
+from .liveness import is_alive, trusted_rows
+from .losses import fragments_of, held_nodes, is_left, lost_nodes
+from .node_ids import ROOT
+from .parquet_fragment import ParquetFragment
+from .sealed_files import Listing, SealedFiles
+
+__all__ = ["FolderReader", "OwnRows", "Reader", "StoreSnapshot"]
+
+
+class StoreSnapshot(NamedTuple):
+    """All rows of both tables at one moment, in order of writer and segment.
+
+    Attributes:
+        roots: the nodes above experiments: of several collections that of each.
+    """
+
+    records: Sequence[Fragment]
+    nodes: Sequence[Fragment]
+    roots: Sequence[int] = (ROOT,)
+
+
+class Reader:
+    """What reads the rows of a store."""
+
+    #: What an engine derived from the newest snapshot, for as long as the version is the same.
+    derived: Any = None
+
+    def version(self) -> object:
+        """Equal as long as nothing was written."""
+        raise NotImplementedError
+
+    def snapshot(self) -> StoreSnapshot:
+        """All rows of both tables."""
+        raise NotImplementedError
+
+
+class _Named(Protocol):
+    @property
+    def writer(self) -> str:
+        """The name of a writer; empty as long as it has written nothing."""
+
+
+class OwnRows(NamedTuple):
+    """The live rows of the writer that this process is, which are read from memory.
+
+    Attributes:
+        backend: knows its name.
+        tables: its tables by name.
+    """
+
+    backend: _Named
+    tables: Mapping[str, LiveTable]
+
+
+class FolderReader(Reader):
+    """Reads the folder of a collection.
+
+    Args:
+        own: the rows of this process's own writer; without one all rows are read from files.
+    """
+
+    def __init__(self, folder: Folder, own: OwnRows | None = None) -> None:
+        self.folder = folder
+        self._own = own
+        self._tables = {} if own is None else own.tables
+        self._sealed = {table: SealedFiles(folder, table) for table in TABLES}
+
+    @property
+    def _writer(self) -> str:
+        """The name of this process's writer; empty where there is none."""
+        return "" if self._own is None else self._own.backend.writer
+
+    def keep_ranges(self) -> None:
+        """Find the bounds of the nodes in each file of records out when it is opened."""
+        self._sealed[RECORDS].keeps_ranges = True
+
+    def forget(self) -> None:
+        """Find everything out anew at the next reading."""
+        for files in self._sealed.values():
+            files.forget()
+        self.derived = None
+
+    def is_alive(self, writer: str) -> bool:
+        """Whether the process of a writer lives, as far as can be known."""
+        return writer == self._writer or is_alive(self.folder, writer)
+
+    def version(self) -> object:
+        """Equal as long as nothing was written, by this process or another."""
+        if any(self._foreign(table) for table in TABLES):
+            return object()
+        sealed = tuple(self.folder.sealed(table) for table in TABLES)
+        return *(table.version for table in self._tables.values()), sealed
+
+    def snapshot(self) -> StoreSnapshot:
+        """All rows of both tables; the nodes are read last, so that every record has its node."""
+        records = self._fragments(RECORDS)
+        nodes = self._fragments(NODES)
+        return StoreSnapshot(records, [*self._held(records, nodes), *nodes])
+
+    def node_fragments(self) -> list[Fragment]:
+        """All rows of the nodes' table."""
+        return self._fragments(NODES)
+
+    def _held(
+        self, records: Sequence[Fragment], nodes: Sequence[Fragment]
+    ) -> list[InMemoryFragment]:
+        """What excludes records from query results whose nodes an incomplete copy lacks.
+
+        Where it can be written, `recover` has done that for good.
+        """
+        foreign = {name.writer for table in TABLES for name in self._foreign(table)}
+        left = sorted(writer for writer in foreign if is_left(self.folder, writer))
+        if not left or fragments_of(self.folder, NODES) is None:  # what is damaged is reported
+            return []
+        lost = lost_nodes(left, records, nodes)
+        return [held_nodes(self.folder, Origin(0, left[0], BEHIND_ALL), lost)] if len(lost) else []
+
+    def _fragments(self, table: str) -> list[Fragment]:
+        while True:
+            live = [part for name in self._foreign(table) if (part := self._read_live(name))]
+            own, listing = self._own_parts(table)
+            try:
+                sealed = self._sealed[table].open(listing)
+            except FileNotFoundError:  # compacted away since the listing
+                continue
+            loose = self._unsealed([*live, *starmap(InMemoryFragment, own)], sealed)
+            return sorted([*sealed, *loose], key=lambda each: each.origin)
+
+    def _own_parts(self, table: str) -> tuple[list[SegmentBatch], Listing]:
+        """The rows of this process in no sealed file, and the files that have all others."""
+        files, own = self._sealed[table], self._tables.get(table)
+        if own is None:
+            return [], files.listing()
+        with own.lock:
+            return own.parts(), files.listing()
+
+    def _unsealed(
+        self, live: Sequence[InMemoryFragment], sealed: Sequence[ParquetFragment]
+    ) -> list[InMemoryFragment]:
+        """Those of the live rows that are in no file."""
+        files: dict[str, list[ParquetFragment]] = {each.origin.writer: [] for each in live}
+        for file in sealed if live else ():
+            for writer in file.writers & files.keys():
+                files[writer].append(file)
+        rests = (self._rest(each, files[each.origin.writer]) for each in live)
+        return [rest for rest in rests if rest is not None]
+
+    def _rest(
+        self, rows: InMemoryFragment, files: Sequence[ParquetFragment]
+    ) -> InMemoryFragment | None:
+        """Those of a segment's rows that are in no file; None where all are.
+
+        Rows whose sealing was interrupted between two steps stand in both places. More of them than
+        were sealed has a writer that others presumed dead, and that went on.
+
+        Args:
+            files: the sealed files of the same writer.
+        """
+        _, writer, number = rows.origin
+        if not any(file.begins(writer, number) for file in files):
+            return rows
+        sealed = max(file.rows_of(writer, number) for file in files)
+        if rows.rows <= sealed:
+            return None
+        is_held = writer == self._writer or self.folder.lock_path(writer).exists()
+        return rows.after(sealed) if is_held else None
+
+    def _foreign(self, table: str) -> list[LiveName]:
+        return [name for name in self.folder.lives(table) if name.writer != self._writer]
+
+    def _read_live(self, name: LiveName) -> InMemoryFragment | None:
+        path = self.folder.live_path(name)
+        found, damage = None, None
+        most = trusted_rows(self.folder, name)
+        try:
+            found = read_live(path, name, most)
+            if found is not None and found.has_gap:
+                damage = gap_behind(found.rows)
+        except DamagedFileError as error:
+            damage = error
+        if most is not None and has_more(self.folder, name, most):
+            damage = damage or unsynced(most)
+        # Of one that is sealed by now all rows are elsewhere.
+        if damage is not None and not self._sealed[name.table].has(name.writer, name.number):
+            warn_damaged(path, damage)
+        return found

@@ -1,0 +1,304 @@
+"""Writing: attributes of nodes and records, on their way to the folder of a collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from .._arrow import pa
+from .._keys import require_free
+from .._live.column import DELETION, PARENT, PARENT_COLUMN, TIME, TIME_COLUMN, Column
+from .._live.table import LiveTable
+from .backend import FolderBackend
+from .background import holding
+from .clock import Clock
+from .folder import NODES, RECORDS, Folder
+from .handles import Handles
+from .node_ids import DELETED
+
+__all__ = ["FolderWriter", "Writer"]
+
+#: So often what is logged while the interpreter exits is sealed, too.
+_TRIES: Final = 5
+
+
+class Writer:
+    """What writes to a store: two live tables, and the handles of their nodes."""
+
+    records: LiveTable
+    nodes: LiveTable
+
+    def __init__(self) -> None:
+        self.handles = Handles()
+        self.clock = Clock()
+        #: Whether attributes of a type that can't be stored are refused.
+        self.is_strict = False
+
+    def new_node(self) -> int:
+        """An id for a new node."""
+        raise NotImplementedError
+
+    def sync(self) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+        raise NotImplementedError
+
+    def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
+        """Write attributes of a node; per key, and for its parent, the latest value counts.
+
+        Returns:
+            The time of the write: of two writes to one store the later one has the higher.
+
+        Raises:
+            KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: nothing was written.
+        """
+        now = self.clock.now()
+        if parent is None:
+            self.nodes.append(node, {TIME: now, **data})
+        else:
+            self.nodes.append(node, {TIME: now, PARENT: parent, **data})
+        return now
+
+    def withdraw(self, node: int) -> None:
+        """Take a node, with all below it, out of all query results."""
+        self.nodes.append(node, {TIME: self.clock.now(), PARENT: DELETED, DELETION: True})
+
+    def set_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
+        """As ``set_attributes``, of many nodes: ids, those of their parents, and columns of sealed types."""
+        now = pa.repeat(pa.scalar(self.clock.now(), TIME_COLUMN.kind.sealed_type), len(nodes))
+        said = {TIME_COLUMN: now, PARENT_COLUMN: parents, **data}
+        self.nodes.append_columns(nodes, said)
+
+
+class _TableOfExperiments(LiveTable):
+    """A table of records in a collection: a row of the keys of experiments is refused."""
+
+    def _check_new(self, columns: Sequence[Column]) -> None:
+        require_free(column.key for column in columns)
+
+
+class FolderWriter(Writer):
+    """One writer of a collection's folder, from its first row on."""
+
+    def __init__(self, folder: Folder) -> None:
+        super().__init__()
+        self.folder = folder
+        identity = folder.info()["id"] if folder.exists() else os.urandom(16).hex()
+        self.backend = FolderBackend(folder, identity, before_records=_weakly(self._sync_nodes))
+        self.records = _TableOfExperiments(RECORDS, self.backend)
+        self.nodes = LiveTable(NODES, self.backend)
+
+    @property
+    def identity(self) -> str:
+        """The id of the collection, by which a recorder from another process finds it."""
+        return self.backend.identity
+
+    def new_node(self) -> int:
+        """An id for a new node.
+
+        Raises:
+            ClosedError: the collection was closed.
+            ReadOnlyError: it was opened read-only.
+        """
+        if not self.backend.is_open:
+            self.backend.open()
+        return self.backend.ids.take()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing is written to the collection's folder."""
+        return self.folder.is_read_only
+
+    def require_writable(self) -> None:
+        """Raise where nothing may be written.
+
+        Raises:
+            ReadOnlyError: the collection was opened read-only.
+        """
+        self.folder.require_writable()
+
+    def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
+        """As for any writer; it is on its way to the file before any record below the node is."""
+        now = super().set_attributes(node, data, parent)
+        if not self.backend.is_mapped:
+            self.nodes.flush()
+        return now
+
+    # --- durability ----------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Hand all rows to the operating system, where files are not mapped."""
+        self.nodes.flush()
+        self.records.flush()
+
+    def sync(self) -> None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+        if not self._can_sync():
+            return
+        # Records first: whose they are was said before they were logged.
+        records, nodes = self.records.sync(), self.nodes.sync()
+        if records is not None and nodes is not None:
+            self.backend.record_synced({RECORDS: records, NODES: nodes})
+
+    def _can_sync(self) -> bool:
+        """Whether this is a writer that can sync now; where it can't, it is done later."""
+        if not self.backend.is_open:
+            return False
+        if self._is_changing:
+            self.backend.later(_weakly(self.sync))
+            return False
+        self.backend.is_presumed_dead()
+        if self.backend.has_lost_names:
+            self.backend.has_lost_names = False
+            self.nodes.seal()
+            self.records.seal()
+        return True
+
+    @property
+    def _is_changing(self) -> bool:
+        """Whether a signal handler asks, in the middle of a change of this very thread.
+
+        It must not wait then for whoever seals, who waits for the end of the change; what it asks
+        for is done right after it.
+        """
+        return self.nodes.is_changing or self.records.is_changing
+
+    def finish(self) -> None:
+        """Have all records on the device, before it is said that their experiment has ended.
+
+        That they are there is noted with the end, by the next ``sync``. Many rows are sealed with
+        full tables that wait for it.
+        """
+        self.records.hand_over_much()
+        if self._can_sync() and (records := self.records.sync()) is not None:
+            self.backend.remember_synced({RECORDS: records})
+
+    def _sync_nodes(self) -> None:
+        """No record survives a loss of power, nor is it sealed, without its node.
+
+        Raises:
+            OSError: what was set on nodes waits in memory.
+        """
+        nodes = self.nodes.sync()
+        if nodes is not None:
+            self.backend.record_synced({NODES: nodes})
+        if self.nodes.rows_at_risk():
+            message = f"what was set on recorders waits in memory: {self.backend.trouble}"
+            raise OSError(message)
+
+    def hold(self, node: int) -> None:
+        """Begin a node that is excluded from query results, with all below it, until a parent is set on it.
+
+        A compaction leaves it as it is. What is to stay hidden is deleted in the end.
+        """
+        self.nodes.append(node, {TIME: self.clock.now(), PARENT: DELETED, DELETION: False})
+        self.nodes.flush()
+
+    def delete(self, nodes: Collection[int]) -> None:
+        """Take nodes, with all below them, out of all query results; no file changes for it.
+
+        Raises:
+            SaveError: that they are deleted can't be written, and is only known here.
+        """
+        for node in nodes:
+            self.withdraw(node)
+        self.require_saved()
+
+    def require_saved(self) -> None:
+        """Sync.
+
+        Raises:
+            SaveError: rows wait in memory and still can't be written.
+        """
+        self.sync()
+        if self._is_changing:
+            return
+        self.nodes.require_saved()
+        self.records.require_saved()
+        if not (self.nodes.cannot_seal or self.records.cannot_seal):
+            self.backend.settle()
+
+    def seal(self) -> None:
+        """Turn all rows into sealed files.
+
+        Raises:
+            SaveError: that fails now; what is only in memory is kept there.
+        """
+        if self._is_changing:
+            self.backend.later(_weakly(self.seal))
+            return
+        self.nodes.seal()
+        self.records.seal()
+        self.sync()
+        self.nodes.require_sealed()
+        self.records.require_sealed()
+        self.backend.settle()
+
+    def close(self) -> None:
+        """Seal all rows, take the live files away and stop being a writer.
+
+        Raises:
+            SaveError: some can't be sealed now; the store stays open.
+            BusyError: a signal handler calls for it in the middle of another change.
+        """
+        try:
+            self.nodes.require_quiet()
+            self.records.require_quiet()
+            self.backend.refuses = True
+            if self.backend.is_open:
+                self.nodes.close()
+                self.records.close()
+            self.backend.close()
+        finally:
+            self.backend.refuses = False
+
+    def end(self) -> None:
+        """Save everything as the interpreter exits; what is logged after it is another writer's.
+
+        Threads and handlers that log until the very end find a collection that nobody closed. Their
+        rows are in live files, from which whoever opens the collection next takes them.
+
+        Raises:
+            SaveError: some can't be sealed now.
+        """
+        tries = _TRIES
+        while self.backend.is_open and tries and not self._is_left():
+            self.nodes.require_sealed()
+            self.records.require_sealed()
+            tries -= 1
+        self.backend.is_ending = True
+
+    def _is_left(self) -> bool:
+        """Stop being this writer, where no row is in a live file."""
+        with holding(self.nodes, self.records):
+            self.backend.is_ending = self.nodes.is_left() and self.records.is_left()
+            if self.backend.is_ending:
+                self.backend.leave()
+            return self.backend.is_ending
+
+    def __del__(self) -> None:
+        """Save what nobody can write to any more; what fails is recovered at the next open."""
+        backend = getattr(self, "backend", None)
+        if backend is not None and backend.is_open and not backend.is_ending:
+            with contextlib.suppress(Exception):
+                self.close()
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: not the parent's writer, but one of its own from the next row on."""
+        self.backend.forget()
+        self.records.start_anew()
+        self.nodes.start_anew()
+        self.clock.free_lock()
+
+
+def _weakly(method: Callable[[], object]) -> Callable[[], None]:
+    """A method, without keeping what it belongs to; nothing where that is gone."""
+    known = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (found := known()) is not None:
+            found()
+
+    return call
