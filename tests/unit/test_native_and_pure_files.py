@@ -27,6 +27,7 @@ time.time = lambda: next(clock) / 1e9
 time.clock_gettime = lambda _: time.time()
 names = itertools.count(1)
 uuid.uuid4 = lambda: uuid.UUID(int=next(names))
+os.urandom = lambda count: next(names).to_bytes(count, "big")
 
 import rigorous_recorder
 import rigorous_recorder._live.table as live_table
