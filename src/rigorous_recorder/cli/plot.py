@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from rigorous_recorder.plotting import Attempts, Band
+from rigorous_recorder.plotting import Attempts, Band, Curves
 
 from .chosen import Since, records_since
 from .command import exclude
 from .output import has_colors, print_json, print_message, size_text
 from .target import COLUMNS, CollectionKey, Collections, Where, open_collections, records_of
 
-__all__ = ["EXAMPLES", "plot"]
+__all__ = ["EXAMPLES", "plot", "print_curves"]
 
 EXAMPLES = """\
 Examples: `rigorous plot data/my_study -x epoch -y loss --by model`,
@@ -136,13 +136,18 @@ def plot(
     if as_json:
         print_json(curves.rows())
     elif out is None:
-        plain = not (sys.stdout.encoding or "").lower().startswith("utf")
-        text = curves.text(width, height or _HEIGHT, colors=has_colors(), plain=plain)
-        sys.stdout.write(f"{text}\n")
+        print_curves(curves, width, height or _HEIGHT)
     if out is not None:
         print_message(
             f"{curves.title}: {curves.notes}; saved in {out} ({size_text(out.stat().st_size)})"
         )
+
+
+def print_curves(curves: Curves, width: int | None = None, height: int = _HEIGHT) -> None:
+    """Print a chart, as wide as the terminal where no width is given."""
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    width = width or shutil.get_terminal_size().columns
+    sys.stdout.write(f"{curves.text(width, height, colors=has_colors(), plain=plain)}\n")
 
 
 def _ends(option: str, typed: str | None) -> tuple[Any, Any] | None:

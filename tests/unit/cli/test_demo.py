@@ -1,14 +1,14 @@
-"""`rigorous demo` logs a true study, and what it prints is what the records say."""
+"""`rigorous demo` logs a small study, and what it prints is what the records say."""
 
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
 import sys
-from collections import defaultdict
 from contextlib import closing
-from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from math import exp
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,15 +22,11 @@ from typer.testing import CliRunner
 
 from rigorous_recorder.cli import main
 from rigorous_recorder.cli.app import make_app
-from rigorous_recorder.cli.demo import MEAN_REWARD_SQL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typer.testing import Result
-
-Record = dict[str, Any]
-EPISODES = range(1, 11)
 
 
 def run(*arguments: str, width: int = 200) -> Result:
@@ -39,144 +35,48 @@ def run(*arguments: str, width: int = 200) -> Result:
     return result
 
 
-def read(folder: Path) -> list[Record]:
-    collection = ExperimentCollection(folder, quiet=True)
-    records = [dict(record) for record in collection.records]
-    collection.close()
-    return records
-
-
-def by_episode(records: list[Record]) -> dict[tuple[int, int], list[Record]]:
-    episodes = defaultdict(list)
-    for record in records:
-        episodes[record["experiment_number"], record["episode"]].append(record)
-    return episodes
-
-
-def printed_rows(output: str) -> list[list[float]]:
-    """The numbers of the printed table, a list a row."""
-    rows = re.findall(r"^│ *(\d+) │ *(\S+) │ *(\S+) │ *(\S+) │$", output, re.MULTILINE)
-    return [[float(cell.replace(",", "")) for cell in row] for row in rows]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "study"
-
-
-@pytest.fixture(scope="module")
-def output(folder: Path) -> str:
-    """What the demo prints the first time."""
-    return run("demo", str(folder)).output
-
-
-@pytest.fixture(scope="module")
-def records(folder: Path, output: str) -> list[Record]:
-    return read(folder)
-
-
-def test_the_study_is_three_experiments_of_ten_episodes(records: list[Record]) -> None:
-    """Three experiments are logged, each of them with the episodes 1 to 10."""
-    assert set(by_episode(records)) == {(number, each) for number in (1, 2, 3) for each in EPISODES}
-    assert {record["had_error"] for record in records} == {False}
-
-
-def test_every_timestep_is_a_record(records: list[Record]) -> None:
-    """An episode's records are its timesteps from 1 on, none left out and none doubled."""
-    for episode in by_episode(records).values():
-        timesteps = [record["timestep"] for record in episode]
-        assert sorted(timesteps) == list(range(1, len(episode) + 1))
-
-
-def test_the_late_total_reward_is_the_sum_of_the_rewards(records: list[Record]) -> None:
-    """Every record of an episode carries its total reward, which was known only at its end."""
-    for episode in by_episode(records).values():
-        total = sum(record["reward"] for record in episode)
-        assert {record["total_reward"] for record in episode} == {total}
-
-
-def test_the_seed_is_the_number_of_the_experiment(records: list[Record]) -> None:
-    """Each experiment can be run again from the seed that stands above its records."""
-    assert {(each["experiment_number"], each["seed"]) for each in records} == {
-        (1, 1),
-        (2, 2),
-        (3, 3),
+def test_the_demo_shows_what_it_logged_as_tree_table_and_chart(tmp_path: Path) -> None:
+    """Three experiments of five epochs; each view is below the line that prints it again."""
+    folder = str(tmp_path / "my study")
+    output = run("demo", folder).output
+    with closing(ExperimentCollection.open(folder)) as collection:
+        rows = list(collection.records)
+        assert str(collection.tree(children=3)) in output
+    assert {(row["experiment_number"], row["epoch"]) for row in rows} == {
+        (number, epoch) for number in (1, 2, 3) for epoch in range(1, 6)
     }
+    assert [row["step"] for row in rows] == [*range(40)] * 3
+    late = {(row["learning_rate"], row["epoch"]): row["accuracy"] for row in rows}
+    assert late == {(rate, n): 1 - exp(-rate * n) for rate, n in late}
+    assert "Logged experiments 1, 2, 3." in output
+    assert f"rigorous show '{folder}' --children 3\n" in output
+    assert f"print(ExperimentCollection.open('{folder}').records)\n" in output
+    assert "experiment_number  learning_rate  epoch" in output
+    assert f"rigorous plot '{folder}' -x step -y loss --by learning_rate\n" in output
+    assert output.rstrip().splitlines()[-2].strip() == "+ learning_rate=0.9"
 
 
-def test_the_printed_means_are_those_of_the_records(output: str, records: list[Record]) -> None:
-    """The table says for each episode what a computation by hand over the records gives."""
-    rows = printed_rows(output)
-    assert [row[0] for row in rows] == list(EPISODES)
-    for episode, mean_reward, mean_total, timesteps in rows:
-        rewards = [record["reward"] for record in records if record["episode"] == episode]
-        assert mean_reward == pytest.approx(fmean(rewards), abs=0.006)
-        assert mean_total == pytest.approx(sum(rewards) / 3, abs=0.006)
-        assert timesteps == len(rewards)
-
-
-def test_the_agents_learn_visibly(output: str) -> None:
-    """The mean total reward of the last three episodes is far above that of the first three."""
-    totals = [row[2] for row in printed_rows(output)]
-    assert fmean(totals[-3:]) > fmean(totals[:3]) + 50
-
-
-def test_the_sql_is_printed_as_it_was_run(output: str, folder: Path) -> None:
-    """The text of the query is in the output, word by word, in a call that can be pasted."""
-    assert f'ExperimentCollection({str(folder)!r}).sql("""\n{MEAN_REWARD_SQL}\n""")' in output
-
-
-def test_the_tree_shows_experiments_and_leaves_out_the_middle(
-    output: str, folder: Path, records: list[Record]
+def test_the_chart_and_the_table_are_as_wide_as_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each experiment shows its first and last episodes, with count and total reward."""
-    first = by_episode(records)[1, 1]
-    total = first[0]["total_reward"]
-    assert f"{folder}.collection: {len(records):,} records" in output
-    assert f"episode 1: {len(first)} records, total_reward {total:g}" in output
-    assert output.count("... 7 more ...") == output.count("episode 10:") == 3
-
-
-def test_the_size_is_that_of_the_folder(output: str, records: list[Record]) -> None:
-    """The bytes per record are the bytes on disk by the number of records."""
-    match = re.search(r"On disk: ([\d,]+) bytes for ([\d,]+) records, ([\d.]+) bytes", output)
-    assert match is not None
-    size, count, each = (float(number.replace(",", "")) for number in match.groups())
-    assert count == len(records)
-    assert each == pytest.approx(size / count, abs=0.06)
-
-
-def test_the_chart_is_as_wide_as_the_terminal(tmp_path: Path) -> None:
-    """The chart fills the width that the terminal has, and no line is wider."""
+    """The chart fills the width that the terminal has, and no line of the table is wider."""
     for width in (60, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
         output = run("demo", str(tmp_path / str(width)), width=width).output
-        chart = output[output.index("mean total reward per episode") :].splitlines()
+        chart = output[output.index("loss over step") :].splitlines()
         assert max(map(len, chart)) == width
+        table = output[output.index("experiment_number  ") : output.index("120 rows")]
+        assert max(map(len, table.splitlines())) <= width
 
 
-def test_a_second_run_adds_three_experiments_and_says_so(tmp_path: Path) -> None:
+def test_a_second_run_adds_three_experiments(tmp_path: Path) -> None:
     """Experiments 1 to 3 stay as they were, and 4 to 6 come to them."""
-    folder = tmp_path / "twice"
-    run("demo", str(folder))
-    before = by_episode(read(folder))
-    again = run("demo", str(folder)).output
-    after = by_episode(read(folder))
-    assert "already has experiments up to 3" in " ".join(again.split())
-    assert "Logged experiments 4, 5, 6." in again
-    assert {number for number, _ in after} == {1, 2, 3, 4, 5, 6}
-    for key, episode in before.items():
-        assert after[key] == episode
-
-
-def test_an_interrupted_experiment_is_made_up_for(tmp_path: Path) -> None:
-    """The number, and so the seed, of an experiment that ended with an error is used again."""
-    with pytest.raises(KeyboardInterrupt), closing(ExperimentCollection(tmp_path / "broken")) as c:
-        with c.new_experiment(learning_rate=0.5, seed=1) as experiment:
-            experiment.child(episode=1).push(timestep=1, reward=-1.0)
-            raise KeyboardInterrupt
-    assert "Logged experiments 1, 2, 3." in run("demo", str(tmp_path / "broken")).output
-    seeds = {(each["experiment_number"], each["seed"]) for each in read(tmp_path / "broken")}
-    assert seeds == {(1, 1), (2, 2), (3, 3)}
+    folder = str(tmp_path / "twice")
+    outputs = [run("demo", folder).output for _ in range(2)]
+    assert "Logged experiments 4, 5, 6." in outputs[1]
+    with closing(ExperimentCollection.open(folder)) as collection:
+        assert len(collection.records.where(experiment_number=[1, 2, 3])) == 120
+        assert len(collection) == 240
 
 
 def test_the_default_folder_is_data_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,12 +89,16 @@ def test_the_default_folder_is_data_demo(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_terminal_without_unicode_gets_plain_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the output can't hold box characters, tree, table and chart are drawn without."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "50")
-    result = CliRunner(charset="ascii").invoke(make_app(), ["demo"])
-    assert result.exit_code == 0, result.output
-    assert result.output.isascii()
+    """What its encoding lacks is an escape, as in every command, and the chart is drawn without."""
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", printed)
+    monkeypatch.setattr(sys, "argv", ["rigorous", "demo", str(tmp_path / "plain")])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert not exit_.value.code
+    text = printed.buffer.getvalue().decode("ascii")
+    assert "loss over step" in text
+    assert "learning_rate=0.9" in text
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], []])

@@ -1,7 +1,12 @@
-"""Tabular Q-learning on a small grid world: a real algorithm for the demo to log.
+"""Three agents learn their way through a grid world, and every timestep of it is logged.
 
-The agent learns the shortest way from the start to the goal, around the walls. Its rule is that of
-Watkins, *Learning from Delayed Rewards* (1989), also Sutton & Barto, *Reinforcement Learning*,
+    python examples/gridworld.py [FOLDER]
+
+The tree is experiment > episode > timestep. An episode's total reward is set when the episode is
+over, and is in every timestep's row of the flat table all the same.
+
+The agents learn by tabular Q-learning: the shortest way from the start to the goal, around the walls.
+The rule is that of Watkins, *Learning from Delayed Rewards* (1989), also Sutton & Barto, *Reinforcement Learning*,
 section 6.5: after action ``a`` in state ``s`` led to reward ``r`` and state ``s'``,
 
     Q(s, a) += learning_rate * (r + discount * max Q(s', .) - Q(s, a))
@@ -10,13 +15,29 @@ section 6.5: after action ``a`` in state ``s`` led to reward ``r`` and state ``s
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from rigorous_recorder import ExperimentCollection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ACTIONS", "GridWorld", "QLearner", "Timestep", "decayed_epsilon", "run_episode"]
+    from rigorous_recorder import Recorder
+
+LEARNING_RATES = (0.5, 0.7, 0.9)
+EPISODES = 10
+QUERY = """
+SELECT episode,
+       avg(reward) AS mean_reward,
+       sum(reward) / count(DISTINCT experiment_number) AS mean_total_reward,
+       count(*) AS timesteps
+FROM records
+WHERE NOT had_error
+GROUP BY episode
+ORDER BY episode
+"""
 
 ACTIONS = ("up", "down", "left", "right")
 GOAL_REWARD = 50.0
@@ -31,6 +52,30 @@ S..#....
 ...##.#.
 .#....#G
 """
+
+
+def main(folder: str) -> None:
+    """Train an agent in each of three new experiments at ``folder``, and print what came of them."""
+    with ExperimentCollection(folder) as collection:
+        for seed, learning_rate in enumerate(LEARNING_RATES, 1):
+            with collection.new_experiment(learning_rate=learning_rate, seed=seed) as experiment:
+                train(experiment)
+        print(collection.tree(children=3))
+        collection.sql(QUERY).show()
+
+
+def train(experiment: Recorder) -> None:
+    """Log the episodes of a learner with the learning rate and the seed of the experiment."""
+    world = GridWorld()
+    learner = QLearner(world.states, experiment["learning_rate"], experiment["seed"])
+    for number in range(1, EPISODES + 1):
+        epsilon = decayed_epsilon(number)
+        episode = experiment.child(episode=number, epsilon=epsilon)
+        total_reward = 0.0
+        for timestep in run_episode(world, learner, epsilon):
+            episode.push(timestep)
+            total_reward += timestep.reward
+        episode["total_reward"] = total_reward
 
 
 class GridWorld:
@@ -113,3 +158,7 @@ def run_episode(world: GridWorld, learner: QLearner, epsilon: float) -> Iterator
         if terminated:
             return
         state = next_state
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "data/gridworld")
