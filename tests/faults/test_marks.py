@@ -154,7 +154,7 @@ def test_a_sync_in_the_middle_of_a_push_is_done_after_it(
         with collection.new_experiment() as experiment:
             experiment.push(i=0).sync()
             table = collection._store.records
-            write: Callable[..., bool] = table._try_write
+            write: Callable[..., bool] = table._live._try_write
             before = open_descriptors()
 
             def interrupted(*row: Any) -> bool:
@@ -162,7 +162,7 @@ def test_a_sync_in_the_middle_of_a_push_is_done_after_it(
                 return write(*row)
 
             with monkeypatch.context() as patch:
-                patch.setattr(table, "_try_write", interrupted)
+                patch.setattr(table._live, "_try_write", interrupted)
                 for i in range(1, 50):
                     experiment.push(i=i, **{f"key_{i}": 1})
             done = threading.Event()

@@ -25,6 +25,7 @@ from rigorous_recorder import ExperimentCollection, _mounts
 from rigorous_recorder._live.backing import WriteBehindImage
 from rigorous_recorder._live.layout import Blank, Layout
 from rigorous_recorder._live.segment import Segment
+from rigorous_recorder._live.segments import Segments
 from rigorous_recorder._store import backend, seal
 from rigorous_recorder._store.background import later
 from rigorous_recorder.errors import SaveError, StorageWarning
@@ -395,7 +396,7 @@ def test_rows_that_another_thread_is_about_to_seal_are_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many rows with lists are in no live file, but sealed by the thread that extends."""
-    monkeypatch.setattr(live_table.LiveTable, "_seal_if_urgent", lambda _: None)
+    monkeypatch.setattr(Segments, "seal_if_urgent", lambda _: None)
     collection = ExperimentCollection(tmp_path / "study", quiet=True)
     with collection.new_experiment() as experiment:
         experiment.extend({"i": range(6000), "list": [np.zeros(i % 3) for i in range(6000)]})

@@ -13,7 +13,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
-from rigorous_recorder._live.table import LiveTable
+from rigorous_recorder._live.table_writer import TableWriter
 from rigorous_recorder._store import backend
 from rigorous_recorder.errors import (
     ClosedError,
@@ -177,17 +177,17 @@ def test_an_interrupt_while_the_end_is_synced_ends_the_experiment(
 ) -> None:
     """With an error, and for every process: it can be gone on with, and deleted."""
     collection, other = open_collection(quiet=True), open_collection(quiet=True)
-    original = LiveTable.sync
+    original = TableWriter.sync
 
-    def interrupt(table: LiveTable) -> None:
-        monkeypatch.setattr(LiveTable, "sync", original)
+    def interrupt(table: TableWriter) -> None:
+        monkeypatch.setattr(TableWriter, "sync", original)
         raise KeyboardInterrupt
 
     for number in (None, 1):
         run = collection.resume(number) if number else collection.new_experiment()
         with pytest.raises(KeyboardInterrupt), run as experiment:
             experiment.push(x=1)
-            monkeypatch.setattr(LiveTable, "sync", interrupt)
+            monkeypatch.setattr(TableWriter, "sync", interrupt)
         for each in (collection, other):
             (row,) = each.experiments
             assert row["had_error"] is True
@@ -446,9 +446,9 @@ def test_an_experiment_that_has_ended_has_all_its_records(
 ) -> None:
     """A process that dies at its end, where files are written behind, tells no end too early."""
     monkeypatch.setattr(backend, "is_safe_to_map", lambda _: False)
-    sync = LiveTable.sync
+    sync = TableWriter.sync
 
-    def die_at_the_records(table: LiveTable) -> None:
+    def die_at_the_records(table: TableWriter) -> None:
         if table.name == "records":
             os._exit(9)
         sync(table)
@@ -458,7 +458,7 @@ def test_an_experiment_that_has_ended_has_all_its_records(
         try:
             with open_collection().new_experiment() as experiment:
                 experiment.push(step=0)
-                monkeypatch.setattr(LiveTable, "sync", die_at_the_records)
+                monkeypatch.setattr(TableWriter, "sync", die_at_the_records)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9

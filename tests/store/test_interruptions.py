@@ -70,16 +70,18 @@ def indexes(recorder: Recorder) -> list[int]:
     return [row["i"] for row in recorder.records]
 
 
-@pytest.mark.parametrize("name", ["_take_number", "_use"])
+@pytest.mark.parametrize(
+    ("part", "name"), [("_segments", "take_number"), ("_live", "_use"), ("_segments", "use")]
+)
 def test_an_interrupted_change_to_other_pages(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, name: str
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, part: str, name: str
 ) -> None:
     """Pages that are filled again never get the number of the rows that were in them."""
     for i in range(10):
         recorder.push(i=i)
     store = folder_store(recorder)
     store.seal()
-    interrupt_once(monkeypatch, store.records, name)
+    interrupt_once(monkeypatch, getattr(store.records, part), name)
     with pytest.raises(KeyboardInterrupt):
         recorder.push(i=100)
     for i in range(10, 15):
@@ -134,15 +136,15 @@ def test_a_value_on_a_device_belongs_to_its_own_row(
     """Also where another thread pushes between the note which row that is and the row."""
     recorder.push(i=0, x=0.5).push(i=1, x=OnDevice(1.5)).push(i=2, x=0.5)
     table = folder_store(recorder).records
-    noted: Callable[..., None] = table._note
+    promised: Callable[..., None] = table._live._promise
     other = threading.Thread(target=lambda: recorder.push(i=99, x=0.25))
 
-    def note(*row: Any) -> None:
-        noted(*row)
+    def promise(*row: Any) -> None:
+        promised(*row)
         other.start()
         other.join(0.2)  # it waits for this one to end
 
-    monkeypatch.setattr(table, "_note", note)
+    monkeypatch.setattr(table._live, "_promise", promise)
     recorder.push(i=3, x=OnDevice(7.5))
     other.join()
     assert {row["i"]: row["x"] for row in recorder.records} == {

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +15,8 @@ from rigorous_recorder._live import table
 from rigorous_recorder._live.fields import Described
 from rigorous_recorder._store.background import later
 from rigorous_recorder.errors import BusyError
+
+from ..at_call import at_call, interrupt
 
 ENOUGH = 200
 PATIENCE = 60  # seconds
@@ -123,7 +123,7 @@ def test_a_handler_that_saves_in_the_middle_of_a_change_waits_for_nobody(
     with ExperimentCollection(folder, quiet=True) as collection:
         recorder = collection.recorder.child().push(i=0)
         nodes, records = collection._store.nodes, collection._store.records
-        sync, write = nodes.sync, nodes._try_write
+        sync, write = nodes.sync, nodes._live._try_write
         sealing, is_waiting = threading.Thread(target=records.seal), threading.Event()
 
         def say_and_sync() -> object:
@@ -142,7 +142,7 @@ def test_a_handler_that_saves_in_the_middle_of_a_change_waits_for_nobody(
             return write(node, row)
 
         monkeypatch.setattr(nodes, "sync", say_and_sync)
-        monkeypatch.setattr(nodes, "_try_write", interrupted)
+        monkeypatch.setattr(nodes._live, "_try_write", interrupted)
         recorder["new"] = 1
         sealing.join()
         is_saved = threading.Event()
@@ -162,29 +162,6 @@ def test_a_value_that_pushes_is_kept_with_what_it_pushes() -> None:
     rows = [dict(row) for row in recorder.records]
     assert {"x": {"a": 1}} in rows
     assert {"inner": True} in rows
-
-
-@contextmanager
-def at_call(number: int, action: Callable[[], None]) -> Iterator[list[int]]:
-    """Do something at one of the places where Python lets signal handlers run: calls."""
-    calls = [0]
-
-    def profile(_frame: FrameType, event: str, _argument: object) -> None:
-        if event in {"call", "c_return"}:
-            calls[0] += 1
-            if calls[0] == number + 1:
-                sys.setprofile(None)
-                action()
-
-    sys.setprofile(profile)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 def a_tree(i: int) -> Recorder:

@@ -121,7 +121,7 @@ def test_no_segment_is_filled_under_a_second_number() -> None:
 def test_rows_move_with_their_number_to_a_wider_segment() -> None:
     """The one that they come from takes no more of them."""
     old, new = made_filling(), made_spare(WIDER)
-    segments = Segments("records", MemoryBackend(), itertools.count())
+    segments = Segments("records", MemoryBackend())
     segments.use(old)
     old.copy_to(new)
     segments.use(new)
@@ -133,7 +133,7 @@ def test_rows_move_with_their_number_to_a_wider_segment() -> None:
 def test_the_queue_seals_what_is_full_and_no_more() -> None:
     """Each is sealed once, in order, under its own number; a withdrawn one is in no list."""
     backend = MemoryBackend()
-    segments = Segments("records", backend, itertools.count())
+    segments = Segments("records", backend)
     made = [made_full(), made_full(), made_filling()]
     for segment in made:
         segments.use(segment)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from .._arrow import pa
 from .backing import Image
 from .layout import Blank
 
-__all__ = ["Backend", "Behind", "SegmentBatch"]
+__all__ = ["Backend", "Behind", "SegmentBatch", "attempt"]
+
+_T = TypeVar("_T")
 
 
 class SegmentBatch(NamedTuple):
@@ -90,3 +92,12 @@ class Backend(Protocol):
 
     def complain(self, error: Exception) -> None:
         """Tell the user, once, that data waits in memory."""
+
+
+def attempt(backend: Backend, action: Callable[[], _T]) -> tuple[_T] | None:
+    """What an action gives, in a tuple; None, and the user is told, where the disk fails."""
+    try:
+        return (action(),)
+    except OSError as error:
+        backend.complain(error)
+        return None

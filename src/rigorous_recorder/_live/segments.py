@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
 from .._arrow import pa
-from .backend import Backend, Behind, SegmentBatch
+from .backend import Backend, Behind, SegmentBatch, attempt
 from .layout import Layout
-from .segment import UNNUMBERED, Segment
+from .segment import UNNUMBERED, Segment, SyncedState
 
 __all__ = ["Segments"]
 
@@ -47,10 +48,14 @@ class Segments:
     outside, as of Ctrl-C, leaves nothing half done.
     """
 
-    def __init__(self, name: str, backend: Backend, numbers: Iterator[int]) -> None:
-        self._name = name
-        self._backend = backend
-        self._numbers = numbers
+    def __init__(self, name: str, backend: Backend) -> None:
+        self.name = name
+        self.backend = backend
+        self._numbers = itertools.count()  # taken also by who seals, without the table's lock
+        #: More than each number that was taken for a live segment.
+        self.next_number = 0
+        #: Whether rows were handed over, and nobody has looked yet whether they can wait.
+        self.has_new_full = False
         self._line: list[Segment | _UnsegmentedRows] = []
         self._spares: list[Segment] = []
         self._is_over = False
@@ -64,6 +69,12 @@ class Segments:
         self._sealer = 0
         #: Held while a spare segment is added; not by who takes one.
         self._stocking = threading.RLock()
+
+    def take_number(self) -> int:
+        """A number that no rows of the table have."""
+        number = next(self._numbers)
+        self.next_number = number + 1
+        return number
 
     @property
     def live(self) -> Segment | None:
@@ -82,10 +93,16 @@ class Segments:
             self._line[-1] = segment
             live.mark_moved()
 
+    def finish(self, live: Segment) -> None:
+        """Let the live segment wait for being sealed."""
+        live.finish()
+        self.has_new_full = True
+
     def add_rows(self, number: int, batch: pa.RecordBatch) -> None:
         """Let rows be sealed as they are, before those of the live segment, where there is one."""
         place = slice(-1, -1) if self.live is not None else slice(len(self._line), None)
         self._line[place] = [_UnsegmentedRows(number, batch)]
+        self.has_new_full = True
 
     @property
     def _full(self) -> list[Segment | _UnsegmentedRows]:
@@ -110,13 +127,15 @@ class Segments:
             and (each.synced is None or each.synced.version != each.version)
         ]
 
-    def start_sync(self, segment: Segment) -> Callable[[], None]:
-        """As that of the segment, also where another thread seals it meanwhile.
+    def start_sync(self, segment: Segment) -> tuple[SyncedState, Callable[[], None]] | None:
+        """What of a segment will survive a loss of power, and what to call for that without a lock.
 
-        Raises:
-            OSError: its file can't be written now.
+        None where its file can't be written now, and the user was told.
         """
-        return self._unless_sealed(segment, segment.start_sync) or _nothing
+        synced = segment.begin_sync()
+        start = partial(self._unless_sealed, segment, segment.start_sync)
+        started = attempt(self.backend, start)
+        return None if started is None else (synced, started[0] or _nothing)
 
     def synced(self) -> dict[int, int]:
         """How many rows of which segments are on the device."""
@@ -153,12 +172,17 @@ class Segments:
             rows += sum(each.rows for each in self._line[:] if isinstance(each, _UnsegmentedRows))
         return rows
 
-    def flush_full(self) -> None:
-        """Hand the rows of full segments to the operating system, before those that come after.
+    def flush(self) -> None:
+        """Hand all rows to the operating system, where that works now."""
+        self.flush_full()
+        if (live := self.live) is not None:
+            attempt(self.backend, live.flush)
 
-        Raises:
-            OSError: a file can't be written now.
-        """
+    def flush_full(self) -> None:
+        """Hand the rows of full segments to the operating system, before those that come after."""
+        attempt(self.backend, self._flush_full)
+
+    def _flush_full(self) -> None:
         for each in self._segments:
             if each.is_full:
                 self._unless_sealed(each, each.flush)
@@ -183,13 +207,19 @@ class Segments:
         return sum(each.rows for each in self._full)
 
     @property
-    def is_urgent(self) -> bool:
+    def _is_urgent(self) -> bool:
         """Whether rows are in no file at all, or so much waits that it is better to help."""
         full = self._full
-        is_loose = self._backend.is_durable and any(
+        is_loose = self.backend.is_durable and any(
             isinstance(each, _UnsegmentedRows) for each in full
         )
         return is_loose or sum(each.size for each in full) > MOST_WAITING
+
+    def seal_if_urgent(self) -> None:
+        """Without the table's lock: seal what can't wait, though it is the caller's time."""
+        self.has_new_full = False
+        if self._is_urgent:
+            self.seal()
 
     def spare(self, layout: Layout) -> Segment | None:
         """An empty segment of that layout, made ahead; None where there is none."""
@@ -206,7 +236,7 @@ class Segments:
     def prepare(self, layout: Layout) -> None:
         """Do ahead what sealing will wait for, and have a spare segment ready before it is needed."""
         if not self._is_over:
-            self._backend.prepare(self._name)
+            self.backend.prepare(self.name)
         self._stock(layout)
 
     def _stock(self, layout: Layout) -> None:
@@ -223,7 +253,7 @@ class Segments:
             layout: of its image.
             number: the one that it will have, where that is known.
         """
-        return Segment(layout, partial(self._backend.image, self._name, number))
+        return Segment(layout, partial(self.backend.image, self.name, number))
 
     def seal(self) -> bool:
         """Seal what is full, in order; False where the disk fails, and the user was told.
@@ -260,7 +290,7 @@ class Segments:
         """Take the live segment away, which has no rows, with its file."""
         self._line.remove(live)
         live.mark_withdrawn()
-        self._backend.withdraw(self._name, live.number, live.image)
+        self.backend.withdraw(self.name, live.number, live.image)
 
     def _seal_first(self, full: list[Segment | _UnsegmentedRows]) -> bool:
         """Seal the oldest segment, and in the same file those after it that are like it."""
@@ -278,7 +308,7 @@ class Segments:
         try:
             count = self._seal_parts(parts)
         except (OSError, MemoryError, pa.ArrowException) as error:
-            self._backend.complain(error)
+            self.backend.complain(error)
             return False
         sealed = self._line[:count]
         del self._line[:count], parts, batch
@@ -293,22 +323,22 @@ class Segments:
         Returns:
             How many of the parts are done: just one where others may have some of its rows.
         """
-        if not self._backend.was_recovered():
-            self._backend.seal(self._name, parts)
+        if not self.backend.was_recovered():
+            self.backend.seal(self.name, parts)
             return len(parts)
         number, batch = parts[0]
-        rows = self._backend.sealed_rows(self._name, number)
+        rows = self.backend.sealed_rows(self.name, number)
         if rows is None:
-            self._backend.seal(self._name, parts[:1])
+            self.backend.seal(self.name, parts[:1])
         elif rows < batch.num_rows:
             rest = SegmentBatch(next(self._numbers), batch.slice(rows))
-            self._backend.seal_rest(self._name, rest, Behind(number, rows))
+            self.backend.seal_rest(self.name, rest, Behind(number, rows))
         return 1
 
     def _replace_sealed(self, segment: Segment) -> None:
         """Take the file of a sealed segment away, and have one for the next rows instead."""
         segment.mark_sealed()
-        if self._backend.is_durable:
+        if self.backend.is_durable:
             segment.image.discard()
             if segment.image.is_mapped:
                 self._stock(segment.layout)

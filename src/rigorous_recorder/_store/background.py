@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from .._live.table import LiveTable
+from .._live.table_writer import TableWriter
 from .._report import error_line, report
 
 __all__ = ["LOCKS", "flush_all", "holding", "later", "start_background", "watch"]
@@ -23,11 +23,11 @@ _FLUSHES_PER_SYNC: Final = 5
 
 class _Kept(Protocol):
     @property
-    def records(self) -> LiveTable:
+    def records(self) -> TableWriter:
         """The table of records."""
 
     @property
-    def nodes(self) -> LiveTable:
+    def nodes(self) -> TableWriter:
         """The table of nodes."""
 
     def renew_after_fork(self) -> None:
@@ -58,7 +58,7 @@ class _House:
 
     def __init__(self) -> None:
         self._stores: weakref.WeakSet[_Kept] = weakref.WeakSet()
-        self._held: list[LiveTable] = []
+        self._held: list[TableWriter] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -177,7 +177,7 @@ later: Final = _house.later
 
 
 @contextlib.contextmanager
-def holding(*tables: LiveTable) -> Iterator[None]:
+def holding(*tables: TableWriter) -> Iterator[None]:
     """Hold the locks of several tables at once; no row is added to them meanwhile."""
     with _house.several, contextlib.ExitStack() as locks:
         for table in tables:

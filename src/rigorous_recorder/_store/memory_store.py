@@ -13,7 +13,7 @@ from .._live.backing import Image, MemoryImage
 from .._live.column import NODE, Column
 from .._live.fields import Described
 from .._live.layout import Blank
-from .._live.table import LiveTable
+from .._live.table_writer import TableWriter
 from .background import holding, watch
 from .folder import NODES, RECORDS
 from .footer import describe_file
@@ -86,7 +86,7 @@ class MovedError(Exception):
     """A row was meant for a node that has moved to another store meanwhile."""
 
 
-class _MovableTable(LiveTable):
+class _MovableTable(TableWriter):
     """A table whose nodes can move away: no row of theirs is taken any more."""
 
     def __init__(self, name: str, backend: MemoryBackend, gone: Mapping[int, object]) -> None:
@@ -105,16 +105,16 @@ class _MovableTable(LiveTable):
                 raise MovedError
             super().append_columns(nodes, columns)
 
-    def _append_carefully(self, node: int, row: Described) -> bool:
+    def _append_carefully(self, node: int, row: Described) -> None:
         if node in self.gone:  # moved by a value's own code
             raise MovedError
-        return super()._append_carefully(node, row)
+        super()._append_carefully(node, row)
 
 
 class MemoryReader(Reader):
     """Reads what is in memory."""
 
-    def __init__(self, records: LiveTable, nodes: LiveTable, backend: MemoryBackend) -> None:
+    def __init__(self, records: TableWriter, nodes: TableWriter, backend: MemoryBackend) -> None:
         self._records = records
         self._nodes = nodes
         self._backend = backend
@@ -127,7 +127,7 @@ class MemoryReader(Reader):
         """All rows of both tables at one moment."""
         return StoreSnapshot(self.fragments(self._records), self.fragments(self._nodes))
 
-    def fragments(self, table: LiveTable) -> list[InMemoryFragment]:
+    def fragments(self, table: TableWriter) -> list[InMemoryFragment]:
         """All rows of a table."""
         with table.lock:
             return list(

@@ -7,7 +7,7 @@ from itertools import starmap
 from typing import Any, NamedTuple, Protocol
 
 from .._live.backend import SegmentBatch
-from .._live.table import LiveTable
+from .._live.table_writer import TableWriter
 from ..errors import DamagedFileError
 from .corruption import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
@@ -65,7 +65,7 @@ class OwnRows(NamedTuple):
     """
 
     backend: _Named
-    tables: Mapping[str, LiveTable]
+    tables: Mapping[str, TableWriter]
 
 
 class FolderReader(Reader):

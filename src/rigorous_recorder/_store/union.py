@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from .._keys import require_free
-from .._live.table import LiveTable
+from .._live.table_writer import TableWriter
 from ..errors import ArgumentError, ReadOnlyError
 from .background import watch
 from .clock import Clock
@@ -174,8 +174,8 @@ class UnionStore(Store):
         self.reader: _UnionReader = _UnionReader(self.members, key)
         self.clock = _Clocks([store.clock for store in self.members.values()])
         backend = _Nowhere(self.title)
-        self.records = LiveTable(RECORDS, backend)
-        self.nodes = LiveTable(NODES, backend)
+        self.records = TableWriter(RECORDS, backend)
+        self.nodes = TableWriter(NODES, backend)
         watch(self)
 
     @property

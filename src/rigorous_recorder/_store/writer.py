@@ -11,7 +11,7 @@ from typing import Any, Final
 from .._arrow import pa
 from .._keys import require_free
 from .._live.column import DELETION, PARENT, PARENT_COLUMN, TIME, TIME_COLUMN, Column
-from .._live.table import LiveTable
+from .._live.table_writer import TableWriter
 from .backend import FolderBackend
 from .background import holding
 from .clock import Clock
@@ -28,8 +28,8 @@ _TRIES: Final = 5
 class Writer:
     """What writes to a store: two live tables, and the handles of their nodes."""
 
-    records: LiveTable
-    nodes: LiveTable
+    records: TableWriter
+    nodes: TableWriter
 
     def __init__(self) -> None:
         self.handles = Handles()
@@ -72,13 +72,6 @@ class Writer:
         self.nodes.append_columns(nodes, said)
 
 
-class _TableOfExperiments(LiveTable):
-    """A table of records in a collection: a row of the keys of experiments is refused."""
-
-    def _check_new(self, columns: Sequence[Column]) -> None:
-        require_free(column.key for column in columns)
-
-
 class FolderWriter(Writer):
     """One writer of a collection's folder, from its first row on."""
 
@@ -87,8 +80,8 @@ class FolderWriter(Writer):
         self.folder = folder
         identity = folder.info()["id"] if folder.exists() else os.urandom(16).hex()
         self.backend = FolderBackend(folder, identity, before_records=_weakly(self._sync_nodes))
-        self.records = _TableOfExperiments(RECORDS, self.backend)
-        self.nodes = LiveTable(NODES, self.backend)
+        self.records = TableWriter(RECORDS, self.backend, check_new=_refuse_experiment_keys)
+        self.nodes = TableWriter(NODES, self.backend)
 
     @property
     def identity(self) -> str:
@@ -291,6 +284,10 @@ class FolderWriter(Writer):
         self.records.start_anew()
         self.nodes.start_anew()
         self.clock.free_lock()
+
+
+def _refuse_experiment_keys(columns: Sequence[Column]) -> None:
+    require_free(column.key for column in columns)
 
 
 def _weakly(method: Callable[[], object]) -> Callable[[], None]:

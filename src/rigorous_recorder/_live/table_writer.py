@@ -1,0 +1,308 @@
+"""One table of one writer: its rows are taken, read back, synced, and sealed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from .._arrow import pa
+from .._report import DROPPED
+from .._values.foreign import learn
+from ..errors import BusyError, RigorousError, SaveError
+from .backend import Backend, SegmentBatch, attempt
+from .column import Column
+from .exclusive import Exclusive
+from .fields import Described, describe_unread
+from .implementation import FastPath
+from .segment import Segment, SyncedState
+from .segments import Segments
+from .table import LiveTable
+
+__all__ = ["TableWriter"]
+
+#: One n-th of a segment's rows is enough to be sealed with full ones at the end of an experiment.
+_MUCH: Final = 4
+
+
+class TableWriter:
+    """One table (records or nodes) of one writer.
+
+    Safe to use from many threads, and from signal handlers. ``append`` is the way of every record
+    that does not go through the ``fast_path`` by itself.
+
+    Args:
+        name: of the table.
+        backend: where its rows go.
+        check_new: raises for a row with one of these columns, which no row had before.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        *,
+        check_new: Callable[[Sequence[Column]], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._backend = backend
+        self._check_new = check_new
+        #: Where rows that fit are written at once; closed while anything else happens to the table.
+        self.fast_path = FastPath()
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Begin with nothing written and a free lock: for a new writer, or after a fork."""
+        self.fast_path.buffers = None
+        self._segments = Segments(self.name, self._backend)
+        self._live = LiveTable(self._segments, self.fast_path, self._check_new)
+        self._exclusive = Exclusive(self._live)
+
+    def forget_rows(self) -> None:
+        """Drop all rows: they are stored elsewhere now."""
+        with self.lock:
+            self.close_fast_path()
+            self._segments.forget()
+            self._segments.take_number()  # or the version could come back with the next rows
+
+    def free_lock(self) -> None:
+        """Keep all there is, with a free lock: in a forked child, of what is only in memory."""
+        self._exclusive.free_lock()
+        self._segments.free_lock()
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Whoever holds it keeps all other threads from changes."""
+        return self._exclusive.lock
+
+    def close_fast_path(self) -> None:
+        """Let no row be written but under the table's lock, until the next one was."""
+        self._live.close_fast_path()
+
+    def append(self, node: int, fields: dict[Any, Any]) -> None:
+        """Add one row. When this returns, the row survives the death of the process.
+
+        Raises:
+            KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: nothing was added.
+        """
+        if self.fast_path.is_atomic:
+            is_done = self.fast_path.append(node, fields)
+        else:
+            is_done = self._exclusive.try_now(self.fast_path.append, node, fields)
+        if not is_done:
+            row = describe_unread(fields)  # without the lock: a value's own code can do anything
+            if self._live.is_ending:
+                self._append_at_end(node, row)
+                return
+            self._append_carefully(node, row)
+            learn(fields.values())
+        if self._segments.has_new_full:
+            self._segments.seal_if_urgent()
+
+    def _append_carefully(self, node: int, row: Described) -> None:
+        self._exclusive.run(partial(self._live.append, node, row))
+
+    def _append_at_end(self, node: int, row: Described) -> None:
+        """Hand a row to the system at once; where that fails it is dropped, and counted."""
+        try:
+            self._append_carefully(node, row)
+            self.flush()
+            is_lost = bool(self._segments.loose_rows)
+        except RigorousError:
+            raise
+        except Exception:  # noqa: BLE001 - anything can fail in an interpreter that is taken down
+            is_lost = True
+        if is_lost:
+            self._segments.forget()
+            DROPPED.add(1)
+
+    def append_columns(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
+        """Add many rows at once, as columns of the sealed types.
+
+        Raises:
+            ClosedError: the place of the rows was closed.
+        """
+        self._exclusive.run(partial(self._live.extend, nodes, columns))
+        if self._segments.has_new_full:
+            self._segments.seal_if_urgent()
+
+    def parts(self) -> list[SegmentBatch]:
+        """The rows that are in no sealed file yet, in order."""
+        with self.lock:
+            while self._segments.has_pending:  # a handler may push in the middle of a fetch
+                self._segments.settle()
+            if not self.is_changing:
+                self._live.finish_interrupted()
+            parts = self._segments.full_parts()
+            if (live := self._segments.live) is not None and live.rows:
+                parts.append(SegmentBatch(live.number, live.batch(copy=True)))
+            return parts
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Changes with every row: the segment's number, and how many rows it has."""
+        live = self._segments.live
+        return self._segments.next_number, 0 if live is None else live.rows
+
+    def flush(self) -> None:
+        """Hand all rows to the operating system, where the file is not mapped."""
+        self._exclusive.run(self._flush)
+
+    def _flush(self) -> None:
+        self._live.finish_interrupted()
+        self._segments.flush()
+
+    def sync(self) -> dict[int, int] | None:
+        """Return when all rows survive a loss of power, or wait in memory and the user was told.
+
+        Returns:
+            How many rows of which segments, of those that are not sealed, are on the device. None
+            where nothing was done: a signal handler calls for it in the middle of a change.
+        """
+        if self.is_changing:
+            return None
+        self._segments.settle()
+        while True:
+            self._segments.seal()  # what is full; where that fails now it is synced as it is
+            unsynced = self._exclusive.run(self._unsynced)
+            are_done = [self._sync(each) for segments in unsynced or () for each in segments]
+            if all(are_done):
+                return self._segments.synced()
+
+    def _unsynced(self) -> list[Segment]:
+        self._live.finish_interrupted()
+        self._live.republish()
+        return self._segments.unsynced()  # of what is only in memory the user was told
+
+    def _sync(self, segment: Segment) -> bool:
+        """Sync one segment; False where its rows went to another file meanwhile."""
+        started = self._exclusive.run(partial(self._segments.start_sync, segment))
+        # Without the table's lock, since the device may take its time; not from a handler in the
+        # middle of a change, which must be able to go on.
+        return not (started and started[0]) or self._end_sync(segment, *started[0])
+
+    def _end_sync(self, segment: Segment, synced: SyncedState, sync: Callable[[], None]) -> bool:
+        if attempt(self._backend, sync) is None:
+            return True
+        with self.lock:
+            if self._segments.has(segment):
+                segment.mark_synced(synced)
+                return True
+            return self._segments.is_on_device(segment.number, synced.rows)
+
+    def rows_at_risk(self) -> int:
+        """Number of rows that the process would take with it, after a try to flush them.
+
+        Asked after what is full was to be sealed.
+        """
+        found = self._exclusive.run(self._flush_and_count)
+        if found and found[0]:  # a value can come from a device in the middle of the first look
+            found = self._exclusive.run(self._flush_and_count)
+        return found[0] if found else self._segments.loose_rows  # a handler in a change
+
+    def _flush_and_count(self) -> int:
+        self._live.finish_interrupted()
+        self._live.republish()
+        self.close_fast_path()  # no row comes between the flush and the look
+        self._segments.flush()
+        return self._segments.loose_rows
+
+    def hand_over_much(self) -> None:
+        """Let the rows there are be sealed by the next ``sync`` with full segments that wait for it.
+
+        Where they fill much of a segment: that takes little longer than to sync them, and saves that
+        they are sealed in a file of their own one day.
+        """
+        self._exclusive.run(self._hand_over_much)
+
+    def _hand_over_much(self) -> None:
+        live = self._segments.live
+        if live is None or not self._segments.full_rows:
+            return
+        if live.rows >= live.layout.capacity // _MUCH:
+            self._live.hand_over()
+
+    def seal(self) -> bool:
+        """Turn the rows there are into a sealed file; False where that fails now: nothing is lost."""
+        self._exclusive.run(self._live.hand_over)
+        return self._segments.seal()
+
+    def require_sealed(self) -> None:
+        """Turn the rows there are into a sealed file.
+
+        Raises:
+            SaveError: that fails now; the rows are kept.
+        """
+        is_done = self.seal() or self.seal()  # a second try, as after trouble that is over
+        self.require_saved()
+        if not is_done and self.cannot_seal:
+            message = (
+                f"{self._segments.full_rows:,} rows of {self.name} could not be sealed:"
+                f" {self._backend.trouble}. They are in live files, from which whoever opens the"
+                " collection next takes them. Make the folder writable again, then call save()"
+            )
+            raise SaveError(message)
+
+    def close(self) -> None:
+        """Seal all rows and take the live file away.
+
+        Raises:
+            SaveError: some can't be sealed; they are kept.
+            BusyError: a signal handler calls for it in the middle of another change.
+        """
+        is_closed = False
+        while not is_closed:
+            self.require_sealed()
+            closed = self._exclusive.run(self._discard_images)
+            if closed is None:
+                self.require_quiet()
+            is_closed = closed == (True,)
+
+    def is_left(self) -> bool:
+        """Take the live file away, where no row is in it: the interpreter exits, if it is."""
+        self._live.is_ending = self._exclusive.run(self._discard_images) == (True,)
+        return self._live.is_ending
+
+    def _discard_images(self) -> bool:
+        """Take the files of empty segments away; False where rows were logged meanwhile."""
+        self.close_fast_path()
+        self._live.finish_interrupted()
+        live = self._segments.live
+        if self._segments.full_rows or (live is not None and live.rows):
+            return False
+        self._segments.discard_images()
+        return True
+
+    def require_saved(self) -> None:
+        """Pass where all rows are in files.
+
+        Raises:
+            SaveError: some wait in memory and still can't be written.
+        """
+        if rows := self.rows_at_risk():
+            message = (
+                f"{rows:,} rows of {self.name} could not be saved and are only in memory:"
+                f" {self._backend.trouble}. Make the folder writable again, then call save()"
+            )
+            raise SaveError(message)
+
+    @property
+    def cannot_seal(self) -> bool:
+        """Whether what was full could not be sealed the last time."""
+        return self._segments.has_failed
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether this thread is in the middle of a change, as a signal handler can be."""
+        return self._exclusive.is_changing
+
+    def require_quiet(self) -> None:
+        """Raise where this thread is in the middle of a change.
+
+        Raises:
+            BusyError: it is: a signal handler asks.
+        """
+        if self.is_changing:
+            message = "the collection is just being written to, and can't be closed in between"
+            raise BusyError(message)
