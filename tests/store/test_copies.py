@@ -419,7 +419,7 @@ def test_nothing_is_copied_over_and_no_half_of_a_copy_is_left(
     log(recorder, 0, 100)
     there = tmp_path / "there.collection"
     there.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ArgumentError, match=r"there\.collection is there already; a copy is a new"):
+    with pytest.raises(ArgumentError, match=r"there\.collection already exists; a copy is a new"):
         collection.copy_to(tmp_path / "there")
     there.unlink()
 

@@ -227,7 +227,7 @@ def test_a_damaged_merge_gives_way_to_what_it_was_made_of(old: Path, new: Path) 
 def test_what_is_there_is_not_replaced(old: Path, new: Path) -> None:
     """A repaired collection is a new one; nothing is left where it can't be made."""
     new.mkdir()
-    with pytest.raises(ArgumentError, match="is there already"):
+    with pytest.raises(ArgumentError, match="already exists"):
         ExperimentCollection.repair(old, new)
     assert list(new.iterdir()) == []
     with pytest.raises(NotACollectionError, match="nothing to repair"):

@@ -35,7 +35,7 @@ def copy_store(store: FolderStore, target: Path) -> None:
         OSError: it can't be written.
     """
     if os.path.lexists(target):
-        message = f"{target} is there already; a copy is a new collection: give another path"
+        message = f"{target} already exists; a copy is a new collection: give another path"
         raise ArgumentError(message)
     if not store.folder.exists():
         message = f"there is no collection at {store.folder.path} yet: nothing to copy"

@@ -46,7 +46,7 @@ def repair(folder: Folder, into: Path) -> list[Problem]:
         OSError: something can't be written, or was taken away meanwhile.
     """
     if os.path.lexists(into):
-        message = f"{into} is there already; a repaired collection is a new one: give another path"
+        message = f"{into} already exists; a repaired collection is a new one: give another path"
         raise ArgumentError(message)
     if not any(place.is_dir() for place in folder.places):
         message = (

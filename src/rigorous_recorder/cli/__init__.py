@@ -31,7 +31,7 @@ from rigorous_recorder.errors import (
 __all__ = ["main", "run"]
 
 _EXTRA = ("typer", "rich", "plotext")
-#: What was typed can't be done; everything else failed while it was done.
+#: Errors of what was typed, with exit code 2; all other errors exit with 1.
 _WRONG_USE = (
     ArgumentError,
     ColumnError,
@@ -48,43 +48,43 @@ _WRONG_USE = (
 
 
 def run() -> None:
-    """Run the command line in a process of its own, as ``main``."""
-    # pyarrow imports pandas where it is installed, which takes longer than most commands.
+    """Run the command line in its own process, as ``main``."""
+    # pyarrow imports pandas if it is installed, which takes longer than most commands.
     sys.meta_path.insert(0, _NoPandas())
-    gc.disable()  # until the command is loaded: nothing of that is garbage
+    gc.disable()  # until the command is loaded: none of it becomes garbage
     try:
         main()
     finally:
-        gc.freeze()  # what is there goes with the process
+        gc.freeze()  # everything lives until the process ends
 
 
 class _NoPandas(MetaPathFinder):
-    """Has pandas look as if it was not installed: no command uses it."""
+    """Makes pandas look as if it were not installed: no command uses it."""
 
     def find_spec(self, fullname: str, *_: object) -> None:
-        """None, but for pandas.
+        """Find nothing; raise for pandas.
 
         Raises:
             ModuleNotFoundError: it is pandas.
         """
         if fullname == "pandas":
-            message = "the command line does without pandas"
+            message = "the command line does not use pandas"
             raise ModuleNotFoundError(message, name=fullname)
 
 
 def main() -> None:
     """Run the command line.
 
-    It exits with 0 where all went well, 1 where something failed, 2 where what was typed can't be
-    done (with the install line, where the extra is missing), and 130 at Ctrl-C.
+    The exit code is 0 on success, 1 on failure, 2 if what was typed is not valid or the extra is not
+    installed, and 130 on Ctrl-C.
     """
     _open_closed_streams()
     _require_extra()
     warnings.showwarning = _warn
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have every character
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not support all characters
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        # not an import statement at the top: that would fail before the install line is told
+        # not imported at the top: that would fail before the install line is printed
         make_app = importlib.import_module(".app", __name__).make_app
         gc.enable()
         try:
@@ -100,14 +100,14 @@ def main() -> None:
 
 
 def _typed() -> str:
-    """The command that was typed; completion asks for all of them."""
+    """The command that was typed; empty for completion, which needs all of them."""
     return "" if "_RIGOROUS_COMPLETE" in os.environ else "".join(sys.argv[1:2])
 
 
 def _open_closed_streams() -> None:
-    """Let what goes to a standard stream that is closed, as by ``>&-``, go nowhere.
+    """Discard output to standard streams that are closed, as by ``>&-``.
 
-    Otherwise the next file that is opened would be standard output to every library.
+    Otherwise the next file that is opened would become standard output to every library.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -115,7 +115,7 @@ def _open_closed_streams() -> None:
 
 
 def _give_up_output() -> None:
-    """Drop output that can't be written, which Python would report once more at exit."""
+    """Discard output that can't be written, which Python would report again at exit."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

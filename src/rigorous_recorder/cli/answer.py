@@ -1,4 +1,4 @@
-"""The answer to a query as rows of Python values; what Python has no value for comes as text."""
+"""Query results as rows of Python values; values that Python can't represent become text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rigorous_recorder._values import json_text
 
 __all__ = ["rows_of"]
 
-#: Types of DuckDB of whose values Python's would keep only a part.
+#: DuckDB types whose values would lose precision in Python.
 _CUT: Final = frozenset({"timestamp_ns", "time", "time_ns", "time with time zone", "bit", "bignum"})
-#: Types that reach farther than Python's: to infinity, and beyond the years 1 to 9999.
+#: Types with a wider range than Python's: infinity, and years outside 1 to 9999.
 _FAR: Final = frozenset(
     {
         "date",
@@ -30,10 +30,10 @@ _FAR: Final = frozenset(
 def rows_of(
     answer: duckdb.DuckDBPyRelation, documents: Container[str] = ()
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows as they come, in bounded memory.
+    """The rows in bounded memory.
 
     Args:
-        documents: names of columns whose text is that of dicts and lists, which the rows then have.
+        documents: names of columns with JSON text, which is decoded into dicts and lists.
     """
     readers = [
         _documents if name in documents and kind == "VARCHAR" else _values
@@ -45,7 +45,7 @@ def rows_of(
 
 
 def _documents(column: pa.Array) -> list[Any]:
-    """Dicts and lists of their JSON text; what a query made of them that is none stays text."""
+    """Decode JSON text; text that is not valid JSON after the query stays text."""
     return [None if text is None else _document(text) for text in column.to_pylist()]
 
 
@@ -58,7 +58,7 @@ def _document(text: str) -> Any:
 
 
 def _with_text(answer: duckdb.DuckDBPyRelation, types: frozenset[str]) -> duckdb.DuckDBPyRelation:
-    """The answer with text where it has values of these types, also inside of others."""
+    """The result with values of these types converted to text, also when nested."""
     shown = [_type_with_text(each, types) for each in answer.types]
     if shown == answer.types:
         return answer
@@ -89,7 +89,7 @@ def _type_with_text(kind: sqltypes.DuckDBPyType, types: frozenset[str]) -> sqlty
 
 
 def _values(column: pa.Array) -> list[Any]:
-    """The values of a column; those that Python has no room for as DuckDB's text."""
+    """The values of a column; those that Python can't represent as DuckDB's text."""
     try:
         return _in_python(column)
     except (OverflowError, ValueError):
@@ -118,7 +118,7 @@ def _in_python(column: pa.Array) -> list[Any]:
 
 
 def _with_durations(value: Any) -> Any:
-    """The value, with durations in place of intervals; a month is 30 days, as DuckDB has it."""
+    """The value with durations in place of intervals; a month has 30 days, as in DuckDB."""
     if isinstance(value, pa.MonthDayNano):
         days = 30 * value.months + value.days
         return dt.timedelta(days, microseconds=value.nanoseconds // 1_000)

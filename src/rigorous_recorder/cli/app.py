@@ -1,6 +1,6 @@
-"""The commands of `rigorous`: each of them makes one call.
+"""The commands of `rigorous`, each of which makes one call of the library.
 
-Typer reads the annotations at run time, so they are not put off by a `__future__` import.
+Typer reads the annotations at run time, so no `__future__` import postpones them.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from .command import Command
 
 __all__ = ["COMMANDS", "make_app"]
 
-#: Each is a module, and the function of that name in it; help lists them in this order.
+#: Each is a module with a function of the same name; the help lists them in this order.
 COMMANDS: Final = (
     "ls",
     "show",
@@ -41,15 +41,15 @@ COMMANDS: Final = (
 
 
 class _Commands(TyperGroup):
-    """The commands; what they refuse, as names of files, is printed with control characters visible."""
+    """The commands; error messages show control characters, as in file names, as text."""
 
     def make_context(self, *args: Any, **named: Any) -> Any:
-        """As that of any group of commands."""
+        """See the base class."""
         with _printable_message():
             return super().make_context(*args, **named)
 
     def invoke(self, ctx: Any) -> Any:
-        """As that of any group of commands."""
+        """See the base class."""
         with _printable_message():
             return super().invoke(ctx)
 
@@ -75,21 +75,21 @@ def rigorous(
     _: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Log experiments into a tree, read them back as one flat table.
+    """Log experiments as a tree, read them back as one flat table.
 
-    Commands that read change no record and disturb nobody who logs. They make no folder but the
-    one that a file they were told to write is put in.
+    Commands that read do not change records or disturb running experiments. They only create the
+    folder of a file that they are told to write.
     """
 
 
 def make_app(typed: str = "") -> typer.Typer:
-    """The command line: with the command that was typed alone, or with all of them.
+    """The command line with all commands, or only with the one that was typed.
 
-    Loading a command takes time, and most of what is typed is the name of one.
+    Loading a command takes time, and most invocations name one.
     """
     app = typer.Typer(
         cls=_Commands,

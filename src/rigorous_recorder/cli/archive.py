@@ -1,4 +1,4 @@
-"""`rigorous archive`: experiments that `ls` lists no more, unless it is asked for all."""
+"""`rigorous archive`: hide experiments from `ls`, unless it lists all."""
 
 from contextlib import closing
 from typing import Annotated
@@ -32,11 +32,11 @@ def archive(
     error_number: ErrorNumber = None,
     undo: Annotated[bool, typer.Option("--undo", help="List them again.")] = False,
 ) -> None:
-    """Let `rigorous ls` list experiments no more, unless it is asked for `--all`.
+    """Hide experiments from `rigorous ls`, unless it is called with `--all`.
 
-    Nothing else changes: their records are in every query, with the attribute `archived`, by which
-    they can be left out. Where several runs share a number it is the latest, unless
-    `--error-number` names another.
+    Nothing else changes: their records stay in all query results, with the attribute `archived`, by
+    which they can be excluded. If several runs share a number, the latest one is archived, unless
+    `--error-number` selects another.
     """
     require_one_number(numbers, error_number)
     with closing(open_collection(path, read_only=False)) as collection:

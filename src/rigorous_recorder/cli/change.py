@@ -1,4 +1,4 @@
-"""What commands that change one experiment share: which one it is, and values as they are typed."""
+"""Shared by commands that change one experiment: selecting it, and parsing typed values."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Number = Annotated[
 ]
 ErrorNumber = Annotated[
     int | None,
-    typer.Option(help="Which run is meant, where several share the number.", min=0),
+    typer.Option(help="Which run, if several share the number.", min=0),
 ]
 
 
 @contextmanager
 def changed(path: Path, number: int, error_number: int | None) -> Iterator[Experiment]:
-    """The experiment that is meant, in a collection that is closed in the end."""
+    """The selected experiment, in a collection that is closed at the end."""
     with closing(open_collection(path, read_only=False)) as collection:
         yield chosen(collection, number, error_number)
 
@@ -43,10 +43,10 @@ def changed(path: Path, number: int, error_number: int | None) -> Iterator[Exper
 def chosen(
     collection: ExperimentCollection, number: int, error_number: int | None = None
 ) -> Experiment:
-    """The experiment that is meant; of several with the number the latest, which is reported.
+    """The selected experiment; the latest if several share the number, which is reported.
 
     Raises:
-        UnknownExperimentError: there is none.
+        UnknownExperimentError: there is no such experiment.
     """
     found = collection.experiment(number, error_number=error_number)
     runs = [each for each in collection.experiments if each.number == found.number]
@@ -57,7 +57,7 @@ def chosen(
 
 
 def typed_attributes(words: list[str]) -> dict[str, Any]:
-    """Attributes that were typed as ``key=value``; a value is JSON, or else text.
+    """Parse attributes typed as ``key=value``; a value is JSON, or else text.
 
     Raises:
         typer.BadParameter: a word has no ``=``, or no key before it, or is ``key+=value``.

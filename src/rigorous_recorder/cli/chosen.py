@@ -1,4 +1,4 @@
-"""Which runs a command is about: by their numbers, by their attributes, by when they began."""
+"""Selecting runs: by number, by attribute, by start time."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ Since = Annotated[
     str | None,
     typer.Option(
         metavar="WHEN",
-        help="Only runs that began since then: an age, as 2h, 30m, 3d or 1w, or a local date or time, as 2026-01-31.",
+        help="Only runs that began since then: an age, such as 2h, 30m, 3d or 1w, or a local date or time, such as 2026-01-31.",
         show_default=False,
     ),
 ]
 
 
 def numbers_of(typed: Iterable[str], there: Collection[int]) -> list[int]:
-    """The experiments that were typed as numbers, and as ranges such as ``2-5``, each once.
+    """Parse experiment numbers and ranges such as ``2-5``; each number once.
 
-    Of a range those that are there are meant.
+    A range selects the existing numbers in it.
 
     Raises:
-        typer.BadParameter: one is neither a number nor a range.
-        ArgumentError: a range has none that is there.
+        typer.BadParameter: a word is neither a number nor a range.
+        ArgumentError: a range contains no existing number.
     """
     found: dict[int, None] = {}
     for word in typed:
         parts = _RANGE.fullmatch(word)
         if parts is None:
-            message = f"{word!r} is not a valid number of an experiment; expected one as 3, or 2-5"
+            message = f"{word!r} is not a valid experiment number; expected one such as 3, or 2-5"
             raise typer.BadParameter(message, param_hint="NUMBER")
         first, last = int(parts[1]), int(parts[2] or parts[1])
         inside = [number for number in sorted(there) if first <= number <= last]
@@ -57,7 +57,7 @@ def numbers_of(typed: Iterable[str], there: Collection[int]) -> list[int]:
 
 
 def seconds_since(when: str) -> float:
-    """The time that was typed as an age, or as a date or time where the reader is.
+    """Parse an age, or a local date or time, into seconds since the epoch.
 
     Raises:
         typer.BadParameter: it is neither.
@@ -67,14 +67,16 @@ def seconds_since(when: str) -> float:
     try:
         return dt.datetime.fromisoformat(when.strip()).astimezone().timestamp()
     except (ValueError, OverflowError):
-        message = f"{when!r}: expected an age, as 2h or 3d, or a date or time, as 2026-01-31"
+        message = (
+            f"{when!r}: expected an age, such as 2h or 3d, or a date or time, such as 2026-01-31"
+        )
         raise typer.BadParameter(message, param_hint="--since") from None
 
 
 def began_since(
     experiments: Iterable[ExperimentOverview], when: str | None
 ) -> list[ExperimentOverview]:
-    """Those of the runs that began since then; all where nothing was typed."""
+    """The runs that began since then; all if None."""
     if when is None:
         return list(experiments)
     seconds = seconds_since(when)
@@ -82,7 +84,7 @@ def began_since(
 
 
 def records_since(records: Records, when: str | None) -> Records:
-    """Those of the records that are in runs that began since then; all where nothing was typed."""
+    """The records of runs that began since then; all if None."""
     if when is None:
         return records
     return records.where(f"experiment_start_time >= {seconds_since(when)!r}")
@@ -91,7 +93,7 @@ def records_since(records: Records, when: str | None) -> Records:
 def meets(
     run: Mapping[str, Any], status: str, conditions: Iterable[str], known: Collection[str]
 ) -> bool:
-    """Whether a run has all values, each typed as ``key=value``; ``status`` is one of the keys.
+    """Whether a run has all values, each typed as ``key=value``; ``status`` counts as a key.
 
     Raises:
         typer.BadParameter: a condition is not ``key=value``.
@@ -100,7 +102,7 @@ def meets(
     for condition in conditions:
         key, equals, wanted = condition.partition("=")
         if not equals:
-            message = f"{condition!r} is not a valid condition; expected key=value, as lr=0.1"
+            message = f"{condition!r} is not a valid condition; expected key=value, such as lr=0.1"
             raise typer.BadParameter(message, param_hint="--where")
         if key != "status" and key not in known:
             raise ArgumentError(no_such_key(key, known))

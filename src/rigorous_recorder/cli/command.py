@@ -1,4 +1,4 @@
-"""A command that refuses options that are given twice, or that exclude each other."""
+"""A command that refuses repeated and conflicting options."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Command", "exclude", "require_one_number"]
 
 
 class Command(TyperCommand):
-    """A command of which no option that takes one value is given twice: none wins in silence."""
+    """A command that refuses a repeated option with one value, instead of using the last."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As that of any command."""
+        """See the base class."""
         if not ctx.resilient_parsing:
             values, _, given = self.make_parser(ctx).parse_args(args=list(args))
             self._require_last(ctx, values)
@@ -31,9 +31,9 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _require_last(self, ctx: Any, values: dict[str, Any]) -> None:
-        """Fail where only one of several collections and what comes behind them is given.
+        """Fail if the last argument is missing because collections took its place.
 
-        A path is then no query or file: that one is missing.
+        With several collections, a path is not taken for a query or file.
         """
         arguments = [each for each in self.params if each.param_type_name == "argument"]
         if len(arguments) < 2 or arguments[0].nargs != -1 or not arguments[1].required:
@@ -51,13 +51,13 @@ def _takes_one_value(option: Any) -> bool:
 
 
 def exclude(**given: object) -> None:
-    """Check that of some options at most one is given.
+    """Raise if more than one of some options is given.
 
     Args:
-        given: by the option's name in Python, its value; None or False where it was not given.
+        given: the value of each option by its Python name; None or False if it was not given.
 
     Raises:
-        typer.BadParameter: more than one is.
+        typer.BadParameter: more than one is given.
     """
     names = [
         f"--{name.replace('_', '-')}"
@@ -65,12 +65,12 @@ def exclude(**given: object) -> None:
         if value is not None and value is not False
     ]
     if len(names) > 1:
-        message = f"{' and '.join(names)} exclude each other; give one of them"
+        message = f"{' and '.join(names)} exclude each other; use only one of them"
         raise typer.BadParameter(message)
 
 
 def require_one_number(numbers: Sequence[int], error_number: int | None) -> None:
-    """Check that ``--error-number`` is given with one experiment alone.
+    """Raise if ``--error-number`` is given with several experiments.
 
     Raises:
         ArgumentError: there are several.

@@ -1,4 +1,4 @@
-"""`rigorous compact`: small files of a collection become large ones."""
+"""`rigorous compact`: merge small files of a collection into large ones."""
 
 from contextlib import closing
 
@@ -13,7 +13,7 @@ EXAMPLES = "Example: `rigorous compact data/my_study`"
 def compact(path: Collection) -> None:
     """Merge small files of finished writers into large ones.
 
-    Others may log and read meanwhile; no record is lost or doubled wherever it is interrupted.
+    Other processes may log and read meanwhile. If it is interrupted, no record is lost or duplicated.
     """
     with closing(open_collection(path, read_only=False)) as collection:
         before = collection.size_on_disk()

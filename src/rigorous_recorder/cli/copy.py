@@ -1,4 +1,4 @@
-"""`rigorous copy`: a consistent copy of a collection, also of one that is logged to."""
+"""`rigorous copy`: a consistent copy of a collection, even while experiments run."""
 
 from contextlib import closing
 from pathlib import Path
@@ -23,15 +23,15 @@ def copy(
         Path,
         typer.Argument(
             metavar="TARGET",
-            help="Where the copy is made; nothing may be there. '.collection' is added.",
+            help="Where to create the copy; nothing may exist there. '.collection' is added.",
             show_default=False,
         ),
     ],
 ) -> None:
-    """Make a consistent copy of a collection, while any process may log to it.
+    """Make a consistent copy of a collection, even while any process logs to it.
 
-    The copy has all that had been logged when it began, each record with all that it inherits. It
-    appears whole or not at all. The exit code is 2 where something is at TARGET.
+    The copy contains everything that was logged before it began, with all inherited attributes. It
+    appears whole or not at all. The exit code is 2 if TARGET exists.
     """
     with closing(open_collection(path)) as collection:
         copied = collection.copy_to(target)

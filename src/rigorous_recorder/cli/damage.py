@@ -1,4 +1,4 @@
-"""What is wrong with files of a collection, as `verify` and `repair` print it."""
+"""The report of damaged files that `verify` and `repair` print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["print_damage"]
 
 
 def print_damage(problems: Sequence[Any], *, as_json: bool) -> None:
-    """One line for each damaged file: how many rows it had, how many can be saved, and why."""
+    """Print a line for each damaged file: how many rows it had, how many are readable, and why."""
     if as_json:
         print_json({**each._asdict(), "path": str(each.path)} for each in problems)
         return

@@ -1,4 +1,4 @@
-"""`rigorous delete`: experiments of a collection, with all that was logged in them, go."""
+"""`rigorous delete`: delete experiments of a collection, with all their records."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -31,7 +31,7 @@ def delete(
         list[str],
         typer.Argument(
             metavar="NUMBER",
-            help="Numbers of experiments, as `rigorous ls` lists them, and ranges, as 2-5.",
+            help="Numbers of experiments, as `rigorous ls` lists them, and ranges, such as 2-5.",
             autocompletion=complete_experiment,
             show_default=False,
         ),
@@ -42,13 +42,13 @@ def delete(
         typer.Option(
             "--where",
             metavar="KEY=VALUE",
-            help="The runs that have this value, as lr=0.1 or status=failed; repeat it to ask for more.",
+            help="The runs that have this value, such as lr=0.1 or status=failed; repeat it for more.",
             show_default=False,
         ),
     ] = [],
     error_number: Annotated[
         int | None,
-        typer.Option(help="Which run to delete, where several share the number.", min=0),
+        typer.Option(help="Which run to delete, if several share the number.", min=0),
     ] = None,
     all_attempts: Annotated[
         bool, typer.Option("--all-attempts", help="Delete all runs that share a number.")
@@ -57,10 +57,10 @@ def delete(
 ) -> None:
     """Delete experiments, with all their records, for good.
 
-    Where several runs share a number, since some failed and were begun anew, they are listed, and
-    nothing is deleted until one of them is named by `--error-number`, or `--all-attempts` is given.
-    They are excluded from query results from now on; `rigorous compact` frees the space. Others may log and read
-    meanwhile. One that still runs can't be deleted.
+    If several runs share a number, because some failed and were restarted, they are listed, and
+    nothing is deleted until one of them is selected by `--error-number`, or `--all-attempts` is
+    given. Deleted records are excluded from query results at once; `rigorous compact` frees the
+    space. Other processes may log and read meanwhile. A running experiment can't be deleted.
     """
     exclude(error_number=error_number, all_attempts=all_attempts)
     exclude(where=where or None, error_number=error_number)
@@ -97,10 +97,10 @@ def delete(
 def _delete_where(
     collection: ExperimentCollection, numbers: list[int], where: list[str], *, yes: bool
 ) -> tuple[str, int]:
-    """Delete the runs that meet all conditions; how many, in words, and their records.
+    """Delete the runs that meet all conditions; return their description and number of records.
 
     Raises:
-        ArgumentError: none does.
+        ArgumentError: no run does.
     """
     known = known_keys(collection)
     runs = [
@@ -122,7 +122,7 @@ def _delete_where(
 
 
 def _confirm(names: str, runs: Sequence[tuple[Mapping[str, Any], ExperimentOverview]]) -> None:
-    """List the runs, with their parameters, and ask.
+    """List the runs with their parameters, and ask for confirmation.
 
     Raises:
         typer.Abort: the answer is no.
@@ -136,11 +136,11 @@ def _confirm(names: str, runs: Sequence[tuple[Mapping[str, Any], ExperimentOverv
 def _runs(
     collection: ExperimentCollection, numbers: list[int], error_number: int | None
 ) -> list[tuple[Row, ExperimentOverview]]:
-    """The runs that are meant, in order of start."""
+    """The selected runs, in order of start."""
     known = zip(collection.experiments, collection.overview(), strict=False)
     return [
         (run, each)
         for run, each in known
-        if run["experiment_number"] == each.experiment_number  # others may begin or delete some
+        if run["experiment_number"] == each.experiment_number  # others may start or delete runs
         if each.experiment_number in numbers and error_number in {None, each.error_number}
     ]

@@ -1,4 +1,4 @@
-"""`rigorous diff`: in what experiments differ."""
+"""`rigorous diff`: compare experiments."""
 
 from contextlib import closing
 from typing import Annotated, Any
@@ -32,9 +32,9 @@ def diff(
 ) -> None:
     """Show the attributes in which experiments differ, and the last value of each number they logged.
 
-    Attributes that are the same are left out; of nested ones it is the part that differs. The last value
-    is that of the last record, in reading order, that has one. Where several runs share a number it
-    is the latest.
+    Equal attributes are left out; of nested ones only the parts that differ are shown. The last value
+    is that of the last record, in reading order, that has one. If several runs share a number, the
+    latest one is compared.
     """
     if len(set(numbers)) < len(numbers) or len(numbers) < 2:
         message = f"experiments {', '.join(map(str, numbers))}: give two or more that differ"

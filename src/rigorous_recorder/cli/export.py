@@ -39,7 +39,7 @@ def export(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Its suffix is the format: .parquet, .arrow, .csv, .tsv, .jsonl or .xlsx, text also as .csv.gz and so on. - is standard output.",
+            help="Its suffix is the format: .parquet, .arrow, .csv, .tsv, .jsonl or .xlsx; text also compressed, such as .csv.gz. - is standard output.",
         ),
     ],
     *,
@@ -48,41 +48,41 @@ def export(
     separator: Annotated[
         str | None,
         typer.Option(
-            help="What stands between two cells of a .csv file: one character, or `tab` (also `\\t`).",
+            help="The separator of a .csv file: one character, or `tab` (also `\\t`).",
             show_default="a comma",
         ),
     ] = None,
     encoding: Annotated[
         str | None,
         typer.Option(
-            help="That of a .csv file; Excel finds all letters in utf-8-sig.", show_default="utf-8"
+            help="The encoding of a .csv file; for Excel use utf-8-sig.", show_default="utf-8"
         ),
     ] = None,
     unnest: Annotated[
         bool,
-        typer.Option("--unnest", help="Have columns for the values inside of dicts: config.lr."),
+        typer.Option("--unnest", help="Add columns for values in nested dicts: config.lr."),
     ] = False,
     kind: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="Of standard output: the suffix that a file would have.",
+            help="The format of standard output, as a suffix.",
             show_default="csv",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     collection_key: CollectionKey = None,
 ) -> None:
-    """Write the flat table, every record with all that stands above it, to one file.
+    """Write the flat table, each record with all that it inherits, to a file.
 
     It is written in bounded memory, and appears whole or not at all.
     """
     is_output = str(file) == "-"
     if kind is not None and not is_output:
-        message = "--format is that of standard output (-); the suffix of a file names its own"
+        message = "--format is only for standard output (-); the format of a file is its suffix"
         raise typer.BadParameter(message, param_hint="--format")
     if file.exists() and not force and not is_output:
-        message = f"{file} is there already; --force replaces it"
+        message = f"{file} already exists; --force replaces it"
         raise typer.BadParameter(message, param_hint="FILE")
     with closing(open_collections(paths, collection_key)) as collection:
         records = records_since(records_of(collection, where), since)
@@ -98,7 +98,7 @@ def export(
 
 
 def _print_file(records: Records, kind: str, separator: str | None, encoding: str | None) -> None:
-    """Write what a file would have to standard output."""
+    """Write the contents of the file to standard output."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"records.{kind.removeprefix('.')}"
         records.save_to(file, separator=separator, encoding=encoding)
@@ -108,17 +108,17 @@ def _print_file(records: Records, kind: str, separator: str | None, encoding: st
 
 
 class _Counted:
-    """Keeps how many rows were written."""
+    """Counts the written rows."""
 
     def __init__(self) -> None:
         self.rows = 0
 
-    def __call__(self, done: int, total: int) -> None:  # noqa: ARG002 - what a progress is told
+    def __call__(self, done: int, total: int) -> None:  # noqa: ARG002 - a progress callback
         self.rows = done
 
 
 class _Shown(_Counted):
-    """Shows how many rows of how many were written, too."""
+    """Counts the written rows, and shows the progress."""
 
     def __init__(self, bar: progress.Progress) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class _Shown(_Counted):
 
 @contextmanager
 def _progress() -> Iterator[_Counted]:
-    """A bar where a person reads along, which is gone at the end."""
+    """A progress bar on a terminal, which disappears at the end."""
     if not sys.stderr.isatty():
         yield _Counted()
         return

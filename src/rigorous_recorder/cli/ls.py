@@ -34,7 +34,7 @@ Examples: `rigorous ls data`, `rigorous ls data/my_study`, `rigorous ls data --j
 `rigorous ls data/old data/new`
 """
 
-#: The most of an error that is shown of each experiment.
+#: Maximum length of an experiment's error.
 _WIDEST_ERROR = 60
 _COLLECTION = (
     "collection",
@@ -61,9 +61,9 @@ _EXPERIMENT = (
     "tags",
     "keys",
 )
-#: Columns that are there where any collection has such experiments.
+#: Columns that are shown if any collection has such experiments.
 _SELDOM = ("stopped", "pruned")
-#: Columns that are there where any experiment has something in them.
+#: Columns that are shown if any experiment has a value in them.
 _SPARSE = ("collection", "error", "name", "tags")
 
 
@@ -72,7 +72,7 @@ def ls(
         list[Path],
         typer.Argument(
             metavar="FOLDER_OR_COLLECTION",
-            help="A folder, or a collection; '.collection' behind its name may be left out.",
+            help="A folder or a collection; its suffix '.collection' can be omitted.",
             autocompletion=complete_folder,
         ),
     ] = [Path()],
@@ -87,9 +87,10 @@ def ls(
 
     The status of an experiment is running, finished, failed (it ended with an error), crashed (its
     process died before the end), stopped or pruned (it was ended on purpose). Runs that share a
-    number, since some failed and were begun anew, are told apart by `error_number`: how many with the number failed in a row, itself included until it ends
-    without an error, and then 0. `attempts` is more than 1 where it was resumed. Of several
-    collections the experiments have a column `collection`.
+    number, because some failed and were restarted, differ in `error_number`: how many runs with the
+    number failed in a row, including this one until it ends without an error, and then 0.
+    `attempts` is above 1 if it was resumed. If there are several collections, a column `collection`
+    has their names.
     """
     if any(map(_is_folder, paths)):
         _list_collections(paths, since, as_json=as_json)
@@ -102,14 +103,14 @@ def ls(
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is one that is no collection, also where there is a collection of that name."""
+    """Whether it is a folder but not a collection, even if a collection has the same name."""
     return path.is_dir() and place_of(path) != path
 
 
 def _overviews(
     paths: Sequence[Path], since: str | None
 ) -> list[tuple[str | None, ExperimentOverview]]:
-    """The experiments of all collections, each with the name of its own where there are several."""
+    """The experiments of all collections, each with its collection's name if there are several."""
     places = [require_place(path).absolute() for path in paths]
     names = unique_names(places) if len(places) > 1 else [None]
     found = []
@@ -167,14 +168,14 @@ def _list_collections(paths: Sequence[Path], since: str | None, *, as_json: bool
 
 
 def _summaries(folder: Path, since: str | None, *, is_one: bool) -> Iterator[dict[str, Any]]:
-    """Of the collections at or below a folder, by their names in it where there is no other one."""
+    """The collections at or below a folder, by relative name."""
     place = folder if folder.is_dir() else require_place(folder)
     for path in ExperimentCollection.find(place):
         try:
             summary = _summary(path, path.relative_to(folder) if is_one else path, since)
             if since is None or summary["experiments"]:
                 yield summary
-        except RigorousError as error:  # those beside it can be listed all the same
+        except RigorousError as error:  # the others can still be listed
             print_message(f"rigorous: {error}")
 
 

@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, JSON lines for programs, words beside the data."""
+"""Output of the commands: tables for people, JSON lines for programs, messages on the side."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ __all__ = [
     "time_text",
 ]
 
-#: Rows of a table that are looked at to find out how wide its columns are.
+#: The rows that determine how wide the columns of a table are.
 _MEASURED: Final = 1_000
-#: Between two columns.
+#: The separator of two columns.
 _GAP: Final = "  "
-#: Codes of terminals.
+#: Escape codes of terminals.
 _BOLD: Final = "1"
 _STYLES: Final = {
     "running": "36",
@@ -52,22 +52,22 @@ _STYLES: Final = {
 
 
 def is_terminal() -> bool:
-    """Whether a person reads along; what goes to a pipe or a file is plain."""
+    """Whether standard output is a terminal; output to a pipe or file is plain."""
     return sys.stdout.isatty()
 
 
 def has_colors() -> bool:
-    """Whether what is printed has colors: on a terminal that knows them, unless NO_COLOR is set."""
+    """Whether output has colors: on a terminal that supports them, unless NO_COLOR is set."""
     return is_terminal() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def print_message(text: str) -> None:
-    """Tell something that is no data, where it is in no program's way."""
+    """Print a message that is not data to standard error."""
     write_line(text)
 
 
 def print_text(text: str) -> None:
-    """Print text as it is; on a terminal with its control characters made visible."""
+    """Print text; on a terminal its control characters are shown as text."""
     sys.stdout.write(lines(text) if is_terminal() else text)
 
 
@@ -81,18 +81,18 @@ def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def json_line(value: Any) -> str:
-    """JSON text in one line, as every reader of JSON takes it.
+    """JSON text on one line that every JSON parser accepts.
 
-    NaN and infinities, which JSON has not, are null, and listed under ``$nonfinite``; times are
+    NaN and infinities, which JSON lacks, are null and listed under ``$nonfinite``; times are
     ISO 8601, durations seconds, bytes hexadecimal.
     """
     return _json_text(_plain(value))
 
 
 def csv_cell(value: Any) -> str:
-    """A value as ``json_line`` has it, text without its quotes; nothing for null.
+    """A value like ``json_line``, but text without quotes, and nothing for null.
 
-    What is not finite is ``NaN``, ``inf`` and ``-inf``.
+    Non-finite numbers are ``NaN``, ``inf`` and ``-inf``.
     """
     plain = _plain(value)
     if plain is None:
@@ -150,13 +150,13 @@ def print_table(
     empty: str = "nothing",
     last: Sequence[str] = (),
 ) -> None:
-    """Print a table; numbers stand at the right. Where there are no rows, ``empty`` is printed.
+    """Print a table with numbers aligned right, or ``empty`` if there are no rows.
 
-    On a terminal its lines fit, and what is cut or left out for that is reported. Everywhere else
-    lines are as long as they have to be, nothing is cut, and rows are printed while they come.
+    On a terminal lines are fitted to its width, and a note lists what is cut or hidden. Elsewhere
+    lines are as long as needed, nothing is cut, and rows are printed as they come.
 
     Args:
-        last: columns that are left out first where not all fit.
+        last: columns that are hidden first if not all fit.
     """
     found = iter(rows)
     first = list(islice(found, _MEASURED))
@@ -182,7 +182,7 @@ def _fitted_lines(
     is_number: list[bool],
     last: Sequence[str],
 ) -> Iterator[str]:
-    """Lines for a terminal, no wider than it; then it is reported what is cut or left out."""
+    """Lines for a terminal, no wider than it, followed by a note on what is cut or hidden."""
     room = shutil.get_terminal_size().columns + fitting.BETWEEN
     ranks = [at + len(names) * (name in last) for at, name in enumerate(names)]
     widths = fitting.fitted(list(zip(names, *start, strict=True)), is_number, room, ranks)
@@ -204,7 +204,7 @@ def _report_left_out(hidden: Sequence[str], *, is_cut: bool) -> None:
     words = [f"not shown: {', '.join(hidden)}"] if hidden else []
     words += [f"{GAP} is where a value is cut"] if is_cut else []
     if words:
-        print_message(f"{'; '.join(words)}; --json, or a pipe, has all of it")
+        print_message(f"{'; '.join(words)}; use --json or a pipe to see everything")
 
 
 def _plain_lines(
@@ -224,7 +224,7 @@ def _plain_lines(
 
 
 def cell(value: Any) -> str:
-    """A value as text of one line, in which nothing can move the cursor of a terminal."""
+    """A value as text on one line, without control characters of terminals."""
     if isinstance(value, str):
         text = value
     elif value is None:
@@ -245,12 +245,12 @@ def cell(value: Any) -> str:
 
 
 def time_text(seconds: float | None) -> str:
-    """A time since the epoch as date and time where the reader is."""
+    """A time since the epoch as local date and time."""
     if seconds is None:
         return "-"
     try:
         return f"{dt.datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, ValueError, OSError):  # beyond what a calendar has
+    except (OverflowError, ValueError, OSError):  # outside the calendar's range
         return f"{seconds:g} s"
 
 

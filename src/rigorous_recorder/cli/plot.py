@@ -25,7 +25,7 @@ Examples: `rigorous plot data/my_study -x epoch -y loss --by model`,
 """
 
 _HEIGHT = 22
-#: Points of a curve in a picture; in a terminal there are two to a character.
+#: Points of a curve in a picture; in a terminal there are two per character.
 _POINTS = 2_000
 
 
@@ -39,11 +39,11 @@ def plot(
     ],
     by: Annotated[
         list[str],
-        typer.Option("--by", help="Key that tells curves apart; repeat it for more.", **COLUMNS),
+        typer.Option("--by", help="Key that separates curves; repeat it for more.", **COLUMNS),
     ] = [],
     band: Annotated[
         Band,
-        typer.Option(help="What is drawn around the mean; sem is its standard error."),
+        typer.Option(help="The band around the mean; sem is its standard error."),
     ] = "std",
     out: Annotated[
         Path | None,
@@ -59,33 +59,39 @@ def plot(
         bool,
         typer.Option(
             "--all-attempts",
-            help="Of experiments that were resumed, draw all attempts, not the last at each x.",
+            help="Of resumed experiments, draw all attempts, not only the last one at each x.",
         ),
     ] = False,
     smooth: Annotated[
         float | None,
         typer.Option(
             metavar="WEIGHT",
-            help="Smooth by a moving average of this weight, 0 to below 1, as TensorBoard does.",
+            help="Smooth by a moving average with this weight, from 0 to below 1, as TensorBoard does.",
         ),
     ] = None,
     window: Annotated[
-        int | None, typer.Option(min=1, help="Smooth by the mean of so many points instead.")
+        int | None, typer.Option(min=1, help="Smooth by the mean of this many points instead.")
     ] = None,
     scatter: Annotated[
-        bool, typer.Option("--scatter", help="Draw a dot for each record, not lines of means.")
+        bool,
+        typer.Option("--scatter", help="Draw a dot for each record instead of lines of means."),
     ] = False,
     log: Annotated[str, typer.Option(help="Logarithmic axes: x, y or x,y.", metavar="AXES")] = "",
     xlim: Annotated[
-        str | None, typer.Option(help="Ends of the x axis, such as 0:10 or 5:.", metavar="LOW:HIGH")
+        str | None,
+        typer.Option(help="Limits of the x axis, such as 0:10 or 5:.", metavar="LOW:HIGH"),
     ] = None,
-    ylim: Annotated[str | None, typer.Option(help="The same of y.", metavar="LOW:HIGH")] = None,
-    title: Annotated[str | None, typer.Option(help="In place of 'y over x'.")] = None,
-    xlabel: Annotated[str | None, typer.Option(help="In place of the key, in a picture.")] = None,
-    ylabel: Annotated[str | None, typer.Option(help="The same of y.")] = None,
+    ylim: Annotated[
+        str | None, typer.Option(help="Limits of the y axis.", metavar="LOW:HIGH")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Replaces 'y over x'.")] = None,
+    xlabel: Annotated[str | None, typer.Option(help="Replaces the key of x in a picture.")] = None,
+    ylabel: Annotated[str | None, typer.Option(help="Replaces the key of y.")] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="Of a picture, in inches.", metavar="WIDTHxHEIGHT", show_default="8x5"),
+        typer.Option(
+            help="Size of a picture, in inches.", metavar="WIDTHxHEIGHT", show_default="8x5"
+        ),
     ] = None,
     width: Annotated[
         int | None, typer.Option(min=20, help="In characters.", show_default="the terminal's")
@@ -94,19 +100,20 @@ def plot(
         int | None, typer.Option(min=8, help="In characters.", show_default=str(_HEIGHT))
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print every point of the curves as JSON, one a line.")
+        bool, typer.Option("--json", help="Print the points of the curves as JSON, one per line.")
     ] = False,
     collection_key: CollectionKey = None,
 ) -> None:
-    """Chart the mean of y over x, with a band, of all records that have both.
+    """Chart the mean of y over x, with a band, for all records that have both.
 
-    Several `-y` are curves of one chart, each with its name.
+    Several `-y` become curves of one chart, each with its name.
 
-    Records with the same x, and the same values of `--by`, meet in one mean. What a recorder knows
-    counts once at each x, however many records are below it. Where there are more points than room, neighbours are brought together, their lows and highs kept, and the chart
-    says so. NaN and infinities are left out, and counted.
+    Records with the same x and the same values of `--by` are averaged. An attribute of a recorder
+    counts once at each x, however many records are below it. If there are more points than fit,
+    neighbours are merged, preserving their lows and highs, and the chart reports it. NaN and
+    infinities are left out and counted.
     """
-    for side in ({"width": width}, {"height": height}):  # of what is drawn with characters
+    for side in ({"width": width}, {"height": height}):  # only for charts of characters
         exclude(out=out, **side)
         exclude(json=as_json, **side)
     width = width or shutil.get_terminal_size().columns
@@ -151,15 +158,15 @@ def print_curves(curves: Curves, width: int | None = None, height: int = _HEIGHT
 
 
 def _ends(option: str, typed: str | None) -> tuple[Any, Any] | None:
-    """The ends of an axis: numbers, or times as ISO 8601 has them; nothing is None.
+    """Parse the limits of an axis: numbers, or times in ISO 8601; an empty one is None.
 
     Raises:
-        typer.BadParameter: they are something else.
+        typer.BadParameter: they are not valid.
     """
     if typed is None:
         return None
-    for mark in (":", ".."):
-        low, between, high = typed.partition(mark)
+    for separator in (":", ".."):
+        low, between, high = typed.partition(separator)
         with suppress(ValueError):
             if between:
                 return _end(low), _end(high)

@@ -16,13 +16,14 @@ EXAMPLES = "Example: `rigorous rename data/my_study 3 baseline`"
 def rename(
     path: Collection,
     number: Number,
-    name: Annotated[str, typer.Argument(help="Its name from now on.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Its new name.", show_default=False)],
     *,
     error_number: ErrorNumber = None,
 ) -> None:
-    """Give an experiment a name, which is its attribute `name`; its number and id stay.
+    """Set the name of an experiment, its attribute `name`; its number and id stay the same.
 
-    Where several runs share the number it is the latest, unless `--error-number` names another.
+    If several runs share the number, the latest one is renamed, unless `--error-number` selects
+    another.
     """
     with changed(path, number, error_number) as experiment:
         experiment.name = name

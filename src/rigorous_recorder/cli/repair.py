@@ -1,4 +1,4 @@
-"""`rigorous repair`: a new collection with all that can be read of a damaged one."""
+"""`rigorous repair`: a new collection with everything that is readable in a damaged one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,17 +23,17 @@ def repair(
         Path,
         typer.Argument(
             metavar="NEW",
-            help="Where the new collection is made; nothing may be there. '.collection' is added.",
+            help="Where to create the new collection; nothing may exist there. '.collection' is added.",
             show_default=False,
         ),
     ],
     *,
     as_json: Json = False,
 ) -> None:
-    """Write a new collection with all that can be read of a damaged one.
+    """Write a new collection with everything that is readable in a damaged one.
 
-    The damaged one is only read, also where it lost its collection.json. What could not be saved
-    is listed.
+    The damaged collection is only read, and may lack its collection.json. What could not be
+    recovered is listed.
     """
     problems = ExperimentCollection.repair(folder_of(path), into)
     print_damage(problems, as_json=as_json)

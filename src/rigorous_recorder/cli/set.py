@@ -1,4 +1,4 @@
-"""`rigorous set`: attributes of an experiment, at any time after it was begun."""
+"""`rigorous set`: set attributes of an experiment at any time, also after it ended."""
 
 from typing import Annotated
 
@@ -25,25 +25,26 @@ def set_attributes(
         list[str],
         typer.Argument(
             metavar="KEY=VALUE",
-            help="The attributes, a value as JSON or as plain text; null takes one back.",
+            help="The attributes, a value as JSON or as plain text; null removes one.",
             show_default=False,
         ),
     ],
     *,
     error_number: ErrorNumber = None,
 ) -> None:
-    """Set attributes of an experiment; every record of it has them from now on.
+    """Set attributes of an experiment; all of its records inherit them from now on.
 
-    It may have ended long ago, or still run, in whatever process. Numbers, true, false, null, lists
-    and dicts are typed as JSON; anything else is text, and so is what is in JSON's double quotes.
-    Where several runs share the number it is the latest, unless `--error-number` names another.
+    The experiment may have ended long ago, or still run in any process. Numbers, true, false, null,
+    lists and dicts are typed as JSON; anything else is text, like what is in JSON's double quotes.
+    If several runs share the number, the latest one is changed, unless `--error-number` selects
+    another.
     """
     given = typed_attributes(attributes)
     with changed(path, number, error_number) as experiment:
         experiment.update(given)
     words = attributes_line(given)
-    if taken_back := [key for key, value in given.items() if value is None]:
-        words += f"; taken back: {', '.join(taken_back)}"
+    if removed := [key for key, value in given.items() if value is None]:
+        words += f"; removed: {', '.join(removed)}"
     print_message(f"experiment {number}{words}")
 
 

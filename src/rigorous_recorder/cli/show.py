@@ -23,7 +23,7 @@ def show(
         list[str],
         typer.Argument(
             metavar="[NUMBER]...",
-            help="Experiments to show, as 3 or 2-5, in place of all.",
+            help="Experiments to show, such as 3 or 2-5, instead of all.",
             autocompletion=complete_experiment,
             show_default=False,
         ),
@@ -31,10 +31,10 @@ def show(
     *,
     depth: Annotated[
         int | None,
-        typer.Option(min=0, help="Levels to list, 1 being the experiments.", show_default="all"),
+        typer.Option(min=0, help="Levels to list; 1 lists the experiments.", show_default="all"),
     ] = None,
     children: Annotated[
-        int, typer.Option(min=1, help="Of the recorders below one, list so many at most.")
+        int, typer.Option(min=1, help="Maximum number of recorders listed below one.")
     ] = 10,
     errors: Annotated[
         bool, typer.Option("--errors", help="Print the traceback of each experiment that failed.")
@@ -43,9 +43,10 @@ def show(
         bool, typer.Option("--json", help="Print the tree as one JSON object.")
     ] = False,
 ) -> None:
-    """Show the tree of recorders, with the number of records of each, and the bytes on disk.
+    """Show the tree of recorders with their numbers of records, and the size on disk.
 
-    With `--json` the tracebacks are among the data. Of many recorders below one the first and the last are listed, and how many there are between.
+    Below a recorder with many children, the first and last are listed, with the number of those
+    between. `--json` includes tracebacks.
     """
     with closing(open_collection(path)) as collection:
         wanted = numbers_of(numbers, collection.experiment_numbers)
@@ -62,12 +63,12 @@ def show(
 def _trees(
     collection: ExperimentCollection, numbers: list[int], depth: int | None, children: int
 ) -> Iterator[Tree]:
-    """The tree of the collection, or those of some experiments, of which the depth is from the root."""
+    """The tree of the collection, or of some experiments; the depth counts from the root."""
     if not numbers:
         yield collection.tree(depth=depth, children=children)
         return
     for number in numbers:
-        collection.experiment(number)  # that there is one
+        collection.experiment(number)  # raises if there is none
     below = None if depth is None else max(0, depth - 1)
     for each in collection.experiments:
         if each.number in numbers:

@@ -1,4 +1,4 @@
-"""`rigorous sql`: the answer to a query, as a table, JSON lines or CSV."""
+"""`rigorous sql`: run a query and print its result as a table, JSON lines or CSV."""
 
 import csv
 import importlib
@@ -33,14 +33,14 @@ Examples: `rigorous sql data/my_study "SELECT model, min(loss) FROM records GROU
 `rigorous sql data/my_study - < query.sql`
 """
 
-#: Rows that are shown on a terminal where nothing else is asked for.
+#: The default number of rows on a terminal.
 _SHOWN = 1_000
 
 _ResultRows = Iterator[tuple[Any, ...]]
 
 
 class QueryError(RigorousError):
-    """DuckDB can't answer the query."""
+    """DuckDB can't run the query."""
 
 
 def sql(
@@ -49,7 +49,7 @@ def sql(
         str | None,
         typer.Argument(
             metavar="QUERY",
-            help="In DuckDB's SQL; - reads it from standard input. Without one, a prompt opens.",
+            help="A query in DuckDB's SQL; - reads it from standard input. Without one, a prompt opens.",
             show_default=False,
         ),
     ] = None,
@@ -65,20 +65,20 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     collection_key: CollectionKey = None,
 ) -> None:
-    """Answer a query over the tables `records`, `experiments` and `nodes`.
+    """Run a query over the tables `records`, `experiments` and `nodes`.
 
-    `records` is the flat table, `experiments` has a row for each that was begun, `nodes` a row for
-    each recorder. Of several collections all tables have a column `collection`. What is cut by the
-    limit is told on standard error. With `--since` there is the table `records` alone,
-    of the runs that began since then.
+    `records` is the flat table, `experiments` has a row for each experiment, `nodes` a row for each
+    recorder. If there are several collections, all tables have a column `collection`. If the limit
+    cuts the result, a message is printed on standard error. With `--since` there is only the table
+    `records`, of the runs that began since then.
     """
     exclude(json=as_json, csv=as_csv)
-    if not paths:  # the one word that was typed is a collection
+    if not paths:  # the only word is a collection
         if query is None:
             message = "name a collection, and a query"
             raise typer.BadParameter(message, param_hint="COLLECTION")
         paths, query = [Path(query)], None
-    import duckdb  # noqa: PLC0415 - slow to load, and most commands do without
+    import duckdb  # noqa: PLC0415 - slow to load, and not needed by most commands
 
     if limit is None and is_terminal() and not as_json and not as_csv:
         limit = _SHOWN
@@ -102,7 +102,7 @@ def _answer(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Print the answer to a query."""
+    """Print the result of a query."""
     chosen = collection if since is None else records_since(collection.records, since)
     answer = chosen.sql(query)
     if answer is None:
@@ -113,16 +113,16 @@ def _answer(
 
 
 def _prompt(ask: Callable[[str], None]) -> None:
-    """Answer queries until the input ends; each ends with a semicolon, and is from the newest rows.
+    """Run queries until the input ends; each ends with a semicolon and reads the latest rows.
 
-    What can't be answered is reported, and the next one is read.
+    Errors are printed, and the next query is read.
     """
-    import duckdb  # noqa: PLC0415 - slow to load, and most commands do without
+    import duckdb  # noqa: PLC0415 - slow to load, and not needed by most commands
 
     is_person = sys.stdin.isatty()
     if is_person:
         with suppress(ImportError):
-            importlib.import_module("readline")  # arrows and history
+            importlib.import_module("readline")  # line editing and history
         print_message(
             "tables: records, experiments, nodes; end a query with ; and the session with Ctrl-D"
         )
@@ -134,7 +134,7 @@ def _prompt(ask: Callable[[str], None]) -> None:
 
 
 def _queries(first: str, further: str) -> Iterator[str]:
-    """What is typed up to each semicolon, and at last what has none."""
+    """What is typed up to each semicolon, and the rest at the end."""
     typed: list[str] = []
     while True:
         try:
@@ -150,7 +150,7 @@ def _queries(first: str, further: str) -> Iterator[str]:
 
 
 def _documents(collection: ExperimentCollection) -> set[str]:
-    """Names in SQL of the columns that have dicts and lists, as JSON text."""
+    """SQL names of the columns with dicts and lists, as JSON text."""
     kinds = collection.records._scan().flat_kinds
     return {name for column, name in sql_names(kinds).items() if kinds[column] == JSON}
 
@@ -158,7 +158,7 @@ def _documents(collection: ExperimentCollection) -> set[str]:
 def _print_first(
     limit: int | None, columns: list[str], rows: _ResultRows, *, as_json: bool, as_csv: bool
 ) -> None:
-    """Print so many rows (None: all), and tell where there are more, or none at all."""
+    """Print rows up to a limit (None: all), and report if there are more, or none."""
     first = list(islice(rows, 1))
     rows = chain(first, rows)
     empty = "" if first else "no rows"
@@ -183,7 +183,7 @@ def _print(
 
 
 class _Output:
-    """Where the lines of CSV go."""
+    """The output stream of CSV."""
 
     def write(self, text: str) -> None:
         """Print some text."""
@@ -191,7 +191,7 @@ class _Output:
 
 
 def _unique(names: Iterable[str]) -> list[str]:
-    """Names of which no two are equal: an object has each key once."""
+    """Make names unique: a JSON object has each key once."""
     found: dict[str, None] = {}
     for name in names:
         unique, count = name, 1

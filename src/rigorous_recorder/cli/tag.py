@@ -1,4 +1,4 @@
-"""`rigorous tag`: put tags on an experiment, and take them off."""
+"""`rigorous tag`: add tags to an experiment, and remove them."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ EXAMPLES = """\
 Examples: `rigorous tag data/my_study 3 +paper +best`, `rigorous tag data/my_study 3 -best`,
 `rigorous tag data/my_study 3`
 """
-#: A tag that is taken off begins as an option does.
+#: A tag to remove begins like an option.
 SETTINGS = {"ignore_unknown_options": True}
 
 
@@ -25,17 +25,17 @@ def tag(
         list[str] | None,
         typer.Argument(
             metavar="+TAG|-TAG",
-            help="Tags to put on (+) and to take off (-).",
+            help="Tags to add (+) and to remove (-).",
             show_default=False,
         ),
     ] = None,
     *,
     error_number: ErrorNumber = None,
 ) -> None:
-    """Put tags on an experiment, and take them off; print those that it has then, one a line.
+    """Add tags to an experiment, and remove them; print the resulting tags, one per line.
 
-    They are the attribute `tags`, a list of text. Where several runs share the number it is the
-    latest, unless `--error-number` names another.
+    They are the attribute `tags`, a list of text. If several runs share the number, the latest one
+    is changed, unless `--error-number` selects another.
     """
     changes = [_change(word) for word in tags or ()]
     with changed(path, number, error_number) as experiment:
@@ -52,6 +52,6 @@ def tag(
 
 def _change(word: str) -> tuple[bool, str]:
     if word[:1] not in {"+", "-"} or not word[1:]:
-        message = f"{word!r} is neither put on nor taken off; expected +{word} or -{word}"
+        message = f"{word!r} neither adds nor removes a tag; expected +{word} or -{word}"
         raise typer.BadParameter(message)
     return word[0] == "+", word[1:]

@@ -1,4 +1,4 @@
-"""`rigorous tail`: the last records, and those that come, as they are logged."""
+"""`rigorous tail`: print the last records, and new ones as they are logged."""
 
 import sys
 from contextlib import closing
@@ -23,7 +23,7 @@ Examples: `rigorous tail data/my_study`, `rigorous tail data/my_study -n 0 --key
 `rigorous tail data/my_study --where model=m1 --json | jq .loss`
 """
 
-#: Seconds between two looks where nothing else is asked for.
+#: The default number of seconds between two polls.
 _INTERVAL = 0.2
 
 
@@ -31,11 +31,9 @@ def tail(
     paths: Collections,
     *,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=0, help="Begin with the last so many records.")
+        int, typer.Option("--count", "-n", min=0, help="Begin with this many of the last records.")
     ] = 10,
-    follow: Annotated[
-        bool, typer.Option(help="Go on with what is logged from now on, until Ctrl-C.")
-    ] = True,
+    follow: Annotated[bool, typer.Option(help="Continue with new records, until Ctrl-C.")] = True,
     key: Annotated[
         list[str],
         typer.Option("--key", "-k", help="Print only these keys; repeat it for more.", **COLUMNS),
@@ -44,17 +42,17 @@ def tail(
     since: Since = None,
     interval: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Seconds between two looks for more.", show_default="0.2"),
+        typer.Option(min=0.01, help="Seconds between two polls.", show_default="0.2"),
     ] = None,
     as_json: Json = False,
     collection_key: CollectionKey = None,
 ) -> None:
     """Print the last records, and follow what any process logs, each record once.
 
-    On a terminal what records inherit is in a line of its own, once and where it changes, and keys
-    chosen by `--key` are columns. In a pipe each record is a whole line of `key=value`. All keys
-    are there in JSON; else the bookkeeping of experiments is left out, but for their numbers, unless
-    `--key` names it.
+    On a terminal inherited values are printed on their own line, once and when they change, and keys
+    selected by `--key` are columns. In a pipe each record is a complete line of `key=value`. JSON
+    contains all keys; the other forms omit the built-in attributes of experiments except their
+    number, unless `--key` names them.
     """
     exclude(no_follow=not follow, interval=interval)
     with closing(open_collections(paths, collection_key)) as collection:
@@ -71,7 +69,7 @@ def tail(
 
 
 def _warn_of_unknown(keys: list[str], collection: ExperimentCollection) -> None:
-    """Keys that are printed as missing, for now or for ever, are told."""
+    """Report keys that no record has so far; they are printed as missing."""
     known = collection.records.columns if keys else ()
     for key in dict.fromkeys(keys):
         if known and key not in known:
@@ -84,7 +82,7 @@ def _last(records: Records, count: int) -> list[Row]:
 
 
 def _lines(collection: ExperimentCollection, keys: list[str], *, as_json: bool) -> Lines:
-    """How records are printed: for people only on a terminal."""
+    """The format of records: for people only on a terminal."""
     if as_json:
         return tail_lines.Json(keys)
     if not is_terminal():

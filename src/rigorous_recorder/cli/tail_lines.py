@@ -1,4 +1,4 @@
-"""How `rigorous tail` prints records: one line each for a pipe, what changes on a terminal."""
+"""Formats of `rigorous tail`: a complete line per record for a pipe, changes for a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .output import cell, json_line, print_message
 
 __all__ = ["Changes", "Columns", "Json", "Lines", "Whole"]
 
-#: The bookkeeping of a collection, but for the number of an experiment: too much for each line.
+#: The built-in attributes except an experiment's number: too much for each line.
 _LEFT_OUT: Final = frozenset(
     {
         "error_number",
@@ -37,20 +37,20 @@ _LEFT_OUT: Final = frozenset(
         "experiment_error_traceback",
     }
 )
-#: A column of fixed width has room for a number, and for so much of a text.
+#: The width of a column: enough for a number, and for the start of a text.
 _NARROWEST: Final = 10
 _WIDEST: Final = 24
 
 
 class Lines(Protocol):
-    """A way to print records."""
+    """A format for records."""
 
     def of(self, row: Mapping[str, Any]) -> Iterator[str]:
         """The lines of the next record."""
 
 
 class Json:
-    """One JSON object a line, of all keys or of some."""
+    """One JSON object per line, with all keys or some."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
@@ -61,7 +61,7 @@ class Json:
 
 
 class Whole:
-    """`key=value` for each key, each line whole by itself, as for grep."""
+    """`key=value` for each key, each line complete by itself, as for grep."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
@@ -73,10 +73,10 @@ class Whole:
 
 
 class Changes:
-    """Inherited values in a line of their own, once and where they change; then the records' own.
+    """Inherited values on their own line, once and when they change; then the records' own.
 
     Args:
-        own_keys: the keys that records have themselves; asked again where a row has a further key.
+        own_keys: the keys that records have themselves; called again for a row with a new key.
     """
 
     def __init__(self, own_keys: Callable[[], Collection[str]]) -> None:
@@ -110,7 +110,7 @@ class Changes:
 
 
 class Columns:
-    """Some keys in columns of a fixed width, below their names."""
+    """Some keys in columns of a fixed width, with a header."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = list(dict.fromkeys(keys))
@@ -119,7 +119,7 @@ class Columns:
         self._is_right: list[bool] = []
 
     def of(self, row: Mapping[str, Any]) -> Iterator[str]:
-        """The lines of the next record, the first time with the names above."""
+        """The lines of the next record, preceded by the header the first time."""
         values = [row[key] for key in self._keys]
         if not self._is_right:
             self._is_right = [is_number(value) for value in values]

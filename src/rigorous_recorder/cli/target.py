@@ -1,4 +1,4 @@
-"""The collection that a command is about: how it is named, found, opened and completed."""
+"""The collection that a command is about: naming, opening and completing it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ __all__ = [
     "records_of",
 ]
 
-#: A key as most are, and a value that is not in SQL's quotes.
+#: A typical key, and a value without SQL quotes.
 _KEY_AND_VALUE: Final = re.compile(r"[^\s=<>!'\"()]+=(?![='])(?P<value>.*)", re.DOTALL)
-#: What joins two SQL comparisons.
+#: Words that join two SQL comparisons.
 _JOINED: Final = re.compile(r"\s(and|or)\s[^'\"]*[=<>]|\s(and|or)\s.*\slike\s", re.IGNORECASE)
 
 
@@ -44,10 +44,10 @@ _JOINED: Final = re.compile(r"\s(and|or)\s[^'\"]*[=<>]|\s(and|or)\s.*\slike\s", 
 def open_collection(
     path: Path, *, quiet: bool = False, read_only: bool = True
 ) -> ExperimentCollection:
-    """The collection at ``path``, with or without ``.collection`` behind it; none is made.
+    """Open the collection at ``path``, with or without its suffix; never create one.
 
     Raises:
-        NotACollectionError: there is none; the message lists those that are near.
+        NotACollectionError: there is none; the message lists similar paths.
     """
     return ExperimentCollection.open(path, read_only=read_only, quiet=quiet)
 
@@ -55,21 +55,21 @@ def open_collection(
 def open_collections(
     paths: Sequence[Path], key: str | None = None, *, quiet: bool = False
 ) -> ExperimentCollection:
-    """The collection at the path; of several paths all collections as one, to read.
+    """Open the collection at a path; several paths as one read-only collection.
 
     Args:
-        key: the name of the column that tells them apart; None is ``collection``, where there are
-            several.
+        key: the name of the column that has the collection's name; None is ``collection`` if there
+            are several paths.
 
     Raises:
-        NotACollectionError: there is none; the message lists those that are near.
+        NotACollectionError: there is none; the message lists similar paths.
     """
     if len(paths) == 1 and key is None:
         return open_collection(paths[0], quiet=quiet)
     return ExperimentCollection.union(paths, key=key or "collection")
 
 
-# --- which records -------------------------------------------------------------------------------
+# --- selecting records ---------------------------------------------------------------------------
 
 
 def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
@@ -92,7 +92,7 @@ def records_of(collection: ExperimentCollection, where: list[str]) -> Records:
 
 
 def _is_sql(condition: str, collection: ExperimentCollection) -> bool:
-    """Whether a condition is a SQL expression, and not a key and the value behind its ``=``.
+    """Whether a condition is a SQL expression rather than ``key=value``.
 
     ``model=m1`` is a key and a value, ``model = 'm1'`` and ``loss<=0.1`` are SQL.
     """
@@ -112,10 +112,10 @@ def _where_sql(records: Records, condition: str) -> Records:
 
 
 def _list_runs(collection: ExperimentCollection, number: str) -> None:
-    """Say so where several runs share the number of an experiment."""
+    """Report if several runs share the number of an experiment."""
     runs = [row for row in collection.experiments if str(row["experiment_number"]) == number]
     errors = [row["error_number"] for row in runs]
-    if len(set(errors)) == len(errors) > 1:  # else they are of several collections
+    if len(set(errors)) == len(errors) > 1:  # otherwise they are in several collections
         which = ", ".join(map(str, errors))
         print_message(
             f"{len(runs)} runs are experiment {number}, and this is of all of them; --where"
@@ -127,9 +127,9 @@ def _list_runs(collection: ExperimentCollection, number: str) -> None:
 
 
 def complete_folder(incomplete: str) -> Iterator[str]:
-    """Folders that begin as typed: collections as such, others to be gone into."""
+    """Folders that begin as typed: collections, and others to descend into."""
     above, slash, start = incomplete.rpartition("/")
-    with suppress(OSError, RuntimeError):  # a folder that is not there, a user who is not known
+    with suppress(OSError, RuntimeError):  # a folder or user that does not exist
         for each in sorted(Path(above + slash).expanduser().iterdir()):
             is_hidden = each.name.startswith(".") and not start
             if each.name.startswith(start) and not is_hidden and each.is_dir():
@@ -138,14 +138,14 @@ def complete_folder(incomplete: str) -> Iterator[str]:
 
 
 def complete_column(context: typer.Context, incomplete: str) -> list[str]:
-    """Columns of the collection that was typed before, where there is one."""
+    """Columns of the collection that was typed before, if it exists."""
     with suppress(Exception), closing(_typed(context)) as collection:
         return [each for each in collection.records.columns if each.startswith(incomplete)]
     return []
 
 
 def complete_experiment(context: typer.Context, incomplete: str) -> list[str]:
-    """Numbers of the experiments of the collection that was typed before, where there is one."""
+    """Numbers of the experiments of the collection that was typed before, if it exists."""
     with suppress(Exception), closing(_typed(context)) as collection:
         numbers = map(str, collection.experiment_numbers)
         return [each for each in numbers if each.startswith(incomplete)]
@@ -153,24 +153,24 @@ def complete_experiment(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _typed(context: typer.Context) -> ExperimentCollection:
-    """The collection that was typed before, or all of them.
+    """The collection that was typed before, or the union of several.
 
     Raises:
         NotACollectionError: there is none.
     """
-    # Behind an option that waits for its value, arguments are not assigned yet.
+    # After an option that waits for its value, arguments are not assigned yet.
     typed = context.params.get("paths") or context.params.get("path") or context.args[:1] or [""]
     paths = [typed] if isinstance(typed, (str, Path)) else typed
     return open_collections([Path(each).expanduser() for each in paths], quiet=True)
 
 
-# --- what several commands are given ---------------------------------------------------------------
+# --- shared parameters -----------------------------------------------------------------------------
 
 Collection = Annotated[
     Path,
     typer.Argument(
         metavar="COLLECTION",
-        help="The collection; '.collection' behind its name may be left out.",
+        help="The collection; its suffix '.collection' can be omitted.",
         autocompletion=complete_folder,
         show_default=False,
     ),
@@ -179,7 +179,7 @@ Collections = Annotated[
     list[Path],
     typer.Argument(
         metavar="COLLECTION",
-        help="The collection; '.collection' behind its name may be left out. Several are one table, with a column `collection`.",
+        help="The collection; its suffix '.collection' can be omitted. Several are read as one table, with a column `collection`.",
         autocompletion=complete_folder,
         show_default=False,
     ),
@@ -188,17 +188,17 @@ CollectionKey = Annotated[
     str | None,
     typer.Option(
         metavar="KEY",
-        help="Name of the column that has the collection's name.",
-        show_default="collection, where there are several",
+        help="Name of the column with the collection's name.",
+        show_default="collection, if there are several",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Where = Annotated[
     list[str],
     typer.Option(
         "--where",
         metavar="CONDITION",
-        help="Only records with this value, as KEY=VALUE ('KEY=null' is a missing one), or of which this SQL is true, as \"loss < 0.1 and model like 'cnn%'\"; repeat it to ask for more.",
+        help="Only records with this value, as KEY=VALUE ('KEY=null' for a missing value), or for which this SQL is true, such as \"loss < 0.1 and model like 'cnn%'\"; repeat it to combine conditions.",
         show_default=False,
     ),
 ]

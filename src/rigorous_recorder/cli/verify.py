@@ -1,4 +1,4 @@
-"""`rigorous verify`: every file of a collection is read to its end, and what is wrong is listed."""
+"""`rigorous verify`: read every file of a collection to its end, and list damage."""
 
 import warnings
 
@@ -18,10 +18,11 @@ EXAMPLES = "Examples: `rigorous verify data/my_study`, `rigorous verify data/my_
 
 
 def verify(path: Collection, *, as_json: Json = False) -> None:
-    """Read every file to its end, checksums included, and list what is damaged.
+    """Read every file to its end, verify checksums, and list what is damaged.
 
-    For each file it is told how many of its rows `rigorous repair` can save, and of which keys
-    values are lost in these. Nothing is changed, nor recovered of a killed process. The exit code is 1 where anything is damaged.
+    For each damaged file it reports how many of its rows `rigorous repair` can recover, and which
+    keys lose values in these. Nothing is changed, and no killed process is recovered. The exit code
+    is 1 if anything is damaged.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedFileWarning)  # listed below

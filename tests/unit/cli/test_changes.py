@@ -61,7 +61,7 @@ def test_set_sets_attributes_of_every_record(run: Run, study: Path) -> None:
     with closing(ExperimentCollection.open(study, read_only=True)) as collection:
         assert [row["acc"] for row in collection[1]] == 4 * [0.93]
         assert {row["acc"] for row in collection[2]} == {None}
-    assert "taken back: acc" in run("set", study, 1, "acc=null").err
+    assert "removed: acc" in run("set", study, 1, "acc=null").err
     assert of(study, 1)["acc"] is None
 
 
@@ -85,7 +85,7 @@ def test_the_latest_of_several_runs_is_changed_unless_one_is_named(run: Run, stu
         (["set", 1, "had_error=false"], "had_error"),
         (["set", 9, "a=1"], "there is no experiment 9"),
         (["tag", 1, "best"], "expected +best or -best"),
-        (["tag", 1, "+"], "neither put on nor taken off"),
+        (["tag", 1, "+"], "neither adds nor removes a tag"),
         (["rename", 9, "x"], "there is no experiment 9"),
         (["archive", 1, 9], "there is no experiment 9"),
         (["archive", 1, 2, "--error-number", 0], "name one alone"),

@@ -50,7 +50,7 @@ def test_delete_takes_ranges_and_asks_with_the_parameters(run: Run) -> None:
     assert "experiment 2 (error_number 1): failed (ZeroDivisionError), seed=1, lr=0" in result.err
     assert "Delete experiment 2, 3 with 4 records for good?" in result.err
     assert run("delete", "runs", "7-9").code == 2
-    assert "expected one as 3, or 2-5" in words(run("delete", "runs", "2:5"))
+    assert "expected one such as 3, or 2-5" in words(run("delete", "runs", "2:5"))
     assert len(numbers(run)) == 5
 
 
@@ -103,7 +103,7 @@ def test_since_takes_runs_by_when_they_began(run: Run) -> None:
         assert counted == [{"n": rows}]
         assert len(run("export", "runs", "-", "--format", "jsonl", *since).lines) == rows
     assert run("plot", "runs", "-x", "step", "-y", "seed", "--since", "2h", "--json").code == 0
-    assert "an age, as 2h or 3d" in words(run("ls", "runs", "--since", "soon"))
+    assert "an age, such as 2h or 3d" in words(run("ls", "runs", "--since", "soon"))
 
 
 @pytest.mark.usefixtures("runs")
@@ -126,7 +126,7 @@ def test_export_to_standard_output_is_the_file(run: Run) -> None:
     lines = run("export", "runs", "-", "--format", "jsonl", "--where", "seed=3")
     assert [row["step"] for row in lines.json] == [3]
     assert not Path("-").exists()
-    assert "of standard output" in words(run("export", "runs", "x.csv", "--format", "csv"))
+    assert "only for standard output" in words(run("export", "runs", "x.csv", "--format", "csv"))
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv.gz", "a.tsv.gz", "a.jsonl.gz", "A.CSV.GZ"])

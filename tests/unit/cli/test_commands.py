@@ -779,7 +779,7 @@ def test_plot_saves_a_picture(run: Run, study: Path, tmp_path: Path, suffix: str
     [
         (["-x", "epoch", "-y", "los"], "there is no column 'los'; did you mean 'loss'?"),
         (["-x", "epoch", "-y", "model"], "y is 'model', whose values are str"),
-        (["-x", "epoch", "-y", "loss", "--out", "a.gif"], "names no kind of picture"),
+        (["-x", "epoch", "-y", "loss", "--out", "a.gif"], "is not a valid suffix of a picture"),
         (["-x", "epoch"], "Missing option"),
         (["-x", "epoch", "-y", "loss", "--band", "wide"], "is not one of"),
         (["-x", "epoch", "-y", "loss", "--where", "model"], "not a condition"),
@@ -886,7 +886,7 @@ def test_repair_writes_what_can_be_read(run: Run, own_study: Path) -> None:
     assert damaged.read_bytes() == data
     again = run("repair", own_study, into)
     assert again.code == 2
-    assert "is there already" in again.err
+    assert "already exists" in again.err
     nothing = run("repair", own_study.with_name("nothing"), into)
     assert nothing.code == 2
 
@@ -936,7 +936,7 @@ def test_a_copy_is_a_collection_of_its_own(run: Run, own_study: Path) -> None:
         assert copy.verify() == []
     again = run("copy", own_study, target)
     assert again.code == 2
-    assert "is there already" in again.err
+    assert "already exists" in again.err
     assert run("copy", own_study.with_name("nowhere"), target).code == 2
 
 

@@ -108,7 +108,7 @@ def test_a_table_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == f"1000000000  {'a' * 21}…  x"
     assert last_line == f"         2  {'日本' * 5}…   xxx…"
     assert printed.err == (
-        "not shown: when, least; … is where a value is cut; --json, or a pipe, has all of it\n"
+        "not shown: when, least; … is where a value is cut; use --json or a pipe to see everything\n"
     )
 
 
