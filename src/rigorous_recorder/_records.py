@@ -430,7 +430,7 @@ class Records(Sequence[Row]):
             band: ``std``, ``sem`` (standard error), ``minmax``, ``quantile`` (25 % to 75 %) or
                 ``none``.
             points: of how many points a curve consists at most; None is no limit. Neighbours are
-                brought together where there are more, lows and highs kept, and the chart says so.
+                brought together where there are more, lows and highs preserved, and the chart says so.
             attempts: of an experiment that was resumed, ``last`` takes for each x what the last
                 attempt that has it logged, below recorders that were begun with the same
                 attributes; ``all`` takes what every attempt logged.

@@ -235,7 +235,7 @@ def test_merged_points_keep_lows_and_highs(values: list[float], points: int, ban
 def test_a_chart_says_that_points_were_merged() -> None:
     """How many values were brought to how many points stands in the notes, and in the drawing."""
     curves = recorder_of([{"x": n, "y": n} for n in range(100)]).records.plot("x", "y", points=10)
-    assert "100 values of x in 10 points, lows and highs kept" in curves.notes
+    assert "100 values of x in 10 points, lows and highs preserved" in curves.notes
     assert "100 values of x in 10 points" in " ".join(curves.text().split())
 
 
@@ -366,7 +366,8 @@ def test_the_same_chart_is_the_same_file(study: Recorder, tmp_path: Path) -> Non
 def test_another_suffix_is_refused(study: Recorder, tmp_path: Path) -> None:
     """What can be saved is told, and no file is left."""
     with pytest.raises(
-        UnknownFileTypeError, match=r"'\.gif' names no kind of picture; expected \.png"
+        UnknownFileTypeError,
+        match=r"'\.gif' is not a valid suffix of a picture; expected one of \.png",
     ):
         study.all_records.plot("epoch", "loss", out=tmp_path / "chart.gif")
     assert list(tmp_path.iterdir()) == []

@@ -1,1 +1,1 @@
-"""How trees, records, experiments and collections show in a terminal and in a notebook."""
+"""Display of trees, records, experiments and collections in terminals and notebooks."""

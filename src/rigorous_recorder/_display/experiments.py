@@ -1,4 +1,4 @@
-"""How the experiments of a collection are shown: as a table that leads with the status."""
+"""Display of the experiments of a collection: a table that begins with the status."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .text import MISSING, duration_text, instant_text, plural
 
 __all__ = ["experiments_table"]
 
-#: Of many experiments so many are shown at each end.
+#: Of many experiments, this many are shown at each end.
 _END: Final = 10
 _COLUMNS: Final = ("experiment", "status", "start (UTC)", "duration")
 
 
 def experiments_table(rows: Sequence[Row], statuses: Sequence[str]) -> Table:
-    """The rows of experiments, with the status of each, as a table."""
+    """The rows of experiments with their statuses as a table."""
     keys = [key for key in dict.fromkeys(k for row in rows for k in row) if _is_shown(key)]
     numbers = [at for at in range(len(rows)) if at < _END or at >= len(rows) - _END]
     names = [*_COLUMNS, *keys]
@@ -32,7 +32,7 @@ def _is_shown(key: str) -> bool:
 
 
 def _outcome(row: Row, status: str) -> list[Any]:
-    """What is known of every experiment, in words."""
+    """The built-in attributes of an experiment, in words."""
     start, duration = row["experiment_start_time"], row["experiment_duration"]
     took = MISSING if duration is None else duration_text(duration)
     name = f"{status} {row['error_number']}" if status == Status.FAILED else str(status)

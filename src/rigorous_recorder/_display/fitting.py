@@ -1,4 +1,4 @@
-"""Which columns of a table fit a line, and how wide each of them is."""
+"""Fitting columns to the width of a line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .text import width
 
 __all__ = ["BETWEEN", "fitted"]
 
-#: Blanks between two columns.
+#: Spaces between two columns.
 BETWEEN: Final = 2
-#: Text that is wider than a date with its time can be cut, down to so many characters. Numbers are
-#: never cut: a part of one is another number.
+#: Text wider than a date with time can be cut down to this many characters. Numbers are never cut:
+#: a part of one would be another number.
 _WHOLE: Final = 19
 _LEAST: Final = 16
 
@@ -23,13 +23,13 @@ def fitted(
     room: int,
     ranks: Sequence[int] | None = None,
 ) -> list[int]:
-    """The width of each column, 0 where it is left out; one is there in any case.
+    """The width of each column, 0 if it is hidden; at least one is shown.
 
     Args:
-        columns: the texts of each, its name included.
+        columns: the texts of each column, including its name.
         is_right: whether its values are numbers.
         room: the width of a line, with a gap for each column.
-        ranks: the lower, the sooner a column is taken; where none is given, the order of columns.
+        ranks: positions of the columns, most important first; in order if not given.
     """
     natural = [max(map(width, texts)) for texts in columns]
     least = [
@@ -52,7 +52,7 @@ def _taken(least: Sequence[int], room: int, ranks: Sequence[int]) -> set[int]:
 
 
 def _widened(widths: list[int], natural: Sequence[int], left: int) -> list[int]:
-    """Give what is left of the line to the columns that are cut, to the narrowest of them first."""
+    """Distribute what is left of the line to columns that are cut, the narrowest first."""
     while left > 0:
         cut = [at for at, each in enumerate(widths) if 0 < each < natural[at]]
         if not cut:

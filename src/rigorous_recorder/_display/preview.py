@@ -1,4 +1,4 @@
-"""A page of the flat table: its first and last rows, read without reading what is between."""
+"""A preview of the flat table: its first and last rows, without reading what is between."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .table import without_middle
 
 __all__ = ["Page", "columns_of_scan", "page_of"]
 
-#: Rows shown at each end, and of how many columns values are read: of inherited and of own ones.
+#: Rows at each end, and the maximum number of inherited and of own columns to read.
 _END: Final = 5
 _MOST_COLUMNS: Final = 40
-#: Up to so many values, all are read to find out which columns the rows of a scope have.
+#: Up to this many values, all are read to determine the columns of a scope.
 _FEW_VALUES: Final = 2_000_000
 
 _TableRows = list[list[Any]]
 
 
 class Page(NamedTuple):
-    """The ends of a flat table: how many rows, the kinds of all columns, the names of those read."""
+    """The ends of a flat table: the number of rows, all columns' kinds, and the names of those read."""
 
     total: int
     kinds: dict[str, Kind]
@@ -39,7 +39,7 @@ class Page(NamedTuple):
 
 
 def page_of(scan: Scan) -> Page:
-    """The first and the last rows of what a scan reads."""
+    """The first and last rows of a scan."""
     kinds = columns_of_scan(scan)
     own = {column.key for column in scan.record_columns}
     read = [
@@ -61,8 +61,8 @@ def _some(flats: list[Flat]) -> list[Flat]:
 def columns_of_scan(scan: Scan) -> dict[Flat, Kind]:
     """The columns of the flat table with their kinds.
 
-    Which ones the rows below one recorder have is known when all were read. Where these are many
-    it is those of the first of them, each with the kind that it has in the whole collection.
+    The columns of the rows below one recorder are known only after reading all of them. If there
+    are many, only the first rows are read, and kinds are those of the whole collection.
     """
     rows = sum(fragment.rows for fragment in scan.snapshot.fragments.records)
     columns = scan.snapshot.record_columns
@@ -109,7 +109,7 @@ def _last(scan: Scan, flats: Sequence[Flat], most: int) -> _TableRows:
 
 
 def _from_the_end(scan: Scan) -> Iterator[Scan]:
-    """Scans of some fragments each, from the last on: of one, of two before it, of four, ..."""
+    """Scans of groups of fragments, from the last on: one, the two before, four, ..."""
     fragments, nodes = scan.snapshot.fragments, scan.snapshot.nodes
     end, some = len(fragments.records), 1
     while end > 0:
@@ -121,7 +121,7 @@ def _from_the_end(scan: Scan) -> Iterator[Scan]:
 
 
 def _values(piece: Piece, flats: Sequence[Flat]) -> _TableRows:
-    """The rows of a piece as lists of their values in these columns, None where there is none."""
+    """The rows of a piece as lists of values, None if missing."""
     found = {key: piece.variants(key) for key in _keys(flats)}
     columns = [values_of(_those(found[flat.key], flat), piece.rows) for flat in flats]
     return [list(row) for row in zip(*columns, strict=True)] if flats else [[]] * piece.rows

@@ -1,4 +1,4 @@
-"""How records show: one line, a table in a terminal, a table in a notebook."""
+"""Display of records: one line, or a table in a terminal or notebook."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .text import cut, plural
 
 __all__ = ["records_line", "records_table"]
 
-#: The line names so many columns.
+#: Maximum number of columns in the line.
 _NAMED: Final = 20
-#: Of so many recorders all are looked at to find out which attributes differ.
+#: Up to this many recorders, all are compared to find out which attributes differ.
 _FEW_NODES: Final = 100_000
 
 
 def records_line(scan: Scan) -> str:
-    """How many rows there are, and the columns with their kinds."""
+    """The number of rows, and the columns with their kinds."""
     kinds = columns_of_scan(scan)
     named = [f"{cut(one_line(flat.name), 40)} {kind.name}" for flat, kind in kinds.items()]
     if len(named) > _NAMED:
@@ -30,7 +30,7 @@ def records_line(scan: Scan) -> str:
 
 
 def records_table(scan: Scan) -> Table:
-    """The first and the last rows; what is inherited by all of them is in a line above."""
+    """The first and last rows; values that all of them inherit are on a line above."""
     page = page_of(scan)
     last = range(page.total - len(page.last), page.total)
     return Table(
@@ -46,7 +46,7 @@ def records_table(scan: Scan) -> Table:
 
 
 def _inherited_alone(scan: Scan) -> list[str]:
-    """The columns of which no record has a value of its own, and that may be alike in all rows."""
+    """The columns that are only inherited and may be equal in all rows."""
     own = {column.key for column in scan.record_columns}
     names = [flat.name for flat in scan.flats.values() if flat.key not in own]
     if scan.conditions or scan.snapshot.nodes.count > _FEW_NODES:
@@ -55,9 +55,9 @@ def _inherited_alone(scan: Scan) -> list[str]:
 
 
 def _differs(scan: Scan, key: str) -> bool:
-    """Whether the recorders of the scope set a key to several values: rows between may differ."""
+    """Whether recorders of the scope have different values of a key."""
     found = scan.snapshot.nodes.own(key, scan.node_positions).values()
     try:
         return sum(len(pc.unique(values.drop_null())) for values in found) > 1
-    except pa.ArrowNotImplementedError:  # of lists and the like
+    except pa.ArrowNotImplementedError:  # lists and the like
         return False

@@ -1,4 +1,4 @@
-"""Runs in one line each: what tells apart those that share a number."""
+"""One-line summaries of runs, which distinguish those that share a number."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .text import cut, literal_text, plural
 
 __all__ = ["attributes_line", "run_line", "run_name"]
 
-#: So many attributes are listed, and so much of an error.
+#: Maximum number of attributes, and length of an error.
 _KEYS: Final = 6
 _WIDEST_ERROR: Final = 60
 
 
 def run_name(number: int, error_number: int) -> str:
-    """What names a run among those with its number, where they are not copies of each other."""
+    """The name of a run, unique within a collection unless experiments were copied."""
     return f"experiment {number} (error_number {error_number})"
 
 
@@ -35,7 +35,7 @@ def run_line(data: Mapping[str, Any], status: str, records: int) -> str:
 
 
 def attributes_line(data: Mapping[str, Any]) -> str:
-    """The first attributes of a run, of those that were given, behind a colon; nothing for none."""
+    """The first user attributes of a run, after a colon; empty if there are none."""
     words = _attributes((key, value) for key, value in data.items() if key not in FIRST_KEYS)
     return f": {', '.join(words)}" if words else ""
 

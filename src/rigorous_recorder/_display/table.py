@@ -1,4 +1,4 @@
-"""A table of values for a terminal and for a notebook; it says what it leaves out."""
+"""A table of values for terminals and notebooks; it reports what it leaves out."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from .text import (
 
 __all__ = ["FIRST_TO_GO", "Table", "without_middle"]
 
-#: The longest cell in a notebook, and how many columns it has at most.
+#: The longest cell, and the maximum number of columns, in a notebook.
 _LONGEST: Final = 200
 _MOST_COLUMNS: Final = 20
 _DIM: Final = "opacity:.6"
-#: So many of the columns that are left out are named, each with so many characters.
+#: How many hidden columns are named, and with how many characters each.
 _NAMED: Final = 8
 _WIDEST_NAME: Final = 32
 
-#: Keys that describe how an experiment went: the first to be left out where columns are too many.
+#: Built-in attributes of experiments: hidden first if there are too many columns.
 FIRST_TO_GO: Final = EXPERIMENT_KEYS[1:] + ATTEMPT_KEYS[1:] + ERROR_KEYS
 _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
     "experiment_start_time": instant_text,
@@ -44,7 +44,7 @@ _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
 
 
 class _Column(NamedTuple):
-    """A column in a terminal: its texts, the name first, and how wide it is."""
+    """A column in a terminal: its texts, including the name, and its width."""
 
     key: str
     texts: list[str]
@@ -58,12 +58,12 @@ class Table(NamedTuple):
     Attributes:
         title: the line below it.
         names: all columns of the table, in order.
-        keys: those that there are values of.
-        rows: for each row its values, None where there is none.
-        numbers: the number of each row; where one is left out, a gap shows it.
-        kinds: what kind of values a column has, where that is known.
-        shared: columns that move to the line above the table where all rows shown have one value.
-        whole: how to see a value whole; printed where one is cut.
+        keys: the columns with values.
+        rows: the values of each row, None if missing.
+        numbers: the number of each row; a gap is shown where some are left out.
+        kinds: the kinds of columns, if known.
+        shared: columns that move to the line above the table if all rows shown have one value.
+        whole: how to see a complete value; printed if one is cut.
     """
 
     title: str
@@ -88,7 +88,7 @@ class Table(NamedTuple):
         return "\n".join([*first, *lines, *below])
 
     def html(self) -> str:
-        """The table as HTML that takes its colours from the page it stands in."""
+        """The table as HTML with the colours of the page around it."""
         above, at = self._same(), self._order()
         at = [at[each] for each in without_middle([self.keys[each] for each in at], _MOST_COLUMNS)]
         keys = [self.keys[each] for each in at]
@@ -111,13 +111,13 @@ class Table(NamedTuple):
         )
 
     def _same(self) -> list[str]:
-        """The columns that move to the line above: of several rows all have that one value."""
+        """The columns that move to the line above: all of several rows have the same value."""
         return [
             key for key in self._alike() if key not in FIRST_TO_GO and self._first(key) is not None
         ]
 
     def _alike(self) -> list[str]:
-        """The shared columns of which all rows shown have the same value, or none at all."""
+        """The shared columns in which all rows shown have the same value, or none has one."""
         if len(self.rows) < 2:
             return []
         at = {key: each for each, key in enumerate(self.keys)}
@@ -128,13 +128,13 @@ class Table(NamedTuple):
         return self.rows[0][self.keys.index(key)]
 
     def _order(self) -> list[int]:
-        """Positions of the columns of the table; what describes how an experiment went is last."""
+        """Positions of the columns; built-in attributes are last."""
         alike = set(self._alike())
-        kept = [at for at, key in enumerate(self.keys) if key not in alike]
-        return sorted(kept, key=lambda at: self.keys[at] in FIRST_TO_GO)
+        shown = [at for at, key in enumerate(self.keys) if key not in alike]
+        return sorted(shown, key=lambda at: self.keys[at] in FIRST_TO_GO)
 
     def _ranks(self, keys: Sequence[str]) -> list[int]:
-        """Which columns to take first: by turns the next own one and the nearest inherited one."""
+        """Positions by importance: in turns the next own column and the nearest inherited one."""
         own = [key for key in keys if key not in self.shared]
         inherited = [key for key in keys if key in self.shared]
         ranks = {key: 2 * place for place, key in enumerate(own)}
@@ -142,7 +142,7 @@ class Table(NamedTuple):
         return [ranks[key] for key in keys]
 
     def _fitted(self, room: int) -> list[_Column]:
-        """The columns that fit; what describes how an experiment went only where all do."""
+        """The columns that fit; built-in attributes only if all do."""
         columns = [self._column(at) for at in self._order()]
         if sum(each.width + BETWEEN for each in columns) > room:
             columns = [each for each in columns if each.key not in FIRST_TO_GO] or columns[:1]
@@ -174,7 +174,7 @@ class Table(NamedTuple):
         return f"{one_line(key)}={text}"
 
     def _below(self, shown: Sequence[str], *, is_cut: bool) -> list[str]:
-        """The lines below the table: its title, how to see values whole, which columns it lacks."""
+        """The lines below the table: title, how to see complete values, hidden columns."""
         title = self.title
         if is_cut and self.whole:
             title += f"; {GAP} is where a value is cut, {self.whole} has all of it"
@@ -187,17 +187,17 @@ class Table(NamedTuple):
 
 
 def without_middle(keys: Sequence[str], most: int) -> list[int]:
-    """Positions of at most so many keys: how an experiment went goes first, then the middle."""
+    """Positions of at most so many keys: drops built-in attributes first, then the middle."""
     if len(keys) <= most:
         return list(range(len(keys)))
-    kept = [at for at, key in enumerate(keys) if key not in FIRST_TO_GO]
-    if len(kept) <= most:
-        return kept
-    return kept[: (most + 1) // 2] + kept[len(kept) - most // 2 :]
+    shown = [at for at, key in enumerate(keys) if key not in FIRST_TO_GO]
+    if len(shown) <= most:
+        return shown
+    return shown[: (most + 1) // 2] + shown[len(shown) - most // 2 :]
 
 
 def _padded(margin: list[str], columns: Sequence[_Column]) -> Iterator[list[str]]:
-    """The cells of each column, with blanks up to its width."""
+    """The cells of each column, padded to its width."""
     widest = max(map(width, margin))
     yield [pad(text, widest, is_right=True) for text in margin]
     for _, texts, most, is_right in columns:
@@ -205,7 +205,7 @@ def _padded(margin: list[str], columns: Sequence[_Column]) -> Iterator[list[str]
 
 
 def _is_alike(values: Sequence[Any]) -> bool:
-    """Whether they are one value, or all missing; by their texts, for arrays have no truth."""
+    """Whether all values are equal, or all missing; compared as text, because of arrays."""
     first = values[0]
     return all(type(each) is type(first) for each in values) and len({*map(repr, values)}) == 1
 

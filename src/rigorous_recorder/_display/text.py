@@ -1,4 +1,4 @@
-"""Values as short text on one line, and how wide text is in a terminal."""
+"""Values as short text on one line, and the width of text in a terminal."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = [
     "width",
 ]
 
-#: What stands where a record has no value, and where rows or columns are left out.
+#: The placeholders for a missing value, and for rows or columns that are left out.
 MISSING: Final = "-"
 GAP: Final = "…"
 
-#: Of a long text only so many characters are looked at; no cell is as wide.
+#: Maximum length of text to format; no cell is wider.
 _LONGEST: Final = 1_000
 
 _SHORT: Final = reprlib.Repr()
@@ -38,7 +38,7 @@ _SHORT.maxlevel = 3
 
 
 def value_text(value: Any) -> str:
-    """A value as short text: numbers with six digits, arrays by their shape."""
+    """A value as short text: numbers with six digits, arrays as their shape."""
     if isinstance(value, str):
         return one_line(value[:_LONGEST])
     if isinstance(value, float):
@@ -53,12 +53,12 @@ def value_text(value: Any) -> str:
 
 
 def literal_text(value: Any) -> str:
-    """As ``value_text``, with text in quotes."""
+    """Like ``value_text``, with text in quotes."""
     return f'"{cut(value_text(value), 40)}"' if isinstance(value, str) else value_text(value)
 
 
 def instant_text(seconds: Any) -> str:
-    """Seconds since the epoch as a date and time in UTC; anything else as it is."""
+    """Seconds since the epoch as a UTC date and time; other values as they are."""
     if isinstance(seconds, bool):
         return value_text(seconds)
     try:
@@ -69,7 +69,7 @@ def instant_text(seconds: Any) -> str:
 
 
 def duration_text(seconds: Any) -> str:
-    """Seconds as ``0.25 s``, ``3 min 20 s`` or ``2 h 5 min``; anything else as it is."""
+    """Seconds as ``0.25 s``, ``3 min 20 s`` or ``2 h 5 min``; other values as they are."""
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if not is_number or not abs(seconds) < 1e12:
         return value_text(seconds)
@@ -100,12 +100,12 @@ def plural(count: int, noun: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """The number of terminal columns of a text."""
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def cut(text: str, most: int) -> str:
-    """The text, and where it is wider than ``most`` its start with an ellipsis."""
+    """The text, shortened with an ellipsis if it is wider than ``most``."""
     if width(text) <= most:
         return text
     taken, end = 0, 0
@@ -116,7 +116,7 @@ def cut(text: str, most: int) -> str:
 
 
 def pad(text: str, to: int, *, is_right: bool = False) -> str:
-    """The text with blanks up to a width, on its left or on its right."""
+    """The text padded with spaces to a width, on its right or left."""
     blanks = " " * (to - width(text))
     return blanks + text if is_right else text + blanks
 

@@ -1,4 +1,4 @@
-"""Tree: recorders as they stand below each other, with how many records each has."""
+"""Trees of recorders with their numbers of records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .text import bytes_text, cut, literal_text, plural
 
 __all__ = ["Tree", "collection_tree", "tree_below"]
 
-#: A label is cut behind so many keys, and a line in a terminal where it is so wide.
+#: Maximum number of keys in a label, and of characters in a line.
 _KEYS: Final = 6
 _WIDEST: Final = 120
 _WIDEST_ERROR: Final = 60
@@ -34,17 +34,17 @@ _TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS, STATU
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Tree:
-    """A recorder and those below it, to be looked at: ``print(recorder.tree())``.
+    """A recorder and those below it, for display: ``print(recorder.tree())``.
 
     Attributes:
-        data: what is known of the recorder itself.
-        records: number of records that were pushed to it.
-        all_records: number of records of it and of all below it.
-        children: the recorders directly below that are listed, in the order in which they came.
-        hidden: how many directly below are not listed; they come between the first half and the
-            second half of ``children``.
-        name: of a collection the name of its folder.
-        size: of a collection its bytes on disk.
+        data: the attributes of the recorder itself.
+        records: the number of records pushed to it.
+        all_records: the number of records of it and of all recorders below.
+        children: the listed recorders directly below, in order of creation.
+        hidden: the number of recorders directly below that are not listed; they come between the
+            first half and the second half of ``children``.
+        name: the folder name of a collection.
+        size: the size of a collection on disk, in bytes.
     """
 
     data: dict[str, Any]
@@ -57,7 +57,7 @@ class Tree:
 
     @property
     def label(self) -> str:
-        """The recorder in a few words: its name or experiment number, and its first keys."""
+        """A short label: the name or experiment number, and the first keys."""
         rest = {key: value for key, value in self.data.items() if key not in _TOLD_IN_WORDS}
         words = [f"{one_line(key)}={literal_text(value)}" for key, value in rest.items()]
         if len(words) > _KEYS:
@@ -88,7 +88,7 @@ class Tree:
         return f"{cut(self.label, _WIDEST)}: {counts}"
 
     def _lines(self) -> Iterator[str]:
-        """The lines of the drawing; without recursion, for trees may be deep."""
+        """The lines of the drawing; iterative, since trees can be deep."""
         yield self._line()
         waiting = self._branches("")
         while waiting:
@@ -98,7 +98,7 @@ class Tree:
                 waiting += tree._branches(before)
 
     def _branches(self, before: str) -> list[tuple[str, str, Tree | None]]:
-        """The drawing one level down, the last first: line, what comes before deeper ones, tree."""
+        """The drawing one level down, in reverse: line, prefix of deeper lines, tree."""
         found: list[Tree | None] = [*self.children]
         if self.hidden:
             found.insert((len(found) + 1) // 2, None)
@@ -111,7 +111,7 @@ class Tree:
 
 
 def collection_tree(tree: Tree, name: str, size: int) -> Tree:
-    """The tree below the root of a collection, with the collection's name and bytes on disk."""
+    """The tree below the root of a collection, with the collection's name and size on disk."""
     return replace(tree, name=name, size=size)
 
 
@@ -124,10 +124,10 @@ def _require_count(name: str, value: Any) -> None:
 
 
 def tree_below(snapshot: Snapshot, node: int, *, depth: int | None, children: int) -> Tree:
-    """A node with those below it, ``depth`` levels down (None: all), so many children of each.
+    """A node with those below it, down to ``depth`` levels (None: all), with so many children each.
 
     Raises:
-        ArgumentTypeError: one of them is no int.
+        ArgumentTypeError: one of them is not an int.
         ArgumentError: ``depth`` is below 0, or ``children`` below 1.
     """
     _require_count("depth", 0 if depth is None else depth)
@@ -141,7 +141,7 @@ def tree_below(snapshot: Snapshot, node: int, *, depth: int | None, children: in
         message = f"{children} children of a recorder can't be listed; expected 1 or more"
         raise ArgumentError(message)
     position = snapshot.nodes.position(node)
-    if position is None:  # the root of a collection without experiments, or what was deleted
+    if position is None:  # the root of an empty collection, or a deleted node
         own = Scan(snapshot, Scope(node)).row_count()
         return Tree({}, own, own, [])
     return _Listing(snapshot.nodes, _record_counts(snapshot)).tree(position, depth, children)
@@ -161,7 +161,7 @@ def _experiment_words(data: dict[str, Any]) -> str:
 
 
 def _record_counts(snapshot: Snapshot) -> pa.Table:
-    """How many records each node has, of those that have any: columns ``_node`` and ``rows``."""
+    """The number of records of each node that has any: columns ``_node`` and ``rows``."""
     pieces = [pa.table({NODE: pa.array([], pa.int64()), "rows": pa.array([], pa.int64())})]
     for fragment in snapshot.fragments.records:
         for table in fragment.tables([]):
@@ -172,14 +172,14 @@ def _record_counts(snapshot: Snapshot) -> pa.Table:
 
 
 class _Family(NamedTuple):
-    """Positions of the children of a node that are listed, and how many are not."""
+    """Positions of the listed children of a node, and the number of the others."""
 
     listed: list[int]
     hidden: int
 
 
 class _Listing:
-    """The nodes with their counts, by column; only what is listed becomes an object."""
+    """The nodes with their counts, as columns; only listed nodes become objects."""
 
     def __init__(self, nodes: Nodes, counts: pa.Table) -> None:
         self._nodes = nodes
@@ -193,15 +193,15 @@ class _Listing:
         order = list(families)
         data = self._nodes.own_data(pa.array(order, pa.int64()))
         built: dict[int, Tree] = {}
-        for at, said in zip(reversed(order), reversed(data), strict=True):
+        for at, values in zip(reversed(order), reversed(data), strict=True):
             below = [built.pop(child) for child in families[at].listed]
-            known = {key: value for key, value in said.items() if value is not None}
+            known = {key: value for key, value in values.items() if value is not None}
             own, total = self._own[at].as_py(), self._all[at].as_py()
             built[at] = Tree(known, own, total, below, families[at].hidden)
         return built[position]
 
     def _families(self, top: int, depth: int | None, children: int) -> dict[int, _Family]:
-        """The children of all listed nodes by level, each node before those below it."""
+        """The listed nodes' children by level, parents first."""
         families: dict[int, _Family] = {}
         level = [top]
         for first, last in self._levels:
@@ -215,7 +215,7 @@ class _Listing:
         return families | dict.fromkeys(level, _Family([], 0))
 
     def _children(self, above: list[int], first: int, last: int, limit: int) -> dict[int, _Family]:
-        """For each position of one level those of its children, which are in the next level."""
+        """The listed children of each position of a level, which are in the next level."""
         parents = self._nodes.parents.slice(first, last - first)
         hits = pc.indices_nonzero(pc.is_in(parents, value_set=pa.array(above, pa.int64())))
         at = pc.add(hits.cast(pa.int64()), first)
@@ -242,7 +242,7 @@ def _family(positions: pa.Array, limit: int) -> _Family:
 
 
 def _levels(parents: pa.Array) -> list[tuple[int, int]]:
-    """First position of each level and that behind its last: nodes stand level by level."""
+    """Start and end (exclusive) of each level: nodes are stored level by level."""
     levels, first, end = [], 0, parents.null_count
     while end > first:
         levels.append((first, end))
@@ -253,7 +253,7 @@ def _levels(parents: pa.Array) -> list[tuple[int, int]]:
 
 
 def _summed_up(own: pa.Array, parents: pa.Array, levels: list[tuple[int, int]]) -> pa.Array:
-    """For each node the sum of its own number and those of all below it."""
+    """For each node the sum of its own number and those of all nodes below it."""
     sums: list[pa.Array] = [own.slice(first, last - first) for first, last in levels]
     for depth in range(len(levels) - 1, 0, -1):
         (first, last), (above, _) = levels[depth], levels[depth - 1]

@@ -1,4 +1,4 @@
-"""Axes of numbers: drawn as they are, or, where floats end, in units of a power of ten."""
+"""Axes of numbers: plain, or, close to the limits of floats, in units of a power of ten."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Final, NamedTuple
 
 __all__ = ["Axis", "axis_of", "log_axis_of"]
 
-#: From here on, and below there, numbers are drawn in units of a power of ten.
+#: Numbers above this, or below its inverse, are drawn in units of a power of ten.
 _GREAT: Final = 1e15
 _SMALL: Final = 1e-4
-#: Parts of an axis between ticks.
+#: Number of intervals between ticks.
 _STEPS: Final = 4
 
 
 class Axis(NamedTuple):
-    """How numbers stand on an axis.
+    """The scale of an axis.
 
     Attributes:
-        power: a number is drawn as that many times ten to the power of this.
-        low, high: the least and the greatest of them, as they are drawn.
-        constant: what they all are, as it is drawn; None where they differ.
-        is_log: whether a number is drawn at its logarithm to base 10.
+        power: numbers are drawn as multiples of ten to this power.
+        low, high: the smallest and largest number, in these units.
+        constant: the only number, in these units; None if there are several.
+        is_log: whether the axis is logarithmic (base 10).
     """
 
     power: int = 0
@@ -33,19 +33,19 @@ class Axis(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether any drawing has ticks for it by itself."""
+        """Whether drawing libraries can scale it themselves."""
         return not self.power and self.constant is None and not self.is_log
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Where the axis of a constant begins and ends: with that in the middle."""
+        """The limits of an axis with a constant, which is in the middle."""
         middle = self.constant or 0.0
         half = abs(middle) / 2 or 1.0
         return middle - half, middle + half
 
     @property
     def ticks(self) -> list[float]:
-        """Some ticks from end to end; a constant is one of them."""
+        """Ticks from end to end; a constant is one of them."""
         if self.constant is not None:
             low, high = self.limits
             return [low, self.constant, high]
@@ -55,16 +55,16 @@ class Axis(NamedTuple):
         return [self.low + number * step for number in range(_STEPS + 1)]
 
     def place(self, number: float) -> float:
-        """Where a number is drawn."""
+        """The position of a number on the axis."""
         if self.is_log:
             return math.log10(number)
         if not self.power:
             return number
-        half = self.power // 2  # ten to the power of it may be no float
+        half = self.power // 2  # ten to the power itself may overflow
         return number / 10.0**half / 10.0 ** (self.power - half)
 
     def label(self, place: float) -> str:
-        """The number that is drawn there, as text."""
+        """The number at a position, as text."""
         if self.is_log:
             return f"{10.0**place:.3g}"
         if not self.power or not place:
@@ -74,10 +74,10 @@ class Axis(NamedTuple):
 
 
 def axis_of(numbers: Iterable[float], *, closest: float = 0.0) -> Axis:
-    """The axis on which numbers are drawn.
+    """The axis for some numbers.
 
     Args:
-        closest: numbers that differ by at most this part of the greatest are drawn as constant.
+        closest: numbers whose relative difference is at most this count as constant.
     """
     found = list(numbers)
     low, high = min(found), max(found)
@@ -91,14 +91,14 @@ def axis_of(numbers: Iterable[float], *, closest: float = 0.0) -> Axis:
 
 
 def log_axis_of(numbers: Iterable[float]) -> Axis:
-    """The logarithmic axis on which numbers above 0 are drawn."""
+    """The logarithmic axis for numbers above 0."""
     found = [math.log10(number) for number in numbers]
     low, high = min(found), max(found)
     return Axis(low=low, high=high, constant=low if low == high else None, is_log=True)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten; where there are fewer than two, some ticks from end to end."""
+    """Powers of ten; if there are fewer than two, ticks from end to end."""
     first, last = math.ceil(low), math.floor(high)
     if last <= first:
         return [low + number * (high - low) / _STEPS for number in range(_STEPS + 1)]

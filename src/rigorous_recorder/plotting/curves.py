@@ -1,4 +1,4 @@
-"""Curves: what a chart shows, as numbers; it can be printed, saved as a picture, or taken apart."""
+"""Curves: the numbers of a chart, which can be printed, saved as a picture, or processed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .terminal import terminal_text
 
 __all__ = ["Curve", "Curves", "chart_of"]
 
-#: Dots of a scatter plot: more are one area.
+#: Maximum number of dots in a scatter plot: more would look like an area.
 _MOST_DOTS: Final = 50_000
 _WORDS: Final[dict[str, str]] = {
     "std": "mean ± standard deviation",
@@ -54,13 +54,13 @@ class Curve:
 
     Attributes:
         by: the values that its records share, by key.
-        x: where its points are, in order: int, float or datetime.
-        mean: of the finite values of y at each x; None where there is none.
-        low: lower end of the band at each x; None where there is no mean.
-        high: upper end of it.
-        count: how many finite values of y each mean is of.
-        y: the key of the y axis, where a chart has several.
-        raw: of a smoothed curve the means before; mean, low and high are smoothed.
+        x: the x of its points, in order: int, float or datetime.
+        mean: the mean of the finite y at each x; None if there are none.
+        low: the lower end of the band at each x; None where mean is None.
+        high: its upper end.
+        count: the number of finite y at each x.
+        y: the key of the y axis, if the chart has several.
+        raw: the means of a smoothed curve before smoothing; mean, low and high are smoothed.
     """
 
     by: dict[str, Any]
@@ -74,7 +74,7 @@ class Curve:
 
     @property
     def label(self) -> str:
-        """What tells it from the others, such as ``model=m1, lr=0.1``."""
+        """What distinguishes it from other curves, such as ``model=m1, lr=0.1``."""
         words = [] if self.y is None else [self.y]
         return ", ".join([*words, *(f"{key}={_shown(value)}" for key, value in self.by.items())])
 
@@ -90,27 +90,27 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Curves:
-    """What a chart of records shows; printed, it is drawn with characters.
+    """The numbers of a chart of records; printed, it is drawn with characters.
 
     Attributes:
-        x, y: the keys of the axes; of several y with commas between.
-        by: the keys that tell the curves apart.
-        band: what the band around each mean is: ``std`` (one standard deviation of the sample to
-            each side), ``sem`` (standard error of the mean), ``minmax``, ``quantile`` (25 % to
-            75 %) or ``none``.
+        x, y: the keys of the axes; several y are separated by commas.
+        by: the keys that separate curves.
+        band: the band around each mean: ``std`` (one sample standard deviation to each side),
+            ``sem`` (standard error of the mean), ``minmax``, ``quantile`` (25 % to 75 %) or
+            ``none``.
         curves: in order of the values of ``by``.
-        left_out: how many records have x and y, but NaN or infinite ones, or a y of another kind; no
-            mean has them in it.
-        merged: how many values of x were brought together to fewer points; 0 where all are shown.
-        met: how many values share one curve and one value of x, where they are the most.
-        met_least: the same where they are the fewest.
-        unit: what a value of y counts once for: ``record``, or ``recorder``, where recorders know it.
-        replaced: how many of these were left out, for a later attempt at their experiment has the
+        left_out: the number of records whose x or y is NaN or infinite, or whose y is of another
+            kind; they are in no mean.
+        merged: how many values of x were merged into fewer points; 0 if all are shown.
+        met: the largest number of values that share a curve and an x.
+        met_least: the smallest such number.
+        unit: what counts once: ``record``, or ``recorder`` if y is an attribute.
+        replaced: how many values were left out because a later attempt at their experiment has the
             same x.
-        is_mixed: whether y has values of other kinds than those that are drawn.
-        look: axes, limits, dots, words and size.
-        smoothed: how the curves were smoothed, in words; nothing where they are raw.
-        each_y: where there are several y, the notes on each of them.
+        is_mixed: whether y has values of other kinds than the one that is drawn.
+        look: axes, limits, dots, labels and size.
+        smoothed: how the curves were smoothed; empty if they are raw.
+        each_y: the notes on each y, if there are several.
     """
 
     x: str
@@ -131,12 +131,12 @@ class Curves:
 
     @property
     def title(self) -> str:
-        """What is drawn, in one line."""
+        """The title of the chart."""
         return f"{self.y} over {self.x}" if self.look.title is None else self.look.title
 
     @property
     def notes(self) -> str:
-        """How the numbers came about, in one line: of what means are, what was left out or merged."""
+        """One line on what the means are of, and what was left out or merged."""
         if self.each_y:
             return _notes_of(self.each_y)
         words = [self._averaged]
@@ -145,7 +145,7 @@ class Curves:
         if self.merged:
             points = sum(len(each.x) for each in self.curves)
             words.append(
-                f"{self.merged:,} values of {self.x} in {points:,} points, lows and highs kept"
+                f"{self.merged:,} values of {self.x} in {points:,} points, lows and highs preserved"
             )
         if self.left_out:
             what = (
@@ -160,7 +160,7 @@ class Curves:
 
     @property
     def _averaged(self) -> str:
-        """What each mean and its band is of."""
+        """What each mean and its band is computed from."""
         what = "record" if self.unit == "record" else f"recorder with {self.y}"
         if self.look.is_scatter:
             return f"a dot for each {what}"
@@ -171,7 +171,7 @@ class Curves:
         return f"{_WORDS[self.band]} of {few}{self.met:,} {many} for each {self.x}"
 
     def x_axis(self, *, closest: float = 0.0) -> Axis:
-        """How numbers stand on the x axis; whole numbers and times as any drawing has them."""
+        """The scale of the x axis; integers and times are left to the drawing library."""
         values = [x for curve in self.curves for x in curve.x]
         if "x" in self.look.log:
             return log_axis_of(values)
@@ -179,7 +179,7 @@ class Curves:
         return Axis() if is_plain else axis_of(values, closest=closest)
 
     def y_axis(self, *, closest: float = 0.0) -> Axis:
-        """How numbers stand on the y axis."""
+        """The scale of the y axis."""
         columns = chain.from_iterable(
             (each.mean, each.low, each.high, each.raw or ()) for each in self.curves
         )
@@ -203,10 +203,10 @@ class Curves:
         """The chart drawn with characters.
 
         Args:
-            width: of the chart, in characters.
-            height: of the chart, in characters.
-            colors: color it with the codes of terminals; otherwise characters tell curves apart.
-            plain: use ASCII alone.
+            width: width of the chart in characters.
+            height: height of the chart in characters.
+            colors: use ANSI colors; otherwise different characters distinguish curves.
+            plain: use ASCII only.
 
         Raises:
             MissingPackageError: plotext is not installed.
@@ -216,9 +216,10 @@ class Curves:
     def save_to(self, path: str | PathLike[str]) -> None:
         """Save the chart as a picture: ``.png``, ``.svg``, ``.pdf``, ``.pgf`` or ``.html``.
 
-        The page needs no network; ``.pgf`` is for LaTeX, and needs it.
+        The page needs no network; ``.pgf`` is for LaTeX, and needs it installed.
 
         Raises:
+            UnknownFileTypeError: the file has another suffix.
             UnknownFileTypeError: another suffix.
             MissingPackageError: matplotlib is not installed.
             OSError: the file can't be written.
@@ -226,7 +227,7 @@ class Curves:
         save_picture(self, Path(path))
 
     def drawn(self) -> Curves:
-        """The chart with what can be drawn on its axes: above 0 where they are logarithmic."""
+        """The part of the chart that its axes can show: above 0 if they are logarithmic."""
         if not self.look.log:
             return self
         found = [on_log_axes(curve, self.look.log) for curve in self.curves]
@@ -237,7 +238,7 @@ class Curves:
         return replace(self, curves=found)
 
     def _not_on_log(self) -> int:
-        """How many points can't be drawn on a logarithmic axis."""
+        """The number of points that a logarithmic axis can't show."""
         if not self.look.log:
             return 0
         return sum(
@@ -264,8 +265,8 @@ def chart_of(
     """A chart of one or several y.
 
     Raises:
-        ColumnError: a column is not there, can't be drawn, or nothing has both x and y.
-        ArgumentError: no y is given, or as of ``curves_of``.
+        ColumnError: a column does not exist, can't be drawn, or no record has both x and y.
+        ArgumentError: no y is given, or see ``curves_of``.
     """
     if not ys:
         message = "a chart needs a key of the y axis"
@@ -302,18 +303,18 @@ def _smoothed(curves: Curves, smoothing: tuple[Smoothing, str] | None) -> Curves
 
 
 def _notes_of(each_y: Sequence[tuple[str, str]]) -> str:
-    """The notes on several y: once where they are the same."""
+    """The notes on several y, shown once if they are equal."""
     if len({notes for _, notes in each_y}) == 1:
         return each_y[0][1]
     return "; ".join(f"{y}: {notes}" for y, notes in each_y)
 
 
 def on_log_axes(curve: Curve, axes: Sequence[str]) -> Curve:
-    """What of a curve is above 0 on these axes."""
-    kept = [at for at, x in enumerate(curve.x) if "x" not in axes or _is_above_0(x)]
+    """The points of a curve that are above 0 on these axes."""
+    drawable = [at for at, x in enumerate(curve.x) if "x" not in axes or _is_above_0(x)]
     columns = (curve.mean, curve.low, curve.high, curve.raw)
     mean, low, high, raw = (
-        None if column is None else [column[at] for at in kept] for column in columns
+        None if column is None else [column[at] for at in drawable] for column in columns
     )
     if "y" in axes:
         mean, low, high, raw = (
@@ -322,12 +323,12 @@ def on_log_axes(curve: Curve, axes: Sequence[str]) -> Curve:
         )
     return replace(
         curve,
-        x=[curve.x[at] for at in kept],
+        x=[curve.x[at] for at in drawable],
         mean=mean or [],
         low=low or [],
         high=high or [],
         raw=raw,
-        count=[curve.count[at] for at in kept],
+        count=[curve.count[at] for at in drawable],
     )
 
 
@@ -336,27 +337,27 @@ def _is_above_0(value: Any) -> bool:
 
 
 def curves_of(chart: Chart, scan: Scan) -> Curves:
-    """The curves of a chart of the records of a scan, found by one query.
+    """The curves of a chart, from one query over the records of a scan.
 
     Raises:
-        ColumnError: a column is not there, can't be drawn, or nothing has both x and y.
-        ArgumentError: there is no such band, no such choice of attempts, or ``points`` is below 1.
+        ColumnError: a column does not exist, can't be drawn, or no record has both x and y.
+        ArgumentError: ``band``, ``attempts`` or ``points`` is not valid.
     """
     scan = scan.naming((chart.x, chart.y, *chart.by))
     kinds = scan.flat_kinds
     is_named = all(key in kinds for key in (chart.x, chart.y, *chart.by))
     check_chart(chart, kinds if is_named else scan.unnested().flat_kinds)
     columns = [_columns_of(name, scan) for name in chart.by]
-    asked = chart._replace(
+    resolved = chart._replace(
         by=tuple(dict.fromkeys(chain.from_iterable(columns))), others=_columns_of(chart.y, scan)[1:]
     )
     try:
-        rows, values = _points(asked, scan, kinds)
+        rows, values = _points(resolved, scan, kinds)
     except duckdb.OutOfRangeException as error:
         raise ColumnError(_too_large(chart)) from error
     found = [
         replace(curve, by={each[0]: _first(by, each, kinds) for each in columns})
-        for curve in _curves(rows, asked.by, kinds[chart.x])
+        for curve in _curves(rows, resolved.by, kinds[chart.x])
         for by in [curve.by | {key: values[key].get(curve.by[key]) for key in values}]
     ]
     if not all(map(_is_finite, found)):  # what one version of DuckDB refuses is infinite to another
@@ -382,19 +383,19 @@ def curves_of(chart: Chart, scan: Scan) -> Curves:
         met_least=min(each for each in least if each),
         unit="record" if scan.flats[chart.y].key in scan.own_keys else "recorder",
         replaced=sum(replaced),
-        is_mixed=bool(asked.others),
+        is_mixed=bool(resolved.others),
     )
 
 
 def _columns_of(name: str, scan: Scan) -> tuple[str, ...]:
-    """A column, and behind one with the main kind of a key those with its values of other kinds."""
+    """A column, followed by those with the key's values of other families."""
     key = scan.flats[name].key
     others = [each.name for each in scan.flats.values() if each.key == key and each.name != name]
     return (name, *others) if name == key else (name,)
 
 
 def _first(by: Mapping[str, Any], names: Sequence[str], kinds: Mapping[str, Kind]) -> Any:
-    """The value of the first column that has one; None where none has."""
+    """The first column that has a value; None if none has."""
     for name in names:
         if (value := by[name]) is not None:
             return int(value) if kinds[name] in {BIGINT, BIGINT_TEXT} else value
@@ -404,7 +405,7 @@ def _first(by: Mapping[str, Any], names: Sequence[str], kinds: Mapping[str, Kind
 def _points(
     chart: Chart, scan: Scan, kinds: Mapping[str, Kind]
 ) -> tuple[list[tuple[Any, ...]], dict[str, Mapping[int, Any]]]:
-    """The points of all curves, and for the keys that have numbers in place of values what these mean."""
+    """The points of all curves, and the values behind numbers, for keys that are numbered."""
     read = {chart.x, chart.y}
     rows = level_rows(scan, chart.keys, chart.y, read, has_attempts=chart.attempts == "last")
     if rows is None:
@@ -422,7 +423,7 @@ def _points(
     points = tables_sql({name: each for name, each in tables.items() if each is not None}, query)
     if not numbered:
         return points.fetchall(), {}
-    # What numbers mean is known only when all rows are read.
+    # Numbered values are complete only after all rows are read.
     ordered = {"points": points.to_arrow_table()}
     ordered |= {f"values_of_{chart.by.index(key)}": each.table() for key, each in numbered.items()}
     found = tables_sql(ordered, ordered_sql(chart, numbered)).fetchall()

@@ -1,4 +1,4 @@
-"""How a chart looks: axes, limits, dots, words and size; nothing of it changes its numbers."""
+"""Appearance of a chart: axes, limits, dots, labels and size; it does not change the numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 
 __all__ = ["Limits", "Look", "look_of"]
 
-#: The ends of an axis; None where the numbers decide.
+#: The limits of an axis; None for automatic ones.
 Limits = tuple[Any, Any]
 
 _AXES: Final = ("x", "y")
@@ -21,14 +21,14 @@ _NO_LIMITS: Final = (None, None)
 
 @dataclass(frozen=True)
 class Look:
-    """How a chart looks.
+    """The appearance of a chart.
 
     Attributes:
-        log: the axes that are logarithmic: ``x``, ``y`` or both.
-        xlim, ylim: the ends of the axes; None where the numbers decide.
-        is_scatter: whether points are dots without a line.
-        title, xlabel, ylabel: the words; None for the keys.
-        size: width and height of a picture in inches; None for the usual ones.
+        log: the logarithmic axes: ``x``, ``y`` or both.
+        xlim, ylim: the limits of the axes; None for automatic ones.
+        is_scatter: whether points are dots without lines.
+        title, xlabel, ylabel: the labels; None for the keys.
+        size: width and height of a picture in inches; None for the default.
     """
 
     log: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Look:
     size: tuple[float, float] | None = None
 
 
-def look_of(  # noqa: PLR0913 - a chart has so many sides
+def look_of(  # noqa: PLR0913 - a chart has this many options
     *,
     log: str | Collection[str],
     xlim: Sequence[Any] | None,
@@ -52,10 +52,10 @@ def look_of(  # noqa: PLR0913 - a chart has so many sides
     ylabel: str | None,
     size: Sequence[float] | None,
 ) -> Look:
-    """The look that was asked for.
+    """Validate the appearance options.
 
     Raises:
-        ArgumentError: there is no such axis, limits are not in order, or a size is not above 0.
+        ArgumentError: there is no such axis, limits are not in order, or a size is not positive.
     """
     axes = tuple(each.strip() for each in (log.split(",") if isinstance(log, str) else log))
     axes = tuple(filter(None, axes))

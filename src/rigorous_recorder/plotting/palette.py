@@ -1,4 +1,4 @@
-"""Colors and characters of curves, that are told apart by the color-blind too."""
+"""Colors and characters of curves, distinguishable with color blindness, too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["COLORS", "DASHES", "MARKERS", "hex_of"]
 
-#: Of Okabe and Ito, "Color Universal Design" (2008), the most different ones first.
+#: From Okabe and Ito, "Color Universal Design" (2008), the most distinct ones first.
 COLORS: Final = (
     (0, 114, 178),
     (213, 94, 0),
@@ -16,9 +16,9 @@ COLORS: Final = (
     (230, 159, 0),
     (110, 110, 110),
 )
-#: Of more curves than colors, those of one color have other dashes.
+#: If there are more curves than colors, curves of the same color have different dashes.
 DASHES: Final = ("-", "--", ":", "-.")
-#: For drawings without color.
+#: Markers for charts without color.
 MARKERS: Final = "*o+x#@%&"
 
 

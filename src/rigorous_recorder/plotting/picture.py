@@ -1,4 +1,4 @@
-"""The chart as a picture, by matplotlib: PNG, SVG, or a page with the SVG in it."""
+"""Charts as pictures, by matplotlib: PNG, SVG, PDF, PGF, or an HTML page with the SVG."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .axis import Axis
     from .curves import Curve, Curves
 
-# What of them is used is typed otherwise from version to version.
+# Typed differently by different versions.
 mpl = lazy_module("matplotlib", install="rigorous-recorder[plot]")
 dates = lazy_module("matplotlib.dates", install="rigorous-recorder[plot]")
 figure = lazy_module("matplotlib.figure", install="rigorous-recorder[plot]")
@@ -34,19 +34,19 @@ ticker = lazy_module("matplotlib.ticker", install="rigorous-recorder[plot]")
 
 __all__ = ["PICTURES", "save_picture", "svg"]
 
-#: Inches.
+#: Default size in inches.
 _SIZE: Final = (8.0, 5.0)
 _DOTS_PER_INCH: Final = 160
-#: Curves that the legend names.
+#: Maximum number of curves in the legend.
 _NAMED: Final = 20
-#: With more curves the legend stands beside the chart, not in it.
+#: With more curves than this, the legend is beside the chart instead of in it.
 _INSIDE: Final = 6
-#: Curves of so few points have a dot at each.
+#: Curves with at most this many points have a dot at each.
 _FEW: Final = 30
-#: Characters of a line of notes.
+#: Width of the notes in characters.
 _LINE: Final = 100
 _GREY: Final = "#555555"
-#: The same chart is the same file at any time.
+#: No dates in files: the same chart makes the same file.
 _UNDATED: Final[dict[str, dict[str, None]]] = {
     "svg": {"Date": None},
     "pdf": {"CreationDate": None},
@@ -60,7 +60,7 @@ _STYLE: Final[dict[str, Any]] = {
     "axes.labelcolor": "#222222",
     "xtick.color": _GREY,
     "ytick.color": _GREY,
-    "svg.hashsalt": "rigorous",  # the same chart is the same file
+    "svg.hashsalt": "rigorous",  # the same chart makes the same file
 }
 
 _PAGE: Final = """\
@@ -82,7 +82,7 @@ svg {{ width: 100%; height: auto; }}
 
 
 def save_picture(curves: Curves, path: Path) -> None:
-    """Write the chart to a file whose suffix names the format; it appears whole or not.
+    """Write the chart to a file in the format of its suffix; it appears whole or not at all.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``PICTURES``.
@@ -92,7 +92,7 @@ def save_picture(curves: Curves, path: Path) -> None:
     make = PICTURES.get(path.suffix.lower())
     if make is None:
         message = (
-            f"{path.name}: the suffix {path.suffix!r} names no kind of picture; expected"
+            f"{path.name}: {path.suffix!r} is not a valid suffix of a picture; expected one of"
             f" {', '.join(PICTURES)}"
         )
         raise UnknownFileTypeError(message)
@@ -115,7 +115,7 @@ def _page(curves: Curves) -> bytes:
 def _rendered(curves: Curves, kind: str) -> bytes:
     target = io.BytesIO()
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # Keys in a script that no font here has are drawn as boxes.
+        # Characters of keys that no installed font has are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         metadata = _UNDATED.get(kind)
         _figure(curves).savefig(target, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata)
@@ -156,7 +156,7 @@ def _figure(curves: Curves) -> Figure:
 
 
 def _placed(curve: Curve, x: Axis, y: Axis) -> Curve:
-    """A curve with its numbers where they are drawn."""
+    """A curve in the units of the axes."""
     xs = [x.place(each) for each in curve.x] if x.power else curve.x
     if not y.power:
         return replace(curve, x=xs)
@@ -191,7 +191,7 @@ def _draw(axes: Axes, curve: Curve, number: int, curves: Curves) -> Line2D:
 def _draw_band(axes: Axes, curve: Curve, color: str, *, is_merged: bool) -> None:
     low, high = _gaps(curve.low), _gaps(curve.high)
     axes.fill_between(curve.x, low, high, color=color, alpha=0.18, linewidth=0)
-    if is_merged:  # a spike of one point is too thin to be seen as an area
+    if is_merged:  # a spike of one point would be too thin to see
         for edge in (low, high):
             axes.plot(curve.x, edge, color=color, alpha=0.6, linewidth=0.7)
 
@@ -202,7 +202,7 @@ def _gaps(values: list[float | None]) -> list[float]:
 
 def _label(axes: Axes, curves: Curves, words: str) -> None:
     look = curves.look
-    # Keys are text, whatever signs of mathematics are in them.
+    # Keys are plain text, even if they look like math.
     axes.set_xlabel(curves.x if look.xlabel is None else look.xlabel, parse_math=False)
     axes.set_ylabel(curves.y if look.ylabel is None else look.ylabel, parse_math=False)
     width = curves.look.size[0] if curves.look.size else _SIZE[0]
@@ -220,7 +220,7 @@ def _label(axes: Axes, curves: Curves, words: str) -> None:
 
 
 def _set_axes(axes: Axes, curves: Curves) -> None:
-    """Scales, ticks and limits."""
+    """Set scales, ticks and limits."""
     look = curves.look
     x, y = curves.x_axis(), curves.y_axis()
     if not x.is_log:
@@ -249,7 +249,7 @@ def _set_ticks(axes: Axes, values: list[Any]) -> None:
 
 
 def _set_numbers(drawn: Any, axis: Axis) -> None:
-    """Ticks with the numbers that are there, where the drawing has others."""
+    """Label ticks with the real numbers where the axis is scaled."""
     if axis.power:
         drawn.set_major_formatter(ticker.FuncFormatter(lambda place, _: axis.label(place)))
     if axis.constant is not None:
@@ -261,7 +261,7 @@ def _add_legend(axes: Axes, lines: list[Line2D], labels: list[str]) -> None:
     beside = len(lines) > _INSIDE
     legend = axes.legend(
         lines[:_NAMED],
-        # one that begins with an underscore would be left out
+        # matplotlib would skip a label that begins with an underscore
         [f" {shorten(label, 40, placeholder='...')}" for label in labels[:_NAMED]],
         frameon=not beside,
         framealpha=0.85,

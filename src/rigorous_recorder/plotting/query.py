@@ -18,7 +18,7 @@ __all__ = [
     "Attempts",
     "Band",
     "Chart",
-    "Source",
+    "RowSource",
     "chart_sql",
     "check_chart",
     "is_instant",
@@ -32,7 +32,7 @@ BANDS: Final[tuple[Band, ...]] = get_args(Band)
 Attempts = Literal["last", "all"]
 ATTEMPTS: Final[tuple[Attempts, ...]] = get_args(Attempts)
 
-#: Lower and upper end of the band, of the finite values of y that meet at one x.
+#: Lower and upper end of the band of the finite y at each x.
 _ENDS: Final[dict[Band, tuple[str, str]]] = {
     "std": ("avg(y) - coalesce(stddev_samp(y), 0)", "avg(y) + coalesce(stddev_samp(y), 0)"),
     "sem": (
@@ -46,19 +46,17 @@ _ENDS: Final[dict[Band, tuple[str, str]]] = {
 
 
 class Chart(NamedTuple):
-    """What is to be drawn.
+    """The definition of a chart.
 
     Attributes:
         x, y: keys of the axes.
-        by: keys that tell curves apart.
-        band: what is drawn around the mean.
-        points: of how many points a curve consists at most; None is no limit. Neighbours are
-            brought together where there are more: their mean weighted by counts, their lowest low
-            and their highest high.
-        attempts: which attempts at an experiment that was resumed count: of each x the last one
-            that has it, or all.
-        others: columns with values of y that are of other kinds: they are counted, not drawn.
-        is_scatter: whether each value of y is a point of its own: none meet in a mean.
+        by: keys that separate curves.
+        band: the band around the mean.
+        points: the maximum number of points of a curve; None for no limit. Beyond it, neighbours
+            are merged: their mean weighted by counts, their lowest low and highest high.
+        attempts: of resumed experiments, use the last attempt that has an x, or all.
+        others: columns with values of y of other kinds: they are counted, not drawn.
+        is_scatter: whether each y is a point of its own instead of being averaged.
     """
 
     x: str
@@ -72,18 +70,18 @@ class Chart(NamedTuple):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All columns that are used, each once, y first."""
+        """The columns to read, without duplicates, y first."""
         return tuple(dict.fromkeys([self.y, self.x, *self.by, *self.others]))
 
 
-class Source(NamedTuple):
-    """Where the rows of a chart are.
+class RowSource(NamedTuple):
+    """The rows of a chart.
 
     Attributes:
-        sql: what is selected from.
-        columns: for each key the name of its column.
-        has_owner: whether rows with one ``owner`` share one value of y, which counts once.
-        has_attempts: whether ``is_last`` tells which rows no later attempt took the place of.
+        sql: what to select from.
+        columns: the column of each key.
+        has_owner: whether rows with the same ``owner`` share one y, which counts once.
+        has_attempts: whether ``is_last`` flags rows that no later attempt replaces.
     """
 
     sql: str
@@ -92,16 +90,16 @@ class Source(NamedTuple):
     has_attempts: bool = False
 
 
-def records_source(kinds: Mapping[str, Kind]) -> Source:
-    """The rows of the table ``records``, which has columns of these kinds."""
-    return Source("records", sql_names(kinds))
+def records_source(kinds: Mapping[str, Kind]) -> RowSource:
+    """The rows of the table ``records`` with columns of these kinds."""
+    return RowSource("records", sql_names(kinds))
 
 
-def level_source(chart: Chart, rows: LevelRows) -> Source:
-    """The rows of a level, of which ``rows`` and ``resumed`` are tables."""
+def level_source(chart: Chart, rows: LevelRows) -> RowSource:
+    """The rows of a level, in the tables ``rows`` and ``resumed``."""
     columns = {key: f"c{number}" for number, key in enumerate(chart.keys)}
     if rows.resumed is None:
-        return Source("rows", columns, rows.has_owner)
+        return RowSource("rows", columns, rows.has_owner)
     named = ", ".join(columns.values()) + (", owner" if rows.has_owner else "")
     curve = ", ".join(["place", *(columns[key] for key in (chart.x, *chart.by))])
     resumed = f"""
@@ -109,20 +107,20 @@ def level_source(chart: Chart, rows: LevelRows) -> Source:
         FROM resumed WHERE {_has_both(chart, columns)}
     """
     both = f"SELECT {named}, true AS is_last FROM rows UNION ALL ({resumed})"
-    return Source(f"({both})", columns, rows.has_owner, has_attempts=True)
+    return RowSource(f"({both})", columns, rows.has_owner, has_attempts=True)
 
 
-def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: Source) -> str:
-    """SQL that gives one row for each point of each curve, in order.
+def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: RowSource) -> str:
+    """The SQL that returns one row for each point of each curve, in order.
 
-    Its columns: one for each key of ``by``, then x, mean, low, high, the number of finite values
-    of y, the number of rows that were left out because x or y is NaN or infinite, or y of another kind,
-    that of rows whose place a later attempt took, the number of values of x that share the point, and how many values
-    of y met at least and at most at one of these.
+    Its columns: one for each key of ``by``, then x, mean, low, high, the number of finite y, the
+    number of rows left out because x or y is NaN or infinite or y is of another kind, the number of
+    rows that a later attempt replaced, the number of x merged into the point, and the smallest and
+    largest number of y at one of these.
 
     Args:
         kinds: the columns of the flat table.
-        source: where the rows are.
+        source: the rows.
 
     Raises:
         ColumnError: a column is of a kind that can't be drawn.
@@ -148,10 +146,10 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: Source) -> str:
 
 
 def ordered_sql(chart: Chart, numbered: Collection[str]) -> str:
-    """SQL that orders ``points`` by values of which they have the numbers.
+    """The SQL that orders ``points`` by the values behind numbers.
 
     Args:
-        numbered: those keys of ``by`` of which there are tables ``values_of_0`` and so on.
+        numbered: the keys of ``by`` with tables ``values_of_0`` and so on.
     """
     joins, order = "", []
     for number, key in enumerate(chart.by):
@@ -163,11 +161,11 @@ def ordered_sql(chart: Chart, numbered: Collection[str]) -> str:
 
 
 def check_chart(chart: Chart, kinds: Mapping[str, Kind]) -> None:
-    """Check that there is such a chart of a table with these columns.
+    """Raise unless a table with these columns has such a chart.
 
     Raises:
-        ColumnError: a column is not there.
-        ArgumentError: there is no such band, no such choice of attempts, or ``points`` is below 1.
+        ColumnError: a column does not exist.
+        ArgumentError: ``band``, ``attempts`` or ``points`` is not valid.
     """
     _require_one_of("band", chart.band, BANDS)
     _require_one_of("attempts", chart.attempts, ATTEMPTS)
@@ -189,8 +187,10 @@ def _listing(names: Sequence[str]) -> str:
     return "".join(f"{name}, " for name in names)
 
 
-def _values(chart: Chart, kinds: Mapping[str, Kind], groups: Sequence[str], source: Source) -> str:
-    """The rows that have both x and y, as numbers, with what tells curves apart."""
+def _values(
+    chart: Chart, kinds: Mapping[str, Kind], groups: Sequence[str], source: RowSource
+) -> str:
+    """The rows that have both x and y, as numbers, with the keys of curves."""
     x, y = source.columns[chart.x], source.columns[chart.y]
     keys = [
         f"{_group(source.columns[key], kinds[key])} AS {group}"
@@ -206,14 +206,14 @@ def _values(chart: Chart, kinds: Mapping[str, Kind], groups: Sequence[str], sour
 
 
 def _has_both(chart: Chart, columns: Mapping[str, str]) -> str:
-    """The condition of rows that have x, and a value of y, of whatever kind."""
+    """The condition that a row has x, and a y of any kind."""
     values = [identifier(columns[name]) for name in (chart.y, *chart.others)]
     is_given = " OR ".join(f"{name} IS NOT NULL" for name in values)
     return f"{identifier(columns[chart.x])} IS NOT NULL AND ({is_given})"
 
 
 def _grouped(chart: Chart, groups: Sequence[str], values: str, *, has_attempts: bool) -> str:
-    """One row for each curve and x; what can't stand on an axis is counted, and in no mean."""
+    """One row for each curve and x; values that an axis can't show are only counted."""
     low, high = _ENDS["none" if chart.is_scatter else chart.band]
     named, alone = _listing(groups), ", y" if chart.is_scatter else ""
     named_too, is_drawn = "", "x IS NOT NULL AND isfinite(v)"
@@ -260,7 +260,7 @@ def _group(name: str, kind: Kind) -> str:
 
 
 def _position(key: str, name: str, kind: Kind) -> str:
-    """A place on the x axis: instants in microseconds since the epoch, durations in seconds."""
+    """The position on the x axis: instants in microseconds since the epoch, durations in seconds."""
     column = identifier(name)
     if kind == INT:
         return column
@@ -276,10 +276,7 @@ def _position(key: str, name: str, kind: Kind) -> str:
 def _value(key: str, name: str, kind: Kind) -> str:
     number = _number(identifier(name), kind)
     if number is None:
-        message = (
-            f"y is {key!r}, whose values are {kind.name}; expected numbers, of which a mean can be"
-            " taken"
-        )
+        message = f"y is {key!r}, whose values are {kind.name}; expected numbers, which have a mean"
         raise ColumnError(message)
     return number
 

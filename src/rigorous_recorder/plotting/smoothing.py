@@ -10,17 +10,17 @@ from ..errors import ArgumentError
 
 __all__ = ["Smoothing", "ema", "smoothing_of", "window_mean"]
 
-#: What smooths the values of a curve; where there is none, None stays.
+#: Smooths the values of a curve; a missing value stays None.
 Smoothing = Callable[[Sequence[float | None]], list[float | None]]
 
 
 def ema(values: Sequence[float | None], *, weight: float) -> list[float | None]:
-    """The exponential moving average, without the bias towards 0 that it begins with.
+    """The exponential moving average, corrected for its initial bias towards 0.
 
     ``a[n] = weight * a[n-1] + (1 - weight) * v[n]`` from ``a[0] = 0``, and the average is
-    ``a[n] / (1 - weight ** n)``. The correction is that of Adam (Kingma and Ba, 2015, section 3),
-    and the whole is what TensorBoard draws (``resmoothDataset`` in ``vz-line-chart2.ts``).
-    Missing values stay missing and do not count.
+    ``a[n] / (1 - weight ** n)``. The correction is that of Adam (Kingma and Ba, 2015, section 3);
+    TensorBoard draws the same (``resmoothDataset`` in ``vz-line-chart2.ts``). Missing values stay
+    missing and do not count.
     """
     smoothed: list[float | None] = []
     average, decay = 0.0, 1.0
@@ -33,7 +33,7 @@ def ema(values: Sequence[float | None], *, weight: float) -> list[float | None]:
 
 
 def window_mean(values: Sequence[float | None], *, width: int) -> list[float | None]:
-    """The mean of the ``width`` values around each; at the ends, of those that are there.
+    """The mean of the ``width`` values around each; fewer at the ends.
 
     An even window has one value more before than behind. Missing values stay missing and do not
     count.
@@ -49,13 +49,13 @@ def window_mean(values: Sequence[float | None], *, width: int) -> list[float | N
 
 
 def smoothing_of(smooth: float | None, window: int | None) -> tuple[Smoothing, str] | None:
-    """What smooths curves, and how a chart names it; None where nothing does.
+    """The smoothing of curves and its name in a chart; None for none.
 
     Raises:
         ArgumentError: both are given, the weight is not in [0, 1), or the window is below 1.
     """
     if smooth is not None and window is not None:
-        message = "smooth and window exclude each other; give one of them"
+        message = "smooth and window exclude each other; use only one of them"
         raise ArgumentError(message)
     if smooth is not None:
         if isinstance(smooth, bool) or not isinstance(smooth, (int, float)) or not 0 <= smooth < 1:

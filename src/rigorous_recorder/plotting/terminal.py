@@ -1,4 +1,4 @@
-"""The chart drawn with characters, by plotext."""
+"""Charts drawn with characters, by plotext."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ else:
 
 __all__ = ["terminal_text"]
 
-#: Curves that the lines below the drawing name.
+#: Maximum number of curves in the legend.
 _NAMED: Final = 20
 _TICKS: Final = 6
-#: Numbers that differ by a smaller part than this are one character, and have one label.
+#: Numbers with a smaller relative difference than this share a label.
 _CLOSEST: Final = 1e-12
 
 
 def terminal_text(curves: Curves, width: int, height: int, *, colors: bool, plain: bool) -> str:
-    """Title, drawing and legend, each line at most ``width`` characters wide."""
+    """Title, chart and legend, each line at most ``width`` characters wide."""
     curves, words = curves.drawn(), curves.notes
     drawing = _figure(curves, width, height, colors=colors, plain=plain)
     lines = drawing.build().string(colorless=not colors).rstrip().splitlines()
@@ -39,7 +39,7 @@ def terminal_text(curves: Curves, width: int, height: int, *, colors: bool, plai
 
 
 def _figure(curves: Curves, width: int, height: int, *, colors: bool, plain: bool) -> Any:
-    plotext.terminal.limit(width=False, height=False)  # what is asked for counts, not the terminal
+    plotext.terminal.limit(width=False, height=False)  # the given size, not the terminal's
     figure = plotext.figure.clear().plot_size(width, height)
     figure.theme("colorless").canvas("default").legend(active=False)
     figure.title(shorten(one_line(curves.title), width, placeholder="...")).axes(active=not plain)
@@ -61,7 +61,7 @@ def _set_limits(ruler: Any, axis: Axis, limits: Limits) -> None:
 
 
 def _set_numbers(ruler: Any, axis: Axis) -> None:
-    """Ticks with the numbers that are there, where the drawing has others."""
+    """Label ticks with the real numbers where the axis is scaled."""
     if axis.is_plain:
         return
     if axis.constant is not None:
@@ -69,7 +69,7 @@ def _set_numbers(ruler: Any, axis: Axis) -> None:
     ruler.ticks(axis.ticks, [axis.label(each) for each in axis.ticks])
 
 
-def _draw(  # noqa: PLR0913 - what is drawn, where, and how
+def _draw(  # noqa: PLR0913 - the data, where, and how
     figure: Any,
     curve: Curve,
     number: int,
@@ -90,7 +90,7 @@ def _draw(  # noqa: PLR0913 - what is drawn, where, and how
     _draw_signal(figure, places, curve.mean, y, marker, is_line=not is_scatter)
 
 
-def _draw_signal(  # noqa: PLR0913 - what is drawn, where, and how
+def _draw_signal(  # noqa: PLR0913 - the data, where, and how
     figure: Any,
     places: list[float],
     values: list[float | None],
@@ -117,7 +117,7 @@ def _place(x: Any) -> float:
 
 
 def _set_ticks(figure: Any, curves: Curves) -> None:
-    """Round numbers where x has whole ones, and times as such."""
+    """Round numbers for integers on x, and times as such."""
     values = sorted({x for curve in curves.curves for x in curve.x})
     first, last = values[0], values[-1]
     if isinstance(first, dt.datetime):
@@ -133,14 +133,14 @@ def _set_ticks(figure: Any, curves: Curves) -> None:
 
 
 def _round_step(first: int, last: int) -> int:
-    """1, 2 or 5 by a power of ten, so that there are no more ticks than room for them."""
+    """1, 2 or 5 times a power of ten, so that the ticks fit."""
     least = max(1, (last - first) / _TICKS)
     power: int = 10 ** math.floor(math.log10(least))
     return next(power * each for each in (1, 2, 5, 10) if power * each >= least)
 
 
 def _legend(curves: Curves, width: int, *, colors: bool) -> list[str]:
-    """A line for each curve, where there are several."""
+    """A line for each curve, if there are several."""
     if not any(curve.label for curve in curves.curves):
         return []
     lines = [
