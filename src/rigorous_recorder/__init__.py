@@ -1,20 +1,54 @@
 """A data logger for experiments: a tree of recorders, read back as one flat table."""
 
+import sys
+from typing import TYPE_CHECKING
+
 from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
 from ._collection import ExperimentCollection
-from ._comparison import Difference
-from ._display.tree import Tree
 from ._experiment import Experiment
-from ._experiments import Experiments
-from ._level import Level
+from ._lazy import lazy_module
 from ._lifecycle import Run
 from ._live.implementation import is_native as native
-from ._overview import ExperimentOverview
 from ._recorder import Recorder
-from ._records import Records, Row
-from ._records_view import RecordsView
 from ._status import Status, register_stop
-from .plotting import Curve, Curves
+
+if TYPE_CHECKING:
+    from ._comparison import Difference
+    from ._display.tree import Tree
+    from ._engines.rows import Row
+    from ._experiments import Experiments
+    from ._level import Level
+    from ._overview import ExperimentOverview
+    from ._records import Records
+    from ._records_view import RecordsView
+    from .plotting import Curve, Curves
+else:
+    #: Where the classes are that only reading needs; each module loads when it is used.
+    _ON_USE = {
+        "Curve": "plotting",
+        "Curves": "plotting",
+        "Difference": "_comparison",
+        "ExperimentOverview": "_overview",
+        "Experiments": "_experiments",
+        "Level": "_level",
+        "Records": "_records",
+        "RecordsView": "_records_view",
+        "Row": "_engines.rows",
+        "Tree": "_display.tree",
+    }
+
+    plotting = lazy_module(f"{__name__}.plotting")
+
+    def __getattr__(name: str) -> object:
+        if name not in _ON_USE:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=sys.modules[__name__])
+        found = getattr(lazy_module(f"{__name__}.{_ON_USE[name]}"), name)
+        return globals().setdefault(name, found)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Curve",
@@ -41,8 +75,3 @@ __all__ = [
 __version__ = "2.0.0"
 
 RecordKeeper = Recorder
-
-# Reprs, pickles and the API reference name the public classes by where users import them from.
-for _name in __all__:
-    if isinstance(_public := globals()[_name], type):
-        _public.__module__ = __name__

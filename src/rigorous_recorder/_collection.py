@@ -8,41 +8,29 @@ from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar
 
-from ._display.text import bytes_text, plural
-from ._display.tree import Tree, collection_tree
-from ._engines.duckdb import collection_sql
-from ._engines.level_table import Attempts
 from ._engines.scanned_rows import Scope
 from ._engines.source import Source
 from ._experiment import Experiment, experiment_at
-from ._experiments import Experiments
 from ._experiments_lock import changing_experiments, unwritable
 from ._keys import require_free
+from ._lazy import lazy_module
 from ._lazy_imports import duckdb, html
-from ._level import Level
 from ._lifecycle import Run
-from ._overview import ExperimentOverview, overview_of
 from ._printable import one_line
+from ._public import public
 from ._recorder import Recorder, attributes_of, recorder_at
-from ._records import Records
 from ._report import report, warn
-from ._resumption import AutoRun, ResumedRun
-from ._run_lookup import chosen_runs, listing
 from ._runs import Past, Runs, deleted_of, is_running, nth_number, past_experiments
-from ._store.compact import Spread, compact
-from ._store.copying import copy_store
 from ._store.find import find_collections, size_on_disk
 from ._store.folder import Folder
 from ._store.losses import Loss
 from ._store.near import SUFFIX, require_place
 from ._store.node_ids import ROOT
 from ._store.recover import Recovered
-from ._store.repair import repair
 from ._store.store import FolderStore
 from ._store.union import UnionPlace, UnionStore, unique_names
-from ._store.verify import Problem, verify
 from .errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -51,11 +39,47 @@ from .errors import (
     RunningError,
 )
 
+if TYPE_CHECKING:
+    from . import _experiments as experiment_lists
+    from . import _level as levels
+    from . import _overview as overviews
+    from . import _records as reading
+    from . import _resumption as resumption
+    from . import _run_lookup as run_lookup
+    from ._display import text
+    from ._display import tree as trees
+    from ._display.tree import Tree
+    from ._engines import duckdb as sql_engine
+    from ._engines.level_table import Attempts
+    from ._experiments import Experiments
+    from ._level import Level
+    from ._overview import ExperimentOverview
+    from ._records import Records
+    from ._store import compact as compaction
+    from ._store import copying, repair, verify
+    from ._store.compact import Spread
+    from ._store.verify import Problem
+else:  # a program that logs needs none of them
+    compaction = lazy_module(f"{__package__}._store.compact")
+    copying = lazy_module(f"{__package__}._store.copying")
+    experiment_lists = lazy_module(f"{__package__}._experiments")
+    levels = lazy_module(f"{__package__}._level")
+    overviews = lazy_module(f"{__package__}._overview")
+    reading = lazy_module(f"{__package__}._records")
+    repair = lazy_module(f"{__package__}._store.repair")
+    resumption = lazy_module(f"{__package__}._resumption")
+    run_lookup = lazy_module(f"{__package__}._run_lookup")
+    sql_engine = lazy_module(f"{__package__}._engines.duckdb")
+    text = lazy_module(f"{__package__}._display.text")
+    trees = lazy_module(f"{__package__}._display.tree")
+    verify = lazy_module(f"{__package__}._store.verify")
+
 _Collection = TypeVar("_Collection", bound="ExperimentCollection")
 
 __all__ = ["ExperimentCollection", "collection_path"]
 
 
+@public
 class ExperimentCollection:
     """A folder in which experiments are logged, by any number of processes at once.
 
@@ -255,7 +279,7 @@ class ExperimentCollection:
             raise ArgumentError(message)
         attributes = attributes_of(info, data, is_strict=self._store.is_strict)
         require_free(attributes)
-        kind = AutoRun if resume else Run
+        kind = resumption.AutoRun if resume else Run
         return kind(store, attributes, is_quiet=self._is_quiet)
 
     def start(
@@ -306,7 +330,7 @@ class ExperimentCollection:
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
-        return ResumedRun(
+        return resumption.ResumedRun(
             self._to_write(), experiment_number, error_number=error_number, is_quiet=self._is_quiet
         )
 
@@ -350,7 +374,7 @@ class ExperimentCollection:
     @property
     def records(self) -> Records:
         """All records of all experiments, with the attributes that they inherit."""
-        return Records(Source(self._store), Scope())
+        return reading.Records(Source(self._store), Scope())
 
     def level(self, key: str, *, attempts: Attempts = "last") -> Level:
         """A row for each recorder that has a key as an attribute of its own: that key's level.
@@ -372,7 +396,7 @@ class ExperimentCollection:
         Examples:
             >>> collection.level("episode").to_polars()["total_reward"].mean()  # doctest: +SKIP
         """
-        return Level(self.records, key, attempts)
+        return levels.Level(self.records, key, attempts)
 
     def __len__(self) -> int:
         """Number of records."""
@@ -415,13 +439,14 @@ class ExperimentCollection:
             UnknownExperimentError: there is no such experiment.
         """
         return experiment_at(
-            self._store, chosen_runs(self._store, experiment_number, error_number)[-1].node
+            self._store,
+            run_lookup.chosen_runs(self._store, experiment_number, error_number)[-1].node,
         )
 
     @property
     def experiments(self) -> Experiments:
         """The experiments that were begun, in order of start, with what is known of each."""
-        return Experiments(self._store)
+        return experiment_lists.Experiments(self._store)
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
         """All recorders, to be printed as a tree, with counts of records and the bytes on disk.
@@ -434,14 +459,14 @@ class ExperimentCollection:
             ArgumentError: ``depth`` is below 0, or ``children`` below 1.
         """
         tree = self.recorder.tree(depth=depth, children=children)
-        return collection_tree(tree, self._store.name, self.size_on_disk())
+        return trees.collection_tree(tree, self._store.name, self.size_on_disk())
 
     def overview(self) -> list[ExperimentOverview]:
         """What became of each experiment that was begun, and how much is in it, in order of start.
 
         One pass over the records tells it for all of them, however many there are.
         """
-        return overview_of(self._store)
+        return overviews.overview_of(self._store)
 
     def size_on_disk(self) -> int:
         """Bytes of all files of the collection, with the room that live files have in advance."""
@@ -465,7 +490,7 @@ class ExperimentCollection:
             DeletedError: records were deleted and compacted away before they were read.
         """
         scan = self.records._scan()
-        return collection_sql(scan, query)
+        return sql_engine.collection_sql(scan, query)
 
     def reload(self) -> None:
         """Find everything out anew. Not needed: what others log is seen by itself."""
@@ -475,7 +500,7 @@ class ExperimentCollection:
 
     def verify(self) -> list[Problem]:
         """Read every file to its end, checksums included; what is damaged is listed."""
-        return [problem for folder in self._store.folders for problem in verify(folder)]
+        return [problem for folder in self._store.folders for problem in verify.verify(folder)]
 
     @staticmethod
     def verify_folder(
@@ -499,7 +524,7 @@ class ExperimentCollection:
             raise NotACollectionError(message)
         with suppress(NotACollectionError):  # listed as a problem
             folder.exists()
-        return verify(folder)
+        return verify.verify(folder)
 
     def __iter__(self) -> Iterator[int]:
         """The numbers of the experiments, each once, in order: the keys of ``collection[number]``."""
@@ -582,12 +607,12 @@ class ExperimentCollection:
         advice = "; several are given one by one, as delete(*numbers)"
         found: dict[int, Past] = {}
         for number in numbers:
-            runs = chosen_runs(self._to_write(), number, error_number, advice=advice)
+            runs = run_lookup.chosen_runs(self._to_write(), number, error_number, advice=advice)
             if len(runs) > 1 and not all_attempts:
                 message = (
                     f"{len(runs)} runs are experiment {runs[0].number}; choose one of them by"
                     " error_number=... (--error-number), or delete all of them by all_attempts=True"
-                    f" (--all-attempts):{listing(self._to_write(), runs)}"
+                    f" (--all-attempts):{run_lookup.listing(self._to_write(), runs)}"
                 )
                 raise ArgumentError(message)
             found |= {each.node: each for each in runs}
@@ -622,7 +647,7 @@ class ExperimentCollection:
             OSError: the new one can't be written.
         """
         old, new = collection_path(folder_path, extension), collection_path(into, extension)
-        return repair(Folder(old, is_read_only=True), new)
+        return repair.repair(Folder(old, is_read_only=True), new)
 
     def copy_to(self, folder_path: str | PathLike[str], *, extension: str = ".collection") -> Path:
         """Write a consistent copy of the collection, while any process may log, merge and delete.
@@ -650,7 +675,7 @@ class ExperimentCollection:
                 f"a {self._store.title} has no folder to copy; copy its collections one by one"
             )
             raise ArgumentError(message)
-        copy_store(self._store, target)
+        copying.copy_store(self._store, target)
         return target
 
     def compact(self) -> int:
@@ -673,7 +698,7 @@ class ExperimentCollection:
         store = self._to_write()
         deleted = deleted_of(Source(store).now().nodes)
         try:
-            return compact(store.folder, deleted, spread)
+            return compaction.compact(store.folder, deleted, spread)
         except OSError as error:
             raise unwritable(store, error) from error
 
@@ -697,8 +722,8 @@ class ExperimentCollection:
         is_union = isinstance(self._store, UnionStore)  # in which several have one number
         experiments = len(past_experiments(nodes)) if is_union else len(Runs(nodes).numbers)
         records = len(self.records)
-        size = bytes_text(self.size_on_disk())
-        return f"{plural(experiments, 'experiment')}, {plural(records, 'record')}, {size}"
+        size = text.bytes_text(self.size_on_disk())
+        return f"{text.plural(experiments, 'experiment')}, {text.plural(records, 'record')}, {size}"
 
 
 def _report_recovered(recovered: Recovered, path: Path, *, is_quiet: bool) -> None:

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 from ._arrow import pc
 from ._engines.scan import Scan
 from ._keys import FIRST_KEYS
+from ._public import public
 from ._tree.columns import keys_of
 from ._values.kinds import FLOAT, INT
 
 __all__ = ["Difference", "differences"]
 
 
+@public
 class Difference(NamedTuple):
     """One key of which experiments have different values.
 

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
-from ._comparison import Difference, differences
-from ._display.runs import attributes_line
 from ._engines.attempts import attempt_nodes
 from ._engines.rows import Row, rows_at
 from ._engines.scanned_rows import Scope
 from ._engines.source import Source
 from ._labels import NAME, NOTE, TAGS, name_in, tags_in
+from ._lazy import lazy_module
+from ._public import public
 from ._recorder import Recorder, attributes_of, recorder_at
-from ._records import Records
 from ._runs import Runs, status_of
 from ._status import Status, status_at_end
 from ._store.node_ids import writer_of
 from ._store.union import ReadablePlace, ReadableStore
 from .errors import ArgumentTypeError, ReadOnlyError, UnknownExperimentError
+
+if TYPE_CHECKING:
+    from . import _comparison as comparison
+    from . import _records as reading
+    from ._comparison import Difference
+    from ._display import runs
+    from ._records import Records
+else:
+    comparison = lazy_module(f"{__package__}._comparison")
+    reading = lazy_module(f"{__package__}._records")
+    runs = lazy_module(f"{__package__}._display.runs")
 
 __all__ = ["Experiment", "experiment_at", "experiment_id", "statuses_of"]
 
@@ -30,6 +40,7 @@ def experiment_id(node: int) -> str:
     return f"{writer_of(node)}-{node & ((1 << _COUNTER_BITS) - 1)}"
 
 
+@public
 class Experiment(Row):
     """An experiment that was begun, in this process or another: a mapping of its attributes.
 
@@ -86,7 +97,7 @@ class Experiment(Row):
     @property
     def records(self) -> Records:
         """The records of the experiment, of all its attempts."""
-        return Records(Source(self._store), Scope(self._node))
+        return reading.Records(Source(self._store), Scope(self._node))
 
     @property
     def name(self) -> str | None:
@@ -142,7 +153,7 @@ class Experiment(Row):
                 raise ArgumentTypeError(message)
         several = (self, *others)
         scans = [Source(each._store).scan(Scope(each._node)) for each in several]
-        return differences(several, scans)
+        return comparison.differences(several, scans)
 
     # --- changes -------------------------------------------------------------------------------
 
@@ -205,7 +216,7 @@ class Experiment(Row):
 
     def __repr__(self) -> str:
         status = status_at_end(self) or "not ended"
-        return f"<Experiment {self.number} ({status}){attributes_line(self)}>"
+        return f"<Experiment {self.number} ({status}){runs.attributes_line(self)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For another process, which finds it in the collection when something is asked of it."""

@@ -20,6 +20,7 @@ from ._experiment import Experiment, statuses_of
 from ._keys import EXPERIMENT_KEYS
 from ._lazy_imports import duckdb, pd, pl
 from ._live.column import Column
+from ._public import public
 from ._row_table import checked_keys
 from ._runs import Runs
 from ._status import Status
@@ -34,6 +35,7 @@ STATUS: Final = "status"
 _ROW: Final = chr(1)
 
 
+@public
 class Experiments(list[Experiment]):
     """The experiments that were begun, in order of start, with what is known of each.
 

@@ -10,6 +10,7 @@ from ._engines.conditions import AnyCondition, conditions_of
 from ._engines.known_keys import require_known
 from ._engines.level_table import Attempts, LevelScan
 from ._engines.rows import Row
+from ._public import public
 from ._records import Records
 from ._row_table import RowTable
 from .plotting import Curves
@@ -17,6 +18,7 @@ from .plotting import Curves
 __all__ = ["Level"]
 
 
+@public
 class Level(RowTable):
     """One row for each recorder that has a key as an attribute of its own.
 

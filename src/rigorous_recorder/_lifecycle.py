@@ -18,6 +18,7 @@ from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
 from ._latest import latest_runs
 from ._lazy_imports import textwrap
+from ._public import public
 from ._recorder import Recorder, place_of, recorder_at, recorder_below
 from ._report import ERROR, error_line, error_message, report, warn
 from ._run_clock import RunClock
@@ -38,6 +39,7 @@ from .errors import (
 __all__ = ["Run", "set_whole"]
 
 
+@public
 class Run:
     """A run of an experiment: started, logged to, and ended.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ._engines.record_counts import Usage, usage_below
 from ._engines.source import Source
+from ._public import public
 from ._runs import Past, is_running, past_experiments
 from ._status import Status
 from ._store.union import ReadableStore
@@ -14,6 +15,7 @@ from ._store.union import ReadableStore
 __all__ = ["ExperimentOverview", "overview_of"]
 
 
+@public
 @dataclass(frozen=True)
 class ExperimentOverview:
     """One experiment that was begun.

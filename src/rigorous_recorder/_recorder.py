@@ -8,26 +8,19 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from ._arrow import pa, pc
-from ._attach import copy_tree, keys_in, undisturbed
-from ._columns import Columns, columns_of
-from ._display.runs import attributes_line
-from ._display.tree import Tree, tree_below
 from ._durable import replacing
-from ._engines.level_table import Attempts
 from ._engines.scanned_rows import Scope
 from ._engines.snapshot import Snapshot
 from ._engines.source import Source
-from ._flat_files import CsvOptions, load_flat, require_csv, save_flat
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
-from ._level import Level
+from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_attributes, describe_unread
 from ._live.implementation import Pusher
-from ._pickles import PlainTree, Restored, load_tree, restored, tree_of
 from ._printable import one_line
-from ._records import Records
+from ._public import public
 from ._report import error_line, warn
 from ._rows.implementation import fresh
 from ._store.background import LOCKS
@@ -52,6 +45,31 @@ from .errors import (
     UnsupportedTypeError,
 )
 
+if TYPE_CHECKING:
+    from . import _attach as moving
+    from . import _columns as column_values
+    from . import _flat_files as flat_files
+    from . import _level as levels
+    from . import _pickles as pickles
+    from . import _records as reading
+    from ._columns import Columns
+    from ._display import runs
+    from ._display import tree as trees
+    from ._display.tree import Tree
+    from ._engines.level_table import Attempts
+    from ._level import Level
+    from ._pickles import PlainTree, Restored
+    from ._records import Records
+else:  # a program that logs needs none of them
+    moving = lazy_module(f"{__package__}._attach")
+    column_values = lazy_module(f"{__package__}._columns")
+    flat_files = lazy_module(f"{__package__}._flat_files")
+    levels = lazy_module(f"{__package__}._level")
+    pickles = lazy_module(f"{__package__}._pickles")
+    reading = lazy_module(f"{__package__}._records")
+    runs = lazy_module(f"{__package__}._display.runs")
+    trees = lazy_module(f"{__package__}._display.tree")
+
 __all__ = [
     "Recorder",
     "attributes_of",
@@ -65,6 +83,7 @@ __all__ = [
 _PICKLE: Final = ".pickle"
 
 
+@public
 class Recorder(Pusher):
     """A node of the tree: what is true of many records is said once here, they stand below.
 
@@ -140,7 +159,7 @@ class Recorder(Pusher):
         self._require_not_deleted()
         store, above = parent._where()
         if self._where()[0] is not store:
-            undisturbed(partial(self._move_to, store, parent))
+            moving.undisturbed(partial(self._move_to, store, parent))
             return self._store is store and self._parent is parent
         with store.staying():
             if not self._store is parent._store is store:
@@ -206,7 +225,7 @@ class Recorder(Pusher):
             └── model="m1": 2 records
         """
         _, snapshot, node = self._now()
-        return tree_below(snapshot, node, depth=depth, children=children)
+        return trees.tree_below(snapshot, node, depth=depth, children=children)
 
     # --- records -------------------------------------------------------------------------------
 
@@ -245,7 +264,7 @@ class Recorder(Pusher):
                 be kept; nothing is logged.
             ReservedKeyError: a column is one that a collection sets on experiments itself.
         """
-        rows, columns = columns_of(table_or_columns)
+        rows, columns = column_values.columns_of(table_or_columns)
         if self._is_reserving():
             require_free(column.key for column in columns)
         return self._log_columns(rows, columns)
@@ -276,7 +295,7 @@ class Recorder(Pusher):
         Examples:
             >>> recorder.level("episode").to_polars()["total_reward"].mean()  # doctest: +SKIP
         """
-        return Level(self.all_records, key, attempts)
+        return levels.Level(self.all_records, key, attempts)
 
     def __len__(self) -> int:
         """Number of its records. Deprecated, kept from 1.4.4: use ``len(recorder.records)``."""
@@ -465,15 +484,17 @@ class Recorder(Pusher):
             UnsupportedValueError: the encoding that was asked for lacks a character.
             OSError: the file can't be written.
         """
-        target, options = Path(path), CsvOptions.checked(separator, encoding)
+        target, options = Path(path), flat_files.CsvOptions.checked(separator, encoding)
         if target.suffix.lower() == _PICKLE:
-            require_csv(target, options)
+            flat_files.require_csv(target, options)
             target.parent.mkdir(parents=True, exist_ok=True)
             tree = self._plain_tree()
             with replacing(target) as temporary, temporary.open("wb") as file:
                 pickle.dump(_Saved(tree), file, protocol=5)
         else:
-            save_flat(self.all_records._scan(), target, others=[_PICKLE], options=options)
+            flat_files.save_flat(
+                self.all_records._scan(), target, others=[_PICKLE], options=options
+            )
 
     @classmethod
     def load_from(
@@ -499,13 +520,13 @@ class Recorder(Pusher):
             UnsafePickleError: the pickle holds something else than recorders of plain values.
             OSError: the file can't be read.
         """
-        source, options = Path(path), CsvOptions.checked(separator, encoding)
+        source, options = Path(path), flat_files.CsvOptions.checked(separator, encoding)
         if source.suffix.lower() == _PICKLE:
-            require_csv(source, options)
-            return _revived(load_tree(source))
+            flat_files.require_csv(source, options)
+            return _revived(pickles.load_tree(source))
         recorder = cls()
         try:
-            recorder._log_columns(*load_flat(source, others=[_PICKLE], options=options))
+            recorder._log_columns(*flat_files.load_flat(source, others=[_PICKLE], options=options))
         except (OverflowError, ValueError) as error:  # values that no writer of ours puts there
             if isinstance(error, RigorousError):
                 raise
@@ -523,12 +544,12 @@ class Recorder(Pusher):
         source, snapshot, node = self._now()
         known = source.store.handles.items()
         pending = {each: recorder.pending for each, recorder in known if recorder._pending}
-        return tree_of(snapshot, node, pending)
+        return pickles.tree_of(snapshot, node, pending)
 
     def __repr__(self) -> str:
         folder = self._store.folder.path if isinstance(self._store, FolderStore) else None
         where = f" in {one_line(str(folder))}" if folder is not None else ""
-        return f"<Recorder{where}{attributes_line(self._data)}>"
+        return f"<Recorder{where}{runs.attributes_line(self._data)}>"
 
     # -------------------------------------------------------------------------------------------
 
@@ -617,8 +638,8 @@ class Recorder(Pusher):
                 return  # it was so in between
             snapshot = source.now()
             if isinstance(store, FolderStore) and above != ROOT:
-                require_free(keys_in(snapshot, node, FIRST_KEYS))
-            new = copy_tree(snapshot, node, store, above)
+                require_free(moving.keys_in(snapshot, node, FIRST_KEYS))
+            new = moving.copy_tree(snapshot, node, store, above)
             old.drop(new, store)
             self._parent, self._knows_parent = parent, True
             for moved, recorder in old.handles.items():
@@ -667,7 +688,7 @@ class Recorder(Pusher):
 
     def _records(self, *, is_deep: bool) -> Records:
         source, node = self._reading()
-        return Records(source, Scope(node, is_deep))
+        return reading.Records(source, Scope(node, is_deep))
 
 
 class _Saved:
@@ -686,7 +707,7 @@ def _warn_of_sequence(use: str, instead: str) -> None:
 
 def restore(tree: PlainTree) -> Recorder:
     """The recorder of a tree that was pickled."""
-    return _revived(restored(tree))
+    return _revived(pickles.restored(tree))
 
 
 def _revived(tree: Restored) -> Recorder:

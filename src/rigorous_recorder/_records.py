@@ -35,6 +35,7 @@ from ._flat_files import CsvOptions, save_flat
 from ._keys import FIRST_KEYS
 from ._lazy_imports import duckdb, pd, pl
 from ._pickles import PlainTree, restored, tree_of
+from ._public import public
 from ._records_view import RecordsView, order_by
 from ._row_table import checked_count, checked_keys
 from ._store.node_ids import ROOT
@@ -66,6 +67,7 @@ class _Page(NamedTuple):
     mutable: tuple[str, ...]
 
 
+@public
 class Records(Sequence[Row]):
     """Records with all that their ancestors know: a sequence of read-only rows, and a table.
 

@@ -8,12 +8,14 @@ from ._arrow import pa
 from ._engines.ordered import Cut, Order, Step, chosen_rows, rows_in_order, table_in_order
 from ._engines.rows import Row
 from ._engines.scan import Scan
+from ._public import public
 from ._row_table import RowTable, checked_count, checked_keys
 from .errors import ArgumentError
 
 __all__ = ["RecordsView", "order_by"]
 
 
+@public
 class RecordsView(RowTable):
     """Records in another order, or the first or last of them, as ``Records.sort`` and others give.
 

@@ -7,11 +7,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ._keys import STATUS_KEY
+from ._public import public
 from .errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["STOPS", "Status", "ending", "register_stop", "status_at_end", "status_of_error"]
 
 
+@public
 class Status(StrEnum):
     """What became of an experiment."""
 

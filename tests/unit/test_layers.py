@@ -16,7 +16,7 @@ PACKAGE = Path(rigorous_recorder.__file__).parent
 
 #: Modules (or packages) from the bottom up; one may import only those of earlier lines and its own.
 LAYERS = [
-    ["errors", "_printable"],
+    ["errors", "_printable", "_public"],
     ["_keys", "_lazy", "_report"],
     ["_arrow", "_lazy_imports"],
     [
@@ -235,14 +235,42 @@ def test_only_the_room_of_spark_loads_pyspark_at_once() -> None:
         )
 
 
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def test_heavy_modules_load_on_use() -> None:
     """Importing the package, and making recorders, loads no pyarrow, numpy, duckdb or pandas."""
     code = """
 import sys
+bare = set(sys.modules)
 import rigorous_recorder
 rigorous_recorder.Recorder(a=1, b={"c": [1]})
 heavy = {"pyarrow", "numpy", "duckdb", "pandas", "polars", "pyspark", "typer", "rich"}
-print(sorted(heavy & set(sys.modules)))
+slow = {"concurrent.futures", "ctypes", "dataclasses", "decimal", "html", "inspect", "logging",
+        "shutil", "textwrap", "traceback", "uuid", "zoneinfo"}
+reading = {f"rigorous_recorder.{name}" for name in (
+    "_columns", "_display.table", "_engines.duckdb", "_experiments", "_flat_files", "_records",
+    "_store.repair", "plotting")}
+print(sorted((heavy | slow | reading) & (set(sys.modules) - bare)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert python(code) == "[]\n"
+
+
+def test_public_names_that_load_on_use_are_as_the_others() -> None:
+    """They are listed before they are used, can be imported by a star, and are named by the package."""
+    code = """
+import rigorous_recorder
+assert set(rigorous_recorder.__all__) <= set(dir(rigorous_recorder))
+assert "rigorous_recorder._records" not in __import__("sys").modules
+assert repr(type(rigorous_recorder.Recorder(a=1).records)) == "<class 'rigorous_recorder.Records'>"
+assert rigorous_recorder.plotting.Curves is rigorous_recorder.Curves
+from rigorous_recorder import *
+assert Level is rigorous_recorder.Level
+try:
+    rigorous_recorder.Recrods
+except AttributeError as error:
+    print(error, error.name)
+"""
+    assert python(code) == "module 'rigorous_recorder' has no attribute 'Recrods' Recrods\n"

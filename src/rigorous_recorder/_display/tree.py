@@ -17,6 +17,7 @@ from .._engines.snapshot import Snapshot
 from .._keys import ATTEMPT_KEYS, ERROR_KEYS, EXPERIMENT_KEYS, STATUS_KEY
 from .._live.column import NODE
 from .._printable import one_line
+from .._public import public
 from .._status import Status, status_at_end
 from .._tree.nodes import Nodes
 from .._values.chunks import one_array
@@ -32,6 +33,7 @@ _WIDEST_ERROR: Final = 60
 _TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS, STATUS_KEY}
 
 
+@public
 @dataclass(frozen=True, repr=False, slots=True)
 class Tree:
     """A recorder and those below it, for display: ``print(recorder.tree())``.

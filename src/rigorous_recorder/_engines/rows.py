@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from .._arrow import pa, pc
 from .._live.column import Column
+from .._public import public
 from .._rows.implementation import Known, fresh, rows_of_node
 from .._tree.columns import keys_of, present_values_of, values_of
 from .._tree.nodes import Nodes
@@ -30,6 +31,7 @@ _NUMBERS: Final = {INT, FLOAT, BOOL, NULL}
 _Dict = TypeVar("_Dict", bound=dict[str, Any])
 
 
+@public
 class Row(Known):
     """One record with its inherited attributes. Read-only; a missing key reads as None.
 

@@ -16,6 +16,7 @@ from .._engines.levels import level_rows
 from .._engines.scan import Scan
 from .._lazy_imports import duckdb
 from .._printable import one_line
+from .._public import public
 from .._values.bigints import BIGINT, BIGINT_TEXT
 from .._values.kinds import INT, Kind, ZonedDatetime
 from ..errors import ArgumentError, ColumnError
@@ -48,6 +49,7 @@ _WORDS: Final[dict[str, str]] = {
 }
 
 
+@public
 @dataclass(frozen=True, repr=False)
 class Curve:
     """One line of a chart.
@@ -88,6 +90,7 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+@public
 @dataclass(frozen=True, repr=False)
 class Curves:
     """The numbers of a chart of records; printed, it is drawn with characters.
