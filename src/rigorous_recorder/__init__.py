@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
 from ._collection import ExperimentCollection
-from ._experiment import Experiment
 from ._lazy import lazy_module
 from ._lifecycle import Run
 from ._live.implementation import is_native as native
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from ._comparison import Difference
     from ._display.tree import Tree
     from ._engines.rows import Row
+    from ._experiment import Experiment
     from ._experiments import Experiments
     from ._level import Level
     from ._overview import ExperimentOverview
@@ -28,6 +28,7 @@ else:
         "Curve": "plotting",
         "Curves": "plotting",
         "Difference": "_comparison",
+        "Experiment": "_experiment",
         "ExperimentOverview": "_overview",
         "Experiments": "_experiments",
         "Level": "_level",

@@ -10,9 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar
 
-from ._engines.scanned_rows import Scope
-from ._engines.source import Source
-from ._experiment import Experiment, experiment_at
 from ._experiments_lock import changing_experiments, unwritable
 from ._keys import require_free
 from ._lazy import lazy_module
@@ -40,6 +37,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from . import _experiment as experiments
     from . import _experiments as experiment_lists
     from . import _level as levels
     from . import _overview as overviews
@@ -50,7 +48,10 @@ if TYPE_CHECKING:
     from ._display import tree as trees
     from ._display.tree import Tree
     from ._engines import duckdb as sql_engine
+    from ._engines import scanned_rows
+    from ._engines import source as sources
     from ._engines.level_table import Attempts
+    from ._experiment import Experiment
     from ._experiments import Experiments
     from ._level import Level
     from ._overview import ExperimentOverview
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 else:  # a program that logs needs none of them
     compaction = lazy_module(f"{__package__}._store.compact")
     copying = lazy_module(f"{__package__}._store.copying")
+    experiments = lazy_module(f"{__package__}._experiment")
     experiment_lists = lazy_module(f"{__package__}._experiments")
     levels = lazy_module(f"{__package__}._level")
     overviews = lazy_module(f"{__package__}._overview")
@@ -69,6 +71,8 @@ else:  # a program that logs needs none of them
     repair = lazy_module(f"{__package__}._store.repair")
     resumption = lazy_module(f"{__package__}._resumption")
     run_lookup = lazy_module(f"{__package__}._run_lookup")
+    scanned_rows = lazy_module(f"{__package__}._engines.scanned_rows")
+    sources = lazy_module(f"{__package__}._engines.source")
     sql_engine = lazy_module(f"{__package__}._engines.duckdb")
     text = lazy_module(f"{__package__}._display.text")
     trees = lazy_module(f"{__package__}._display.tree")
@@ -207,7 +211,7 @@ class ExperimentCollection:
         store = UnionStore(_members(cls, collections), key)
         found = cls.__new__(cls)
         found._begin(store, is_quiet=True)
-        Source(store).now()  # what can't be read as one is an error now
+        sources.Source(store).now()  # what can't be read as one is an error now
         return found
 
     @staticmethod
@@ -374,7 +378,7 @@ class ExperimentCollection:
     @property
     def records(self) -> Records:
         """All records of all experiments, with the attributes that they inherit."""
-        return reading.Records(Source(self._store), Scope())
+        return reading.Records(sources.Source(self._store), scanned_rows.Scope())
 
     def level(self, key: str, *, attempts: Attempts = "last") -> Level:
         """A row for each recorder that has a key as an attribute of its own: that key's level.
@@ -420,7 +424,7 @@ class ExperimentCollection:
     @property
     def experiment_numbers(self) -> tuple[int, ...]:
         """The numbers of all experiments, in order."""
-        nodes = Source(self._store).now().nodes
+        nodes = sources.Source(self._store).now().nodes
         return Runs(nodes).numbers
 
     def experiment(
@@ -438,7 +442,7 @@ class ExperimentCollection:
         Raises:
             UnknownExperimentError: there is no such experiment.
         """
-        return experiment_at(
+        return experiments.experiment_at(
             self._store,
             run_lookup.chosen_runs(self._store, experiment_number, error_number)[-1].node,
         )
@@ -579,7 +583,7 @@ class ExperimentCollection:
             self._to_delete, experiment_numbers, error_number, all_attempts=all_attempts
         )
         choose()  # no folder is made for what is not there
-        source = Source(store)
+        source = sources.Source(store)
         with changing_experiments(store):
             past = choose()
             for each in past:
@@ -589,7 +593,7 @@ class ExperimentCollection:
                         " ended: leave its 'with' block, or end its process"
                     )
                     raise RunningError(message)
-            scans = [source.scan(Scope(each.node)) for each in past]
+            scans = [source.scan(scanned_rows.Scope(each.node)) for each in past]
             records = sum(scan.row_count() for scan in scans)
             store.delete([each.node for each in past])
         return records
@@ -696,7 +700,7 @@ class ExperimentCollection:
 
     def _compact(self, spread: Spread | None) -> int:
         store = self._to_write()
-        deleted = deleted_of(Source(store).now().nodes)
+        deleted = deleted_of(sources.Source(store).now().nodes)
         try:
             return compaction.compact(store.folder, deleted, spread)
         except OSError as error:
@@ -718,7 +722,7 @@ class ExperimentCollection:
         return reopened, (type(self), str(store.folder.path), *options)
 
     def _counts(self) -> str:
-        nodes = Source(self._store).now().nodes
+        nodes = sources.Source(self._store).now().nodes
         is_union = isinstance(self._store, UnionStore)  # in which several have one number
         experiments = len(past_experiments(nodes)) if is_union else len(Runs(nodes).numbers)
         records = len(self.records)

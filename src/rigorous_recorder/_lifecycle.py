@@ -11,12 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ._engines.source import Source
-from ._experiment import Experiment, experiment_at, experiment_id
 from ._experiments_lock import changing_experiments
 from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
 from ._latest import latest_runs
+from ._lazy import lazy_module
 from ._lazy_imports import textwrap
 from ._public import public
 from ._recorder import Recorder, place_of, recorder_at, recorder_below
@@ -35,6 +34,14 @@ from .errors import (
     PendingRecordWarning,
     RigorousError,
 )
+
+if TYPE_CHECKING:
+    from . import _experiment as experiments
+    from ._engines import source as sources
+    from ._experiment import Experiment
+else:
+    experiments = lazy_module(f"{__package__}._experiment")
+    sources = lazy_module(f"{__package__}._engines.source")
 
 __all__ = ["Run", "set_whole"]
 
@@ -183,7 +190,7 @@ class Run:
     def experiment(self) -> Experiment:
         """The experiment as it is known now."""
         self._require_started("experiment")
-        return experiment_at(self._store, self._node)
+        return experiments.experiment_at(self._store, self._node)
 
     @property
     def number(self) -> int:
@@ -195,7 +202,7 @@ class Run:
     def id(self) -> str:
         """The experiment's id: see ``Experiment.id``."""
         self._require_started("id")
-        return experiment_id(self._node)
+        return experiments.experiment_id(self._node)
 
     @property
     def status(self) -> Status:
@@ -436,7 +443,7 @@ class Run:
         return number, error_number
 
     def _runs(self) -> Runs:
-        return Runs(Source(self._store).now().nodes)
+        return Runs(sources.Source(self._store).now().nodes)
 
 
 def _free_error_numbers(others: Sequence[Past], before: int) -> tuple[int, int]:

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from ._arrow import pa, pc
 from ._durable import replacing
-from ._engines.scanned_rows import Scope
-from ._engines.snapshot import Snapshot
-from ._engines.source import Source
 from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_attributes, describe_unread
@@ -56,7 +53,11 @@ if TYPE_CHECKING:
     from ._display import runs
     from ._display import tree as trees
     from ._display.tree import Tree
+    from ._engines import scanned_rows
+    from ._engines import source as sources
     from ._engines.level_table import Attempts
+    from ._engines.snapshot import Snapshot
+    from ._engines.source import Source
     from ._level import Level
     from ._pickles import PlainTree, Restored
     from ._records import Records
@@ -68,6 +69,8 @@ else:  # a program that logs needs none of them
     pickles = lazy_module(f"{__package__}._pickles")
     reading = lazy_module(f"{__package__}._records")
     runs = lazy_module(f"{__package__}._display.runs")
+    scanned_rows = lazy_module(f"{__package__}._engines.scanned_rows")
+    sources = lazy_module(f"{__package__}._engines.source")
     trees = lazy_module(f"{__package__}._display.tree")
 
 __all__ = [
@@ -674,7 +677,7 @@ class Recorder(Pusher):
         store, node = self._where()
         source = self._source
         if source is None or source.store is not store:
-            self._source = source = Source(store)
+            self._source = source = sources.Source(store)
         return source, node
 
     def _now(self) -> tuple[Source, Snapshot, int]:
@@ -688,7 +691,7 @@ class Recorder(Pusher):
 
     def _records(self, *, is_deep: bool) -> Records:
         source, node = self._reading()
-        return reading.Records(source, Scope(node, is_deep))
+        return reading.Records(source, scanned_rows.Scope(node, is_deep))
 
 
 class _Saved:
@@ -813,7 +816,7 @@ def recorders_at(store: Store, nodes: list[int]) -> list[Recorder]:
 
 
 def _new_handles(store: Store, nodes: list[int]) -> dict[int, Recorder]:
-    known = Source(store).now().nodes
+    known = sources.Source(store).now().nodes
     positions = known.positions_of(nodes)
     data = iter(_own_data(known, positions.drop_null()))
     there = positions.is_valid().to_pylist()

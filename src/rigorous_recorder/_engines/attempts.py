@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._keys import ATTEMPT_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
+from .._tree.columns import any_valid
 from .._tree.nodes import Nodes
 from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT, Kind
-from .conditions import any_valid
 
 __all__ = [
     "Attempt",

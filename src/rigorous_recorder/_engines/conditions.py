@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from .._arrow import pa, pc
 from .._lazy_imports import np, textwrap
 from .._live.column import Column
+from .._tree.columns import any_valid
 from .._values.arrays import ArrayKind, ListKind
 from .._values.classify import check_key, classify
 from .._values.kinds import NULL, Kind
@@ -15,7 +16,7 @@ from .._values.promote import can_equal, equal, holds_lists, is_any_of
 from ..errors import ArgumentError, UnsupportedTypeError, UnsupportedValueError
 from .sql_conditions import SqlCondition, sql_condition
 
-__all__ = ["AnyCondition", "Choice", "Condition", "Typed", "any_valid", "conditions_of"]
+__all__ = ["AnyCondition", "Choice", "Condition", "Typed", "conditions_of"]
 
 #: A choice of values; everything else is a single value.
 _CHOICES: Final = (list, tuple, set, frozenset, range)
@@ -228,11 +229,3 @@ def _refusal(key: str, value: Any) -> str:
         " the key, or for one of a list of them; None asks for records without it. Write"
         f" comparisons as SQL, such as where('{key} > 0.5')"
     )
-
-
-def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:
-    """Which rows have any value."""
-    mask = pa.repeat(pa.scalar(False), rows)
-    for values in variants.values():
-        mask = pc.or_(mask, values.is_valid())
-    return mask

@@ -8,11 +8,11 @@ from typing import Final, Literal, NamedTuple, get_args
 from .._arrow import pa, pc
 from .._keys import FIRST_KEYS
 from .._nested import root_of
-from .._tree.columns import keys_of
+from .._tree.columns import any_valid, keys_of
 from ..errors import ArgumentError, ArgumentTypeError, ColumnError
 from .arrow import resolved_table
 from .attempts import attempts, places_of
-from .conditions import AnyCondition, any_valid
+from .conditions import AnyCondition
 from .known_keys import no_such_key
 from .node_conditions import Bound, nodes_that_meet
 from .rows import Row, rows_at

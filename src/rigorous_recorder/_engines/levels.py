@@ -15,9 +15,8 @@ from .._arrow import pa, pc
 from .._keys import ATTEMPT_KEYS
 from .._nested import root_of
 from .._once import once
-from .._tree.columns import Variants, keys_of
+from .._tree.columns import Variants, any_valid, keys_of
 from .attempts import AttemptPlaces, attempts, places_of
-from .conditions import any_valid
 from .duckdb_values import for_duckdb
 from .mixed import Flat, flat_column
 from .node_conditions import nodes_that_meet

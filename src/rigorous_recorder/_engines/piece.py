@@ -9,10 +9,10 @@ from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._nested import Path, inside, root_of
 from .._store.fragments import Fragment, is_lost
-from .._tree.columns import Variants, column_in
+from .._tree.columns import Variants, any_valid, column_in
 from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
-from .conditions import Choice, Condition, any_valid
+from .conditions import Choice, Condition
 from .mixed import Flat, flat_column
 from .node_conditions import Bound, matches, met, rows_at_once
 from .snapshot import Snapshot

@@ -10,12 +10,11 @@ from .._arrow import pa, pc
 from .._live.column import Column
 from .._public import public
 from .._rows.implementation import Known, fresh, rows_of_node
-from .._tree.columns import keys_of, present_values_of, values_of
+from .._tree.columns import any_valid, keys_of, present_values_of, values_of
 from .._tree.nodes import Nodes
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError
 from .attempts import experiment_positions
-from .conditions import any_valid
 from .piece import Piece
 from .scan import Scan
 from .snapshot import Snapshot

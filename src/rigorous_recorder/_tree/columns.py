@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .._arrow import pa
+from .._arrow import pa, pc
 from .._live.column import Column
 from .._store.fragments import Fragment, is_lost
 from .._values.chunks import one_array
 
 __all__ = [
     "Variants",
+    "any_valid",
     "column_in",
     "keys_of",
     "present_values_of",
@@ -55,3 +56,11 @@ def present_values_of(variants: Variants, rows: int) -> Sequence[Any]:
         return values_of(variants, rows)
     ((column, values),) = found
     return column.kind.present_values(values)
+
+
+def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:
+    """Which rows have any value."""
+    mask = pa.repeat(pa.scalar(False), rows)
+    for values in variants.values():
+        mask = pc.or_(mask, values.is_valid())
+    return mask

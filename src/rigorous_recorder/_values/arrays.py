@@ -10,7 +10,7 @@ from .._arrow import pa, pc
 from .._lazy_imports import np
 from ..errors import DamagedFileError
 from . import json_text
-from .kinds import Kind, LiveBuffers
+from .kinds import DetailedKind, LiveBuffers
 
 __all__ = ["DTYPES", "ArrayKind", "ListKind", "dtype_of"]
 
@@ -51,7 +51,7 @@ def _is_fixed(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_list(kind))
 
 
-class _Arrays(Kind, ABC):
+class _Arrays(DetailedKind, ABC):
     """Arrays of one dtype."""
 
     is_mutable = True

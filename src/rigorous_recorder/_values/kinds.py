@@ -31,6 +31,7 @@ __all__ = [
     "TIMEDELTA",
     "UTC_DATETIME",
     "Cell",
+    "DetailedKind",
     "Kind",
     "LiveBuffers",
     "Spelled",
@@ -57,7 +58,7 @@ class LiveBuffers(NamedTuple):
 
 
 class Kind(ABC):
-    """One kind of value, which equals another one of its class by its name.
+    """One kind of value; there is one object of each, which dicts find without a call of Python.
 
     Not a dataclass: those, of which there would be twenty, take a tenth of an import.
 
@@ -75,11 +76,9 @@ class Kind(ABC):
     def __init__(self, name: str) -> None:
         self.name: Final = name
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Kind) and type(other) is type(self) and other.name == self.name
-
-    def __hash__(self) -> int:
-        return hash(self.name)
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Another process has the same object, under its name in the module."""
+        return "TEXT" if self.name == "str" else self.name.upper()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -174,6 +173,19 @@ class Kind(ABC):
         if value != value:  # noqa: PLR0124 - who asks for NaN wants to see them
             return pc.is_nan(column)
         return pc.equal(column, pa.scalar(value, self.sealed_type))
+
+
+class DetailedKind(Kind, ABC):
+    """One with details, which its name has as well: those of one name are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(vars(self).values())
 
 
 class Spelled(Kind, ABC):
@@ -450,7 +462,7 @@ class _NaiveDatetime(_Instant):
         return json_text.dump(value.isoformat())
 
 
-class ZonedDatetime(_Instant):
+class ZonedDatetime(_Instant, DetailedKind):
     """An instant and the time zone it was said in: an IANA name, or an offset as ``+02:00``.
 
     Files have it in UTC, and the zone in the field's metadata: not every reader knows every zone, and

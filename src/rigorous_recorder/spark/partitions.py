@@ -12,7 +12,6 @@ from pyspark.sql.datasource import Filter, InputPartition
 
 from .._arrow import ipc, pa, pc
 from .._engines.arrow import without_columns
-from .._engines.conditions import any_valid
 from .._engines.mixed import flat_column
 from .._engines.piece import spread
 from .._engines.spark_types import for_spark
@@ -24,7 +23,7 @@ from .._store.folder import RECORDS, Folder
 from .._store.fragments import Fragment, InMemoryFragment, Spans, Stretch, is_lost
 from .._store.parquet_fragment import ParquetFragment
 from .._store.sealed_files import SealedFiles, open_sealed
-from .._tree.columns import column_in
+from .._tree.columns import any_valid, column_in
 from .._values.chunks import byte_sizes, one_array
 from .._values.kinds import NULL
 from ..errors import DamagedFileError, DamagedFileWarning, DeletedError
