@@ -679,7 +679,7 @@ class ExperimentCollection:
                 f"a {self._store.title} has no folder to copy; copy its collections one by one"
             )
             raise ArgumentError(message)
-        copying.copy_store(self._store, target)
+        copying.copy_folder(self._store.reader, target)
         return target
 
     def compact(self) -> int:

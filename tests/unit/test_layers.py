@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -209,6 +210,14 @@ def test_writer_and_reader_meet_at_the_folder_alone() -> None:
     assert "_store/folder.py" in by_reader & by_writer
     assert not by_reader & {f"_store/{name}.py" for name in writing}
     assert not by_writer & {f"_store/{name}.py" for name in reading}
+
+
+def test_the_page_on_how_it_works_names_files_that_are_there() -> None:
+    """Both lines of the page, from ``push`` and to the engines, are found by the list of files."""
+    page = (PACKAGE.parents[1] / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    named = {*re.findall(r"\b_\w+/\w+\.(?:py|c)\b", page)}
+    assert {"_live/table.py", "_store/writer.py", "_store/reader.py"} <= named
+    assert not [name for name in named if not (PACKAGE / name).exists()]
 
 
 def test_what_spark_finds_by_name_is_used_by_nobody_else() -> None:

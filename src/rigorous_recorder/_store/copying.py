@@ -16,14 +16,14 @@ from .footer import BEHIND_ALL, segment_metadata
 from .fragments import Fragment, InMemoryFragment
 from .losses import expected_segments, loss_of, record_incomplete
 from .parquet_fragment import ParquetFragment
+from .reader import FolderReader
 from .seal import write_sealed
 from .sealed_files import SealedFiles
-from .store import FolderStore
 
-__all__ = ["copy_store"]
+__all__ = ["copy_folder"]
 
 
-def copy_store(store: FolderStore, target: Path) -> None:
+def copy_folder(reader: FolderReader, target: Path) -> None:
     """Write a new collection with all rows of both tables as they are at one moment.
 
     It has sealed files only, and appears whole. Sealed files are copied byte for byte, damaged ones
@@ -37,14 +37,14 @@ def copy_store(store: FolderStore, target: Path) -> None:
     if os.path.lexists(target):
         message = f"{target} already exists; a copy is a new collection: give another path"
         raise ArgumentError(message)
-    if not store.folder.exists():
-        message = f"there is no collection at {store.folder.path} yet: nothing to copy"
+    if not reader.folder.exists():
+        message = f"there is no collection at {reader.folder.path} yet: nothing to copy"
         raise NotACollectionError(message)
     flush_all()
     make_folder(target.parent)
     draft = Folder(target.with_name(f".{uuid.uuid4().hex}.tmp"))
     try:
-        _write(store, draft)
+        _write(reader, draft)
         draft.path.rename(target)
     except BaseException:
         shutil.rmtree(draft.path, ignore_errors=True)
@@ -52,28 +52,28 @@ def copy_store(store: FolderStore, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def _write(store: FolderStore, draft: Folder) -> None:
-    info = store.folder.info_path.read_bytes()
-    draft.make(store.identity)
+def _write(reader: FolderReader, draft: Folder) -> None:
+    info = reader.folder.info_path.read_bytes()
+    draft.make(reader.folder.info()["id"])
     write_whole(draft.info_path, info)
-    copies = {table: _Copy(store.folder, draft, table) for table in TABLES}
-    while not _write_snapshot(store, copies):
+    copies = {table: _Copy(reader.folder, draft, table) for table in TABLES}
+    while not _write_snapshot(reader, copies):
         pass  # a file was merged away in the middle: its rows are in another one
-    begun = expected_segments(store.folder)
-    if begun and loss_of(store.folder, begun):
+    begun = expected_segments(reader.folder)
+    if begun and loss_of(reader.folder, begun):
         record_incomplete(draft, begun)
     for place in (*draft.places, draft.path):
         sync_folder(place)
 
 
-def _write_snapshot(store: FolderStore, copies: dict[str, _Copy]) -> bool:
+def _write_snapshot(reader: FolderReader, copies: dict[str, _Copy]) -> bool:
     """Write all rows of one moment; False where some went to other files before they were read."""
-    snapshot = store.reader.snapshot()
+    snapshot = reader.snapshot()
     try:
         copies[RECORDS].write(snapshot.records)
         copies[NODES].write(snapshot.nodes)
     except FileNotFoundError as error:
-        if Path(error.filename or "").parent.parent != store.folder.path:
+        if Path(error.filename or "").parent.parent != reader.folder.path:
             raise
         return False
     return True

@@ -17,7 +17,7 @@ from .fragments import Fragment, InMemoryFragment
 from .memory_store import MemoryBackend, MemoryStore
 from .near import SUFFIX
 from .node_ids import DELETED, ROOT
-from .reader import Reader, StoreSnapshot
+from .reader import FolderReader, Reader, StoreSnapshot
 from .rerooted import rerooted_nodes, rerooted_records
 from .store import FolderStore, Place, Store
 
@@ -77,9 +77,9 @@ class _Clocks(Clock):
 class _UnionReader(Reader):
     """Reads several collections as one tree: below its root are theirs."""
 
-    def __init__(self, members: Mapping[str, FolderStore], key: str) -> None:
-        self._members = {name: store.reader for name, store in members.items()}
-        for reader in self._members.values():
+    def __init__(self, members: Mapping[str, FolderReader], key: str) -> None:
+        self._members = members
+        for reader in members.values():
             reader.keep_ranges()
         self._key = key
         self._roots = {name: _FIRST + at for at, name in enumerate(members)}
@@ -171,7 +171,9 @@ class UnionStore(Store):
         self.members = dict(members)
         self.key = key
         require_free([key])
-        self.reader: _UnionReader = _UnionReader(self.members, key)
+        self.reader: _UnionReader = _UnionReader(
+            {name: store.reader for name, store in self.members.items()}, key
+        )
         self.clock = _Clocks([store.clock for store in self.members.values()])
         backend = _Nowhere(self.title)
         self.records = TableWriter(RECORDS, backend)
