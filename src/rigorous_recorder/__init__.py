@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from . import _system, errors  # noqa: F401 - first of all it refuses systems that lack something
+from . import _system, errors  # noqa: F401 - first, since it refuses unsupported systems
 from ._collection import ExperimentCollection
 from ._lazy import lazy_module
 from ._lifecycle import Run

@@ -1,4 +1,4 @@
-"""Moving in: an unattached tree of recorders goes over to the store of its new parent."""
+"""Attaching an unattached tree of recorders to the store of its new parent."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def copy_tree(snapshot: Snapshot, top: int, target: Store, parent: int | None) -
     """Write a node, all below it and their records to another store.
 
     Args:
-        moment: the tree that is copied from.
+        snapshot: the tree to copy from.
         top: the node whose subtree is copied.
-        target: the store that is written to.
-        parent: node of ``target`` that becomes the parent of the copy of ``top``.
+        target: the store to write to.
+        parent: the node of ``target`` that becomes the parent of the copy of ``top``.
 
     Returns:
-        For each copied node the id that it has in ``target``.
+        The id in ``target`` of each copied node.
     """
     nodes = snapshot.nodes
-    if nodes.position(top) is None:  # nothing was set on it, or it was deleted
+    if nodes.position(top) is None:  # it has no attributes, or was deleted
         new = {top: target.new_node()}
         target.set_attributes(new[top], {}, parent)
         return _with_records(snapshot, top, new, target)
@@ -49,7 +49,7 @@ def copy_tree(snapshot: Snapshot, top: int, target: Store, parent: int | None) -
 
 
 def keys_in(snapshot: Snapshot, top: int, keys: Collection[str]) -> list[str]:
-    """Those of some keys that a node, any below it or any of their records have."""
+    """Those of some keys that a node, nodes below it, or their records have."""
     nodes, scan = snapshot.nodes, Scan(snapshot, Scope(top), ())
     known = {column.key for column in (*nodes.columns, *snapshot.record_columns)}
     positions = nodes.positions(nodes.below(top)).drop_null()
@@ -67,17 +67,17 @@ def keys_in(snapshot: Snapshot, top: int, keys: Collection[str]) -> list[str]:
 def _with_records(
     snapshot: Snapshot, top: int, new: dict[int, int], target: Store
 ) -> dict[int, int]:
-    """Write the records at and below a node as those of the new nodes, which are given back."""
+    """Write the records at and below a node as those of the new nodes; return these nodes."""
     for piece in Scan(snapshot, Scope(top)).pieces():
         _copy_records(piece, new, target)
     return new
 
 
 def copy_with_ancestors(snapshot: Snapshot, node: int) -> tuple[MemoryStore, dict[int, int]]:
-    """A copy in memory of a node, all above and all below it.
+    """A copy in memory of a node, its ancestors and its descendants.
 
     Returns:
-        The store with the copy, and for the node and those below it the ids that they have there.
+        The store with the copy, and the new ids of the node and its descendants.
     """
     store, parent = MemoryStore(), None
     for above in _ancestors(snapshot.nodes, node):
@@ -89,7 +89,7 @@ def copy_with_ancestors(snapshot: Snapshot, node: int) -> tuple[MemoryStore, dic
 
 
 def _ancestors(nodes: Nodes, node: int) -> list[int]:
-    """Ids of the nodes above, from the root down."""
+    """Ids of the ancestors, from the root down."""
     found: list[int] = []
     above = nodes.parent(node)
     while above is not None:
@@ -104,15 +104,15 @@ def _copy_records(piece: Piece, new: dict[int, int], target: Store) -> None:
 
 
 def undisturbed(work: Callable[[], None]) -> None:
-    """Do some work to its end, whatever Ctrl-C and signal handlers raise in the middle of it.
+    """Run a function to its end, whatever Ctrl-C and signal handlers raise meanwhile.
 
-    They run in the main thread, so the work is done in another one. What they raise is raised when
-    the work is done.
+    Signal handlers run in the main thread, so the function runs in another one. What they raise is
+    raised when the function is done.
 
     Raises:
         BaseException: what ``work`` or a signal handler raised.
     """
-    if _is_amid_ours():  # a handler's work: this thread may have what another would wait for
+    if _is_amid_ours():  # in a handler: this thread may hold what another one would wait for
         work()
         return
     to_do = [work]
@@ -124,7 +124,7 @@ def undisturbed(work: Callable[[], None]) -> None:
     def do() -> None:
         try:
             job = to_do.pop()
-        except IndexError:  # another thread does it
+        except IndexError:  # another thread is running it
             return
         try:
             job()
@@ -134,7 +134,7 @@ def undisturbed(work: Callable[[], None]) -> None:
             ended.append(None)
             running.release()
 
-    # Nothing of Python's own ``threading``: it is not made for being interrupted at any line.
+    # Without ``threading``, which can't handle interrupts at arbitrary lines.
     while not ended:
         try:
             try:
@@ -149,7 +149,7 @@ def undisturbed(work: Callable[[], None]) -> None:
 
 
 def _is_amid_ours() -> bool:
-    """Whether this is called from code that a call of this package waits for."""
+    """Whether the calling code interrupts a call of this package."""
     has_left = False
     above: FrameType | None = sys._getframe()
     while above is not None:

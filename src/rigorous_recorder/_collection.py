@@ -1,4 +1,4 @@
-"""ExperimentCollection: a folder of experiments, logged and read as one flat table."""
+"""ExperimentCollection: a folder of experiments, logged to and read as one flat table."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ class ExperimentCollection:
     """A folder in which experiments are logged, by any number of processes at once.
 
     Args:
-        folder_path: where; ``extension`` is put behind it where it does not end with it. The
-            folder is made when the first experiment starts.
-        extension: what the folder's name ends with.
-        strict: refuse attributes of a type that can't be stored, instead of storing their repr with
-            a warning.
-        quiet: log what was recovered, and which experiments ended with an error, for debugging
-            alone. Else these lines go to the logger ``rigorous_recorder``, and to standard error
-            where no handler of ``logging`` is configured.
+        folder_path: the folder; ``extension`` is appended unless it ends with it. The folder is
+            created when the first experiment starts.
+        extension: the suffix of the folder's name.
+        strict: raise for attributes of types that can't be stored, instead of storing their repr
+            with a warning.
+        quiet: log recoveries, and experiments that ended with an error, at debug level only.
+            Otherwise these lines go to the logger ``rigorous_recorder``, and to standard error if no
+            handler of ``logging`` is configured.
 
     Raises:
         NotACollectionError: something else is at that path.
@@ -128,7 +128,7 @@ class ExperimentCollection:
         self._is_quiet = is_quiet
 
     def _to_write(self) -> FolderStore:
-        """What is written to.
+        """The store to write to.
 
         Raises:
             ReadOnlyError: this was opened read-only, or is a union.
@@ -148,25 +148,25 @@ class ExperimentCollection:
         quiet: bool = False,
         strict: bool = False,
     ) -> Self:
-        """A collection that is there; none is ever made.
+        """Open an existing collection; it is never created.
 
         Args:
-            folder_path: its folder, as ``data/my_study``; ``.collection`` behind the name may be left
-                out. Where there are folders of both names, it is the one that is named exactly.
-            read_only: write nothing at all to the folder, which may be one that can't be written:
-                what killed processes left is read where it is, and not recovered. All that any
-                process logs is seen as always. Calls that would write raise ``ReadOnlyError``.
-            quiet: as of ``ExperimentCollection(...)``.
-            strict: as of ``ExperimentCollection(...)``.
+            folder_path: the folder, such as ``data/my_study``; its suffix ``.collection`` can be
+                omitted. If folders with both names exist, the exact name is opened.
+            read_only: write nothing at all to the folder, which may be read-only storage: what
+                killed processes left is read in place instead of being recovered. New records of
+                any process are visible as usual. Calls that would write raise ``ReadOnlyError``.
+            quiet: see ``ExperimentCollection(...)``.
+            strict: see ``ExperimentCollection(...)``.
 
         Raises:
-            NotACollectionError: no collection is there; the message lists those that are near.
+            NotACollectionError: there is no collection; the message lists similar paths.
             NewerFormatError: a newer version of this library wrote it.
 
         Examples:
             >>> study = ExperimentCollection.open("data/my_study", read_only=True)  # doctest: +SKIP
         """
-        collection_path(folder_path, "")  # which refuses what is no path
+        collection_path(folder_path, "")  # raises for an invalid path
         place = require_place(Path(folder_path))
         if not read_only:
             return cls(place, extension="", quiet=quiet, strict=strict)
@@ -184,25 +184,25 @@ class ExperimentCollection:
         *,
         key: str = "collection",
     ) -> Self:
-        """Several collections as one to read, whose records have a column ``collection``.
+        """Several collections as one for reading, whose records have a column ``collection``.
 
-        It is the name of the folder, with folders above it where two are equal, or the name that
-        a mapping gives. All that reads one collection reads them: rows, SQL (the tables have that
-        column, too), data frames, plots (``by="collection"``), ``follow``. An experiment's number
-        is that of its own collection. A collection's rows stand together, in the order given.
+        Its values are the folders' names, with parent folders if names are equal, or the names that
+        a mapping gives. Everything that reads a collection works: rows, SQL (all tables have the
+        column), data frames, plots (``by="collection"``), ``follow``. Experiment numbers are those
+        of each collection. The rows of a collection are contiguous, in the given order.
 
-        What the collections log is seen as always; nothing is written, and calls that would write
-        raise ``ReadOnlyError``: write to one of the collections itself.
+        New records of the collections are visible as usual; calls that would write raise
+        ``ReadOnlyError``: write to one of the collections instead.
 
         Args:
             collections: collections, or paths of collections, which are opened read-only.
-            key: the name of the column, where a collection has a key ``collection`` of its own.
+            key: the name of the column, if a collection has its own key ``collection``.
 
         Raises:
-            NotACollectionError: no collection is at a path; the message lists those that are near.
-            ArgumentError: there is none; two are one collection or copies of one; or one has the
-                key itself (later on, too, where it is logged then).
-            ArgumentTypeError: something in it is neither a collection nor a path.
+            NotACollectionError: there is no collection at a path; the message lists similar ones.
+            ArgumentError: there are none; two are the same collection or copies of it; or one has
+                the key itself (also later, once it is logged).
+            ArgumentTypeError: an item is neither a collection nor a path.
 
         Examples:
             >>> both = ExperimentCollection.union(["data/old", "data/new"])  # doctest: +SKIP
@@ -216,12 +216,12 @@ class ExperimentCollection:
 
     @staticmethod
     def find(folder: str | PathLike[str] = ".") -> list[Path]:
-        """The collections at or below a folder, sorted; nothing in it is opened or changed.
+        """The collections at or below a folder, sorted; none is opened or changed.
 
-        What is inside of a collection, hidden folders and links to folders are not looked into.
+        It does not descend into collections, hidden folders and links to folders.
 
         Raises:
-            OSError: ``folder`` is not there, is no folder, or can't be listed.
+            OSError: ``folder`` does not exist, is not a folder, or can't be listed.
         """
         return find_collections(Path(folder))
 
@@ -235,41 +235,39 @@ class ExperimentCollection:
         resume: Literal["auto"] | None = None,
         **data: Any,
     ) -> Run:
-        """A run to be entered with ``with``, which gives the experiment's recorder.
+        """A run to enter by ``with``, which gives the experiment's recorder.
 
-        Where there is no ``with``, ``start`` begins it at once.
+        Use ``start`` to begin a run without ``with``.
 
-        The six keys ``experiment_number``, ``error_number``, ``had_error``,
-        ``experiment_start_time``, ``experiment_end_time`` and ``experiment_duration`` stand above
-        all of its records; times are seconds since the epoch. The number is that of the last
-        experiment, plus one if that one ended without an error, still runs, or goes on by
-        ``resume`` instead.
+        All records of the experiment inherit six keys: ``experiment_number``, ``error_number``,
+        ``had_error``, ``experiment_start_time``, ``experiment_end_time`` and
+        ``experiment_duration``; times are seconds since the epoch. The number is that of the last
+        experiment, plus one if that one ended without an error, is still running, or is to be
+        continued by ``resume``.
 
-        With ``resume="auto"`` it is a new attempt (see ``resume``) at the experiment that this
-        program began before: the last one that has neither ended without an error nor runs, and
+        With ``resume="auto"`` the run is a new attempt (see ``resume``) at an experiment that this
+        program began before: the last one that neither ended without an error nor is running, and
 
-        - under SLURM, that the same job began so with the same info. A job keeps its
+        - under SLURM, that was begun by the same job in this way with the same info. A job keeps its
           ``SLURM_JOB_ID`` when it is requeued, each task of an array has its own, and in a job of
-          several tasks each ``SLURM_PROCID`` has its own experiments. Where all that the job had
-          begun before it was requeued is one experiment, it is that one, whatever the info; what is
-          new in it is set on the attempt. The experiment has ``experiment_job``, as
-          ``slurm 1234``, and attempts have ``experiment_job_restarts``, how often the job had been
-          requeued when they began.
-        - elsewhere, that was begun with the same info (key by key, with the same kind of value), in
-          whatever way, and whose number no later one has.
+          several tasks each ``SLURM_PROCID`` has its own experiments. If the job began a single
+          experiment before it was requeued, it is that one, whatever the info; new info is set on
+          the attempt. The experiment has ``experiment_job``, such as ``slurm 1234``, and attempts
+          have ``experiment_job_restarts``, how often the job was requeued before they began.
+        - otherwise, that was begun in any way with the same info (equal keys, kinds and values), and
+          whose number no later one has.
 
-        Where there is none it is a new experiment, whose number no other one will have.
-        Of several processes that begin at once each gets an experiment of its own.
+        If there is none, it is a new experiment with a number of its own. Of several processes that
+        begin at once, each gets its own experiment.
 
         Args:
-            info: what is known of the experiment; also as keywords, which win over ``info``.
+            info: attributes of the experiment; also as keywords, which win over ``info``.
             resume: "auto", or None for a new experiment in any case.
 
         Raises:
-            ReservedKeyError: one of the six keys, or ``experiment_attempt``,
-                ``experiment_attempt_start_time``, ``experiment_job`` or ``experiment_job_restarts``
-                is among them.
-            ArgumentError: ``resume`` is something else.
+            ReservedKeyError: ``info`` has one of the six keys, or ``experiment_attempt``,
+                ``experiment_attempt_start_time``, ``experiment_job`` or ``experiment_job_restarts``.
+            ArgumentError: ``resume`` has another value.
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
@@ -294,10 +292,10 @@ class ExperimentCollection:
         resume: Literal["auto"] | None = None,
         **data: Any,
     ) -> Run:
-        """Begin an experiment now, for notebooks and callbacks, where there is no ``with`` block.
+        """Begin an experiment now, without a ``with`` block, as in notebooks and callbacks.
 
-        It is ended by ``run.finish()`` or ``run.fail(error)``; one that is not counts as crashed once
-        the process is gone. Arguments and errors are those of ``new_experiment``.
+        End it by ``run.finish()`` or ``run.fail(error)``; otherwise it counts as crashed once the
+        process is gone. Arguments and errors are those of ``new_experiment``.
 
         Examples:
             >>> run = collection.start(lr=0.1)  # doctest: +SKIP
@@ -309,28 +307,27 @@ class ExperimentCollection:
     def resume(
         self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
     ) -> Run:
-        """Go on with an experiment that crashed, failed or was finished, as a run to be entered.
+        """Continue an experiment that crashed, failed or finished, as a run to enter by ``with``.
 
-        ``with`` gives the recorder of a new attempt, a child of the experiment's: its records have
-        ``experiment_attempt`` 2, 3 and so on, those before it 1 (the experiment has that from the
-        first resume on), so that steps that were done again can be told apart; also
-        ``experiment_attempt_start_time``. What is set on it is set on this attempt; its
-        ``parent`` is the experiment, for what is true of all attempts.
+        ``with`` gives the recorder of a new attempt, a child of the experiment's recorder. Its
+        records have ``experiment_attempt`` 2, 3 and so on, those before it 1 (once the experiment is
+        resumed), so that repeated steps can be distinguished, and ``experiment_attempt_start_time``.
+        Its attributes belong to this attempt; set what is true of all attempts on its ``parent``,
+        the experiment's recorder.
 
-        From now on, as after the start, ``had_error`` is True and ``experiment_end_time`` and
+        As after the start, ``had_error`` is True now, and ``experiment_end_time`` and
         ``experiment_duration`` are None; ``error_number`` is one more than before, or 1 after an end
-        without an error. At the end the duration is the time since the start of the experiment, pauses
-        included. Later experiments have other numbers, however this one ends.
+        without an error. At the end the duration is the time since the start of the experiment,
+        including pauses. Later experiments have other numbers, however this one ends.
 
         Args:
-            experiment_number: -1 is the last number, and so on. Where several have the number, since
-                one failed and was begun anew, the last of them goes on, and a line on standard
-                error says so.
-            error_number: which of them goes on instead.
+            experiment_number: -1 is the last number, and so on. If several have the number, because
+                one failed and was restarted, the last of them continues, which is reported.
+            error_number: selects another one of them.
 
         Raises:
             UnknownExperimentError: on entering, there is no such experiment.
-            RunningError: on entering, it runs still, in this process or another.
+            RunningError: on entering, it is still running, in this process or another.
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
@@ -340,22 +337,22 @@ class ExperimentCollection:
 
     @property
     def recorder(self) -> Recorder:
-        """The recorder above all experiments, for what is true of the whole study."""
+        """The recorder above all experiments, for attributes of the whole study."""
         return recorder_at(self._store, ROOT)
 
     def save(self) -> None:
-        """Turn all that was logged into Parquet files now.
+        """Write everything logged so far to Parquet files now.
 
-        A signal handler that calls for it in the middle of a push has it done right after, not at once.
+        Called from a signal handler in the middle of a push, it runs right after the push.
 
         Raises:
             ReadOnlyError: the collection was opened read-only.
-            SaveError: that fails now; what is in no file yet waits in memory.
+            SaveError: it fails; what is in no file yet waits in memory.
         """
         self._to_write().seal()
 
     def close(self) -> None:
-        """Save, and stop writing; reading goes on working. Done by itself when Python exits.
+        """Save, and stop writing; reading still works. Runs automatically when Python exits.
 
         Raises:
             SaveError: something can't be written; the collection stays open.
@@ -377,25 +374,25 @@ class ExperimentCollection:
 
     @property
     def records(self) -> Records:
-        """All records of all experiments, with the attributes that they inherit."""
+        """All records of all experiments, with inherited attributes."""
         return reading.Records(sources.Source(self._store), scanned_rows.Scope())
 
     def level(self, key: str, *, attempts: Attempts = "last") -> Level:
-        """A row for each recorder that has a key as an attribute of its own: that key's level.
+        """The level of a key: a row for each recorder that has the key as its own attribute.
 
-        It has all that the recorder has and inherits, and ``records``, the number of its records.
-        A mean over what a parent knows is a mean over its level: in ``records`` the value stands
-        once for each record below it.
+        A row has all own and inherited attributes, and ``records``, the number of records below. Use
+        it for means over attributes: in ``records`` the value of a recorder is repeated in each
+        record below it.
 
         Args:
             key: an attribute, such as ``episode``.
-            attempts: of recorders that a resumed experiment has again, those of the ``last`` attempt
+            attempts: of recorders that a resumed experiment repeats, those of the ``last`` attempt
                 or of ``all``.
 
         Raises:
-            ArgumentTypeError: the key is no text.
-            ArgumentError: there is no such choice of attempts.
-            ColumnError: no recorder has, or had, such an attribute; the message has near ones.
+            ArgumentTypeError: the key is not text.
+            ArgumentError: ``attempts`` is not valid, or records have the key themselves.
+            ColumnError: no recorder has, or had, the attribute; the message suggests similar ones.
 
         Examples:
             >>> collection.level("episode").to_polars()["total_reward"].mean()  # doctest: +SKIP
@@ -412,8 +409,8 @@ class ExperimentCollection:
     def __getitem__(self, experiment_number: SupportsIndex) -> Records:
         """The records under one experiment number; -1 is the last number, and so on.
 
-        Of several runs that share the number, since some failed and were begun anew, it is those of
-        all: ``collection[number].where(error_number=0)`` are those of the one that ended well.
+        If several runs share the number, because some failed and were restarted, it includes all of
+        them: ``collection[number].where(error_number=0)`` selects the one that ended well.
 
         Raises:
             UnknownExperimentError: there is no such experiment.
@@ -430,14 +427,14 @@ class ExperimentCollection:
     def experiment(
         self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
     ) -> Experiment:
-        """An experiment that was begun, in this process or another: its status, attributes, records.
+        """An experiment of this process or another: its status, attributes and records.
 
-        ``collection.experiment(3)["note"] = "best so far"`` shows on every record of it.
+        All of its records inherit ``collection.experiment(3)["note"] = "best so far"``.
 
         Args:
-            experiment_number: -1 is the last number, and so on. Where several have the number, since
-                one failed and was begun anew, it is the latest of them.
-            error_number: which of them it is instead.
+            experiment_number: -1 is the last number, and so on. If several have the number, because
+                one failed and was restarted, it is the latest of them.
+            error_number: selects another one of them.
 
         Raises:
             UnknownExperimentError: there is no such experiment.
@@ -449,77 +446,74 @@ class ExperimentCollection:
 
     @property
     def experiments(self) -> Experiments:
-        """The experiments that were begun, in order of start, with what is known of each."""
+        """All experiments, in order of start, with their attributes."""
         return experiment_lists.Experiments(self._store)
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
-        """All recorders, to be printed as a tree, with counts of records and the bytes on disk.
+        """All recorders as a tree to print, with numbers of records and the size on disk.
 
         Args:
-            depth: how many levels are listed, 1 being the experiments; None is all of them.
-            children: how many of the recorders below one are listed: the first and the last.
+            depth: how many levels to list; 1 lists the experiments; None lists all.
+            children: how many of the recorders below one to list: the first and the last.
 
         Raises:
-            ArgumentError: ``depth`` is below 0, or ``children`` below 1.
+            ArgumentError: ``depth`` is negative, or ``children`` below 1.
         """
         tree = self.recorder.tree(depth=depth, children=children)
         return trees.collection_tree(tree, self._store.name, self.size_on_disk())
 
     def overview(self) -> list[ExperimentOverview]:
-        """What became of each experiment that was begun, and how much is in it, in order of start.
-
-        One pass over the records tells it for all of them, however many there are.
-        """
+        """The status and size of each experiment, in order of start, in one pass over the records."""
         return overviews.overview_of(self._store)
 
     def size_on_disk(self) -> int:
-        """Bytes of all files of the collection, with the room that live files have in advance."""
+        """Size of all files of the collection in bytes, including reserved space of live files."""
         return sum(map(size_on_disk, self._store.folders))
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query, as a lazy relation.
 
-        Tables: ``records`` (the flat table), ``experiments`` (a row for each that was begun), ``nodes``
-        (a row for each recorder: ``_node``, ``_parent`` and all that it has or inherits), and for each
-        key of recorders ``level('key')``, as of ``level``, which is what to take a mean from.
+        Tables: ``records`` (the flat table), ``experiments`` (a row for each), ``nodes`` (a row for
+        each recorder: ``_node``, ``_parent``, own and inherited attributes), and for each key of
+        recorders ``level('key')`` (see ``level``), which means should use.
 
-        Each query has a connection of its own: two relations can't be combined by their methods
-        (join them in one query instead), and what a query creates or sets ends with it. As that of
-        ``records.sql``, the relation has the rows of now, and a query can read and write any file
-        that the user can.
+        Each query has its own connection: two relations can't be combined by their methods (join
+        them in one query instead), and what a query creates or sets ends with it. As with
+        ``records.sql``, the relation has the rows that exist now, and a query can read and write any
+        file that the user can.
 
         Raises:
-            ColumnError: a name could mean several keys, which differ only in case.
-            CompactedError: files were merged while a result was read part by part: ask again.
+            ColumnError: a name is ambiguous between keys that differ only in case.
+            CompactedError: files were merged while a result was read in parts: query again.
             DeletedError: records were deleted and compacted away before they were read.
         """
         scan = self.records._scan()
         return sql_engine.collection_sql(scan, query)
 
     def reload(self) -> None:
-        """Find everything out anew. Not needed: what others log is seen by itself."""
+        """Drop all caches. Not needed: new records are visible automatically."""
         self._store.reader.forget()
 
-    # --- care ----------------------------------------------------------------------------------
+    # --- maintenance ---------------------------------------------------------------------------
 
     def verify(self) -> list[Problem]:
-        """Read every file to its end, checksums included; what is damaged is listed."""
+        """Read every file to its end, verify checksums, and list what is damaged."""
         return [problem for folder in self._store.folders for problem in verify.verify(folder)]
 
     @staticmethod
     def verify_folder(
         folder_path: str | PathLike[str], *, extension: str = ".collection"
     ) -> list[Problem]:
-        """As ``verify``, of a collection that is not opened, and need not be one that can be.
+        """Like ``verify``, for a folder that is not opened, and may not be possible to open.
 
-        Whoever opens a collection seals what dead processes left in it; here no file is changed.
+        Opening a collection seals what dead processes left in it; this changes no file.
 
         Args:
             folder_path: the collection.
-            extension: what the folder's name ends with.
+            extension: the suffix of the folder's name.
 
         Raises:
-            NotACollectionError: there is nothing of a collection at ``folder_path``.
+            NotACollectionError: nothing at ``folder_path`` belongs to a collection.
             NewerFormatError: a newer version of this library wrote it.
         """
         folder = Folder(collection_path(folder_path, extension), is_read_only=True)
@@ -531,15 +525,15 @@ class ExperimentCollection:
         return verify.verify(folder)
 
     def __iter__(self) -> Iterator[int]:
-        """The numbers of the experiments, each once, in order: the keys of ``collection[number]``."""
+        """The distinct numbers of the experiments in order: the keys of ``collection[number]``."""
         return iter(self.experiment_numbers)
 
     def __reversed__(self) -> Iterator[int]:
-        """The numbers of the experiments, the last first."""
+        """The numbers of the experiments in reverse order."""
         return reversed(self.experiment_numbers)
 
     def __contains__(self, experiment_number: object) -> bool:
-        """Whether an experiment has that number."""
+        """Whether an experiment has this number."""
         is_number = isinstance(experiment_number, SupportsIndex)
         is_truth = isinstance(experiment_number, bool)
         return is_number and not is_truth and experiment_number in self.experiment_numbers
@@ -550,31 +544,31 @@ class ExperimentCollection:
         error_number: SupportsIndex | None = None,
         all_attempts: bool = False,
     ) -> int:
-        """Take experiments out of every answer, for good.
+        """Exclude experiments from all query results, for good.
 
-        From now on no process sees their records, their recorders or anything that was set on
-        them; not even what is still logged below them, which disturbs nobody. A recorder of theirs
-        that is at hand has no records any more. Their numbers are not given again. No file changes
-        until ``compact`` drops what was deleted from the files of finished writers, this process
-        being one once the collection is closed.
+        From now on no process sees their records, recorders or attributes, nor what is still logged
+        below them, which raises no error. A recorder of theirs that is in use has no records any
+        more. Their numbers are not used again. No file changes until ``compact`` drops the deleted
+        records from the files of finished writers; this process counts as one once the collection
+        is closed.
 
         Args:
-            experiment_numbers: as for ``collection[experiment_number]``: -1 is the last one.
-            error_number: which run to delete, where several share the one number.
+            experiment_numbers: as in ``collection[experiment_number]``: -1 is the last one.
+            error_number: which run to delete, if several share the one number.
             all_attempts: delete all runs that share a number. (The attempts of a resumed experiment
-                are one run, and always go together.)
+                are one run, and are always deleted together.)
 
         Returns:
-            How many records are excluded from query results any more.
+            The number of deleted records.
 
         Raises:
             UnknownExperimentError: there is no such experiment; nothing is deleted.
-            ArgumentError: several runs share a number, and which are meant is not given; the
-                message lists them, and nothing is deleted.
-            RunningError: one still runs; nothing is deleted.
+            ArgumentError: several runs share a number, and none is selected; the message lists
+                them, and nothing is deleted.
+            RunningError: one is still running; nothing is deleted.
             ReadOnlyError: the collection was opened read-only.
-            SaveError: the folder can't be written, and nothing is deleted; or it can't be any more:
-                that they are deleted waits in memory, and only this process knows it.
+            SaveError: the folder can't be written. Either nothing is deleted; or, if it failed
+                later, the deletion waits in memory and only this process knows it.
         """
         store = self._to_write()
         if not experiment_numbers:
@@ -629,26 +623,26 @@ class ExperimentCollection:
         *,
         extension: str = ".collection",
     ) -> list[Problem]:
-        """Write a new collection with all that can be read of one that is damaged.
+        """Write a new collection with everything that is readable in a damaged one.
 
-        The old one is only read, and need not be one that can be opened. Files that are sound are
-        copied; of the others the rows and the values that can be read are kept. It can be done while
-        others log; nobody should compact meanwhile.
+        The damaged collection is only read, and may not be possible to open. Sound files are copied;
+        of the others all readable rows and values are recovered. Other processes may log meanwhile,
+        but none should compact.
 
         Args:
-            folder_path: the damaged one.
-            into: where the new one is made; nothing may be there.
-            extension: what both folders' names end with.
+            folder_path: the damaged collection.
+            into: where to create the new one; nothing may exist there.
+            extension: the suffix of both folders' names.
 
         Returns:
-            What was lost, for each damaged file: how many ``rows`` it had, how many of them were
-            ``readable``, and of which ``columns`` values are lost in those.
+            For each damaged file: how many ``rows`` it had, how many of them were ``readable``, and
+            the ``columns`` with lost values in those.
 
         Raises:
-            ArgumentError: something is at ``into``.
-            NotACollectionError: there is nothing of a collection at ``folder_path``.
+            ArgumentError: ``into`` exists.
+            NotACollectionError: nothing at ``folder_path`` belongs to a collection.
             NewerFormatError: a newer version of this library wrote it.
-            OSError: the new one can't be written.
+            OSError: the new collection can't be written.
         """
         old, new = collection_path(folder_path, extension), collection_path(into, extension)
         return repair.repair(Folder(old, is_read_only=True), new)
@@ -656,20 +650,20 @@ class ExperimentCollection:
     def copy_to(self, folder_path: str | PathLike[str], *, extension: str = ".collection") -> Path:
         """Write a consistent copy of the collection, while any process may log, merge and delete.
 
-        The copy has all that any process had logged when this was called (what another process
-        writes behind, as on network file systems: up to a second before), each record with all that
-        it inherits. It is a closed collection of its own, with Parquet files only: experiments that
-        run are unfinished there. It appears whole, or not at all.
+        The copy has everything that any process had logged before this call (up to a second before,
+        for processes with write-behind, as on network file systems), with all inherited attributes.
+        It is a closed collection with Parquet files only, in which running experiments are
+        unfinished. It appears whole, or not at all.
 
         Args:
-            folder_path: where the copy is made; nothing may be there.
-            extension: what its name ends with.
+            folder_path: where to create the copy; nothing may exist there.
+            extension: the suffix of its name.
 
         Returns:
             The folder of the copy.
 
         Raises:
-            ArgumentError: something is at ``folder_path``.
+            ArgumentError: ``folder_path`` exists.
             NotACollectionError: there is no collection yet, as before the first experiment.
             OSError: the copy can't be written.
         """
@@ -683,14 +677,14 @@ class ExperimentCollection:
         return target
 
     def compact(self) -> int:
-        """Merge small files of finished writers into few; others may write and read meanwhile.
+        """Merge small files of finished writers; other processes may write and read meanwhile.
 
-        Rows keep their order. What was deleted is dropped: of its records nothing stays in these
-        files, of its recorders just that they are deleted. Other tools that read the folder see
-        rows of merged files twice until this returns.
+        Rows keep their order. Deleted records are dropped from these files, and of deleted recorders
+        only the deletion remains. Until this returns, other tools that read the folder see rows of
+        merged files twice.
 
         Returns:
-            How many files there are fewer.
+            By how many files the collection has shrunk.
 
         Raises:
             ReadOnlyError: the collection was opened read-only.

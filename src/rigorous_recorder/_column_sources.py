@@ -1,4 +1,4 @@
-"""What ``extend`` is given, whatever it is, as named columns of Arrow, of numpy, or of values."""
+"""Input of ``extend`` in any form, as named columns of Arrow, numpy, or lists."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .errors import RigorousError, UnsupportedTypeError, UnsupportedValueError
 
 __all__ = ["ArrowColumn", "Objects", "named_columns", "rows_without_columns"]
 
-#: Types of Polars whose values Arrow gets as addresses, or not at all.
+#: Polars types whose values Arrow gets as addresses, or not at all.
 _ONLY_IN_POLARS: Final = {"Object", "Int128", "UInt128"}
 
 
 class ArrowColumn:
-    """An Arrow column, without dictionaries, and what its field's metadata tells."""
+    """An Arrow column without dictionaries, and its field's metadata."""
 
     def __init__(self, values: Any, metadata: dict[bytes, bytes] | None = None) -> None:
         self.values = _one_plain_array(values)
-        said = _metadata_of_field(metadata)
-        #: Name of the kind of these values, where a file of this library tells it.
-        self.kind = str(said.get("kind"))
-        #: The zone of times that are in UTC because not every reader of the file knows it.
+        known = _metadata_of_field(metadata)
+        #: Name of the kind of these values, if the file is of this library.
+        self.kind = str(known.get("kind"))
+        #: The zone of times that the file has in UTC, because not every reader knows the zone.
         self.zone = self.kind[len("datetime[") : -1] if self.kind[:9] == "datetime[" else None
-        #: The key that this library wrote to the field; None where it is another's.
-        self.key = said["key"] if isinstance(said.get("key"), str) else None
-        #: Name of the type of which these are only the bytes; None where they are the values.
+        #: The key that this library wrote to the field; None for other files.
+        self.key = known["key"] if isinstance(known.get("key"), str) else None
+        #: Name of the type if these are only its bytes; None if they are the values.
         self.extension = _extension(self.values.type, metadata or {})
 
     def __len__(self) -> int:
@@ -40,16 +40,16 @@ class ArrowColumn:
 
 
 def _metadata_of_field(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
-    """What this library wrote of a column; nothing where the field is another's."""
+    """The metadata that this library wrote for a column; empty for other files."""
     try:
-        said = json.loads((metadata or {}).get(META, b"{}"))
+        found = json.loads((metadata or {}).get(META, b"{}"))
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 class Objects(list[Any]):
-    """Values of which None is no word, but a gap: of a column of objects of pandas."""
+    """Values of a pandas object column, in which None is a missing value."""
 
 
 def named_columns(data: Any) -> dict[Any, Any]:
@@ -57,7 +57,7 @@ def named_columns(data: Any) -> dict[Any, Any]:
 
     Raises:
         UnsupportedTypeError: ``data`` has no columns, or one of them can't be read.
-        UnsupportedValueError: two columns have one name.
+        UnsupportedValueError: two columns have the same name.
     """
     if isinstance(data, Mapping):
         return {name: _read(name, values) for name, values in data.items()}
@@ -79,7 +79,7 @@ def named_columns(data: Any) -> dict[Any, Any]:
 
 
 def _way_out(data: Any) -> str:
-    """How something that is no columns can be logged."""
+    """How to log something that has no columns."""
     if hasattr(data, "collect"):
         return "collect it first: extend(frame.collect())"
     if isinstance(data, list) and all(isinstance(each, Mapping) for each in data):
@@ -90,7 +90,7 @@ def _way_out(data: Any) -> str:
 def _of_arrow(data: Any) -> dict[Any, Any]:
     try:
         table = _as_table(data)
-    except Exception as error:  # whatever another library's stream raises
+    except Exception as error:  # whatever another library raises
         message = (
             f"the columns of a {type(data).__name__} can't be read by Arrow: {error}. Give them as a"
             " mapping of names to lists"
@@ -104,7 +104,7 @@ def _of_arrow(data: Any) -> dict[Any, Any]:
 
 
 def _as_table(data: Any) -> pa.Table:
-    """What pyarrow has itself is taken as it is: in a stream, names end at NUL."""
+    """A table of pyarrow as it is: in a stream, names would end at NUL."""
     if isinstance(data, pa.Table):
         return data
     if isinstance(data, pa.RecordBatch):
@@ -113,7 +113,7 @@ def _as_table(data: Any) -> pa.Table:
 
 
 def rows_without_columns(data: Any) -> int:
-    """How many rows a frame or a table without columns has."""
+    """The number of rows of a frame or table without columns."""
     if isinstance(data, (pa.Table, pa.RecordBatch)):
         return int(data.num_rows)
     return len(data) if _library(data) in {"pandas", "polars"} else 0
@@ -137,7 +137,7 @@ def _of_pandas(frame: Any) -> dict[Any, Any]:
 
 
 def _is_of_numbers_of_rows(index: Any) -> bool:
-    """Whether an index only counts rows, perhaps of a frame from which some were taken."""
+    """Whether an index only numbers rows, maybe of a frame from which rows were removed."""
     return index.nlevels == 1 and getattr(index.dtype, "kind", "O") in "iu"
 
 
@@ -153,7 +153,7 @@ def _read(name: Any, values: Any) -> Any:
         return _plain_column(name, values)
     except (RigorousError, MemoryError):
         raise
-    except Exception as error:  # whatever another library's array raises
+    except Exception as error:  # whatever another library raises
         message = (
             f"{name!r}: a column of type {type(values).__name__} can't be read:"
             f" {type(error).__name__}: {error}. Give it as a numpy array or a list"
@@ -178,7 +178,7 @@ def _plain_column(name: Any, values: Any) -> Any:
 
 
 def _require_column(name: Any, values: Any) -> None:
-    """Raise for what has no order, or no length."""
+    """Raise for what has no order or length."""
     kind = type(values).__name__
     if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
         message = f"{name!r}: a column must be an array, a series or a list, not a {kind}"
@@ -198,7 +198,7 @@ def _library(values: Any) -> str:
 
 
 def _in_memory(array: Any) -> Any:
-    """An array as one of numpy, where it is of another library."""
+    """An array of another library as a numpy array."""
     library = library_of(array)
     if library == "torch":
         return numpy_of(array.detach().resolve_conj().resolve_neg().cpu())
@@ -224,7 +224,7 @@ def _from_pandas(series: Any) -> Any:
 
 
 def _is_of_objects(dtype: Any) -> bool:
-    """Whether it is a category of what is no text: Arrow would make them all of one type."""
+    """Whether it is a non-text categorical: Arrow would convert all values to one type."""
     categories: Any = getattr(dtype, "categories", ())
     is_of_objects = str(getattr(categories, "dtype", "")) == "object"
     return is_of_objects and not all(type(each) is str for each in categories)
@@ -234,7 +234,7 @@ def _from_polars(series: Any) -> Any:
     if str(series.dtype) not in _ONLY_IN_POLARS:
         try:
             return ArrowColumn(pa.chunked_array(series))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # one inside of a list or a struct
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # nested in a list or a struct
             pass
     return series.to_list()
 
@@ -242,7 +242,7 @@ def _from_polars(series: Any) -> Any:
 def _extension(kind: pa.DataType, metadata: Mapping[bytes, bytes]) -> str | None:
     if isinstance(kind, pa.BaseExtensionType):
         return str(kind.extension_name)
-    name = metadata.get(b"ARROW:extension:name")  # of one that this pyarrow does not know
+    name = metadata.get(b"ARROW:extension:name")  # an extension that this pyarrow does not know
     return None if name is None else name.decode(errors="replace")
 
 
@@ -256,7 +256,7 @@ def _one_plain_array(values: Any) -> Any:
 
 
 def _decoded(values: pa.Array) -> pa.Array:
-    """An array with its values in place of places in a dictionary or a run."""
+    """An array without dictionary or run-end encoding."""
     types = pa.types
     if types.is_run_end_encoded(values.type):
         return _decoded(pc.run_end_decode(values))

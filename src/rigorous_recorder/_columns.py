@@ -1,4 +1,4 @@
-"""Columns that are logged at once: Arrow, Polars, pandas, numpy or lists, as kinds of values."""
+"""Columns for ``extend``: Arrow, Polars, pandas, numpy or lists, converted to kinds of values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PLAIN: Final[dict[type, Kind]] = {bool: BOOL, int: INT, float: FLOAT, str: TEXT
 
 
 def columns_of(data: Any) -> tuple[int, Columns]:
-    """Many records, given as columns: how many, and their columns with the sealed types.
+    """The number of rows of column data, and its columns in sealed types.
 
     Args:
         data: a mapping of names to arrays, lists or series of one length; a Polars or pandas
@@ -50,7 +50,7 @@ def columns_of(data: Any) -> tuple[int, Columns]:
 
     Raises:
         TypeError: it is none of these, or a column's type can't be stored.
-        ValueError: the columns are not of one length, or a value can't be stored.
+        ValueError: the columns have different lengths, or a value can't be stored.
     """
     named = named_columns(data)
     sizes = {name: len(values) for name, values in named.items()}
@@ -67,13 +67,13 @@ def columns_of(data: Any) -> tuple[int, Columns]:
 
 
 def _key_of(name: str, values: Any) -> str:
-    """The key of a column: as its metadata says, where it is one of several of a key."""
+    """The key of a column, from its metadata if it is one of several columns of the key."""
     key = values.key if isinstance(values, ArrowColumn) else None
     return key if key is not None and name.startswith(f"{key}:") else name
 
 
 def _require_apart(columns: Columns, found: Columns, name: str) -> None:
-    """Refuse columns of one key that both have a value in a row."""
+    """Raise if two columns of one key both have a value in a row."""
     keys = {column.key for column in found}
     others = [values.is_valid() for column, values in columns.items() if column.key in keys]
     for values in found.values() if others else ():
@@ -90,7 +90,7 @@ def _column(key: str, values: Any) -> Columns:
         return _columns_of(key, values)
     except (RigorousError, MemoryError):
         raise
-    except Exception as error:  # whatever another library's values, or Arrow, raise
+    except Exception as error:  # whatever another library, or Arrow, raises
         kind = values.values.type if isinstance(values, ArrowColumn) else type(values).__name__
         message = (
             f"{key!r}: a column of {kind} can't be read: {type(error).__name__}:"
@@ -120,11 +120,11 @@ def _from_numpy(key: str, values: Any) -> Columns:
     try:
         return _from_arrow(key, ArrowColumn(pa.array(values)))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError):
-        return _from_values(key, list(values))  # dtypes, and units, that Arrow has not
+        return _from_values(key, list(values))  # dtypes and units that Arrow lacks
 
 
 def _from_values(key: str, values: list[Any]) -> Columns:
-    """Each value by its own kind, as if it had been pushed."""
+    """Each value in its own kind, as if it had been pushed."""
     if (simple := _all_of_one_type(values)) is not None:
         return {Column(key, simple[0]): simple[1]}
     kinds: dict[Kind, list[Any]] = {}
@@ -143,7 +143,7 @@ def _from_values(key: str, values: list[Any]) -> Columns:
 
 
 def _all_of_one_type(values: list[Any]) -> tuple[Kind, pa.Array] | None:
-    """The column of values that are all of one plain type, made at once; None of others."""
+    """The column of values of one plain type, built at once; None for other values."""
     types = set(map(type, values))
     if isinstance(values, Objects) and len(types) > 1:
         types.discard(type(None))
@@ -153,7 +153,7 @@ def _all_of_one_type(values: list[Any]) -> tuple[Kind, pa.Array] | None:
     try:
         return kind, pa.array(values, kind.sealed_type)
     except (pa.ArrowException, OverflowError, UnicodeError):
-        return None  # one of them can't be stored: looked at one by one, it is named
+        return None  # one of them can't be stored: the slow path names it
 
 
 def _from_arrow(key: str, column: ArrowColumn) -> Columns:
@@ -168,16 +168,16 @@ def _from_arrow(key: str, column: ArrowColumn) -> Columns:
     if kind is None:
         _require_microseconds(key, values)
         return _from_values(key, values.to_pylist())
-    kept = _cast(key, values, kind.sealed_type, kind.name)
-    _check_range(key, kind, kept)
-    return {Column(key, kind): kept}
+    stored = _cast(key, values, kind.sealed_type, kind.name)
+    _check_range(key, kind, stored)
+    return {Column(key, kind): stored}
 
 
 def _cast(key: str, values: pa.Array, to: pa.DataType, name: str) -> pa.Array:
-    """The values with another type.
+    """Convert values to another type, exactly.
 
     Raises:
-        UnsupportedValueError: one of them would not be the same.
+        UnsupportedValueError: a value would change.
     """
     try:
         return values.cast(to)
@@ -190,10 +190,10 @@ def _cast(key: str, values: pa.Array, to: pa.DataType, name: str) -> pa.Array:
 
 
 def _require_microseconds(key: str, values: pa.Array) -> None:
-    """Raise where a time of a day has nanoseconds, which its value in Python would lack.
+    """Raise if a time of day has nanoseconds, which Python's type lacks.
 
     Raises:
-        UnsupportedValueError: one has, in whatever lists and structs.
+        UnsupportedValueError: it has, at any level of lists and structs.
     """
     if pa.types.is_time64(values.type):
         _cast(key, values, pa.time64("us"), "time")
@@ -216,10 +216,10 @@ def _int_or_none(value: Any) -> int | None:
 
 
 def _from_ints(key: str, values: pa.Array) -> Columns:
-    """Ints of any size: those of 64 bits, and the larger ones."""
+    """Ints of any size: split into those of 64 bits, and larger ones."""
     try:
         return {Column(key, INT): values.cast(INT.sealed_type)}
-    except pa.ArrowInvalid:  # there are larger ones
+    except pa.ArrowInvalid:  # some are larger
         pass
     if pa.types.is_decimal(values.type) and values.type.bit_width > 128:
         return _from_values(key, Objects(map(_int_or_none, values.to_pylist())))
@@ -235,10 +235,10 @@ def _from_ints(key: str, values: pa.Array) -> Columns:
 
 
 def _storage(key: str, column: ArrowColumn) -> pa.Array:
-    """The values of a column; of an extension type only where its storage is the values.
+    """The values of a column; of an extension type only if its storage is the values.
 
     Raises:
-        UnsupportedTypeError: it is another one, as pandas' Period and Interval are, or of months.
+        UnsupportedTypeError: it is another type, such as pandas' Period, Interval, or months.
     """
     values = column.values
     if pa.types.is_interval(values.type):
@@ -261,7 +261,7 @@ def _storage(key: str, column: ArrowColumn) -> pa.Array:
 
 
 def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
-    """Raise where a time is outside of the years that Python has.
+    """Raise if a time is outside the range of Python's years.
 
     Raises:
         UnsupportedValueError: it is.
@@ -276,17 +276,17 @@ def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
             kind.read(end)
     except (OverflowError, ValueError) as error:
         message = (
-            f"{key!r}: a column of {values.type} has a {kind.name} that is not in the years 1 to"
+            f"{key!r}: a column of {values.type} has a {kind.name} that is outside the years 1 to"
             " 9999. Convert it to text or to ints"
         )
         raise UnsupportedValueError(message) from error
 
 
 def _kind_of(key: str, values: pa.Array, zone: str | None = None) -> Kind | None:
-    """The kind that a whole Arrow column is of; None where its values decide one by one.
+    """The kind of a whole Arrow column; None if its values have to be classified one by one.
 
     Args:
-        zone: that of times in UTC, where the column reports one.
+        zone: the time zone in the column's metadata.
     """
     for is_it, kind in _simple_types():
         if is_it(values.type):
@@ -332,7 +332,7 @@ def _simple_types() -> list[tuple[Callable[[pa.DataType], bool], Kind]]:
 
 
 def _array_kind(values: pa.Array) -> Kind | None:
-    """Lists of numbers without gaps, each an array: of one shape where the type says so."""
+    """The kind of lists of numbers without gaps: arrays, of one shape if the type fixes it."""
     shape: list[int] = []
     is_fixed, inner = True, values.drop_null()
     while _is_list(inner.type):
@@ -352,7 +352,7 @@ def _array_kind(values: pa.Array) -> Kind | None:
 
 
 def _is_ragged(values: pa.Array) -> bool:
-    """Whether there is a row with lists in it that are not of one length: it is no array."""
+    """Whether a row has nested lists of different lengths, so that it is not an array."""
     rows = pc.list_parent_indices(values)
     inner = values.flatten()
     while _is_list(inner.type):

@@ -1,4 +1,4 @@
-"""In what experiments differ: their attributes, and where the numbers that they logged ended."""
+"""Comparison of experiments: their attributes, and the last numbers that they logged."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Difference", "differences"]
 
 @public
 class Difference(NamedTuple):
-    """One key of which experiments have different values.
+    """A key with different values in some experiments.
 
     Attributes:
-        key: the key; of what is nested as ``config.lr``.
+        key: the key; for nested values a path such as ``config.lr``.
         of: "attribute", or "last record": the last value that was logged under the key.
-        values: for each experiment its value; None where it has none.
+        values: the value of each experiment; None if it has none.
     """
 
     key: str
@@ -31,11 +31,11 @@ class Difference(NamedTuple):
 
 
 def differences(attributes: Sequence[Mapping[str, Any]], scans: Sequence[Scan]) -> list[Difference]:
-    """The attributes that are not the same, and all last numbers of records.
+    """The attributes that differ, and all last numbers of records.
 
     Args:
-        attributes: for each experiment its attributes.
-        scans: for each experiment its records.
+        attributes: the attributes of each experiment.
+        scans: the records of each experiment.
     """
     flat = [dict(_flat(each)) for each in attributes]
     last = [_last_numbers(scan) for scan in scans]
@@ -49,7 +49,7 @@ def _side_by_side(found: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tup
 
 
 def _flat(attributes: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """The attributes of a user, each part of what is nested by itself."""
+    """The user's attributes, with nested ones flattened."""
     for key, value in attributes.items():
         if above or key not in FIRST_KEYS:
             if isinstance(value, dict) and value:
@@ -66,11 +66,11 @@ def _are_same(values: Sequence[Any]) -> bool:
 def _is_equal(one: Any, other: Any) -> bool:
     if hasattr(one, "shape"):
         one, other = one.tolist(), other.tolist()
-    return bool(one == other or repr(one) == repr(other))  # NaN is not another value than NaN
+    return bool(one == other or repr(one) == repr(other))  # NaN equals NaN here
 
 
 def _last_numbers(scan: Scan) -> dict[str, Any]:
-    """For each key the last number of any record, in reading order."""
+    """The last number of each key in any record, in reading order."""
     keys = keys_of(column for column in scan.record_columns if column.kind in {INT, FLOAT})
     found: dict[str, Any] = dict.fromkeys(keys)
     for piece in scan.pieces(keys):

@@ -1,4 +1,4 @@
-"""Durability, in one place: temporary file, fsync, atomic rename, fsync of the folder."""
+"""Durability: temporary file, fsync, atomic rename, fsync of the folder."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = [
 
 
 def temporary_of(path: Path) -> Path:
-    """Where the bytes of ``path`` are written before they appear there whole."""
+    """The temporary path to write ``path`` to before it is renamed."""
     return path.with_name(f".{path.name}.tmp")
 
 
 def sync_file(descriptor: int) -> None:
-    """Return when the file's bytes are on the device."""
+    """Block until the file's contents are on the device."""
     os.fsync(descriptor)
 
 
 def sync_folder(path: Path) -> None:
-    """Return when the names in the folder are on the device."""
+    """Block until the names in the folder are on the device."""
     _sync_path(path, os.O_RDONLY)
 
 
@@ -43,10 +43,10 @@ def _sync_path(path: Path, flags: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are missing; they survive a loss of power.
+    """Create a folder and its parents if they are missing, durably.
 
     Raises:
-        OSError: it can't be made, or is no folder.
+        OSError: it can't be created, or is not a folder.
     """
     if path.is_dir():
         return
@@ -56,13 +56,13 @@ def make_folder(path: Path) -> None:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a finished temporary file its name, replacing what had it."""
-    os.replace(temporary, path)  # noqa: PTH105 - the one rename, spelled as the system's
+    """Rename a finished temporary file, replacing the target."""
+    os.replace(temporary, path)  # noqa: PTH105 - the only rename in the library
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; on leaving without an error it becomes ``path``, durably."""
+    """A temporary path to write to; on leaving without an error it is renamed to ``path``."""
     temporary = temporary_of(path)
     _make_way(temporary)
     try:
@@ -77,13 +77,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _make_way(temporary: Path) -> None:
-    """Take away a link or a pipe that somebody has put where bytes are about to be written."""
+    """Remove a link or a pipe that is in the place of the temporary file."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(temporary.lstat().st_mode):
             temporary.unlink()
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file so that it is there whole, or not at all."""
+    """Write a small file durably; it appears whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Experiment: one that was begun, with its attributes, its status and its recorder."""
+"""Experiment: its attributes, its status and its recorder."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def experiment_id(node: int) -> str:
 
 @public
 class Experiment(Row):
-    """An experiment that was begun, in this process or another: a mapping of its attributes.
+    """An experiment of this process or another: a mapping of its attributes.
 
-    It has them as they were when it was read, inherited ones and those of the last attempt included;
-    a missing key reads as None. What is set by it, at any time, shows on every record of the
-    experiment: ``experiment["note"] = "best so far"``.
+    The attributes are those when it was read, including inherited ones and those of the last
+    attempt; a missing key reads as None. All records of the experiment inherit what is set, at any
+    time: ``experiment["note"] = "best so far"``.
 
     Examples:
         >>> experiment = collection.experiment(-1)  # doctest: +SKIP
@@ -72,17 +72,17 @@ class Experiment(Row):
 
     @property
     def number(self) -> int:
-        """``experiment_number``; several have the same where one failed and was begun anew."""
+        """``experiment_number``; shared by several if one failed and was restarted."""
         return int(self["experiment_number"])
 
     @property
     def id(self) -> str:
-        """A short text that no other experiment of the collection has, now or later."""
+        """A short id, unique in the collection for good."""
         return experiment_id(self._node)
 
     @property
     def status(self) -> Status:
-        """What became of it; one that had not ended is looked at again, each time.
+        """The current status; read again until the experiment has ended.
 
         Raises:
             UnknownExperimentError: it had not ended, and was deleted since.
@@ -101,7 +101,7 @@ class Experiment(Row):
 
     @property
     def name(self) -> str | None:
-        """The attribute ``name``, for people; None where there is none."""
+        """The attribute ``name``; None if not set."""
         return name_in(self)
 
     @name.setter
@@ -110,7 +110,7 @@ class Experiment(Row):
 
     @property
     def note(self) -> str | None:
-        """The attribute ``note``; None where there is none."""
+        """The attribute ``note``; None if not set."""
         return name_in(self, NOTE)
 
     @note.setter
@@ -119,10 +119,10 @@ class Experiment(Row):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The attribute ``tags``, in order, each once; it can be set to any texts.
+        """The attribute ``tags``, in order, without duplicates; set it to any iterable of texts.
 
         Raises:
-            ArgumentTypeError: on setting, it is one text, or something in it is not text.
+            ArgumentTypeError: on setting, it is a single text, or an item is not text.
         """
         return tags_in(self)
 
@@ -136,11 +136,11 @@ class Experiment(Row):
         self[TAGS] = list(dict.fromkeys(found)) or None
 
     def diff(self, *others: Experiment) -> list[Difference]:
-        """In what this experiment and others differ.
+        """Compare this experiment with others.
 
         Returns:
-            The attributes that are not the same in all of them, and the last value of each key under
-            which any of them logged numbers: that of the last record, in reading order, that has one.
+            The attributes that differ, and the last value of each key under which any of them logged
+            numbers: that of the last record, in reading order, that has one.
 
         Raises:
             ArgumentTypeError: one of the others is not an experiment.
@@ -158,13 +158,13 @@ class Experiment(Row):
     # --- changes -------------------------------------------------------------------------------
 
     def update(self, data: object | None = None, /, **attributes: Any) -> None:  # type: ignore[override]
-        """Set attributes of the experiment: every record of it, of whatever attempt, has them.
+        """Set attributes of the experiment: all of its records, of any attempt, inherit them.
 
-        None takes one back; what is inherited shows again.
+        None removes one; an inherited value shows again.
 
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be stored; nothing is set.
-            ReservedKeyError: a key is one that a collection sets on experiments itself.
+            ReservedKeyError: a collection sets a key on experiments itself.
             UnknownExperimentError: it was deleted.
         """
         given = attributes_of(data, attributes, is_strict=self._store.is_strict)
@@ -174,7 +174,7 @@ class Experiment(Row):
         self.reload()
 
     def _take_back_of_attempts(self, given: Mapping[str, Any]) -> None:
-        """Let no attempt have values of its own under keys of which the experiment has new ones."""
+        """Remove attributes of attempts that would hide new ones of the experiment."""
         nodes = Source(self._store).now().nodes
         attempts = attempt_nodes(nodes, self._node)
         known = nodes.own_data(nodes.positions_of(attempts))
@@ -192,7 +192,7 @@ class Experiment(Row):
         raise ReadOnlyError(message)
 
     def reload(self) -> Self:
-        """Read the attributes anew, as any process has set them since.
+        """Read the current attributes, which any process may have changed.
 
         Raises:
             UnknownExperimentError: it was deleted.
@@ -219,14 +219,14 @@ class Experiment(Row):
         return f"<Experiment {self.number} ({status}){runs.attributes_line(self)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For another process, which finds it in the collection when something is asked of it."""
+        """Pickle a reference, which another process resolves when it is used."""
         place = self._place
         place = place if isinstance(place, ReadablePlace) else place.place
         return Experiment, (place, self._node, self._last, dict(self))
 
 
 def statuses_of(store: ReadableStore, experiments: Sequence[Experiment]) -> list[Status]:
-    """The status of each; those that had not ended are looked at again, all at once.
+    """The statuses of experiments; for those that had not ended, all are read again at once.
 
     Raises:
         UnknownExperimentError: one had not ended, and was deleted since.
@@ -245,7 +245,7 @@ def _open_statuses(store: ReadableStore, nodes: Sequence[int]) -> dict[int, Stat
         return {each.node: status_of(store, each) for each in found}
 
     found = look()
-    # One that ended between the reading and the look at its lock says by now how.
+    # It may have ended between reading and checking its lock: then its status is stored by now.
     return look() if Status.CRASHED in found.values() else found
 
 
@@ -254,7 +254,7 @@ def _deleted(node: int) -> UnknownExperimentError:
 
 
 def experiment_at(store: ReadableStore, node: int) -> Experiment:
-    """The experiment of a node, as it is now.
+    """The current state of the experiment of a node.
 
     Raises:
         UnknownExperimentError: it was deleted.

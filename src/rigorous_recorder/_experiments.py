@@ -1,4 +1,4 @@
-"""Experiments: those of a collection, as a list that shows as a table."""
+"""Experiments: those of a collection, as a list that prints as a table."""
 
 from __future__ import annotations
 
@@ -30,44 +30,43 @@ from .errors import ArgumentError, ColumnError
 
 __all__ = ["Experiments"]
 
-#: The column that has the status of each; and one that nobody has, for their numbers in a query.
+#: The column with statuses; and one that no user has, for row numbers in a query.
 STATUS: Final = "status"
 _ROW: Final = chr(1)
 
 
 @public
 class Experiments(list[Experiment]):
-    """The experiments that were begun, in order of start, with what is known of each.
+    """The experiments of a collection in order of start, with their attributes.
 
-    One that was resumed is one of them, with the number of its last attempt and what is known of that.
-    Printed, or shown in a notebook, it is a table that leads with the status.
+    A resumed experiment is a single item, with the attributes of its last attempt. Printed, or in a
+    notebook, it is a table that begins with the status.
     """
 
     def __init__(self, store: ReadableStore) -> None:
         self._store = store
         self._snapshot = Source(store).now()
         nodes = self._snapshot.nodes
-        begun = Runs(nodes).nodes
-        rows = rows_at(self._snapshot, nodes.positions_of([last for _, last in begun]))
+        runs = Runs(nodes).nodes
+        rows = rows_at(self._snapshot, nodes.positions_of([last for _, last in runs]))
         super().__init__(
-            Experiment(store, node, last, row)
-            for (node, last), row in zip(begun, rows, strict=True)
+            Experiment(store, node, last, row) for (node, last), row in zip(runs, rows, strict=True)
         )
 
     # --- which ---------------------------------------------------------------------------------
 
     def where(self, /, *conditions: str, **values: Any) -> Experiments:
-        """Those that meet all conditions, which are as of ``records.where``.
+        """The experiments that meet all conditions, which are those of ``records.where``.
 
-        A keyword asks for a value, or for one of a list of values; ``status="failed"`` for a status. A
+        A keyword selects a value, or one of a list of values; ``status="failed"`` selects a status. A
         text is a SQL expression over the columns of ``to_arrow()``.
 
         Raises:
-            ArgumentTypeError: a condition without a key is no text.
-            ArgumentError: a text is not one SQL condition, or can't be evaluated.
+            ArgumentTypeError: a condition without a key is not text.
+            ArgumentError: a text is not a single SQL condition, or can't be evaluated.
             ColumnError: no experiment has a key.
-            UnsupportedTypeError: a value is of a type that no experiment has.
-            UnsupportedValueError: no experiment has the value.
+            UnsupportedTypeError: a value's type can't be in an experiment.
+            UnsupportedValueError: a value can't be in an experiment.
 
         Examples:
             >>> collection.experiments.where("lr > 0.01", status=["failed", "crashed"])  # doctest: +SKIP
@@ -87,14 +86,14 @@ class Experiments(list[Experiment]):
         return self._some(pc.indices_nonzero(mask).to_pylist())
 
     def sort(self, /, *keys: str, descending: bool = False) -> Experiments:  # type: ignore[override]
-        """The same ones in the order of their values, the first key first.
+        """The experiments sorted by their values, the first key first.
 
         Those without a value, or with NaN, come last in any case; equal ones stay in order of start.
 
         Raises:
-            ArgumentTypeError: a key is no text.
-            ArgumentError: there is none.
-            ColumnError: no experiment has a key, or its values have no order.
+            ArgumentTypeError: a key is not text.
+            ArgumentError: there are no keys.
+            ColumnError: no experiment has a key, or its values can't be ordered.
 
         Examples:
             >>> collection.experiments.where(status="finished").sort("accuracy", descending=True)[:3]
@@ -144,9 +143,9 @@ class Experiments(list[Experiment]):
     def to_arrow(self) -> pa.Table:
         """A ``pyarrow.Table`` with a row for each, and a column for every key.
 
-        Behind the six keys of every experiment is ``status``, unless that is an attribute of yours. In
-        the end are ``experiment_start``, ``experiment_end`` and, where one was resumed,
-        ``experiment_attempt_start``: the times in seconds as timestamps in UTC.
+        The six keys of experiments are followed by ``status``, unless that is a user attribute. The
+        last columns are ``experiment_start``, ``experiment_end`` and, if one was resumed,
+        ``experiment_attempt_start``: the times in seconds as UTC timestamps.
         """
         table = with_instants(resolved_table(self._snapshot, self._positions()))
         if STATUS in table.column_names:
@@ -156,11 +155,11 @@ class Experiments(list[Experiment]):
         return table.add_column(behind, STATUS, statuses)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The result of a DuckDB query over the table ``experiments``, which is that of ``to_arrow``.
+        """The result of a DuckDB query over the table ``experiments``, which is ``to_arrow()``.
 
         Raises:
-            ArgumentTypeError: the query is no text.
-            ColumnError: a name could mean several columns, whose names differ only in case.
+            ArgumentTypeError: the query is not text.
+            ColumnError: a name is ambiguous between columns whose names differ only in case.
 
         Examples:
             >>> collection.experiments.sql("SELECT status, count(*) FROM experiments GROUP BY ALL")
@@ -188,7 +187,7 @@ class Experiments(list[Experiment]):
         return to_pandas(self.to_arrow())
 
     def statuses(self) -> list[Status]:
-        """The status of each, found out in one look at those that had not ended."""
+        """The status of each; those that had not ended are read again at once."""
         return statuses_of(self._store, self)
 
     def __repr__(self) -> str:
@@ -198,12 +197,12 @@ class Experiments(list[Experiment]):
         return experiments_table(self, self.statuses()).html()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle, or a copy, is a plain list of the experiments."""
+        """Pickles and copies are plain lists of the experiments."""
         return list, (list(self),)
 
 
 def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column in which NaN is missing."""
+    """A column with nulls in place of NaN."""
     if not pa.types.is_floating(column.type):
         return column
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)

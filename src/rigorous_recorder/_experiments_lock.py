@@ -1,4 +1,4 @@
-"""The lock under which experiments begin, go on and are deleted, one at a time."""
+"""The lock under which experiments are begun, resumed and deleted, one at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["changing_experiments", "unwritable"]
 
 @contextlib.contextmanager
 def changing_experiments(store: FolderStore) -> Iterator[None]:
-    """Let nobody else begin or delete experiments meanwhile; the folder is made where it is missing.
+    """Hold the lock, so that no other process begins or deletes experiments; create the folder.
 
     Raises:
         SaveError: the folder can't be written.
@@ -29,7 +29,7 @@ def changing_experiments(store: FolderStore) -> Iterator[None]:
 
 
 def unwritable(store: FolderStore, error: OSError) -> SaveError:
-    """The error where a folder can't be written."""
+    """The error for a folder that can't be written."""
     there = "; what is in it can be read all the same" if store.folder.path.exists() else ""
     message = (
         f"{store.folder.path} can't be written ({error}){there}."

@@ -1,4 +1,4 @@
-"""Whether the pure-Python fallbacks were asked for, where native ones could run."""
+"""Whether the pure-Python fallbacks are requested although native ones may be available."""
 
 from __future__ import annotations
 

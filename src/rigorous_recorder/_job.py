@@ -1,4 +1,4 @@
-"""The job of a scheduler that this process is a part of: SLURM's, where there is one."""
+"""The scheduler job of this process: SLURM's, if there is one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["SchedulerJob", "current_job"]
 
 
 class SchedulerJob(NamedTuple):
-    """What stays the same when a job is requeued, and how often it was.
+    """What identifies a job when it is requeued, and how often it was.
 
     Attributes:
-        name: ``slurm <id>``, or ``slurm <id>.<task>`` where the job has several tasks. Each task
-            of an array is a job with an id of its own.
+        name: ``slurm <id>``, or ``slurm <id>.<task>`` if the job has several tasks. Each task of an
+            array is a job with its own id.
         restarts: how often the job was started before.
     """
 
@@ -22,7 +22,7 @@ class SchedulerJob(NamedTuple):
 
 
 def current_job() -> SchedulerJob | None:
-    """The job that this process is a part of; None where there is none."""
+    """The job of this process; None if there is none."""
     number = os.environ.get("SLURM_JOB_ID")
     if not number:
         return None

@@ -1,4 +1,4 @@
-"""What people give an experiment to find it again: plain attributes, under keys that are known."""
+"""Labels of experiments: plain attributes under well-known keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ARCHIVED: Final = "archived"
 
 
 def name_in(attributes: Mapping[str, Any], key: str = NAME) -> str | None:
-    """The name, or another text, as text; None where there is none."""
+    """The name, or another label, as text; None if not set."""
     value = attributes.get(key)
     return None if value is None else str(value)
 
 
 def tags_in(attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    """The tags in order, each once; one that is no list is one tag."""
+    """The tags in order, without duplicates; a value that is not a list is a single tag."""
     tags = attributes.get(TAGS)
     if tags is None:
         return ()

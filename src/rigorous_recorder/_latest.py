@@ -1,7 +1,7 @@
-"""The runs with the highest number there ever was, without a look at all others.
+"""The runs with the highest number ever used, without reading all others.
 
-Whoever begins an experiment asks for them. Of sealed files it is remembered what the highest number in
-them is, so that the cost depends on what was logged since, and not on how many experiments there are.
+Beginning an experiment needs them. For sealed files the highest number is cached, so that the cost
+depends on what was logged since, and not on the number of experiments.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ _COLUMN: Final = Column(NUMBER, INT)
 
 
 class Latest(NamedTuple):
-    """The highest numbers, and who has them.
+    """The highest numbers, and the runs that have them.
 
     Attributes:
-        runs: at least those with the highest number of those that are there.
-        deleted: the highest number of an experiment that was deleted, if no other one is higher.
+        runs: at least all existing runs with the highest number.
+        deleted: the number of a deleted experiment, if it is higher than all existing ones.
     """
 
     runs: Runs
     deleted: int
 
 
-class _Seen(NamedTuple):
-    """What is remembered of the rows of a fragment.
+class _Summary(NamedTuple):
+    """A cached summary of the rows of a fragment.
 
     Attributes:
-        highest: the highest number of an experiment; 0 where there is none.
+        highest: the highest number of an experiment; 0 if there is none.
         nodes: ids of the nodes that have it.
-        last_time: of the last row, in microseconds since the epoch.
-        low, high: bounds of the ids of the nodes and of the parents, but those that all have.
+        last_time: the time of the last row, in microseconds since the epoch.
+        low, high: bounds of the ids of nodes and parents, except those that all collections have.
     """
 
     highest: int
@@ -56,19 +56,19 @@ class _Seen(NamedTuple):
     high: int
 
 
-_SEEN: Final[WeakKeyDictionary[Fragment, _Seen]] = WeakKeyDictionary()
+_SUMMARIES: Final[WeakKeyDictionary[Fragment, _Summary]] = WeakKeyDictionary()
 
 
 def latest_runs(store: FolderStore) -> Latest:
-    """The runs with the highest number, as they are now."""
+    """The current runs with the highest number."""
     fragments = store.reader.node_fragments()
-    seen = [_seen(each) for each in fragments]
-    store.clock.observe(max((each.last_time for each in seen), default=0))
-    highest = max((each.highest for each in seen), default=0)
-    named = [each.nodes for each in seen if each.highest == highest]
+    summaries = [_summary(each) for each in fragments]
+    store.clock.observe(max((each.last_time for each in summaries), default=0))
+    highest = max((each.highest for each in summaries), default=0)
+    named = [each.nodes for each in summaries if each.highest == highest]
     ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *named]))
-    found = _found(list(_rows_about(ids, fragments, seen)))
-    # The number can be that of a recorder below an experiment, as old collections may have it.
+    found = _found(list(_rows_about(ids, fragments, summaries)))
+    # In old collections a recorder below an experiment can have the number.
     is_whole = highest in {found.runs.highest, found.deleted}
     return found if is_whole else _found(fragments)
 
@@ -78,27 +78,27 @@ def _found(fragments: Sequence[Fragment]) -> Latest:
     return Latest(Runs(nodes), last_deleted(nodes))
 
 
-def _seen(fragment: Fragment) -> _Seen:
-    known = _SEEN.get(fragment)
+def _summary(fragment: Fragment) -> _Summary:
+    known = _SUMMARIES.get(fragment)
     if known is None:
         tables = list(fragment.tables([_COLUMN, TIME_COLUMN, PARENT_COLUMN]))
-        known = _seen_in(pa.concat_tables(tables), fragment) if tables else _nothing()
+        known = _summary_of_rows(pa.concat_tables(tables), fragment) if tables else _nothing()
         if isinstance(fragment, ParquetFragment) and len(tables) == len(fragment.group_rows):
-            _SEEN[fragment] = known
+            _SUMMARIES[fragment] = known
     return known
 
 
-def _nothing() -> _Seen:
-    return _Seen(0, pa.array([], pa.int64()), 0, 0, 0)
+def _nothing() -> _Summary:
+    return _Summary(0, pa.array([], pa.int64()), 0, 0, 0)
 
 
-def _seen_in(rows: pa.Table, fragment: Fragment) -> _Seen:
+def _summary_of_rows(rows: pa.Table, fragment: Fragment) -> _Summary:
     numbers, node = column_in(rows, fragment, _COLUMN), one_array(rows.column(NODE))
     highest = max(pc.max(numbers).as_py() or 0, 0)
     times = column_in(rows, fragment, TIME_COLUMN).cast(pa.int64())
     parents = column_in(rows, fragment, PARENT_COLUMN)
     bounds = [pc.min_max(ids).as_py() for ids in (node, parents.filter(_is_own(parents)))]
-    return _Seen(
+    return _Summary(
         highest,
         node.filter(pc.equal(numbers, highest)) if highest else node.slice(0, 0),
         pc.max(times).as_py() or 0,
@@ -108,16 +108,16 @@ def _seen_in(rows: pa.Table, fragment: Fragment) -> _Seen:
 
 
 def _is_own(parents: pa.Array) -> pa.Array:
-    """Which parents are no node that all collections have."""
+    """Which parents are not among the nodes that all collections have."""
     return pc.invert(pc.is_in(parents, value_set=pa.array([ROOT, DELETED], pa.int64())))
 
 
 def _rows_about(
-    ids: pa.Array, fragments: Sequence[Fragment], seen: Sequence[_Seen]
+    ids: pa.Array, fragments: Sequence[Fragment], summaries: Sequence[_Summary]
 ) -> Iterator[Fragment]:
     """The rows of nodes and of those directly below them."""
     span = pc.min_max(ids).as_py() if len(ids) else {"min": 1, "max": 0}
-    for fragment, known in zip(fragments, seen, strict=True):
+    for fragment, known in zip(fragments, summaries, strict=True):
         if known.low > span["max"] or known.high < span["min"]:
             continue
         for rows in fragment.tables(list(fragment.columns)):

@@ -1,4 +1,4 @@
-"""Heavy third-party modules that load when the first of their names is used."""
+"""Lazy modules: third-party imports that happen on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _LazyModule(ModuleType):
         self._install = install
 
     def load(self) -> ModuleType:
-        """The module itself, imported by now."""
+        """Import the module."""
         try:
             return importlib.import_module(self.__name__)
         except ModuleNotFoundError as error:
@@ -27,7 +27,7 @@ class _LazyModule(ModuleType):
             raise MissingPackageError(message) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Where a function that uses it is sent to another process, its name is enough."""
+        """Pickle by name, for functions that are sent to another process."""
         return _LazyModule, (self.__name__, self._install)
 
     def __getattr__(self, name: str) -> Any:
@@ -37,5 +37,5 @@ class _LazyModule(ModuleType):
 
 
 def lazy_module(name: str, *, install: str | None = None) -> Any:
-    """A stand-in for module ``name``; ``install`` is what pip needs where it is missing."""
+    """A proxy of module ``name``; ``install`` is the package to install if it is missing."""
     return _LazyModule(name, install)

@@ -1,6 +1,6 @@
-"""Modules other than pyarrow's: each loads when the first of its names is used.
+"""Lazy modules other than pyarrow's: each is imported on first use.
 
-Where an optional one is missing, the first use raises ``MissingPackageError`` with what to install.
+If an optional one is missing, its first use raises ``MissingPackageError`` with what to install.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ else:
     sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
     st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
 
-#: Not typed: a value of any type is what a logger takes.
+#: Untyped: a logger accepts values of any type.
 np: Any = lazy_module("numpy", install="numpy")
 
 __all__ = [

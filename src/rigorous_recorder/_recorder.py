@@ -1,4 +1,4 @@
-"""Recorder: a node of the tree, to which data and records are logged."""
+"""Recorder: a node of the tree, to which attributes and records are logged."""
 
 from __future__ import annotations
 
@@ -82,16 +82,16 @@ __all__ = [
     "recorder_known",
 ]
 
-#: The suffix of a file that keeps the tree.
+#: The suffix of files with the whole tree.
 _PICKLE: Final = ".pickle"
 
 
 @public
 class Recorder(Pusher):
-    """A node of the tree: what is true of many records is said once here, they stand below.
+    """A node of the tree: its attributes are set once, and the records below inherit them.
 
     Args:
-        data: what is known of the node; also as keywords, which win over ``data``.
+        data: attributes; also as keywords, which win over ``data``.
 
     Raises:
         TypeError, ValueError: a key is not text, or a value can't be stored.
@@ -100,7 +100,7 @@ class Recorder(Pusher):
         >>> model = Recorder(model="m1")
         >>> episode = Recorder(episode=2).set_parent(model)
         >>> _ = episode.push(timestep=0, reward=1.5)
-        >>> model["test_score"] = 0.9  # late: every record below has it all the same
+        >>> model["test_score"] = 0.9  # set late: the records below inherit it too
         >>> model.all_records[0]
         {'model': 'm1', 'test_score': 0.9, 'episode': 2, 'timestep': 0, 'reward': 1.5}
     """
@@ -121,7 +121,7 @@ class Recorder(Pusher):
         self._data = local_data if is_plain else attributes_of(data, local_data)
         self._parent: Recorder | None = None
         self._knows_parent = True
-        #: When the parent and the attributes that are known here were written to the store.
+        #: When the parent and the attributes that are cached here were written to the store.
         self._parent_time = self._data_time = 0
         self._store: Store | None = None
         self._source: Source | None = None
@@ -131,33 +131,33 @@ class Recorder(Pusher):
     def set_parent(self, parent: Recorder) -> Self:
         """Put this recorder, with all below it, under another one; before or after records exist.
 
-        An unattached tree moves in, with its records, where ``parent`` is in a collection.
+        If ``parent`` is in a collection, an unattached tree moves there with its records.
 
         Raises:
             TypeError: ``parent`` is not a recorder.
             CycleError: ``parent`` is this recorder, or below it.
             AttachedError: this one is stored in one collection and ``parent`` in another.
-            ArgumentError: this one was deleted from its collection, or is below what was.
+            ArgumentError: this one, or one above it, was deleted from its collection.
             ReservedKeyError: below the root of a collection, this one, or something below it, has
                 a key that a collection sets on experiments itself.
         """
         if not isinstance(parent, Recorder):
             message = f"the parent of a recorder is a Recorder, not a {type(parent).__name__}"
             raise ArgumentTypeError(message)
-        while not self._is_hung_below(parent):
+        while not self._attach_below(parent):
             pass
         return self
 
-    def _is_hung_below(self, parent: Recorder) -> bool:
-        """Try to hang it there; False where another thread changed where one of them is."""
+    def _attach_below(self, parent: Recorder) -> bool:
+        """Try to attach it there; False if another thread changed where one of them is."""
         if self._store is None and parent is not self:  # a new one: nothing is below it
             store, above = parent._where()
             if isinstance(store, FolderStore):
                 if above != ROOT and not RESERVED.isdisjoint(self._data):
                     require_free(self._data)
-                return self._is_begun(store, above, parent)
+                return self._join(store, above, parent)
             with store.staying():
-                return parent._store is store and self._is_begun(store, above, parent)
+                return parent._store is store and self._join(store, above, parent)
         parent._require_not_below(self)
         self._require_not_deleted()
         store, above = parent._where()
@@ -171,7 +171,7 @@ class Recorder(Pusher):
         return True
 
     def _know_parent(self, parent: Recorder, time: int) -> None:
-        """Know the parent that was written at a time, unless a later one is known."""
+        """Cache the parent that was written at a time, unless a later one is cached."""
         with LOCKS.settling:
             if time > self._parent_time:
                 self._parent, self._knows_parent, self._parent_time = parent, True, time
@@ -180,8 +180,8 @@ class Recorder(Pusher):
         """A new recorder below this one.
 
         Raises:
-            TypeError, ValueError: as for a new one; of a collection with ``strict=True`` also where
-                a value is of a type that can't be stored.
+            TypeError, ValueError: a key is not text, or a value can't be stored. In a collection
+                with ``strict=True`` also if the type of a value can't be stored.
         """
         if self._is_strict():
             attributes_of(data, local_data, is_strict=True)
@@ -204,18 +204,18 @@ class Recorder(Pusher):
 
     @property
     def children(self) -> list[Recorder]:
-        """The recorders directly below, also those that other processes put there."""
+        """The recorders directly below, including those of other processes."""
         if self._store is None:
             return []
         source, snapshot, node = self._now()
         return recorders_at(source.store, snapshot.nodes.children(node))
 
     def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
-        """The recorder and those below it, to be printed as a tree, with counts of records.
+        """The recorder and those below it as a tree to print, with numbers of records.
 
         Args:
-            depth: how many levels below this one are listed; None is all of them.
-            children: how many of the recorders below one are listed: the first and the last.
+            depth: how many levels below this one to list; None for all.
+            children: how many of the recorders below one to list: the first and the last.
 
         Raises:
             ArgumentError: ``depth`` is below 0, or ``children`` below 1.
@@ -238,12 +238,12 @@ class Recorder(Pusher):
             if data is not None or pending:
                 fields = {**pending, **_joined(data, fields)}
             self._where_it_is(lambda store, node: store.records.append(node, fields))
-        except ReservedKeyError:  # added before it was known that this is in a collection
+        except ReservedKeyError:  # added before the recorder was attached to a collection
             rest = {key: value for key, value in pending.items() if key not in FIRST_KEYS}
             self._pending = {**rest, **self._pending}
             raise
         except BaseException:
-            self._pending = {**pending, **self._pending}  # as before, with what came meanwhile
+            self._pending = {**pending, **self._pending}  # restored, with fields added meanwhile
             raise
         return self
 
@@ -259,13 +259,13 @@ class Recorder(Pusher):
 
         Args:
             table_or_columns: a mapping of names to arrays or lists of one length, a Polars or
-                pandas DataFrame (whose index is a column where it has a name), an Arrow table, or
+                pandas DataFrame (whose index becomes a column if it has a name), an Arrow table, or
                 anything with ``__arrow_c_stream__``.
 
         Raises:
-            TypeError, ValueError: the columns are not of one length, or something in them can't
-                be kept; nothing is logged.
-            ReservedKeyError: a column is one that a collection sets on experiments itself.
+            TypeError, ValueError: the columns have different lengths, or something in them can't
+                be stored; nothing is logged.
+            ReservedKeyError: a column has the name of a key that a collection sets on experiments.
         """
         rows, columns = column_values.columns_of(table_or_columns)
         if self._is_reserving():
@@ -287,13 +287,13 @@ class Recorder(Pusher):
 
     @property
     def all_records(self) -> Records:
-        """The records of this recorder and of all below it."""
+        """The records of this recorder and of all recorders below it."""
         return self._records(is_deep=True)
 
     def level(self, key: str, *, attempts: Attempts = "last") -> Level:
-        """A row for each recorder, from this one down, that has a key as an attribute of its own.
+        """A row for each recorder, from this one down, that has a key as its own attribute.
 
-        As ``ExperimentCollection.level``, which has the arguments and errors.
+        See ``ExperimentCollection.level`` for arguments and errors.
 
         Examples:
             >>> recorder.level("episode").to_polars()["total_reward"].mean()  # doctest: +SKIP
@@ -301,34 +301,34 @@ class Recorder(Pusher):
         return levels.Level(self.all_records, key, attempts)
 
     def __len__(self) -> int:
-        """Number of its records. Deprecated, kept from 1.4.4: use ``len(recorder.records)``."""
+        """Number of its records. Deprecated interface of 1.4.4: use ``len(recorder.records)``."""
         _warn_of_sequence("len(recorder)", "len(recorder.records)")
         return len(self.records)
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        """Its records. Deprecated, kept from 1.4.4: iterate ``recorder.records``."""
+        """Its records. Deprecated interface of 1.4.4: iterate ``recorder.records``."""
         _warn_of_sequence("iterating a recorder", "recorder.records")
         return iter(self.records)
 
     def __bool__(self) -> bool:
         return True
 
-    # --- data of the node ----------------------------------------------------------------------
+    # --- attributes ----------------------------------------------------------------------------
 
     @property
     def local_data(self) -> Mapping[str, Any]:
-        """What is known of this node itself; its ancestors know more.
+        """The recorder's own attributes, without inherited ones.
 
-        Its values are copies: to set one is ``recorder[key] = value``. Of an attempt at a resumed
-        experiment also what was known of the experiment.
+        Values are copies: set one with ``recorder[key] = value``. The recorder of an attempt at a
+        resumed experiment also has the experiment's attributes.
         """
         return MappingProxyType(fresh(self._data))
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """All attributes that its records have: its own, and those that it inherits.
+        """All attributes of the recorder, which its records inherit: own and inherited ones.
 
-        Of one key the nearest value counts. Values are copies, as those of ``local_data``.
+        For each key the nearest value counts. Values are copies, as in ``local_data``.
 
         Examples:
             >>> model = Recorder(lr=0.1).child(model="m1")
@@ -371,11 +371,11 @@ class Recorder(Pusher):
         return key in self._data
 
     def update(self, data: object | None = None, /, **local_data: Any) -> None:
-        """Set data of this node, at any time: every record below has it from now on.
+        """Set attributes, at any time: every record below inherits them from now on.
 
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be stored; nothing is set.
-            ReservedKeyError: a key is one that a collection sets on experiments itself.
+            ReservedKeyError: a collection sets a key on experiments itself.
         """
         described = describe if self._is_strict() else describe_attributes
         self._update(_plain(_joined(data, local_data), described))
@@ -383,7 +383,7 @@ class Recorder(Pusher):
     def _update(self, attributes: Mapping[str, Any]) -> None:
         if self._store is None:
             with LOCKS.settling:
-                if self._store is None:  # no call in between, where a signal handler could come
+                if self._store is None:  # no call in between, so no signal handler can interrupt
                     self._data = {**self._data, **attributes}
                     return
         if not RESERVED.isdisjoint(attributes) and self._is_reserving():
@@ -391,7 +391,7 @@ class Recorder(Pusher):
         self._set(attributes)
 
     def _set(self, attributes: Mapping[str, Any]) -> None:
-        """As ``update``, with plain values and also keys that only a collection sets."""
+        """Like ``update``, with plain values and also keys that only a collection sets."""
         while True:
             store, node = self._store, self._node
             if not (store and node and store is self._store):
@@ -409,7 +409,7 @@ class Recorder(Pusher):
         self._look_up(attributes)
 
     def _look_up(self, keys: Collection[str]) -> None:
-        """Know what these attributes are in the store, where another thread wrote meanwhile."""
+        """Read these attributes from the store, because another thread has written meanwhile."""
         while True:
             time = self._data_time
             _, snapshot, node = self._now()
@@ -421,41 +421,41 @@ class Recorder(Pusher):
                     return
 
     def _show(self, attributes: Mapping[str, Any]) -> None:
-        """Have values among the data of this recorder that were written of another one."""
+        """Include values that were written to another recorder."""
         with LOCKS.settling:
             self._data = {**self._data, **attributes}
 
     def _is_strict(self) -> bool:
-        """Whether an attribute of a type that can't be stored is refused."""
+        """Whether attributes of types that can't be stored raise."""
         return self._store is not None and self._store.is_strict
 
     def _is_reserving(self) -> bool:
-        """Whether this is in a collection, below its root: experiments' own keys are taken there."""
+        """Whether this is in a collection, below its root, where keys of experiments are reserved."""
         return isinstance(self._store, FolderStore) and self._node != ROOT
 
     def get(self, key: str, default: Any = None) -> Any:
-        """What is known of this node under a key, else ``default``."""
+        """The own attribute of a key, else ``default``."""
         return fresh(self._data[key]) if key in self._data else default
 
     def keys(self) -> KeysView[str]:
-        """The keys of this node's own data."""
+        """The keys of the own attributes."""
         return self.local_data.keys()
 
     def values(self) -> ValuesView[Any]:
-        """The values of this node's own data."""
+        """The values of the own attributes."""
         return self.local_data.values()
 
     def items(self) -> ItemsView[str, Any]:
-        """The keys and values of this node's own data."""
+        """The keys and values of the own attributes."""
         return self.local_data.items()
 
-    # --- keeping -------------------------------------------------------------------------------
+    # --- durability and files ------------------------------------------------------------------
 
     def sync(self) -> Self:
-        """Return when all that was logged survives a loss of power.
+        """Block until everything logged so far survives a power loss.
 
-        Where the folder can't be written, a warning says so and the data waits in memory. A signal
-        handler that calls for it in the middle of a push has it done right after, not at once.
+        If the folder can't be written, a warning is issued and the data waits in memory. Called from
+        a signal handler in the middle of a push, it runs right after the push.
         """
         if self._store is not None:
             self._store.sync()
@@ -468,23 +468,24 @@ class Recorder(Pusher):
         separator: str | None = None,
         encoding: str | None = None,
     ) -> None:
-        """Write this recorder and all below it to a file of its own.
+        """Write this recorder and all below it to a single file.
 
-        The suffix names the format. ``.pickle`` keeps the tree, with the data of the ancestors;
-        ``.parquet``, ``.arrow``, ``.csv`` and ``.jsonl`` keep the flat table of ``all_records``;
-        in CSV types are guessed when it is loaded, and both text formats have text, numbers or
-        JSON in place of bytes, times and arrays.
+        The suffix is the format. ``.pickle`` stores the tree, including inherited attributes;
+        ``.parquet``, ``.arrow``, ``.csv`` and ``.jsonl`` store the flat table of ``all_records``.
+        Types in CSV are guessed on loading, and both text formats have text, numbers or JSON in
+        place of bytes, times and arrays.
 
         Args:
-            path: the file; one that is there is replaced.
-            separator: what stands between two cells of a ``.csv`` file; a comma where none is given.
-            encoding: that of a ``.csv`` file, as ``utf-8-sig``, in which Excel finds all letters;
+            path: the file; an existing one is replaced.
+            separator: the separator of a ``.csv`` file; a comma by default.
+            encoding: the encoding of a ``.csv`` file, such as ``utf-8-sig`` for Excel; UTF-8 by
+                default.
                 UTF-8 where none is given.
 
         Raises:
-            UnknownFileTypeError: another suffix.
-            ArgumentError: an option that the file can't have.
-            UnsupportedValueError: the encoding that was asked for lacks a character.
+            UnknownFileTypeError: the suffix is not one of these.
+            ArgumentError: an option does not apply to the format.
+            UnsupportedValueError: the encoding lacks a character.
             OSError: the file can't be written.
         """
         target, options = Path(path), flat_files.CsvOptions.checked(separator, encoding)
@@ -507,20 +508,20 @@ class Recorder(Pusher):
         separator: str | None = None,
         encoding: str | None = None,
     ) -> Recorder:
-        """A recorder from a file that ``save_to`` wrote; also pickles of version 1.4.4.
+        """Load a recorder from a file that ``save_to`` wrote, or a pickle of version 1.4.4.
 
         Args:
             path: the file.
-            separator: what stands between two cells of a ``.csv`` file; a comma where none is given.
-            encoding: that of a ``.csv`` file; UTF-8, or UTF-16 where the file begins with its byte
-                order mark, where none is given.
+            separator: the separator of a ``.csv`` file; a comma by default.
+            encoding: the encoding of a ``.csv`` file; by default UTF-8, or UTF-16 if the file begins
+                with its byte order mark.
 
         Raises:
-            UnknownFileTypeError: the suffix names no format.
-            ArgumentError: an option that the file can't have.
+            UnknownFileTypeError: the suffix is not a format.
+            ArgumentError: an option does not apply to the format.
             NotEnoughMemoryError: its records need more memory than there is.
-            DamagedFileError: the file is not what its suffix says.
-            UnsafePickleError: the pickle holds something else than recorders of plain values.
+            DamagedFileError: the file is not valid in the format of its suffix.
+            UnsafePickleError: the pickle contains something other than recorders of plain values.
             OSError: the file can't be read.
         """
         source, options = Path(path), flat_files.CsvOptions.checked(separator, encoding)
@@ -538,7 +539,7 @@ class Recorder(Pusher):
         return recorder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle for another process: in a collection the place alone, else all there is."""
+        """Pickle a reference to the collection if it is in one, otherwise the whole tree."""
         if isinstance(self._store, (FolderStore, UnionStore)):
             return recorder_in, (self._store.place, self._node)
         return restore, (self._plain_tree(),)
@@ -558,24 +559,24 @@ class Recorder(Pusher):
 
     @property
     def pending(self) -> Mapping[str, Any]:
-        """What was added and is not committed yet."""
+        """The fields that were added and are not committed yet."""
         return MappingProxyType(fresh(self._pending))
 
     def _ready(self) -> Store:
-        """The store of this recorder; one in memory where it has none yet."""
+        """The store of this recorder, which is created in memory if it has none yet."""
         while (store := self._store) is None:
-            self._is_begun(MemoryStore())
+            self._join(MemoryStore())
         return store
 
     def _where(self) -> tuple[Store, int]:
-        """The store of this recorder and its node there, which another thread may change any time."""
+        """The store of this recorder and its node there, which other threads may change anytime."""
         while True:
             store, node = self._store or self._ready(), self._node
             if node and store is self._store:
                 return store, node
 
     def _where_it_is(self, log: Callable[[Store, int], None]) -> None:
-        """Log to the store of this recorder, wherever that is by then."""
+        """Log to the store of this recorder, following it if it moves."""
         while True:
             store, node = self._where()
             try:
@@ -586,23 +587,21 @@ class Recorder(Pusher):
                 return
 
     def _go_after(self, store: Store, node: int) -> None:
-        """Be where the node is that moved away from a store; also who got there too late."""
+        """Follow a node that moved to another store; harmless if another thread was faster."""
         with LOCKS.settling:
             if self._store is store and isinstance(store, MemoryStore) and node in store.gone:
-                self._settle(*store.gone[node])
+                self._set_place(*store.gone[node])
 
-    def _is_begun(
-        self, store: Store, above: int | None = None, parent: Recorder | None = None
-    ) -> bool:
-        """Become a node of a store, as its first one; False where another thread came between.
+    def _join(self, store: Store, above: int | None = None, parent: Recorder | None = None) -> bool:
+        """Become the first node of a store; False if another thread was faster.
 
-        First all is written, then the recorder has its place: one whose data are refused is as before.
+        The recorder is placed only after all is written, so it stays as it was if that fails.
         """
         data, node, fast_path = self._data, store.new_node(), store.records.fast_path
         time = store.set_attributes(node, data, above)
         store.handles.add(node, self)
         with LOCKS.settling:
-            # No call in between, where another thread or a signal handler could come.
+            # No call in between, so no other thread or signal handler can interrupt.
             if self._store is None and self._data is data:
                 self._parent_time = self._data_time = time
                 self._parent, self._source = parent, None
@@ -612,13 +611,13 @@ class Recorder(Pusher):
         store.withdraw(node)
         return False
 
-    def _settle(self, store: Store, node: int) -> None:
-        """Be at that place from now on."""
+    def _set_place(self, store: Store, node: int) -> None:
+        """Be a node of a store from now on."""
         fast_path = store.records.fast_path
         store.handles.add(node, self)
         with LOCKS.settling:
-            self._node = 0  # for other threads: the place is just being changed
-            if store is not self._store:  # who settles it once more resets nothing
+            self._node = 0  # tells other threads that the place is changing
+            if store is not self._store:  # attaching again to the same store resets nothing
                 self._parent_time = self._data_time = 0
             self._store, self._source = store, None
             self._node, self._fast_path = node, fast_path
@@ -636,7 +635,7 @@ class Recorder(Pusher):
             raise AttachedError(message)
         with old.moving(), store.staying():
             there, above = parent._where()
-            source, node = self._reading()
+            source, node = self._source_and_node()
             if source.store is not old or there is not store:
                 return  # it was so in between
             snapshot = source.now()
@@ -647,7 +646,7 @@ class Recorder(Pusher):
             self._parent, self._knows_parent = parent, True
             for moved, recorder in old.handles.items():
                 if moved in new:
-                    recorder._settle(store, new[moved])
+                    recorder._set_place(store, new[moved])
 
     def _require_not_below(self, recorder: Recorder) -> None:
         above: Recorder | None = self
@@ -659,7 +658,7 @@ class Recorder(Pusher):
 
     def _require_not_deleted(self) -> None:
         if isinstance(self._store, FolderStore):
-            source, node = self._reading()
+            source, node = self._source_and_node()
             deleted = source.now().nodes.deleted
             if deleted is not None and pc.index(deleted, pa.scalar(node, pa.int64())).as_py() >= 0:
                 message = (
@@ -672,8 +671,8 @@ class Recorder(Pusher):
         """Equal for recorders of the same node."""
         return (id(self._store), self._node) if self._store is not None else id(self)
 
-    def _reading(self) -> tuple[Source, int]:
-        """What this recorder is read by, and its node there."""
+    def _source_and_node(self) -> tuple[Source, int]:
+        """The source of this recorder's records, and its node there."""
         store, node = self._where()
         source = self._source
         if source is None or source.store is not store:
@@ -681,9 +680,9 @@ class Recorder(Pusher):
         return source, node
 
     def _now(self) -> tuple[Source, Snapshot, int]:
-        """What this recorder is read by, the newest snapshot there, and its node in that."""
+        """The source of this recorder, its latest snapshot, and the recorder's node in it."""
         while True:
-            source, node = self._reading()
+            source, node = self._source_and_node()
             snapshot = source.now()
             if source.store.moved_to(node) is None:
                 return source, snapshot, node
@@ -695,7 +694,7 @@ class Recorder(Pusher):
 
 
 class _Saved:
-    """A tree in a pickle file: whoever loads it gets a recorder in memory."""
+    """A tree in a pickle file, which loads as a recorder in memory."""
 
     def __init__(self, tree: PlainTree) -> None:
         self._tree = tree
@@ -709,12 +708,12 @@ def _warn_of_sequence(use: str, instead: str) -> None:
 
 
 def restore(tree: PlainTree) -> Recorder:
-    """The recorder of a tree that was pickled."""
+    """The recorder of a pickled tree."""
     return _revived(pickles.restored(tree))
 
 
 def _revived(tree: Restored) -> Recorder:
-    """The recorder of a tree; those that wait for a commit are held as long as the tree is."""
+    """The recorder of a tree, which keeps those with uncommitted fields alive."""
     for node, fields in tree.pending.items():
         recorder = recorder_at(tree.store, node)
         recorder._pending = fields
@@ -725,10 +724,11 @@ def _revived(tree: Restored) -> Recorder:
 def attributes_of(
     data: object | None, fields: Mapping[str, Any], *, is_strict: bool = False
 ) -> dict[str, Any]:
-    """The attributes that a mapping and keywords give, which win, as the plain values that are stored.
+    """Plain stored values of the attributes in a mapping and keywords, which win.
 
     Raises:
-        TypeError, ValueError: ``data`` is no mapping, a key is not text, or a value can't be stored.
+        TypeError, ValueError: ``data`` is not a mapping, a key is not text, or a value can't be
+            stored.
     """
     return _plain(_joined(data, fields), describe if is_strict else describe_attributes)
 
@@ -737,7 +737,7 @@ def _joined(data: object | None, fields: Mapping[str, Any]) -> Mapping[str, Any]
     """The items of a mapping and of keywords, which win.
 
     Raises:
-        UnsupportedTypeError: ``data`` is no mapping.
+        UnsupportedTypeError: ``data`` is not a mapping.
     """
     if data is None:
         return fields
@@ -747,7 +747,7 @@ def _joined(data: object | None, fields: Mapping[str, Any]) -> Mapping[str, Any]
 
 
 def _mapping_of(data: Any) -> Mapping[str, Any]:
-    """A mapping, or the fields of an object that has them: a dataclass, a namespace, a model."""
+    """A mapping, or the fields of a dataclass, a namespace or a model."""
     try:
         if (found := fields_of(data)) is not None:
             return found
@@ -767,7 +767,7 @@ def _mapping_of(data: Any) -> Mapping[str, Any]:
 def _plain(
     data: Mapping[str, Any], described: Callable[[Mapping[Any, Any]], Described]
 ) -> dict[str, Any]:
-    """Data with the plain values that are kept, safe from later changes of what was given.
+    """Data converted to stored plain values, independent of later changes by the caller.
 
     Raises:
         TypeError, ValueError: a key is not text, or a value can't be stored.
@@ -787,7 +787,7 @@ def _plain(
 
 
 def _is_plain_item(item: tuple[Any, Any]) -> bool:
-    """Whether it is a number that is kept as it is, under a plain name; most fields are."""
+    """Whether it is a number with a plain key, which needs no conversion; most fields are."""
     key, value = item
     kind = type(value)
     return ((kind is int and -(2**63) <= value < 2**63) or kind is float or kind is bool) and (
@@ -796,18 +796,18 @@ def _is_plain_item(item: tuple[Any, Any]) -> bool:
 
 
 def place_of(recorder: Recorder) -> tuple[FolderStore, int] | None:
-    """The store and the node of a recorder in a collection; None of one in memory."""
+    """The store and node of a recorder in a collection; None for one in memory."""
     store = recorder._store
     return (store, recorder._node) if isinstance(store, FolderStore) else None
 
 
 def recorder_at(store: Store, node: int) -> Recorder:
-    """The recorder of a node: the one in use, else a new one."""
+    """The recorder of a node: the one in use, or a new one."""
     return recorders_at(store, [node])[0]
 
 
 def recorders_at(store: Store, nodes: list[int]) -> list[Recorder]:
-    """The recorders of nodes: those in use, else new ones."""
+    """The recorders of nodes: those in use, or new ones."""
     used = {node: store.handles.get(node) for node in nodes}
     missing = [node for node, recorder in used.items() if recorder is None]
     if missing:
@@ -827,7 +827,7 @@ def _new_handles(store: Store, nodes: list[int]) -> dict[int, Recorder]:
 
 
 def _own_data(nodes: Nodes, positions: pa.Array) -> list[dict[str, Any]]:
-    """What is known of nodes themselves; of an attempt also what its experiment has."""
+    """The own attributes of nodes; an attempt also has those of its experiment."""
     found = nodes.own_data(positions)
     for at, data in enumerate(found):
         if ATTEMPT_KEYS[1] in data:
@@ -837,25 +837,25 @@ def _own_data(nodes: Nodes, positions: pa.Array) -> list[dict[str, Any]]:
 
 
 def recorder_known(store: Store, node: int, data: dict[str, Any]) -> Recorder:
-    """A recorder of a node of which that much is known: nothing is read."""
+    """A recorder of a node with known attributes; reads nothing."""
     recorder = Recorder()
     recorder._data = data
     recorder._knows_parent = node == ROOT and isinstance(store, FolderStore)
     with LOCKS.settling:
         if (used := store.handles.get(node)) is not None:
             return used  # type: ignore[no-any-return]
-        recorder._settle(store, node)
+        recorder._set_place(store, node)
     return recorder
 
 
 def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Recorder:
     """A new recorder below a node of a store."""
     recorder = Recorder(data)
-    recorder._is_begun(store, parent)
-    recorder._knows_parent = False  # nothing is read for it until somebody asks
+    recorder._join(store, parent)
+    recorder._knows_parent = False  # it is only read when it is needed
     return recorder
 
 
 def recorder_in(place: Place | UnionPlace, node: int) -> Recorder:
-    """The recorder of a node of a collection, in whatever process this is."""
+    """The recorder of a node of a collection, in any process."""
     return recorder_at(place.store(), node)

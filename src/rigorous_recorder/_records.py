@@ -1,4 +1,4 @@
-"""Records: the whole tree below a recorder as one flat table, lazily."""
+"""Records: all records below a recorder as a flat table, evaluated lazily."""
 
 from __future__ import annotations
 
@@ -50,36 +50,35 @@ if TYPE_CHECKING:
 
 __all__ = ["Records", "Row"]
 
-#: Rows that are decoded together when one is asked for by its index.
+#: How many rows are decoded together when one is accessed by index.
 _PAGE: Final = 4_096
-#: Bytes of inherited values of which each row of a data frame is given a copy.
+#: Maximum bytes of inherited values that each row of a data frame gets a copy of.
 _MOST_COPIED: Final = 1 << 30
 
 
 class _Page(NamedTuple):
-    """Neighbouring rows that were read together, and may be asked for again."""
+    """A cached range of rows that were read together."""
 
     scan: Scan | None
-    #: The index of the first of them.
+    #: The index of the first row.
     first: int
     rows: list[Row]
-    #: Keys of values that can be changed: whoever asks for a row gets copies of them.
+    #: Keys with mutable values, of which each returned row gets copies.
     mutable: tuple[str, ...]
 
 
 @public
 class Records(Sequence[Row]):
-    """Records with all that their ancestors know: a sequence of read-only rows, and a table.
+    """Records with their inherited attributes: a sequence of read-only rows, and a table.
 
-    Nothing is read before it is asked for, and what is asked for is answered from the newest
-    moment: rows pushed since, by this process or another, and late data of parents are in it.
-    One iteration, one query, one ``to_...`` sees one moment. Records of a recorder that moves into a
-    collection, or to another tree, are read where it is by then.
+    Nothing is read in advance, and each iteration, query or ``to_...`` reads the latest snapshot,
+    with rows pushed since by any process and attributes that parents got later. The records of a
+    recorder that moves into a collection, or to another tree, are read from its new place.
 
-    The columns of the table: the six keys of experiments, then the ancestors' from the root down,
-    then the records' own. A missing value is null. Rows have the exact values that were logged;
-    in a column of the table int and float meet as double, and values of other kinds than the main
-    one of a key are in a column of their own, such as ``loss:str``, as ``docs/columns.md`` says.
+    The columns of the table are the six keys of experiments, then the ancestors' from the root down,
+    then the records' own. A missing value is null. Rows have the exact values that were logged; in
+    a column of the table int and float become double, and values of other kinds than a key's main
+    one are in their own column, such as ``loss:str`` (see ``docs/columns.md``).
     """
 
     def __init__(
@@ -89,10 +88,10 @@ class Records(Sequence[Row]):
         conditions: tuple[AnyCondition, ...] = (),
         unnested: tuple[str, ...] | None = None,
     ) -> None:
-        #: What they are read by and whose they are: one attribute, which other threads see whole.
+        #: The source and scope in one attribute, so that other threads see both consistently.
         self._place = source, scope
         self._conditions = conditions
-        #: Keys whose dicts have columns for their values; empty for all of them, None for none.
+        #: Keys whose dicts are unnested into columns; empty for all of them, None for none.
         self._unnested = unnested
         self._page = _Page(None, 0, [], ())
 
@@ -116,29 +115,29 @@ class Records(Sequence[Row]):
         return self._row(self._scan(), _checked(index))
 
     def where(self, /, *conditions: str, **values: Any) -> Records:
-        """Those of the records that meet all conditions.
+        """The records that meet all conditions.
 
-        A keyword asks for records in which that key has the value, or one of several: of a list,
-        tuple, set or range. ``None`` asks for a missing one, a list of lists for one of these. int
-        and float are compared as numbers; ``True`` is not ``1``; NaN finds NaN. Arrays are compared
-        by shape and numbers, with lists as well.
+        A keyword selects records in which the key has a value, or one of several values in a list,
+        tuple, set or range. ``None`` selects records without the key, a list of lists one of these
+        lists. int and float are compared as numbers; ``True`` is not ``1``; NaN equals NaN. Arrays
+        are compared by shape and elements, also with lists.
 
-        A text is a SQL expression over the columns of the records that is true of those that are
-        meant, as behind ``WHERE`` in ``sql``. Its columns are those of the whole collection's flat
-        table, in every part of it. It can use DuckDB's functions, but no query, and no file.
+        Text is a SQL expression over the columns of the records, as after ``WHERE`` in ``sql``. Its
+        columns are those of the whole collection's flat table, also for a part of it. It can use
+        DuckDB's functions, but no queries and no files.
 
-        All conditions hold: further ones narrow what earlier ones left, whatever their keys.
+        Further conditions narrow the selection of earlier ones, whatever their keys.
 
         Raises:
-            ArgumentTypeError: a condition without a key is no text.
-            ArgumentError: a text is not one SQL condition, or a range is too long.
-            UnsupportedTypeError: a value is of a type that no record has.
-            UnsupportedValueError: no record has the value.
+            ArgumentTypeError: a condition without a key is not text.
+            ArgumentError: a text is not a single SQL condition, or a range is too long.
+            UnsupportedTypeError: a value's type can't be in a record.
+            UnsupportedValueError: a value can't be in a record.
 
-        What reads the records raises a ``ColumnError`` where a key is nowhere in the collection,
-        once anything was logged to it, or a value is of another kind than all that its key ever
-        had, such as text for a number, and an ``ArgumentError`` where SQL can't be evaluated for a
-        record, such as a cast that fails; ``follow`` warns of keys, for these may still come.
+        Reading the records raises a ``ColumnError`` if a key is nowhere in the collection, once
+        anything was logged to it, or if a value is of another kind than all values of its key, such
+        as text for a number. It raises an ``ArgumentError`` if SQL can't be evaluated for a record,
+        as when a cast fails. ``follow`` only warns of unknown keys, which may still be logged.
 
         Examples:
             >>> recorder.all_records.where(model=["m1", "m2"], training=True)  # doctest: +SKIP
@@ -152,13 +151,13 @@ class Records(Sequence[Row]):
     def select(self, /, *keys: str) -> Records:
         """The same records with only these keys, in this order; nothing else is read.
 
-        A key with values of several kinds has all of its columns. Conditions and charts can use the
-        keys that are left out only if they come first.
+        A key with values of several kinds keeps all of its columns. Call ``where`` and other
+        conditions on omitted keys before this.
 
         Raises:
-            ArgumentTypeError: a key is no text.
-            ArgumentError: there is none.
-            ColumnError: a key is nowhere in the collection; the message has near ones.
+            ArgumentTypeError: a key is not text.
+            ArgumentError: there are no keys.
+            ColumnError: a key is nowhere in the collection; the message suggests similar ones.
 
         Examples:
             >>> collection.records.select("epoch", "loss").to_polars()  # doctest: +SKIP
@@ -166,27 +165,27 @@ class Records(Sequence[Row]):
         snapshot, (source, scope) = self._now()
         known: Sequence[str] | None = scope.keys
         if known is None and not any(each.rows for each in snapshot.fragments.records):
-            known = keys  # which may all still come
+            known = keys  # any of them may still be logged
         if known is None:
             known = list(dict.fromkeys([*FIRST_KEYS, *source.scan(Scope()).keys]))
         found = checked_keys(keys, known, "select")
         return Records(source, scope._replace(keys=found), self._conditions)
 
     def sort(self, /, *keys: str, descending: bool | Sequence[bool] = False) -> RecordsView:
-        """The same records ordered by the values of columns, the first of them first.
+        """The same records sorted by columns, the first of them first.
 
-        Records without a value, and with NaN, come last in any case; records that are equal stay in
-        the order in which they were logged. What is sorted is in memory while it is used: the columns
-        that it is sorted by, of all records, and the rows that are left (``.head(10)``), whole.
+        Records without a value, and with NaN, come last in any case; equal records stay in the order
+        in which they were logged. Sorting needs memory for the columns to sort by, of all records,
+        and for the selected rows (``.head(10)``).
 
         Args:
             keys: columns of the flat table.
-            descending: whether the greatest comes first; a list has it for each key.
+            descending: whether the largest value comes first; a list has a value for each key.
 
         Raises:
-            ArgumentTypeError: a key is no text.
-            ArgumentError: there is none, or ``descending`` has another length.
-            ColumnError: a key is not there, or, when it is read, its values have no order.
+            ArgumentTypeError: a key is not text.
+            ArgumentError: there are no keys, or ``descending`` has another length.
+            ColumnError: a key does not exist, or, on reading, its values can't be ordered.
 
         Examples:
             >>> collection.records.where(split="test").sort("loss").head(10)  # doctest: +SKIP
@@ -195,29 +194,29 @@ class Records(Sequence[Row]):
         return RecordsView(partial(self._naming, keys), (order,))
 
     def head(self, n: int = 5) -> RecordsView:
-        """The first so many of the records; no others are read.
+        """The first ``n`` records; no others are read.
 
         Raises:
-            ArgumentTypeError: ``n`` is no int.
-            ArgumentError: it is below 0.
+            ArgumentTypeError: ``n`` is not an int.
+            ArgumentError: it is negative.
         """
         return RecordsView(self._scan, (Cut(checked_count(n, "head"), is_last=False),))
 
     def tail(self, n: int = 5) -> RecordsView:
-        """The last so many of the records; no others are read, and errors are as of ``head``."""
+        """The last ``n`` records; no others are read. Errors are those of ``head``."""
         return RecordsView(self._scan, (Cut(checked_count(n, "tail"), is_last=True),))
 
     def unnest(self, *keys: str) -> Records:
-        """The same records, whose table has columns for the values inside of dicts, too.
+        """The same records, with columns for values in nested dicts.
 
-        The value at ``d["lr"]`` of the dicts under ``config`` is in the column ``config.lr``, as
-        ``docs/columns.md`` says. ``where``, ``sql`` and ``plot`` find such names without this. Rows
+        The value at ``d["lr"]`` of the dicts under ``config`` is in the column ``config.lr`` (see
+        ``docs/columns.md``). ``where``, ``sql`` and ``plot`` accept such names without this. Rows
         stay as they were logged.
 
         Args:
             keys: the keys of the dicts, or single paths such as ``config.lr``; none for all dicts.
 
-        What reads the records raises a ``ColumnError`` where one of them is nowhere.
+        Reading the records raises a ``ColumnError`` if one of the keys is nowhere.
 
         >>> collection.records.unnest("config").to_polars()  # doctest: +SKIP
         """
@@ -230,19 +229,19 @@ class Records(Sequence[Row]):
     def follow(
         self, *, last: int | None = None, interval: float = 0.2, stop: Event | None = None
     ) -> Iterator[Row]:
-        """Every row once, in order of appearance, as it is logged by this process or any other.
+        """Iterate over every row once, in order of appearance, as any process logs it.
 
-        It waits for more, and goes on for ever unless there is a ``stop``. A row has what its
-        parents knew when it appeared.
+        It waits for more rows, endlessly unless there is a ``stop``. A row has the attributes that
+        its parents had when it appeared.
 
         Args:
-            last: begin with the last so many of the rows that are there; None is all of them.
-            interval: seconds between two looks; more where a look takes long.
-            stop: once it is set, what was logged before is still given, and then it ends.
+            last: begin with this many of the last existing rows; None for all.
+            interval: seconds between two polls; more if a poll takes long.
+            stop: once it is set, the rows logged before are delivered, and the iteration ends.
 
         Raises:
-            ArgumentError: ``last`` is below 0, or ``interval`` is not above 0.
-            CompactedError: the recorder has moved to another place in the middle of it.
+            ArgumentError: ``last`` is negative, or ``interval`` is not above 0.
+            CompactedError: the recorder has moved to another place meanwhile.
 
         Examples:
             >>> for row in collection.records.where(model="m1").follow(last=10):  # doctest: +SKIP
@@ -258,7 +257,7 @@ class Records(Sequence[Row]):
             return f"<Records: {error}>"
 
     def __str__(self) -> str:
-        """The first and the last rows, as a table that fits the terminal."""
+        """The first and last rows, as a table that fits the terminal."""
         return records_table(self._scan()).text()
 
     def _repr_html_(self) -> str:
@@ -280,13 +279,13 @@ class Records(Sequence[Row]):
         """The flat table as a ``pyarrow.Table``.
 
         Raises:
-            TooLargeError: it would be larger than memory, since each row has a copy of what it
-                inherits. A stream, ``save_to``, ``sql`` and ``to_polars`` are not limited by that.
+            TooLargeError: it would exceed memory, since each row has a copy of what it inherits. A
+                stream, ``save_to``, ``sql`` and ``to_polars`` don't have this limit.
         """
         return flat_table(self._whole_scan())
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The flat table as an Arrow stream, batch by batch, for any library that takes one."""
+        """The flat table as an Arrow stream, batch by batch, for any library that accepts one."""
         return stream(self._whole_scan()).__arrow_c_stream__(requested_schema)
 
     @overload
@@ -297,8 +296,8 @@ class Records(Sequence[Row]):
         """The flat table as a Polars DataFrame.
 
         Args:
-            lazy: a LazyFrame, of which a query reads just what it uses. Its rows are those that
-                were there when it was made.
+            lazy: return a LazyFrame, whose queries read only what they use. It has the rows that
+                existed when it was created.
 
         Raises:
             MissingPackageError: Polars is not installed.
@@ -308,30 +307,30 @@ class Records(Sequence[Row]):
         scan = self._whole_scan()
         if fits(scan, scan.row_count(), _MOST_COPIED):
             return to_polars(flat_table(scan))
-        return lazy_frame(scan).collect()  # in which rows share what they inherit
+        return lazy_frame(scan).collect()  # in which rows share inherited values
 
     def to_pandas(self) -> pd.DataFrame:
         """The flat table as a pandas DataFrame; ints and bools with gaps are nullable dtypes.
 
         Raises:
-            TooLargeError: it would be larger than memory, as of ``to_arrow``.
+            TooLargeError: it would exceed memory, see ``to_arrow``.
             MissingPackageError: pandas is not installed.
         """
         return to_pandas(self.to_arrow())
 
     def to_spark(self, spark: SparkSession) -> SparkDataFrame:
-        """The flat table as a Spark DataFrame, lazily; its rows are those that are there now.
+        """The flat table as a lazy Spark DataFrame; it has the rows that exist now.
 
-        Spark's own readers read the sealed files, just the columns and row groups that a query
-        needs; the files must be at the same path on its executors. Names that differ only in case
-        are told apart as ``docs/columns.md`` says.
+        Spark's own readers read the sealed files, only the columns and row groups that a query
+        needs; the files must have the same path on its executors. Names that differ only in case
+        are renamed (see ``docs/columns.md``).
 
         Args:
-            spark: the session; one of Spark Connect as well.
+            spark: the session; Spark Connect is supported, too.
 
         Raises:
             MissingPackageError: PySpark is not installed.
-            ArgumentError: they were unnested: Spark has no columns of values inside of dicts.
+            ArgumentError: the records are unnested: Spark has no columns of nested values.
 
         Examples:
             >>> frame = collection.records.to_spark(spark)  # doctest: +SKIP
@@ -348,18 +347,17 @@ class Records(Sequence[Row]):
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query over the table ``records``, as a lazy relation.
 
-        Of keys that differ only in case a query gets the one that is spelled so, as
-        ``docs/columns.md`` says. Each query has a connection of its own: two relations can't be
-        combined by their methods (join them in one query instead), and what a query creates or sets
-        ends with it. The relation has the rows of now, also where files are merged before it is
-        read.
+        Of keys that differ only in case, a query uses the one with the same spelling (see
+        ``docs/columns.md``). Each query has its own connection: two relations can't be combined by
+        their methods (join them in one query instead), and what a query creates or sets ends with
+        it. The relation has the rows that exist now, even if files are compacted before it is read.
 
         The query runs with the rights of this process: it can read and write any file that the user
         can (``read_csv``, ``COPY ... TO``), so don't run queries of others.
 
         Raises:
-            ColumnError: a name could mean several keys, which differ only in case.
-            CompactedError: files were merged while a result was read part by part: ask again.
+            ColumnError: a name is ambiguous between keys that differ only in case.
+            CompactedError: files were merged while a result was read in parts: query again.
             DeletedError: records were deleted and compacted away before they were read.
         """
         return records_sql(self._scan(), query)
@@ -374,30 +372,30 @@ class Records(Sequence[Row]):
         separator: str | None = None,
         encoding: str | None = None,
     ) -> None:
-        """Write the flat table to a file, in bounded memory; it appears whole or not.
+        """Write the flat table to a file, in bounded memory; it appears whole or not at all.
 
-        The suffix names the format: ``.parquet``, ``.arrow``, ``.csv``, ``.tsv`` or ``.jsonl``, the
-        last three compressed with ``.gz`` behind it, or ``.xlsx``. Text formats have text, numbers or
-        JSON in place of bytes, times and arrays; so has Excel, and text in place of numbers that it
-        would round.
+        The suffix is the format: ``.parquet``, ``.arrow``, ``.csv``, ``.tsv`` or ``.jsonl``, the
+        last three also compressed with a further ``.gz``, or ``.xlsx``. Text formats have text,
+        numbers or JSON in place of bytes, times and arrays; so has Excel, and text in place of
+        numbers that it would round.
 
         Args:
-            path: the file; one that is there is replaced.
-            progress: called with the number of rows written so far, and of all rows.
-            separator: what stands between two cells of a ``.csv`` file; a comma where none is given.
-            encoding: that of a ``.csv`` file, as ``utf-8-sig``, in which Excel finds all letters;
-                UTF-8 where none is given.
+            path: the file; an existing one is replaced.
+            progress: called with the number of rows written so far, and the total.
+            separator: the separator of a ``.csv`` file; a comma by default.
+            encoding: the encoding of a ``.csv`` file, such as ``utf-8-sig`` for Excel; UTF-8 by
+                default.
 
         Raises:
-            UnknownFileTypeError: another suffix.
-            ArgumentError: an option that the file can't have.
-            UnsupportedValueError: the encoding lacks a character, or a sheet of Excel the room.
+            UnknownFileTypeError: the suffix is not one of these.
+            ArgumentError: an option does not apply to the format.
+            UnsupportedValueError: the encoding lacks a character, or a limit of Excel is exceeded.
             OSError: the file can't be written.
         """
         options = CsvOptions.checked(separator, encoding)
         save_flat(self._scan(), Path(path), progress, options=options)
 
-    def plot(  # noqa: PLR0913 - a chart has so many sides
+    def plot(  # noqa: PLR0913 - a chart has this many options
         self,
         x: str,
         y: str | Sequence[str],
@@ -418,41 +416,40 @@ class Records(Sequence[Row]):
         size: Sequence[float] | None = None,
         out: str | PathLike[str] | None = None,
     ) -> Curves:
-        """The mean of one column over another, with a band, as a chart; print it to see it.
+        """A chart of the mean of one column over another, with a band; print it to see it.
 
-        All records that have both columns are in it, and those that have the same x (and the same
-        values of ``by``) meet in one mean. A value of y that a recorder knows counts once at each x,
-        however many records are below the recorder; where no key is a record's own, recorders
-        without records count, too. NaN and infinities are left out, and counted.
+        It includes all records that have both columns, and averages those with the same x and the
+        same values of ``by``. A y that is an attribute of a recorder counts once at each x, however
+        many records are below the recorder; if no key is a record's own, recorders without records
+        count, too. NaN and infinities are left out and counted.
 
         Args:
             x: key of the x axis: numbers, times or dates.
             y: key or keys of the y axis: numbers; of bools the mean is the share of ``True``.
-            by: key or keys that tell curves apart; without them there is one.
+            by: key or keys that separate curves; without them there is one.
             band: ``std``, ``sem`` (standard error), ``minmax``, ``quantile`` (25 % to 75 %) or
                 ``none``.
-            points: of how many points a curve consists at most; None is no limit. Neighbours are
-                brought together where there are more, lows and highs preserved, and the chart says so.
-            attempts: of an experiment that was resumed, ``last`` takes for each x what the last
-                attempt that has it logged, below recorders that were begun with the same
-                attributes; ``all`` takes what every attempt logged.
+            points: the maximum number of points of a curve; None for no limit. Beyond it,
+                neighbours are merged, lows and highs preserved, and the chart reports it.
+            attempts: of a resumed experiment, ``last`` uses for each x the last attempt that has
+                it, below recorders with the same initial attributes; ``all`` uses all attempts.
             smooth: weight of an exponential moving average over the points of a curve, from 0 to
-                below 1, as TensorBoard has it (``plotting.smoothing.ema``). The raw curve stays,
+                below 1, as in TensorBoard (``plotting.smoothing.ema``). The raw curve stays,
                 faint, behind it.
-            window: instead of ``smooth``, the mean of so many points around each.
-            scatter: draw a dot for each record, instead of lines of means.
-            log: the axes that are logarithmic: ``"x"``, ``"y"`` or ``"x,y"``. What is not above 0
-                is left out there, and counted.
-            xlim, ylim: ends of the axes, ``(low, high)``, of which one can be None.
-            title, xlabel, ylabel: words in place of the keys.
+            window: instead of ``smooth``, the mean of this many points around each.
+            scatter: draw a dot for each record instead of lines of means.
+            log: the logarithmic axes: ``"x"``, ``"y"`` or ``"x,y"``. Values that are not above 0
+                are left out and counted.
+            xlim, ylim: limits of the axes, ``(low, high)``, of which one can be None.
+            title, xlabel, ylabel: labels in place of the keys.
             size: width and height of a picture in inches.
             out: a picture to save it as: ``.png``, ``.svg``, ``.pdf``, ``.pgf`` (for LaTeX, which
                 it needs) or ``.html``.
 
         Raises:
-            ColumnError: a column is not there, can't be drawn, no record has both, or dots are
-                more than 50,000.
-            ArgumentError: there is no such band, choice of attempts or axis, ``points`` is below 1,
+            ColumnError: a column does not exist or can't be drawn, no record has both, or there
+                are more than 50,000 dots.
+            ArgumentError: a band, choice of attempts or axis does not exist, ``points`` is below 1,
                 a weight is not in [0, 1), or limits or a size are not valid.
             UnknownFileTypeError: ``out`` has another suffix.
             MissingPackageError: matplotlib, which pictures need, is not installed.
@@ -482,7 +479,7 @@ class Records(Sequence[Row]):
     # -------------------------------------------------------------------------------------------
 
     def _scan(self) -> Scan:
-        """What an engine is to read, at the newest moment.
+        """The scan of the latest snapshot for an engine.
 
         Raises:
             ColumnError: a condition's key is nowhere in the collection.
@@ -501,7 +498,7 @@ class Records(Sequence[Row]):
         return scan
 
     def _naming(self, keys: Sequence[str]) -> Scan:
-        """The same for a query that names keys, which can be paths into dicts."""
+        """The same for a query that names keys, which can be paths in dicts."""
         return self._scan().naming(keys)
 
     def _whole_scan(self) -> Scan:
@@ -511,16 +508,16 @@ class Records(Sequence[Row]):
         return scan
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Of a collection the place alone, where they are read anew, else all there is."""
+        """Pickle a reference to the collection if it is in one, otherwise the whole tree."""
         snapshot, (source, scope) = self._now()
-        store, asked = source.store, (self._conditions, self._unnested)
+        store, options = source.store, (self._conditions, self._unnested)
         if isinstance(store, (FolderStore, UnionStore)):
-            return records_in, (store.place, scope, *asked)
+            return records_in, (store.place, scope, *options)
         tree = tree_of(snapshot, scope.node if scope.node is not None else ROOT)
-        return records_of, (tree, scope, *asked)
+        return records_of, (tree, scope, *options)
 
     def _now(self) -> tuple[Snapshot, tuple[Source, Scope]]:
-        """The newest snapshot of where the records are, and that place."""
+        """The latest snapshot of the records, with their source and scope."""
         while True:
             place = self._place
             snapshot = place[0].now()
@@ -528,7 +525,7 @@ class Records(Sequence[Row]):
                 return snapshot, place
 
     def _has_moved(self, source: Source, scope: Scope) -> bool:
-        """Whether the records are elsewhere, with their recorder; from now on they are read there."""
+        """Whether the records have moved with their recorder; if so, they are read there from now."""
         moved = None if scope.node is None else source.store.moved_to(scope.node)
         if moved is not None:
             store, node = moved
@@ -541,7 +538,7 @@ class Records(Sequence[Row]):
 
     def _row(self, scan: Scan, index: int) -> Row:
         at = index if index >= 0 else index + scan.row_count()
-        known, first, rows, mutable = self._page  # at once: other threads put theirs in its place
+        known, first, rows, mutable = self._page  # read once: other threads replace it
         if known is not scan or not first <= at < first + len(rows):
             self._page = _, first, rows, mutable = _page_with(scan, at)
         if not rows or at < 0:
@@ -557,7 +554,7 @@ def records_in(
     conditions: tuple[AnyCondition, ...],
     unnested: tuple[str, ...] | None = None,
 ) -> Records:
-    """Records of a collection that were pickled, in whatever process this is."""
+    """Unpickle records of a collection, in any process."""
     store = place.store(is_any=scope.node is None)
     return Records(Source(store), scope, conditions, unnested)
 
@@ -568,7 +565,7 @@ def records_of(
     conditions: tuple[AnyCondition, ...],
     unnested: tuple[str, ...] | None = None,
 ) -> Records:
-    """Records in memory that were pickled, with all that they belong to."""
+    """Unpickle records in memory, with the tree that they belong to."""
     store, node, _ = restored(tree)
     return Records(Source(store), scope._replace(node=node), conditions, unnested)
 
@@ -588,7 +585,7 @@ def _unnested(scan: Scan, keys: Sequence[str]) -> Scan:
 
 
 def _page_with(scan: Scan, index: int) -> _Page:
-    """The rows around ``index`` that are read together."""
+    """The rows around ``index`` that are decoded together."""
     for first, piece in scan.located(index):
         start, page = index - first, _page_rows(piece, scan)
         start -= start % page
@@ -598,17 +595,17 @@ def _page_with(scan: Scan, index: int) -> _Page:
 
 
 def _page_rows(piece: Piece, scan: Scan) -> int:
-    """How many rows are kept together: of larger ones fewer."""
+    """How many rows to cache together; fewer if they are large."""
     own, nodes = piece.own_bytes // max(1, piece.rows), scan.snapshot.nodes
     copied = sum(nodes.widest(key) for key in mutable_keys(scan) if key in scan.shown_node_keys)
     return max(1, min(_PAGE, BATCH_BYTES // max(1, own + copied)))
 
 
 def _checked(index: Any) -> int:
-    """The index of a row as an int.
+    """Convert the index of a row to an int.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: it is not an int.
     """
     try:
         return operator.index(index)
@@ -621,9 +618,9 @@ def _checked(index: Any) -> int:
 
 
 def _sliced(rows: Iterator[Row], wanted: range) -> list[Row]:
-    """The rows of ``wanted``, of which the first that ``rows`` gives is the least."""
+    """The rows of ``wanted``, given an iterator that begins with the lowest index."""
     if not wanted:
         return []
-    step = min(abs(wanted.step), sys.maxsize)  # from which on only one is left
+    step = min(abs(wanted.step), sys.maxsize)  # with a larger step only one row is left
     found = list(islice(rows, 0, abs(wanted[-1] - wanted[0]) + 1, step))
     return found if wanted.step > 0 else found[::-1]
