@@ -1,4 +1,4 @@
-"""Level: the recorders that have one key as a table, each once, however many records they have."""
+"""Level: the recorders that have a key as a table, once each, whatever their number of records."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["Level"]
 
 @public
 class Level(RowTable):
-    """One row for each recorder that has a key as an attribute of its own.
+    """One row for each recorder that has a key as its own attribute.
 
-    A row has all that the recorder has and inherits, and in the column ``records`` how many records
-    it has, those of recorders below it included. (Where a key has that name, the column is
-    ``records_``.) In the flat table an episode's reward is repeated in each of its records; here it is
-    once, so that means, counts and spreads are those of episodes.
+    A row has all own and inherited attributes, and in the column ``records`` the number of records
+    of the recorder and of recorders below it. (If there is a key with this name, the column is
+    ``records_``.) The flat table repeats an episode's reward in each of its records; here it occurs
+    once, so that means, counts and spreads are over episodes.
 
-    Of recorders that a resumed experiment has again, those of the last attempt are in it. Rows are
-    those of now at each use, in the order in which the recorders were begun.
+    Of recorders that a resumed experiment repeats, it has those of the last attempt. Each use reads
+    the latest rows, in the order in which the recorders were created.
     """
 
     _sql_name = "level"
@@ -44,10 +44,10 @@ class Level(RowTable):
         self._key = key
         self._attempts = attempts
         self._conditions = conditions
-        self._scan()  # so that a key that is nowhere is refused where it is written
+        self._scan()  # raises early for a key that does not exist
 
     def where(self, /, *conditions: str, **values: Any) -> Level:
-        """Those of the recorders that meet all conditions, which are as of ``Records.where``.
+        """The recorders that meet all conditions, which are those of ``Records.where``.
 
         Examples:
             >>> level = collection.level("episode")  # doctest: +SKIP
@@ -63,7 +63,7 @@ class Level(RowTable):
     def plot(
         self, x: str, y: str | Sequence[str], by: str | Sequence[str] = (), **options: Any
     ) -> Curves:
-        """As ``Records.plot``, with its options, of the recorders: each counts once.
+        """A chart like ``Records.plot``, with its options, in which each recorder counts once.
 
         Examples:
             >>> print(collection.level("episode").plot("episode", "total_reward"))  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Runs: how an experiment is begun, logged to and ended; its number, and the six keys of its records."""
+"""Runs: the start, logging and end of an experiment, and its six built-in attributes."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ __all__ = ["Run", "set_whole"]
 
 @public
 class Run:
-    """A run of an experiment: started, logged to, and ended.
+    """A run of an experiment.
 
-    ``with run as recorder`` starts it, gives the recorder to log to, and ends it, by an exception
-    as well. Where there is no block, as in notebooks and callbacks, ``start()`` and ``finish()`` or
-    ``fail()`` do the same. One that is not ended counts as crashed once its process is gone.
+    ``with run as recorder`` starts it, gives the recorder to log to, and ends it, also by an
+    exception. Without a block, as in notebooks and callbacks, ``start()`` and ``finish()`` or
+    ``fail()`` do the same. A run that is not ended counts as crashed once its process is gone.
 
-    What a recorder has, as ``push``, ``child`` and ``run[key] = value``, a run that was started has too.
+    A started run has the methods of its recorder, such as ``push``, ``child`` and ``run[key] = value``.
 
     Raises:
-        NotStartedError: what needs the recorder is used before the start.
+        NotStartedError: the recorder is needed before the start.
 
     Examples:
         >>> run = collection.start(lr=0.1)  # doctest: +SKIP
@@ -69,22 +69,22 @@ class Run:
         self._store = store
         self._info = info
         self._is_quiet = is_quiet
-        #: The process that started it; 0 before the start.
+        #: The id of the process that started it; 0 before the start.
         self._process = 0
         self._is_entered = False
         self._ended: Status | None = None
-        #: The error number where it ends without an error.
+        #: The error number if it ends without an error.
         self._at_end = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """One that was not started, for another process, which starts it there.
+        """Pickle a run that was not started; another process can start it.
 
         Raises:
             NotPicklableError: it was started.
         """
         if self._process:
             message = (
-                "an experiment that was begun can't be pickled or copied: pass its recorder, to log"
+                "an experiment that was started can't be pickled or copied: pass its recorder, to log"
                 " to it, or the collection"
             )
             raise NotPicklableError(message)
@@ -95,12 +95,12 @@ class Run:
     # --- start and end -------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Begin the experiment now: from here on it has a number and a recorder.
+        """Begin the experiment now: from now on it has a number and a recorder.
 
         Raises:
             EnteredError: it was started before.
-            UnknownExperimentError: the experiment to be resumed is not there.
-            RunningError: the experiment to be resumed runs still.
+            UnknownExperimentError: the experiment to resume does not exist.
+            RunningError: the experiment to resume is still running.
             SaveError: the folder can't be written.
         """
         if self._process:
@@ -117,16 +117,16 @@ class Run:
         return self
 
     def finish(self, status: Status | str = Status.FINISHED) -> None:
-        """End the experiment; all that it logged is on disk when this returns.
+        """End the experiment; everything that it logged is on disk when this returns.
 
-        Again with the same status it does nothing.
+        A second call with the same status does nothing.
 
         Args:
-            status: "finished", or "stopped" or "pruned" where it was given up on purpose: that is
-                no error, and the next experiment has another number. "failed" is as ``fail()``.
+            status: "finished", or "stopped" or "pruned" if it was ended on purpose: that is not an
+                error, and the next experiment has another number. "failed" is like ``fail()``.
 
         Raises:
-            ArgumentError: another status.
+            ArgumentError: it is another status.
             NotStartedError: it was not started, or not in this process.
             EndedError: it has ended with another status.
             SaveError: records wait in memory and can't be written to disk.
@@ -138,11 +138,11 @@ class Run:
             self._end_well(wanted)
 
     def fail(self, error: BaseException | None = None) -> None:
-        """End the experiment with an error, which its attributes then tell; nothing is raised for it.
+        """End the experiment with an error, which is stored in its attributes and not raised.
 
         Args:
-            error: what went wrong; the exception that is just being handled, if there is one. One
-                that means a stop (see ``register_stop``) gives the status that is registered for it.
+            error: the exception; by default the one that is being handled. For exceptions that mean
+                a stop (see ``register_stop``) the registered status is set.
 
         Raises:
             ArgumentTypeError: ``error`` is not an exception.
@@ -171,7 +171,7 @@ class Run:
         traceback: TracebackType | None,
     ) -> None:
         if os.getpid() != self._process:
-            return  # a forked child leaves by the same way; the experiment is the parent's
+            return  # a forked child leaves the block, too; the experiment is its parent's
         if self._ended is not None:
             return  # finish() was called in the block
         if error is None:
@@ -179,7 +179,7 @@ class Run:
         else:
             self._end_by(error)
 
-    # --- what it is ----------------------------------------------------------------------------
+    # --- attributes ----------------------------------------------------------------------------
 
     @property
     def recorder(self) -> Recorder:
@@ -188,7 +188,7 @@ class Run:
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment as it is known now."""
+        """The experiment in its current state."""
         self._require_started("experiment")
         return experiments.experiment_at(self._store, self._node)
 
@@ -206,11 +206,11 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """Running, or what it ended with."""
+        """Running, or the status with which it ended."""
         self._require_started("status")
         return self._ended or Status.RUNNING
 
-    # As properties: a call goes straight to the recorder's method, and costs no second frame.
+    # Properties, so that a call is the recorder's method without a second frame.
 
     @property
     def push(self) -> Callable[..., Recorder]:
@@ -248,10 +248,10 @@ class Run:
     def __setitem__(self, key: str, value: Any) -> None:
         self.recorder[key] = value
 
-    if not TYPE_CHECKING:  # it would let every misspelt name pass
+    if not TYPE_CHECKING:  # it would accept misspelt names
 
         def __getattr__(self, name: str) -> Any:
-            """What else a recorder has; also asked where a property above has raised."""
+            """Other attributes of the recorder; also called if a property above raises."""
             if hasattr(type(self), name):
                 self._require_started(name)
             if name.startswith("_") or not hasattr(Recorder, name):
@@ -267,7 +267,7 @@ class Run:
         if not self._process:
             message = (
                 f"{name}: this run is not started yet. Use 'with run as recorder:', or run.start() and"
-                " in the end run.finish(); collection.start(...) does both steps in one"
+                " finally run.finish(); collection.start(...) creates and starts a run"
             )
             raise NotStartedError(message)
 
@@ -282,10 +282,10 @@ class Run:
             return f"<{type(self).__name__}, not started>"
         return f"<{type(self).__name__} of experiment {self.number}: {self.status}>"
 
-    # --- how it ends ---------------------------------------------------------------------------
+    # --- end -----------------------------------------------------------------------------------
 
     def _has_ended_as(self, status: Status) -> bool:
-        """Whether it has.
+        """Whether it has ended with a status.
 
         Raises:
             NotStartedError: it was not started, or not in this process.
@@ -294,7 +294,7 @@ class Run:
         self._require_started("finish() or fail()")
         if self._process != os.getpid():
             message = (
-                "another process started this run, and ends it; here it was inherited by a fork"
+                "another process started this run, and ends it; this one inherited it by a fork"
             )
             raise NotStartedError(message)
         if self._ended not in {None, status}:
@@ -308,7 +308,7 @@ class Run:
     def _end_well(self, status: Status) -> None:
         end = self._clock.end()
         self._finish(end)
-        # In one update: whoever starts an experiment meanwhile sees all of the end, or none.
+        # In a single update, so that a new experiment sees the whole end or nothing of it.
         known = {**end, "had_error": False, "error_number": self._at_end}
         self._set_end(known, status)
         self._store.require_saved()
@@ -324,16 +324,16 @@ class Run:
         self._store.require_saved()
 
     def _end_by(self, error: BaseException) -> None:
-        """End with an exception that goes on to the caller, and report in one line what happened."""
+        """End with an exception that propagates to the caller, and report it in one line."""
         outcome = f"what it logged is saved in {self._store.folder.path}"
         is_saved = True
         try:
             self._end_with_error(error)
-        except Exception as trouble:  # noqa: BLE001 - the experiment's own error must not be hidden by it
+        except Exception as trouble:  # noqa: BLE001 - must not hide the experiment's own error
             is_ours = isinstance(trouble, RigorousError)
             outcome = error_message(trouble) if is_ours else error_line(trouble)
             is_saved = False
-        is_plain = is_saved and self._ended is Status.PRUNED  # as many trials of a search are
+        is_plain = is_saved and self._ended is Status.PRUNED  # common in hyperparameter searches
         if not is_plain:
             data = self._experiment.local_data
             report(
@@ -346,15 +346,15 @@ class Run:
     def _set_end(self, end: Mapping[str, Any], status: Status) -> None:
         known = {**end, STATUS_KEY: status.value} if status in STOPS else end
         self._experiment._set(known)
-        self._recorder._show(known)  # that of an attempt has what is known of the experiment
+        self._recorder._show(known)  # the recorder of an attempt has the experiment's attributes
         self._ended = status
 
     def _finish(self, end: Mapping[str, Any], status: Status | None = None) -> None:
-        """Have all records safe: an experiment that says how it ended has them all."""
+        """Save all records, since an ended experiment promises to have them all, and set the end."""
         try:
             self._store.finish()
         except BaseException as error:
-            # Ctrl-C: it does not run any more, and it did not end without an error.
+            # Ctrl-C: it is not running any more, and did not end without an error.
             self._set_end(end, status or status_of_error(error))
             raise
 
@@ -373,10 +373,10 @@ class Run:
             above = above.parent
         return above is not None
 
-    # --- how it begins -------------------------------------------------------------------------
+    # --- start ---------------------------------------------------------------------------------
 
     def _begin(self) -> Recorder:
-        """The recorder of the experiment, from now on; nobody else begins one meanwhile."""
+        """Begin the experiment, under the lock of the collection, and return its recorder."""
         return self._begin_new(*self._numbers())
 
     def _begin_new(self, number: int, error_number: int, **attributes: Any) -> Recorder:
@@ -408,7 +408,7 @@ class Run:
         }
         others = [e for e in self._runs().numbered(past.number) if e.node != past.node]
         error_number, self._at_end = _free_error_numbers(others, past.error_number)
-        # First the attempt: who dies in between leaves the experiment as it ended.
+        # First the attempt, so that a crash in between leaves the experiment as it ended.
         attempt = self._store.new_node()
         self._store.set_attributes(attempt, attributes, past.node)
         self._experiment._set(
@@ -425,7 +425,7 @@ class Run:
         return recorder_at(self._store, attempt)
 
     def _numbers(self) -> tuple[int, int]:
-        """The experiment's number, and its error number until it ends without one."""
+        """The experiment's number, and its error number until it ends without an error."""
         runs, deleted = latest_runs(self._store)
         number = runs.highest
         if number <= deleted:
@@ -434,7 +434,7 @@ class Run:
         if any(is_running(self._store, each) for each in past):
             return number + 1, 1
         if not past[-1].has_ended:
-            # It may have ended between the reading and the look at its lock: it has said by now how.
+            # It may have ended between reading and checking its lock: then it is stored by now.
             past = latest_runs(self._store).runs.numbered(number)
         last = past[-1]
         if not last.had_error or last.goes_on:
@@ -447,31 +447,31 @@ class Run:
 
 
 def _free_error_numbers(others: Sequence[Past], before: int) -> tuple[int, int]:
-    """Error numbers of a run that none of the others with its number has.
+    """Error numbers that no other run with the same number has.
 
     Returns:
-        The one behind ``before`` that it has until it ends without an error, and the one that it
-        has then: 0, unless another one has that.
+        The one after ``before``, until the run ends without an error; and the one from then on,
+        which is 0 unless another run has that.
     """
-    taken = {each.error_number for each in others}
-    number = next(each for each in count(before + 1) if each not in taken)
-    return number, number if 0 in taken else 0
+    used = {each.error_number for each in others}
+    number = next(each for each in count(before + 1) if each not in used)
+    return number, number if 0 in used else 0
 
 
 def run_in(kind: type[Run], path: str, state: Mapping[str, Any]) -> Run:
-    """An experiment that was pickled before it was begun."""
+    """A run that was pickled before it was started."""
     experiment = kind.__new__(kind)
     vars(experiment).update(state, _store=FolderStore.at(Path(path)))
     return experiment
 
 
 def set_whole(store: FolderStore, node: int, info: Mapping[str, Any], start: float) -> int:
-    """Make of a node an experiment that ended without an error: in one word, seen whole or not.
+    """Turn a node into an experiment that ended without an error, in one visible step.
 
-    Nobody else may begin one meanwhile (see ``changing_experiments``).
+    The caller holds the lock under which experiments begin (see ``changing_experiments``).
 
     Returns:
-        The number that it has.
+        Its number.
     """
     run = Run(store, info, is_quiet=True)
     number, _ = run._numbers()

@@ -1,4 +1,4 @@
-"""What is known of the file system that a folder is on, by its type and its options."""
+"""File systems: the properties of a folder's file system, by its type and mount options."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = [
 
 _MOUNTS: Final = "/proc/self/mounts"
 _NAMESPACE: Final = Path("/proc/self/ns/mnt")
-#: How white space and backslashes are spelled there.
+#: How white space and backslashes are escaped in the list of mounts.
 _ESCAPED: Final = r"\\([0-7]{3})"
 
-#: File systems on which space that was reserved is really there, so that a mapped page can always
-#: be written. On others (network, FUSE, copy-on-write) a full disk would kill the process.
+#: File systems that really reserve space, so that a mapped page can always be written. On others
+#: (network, FUSE, copy-on-write) a full disk would kill the process.
 _SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
-#: File systems of this machine alone: whoever writes there runs, or ran, on it.
+#: File systems of a single machine: all writers run, or ran, on it.
 _LOCAL: Final = _SAFE | {"btrfs", "zfs", "bcachefs", "nilfs2", "reiserfs", "vfat", "exfat", "ntfs3"}
-#: Of these no file is in two at once, so all locks on it meet, whatever path leads there. An overlay
-#: has locks of its own beside those of the layer below, as FUSE has.
+#: File systems on which no file exists twice, so that all locks on a file meet, whatever path leads
+#: there. An overlay has other locks than the layer below it, and so does FUSE.
 _ON_DEVICE: Final = _LOCAL - {"overlay"}
-#: File systems of which all hosts see each other's ``flock``, unless an option says otherwise.
+#: File systems whose hosts see each other's ``flock``, unless an option disables that.
 _SHARING_LOCKS: Final = frozenset({"nfs", "nfs4", "gpfs", "ceph", "cifs", "smb3", "ocfs2", "gfs2"})
 _LOCKS_OF_ONE_HOST: Final = frozenset(
     {"nolock", "local_lock=flock", "local_lock=all", "nobrl", "localflocks"}
@@ -43,12 +43,12 @@ def is_safe_to_map(folder: Path) -> bool:
 
 
 def is_local(folder: Path) -> bool:
-    """Whether no other machine can write to ``folder``; False where that isn't known."""
+    """Whether no other machine can write to ``folder``; False if unknown."""
     return _mount_of(folder).kind in _LOCAL
 
 
 def locks_reach_other_hosts(folder: Path) -> bool:
-    """Whether whoever can write to ``folder`` sees the locks on its files; False if not known."""
+    """Whether all writers of ``folder`` see the locks on its files; False if unknown."""
     mount = _mount_of(folder)
     if mount.kind == "lustre":
         return "flock" in mount.options
@@ -57,19 +57,19 @@ def locks_reach_other_hosts(folder: Path) -> bool:
 
 
 def has_layers(folder: Path) -> bool:
-    """Whether ``folder`` is on an overlay, which may not see what is changed in its layers."""
+    """Whether ``folder`` is on an overlay, which may not see changes of its layers."""
     return _mount_of(folder).kind == "overlay"
 
 
 class LockDomain(NamedTuple):
-    """What a process sees of the file that a lock is on: who sees the same sees the lock.
+    """How a process sees a locked file: processes with equal values see each other's lock.
 
     Attributes:
-        kind: the type of the file system; empty where it isn't known.
+        kind: the type of the file system; empty if unknown.
         reaches: whether other hosts with that file system see the lock.
-        device, inode: of the file. FUSE gives one number to several files at times.
-        namespace: of mounts, of the process, in which a path has one meaning.
-        path: of the file, without links.
+        device, inode: of the file. FUSE sometimes gives several files the same number.
+        namespace: the mount namespace of the process, in which a path has one meaning.
+        path: the path of the file, without links.
     """
 
     kind: str
@@ -81,10 +81,10 @@ class LockDomain(NamedTuple):
 
 
 def lock_domain(path: Path) -> LockDomain:
-    """What this process sees of a file that is there.
+    """How this process sees an existing file.
 
     Raises:
-        OSError: it can't be looked at.
+        OSError: it can't be accessed.
     """
     stat = path.stat()
     kind, reaches = _mount_of(path.parent).kind, locks_reach_other_hosts(path.parent)
@@ -92,11 +92,11 @@ def lock_domain(path: Path) -> LockDomain:
 
 
 def locks_meet(one: LockDomain, other: LockDomain, *, is_same_kernel: bool) -> bool:
-    """Whether two processes certainly see each other's locks on a file; False if not known."""
+    """Whether two processes certainly see each other's locks on a file; False if unknown."""
     if is_same_kernel and one.kind in _LOCAL:
         return {one.kind, other.kind} <= _ON_DEVICE or one == other
     if one.kind == other.kind and one.reaches and other.reaches:
-        return True  # of a local one the other process ran before the machine was started anew
+        return True  # on a local one the other process ran before the machine was rebooted
     return is_same_kernel and one == other
 
 
@@ -108,14 +108,14 @@ def _namespace() -> str:
 
 
 class _Mount(NamedTuple):
-    """A mounted file system: its type, empty where it isn't known, and its options."""
+    """A mounted file system: its type, empty if unknown, and its options."""
 
     kind: str
     options: frozenset[str]
 
 
 def _mount_of(folder: Path) -> _Mount:
-    """The file system that the longest mount point above ``folder`` has; the last one wins."""
+    """The file system at the longest mount point above ``folder``; the last one wins."""
     try:
         mounts = Path(_MOUNTS).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:

@@ -1,7 +1,7 @@
-"""Values inside of dicts: a path such as ``config.lr`` is read like a key of its own.
+"""Nested values: a path into dicts, such as ``config.lr``, is read like a key.
 
-A dict is stored once, as JSON text under its key, the root of the paths in it. Which dict a record has
-is found out for the root, so a record's own dict hides the inherited one as a whole.
+A dict is stored once, as JSON text under its key, the root of its paths. Inheritance applies to the
+root, so a record's own dict hides the inherited one as a whole.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ._values.kinds import JSON, Kind
 
 __all__ = ["Path", "inside", "path_named", "paths_below", "root_of"]
 
-#: What reading JSON text raises where it is damaged.
+#: The errors of parsing damaged JSON text.
 _NO_JSON: Final = (ValueError, RecursionError)
 
 
 class Path(str):
-    """The name of values inside of the dicts under a key."""
+    """The name of values in the dicts under a key."""
 
     __slots__ = ("rest", "root")
 
-    #: The key that has the dicts, and the path within them.
+    #: The key of the dicts, and the path in them.
     root: str
     rest: str
 
@@ -38,14 +38,14 @@ class Path(str):
 
 
 def root_of(key: str) -> str:
-    """The key under which the values of a key or of a path are stored."""
+    """The key that stores the values of a key or path."""
     return key.root if isinstance(key, Path) else key
 
 
 def path_named(name: str, roots: Collection[str]) -> Path | None:
-    """The path of that name; None where no key that it can begin with has dicts.
+    """The path with this name; None if no key that it begins with has dicts.
 
-    Of several such keys it is the longest.
+    Of several such keys, the longest counts.
     """
     for head, rest in _splits(name):
         if head in roots:
@@ -54,7 +54,7 @@ def path_named(name: str, roots: Collection[str]) -> Path | None:
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
-    """A name cut in two at each of its dots, the last dot first."""
+    """A name split at each of its dots, the last dot first."""
     at = name.rfind(".")
     while at >= 0:
         yield name[:at], name[at + 1 :]
@@ -78,7 +78,7 @@ def inside(path: Path, variants: Mapping[Column, Any]) -> dict[Column, Any]:
 
 
 def _by_kind(path: Path, texts: list[str]) -> dict[Kind, list[Any]]:
-    """For each kind the values in some dicts, None where a value is missing or of another kind."""
+    """For each kind the values in some dicts, None if missing or of another kind."""
     found: dict[Kind, list[Any]] = {}
     for at, text in enumerate(texts):
         value = _at(_loaded(text), path.rest)
@@ -96,7 +96,7 @@ def _loaded(text: str) -> Any:
 
 
 def _at(value: Any, rest: str) -> Any:
-    """What is at a path in a dict; a key that has dots itself goes before the path of that name."""
+    """The value at a path in a dict; a key that contains dots wins over the nested path."""
     if not isinstance(value, dict):
         return None
     if rest in value:
@@ -108,7 +108,7 @@ def _at(value: Any, rest: str) -> Any:
 
 
 def paths_below(root: str, columns: Iterable[Any]) -> list[Path]:
-    """The paths of all values in dicts but for dicts, in the order in which they come up.
+    """The paths of all values in dicts except dicts, in order of first occurrence.
 
     Args:
         columns: arrays of JSON text.

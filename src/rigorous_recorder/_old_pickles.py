@@ -1,4 +1,4 @@
-"""Recorders as version 1.4.4 pickled them."""
+"""Pickles of recorders of version 1.4.4."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["OLD_CLASSES", "OldRecorder", "adopt", "numpy_part"]
 
 
 class OldDict(dict[Any, Any]):
-    """1.4.4's ``LazyDict``: a dict; its state is nothing to us."""
+    """1.4.4's ``LazyDict``, as a dict; its state is not needed."""
 
     def __setstate__(self, state: object) -> None:
-        """Leave out what is not an item."""
+        """Ignore everything but the items."""
 
 
 class OldRecord(OldDict):
-    """1.4.4's ``AncestorDict``: one record, with its ancestors' data."""
+    """1.4.4's ``AncestorDict``: a record with its ancestors' data."""
 
     itself: dict[Any, Any]
 
@@ -61,7 +61,7 @@ OLD_CLASSES: Final[dict[tuple[str, str], Any]] = {
 }
 
 
-#: A value of more parts is no value of a record; deeper ones are refused as such.
+#: Values with more parts than this are refused, and so are deeply nested ones.
 _MOST_PARTS: Final = 10_000_000
 _MOST_DEPTH: Final = 200
 #: Dtypes whose values are plain bytes: bool, numbers, text.
@@ -69,7 +69,7 @@ _PLAIN_DTYPE: Final = re.compile(r"b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU]\d{1
 
 
 class _Dtype:
-    """In place of ``numpy.dtype``, whose state can be such that bytes are taken for addresses."""
+    """Replaces ``numpy.dtype``, whose state could make it read bytes as addresses."""
 
     def __init__(self, code: str, *_flags: object) -> None:
         if not (isinstance(code, str) and _PLAIN_DTYPE.fullmatch(code)):
@@ -79,12 +79,12 @@ class _Dtype:
         self._order = "="
 
     def __setstate__(self, state: Any) -> None:
-        """Take the order of bytes from the state, and nothing else."""
+        """Take only the byte order from the state."""
         self._order = state[1] if state[1] in ("<", ">") else "="
 
     @property
     def real(self) -> Any:
-        """The dtype that is meant."""
+        """The numpy dtype."""
         return np.dtype(self._order + self._code)
 
 
@@ -93,11 +93,11 @@ def _scalar(dtype: _Dtype, data: bytes) -> Any:
 
 
 class _ArrayName:
-    """In place of ``numpy.ndarray``: it is named, and never called."""
+    """Replaces ``numpy.ndarray``, which pickles refer to but never call."""
 
 
 def _reconstruct(_kind: object, _shape: object, _code: object) -> Any:
-    """An array that waits for its state."""
+    """An array whose state follows."""
     return _waiting_array()(0)
 
 
@@ -113,7 +113,7 @@ def _waiting_array() -> type:
 
 
 def numpy_part(module: str, name: str) -> Any:
-    """What stands for what numpy's pickles refer to by that name; None where that is none of it."""
+    """The replacement for a name in numpy's pickles; None for other names."""
     core = module in {"numpy.core.multiarray", "numpy._core.multiarray"}
     if core and name in {"scalar", "_reconstruct"}:
         return _scalar if name == "scalar" else _reconstruct
@@ -123,11 +123,11 @@ def numpy_part(module: str, name: str) -> Any:
 
 
 def adopt(old: OldRecorder) -> tuple[MemoryStore, int]:
-    """A store in memory with the tree that an old recorder is in, and its own id there.
+    """A store in memory with the whole tree of an old recorder, and its node there.
 
     Raises:
-        TypeError, ValueError: a key or a value in it is of a kind that is not kept any more.
-        UnsafePickleError: a value refers to itself so often that it is too large when spelled out.
+        TypeError, ValueError: a key or a value is of a kind that is not supported any more.
+        UnsafePickleError: a value refers to itself so often that it is too large when expanded.
     """
     known: dict[int, int] = {}
     root, seen = old, {id(old)}
@@ -159,11 +159,11 @@ def _kept(fields: dict[Any, Any], known: dict[int, int]) -> dict[Any, Any]:
 
 
 def _parts(value: Any, known: dict[int, int], depth: int = 0) -> int:
-    """Of how many values a nested one is, spelled out; each object is looked at once."""
+    """How many parts a nested value has when expanded; each object is visited once."""
     if depth > _MOST_DEPTH or not isinstance(value, (dict, list, tuple)):
         return 1
     if id(value) not in known:
-        known[id(value)] = 1  # for one that contains itself, which is refused elsewhere
+        known[id(value)] = 1  # for a value that contains itself, which is refused elsewhere
         inner = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_parts(each, known, depth + 1) for each in inner)
     return known[id(value)]

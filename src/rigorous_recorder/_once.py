@@ -1,8 +1,8 @@
-"""What is found out once: attributes and results of functions, remembered without a lock.
+"""Lock-free caching of attributes and function results.
 
-The decorators of ``functools`` lock (``cached_property`` before Python 3.12), and a child that is
-forked while another thread holds such a lock waits for it for ever. Here two threads that ask at once
-may both find it out, and both are given what the first one found.
+The decorators of ``functools`` use locks (``cached_property`` before Python 3.12), and a child that
+is forked while another thread holds such a lock waits for it forever. Here two threads may compute
+a value at the same time, and both get the first result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _P = ParamSpec("_P")
 
 
 class once(Generic[_T]):  # noqa: N801 - read as ``property`` is
-    """A property that is computed when it is first asked for, and then is an attribute."""
+    """A property that is computed on first access, and then stored as an attribute."""
 
     def __init__(self, compute: Callable[[Any], _T]) -> None:
         self._compute = compute
@@ -38,7 +38,7 @@ class once(Generic[_T]):  # noqa: N801 - read as ``property`` is
 
 
 class _Remembering(Generic[_P, _T]):
-    """A function of positional arguments that remembers its latest results."""
+    """A function of positional arguments that caches its latest results."""
 
     def __init__(self, function: Callable[_P, _T], most: int) -> None:
         self._function = function
@@ -57,10 +57,10 @@ class _Remembering(Generic[_P, _T]):
         return self._known.setdefault(args, found)
 
     def forget(self) -> None:
-        """Find everything out anew."""
+        """Drop all results."""
         self._known.clear()
 
 
 def remembered(most: int) -> Callable[[Callable[_P, _T]], _Remembering[_P, _T]]:
-    """Let a function of positional arguments remember at most so many of its latest results."""
+    """Cache up to ``most`` of the latest results of a function of positional arguments."""
     return lambda function: _Remembering(function, most)

@@ -1,4 +1,4 @@
-"""Overview: what became of every experiment of a collection, and how much was logged in it."""
+"""Overview: the status and size of each experiment of a collection."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["ExperimentOverview", "overview_of"]
 @public
 @dataclass(frozen=True)
 class ExperimentOverview:
-    """One experiment that was begun.
+    """The status and size of an experiment.
 
     Attributes:
-        experiment_number: several have the same where one failed and was begun anew.
+        experiment_number: shared by several if one failed and was restarted.
         error_number: how many attempts with this number failed in a row; 0 after success.
         status: running, finished, failed (ended with an error), crashed (the process died), stopped
             or pruned (ended on purpose before its end).
-        start: seconds since the epoch; None where it is not known.
+        start: seconds since the epoch; None if unknown.
         duration: seconds, up to now for a running one; None for a crashed one.
         records: number of records at and below the experiment.
-        keys: what is known of any of them, in the order in which it came up; what a collection
-            says of experiments itself, and the inherited attributes of the experiment, are left out.
-        attempts: how many there are of it, its first one included: more than 1 where it was resumed.
-        error_type: of the exception that it ended with; None where there was none.
-        error_message: its text, the middle cut out where it is very long.
-        error_traceback: as Python prints it, with its causes; the middle cut out where it is long.
-        name: its attribute ``name``; None where it has none.
+        keys: the keys of its records and recorders, in order of first occurrence, without the
+            built-in ones of experiments and those inherited from above.
+        attempts: the number of attempts: more than 1 if it was resumed.
+        error_type: the type of the exception that it ended with; None if there was none.
+        error_message: the message, without its middle if it is very long.
+        error_traceback: the traceback as Python prints it, including causes, also shortened.
+        name: its attribute ``name``; None if not set.
         tags: its attribute ``tags``.
         is_archived: whether its attribute ``archived`` is true.
     """
@@ -56,15 +56,16 @@ class ExperimentOverview:
 
 
 def overview_of(store: ReadableStore) -> list[ExperimentOverview]:
-    """One for each attempt at an experiment, in order of start."""
+    """One for each experiment, in order of start."""
     source = Source(store)
     before = source.now()
-    seen = past_experiments(before.nodes)
-    gone = {each.last for each in seen if not each.has_ended and not is_running(store, each)}
-    # Read after the look at the locks: one that ended in between has said by now how, and one that
-    # was resumed has a new attempt.
+    past = past_experiments(before.nodes)
+    gone = {each.last for each in past if not each.has_ended and not is_running(store, each)}
+    # Read again after checking the locks: experiments that ended in between have a status by now,
+    # and resumed ones a new attempt.
     snapshot = source.now()
-    past = seen if snapshot is before else past_experiments(snapshot.nodes)
+    if snapshot is not before:
+        past = past_experiments(snapshot.nodes)
     usage = usage_below(snapshot, [each.node for each in past])
     return [
         _overview(each, used, _status(each, gone)) for each, used in zip(past, usage, strict=True)

@@ -1,7 +1,7 @@
-"""Pickle files: a tree of recorders as Arrow bytes; nothing in them is ever executed.
+"""Pickle files: a tree of recorders as Arrow bytes; loading never executes anything in them.
 
-``load_tree`` reads what ``tree_of`` wrote, and what version 1.4.4 wrote, through an unpickler
-that knows the plain types and the recorders, and nothing else.
+``load_tree`` reads what ``tree_of`` wrote, and pickles of version 1.4.4, with an unpickler that only
+accepts the plain types and the recorders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .errors import DamagedFileError, RigorousError, UnsafePickleError
 __all__ = ["PlainTree", "Restored", "load_tree", "restored", "tree_of"]
 
 _FORMAT: Final = "rigorous-recorder tree 2"
-#: What pickles of a recorder call, today's and earlier ones: module and name of the function.
+#: The functions that pickles of recorders call, in current and earlier versions: module and name.
 _RESTORE: Final = [
     ("rigorous_recorder._recorder", "restore"),
     ("rigorous_recorder.recorder", "restore"),
@@ -39,12 +39,12 @@ PlainTree = dict[str, Any]
 
 
 class Restored(NamedTuple):
-    """A tree in memory that was pickled.
+    """A tree in memory that was unpickled.
 
     Attributes:
-        store: where it is.
-        node: id of the recorder itself.
-        pending: for nodes of recorders to which fields were added, but not committed, these fields.
+        store: its store.
+        node: id of the pickled recorder.
+        pending: the uncommitted fields of recorders, by node.
     """
 
     store: MemoryStore
@@ -55,10 +55,10 @@ class Restored(NamedTuple):
 def tree_of(
     snapshot: Snapshot, node: int, pending: Mapping[int, Mapping[str, Any]] | None = None
 ) -> PlainTree:
-    """A node, all above and all below it, and their records, as plain values.
+    """A node, its ancestors and descendants, and their records, as plain values.
 
     Args:
-        pending: for nodes the fields that were added there, and are not committed.
+        pending: the uncommitted fields of recorders, by node.
     """
     store, new = copy_with_ancestors(snapshot, node)
     fragments, waiting = store.reader.snapshot(), MemoryStore()
@@ -75,10 +75,10 @@ def tree_of(
 
 
 def restored(tree: PlainTree) -> Restored:
-    """What ``tree_of`` gave, in memory again.
+    """Restore a tree in memory from what ``tree_of`` returned.
 
     Raises:
-        DamagedFileError: it is not what ``tree_of`` gave.
+        DamagedFileError: it is not the output of ``tree_of``.
     """
     try:
         nodes, records = ([_load(data) for data in tree[name]] for name in ("nodes", "records"))
@@ -96,18 +96,18 @@ def restored(tree: PlainTree) -> Restored:
 
 
 def _pending(tree: PlainTree) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The nodes of recorders that wait for a ``commit``, with the fields that they were given."""
+    """The nodes of recorders with uncommitted fields, and these fields."""
     nodes = Nodes([_load(data) for data in tree.get("pending", ())])
     ids = nodes.ids.to_pylist()
     return zip(ids, nodes.own_data(pa.array(range(len(ids)), pa.int64())), strict=True)
 
 
 def load_tree(path: Path) -> Restored:
-    """The tree in a pickle file, in memory.
+    """Load the tree in a pickle file into memory.
 
     Raises:
-        UnsafePickleError: it asks for anything but plain values and recorders.
-        DamagedFileError: it is no pickle, or not of a recorder.
+        UnsafePickleError: it contains anything but plain values and recorders.
+        DamagedFileError: it is not a pickle, or not of a recorder.
     """
     data = path.read_bytes()
     try:
@@ -133,11 +133,11 @@ def load_tree(path: Path) -> Restored:
 
 
 def _check_sizes(data: bytes) -> None:
-    """Pass over a pickle that asks for no more memory than it has bytes for.
+    """Raise for a pickle that would need more memory than its bytes justify.
 
     Raises:
-        UnsafePickleError: it numbers what it remembers so high that the list of it takes gigabytes.
-        ValueError: a length in it is more than what follows.
+        UnsafePickleError: its memo indices are so high that the memo would take gigabytes.
+        ValueError: a length in it exceeds what follows.
     """
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and int(argument or 0) > len(data):

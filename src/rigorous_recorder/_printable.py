@@ -1,4 +1,4 @@
-"""Text from anywhere, made safe for a terminal: control characters become visible escapes."""
+"""Text from any source, made safe for a terminal: control characters become escapes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ __all__ = ["lines", "one_line"]
 
 
 def one_line(text: str) -> str:
-    r"""Text in which nothing breaks a line, moves the cursor or turns the direction of reading.
+    r"""Text without characters that break lines, move the cursor or change the writing direction.
 
-    Control, format and surrogate characters and odd blanks (all that ``str.isprintable`` refuses)
-    become escapes such as ``\x1b`` and ``\u202e``.
+    Control, format and surrogate characters and unusual spaces (those that ``str.isprintable``
+    rejects) become escapes such as ``\x1b`` and ``\u202e``.
     """
     if text.isprintable():
         return text
@@ -17,7 +17,7 @@ def one_line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """As ``one_line``, for text of several lines: these, and tabs, stay."""
+    """Like ``one_line``, but line breaks and tabs stay."""
     if text.isprintable():
         return text
     return "".join(c if c in "\n\t" else _visible(c) for c in text)

@@ -1,4 +1,4 @@
-"""RecordsView: records in another order, or the first or last of them."""
+"""RecordsView: sorted records, or the first or last of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ __all__ = ["RecordsView", "order_by"]
 
 @public
 class RecordsView(RowTable):
-    """Records in another order, or the first or last of them, as ``Records.sort`` and others give.
+    """Sorted records, or the first or last of them, as returned by ``Records.sort`` and others.
 
-    Rows are those of now at each use. The first and last records are read as they are, and nothing
-    else is; what was sorted is in memory while it is used: the columns that it is sorted by, of all
-    records, and the rows that are left, whole.
+    Each use reads the latest rows. For the first and last records nothing else is read; sorting
+    needs memory for the columns to sort by, of all records, and for the selected rows.
     """
 
     _sql_name = "records"
@@ -37,30 +36,30 @@ class RecordsView(RowTable):
         """The same rows with only these keys, in this order.
 
         Raises:
-            ArgumentTypeError: a key is no text.
-            ArgumentError: there is none.
-            ColumnError: a key is not there; the message has near ones.
+            ArgumentTypeError: a key is not text.
+            ArgumentError: there are no keys.
+            ColumnError: a key does not exist; the message suggests similar ones.
         """
         known = self._selected(self._scan()).keys
         return RecordsView(self._scan, self._steps, checked_keys(keys, known, "select"))
 
     def sort(self, /, *keys: str, descending: bool | Sequence[bool] = False) -> RecordsView:
-        """The same rows in another order, as of ``Records.sort``."""
+        """The same rows in another order; see ``Records.sort``."""
         order = order_by(self._selected(self._scan()), keys, descending)
         return RecordsView(self._scan, (*self._steps, order), self._keys)
 
     def head(self, n: int = 5) -> RecordsView:
-        """The first so many of the rows.
+        """The first ``n`` rows.
 
         Raises:
-            ArgumentTypeError: ``n`` is no int.
-            ArgumentError: it is below 0.
+            ArgumentTypeError: ``n`` is not an int.
+            ArgumentError: it is negative.
         """
         cut = Cut(checked_count(n, "head"), is_last=False)
         return RecordsView(self._scan, (*self._steps, cut), self._keys)
 
     def tail(self, n: int = 5) -> RecordsView:
-        """The last so many of the rows; errors are as of ``head``."""
+        """The last ``n`` rows; errors are those of ``head``."""
         cut = Cut(checked_count(n, "tail"), is_last=True)
         return RecordsView(self._scan, (*self._steps, cut), self._keys)
 
@@ -84,7 +83,7 @@ class RecordsView(RowTable):
         return rows_in_order(self._selected(scan), chosen_rows(scan, self._steps))
 
     def _selected(self, scan: Scan) -> Scan:
-        """The same snapshot with the keys that were selected."""
+        """The same scan with the selected keys."""
         return scan if self._keys is None else scan.selecting(self._keys)
 
 
@@ -92,9 +91,9 @@ def order_by(scan: Scan, keys: Sequence[str], descending: bool | Sequence[bool])
     """An order of the records of a scan.
 
     Raises:
-        ArgumentTypeError: a key is no text.
-        ArgumentError: there is none, or not as many of ``descending`` as there are keys.
-        ColumnError: a key is not there; the message has near ones.
+        ArgumentTypeError: a key is not text.
+        ArgumentError: there are no keys, or ``descending`` has another length.
+        ColumnError: a key does not exist; the message suggests similar ones.
     """
     names = checked_keys(keys, list(scan.flats), "sort")
     signs = (descending,) * len(names) if isinstance(descending, bool) else tuple(descending)

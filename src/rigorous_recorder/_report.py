@@ -1,8 +1,8 @@
-"""What the library reports by itself: nothing here replaces the caller's error.
+"""Reports of the library: they never replace an error of the caller.
 
-A report goes to the logger ``rigorous_recorder`` where the caller has handlers for it, else to
-standard error. That can be missing, closed, a terminal or a pipe that is gone, a file on a full disk, or
-an object of the caller's that raises. A line that can't be written is dropped.
+A report goes to the logger ``rigorous_recorder`` if a handler is configured, else to standard error.
+That can be missing, closed, a broken pipe, a file on a full disk, or an object that raises. A line
+that can't be written is dropped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
     "write_line",
 ]
 
-#: The logger of all reports, and levels of ``logging``, which is loaded only by those who use it.
+#: The logger of all reports, and levels of ``logging``, which this module does not import.
 _LOGGER: Final = "rigorous_recorder"
 _DEBUG: Final = 10
 _WARNING: Final = 30
@@ -40,7 +40,7 @@ ERROR: Final = 40
 
 
 class _OfThread(threading.local):
-    """What a thread knows for itself: its warnings that wait, where they do."""
+    """State of a thread: its warnings that are held back, if they are."""
 
     waiting: list[tuple[str, type[Warning]]] | None = None
 
@@ -49,15 +49,15 @@ _OF_THREAD: Final = _OfThread()
 
 
 def report(text: str, *, level: int = _WARNING, is_quiet: bool = False) -> None:
-    """Log a line, or write it to standard error where no handler is configured; never raise.
+    """Log a line, or write it to standard error if no handler is configured; never raise.
 
     Args:
-        level: of ``logging``.
-        is_quiet: log it for debugging alone, and never write it to standard error.
+        level: a level of ``logging``.
+        is_quiet: log it at debug level, and never write it to standard error.
     """
     level = _DEBUG if is_quiet else level
     with contextlib.suppress(Exception):
-        # Who has not loaded it has no handlers.
+        # If ``logging`` is not imported, there are no handlers.
         logger = sys.modules["logging"].getLogger(_LOGGER) if "logging" in sys.modules else None
         if logger is not None and logger.hasHandlers():
             logger.log(level, "%s", lines(text))
@@ -66,16 +66,16 @@ def report(text: str, *, level: int = _WARNING, is_quiet: bool = False) -> None:
 
 
 def write_line(text: str) -> None:
-    """Write a line to standard error where that is possible; never raise."""
+    """Write a line to standard error if possible; never raise."""
     with contextlib.suppress(Exception):
         _write(sys.stderr, f"{lines(text)}\n")
 
 
 def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
-    """Warn, where that is possible.
+    """Issue a warning if possible.
 
     Raises:
-        Warning: of that category, where warnings are errors; so warn when all else is done.
+        Warning: if warnings are errors; so call this after all other work.
     """
     if (waiting := _OF_THREAD.waiting) is not None:
         waiting.append((message, category))
@@ -84,12 +84,12 @@ def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
         warnings.warn(lines(message), category, stacklevel=stacklevel + 1)
     except category:
         raise
-    except Exception:  # noqa: BLE001 - what standard error, or a hook of the caller's, raises
+    except Exception:  # noqa: BLE001 - whatever standard error, or a user's hook, raises
         return
 
 
 def level_of_caller() -> int:
-    """The ``stacklevel`` of the first frame outside of this library, for who calls ``warn``."""
+    """The ``stacklevel`` of the first frame outside of this library, for callers of ``warn``."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and _is_ours(frame.f_globals):
         frame, level = frame.f_back, level + 1
@@ -102,12 +102,12 @@ def _is_ours(names: dict[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def warning_last() -> Iterator[None]:
-    """Hold back this thread's warnings until the block is done: as errors they would end its work.
+    """Hold back this thread's warnings until the end of the block, which errors would interrupt.
 
     Raises:
-        Warning: where warnings are errors, the first of them.
+        Warning: if warnings are errors, the first of them.
     """
-    if _OF_THREAD.waiting is not None:  # the block around this one has them
+    if _OF_THREAD.waiting is not None:  # the outer block issues them
         yield
         return
     waiting: list[tuple[str, type[Warning]]] = []
@@ -121,9 +121,9 @@ def warning_last() -> Iterator[None]:
 
 
 def warn_or_report(message: str, category: type[Warning], *, stacklevel: int) -> None:
-    """Warn, and where warnings are errors write the message to standard error; never raise.
+    """Warn, or write the message to standard error if warnings are errors; never raise.
 
-    For threads of the library, the way out of a ``with`` block, and what must go on.
+    For threads of the library, exits of ``with`` blocks, and work that must go on.
     """
     try:
         warn(message, category, stacklevel=stacklevel + 1)
@@ -132,19 +132,19 @@ def warn_or_report(message: str, category: type[Warning], *, stacklevel: int) ->
 
 
 class _Dropped:
-    """Counts rows that were dropped as the interpreter exited; at its very end the count is reported."""
+    """Counts rows that were dropped at interpreter exit, and reports the count at the very end."""
 
     def __init__(self) -> None:
         self._rows = 0
-        # By then the streams, and the names of this module, are gone.
+        # By then the streams, and the globals of this module, are gone.
         self._write = partial(os.write, 2)
 
     def add(self, rows: int) -> None:
-        """Count so many more."""
+        """Add to the count."""
         self._rows += rows
 
     def __del__(self) -> None:
-        """Report the count, in one line."""
+        """Report the count in one line."""
         if self._rows:
             try:
                 self._write(
@@ -158,17 +158,17 @@ DROPPED: Final = _Dropped()
 
 
 def error_line(error: BaseException) -> str:
-    """An error in one line: its type, and its message where it has one."""
+    """An error in one line: its type, and its message if there is one."""
     message = one_line(" ".join(error_message(error).split()))
     name = type(error).__name__
     return f"{name}: {message}" if message else name
 
 
 def error_message(error: BaseException) -> str:
-    """The text of an error, also of one whose ``__str__`` raises."""
+    """The message of an error, even if its ``__str__`` raises."""
     try:
         return str.__str__(str(error))
-    except Exception:  # noqa: BLE001 - code of the caller's
+    except Exception:  # noqa: BLE001 - code of the user
         return "<exception str() failed>"
 
 
@@ -176,7 +176,7 @@ def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:
         return
     if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedWriter):
-        # Past the buffer: text that stays in it when a write fails makes Python exit with 120.
+        # Unbuffered: text that stays in the buffer after a failed write makes Python exit with 120.
         stream.flush()
         stream.buffer.raw.write(text.encode(stream.encoding, "backslashreplace"))
         return

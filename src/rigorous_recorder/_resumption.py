@@ -1,4 +1,4 @@
-"""Experiments that go on: a new attempt by number, or at what this job did not finish."""
+"""Resuming experiments: a new attempt by number, or at what this job did not finish."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["AutoRun", "ResumedRun"]
 
 
 class ResumedRun(Run):
-    """One that was begun before, by its number: started, it gives a recorder for a new attempt.
+    """A run that resumes an experiment by number: it gives a recorder for a new attempt.
 
     Raises:
         UnknownExperimentError: on starting, there is no such experiment.
-        RunningError: on starting, it runs still.
+        RunningError: on starting, it is still running.
         SaveError: on starting, the folder can't be written; on leaving, records wait in memory and
             can't be written to disk.
     """
@@ -47,11 +47,11 @@ class ResumedRun(Run):
 
     def start(self) -> Self:
         """Begin a new attempt now; see ``Run.start``."""
-        *others, last = self._chosen()  # no folder is made for one that is not there
+        *others, last = self._chosen()  # before the folder is created: raises if there is none
         if others:
             name = run_name(last.number, last.error_number)
             report(
-                f"{len(others) + 1} runs are experiment {last.number}: the last one, {name}, goes on;"
+                f"{len(others) + 1} runs are experiment {last.number}: the last one, {name}, is resumed;"
                 " resume(number, error_number=...) chooses another",
                 is_quiet=self._is_quiet,
             )
@@ -65,7 +65,7 @@ class ResumedRun(Run):
                 " it when it has ended, or its process is dead"
             )
             raise RunningError(message)
-        # Read again: if it ended meanwhile, it has said by now how.
+        # Read again: if it ended meanwhile, its status is stored by now.
         return self._go_on(self._last(), {})
 
     def _last(self) -> Past:
@@ -80,13 +80,13 @@ class AutoRun(Run):
 
     def _begin(self) -> Recorder:
         job, past = current_job(), self._runs().all()
-        # Of several with one number, those that failed were given up for the last.
+        # Of several with the same number, failed ones were given up for the last.
         newest = {each.number: each for each in past}.values()
         name = job.name if job else None
         of_job = [each for each in newest if each.job == name]
         unfinished = [each for each in of_job if each.had_error]
         same = self._with_same_info(unfinished)
-        # Info can be different in a job that was requeued: the name of its node, say.
+        # Info can differ in a requeued job: the name of its node, for example.
         if not same and job and len(of_job) == 1:
             same = [each for each in unfinished if self._restarts(each) < job.restarts]
         restarts = {"experiment_job_restarts": job.restarts} if job else {}
@@ -106,7 +106,7 @@ class AutoRun(Run):
         return restarts if isinstance(restarts, int) else 0
 
     def _with_same_info(self, past: Sequence[Past]) -> list[Past]:
-        """Those that were begun with the same keys and values."""
+        """The runs that were begun with the same keys and values."""
         given = _texts(self._info)
         return [
             each
@@ -115,13 +115,13 @@ class AutoRun(Run):
         ]
 
     def _new_info(self, past: Past) -> dict[str, Any]:
-        """What is given now that was not said when the experiment was begun."""
+        """The info that the experiment was not begun with."""
         given, (attributes,) = _texts(self._info), self._infos([past])
         new = {str(column.key) for column in given if attributes.get(column) != given[column]}
         return {key: self._info[key] for key in new}
 
     def _infos(self, past: Sequence[Past]) -> list[_Texts]:
-        """What was known of experiments when they were begun, but for what is set on each."""
+        """The info that experiments were begun with, without the built-in attributes."""
         nodes = Source(self._store).now().nodes
         found: list[_Texts] = [{} for _ in past]
         attributes = nodes.first_updates(nodes.positions_of([each.node for each in past]))
@@ -133,17 +133,17 @@ class AutoRun(Run):
         return found
 
     def _is_unfinished(self, past: Past) -> bool:
-        """Whether it still is: one that ended before the look at its lock has said so by now."""
+        """Whether it still is; one that ended before its lock was checked has a status by now."""
         (now,) = (each for each in self._runs().all() if each.node == past.node)
         return now.had_error
 
 
 _Texts = dict[Column, str]
-"""Values by key and kind, as JSON text, in which NaN is equal to itself."""
+"""Values by key and kind, as JSON text, in which NaN equals NaN."""
 
 
 def _texts(info: Mapping[str, Any]) -> _Texts:
-    """Data as it would be read back."""
+    """Info as it would be read back."""
     found: _Texts = {}
     for column, plain in describe(info):
         is_null = column.kind == NULL

@@ -1,4 +1,4 @@
-"""A table of rows that are read when they are used: what levels and ordered records have alike."""
+"""Tables whose rows are read on use: the common base of levels and views of records."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexEr
 
 __all__ = ["RowTable", "checked_count", "checked_keys"]
 
-#: Of many rows so many are shown at each end.
+#: Of many rows, this many are shown at each end.
 _END = 10
 
 
 class RowTable(Sequence[Row], ABC):
-    """Rows that are read anew at each use: rows in Python, and a table for every engine."""
+    """Rows that each use reads again: rows in Python, and a table for every engine."""
 
-    #: What the table is called in ``sql``.
+    #: The name of the table in ``sql``.
     _sql_name: str
 
     @abstractmethod
     def _rows(self) -> Iterator[Row]:
-        """The rows, with the exact values that were logged."""
+        """The rows with the exact values that were logged."""
 
     @abstractmethod
     def to_arrow(self) -> pa.Table:
@@ -69,7 +69,7 @@ class RowTable(Sequence[Row], ABC):
         return tuple(self.schema.names)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The table as an Arrow stream, for any library that takes one."""
+        """The table as an Arrow stream, for any library that accepts one."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     @overload
@@ -97,8 +97,8 @@ class RowTable(Sequence[Row], ABC):
         """The result of a DuckDB query over these rows, as a lazy relation.
 
         Raises:
-            ArgumentTypeError: the query is no text.
-            ColumnError: a name could mean several columns, which differ only in case.
+            ArgumentTypeError: the query is not text.
+            ColumnError: a name is ambiguous between columns that differ only in case.
         """
         return named_tables_sql({self._sql_name: self.to_arrow()}, query)
 
@@ -131,11 +131,11 @@ class RowTable(Sequence[Row], ABC):
 
 
 def checked_count(count: int, what: str) -> int:
-    """How many rows are asked for.
+    """Validate a number of rows.
 
     Raises:
-        ArgumentTypeError: it is no int.
-        ArgumentError: it is below 0.
+        ArgumentTypeError: it is not an int.
+        ArgumentError: it is negative.
     """
     if not isinstance(count, int) or isinstance(count, bool):
         message = f"{what}({count!r:.60}): expected a number of rows"
@@ -147,12 +147,12 @@ def checked_count(count: int, what: str) -> int:
 
 
 def checked_keys(keys: Sequence[str], known: Sequence[str], what: str) -> tuple[str, ...]:
-    """Keys that are asked for, each once.
+    """Validate requested keys, and remove duplicates.
 
     Raises:
-        ArgumentTypeError: one is no text.
-        ArgumentError: there is none.
-        ColumnError: one is not there; the message has the ones that are spelled alike.
+        ArgumentTypeError: one is not text.
+        ArgumentError: there are no keys.
+        ColumnError: one does not exist; the message suggests similar ones.
     """
     for key in keys:
         if not isinstance(key, str):

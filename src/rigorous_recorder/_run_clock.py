@@ -1,4 +1,4 @@
-"""When a run started and ended, also where somebody sets the clock meanwhile."""
+"""The start and end of a run, robust to changes of the system clock."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 
 __all__ = ["RunClock"]
 
-#: Seconds that two clocks may be apart before one of them was set.
+#: If two clocks diverge by more seconds than this, one of them was set.
 _SAME_CLOCK: Final = 1.0
 
 
 def _steady_seconds() -> float:
-    """A clock that nobody sets; where that can be had it goes on while the machine sleeps."""
+    """A clock that is never set; if available, one that includes time asleep."""
     try:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     except (AttributeError, OSError):
@@ -20,10 +20,10 @@ def _steady_seconds() -> float:
 
 
 class RunClock:
-    """The time of one attempt at an experiment.
+    """The time of an attempt at an experiment.
 
     Args:
-        start: when the experiment started, in seconds since the epoch; None if it does so now.
+        start: when the experiment started, in seconds since the epoch; None for now.
 
     Attributes:
         start: when the experiment started.
@@ -35,7 +35,7 @@ class RunClock:
         self.start = self.now if start is None else start
 
     def end(self) -> dict[str, float]:
-        """The attributes of an experiment that ends now: when that is, and how long it took."""
+        """The attributes of an experiment that ends now: the time, and the duration."""
         elapsed = _steady_seconds() - self._steady
         end = time.time()
         if abs(end - self.now - elapsed) > _SAME_CLOCK:

@@ -1,4 +1,4 @@
-"""Which of the experiments that were begun is meant, and how those in question are listed."""
+"""Selecting runs by number, and listing the candidates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def chosen_runs(
     *,
     advice: str = "",
 ) -> list[Past]:
-    """The experiments that a number names, in order of start: of several that one, where it is said.
+    """The experiments with a number, in order of start, or only the one with ``error_number``.
 
     Raises:
         UnknownExperimentError: there is none with the number, or none of them has ``error_number``.
@@ -42,11 +42,11 @@ def chosen_runs(
 
 
 def listing(store: ReadableStore, past: Sequence[Past]) -> str:
-    """Experiments, one a line, with what tells them apart."""
+    """Experiments, one per line, with what distinguishes them."""
     source = Source(store)
     nodes = source.now().nodes
     data = nodes.own_data(nodes.positions_of([each.node for each in past]))
     return "".join(
-        f"\n  {run_line(said, status_of(store, each), source.scan(Scope(each.node), ()).row_count())}"
-        for each, said in zip(past, data, strict=True)
+        f"\n  {run_line(each_data, status_of(store, each), source.scan(Scope(each.node), ()).row_count())}"
+        for each, each_data in zip(past, data, strict=True)
     )

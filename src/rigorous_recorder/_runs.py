@@ -1,4 +1,4 @@
-"""The experiments that were begun: what is known of each, and which of them a number names."""
+"""The experiments of a collection: their attributes, and lookup by number."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ __all__ = [
 ]
 
 NUMBER: Final = EXPERIMENT_KEYS[0]
-#: So many numbers are listed at each end where one is asked for that is not there.
+#: How many numbers an error message lists at each end.
 _LISTED: Final = 10
 
 
 class Past(NamedTuple):
-    """An experiment that was started before, and what it has in its metadata.
+    """An experiment that was started before, with its attributes.
 
     Attributes:
-        last: the node of its last attempt; its own where it was never resumed.
-        attempts: how many there are, 1 where it was never resumed.
-        ended: the status that its last attempt ended with; None where it has not ended.
-        goes_on: whether it is resumed where it failed, instead of begun anew under its number.
-        job: the job of a scheduler that began it.
-        name: its name, for people.
+        last: the node of its last attempt; its own if it was never resumed.
+        attempts: the number of attempts; 1 if it was never resumed.
+        ended: the status of its last attempt; None if it has not ended.
+        goes_on: whether it is resumed after a failure, instead of restarted under its number.
+        job: the scheduler job that began it.
+        name: its name.
         tags: its tags.
-        is_archived: whether it is not listed any more, unless all are asked for.
-        error: what the last attempt ended with: ``error_type``, ``error_message``, ``error_traceback``.
+        is_archived: whether it is only listed among all.
+        error: the error of the last attempt: ``error_type``, ``error_message``, ``error_traceback``.
     """
 
     node: int
@@ -71,14 +71,14 @@ class Past(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        """Whether its last attempt has."""
+        """Whether its last attempt has ended."""
         return self.ended is not None
 
 
 class Runs:
-    """The experiments at one moment; what is not asked for costs no more than a pass over a column.
+    """The experiments in one snapshot, read lazily: at least one pass over a column.
 
-    Several can have one number: those that failed, and the one that was begun after them.
+    Several can share a number: those that failed, and the one that was begun after them.
     """
 
     def __init__(self, nodes: Nodes) -> None:
@@ -90,17 +90,17 @@ class Runs:
 
     @property
     def highest(self) -> int:
-        """The highest number; 0 where there is no experiment."""
+        """The highest number; 0 if there are no experiments."""
         return pc.max(self._numbers).as_py() or 0
 
     @once
     def numbers(self) -> tuple[int, ...]:
-        """The numbers, each once, in order."""
+        """The distinct numbers in order."""
         return tuple(sorted(pc.unique(self._numbers).to_pylist()))
 
     @property
     def nodes(self) -> list[tuple[int, int]]:
-        """Of each, in the order in which they were started, its node and that of its last attempt."""
+        """For each experiment, in order of start, its node and that of its last attempt."""
         last = last_attempts(self._nodes)
         at = self._positions.to_pylist()
         newest = [last[each].position if each in last else each for each in at]
@@ -109,51 +109,53 @@ class Runs:
         return list(zip(*found, strict=True))
 
     def all(self) -> list[Past]:
-        """All of them, in the order in which they were started."""
+        """All of them, in order of start."""
         return self._past(self._positions)
 
     def numbered(self, number: int) -> list[Past]:
-        """Those with a number, in the order in which they were started."""
+        """Those with a number, in order of start."""
         return self._past(self._positions.filter(pc.equal(self._numbers, number)))
 
     def of_nodes(self, nodes: Sequence[int]) -> list[Past]:
-        """Those that are among some nodes."""
+        """Those among some nodes."""
         return self._past(self._nodes.positions_of(nodes).drop_null())
 
     def _past(self, positions: pa.Array) -> list[Past]:
         last = last_attempts(self._nodes)
         ids, data = self._nodes.ids.take(positions), self._nodes.own_data(positions)
         return [
-            _past(self._nodes, node, said, last.get(at))
-            for node, at, said in zip(ids.to_pylist(), positions.to_pylist(), data, strict=True)
+            _past(self._nodes, node, attributes, last.get(at))
+            for node, at, attributes in zip(
+                ids.to_pylist(), positions.to_pylist(), data, strict=True
+            )
         ]
 
 
 def past_experiments(nodes: Nodes) -> list[Past]:
-    """The experiments of a collection, in the order in which they were started."""
+    """The experiments of a collection, in order of start."""
     return Runs(nodes).all()
 
 
 def deleted_of(nodes: Nodes) -> Deleted | None:
-    """What a compaction is to drop: all that was deleted for good, but the numbers that it had."""
+    """What a compaction drops: everything that was deleted, except for the used numbers."""
     if (deleted := nodes.deletion.for_good) is None:
         return None
     return Deleted(deleted, nodes.deletion.tops, Column(NUMBER, INT))
 
 
 def last_deleted(nodes: Nodes) -> int:
-    """The highest number of an experiment that was deleted; 0 where none was."""
+    """The highest number of a deleted experiment; 0 if there is none."""
     everything = nodes.with_deleted
     return pc.max(_numbers(everything, everything.child_positions(DELETED))).as_py() or 0
 
 
 def is_running(store: ReadableStore, past: Past) -> bool:
-    """Whether an experiment has not ended and its process lives."""
+    """Whether an experiment has not ended and its process is alive."""
     return not past.has_ended and store.reader.is_alive(writer_of(past.last))
 
 
 def status_of(store: ReadableStore, past: Past) -> Status:
-    """What became of an experiment, if it has not ended since that was read."""
+    """The status of an experiment, unless it has ended since it was read."""
     if past.ended is not None:
         return past.ended
     return Status.RUNNING if is_running(store, past) else Status.CRASHED
@@ -163,15 +165,15 @@ def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str =
     """The number of an experiment; -1 is the last number, and so on.
 
     Args:
-        wanted: an int of whatever library.
-        advice: what the error says besides where it is something else.
+        wanted: an int of any library.
+        advice: what the error for other types adds.
 
     Raises:
-        UnknownExperimentError: it is none of these numbers.
+        UnknownExperimentError: there is no such number.
     """
     known = tuple(sorted(numbers))
     try:
-        is_truth = type(wanted).__name__ in {"bool", "bool_"}  # numpy's, too, warns or is an int
+        is_truth = type(wanted).__name__ in {"bool", "bool_"}  # numpy's is an int, or warns
         place = None if is_truth else operator.index(wanted)
     except TypeError:
         place = None
@@ -197,7 +199,7 @@ def _listed(numbers: tuple[int, ...]) -> str:
 
 
 def _numbers(nodes: Nodes, positions: pa.Array) -> pa.Array:
-    """The numbers of the experiments at positions; null for what is no experiment."""
+    """The numbers of the experiments at positions; null for other nodes."""
     for column, values in nodes.own(NUMBER, positions).items():
         if column.kind == INT:
             return values
@@ -230,7 +232,7 @@ def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None
 
 
 def _seconds(value: object) -> float | None:
-    """A time as it was said; None for what is none, as where somebody said something else."""
+    """A time in seconds; None for values of other kinds, which a user may have set."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The flat table as a sheet of Excel: what a cell can hold as numbers, dates and text, else as text."""
+"""The flat table as an Excel sheet: numbers, dates and text that a cell can hold, else text."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ else:
 
 __all__ = ["save_sheet"]
 
-#: What a sheet has room for, by Excel's specifications and limits.
+#: The limits of a sheet, by Excel's specifications.
 MOST_ROWS: Final = 1_048_576
 MOST_COLUMNS: Final = 16_384
 MOST_TEXT: Final = 32_767
 #: Excel has numbers of 15 digits.
 _EXACT: Final = 10**15
-#: Its calendar is right from here on: it has a 29th of February 1900.
+#: Excel's calendar is right from this day on: it has a 29th of February 1900.
 _FIRST_DAY: Final = "1900-03-01"
 _OPTIONS: Final = {
     "constant_memory": True,
@@ -39,12 +39,12 @@ _OPTIONS: Final = {
 }
 
 
-def save_sheet(scan: Scan, path: Path, tell: Callable[[int], None]) -> None:
-    """Write the flat table as the one sheet of an ``.xlsx`` file.
+def save_sheet(scan: Scan, path: Path, progress: Callable[[int], None]) -> None:
+    """Write the flat table as the only sheet of an ``.xlsx`` file.
 
     Raises:
         MissingPackageError: ``xlsxwriter`` is not installed.
-        UnsupportedValueError: there are more rows, columns or letters than a sheet has room for.
+        UnsupportedValueError: there are more rows, columns or characters than a sheet can hold.
     """
     _require_room(scan)
     kinds = scan.flat_kinds
@@ -55,11 +55,11 @@ def save_sheet(scan: Scan, path: Path, tell: Callable[[int], None]) -> None:
             columns = [_cells(kind, values) for kind, values in pairs]
             for number in range(batch.num_rows):
                 sheet.append([column[number] for column in columns])
-            tell(batch.num_rows)
+            progress(batch.num_rows)
 
 
 class _Sheet:
-    """The one sheet of a workbook, which gets one row after the other."""
+    """The sheet of a workbook, written row by row."""
 
     def __init__(self, workbook: Any, names: list[str]) -> None:
         self._names = names
@@ -95,15 +95,15 @@ def _require_room(scan: Scan) -> None:
     rows, columns = scan.row_count() + 1, len(scan.flat_kinds)
     if rows > MOST_ROWS or columns > MOST_COLUMNS:
         message = (
-            f"{rows - 1:,} records of {columns:,} columns: a sheet of Excel has room for"
-            f" {MOST_ROWS - 1:,} below the names, and for {MOST_COLUMNS:,} columns. Choose some by where"
+            f"{rows - 1:,} records of {columns:,} columns: an Excel sheet can hold"
+            f" {MOST_ROWS - 1:,} below the header, and {MOST_COLUMNS:,} columns. Select some by where"
             " and select, or save as .parquet or .csv"
         )
         raise UnsupportedValueError(message)
 
 
 def _cells(kind: Kind, values: Any) -> list[Any]:
-    """For each value what its cell has: a bool, a number, a day, a time or text."""
+    """The cell of each value: a bool, a number, a date, a time or text."""
     if kind == NULL:
         return [None] * len(values)
     if kind in {BOOL, TEXT}:
@@ -116,7 +116,7 @@ def _cells(kind: Kind, values: Any) -> list[Any]:
 
 
 def _number(value: float | None) -> float | str | None:
-    """A number, or the text of one that Excel would round or does not have."""
+    """A number; or its text if Excel would round it or does not have it."""
     if value is None or (isinstance(value, int) and abs(value) < _EXACT):
         return value
     if isinstance(value, int) or 0 < abs(value) < sys.float_info.min or math.isinf(value):
@@ -125,7 +125,7 @@ def _number(value: float | None) -> float | str | None:
 
 
 def _instant(value: dt.date | None) -> dt.date | str | None:
-    """A day or a time, or the text of one that Excel would round or does not have."""
+    """A date or a time; or its text if Excel would round it or does not have it."""
     if value is None:
         return None
     text, microseconds = value.isoformat(), getattr(value, "microsecond", 0)
@@ -135,7 +135,7 @@ def _instant(value: dt.date | None) -> dt.date | str | None:
 def _require_short(name: str, text: str) -> None:
     if len(text.encode("utf-16-le")) > 2 * MOST_TEXT:
         message = (
-            f"{name[:100]!r}: a text of {len(text):,} letters has no room in a cell of Excel, which takes"
-            f" {MOST_TEXT:,}. Leave the column out by select, or save as .parquet or .csv"
+            f"{name[:100]!r}: a text of {len(text):,} characters does not fit into an Excel cell, which"
+            f" holds {MOST_TEXT:,}. Leave the column out by select, or save as .parquet or .csv"
         )
         raise UnsupportedValueError(message)

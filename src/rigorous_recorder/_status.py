@@ -1,4 +1,4 @@
-"""What became of an experiment, and which exceptions mean that it was stopped on purpose."""
+"""Statuses of experiments, and the exceptions that mean that one was stopped on purpose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["STOPS", "Status", "ending", "register_stop", "status_at_end", "statu
 
 @public
 class Status(StrEnum):
-    """What became of an experiment."""
+    """The status of an experiment."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -29,11 +29,11 @@ class Status(StrEnum):
     PRUNED = "pruned"
 
 
-#: Those that an experiment can end with, and those among them that are neither success nor failure.
+#: The statuses that an experiment can end with, and those that are neither success nor failure.
 _ENDS: Final = (Status.FINISHED, Status.FAILED, Status.STOPPED, Status.PRUNED)
 STOPS: Final = (Status.STOPPED, Status.PRUNED)
 
-#: By type, or by its full name where importing it would load a library that may not be in use.
+#: By type, or by full name if the library may not be imported.
 _STOPPING: Final[dict[type[BaseException] | str, Status]] = {
     KeyboardInterrupt: Status.STOPPED,
     "asyncio.exceptions.CancelledError": Status.STOPPED,
@@ -42,19 +42,19 @@ _STOPPING: Final[dict[type[BaseException] | str, Status]] = {
 
 
 def register_stop(error: type[BaseException], /, status: Status | str = Status.STOPPED) -> None:
-    """Let exceptions of a type, and of those derived from it, mean that a run was stopped on purpose.
+    """Register exceptions, including derived ones, that mean that a run was stopped on purpose.
 
     ``KeyboardInterrupt`` and ``asyncio.CancelledError`` (stopped) and Optuna's ``TrialPruned``
-    (pruned) are registered from the start. It holds for this process.
+    (pruned) are registered by default. The registration applies to this process.
 
     Args:
         error: the type of the exceptions.
-        status: of experiments that end with one: "stopped" or "pruned"; "failed" makes it an error
-            as any other again.
+        status: the status of experiments that end with one: "stopped" or "pruned"; "failed" makes
+            it an ordinary error again.
 
     Raises:
-        ArgumentTypeError: ``error`` is not a type of exceptions.
-        ArgumentError: ``status`` is another one.
+        ArgumentTypeError: ``error`` is not an exception type.
+        ArgumentError: ``status`` is not one of these.
 
     Examples:
         >>> class EarlyStop(Exception):
@@ -68,10 +68,10 @@ def register_stop(error: type[BaseException], /, status: Status | str = Status.S
 
 
 def ending(status: Status | str) -> Status:
-    """A status that a run can be ended with.
+    """Validate a status that a run can be ended with.
 
     Raises:
-        ArgumentError: it is another one.
+        ArgumentError: it is not one of these.
     """
     return _one_of(_ENDS, status)
 
@@ -84,12 +84,12 @@ def _one_of(expected: tuple[Status, ...], status: object) -> Status:
 
 
 def status_of_error(error: BaseException | None) -> Status:
-    """The status of an experiment that ended with an exception; the nearest type registered counts."""
+    """The status of an experiment that ended with an exception; the nearest registered type wins."""
     for kind in type(error).__mro__:
         found = _STOPPING.get(kind)
         try:
             found = found or _STOPPING.get(f"{kind.__module__}.{kind.__qualname__}")
-        except Exception:  # noqa: BLE001, S112 - a metaclass of the caller's can refuse anything
+        except Exception:  # noqa: BLE001, S112 - a user's metaclass can raise anything
             continue
         if found is not None:
             return found
@@ -97,7 +97,7 @@ def status_of_error(error: BaseException | None) -> Status:
 
 
 def status_at_end(attributes: Mapping[str, Any]) -> Status | None:
-    """How an experiment ended, by its attributes; None where it has not."""
+    """The status with which an experiment ended, from its attributes; None if it has not."""
     is_good = attributes.get("had_error") is False
     if attributes.get("experiment_end_time") is None and not is_good:
         return None

@@ -1,4 +1,4 @@
-"""What the operating system must have: to import this where it has not raises one clear error."""
+"""Requirements of the operating system: importing this raises a clear error if one is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error and warning of the library: one base class, each also the fitting builtin."""
+"""All errors and warnings of the library: one base class, each also the fitting builtin."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ class RigorousError(Exception):
 
 
 class KeyNotTextError(RigorousError, TypeError):
-    """A key of a record, or of a recorder's data, is not a ``str``."""
+    """A key of a record, or of a recorder's attributes, is not a ``str``."""
 
 
 class UnsupportedTypeError(RigorousError, TypeError):
-    """A value is of a type that a record can't store."""
+    """A value's type can't be stored."""
 
 
 class UnsupportedValueError(RigorousError, ValueError):
-    """A value is of a type that is stored, but this one could not be read back as it is."""
+    """A value's type can be stored, but this value could not be read back unchanged."""
 
 
 class ClosedError(RigorousError, ValueError):
@@ -71,7 +71,7 @@ class ClosedError(RigorousError, ValueError):
 
 
 class ColumnError(RigorousError, ValueError):
-    """A column that is named is not there, could be another one as well, or can't be drawn."""
+    """A column does not exist, is ambiguous, or can't be drawn."""
 
 
 class BusyError(RigorousError, RuntimeError):
@@ -79,7 +79,7 @@ class BusyError(RigorousError, RuntimeError):
 
 
 class ArgumentError(RigorousError, ValueError):
-    """An argument is a value that the call can do nothing with."""
+    """An argument has a value that is not valid."""
 
 
 class CycleError(RigorousError, ValueError):
@@ -99,61 +99,61 @@ class NewerFormatError(RigorousError, ValueError):
 
 
 class DeletedError(RigorousError, RuntimeError):
-    """Records were deleted, and compacted away, while they were read."""
+    """Records were deleted, and compacted away, while they were being read."""
 
 
 class CompactedError(RigorousError, RuntimeError):
-    """Files were merged, or records moved, while a result was read part by part: ask again."""
+    """Files were merged, or records moved, while a result was read in parts: query again."""
 
 
 class DamagedFileError(RigorousError, ValueError):
-    """A file can't be read back as what it should be."""
+    """A file can't be read back."""
 
 
 class NotEnoughMemoryError(RigorousError, MemoryError):
-    """A file that is loaded asks for more memory than there is."""
+    """A file needs more memory to load than there is."""
 
 
 class TooLargeError(RigorousError, MemoryError):
-    """A table would be larger than memory, since rows repeat what they inherit."""
+    """A table would exceed memory, since rows repeat what they inherit."""
 
 
 class UnknownFileTypeError(RigorousError, ValueError):
-    """The suffix of a path names no format that can be saved or loaded."""
+    """The suffix of a path is not a format that can be saved or loaded."""
 
 
 class UnsafePickleError(RigorousError, pickle.UnpicklingError):
-    """A pickle asks for something other than plain values and known recorders."""
+    """A pickle contains something other than plain values and known recorders."""
 
 
 class ReservedKeyError(RigorousError, ValueError):
-    """A key that a collection says of every experiment itself."""
+    """A key is reserved for attributes that a collection sets on experiments itself."""
 
 
 class NotPicklableError(RigorousError, TypeError):
-    """Something can't be given to another process, or copied; the message has what can be."""
+    """An object can't be pickled or copied; the message names what can be."""
 
 
 class RunningError(RigorousError, ValueError):
-    """An experiment that still runs can't be resumed, nor deleted."""
+    """A running experiment can't be resumed or deleted."""
 
 
 class _UnknownKeyError(RigorousError, KeyError):
     def __str__(self) -> str:
-        """The message, without the quotes that a ``KeyError`` puts around it."""
+        """The message, without the quotes of a ``KeyError``."""
         return Exception.__str__(self)
 
 
 class UnknownAttributeError(_UnknownKeyError):
-    """A recorder has no attribute of its own under that key."""
+    """A recorder has no attribute of its own with this key."""
 
 
 class UnknownExperimentError(_UnknownKeyError):
-    """No experiment has that number."""
+    """No experiment has this number."""
 
 
 class ArgumentTypeError(RigorousError, TypeError):
-    """An argument is of a type that the call can do nothing with."""
+    """An argument has a type that is not valid."""
 
 
 class EnteredError(RigorousError, RuntimeError):
@@ -165,15 +165,15 @@ class NotStartedError(RigorousError, AttributeError):
 
 
 class EndedError(RigorousError, RuntimeError):
-    """A run that has ended is to end in another way."""
+    """A run that has ended is ended again in another way."""
 
 
 class RecordIndexError(RigorousError, IndexError):
-    """There is no record at that index."""
+    """There is no record at this index."""
 
 
 class ReadOnlyError(RigorousError, TypeError):
-    """A row of records can't be changed (a copy of it can), nor what was opened read-only."""
+    """Rows are read-only (change a copy), and so is a collection that was opened read-only."""
 
 
 class SaveError(RigorousError, OSError):
@@ -181,11 +181,11 @@ class SaveError(RigorousError, OSError):
 
 
 class MissingPackageError(RigorousError, ImportError):
-    """An optional package is not installed; the message is the line that installs it."""
+    """An optional package is not installed; the message has the line to install it."""
 
 
 class UnsupportedSystemError(RigorousError, ImportError):
-    """The operating system lacks what records are written with, as Windows does."""
+    """The operating system lacks what writing records needs, as Windows does."""
 
 
 class RigorousWarning(UserWarning):
@@ -193,31 +193,31 @@ class RigorousWarning(UserWarning):
 
 
 class AttributeTypeWarning(RigorousWarning):
-    """An attribute is of a type that can't be stored: its repr is stored as text."""
+    """The type of an attribute can't be stored: its repr is stored as text."""
 
 
 class ColumnWarning(RigorousWarning):
-    """A column that a condition names is not there yet."""
+    """A column in a condition does not exist yet."""
 
 
 class DamagedFileWarning(RigorousWarning):
-    """A file of the collection can't be read; everything else still is."""
+    """A file of the collection can't be read; everything else can."""
 
 
 class IncompleteCopyWarning(DamagedFileWarning):
-    """A collection is a copy that was made while it was logged to, and lacks a part of it."""
+    """A collection was copied while it was logged to, and the copy is incomplete."""
 
 
 class StorageWarning(RigorousWarning):
-    """The folder can't be written for now; data waits in memory and is tried again."""
+    """The folder can't be written at present; data waits in memory for a retry."""
 
 
 class MixedKindsWarning(RigorousWarning):
-    """A query uses a key that also has values of other kinds; they are in columns of their own."""
+    """A query uses a key that also has values of other kinds, which are in separate columns."""
 
 
 class PendingRecordWarning(RigorousWarning):
-    """Fields given to ``add`` were never committed when the experiment ended."""
+    """Fields passed to ``add`` were not committed when the experiment ended."""
 
 
 class DeviceWarning(RigorousWarning):
