@@ -27,8 +27,8 @@ from ._values.kinds import (
     NULL,
     TEXT,
     TIMEDELTA,
+    Decoded,
     Kind,
-    Spelled,
     ZonedDatetime,
     zone_of,
 )
@@ -267,7 +267,7 @@ def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
         UnsupportedValueError: it is.
     """
     if not (
-        isinstance(kind, ZonedDatetime) or (isinstance(kind, Spelled) and kind in {DATE, DATETIME})
+        isinstance(kind, ZonedDatetime) or (isinstance(kind, Decoded) and kind in {DATE, DATETIME})
     ):
         return
     ends = pc.min_max(values.cast(pa.int32() if kind == DATE else pa.int64())).as_py()

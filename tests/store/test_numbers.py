@@ -131,7 +131,9 @@ def test_resume_takes_the_last_of_several_runs_and_says_so(
     with open_collection().resume(2) as attempt:
         assert attempt["lr"] == 0.01
     told = capsys.readouterr().err
-    assert "2 runs are experiment 2: the last one, experiment 2 (error_number 0), is resumed" in told
+    assert (
+        "2 runs are experiment 2: the last one, experiment 2 (error_number 0), is resumed" in told
+    )
     assert "error_number=..." in told
     with open_collection().resume(2, error_number=1) as attempt:
         assert attempt["lr"] == 10.0

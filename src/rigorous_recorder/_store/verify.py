@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .._values.kinds import Spelled
+from .._values.kinds import Decoded
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder, LiveName
 from .fragments import Fragment
@@ -148,7 +148,7 @@ def live_problem(path: Path, name: LiveName, most: int | None = None) -> Problem
 def _no_values(fragment: Fragment, group: int, names: Collection[str]) -> str:
     """Which column has values that are none of its kind; "" where none has."""
     for column, name in fragment.columns.items():
-        if name in names and isinstance(column.kind, Spelled):
+        if name in names and isinstance(column.kind, Decoded):
             table = fragment.table(group, [column])
             if table is not None and (places := unreadable(column.kind, table.column(name))):
                 return f"column {name!r}: {len(places)} values can't be read as {column.kind.name}"

@@ -1,1 +1,1 @@
-"""The kinds of values: what a value is, how it is stored, how kinds meet in one column."""
+"""Kinds of values: classification, storage, and unification in one column."""

@@ -1,4 +1,4 @@
-"""Arrays: of one shape a fixed-shape column, of many shapes lists."""
+"""Array kinds: fixed-shape columns for a single shape, lists for several shapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .kinds import DetailedKind, LiveBuffers
 
 __all__ = ["DTYPES", "ArrayKind", "ListKind", "dtype_of"]
 
-#: numpy dtype names that are kept, with the bytes of one element.
+#: Supported numpy dtypes, with the bytes of one element.
 DTYPES: Final = {
     "float16": 2,
     "float32": 4,
@@ -31,7 +31,7 @@ DTYPES: Final = {
 
 
 def dtype_of(element: pa.DataType) -> str:
-    """The numpy name of an Arrow type of numbers."""
+    """The numpy name of a numeric Arrow type."""
     names = {"halffloat": "float16", "float": "float32", "double": "float64"}
     return names.get(str(element), str(element))
 
@@ -51,8 +51,8 @@ def _is_fixed(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_list(kind))
 
 
-class _Arrays(DetailedKind, ABC):
-    """Arrays of one dtype."""
+class _ArrayKinds(DetailedKind, ABC):
+    """Arrays with the same dtype."""
 
     is_mutable = True
     example = "a JSON list of numbers"
@@ -74,7 +74,7 @@ class _Arrays(DetailedKind, ABC):
         return _with_floats(found)
 
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
-        """As of other kinds; ``value`` is an array of any dtype, or what may be the list of one."""
+        """See ``Kind``; ``value`` is an array of any dtype, or a value that may be a list of one."""
         wanted = _as_array(value, is_bool=self.dtype == "bool")
         if wanted is None:
             return pa.repeat(pa.scalar(False), len(column))
@@ -86,8 +86,8 @@ class _Arrays(DetailedKind, ABC):
         return pa.array(same, pa.bool_())
 
 
-class ArrayKind(_Arrays):
-    """Arrays that all have one dtype and one shape."""
+class ArrayKind(_ArrayKinds):
+    """Arrays with the same dtype and shape."""
 
     cell = "block"
 
@@ -97,7 +97,7 @@ class ArrayKind(_Arrays):
 
     @classmethod
     def of(cls, dtype: str, shape: tuple[int, ...]) -> ArrayKind:
-        """The kind of arrays of that dtype and shape."""
+        """The kind of arrays with this dtype and shape."""
         return cls(f"array[{dtype},{'x'.join(map(str, shape))}]", dtype, shape)
 
     @classmethod
@@ -115,12 +115,12 @@ class ArrayKind(_Arrays):
 
     @property
     def element(self) -> str:
-        """Kind and bytes of one element, as ``f4`` for float32."""
+        """Kind and size of one element, such as ``f4`` for float32."""
         return f"{self.dtype[0]}{DTYPES[self.dtype]}"
 
     @property
     def width(self) -> int:
-        """Bytes of one array."""
+        """The size of one array in bytes."""
         return math.prod(self.shape) * DTYPES[self.dtype]
 
     @property
@@ -132,14 +132,14 @@ class ArrayKind(_Arrays):
 
     @property
     def file_type(self) -> pa.DataType:
-        # Parquet can't hold a null among fixed-size lists before pyarrow 24.
+        # Parquet can't store a null among fixed-size lists before pyarrow 24.
         return _list_type(self.dtype, len(self.shape))
 
     def raw(self, value: Any) -> Any:
         return np.ascontiguousarray(value)
 
     def live(self, column: pa.Array) -> LiveBuffers:
-        whole = pa.concat_arrays([column, column.slice(0, 0)])  # without any offset
+        whole = pa.concat_arrays([column, column.slice(0, 0)])  # without an offset
         validity, inner = whole.buffers()[0], whole.values
         while _is_fixed(inner.type):
             inner = inner.values
@@ -147,8 +147,8 @@ class ArrayKind(_Arrays):
 
     def file(self, column: pa.Array) -> pa.Array:
         present = column.is_valid()
-        kept = column.filter(present)
-        items = kept.flatten().cast(_list_type(self.dtype, len(self.shape) - 1))
+        stored = column.filter(present)
+        items = stored.flatten().cast(_list_type(self.dtype, len(self.shape) - 1))
         steps = pc.multiply(present.cast(pa.int32()), pa.scalar(self.shape[0], pa.int32()))
         offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(steps)])
         return pa.ListArray.from_arrays(offsets, items, mask=pc.invert(present))
@@ -169,11 +169,11 @@ class ArrayKind(_Arrays):
         if stored.type == self.sealed_type:
             return stored
         present = stored.is_valid()
-        kept = stored.filter(present).cast(self.sealed_type)
-        if not len(kept):
+        whole = stored.filter(present).cast(self.sealed_type)
+        if not len(whole):
             return pa.nulls(len(stored), self.sealed_type)
         counted = pc.subtract(pc.cumulative_sum(present.cast(pa.int64())), 1)
-        return kept.take(pc.if_else(present, counted, pa.scalar(None, pa.int64())))
+        return whole.take(pc.if_else(present, counted, pa.scalar(None, pa.int64())))
 
     def values(self, column: pa.Array) -> list[Any]:
         return [None if each is None else self._array(each) for each in column.to_pylist()]
@@ -182,8 +182,8 @@ class ArrayKind(_Arrays):
         return np.array(nested, dtype=self.dtype).reshape(self.shape)
 
 
-class ListKind(_Arrays):
-    """Arrays of one dtype and number of dimensions, of whatever shapes."""
+class ListKind(_ArrayKinds):
+    """Arrays with the same dtype and number of dimensions, of any shapes."""
 
     cell = "text"
 
@@ -193,7 +193,7 @@ class ListKind(_Arrays):
 
     @classmethod
     def of(cls, dtype: str, depth: int) -> ListKind:
-        """The kind of arrays of that dtype with ``depth`` dimensions."""
+        """The kind of arrays with this dtype and ``depth`` dimensions."""
         return cls(f"list[{dtype},{depth}]", dtype, depth)
 
     @property
@@ -221,7 +221,7 @@ class ListKind(_Arrays):
 
 
 def _as_array(value: Any, *, is_bool: bool) -> Any:
-    """``value`` as an array of numbers, or of bools; None where it is neither."""
+    """``value`` as an array of numbers or bools; None if it is neither."""
     try:
         found = np.asarray(value)
     except ValueError:  # lists of different lengths
@@ -232,7 +232,7 @@ def _as_array(value: Any, *, is_bool: bool) -> Any:
 
 
 def _with_floats(nested: list[Any]) -> list[Any]:
-    """A nested list in which text that JSON lines have for NaN and infinities are floats."""
+    """Convert the text for NaN and infinities in JSON lines to floats, in a nested list."""
     return [
         _with_floats(v) if isinstance(v, list) else float(v) if isinstance(v, str) else v
         for v in nested
@@ -243,5 +243,5 @@ def _nested(arrays: list[Any], kind: pa.DataType, dtype: str) -> pa.Array:
     lists = [None if each is None else np.asarray(each).tolist() for each in arrays]
     if dtype != "float16":
         return pa.array(lists, kind)
-    wide = pa.array(lists)  # pyarrow takes no Python floats for float16
+    wide = pa.array(lists)  # pyarrow does not accept Python floats for float16
     return wide.cast(kind) if len(wide.drop_null()) else pa.nulls(len(lists), kind)

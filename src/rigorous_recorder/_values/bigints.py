@@ -1,4 +1,4 @@
-"""Ints beyond 64 bits: of up to 38 digits as Arrow's decimals, longer ones as text."""
+"""Ints beyond 64 bits: with up to 38 digits as Arrow decimals, longer ones as text."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from .._arrow import pa, pc
 from .._lazy_imports import decimal
 from ..errors import UnsupportedValueError
 from . import json_text
-from .kinds import INT, Kind, LiveBuffers, Spelled
+from .kinds import INT, Decoded, Kind, LiveBuffers
 
 __all__ = ["BIGINT", "BIGINT_TEXT", "int_kind"]
 
 _INT64_LIMIT: Final = 2**63
-#: Digits of a decimal of 128 bits.
+#: Digits of a 128-bit decimal.
 _DECIMAL_DIGITS: Final = 38
 _DECIMAL_LIMIT: Final = 10**_DECIMAL_DIGITS
-#: Python makes no int of more digits of text, and no text of longer ints, unless it is told to.
+#: Python's default limit for conversions between ints and text, in digits.
 _MOST_DIGITS: Final = 4_300
 
 
 def int_kind(key: str, value: int) -> Kind:
-    """The kind of an int: the first of ``int``, ``bigint`` and ``bigint_text`` that has room for it.
+    """The kind of an int: the first of ``int``, ``bigint`` and ``bigint_text`` that can hold it.
 
     Raises:
         UnsupportedValueError: it has more than 4,300 digits.
@@ -48,7 +48,7 @@ def _has_text(value: int) -> bool:
 
 
 class _InDigits(Kind, ABC):
-    """Ints that a live table has as their decimal digits."""
+    """Ints stored as decimal digits in live tables."""
 
     cell = "text"
     example = INT.example
@@ -71,7 +71,7 @@ class _InDigits(Kind, ABC):
 
     @abstractmethod
     def _scalar(self, value: int) -> pa.Scalar:
-        """A value as it stands in a column of the sealed type."""
+        """A value in the sealed type."""
 
 
 class _BigInt(_InDigits):
@@ -93,7 +93,7 @@ class _BigInt(_InDigits):
         return pa.scalar(decimal.Decimal(value), self.sealed_type)
 
 
-class _BigIntText(_InDigits, Spelled):
+class _BigIntText(_InDigits, Decoded):
     @property
     def sealed_type(self) -> pa.DataType:
         return pa.string()
@@ -104,12 +104,12 @@ class _BigIntText(_InDigits, Spelled):
     def column(self, values: list[Any]) -> pa.Array:
         return pa.array([None if each is None else str(each) for each in values], pa.string())
 
-    def spelled(self, column: pa.Array) -> list[Any]:
+    def encoded(self, column: pa.Array) -> list[Any]:
         texts: list[Any] = column.to_pylist()
         return texts
 
-    def read(self, spelled: str) -> int:
-        return int(spelled)
+    def read(self, encoded: str) -> int:
+        return int(encoded)
 
     def _scalar(self, value: int) -> pa.Scalar:
         return pa.scalar(str(value), pa.string())

@@ -1,4 +1,4 @@
-"""Columns of tables as single arrays, and how many bytes their values take."""
+"""Columns of tables as single arrays, and the sizes of their values."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from .._arrow import pa, pc
 
 __all__ = ["byte_sizes", "one_array"]
 
-#: Bytes of an offset into the bytes of texts, or into the values of lists.
+#: Size of an offset in text and list columns, in bytes.
 _OFFSET: Final = 4
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
-    """A column of a table as one array; not copied where it is one, as by ``combine_chunks``."""
+    """A column of a table as one array; unlike ``combine_chunks``, a single chunk is not copied."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def byte_sizes(values: pa.Array) -> pa.Array:
-    """For each value how many bytes it takes, about; int64, null for null."""
+    """The approximate size of each value in bytes; int64, null for null."""
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return pc.add(pc.binary_length(values).cast(pa.int64()), _OFFSET)

@@ -1,4 +1,4 @@
-"""What kind a value is; the one place that says what can be stored and what can't."""
+"""Classification of values; the only module that decides what can be stored."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from .plain_forms import NO_FORM, Unread, plain_form
 __all__ = ["Classified", "check_key", "classify", "classify_unread", "kind_named", "unreadable"]
 
 _INT64_LIMIT: Final = 2**63
-#: A view of Arrow points to bytes by 31 bits.
+#: Arrow's views address bytes with 31 bits.
 _MOST_BYTES: Final = 2**31 - 1
 _STORED: Final = (
-    "Stored are bool, int, float, str, bytes, date, datetime, timedelta, None, numpy, torch and jax"
+    "Supported are bool, int, float, str, bytes, date, datetime, timedelta, None, numpy, torch and jax"
     " scalars and arrays, dict and list, and what docs/values.md lists"
 )
 _SIMPLE: Final = {
@@ -75,7 +75,7 @@ def check_key(key: object) -> str:
 
     Raises:
         KeyNotTextError: it is not a str.
-        UnsupportedValueError: it has a lone surrogate, which no file format can hold.
+        UnsupportedValueError: it has a lone surrogate, which no file format can store.
     """
     if not isinstance(key, str):
         message = (
@@ -89,11 +89,11 @@ def check_key(key: object) -> str:
 
 
 def classify(key: str, value: Any) -> Classified:
-    """The kind of ``value`` and the plain value of that kind which reads back equal.
+    """The kind of ``value``, and the plain value of that kind, which reads back equal.
 
     Raises:
         UnsupportedTypeError: values of this type can't be stored.
-        UnsupportedValueError: this value of a kept type can't.
+        UnsupportedValueError: the type can be stored, but not this value.
     """
     kind, found = classify_unread(key, value)
     if isinstance(found, DeviceValue):
@@ -104,11 +104,11 @@ def classify(key: str, value: Any) -> Classified:
 
 
 def classify_unread(key: str, value: Any) -> Classified:
-    """As ``classify``, without a wait: of a tensor on a device a ``DeviceValue``.
+    """Like ``classify``, but without waiting: a tensor on a device becomes a ``DeviceValue``.
 
     Raises:
         UnsupportedTypeError: values of this type can't be stored.
-        UnsupportedValueError: this value of a kept type can't.
+        UnsupportedValueError: the type can be stored, but not this value.
     """
     if type(value) is DeviceValue:
         return value.kind, value
@@ -119,7 +119,7 @@ def classify_unread(key: str, value: Any) -> Classified:
 
 
 def kind_named(name: str) -> Kind | None:
-    """The kind with that name, or None where no kind has it."""
+    """The kind with this name; None if there is none."""
     if name in _SIMPLE:
         return _SIMPLE[name]
     family, _, rest = name.partition("[")
@@ -173,7 +173,7 @@ def _timedelta(key: str, value: dt.timedelta) -> Classified:
     if not -_INT64_LIMIT <= TIMEDELTA.raw(value) < _INT64_LIMIT:
         message = (
             f"{key!r}: the timedelta {value!r} is beyond 64 bits of microseconds (292,000 years)."
-            " Keep it as a float (x.total_seconds())"
+            " Store it as a float (x.total_seconds())"
         )
         raise UnsupportedValueError(message)
     return TIMEDELTA, value
@@ -192,15 +192,15 @@ def _datetime(key: str, value: dt.datetime) -> Classified:
 
 
 def _check_instant(key: str, value: dt.datetime, kind: ZonedDatetime) -> None:
-    """Refuse a time that its zone skips, and one outside the years 1 to 9999 of UTC."""
+    """Raise for a time that its zone skips, or outside the years 1 to 9999 of UTC."""
     try:
-        is_kept = kind.read(kind.raw(value)).replace(tzinfo=None) == value.replace(tzinfo=None)
+        is_storable = kind.read(kind.raw(value)).replace(tzinfo=None) == value.replace(tzinfo=None)
     except OverflowError:
-        is_kept = False
-    if not is_kept:
+        is_storable = False
+    if not is_storable:
         message = (
-            f"{key!r}: the datetime {value!r} is a time that its zone skips, or in UTC not in the"
-            " years 1 to 9999. Keep it without a zone (x.replace(tzinfo=None)) or as text"
+            f"{key!r}: the datetime {value!r} is a time that its zone skips, or in UTC outside the"
+            " years 1 to 9999. Store it without a zone (x.replace(tzinfo=None)) or as text"
             " (x.isoformat())"
         )
         raise UnsupportedValueError(message)
@@ -226,16 +226,16 @@ def _zone_name(key: str, value: dt.datetime) -> str:
 
 
 def _name_in_pytz(zone: dt.tzinfo | None, value: dt.datetime) -> str | None:
-    """The IANA name of a zone of pytz, which pandas has; None where it has none, or another offset.
+    """The IANA name of a pytz zone, as pandas uses; None if it has no name, or another offset.
 
-    The offset is another one where somebody made the time without ``localize``.
+    The offset differs if the time was created without ``localize``.
     """
     name = getattr(zone, "zone", None)
     if not isinstance(name, str) or type(zone).__module__.partition(".")[0] != "pytz":
         return None
     try:
         known = zoneinfo.ZoneInfo(name)
-    except (OSError, ValueError):  # of a name that this machine does not know, and of no name
+    except (OSError, ValueError):  # the zone has no name, or this machine does not know it
         return None
     return name if value.astimezone(known).utcoffset() == value.utcoffset() else None
 
@@ -244,7 +244,7 @@ def _json(key: str, value: Any) -> Classified:
     plain = json_text.plain(key, value)
     try:
         text = json_text.dump(plain)
-    except ValueError as error:  # an int of thousands of digits
+    except ValueError as error:  # an int with thousands of digits
         message = f"{key!r}: a value inside can't be stored as JSON: {error}"
         raise UnsupportedValueError(message) from error
     _check_unicode(f"{key!r}: a text inside", text)
@@ -253,18 +253,18 @@ def _json(key: str, value: Any) -> Classified:
 
 
 def _foreign(key: str, value: Any) -> Classified:
-    """Scalars and arrays of numpy, torch, jax and the like, known by what they answer to."""
+    """Scalars and arrays of numpy, torch, jax and the like, recognized by their methods."""
     try:
         return _read(key, value)
     except RigorousError:
         raise
-    except Exception as error:  # whatever another library's value raises
+    except Exception as error:  # whatever another library raises
         raise unreadable(key, value, error) from error
 
 
 def _read(key: str, value: Any) -> Classified:
-    if is_on_device(value) and (kept := device_value(value)) is not None:
-        return kept.kind, kept
+    if is_on_device(value) and (pending := device_value(value)) is not None:
+        return pending.kind, pending
     if is_missing(value):
         return NULL, None
     if library_of(value) == "torch" and hasattr(value, "detach"):
@@ -278,7 +278,7 @@ def _read(key: str, value: Any) -> Classified:
 
 
 def _formed(key: str, value: Any) -> Classified:
-    """A value of a type that has a plain form."""
+    """A value of a type with a plain form."""
     form = plain_form(value)
     if form is NO_FORM or type(form) is type(value):
         raise _unsupported(key, value)
@@ -291,8 +291,8 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _has_numbers(value: Any) -> bool:
-    """Whether what has a dtype and a shape is more than a description of an array."""
-    kind = type(value)  # an instance can have any fields
+    """Whether it has values, rather than being a mere description of an array."""
+    kind = type(value)  # instances can have arbitrary attributes
     return hasattr(kind, "item") or hasattr(kind, "tobytes") or hasattr(kind, "__array__")
 
 
@@ -315,7 +315,7 @@ def _scalar(key: str, value: Any) -> Classified:
 def _array(key: str, value: Any) -> Classified:
     if is_masked(value):
         if value.mask.any():
-            return _json(key, value.tolist())  # a list can have None in the place of a number
+            return _json(key, value.tolist())  # a list can have None in place of a number
         value = value.data
     dtype, shape = _native_name(value.dtype), tuple(int(size) for size in value.shape)
     array = value if hasattr(value, "tobytes") else value.__array__()
@@ -336,7 +336,7 @@ def _array(key: str, value: Any) -> Classified:
 
 
 def _native_name(dtype: Any) -> str:
-    """The name of a dtype; of numbers in another byte order that of those in this machine's."""
+    """The name of a dtype; numbers in another byte order have that of the native one."""
     return str(dtype if getattr(dtype, "isnative", True) else dtype.newbyteorder("="))
 
 
@@ -362,7 +362,7 @@ def _unsupported(key: str, value: Any) -> UnsupportedTypeError:
 
 
 def unreadable(key: str, value: Any, error: Exception) -> UnsupportedTypeError:
-    """What is raised for a value that can't be asked for its numbers."""
+    """The error for a value whose numbers can't be read."""
     reason = textwrap.shorten(str(error), 200)
     message = (
         f"{key!r}: a value of type {type(value).__qualname__} has no numbers that can be read here:"
@@ -373,7 +373,7 @@ def unreadable(key: str, value: Any, error: Exception) -> UnsupportedTypeError:
 
 
 def _check_size(key: str, text: str | bytes) -> None:
-    """Refuse what a column can't point to; a character has up to 4 bytes."""
+    """Raise for values that exceed the addresses of a column; a character has up to 4 bytes."""
     if 4 * len(text) < _MOST_BYTES:
         return
     size = len(text if isinstance(text, bytes) else text.encode())
@@ -391,12 +391,12 @@ def _check_unicode(what: str, text: str) -> None:
     except UnicodeEncodeError as error:
         message = (
             f"{what} {text[:60]!r} has a lone surrogate at {error.start}, which is not a character."
-            " Replace it with x.encode('utf-8', 'replace').decode(), or keep bytes"
+            " Replace it with x.encode('utf-8', 'replace').decode(), or store bytes"
         )
         raise UnsupportedValueError(message) from None
 
 
-# bool before int, datetime before date: the first base that fits decides.
+# bool before int, datetime before date: the first matching base class counts.
 _RULES: Final[tuple[tuple[Any, Callable[[str, Any], Classified]], ...]] = (
     (type(None), _null),
     (bool, _bool),

@@ -1,4 +1,4 @@
-"""Values of other libraries, by their exact type: what makes a plain value of one, fast."""
+"""Fast conversion of other libraries' values to plain ones, by exact type."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .json_text import json_cell
 
 __all__ = ["CONVERTERS", "learn"]
 
-#: For dicts and lists, and types that were seen, what makes of a value one that a cell takes as it
-#: is. A converter may raise, or give what no cell takes: ``classify`` then says what is to be done.
+#: The converters of dicts, lists and all types seen so far, to values that a cell accepts. A
+#: converter may raise, or return what no cell accepts: then ``classify`` decides.
 CONVERTERS: Final[dict[type, Callable[[Any], Any]]] = dict.fromkeys((dict, list, tuple), json_cell)
 
 _PLAIN: Final = {bool, int, float, str, type(None)}
@@ -25,12 +25,12 @@ _NUMPY: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 def learn(values: Iterable[Any]) -> None:
-    """Know values of such types the next time, where they can be made plain in one step."""
+    """Remember converters for the types of these values, if one step makes them plain."""
     for kind in map(type, values):
         try:
             if kind not in CONVERTERS and kind not in _PLAIN:
                 _learn(kind)
-        except Exception:  # noqa: BLE001, S112 - types can have odd code, too
+        except Exception:  # noqa: BLE001, S112 - types can have arbitrary code
             continue
 
 
@@ -48,14 +48,14 @@ def _learn(kind: type) -> None:
 
 
 def _plain_tensor(tensor: Any) -> Any:
-    """A number, or a numpy array; of a tensor on a device, which is to be kept, the tensor."""
+    """A number or a numpy array; a tensor on a device is returned as it is."""
     if not tensor.is_cpu:
         return tensor
     return numpy_of(tensor) if tensor.dim() else tensor.item()
 
 
 def _plain_array(array: Any) -> Any:
-    """A number, or a numpy array; of a jax array on a device, which is to be kept, the array."""
+    """A number or a numpy array; a jax array on a device is returned as it is."""
     if is_on_device(array):
         return array
     return sys.modules["numpy"].asarray(array) if array.ndim else array.item()

@@ -1,6 +1,6 @@
-"""Values of other libraries that look like plain ones and are not: no value, or more than one.
+"""Values of other libraries that look plain but are missing, or have more than their numbers.
 
-Nothing here imports one of them: where a library was not imported, no value of it is there.
+Nothing here imports such a library: if it was not imported, there are no values of it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = [
     "plain_timedelta",
 ]
 
-#: Types of pandas that have one value, which is none.
+#: Types of pandas whose only value is a missing one.
 _NO_VALUES: Final = {"NAType", "NaTType"}
-#: Units of numpy's timedelta64 that are of no fixed length, or of none at all.
+#: Units of numpy's timedelta64 without a fixed length.
 _NO_LENGTHS: Final = {"Y": "years", "M": "months", "generic": "no unit"}
 
 
 def is_missing(value: Any) -> bool:
-    """Whether it is a missing value: masked, NA, NaT, or a null of Arrow."""
+    """Whether it is a missing value: masked, NA, NaT, or an Arrow null."""
     kind = type(value)
     if kind.__name__ in _NO_VALUES:
         return _library(value) == "pandas"
@@ -42,12 +42,12 @@ def is_missing(value: Any) -> bool:
 
 
 def is_arrow_scalar(value: Any) -> bool:
-    """Whether it is a value of an Arrow array, which ``as_py`` makes plain."""
+    """Whether it is an Arrow scalar, which ``as_py`` converts."""
     return _library(value) == "pyarrow" and hasattr(value, "as_py")
 
 
 def is_masked(value: Any) -> bool:
-    """Whether it is an array of numpy with a mask, which hides some of its elements or none."""
+    """Whether it is a masked numpy array."""
     masked = sys.modules.get("numpy.ma")
     return masked is not None and isinstance(value, masked.MaskedArray)
 
@@ -63,7 +63,7 @@ def _library(value: Any) -> str:
 
 
 def nested_times(key: str, times: Any) -> Any:
-    """A datetime64 or timedelta64 inside a dict or list: None where it is NaT.
+    """Handle a datetime64 or timedelta64 in a dict or list: None if it is NaT.
 
     Raises:
         UnsupportedTypeError: it is a time, or an array with one.
@@ -78,10 +78,10 @@ def nested_times(key: str, times: Any) -> Any:
 
 
 def check_is_bare(key: str, value: Any) -> None:
-    """Raise where an array has what its numbers don't tell: a unit, names, another mask.
+    """Raise for an array with more than numbers: a unit, field names, or another mask.
 
     Raises:
-        UnsupportedTypeError: it has.
+        UnsupportedTypeError: it has more.
     """
     if _library(value) == "pandas":
         if not _has_names(getattr(value, "index", None)):
@@ -100,16 +100,16 @@ def check_is_bare(key: str, value: Any) -> None:
 
 
 def _has_names(index: Any) -> bool:
-    """Whether an index of pandas is more than the numbers of rows."""
+    """Whether a pandas index is more than row numbers."""
     kind = getattr(getattr(index, "dtype", None), "kind", "i")
     return kind not in {"i", "u"} or getattr(index, "name", None) is not None
 
 
 def plain_datetime(key: str, value: dt.datetime) -> dt.datetime | None:
-    """A datetime of a subclass as a plain one; None for NaT.
+    """A datetime subclass as a plain datetime; None for NaT.
 
     Raises:
-        UnsupportedValueError: it knows more, as pandas' Timestamp does of nanoseconds.
+        UnsupportedValueError: it has more, such as the nanoseconds of pandas' Timestamp.
     """
     if is_missing(value):
         return None
@@ -117,9 +117,9 @@ def plain_datetime(key: str, value: dt.datetime) -> dt.datetime | None:
     fields = (value.year, value.month, value.day, value.hour, value.minute, value.second)
     try:
         plain = dt.datetime(*fields, value.microsecond, tzinfo=value.tzinfo)
-    except ValueError as error:  # pandas has years beyond 9999
+    except ValueError as error:  # pandas supports years beyond 9999
         message = (
-            f"{key!r}: the {type(value).__name__} {value} is beyond the years 1 to 9999. Store it as"
+            f"{key!r}: the {type(value).__name__} {value} is outside the years 1 to 9999. Store it as"
             " text (str(x))"
         )
         raise UnsupportedValueError(message) from error
@@ -127,10 +127,10 @@ def plain_datetime(key: str, value: dt.datetime) -> dt.datetime | None:
 
 
 def plain_timedelta(key: str, value: dt.timedelta) -> dt.timedelta:
-    """A timedelta of a subclass as a plain one.
+    """A timedelta subclass as a plain timedelta.
 
     Raises:
-        UnsupportedValueError: it knows more, as pandas' Timedelta does of nanoseconds.
+        UnsupportedValueError: it has more, such as the nanoseconds of pandas' Timedelta.
     """
     _check_nanoseconds(key, value, "nanoseconds", "x.floor('us')")
     return dt.timedelta(value.days, value.seconds, value.microseconds)
@@ -149,8 +149,8 @@ def plain_numpy_time(key: str, value: Any) -> dt.date | dt.datetime | dt.timedel
     """A datetime64 or timedelta64 of numpy as a datetime or timedelta.
 
     Raises:
-        UnsupportedTypeError: it is of years, months, or no unit, and so of no fixed length.
-        UnsupportedValueError: it is finer than a microsecond, or outside of the years 1 to 9999.
+        UnsupportedTypeError: its unit has no fixed length: years, months, or none.
+        UnsupportedValueError: it is finer than a microsecond, or outside the years 1 to 9999.
     """
     numpy, family = sys.modules["numpy"], str(value.dtype).partition("[")[0]
     unit = numpy.datetime_data(value.dtype)[0]

@@ -1,4 +1,4 @@
-"""JSON text for dicts and lists: every value inside reads back as it was, or is refused."""
+"""JSON text of dicts and lists, in which every nested value reads back equal, or is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
     "unquoted",
 ]
 
-#: How NaN and infinities are written without a sign, in lower case.
+#: The forms of NaN and infinities without a sign, in lower case.
 _NO_NUMBERS: Final = frozenset({"nan", "inf", "infinity"})
 _DEPTH_LIMIT: Final = 200
 _EXACT: Final = frozenset({bool, int, float, str, type(None)})
@@ -39,21 +39,21 @@ _TEXT: Final = frozenset({str})
 
 
 def dump(value: Any) -> str:
-    """JSON text of plain values, also of NaN and infinities: see ``json_floats``."""
+    """JSON text of plain values, including NaN and infinities: see ``json_floats``."""
     return json_floats.compact(value)
 
 
 class JsonCell(str):
-    """The JSON text of a dict or list, as cells take it; no value of the caller's is of this type."""
+    """JSON text of a dict or list, ready for a cell; users' values never have this type."""
 
     __slots__ = ()
 
 
 def json_cell(value: Any) -> JsonCell:
-    """The text of a dict or list that has nothing but plain values inside: the way of most records.
+    """The text of a dict or list with only plain values: the fast path of most records.
 
     Raises:
-        Exception: anything else is inside; ``plain`` knows what that is.
+        Exception: it has other values, which ``plain`` can handle.
     """
     if not _is_plain(value):
         raise unfit(type(value).__qualname__, "plain")
@@ -61,7 +61,7 @@ def json_cell(value: Any) -> JsonCell:
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether a dict, list or tuple has only exact plain types inside."""
+    """Whether a dict, list or tuple contains only exact plain types."""
     parts = value
     if type(value) is dict:
         if not _TEXT.issuperset(map(type, value)):
@@ -76,12 +76,12 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
 
 
 def load(text: str) -> Any:
-    """The value that ``dump`` was given."""
+    """The value that ``dump`` was called with."""
     return json_floats.loads(text)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two plain values are equal: ``True`` is not ``1``, and NaN equals NaN."""
+    """Whether two plain values are equal; ``True`` is not ``1``, and NaN equals NaN."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -92,7 +92,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def unquoted(text: str) -> str:
-    """The text that a JSON string stands for; any other text as it is."""
+    """The text that a JSON string represents; other text as it is."""
     try:
         found = load(text)
     except ValueError:
@@ -101,10 +101,10 @@ def unquoted(text: str) -> str:
 
 
 def number_of(text: str) -> int | float:
-    """The number that is written as JSON, as a quoted ``"NaN"``, or as ``nan`` or ``inf``.
+    """A number in JSON, as a quoted ``"NaN"``, or as ``nan`` or ``inf``.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: it is not a number.
     """
     bare = unquoted(text)
     if bare.lower().lstrip("+-") in _NO_NUMBERS:
@@ -116,24 +116,24 @@ def number_of(text: str) -> int | float:
 
 
 def unfit(text: str, expected: str) -> ValueError:
-    """What is raised where a text is not that of a value of some kind."""
+    """The error for a text that is not a value of a kind."""
     return ValueError(f"{text} is not {expected}")
 
 
 def plain(key: str, value: Any) -> Any:
-    """``value`` with only dict, list, str, bool, int, float and None inside.
+    """``value`` with only dict, list, str, bool, int, float and None nested in it.
 
-    Tuples become lists, numpy, torch and jax scalars and arrays their plain values, what is masked,
-    NA or NaT None, and what else has a plain form that: see ``plain_forms``.
+    Tuples become lists; numpy, torch and jax scalars and arrays their plain values; masked values,
+    NA and NaT None; other values their plain forms (see ``plain_forms``).
 
     Raises:
-        UnsupportedTypeError: something inside has no plain form.
+        UnsupportedTypeError: a nested value has no plain form.
         UnsupportedValueError: it is nested too deeply, or contains itself.
     """
     return PlainJson(key).of(value)
 
 
-#: Subclasses, as some enums are, by the first base that fits: bool before int.
+#: Subclasses, such as some enums, by the first matching base class: bool before int.
 _BASES: Final[tuple[tuple[type, Any], ...]] = (
     (bool, bool),
     (int, int),
@@ -143,7 +143,7 @@ _BASES: Final[tuple[tuple[type, Any], ...]] = (
 
 
 class PlainJson:
-    """What makes of the value of a key one that JSON has."""
+    """Converts the value of a key to JSON types."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -152,7 +152,7 @@ class PlainJson:
         """The plain form of a value at some depth.
 
         Raises:
-            UnsupportedTypeError, UnsupportedValueError: as for ``plain``.
+            UnsupportedTypeError, UnsupportedValueError: see ``plain``.
         """
         if type(value) in _EXACT:
             return value
@@ -164,11 +164,11 @@ class PlainJson:
             return [self.of(each, depth + 1) for each in value]
         return self._other(value, depth)
 
-    def _left(self, value: Any, error: RigorousError) -> Any:  # noqa: ARG002 - some look at it
-        """What is stored for a value without a plain form.
+    def _left(self, value: Any, error: RigorousError) -> Any:  # noqa: ARG002 - used by subclasses
+        """What to store for a value without a plain form.
 
         Raises:
-            RigorousError: nothing is.
+            RigorousError: nothing can be stored.
         """
         raise error
 
@@ -180,14 +180,14 @@ class PlainJson:
             found = self._one_step(value)
         except RigorousError as error:
             return self._left(value, error)
-        except Exception as error:  # noqa: BLE001 - whatever another library's value raises
+        except Exception as error:  # noqa: BLE001 - whatever another library raises
             return self._left(value, self._unread(value, error))
-        if type(found) is not type(value):  # a longdouble is no number of Python's
+        if type(found) is not type(value):  # a longdouble has no Python type
             return self.of(found, depth + 1)
         return self._left(value, self._unsupported(value))
 
     def _one_step(self, value: Any) -> Any:
-        """Something plainer than a value; the value where nothing is."""
+        """A plainer form of a value; the value itself if there is none."""
         if (fields := fields_of(value)) is not None:
             return fields
         if isinstance(value, Mapping):
@@ -230,7 +230,7 @@ class PlainJson:
         return f"{text}_"
 
     def _of_another_library(self, value: Any) -> Any:
-        """What another library's value is in Python; the value where that is not known."""
+        """The Python value of another library's value; the value itself if unknown."""
         if is_arrow_scalar(value):
             return value.as_py()
         if is_numpy_time(value):

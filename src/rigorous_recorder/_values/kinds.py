@@ -1,7 +1,7 @@
-"""Kinds of values as small objects with the same methods; adding one changes no other file.
+"""Kinds of values: small objects with the same methods; adding one changes no other file.
 
-A kind knows the Arrow type of its column in a live table and in a sealed file, how to turn one
-Python value into what the live column's cell takes, and how to read a sealed column back.
+A kind has the Arrow types of its column in live and sealed files, converts Python values to cells
+of a live column, and reads sealed columns.
 """
 
 from __future__ import annotations
@@ -31,46 +31,46 @@ __all__ = [
     "TIMEDELTA",
     "UTC_DATETIME",
     "Cell",
+    "Decoded",
     "DetailedKind",
     "Kind",
     "LiveBuffers",
-    "Spelled",
     "ZonedDatetime",
     "zone_of",
 ]
 
 Cell = Literal["int", "int32", "float", "bool", "null", "text", "bytes", "block"]
 
-_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive twin of the epoch below
+_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive counterpart of the epoch below
 _UTC_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DAY_ZERO: Final = dt.date(1970, 1, 1).toordinal()
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _BOOLS: Final = {"true": True, "false": False}
-#: What reading raises that is no value: JSON that is none, a day or a time zone that there is not.
+#: Errors of reading what is not a value: invalid JSON, a date or time zone that does not exist.
 _NO_VALUE: Final = (ValueError, OverflowError, LookupError, RecursionError)
 
 
 class LiveBuffers(NamedTuple):
-    """Arrow buffers: validity (None: all are there), values, and of text its bytes."""
+    """Arrow buffers: validity (None: no nulls), values, and the bytes of text."""
 
     offset: int
     buffers: list[Any]
 
 
 class Kind(ABC):
-    """One kind of value; there is one object of each, which dicts find without a call of Python.
+    """A kind of value; kinds of the same class and name are equal.
 
-    Not a dataclass: those, of which there would be twenty, take a tenth of an import.
+    Not a dataclass: twenty of those would take a tenth of the import time.
 
     Args:
-        name: what files have for it, in the field's metadata.
+        name: its name in the metadata of fields.
     """
 
-    #: How a value is written where ``parse`` is to read it.
+    #: How a value is written for ``parse``, for messages.
     example: ClassVar[str] = "nothing that can be typed"
-    #: What the cells of a live column look like; the two backends of ``_live`` know them by these names.
+    #: The cell layout of a live column, by its name in both backends of ``_live``.
     cell: ClassVar[Cell] = "int"
-    #: Whether whoever has a value can change it, as a list: it is handed out as a copy.
+    #: Whether values are mutable, such as lists: readers get copies.
     is_mutable: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
@@ -85,75 +85,75 @@ class Kind(ABC):
 
     @property
     def direct(self) -> tuple[type, ...]:
-        """Exact types whose every value of this kind goes into the cell as it is."""
+        """Exact types whose values are all stored in a cell without conversion."""
         return ()
 
     @property
     @abstractmethod
     def live_type(self) -> pa.DataType:
-        """Arrow type of the column in a live table."""
+        """The Arrow type of the column in a live table."""
 
     @property
     def live_types(self) -> tuple[pa.DataType, ...]:
-        """Arrow types that the column can have in a live file; older versions wrote others."""
+        """Arrow types that the column can have in a live file, including older versions'."""
         return (self.live_type,)
 
     @property
     def sealed_type(self) -> pa.DataType:
-        """Arrow type of the column in a sealed file and, where it stands alone, in the view."""
+        """The Arrow type of the column in a sealed table and, unless mixed, in the flat table."""
         return self.live_type
 
     @property
     def file_type(self) -> pa.DataType:
-        """Arrow type in a Parquet file, where that differs from the flat view."""
+        """The Arrow type in a Parquet file, if it differs from the flat table's."""
         return self.sealed_type
 
     def raw(self, value: Any) -> Any:
-        """What the cell of a live column is handed for ``value``."""
+        """Convert ``value`` for the cell of a live column."""
         return value
 
     def seal(self, live: pa.Array) -> pa.Array:
-        """A live column with the sealed type."""
+        """Convert a live column to the sealed type."""
         return live
 
     def live(self, column: pa.Array) -> LiveBuffers:
-        """The buffers of a column of the sealed type, as they are copied into a live one."""
+        """The buffers of a column of the sealed type, to copy into a live column."""
         return LiveBuffers(column.offset, column.buffers())
 
     def column(self, values: list[Any]) -> pa.Array:
-        """A column of the sealed type from plain values, None where there is none."""
+        """A column of the sealed type from plain values, None if missing."""
         return pa.array(values, self.sealed_type)
 
     def file(self, column: pa.Array) -> pa.Array:
-        """A column of the sealed type as it is written to a file."""
+        """Convert a column of the sealed type for a file."""
         return column
 
     def unfile(self, stored: pa.Array) -> pa.Array:
-        """A column as it came from a file, with the sealed type."""
+        """Convert a column of a file to the sealed type."""
         return stored if stored.type == self.sealed_type else stored.cast(self.sealed_type)
 
     def values(self, column: pa.Array) -> list[Any]:
-        """The Python values of a column of the sealed type, None where there is none."""
+        """The Python values of a column of the sealed type, None if missing."""
         values: list[Any] = column.to_pylist()
         return values
 
     def present_values(self, column: pa.Array) -> Sequence[Any]:
-        """The same of a column without nulls; numbers as they stand in memory."""
+        """The same for a column without nulls; numbers as a view of memory."""
         return self.values(column)
 
-    def unreadable(self, column: pa.Array) -> list[int]:  # noqa: ARG002 - most read any bytes
-        """At which places of a column of the sealed type something stands that is no value."""
+    def unreadable(self, column: pa.Array) -> list[int]:  # noqa: ARG002 - most kinds read any bytes
+        """Positions in a column of the sealed type that do not hold a valid value."""
         return []
 
-    def check(self, stored: pa.Array) -> None:  # noqa: B027 - mostly the type tells it all
-        """Pass over a column as it came from a file.
+    def check(self, stored: pa.Array) -> None:  # noqa: B027 - for most kinds the type is enough
+        """Raise for a column of a file that can't be converted to the sealed type.
 
         Raises:
-            ValueError: it is of the right type, and yet can't be given the sealed one.
+            ValueError: it has the right type, but invalid contents.
         """
 
     def json(self, column: pa.Array) -> list[str | None]:
-        """The values as JSON text, for formats that have no better form of them."""
+        """The values as JSON text, for formats without a better form."""
         return [None if each is None else self.json_of(each) for each in self.values(column)]
 
     def json_of(self, value: Any) -> str:
@@ -161,22 +161,22 @@ class Kind(ABC):
         return json_text.dump(value)
 
     def parse(self, text: str) -> Any:
-        """The value that is written so on a command line: as JSON lines have it, quotes or not.
+        """Parse a value on the command line, in the form of JSON lines, with or without quotes.
 
         Raises:
-            ValueError: no value of this kind is.
+            ValueError: it is not a value of this kind.
         """
         raise json_text.unfit(text, f"a valid {self.name}")
 
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
-        """Which values of a column of the sealed type equal ``value``, null where there is none."""
-        if value != value:  # noqa: PLR0124 - who asks for NaN wants to see them
+        """Which values of a column of the sealed type equal ``value``; null for missing ones."""
+        if value != value:  # noqa: PLR0124 - a search for NaN finds NaN
             return pc.is_nan(column)
         return pc.equal(column, pa.scalar(value, self.sealed_type))
 
 
 class DetailedKind(Kind, ABC):
-    """One with details, which its name has as well: those of one name are equal."""
+    """A kind with parameters, which are part of its name: kinds with equal names are equal."""
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.name == self.name
@@ -188,26 +188,26 @@ class DetailedKind(Kind, ABC):
         return type(self), tuple(vars(self).values())
 
 
-class Spelled(Kind, ABC):
-    """Values that are made of what stands in the column, of which not all are any: damage."""
+class Decoded(Kind, ABC):
+    """Values decoded from those of the column, not all of which are valid: others are damaged."""
 
     @abstractmethod
-    def spelled(self, column: pa.Array) -> list[Any]:
-        """What stands in a column of the sealed type, None where there is nothing."""
+    def encoded(self, column: pa.Array) -> list[Any]:
+        """The encoded values of a column of the sealed type, None if missing."""
 
     @abstractmethod
-    def read(self, spelled: Any) -> Any:
-        """The value that is spelled so."""
+    def read(self, encoded: Any) -> Any:
+        """Decode a value."""
 
     def values(self, column: pa.Array) -> list[Any]:
-        found, read = self.spelled(column), self.read
+        found, read = self.encoded(column), self.read
         try:
             return [None if each is None else read(each) for each in found]
         except _NO_VALUE:
             return self._those_that_are(found)
 
     def unreadable(self, column: pa.Array) -> list[int]:
-        found = self.spelled(column)
+        found = self.encoded(column)
         return [at for at, each in enumerate(found) if each is not None and not self._is_any(each)]
 
     def _those_that_are(self, found: list[Any]) -> list[Any]:
@@ -230,7 +230,7 @@ class Spelled(Kind, ABC):
 
 
 class _Null(Kind):
-    """``None`` was said: it shows the key, and takes back what was set on it before."""
+    """``None`` was set: it creates the key, and removes a value that was set before."""
 
     cell = "null"
 
@@ -265,18 +265,18 @@ class _Bool(Kind):
 
 
 def _memory(column: pa.Array, size: int) -> memoryview[Any]:
-    """The bytes of a column without nulls, of values of so many bytes."""
+    """The memory of a column without nulls, with values of ``size`` bytes."""
     data = column.buffers()[1]
-    if data is None:  # a column of nothing
+    if data is None:  # an empty column
         return memoryview(b"")
     return memoryview(data).cast("B")[size * column.offset :][: size * len(column)]
 
 
 class _Number(Kind):
-    """Numbers of 8 bytes, as they stand in memory."""
+    """Numbers of 8 bytes, stored as in memory."""
 
     example = "a number such as 0.5"
-    #: What one is to ``memoryview``.
+    #: Their format code for ``memoryview``.
     form: ClassVar[Literal["q", "d"]]
 
     def values(self, column: pa.Array) -> list[Any]:
@@ -317,7 +317,7 @@ class _Float(_Number):
 
 
 class _Viewed(Kind, ABC):
-    """Bytes of any length: 16 bytes a row, and what is longer than 12 in the spill buffer."""
+    """Bytes of any length: 16 per row, and in the spill buffer if longer than 12."""
 
     def seal(self, live: pa.Array) -> pa.Array:
         return live.cast(self.sealed_type)
@@ -366,7 +366,7 @@ class _Bytes(_Viewed):
         return bytes.fromhex(json_text.unquoted(text))
 
 
-class _Json(Spelled, _Text):
+class _Json(Decoded, _Text):
     example = "a JSON list or object"
 
     is_mutable = True
@@ -382,12 +382,12 @@ class _Json(Spelled, _Text):
         texts = [None if each is None else json_text.dump(each) for each in values]
         return pa.array(texts, pa.string())
 
-    def spelled(self, column: pa.Array) -> list[Any]:
+    def encoded(self, column: pa.Array) -> list[Any]:
         texts: list[Any] = column.to_pylist()
         return texts
 
-    def read(self, spelled: str) -> Any:
-        return json_text.load(spelled)
+    def read(self, encoded: str) -> Any:
+        return json_text.load(encoded)
 
     def json(self, column: pa.Array) -> list[str | None]:
         texts: list[str | None] = column.to_pylist()
@@ -404,7 +404,7 @@ class _Json(Spelled, _Text):
         return pa.array(found, pa.bool_())
 
 
-class _Date(Spelled):
+class _Date(Decoded):
     cell = "int32"
     example = "an ISO 8601 date such as 2026-01-31"
 
@@ -415,12 +415,12 @@ class _Date(Spelled):
     def raw(self, value: dt.date) -> int:
         return index(value.toordinal() - _DAY_ZERO)
 
-    def spelled(self, column: pa.Array) -> list[Any]:
+    def encoded(self, column: pa.Array) -> list[Any]:
         days: list[Any] = column.cast(pa.int32()).to_pylist()
         return days
 
-    def read(self, spelled: int) -> dt.date:
-        return dt.date.fromordinal(spelled + _DAY_ZERO)
+    def read(self, encoded: int) -> dt.date:
+        return dt.date.fromordinal(encoded + _DAY_ZERO)
 
     def json_of(self, value: dt.date) -> str:
         return json_text.dump(value.isoformat())
@@ -429,12 +429,12 @@ class _Date(Spelled):
         return dt.date.fromisoformat(json_text.unquoted(text))
 
 
-class _Instant(Spelled, ABC):
+class _Instant(Decoded, ABC):
     def column(self, values: list[Any]) -> pa.Array:
         ticks = [None if each is None else self.raw(each) for each in values]
         return pa.array(ticks, pa.int64()).cast(self.sealed_type)
 
-    def spelled(self, column: pa.Array) -> list[Any]:
+    def encoded(self, column: pa.Array) -> list[Any]:
         ticks: list[Any] = column.cast(pa.int64()).to_pylist()
         return ticks
 
@@ -455,18 +455,18 @@ class _NaiveDatetime(_Instant):
     def raw(self, value: dt.datetime) -> int:
         return index((value - _EPOCH) // _MICROSECOND)
 
-    def read(self, spelled: int) -> dt.datetime:
-        return _EPOCH + dt.timedelta(microseconds=spelled)
+    def read(self, encoded: int) -> dt.datetime:
+        return _EPOCH + dt.timedelta(microseconds=encoded)
 
     def json_of(self, value: dt.datetime) -> str:
         return json_text.dump(value.isoformat())
 
 
 class ZonedDatetime(_Instant, DetailedKind):
-    """An instant and the time zone it was said in: an IANA name, or an offset as ``+02:00``.
+    """An instant and its time zone: an IANA name, or an offset such as ``+02:00``.
 
-    Files have it in UTC, and the zone in the field's metadata: not every reader knows every zone, and
-    Polars then reads no column of the file.
+    Files store it in UTC, with the zone in the field's metadata: if a reader does not know a zone,
+    it may fail for the whole file, as Polars does.
     """
 
     example = "an ISO 8601 time with a zone such as 2026-01-31T12:00:00+00:00"
@@ -503,8 +503,8 @@ class ZonedDatetime(_Instant, DetailedKind):
     def raw(self, value: dt.datetime) -> int:
         return index((value - _UTC_EPOCH) // _MICROSECOND)
 
-    def read(self, spelled: int) -> dt.datetime:
-        utc = _UTC_EPOCH + dt.timedelta(microseconds=spelled)
+    def read(self, encoded: int) -> dt.datetime:
+        utc = _UTC_EPOCH + dt.timedelta(microseconds=encoded)
         return utc.astimezone(zone_of(self.zone))
 
     def json_of(self, value: dt.datetime) -> str:
@@ -524,8 +524,8 @@ class _Timedelta(_Instant):
     def raw(self, value: dt.timedelta) -> int:
         return index(value // _MICROSECOND)
 
-    def read(self, spelled: int) -> dt.timedelta:
-        return dt.timedelta(microseconds=spelled)
+    def read(self, encoded: int) -> dt.timedelta:
+        return dt.timedelta(microseconds=encoded)
 
     def json_of(self, value: dt.timedelta) -> str:
         return json_text.dump(value.total_seconds())
@@ -540,7 +540,7 @@ def _parsed_time(text: str, *, has_zone: bool) -> dt.datetime:
 
 
 def zone_of(name: str) -> dt.tzinfo:
-    """The time zone of an IANA name, or of an offset as ``+02:00``."""
+    """The time zone with an IANA name, or an offset such as ``+02:00``."""
     if name == "UTC":
         return dt.UTC
     if name[0] in "+-":

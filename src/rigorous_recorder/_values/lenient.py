@@ -1,7 +1,7 @@
-"""Attributes of any type: what has no plain form is stored as its repr, and a warning says so.
+"""Attributes of any type: values without a plain form are stored as their repr, with a warning.
 
-A configuration is whatever a program was started with. It is worth more in part than not at all, and
-is no reason to end a training; so this also bounds what a value's own code can do.
+A configuration is worth more in part than not at all, and no reason to abort a training; so this
+also limits the effects of a value's own code.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from .plain_forms import fields_of
 
 __all__ = ["classify_any"]
 
-#: Characters of a repr that are stored.
+#: Maximum length of a stored repr.
 _MOST_TEXT: Final = 1_000
-#: Dicts, lists and objects inside of one value that are looked into.
+#: Maximum number of dicts, lists and objects visited in a value.
 _MOST_PARTS: Final = 20_000
-#: Where an object is in memory, which is somewhere else in each process.
+#: The memory address of an object, which differs between processes.
 _ADDRESS: Final = r" at 0x[0-9a-fA-F]+"
 
-#: What is in itself, or of any size, is told in part.
+#: Errors of values that contain themselves, or have any size, are shortened.
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxother, _SHORT.maxstring, _SHORT.maxlong = 3, _MOST_TEXT, _MOST_TEXT, 100
 
-#: The keys that were warned of.
+#: The keys that a warning was issued for.
 _WARNED: Final[set[str]] = set()
 
 
 def classify_any(key: str, value: Any) -> Classified:
-    """As ``classify``, but where the type of ``value`` can't be stored it is its repr.
+    """Like ``classify``, but a value whose type can't be stored becomes its repr.
 
     Raises:
-        UnsupportedValueError: the value is of a type that can be stored, and can't.
-        AttributeTypeWarning: where warnings are errors.
+        UnsupportedValueError: the type can be stored, but not this value.
+        AttributeTypeWarning: if warnings are errors.
     """
     try:
         return classify(key, value)
@@ -61,7 +61,7 @@ def _lenient(key: str, value: Any, error: RigorousError) -> Classified:
     if _has_parts(value):
         parts = _LenientJson(key)
         found = classify(key, parts.of(value))
-        if not parts.has_left:  # the error is not that of a type
+        if not parts.has_left:  # the error is not about a type
             raise error
         return found
     if isinstance(error, UnsupportedValueError):
@@ -82,12 +82,12 @@ def _has_parts(value: Any) -> bool:
         return isinstance(value, (Mapping, list, tuple, set, frozenset)) or (
             fields_of(value) is not None
         )
-    except Exception:  # noqa: BLE001 - code of the caller's
+    except Exception:  # noqa: BLE001 - code of the user
         return False
 
 
 class _LenientJson(PlainJson):
-    """Parts without a plain form become their repr, also those that a value has inside itself."""
+    """Replaces parts without a plain form by their repr, also those that a value contains."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -112,16 +112,16 @@ class _LenientJson(PlainJson):
         self._parts += 1
         return super()._other(value, depth)
 
-    def _left(self, value: Any, error: RigorousError) -> str:  # noqa: ARG002 - as for the base
+    def _left(self, value: Any, error: RigorousError) -> str:  # noqa: ARG002 - as in the base class
         self.has_left = True
         return bounded_repr(value)
 
 
 def bounded_repr(value: Any) -> str:
-    """At most 1,000 characters of a repr, without addresses."""
+    """At most 1,000 characters of a repr, without memory addresses."""
     try:
         has_parts = isinstance(value, (dict, list, tuple, set, frozenset))
         text = str.__str__(_SHORT.repr(value) if has_parts else repr(value))[:_MOST_TEXT]
-    except Exception:  # noqa: BLE001 - code of the caller's
+    except Exception:  # noqa: BLE001 - code of the user
         text = f"<{type(value).__qualname__}>"
     return re.sub(_ADDRESS, "", text).encode("utf-8", "backslashreplace").decode()

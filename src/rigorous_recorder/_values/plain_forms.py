@@ -1,6 +1,6 @@
-"""Plain forms of what a configuration holds: paths, enums, dtypes, dataclasses, functions.
+"""Plain forms of values in a configuration: paths, enums, dtypes, dataclasses, functions.
 
-No framework is imported: a type is known by its name and the package that it is from.
+No framework is imported: a type is recognized by its package and name.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ __all__ = ["NO_FORM", "Unread", "fields_of", "plain_form", "plain_key"]
 
 
 class _NoForm:
-    """What stands for "no plain form is known"."""
+    """The result for values without a known plain form."""
 
 
 NO_FORM: Final = _NoForm()
 
 
 class Unread:
-    """A field whose code raised when it was read."""
+    """A field that raised when it was read."""
 
     def __init__(self, owner: Any, name: str, error: Exception) -> None:
         self._error = type(error).__name__
-        #: What went wrong.
+        #: The error message.
         self.reason = f"{type(owner).__qualname__}.{name} can't be read, it raised {self._error}"
 
     def __repr__(self) -> str:
@@ -33,9 +33,9 @@ class Unread:
 
 
 def plain_form(value: Any) -> Any:
-    """What is stored for a value of such a type: text, a dict, or a list; else ``NO_FORM``.
+    """The stored form of a value of such a type: text, a dict, or a list; else ``NO_FORM``.
 
-    A dict or list can hold values that have plain forms of their own.
+    Items of a dict or list can have plain forms in turn.
     """
     if (fields := fields_of(value)) is not None:
         return fields
@@ -48,9 +48,9 @@ def plain_form(value: Any) -> Any:
 
 
 def fields_of(value: Any) -> dict[str, Any] | None:
-    """The fields of an object that is a mapping in all but its type; None of any other.
+    """The fields of an object that is similar to a mapping; None for others.
 
-    Such are dataclasses, named tuples, namespaces, and models of pydantic, attrs and OmegaConf.
+    These are dataclasses, named tuples, namespaces, and models of pydantic, attrs and OmegaConf.
     """
     kind = type(value)
     if isinstance(value, type):
@@ -68,7 +68,7 @@ def fields_of(value: Any) -> dict[str, Any] | None:
 
 
 def plain_key(key: Any) -> str | None:
-    """The text of a key of a dict, as JSON has it; None where it has none."""
+    """The text of a dict key, as in JSON; None if it has none."""
     if isinstance(key, str):
         return str.__str__(key)
     if hasattr(key, "dtype") and hasattr(key, "item"):
@@ -90,7 +90,7 @@ def _name_of(kind: type) -> tuple[str, str]:
 
 
 def _of_dataclass(fields: Mapping[str, Any]) -> list[str]:
-    """The names of fields; pseudo-fields as ``ClassVar`` are none."""
+    """The names of fields, without pseudo-fields such as ``ClassVar``."""
     return [name for name, field in fields.items() if field._field_type.name == "_FIELD"]
 
 
@@ -101,7 +101,7 @@ def _read_each(value: Any, names: list[str]) -> dict[str, Any]:
 def _read(value: Any, name: str) -> Any:
     try:
         return getattr(value, name)
-    except Exception as error:  # noqa: BLE001 - code of the caller's; the other fields are fine
+    except Exception as error:  # noqa: BLE001 - code of the user; the other fields are fine
         return Unread(value, name, error)
 
 
@@ -114,11 +114,11 @@ def _of_pydantic(value: Any) -> dict[str, Any]:
 
 
 def _of_omegaconf(value: Any) -> Any:
-    """A config with its interpolations; where one can't be resolved, with their texts."""
+    """A config with resolved interpolations; if one can't be resolved, with their texts."""
     config = sys.modules["omegaconf"].OmegaConf
     try:
         return config.to_container(value, resolve=True)
-    except Exception:  # noqa: BLE001 - of errors of many kinds, also of a resolver of the caller's
+    except Exception:  # noqa: BLE001 - any error, including those of a user's resolver
         return config.to_container(value, resolve=False)
 
 
@@ -128,12 +128,12 @@ def _of_omegaconf_dict(value: Any) -> dict[str, Any] | None:
 
 
 def _enum_name(value: Any) -> Any:
-    """The name of a member; of flags without one their number."""
+    """The name of a member; the number of unnamed flags."""
     return value.name if value.name is not None else value.value
 
 
 def _sorted(values: list[Any]) -> list[Any]:
-    """Values of a set in an order that does not depend on hashes."""
+    """The values of a set in an order that does not depend on hashes."""
     try:
         return sorted(values)
     except TypeError:
@@ -145,7 +145,7 @@ def _qualified_name(value: Any) -> Any:
     if not callable(value):
         return NO_FORM
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if not isinstance(name, str):  # of a ufunc of an older numpy, which has no module either
+    if not isinstance(name, str):  # a ufunc of an older numpy, which has no module either
         module, name = type(value).__module__, getattr(value, "__name__", None)
     if not isinstance(name, str):
         return NO_FORM
@@ -153,7 +153,7 @@ def _qualified_name(value: Any) -> Any:
     return f"{module}.{name}" if is_named else str.__str__(name)
 
 
-#: By package and name of a type, what gives the fields of its values.
+#: Functions that return the fields of values, by package and name of the type.
 _FIELDS: Final[dict[tuple[str, str], Callable[[Any], dict[str, Any] | None]]] = {
     ("argparse", "Namespace"): _variables,
     ("types", "SimpleNamespace"): _variables,
@@ -161,7 +161,7 @@ _FIELDS: Final[dict[tuple[str, str], Callable[[Any], dict[str, Any] | None]]] = 
     ("omegaconf", "DictConfig"): _of_omegaconf_dict,
 }
 
-#: By package and name of a type, what gives the plain form of its other values.
+#: Functions that return the plain form of other values, by package and name of the type.
 _FORMS: Final[dict[tuple[str, str], Callable[[Any], Any]]] = {
     ("pathlib", "PurePath"): str,
     ("enum", "Enum"): _enum_name,

@@ -1,4 +1,4 @@
-"""Which kinds meet in one column of the flat table, and when values are equal across kinds."""
+"""Unification of kinds in one column of the flat table, and equality across kinds."""
 
 from __future__ import annotations
 
@@ -40,33 +40,33 @@ __all__ = [
 
 
 Family = str
-"""The name of a family: the kinds whose values stand in one column of the flat table."""
+"""The name of a family: kinds whose values share a column of the flat table."""
 
-#: Numbers have this family; every number of the flat table can be compared and averaged.
+#: The family of numbers, which can all be compared and averaged.
 NUMBERS: Final[Family] = "number"
 _NUMBERS: Final = frozenset({INT, BIGINT, FLOAT})
-#: The kinds whose values are equal where they are the same number.
+#: The kinds whose values are equal if they are the same number.
 _COMPARED: Final = _NUMBERS | {BIGINT_TEXT}
 _ZONED: Final[Family] = "datetime with a zone"
-#: Where two families have equally many values, the one that stands here first comes first; those
-#: that don't stand here (arrays) follow, by name.
+#: For families with equally many values, the order of their columns; families that are not listed
+#: (arrays) follow, by name.
 _ORDER: Final[tuple[Family, ...]] = (
     NUMBERS,
     *(kind.name for kind in (TEXT, BOOL, DATETIME)),
     _ZONED,
     *(kind.name for kind in (DATE, TIMEDELTA, BYTES, JSON, BIGINT_TEXT)),
 )
-#: The kinds of which many values are looked for at once.
+#: The kinds for which looking up many values at once is fast.
 _SETS: Final = frozenset({INT, FLOAT, TEXT, BOOL})
-#: Another family than numbers is the main one of a key only if it has more than so many times as
-#: many values.
+#: A family other than numbers becomes the main one of a key only if it has more than this many
+#: times as many values.
 _TIMES_NUMBERS: Final = 10
 
 
 def family_of(kind: Kind) -> Family:
-    """The family of a kind; kinds of one family meet in one column of the flat table.
+    """The family of a kind; kinds of a family share a column of the flat table.
 
-    Numbers are one family, datetimes with a zone are one, arrays of one dtype and number of
+    Numbers are one family, datetimes with a zone are one, arrays with the same dtype and number of
     dimensions are one; every other kind is a family by itself.
     """
     if kind in _NUMBERS:
@@ -77,10 +77,10 @@ def family_of(kind: Kind) -> Family:
 
 
 def meet(kinds: Iterable[Kind]) -> Kind:
-    """The kind of a column in which values of these ``kinds``, all of one family, stand.
+    """The kind of a column that unifies values of ``kinds``, which are all of one family.
 
-    int and bigint meet as bigint, both and float as float, datetimes of several zones as UTC, arrays of several shapes as
-    lists; a column in which only None was logged is of kind null.
+    int and bigint become bigint, ints and floats float, datetimes of several zones UTC, and arrays of
+    several shapes lists; if only None was logged, the kind is null.
     """
     rest = frozenset(kinds) - {NULL}
     if not rest:
@@ -98,13 +98,13 @@ def meet(kinds: Iterable[Kind]) -> Kind:
 
 
 def main_family(counts: Mapping[Family, int]) -> Family:
-    """Which family has the column that is named as the key.
+    """The family whose column is named like the key.
 
-    Numbers, unless another family has more than ten times as many values; else the family with
-    most values.
+    It is numbers, unless another family has more than ten times as many values; without numbers, it
+    is the family with most values.
 
     Args:
-        counts: for each family how many values were logged under the key.
+        counts: the number of values of each family that were logged under the key.
     """
     most = min(counts, key=lambda family: (-counts[family], _place(family), family))
     if NUMBERS in counts and counts[most] <= _TIMES_NUMBERS * counts[NUMBERS]:
@@ -113,7 +113,7 @@ def main_family(counts: Mapping[Family, int]) -> Family:
 
 
 def in_order(families: Iterable[Family]) -> list[Family]:
-    """Families in the order in which their columns stand, whatever the values are."""
+    """Families in the order of their columns, independent of the values."""
     return sorted(families, key=lambda family: (_place(family), family))
 
 
@@ -122,28 +122,28 @@ def _place(family: Family) -> int:
 
 
 def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
-    """A column of ``kind`` with the type of the ``flat`` kind, which is of the same family."""
+    """A column of ``kind`` converted to the ``flat`` kind of the same family."""
     if kind == flat:
         return column
-    if kind == BIGINT:  # Arrow's own cast does not give the nearest of all doubles
+    if kind == BIGINT:  # Arrow's own cast does not round to the nearest double
         return pa.array(
             [None if v is None else float(v) for v in kind.values(column)], pa.float64()
         )
     if (kind, flat) == (INT, FLOAT):
         return column.cast(pa.float64(), safe=False)
     if isinstance(flat, ListKind):
-        return kind.file(column)  # arrays of one shape are lists in files too
+        return kind.file(column)  # arrays of one shape are lists in files, too
     return column.cast(flat.sealed_type)
 
 
 def equal(kind: Kind, column: pa.Array, wanted: Kind, value: Any) -> pa.Array | None:
-    """Which values of a column equal ``value``; None where nothing of that kind could.
+    """Which values of a column equal ``value``; None if no value of that kind could.
 
-    Ints of any size and floats compare as the numbers they are; ``True`` is not ``1``. Arrays compare
-    by shape and numbers, also with lists.
+    Ints of any size and floats are compared as numbers; ``True`` is not ``1``. Arrays are compared by
+    shape and elements, also with lists.
 
     Args:
-        wanted: the kind of ``value``, a plain value of it.
+        wanted: the kind of ``value``, which is a plain value.
     """
     if kind != wanted and {kind, wanted} <= _COMPARED:
         exact = _as(kind, value)
@@ -158,7 +158,7 @@ def equal(kind: Kind, column: pa.Array, wanted: Kind, value: Any) -> pa.Array | 
 
 
 def can_equal(kind: Kind, wanted: Kind) -> bool:
-    """Whether a value of one kind can equal one of the other, as ``equal`` compares them."""
+    """Whether values of the two kinds can be equal in the sense of ``equal``."""
     return (
         kind == wanted
         or {kind, wanted} <= _COMPARED
@@ -173,7 +173,7 @@ def holds_lists(kind: Kind) -> bool:
 
 
 def is_any_of(kind: Kind, column: pa.Array, wanted: Sequence[tuple[Kind, Any]]) -> pa.Array:
-    """Which values of a column equal one of several, each given with its kind; as of ``equal``."""
+    """Which values of a column equal one of several, each with its kind; see ``equal``."""
     mask = pa.repeat(pa.scalar(False), len(column))
     at_once: list[Any] = []
     for other, value in wanted:
@@ -182,7 +182,7 @@ def is_any_of(kind: Kind, column: pa.Array, wanted: Sequence[tuple[Kind, Any]]) 
         elif (found := equal(kind, column, other, value)) is not None:
             mask = pc.or_(mask, found.fill_null(False))
     exact = [each for each in at_once if each is not None]
-    if kind == FLOAT:  # Arrow finds bits: there are two zeros, and all NaN are one
+    if kind == FLOAT:  # Arrow compares bits: there are two zeros, and all NaN count as one
         exact += [-0.0, 0.0] if 0.0 in exact else []
     return pc.or_(mask, pc.is_in(column, value_set=kind.column(exact))) if exact else mask
 
@@ -192,14 +192,14 @@ def _is_array(kind: Kind) -> bool:
 
 
 def _as_list(kind: Kind) -> ListKind | None:
-    """The kind of lists that arrays of ``kind`` meet others as."""
+    """The kind of lists that arrays of ``kind`` are unified to."""
     if isinstance(kind, ArrayKind):
         return ListKind.of(kind.dtype, len(kind.shape))
     return kind if isinstance(kind, ListKind) else None
 
 
 def _as(kind: Kind, number: float) -> float | None:
-    """``number`` as a value of ``kind``, where one is exactly equal to it."""
+    """``number`` as a value of ``kind`` if it is exactly representable."""
     if kind == FLOAT:
         try:
             as_float = float(number)
