@@ -1,4 +1,4 @@
-"""Flat files: the flat table as Parquet, Arrow, CSV or JSON lines, and back."""
+"""Flat files: the flat table as Parquet, Arrow, CSV or JSON lines, written and read."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ else:
 
 __all__ = ["SUFFIXES", "CsvOptions", "load_flat", "require_csv", "save_flat"]
 
-#: Zones that the databases of all readers have; columns of others are in UTC.
+#: Time zones that all readers know; columns in others are in UTC.
 _COMMON_ZONE: Final = re.compile(r"UTC|(?!posix|right)[A-Z][A-Za-z_]*(/[A-Za-z0-9_+-]+)+")
 
 _LINES: Final = ".jsonl"
 _GZIP: Final = ".gz"
-#: Bytes that are compressed at once.
+#: Bytes per compressed chunk.
 _PIECE: Final = 1 << 20
-#: Kinds of ints that meet floats as doubles, which have all ints up to this.
+#: Kinds of ints that are unified with floats as doubles, which are exact up to this.
 _INTS: Final = frozenset({INT, BIGINT})
 _EXACT: Final = 2**53
 
-_Tell = Callable[[int], None]
-"""Called with the number of rows that were written just now."""
-_Save = Callable[[Scan, Path, _Tell, CsvOptions], None]
+_Progress = Callable[[int], None]
+"""Called with the number of rows just written."""
+_Save = Callable[[Scan, Path, _Progress, CsvOptions], None]
 _Load = Callable[[Path, CsvOptions], tuple[int, Columns]]
 
 
@@ -65,18 +65,18 @@ def save_flat(
     others: Iterable[str] = (),
     options: CsvOptions | None = None,
 ) -> None:
-    """Write the flat table to a file whose suffix names the format; it appears whole or not.
+    """Write the flat table to a file in the format of its suffix; it appears whole or not at all.
 
     Args:
-        progress: called with the number of rows written so far, and of all rows.
-        others: suffixes that the caller takes besides.
-        options: of CSV.
+        progress: called with the number of rows written so far, and the total.
+        others: further suffixes that the caller supports, for messages.
+        options: options of CSV.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
         ArgumentError: there are options, and it is not CSV.
-        UnsupportedValueError: the encoding that was asked for lacks a character, or an int would be
-            rounded, for its column has floats as well.
+        UnsupportedValueError: the encoding lacks a character, or an int would be rounded because
+            its column has floats as well.
         OSError: the file can't be written.
     """
     save = _format(path, others)[0]
@@ -91,7 +91,7 @@ def save_flat(
 
 
 def _compress(path: Path) -> None:
-    """Put the compressed file in the place of the plain one."""
+    """Replace the plain file by the compressed one."""
     compressed = path.with_name(f"{path.name}{_GZIP}")
     try:
         with path.open("rb") as source, gzip.GzipFile(compressed, "wb", mtime=0) as target:
@@ -103,7 +103,7 @@ def _compress(path: Path) -> None:
 
 @contextmanager
 def _plain(path: Path) -> Iterator[Path]:
-    """The file itself, or for as long as it is read a plain copy of a compressed one."""
+    """The file itself, or a temporary plain copy of a compressed one."""
     if path.suffix.lower() != _GZIP:
         yield path
         return
@@ -115,13 +115,13 @@ def _plain(path: Path) -> Iterator[Path]:
 
 
 def _suffix(path: Path) -> str:
-    """What names the format: of a compressed text file both suffixes."""
+    """The suffix of the format; of a compressed text file both suffixes."""
     suffix = path.suffix.lower()
     return f"{Path(path.stem).suffix.lower()}{suffix}" if suffix == _GZIP else suffix
 
 
 def _require_exact_ints(scan: Scan, suffix: str) -> None:
-    """Refuse ints that have no double, of keys whose ints stand in a column of doubles."""
+    """Raise for ints that are not exact as doubles, for keys with a column of doubles."""
     mixed = [
         flat.key
         for flat in scan.flats.values()
@@ -140,7 +140,7 @@ def _require_exact_ints(scan: Scan, suffix: str) -> None:
 
 
 def _rounded(kind: Kind, values: pa.Array) -> int | None:
-    """An int that no double is equal to; None where there is none."""
+    """An int that no double equals; None if there is none."""
     if kind == INT:
         values = values.filter(pc.greater(pc.abs(values), _EXACT))
     return next(
@@ -149,17 +149,17 @@ def _rounded(kind: Kind, values: pa.Array) -> int | None:
 
 
 def require_csv(path: Path, options: CsvOptions | None) -> None:
-    """Raise where there are options of CSV for a file that is not CSV.
+    """Raise for options of CSV for another format.
 
     Raises:
         ArgumentError: there are.
     """
     if options is not None and _suffix(path) not in {".csv", ".csv.gz"}:
-        message = f"{path.name}: only a .csv file has a separator and an encoding of its own"
+        message = f"{path.name}: only a .csv file can have a separator and an encoding"
         raise ArgumentError(message)
 
 
-def _counter(scan: Scan, progress: Callable[[int, int], object] | None) -> _Tell:
+def _counter(scan: Scan, progress: Callable[[int, int], object] | None) -> _Progress:
     if progress is None:
         return lambda _: None
     total, done = scan.row_count(), 0
@@ -179,14 +179,14 @@ def load_flat(
     """The number of rows, and the columns, of a file that ``save_flat`` or another tool wrote.
 
     Args:
-        others: suffixes that the caller takes besides.
-        options: of CSV.
+        others: further suffixes that the caller supports, for messages.
+        options: options of CSV.
 
     Raises:
         UnknownFileTypeError: the suffix is not one of ``SUFFIXES``.
         ArgumentError: there are options, and it is not CSV.
-        DamagedFileError: the file is not what its suffix says.
-        NotEnoughMemoryError: its rows are more than what memory has room for.
+        DamagedFileError: the file is not valid in the format of its suffix.
+        NotEnoughMemoryError: its rows don't fit into memory.
     """
     load = _format(path, others)[1]
     require_csv(path, options)
@@ -195,16 +195,16 @@ def load_flat(
             found = load(plain, options or CsvOptions())
     except MemoryError as error:
         message = (
-            f"{path} ({path.stat().st_size:,} bytes) asks for more memory than there is. Read a part"
+            f"{path} ({path.stat().st_size:,} bytes) needs more memory than there is. Read a part"
             " of it, with Polars or DuckDB, and extend a recorder with that; a much smaller file"
-            " that asks for so much is damaged"
+            " that needs so much is damaged"
         )
         raise NotEnoughMemoryError(message) from error
     except (DamagedFileError, UnknownFileTypeError):
         raise
     except (pa.ArrowException, OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's; pyarrow's own have no number and tell of damage
+            raise  # of the system; pyarrow's own have no number and indicate damage
         message = f"{path} can't be read as {path.suffix}: {error}"
         if path.suffix.lower() == ".csv":
             message += advice(path, error)
@@ -215,7 +215,7 @@ def load_flat(
 
 
 def _require_separated(path: Path) -> None:
-    """Raise where the name of the only column of a CSV file looks like several names.
+    """Raise if the only column name of a CSV file looks like several names.
 
     Raises:
         ArgumentError: it does.
@@ -228,37 +228,37 @@ def _require_separated(path: Path) -> None:
 def _format(path: Path, others: Iterable[str]) -> tuple[_Save, _Load]:
     if _suffix(path) not in SUFFIXES:
         message = (
-            f"{path.name}: the suffix {path.suffix!r} names no format; expected"
+            f"{path.name}: {path.suffix!r} is not a suffix of a supported format; expected"
             f" {', '.join([*others, *SUFFIXES])}"
         )
         raise UnknownFileTypeError(message)
     return SUFFIXES[_suffix(path)]
 
 
-def _save_tsv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
-    save_csv(scan, path, tell, options._replace(separator="\t"))
+def _save_tsv(scan: Scan, path: Path, progress: _Progress, options: CsvOptions) -> None:
+    save_csv(scan, path, progress, options._replace(separator="\t"))
 
 
 def _load_tsv(path: Path, options: CsvOptions) -> tuple[int, Columns]:
     return load_csv(path, options._replace(separator="\t"))
 
 
-def _save_sheet(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
-    save_sheet(scan, path, tell)
+def _save_sheet(scan: Scan, path: Path, progress: _Progress, _options: CsvOptions) -> None:
+    save_sheet(scan, path, progress)
 
 
 def _load_sheet(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
     message = (
-        f"{path.name}: sheets of Excel are written, not read. Read it with"
+        f"{path.name}: Excel sheets can be written, but not read. Read it with"
         " polars.read_excel(...) or pandas.read_excel(...), and extend a recorder with the frame"
     )
     raise UnknownFileTypeError(message)
 
 
 def _described(scan: Scan, types: Callable[[Kind], pa.DataType]) -> pa.Schema:
-    """The flat schema with these types, and with the key and kind of each column as metadata.
+    """The flat schema with these types, and the key and kind of each column as metadata.
 
-    A file without columns can't tell how many rows it has but by its metadata.
+    The metadata also has the number of rows, for files without columns.
     """
     fields = [
         pa.field(name, types(kind), metadata=described(scan.flats[name].key, kind))
@@ -269,7 +269,7 @@ def _described(scan: Scan, types: Callable[[Kind], pa.DataType]) -> pa.Schema:
 
 
 def _any_reader_type(kind: Kind) -> pa.DataType:
-    """The type of a flat column as any reader of Arrow takes it."""
+    """The type of a flat column that every reader of Arrow supports."""
     if isinstance(kind, ZonedDatetime) and not _COMMON_ZONE.fullmatch(kind.zone):
         return kind.file_type
     return flat_type(kind)
@@ -281,7 +281,7 @@ def _parquet_type(kind: Kind) -> pa.DataType:
 
 
 def _batches(scan: Scan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The flat table with the types of a file's schema."""
+    """The flat table in the types of a file's schema."""
     kinds = list(scan.flat_kinds.values())
     for batch in stream(scan):
         arrays = [
@@ -291,7 +291,7 @@ def _batches(scan: Scan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(arrays, schema=schema) if arrays else batch
 
 
-def _save_parquet(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
+def _save_parquet(scan: Scan, path: Path, progress: _Progress, _options: CsvOptions) -> None:
     schema = _described(scan, _parquet_type)
     special = special_floats(scan)
     with pq.ParquetWriter(
@@ -304,7 +304,7 @@ def _save_parquet(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> 
         for batch in _batches(scan, schema):
             if schema.names:
                 writer.write_batch(batch)
-            tell(batch.num_rows)
+            progress(batch.num_rows)
 
 
 def _load_parquet(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
@@ -312,13 +312,13 @@ def _load_parquet(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
         return _loaded(file.read())
 
 
-def _save_arrow(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
+def _save_arrow(scan: Scan, path: Path, progress: _Progress, _options: CsvOptions) -> None:
     schema = _described(scan, _any_reader_type)
     with ipc.new_file(path, schema) as writer:
         for batch in _batches(scan, schema):
             if schema.names:
                 writer.write_batch(batch)
-            tell(batch.num_rows)
+            progress(batch.num_rows)
 
 
 def _load_arrow(path: Path, _options: CsvOptions) -> tuple[int, Columns]:
@@ -333,7 +333,7 @@ def _loaded(table: pa.Table) -> tuple[int, Columns]:
 
 
 def _valid(table: pa.Table) -> pa.Table:
-    """The table, where a damaged file did not put bytes in it that are no value of their type."""
+    """The table; raise if a damaged file has bytes that are not valid values of their type."""
     table.validate(full=True)
     return table
 

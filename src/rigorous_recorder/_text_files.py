@@ -1,4 +1,4 @@
-"""Flat files of text: CSV and JSON lines, written and read."""
+"""Text files of the flat table: CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from .errors import ArgumentError, DamagedFileError, UnsupportedValueError
 
 __all__ = ["CsvOptions", "advice", "cell_texts", "load_csv", "load_lines", "save_csv", "save_lines"]
 
-_Tell = Callable[[int], None]
-"""Called with the number of rows that were written just now."""
+_Progress = Callable[[int], None]
+"""Called with the number of rows just written."""
 
-#: What can be part of a number, a date or a truth value, which stand without quotes.
+#: Characters of numbers, dates and booleans, which are not quoted.
 _IN_CELLS: Final = frozenset('"+-.\r\n\0')
-#: Kinds whose values stand without quotes, as do floats.
+#: Kinds whose values are not quoted, like floats.
 _BARE: Final = {BOOL, INT, BIGINT, DATE}
-#: The kinds that have a form of their own in CSV.
+#: The kinds with a form of their own in CSV.
 _OWN_FORM: Final = {
     kind.name: kind for kind in (BOOL, INT, BIGINT, BIGINT_TEXT, FLOAT, TEXT, JSON, DATE)
 }
-#: The names of the others, whose values are text there.
+#: The names of the other kinds, whose values are text there.
 _TEXT_KINDS: Final = re.compile(r"bytes|timedelta|datetime(\[.+\])?|(array|list)\[.+\]")
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class CsvOptions(NamedTuple):
-    """How a CSV file is written or read.
+    """The format of a CSV file.
 
     Attributes:
-        separator: what stands between two cells.
-        encoding: of the file; None is UTF-8, and what the first bytes of a file that is read tell.
+        separator: the separator of cells.
+        encoding: the encoding; None is UTF-8, or on reading what the first bytes indicate.
     """
 
     separator: str = ","
@@ -52,18 +52,18 @@ class CsvOptions(NamedTuple):
 
     @classmethod
     def checked(cls, separator: str | None, encoding: str | None) -> CsvOptions | None:
-        """The options that were given; None where none was.
+        """The options that were given; None if none was.
 
         Raises:
-            ArgumentError: it is not a separator, or not an encoding.
+            ArgumentError: it is not a valid separator or encoding.
         """
         if separator is None and encoding is None:
             return None
         found = cls(cls().separator if separator is None else separator, encoding)
         if not _is_separator(found.separator):
             message = (
-                f"separator {separator!r}: expected one character of ASCII that is in no number, date"
-                " or quote, such as ',', ';' or a tab"
+                f"separator {separator!r}: expected one ASCII character that does not occur in numbers,"
+                " dates or quotes, such as ',', ';' or a tab"
             )
             raise ArgumentError(message)
         _check_encoding(found.encoding)
@@ -79,19 +79,19 @@ def _check_encoding(name: str | None) -> None:
     try:
         "".encode(name or "utf-8")
     except (LookupError, TypeError) as error:
-        message = f"encoding {name!r} is not one of text that Python knows, such as 'utf-8-sig'"
+        message = f"encoding {name!r} is not a text encoding of Python, such as 'utf-8-sig'"
         raise ArgumentError(message) from error
 
 
 # --- CSV -----------------------------------------------------------------------------------------
 
 
-def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
+def save_csv(scan: Scan, path: Path, progress: _Progress, options: CsvOptions) -> None:
     """Write the flat table as CSV.
 
     Raises:
-        UnsupportedValueError: the encoding has no form for a character, or a key could not be told
-            from a column of another one; nothing is written.
+        UnsupportedValueError: the encoding lacks a character, or a key has the name of another
+            key's column; nothing is written.
     """
     kinds = scan.flat_kinds
     _require_own_names(scan)
@@ -104,7 +104,7 @@ def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
                 columns = zip(kinds.values(), batch.columns, strict=True)
                 cells = [_cells(kind, values) for kind, values in columns]
                 file.write(encoder.encode(_lines(cells, batch.num_rows, options.separator)))
-                tell(batch.num_rows)
+                progress(batch.num_rows)
         except UnicodeEncodeError as error:
             character = error.object[error.start : error.start + 1]
             message = (
@@ -115,7 +115,7 @@ def save_csv(scan: Scan, path: Path, tell: _Tell, options: CsvOptions) -> None:
 
 
 def _require_own_names(scan: Scan) -> None:
-    """Refuse keys that are named as columns of other keys are, which CSV tells by the name alone."""
+    """Raise for keys named like columns of other keys, since CSV only has the names."""
     for name, column in _columns_of_other_kinds(list(scan.flats)).items():
         if scan.flats[name].key != column.key:
             message = (
@@ -140,7 +140,7 @@ def _lines(cells: list[pa.Array], rows: int, separator: str) -> str:
 
 
 def _cells(kind: Kind, values: pa.Array) -> pa.Array:
-    """The cell of each value, null where there is none."""
+    """The cell of each value, null if missing."""
     text = pa.large_string()
     if kind == NULL:
         return pa.nulls(len(values), text)
@@ -155,7 +155,7 @@ def _cells(kind: Kind, values: pa.Array) -> pa.Array:
 
 
 def _float_cells(values: pa.Array) -> pa.Array:
-    """Numbers as Polars, DuckDB and pandas see floats in them: with a point, NaN as ``NaN``."""
+    """Numbers that Polars, DuckDB and pandas read as floats: with a point, NaN as ``NaN``."""
     texts = values.cast(pa.large_string())
     is_whole = pc.match_substring_regex(texts, r"^-?\d+$")
     texts = pc.if_else(is_whole, _with_point(texts), texts)
@@ -171,7 +171,7 @@ def _scalar(text: str) -> pa.Scalar:
 
 
 def cell_texts(kind: Kind, values: pa.Array) -> list[str | None]:
-    """Values without a form of their own in cells: as in JSON, text without its quotes."""
+    """Values without a form of their own in cells: as in JSON, text without quotes."""
     return [each if each is None else _unquoted(each) for each in kind.json(values)]
 
 
@@ -184,10 +184,10 @@ def load_csv(path: Path, options: CsvOptions) -> tuple[int, Columns]:
     """The number of rows, and the columns, of a CSV file.
 
     Raises:
-        DamagedFileError: it is not text of the encoding.
+        DamagedFileError: it is not text in the encoding.
     """
     start, size = _start(path), path.stat().st_size
-    if not start.strip(b"\r\n"):  # without a name of a column
+    if not start.strip(b"\r\n"):  # without column names
         lines = path.read_bytes().count(b"\n") if size else 0
         return max(lines - 1, 0), {}
     encoding = options.encoding or ("utf-16" if start[:2] in _UTF_16 else "utf-8")
@@ -203,10 +203,10 @@ def load_csv(path: Path, options: CsvOptions) -> tuple[int, Columns]:
 
 
 def _table(path: Path, encoding: str, separator: str) -> pa.Table:
-    """The columns of a CSV file, with the key and the kind of those whose name has both."""
+    """The columns of a CSV file; those whose name has a key and a kind have these as metadata."""
     reading: dict[str, Any] = {
         "read_options": csv.ReadOptions(encoding=encoding),
-        # With one column a missing value is an empty line.
+        # In a single column, a missing value is an empty line.
         "parse_options": csv.ParseOptions(
             delimiter=separator, ignore_empty_lines=False, newlines_in_values=True
         ),
@@ -231,14 +231,14 @@ def _table(path: Path, encoding: str, separator: str) -> pa.Table:
 
 
 def _may_be_rounded(table: pa.Table, name: str) -> bool:
-    """Whether a column has doubles that may have been ints of more than 64 bits."""
+    """Whether a column has doubles that may have been ints beyond 64 bits."""
     if table.column_names.count(name) > 1 or not pa.types.is_float64(table.field(name).type):
         return False
     return bool(pc.any(pc.greater_equal(pc.abs(table.column(name)), float(2**63))).as_py())
 
 
 def _with_ints(table: pa.Table, texts: pa.Table) -> pa.Table:
-    """A table with those of some columns as their digits that are of ints alone."""
+    """A table in which some columns are text if their values are all ints."""
     for name in texts.column_names:
         digits = texts.column(name)
         if pc.all(pc.match_substring_regex(digits, r"^-?\d+$")).as_py():
@@ -248,7 +248,7 @@ def _with_ints(table: pa.Table, texts: pa.Table) -> pa.Table:
 
 
 def _columns_of_other_kinds(names: Sequence[str]) -> dict[str, Column]:
-    """The columns that are named ``key:kind`` beside one that is named as the key."""
+    """The columns named ``key:kind`` next to one that is named like the key."""
     keys, found = set(names), dict[str, Column]()
     for name in names:
         for at in (at for at, letter in enumerate(name) if letter == ":"):
@@ -263,7 +263,7 @@ def _with_key(field: pa.Field, column: Column | None) -> pa.Field:
 
 
 def advice(path: Path, error: Exception | None) -> str:
-    """Which option may be missing, where a CSV file can't be read, or has one column; else empty."""
+    """A hint at a missing option, if a CSV file can't be read or has one column; else empty."""
     if isinstance(error, UnicodeDecodeError):
         return ". Name its encoding: load_from(path, encoding='latin-1')"
     header = _start(path).partition(b"\n")[0]
@@ -281,17 +281,17 @@ def _start(path: Path) -> bytes:
 # --- JSON lines ----------------------------------------------------------------------------------
 
 
-def save_lines(scan: Scan, path: Path, tell: _Tell, _options: CsvOptions) -> None:
-    """Write the records as JSON lines, which every reader of JSON takes."""
+def save_lines(scan: Scan, path: Path, progress: _Progress, _options: CsvOptions) -> None:
+    """Write the records as JSON lines, which every JSON parser accepts."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for piece in scan.pieces():
             for row in rows_of(piece, scan):
                 file.write(json_floats.dumps(row, _plain, ensure_ascii=False) + "\n")
-            tell(piece.rows)
+            progress(piece.rows)
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has in place of a value that it has no form for."""
+    """The JSON form of a value that JSON can't represent."""
     if isinstance(value, (dt.date, dt.datetime)):
         return value.isoformat()
     if isinstance(value, dt.timedelta):

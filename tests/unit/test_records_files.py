@@ -56,7 +56,7 @@ def test_another_suffix_is_refused(tmp_path: Path) -> None:
     """What can be saved is told, and nothing is written."""
     recorder = Recorder().push(a=1)
     expected = (
-        "names no format; expected .parquet, .arrow, .csv, .tsv, .jsonl, .xlsx, .csv.gz, .tsv.gz,"
+        "is not a suffix of a supported format; expected .parquet, .arrow, .csv, .tsv, .jsonl, .xlsx, .csv.gz, .tsv.gz,"
         " .jsonl.gz"
     )
     for suffix in (".ods", ".pickle"):
