@@ -689,7 +689,7 @@ class Recorder(Pusher):
             self._go_after(source.store, node)
 
     def _records(self, *, is_deep: bool) -> Records:
-        source, node = self._reading()
+        source, node = self._source_and_node()
         return reading.Records(source, scanned_rows.Scope(node, is_deep))
 
 
