@@ -53,16 +53,16 @@ def test_nothing_to_save_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
-    """What can be saved is told, and nothing is written."""
+    """The message lists the formats, and nothing is written."""
     recorder = Recorder().push(a=1)
     expected = (
-        "is not a suffix of a supported format; expected .parquet, .arrow, .csv, .tsv, .jsonl, .xlsx, .csv.gz, .tsv.gz,"
-        " .jsonl.gz"
+        "is not a suffix of a supported format; expected .parquet, .arrow, .csv, .tsv, .jsonl,"
+        " .xlsx, .csv.gz, .tsv.gz, .jsonl.gz"
     )
     for suffix in (".ods", ".pickle"):
         with pytest.raises(UnknownFileTypeError) as told:
             recorder.records.save_to(tmp_path / f"x{suffix}")
-        assert str(told.value).endswith(f"the suffix '{suffix}' {expected}")
+        assert str(told.value).endswith(f"'{suffix}' {expected}")
     assert list(tmp_path.iterdir()) == []
 
 
