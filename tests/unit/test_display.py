@@ -584,6 +584,7 @@ def test_instants_as_text(seconds: Any, text: str) -> None:
         (999, "999 bytes"),
         (1_000, "1.0 kB"),
         (999_960, "1.0 MB"),
+        (2_500_000, "2.5 MB"),
         (27_400_000, "27.4 MB"),
         (3 * 10**15, "3,000.0 TB"),
     ],

@@ -1,16 +1,16 @@
-"""Fitting columns to the width of a line."""
+"""Fitting columns to the width of a line, and aligning the cells of a row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from .text import width
+from .text import pad, width
 
-__all__ = ["BETWEEN", "fitted"]
+__all__ = ["BETWEEN", "aligned", "fitted"]
 
-#: Spaces between two columns.
-BETWEEN: Final = 2
+#: The separator of two columns.
+BETWEEN: Final = "  "
 #: Text wider than a date with time can be cut down to this many characters. Numbers are never cut:
 #: a part of one would be another number.
 _WHOLE: Final = 19
@@ -29,38 +29,28 @@ def fitted(
         columns: the texts of each column, including its name.
         is_right: whether its values are numbers.
         room: the width of a line, with a gap for each column.
-        ranks: positions of the columns, most important first; in order if not given.
+        ranks: of the columns, the most important lowest; in order if not given.
     """
     natural = [max(map(width, texts)) for texts in columns]
-    least = [
-        each if right or each <= _WHOLE else _LEAST
-        for each, right in zip(natural, is_right, strict=True)
-    ]
-    taken = _taken(least, room, ranks or range(len(columns)))
-    left = room - sum(least[at] + BETWEEN for at in taken)
-    return _widened([least[at] if at in taken else 0 for at in range(len(columns))], natural, left)
-
-
-def _taken(least: Sequence[int], room: int, ranks: Sequence[int]) -> set[int]:
-    taken: set[int] = set()
-    for at in sorted(range(len(least)), key=ranks.__getitem__):
-        needed = least[at] + BETWEEN
-        if needed <= room or not taken:
-            taken.add(at)
-            room -= needed
-    return taken
-
-
-def _widened(widths: list[int], natural: Sequence[int], left: int) -> list[int]:
-    """Distribute what is left of the line to columns that are cut, the narrowest first."""
-    while left > 0:
-        cut = [at for at, each in enumerate(widths) if 0 < each < natural[at]]
-        if not cut:
-            break
-        at = min(cut, key=widths.__getitem__)
-        others = [widths[each] for each in cut if widths[each] > widths[at]]
-        share = max(1, left // len(cut))
-        more = min(share, natural[at] - widths[at], *(each - widths[at] for each in others))
+    widths = [0] * len(columns)
+    for at in sorted(range(len(columns)), key=(ranks or range(len(columns))).__getitem__):
+        least = natural[at] if is_right[at] or natural[at] <= _WHOLE else _LEAST
+        if least + len(BETWEEN) <= room or not any(widths):
+            widths[at] = least
+            room -= least + len(BETWEEN)
+    # What is left of the line is distributed evenly among the columns that are cut.
+    short = [at for at, each in enumerate(widths) if 0 < each < natural[at]]
+    for place, at in enumerate(sorted(short, key=natural.__getitem__)):
+        more = max(0, min(natural[at] - widths[at], room // (len(short) - place)))
         widths[at] += more
-        left -= more
+        room -= more
     return widths
+
+
+def aligned(cells: Iterable[str], widths: Sequence[int], is_right: Sequence[bool]) -> list[str]:
+    """The visible cells of a row, padded to their widths."""
+    return [
+        pad(text, most, is_right=right)
+        for text, most, right in zip(cells, widths, is_right, strict=True)
+        if most
+    ]

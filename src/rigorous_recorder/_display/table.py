@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
 from .._keys import ATTEMPT_KEYS, ERROR_KEYS, EXPERIMENT_KEYS
 from .._printable import one_line
-from .fitting import BETWEEN, fitted
+from .fitting import BETWEEN, aligned, fitted
 from .text import (
     GAP,
     MISSING,
@@ -18,7 +18,6 @@ from .text import (
     instant_text,
     is_number,
     literal_text,
-    pad,
     value_text,
     width,
 )
@@ -41,15 +40,6 @@ _SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {
     "experiment_duration": duration_text,
     "experiment_attempt_start_time": instant_text,
 }
-
-
-class _Column(NamedTuple):
-    """A column in a terminal: its texts, including the name, and its width."""
-
-    key: str
-    texts: list[str]
-    width: int
-    is_right: bool
 
 
 class Table(NamedTuple):
@@ -78,85 +68,84 @@ class Table(NamedTuple):
     def text(self) -> str:
         """The table as lines that fit the terminal."""
         room = shutil.get_terminal_size().columns
+        above, order = self._parts()
         margin = ["", *map(str, self.numbers)]
-        above, columns = self._same(), self._fitted(room - max(map(width, margin)))
-        lines = ["".join(cells).rstrip() for cells in zip(*_padded(margin, columns), strict=True)]
+        widest = max(map(width, margin))
+        columns = {at: self._texts(at) for at in order}
+        widths = self._fitted(columns, room - widest)
+        is_right = [True, *map(self._is_right, widths)]
+        rows = zip(margin, *(columns[at] for at in widths), strict=True)
+        most = [widest, *widths.values()]
+        lines = [
+            BETWEEN.join(aligned(map(cut, row, most), most, is_right)).rstrip() for row in rows
+        ]
         lines[1:] = self._with_gap(lines[1:], GAP)
-        is_cut = any(width(text) > each.width for each in columns for text in each.texts)
+        is_cut = any(width(text) > widths[at] for at in widths for text in columns[at])
         first = [cut(self._above(above), room)] if above else []
-        below = self._below([*above, *(each.key for each in columns)], is_cut=is_cut)
-        return "\n".join([*first, *lines, *below])
+        return "\n".join([*first, *lines, *self._below([*above, *widths], is_cut=is_cut)])
 
     def html(self) -> str:
         """The table as HTML with the colours of the page around it."""
-        above, at = self._same(), self._order()
-        at = [at[each] for each in without_middle([self.keys[each] for each in at], _MOST_COLUMNS)]
-        keys = [self.keys[each] for each in at]
-        heads = [_html_row("th", "", map(one_line, keys))]
-        if self.kinds and keys:
+        above, order = self._parts()
+        few = without_middle([self.keys[at] for at in order], _MOST_COLUMNS)
+        shown = [order[each] for each in few]
+        head, *lines = zip(["", *map(str, self.numbers)], *map(self._texts, shown), strict=True)
+        heads = [_html_row("th", head)]
+        if self.kinds and shown:
             kinds = dict(zip(self.names, self.kinds, strict=True))
-            heads.append(_html_row("td", "", [kinds[key] for key in keys], style=_DIM))
-        cells = [[_cell(self.keys[each], row[each]) for each in at] for row in self.rows]
-        rows = [
-            _html_row("td", str(number), [_cut(cell) for cell in line])
-            for number, line in zip(self.numbers, cells, strict=True)
-        ]
-        body = "".join(self._with_gap(rows, _html_row("td", "⋮", [""] * len(at))))
-        is_cut = any(len(cell) > _LONGEST for line in cells for cell in line)
-        below = "<br>".join(map(escape, self._below([*above, *keys], is_cut=is_cut)))
+            heads.append(_html_row("td", ["", *(kinds[self.keys[at]] for at in shown)], _DIM))
+        rows = [_html_row("td", map(_cut, line)) for line in lines]
+        body = "".join(self._with_gap(rows, _html_row("td", ["⋮", *[""] * len(shown)])))
+        is_cut = any(len(cell) > _LONGEST for line in lines for cell in line)
+        below = "<br>".join(map(escape, self._below([*above, *shown], is_cut=is_cut)))
         first = f"<div>{escape(self._above(above))}</div>" if above else ""
         return (
             f'<div style="overflow-x:auto">{first}<table><thead>{"".join(heads)}</thead>'
             f"<tbody>{body}</tbody></table><div>{below}</div></div>"
         )
 
-    def _same(self) -> list[str]:
-        """The columns that move to the line above: all of several rows have the same value."""
-        return [
-            key for key in self._alike() if key not in FIRST_TO_GO and self._first(key) is not None
-        ]
+    def _parts(self) -> tuple[list[int], list[int]]:
+        """Positions of the columns that move to the line above, and of those of the table.
 
-    def _alike(self) -> list[str]:
-        """The shared columns in which all rows shown have the same value, or none has one."""
-        if len(self.rows) < 2:
-            return []
-        at = {key: each for each, key in enumerate(self.keys)}
-        shared = [key for key in self.shared if key in at]
-        return [key for key in shared if _is_alike([row[at[key]] for row in self.rows])]
+        A column moves if all of several rows have the same value. Built-in attributes never do, and
+        are last in the table.
+        """
+        shared = set(self.shared) if len(self.rows) > 1 else set()
+        alike = {
+            at
+            for at, key in enumerate(self.keys)
+            if key in shared and _is_alike([row[at] for row in self.rows])
+        }
+        last = {at for at, key in enumerate(self.keys) if key in FIRST_TO_GO}
+        above = [at for at in sorted(alike - last) if self.rows[0][at] is not None]
+        table = [at for at in range(len(self.keys)) if at not in alike]
+        return above, sorted(table, key=last.__contains__)
 
-    def _first(self, key: str) -> Any:
-        return self.rows[0][self.keys.index(key)]
+    def _texts(self, at: int) -> list[str]:
+        """The texts of a column, its name first."""
+        key = self.keys[at]
+        return [one_line(key), *(_cell(key, row[at]) for row in self.rows)]
 
-    def _order(self) -> list[int]:
-        """Positions of the columns; built-in attributes are last."""
-        alike = set(self._alike())
-        shown = [at for at, key in enumerate(self.keys) if key not in alike]
-        return sorted(shown, key=lambda at: self.keys[at] in FIRST_TO_GO)
+    def _is_right(self, at: int) -> bool:
+        return all(row[at] is None or is_number(row[at]) for row in self.rows)
 
-    def _ranks(self, keys: Sequence[str]) -> list[int]:
-        """Positions by importance: in turns the next own column and the nearest inherited one."""
-        own = [key for key in keys if key not in self.shared]
-        inherited = [key for key in keys if key in self.shared]
-        ranks = {key: 2 * place for place, key in enumerate(own)}
-        ranks |= {key: 2 * place + 1 for place, key in enumerate(reversed(inherited))}
-        return [ranks[key] for key in keys]
+    def _fitted(self, columns: Mapping[int, list[str]], room: int) -> dict[int, int]:
+        """The columns that fit, with their widths; built-in attributes only if all do.
 
-    def _fitted(self, room: int) -> list[_Column]:
-        """The columns that fit; built-in attributes only if all do."""
-        columns = [self._column(at) for at in self._order()]
-        if sum(each.width + BETWEEN for each in columns) > room:
-            columns = [each for each in columns if each.key not in FIRST_TO_GO] or columns[:1]
-        texts, is_right = [each.texts for each in columns], [each.is_right for each in columns]
-        widths = fitted(texts, is_right, room, self._ranks([each.key for each in columns]))
-        return [
-            each._replace(width=most) for each, most in zip(columns, widths, strict=True) if most
-        ]
-
-    def _column(self, at: int) -> _Column:
-        key, values = self.keys[at], [row[at] for row in self.rows]
-        texts = [one_line(text) for text in [key, *(_cell(key, value) for value in values)]]
-        is_right = all(value is None or is_number(value) for value in values)
-        return _Column(key, texts, max(map(width, texts)), is_right)
+        In turns the next own column and the nearest inherited one are taken.
+        """
+        at = list(columns)
+        if sum(max(map(width, texts)) + len(BETWEEN) for texts in columns.values()) > room:
+            at = [each for each in at if self.keys[each] not in FIRST_TO_GO] or at[:1]
+        shared = set(self.shared)
+        own = [each for each in at if self.keys[each] not in shared]
+        inherited = [each for each in reversed(at) if self.keys[each] in shared]
+        ranks = {each: 2 * place for place, each in enumerate(own)}
+        ranks |= {each: 2 * place + 1 for place, each in enumerate(inherited)}
+        is_right = list(map(self._is_right, at))
+        texts = [columns[each] for each in at]
+        widths = fitted(texts, is_right, room, [ranks[each] for each in at])
+        return {each: most for each, most in zip(at, widths, strict=True) if most}
 
     def _with_gap(self, lines: list[str], gap: str) -> Iterator[str]:
         for before, number, line in zip([-1, *self.numbers], self.numbers, lines, strict=False):
@@ -164,21 +153,22 @@ class Table(NamedTuple):
                 yield gap
             yield line
 
-    def _above(self, keys: Sequence[str]) -> str:
+    def _above(self, above: Sequence[int]) -> str:
         """The line above the table: the values that all rows shown have."""
-        return f"in all rows shown: {'  '.join(map(self._word, keys))}"
+        return f"in all rows shown: {'  '.join(map(self._word, above))}"
 
-    def _word(self, key: str) -> str:
-        value = self._first(key)
+    def _word(self, at: int) -> str:
+        key, value = self.keys[at], self.rows[0][at]
         text = _cell(key, value) if key in _SHOWN_AS else literal_text(value)
         return f"{one_line(key)}={text}"
 
-    def _below(self, shown: Sequence[str], *, is_cut: bool) -> list[str]:
+    def _below(self, shown: Sequence[int], *, is_cut: bool) -> list[str]:
         """The lines below the table: title, how to see complete values, hidden columns."""
         title = self.title
         if is_cut and self.whole:
             title += f"; {GAP} is where a value is cut, {self.whole} has all of it"
-        hidden = [one_line(key) for key in dict.fromkeys(self.names) if key not in set(shown)]
+        seen = {self.keys[at] for at in shown}
+        hidden = [one_line(key) for key in dict.fromkeys(self.names) if key not in seen]
         if not hidden:
             return [title]
         named = ", ".join(cut(name, _WIDEST_NAME) for name in hidden[:_NAMED])
@@ -196,14 +186,6 @@ def without_middle(keys: Sequence[str], most: int) -> list[int]:
     return shown[: (most + 1) // 2] + shown[len(shown) - most // 2 :]
 
 
-def _padded(margin: list[str], columns: Sequence[_Column]) -> Iterator[list[str]]:
-    """The cells of each column, padded to its width."""
-    widest = max(map(width, margin))
-    yield [pad(text, widest, is_right=True) for text in margin]
-    for _, texts, most, is_right in columns:
-        yield [" " * BETWEEN + pad(cut(text, most), most, is_right=is_right) for text in texts]
-
-
 def _is_alike(values: Sequence[Any]) -> bool:
     """Whether all values are equal, or all missing; compared as text, because of arrays."""
     first = values[0]
@@ -218,7 +200,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + GAP
 
 
-def _html_row(tag: str, number: str, cells: Iterable[str], style: str = "") -> str:
+def _html_row(tag: str, cells: Iterable[str], style: str = "") -> str:
+    """A row of cells, the first of which is the number of the row."""
     styled = f' style="{style}"' if style else ""
-    inner = "".join(f"<{tag}{styled}>{escape(cell)}</{tag}>" for cell in cells)
+    number, *rest = map(escape, cells)
+    inner = "".join(f"<{tag}{styled}>{cell}</{tag}>" for cell in rest)
     return f"<tr><th>{number}</th>{inner}</tr>"

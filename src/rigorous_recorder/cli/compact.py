@@ -2,7 +2,9 @@
 
 from contextlib import closing
 
-from .output import print_message, size_text
+from rigorous_recorder._display.text import bytes_text
+
+from .output import print_message
 from .target import Collection, open_collection
 
 __all__ = ["EXAMPLES", "compact"]
@@ -19,4 +21,4 @@ def compact(path: Collection) -> None:
         before = collection.size_on_disk()
         fewer = collection.compact()
         after = collection.size_on_disk()
-    print_message(f"{fewer} files fewer; {size_text(before)} before, {size_text(after)} now")
+    print_message(f"{fewer} files fewer; {bytes_text(before)} before, {bytes_text(after)} now")

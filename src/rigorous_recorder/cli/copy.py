@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._display.text import plural
+from rigorous_recorder._display.text import bytes_text, plural
 
-from .output import print_message, size_text
+from .output import print_message
 from .target import Collection, open_collection
 
 __all__ = ["EXAMPLES", "copy"]
@@ -38,5 +38,5 @@ def copy(
     with closing(ExperimentCollection(copied, extension="", quiet=True)) as collection:
         print_message(
             f"{plural(len(collection), 'record')} copied to {copied}"
-            f" ({size_text(collection.size_on_disk())})"
+            f" ({bytes_text(collection.size_on_disk())})"
         )

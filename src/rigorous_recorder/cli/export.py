@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rigorous_recorder import Records
-from rigorous_recorder._display.text import plural
+from rigorous_recorder._display.text import bytes_text, plural
 from rigorous_recorder._lazy import lazy_module
 
 from .chosen import Since, records_since
-from .output import print_message, size_text
+from .output import print_message
 from .target import CollectionKey, Collections, Where, open_collections, records_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def export(
         with _progress() as counted:
             records.save_to(file, progress=counted, separator=between, encoding=encoding)
     written = plural(counted.rows, "record")
-    print_message(f"{written} written to {file} ({size_text(file.stat().st_size)})")
+    print_message(f"{written} written to {file} ({bytes_text(file.stat().st_size)})")
 
 
 def _print_file(records: Records, kind: str, separator: str | None, encoding: str | None) -> None:

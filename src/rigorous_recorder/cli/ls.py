@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rigorous_recorder import ExperimentCollection, ExperimentOverview
+from rigorous_recorder._display.text import bytes_text
 from rigorous_recorder._store.near import place_of, require_place
 from rigorous_recorder._store.union import unique_names
 from rigorous_recorder.errors import RigorousError
@@ -22,7 +23,6 @@ from .output import (
     print_json,
     print_message,
     print_table,
-    size_text,
     time_text,
 )
 from .target import Json, complete_folder, open_collection
@@ -198,5 +198,5 @@ def _summary(path: Path, name: Path, since: str | None) -> dict[str, Any]:
 
 
 def _collection_row(summary: dict[str, Any]) -> dict[str, Any]:
-    size, last = size_text(summary["size"]), time_text(summary["last_start"])
+    size, last = bytes_text(summary["size"]), time_text(summary["last_start"])
     return {**summary, "size": size, "last start": last}

@@ -8,14 +8,15 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain, compress, islice
+from operator import not_
 from typing import Any, Final
 from uuid import UUID
 
-from rigorous_recorder._display import fitting
-from rigorous_recorder._display.text import GAP, cut, pad, width
+from rigorous_recorder._display.fitting import BETWEEN, aligned, fitted
+from rigorous_recorder._display.text import GAP, cut
 from rigorous_recorder._printable import lines, one_line
 from rigorous_recorder._report import write_line
 from rigorous_recorder._values import json_floats
@@ -31,14 +32,11 @@ __all__ = [
     "print_message",
     "print_table",
     "print_text",
-    "size_text",
     "time_text",
 ]
 
 #: The rows that determine how wide the columns of a table are.
 _MEASURED: Final = 1_000
-#: The separator of two columns.
-_GAP: Final = "  "
 #: Escape codes of terminals.
 _BOLD: Final = "1"
 _STYLES: Final = {
@@ -164,63 +162,41 @@ def print_table(
         if empty:
             print_message(empty)
         return
+    names = [cell(name) for name in columns]
+    start = [[cell(value) for value in row] for row in first]
     is_number = [
         all(isinstance(row[at], (int, float, Decimal)) for row in first)
         for at in range(len(columns))
     ]
-    names = [cell(name) for name in columns]
-    texts = ([cell(value) for value in row] for row in chain(first, found))
-    start = list(islice(texts, _MEASURED))
-    lines_of = _fitted_lines if is_terminal() else _plain_lines
-    sys.stdout.writelines(lines_of(names, start, texts, is_number, last))
-
-
-def _fitted_lines(
-    names: list[str],
-    start: list[list[str]],
-    more: Iterable[list[str]],
-    is_number: list[bool],
-    last: Sequence[str],
-) -> Iterator[str]:
-    """Lines for a terminal, no wider than it, followed by a note on what is cut or hidden."""
-    room = shutil.get_terminal_size().columns + fitting.BETWEEN
+    is_whole, colors = not is_terminal(), has_colors()
+    room = sys.maxsize if is_whole else shutil.get_terminal_size().columns + len(BETWEEN)
     ranks = [at + len(names) * (name in last) for at, name in enumerate(names)]
-    widths = fitting.fitted(list(zip(names, *start, strict=True)), is_number, room, ranks)
-    shown = [(at, most) for at, most in enumerate(widths) if most]
+    widths = fitted(list(zip(names, *start, strict=True)), is_number, room, ranks)
     is_cut = False
-    for row in chain([names], start, more):
-        is_cut = is_cut or any(width(row[at]) > most for at, most in shown)
-        cells = (pad(cut(row[at], most), most, is_right=is_number[at]) for at, most in shown)
-        styles = [_STYLES.get(row[at], "") if row is not names else _BOLD for at, _ in shown]
-        yield _GAP.join(map(_styled, cells, styles)).rstrip() + "\n"
-    _report_left_out([names[at] for at, most in enumerate(widths) if not most], is_cut=is_cut)
+    for row in chain([names], start, ([cell(value) for value in row] for row in found)):
+        shown = row if is_whole else list(map(cut, row, widths))
+        is_cut = is_cut or any(
+            most and a is not b for most, a, b in zip(widths, shown, row, strict=True)
+        )
+        cells = aligned(shown, widths, is_number)
+        if colors:
+            cells = [_colored(text, is_head=row is names) for text in cells]
+        sys.stdout.write(f"{BETWEEN.join(cells).rstrip()}\n")
+    if not is_whole:
+        _report_left_out(compress(names, map(not_, widths)), is_cut=is_cut)
 
 
-def _styled(text: str, style: str) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if style and has_colors() else text
+def _colored(text: str, *, is_head: bool) -> str:
+    style = _BOLD if is_head else _STYLES.get(text.strip())
+    return f"\x1b[{style}m{text}\x1b[0m" if style else text
 
 
-def _report_left_out(hidden: Sequence[str], *, is_cut: bool) -> None:
-    words = [f"not shown: {', '.join(hidden)}"] if hidden else []
+def _report_left_out(hidden: Iterable[str], *, is_cut: bool) -> None:
+    names = ", ".join(hidden)
+    words = [f"not shown: {names}"] if names else []
     words += [f"{GAP} is where a value is cut"] if is_cut else []
     if words:
         print_message(f"{'; '.join(words)}; use --json or a pipe to see everything")
-
-
-def _plain_lines(
-    names: list[str],
-    start: list[list[str]],
-    more: Iterable[list[str]],
-    is_number: list[bool],
-    _: Sequence[str],
-) -> Iterator[str]:
-    widths = [max(map(len, each)) for each in zip(names, *start, strict=True)]
-    for row in chain([names], start, more):
-        parts = zip(row, widths, is_number, strict=True)
-        line = _GAP.join(
-            text.rjust(width) if number else text.ljust(width) for text, width, number in parts
-        )
-        yield f"{line.rstrip()}\n"
 
 
 def cell(value: Any) -> str:
@@ -267,13 +243,3 @@ def duration_text(seconds: float | None) -> str:
     if hours < 24:
         return f"{hours} h {minutes:02} min"
     return f"{hours // 24} d {hours % 24:02} h"
-
-
-def size_text(count: int) -> str:
-    """Bytes, in the largest decimal unit that fits."""
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from rigorous_recorder._display.text import bytes_text
 from rigorous_recorder.plotting import Attempts, Band, Curves
 
 from .chosen import Since, records_since
 from .command import exclude
-from .output import has_colors, print_json, print_message, size_text
+from .output import has_colors, print_json, print_message
 from .target import COLUMNS, CollectionKey, Collections, Where, open_collections, records_of
 
 __all__ = ["EXAMPLES", "plot", "print_curves"]
@@ -146,7 +147,7 @@ def plot(
         print_curves(curves, width, height or _HEIGHT)
     if out is not None:
         print_message(
-            f"{curves.title}: {curves.notes}; saved in {out} ({size_text(out.stat().st_size)})"
+            f"{curves.title}: {curves.notes}; saved in {out} ({bytes_text(out.stat().st_size)})"
         )
 
 

@@ -158,21 +158,6 @@ def test_durations_have_two_units(seconds: float | None, expected: str) -> None:
     assert output.duration_text(seconds) == expected
 
 
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (2_500_000, "2.5 MB"),
-        (3 * 10**15, "3,000.0 TB"),
-    ],
-)
-def test_sizes_have_the_largest_unit_that_fits(count: int, expected: str) -> None:
-    """Decimal ones, as disks are sold."""
-    assert output.size_text(count) == expected
-
-
 def test_a_time_is_that_of_the_reader() -> None:
     """Local, to the second; a dash for what is not known."""
     moment = dt.datetime(2026, 1, 2, 3, 4, 5).astimezone()
