@@ -31,8 +31,10 @@ class _LazyModule(ModuleType):
         return _LazyModule, (self.__name__, self._install)
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self.load(), name)
-        self.__dict__[name] = value
+        module = self.load()
+        # All at once: each name that is looked for here costs as much as a call.
+        self.__dict__.update({n: v for n, v in vars(module).items() if not n.startswith("__")})
+        value = self.__dict__[name] = getattr(module, name)
         return value
 
 
