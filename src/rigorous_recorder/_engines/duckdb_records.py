@@ -253,10 +253,11 @@ class RecordsSelect:
         return self._table("_".join(["typed", *self._own_names]), lambda: table)
 
     def _from_files(self, columns: tuple[Column, ...], files: list[ParquetFragment]) -> str:
-        self.paths += (str(file.path) for file in files)
-        paths = ", ".join(literal(str(file.path)) for file in files)
+        here = [str(file.path) for file in files]
+        self.paths += here
+        paths = ", ".join(map(literal, here))
         # By position: names that differ only in case, or are empty, do not matter then.
-        aliases = ", ".join(["_node", *(f"c{i}" for i in range(len(columns)))])
+        aliases = ", ".join(["_node", *[f"c{i}" for i in range(len(columns))]])
         values = "".join(
             f", {self._file_value(flat, columns)} AS {name}" for flat, name in self._own.items()
         )

@@ -45,7 +45,7 @@ class Scan(ScannedRows):
     @once
     def record_columns(self) -> list[Column]:
         """The physical columns that records of the scope have a value in."""
-        if self.node_ids is None and self._deleted is None:
+        if self.node_ids is None and self.snapshot.nodes.deleted is None:
             return self.all_columns
         if self.conditions:
             return Scan(self.snapshot, self.scope._replace(keys=None)).record_columns

@@ -73,14 +73,10 @@ class ScannedRows(ABC):
             found = pa.array([self.scope.node], pa.int64())
         return self._without_deleted(found)
 
-    @property
-    def _deleted(self) -> pa.Array | None:
-        return self.snapshot.nodes.deleted
-
     def _without_deleted(self, ids: pa.Array) -> pa.Array:
-        if self._deleted is None:
+        if self.snapshot.nodes.deleted is None:
             return ids
-        return ids.filter(pc.invert(pc.is_in(ids, value_set=self._deleted)))
+        return ids.filter(pc.invert(pc.is_in(ids, value_set=self.snapshot.nodes.deleted)))
 
     @once
     def node_keys(self) -> list[str]:
@@ -118,11 +114,13 @@ class ScannedRows(ABC):
 
     def _has_deleted(self, group: Group) -> bool:
         """Whether a group has rows of nodes that were deleted."""
-        if self._deleted is None:
+        if self.snapshot.nodes.deleted is None:
             return False
         key = id(group.fragment), group.number
         if key not in self._with_deleted:
-            self._with_deleted[key] = group.fragment.has_any(group.number, self._deleted)
+            self._with_deleted[key] = group.fragment.has_any(
+                group.number, self.snapshot.nodes.deleted
+            )
         return self._with_deleted[key]
 
     def among(self, ids: pa.Array) -> pa.Array:
@@ -177,7 +175,7 @@ class ScannedRows(ABC):
             for fragment in self.snapshot.fragments.records
             for number in range(len(fragment.group_rows))
         ]
-        if self.read_ids is None and self._deleted is None:
+        if self.read_ids is None and self.snapshot.nodes.deleted is None:
             return found
         return [each for each in found if self._may_have_rows(each)]
 
@@ -185,7 +183,7 @@ class ScannedRows(ABC):
         """Whether it has rows of the scope, or can't be read: who reads it then is told, each time."""
         return self.takes_all(group) or not len(group.nodes) or len(self.nodes_of(group)) > 0
 
-    @property
+    @once
     def fragments(self) -> list[Fragment]:
         """Those that have rows of the scope that meet the conditions."""
         return list({id(group.fragment): group.fragment for group in self.groups}.values())

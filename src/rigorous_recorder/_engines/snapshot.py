@@ -60,11 +60,10 @@ class Snapshot:
     def _has_key(self, name: str) -> bool:
         return self.nodes.has_key(name) or any(each.key == name for each in self.record_columns)
 
-    @property
+    @once
     def record_columns(self) -> list[Column]:
         """The physical columns of all records, in the order in which they came up."""
-        found = dict.fromkeys(c for each in self.fragments.records for c in each.columns)
-        return list(found)
+        return list({c: None for each in self.fragments.records for c in each.columns})
 
 
 def texts_in(nodes: Nodes, root: str, positions: pa.Array | None = None) -> list[pa.Array]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from .._arrow import pa, pq
 from ..errors import DamagedFileError
 
-__all__ = ["check_chunks", "check_footer", "damaged_chunks", "fill", "leaves", "room_for"]
+__all__ = ["check_chunks", "check_footer", "damaged_chunks", "fill", "room_for"]
 
 _KEY: Final = b"rigorous.checksums"
 #: Another key, of which the same can be told when the first one is damaged.
@@ -38,7 +38,7 @@ _PIECE: Final = 5 * 1024
 
 def room_for(schema: pa.Schema, groups: int) -> dict[bytes, bytes]:
     """Metadata that has room for the checksums of a file of so many row groups."""
-    count = 1 + groups * sum(leaves(field.type) for field in schema)
+    count = 1 + groups * len(schema)
     return {_ALSO: b"", _KEY: _ZEROS * count}
 
 
@@ -68,7 +68,7 @@ def fill(path: Path, meta: pq.FileMetaData) -> None:
 def _sums(file: Any, meta: pq.FileMetaData, end: int) -> list[int]:
     """The checksums of all column chunks; many are read at once."""
     groups = map(meta.row_group, range(meta.num_row_groups))
-    places = [_chunk(each.column(at)) for each in groups for at in range(meta.num_columns)]
+    places = _places([each.column(at) for each in groups for at in range(meta.num_columns)])
     sums: list[int] = []
     block, known = memoryview(b""), slice(0, 0)
     for chunk in places:
@@ -115,7 +115,7 @@ def check_footer(source: Any) -> tuple[int, ...] | None:
         message = "its footer is not as it was written: the checksum is another"
         raise DamagedFileError(message)
     starts = range(_DIGITS, len(metadata), _DIGITS)
-    return tuple(int(metadata[at : at + _DIGITS], 16) for at in starts)
+    return tuple([int(metadata[at : at + _DIGITS], 16) for at in starts])
 
 
 def check_chunks(
@@ -124,49 +124,49 @@ def check_chunks(
     """Pass over columns of a row group that are as they were written.
 
     Args:
-        columns: which ones, nested types having as many as they have lists without lists in them.
+        columns: which ones, by their places in the file.
 
     Raises:
         DamagedFileError: one is not.
     """
     row_group = meta.row_group(group)
+    chunks = {number: row_group.column(number) for number in columns}
     with pa.OSFile(path) as source:
-        for number in columns:
-            chunk = row_group.column(number)
-            if _sum(source, _chunk(chunk)) != sums[group * meta.num_columns + number]:
-                message = f"the checksum of column {chunk.path_in_schema!r} is another"
-                raise DamagedFileError(message)
+        found = _sums_of(source, chunks.values())
+    for (number, chunk), each in zip(chunks.items(), found, strict=True):
+        if each != sums[group * meta.num_columns + number]:
+            message = f"the checksum of column {chunk.path_in_schema!r} is another"
+            raise DamagedFileError(message)
 
 
 def damaged_chunks(
     source: Any, meta: pq.FileMetaData, sums: Sequence[int], column: int
 ) -> list[int]:
     """In which row groups of an open file a column is not as it was written."""
-    chunks = (meta.row_group(group).column(column) for group in range(meta.num_row_groups))
-    expected = sums[column :: meta.num_columns]
-    return [
-        group
-        for group, (chunk, known) in enumerate(zip(chunks, expected, strict=True))
-        if _sum(source, _chunk(chunk)) != known
-    ]
+    chunks = [meta.row_group(group).column(column) for group in range(meta.num_row_groups)]
+    found = _sums_of(source, chunks)
+    pairs = zip(found, sums[column :: meta.num_columns], strict=True)
+    return [group for group, (each, known) in enumerate(pairs) if each != known]
 
 
-def leaves(kind: pa.DataType) -> int:
-    """How many columns a Parquet file has for one of that type."""
-    return leaves(kind.value_type) if pa.types.is_list(kind) else 1
+def _sums_of(source: Any, chunks: Iterable[pq.ColumnChunkMetaData]) -> list[int]:
+    """The checksums of column chunks of an open file."""
+    sums = []
+    for place in _places(chunks):
+        source.seek(place.start)
+        sums.append(zlib.crc32(source.read(place.stop - place.start)))
+    return sums
 
 
-def _sum(source: Any, place: slice) -> int:
-    source.seek(place.start)
-    return zlib.crc32(source.read(place.stop - place.start))
-
-
-def _chunk(chunk: pq.ColumnChunkMetaData) -> slice:
-    """Where in its file a column chunk is."""
-    first = chunk.data_page_offset
-    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
-        first = min(first, chunk.dictionary_page_offset)
-    return slice(first, first + chunk.total_compressed_size)
+def _places(chunks: Iterable[pq.ColumnChunkMetaData]) -> list[slice]:
+    """Where in their file column chunks are."""
+    places = []
+    for chunk in chunks:
+        first = chunk.data_page_offset
+        if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+            first = min(first, chunk.dictionary_page_offset)
+        places.append(slice(first, first + chunk.total_compressed_size))
+    return places
 
 
 def _place(footer: bytes) -> slice | None:

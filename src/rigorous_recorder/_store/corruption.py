@@ -77,11 +77,11 @@ def _warn(message: str) -> None:
 
 
 def require_type(field: pa.Field, *types: pa.DataType) -> None:
-    """Pass over a column of one of these types.
+    """Raise unless a column is of one of these types.
 
     Raises:
         DamagedFileError: it is of another.
     """
-    if not any(field.type == each for each in types):
+    if field.type not in types:
         message = f"column {field.name!r} is of type {field.type}, which is not that of its kind"
         raise DamagedFileError(message)

@@ -326,7 +326,7 @@ class Folder:
 
     def sealed(self, table: str) -> frozenset[str]:
         """The names in the folder of a table, without unfinished files."""
-        return frozenset(name for name in _names(self.table(table)) if not name.startswith("."))
+        return frozenset([name for name in _names(self.table(table)) if not name.startswith(".")])
 
     def all_sealed(self, table: str) -> list[FileName]:
         """All sealed files of a table, also those that don't count any more."""
@@ -341,10 +341,13 @@ class Folder:
 
     def lives(self, table: str) -> list[LiveName]:
         """The live files of a table that are there, counting or not."""
-        found = (re.fullmatch(_LIVE, name) for name in _names(self.live))
-        matches = [match for match in found if match]
-        names = {match[0]: LiveName(match[1], int(match[2]), match[3]) for match in matches}
-        return sorted(n for text, n in names.items() if n.table == table and str(n) == text)
+        found: list[LiveName] = []
+        for text in _names(self.live):
+            if (match := re.fullmatch(_LIVE, text)) and match[3] == table:
+                name = LiveName(match[1], int(match[2]), table)
+                if str(name) == text:  # not with 007
+                    found.append(name)
+        return sorted(found)
 
     def remove_lives(self, writer: str) -> None:
         """Take a writer's live files away, where they can be: their rows are sealed."""

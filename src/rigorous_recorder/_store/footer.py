@@ -29,6 +29,8 @@ __all__ = [
     "writers_metadata",
 ]
 
+#: The types that columns of a kind have in files: their own, and that of rows in memory.
+_TYPES: Final[dict[Kind, tuple[pa.DataType, pa.DataType]]] = {}
 #: Added to the number of rows that stand behind all sealed ones of their writer.
 BEHIND_ALL: Final = 10**18
 
@@ -100,7 +102,7 @@ def segments_in(file_metadata: dict[str, Any]) -> list[SegmentRange]:
         for number, *counts in writer["segments"]
     ]
     numbers = [each for (start, _, n), *counts in listed for each in (start, n, *counts)]
-    if not listed or not all(isinstance(each, int) and each >= 0 for each in numbers):
+    if not listed or [each for each in numbers if not isinstance(each, int) or each < 0]:
         message = "its metadata does not list its segments"
         raise DamagedFileError(message)
     return [_segment(*each) for each in listed]
@@ -165,12 +167,13 @@ def _columns_of(serialized: bytes) -> Mapping[Column, str]:
     found: dict[Column, str] = {}
     for field in schema:
         if (column := column_of(field)) is not None:
-            require_type(field, *_types_in_files(column.kind))
+            types = _TYPES.get(column.kind) or _types_in_files(column.kind)
+            if field.type not in types:
+                require_type(field, *types)
             found[column] = field.name
     require_type(schema.field(NODE), pa.int64())
     return found
 
 
-@remembered(4096)
 def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
-    return kind.file_type, kind.sealed_type
+    return _TYPES.setdefault(kind, (kind.file_type, kind.sealed_type))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from .._arrow import pa, pq
 from .._live.column import NODE, Column
 from .._once import once
 from ..errors import DamagedFileError
-from .checksums import check_chunks, leaves
+from .checksums import check_chunks
 from .corruption import (
     UNREADABLE,
     blame_file,
@@ -130,11 +129,11 @@ class ParquetFragment(Fragment):
 
     def _has_no_value(self, group: int, name: str) -> bool:
         """Whether a column's statistics, which are in the footer, tell that all is missing there."""
-        at, *others = self._leaf_numbers([name])
+        (at,) = self._places([name])
         with open_parquet(self._path) as file:
             statistics = file.metadata.row_group(group).column(at).statistics
-        is_told = not others and statistics is not None and statistics.has_null_count
-        return is_told and statistics.null_count == self.group_rows[group]
+        has_count = statistics is not None and statistics.has_null_count
+        return has_count and statistics.null_count == self.group_rows[group]
 
     def is_placed(self, group: int) -> bool:
         """Whether ``_node`` of a row group can be read, as far as was found out so far."""
@@ -168,11 +167,11 @@ class ParquetFragment(Fragment):
         return self._counts[column]
 
     def _count_in_footer(self, name: str) -> int | None:
-        (leaf,) = self._leaf_numbers([name])
+        (place,) = self._places([name])
         try:
             with open_parquet(self._path) as file:
                 groups = [
-                    file.metadata.row_group(group).column(leaf).statistics
+                    file.metadata.row_group(group).column(place).statistics
                     for group in range(len(self.group_rows))
                 ]
         except UNREADABLE:  # damaged, or compacted away meanwhile
@@ -247,8 +246,7 @@ class ParquetFragment(Fragment):
         is_new = not wanted <= self._checked
         with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
             if is_new and self._sums is not None:
-                leaf_numbers = self._leaf_numbers(names)
-                check_chunks(self._path, file.metadata, self._sums, group, leaf_numbers)
+                check_chunks(self._path, file.metadata, self._sums, group, self._places(names))
             # Names with dots select columns below them too: take just what was asked for.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
         if is_new:
@@ -256,13 +254,10 @@ class ParquetFragment(Fragment):
         self._checked |= wanted
         return found
 
-    def _leaf_numbers(self, names: Collection[str]) -> list[int]:
-        """The numbers that columns have in the Parquet file."""
-        counts = [leaves(field.type) for field in self.schema]
-        starts = accumulate(counts, initial=0)
-        spans = zip(self.schema.names, starts, counts, strict=False)
-        there = {name: range(first, first + count) for name, first, count in spans}
-        return [at for name in names for at in there[name]]
+    def _places(self, names: Collection[str]) -> list[int]:
+        """The places of columns in the file: no kind is stored as more than one column of Parquet."""
+        there = {name: at for at, name in enumerate(self.schema.names)}
+        return [there[name] for name in names]
 
     def _check(self, table: pa.Table) -> None:
         """Refuse what is in no file that this library wrote."""

@@ -60,14 +60,12 @@ class Listing:
 
     def _add_unless_covered(self, name: FileName, ranges: Iterable[SealedName]) -> None:
         """Let a file count, unless those that were added before have all that is in it."""
-        if all(any(held.includes(each) for held, _ in self._held(each)) for each in ranges):
+        holders = self._holders
+        if all(any(h.includes(r) for h, _ in holders.get(r.writer, ())) for r in ranges):
             return
         self.files.append(name)
         for each in ranges:
             self._holders.setdefault(each.writer, []).append((each, name))
-
-    def _held(self, name: SealedName) -> list[tuple[SealedName, FileName]]:
-        return self._holders.get(name.writer, [])
 
     def holder(self, writer: str, number: int) -> FileName | None:
         """The file that counts and has a writer's segment; None where it is not sealed."""
@@ -96,7 +94,7 @@ class _FileRanges(NamedTuple):
 
 
 def _rank(held: _FileRanges) -> tuple[int, int, FileName]:
-    return -sum(1 + each.last - each.first for each in held.ranges), held.age, held.name
+    return -sum([1 + each.last - each.first for each in held.ranges]), held.age, held.name
 
 
 class SealedFiles:
@@ -145,7 +143,7 @@ class SealedFiles:
             FileNotFoundError: one was compacted away since the listing.
         """
         found = [self._open(name) for name in listing.files]
-        return sorted((file for file in found if file is not None), key=lambda file: file.origin)
+        return sorted([file for file in found if file is not None], key=lambda file: file.origin)
 
     def unreadable(self) -> list[FileName]:
         """The files whose footer can't be read, and that would count if it could."""
@@ -239,7 +237,7 @@ class SealedFiles:
         return names
 
     def _merged(self, names: frozenset[str]) -> dict[MergedName, ParquetFragment | None]:
-        found = (sealed_name(name) for name in names if name.startswith("merged-"))
+        found = [sealed_name(name) for name in names if name.startswith("merged-")]
         return {name: self._open(name) for name in found if isinstance(name, MergedName)}
 
     def _damaged(self, names: frozenset[str]) -> set[SealedName]:
@@ -248,7 +246,8 @@ class SealedFiles:
         damaged: set[SealedName] = set()
         while True:
             counted = counting(plain - damaged)
-            hidden = plain.difference(damaged, counted)
+            if not (hidden := plain.difference(damaged, counted)):
+                return damaged
             found = {
                 name
                 for name in counted

@@ -53,7 +53,7 @@ class Nodes(Shape):
         includes_deleted: bool = False,
         roots: Sequence[int] = (ROOT,),
     ) -> None:
-        columns = dict.fromkeys(column for each in fragments for column in each.columns)
+        columns = {column: None for each in fragments for column in each.columns}
         self.columns = [column for column in columns if isinstance(column.key, str)]
         #: The column that deletes nodes; none where no update ever did.
         self._deletions = [DELETION_COLUMN] if DELETION_COLUMN in columns else []
@@ -215,9 +215,9 @@ class Nodes(Shape):
         found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}
         rows = self.arranged.updates.rows_of(positions)
         nodes = self.arranged.updates.nodes_of(rows).to_pylist()
-        for key in self._by_key:
-            values = values_of(self._values_of(key, rows), len(rows))
-            updates = self._is_set(key).take(rows).to_pylist()
+        for key, columns in self._by_key.items():
+            values = values_of(self._values(columns, rows), len(rows))
+            updates = self.arranged.rows.is_set(columns).take(rows).to_pylist()
             for node, value, is_set in zip(nodes, values, updates, strict=True):
                 if is_set:
                     found[node][key] = value
@@ -231,28 +231,13 @@ class Nodes(Shape):
 
     def _own_source(self, key: str) -> pa.Array:
         """For each node the row with the latest value on a key; null where that was None."""
-        last = self.arranged.updates.last(self._is_set(key))
+        columns = self._columns_of(key)
+        last = self.arranged.updates.last(self.arranged.rows.is_set(columns))
         null = Column(root_of(key), NULL)
-        if null not in self._columns_of(key):
+        if null not in columns:
             return last
         is_taken_back = self.arranged.rows[null].take(last).fill_null(False)
         return pc.if_else(is_taken_back, pa.scalar(None, pa.int64()), last)
-
-    def _is_set(self, key: str) -> pa.Array:
-        """Which updates set a key.
-
-        So do those of which it can't be read: then the value is unknown. Former values, and what
-        ancestors have, do not stand in for it.
-        """
-        updates = None
-        for column in self._columns_of(key):
-            is_valid = self.arranged.rows.is_set(column)
-            updates = is_valid if updates is None else pc.or_(updates, is_valid)
-        return (
-            pa.repeat(pa.scalar(False), len(self.arranged.rows.node))
-            if updates is None
-            else updates
-        )
 
     def _source(self, key: str) -> pa.Array:
         """As ``_own_source``, and where a node has no value of its own that of its nearest ancestor."""
@@ -298,8 +283,8 @@ class Nodes(Shape):
     def _ordered(self, positions: pa.Array | None) -> list[str]:
         """The keys set on these nodes: experiments' first, then by depth, then by time."""
         ranks: list[tuple[bool, int, int, str]] = []
-        for order, key in enumerate(self._by_key):
-            updates = self.arranged.updates.nodes_in(self._is_set(key))
+        for order, (key, columns) in enumerate(self._by_key.items()):
+            updates = self.arranged.updates.of_row.filter(self.arranged.rows.is_set(columns))
             if positions is not None:
                 updates = updates.filter(pc.is_in(updates, value_set=positions))
             if len(updates):

@@ -64,22 +64,49 @@ class Updates:
         pairs = zip(flags, self.pieces, strict=True)
         return pa.concat_arrays([pa.repeat(pa.scalar(f), t.num_rows) for f, (_, t) in pairs])
 
-    def is_set(self, column: Column) -> pa.Array:
-        """Which rows have a value in a column, or may have had one that can't be read."""
-        is_valid = self[column].is_valid()
-        if not self._has_lost:
-            return is_valid
+    def is_set(self, columns: Sequence[Column]) -> pa.Array:
+        """Which rows set the key of these columns.
+
+        So do those of which it can't be read: then the value is unknown. Former values, and what
+        ancestors have, do not stand in for it.
+        """
+        found = None
+        for column in columns:
+            is_valid = self._validity(column)
+            if self._has_lost:
+                is_valid = pc.or_(is_valid, self._lost(column))
+            found = is_valid if found is None else pc.or_(found, is_valid)
+        return pa.repeat(pa.scalar(False), len(self.node)) if found is None else found
+
+    def _lost(self, column: Column) -> pa.Array:
+        """Which rows may have had a value in a column that can't be read."""
         lost = self._of_pieces([_is_lost_in(*each, column) for each in self.pieces])
         if self._unsure is not None:
             is_there = self._of_pieces([column in fragment.columns for fragment, _ in self.pieces])
             lost = pc.or_(lost, pc.and_(self._unsure, is_there))
-        return pc.or_(is_valid, lost if self._order is None else lost.take(self._order))
+        return lost if self._order is None else lost.take(self._order)
+
+    def _validity(self, column: Column) -> pa.Array:
+        """Which rows have a value in a column, whose values are not copied for that."""
+        if (known := self._columns.get(column)) is not None:
+            return known.is_valid()
+        chunks = []
+        for fragment, table in self.pieces:
+            if (name := fragment.columns.get(column)) is None:
+                chunks.append(pa.repeat(pa.scalar(False), table.num_rows))
+            else:
+                chunks += table.column(name).is_valid().chunks
+        found = pa.chunked_array(chunks, pa.bool_()).combine_chunks()
+        return found if self._order is None else found.take(self._order)
 
     def __getitem__(self, column: Column) -> pa.Array:
         """The values of a column with its sealed type; null in rows that have none."""
         if column not in self._columns:
             pieces = [column_in(table, fragment, column) for fragment, table in self.pieces]
-            values = pa.concat_arrays([pa.array([], column.kind.sealed_type), *pieces])
+            if len(pieces) == 1:
+                (values,) = pieces
+            else:
+                values = pa.concat_arrays([pa.array([], column.kind.sealed_type), *pieces])
             if self._unsure is not None:
                 values = pc.if_else(self._unsure, pa.scalar(None, values.type), values)
             self._columns[column] = values if self._order is None else values.take(self._order)
@@ -92,15 +119,19 @@ def _is_lost_in(fragment: Fragment, table: pa.Table, column: Column) -> bool:
 
 
 class UpdatesByNode:
-    """Which updates are of which node."""
+    """Which updates are of which node.
+
+    Attributes:
+        of_row: for each row the position of its node.
+    """
 
     def __init__(self, of_row: pa.Array, nodes: int) -> None:
-        self._of_row = of_row
+        self.of_row = of_row
         self._nodes = nodes
 
     def moved(self, places: pa.Array) -> UpdatesByNode:
         """The same for nodes that were put in other places."""
-        return UpdatesByNode(places.take(self._of_row), self._nodes)
+        return UpdatesByNode(places.take(self.of_row), self._nodes)
 
     def last(self, mask: pa.Array) -> pa.Array:
         """For each node, the last of its rows that is in the mask; null where none is."""
@@ -109,22 +140,18 @@ class UpdatesByNode:
             return rows
         # Of several rows that are of one node, the last stays. Each node stands there once before
         # the rows, so that none is too high, for versions of pyarrow that can't be told the highest.
-        places = pa.concat_arrays([count_to(self._nodes), self._of_row.take(rows)])
+        places = pa.concat_arrays([count_to(self._nodes), self.of_row.take(rows)])
         found = pc.subtract(pc.inverse_permutation(places).slice(0, self._nodes), self._nodes)
         is_set = pc.greater_equal(found, 0)
         return rows.take(pc.if_else(is_set, found, pa.scalar(None, pa.int64())))
 
-    def nodes_in(self, mask: pa.Array) -> pa.Array:
-        """The nodes of the rows that are in the mask."""
-        return self._of_row.filter(mask)
-
     def nodes_of(self, rows: pa.Array) -> pa.Array:
         """The nodes of some rows."""
-        return self._of_row.take(rows)
+        return self.of_row.take(rows)
 
     def rows_of(self, nodes: pa.Array) -> pa.Array:
         """The rows of some nodes, in the order of their times."""
-        mask = pc.is_in(self._of_row, value_set=nodes.cast(pa.int64()))
+        mask = pc.is_in(self.of_row, value_set=nodes.cast(pa.int64()))
         return pc.indices_nonzero(mask).cast(pa.int64())
 
 
