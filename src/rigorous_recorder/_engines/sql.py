@@ -301,7 +301,7 @@ def _has_row(nodes: Iterable[dict[str, Any]]) -> bool:
     parts = [node.get(part) for node in tables for part in ("alias", "table_name")]
     names = {str(name).casefold() for name in parts if name}
     columns = [node["column_names"] for node in nodes if node.get("class") == "COLUMN_REF"]
-    return not names.isdisjoint(str(c[-1]).casefold() for c in columns)
+    return not names.isdisjoint([str(path[-1]).casefold() for path in columns])
 
 
 def _level_keys(function: dict[str, Any]) -> list[str]:

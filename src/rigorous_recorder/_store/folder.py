@@ -339,12 +339,12 @@ class Folder:
         found = (re.fullmatch(_UNFINISHED, name) for name in _names(folder))
         return {folder / match[0]: match[1] for match in found if match}
 
-    def lives(self, table: str) -> list[LiveName]:
-        """The live files of a table that are there, counting or not."""
+    def lives(self, *tables: str) -> list[LiveName]:
+        """The live files of some tables that are there, counting or not."""
         found: list[LiveName] = []
         for text in _names(self.live):
-            if (match := re.fullmatch(_LIVE, text)) and match[3] == table:
-                name = LiveName(match[1], int(match[2]), table)
+            if (match := re.fullmatch(_LIVE, text)) and match[3] in tables:
+                name = LiveName(match[1], int(match[2]), match[3])
                 if str(name) == text:  # not with 007
                     found.append(name)
         return sorted(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import starmap
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from .._live.backend import SegmentBatch
@@ -102,10 +103,10 @@ class FolderReader(Reader):
 
     def version(self) -> object:
         """Equal as long as nothing was written, by this process or another."""
-        if any(self._foreign(table) for table in TABLES):
+        if self._foreign(*TABLES):
             return object()
-        sealed = tuple(self.folder.sealed(table) for table in TABLES)
-        return *(table.version for table in self._tables.values()), sealed
+        sealed = tuple([self.folder.sealed(table) for table in TABLES])
+        return *[table.version for table in self._tables.values()], sealed
 
     def snapshot(self) -> StoreSnapshot:
         """All rows of both tables; the nodes are read last, so that every record has its node."""
@@ -124,7 +125,7 @@ class FolderReader(Reader):
 
         Where it can be written, `recover` has done that for good.
         """
-        foreign = {name.writer for table in TABLES for name in self._foreign(table)}
+        foreign = {name.writer for name in self._foreign(*TABLES)}
         left = sorted(writer for writer in foreign if is_left(self.folder, writer))
         if not left or fragments_of(self.folder, NODES) is None:  # what is damaged is reported
             return []
@@ -140,7 +141,7 @@ class FolderReader(Reader):
             except FileNotFoundError:  # compacted away since the listing
                 continue
             loose = self._unsealed([*live, *starmap(InMemoryFragment, own)], sealed)
-            return sorted([*sealed, *loose], key=lambda each: each.origin)
+            return sorted([*sealed, *loose], key=attrgetter("origin"))
 
     def _own_parts(self, table: str) -> tuple[list[SegmentBatch], Listing]:
         """The rows of this process in no sealed file, and the files that have all others."""
@@ -181,8 +182,8 @@ class FolderReader(Reader):
         is_held = writer == self._writer or self.folder.lock_path(writer).exists()
         return rows.after(sealed) if is_held else None
 
-    def _foreign(self, table: str) -> list[LiveName]:
-        return [name for name in self.folder.lives(table) if name.writer != self._writer]
+    def _foreign(self, *tables: str) -> list[LiveName]:
+        return [name for name in self.folder.lives(*tables) if name.writer != self._writer]
 
     def _read_live(self, name: LiveName) -> InMemoryFragment | None:
         path = self.folder.live_path(name)

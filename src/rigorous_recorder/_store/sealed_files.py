@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,7 +144,7 @@ class SealedFiles:
             FileNotFoundError: one was compacted away since the listing.
         """
         found = [self._open(name) for name in listing.files]
-        return sorted([file for file in found if file is not None], key=lambda file: file.origin)
+        return sorted([file for file in found if file is not None], key=attrgetter("origin"))
 
     def unreadable(self) -> list[FileName]:
         """The files whose footer can't be read, and that would count if it could."""
