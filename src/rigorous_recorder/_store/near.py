@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from .._lazy_imports import difflib
 from ..errors import NotACollectionError
+from .find import search
 from .folder import TABLES
 
-__all__ = ["SUFFIX", "collections_near", "folder_of", "place_of", "require_place"]
+__all__ = ["SUFFIX", "folder_of", "place_of", "require_place"]
 
 #: What the name of a collection's folder ends with, unless its maker chose otherwise.
 SUFFIX: Final = ".collection"
@@ -97,7 +95,7 @@ def _near(path: Path) -> str:
     folder = next((each.absolute() for each in (path, path.parent) if each.is_dir()), None)
     if folder is None:
         return f"There is no folder {path.parent.absolute()} either"
-    found, is_all = collections_near(folder)
+    found, is_all = search(folder, levels=_LEVELS, folders=_FOLDERS, seconds=_SECONDS)
     if not found:
         none = f"There are no collections in {folder}"
         return none if is_all else f"{none}, as far as a short look goes; {_looking_on(folder)}"
@@ -124,40 +122,3 @@ def _alike(path: Path, found: list[Path]) -> list[Path]:
 def _bare(path: Path) -> str:
     """The name without its suffix, in small letters."""
     return path.name.removesuffix(SUFFIX).casefold()
-
-
-# --- a quick look --------------------------------------------------------------------------------
-
-
-def collections_near(folder: Path) -> tuple[list[Path], bool]:
-    """Collections at or a few levels below a folder, sorted, and whether that is all there are.
-
-    It never takes long. As ``ExperimentCollection.find``, it looks into no collection, hidden
-    folder or link.
-    """
-    end = time.monotonic() + _SECONDS
-    found: list[Path] = []
-    looked = 0
-    level = [folder]
-    for _ in range(_LEVELS):
-        below: list[Path] = []
-        for each in level:
-            looked += 1
-            if looked > _FOLDERS or time.monotonic() > end:
-                return sorted(found), False
-            with suppress(OSError):  # not ours to read, or gone meanwhile
-                if (each / "collection.json").is_file():
-                    found.append(each)
-                else:
-                    below += _folders_in(each)
-        level = below
-    return sorted(found), not level
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return [
-            folder / each.name
-            for each in entries
-            if not each.name.startswith(".") and each.is_dir(follow_symlinks=False)
-        ]

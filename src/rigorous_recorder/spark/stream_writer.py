@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pyspark.sql.datasource import DataSourceStreamArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
-from .._arrow import pa
 from .._engines.source import Source
 from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
@@ -22,7 +21,7 @@ from .._tree.columns import values_of
 from .._tree.nodes import Nodes
 from ..errors import ArgumentError, DeletedError, ReservedKeyError
 from .option_parsing import local_path
-from .write_job import WriteJob, Written, gathered, nodes_of, visible_nodes
+from .write_job import TaskWriter, WriteJob, gathered, nodes_of, visible_nodes
 from .write_options import WriteOptions, check_inherited
 
 __all__ = ["StreamWriter", "stream_writer_of"]
@@ -71,36 +70,24 @@ def stream_writer_of(
             _check_query(nodes, experiment, name, query)
             check_inherited(nodes, experiment, schema)
         job = WriteJob(str(wanted.path), store.identity, tuple(schema.fields), wanted.parents)
-    return StreamWriter(job, name, query, wanted.info, time.time())
+    return StreamWriter(job, None, name, query, wanted.info, time.time())
 
 
 @dataclass(frozen=True)
-class StreamWriter(DataSourceStreamArrowWriter):
+class StreamWriter(TaskWriter, DataSourceStreamArrowWriter):
     """Writes each batch below its own recorder, which has its number; a stream is an experiment.
 
     Attributes:
-        job: what the tasks do.
         name: the name of the stream.
         query: the query id in Spark's checkpoint; None if it can't be read here.
         info: attributes of its experiment.
         start: when it began, in seconds since the epoch.
     """
 
-    job: WriteJob
     name: str
     query: str | None
     info: Mapping[str, Any]
     start: float
-
-    def write(self, iterator: Iterator[pa.RecordBatch]) -> Written:
-        """Log the rows of a partition; when it returns they are in sealed files.
-
-        Raises:
-            NotACollectionError: this machine does not see the collection.
-            SaveError: the folder can't be written.
-            UnsupportedValueError: a value can't be stored.
-        """
-        return self.job.write(iterator, None)
 
     def commit(self, messages: list[WriterCommitMessage | None], batchId: int) -> None:  # noqa: N803
         """Make a batch visible in one step, unless it already is.

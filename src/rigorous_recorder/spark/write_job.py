@@ -20,7 +20,7 @@ from ..errors import SaveError
 from .parent_rows import Grouped
 from .schema import stored_columns
 
-__all__ = ["WriteJob", "Written", "gathered", "nodes_of", "visible_nodes"]
+__all__ = ["TaskWriter", "WriteJob", "Written", "gathered", "nodes_of", "visible_nodes"]
 
 #: Network file systems can delay the visibility of another machine's files by this much.
 _PATIENCE_SECONDS: Final = 90.0
@@ -100,6 +100,29 @@ class WriteJob:
         ]
         columns = stored_columns(batch, by_name.values())
         store.records.append_columns(grouped.nodes_of(levels, batch.num_rows), columns)
+
+
+@dataclass(frozen=True)
+class TaskWriter:
+    """What tasks of batches and of streams do alike.
+
+    Attributes:
+        job: what the tasks do.
+        held: the node below which tasks write; None if each part is held back by a node of its own.
+    """
+
+    job: WriteJob
+    held: int | None
+
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> Written:
+        """Log the rows of a partition; when it returns they are in sealed files.
+
+        Raises:
+            NotACollectionError: this machine does not see the collection.
+            SaveError: the folder can't be written.
+            UnsupportedValueError: a value can't be stored.
+        """
+        return self.job.write(iterator, self.held)
 
 
 def nodes_of(messages: Collection[WriterCommitMessage | None]) -> list[int]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
-from .._arrow import pa
 from .._engines.source import Source
 from .._experiments_lock import changing_experiments
 from .._lifecycle import set_whole
 from .._store.node_ids import DELETED
 from .._store.store import FolderStore
 from ..errors import ArgumentError, DeletedError, SaveError
-from .write_job import WriteJob, Written, gathered, nodes_of, visible_nodes
+from .write_job import TaskWriter, WriteJob, gathered, nodes_of, visible_nodes
 from .write_options import WriteOptions, check_inherited, experiment_node
 
 __all__ = ["Writer", "writer_of"]
@@ -57,32 +56,20 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
 
 
 @dataclass(frozen=True)
-class Writer(DataSourceArrowWriter):
+class Writer(TaskWriter, DataSourceArrowWriter):
     """Writes rows below a node that is excluded from query results; a commit moves them in one step.
 
     Attributes:
-        job: what the tasks do.
         held: the node below which tasks write; what is not committed stays there and is deleted.
         above: the node of the experiment that rows are added to; None for a new one.
         info: attributes of the new one.
         start: when it began, in seconds since the epoch.
     """
 
-    job: WriteJob
     held: int
     above: int | None
     info: Mapping[str, Any]
     start: float
-
-    def write(self, iterator: Iterator[pa.RecordBatch]) -> Written:
-        """Log the rows of a partition; when it returns they are in sealed files.
-
-        Raises:
-            NotACollectionError: this machine does not see the collection.
-            SaveError: the folder can't be written.
-            UnsupportedValueError: a value can't be stored.
-        """
-        return self.job.write(iterator, self.held)
 
     def commit(self, messages: list[WriterCommitMessage | None]) -> None:
         """Make all that was written visible, in one step.
