@@ -17,6 +17,7 @@ from .pandas_polars import to_polars
 from .piece import Group, Piece, spread
 from .prefetch import ahead
 from .scan import Scan
+from .sorted_nodes import SortedNodes
 
 __all__ = ["lazy_frame"]
 
@@ -94,7 +95,7 @@ class _FrameReader:
     ) -> None:
         self._scan = scan
         self._names = list(names)
-        self._nodes = _SortedNodes.of(scan)
+        self._nodes = _NodeColumns.of(scan)
         flats = {name: scan.flats[column] for name, column in keys.items()}
         own, inherited = scan.own_keys, scan.inherited_keys
         above = {name: flat for name, flat in flats.items() if flat.key in inherited - own}
@@ -190,25 +191,20 @@ def _nearest(own: pl.Series, above: pl.Series, piece: Piece, flat: Flat) -> pl.S
     return both[rows.zip_with(hides, rows + len(own))]
 
 
-class _SortedNodes:
+class _NodeColumns(SortedNodes):
     """The nodes of a scan sorted by id, with the columns that were requested so far."""
 
     def __init__(self, scan: Scan) -> None:
+        super().__init__(scan)
         self._scan = scan
         self._columns: dict[Flat, pl.Series] = {}
         self._places: dict[tuple[int, int], pa.Array] = {}
-        nodes, positions = scan.snapshot.nodes, scan.node_positions
-        if positions is None:
-            positions = pc.indices_nonzero(nodes.ids.is_valid())
-        ids = nodes.ids.take(positions)
-        order = pc.sort_indices(ids)
-        self._positions = positions.take(order)
-        self.ids = pl.Series(ids.take(order))
-        # Ids higher than all others get the position behind them, and equal none.
-        self._ids_and_one = self.ids.extend_constant(None, 1)
+        self._sorted = pl.Series(self.ids)
+        # Ids higher than all others get the place behind them, and equal none.
+        self._ids_and_one = self._sorted.extend_constant(None, 1)
 
     @classmethod
-    def of(cls, scan: Scan) -> _SortedNodes:
+    def of(cls, scan: Scan) -> _NodeColumns:
         """The nodes of a scan, computed once."""
         if (known := scan.kept.get(cls.__name__)) is None:
             known = scan.kept[cls.__name__] = cls(scan)
@@ -218,7 +214,7 @@ class _SortedNodes:
         """Each node's own or inherited value in a column of the flat table."""
         if flat not in self._columns:
             kind = self._scan.flat_kind(flat.name)
-            found, places = self._scan.snapshot.nodes.shared(flat.key, self._positions)
+            found, places = self._scan.snapshot.nodes.shared(flat.key, self.positions)
             values = flat_column(found, kind, len(next(iter(found.values()), ())))
             field = pa.field(flat.name, flat_type(kind))
             table = pa.Table.from_arrays([values], schema=pa.schema([field]))
@@ -259,9 +255,9 @@ class _SortedNodes:
         return ids, self.places(ids)
 
     def places(self, ids: pa.Array) -> pa.Array:
-        """The position of each id; null if there is no such node."""
+        """As for all engines, by bisection: few ids are looked up many times."""
         wanted = pl.Series(ids)
-        at = self.ids.search_sorted(wanted)
+        at = self._sorted.search_sorted(wanted)
         is_there = self._ids_and_one[at].eq_missing(wanted)
         if not is_there.all():
             at = at.zip_with(is_there, pl.Series([None], dtype=at.dtype))

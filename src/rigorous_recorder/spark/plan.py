@@ -12,6 +12,7 @@ from pyspark.sql.pandas.types import from_arrow_type
 from .._arrow import pa, pc
 from .._engines.mixed import flat_column
 from .._engines.scan import Scan
+from .._engines.sorted_nodes import SortedNodes
 from .._engines.spark_types import for_spark
 from .._keys import EXPERIMENT_KEYS
 from .._live.column import NODE
@@ -246,16 +247,13 @@ class _Some:
         return self._count >= self._most or self._size >= _TASK_BYTES
 
 
-class _NodeColumns:
+class _NodeColumns(SortedNodes):
     """The nodes sorted by id, with their values of the columns to read."""
 
     def __init__(self, scan: Scan, columns: Mapping[int, Wanted]) -> None:
+        super().__init__(scan)
         self._scan = scan
         self.columns = columns
-        found = scan.snapshot.nodes.ids
-        #: Their positions in the snapshot's nodes.
-        self.positions = pc.sort_indices(found)
-        self.ids = found.take(self.positions)
         self._known: dict[str, Any] = {}
 
     def column(self, wanted: Wanted) -> pa.Array:
@@ -268,10 +266,6 @@ class _NodeColumns:
                 values = flat_column(found, wanted.kind, len(self.ids))
             self._known[wanted.field.name] = values
         return self._known[wanted.field.name]
-
-    def places(self, ids: pa.Array) -> pa.Array:
-        """The position of each id; null if there is no such node."""
-        return pc.index_in(ids, value_set=self.ids).cast(pa.int64())
 
     def table(self, places: Sequence[pa.Array]) -> pa.Table:
         """The nodes at some positions."""
