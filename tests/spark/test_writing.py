@@ -36,7 +36,7 @@ from rigorous_recorder.errors import (
 )
 from rigorous_recorder.spark import discard_unfinished, write_job, writer
 from rigorous_recorder.spark.write_job import Written
-from rigorous_recorder.spark.writer import Writer, writer_of
+from rigorous_recorder.spark.writer import BatchWriter, batch_writer_of
 
 from ..store.folders import Snapshots, before_every_step, reading
 
@@ -49,10 +49,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "study.collection"
 
 
-def begun(path: Path, schema: str = SCHEMA, **options: str) -> Writer:
+def begun(path: Path, schema: str = SCHEMA, **options: str) -> BatchWriter:
     """What Spark hands to its tasks: a writer that was pickled."""
-    made = writer_of({"path": str(path), **options}, struct(schema), overwrite=False)
-    handed: Writer = pickle.loads(pickle.dumps(made))
+    made = batch_writer_of({"path": str(path), **options}, struct(schema), overwrite=False)
+    handed: BatchWriter = pickle.loads(pickle.dumps(made))
     return handed
 
 
@@ -410,7 +410,7 @@ def test_what_cannot_be_kept_is_refused(
     """The error names the column, its type, and the way out."""
     schema = struct("i long").add(name, kind)
     with pytest.raises(UnsupportedTypeError, match=f"'{name}': .*{advice}") as told:
-        writer_of({"path": str(path)}, schema, overwrite=False)
+        batch_writer_of({"path": str(path)}, schema, overwrite=False)
     assert kind.simpleString() in str(told.value)
     assert not path.exists()
 
@@ -441,7 +441,7 @@ def test_options_that_cannot_be_used_are_refused(
 ) -> None:
     """The error says what was expected."""
     with pytest.raises(error, match=text):
-        writer_of({"path": str(path), **options}, struct(SCHEMA), overwrite=False)
+        batch_writer_of({"path": str(path), **options}, struct(SCHEMA), overwrite=False)
     assert not path.exists()
 
 
@@ -459,9 +459,9 @@ def test_columns_that_would_inherit_a_value_are_refused(path: Path) -> None:
         begun(path, "experiment_number long")
     schema = st.StructType([st.StructField("x", st.LongType())] * 2)
     with pytest.raises(UnsupportedValueError, match="more than one column has the name 'x'"):
-        writer_of({"path": str(path)}, schema, overwrite=False)
+        batch_writer_of({"path": str(path)}, schema, overwrite=False)
     with pytest.raises(UnsupportedTypeError, match="can't be a parent"):
-        writer_of(
+        batch_writer_of(
             {"path": str(path), "parents": "x"},
             st.StructType([st.StructField("x", st.ArrayType(st.LongType()))]),
             overwrite=False,
@@ -471,7 +471,7 @@ def test_columns_that_would_inherit_a_value_are_refused(path: Path) -> None:
 def test_times_beyond_the_year_9999_are_refused(path: Path) -> None:
     """The task fails: nothing could read them."""
     schema = st.StructType([st.StructField("x", st.DateType())])
-    job = writer_of({"path": str(path)}, schema, overwrite=False)
+    job = batch_writer_of({"path": str(path)}, schema, overwrite=False)
     days = pa.array([2_932_896, 2_932_897], pa.int32()).cast(pa.date32())
     job.write(iter([pa.record_batch({"x": days.slice(0, 1)})]))
     with pytest.raises(

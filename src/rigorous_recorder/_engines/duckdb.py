@@ -26,7 +26,7 @@ from .sql import LEVEL, Mentioned, SqlNames, identifier, mentioned
 from .widths import fits
 
 if TYPE_CHECKING:
-    _Tables = dict[str, Callable[[], "_Named"]]
+    _Tables = dict[str, Callable[[], "_NamedTable"]]
 
 __all__ = ["collection_sql", "named_tables_sql", "records_sql", "tables_sql"]
 
@@ -73,11 +73,11 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     """
     paths = _naming(scan, query).paths
 
-    def experiments() -> _Named:
+    def experiments() -> _NamedTable:
         positions = experiment_positions(scan.snapshot.nodes)
         return _with_sql_names(resolved_table(scan.snapshot, positions, paths))
 
-    def nodes() -> _Named:
+    def nodes() -> _NamedTable:
         return _with_sql_names(_nodes_table(scan.snapshot, paths), fixed=2)
 
     return _run(scan, query, {"experiments": experiments, "nodes": nodes})
@@ -178,7 +178,7 @@ def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> M
                 raise compacted() from error
 
 
-class _Named(NamedTuple):
+class _NamedTable(NamedTuple):
     """A table under names that are unique in SQL, with what they refer to."""
 
     table: pa.Table
@@ -296,7 +296,7 @@ class _Database:
         text, paths = self._views[view]
         return _shown_with(text, instants), paths
 
-    def _view(self, name: str, make: Callable[[], _Named], used: Mentioned) -> str:
+    def _view(self, name: str, make: Callable[[], _NamedTable], used: Mentioned) -> str:
         """The text of the view of a table that is made at once."""
         if name not in self._names:
             named = make()
@@ -349,7 +349,7 @@ def _level_name(key: str) -> str:
     return f"{LEVEL}:{key.encode().hex().upper()}"
 
 
-def _level(scan: Scan, key: str) -> _Named:
+def _level(scan: Scan, key: str) -> _NamedTable:
     """The recorders that have a key, as a table.
 
     Raises:
@@ -368,10 +368,10 @@ def _nodes_table(snapshot: Snapshot, paths: Iterable[str]) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=[NODE, "_parent", *table.column_names])
 
 
-def _with_sql_names(table: pa.Table, fixed: int = 0) -> _Named:
+def _with_sql_names(table: pa.Table, fixed: int = 0) -> _NamedTable:
     """A table under names that SQL can tell apart; the first ``fixed`` stay."""
     names = SqlNames(table.column_names[fixed:], table.column_names[:fixed])
     columns, shown = [for_duckdb(column) for column in table.columns], names.all
     if not columns:  # DuckDB has no table without columns
         columns, shown = [pa.nulls(table.num_rows)], ["_empty"]
-    return _Named(pa.Table.from_arrays(columns, names=shown), names)
+    return _NamedTable(pa.Table.from_arrays(columns, names=shown), names)

@@ -95,7 +95,7 @@ class _FrameReader:
     ) -> None:
         self._scan = scan
         self._names = list(names)
-        self._nodes = _NodeColumns.of(scan)
+        self._nodes = _PolarsNodes.of(scan)
         flats = {name: scan.flats[column] for name, column in keys.items()}
         own, inherited = scan.own_keys, scan.inherited_keys
         above = {name: flat for name, flat in flats.items() if flat.key in inherited - own}
@@ -191,7 +191,7 @@ def _nearest(own: pl.Series, above: pl.Series, piece: Piece, flat: Flat) -> pl.S
     return both[rows.zip_with(hides, rows + len(own))]
 
 
-class _NodeColumns(SortedNodes):
+class _PolarsNodes(SortedNodes):
     """The nodes of a scan sorted by id, with the columns that were requested so far."""
 
     def __init__(self, scan: Scan) -> None:
@@ -204,7 +204,7 @@ class _NodeColumns(SortedNodes):
         self._ids_and_one = self._sorted.extend_constant(None, 1)
 
     @classmethod
-    def of(cls, scan: Scan) -> _NodeColumns:
+    def of(cls, scan: Scan) -> _PolarsNodes:
         """The nodes of a scan, computed once."""
         if (known := scan.kept.get(cls.__name__)) is None:
             known = scan.kept[cls.__name__] = cls(scan)

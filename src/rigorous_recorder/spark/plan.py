@@ -198,10 +198,10 @@ class Plan:
         )
 
     @once
-    def _nodes(self) -> _NodeColumns:
+    def _nodes(self) -> _PlannedNodes:
         inherited = set(self._scan.node_keys)
         places = [at for at, each in enumerate(self._wanted) if each.key in inherited]
-        return _NodeColumns(self._scan, {at: self._wanted[at] for at in places})
+        return _PlannedNodes(self._scan, {at: self._wanted[at] for at in places})
 
 
 def _rows_of_a_task(rows: int, least_parts: int | None) -> int:
@@ -247,7 +247,7 @@ class _Some:
         return self._count >= self._most or self._size >= _TASK_BYTES
 
 
-class _NodeColumns(SortedNodes):
+class _PlannedNodes(SortedNodes):
     """The nodes sorted by id, with their values of the columns to read."""
 
     def __init__(self, scan: Scan, columns: Mapping[int, Wanted]) -> None:

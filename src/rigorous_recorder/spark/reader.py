@@ -14,10 +14,10 @@ from .options import Options
 from .partitions import QueryPartition, read
 from .plan import Plan
 
-__all__ = ["Reader"]
+__all__ = ["BatchReader"]
 
 
-class Reader(DataSourceReader):
+class BatchReader(DataSourceReader):
     """Reads the rows that existed when it was created.
 
     Raises:

@@ -13,10 +13,10 @@ from pyspark.sql.types import StructType
 
 from .driver_snapshot import DriverSnapshot, short_errors
 from .options import Options
-from .reader import Reader
+from .reader import BatchReader
 from .stream import StreamReader
 from .stream_writer import stream_writer_of
-from .writer import writer_of
+from .writer import batch_writer_of
 
 __all__ = ["RigorousSource"]
 
@@ -40,7 +40,7 @@ class RigorousSource(DataSource):
     def reader(self, schema: StructType) -> DataSourceReader:
         """A reader of the rows that exist when a query is planned."""
         with short_errors():
-            return Reader(Options.of(self.options), schema)
+            return BatchReader(Options.of(self.options), schema)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's
         """A reader of all rows, and then of new ones."""
@@ -50,7 +50,7 @@ class RigorousSource(DataSource):
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
         """A writer that makes all rows visible at once, or none."""
-        return writer_of(self.options, schema, overwrite=overwrite)
+        return batch_writer_of(self.options, schema, overwrite=overwrite)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802
         """A writer of stream batches, each visible exactly once."""

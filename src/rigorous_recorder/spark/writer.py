@@ -20,10 +20,12 @@ from ..errors import ArgumentError, DeletedError, SaveError
 from .write_job import TaskWriter, WriteJob, gathered, nodes_of, visible_nodes
 from .write_options import WriteOptions, check_inherited, experiment_node
 
-__all__ = ["Writer", "writer_of"]
+__all__ = ["BatchWriter", "batch_writer_of"]
 
 
-def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool) -> Writer:
+def batch_writer_of(
+    options: Mapping[str, str], schema: StructType, *, overwrite: bool
+) -> BatchWriter:
     """A writer of rows of a schema; all checks that can be made on the driver are made here.
 
     Raises:
@@ -52,11 +54,11 @@ def writer_of(options: Mapping[str, str], schema: StructType, *, overwrite: bool
         store.hold(held)
         store.require_saved()
         job = WriteJob(str(wanted.path), store.identity, tuple(schema.fields), wanted.parents)
-    return Writer(job, held, above, wanted.info, time.time())
+    return BatchWriter(job, held, above, wanted.info, time.time())
 
 
 @dataclass(frozen=True)
-class Writer(TaskWriter, DataSourceArrowWriter):
+class BatchWriter(TaskWriter, DataSourceArrowWriter):
     """Writes rows below a node that is excluded from query results; a commit moves them in one step.
 
     Attributes:
