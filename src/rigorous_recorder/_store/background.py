@@ -123,7 +123,7 @@ class _House:
             flushes += 1
             for store in self.stores():
                 _alone(store.flush if flushes % _FLUSHES_PER_SYNC else store.sync)
-                del store  # not kept alive until the next time
+                del store  # else it lives until the next time
 
     def before_fork(self) -> None:
         self.several.acquire()
@@ -154,7 +154,7 @@ class _House:
 
 
 def _alone(task: Callable[[], object]) -> None:
-    """Do what is due for one store; its trouble is told, and keeps nothing from the others."""
+    """Do what is due for one store; its trouble is reported, and stops nothing for the others."""
     try:
         task()
     except Exception as error:  # noqa: BLE001 - whatever it is, the next store is due

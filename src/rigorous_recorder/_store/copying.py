@@ -24,7 +24,7 @@ __all__ = ["copy_folder"]
 
 
 def copy_folder(reader: FolderReader, target: Path) -> None:
-    """Write a new collection with all rows of both tables as they are at one moment.
+    """Write a new collection with all rows of both tables as they are together.
 
     It has sealed files only, and appears whole. Sealed files are copied byte for byte, damaged ones
     included.
@@ -67,7 +67,7 @@ def _write(reader: FolderReader, draft: Folder) -> None:
 
 
 def _write_snapshot(reader: FolderReader, copies: dict[str, _Copy]) -> bool:
-    """Write all rows of one moment; False where some went to other files before they were read."""
+    """Write all rows of one snapshot; False where some went to other files before they were read."""
     snapshot = reader.snapshot()
     try:
         copies[RECORDS].write(snapshot.records)
@@ -89,7 +89,7 @@ class _Copy:
         self._copied: set[str] = set()
 
     def write(self, fragments: Sequence[Fragment]) -> None:
-        """Write these rows, and damaged files; take away what was written of an earlier moment.
+        """Write these rows, and damaged files; take away what was written of an earlier snapshot.
 
         Raises:
             FileNotFoundError: a file is gone: it was merged into another one.

@@ -124,7 +124,7 @@ class MemoryReader(Reader):
         return self._records.version, self._nodes.version
 
     def snapshot(self) -> StoreSnapshot:
-        """All rows of both tables at one moment."""
+        """All rows of both tables."""
         return StoreSnapshot(self.fragments(self._records), self.fragments(self._nodes))
 
     def fragments(self, table: TableWriter) -> list[InMemoryFragment]:
@@ -189,12 +189,14 @@ class MemoryStore(Store):
         """Forget these nodes and their records: they are in another store now, as other nodes."""
         gone = pa.array(list(nodes), pa.int64())
         for table in (self.nodes, self.records):
-            kept = []
+            rests: list[SegmentBatch] = []
             for fragment in self.reader.fragments(table):
                 rest = fragment.whole.filter(
                     pc.invert(pc.is_in(fragment.whole.column(NODE), value_set=gone))
                 )
-                kept += [SegmentBatch(fragment.origin.number, batch) for batch in rest.to_batches()]
-            self._backend.sealed[table.name] = kept
+                rests += [
+                    SegmentBatch(fragment.origin.number, batch) for batch in rest.to_batches()
+                ]
+            self._backend.sealed[table.name] = rests
             table.forget_rows()
         self.gone.update((node, (store, new)) for node, new in nodes.items())

@@ -25,7 +25,7 @@ __all__ = ["FolderReader", "OwnRows", "Reader", "StoreSnapshot"]
 
 
 class StoreSnapshot(NamedTuple):
-    """All rows of both tables at one moment, in order of writer and segment.
+    """All rows of both tables, as they were together, in order of writer and segment.
 
     Attributes:
         roots: the nodes above experiments: of several collections that of each.

@@ -42,7 +42,7 @@ class Writer:
         raise NotImplementedError
 
     def sync(self) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+        """Return when all rows survive a loss of power, or wait in memory and the user was warned."""
         raise NotImplementedError
 
     def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
@@ -68,8 +68,7 @@ class Writer:
     def set_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
         """As ``set_attributes``, of many nodes: ids, those of their parents, and columns of sealed types."""
         now = pa.repeat(pa.scalar(self.clock.now(), TIME_COLUMN.kind.sealed_type), len(nodes))
-        said = {TIME_COLUMN: now, PARENT_COLUMN: parents, **data}
-        self.nodes.append_columns(nodes, said)
+        self.nodes.append_columns(nodes, {TIME_COLUMN: now, PARENT_COLUMN: parents, **data})
 
 
 class FolderWriter(Writer):
@@ -127,10 +126,10 @@ class FolderWriter(Writer):
         self.records.flush()
 
     def sync(self) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told."""
+        """Return when all rows survive a loss of power, or wait in memory and the user was warned."""
         if not self._can_sync():
             return
-        # Records first: whose they are was said before they were logged.
+        # Records first: the attributes of their nodes were set before they were logged.
         records, nodes = self.records.sync(), self.nodes.sync()
         if records is not None and nodes is not None:
             self.backend.record_synced({RECORDS: records, NODES: nodes})
@@ -151,17 +150,17 @@ class FolderWriter(Writer):
 
     @property
     def _is_changing(self) -> bool:
-        """Whether a signal handler asks, in the middle of a change of this very thread.
+        """Whether a signal handler calls, in the middle of a change of this very thread.
 
-        It must not wait then for whoever seals, who waits for the end of the change; what it asks
-        for is done right after it.
+        It must not wait then for whoever seals, who waits for the end of the change; what it calls
+        for is done right after the change.
         """
         return self.nodes.is_changing or self.records.is_changing
 
     def finish(self) -> None:
-        """Have all records on the device, before it is said that their experiment has ended.
+        """Have all records on the device, before the end of their experiment is set.
 
-        That they are there is noted with the end, by the next ``sync``. Many rows are sealed with
+        That they are there is recorded with the end, by the next ``sync``. Many rows are sealed with
         full tables that wait for it.
         """
         self.records.hand_over_much()
@@ -217,7 +216,7 @@ class FolderWriter(Writer):
         """Turn all rows into sealed files.
 
         Raises:
-            SaveError: that fails now; what is only in memory is kept there.
+            SaveError: that fails now; what is only in memory stays there.
         """
         if self._is_changing:
             self.backend.later(_weakly(self.seal))
