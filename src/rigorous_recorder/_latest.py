@@ -19,7 +19,7 @@ from ._store.parquet_fragment import ParquetFragment
 from ._store.store import FolderStore
 from ._tree.columns import column_in
 from ._tree.nodes import Nodes
-from ._values.chunks import one_array
+from ._values.chunks import int64_array, int64_scalar, one_array
 from ._values.kinds import INT
 
 __all__ = ["Latest", "latest_runs"]
@@ -66,7 +66,7 @@ def latest_runs(store: FolderStore) -> Latest:
     store.clock.observe(max((each.last_time for each in summaries), default=0))
     highest = max((each.highest for each in summaries), default=0)
     named = [each.nodes for each in summaries if each.highest == highest]
-    ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *named]))
+    ids = pc.unique(pa.concat_arrays([int64_array([]), *named]))
     found = _found(list(_rows_about(ids, fragments, summaries)))
     # In old collections a recorder below an experiment can have the number.
     is_whole = highest in {found.runs.highest, found.deleted}
@@ -89,7 +89,7 @@ def _summary(fragment: Fragment) -> _Summary:
 
 
 def _nothing() -> _Summary:
-    return _Summary(0, pa.array([], pa.int64()), 0, 0, 0)
+    return _Summary(0, int64_array([]), 0, 0, 0)
 
 
 def _summary_of_rows(rows: pa.Table, fragment: Fragment) -> _Summary:
@@ -100,7 +100,7 @@ def _summary_of_rows(rows: pa.Table, fragment: Fragment) -> _Summary:
     bounds = [pc.min_max(ids).as_py() for ids in (node, parents.filter(_is_own(parents)))]
     return _Summary(
         highest,
-        node.filter(pc.equal(numbers, highest)) if highest else node.slice(0, 0),
+        node.filter(pc.equal(numbers, int64_scalar(highest))) if highest else node.slice(0, 0),
         pc.max(times).as_py() or 0,
         min((each["min"] for each in bounds if each["min"] is not None), default=0),
         max((each["max"] for each in bounds if each["max"] is not None), default=0),
@@ -109,7 +109,7 @@ def _summary_of_rows(rows: pa.Table, fragment: Fragment) -> _Summary:
 
 def _is_own(parents: pa.Array) -> pa.Array:
     """Which parents are not among the nodes that all collections have."""
-    return pc.invert(pc.is_in(parents, value_set=pa.array([ROOT, DELETED], pa.int64())))
+    return pc.invert(pc.is_in(parents, value_set=int64_array([ROOT, DELETED])))
 
 
 def _rows_about(

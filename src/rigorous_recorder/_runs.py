@@ -18,6 +18,7 @@ from ._store.deletion import Deleted
 from ._store.node_ids import DELETED, writer_of
 from ._store.union import ReadableStore
 from ._tree.nodes import Nodes
+from ._values.chunks import int64_array, int64_scalar
 from ._values.kinds import INT
 from .errors import UnknownExperimentError
 
@@ -105,7 +106,7 @@ class Runs:
         at = self._positions.to_pylist()
         newest = [last[each].position if each in last else each for each in at]
         ids = self._nodes.ids
-        found = (ids.take(pa.array(each, pa.int64())).to_pylist() for each in (at, newest))
+        found = (ids.take(int64_array(each)).to_pylist() for each in (at, newest))
         return list(zip(*found, strict=True))
 
     def all(self) -> list[Past]:
@@ -114,7 +115,7 @@ class Runs:
 
     def numbered(self, number: int) -> list[Past]:
         """Those with a number, in order of start."""
-        return self._past(self._positions.filter(pc.equal(self._numbers, number)))
+        return self._past(self._positions.filter(pc.equal(self._numbers, int64_scalar(number))))
 
     def of_nodes(self, nodes: Sequence[int]) -> list[Past]:
         """Those among some nodes."""

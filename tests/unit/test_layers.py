@@ -267,6 +267,24 @@ print(sorted((heavy | slow | reading) & (set(sys.modules) - bare)))
     assert python(code) == "[]\n"
 
 
+def test_logging_to_a_collection_loads_no_pandas(tmp_path: Path) -> None:
+    """pyarrow imports it to convert a value of Python's, which would take most of a small run."""
+    code = f"""
+import sys
+from rigorous_recorder import ExperimentCollection
+for number in (1, 2):
+    collection = ExperimentCollection({str(tmp_path / "study")!r})
+    for loss in (0.5, 0.25):
+        with collection.new_experiment(lr=0.1, model="m", config={{"a": [1]}}) as recorder:
+            child = recorder.child(fold=number)
+            child.push(step=0, loss=loss, note="text")
+            recorder["score"] = loss
+    collection.close()
+print("pandas" in sys.modules, len(collection.records))
+"""
+    assert python(code) == "False 4\n"
+
+
 def test_public_names_that_load_on_use_are_as_the_others() -> None:
     """They are listed before they are used, can be imported by a star, and are named by the package."""
     code = """

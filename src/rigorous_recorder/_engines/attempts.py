@@ -9,6 +9,7 @@ from .._arrow import pa, pc
 from .._keys import ATTEMPT_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
 from .._tree.columns import any_valid
 from .._tree.nodes import Nodes
+from .._values.chunks import int64_array, int64_scalar
 from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT, Kind
 
 __all__ = [
@@ -46,7 +47,7 @@ def attempts(nodes: Nodes) -> list[Attempt]:
     for column, values in nodes.own(ATTEMPT_KEYS[0]).items():
         if column.kind != INT:
             continue
-        at = pc.indices_nonzero(pc.greater(values, 1).fill_null(False)).cast(pa.int64())
+        at = pc.indices_nonzero(pc.greater(values, int64_scalar(1))).cast(pa.int64())
         at = at.filter(any_valid(nodes.own(ATTEMPT_KEYS[1], at), len(at)))  # not a user's key
         numbers, above = values.take(at).to_pylist(), nodes.parents.take(at).to_pylist()
         for number, position, parent in zip(numbers, at.to_pylist(), above, strict=True):
@@ -78,14 +79,14 @@ def experiment_positions(nodes: Nodes) -> pa.Array:
     if not last:
         return experiments
     newest = [last[at].position if at in last else at for at in experiments.to_pylist()]
-    return pa.array(newest, pa.int64())
+    return int64_array(newest)
 
 
 def attempt_nodes(nodes: Nodes, experiment: int) -> list[int]:
     """Ids of the later attempts at an experiment, given the id of its node."""
     above = nodes.position(experiment)
     positions = [each.position for each in attempts(nodes) if each.experiment == above]
-    return nodes.ids.take(pa.array(positions, pa.int64())).to_pylist()  # type: ignore[no-any-return]
+    return nodes.ids.take(int64_array(positions)).to_pylist()  # type: ignore[no-any-return]
 
 
 class AttemptPlaces(NamedTuple):

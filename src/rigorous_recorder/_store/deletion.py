@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
+from .._values.chunks import int64_array, null_scalar
 from ..errors import DamagedFileError
 from .folder import RECORDS
 from .fragments import is_lost
@@ -219,7 +220,7 @@ class _NodeRows(_Rule):
 
     def __init__(self, deleted: Deleted) -> None:
         super().__init__(deleted)
-        self._tops = pa.array(deleted.tops, pa.int64())
+        self._tops = int64_array(deleted.tops)
         self.needs = [*_MARKS, deleted.kept]
 
     def stays(self, rows: Rows) -> Any:
@@ -247,10 +248,10 @@ class _NodeRows(_Rule):
                 columns[column] = values
                 continue
             goes = pc.and_not(is_deleted, is_kept) if column == self._deleted.kept else is_deleted
-            columns[column] = pc.if_else(goes, pa.scalar(None, values.type), values)
+            columns[column] = pc.if_else(goes, null_scalar(values.type), values)
         ends = pc.and_(is_deleted, has_parent)
         columns[PARENT_COLUMN] = pc.if_else(ends, DELETED, _values(rows, PARENT_COLUMN))
-        columns[DELETION_COLUMN] = pc.if_else(ends, True, pa.scalar(None, pa.bool_()))
+        columns[DELETION_COLUMN] = pc.if_else(ends, True, null_scalar(pa.bool_()))
         return _filtered(Rows(rows.node, columns), self.stays(rows))
 
     def _is_kept(self, rows: Rows) -> Any:

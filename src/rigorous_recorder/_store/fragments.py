@@ -14,7 +14,7 @@ from .._lazy_imports import futures
 from .._live.backend import Behind
 from .._live.column import NODE, Column
 from .._once import once
-from .._values.chunks import one_array
+from .._values.chunks import int64_array, one_array
 from ..errors import DeletedError
 from .footer import BEHIND_ALL, Origin, SegmentRange, columns_in, metadata_of
 
@@ -140,7 +140,7 @@ class Fragment(ABC):
             return self._runs[group]
         table = self.table(group, [])
         if table is None:  # told anew each time, and may be an error to the next one
-            return pc.run_end_encode(pa.array([], pa.int64()))
+            return pc.run_end_encode(int64_array([]))
         ids = one_array(table.column(NODE))
         runs = pc.run_end_encode(ids)
         if _LEAST_RUN * len(runs.values) <= len(ids):
@@ -176,9 +176,7 @@ class Fragment(ABC):
         """Ids of the nodes whose rows these are, each once; without those that can't be read."""
         found = [self.nodes_of(group) for group in range(len(self.group_rows))]
         return (
-            found[0]
-            if len(found) == 1
-            else pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+            found[0] if len(found) == 1 else pc.unique(pa.concat_arrays([int64_array([]), *found]))
         )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from .._arrow import pa, pc
 from .._live.column import PARENT_COLUMN
 from .._store.node_ids import DELETED
+from .._values.chunks import int64_scalar, null_scalar
 from .updates import Updates, UpdatesByNode
 
 __all__ = ["Arrangement", "arranged"]
@@ -40,7 +41,7 @@ def arranged(rows: Updates, deletions: pa.Array | None = None) -> Arrangement:
     """
     parents, encoded = rows[PARENT_COLUMN], rows.node.dictionary_encode()
     if deletions is not None:
-        parents = pc.if_else(deletions, pa.scalar(DELETED, pa.int64()), parents)
+        parents = pc.if_else(deletions, int64_scalar(DELETED), parents)
     # A parent without an update of its own is a node too: the root of a collection is one.
     named = pc.unique(parents.drop_null())
     without = named.filter(pc.invert(pc.is_in(named, value_set=encoded.dictionary)))
@@ -53,12 +54,12 @@ def arranged(rows: Updates, deletions: pa.Array | None = None) -> Arrangement:
     depths = _depths(above)
     order = pc.sort_indices(depths)
     places, depths = _inverse(order), depths.take(order)
-    is_root = pc.equal(depths, 0)
+    is_root = pc.equal(depths, int64_scalar(0))
     return Arrangement(
         rows=rows,
         updates=updates.moved(places),
         ids=unique.take(order),
-        parents=pc.if_else(is_root, pa.scalar(None, pa.int64()), places.take(above.take(order))),
+        parents=pc.if_else(is_root, null_scalar(pa.int64()), places.take(above.take(order))),
         depths=depths,
         attached=last.take(order),
     )
@@ -75,9 +76,9 @@ def _depths(parents: pa.Array) -> pa.Array:
     for _ in range(len(parents).bit_length() + 1):
         if above.null_count == len(above):
             return depths
-        depths = pc.add(depths, depths.take(above).fill_null(0))
+        depths = pc.add(depths, depths.take(above).fill_null(int64_scalar(0)))
         above = above.take(above)
-    return _depths(pc.if_else(above.is_valid(), pa.scalar(None, pa.int64()), parents))
+    return _depths(pc.if_else(above.is_valid(), null_scalar(pa.int64()), parents))
 
 
 def _index_in(values: pa.Array, whole: pa.Array) -> pa.Array:

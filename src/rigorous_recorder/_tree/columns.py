@@ -8,7 +8,7 @@ from typing import Any
 from .._arrow import pa, pc
 from .._live.column import Column
 from .._store.fragments import Fragment, is_lost
-from .._values.chunks import one_array
+from .._values.chunks import bool_scalar, one_array
 
 __all__ = [
     "Variants",
@@ -60,7 +60,7 @@ def present_values_of(variants: Variants, rows: int) -> Sequence[Any]:
 
 def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:
     """Which rows have any value."""
-    mask = pa.repeat(pa.scalar(False), rows)
+    mask = pa.repeat(bool_scalar(value=False), rows)
     for values in variants.values():
         mask = pc.or_(mask, values.is_valid())
     return mask

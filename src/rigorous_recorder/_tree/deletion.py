@@ -6,6 +6,7 @@ from .._arrow import pa, pc
 from .._live.column import DELETION_COLUMN, TIME_COLUMN
 from .._once import once
 from .._store.node_ids import DELETED
+from .._values.chunks import int64_array
 from .shape import Shape
 
 __all__ = ["Deletion"]
@@ -64,7 +65,7 @@ class Deletion:
         if self._everything is None:
             return {}
         rows = self._everything.arranged.rows
-        children = pa.array(self._everything.children(DELETED), pa.int64())
+        children = int64_array(self._everything.children(DELETED))
         of_them = pc.is_in(rows.node, value_set=children)
         marks = rows[DELETION_COLUMN].filter(of_them).to_pylist()
         times = rows[TIME_COLUMN].filter(of_them).cast(pa.int64()).fill_null(0).to_pylist()

@@ -12,7 +12,7 @@ from .._nested import Path, inside, root_of
 from .._once import once
 from .._store.fragments import Fragment, tables_of
 from .._store.node_ids import ROOT
-from .._values.chunks import byte_sizes
+from .._values.chunks import bool_scalar, byte_sizes, int64_array, int64_scalar, null_scalar
 from .._values.kinds import NULL, Kind
 from ..errors import TooLargeError
 from .arrangement import Arrangement, arranged
@@ -85,7 +85,10 @@ class Nodes(Shape):
         columns = [*self.columns, PARENT_COLUMN, TIME_COLUMN, *self._deletions]
         rows = Updates(tables_of(self._fragments, columns), None)
         self._on_read(rows.last_time)
-        return arranged(rows, rows[DELETION_COLUMN].fill_null(False) if self._deletions else None)
+        return arranged(
+            rows,
+            rows[DELETION_COLUMN].fill_null(bool_scalar(value=False)) if self._deletions else None,
+        )
 
     @once
     def keys(self) -> list[str]:
@@ -98,7 +101,7 @@ class Nodes(Shape):
         while len(level):
             reached.append(level)
             level = pc.unique(self.parents.take(level)).drop_null()
-        return self._ordered(pa.concat_arrays([pa.array([], pa.int64()), *reached]))
+        return self._ordered(pa.concat_arrays([int64_array([]), *reached]))
 
     def positions_below_roots(self) -> pa.Array:
         """Positions of the nodes directly below a collection's root, in order of collection."""
@@ -167,9 +170,11 @@ class Nodes(Shape):
         return self._sizes(self._columns_of(key), self._source(key).take(positions))
 
     def _sizes(self, columns: Sequence[Column], rows: pa.Array) -> pa.Array:
-        found = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
+        found = pa.repeat(int64_scalar(0), len(rows))
         for column in columns:
-            found = pc.add(found, byte_sizes(self.arranged.rows[column]).take(rows).fill_null(0))
+            found = pc.add(
+                found, byte_sizes(self.arranged.rows[column]).take(rows).fill_null(int64_scalar(0))
+            )
         return found
 
     def _require_room(self, key: str, columns: Sequence[Column], rows: pa.Array) -> None:
@@ -236,8 +241,8 @@ class Nodes(Shape):
         null = Column(root_of(key), NULL)
         if null not in columns:
             return last
-        is_taken_back = self.arranged.rows[null].take(last).fill_null(False)
-        return pc.if_else(is_taken_back, pa.scalar(None, pa.int64()), last)
+        is_taken_back = self.arranged.rows[null].take(last).fill_null(bool_scalar(value=False))
+        return pc.if_else(is_taken_back, null_scalar(pa.int64()), last)
 
     def _source(self, key: str) -> pa.Array:
         """As ``_own_source``, and where a node has no value of its own that of its nearest ancestor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._arrow import pa, pc
+from .._values.chunks import int64_array, int64_scalar
 from .arrangement import Arrangement
 
 __all__ = ["Shape"]
@@ -48,11 +49,11 @@ class Shape:
 
     def positions_of(self, ids: Sequence[int]) -> pa.Array:
         """Positions of nodes that are known to be there."""
-        return self.positions(pa.array(ids, pa.int64()))
+        return self.positions(int64_array(ids))
 
     def position(self, node: int) -> int | None:
         """Position of one node, or None where nothing was set on it."""
-        found: int = pc.index(self.ids, pa.scalar(node, pa.int64())).as_py()
+        found: int = pc.index(self.ids, int64_scalar(node)).as_py()
         return None if found < 0 else found
 
     def children(self, node: int) -> list[int]:
@@ -64,8 +65,8 @@ class Shape:
         """Positions of the nodes whose parent that is, in the order in which they were attached."""
         position = self.position(node)
         if position is None:
-            return pa.array([], pa.int64())
-        found = pc.indices_nonzero(pc.equal(self.parents, position)).cast(pa.int64())
+            return int64_array([])
+        found = pc.indices_nonzero(pc.equal(self.parents, int64_scalar(position))).cast(pa.int64())
         return found.take(pc.sort_indices(self.attached.take(found)))
 
     def parent(self, node: int) -> int | None:
@@ -77,7 +78,7 @@ class Shape:
     def below(self, *nodes: int) -> pa.Array:
         """Ids of nodes and all their descendants; of one that has no update, only that."""
         if len(nodes) == 1 and self.position(nodes[0]) is None:
-            return pa.array(nodes, pa.int64())
+            return int64_array(nodes)
         found = level = self.positions_of(nodes)
         while len(level):
             mask = pc.is_in(self.parents, value_set=level)

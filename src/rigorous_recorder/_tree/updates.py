@@ -8,7 +8,7 @@ from typing import Final
 from .._arrow import pa, pc
 from .._live.column import NODE, TIME_COLUMN, Column
 from .._store.fragments import Fragment, is_lost
-from .._values.chunks import one_array
+from .._values.chunks import bool_scalar, int64_array, int64_scalar, null_scalar, one_array
 from .columns import column_in
 
 __all__ = ["Updates", "UpdatesByNode", "count_to"]
@@ -31,12 +31,14 @@ class Updates:
         self._order: pa.Array | None = None
         nodes = [one_array(table.column(NODE)) for _, table in self.pieces]
         #: Whose update each row is.
-        self.node = pa.concat_arrays([pa.array([], pa.int64()), *nodes])
+        self.node = pa.concat_arrays([int64_array([]), *nodes])
         self._has_lost = any(pa.null() in table.schema.types for _, table in self.pieces)
         self._unsure = self._without_place_in_time(nodes) if self._has_lost else None
         times = self[TIME_COLUMN].cast(pa.int64())
         self.last_time: int = pc.max(times).as_py() or 0
-        times = times.fill_null(_LATEST)  # what may be the latest value is taken for it
+        times = times.fill_null(
+            int64_scalar(_LATEST)
+        )  # what may be the latest value is taken for it
         if not _is_sorted(times):
             self._order = pc.sort_indices(times)
         if gone is not None:
@@ -56,13 +58,15 @@ class Updates:
         if not any(is_lost_in):
             return None
         found = pc.value_counts(pa.concat_arrays([pc.unique(each) for each in nodes]))
-        several = found.field("values").filter(pc.greater(found.field("counts"), 1))
+        several = found.field("values").filter(pc.greater(found.field("counts"), int64_scalar(1)))
         return pc.and_(self._of_pieces(is_lost_in), pc.is_in(self.node, value_set=several))
 
     def _of_pieces(self, flags: Sequence[bool]) -> pa.Array:
         """For each row what is true of its piece."""
         pairs = zip(flags, self.pieces, strict=True)
-        return pa.concat_arrays([pa.repeat(pa.scalar(f), t.num_rows) for f, (_, t) in pairs])
+        return pa.concat_arrays(
+            [pa.repeat(bool_scalar(value=f), t.num_rows) for f, (_, t) in pairs]
+        )
 
     def is_set(self, columns: Sequence[Column]) -> pa.Array:
         """Which rows set the key of these columns.
@@ -76,7 +80,7 @@ class Updates:
             if self._has_lost:
                 is_valid = pc.or_(is_valid, self._lost(column))
             found = is_valid if found is None else pc.or_(found, is_valid)
-        return pa.repeat(pa.scalar(False), len(self.node)) if found is None else found
+        return pa.repeat(bool_scalar(value=False), len(self.node)) if found is None else found
 
     def _lost(self, column: Column) -> pa.Array:
         """Which rows may have had a value in a column that can't be read."""
@@ -93,7 +97,7 @@ class Updates:
         chunks = []
         for fragment, table in self.pieces:
             if (name := fragment.columns.get(column)) is None:
-                chunks.append(pa.repeat(pa.scalar(False), table.num_rows))
+                chunks.append(pa.repeat(bool_scalar(value=False), table.num_rows))
             else:
                 chunks += table.column(name).is_valid().chunks
         found = pa.chunked_array(chunks, pa.bool_()).combine_chunks()
@@ -106,9 +110,9 @@ class Updates:
             if len(pieces) == 1:
                 (values,) = pieces
             else:
-                values = pa.concat_arrays([pa.array([], column.kind.sealed_type), *pieces])
+                values = pa.concat_arrays([pa.nulls(0, column.kind.sealed_type), *pieces])
             if self._unsure is not None:
-                values = pc.if_else(self._unsure, pa.scalar(None, values.type), values)
+                values = pc.if_else(self._unsure, null_scalar(values.type), values)
             self._columns[column] = values if self._order is None else values.take(self._order)
         return self._columns[column]
 
@@ -141,9 +145,11 @@ class UpdatesByNode:
         # Of several rows that are of one node, the last stays. Each node stands there once before
         # the rows, so that none is too high, for versions of pyarrow that can't be told the highest.
         places = pa.concat_arrays([count_to(self._nodes), self.of_row.take(rows)])
-        found = pc.subtract(pc.inverse_permutation(places).slice(0, self._nodes), self._nodes)
-        is_set = pc.greater_equal(found, 0)
-        return rows.take(pc.if_else(is_set, found, pa.scalar(None, pa.int64())))
+        found = pc.subtract(
+            pc.inverse_permutation(places).slice(0, self._nodes), int64_scalar(self._nodes)
+        )
+        is_set = pc.greater_equal(found, int64_scalar(0))
+        return rows.take(pc.if_else(is_set, found, null_scalar(pa.int64())))
 
     def nodes_of(self, rows: pa.Array) -> pa.Array:
         """The nodes of some rows."""
@@ -164,4 +170,4 @@ def _is_sorted(values: pa.Array) -> bool:
 
 def count_to(stop: int) -> pa.Array:
     """The numbers from 0 up to ``stop``, int64."""
-    return pc.indices_nonzero(pa.repeat(pa.scalar(True), stop)).cast(pa.int64())
+    return pc.indices_nonzero(pa.repeat(bool_scalar(value=True), stop)).cast(pa.int64())

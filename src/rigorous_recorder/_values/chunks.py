@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
 from typing import Final
 
 from .._arrow import pa, pc
 
-__all__ = ["byte_sizes", "one_array"]
+__all__ = ["bool_scalar", "byte_sizes", "int64_array", "int64_scalar", "null_scalar", "one_array"]
 
 #: Size of an offset in text and list columns, in bytes.
 _OFFSET: Final = 4
+
+
+# pyarrow imports pandas, where it is installed, to convert a value of Python's: that takes longer than
+# all else that a small experiment does. What every process does that logs converts none.
+
+
+def int64_array(values: Iterable[int]) -> pa.Array:
+    """Ints as an array."""
+    data = array("q", values)
+    return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
+
+
+def int64_scalar(value: int) -> pa.Scalar:
+    """An int of an array."""
+    return int64_array((value,))[0]
+
+
+def bool_scalar(*, value: bool) -> pa.Scalar:
+    """A bool of an array."""
+    return pa.Array.from_buffers(pa.bool_(), 1, [None, pa.py_buffer(bytes([value]))])[0]
+
+
+def null_scalar(kind: pa.DataType) -> pa.Scalar:
+    """What stands in an array where there is no value."""
+    return pa.nulls(1, kind)[0]
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:

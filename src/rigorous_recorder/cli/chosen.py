@@ -6,15 +6,18 @@ import datetime as dt
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rigorous_recorder import ExperimentCollection, ExperimentOverview, Records
+from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._engines.known_keys import no_such_key
 from rigorous_recorder.errors import ArgumentError
 
 from .output import cell, json_line
+
+if TYPE_CHECKING:  # most commands read no record
+    from rigorous_recorder import ExperimentOverview, Records
 
 __all__ = ["Since", "began_since", "known_keys", "meets", "numbers_of", "records_since"]
 

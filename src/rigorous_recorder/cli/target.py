@@ -6,16 +6,19 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from rigorous_recorder import ExperimentCollection, Records
+from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._engines.conditions import Typed
 from rigorous_recorder._store.near import place_of
 from rigorous_recorder.errors import ArgumentError
 
 from .output import print_message
+
+if TYPE_CHECKING:  # most commands read no record
+    from rigorous_recorder import Records
 
 __all__ = [
     "COLUMNS",
