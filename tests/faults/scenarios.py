@@ -251,7 +251,7 @@ def going_on(folder: Path, log: Log) -> None:
 
 def lose_lock(collection: ExperimentCollection) -> None:
     """As where a lease on a file server ends: others can have the lock."""
-    lock = collection._store.backend._lock_file
+    lock = collection._store.backend.lease.lock
     if lock is not None:
         held, lock._descriptor = lock._descriptor, os.open(os.devnull, os.O_RDONLY)
         os.close(held)

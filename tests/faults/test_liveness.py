@@ -233,7 +233,7 @@ def test_a_heartbeat_follows_no_link(tmp_path: Path) -> None:
         (lock,) = (folder / "live").glob("????????.lock")
         lock.unlink()
         lock.symlink_to(outside)
-        marker = collection._store.backend._watermark
+        marker = collection._store.backend.lease.watermark
         assert marker is not None
         marker.note({"records": {}, "nodes": {}})
         assert outside.stat().st_mtime == 1_000

@@ -20,7 +20,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._live import backing
 from rigorous_recorder._live.backing import MappedImage
 from rigorous_recorder._live.segment import Segment
-from rigorous_recorder._store import backend, liveness, marks, seal
+from rigorous_recorder._store import backend, lease, liveness, marks, seal
 from rigorous_recorder._store.background import later
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
@@ -185,7 +185,7 @@ class Refusal:
                 raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
             return MappedImage(path, blank)
 
-        monkeypatch.setattr(backend, "MappedImage", image)
+        monkeypatch.setattr(lease, "MappedImage", image)
 
 
 def test_what_is_only_in_memory_is_not_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +293,7 @@ def test_what_is_noted_after_the_close_leaves_no_file(folder: Path) -> None:
     """Another thread can be about to do so when it is closed."""
     with ExperimentCollection(folder, quiet=True) as collection:
         collection.recorder.push(i=0)
-        marker = collection._store.backend._watermark
+        marker = collection._store.backend.lease.watermark
         assert marker is not None
         assert list((folder / "live").glob("*.json"))
     marker.note({"records": {0: 1}, "nodes": {0: 1}})
@@ -452,7 +452,7 @@ def test_a_mark_is_written_by_one_thread_at_a_time(
     collection = ExperimentCollection(folder, quiet=True)
     with collection.new_experiment() as experiment:
         experiment.push(i=0)
-        marker = collection._store.backend._watermark
+        marker = collection._store.backend.lease.watermark
         assert marker is not None
         writing, together, write = threading.Lock(), [], marks.write_whole
 

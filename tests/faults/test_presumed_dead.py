@@ -15,7 +15,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import backend, background, liveness, recover
+from rigorous_recorder._store import backend, background, lease, liveness, recover
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.locks import FileLock, is_held
 from rigorous_recorder.errors import DamagedFileWarning
@@ -166,7 +166,7 @@ def die_after(
 def test_a_writer_that_dies_when_it_has_sealed_what_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rows are in a sealed file with a number of their own, and in the live file: once."""
+    """The rows are in a sealed file of its new name, and in the live file: once."""
     folder = tmp_path / "study"
 
     def log() -> None:
@@ -175,7 +175,7 @@ def test_a_writer_that_dies_when_it_has_sealed_what_was_left(
         study.lose()
         study.log(10, wider=1)
         study.collection._store.flush()
-        die_after(monkeypatch, backend, lambda _path, table: table.num_rows == 10)
+        die_after(monkeypatch, lease, lambda _path, table: table.num_rows == 10)
         study.collection.close()
 
     assert in_a_child(log) == -signal.SIGKILL
@@ -389,7 +389,7 @@ def test_a_recovery_that_fails_holds_no_lock(
 def test_threads_that_notice_at_once_do_not_wait_for_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of them takes the lock again."""
+    """One of them takes another name."""
     study = Study(tmp_path / "study")
     study.log(1)
     study.lose()
@@ -402,14 +402,18 @@ def test_threads_that_notice_at_once_do_not_wait_for_each_other(
         return lock(cls, path, descriptor)
 
     monkeypatch.setattr(FileLock, "_locked", classmethod(slow))
-    notice = study.collection._store.backend.is_presumed_dead
+    writer = study.collection._store.backend
+    (name,) = writer.names
+    notice = writer.look
     threads = [threading.Thread(target=notice, daemon=True) for _ in range(2)]
     for each in threads:
         each.start()
     for each in threads:
         each.join(10)
     assert not any(each.is_alive() for each in threads)
-    assert calls == [".lock"]
+    assert set(calls) == {".lock"}
+    assert len(writer.names) == 2
+    assert writer.names[0] == name
     study.collection.close()
 
 
@@ -418,32 +422,34 @@ def test_threads_that_notice_at_once_do_not_wait_for_each_other(
 def test_segments_that_waited_while_others_sealed_are_there_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
 ) -> None:
-    """They are sealed under higher numbers than theirs: live files of theirs are known all the same."""
+    """What is left of them is sealed under the writer's next name; all rows keep their order."""
     folder = tmp_path / "study"
     monkeypatch.setattr(backend.FolderBackend, "later", lambda *_: None)
 
     def log() -> None:
         study = Study(folder)
-        study.log(10)
-        study.lose()
-        study.log(790)
+        study.log(600)
         study.collection._store.flush()
-        seal_rest = backend.FolderBackend.seal_rest
-        calls = []
+        lose_lock(study.collection)
+        assert len(opened(folder)) == 600
+        study.log(200)
+        study.collection._store.flush()
+        assert [row["i"] for row in study.collection.records] == list(range(800))
+        seal = lease.FolderLease.seal
+        names = []
 
-        def seal_and_look(self: Any, table: str, part: Any, behind: Any) -> None:
-            seal_rest(self, table, part, behind)
-            if table != "records":
-                return
-            calls.append(behind.rows)
-            if behind.rows == 0 and dies:
-                die()
-            assert sorted(row["i"] for row in opened(folder).records) == list(range(800))
+        def seal_and_look(self: Any, table: str, parts: Any) -> bool:
+            is_sealed = seal(self, table, parts)
+            if table == "records" and is_sealed:
+                names.append(self.writer)
+                if dies:
+                    die()
+                assert [row["i"] for row in opened(folder).records] == list(range(800))
+            return is_sealed
 
-        monkeypatch.setattr(backend.FolderBackend, "seal_rest", seal_and_look)
+        monkeypatch.setattr(lease.FolderLease, "seal", seal_and_look)
         study.collection.close()
-        assert calls[0] > 0
-        assert 0 in calls
+        assert set(names) == {study.collection._store.backend.writer}
 
     assert in_a_child(log) == (-signal.SIGKILL if dies else 0)
     check(folder, list(range(800)))

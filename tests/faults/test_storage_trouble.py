@@ -353,7 +353,7 @@ def test_rows_that_no_file_takes_are_an_error_though_their_file_is_there(
                 records = collection._store.records
                 live = records._segments.live
                 assert live is not None
-                records._segments.prepare(live.layout)
+                records._segments.prepare(live.layout, live.lease)
                 patch.setattr(seal.pq.ParquetWriter, "write_table", no_space)
                 patch.setattr(os, "pwrite", no_space)
                 log(experiment, 1, rows)

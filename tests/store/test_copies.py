@@ -402,7 +402,7 @@ def test_a_copy_of_what_was_logged_after_others_had_sealed_the_rest(
     collection, recorder = running
     log(recorder, 0, 100)
     collection._store.flush()
-    lock = collection._store.backend._lock_file
+    lock = collection._store.backend.lease.lock
     assert lock is not None
     lock.release()  # as where a lease on a file server ends
     with opened(folder):

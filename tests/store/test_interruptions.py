@@ -14,7 +14,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table as live_table
-from rigorous_recorder._store import backend, background
+from rigorous_recorder._store import backend, background, lease
 from rigorous_recorder._store.store import FolderStore
 
 from ..faults.steps import in_a_child
@@ -123,7 +123,7 @@ def test_kinds_that_look_alike_stay_apart_in_one_file(
 
     with warnings.catch_warnings(), monkeypatch.context() as patch:
         warnings.simplefilter("ignore")
-        patch.setattr(backend, "write_sealed", full)
+        patch.setattr(lease, "write_sealed", full)
         for i in range(96):
             recorder.push(i=i, x="text" if i < 32 else {"a": 1})
     folder_store(recorder).seal()
@@ -190,7 +190,7 @@ def test_trouble_that_is_not_the_disks_stops_no_push(
 
     with warnings.catch_warnings(), monkeypatch.context() as patch:
         warnings.simplefilter("ignore")
-        patch.setattr(backend, "write_sealed", no_memory)
+        patch.setattr(lease, "write_sealed", no_memory)
         for i in range(100):
             recorder.push(i=i)
         folder_store(recorder).records.seal()
@@ -200,7 +200,7 @@ def test_trouble_that_is_not_the_disks_stops_no_push(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(backend.WatermarkWriter, "write"), (backend.FolderBackend, "_claim")]
+    ("owner", "name"), [(lease.WatermarkWriter, "write"), (backend.FolderBackend, "_claim")]
 )
 def test_an_interrupted_start_of_a_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
@@ -217,7 +217,7 @@ def test_an_interrupted_start_of_a_writer(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(backend.WatermarkWriter, "write"), (backend.FolderBackend, "_claim")]
+    ("owner", "name"), [(lease.WatermarkWriter, "write"), (backend.FolderBackend, "_claim")]
 )
 def test_a_start_of_a_writer_in_the_middle_of_its_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str

@@ -20,24 +20,24 @@ LAYOUT = Layout((STEP,), 8, 64, {})
 WIDER = Layout((STEP, Column("loss", FLOAT)), 8, 64, {})
 
 
-def made_spare(layout: Layout = LAYOUT) -> Segment:
-    return Segment(layout, MemoryImage)
+def made_spare(layout: Layout = LAYOUT, lease: MemoryBackend | None = None) -> Segment:
+    return Segment(layout, lease or MemoryBackend(), MemoryImage)
 
 
-def made_empty() -> Segment:
-    segment = made_spare()
+def made_empty(lease: MemoryBackend | None = None) -> Segment:
+    segment = made_spare(lease=lease)
     segment.begin(3)
     return segment
 
 
-def made_filling() -> Segment:
-    segment = made_empty()
+def made_filling(lease: MemoryBackend | None = None) -> Segment:
+    segment = made_empty(lease)
     segment.buffers.write(5, [(segment.target(STEP), 7)])
     return segment
 
 
-def made_full() -> Segment:
-    segment = made_filling()
+def made_full(lease: MemoryBackend | None = None) -> Segment:
+    segment = made_filling(lease)
     segment.finish()
     return segment
 
@@ -134,7 +134,7 @@ def test_the_queue_seals_what_is_full_and_no_more() -> None:
     """Each is sealed once, in order, under its own number; a withdrawn one is in no list."""
     backend = MemoryBackend()
     segments = Segments("records", backend)
-    made = [made_full(), made_full(), made_filling()]
+    made = [made_full(backend), made_full(backend), made_filling(backend)]
     for segment in made:
         segments.use(segment)
     assert segments.seal()

@@ -116,10 +116,9 @@ class _Delivered:
         """Count the ready rows of a snapshot as delivered."""
         for fragment, ready in self._ready(snapshot):
             for segment, rows in zip(fragment.segments, ready, strict=True):
-                given = segment.end if rows == segment.rows else segment.start + rows
-                if given > segment.start:
-                    key = segment.logged_in
-                    self._rows[key] = max(given, self._rows.get(key, 0))
+                given = segment.end if rows == segment.rows else rows
+                if given:
+                    self._rows[segment.key] = max(given, self._rows.get(segment.key, 0))
 
     def new_in(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot, reduced to ready records that were not delivered yet."""
@@ -149,7 +148,7 @@ class _Delivered:
         spans, first = [], 0
         for segment, some in zip(fragment.segments, ready, strict=True):
             rows, deleted = segment.rows, segment.deleted
-            given = max(0, self._rows.get(segment.logged_in, 0) - segment.start)
+            given = self._rows.get(segment.key, 0)
             if given and deleted and given < rows + deleted:
                 message = (
                     "rows were logged since the last poll, and others in their segment were"

@@ -28,11 +28,10 @@ def ready_rows(fragments: Sequence[Fragment], waiting: pa.Array | None) -> list[
     for fragment, ready in zip(fragments, found, strict=True):
         for segment, rows in zip(fragment.segments, ready, strict=True):
             if rows < segment.rows:
-                stop = segment.start + rows
-                stops[segment.logged_in] = min(stop, stops.get(segment.logged_in, stop))
+                stops[segment.key] = min(rows, stops.get(segment.key, rows))
     return [
         [
-            _up_to(stops.get(segment.logged_in, segment.end), segment, rows)
+            _up_to(stops.get(segment.key, segment.end), segment, rows)
             for segment, rows in zip(fragment.segments, ready, strict=True)
         ]
         for fragment, ready in zip(fragments, found, strict=True)
@@ -40,7 +39,7 @@ def ready_rows(fragments: Sequence[Fragment], waiting: pa.Array | None) -> list[
 
 
 def _up_to(stop: int, segment: SegmentRange, ready: int) -> int:
-    rows = min(ready, max(0, stop - segment.start))
+    rows = min(ready, stop)
     return 0 if segment.deleted and rows < segment.rows else rows
 
 

@@ -1,4 +1,4 @@
-"""What a live table asks of the place where its images and sealed rows go."""
+"""What a live table needs of the place where its images and sealed rows go."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._arrow import pa
 from .backing import Image
 from .layout import Blank
 
-__all__ = ["Backend", "Behind", "SegmentBatch", "attempt"]
+__all__ = ["Backend", "Lease", "SegmentBatch", "attempt"]
 
 _T = TypeVar("_T")
 
@@ -21,14 +21,40 @@ class SegmentBatch(NamedTuple):
     batch: pa.RecordBatch
 
 
-class Behind(NamedTuple):
-    """Where rows stood that have another segment's number now: behind so many of a segment.
+class Lease(Protocol):
+    """A name that a writer has until others presume it dead, and the files under that name."""
 
-    Those were sealed by others, who presumed the writer dead.
-    """
+    def metadata(self, table: str) -> dict[bytes, bytes]:
+        """What every file of that table has in its metadata."""
 
-    number: int
-    rows: int
+    def image(self, table: str, number: int, blank: Blank) -> Image:
+        """An image without rows, not yet published; in memory where nothing else works."""
+
+    def publish(self, table: str, number: int, image: Image) -> None:
+        """Let readers find an image under its segment's number."""
+
+    def withdraw(self, table: str, number: int, image: Image) -> None:
+        """Take the file of a segment without rows away."""
+
+    def seal(self, table: str, parts: list[SegmentBatch]) -> bool:
+        """Store the rows of neighbouring segments, which have one schema, for good.
+
+        Returns:
+            False where others presumed the writer dead, who may have sealed some of the rows.
+
+        Raises:
+            OSError: they can't be stored now; the caller holds on to them.
+        """
+
+    def seal_first_rows(self, table: str, part: SegmentBatch) -> int:
+        """Have the first rows of a segment sealed for good, once others presumed the writer dead.
+
+        Returns:
+            How many: those that the others have found, or all, where they sealed none.
+
+        Raises:
+            OSError: others are just sealing them, or they can't be stored now.
+        """
 
 
 class Backend(Protocol):
@@ -41,8 +67,9 @@ class Backend(Protocol):
     #: What was complained of last.
     trouble: str
 
-    def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every file of that table has in its metadata."""
+    @property
+    def lease(self) -> Lease:
+        """The name under which rows go now."""
 
     def open(self) -> None:
         """Be ready to write; called before the first row and after a fork.
@@ -51,41 +78,15 @@ class Backend(Protocol):
             ClosedError: the place was closed.
         """
 
-    def image(self, table: str, number: int, blank: Blank) -> Image:
-        """An image without rows, not yet published; in memory where nothing else works."""
+    def look(self) -> Lease:
+        """The name under which rows go now: another one where others presumed the writer dead.
 
-    def publish(self, table: str, number: int, image: Image) -> None:
-        """Let readers find an image under its segment's number."""
-
-    def withdraw(self, table: str, number: int, image: Image) -> None:
-        """Take the file of a segment without rows away."""
+        Raises:
+            OSError: nobody knows, or there is no place for files.
+        """
 
     def prepare(self, table: str) -> None:
         """Do ahead what sealing rows of that table would wait for, if it can be done now."""
-
-    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
-        """Keep the rows of neighbouring segments, which have one schema, for good.
-
-        Raises:
-            OSError: they can't be stored now; the caller holds on to them.
-        """
-
-    def was_recovered(self) -> bool:
-        """Whether others may have sealed rows, and may have some number of their own for them.
-
-        Raises:
-            OSError: they are just doing so, or nobody knows.
-        """
-
-    def sealed_rows(self, table: str, number: int) -> int | None:
-        """How many rows of a segment are sealed; None where it can be sealed under its number."""
-
-    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:
-        """Keep what is left of a segment, for good, under this number or a higher one.
-
-        Raises:
-            OSError: it can't be stored now.
-        """
 
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread where there is another."""

@@ -10,6 +10,7 @@ from .._arrow import pa
 from .._values.arrays import ArrayKind
 from .._values.foreign import CONVERTERS
 from .._values.kinds import Kind
+from .backend import Lease
 from .backing import Image
 from .batches import arrow_of
 from .column import TIME, Column
@@ -67,10 +68,14 @@ class Segment:
     it was before, and it is looked at without a lock.
     """
 
-    def __init__(self, layout: Layout, make: Callable[[Blank], Image]) -> None:
+    def __init__(self, layout: Layout, lease: Lease, make: Callable[[Blank], Image]) -> None:
         self._state = _State.SPARE
         self._number = UNNUMBERED
         self._synced: SyncedState | None = None
+        #: The name that its rows are logged under.
+        self.lease = lease
+        #: The number of those that others have not sealed, once they presumed the writer dead.
+        self.rest_number: int | None = None
         self.layout = layout
         self.image = make(layout.blank())
         self._map = map_of(pa.py_buffer(self.image.view), layout.columns)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from .._arrow import pa
-from .backend import Backend, Behind, SegmentBatch, attempt
+from .backend import Backend, Lease, SegmentBatch, attempt
 from .layout import Layout
 from .segment import UNNUMBERED, Segment, SyncedState
 
@@ -28,8 +28,10 @@ class _UnsegmentedRows:
 
     is_full = True
 
-    def __init__(self, number: int, batch: pa.RecordBatch) -> None:
+    def __init__(self, lease: Lease, number: int, batch: pa.RecordBatch) -> None:
+        self.lease = lease
         self.number = number
+        self.rest_number: int | None = None
         self._batch = batch
         self.rows: int = batch.num_rows
         self.size: int = batch.nbytes
@@ -98,10 +100,10 @@ class Segments:
         live.finish()
         self.has_new_full = True
 
-    def add_rows(self, number: int, batch: pa.RecordBatch) -> None:
+    def add_rows(self, lease: Lease, number: int, batch: pa.RecordBatch) -> None:
         """Let rows be sealed as they are, before those of the live segment, where there is one."""
         place = slice(-1, -1) if self.live is not None else slice(len(self._line), None)
-        self._line[place] = [_UnsegmentedRows(number, batch)]
+        self._line[place] = [_UnsegmentedRows(lease, number, batch)]
         self.has_new_full = True
 
     @property
@@ -221,39 +223,41 @@ class Segments:
         if self._is_urgent:
             self.seal()
 
-    def spare(self, layout: Layout) -> Segment | None:
-        """An empty segment of that layout, made ahead; None where there is none."""
+    def spare(self, layout: Layout, lease: Lease) -> Segment | None:
+        """An empty segment of that layout and lease, made ahead; None where there is none."""
         while self._spares:
             try:
                 segment = self._spares.pop()
             except IndexError:  # another thread was faster
                 break
-            if segment.layout == layout and segment.image.is_there:
+            is_alike = segment.layout == layout and segment.lease is lease
+            if is_alike and segment.image.is_there:
                 return segment
             segment.image.discard()
         return None
 
-    def prepare(self, layout: Layout) -> None:
+    def prepare(self, layout: Layout, lease: Lease) -> None:
         """Do ahead what sealing will wait for, and have a spare segment ready before it is needed."""
         if not self._is_over:
             self.backend.prepare(self.name)
-        self._stock(layout)
+        self._stock(layout, lease)
 
-    def _stock(self, layout: Layout) -> None:
+    def _stock(self, layout: Layout, lease: Lease) -> None:
         with self._stocking:
             if not (self._spares or self._is_over):
-                self._spares.append(self.make(layout))
+                self._spares.append(self.make(layout, lease))
 
-    def make(self, layout: Layout, number: int = UNNUMBERED) -> Segment:
+    def make(self, layout: Layout, lease: Lease, number: int = UNNUMBERED) -> Segment:
         """A spare segment, whose file no other segment had or will have.
 
         Whoever copies or links a live file at any time has rows of one segment only.
 
         Args:
             layout: of its image.
+            lease: the name that its rows are under.
             number: the one that it will have, where that is known.
         """
-        return Segment(layout, partial(self.backend.image, self.name, number))
+        return Segment(layout, lease, partial(lease.image, self.name, number))
 
     def seal(self) -> bool:
         """Seal what is full, in order; False where the disk fails, and the user was told.
@@ -290,7 +294,7 @@ class Segments:
         """Take the live segment away, which has no rows, with its file."""
         self._line.remove(live)
         live.mark_withdrawn()
-        self.backend.withdraw(self.name, live.number, live.image)
+        live.lease.withdraw(self.name, live.number, live.image)
 
     def _seal_first(self, full: list[Segment | _UnsegmentedRows]) -> bool:
         """Seal the oldest segment, and in the same file those after it that are like it."""
@@ -306,34 +310,42 @@ class Segments:
                 break
             parts.append(SegmentBatch(each.number, batch))
         try:
-            count = self._seal_parts(parts)
+            if not full[0].lease.seal(self.name, parts):
+                self._rename(full[0], parts[0].batch)
+                return True
         except (OSError, MemoryError, pa.ArrowException) as error:
             self.backend.complain(error)
             return False
-        sealed = self._line[:count]
-        del self._line[:count], parts, batch
+        sealed = self._line[: len(parts)]
+        del self._line[: len(parts)], parts, batch
         for each in sealed:
             if isinstance(each, Segment):
                 self._replace_sealed(each)
         return True
 
-    def _seal_parts(self, parts: list[SegmentBatch]) -> int:
-        """Seal rows, but those that others have sealed, who took this writer for dead.
+    def number_rests(self) -> None:
+        """Let what others have not sealed, who presumed the writer dead, stand before what comes."""
+        for each in self._full:
+            if each.rest_number is None and each.lease is not self.backend.lease:
+                each.rest_number = next(self._numbers)
 
-        Returns:
-            How many of the parts are done: just one where others may have some of its rows.
+    def _rename(self, first: Segment | _UnsegmentedRows, rows: pa.RecordBatch) -> None:
+        """Hold rows of a writer that others presumed dead under the name of now, but those they sealed.
+
+        Raises:
+            OSError: how many they are is not known yet.
         """
-        if not self.backend.was_recovered():
-            self.backend.seal(self.name, parts)
-            return len(parts)
-        number, batch = parts[0]
-        rows = self.backend.sealed_rows(self.name, number)
-        if rows is None:
-            self.backend.seal(self.name, parts[:1])
-        elif rows < batch.num_rows:
-            rest = SegmentBatch(next(self._numbers), batch.slice(rows))
-            self.backend.seal_rest(self.name, rest, Behind(number, rows))
-        return 1
+        sealed = first.lease.seal_first_rows(self.name, SegmentBatch(first.number, rows))
+        lease, rest = self.backend.lease, rows.slice(sealed)
+        left: list[Segment | _UnsegmentedRows] = []
+        if rest.num_rows:
+            number = next(self._numbers) if first.rest_number is None else first.rest_number
+            named = rest.replace_schema_metadata(lease.metadata(self.name))
+            left.append(_UnsegmentedRows(lease, number, named))
+        self._line[:1] = left
+        if isinstance(first, Segment):
+            first.mark_sealed()
+            first.image.discard()
 
     def _replace_sealed(self, segment: Segment) -> None:
         """Take the file of a sealed segment away, and have one for the next rows instead."""
@@ -341,7 +353,7 @@ class Segments:
         if self.backend.is_durable:
             segment.image.discard()
             if segment.image.is_mapped:
-                self._stock(segment.layout)
+                self._stock(segment.layout, segment.lease)
 
 
 def _nothing() -> None:

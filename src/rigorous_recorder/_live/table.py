@@ -10,7 +10,7 @@ from .._arrow import pa, pc
 from .._values.arrays import ArrayKind, ListKind
 from .._values.devices.libraries import fetch_each
 from .._values.devices.values import DeviceValue, Unavailable
-from .backend import attempt
+from .backend import Lease, attempt
 from .batches import sealed_batch
 from .column import Column, InternalKey
 from .device_values import Cells, Row, warn_lost
@@ -136,13 +136,41 @@ class LiveTable:
         live = self._segments.live
         if live is None or not self._backend.is_durable or live.image.is_persistent:
             return
+        if self._leave_if_lost():
+            return
         if live.image.is_there:
             self._publish(live)
         else:
             self._replace(live.layout)
 
+    def leave_lost_name(self) -> None:
+        """Look whether others presumed the writer dead: then what is there waits for being sealed."""
+        self.finish_interrupted()
+        self._look()
+        self._leave_if_lost()
+
+    def _leave_if_lost(self) -> bool:
+        """Let rows wait for being sealed that others may have sealed, who presumed the writer dead.
+
+        Returns:
+            Whether it is so: the next rows go to a segment under another name.
+        """
+        live = self._segments.live
+        if live is None or live.lease is self._look():
+            return False
+        if live.rows:
+            self._hand_over_full()
+        else:
+            self._segments.withdraw(live)
+        return True
+
+    def _look(self) -> Lease:
+        """The name that the next segment is under."""
+        attempt(self._backend, self._backend.look)
+        return self._backend.lease
+
     def _publish(self, segment: Segment) -> None:
-        publish = partial(self._backend.publish, self._name, segment.number, segment.image)
+        publish = partial(segment.lease.publish, self._name, segment.number, segment.image)
         attempt(self._backend, publish)
 
     def _hand_over_full(self) -> None:
@@ -222,15 +250,21 @@ class LiveTable:
 
     def _append_sealed(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Make a sealed file of rows with lists, which live tables only have as text."""
+        self._leave_if_lost()
         self.hand_over()
-        batch = sealed_batch(nodes, columns, self._backend.metadata(self._name))
-        self._segments.add_rows(self._number_before_live_rows(), batch)
+        live = self._segments.live
+        lease = self._look() if live is None else live.lease
+        batch = sealed_batch(nodes, columns, lease.metadata(self._name))
+        self._segments.add_rows(lease, self._number_before_live_rows(), batch)
 
     def _ready(self) -> Segment:
         if (live := self._segments.live) is not None:
             return live
-        layout = self._layout(*self._room)
-        segment = self._segments.spare(layout) or self._segments.make(layout)
+        lease = self._look()
+        layout = self._layout(lease, *self._room)
+        spare = self._segments.spare(layout, lease)
+        segment = spare or self._segments.make(layout, lease)
+        self._segments.number_rests()
         self._begin(segment)
         return segment
 
@@ -244,12 +278,13 @@ class LiveTable:
         new = self._missing(columns)
         if not new:
             return
+        self._leave_if_lost()
         live = self._segments.live
         if live is not None and live.rows and not self._can_widen(live, new):
             self._hand_over_full()
         self._columns = self._known_columns() + self._missing(columns)
         if (live := self._segments.live) is not None:
-            self._replace(self._layout(live.layout.capacity, live.layout.spill))
+            self._replace(self._layout(live.lease, live.layout.capacity, live.layout.spill))
 
     def _known_columns(self) -> tuple[Column, ...]:
         """The columns of the segment that is filled, or of the next one."""
@@ -284,15 +319,15 @@ class LiveTable:
         return column
 
     def _can_widen(self, segment: Segment, new: tuple[Column, ...]) -> bool:
-        wider = self._layout(segment.layout.capacity, segment.layout.spill, new)
+        wider = self._layout(segment.lease, segment.layout.capacity, segment.layout.spill, new)
         return wider.capacity >= segment.rows and wider.size <= WIDEN_BYTES
 
     def _larger(self, segment: Segment, spill: int, rows: int = 0) -> Layout:
         """A layout with room for so many more bytes of text, or for more rows: at least so many."""
-        old = segment.layout
+        old, lease = segment.layout, segment.lease
         if spill:
-            return self._layout(old.capacity, min(GROWTH * old.spill, MOST_BYTES) + spill)
-        return self._layout(max(GROWTH * old.capacity, segment.rows + rows + 7), old.spill)
+            return self._layout(lease, old.capacity, min(GROWTH * old.spill, MOST_BYTES) + spill)
+        return self._layout(lease, max(GROWTH * old.capacity, segment.rows + rows + 7), old.spill)
 
     def _can_grow(self, segment: Segment, spill: int, rows: int = 0) -> bool:
         larger = self._larger(segment, spill, rows)
@@ -300,25 +335,30 @@ class LiveTable:
 
     def _grow(self, spill: int = 0, rows: int = 0) -> None:
         """Make room: in a larger image while that is small enough, else by sealing this one."""
+        if self._leave_if_lost():
+            return
         segment = self._ready()
         if not self._can_grow(segment, spill, rows):
             self._hand_over_full()
             return
         self._replace(self._larger(segment, spill, rows))
         if not self._can_grow(self._ready(), 0) and self._backend.is_durable:
-            self._backend.later(partial(self._segments.prepare, self._ready().layout))
+            large = self._ready()
+            self._backend.later(partial(self._segments.prepare, large.layout, large.lease))
 
-    def _layout(self, capacity: int, spill: int, more: tuple[Column, ...] = ()) -> Layout:
+    def _layout(
+        self, lease: Lease, capacity: int, spill: int, more: tuple[Column, ...] = ()
+    ) -> Layout:
         columns = self._columns + more
         most = min(MOST_ROWS, int(MOST_BYTES / row_width(columns)))
         rows = max(8, min(capacity, most) // 8 * 8)
-        return Layout(columns, rows, spill, self._backend.metadata(self._name))
+        return Layout(columns, rows, spill, lease.metadata(self._name))
 
     def _replace(self, layout: Layout) -> None:
         """Go on in another image, under the same number, with all rows copied."""
         self.close_fast_path()
         old = self._ready()
-        new = self._segments.make(layout, old.number)
+        new = self._segments.make(layout, old.lease, old.number)
         old.copy_to(new)
         if old.synced:
             attempt(self._backend, new.sync)  # what was on the device stays there
@@ -345,7 +385,7 @@ class LiveTable:
         number = live.number
         # Its file has that number for whoever copied it, and so is not filled under another one.
         self._segments.withdraw(live)
-        self._begin(self._segments.make(live.layout))
+        self._begin(self._segments.make(live.layout, live.lease))
         return number
 
 

@@ -163,6 +163,7 @@ class TableWriter:
         if self.is_changing:
             return None
         self._segments.settle()
+        self._exclusive.run(self._live.leave_lost_name)
         while True:
             self._segments.seal()  # what is full; where that fails now it is synced as it is
             unsynced = self._exclusive.run(self._unsynced)
@@ -197,7 +198,8 @@ class TableWriter:
         Asked after what is full was to be sealed.
         """
         found = self._exclusive.run(self._flush_and_count)
-        if found and found[0]:  # a value can come from a device in the middle of the first look
+        if found and found[0]:  # a value can come from a device in the middle of the first look,
+            self._segments.seal()  # or the rows wait for it that others may have sealed
             found = self._exclusive.run(self._flush_and_count)
         return found[0] if found else self._segments.loose_rows  # a handler in a change
 

@@ -6,34 +6,22 @@ import contextlib
 import errno
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable
 
-from .._arrow import pa
-from .._live.backend import Behind, SegmentBatch
-from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
-from .._live.layout import Blank
 from .._mounts import is_safe_to_map
 from .._report import warn_or_report
 from ..errors import ClosedError, StorageWarning
 from .background import later, start_background
-from .begun import Begun
 from .encodings import Encodings
-from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
-from .footer import describe_file, segment_metadata
+from .folder import RECORDS, TABLES, Folder
+from .lease import FolderLease
 from .locks import FileLock
-from .marks import SyncedRows, WatermarkWriter
+from .marks import SyncedRows
 from .node_ids import WRITER_BITS, NodeIds
-from .seal import load, write_sealed
-from .sealed_files import SealedFiles, is_used
+from .seal import load
+from .sealed_files import is_used
 
 __all__ = ["FolderBackend"]
-
-#: So long who seals waits for others who recover what it has.
-_RECOVERY_SECONDS: Final = 10.0
-_LOOK_SECONDS: Final = 0.02
 
 
 def _random_writer() -> int:
@@ -42,7 +30,7 @@ def _random_writer() -> int:
 
 
 class FolderBackend:
-    """One writer of a collection: a name of its own, a lock while it lives, its own files."""
+    """One writer of a collection: its name, or several where others presumed it dead in between."""
 
     is_durable = True
 
@@ -57,26 +45,21 @@ class FolderBackend:
         self.refuses = False
         #: Whether the interpreter exits: each row is handed to the system, without a word.
         self.is_ending = False
+        self._leases: list[FolderLease] = []
         self.forget()
 
     def forget(self) -> None:
         """Be no writer yet: at the start, and in a forked child (the parent keeps its files)."""
-        if (lock := getattr(self, "_lock_file", None)) is not None:
-            lock.release()
-        #: Of the writer that this is or is about to be, also where that is interrupted; 0 is none.
-        self._number = 0
-        self._lock_file: FileLock | None = None
-        self._watermark: WatermarkWriter | None = None
-        self._begun: Begun | None = None
-        #: Whether others may have sealed rows that are in live files of this writer.
-        self._was_presumed_dead = False
-        #: Whether what is in live files is to be sealed soon: others may have taken their names away.
-        self.has_lost_names = False
-        self._encodings = {table: Encodings() for table in TABLES}
+        for lease in self._leases:
+            lease.forget()
+        #: The names that this writer has, oldest first; rows go under the last one.
+        self._leases = []
+        #: The lease that is taken next; it stays where that is interrupted.
+        self._next: FolderLease | None = None
+        self.encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
-        #: Held by who looks for the lock, and takes it again: two of them would wait for each other.
-        self._locking = threading.RLock()
-        self.writer = ""
+        #: Held by who looks for the lock, and takes another name: two of them would take one each.
+        self._looking = threading.RLock()
         #: Whether all is done that is to be done when there is a writer.
         self._is_ready = False
         #: Whether live rows are in mapped files, which outlive the process without a flush.
@@ -97,7 +80,27 @@ class FolderBackend:
     @property
     def is_open(self) -> bool:
         """Whether this process writes to the collection."""
-        return bool(self.writer) and not self._closed
+        return bool(self._leases) and not self._closed
+
+    @property
+    def lease(self) -> FolderLease:
+        """The name under which rows go now."""
+        return self._leases[-1]
+
+    @property
+    def ids(self) -> NodeIds:
+        """Ids of new nodes."""
+        return self.lease.ids
+
+    @property
+    def writer(self) -> str:
+        """The name under which rows go now; empty as long as there is none."""
+        return self.lease.writer if self._leases else ""
+
+    @property
+    def names(self) -> list[str]:
+        """All names under which this process has written."""
+        return [lease.writer for lease in self._leases]
 
     def open(self) -> None:
         """Become a writer, where this is not one yet.
@@ -115,7 +118,7 @@ class FolderBackend:
             raise ClosedError(message)
         if not self._is_ready:
             with self._starting:
-                if not self.writer:
+                if not self._leases:
                     self._become_writer()
                 if not self._is_ready:  # also where Ctrl-C came in the middle of this
                     start_background()
@@ -124,26 +127,34 @@ class FolderBackend:
     def _become_writer(self) -> None:
         if not self.is_ending:  # nothing can be imported any more when modules are taken down
             load()
-        try:
-            while self._lock_file is None:
-                number = _random_writer()
-                lock = self._claim(f"{number:08x}")
-                if self._lock_file is None:
-                    self._number, self._lock_file = number, lock
-                elif lock is not None:
-                    lock.remove()
-            watermark = WatermarkWriter(self.folder, f"{self._number:08x}")
-            self._watermark = self._watermark or watermark
-        except OSError as error:
-            self._number = self._number or _random_writer()
-            self.complain(error)
-        ids, started = NodeIds(self._number), time.time_ns() // 1000
+        lease = self._new_lease()
         is_mapped = is_safe_to_map(self.folder.live)
-        if self.writer:  # a signal handler logged in the middle of this, and has made its nodes
-            return
-        self.ids, self._started, self.is_mapped = ids, started, is_mapped
-        self._begun = Begun(self.folder, f"{self._number:08x}")
-        self.writer = f"{self._number:08x}"
+        if not self._leases:  # else a signal handler logged in the middle of this
+            self.is_mapped = is_mapped
+            self._take(lease)
+
+    def _new_lease(self) -> FolderLease:
+        if self._next in self._leases:  # interrupted when it was taken
+            self._next = None
+        after = self.lease.started if self._leases else 0
+        try:
+            while (lease := self._next) is None:
+                number = _random_writer()
+                if (lock := self._claim(f"{number:08x}")) is None:
+                    continue
+                if self._next is None:
+                    self._next = FolderLease(self, number, lock, after)
+                else:
+                    lock.remove()
+            lease.renew()
+        except OSError as error:
+            lease = self._next = self._next or FolderLease(self, _random_writer(), None, after)
+            self.complain(error)
+        return lease
+
+    def _take(self, lease: FolderLease) -> None:
+        self._leases.append(lease)
+        self._next = None
 
     def _claim(self, writer: str) -> FileLock | None:
         self.folder.create(self._identity)
@@ -154,149 +165,51 @@ class FolderBackend:
             return None
         return lock
 
-    def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every file of that table has in its metadata."""
-        return describe_file(
-            table=table, collection=self._identity, writer=self.writer, started=self._started
-        )
+    def look(self) -> FolderLease:
+        """The name under which rows go now: another one where others presumed the writer dead.
 
-    def image(self, table: str, number: int, blank: Blank) -> Image:
-        """An image with a file, or in memory where none can be made now."""
-        path = self._live_path(table, number)
-        try:
-            self._be_there()
-            return (MappedImage if self.is_mapped else WriteBehindImage)(path, blank)
-        except OSError as error:
-            self.complain(error)
-            return MemoryImage(blank)
+        A lease on a file server may have ended, or the folder may be another one by now. Others may
+        then seal what is under the name; new rows are none of their business.
 
-    def publish(self, table: str, number: int, image: Image) -> None:
-        """Let readers find an image under its segment's number."""
-        with self._despite_stale_names():
-            image.publish(self._live_path(table, number))
-        if self._watermark is not None:
-            self._watermark.expect_names()
-        if image.is_persistent:
-            self._record_begun(table, number)
+        Raises:
+            OSError: the folder can't be made again, or the locks not be looked at.
+        """
+        if not self._closed:
+            self.folder.create(self._identity)
+            with self._looking:
+                for lease in self._leases[:-1]:
+                    with contextlib.suppress(OSError):  # others are just recovering it
+                        lease.hold()
+                if self.lease.is_lost():
+                    self._change_name()
+                self.lease.keep_watermark()
+        return self.lease
 
-    def withdraw(self, table: str, number: int, image: Image) -> None:
-        """Take the file of a segment without rows away."""
-        if self._begun is not None:
-            self._begun.withdraw(table, number)
-        image.discard()
-
-    def _record_begun(self, table: str, number: int) -> None:
-        if self._begun is not None:
-            self._begun.note(table, number)
+    def _change_name(self) -> None:
+        lost, lease = self.lease, self._new_lease()
+        if lease.is_lost():
+            message = "its file system has another file for the name of one that was just made"
+            raise OSError(errno.ESTALE, message, str(self.folder.live))
+        if self.lease is lost:  # else a signal handler logged in the middle of this
+            self._take(lease)
+        later(self._before_records)  # attributes go under the new name before records do
 
     def prepare(self, table: str) -> None:
         """Do ahead what sealing rows of that table would wait for, if it can be done now."""
         if table == RECORDS:
-            with contextlib.suppress(OSError):  # told when rows are sealed
+            with contextlib.suppress(OSError):  # reported when rows are sealed
                 self._before_records()
 
-    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
-        """Write a sealed file.
+    def order(self, table: str) -> None:
+        """Before rows of a table are sealed: attributes go before records, records before an end.
 
         Raises:
-            OSError: it can't be written now.
+            OSError: that can't be written now.
         """
-        self._write(table, parts)
-
-    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:
-        """Write a sealed file of rows that others left, under this number or a higher one.
-
-        Raises:
-            OSError: it can't be written now.
-        """
-        number = max(part.number, SealedFiles(self.folder, table).last_number(self.writer) + 1)
-        self._write(table, [part._replace(number=number)], behind)
-
-    def _write(self, table: str, parts: list[SegmentBatch], behind: Behind | None = None) -> None:
-        self._be_there()
         if table == RECORDS:
             self._before_records()
         else:  # an end of an experiment among them lasts no longer than the records before it
             self.record_synced({})
-        name = SealedName(self.writer, parts[0].number, parts[-1].number)
-        rows = pa.Table.from_batches([part.batch for part in parts])
-        segments = [segment_metadata(n, batch.num_rows, behind=behind) for n, batch in parts]
-        path = self.folder.sealed_path(table, name)
-        write_sealed(path, rows, segments, self._encodings[table])
-        for number, _ in parts:
-            self._record_begun(table, number)
-
-    def is_presumed_dead(self) -> bool:
-        """Whether the lock is lost since the last look, as to others that recovered; it is held again.
-
-        A lease on a file server may have ended, or the folder may be another one by now.
-        """
-        with self._locking:
-            return self._is_lock_lost()
-
-    def _is_lock_lost(self) -> bool:
-        lost, path = self._lock_file, self.folder.lock_path(self.writer)
-        try:
-            if lost is not None:
-                if lost.is_in_place:
-                    return False
-                lost.give_up()  # first: FUSE can have the new file for the one that is lost
-            held = FileLock.create(path) or FileLock.take(path)
-        except OSError as error:
-            self.complain(error)
-            return False
-        if held is not None:
-            self._lock_file = held
-            self._renew_watermark()
-        if lost is not None:
-            self._was_presumed_dead = self.has_lost_names = True
-        return lost is not None
-
-    def _renew_watermark(self) -> None:
-        """Let others know what lock this writer holds by now."""
-        try:
-            if self._watermark is not None:
-                with self._despite_stale_names():
-                    self._watermark.write()
-        except OSError as error:
-            self.complain(error)
-
-    @contextlib.contextmanager
-    def _despite_stale_names(self) -> Iterator[None]:
-        """Go on where a name can't be had any more, as what is under it will be sealed under others.
-
-        An overlay has no other file for the name of one that was taken away in the layer below.
-        """
-        try:
-            yield
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
-            self.has_lost_names = True
-
-    def was_recovered(self) -> bool:
-        """Whether others took this writer for dead, and may have sealed rows of it.
-
-        Raises:
-            OSError: the folder can't be written, or they are still at it.
-        """
-        self._be_there()
-        patience = time.monotonic() + _RECOVERY_SECONDS
-        while self.is_presumed_dead():
-            if time.monotonic() > patience:
-                message = "another process is recovering it, and has not come to an end"
-                raise OSError(errno.EBUSY, message, str(self.folder.lock_path(self.writer)))
-            time.sleep(_LOOK_SECONDS)
-        return self._was_presumed_dead
-
-    def sealed_rows(self, table: str, number: int) -> int | None:
-        """How many rows of a segment are sealed; None where it can be sealed under its number.
-
-        A file with a higher number may become one with others, whose range then has this one.
-        """
-        files = SealedFiles(self.folder, table)
-        rows = files.rows_of(self.writer, number)
-        return 0 if rows is None and number <= files.last_number(self.writer) else rows
 
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""
@@ -304,15 +217,15 @@ class FolderBackend:
 
     def remember_synced(self, found: SyncedRows) -> None:
         """As ``record_synced``, with the next note."""
-        if self._watermark is not None:
-            self._watermark.remember(found)
+        self.lease.remember_synced(found)
 
     def record_synced(self, found: SyncedRows) -> None:
-        """Note that so many rows of live files are on the device; return when this is, too."""
+        """Write that so many rows of live files are on the device; return when this is, too."""
         try:
-            if self._watermark is not None:
-                with self._despite_stale_names():
-                    self._watermark.note(found)
+            for lease in self._leases[:-1]:
+                with contextlib.suppress(OSError):
+                    lease.record_synced({})
+            self.lease.record_synced(found)
         except OSError as error:
             self.complain(error)
 
@@ -345,23 +258,5 @@ class FolderBackend:
         self.forget()
 
     def _end_writer(self) -> None:
-        if self._watermark is not None:
-            self._watermark.end()
-        if self._lock_file is not None:
-            self.folder.remove_lives(self.writer)
-            self._lock_file.remove()
-            self._lock_file = self._watermark = None
-
-    def _be_there(self) -> None:
-        """Make the folder again where it is gone, and hold its lock, unless all is over."""
-        if self._closed:
-            return
-        self.folder.create(self._identity)
-        self.is_presumed_dead()
-        if self._watermark is None:
-            self._watermark = WatermarkWriter(self.folder, self.writer)
-        elif not self._watermark.is_there:
-            self._renew_watermark()
-
-    def _live_path(self, table: str, number: int) -> Path:
-        return self.folder.live_path(LiveName(self.writer, number, table))
+        for lease in [*self._leases, *filter(None, [self._next])]:
+            lease.end()

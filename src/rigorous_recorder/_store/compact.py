@@ -144,7 +144,6 @@ def _gone(file: ParquetFragment) -> ParquetFragment | None:
 
 def _name_of(run: list[ParquetFragment], segments: list[SegmentRange]) -> FileName:
     first, last = segments[0].origin, segments[-1].origin
-    # Others can stand between two files of a writer that went on after it was presumed dead.
     if len(run) > 1 and len({each.origin.writer for each in segments}) == 1:
         return SealedName(first.writer, first.number, last.number)
     return MergedName.new()

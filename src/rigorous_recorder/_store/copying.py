@@ -12,7 +12,7 @@ from .._durable import make_folder, sync_file, sync_folder, write_whole
 from ..errors import ArgumentError, NotACollectionError
 from .background import flush_all
 from .folder import NODES, RECORDS, TABLES, Folder, SealedName
-from .footer import BEHIND_ALL, segment_metadata
+from .footer import segment_metadata
 from .fragments import Fragment, InMemoryFragment
 from .losses import expected_segments, loss_of, record_incomplete
 from .parquet_fragment import ParquetFragment
@@ -105,7 +105,7 @@ class _Copy:
                 _copy(path, self._place / name)
                 self._copied.add(name)
         for target, rows in _named(fragments):
-            metadata = segment_metadata(target.first, rows.rows, behind=rows.segments[0].behind)
+            metadata = segment_metadata(target.first, rows.rows)
             write_sealed(self._place / str(target), rows.whole, [metadata])
 
 
@@ -117,13 +117,16 @@ def _copy(path: Path, target: Path) -> None:
 
 def _named(fragments: Sequence[Fragment]) -> Iterator[tuple[SealedName, InMemoryFragment]]:
     """Rows that are in no sealed file yet, each with the name of one."""
-    last: dict[str, int] = {}
-    for origin in (segment.origin for each in fragments for segment in each.segments):
-        if origin.number < BEHIND_ALL:
-            last[origin.writer] = max(last.get(origin.writer, -1), origin.number)
+    taken = {
+        each.key
+        for fragment in fragments
+        for each in fragment.segments
+        if isinstance(fragment, ParquetFragment)
+    }
     for each in fragments:
         if isinstance(each, InMemoryFragment):
             _, writer, number = each.origin
-            if number >= BEHIND_ALL:
-                number = last[writer] = last.get(writer, -1) + 1
+            if (writer, number) in taken:  # others sealed the first rows of its segment
+                number = 1 + max(last for of, last in taken if of == writer)
+            taken.add((writer, number))
             yield SealedName(writer, number, number), each

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from .._arrow import ipc, pa
-from .._live.backend import Behind
 from .._live.column import META, NODE, Column, column_of
 from .._once import remembered
 from .._values.kinds import Kind
@@ -17,7 +16,6 @@ from .corruption import require_type
 from .folder import FORMAT, SealedName, sealed_name
 
 __all__ = [
-    "BEHIND_ALL",
     "Origin",
     "SegmentRange",
     "check_name",
@@ -31,8 +29,8 @@ __all__ = [
 
 #: The types that columns of a kind have in files: their own, and that of rows in memory.
 _TYPES: Final[dict[Kind, tuple[pa.DataType, pa.DataType]]] = {}
-#: Added to the number of rows that stand behind all sealed ones of their writer.
-BEHIND_ALL: Final = 10**18
+#: Of a segment a file lists its number, its rows and, where there are any, those that were deleted.
+_COUNTS: Final = (2, 3)
 
 
 class Origin(NamedTuple):
@@ -50,28 +48,21 @@ class SegmentRange(NamedTuple):
         origin: where they stand among all rows.
         rows: how many there are.
         deleted: how many were deleted: dropped, or robbed of all but that they are deleted.
-        behind: where they were logged, if that was behind rows of another segment.
     """
 
     origin: Origin
     rows: int
     deleted: int = 0
-    behind: Behind | None = None
 
     @property
-    def logged_in(self) -> tuple[str, int]:
-        """The segment that they were logged in: its writer, and its number."""
-        return self.origin.writer, self.behind.number if self.behind else self.origin.number
-
-    @property
-    def start(self) -> int:
-        """How many rows of that segment stood before them."""
-        return self.behind.rows if self.behind else 0
+    def key(self) -> tuple[str, int]:
+        """The segment that they are: its writer, and its number."""
+        return self.origin.writer, self.origin.number
 
     @property
     def end(self) -> int:
-        """How many rows that segment had up to the last of them."""
-        return self.start + self.rows + self.deleted
+        """How many rows the segment had."""
+        return self.rows + self.deleted
 
 
 def describe_file(**file_metadata: Any) -> dict[bytes, bytes]:
@@ -85,12 +76,8 @@ def metadata_of(schema: pa.Schema) -> dict[str, Any]:
     return json.loads(file_metadata) if file_metadata else {}
 
 
-def segment_metadata(
-    number: int, rows: int, deleted: int = 0, behind: Behind | None = None
-) -> list[int]:
-    """What a file lists of a segment: its number, its rows, and what else there is."""
-    if behind is not None:
-        return [number, rows, deleted, *behind]
+def segment_metadata(number: int, rows: int, deleted: int = 0) -> list[int]:
+    """What a file lists of a segment: its number, its rows, and how many were deleted, if any."""
     return [number, rows, deleted] if deleted else [number, rows]
 
 
@@ -102,20 +89,11 @@ def segments_in(file_metadata: dict[str, Any]) -> list[SegmentRange]:
         for number, *counts in writer["segments"]
     ]
     numbers = [each for (start, _, n), *counts in listed for each in (start, n, *counts)]
-    if not listed or [each for each in numbers if not isinstance(each, int) or each < 0]:
+    has_others = [each for each in numbers if not isinstance(each, int) or each < 0]
+    if not listed or has_others or [each for each in listed if len(each) not in _COUNTS]:
         message = "its metadata does not list its segments"
         raise DamagedFileError(message)
-    return [_segment(*each) for each in listed]
-
-
-def _segment(origin: Origin, rows: int, deleted: int = 0, *behind: int) -> SegmentRange:
-    if not behind:
-        return SegmentRange(origin, rows, deleted)
-    found = Behind(*behind)
-    if found.number >= origin.number:
-        message = f"segment {origin.number} is listed as the rest of {found.number}"
-        raise DamagedFileError(message)
-    return SegmentRange(origin, rows, deleted, found)
+    return [SegmentRange(*each) for each in listed]
 
 
 def writers_metadata(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:

@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._lazy_imports import futures
-from .._live.backend import Behind
 from .._live.column import NODE, Column
 from .._once import once
 from .._values.chunks import int64_array, one_array
 from ..errors import DeletedError
-from .footer import BEHIND_ALL, Origin, SegmentRange, columns_in, metadata_of
+from .footer import Origin, SegmentRange, columns_in, metadata_of
 
 __all__ = [
     "Fragment",
@@ -201,14 +200,6 @@ class InMemoryFragment(Fragment):
         super().__init__(segments, columns_in(batch.schema), [batch.num_rows])
         self.whole = pa.Table.from_batches([batch])
         self.has_gap = has_gap
-
-    def after(self, rows: int) -> InMemoryFragment:
-        """The rows behind so many: those that were logged after somebody sealed the others."""
-        (batch,) = self.whole.slice(rows).combine_chunks().to_batches()
-        number = self.origin.number
-        found = InMemoryFragment(BEHIND_ALL + number, batch)
-        found.segments = [SegmentRange(found.origin, batch.num_rows, behind=Behind(number, rows))]
-        return found
 
     def table(
         self,

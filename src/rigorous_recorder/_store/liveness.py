@@ -35,6 +35,9 @@ def is_alive(folder: Folder, writer: str) -> bool:
 def lock_if_dead(folder: Folder, writer: str) -> FileLock | None:
     """The lock of a writer that is dead; None where it lives, or somebody else has the lock.
 
+    One that lives all the same finds it gone, and goes on under another name, whatever becomes of
+    this process.
+
     Raises:
         OSError: the lock can't be opened, or nobody knows whether it lives.
     """
@@ -44,7 +47,7 @@ def lock_if_dead(folder: Folder, writer: str) -> FileLock | None:
     try:
         lives = _had_heartbeat(folder, writer, elsewhere=DEATH_SECONDS)
         if not lives:
-            lock.renew()  # who does not see this lock either leaves the writer to this process
+            lock.replace_file()
     except BaseException:
         lock.release()  # or nobody has it as long as this process lives
         raise

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from .._durable import publish, temporary_of
 from ..errors import DamagedFileError
 
 __all__ = ["FileLock", "are_supported", "is_held", "locked"]
@@ -120,13 +121,26 @@ class FileLock:
                 return False
             raise
 
-    def renew(self) -> None:
-        """Let the file's time be now.
+    def replace_file(self) -> None:
+        """Hold the lock on a new file of the same name: whoever held it before finds it gone.
+
+        Its time is now: so who does not see this lock takes the writer for one that lives.
 
         Raises:
-            OSError: it can't be set.
+            OSError: the file can't be made or locked.
         """
-        os.utime(self._descriptor)
+        temporary = temporary_of(self.path.with_name(f"{self.path.name}.{os.urandom(8).hex()}"))
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with _where_supported():
+                _acquire(descriptor, wait=False)
+            publish(temporary, self.path)
+        except BaseException:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
+        self._descriptor, old = descriptor, self._descriptor
+        os.close(old)
 
     def release(self) -> None:
         """Let others have the lock; a second time, as after Ctrl-C in the middle, does nothing."""

@@ -132,7 +132,7 @@ def _begun_by(folder: Folder, writer: str) -> Spans:
     begun = read_begun(folder.begun_path(writer))
     mark = read_watermark(folder, writer)
     if begun is None:  # not copied: the numbers that are there may have a gap
-        return {table: _up_to(_highest(folder, table, writer)) for table in TABLES}
+        return {table: _unbroken(folder, table, writer) for table in TABLES}
     if mark is None or not mark.is_cut_short():
         return begun
     # Of what was not synced when the machine went down nothing is expected.
@@ -143,13 +143,11 @@ def _begun_by(folder: Folder, writer: str) -> Spans:
     }
 
 
-def _highest(folder: Folder, table: str, writer: str) -> int:
-    lives = [name.number for name in folder.lives(table) if name.writer == writer]
-    return max([*lives, SealedFiles(folder, table, _ignore).last_number(writer)])
-
-
-def _up_to(number: int) -> list[list[int]]:
-    return [[0, number]] if number >= 0 else []
+def _unbroken(folder: Folder, table: str, writer: str) -> list[list[int]]:
+    """All numbers from the least to the greatest that is there."""
+    numbers = {name.number for name in folder.lives(table) if name.writer == writer}
+    numbers |= SealedFiles(folder, table, _ignore).numbers_of(writer)
+    return [[min(numbers), max(numbers)]] if numbers else []
 
 
 def _ignore(path: Path, error: Exception) -> None:

@@ -8,7 +8,7 @@ from itertools import starmap
 from typing import Any
 
 from .._arrow import pa, pc
-from .._live.backend import Behind, SegmentBatch
+from .._live.backend import SegmentBatch
 from .._live.backing import Image, MemoryImage
 from .._live.column import NODE, Column
 from .._live.fields import Described
@@ -36,6 +36,15 @@ class MemoryBackend:
         self.ids = NodeIds(0)
         self.sealed: dict[str, list[SegmentBatch]] = {"records": [], "nodes": []}
 
+    @property
+    def lease(self) -> MemoryBackend:
+        """Nobody else knows of what is in memory."""
+        return self
+
+    def look(self) -> MemoryBackend:
+        """Nobody else knows of what is in memory."""
+        return self
+
     def metadata(self, table: str) -> dict[bytes, bytes]:
         """What every batch of that table has in its metadata."""
         return describe_file(table=table)
@@ -56,22 +65,16 @@ class MemoryBackend:
     def prepare(self, table: str) -> None:
         """Nothing to do: sealing waits for nothing."""
 
-    def seal(self, table: str, parts: list[SegmentBatch]) -> None:
-        """Keep the rows; also when asked again, after an interruption."""
-        kept = self.sealed[table]
-        known = {number for number, _ in kept[-len(parts) :]}
-        kept += [part for part in parts if part.number not in known]
+    def seal(self, table: str, parts: list[SegmentBatch]) -> bool:
+        """Store the rows; also a second time, after an interruption."""
+        stored = self.sealed[table]
+        known = {number for number, _ in stored[-len(parts) :]}
+        stored += [part for part in parts if part.number not in known]
+        return True
 
-    def was_recovered(self) -> bool:
+    def seal_first_rows(self, table: str, part: SegmentBatch) -> int:
         """Nobody else seals what is in memory."""
-        return False
-
-    def sealed_rows(self, table: str, number: int) -> None:
-        """Nobody else seals what is in memory."""
-
-    def seal_rest(self, table: str, part: SegmentBatch, behind: Behind) -> None:  # noqa: ARG002 - Home's
-        """Keep the rows."""
-        self.sealed[table].append(part)
+        raise NotImplementedError
 
     def later(self, job: Callable[[], object]) -> None:
         """There is nothing to wait for in memory: do it now."""

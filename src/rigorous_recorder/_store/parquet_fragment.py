@@ -182,19 +182,16 @@ class ParquetFragment(Fragment):
         counts = zip(self.group_rows, groups, strict=True)
         return sum(max(0, rows - int(each.null_count)) for rows, each in counts)
 
-    def begins(self, writer: str, number: int) -> bool:
-        """Whether the first rows of a writer's segment are here, under whichever number."""
-        return any(each.logged_in == (writer, number) and each.start == 0 for each in self.segments)
-
-    def rows_of(self, writer: str, number: int) -> int:
-        """How many rows a writer's segment had when the last of them in this file was sealed.
+    def rows_of(self, writer: str, number: int) -> int | None:
+        """How many rows a writer's segment had when it was sealed; None where it is not here.
 
         Of nodes it may be fewer: some of those that lost something were dropped, some were not, and
-        to say the same of a node once more changes nothing.
+        to write the same of a node once more changes nothing.
         """
-        found = (each for each in self.segments if each.logged_in == (writer, number))
-        ends = (each.end - (each.deleted if self.is_of_nodes else 0) for each in found)
-        return max(ends, default=0)
+        for each in self.segments:
+            if each.key == (writer, number):
+                return each.rows if self.is_of_nodes else each.rows + each.deleted
+        return None
 
     def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
         """Which columns of a row group can be read, by their names, and what is wrong with others.

@@ -12,7 +12,7 @@ from .._live.table_writer import TableWriter
 from ..errors import DamagedFileError
 from .corruption import warn_damaged
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName
-from .footer import BEHIND_ALL, Origin
+from .footer import Origin
 from .fragments import Fragment, InMemoryFragment
 from .live_files import gap_behind, has_more, read_live, unsynced
 from .liveness import is_alive, trusted_rows
@@ -53,15 +53,15 @@ class Reader:
 
 class _Named(Protocol):
     @property
-    def writer(self) -> str:
-        """The name of a writer; empty as long as it has written nothing."""
+    def names(self) -> Sequence[str]:
+        """The names of a writer; none as long as it has written nothing."""
 
 
 class OwnRows(NamedTuple):
     """The live rows of the writer that this process is, which are read from memory.
 
     Attributes:
-        backend: knows its name.
+        backend: knows its names.
         tables: its tables by name.
     """
 
@@ -83,9 +83,9 @@ class FolderReader(Reader):
         self._sealed = {table: SealedFiles(folder, table) for table in TABLES}
 
     @property
-    def _writer(self) -> str:
-        """The name of this process's writer; empty where there is none."""
-        return "" if self._own is None else self._own.backend.writer
+    def _names(self) -> Sequence[str]:
+        """The names of this process's writer; none where there is none."""
+        return () if self._own is None else self._own.backend.names
 
     def keep_ranges(self) -> None:
         """Find the bounds of the nodes in each file of records out when it is opened."""
@@ -99,7 +99,7 @@ class FolderReader(Reader):
 
     def is_alive(self, writer: str) -> bool:
         """Whether the process of a writer lives, as far as can be known."""
-        return writer == self._writer or is_alive(self.folder, writer)
+        return writer in self._names or is_alive(self.folder, writer)
 
     def version(self) -> object:
         """Equal as long as nothing was written, by this process or another."""
@@ -130,7 +130,7 @@ class FolderReader(Reader):
         if not left or fragments_of(self.folder, NODES) is None:  # what is damaged is reported
             return []
         lost = lost_nodes(left, records, nodes)
-        return [held_nodes(self.folder, Origin(0, left[0], BEHIND_ALL), lost)] if len(lost) else []
+        return [held_nodes(self.folder, Origin(0, left[0], 0), lost)] if len(lost) else []
 
     def _fragments(self, table: str) -> list[Fragment]:
         while True:
@@ -168,22 +168,24 @@ class FolderReader(Reader):
         """Those of a segment's rows that are in no file; None where all are.
 
         Rows whose sealing was interrupted between two steps stand in both places. More of them than
-        were sealed has a writer that others presumed dead, and that went on.
+        were sealed has this process itself, where others presumed it dead.
 
         Args:
             files: the sealed files of the same writer.
         """
         _, writer, number = rows.origin
-        if not any(file.begins(writer, number) for file in files):
+        found = (file.rows_of(writer, number) for file in files)
+        sealed = next((count for count in found if count is not None), None)
+        if sealed is None:
             return rows
-        sealed = max(file.rows_of(writer, number) for file in files)
-        if rows.rows <= sealed:
+        if writer not in self._names or rows.rows <= sealed:
             return None
-        is_held = writer == self._writer or self.folder.lock_path(writer).exists()
-        return rows.after(sealed) if is_held else None
+        (rest,) = rows.whole.slice(sealed).combine_chunks().to_batches()
+        return InMemoryFragment(number, rest)
 
     def _foreign(self, *tables: str) -> list[LiveName]:
-        return [name for name in self.folder.lives(*tables) if name.writer != self._writer]
+        own = self._names
+        return [name for name in self.folder.lives(*tables) if name.writer not in own]
 
     def _read_live(self, name: LiveName) -> InMemoryFragment | None:
         path = self.folder.live_path(name)

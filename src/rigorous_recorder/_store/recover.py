@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .._durable import make_folder, publish, sync_folder
-from .._live.backend import Behind
 from ..errors import DamagedFileError
 from .corruption import warn_damaged
 from .folder import RECORDS, TABLES, Folder, LiveName, SealedName
@@ -17,7 +16,6 @@ from .liveness import lock_if_dead
 from .losses import hold_lost, left_segments
 from .marks import Watermark, read_watermark
 from .path_checks import check_folder
-from .salvage import salvage_live
 from .seal import write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
@@ -133,7 +131,10 @@ def _recover_file(
             warn_damaged(folder.unsynced, error)
             return None
     if (before := sealed.rows_of(name.writer, name.number)) is not None:
-        return _recover_rest(folder, name, sealed, before, most)
+        # Also where a recovery died, or was interrupted, before it could do that.
+        set_aside = most is not None and has_more(folder, name, before)
+        _take_away(folder, name, set_aside=set_aside)
+        return Recovered(set_aside=int(set_aside))
     if (problem := live_problem(path, name, most)) is not None:
         warn_damaged(path, DamagedFileError(problem.reason))
         return None
@@ -145,42 +146,6 @@ def _recover_file(
         write_sealed(target, found.whole, [segment_metadata(name.number, rows)])
     _take_away(folder, name, set_aside=set_aside)
     return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
-
-
-def _recover_rest(
-    folder: Folder, name: LiveName, sealed: SealedFiles, before: int, most: int | None
-) -> Recovered | None:
-    """Seal what a writer logged after others had taken it for dead, and sealed what there was.
-
-    None where that is damaged, which leaves it for repair.
-    """
-    path = folder.live_path(name)
-    rows = 0
-    try:
-        found = read_live(path, name, most)
-    except DamagedFileError as error:
-        if salvage_live(path, name, most).readable > before:
-            warn_damaged(path, error)
-            return None
-        found = None  # its rows are sealed: it may be anything by now
-    # Also where a recovery died, or was interrupted, before it could do that.
-    set_aside = (
-        found is not None and most is not None and has_more(folder, name, max(before, found.rows))
-    )
-    if found is not None and found.rows > before:
-        rest = found.after(before)
-        rows, number = rest.rows, _free_number(folder, name, sealed)
-        target = sealed.path(SealedName(name.writer, number, number))
-        metadata = segment_metadata(number, rows, behind=Behind(name.number, before))
-        write_sealed(target, rest.whole, [metadata])
-    _take_away(folder, name, set_aside=set_aside)
-    return Recovered(rows if name.table == RECORDS else 0, int(set_aside))
-
-
-def _free_number(folder: Folder, name: LiveName, sealed: SealedFiles) -> int:
-    """A number that no segment of a writer's table has."""
-    taken = [each.number for each in folder.lives(name.table) if each.writer == name.writer]
-    return max([*taken, sealed.last_number(name.writer)]) + 1
 
 
 def _take_away(folder: Folder, name: LiveName, *, set_aside: bool) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from .._arrow import pa, pq
 from .._durable import replacing, sync_folder, write_whole
 from .._lazy_imports import shutil
-from .._live.backend import Behind
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .corruption import UNREADABLE, blame_file
@@ -125,8 +124,6 @@ class _Table:
         for live in self._folder.lives(self._table):
             if not self._new.has(live.writer, live.number):
                 yield from self._write_live(live)
-            elif self._folder.lock_path(live.writer).exists():
-                self._write_rest(live)
         # What was sealed meanwhile has the rows that were read of its live file, and more.
         yield from self._write_sealed(set(self._folder.all_sealed(self._table)).difference(names))
 
@@ -149,23 +146,6 @@ class _Table:
             target = SealedName(live.writer, live.number, live.number)
             metadata = segment_metadata(live.number, saved.readable)
             write_sealed(self._new.path(target), saved.table, [metadata])
-
-    def _write_rest(self, live: LiveName) -> None:
-        """Write what a writer logged after others had taken it for dead, and sealed what there was."""
-        path, most = self._folder.live_path(live), trusted_rows(self._folder, live)
-        of_files = [files.rows_of(live.writer, live.number) for files in (self._old, self._new)]
-        before = max(rows or 0 for rows in of_files)
-        saved = salvage_live(path, live, most)
-        # Where it is gone its rows have been sealed meanwhile.
-        if saved.table is None or saved.readable <= before or not path.exists():
-            return
-        lives = [each.number for each in self._folder.lives(self._table)]
-        number = max([*lives, self._new.last_number(live.writer)]) + 1
-        metadata = segment_metadata(
-            number, saved.readable - before, behind=Behind(live.number, before)
-        )
-        target = self._new.path(SealedName(live.writer, number, number))
-        write_sealed(target, saved.table.slice(before), [metadata])
 
     @staticmethod
     def _copy(path: Path, target: Path) -> None:

@@ -73,9 +73,9 @@ class Listing:
         found = self._holders.get(writer, ())
         return next((name for held, name in found if held.covers(writer, number)), None)
 
-    def from_segment_on(self, writer: str, number: int) -> list[FileName]:
-        """The files that count and have a writer's segment, or a later one."""
-        return [name for held, name in self._holders.get(writer, ()) if held.last >= number]
+    def of_writer(self, writer: str) -> list[FileName]:
+        """The files that count and have segments of a writer."""
+        return [name for _, name in self._holders.get(writer, ())]
 
     def last_number(self, writer: str) -> int:
         """The highest number of a sealed segment of a writer; -1 where there is none."""
@@ -169,36 +169,22 @@ class SealedFiles:
         """The numbers of a writer's segments that are sealed, whatever became of their rows."""
         while True:
             with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
-                names = self.listing().from_segment_on(writer, 0)
+                names = self.listing().of_writer(writer)
                 found = [self._numbers_in(name, writer) for name in names]
                 return set().union(*found)
 
     def _numbers_in(self, name: FileName, writer: str) -> set[int]:
         if (file := self._open(name)) is None:  # what it should have is not missing but damaged
             return set(range(name.first, name.last + 1)) if isinstance(name, SealedName) else set()
-        numbers: set[int] = set()
-        for each in file.segments:
-            if each.origin.writer == writer:
-                numbers |= {each.origin.number, each.logged_in[1]}
-        return numbers
+        return {each.origin.number for each in file.segments if each.origin.writer == writer}
 
     def rows_of(self, writer: str, number: int) -> int | None:
-        """How many rows of a writer's segment are sealed; None where it is not, or can't be read.
-
-        Also in later files: what it logged after others had taken it for dead, or all of it, where
-        its own number was behind theirs by then.
-        """
-        while True:
-            listing = self.listing()
-            is_held = listing.holder(writer, number) is not None
-            if is_held and not self.has(writer, number):
-                return None
+        """How many rows of a writer's segment are sealed; None where it is not, or can't be read."""
+        while (name := self.listing().holder(writer, number)) is not None:
             with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
-                found = map(self._open, listing.from_segment_on(writer, number))
-                files = [file for file in found if file is not None]
-                if is_held or any(file.begins(writer, number) for file in files):
-                    return max(file.rows_of(writer, number) for file in files)
-                return None
+                file = self._open(name)
+                return None if file is None else file.rows_of(writer, number)
+        return None
 
     def successor(self, file: ParquetFragment) -> ParquetFragment | None:
         """The file that has the rows of one that was compacted away; None where it is damaged.

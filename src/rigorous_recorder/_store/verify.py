@@ -11,7 +11,7 @@ from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder, LiveName
 from .fragments import Fragment
 from .live_files import gap_behind, has_more, read_live, unsynced
-from .liveness import is_alive, trusted_rows
+from .liveness import trusted_rows
 from .losses import expected_segments, loss_of
 from .marks import is_readable
 from .parquet_fragment import ParquetFragment
@@ -85,14 +85,8 @@ def _problems_of_rows(folder: Folder) -> Iterator[Problem]:
             found = live_problem(path, live, most)
             if found is None and most is not None and has_more(folder, live, most):
                 found = Problem(path, str(unsynced(most)), None, most)
-            if found is not None and not _is_elsewhere(folder, files, live, found.readable):
+            if found is not None and not files.has(live.writer, live.number):
                 yield found
-
-
-def _is_elsewhere(folder: Folder, files: SealedFiles, live: LiveName, readable: int) -> bool:
-    """Whether the rows of a live file are sealed, or those of a running writer are by now."""
-    sealed = files.rows_of(live.writer, live.number)
-    return sealed is not None and (readable <= sealed or is_alive(folder, live.writer))
 
 
 def sealed_problem(files: SealedFiles, path: Path) -> Problem | None:

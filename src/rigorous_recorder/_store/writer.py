@@ -141,11 +141,6 @@ class FolderWriter(Writer):
         if self._is_changing:
             self.backend.later(_weakly(self.sync))
             return False
-        self.backend.is_presumed_dead()
-        if self.backend.has_lost_names:
-            self.backend.has_lost_names = False
-            self.nodes.seal()
-            self.records.seal()
         return True
 
     @property

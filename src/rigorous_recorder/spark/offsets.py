@@ -148,7 +148,7 @@ def between(start: Offset, end: Offset, segment: SegmentRange) -> range:
     Raises:
         DeletedError: rows before or among them were dropped, so their positions are lost.
     """
-    (_, writer, number), rows, deleted, _ = segment
+    (_, writer, number), rows, deleted = segment
     first, stop = start.rows(writer, number), min(end.rows(writer, number), rows + deleted)
     if first >= stop:
         return range(0)

@@ -127,25 +127,15 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
         Rows that wait to be counted, and those behind them, are delivered once they count.
         """
-        fragments = list(self._fragments())
+        fragments = self._source.snapshot.fragments.records
         ready = ready_rows(fragments, self._source.snapshot.nodes.deletion.waiting)
         found = []
         for fragment, counts in zip(fragments, ready, strict=True):
-            for (origin, rows, deleted, _), some in zip(fragment.segments, counts, strict=True):
+            for (origin, rows, deleted), some in zip(fragment.segments, counts, strict=True):
                 is_final = isinstance(fragment, ParquetFragment) and some == rows
                 there = rows + deleted if some == rows else some
                 found.append(SegmentProgress(origin.writer, origin.number, there, is_final))
         return sorted(found)
-
-    def _fragments(self) -> Iterator[Fragment]:
-        """The fragments to read.
-
-        Rows of a presumed-dead writer that come after those which others have sealed are read once
-        they are sealed, too: only then is their number final.
-        """
-        for fragment in self._source.snapshot.fragments.records:
-            if isinstance(fragment, ParquetFragment) or fragment.segments[0].behind is None:
-                yield fragment
 
     # --- the rows ------------------------------------------------------------------------------
 
@@ -154,7 +144,7 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return self._plan.parts(self._slices(self._from_json(start), self._from_json(end)))
 
     def _slices(self, start: Offset, end: Offset) -> Iterator[GroupSlice]:
-        for fragment in self._fragments():
+        for fragment in self._source.snapshot.fragments.records:
             first, spans = 0, []
             for segment in fragment.segments:
                 if span := between(start, end, segment):
