@@ -273,7 +273,7 @@ def _check_range(key: str, kind: Kind, values: pa.Array) -> None:
     ends = pc.min_max(values.cast(pa.int32() if kind == DATE else pa.int64())).as_py()
     try:
         for end in {ends["min"], ends["max"]} - {None}:
-            kind.read(end)
+            kind.decode(end)
     except (OverflowError, ValueError) as error:
         message = (
             f"{key!r}: a column of {values.type} has a {kind.name} that is outside the years 1 to"

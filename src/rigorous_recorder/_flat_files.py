@@ -129,7 +129,7 @@ def _require_exact_ints(scan: Scan, suffix: str) -> None:
     ]
     for piece in scan.pieces(mixed) if mixed else ():
         for key in mixed:
-            for column, values in piece.variants(key, _INTS.__contains__).items():
+            for column, values in piece.by_kind(key, _INTS.__contains__).items():
                 if column.kind in _INTS and (rounded := _rounded(column.kind, values)) is not None:
                     message = (
                         f"{key!r}: the int {rounded} would be rounded in {suffix}, where its column has"
@@ -271,13 +271,13 @@ def _described(scan: Scan, types: Callable[[Kind], pa.DataType]) -> pa.Schema:
 def _any_reader_type(kind: Kind) -> pa.DataType:
     """The type of a flat column that every reader of Arrow supports."""
     if isinstance(kind, ZonedDatetime) and not _COMMON_ZONE.fullmatch(kind.zone):
-        return kind.file_type
+        return kind.storage_type
     return flat_type(kind)
 
 
 def _parquet_type(kind: Kind) -> pa.DataType:
     is_plain = kind == NULL or isinstance(kind, ZonedDatetime)
-    return _any_reader_type(kind) if is_plain else kind.file_type
+    return _any_reader_type(kind) if is_plain else kind.storage_type
 
 
 def _batches(scan: Scan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -285,7 +285,7 @@ def _batches(scan: Scan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     kinds = list(scan.flat_kinds.values())
     for batch in stream(scan):
         arrays = [
-            values if values.type == field.type else kind.file(values)
+            values if values.type == field.type else kind.to_storage(values)
             for values, kind, field in zip(batch.columns, kinds, schema, strict=True)
         ]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema) if arrays else batch

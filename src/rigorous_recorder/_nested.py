@@ -61,14 +61,14 @@ def _splits(name: str) -> Iterator[tuple[str, str]]:
         at = name.rfind(".", 0, at)
 
 
-def inside(path: Path, variants: Mapping[Column, Any]) -> dict[Column, Any]:
+def inside(path: Path, by_kind: Mapping[Column, Any]) -> dict[Column, Any]:
     """The values at a path, by kind.
 
     Args:
-        variants: the values of its root, by column.
+        by_kind: the values of its root, by column.
     """
     found: dict[Column, Any] = {}
-    for column, texts in variants.items():
+    for column, texts in by_kind.items():
         if column.kind == JSON:
             encoded = texts.dictionary_encode()
             for kind, values in _by_kind(path, encoded.dictionary.to_pylist()).items():

@@ -72,8 +72,8 @@ def look_at(fragment: fragments.Fragment) -> None:
         table.validate(full=True)
         for each, name in fragment.columns.items():
             values = table.column(name).combine_chunks()
-            each.kind.values(each.kind.unfile(values))
-            each.kind.json(each.kind.unfile(values))
+            each.kind.values(each.kind.from_storage(values))
+            each.kind.json(each.kind.from_storage(values))
     assert fragment.nodes is not None
 
 

@@ -55,7 +55,7 @@ from pathlib import Path
 from rigorous_recorder._values.kinds import ZonedDatetime
 from tests.store.test_zones import log
 
-ZonedDatetime.live_type = ZonedDatetime.file_type = property(lambda self: self.sealed_type)
+ZonedDatetime.live_type = ZonedDatetime.storage_type = property(lambda self: self.sealed_type)
 log(Path(sys.argv[1]), sys.argv[2] or None, then=os._exit if sys.argv[3] == "live" else None)
 """
 

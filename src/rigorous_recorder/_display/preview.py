@@ -12,7 +12,7 @@ from .._engines.scan import Scan
 from .._engines.snapshot import Snapshot
 from .._live.column import Key
 from .._store.reader import StoreSnapshot
-from .._tree.columns import Variants, keys_of, values_of
+from .._tree.columns import ColumnsByKind, keys_of, values_of
 from .._values.kinds import Kind
 from .._values.promote import meet
 from .table import without_middle
@@ -122,10 +122,10 @@ def _from_the_end(scan: Scan) -> Iterator[Scan]:
 
 def _values(piece: Piece, flats: Sequence[Flat]) -> _TableRows:
     """The rows of a piece as lists of values, None if missing."""
-    found = {key: piece.variants(key) for key in _keys(flats)}
+    found = {key: piece.by_kind(key) for key in _keys(flats)}
     columns = [values_of(_those(found[flat.key], flat), piece.rows) for flat in flats]
     return [list(row) for row in zip(*columns, strict=True)] if flats else [[]] * piece.rows
 
 
-def _those(variants: Variants, flat: Flat) -> Variants:
-    return {column: values for column, values in variants.items() if flat.takes(column.kind)}
+def _those(by_kind: ColumnsByKind, flat: Flat) -> ColumnsByKind:
+    return {column: values for column, values in by_kind.items() if flat.takes(column.kind)}

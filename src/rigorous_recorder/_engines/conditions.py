@@ -90,16 +90,16 @@ class Condition(NamedTuple):
             return any(self._wanted(each) is not None for each in kinds)
         return any(can_equal(each, self.kind) for each in kinds)
 
-    def matches(self, variants: Mapping[Column, Any], rows: int) -> pa.Array:
+    def matches(self, by_kind: Mapping[Column, Any], rows: int) -> pa.Array:
         """Which rows meet it.
 
         Args:
-            variants: the values in these rows for each column of the key.
+            by_kind: the values in these rows for each column of the key.
         """
         if self.value is None:
-            return pc.invert(any_valid(variants, rows))
+            return pc.invert(any_valid(by_kind, rows))
         mask = pa.repeat(pa.scalar(False), rows)
-        for column, values in variants.items():
+        for column, values in by_kind.items():
             wanted = self._wanted(column.kind)
             hits = None if wanted is None else equal(column.kind, values, *wanted)
             if hits is not None:
@@ -152,15 +152,15 @@ class Choice(NamedTuple):
             )
         return found[0] if found else None
 
-    def matches(self, variants: Mapping[Column, Any], rows: int) -> pa.Array:
+    def matches(self, by_kind: Mapping[Column, Any], rows: int) -> pa.Array:
         """Which rows meet it; see ``Condition``."""
         mask = pa.repeat(pa.scalar(False), rows)
         if self.is_met_by_nothing:
-            mask = pc.invert(any_valid(variants, rows))
+            mask = pc.invert(any_valid(by_kind, rows))
         wanted = [
             (each.kind, each.value) for each in self.options if each.kind and each.kind != NULL
         ]
-        for column, values in variants.items():
+        for column, values in by_kind.items():
             mask = pc.or_(mask, is_any_of(column.kind, values, wanted))
         return mask
 

@@ -15,7 +15,7 @@ from .._live.column import NODE, Column
 from .._nested import Path, root_of
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
-from .._tree.columns import Variants
+from .._tree.columns import ColumnsByKind
 from .._values.bigints import BIGINT
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .duckdb_values import DAY, MOST_MICROSECONDS, for_duckdb
@@ -220,8 +220,8 @@ class RecordsSelect:
         values = self._flat(flat, found, count)
         return pa.table({"number": pa.array(range(count), pa.int64()), "value": values})
 
-    def _flat(self, flat: Flat, variants: Variants, rows: int) -> pa.Array:
-        return for_duckdb(flat_column(variants, self._scan.flat_kind(flat.name), rows))
+    def _flat(self, flat: Flat, by_kind: ColumnsByKind, rows: int) -> pa.Array:
+        return for_duckdb(flat_column(by_kind, self._scan.flat_kind(flat.name), rows))
 
     def _branches(self, fragments: Sequence[Fragment], native: set[int]) -> Iterator[str]:
         """SELECTs that each read some fragments, with the same columns."""

@@ -29,7 +29,7 @@ def for_duckdb(column: pa.Array) -> pa.Array:
     while pa.types.is_fixed_size_list(inner):
         shape.append(inner.list_size)
         inner = inner.value_type
-    return for_duckdb(ArrayKind.of(dtype_of(inner), tuple(shape)).file(array))
+    return for_duckdb(ArrayKind.of(dtype_of(inner), tuple(shape)).to_storage(array))
 
 
 def _with_days(durations: pa.Array) -> pa.Array:

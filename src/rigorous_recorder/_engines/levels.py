@@ -15,7 +15,7 @@ from .._arrow import pa, pc
 from .._keys import ATTEMPT_KEYS
 from .._nested import root_of
 from .._once import once
-from .._tree.columns import Variants, any_valid, keys_of
+from .._tree.columns import ColumnsByKind, any_valid, keys_of
 from .attempts import AttemptPlaces, attempts, places_of
 from .duckdb_values import for_duckdb
 from .mixed import Flat, flat_column
@@ -168,8 +168,8 @@ class _LevelReader:
         values = self._flat(flat, found, len(next(iter(found.values()), ())))
         return self._numbered[name].of(values).take(places)
 
-    def _flat(self, flat: Flat, variants: Variants, rows: int) -> pa.Array:
-        return for_duckdb(flat_column(variants, self._scan.flat_kind(flat.name), rows))
+    def _flat(self, flat: Flat, by_kind: ColumnsByKind, rows: int) -> pa.Array:
+        return for_duckdb(flat_column(by_kind, self._scan.flat_kind(flat.name), rows))
 
     # --- records -------------------------------------------------------------------------------
 

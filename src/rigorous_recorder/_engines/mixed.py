@@ -15,7 +15,7 @@ from .._report import warn
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._store.reader import StoreSnapshot
-from .._tree.columns import Variants
+from .._tree.columns import ColumnsByKind
 from .._tree.nodes import Nodes
 from .._values.chunks import one_array
 from .._values.kinds import JSON, NULL, Kind
@@ -178,12 +178,12 @@ class MixedKeys:
         return self._columns.get(key, [])
 
 
-def flat_column(variants: Variants, kind: Kind, rows: int) -> pa.Array:
+def flat_column(by_kind: ColumnsByKind, kind: Kind, rows: int) -> pa.Array:
     """Those of the values of one key that are of a kind's family, as one column of that kind."""
     family = family_of(kind)
     found = [
         to_flat(column.kind, values, kind)
-        for column, values in variants.items()
+        for column, values in by_kind.items()
         if values.null_count < rows and family_of(column.kind) == family
     ]
     if not found:

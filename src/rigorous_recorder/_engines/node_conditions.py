@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from .._arrow import pa, pc
-from .._tree.columns import Variants
+from .._tree.columns import ColumnsByKind
 from .._tree.nodes import Nodes
 from .conditions import Choice, Condition
 from .mixed import flat_column
@@ -61,8 +61,8 @@ def matches(nodes: Nodes, condition: Condition | Choice, positions: pa.Array | N
     return pc.coalesce(met, condition.matches({}, rows))  # null of those without a value
 
 
-def met(condition: BoundSql, variants: Callable[[str], Variants], rows: int) -> pa.Array:
-    columns = [flat_column(variants(flat.key), kind, rows) for _, flat, kind in condition.columns]
+def met(condition: BoundSql, by_kind: Callable[[str], ColumnsByKind], rows: int) -> pa.Array:
+    columns = [flat_column(by_kind(flat.key), kind, rows) for _, flat, kind in condition.columns]
     return condition.holds(columns, rows)
 
 

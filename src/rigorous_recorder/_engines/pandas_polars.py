@@ -53,7 +53,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 def _without_gaps(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Lists of ints without missing elements: pyarrow would convert the others to float."""
     if column.null_count and pa.types.is_fixed_size_list(column.type):
-        return ArrayKind.of_type(column.type).file(column.combine_chunks())
+        return ArrayKind.of_type(column.type).to_storage(column.combine_chunks())
     return column
 
 

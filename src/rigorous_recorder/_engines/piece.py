@@ -9,7 +9,7 @@ from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._nested import Path, inside, root_of
 from .._store.fragments import Fragment, is_lost
-from .._tree.columns import Variants, any_valid, column_in
+from .._tree.columns import ColumnsByKind, any_valid, column_in
 from .._values.chunks import one_array
 from .._values.kinds import NULL, Kind
 from .conditions import Choice, Condition
@@ -126,7 +126,7 @@ class Piece:
     def _is_in_use(self, values: pa.ChunkedArray) -> bool:
         return values.null_count < self.rows or is_lost(values)
 
-    def own(self, key: str) -> Variants:
+    def own(self, key: str) -> ColumnsByKind:
         """What the records themselves have of a key, or at a path."""
         if isinstance(key, Path):
             return inside(key, self.own(key.root))
@@ -145,7 +145,7 @@ class Piece:
             if column.key == root and name in self._read
         )
 
-    def stored(self) -> Variants:
+    def stored(self) -> ColumnsByKind:
         """All columns as they are stored, those that say where ``None`` was logged included."""
         return {
             column: column_in(self._table, self._fragment, column)
@@ -153,7 +153,7 @@ class Piece:
             if name in self._read
         }
 
-    def variants(self, key: str, takes: Callable[[Kind], bool] = lambda _: True) -> Variants:
+    def by_kind(self, key: str, takes: Callable[[Kind], bool] = lambda _: True) -> ColumnsByKind:
         """What the rows have of a key: the record's own value, else what its node has.
 
         Args:
@@ -175,7 +175,7 @@ class Piece:
     def flat(self, flats: Sequence[Flat]) -> list[pa.Array]:
         """Some columns of the flat table."""
         kinds = [self._scan.flat_kind(each.name) for each in flats]
-        found = {key: self.variants(key, _takes(some)) for key, some in _by_key(flats).items()}
+        found = {key: self.by_kind(key, _takes(some)) for key, some in _by_key(flats).items()}
         return [
             flat_column(found[flat.key], kind, self.rows)
             for flat, kind in zip(flats, kinds, strict=True)
@@ -211,7 +211,7 @@ class Piece:
         """Which rows meet a SQL expression; so many at a time that what they inherit is not much."""
         rows = rows_at_once(self._scan.snapshot.nodes, condition)
         parts = [self.slice(start, rows) for start in range(0, self.rows, rows)]
-        found = [met(condition, part.variants, part.rows) for part in parts]
+        found = [met(condition, part.by_kind, part.rows) for part in parts]
         return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
 
     def _mask(self, condition: Condition | Choice) -> pa.Array:

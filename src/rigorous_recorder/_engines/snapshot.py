@@ -7,7 +7,7 @@ from .._live.column import Column
 from .._nested import Path, path_named, paths_below
 from .._once import once
 from .._store.reader import StoreSnapshot
-from .._tree.columns import Variants
+from .._tree.columns import ColumnsByKind
 from .._tree.nodes import Nodes
 from .._values.kinds import JSON
 from .mixed import MixedKeys
@@ -72,6 +72,6 @@ def texts_in(nodes: Nodes, root: str, positions: pa.Array | None = None) -> list
     return texts_of(nodes.shared(root, every)[0])
 
 
-def texts_of(variants: Variants) -> list[pa.Array]:
+def texts_of(by_kind: ColumnsByKind) -> list[pa.Array]:
     """The dicts and lists among the values of a key, as JSON text."""
-    return [values for column, values in variants.items() if column.kind == JSON]
+    return [values for column, values in by_kind.items() if column.kind == JSON]

@@ -224,7 +224,7 @@ def _is_readable(file: ParquetFragment) -> bool:
 
 def _is_half(column: Column) -> bool:
     """Whether a column has 16-bit floats."""
-    return "halffloat" in str(column.kind.file_type)
+    return "halffloat" in str(column.kind.storage_type)
 
 
 def _type_in_file(kind: Kind) -> st.DataType:
@@ -259,12 +259,12 @@ def _own_table(
     arrays = [one_array(table.column(NODE))]
     read = set(table.column_names)
     for key, kind in kinds.values():
-        variants = {
+        by_kind = {
             column: column_in(table, fragment, column)
             for column, name in fragment.columns.items()
             if column.key == key and column.kind != NULL and name in read
         }
-        arrays.append(for_spark(flat_column(variants, kind, table.num_rows)))
+        arrays.append(for_spark(flat_column(by_kind, kind, table.num_rows)))
     return pa.Table.from_arrays(arrays, names=[NODE, *kinds])
 
 

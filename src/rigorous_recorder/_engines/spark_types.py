@@ -124,7 +124,7 @@ def taken_type(kind: pa.DataType) -> pa.DataType:
 def for_spark(column: pa.Array) -> pa.Array:
     """A flat column in a type that Spark accepts."""
     if pa.types.is_fixed_size_list(column.type):
-        column = ArrayKind.of_type(column.type).file(column)
+        column = ArrayKind.of_type(column.type).to_storage(column)
     wanted = taken_type(column.type)
     return column if column.type == wanted else column.cast(wanted)
 

@@ -46,7 +46,7 @@ def sealed_batch(
     nodes: pa.Array, columns: Mapping[Column, pa.Array], metadata: dict[bytes, bytes]
 ) -> pa.RecordBatch:
     """Rows as they are written to a sealed file, from columns of the sealed types."""
-    arrays = [nodes, *(column.kind.file(values) for column, values in columns.items())]
+    arrays = [nodes, *(column.kind.to_storage(values) for column, values in columns.items())]
     return pa.RecordBatch.from_arrays(arrays, schema=sealed_schema(list(columns), metadata))
 
 
@@ -60,7 +60,7 @@ def sealed_schema(columns: list[Column], metadata: dict[bytes, bytes]) -> pa.Sch
 
 @remembered(4096)
 def _sealed_field(column: Column, name: str) -> pa.Field:
-    return pa.field(name, column.kind.file_type, metadata=field_metadata(column))
+    return pa.field(name, column.kind.storage_type, metadata=field_metadata(column))
 
 
 def live_array(

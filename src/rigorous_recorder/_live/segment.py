@@ -274,9 +274,9 @@ class Segment:
 
     def _put(self, found: Cells) -> None:
         for column, cells in found.items():
-            put, raw = self._targets[column].put, column.kind.raw
+            put, encode = self._targets[column].put, column.kind.encode
             for row, value in cells:
-                put(row, raw(value))
+                put(row, encode(value))
         if found and not self.image.is_mapped:
             self._stale.append(min(row for cells in found.values() for row, _ in cells))
         self._resolved += 1  # last: who sees it flushes them
@@ -363,7 +363,7 @@ class Segment:
         direct: dict[Any, dict[type, Slot]] = {}
         for column, slot in self._targets.items():
             # Times that the library says itself are given as the numbers that their cells take.
-            exact = (int,) if column.key is TIME else column.kind.direct
+            exact = (int,) if column.key is TIME else column.kind.fast_types
             for kind in exact:
                 direct.setdefault(column.key, {}).setdefault(kind, slot)
         return Buffers(_slice(self.image.view, self._node), direct, CONVERTERS)

@@ -192,7 +192,7 @@ class LiveTable:
             if isinstance(plain, Unavailable):
                 lost[column] = [(0, plain)]
             else:
-                found.append((known, known.kind.raw(plain)))
+                found.append((known, known.kind.encode(plain)))
         if lost:
             warn_lost(lost)
         return found
@@ -305,7 +305,7 @@ class LiveTable:
         found: dict[Column, pa.Array] = {}
         for column, values in columns.items():
             target = self._ragged(column, tuple(found))
-            fitting = values if target == column else column.kind.file(values)
+            fitting = values if target == column else column.kind.to_storage(values)
             found[target] = pc.coalesce(found[target], fitting) if target in found else fitting
         return found
 

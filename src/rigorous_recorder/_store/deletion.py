@@ -262,7 +262,7 @@ class _NodeRows(_Rule):
 
 def _values(rows: Rows, column: Column) -> Any:
     found = rows.columns.get(column)
-    return pa.nulls(len(rows.node), column.kind.file_type) if found is None else found
+    return pa.nulls(len(rows.node), column.kind.storage_type) if found is None else found
 
 
 def _filtered(rows: Rows, mask: Any) -> Rows:

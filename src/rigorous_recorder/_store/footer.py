@@ -154,4 +154,4 @@ def _columns_of(serialized: bytes) -> Mapping[Column, str]:
 
 
 def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
-    return _TYPES.setdefault(kind, (kind.file_type, kind.sealed_type))
+    return _TYPES.setdefault(kind, (kind.storage_type, kind.sealed_type))

@@ -49,7 +49,7 @@ class SavedRows(NamedTuple):
 
 def unreadable(kind: Kind, column: pa.ChunkedArray) -> list[int]:
     """At which places of a column of a file something stands that is no value of its kind."""
-    return kind.unreadable(kind.unfile(column.combine_chunks()))
+    return kind.unreadable(kind.from_storage(column.combine_chunks()))
 
 
 # --- sealed files --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from .._store.fragments import Fragment, is_lost
 from .._values.chunks import bool_scalar, one_array
 
 __all__ = [
-    "Variants",
+    "ColumnsByKind",
     "any_valid",
     "column_in",
     "keys_of",
@@ -19,7 +19,7 @@ __all__ = [
     "values_of",
 ]
 
-Variants = dict[Column, Any]
+ColumnsByKind = dict[Column, Any]
 """The values of one key: for each column an array, and no row has a value in more than one."""
 
 
@@ -28,7 +28,7 @@ def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
     name = fragment.columns.get(column)
     if name is None or is_lost(stored := table.column(name)):
         return pa.nulls(table.num_rows, column.kind.sealed_type)
-    return column.kind.unfile(one_array(stored))
+    return column.kind.from_storage(one_array(stored))
 
 
 def keys_of(columns: Iterable[Column]) -> list[str]:
@@ -36,10 +36,10 @@ def keys_of(columns: Iterable[Column]) -> list[str]:
     return list(dict.fromkeys(column.key for column in columns if isinstance(column.key, str)))
 
 
-def values_of(variants: Variants, rows: int) -> list[Any]:
+def values_of(by_kind: ColumnsByKind, rows: int) -> list[Any]:
     """The values of one key as Python objects, None where there is none."""
     merged: list[Any] = [None] * rows
-    for column, values in variants.items():
+    for column, values in by_kind.items():
         if values.null_count == rows:
             continue
         found = column.kind.values(values)
@@ -49,18 +49,18 @@ def values_of(variants: Variants, rows: int) -> list[Any]:
     return merged
 
 
-def present_values_of(variants: Variants, rows: int) -> Sequence[Any]:
+def present_values_of(by_kind: ColumnsByKind, rows: int) -> Sequence[Any]:
     """The same where every row has a value; numbers as they stand in memory, where it is one kind."""
-    found = [(column, values) for column, values in variants.items() if not values.null_count]
+    found = [(column, values) for column, values in by_kind.items() if not values.null_count]
     if len(found) != 1:
-        return values_of(variants, rows)
+        return values_of(by_kind, rows)
     ((column, values),) = found
     return column.kind.present_values(values)
 
 
-def any_valid(variants: Mapping[Column, Any], rows: int) -> pa.Array:
+def any_valid(by_kind: Mapping[Column, Any], rows: int) -> pa.Array:
     """Which rows have any value."""
     mask = pa.repeat(bool_scalar(value=False), rows)
-    for values in variants.values():
+    for values in by_kind.values():
         mask = pc.or_(mask, values.is_valid())
     return mask

@@ -16,7 +16,7 @@ from .._values.chunks import bool_scalar, byte_sizes, int64_array, int64_scalar,
 from .._values.kinds import NULL, Kind
 from ..errors import TooLargeError
 from .arrangement import Arrangement, arranged
-from .columns import Variants, values_of
+from .columns import ColumnsByKind, values_of
 from .deletion import Deletion
 from .shape import Shape
 from .updates import Updates, count_to
@@ -112,7 +112,7 @@ class Nodes(Shape):
         key: str,
         positions: pa.Array | None = None,
         takes: Callable[[Kind], bool] = lambda _: True,
-    ) -> Variants:
+    ) -> ColumnsByKind:
         """The values of a key that nodes have or inherit, for all nodes or those at positions.
 
         Args:
@@ -131,7 +131,7 @@ class Nodes(Shape):
 
     def _resolved_inside(
         self, path: Path, positions: pa.Array | None, takes: Callable[[Kind], bool]
-    ) -> Variants:
+    ) -> ColumnsByKind:
         """As ``resolved``, of the values at a path: no dict is copied for who inherits it."""
         every = count_to(self.count) if positions is None else positions
         found, places = self.shared(path, every)
@@ -148,7 +148,7 @@ class Nodes(Shape):
         found, _ = self.shared(key, every)
         return {column.kind for column, values in found.items() if values.null_count < len(values)}
 
-    def shared(self, key: str, positions: pa.Array) -> tuple[Variants, pa.Array]:
+    def shared(self, key: str, positions: pa.Array) -> tuple[ColumnsByKind, pa.Array]:
         """The values that nodes have or inherit, each once, and for each position which one it is.
 
         A value that many inherit is not copied for each of them. Null where there is none.
@@ -201,7 +201,7 @@ class Nodes(Shape):
             found = {column.kind: values for column, values in inside(key, texts).items()}
         return {kind: len(v) - v.null_count for kind, v in found.items() if kind != NULL}
 
-    def own(self, key: str, positions: pa.Array | None = None) -> Variants:
+    def own(self, key: str, positions: pa.Array | None = None) -> ColumnsByKind:
         """The values of a key that were set on the nodes themselves."""
         source = self._own_source(key)
         rows = source if positions is None else source.take(positions)
@@ -228,7 +228,7 @@ class Nodes(Shape):
                     found[node][key] = value
         return list(found.values())
 
-    def first_updates(self, positions: pa.Array) -> Variants:
+    def first_updates(self, positions: pa.Array) -> ColumnsByKind:
         """For each position, in order, what the first update of that node set."""
         rows = self.arranged.updates.rows_of(positions)
         first = rows.take(pc.index_in(positions, value_set=self.arranged.updates.nodes_of(rows)))
@@ -264,11 +264,11 @@ class Nodes(Shape):
         """Number of nodes of each level, from the roots down."""
         return [each["counts"] for each in pc.value_counts(self.arranged.depths).to_pylist()]
 
-    def _values_of(self, key: str, rows: pa.Array) -> Variants:
+    def _values_of(self, key: str, rows: pa.Array) -> ColumnsByKind:
         found = self._values(self._columns_of(key), rows)
         return inside(key, found) if isinstance(key, Path) else found
 
-    def _values(self, columns: Sequence[Column], rows: pa.Array) -> Variants:
+    def _values(self, columns: Sequence[Column], rows: pa.Array) -> ColumnsByKind:
         return {
             column: self.arranged.rows[column].take(rows)
             for column in columns

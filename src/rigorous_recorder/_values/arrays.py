@@ -110,7 +110,7 @@ class ArrayKind(_ArrayKinds):
         return cls.of(dtype_of(kind), tuple(shape))
 
     @property
-    def direct(self) -> tuple[type, ...]:
+    def fast_types(self) -> tuple[type, ...]:
         return (np.ndarray,)
 
     @property
@@ -131,11 +131,11 @@ class ArrayKind(_ArrayKinds):
         return kind
 
     @property
-    def file_type(self) -> pa.DataType:
+    def storage_type(self) -> pa.DataType:
         # Parquet can't store a null among fixed-size lists before pyarrow 24.
         return _list_type(self.dtype, len(self.shape))
 
-    def raw(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Any:
         return np.ascontiguousarray(value)
 
     def live(self, column: pa.Array) -> LiveBuffers:
@@ -145,7 +145,7 @@ class ArrayKind(_ArrayKinds):
             inner = inner.values
         return LiveBuffers(0, [validity, inner.buffers()[1]])
 
-    def file(self, column: pa.Array) -> pa.Array:
+    def to_storage(self, column: pa.Array) -> pa.Array:
         present = column.is_valid()
         stored = column.filter(present)
         items = stored.flatten().cast(_list_type(self.dtype, len(self.shape) - 1))
@@ -165,7 +165,7 @@ class ArrayKind(_ArrayKinds):
             message = "numbers are missing in its arrays"
             raise DamagedFileError(message)
 
-    def unfile(self, stored: pa.Array) -> pa.Array:
+    def from_storage(self, stored: pa.Array) -> pa.Array:
         if stored.type == self.sealed_type:
             return stored
         present = stored.is_valid()
@@ -204,11 +204,11 @@ class ListKind(_ArrayKinds):
     def sealed_type(self) -> pa.DataType:
         return _list_type(self.dtype, self.depth)
 
-    def raw(self, value: Any) -> str:
+    def encode(self, value: Any) -> str:
         return json_text.dump(value.tolist())
 
     def live(self, column: pa.Array) -> LiveBuffers:
-        texts = [None if each is None else self.raw(each) for each in self.values(column)]
+        texts = [None if each is None else self.encode(each) for each in self.values(column)]
         return LiveBuffers(0, pa.array(texts, pa.string()).buffers())
 
     def seal(self, live: pa.Array) -> pa.Array:

@@ -60,7 +60,7 @@ class _InDigits(Kind, ABC):
     def live_type(self) -> pa.DataType:
         return pa.string_view()
 
-    def raw(self, value: int) -> str:
+    def encode(self, value: int) -> str:
         return str(value)
 
     def live(self, column: pa.Array) -> LiveBuffers:
@@ -108,7 +108,7 @@ class _BigIntText(_InDigits, Decoded):
         texts: list[Any] = column.to_pylist()
         return texts
 
-    def read(self, encoded: str) -> int:
+    def decode(self, encoded: str) -> int:
         return int(encoded)
 
     def _scalar(self, value: int) -> pa.Scalar:

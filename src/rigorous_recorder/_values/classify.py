@@ -170,7 +170,7 @@ def _date(_key: str, value: dt.date) -> Classified:
 def _timedelta(key: str, value: dt.timedelta) -> Classified:
     if type(value) is not dt.timedelta:
         value = plain_timedelta(key, value)
-    if not -_INT64_LIMIT <= TIMEDELTA.raw(value) < _INT64_LIMIT:
+    if not -_INT64_LIMIT <= TIMEDELTA.encode(value) < _INT64_LIMIT:
         message = (
             f"{key!r}: the timedelta {value!r} is beyond 64 bits of microseconds (292,000 years)."
             " Store it as a float (x.total_seconds())"
@@ -194,7 +194,9 @@ def _datetime(key: str, value: dt.datetime) -> Classified:
 def _check_instant(key: str, value: dt.datetime, kind: ZonedDatetime) -> None:
     """Raise for a time that its zone skips, or outside the years 1 to 9999 of UTC."""
     try:
-        is_storable = kind.read(kind.raw(value)).replace(tzinfo=None) == value.replace(tzinfo=None)
+        is_storable = kind.decode(kind.encode(value)).replace(tzinfo=None) == value.replace(
+            tzinfo=None
+        )
     except OverflowError:
         is_storable = False
     if not is_storable:

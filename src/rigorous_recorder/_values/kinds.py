@@ -72,6 +72,7 @@ class Kind(ABC):
     cell: ClassVar[Cell] = "int"
     #: Whether values are mutable, such as lists: readers get copies.
     is_mutable: ClassVar[bool] = False
+    _fast_types: ClassVar[tuple[type, ...]] = ()
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
@@ -84,9 +85,9 @@ class Kind(ABC):
         return f"{type(self).__name__}({self.name!r})"
 
     @property
-    def direct(self) -> tuple[type, ...]:
+    def fast_types(self) -> tuple[type, ...]:
         """Exact types whose values are all stored in a cell without conversion."""
-        return ()
+        return self._fast_types
 
     @property
     @abstractmethod
@@ -104,11 +105,11 @@ class Kind(ABC):
         return self.live_type
 
     @property
-    def file_type(self) -> pa.DataType:
+    def storage_type(self) -> pa.DataType:
         """The Arrow type in a Parquet file, if it differs from the flat table's."""
         return self.sealed_type
 
-    def raw(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Any:
         """Convert ``value`` for the cell of a live column."""
         return value
 
@@ -124,11 +125,11 @@ class Kind(ABC):
         """A column of the sealed type from plain values, None if missing."""
         return pa.array(values, self.sealed_type)
 
-    def file(self, column: pa.Array) -> pa.Array:
+    def to_storage(self, column: pa.Array) -> pa.Array:
         """Convert a column of the sealed type for a file."""
         return column
 
-    def unfile(self, stored: pa.Array) -> pa.Array:
+    def from_storage(self, stored: pa.Array) -> pa.Array:
         """Convert a column of a file to the sealed type."""
         return stored if stored.type == self.sealed_type else stored.cast(self.sealed_type)
 
@@ -196,13 +197,13 @@ class Decoded(Kind, ABC):
         """The encoded values of a column of the sealed type, None if missing."""
 
     @abstractmethod
-    def read(self, encoded: Any) -> Any:
+    def decode(self, encoded: Any) -> Any:
         """Decode a value."""
 
     def values(self, column: pa.Array) -> list[Any]:
-        found, read = self.encoded(column), self.read
+        found, decode = self.encoded(column), self.decode
         try:
-            return [None if each is None else read(each) for each in found]
+            return [None if each is None else decode(each) for each in found]
         except _NO_VALUE:
             return self._those_that_are(found)
 
@@ -212,7 +213,9 @@ class Decoded(Kind, ABC):
 
     def _those_that_are(self, found: list[Any]) -> list[Any]:
         is_any = [each is not None and self._is_any(each) for each in found]
-        values = [self.read(v) if is_one else None for v, is_one in zip(found, is_any, strict=True)]
+        values = [
+            self.decode(v) if is_one else None for v, is_one in zip(found, is_any, strict=True)
+        ]
         lost = sum(each is not None for each in found) - sum(is_any)
         message = (
             f"{lost} values can't be read as {self.name}, and are missing: a file is damaged."
@@ -223,7 +226,7 @@ class Decoded(Kind, ABC):
 
     def _is_any(self, found: Any) -> bool:
         try:
-            self.read(found)
+            self.decode(found)
         except _NO_VALUE:
             return False
         return True
@@ -234,9 +237,7 @@ class _Null(Kind):
 
     cell = "null"
 
-    @property
-    def direct(self) -> tuple[type, ...]:
-        return (type(None),)
+    _fast_types = (type(None),)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -247,9 +248,7 @@ class _Bool(Kind):
     cell = "bool"
     example = "true or false"
 
-    @property
-    def direct(self) -> tuple[type, ...]:
-        return (bool,)
+    _fast_types = (bool,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -294,9 +293,7 @@ class _Number(Kind):
 class _Int(_Number):
     form = "q"
 
-    @property
-    def direct(self) -> tuple[type, ...]:
-        return (int,)
+    _fast_types = (int,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -307,9 +304,7 @@ class _Float(_Number):
     cell = "float"
     form = "d"
 
-    @property
-    def direct(self) -> tuple[type, ...]:
-        return (float,)
+    _fast_types = (float,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -327,9 +322,7 @@ class _Text(_Viewed):
     cell = "text"
     example = "text"
 
-    @property
-    def direct(self) -> tuple[type, ...]:
-        return (str,)
+    _fast_types = (str,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -347,9 +340,7 @@ class _Bytes(_Viewed):
     cell = "bytes"
     example = "hexadecimal such as 00ff"
 
-    @property
-    def direct(self) -> tuple[type, ...]:
-        return (bytes,)
+    _fast_types = (bytes,)
 
     @property
     def live_type(self) -> pa.DataType:
@@ -371,11 +362,9 @@ class _Json(Decoded, _Text):
 
     is_mutable = True
 
-    @property
-    def direct(self) -> tuple[type, ...]:
-        return (json_text.JsonCell,)
+    _fast_types = (json_text.JsonCell,)
 
-    def raw(self, value: Any) -> str:
+    def encode(self, value: Any) -> str:
         return json_text.dump(value)
 
     def column(self, values: list[Any]) -> pa.Array:
@@ -386,7 +375,7 @@ class _Json(Decoded, _Text):
         texts: list[Any] = column.to_pylist()
         return texts
 
-    def read(self, encoded: str) -> Any:
+    def decode(self, encoded: str) -> Any:
         return json_text.load(encoded)
 
     def json(self, column: pa.Array) -> list[str | None]:
@@ -412,14 +401,14 @@ class _Date(Decoded):
     def live_type(self) -> pa.DataType:
         return pa.date32()
 
-    def raw(self, value: dt.date) -> int:
+    def encode(self, value: dt.date) -> int:
         return index(value.toordinal() - _DAY_ZERO)
 
     def encoded(self, column: pa.Array) -> list[Any]:
         days: list[Any] = column.cast(pa.int32()).to_pylist()
         return days
 
-    def read(self, encoded: int) -> dt.date:
+    def decode(self, encoded: int) -> dt.date:
         return dt.date.fromordinal(encoded + _DAY_ZERO)
 
     def json_of(self, value: dt.date) -> str:
@@ -431,7 +420,7 @@ class _Date(Decoded):
 
 class _Instant(Decoded, ABC):
     def column(self, values: list[Any]) -> pa.Array:
-        ticks = [None if each is None else self.raw(each) for each in values]
+        ticks = [None if each is None else self.encode(each) for each in values]
         return pa.array(ticks, pa.int64()).cast(self.sealed_type)
 
     def encoded(self, column: pa.Array) -> list[Any]:
@@ -439,7 +428,7 @@ class _Instant(Decoded, ABC):
         return ticks
 
     def equal(self, column: pa.Array, value: Any) -> pa.Array:
-        return pc.equal(column.cast(pa.int64()), self.raw(value))
+        return pc.equal(column.cast(pa.int64()), self.encode(value))
 
 
 class _NaiveDatetime(_Instant):
@@ -452,10 +441,10 @@ class _NaiveDatetime(_Instant):
     def live_type(self) -> pa.DataType:
         return pa.timestamp("us")
 
-    def raw(self, value: dt.datetime) -> int:
+    def encode(self, value: dt.datetime) -> int:
         return index((value - _EPOCH) // _MICROSECOND)
 
-    def read(self, encoded: int) -> dt.datetime:
+    def decode(self, encoded: int) -> dt.datetime:
         return _EPOCH + dt.timedelta(microseconds=encoded)
 
     def json_of(self, value: dt.datetime) -> str:
@@ -491,19 +480,19 @@ class ZonedDatetime(_Instant, DetailedKind):
         return pa.timestamp("us", self.zone)
 
     @property
-    def file_type(self) -> pa.DataType:
+    def storage_type(self) -> pa.DataType:
         return self.live_type
 
     def seal(self, live: pa.Array) -> pa.Array:
         return live.cast(self.sealed_type)
 
-    def file(self, column: pa.Array) -> pa.Array:
-        return column.cast(self.file_type)
+    def to_storage(self, column: pa.Array) -> pa.Array:
+        return column.cast(self.storage_type)
 
-    def raw(self, value: dt.datetime) -> int:
+    def encode(self, value: dt.datetime) -> int:
         return index((value - _UTC_EPOCH) // _MICROSECOND)
 
-    def read(self, encoded: int) -> dt.datetime:
+    def decode(self, encoded: int) -> dt.datetime:
         utc = _UTC_EPOCH + dt.timedelta(microseconds=encoded)
         return utc.astimezone(zone_of(self.zone))
 
@@ -521,10 +510,10 @@ class _Timedelta(_Instant):
     def live_type(self) -> pa.DataType:
         return pa.duration("us")
 
-    def raw(self, value: dt.timedelta) -> int:
+    def encode(self, value: dt.timedelta) -> int:
         return index(value // _MICROSECOND)
 
-    def read(self, encoded: int) -> dt.timedelta:
+    def decode(self, encoded: int) -> dt.timedelta:
         return dt.timedelta(microseconds=encoded)
 
     def json_of(self, value: dt.timedelta) -> str:

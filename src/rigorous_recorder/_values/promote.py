@@ -132,7 +132,7 @@ def to_flat(kind: Kind, column: pa.Array, flat: Kind) -> pa.Array:
     if (kind, flat) == (INT, FLOAT):
         return column.cast(pa.float64(), safe=False)
     if isinstance(flat, ListKind):
-        return kind.file(column)  # arrays of one shape are lists in files, too
+        return kind.to_storage(column)  # arrays of one shape are lists in files, too
     return column.cast(flat.sealed_type)
 
 

@@ -48,7 +48,7 @@ def test_delete_takes_ranges_and_asks_with_the_parameters(run: Run) -> None:
     assert run("delete", "runs", "4-9", "--yes").err.startswith("experiment 4 deleted, with 1 ")
     result = run("delete", "runs", "2-3", "--all-attempts")
     assert "experiment 2 (error_number 1): failed (ZeroDivisionError), seed=1, lr=0" in result.err
-    assert "Delete experiment 2, 3 with 4 records for good?" in result.err
+    assert "Delete experiments 2, 3 with 4 records for good?" in result.err
     assert run("delete", "runs", "7-9").code == 2
     assert "expected one such as 3, or 2-5" in words(run("delete", "runs", "2:5"))
     assert len(numbers(run)) == 5
