@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from .implementation import FastPath
 
 __all__ = ["Exclusive"]
 
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
 
 
 class _Guarded(Protocol):
     """What one change at a time is made to; between changes rows are written without the lock."""
 
-    def close_fast_path(self) -> None:
-        """Let no row be written but in a change."""
+    #: Closed while anything else happens.
+    fast_path: FastPath
 
     def reopen_fast_path(self) -> None:
         """Let rows be written without one, where a change left nothing half done."""
@@ -35,6 +36,7 @@ class Exclusive:
 
     def __init__(self, guarded: _Guarded) -> None:
         self._guarded = guarded
+        self._fast_path = guarded.fast_path
         self._is_busy = False
         self._deferred: list[Callable[[], object]] = []
         self.free_lock()
@@ -58,33 +60,43 @@ class Exclusive:
         """
         with self.lock:
             if self._is_busy:
-                self._guarded.close_fast_path()  # or a later row of this thread would overtake it
+                self._fast_path.buffers = None  # or a later row of this thread would overtake it
                 self._deferred.append(change)
                 return None
-            return (self._run(change),)
-
-    def try_now(self, change: Callable[_P, bool], *args: _P.args, **named: _P.kwargs) -> bool:
-        """Make a change that has another way; False where it does not succeed, or can't be made now."""
-        with self.lock:
-            return not self._is_busy and self._run(change, *args, **named)
-
-    def _run(self, change: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
-        try:
             try:
-                self._is_busy = True
-                return change(*args, **named)
+                try:
+                    self._is_busy = True
+                    return (change(),)
+                finally:
+                    self._end()
+            finally:  # an exception from outside can come before _end does anything
+                self._is_busy = False
+
+    def append(self, node: int, fields: dict[Any, Any]) -> bool:
+        """Append a row to the fast path; False where that can't be done at once.
+
+        As ``run``, spelled out: without native code this is the way of every record.
+        """
+        with self.lock:
+            if self._is_busy:
+                return False
+            try:
+                try:
+                    self._is_busy = True
+                    return self._fast_path.append(node, fields)
+                finally:
+                    self._end()
             finally:
-                self._end()
-        finally:  # an exception from outside can come before _end does anything
-            self._is_busy = False
+                self._is_busy = False
 
     def _end(self) -> None:
         """End a change, after those that were called for in the middle of it."""
         while True:
             try:
-                self._run_deferred()
-                self._guarded.reopen_fast_path()  # last: rows don't overtake deferred changes
-                self._run_deferred()
+                if self._deferred or self._fast_path.buffers is None:
+                    self._run_deferred()
+                    self._guarded.reopen_fast_path()  # last: rows don't overtake deferred changes
+                    self._run_deferred()
             finally:
                 self._is_busy = False
             if not self._deferred:  # a handler can come between the two lines above, too

@@ -55,7 +55,7 @@ class LiveTable:
         self._segments = segments
         self._backend = segments.backend
         self._name = segments.name
-        self._fast_path = fast_path
+        self.fast_path = fast_path
         self._check_new = check_new
         #: The segment that is about to be filled.
         self._next: Segment | None = None
@@ -70,16 +70,14 @@ class LiveTable:
 
     def close_fast_path(self) -> None:
         """Let no row be written but in a change, until the next one was."""
-        self._fast_path.buffers = None
+        self.fast_path.buffers = None
 
     def reopen_fast_path(self) -> None:
         """Let rows be written without a change, unless an exception left one half done."""
-        if self._fast_path.buffers is not None:
-            return
         live = self._segments.live
         is_done = self._next is None and self._promised is None and not self.is_ending
         if live is not None and is_done:
-            self._fast_path.buffers = live.buffers
+            self.fast_path.buffers = live.buffers
 
     def append(self, node: int, row: Described) -> None:
         """Add one row.

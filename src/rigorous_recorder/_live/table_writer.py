@@ -89,7 +89,7 @@ class TableWriter:
         if self.fast_path.is_atomic:
             is_done = self.fast_path.append(node, fields)
         else:
-            is_done = self._exclusive.try_now(self.fast_path.append, node, fields)
+            is_done = self._exclusive.append(node, fields)
         if not is_done:
             row = describe_unread(fields)  # without the lock: a value's own code can do anything
             if self._live.is_ending:
