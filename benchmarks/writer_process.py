@@ -1,4 +1,4 @@
-"""A process that logs and says how much memory it held: ``writer_process.py FOLDER NODES EACH``.
+"""A process that logs and reports how much memory it held: ``writer_process.py FOLDER NODES EACH``.
 
 Prints one JSON object: for each part of the run the resident bytes, and the seconds it took.
 """

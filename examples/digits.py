@@ -2,7 +2,7 @@
 
     python examples/digits.py [FOLDER]
 
-The tree is experiment > model > epoch > batch. What is known late is said late: an epoch's
+The tree is experiment > model > epoch > batch. Attributes that are known late are set late: an epoch's
 accuracies when the epoch is over, a model's test accuracy when its training is over. Both still
 stand in every batch's row of the flat table. It needs scikit-learn, which brings the digits along.
 """

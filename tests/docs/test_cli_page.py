@@ -1,4 +1,4 @@
-"""Every command of docs/cli.md prints what the page says, and every command is on the page."""
+"""Every command of docs/cli.md prints what the page shows, and every command is on the page."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def commands(block: str) -> list[tuple[str, str]]:
     return [(command, output) for command, _, output in (each.partition("\n") for each in pieces)]
 
 
-def test_every_command_prints_what_the_page_says(
+def test_every_command_prints_what_the_page_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Blocks run in order; what a command prints, on both outputs, is what stands below it."""

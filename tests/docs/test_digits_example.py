@@ -59,7 +59,7 @@ def test_both_models_have_learnt_the_digits(records: list[dict[str, Any]]) -> No
 def test_the_late_test_accuracy_is_in_every_row_below_its_model(
     records: list[dict[str, Any]],
 ) -> None:
-    """What the model was told after its training stands above every batch of it, and once only."""
+    """What was set on the model after its training is inherited by each of its batches, and stored once."""
     told = {(record["model"], record["test_accuracy"]) for record in records}
     assert {model for model, accuracy in told if accuracy is not None} == MODELS
     assert len(told) == len(MODELS)

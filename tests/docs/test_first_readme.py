@@ -71,7 +71,7 @@ def test_study_runs_twice_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_study_has_the_six_keys(tmp_path: Path) -> None:
-    """The six keys of the page stand above every record."""
+    """The six keys of the page are inherited by every record."""
     words = COMPLETE[1].replace("100_000", "10").replace("range(500)", "range(5)")
     run_words(words, tmp_path)
     for row in ExperimentCollection(tmp_path / "data/my_study").records:

@@ -1,4 +1,4 @@
-"""Every Python block of the documentation runs, and prints what the page says it prints."""
+"""Every Python block of the documentation runs, and prints what the page shows."""
 
 from __future__ import annotations
 

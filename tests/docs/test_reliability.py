@@ -21,7 +21,7 @@ def test_a_test_that_the_page_names_is_there(file: str, name: str) -> None:
 
 
 def test_the_page_names_every_file_of_faults() -> None:
-    """No kind of fault is tried without being told."""
+    """Every file of fault tests is named on the page."""
     named = {file for file, _ in NAMED}
     there = {f"tests/faults/{path.name}" for path in (pages.ROOT / "tests/faults").glob("test_*")}
     assert there <= named

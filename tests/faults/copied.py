@@ -32,7 +32,7 @@ class Noted(NamedTuple):
 
 
 def read_note(path: Path) -> Noted:
-    """What a process has noted; zeros before the first time."""
+    """What a process has recorded; zeros before the first time."""
     data = path.read_bytes() if path.exists() else b""
     return Noted(*_NOTE.unpack(data)) if len(data) == _NOTE.size else Noted(0, 0)
 
@@ -74,7 +74,7 @@ def log(experiment: Recorder) -> Iterator[Noted]:
 
 
 def main(folder: str, note: str, rows: int, *, is_mapped: bool) -> None:
-    """Log until somebody ends it; what is written behind is noted when it is written."""
+    """Log until somebody ends it; what is written behind is recorded when it is written."""
     if rows:
         live_table.MOST_ROWS = rows  # type: ignore[misc]
         live_table.FIRST_ROWS = 64  # type: ignore[misc]

@@ -51,7 +51,7 @@ class Life:
 
     @property
     def done(self) -> int:
-        """How many it was told are kept."""
+        """How many it was told to keep."""
         return self.board.numbers[_DONE]
 
     def kill(self) -> signal.Signals:

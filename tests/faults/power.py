@@ -30,14 +30,14 @@ Inode = tuple[int, int]
 
 
 class Version(NamedTuple):
-    """What a file or folder had from a moment on: its bytes, or the inodes of its names."""
+    """What a file or folder had from a time on: its bytes, or the inodes of its names."""
 
     moment: int
     content: bytes | dict[str, Inode]
 
 
 class Synced(NamedTuple):
-    """From a moment on, a version of a file or folder survives."""
+    """From a time on, a version of a file or folder survives."""
 
     moment: int
     inode: Inode
@@ -60,7 +60,7 @@ class PowerLog:
 
     @contextmanager
     def watching(self, monkeypatch: pytest.MonkeyPatch, say: Callable[[], Any]) -> Iterator[None]:
-        """Look after each step of any thread; ``say`` tells what is known at that moment."""
+        """Look after each step of any thread; ``say`` returns what is known at that time."""
 
         def watched(original: Callable[..., Any]) -> Callable[..., Any]:
             def call(*args: Any, **named: Any) -> Any:
@@ -130,7 +130,7 @@ class PowerLog:
 
 
 class Outage:
-    """What a loss of power at a moment leaves."""
+    """What a loss of power at a time leaves."""
 
     def __init__(self, log: PowerLog, moment: int, seed: int) -> None:
         self._log = log

@@ -40,7 +40,7 @@ class Log:
     """Logs, and notes on a board that outlives the process what was logged.
 
     Args:
-        board: where it is noted.
+        board: where it is recorded.
         is_mapped: whether a push is enough for a record to survive.
         errors: what may be raised out of a call; then the call may or may not have been done.
     """

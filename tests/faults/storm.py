@@ -290,7 +290,7 @@ Kind = Callable[[bytes, Place, int, float], None]
 
 
 def run(kind: Kind, top: bytes, place: Place, life: int, seconds: float) -> None:
-    """Do what a process is for; what goes wrong in it is noted."""
+    """Do what a process is for; what goes wrong in it is recorded."""
     faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
     warnings.simplefilter("ignore", DeprecationWarning)
     sys.stderr = io.StringIO()  # experiments that end with an error say so

@@ -34,7 +34,7 @@ def start(plan: Plan) -> subprocess.Popen[bytes]:
 
 
 def run(plan: Plan) -> tuple[int, int, str]:
-    """Its exit code, how many pushes returned, and what it said on standard error."""
+    """Its exit code, how many pushes returned, and what it wrote to standard error."""
     with start(plan) as process:
         said, errors = process.communicate(timeout=60)
     return process.returncode, len(said.splitlines()), errors.decode()
@@ -142,7 +142,7 @@ def test_kills_at_random_instants(tmp_path: Path, twin: str, kills: int) -> None
     assert found["records"] > 20 * kills
 
 
-def test_records_that_got_to_disk_have_what_stands_above_them(
+def test_records_that_got_to_disk_have_what_they_inherit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where live rows are in memory, no record is saved before what was set on its recorder."""
@@ -167,7 +167,7 @@ def test_records_that_got_to_disk_have_what_stands_above_them(
     }
 
 
-def test_opening_says_in_one_line_what_was_recovered(
+def test_opening_reports_in_one_line_what_was_recovered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The next open says once, in one line, how many records it recovered and where."""
@@ -182,7 +182,7 @@ def test_opening_says_in_one_line_what_was_recovered(
     assert capsys.readouterr().err == ""
 
 
-def test_a_quiet_open_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quiet_open_reports_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With quiet, recovery is silent."""
     plan = Plan(
         folder=str(tmp_path / "study"), seed=1, shape="plain", records=10, end="kill", rows=0
@@ -206,7 +206,7 @@ def test_a_quiet_open_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_other_ends_keep_every_record(
     tmp_path: Path, end: str, code: int, row_of_the_experiment: dict[str, object]
 ) -> None:
-    """Whichever way a process ends, its records are there and the experiment says how it was."""
+    """Whichever way a process ends, its records are there and the status of the experiment is right."""
     folder = tmp_path / "study"
     plan = Plan(folder=str(folder), seed=5, shape="mixed", records=300, end=end, rows=64)
     found, reported, errors = run(plan)

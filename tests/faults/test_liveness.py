@@ -54,7 +54,7 @@ def test_what_is_known_of_a_file_system(
 
 
 class Host:
-    """Another machine with the same folder, which sees no lock of this one where it is told so."""
+    """Another machine with the same folder, which sees no lock of this one where the mount says so."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
@@ -74,7 +74,7 @@ def other_host(monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def let_time_pass(folder: Path, seconds: float) -> None:
-    """Nobody was heard of for so long."""
+    """Every writer was silent for so long."""
     for lock in (folder / "live").glob("*.lock"):
         then = time.time() - seconds
         os.utime(lock, (then, then))
@@ -84,7 +84,7 @@ def let_time_pass(folder: Path, seconds: float) -> None:
 def test_a_writer_whose_lock_other_hosts_do_not_see_is_not_presumed_dead(
     tmp_path: Path, mounted: Callable[..., None], other_host: Host, options: str
 ) -> None:
-    """Where locks are of one host each, a writer that was heard of lately is left alone."""
+    """Where locks are of one host each, a writer that was seen lately is left alone."""
     mounted("lustre", options)
     folder = tmp_path / "study.collection"
     collection = ExperimentCollection(folder, quiet=True)
@@ -109,7 +109,7 @@ def test_a_writer_whose_lock_other_hosts_do_not_see_is_not_presumed_dead(
 
 
 def log_and_die(folder: Path, numbers: range) -> None:
-    """Log in a process that ends without a word."""
+    """Log in a process that ends without a message."""
     child = os.fork()
     if not child:
         try:
@@ -123,7 +123,7 @@ def log_and_die(folder: Path, numbers: range) -> None:
     os.waitpid(child, 0)
 
 
-def test_a_writer_that_was_not_heard_of_for_long_is_dead(
+def test_a_writer_that_was_silent_for_long_is_presumed_dead(
     tmp_path: Path, mounted: Callable[..., None], other_host: Host
 ) -> None:
     """What it left is readable at once, and sealed by another host after some time, all of it."""
@@ -168,7 +168,7 @@ def _no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_system_without_locks(
     tmp_path: Path, mounted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Logging, numbers, liveness and recovery work there too; who was heard of lately lives."""
+    """Logging, numbers, liveness and recovery work there too; who was seen lately lives."""
     mounted("lustre", "rw")
     folder = tmp_path / "study.collection"
     collection = ExperimentCollection(folder, quiet=True)

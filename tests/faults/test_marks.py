@@ -1,4 +1,4 @@
-"""The file that notes how far a writer had synced: hostile, in trouble, asked for by a handler."""
+"""The file that records how far a writer had synced: hostile, in trouble, asked for by a handler."""
 
 from __future__ import annotations
 
@@ -188,7 +188,9 @@ class Refusal:
         monkeypatch.setattr(lease, "MappedImage", image)
 
 
-def test_what_is_only_in_memory_is_not_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_only_in_memory_is_not_recorded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sync in times of trouble promises what is on the device, and no row more."""
     refusal = Refusal(monkeypatch, "records")
     with ExperimentCollection(folder, quiet=True) as collection:
@@ -213,7 +215,7 @@ def test_what_is_only_in_memory_is_not_noted(folder: Path, monkeypatch: pytest.M
             assert mark.rows("records", 0) == 151
 
 
-def test_records_wait_for_what_is_said_of_their_nodes(
+def test_records_wait_for_attributes_of_their_nodes(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No record is sealed while whose it is waits in memory; then all are."""
@@ -255,7 +257,7 @@ class Prepared:
         assert self._is_done.wait(PATIENCE)
 
 
-def test_what_is_said_of_nodes_is_synced_before_a_table_is_full(
+def test_attributes_of_nodes_are_synced_before_a_table_is_full(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sealing the first records then does not wait for it."""
@@ -271,7 +273,7 @@ def test_what_is_said_of_nodes_is_synced_before_a_table_is_full(
         assert list((folder / "records").glob("*.parquet")) == []
 
 
-def test_what_can_not_be_done_ahead_is_told_when_it_is_waited_for(
+def test_what_can_not_be_done_ahead_is_reported_when_it_is_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nobody knows whose the records are, none is sealed, ahead or not."""
@@ -289,7 +291,7 @@ def test_what_can_not_be_done_ahead_is_told_when_it_is_waited_for(
     assert [(row["i"], row["k"]) for row in rows] == [(i, i) for i in range(17)]
 
 
-def test_what_is_noted_after_the_close_leaves_no_file(folder: Path) -> None:
+def test_what_is_recorded_after_the_close_leaves_no_file(folder: Path) -> None:
     """Another thread can be about to do so when it is closed."""
     with ExperimentCollection(folder, quiet=True) as collection:
         collection.recorder.push(i=0)
@@ -300,7 +302,7 @@ def test_what_is_noted_after_the_close_leaves_no_file(folder: Path) -> None:
     assert list((folder / "live").glob("*.json")) == []
 
 
-def test_a_value_that_is_fetched_after_the_flush_is_not_noted_as_synced(
+def test_a_value_that_is_fetched_after_the_flush_is_not_recorded_as_synced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row has it in memory alone until the next flush, where files are not mapped."""
@@ -346,7 +348,7 @@ def _tables_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_tables_of_64")
-def test_a_table_that_is_sealed_in_the_middle_of_its_sync_is_not_noted_under_its_next_number(
+def test_a_table_that_is_sealed_in_the_middle_of_its_sync_is_not_recorded_under_its_next_number(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next rows are logged before the sync, which holds no lock of who seals, ends."""

@@ -108,7 +108,7 @@ def test_a_process_that_is_killed_for_lack_of_memory(tmp_path: Path, group: Path
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_pushes_where_no_more_memory_can_be_had(tmp_path: Path) -> None:
-    """A push is refused, or its record is kept; with memory again all goes on."""
+    """A push is refused, or its record is stored; with memory again all goes on."""
     command = [sys.executable, "-c", HUNGRY, str(tmp_path / "study")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

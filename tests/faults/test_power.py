@@ -173,7 +173,7 @@ def check(folder: Path, said: Said, pushed: int) -> int:
 def test_what_was_synced_survives_a_loss_of_power(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reboot: Any, seed: int, outages: int
 ) -> None:
-    """Power is lost at any moment; writes since the last sync are dropped, torn and reordered."""
+    """Power is lost at any time; writes since the last sync are dropped, torn and reordered."""
     root = tmp_path / "disk"
     root.mkdir()
     study = Study(root / "data" / "study.collection", seed)
@@ -226,7 +226,7 @@ def test_what_cannot_be_sealed_is_synced_where_it_is(
 
 
 def log_and_die(folder: Path, synced: int, pushed: int) -> None:
-    """Log in a process that ends without a word, some time after a sync."""
+    """Log in a process that ends without a message, some time after a sync."""
     child = os.fork()
     if not child:
         try:
@@ -244,7 +244,7 @@ def log_and_die(folder: Path, synced: int, pushed: int) -> None:
 def test_a_recovery_that_stops_before_it_has_set_aside(
     tmp_path: Path, reboot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next one does it: what can't be trusted is kept apart, not thrown away."""
+    """The next one does it: what can't be trusted is set apart, not thrown away."""
     folder = tmp_path / "study.collection"
     log_and_die(folder, synced=10, pushed=15)
     reboot()
@@ -339,7 +339,7 @@ def test_a_sync_that_meets_a_new_column(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_an_older_sync_that_ends_later_takes_nothing_back(tmp_path: Path) -> None:
-    """Of two syncs at once, what the further one has on the device stays noted."""
+    """Of two syncs at once, what the further one has on the device stays recorded."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
     marker = marks.WatermarkWriter(folder, "00000001")

@@ -61,7 +61,7 @@ def replace_folder(collection: ExperimentCollection) -> None:
     [lose_lock, pytest.param(replace_folder, marks=pytest.mark.slow)],
     ids=["lost lock", "replaced folder"],
 )
-def test_what_it_logs_after_it_was_recovered_is_kept(
+def test_what_it_logs_after_it_was_recovered_is_stored(
     tmp_path: Path, lose: Callable[[ExperimentCollection], None], end: str, merges: bool
 ) -> None:
     """Others seal, and merge, what it has; it logs on, syncs, and closes or is killed."""
@@ -266,7 +266,7 @@ def test_what_others_sealed_has_another_number_than_what_comes(
 
 
 @pytest.mark.usefixtures("backing")
-def test_what_it_says_after_others_have_deleted_something_of_it(tmp_path: Path) -> None:
+def test_what_it_sets_after_others_have_deleted_something_of_it(tmp_path: Path) -> None:
     """Its nodes were written anew without what was set on those: that counts no rows of others."""
     folder = tmp_path / "study"
     with ExperimentCollection(folder, extension="", quiet=True) as collection:
@@ -371,7 +371,7 @@ def abandoned(tmp_path: Path) -> Iterator[Path]:
 def test_a_recovery_that_fails_holds_no_lock(
     abandoned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it can't be told whether a writer lives, or its mark not be taken away, others try."""
+    """Where it is unknown whether a writer lives, or its mark not be taken away, others try."""
     folder = Folder(abandoned.parents[1])
 
     def fail(*_: object, **__: object) -> Any:

@@ -284,7 +284,7 @@ def test_an_error_at_the_end_where_it_still_cannot_be_saved(trouble: Trouble) ->
 
 
 @pytest.mark.usefixtures("backing")
-def test_rows_that_cannot_be_sealed_are_kept_in_live_files(
+def test_rows_that_cannot_be_sealed_stay_in_live_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No error at the end of an experiment, which has lost nothing; close and save can't seal."""
@@ -548,7 +548,7 @@ def test_closing_waits_for_the_pages_that_are_just_made_ready(
 def test_an_exception_in_trouble_is_the_one_that_is_raised(
     trouble: Trouble, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The training's own exception reaches the caller; the message says that data waits."""
+    """The training's own exception reaches the caller; the message reports that data waits."""
     monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
     collection = ExperimentCollection(trouble.folder)
     with storage_warnings(trouble.folder):
@@ -610,7 +610,7 @@ def test_a_deleted_folder_is_made_again(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("backing")
 def test_a_folder_that_can_not_be_made_again_is_an_error_at_the_end(tmp_path: Path) -> None:
-    """Where something else is in the folder's place, the end says so, and a later save works."""
+    """Where something else is in the folder's place, the end reports it, and a later save works."""
     trouble = FolderGone(tmp_path / "study.collection")
     collection = ExperimentCollection(trouble.folder)
     with storage_warnings(trouble.folder) as messages:
@@ -698,7 +698,7 @@ ASKED: dict[str, Callable[[ExperimentCollection], Any]] = {
 
 @pytest.mark.parametrize("asked", ASKED)
 def test_too_many_open_files_are_no_damage(tmp_path: Path, asked: str) -> None:
-    """Whoever reads then gets a whole answer, or an error that says what is short; none is left out."""
+    """Whoever reads then gets a whole answer, or an error that names what ran out; none is left out."""
     with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
         for i in range(2):
             with collection.new_experiment() as experiment:
@@ -755,7 +755,7 @@ collection.close()
 
 
 def test_a_limit_of_the_size_of_files_is_reported_and_costs_nothing(tmp_path: Path) -> None:
-    """The warning and the error say which limit it is; once it is raised, all is saved."""
+    """The warning and the error name the limit; once it is raised, all is saved."""
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "study")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr

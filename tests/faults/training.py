@@ -1,4 +1,4 @@
-"""A training process that reports every record whose push returned, and ends as it is told.
+"""A training process that reports every record whose push returned, and ends as it is told to.
 
 Run as a script with one argument, the JSON of a ``Plan``. Every report is one line with the index
 of a record, written to standard output without a buffer.

@@ -1,4 +1,4 @@
-"""Conditions on columns of every kind: what they mean, and how each engine is asked for them.
+"""Conditions on columns of every kind: what they mean, and how each engine is queried by them.
 
 Engines differ in two things, which are stated here: whether NaN equals itself and is the greatest
 number (DuckDB, Polars, Spark), or every comparison with it but ``!=`` is false (Arrow, and pandas by

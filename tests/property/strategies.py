@@ -1,4 +1,4 @@
-"""Every value that is kept and every name of a key, and how values are told apart."""
+"""Every value that is stored and every name of a key, and how values are distinguished."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ FORMULAS = ["=1+1", "+1", "-1+2", "@SUM(A1)", "=cmd|' /C calc'!A0", "\t=1", "\r=
 
 
 def test_csv_has_formulas_as_they_were_logged(tmp_path: Path) -> None:
-    """Text that a spreadsheet takes for a formula is written as it is: docs/cli.md says what to do."""
+    """Text that a spreadsheet takes for a formula is written as it is: docs/cli.md explains what to do."""
     recorder = Recorder()
     for text in FORMULAS:
         recorder.push({"text": text, "=name": 1})

@@ -36,7 +36,7 @@ class Attempt(NamedTuple):
     stage: int = 0
 
     def context(self) -> TaskContext:
-        """What the task is told of itself."""
+        """What Spark tells a task of itself."""
         context = TaskContext()
         context._stageId, context._partitionId = self.stage, self.partition
         context._taskAttemptId = self.number

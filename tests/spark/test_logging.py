@@ -178,7 +178,7 @@ def ahead(log: TaskLog) -> None:
 
 
 def test_a_task_whose_clock_is_ahead_counts(experiment: Recorder) -> None:
-    """What the driver says of it is the latest value all the same."""
+    """What the driver sets on it is the latest value all the same."""
     with of(Driver(), experiment) as log:
         accept(Attempt(1).of(log, ahead))
     assert seen(path_of(experiment)) == [1]
@@ -278,7 +278,7 @@ def test_nothing_is_discarded_where_there_is_no_collection(tmp_path: Path) -> No
 
 
 def test_a_log_is_used_while_it_is_entered(experiment: Recorder) -> None:
-    """Else an error says so on the driver, before a task starts."""
+    """Else an error is raised on the driver, before a task starts."""
     log = of(Driver(), experiment)
     for _ in range(2):
         with pytest.raises(ClosedError, match="with TaskLog"):
@@ -287,7 +287,7 @@ def test_a_log_is_used_while_it_is_entered(experiment: Recorder) -> None:
             pass
 
 
-def test_a_log_that_was_left_is_not_kept(experiment: Recorder) -> None:
+def test_a_log_that_was_left_is_not_stored(experiment: Recorder) -> None:
     """Spark keeps what it counts with for good; the collection is not kept with it."""
     with of(Driver(), experiment) as log:
         accept(Attempt(1).of(log, pushes(1)))
@@ -305,7 +305,7 @@ def test_tasks_log_into_a_collection(experiment: Recorder) -> None:
         of(object(), experiment)
 
 
-def test_a_collection_that_was_closed_too_early_is_told(tmp_path: Path) -> None:
+def test_a_collection_that_was_closed_too_early_is_reported(tmp_path: Path) -> None:
     """The records of that task could not be let count."""
     collection = ExperimentCollection(tmp_path / "study", quiet=True)
     recorder = collection.recorder.child()

@@ -88,7 +88,7 @@ def wanted(collection: ExperimentCollection, schema: pa.Schema | None = None) ->
 
 
 class Reads:
-    """A reading as Spark does it, in one process: planned now, and read when it is asked for.
+    """A reading as Spark does it, in one process: planned now, and read when it is requested.
 
     Attributes:
         left: the filters that were not taken over.
@@ -227,7 +227,7 @@ def test_what_was_planned_is_read_whatever_happens_meanwhile(folder: Path) -> No
         assert set(before.table().column("name").to_pylist()) >= {"w0", "n1"}
 
 
-def test_rows_that_were_deleted_and_compacted_away_meanwhile_are_told(folder: Path) -> None:
+def test_rows_that_were_deleted_and_compacted_away_meanwhile_are_reported(folder: Path) -> None:
     """It is no shorter table: the reading fails, and a new one has all others."""
     for number in range(3):
         with opened(folder) as collection, collection.new_experiment() as experiment:
@@ -376,7 +376,7 @@ def types_of(name: str) -> pa.DataType:
 
 @pytest.mark.parametrize("text", FILTERS)
 def test_a_filter_on_a_parents_key_is_that_on_the_records_own(filtered: Path, text: str) -> None:
-    """Whoever has the value: the same rows are left, and fewer nodes are told of."""
+    """Whoever has the value: the same rows are left, and fewer nodes are handed over."""
     condition = FILTERS[text]
     inner = getattr(condition, "child", condition)
     above = type(inner)((f"{inner.attribute[0]}_above",), *list(vars(inner).values())[1:])
@@ -426,7 +426,7 @@ def test_a_frame_of_several_queries(spark: SparkSession, filtered: Path) -> None
         spark.conf.unset(PUSHDOWN)
 
 
-def test_groups_without_the_nodes_that_are_asked_for_are_not_read(folder: Path) -> None:
+def test_groups_without_the_nodes_that_are_requested_are_not_read(folder: Path) -> None:
     """Nor is anything planned for them."""
     log_as_writers(folder, range(6))
     found = Reads(folder, filters=[ds.EqualTo(("name",), "w3")])
@@ -447,7 +447,7 @@ def test_a_record_whose_node_is_lost_has_nothing_of_it(folder: Path) -> None:
     assert not Reads(folder, filters=[ds.EqualTo(("name",), f"w{lost}")]).parts
 
 
-def test_of_nodes_without_records_no_task_is_told(folder: Path) -> None:
+def test_of_nodes_without_records_no_task_is_started(folder: Path) -> None:
     """Where ids are far apart, it is looked up which nodes rows are of."""
     with opened(folder) as collection:
         recorders = [collection.recorder.child(name=f"n{number}") for number in range(50)]
@@ -492,7 +492,7 @@ def test_errors_reach_the_user(spark: SparkSession, folder: Path) -> None:
         spark.read.format("rigorous").schema("i string").load(str(folder)).collect()
 
 
-def test_a_file_that_breaks_after_planning_is_told_by_the_worker(
+def test_a_file_that_breaks_after_planning_is_reported_by_the_worker(
     spark: SparkSession, folder: Path
 ) -> None:
     """What a worker finds out fails the query with the file's name."""
@@ -516,7 +516,7 @@ def test_workers_refuse_or_leave_out_what_broke_after_planning(folder: Path, dam
     assert rest.table().num_rows == 2
 
 
-def test_what_one_query_left_out_is_told_to_the_next(folder: Path) -> None:
+def test_what_one_query_left_out_is_reported_to_the_next(folder: Path) -> None:
     """A worker that serves both keeps files open, and not that there was nothing to be read."""
     log_as_writers(folder, range(3))
     found, rest = Reads(folder), Reads(folder, damaged="skip")
@@ -553,14 +553,16 @@ def test_damaged_files_are_refused_or_left_out(folder: Path, damage: Any) -> Non
         ({"path": ""}, "expected the folder of one collection"),
     ],
 )
-def test_options_that_are_wrong_are_told(folder: Path, options: dict[str, str], text: str) -> None:
+def test_options_that_are_wrong_are_reported(
+    folder: Path, options: dict[str, str], text: str
+) -> None:
     """Each with what was expected."""
     log_as_writers(folder, [0])
     with pytest.raises(ArgumentError, match=text):
         RigorousSource(CaseInsensitiveDict({"path": str(folder), **options})).schema()
 
 
-def test_a_folder_that_is_no_collection_is_told(folder: Path) -> None:
+def test_a_folder_that_is_no_collection_is_reported(folder: Path) -> None:
     """As is one of a newer version, or with an unknown feature, before anything is read."""
     folder.mkdir()
     (folder / "x").touch()
@@ -593,7 +595,7 @@ def test_a_schema_of_the_users_own(folder: Path) -> None:
 
 
 def test_a_folder_that_is_gone_when_workers_read(folder: Path) -> None:
-    """The error says so, and what to do."""
+    """The error names the way out."""
     log_as_writers(folder, range(2))
     found = Reads(folder)
     shutil.rmtree(folder)
@@ -611,7 +613,7 @@ def test_a_path_may_be_given_as_elsewhere(folder: Path) -> None:
         assert source.schema().names == ["name", "i"]
 
 
-def test_an_older_pyspark_is_told_and_breaks_no_other_format() -> None:
+def test_an_older_pyspark_is_reported_and_breaks_no_other_format() -> None:
     """What Spark finds by name can be imported, and says what to install once it is asked."""
     code = """
 import sys

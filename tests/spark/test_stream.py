@@ -58,7 +58,7 @@ class Query:
 
     Attributes:
         offset: how far it is, which outlives it as a checkpoint does.
-        planned: an offset that was noted before its rows were read.
+        planned: an offset that was recorded before its rows were read.
     """
 
     def __init__(self, folder: Path, **options: str) -> None:

@@ -205,7 +205,7 @@ def plan(frame: DataFrame, capsys: pytest.CaptureFixture[str]) -> str:
 def test_columns_are_pruned_and_filters_pushed(
     spark: SparkSession, tmp_path: Path, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Spark's own reader is asked for what a query uses, with its conditions on the records."""
+    """Spark's own reader reads only what a query uses, with its conditions on the records."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         with collection.new_experiment(rate=0.1) as experiment:
             for i in range(5):
@@ -339,7 +339,7 @@ def test_a_damaged_file_of_many(
 
 
 def test_files_that_were_compacted_away(spark: SparkSession, tmp_path: Path) -> None:
-    """A frame is of its moment: afterwards it says which file it misses, a new one is right."""
+    """A frame has its snapshot: later its error names the missing file, a new one is right."""
     two_files(tmp_path / "c")
     collection = opened(tmp_path / "c")
     old = collection.records.to_spark(spark)
@@ -356,7 +356,7 @@ def test_no_session(tmp_path: Path) -> None:
 
 
 def test_an_older_pyspark(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told what to install."""
+    """It is told which package to install."""
     monkeypatch.setattr(spark_types, "pyspark", SimpleNamespace(__version__="3.5.1"))
     with pytest.raises(MissingPackageError, match=r"PySpark 3\.5\.1 is too old.*pip install"):
         Recorder().push(a=1).records.to_spark(spark)

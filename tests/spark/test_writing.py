@@ -116,7 +116,7 @@ FIELDS = [
 
 
 def test_each_kind_of_value_reads_back_equal(spark: SparkSession, path: Path) -> None:
-    """Whatever zone the session has; what is missing stays so; parents are said once each."""
+    """Whatever zone the session has; what is missing stays so; parents are set once each."""
     schema = st.StructType([st.StructField("row", st.LongType())])
     for name, kind, _ in FIELDS:
         schema.add(name, kind)
@@ -257,7 +257,7 @@ def test_an_attempt_that_is_not_committed_does_not_count(path: Path) -> None:
 
 
 def test_an_aborted_job_is_never_seen(path: Path) -> None:
-    """Also where it was just committed, and that could not be told."""
+    """Also where it was just committed, and the result was lost."""
     job = begun(path)
     messages = [job.write(rows(0)), None]
     job.abort(messages)
@@ -310,7 +310,7 @@ def test_rows_can_be_added_to_an_experiment(path: Path) -> None:
 
 
 def test_what_was_discarded_cannot_be_committed(path: Path) -> None:
-    """A driver that was away for a week is told."""
+    """A driver that was away for a week gets an error."""
     job = begun(path)
     written = [job.write(rows(0))]
     assert discard_unfinished(path, older_than=dt.timedelta(0)) == 1
@@ -337,7 +337,7 @@ def test_what_the_driver_does_not_see_is_not_committed(
 def test_a_task_whose_clock_is_ahead_is_committed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the driver says is later all the same."""
+    """What the driver sets is later all the same."""
     job, now = begun(path, parents="model"), time.time_ns
     with monkeypatch.context() as patch:
         patch.setattr(time, "time_ns", lambda: now() + 3600 * 10**9)
@@ -349,7 +349,7 @@ def test_a_task_whose_clock_is_ahead_is_committed(
 # --- parents --------------------------------------------------------------------------------------
 
 
-def test_parents_are_told_apart_by_their_exact_values(path: Path) -> None:
+def test_parents_are_distinguished_by_their_exact_values(path: Path) -> None:
     """NaN is one value, 0.0 and -0.0 are two, and nothing is one more; over all batches."""
     job = begun(path, "x double, y long, i long", parents="x,y")
     xs = [math.nan, 0.0, -0.0, None, 1.5, math.nan, -0.0]
@@ -404,7 +404,7 @@ REFUSED: list[tuple[str, st.DataType, str]] = [
 
 
 @pytest.mark.parametrize(("name", "kind", "advice"), REFUSED, ids=[each[0] for each in REFUSED])
-def test_what_cannot_be_kept_is_refused(
+def test_what_cannot_be_stored_is_refused(
     path: Path, name: str, kind: st.DataType, advice: str
 ) -> None:
     """The error names the column, its type, and the way out."""

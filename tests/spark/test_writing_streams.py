@@ -149,7 +149,7 @@ def test_a_batch_that_cannot_be_saved_is_taken_back(
 
 
 def test_a_batch_that_was_discarded_is_tried_again(path: Path) -> None:
-    """It can't be committed, and the stream is told."""
+    """It can't be committed, and the stream gets an error."""
     job = begun(path)
     messages = [job.write(rows(0))]
     assert discard_unfinished(path, older_than=dt.timedelta(0)) == 1

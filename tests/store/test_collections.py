@@ -67,10 +67,10 @@ def test_sql_does_not_count_damaged_values(tmp_path: Path) -> None:
     ],
     ids=["arrow", "polars", "rows", "where"],
 )
-def test_each_query_of_one_recorder_tells_what_it_leaves_out(
+def test_each_query_of_one_recorder_reports_what_it_leaves_out(
     tmp_path: Path, ask: Callable[[Recorder], int]
 ) -> None:
-    """Rows of which it can't be read whose they are may be this one's, also when it is asked again."""
+    """Rows of which it can't be read whose they are may be this one's, also when it is queried again."""
     with ExperimentCollection(tmp_path / "c") as collection:
         for name in "ab":
             collection.recorder.child(name=name).extend({"i": range(2_000)})
@@ -84,10 +84,10 @@ def test_each_query_of_one_recorder_tells_what_it_leaves_out(
             assert ask(recorder) == 0
 
 
-def test_the_last_word_counts_when_the_clock_went_back(
+def test_the_latest_value_counts_when_the_clock_went_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a later process says of a recorder wins, also where its clock is an hour behind."""
+    """What a later process sets on a recorder wins, also where its clock is an hour behind."""
     with ExperimentCollection(tmp_path / "c") as collection:
         recorder = Recorder(a="old").set_parent(collection.recorder)
         recorder.push(x=1)
@@ -142,7 +142,7 @@ def test_a_column_with_gaps_survives_csv(tmp_path: Path) -> None:
 def test_what_would_change_a_folder_that_cant_be_written_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """With an error that says what to do; nothing is changed, and all of it can be read."""
+    """With an error that names the way out; nothing is changed, and all of it can be read."""
     log_many_small_files(folder, 2)
     before, original = files_below(folder), os.open
 
@@ -172,7 +172,7 @@ def test_what_would_change_a_folder_that_cant_be_written_is_refused(
 def test_a_relative_path_in_a_deleted_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error says which path it is, and what is wrong with it."""
+    """The error names the path, and what is wrong with it."""
     place = tmp_path / "gone"
     place.mkdir()
     monkeypatch.chdir(place)

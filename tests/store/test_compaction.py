@@ -73,7 +73,7 @@ def check_all_is_there_once(folder: Path, count: int) -> None:
 def test_compaction_keeps_every_record_and_order(folder: Path) -> None:
     """It leaves one file of all finished writers, the same rows in the same order, and no more to do.
 
-    Their columns differ, and data that was said late stays with its record.
+    Their columns differ, and data that was set late stays with its record.
     """
     log_many_small_files(folder)
     with opened(folder) as late:
@@ -674,7 +674,7 @@ def test_files_that_vanish_between_listing_and_opening_are_looked_for_again(
 def test_a_listing_from_the_middle_of_a_merge_is_not_believed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A system may list neither the old files nor the new one, where both change at that moment."""
+    """A system may list neither the old files nor the new one, where both change at that time."""
     log_as_writers(folder, range(3))
     reader = opened(folder)
     original = Folder.sealed

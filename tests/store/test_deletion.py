@@ -273,7 +273,7 @@ def test_a_deleted_number_below_the_last_changes_no_count(folder: Path) -> None:
             assert (experiment["experiment_number"], experiment["error_number"]) == (2, 2)
 
 
-def test_what_cant_be_deleted_is_told(folder: Path, open_collection: Opener) -> None:
+def test_what_cant_be_deleted_is_reported(folder: Path, open_collection: Opener) -> None:
     """An unknown number and one that still runs; then nothing is deleted."""
     collection = open_collection()
     with pytest.raises(KeyError, match="no experiment 1"):
@@ -306,10 +306,10 @@ def test_an_experiment_of_a_dead_process_is_deleted(folder: Path, tmp_path: Path
     assert len(reading(copy)) == 0
 
 
-def test_a_deletion_that_cant_be_written_is_told(
+def test_a_deletion_that_cant_be_written_is_reported(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call says so; this process knows it all the same, and writes it once that works again."""
+    """The call raises an error; this process knows it all the same, and writes it once that works again."""
     log_study(folder, "of one writer", 2)
     collection = opened(folder)
     rows = rows_of(collection)
@@ -411,7 +411,7 @@ def test_what_was_deleted_does_not_come_back_by_another_parent(
 
 
 @pytest.mark.parametrize("is_compacted", [False, True])
-def test_a_parent_that_is_said_just_after_a_deletion_undoes_nothing(
+def test_a_parent_that_is_set_just_after_a_deletion_undoes_nothing(
     folder: Path, is_compacted: bool
 ) -> None:
     """Two processes may do both at once: what was deleted stays so, whatever comes last."""
@@ -798,7 +798,7 @@ def test_a_rewritten_file_that_was_merged_with_others_of_its_writer_does_not_cou
 def test_a_reader_never_gets_wrong_rows_while_others_are_compacted_away(
     folder: Path, way: str, number: int
 ) -> None:
-    """An iteration that began before a deletion has its rows, or is told; a new one has what is left."""
+    """An iteration that began before a deletion has its rows, or is warned; a new one has what is left."""
     log_study(folder, way)
     rows = rows_of(opened(folder))
     for is_deleted_first in (False, True):
@@ -827,7 +827,7 @@ def test_a_reader_never_gets_wrong_rows_while_others_are_compacted_away(
 
 
 def test_readers_see_whole_experiments_while_others_are_deleted_and_compacted(folder: Path) -> None:
-    """A thread that reads all the time sees none in part, none after its deletion, or is told."""
+    """A thread that reads all the time sees none in part, none after its deletion, or is warned."""
     log_study(folder, "of several writers")
     going, deleted = set[int](), set[int]()
     finished = {1, 2, 3}
@@ -931,7 +931,7 @@ def test_who_follows_what_was_compacted_gets_every_row_once(folder: Path) -> Non
     assert [row["experiment_number"] for row in followed] == [3] * 13
 
 
-def test_a_follower_is_told_where_it_can_not_know_which_rows_are_new(folder: Path) -> None:
+def test_a_follower_is_warned_where_it_can_not_know_which_rows_are_new(folder: Path) -> None:
     """Of a segment that it saw a part of, rows were dropped before it saw the rest."""
     collection = opened(folder)
     log_experiment(collection, 1)
@@ -948,7 +948,7 @@ def test_a_follower_is_told_where_it_can_not_know_which_rows_are_new(folder: Pat
         list(followed)
 
 
-def test_a_query_of_nodes_that_are_rewritten_is_told(folder: Path) -> None:
+def test_a_query_of_nodes_that_are_rewritten_is_reported(folder: Path) -> None:
     """Nodes that were listed before a deletion, and read after its compaction, are not half read."""
     log_study(folder, "of one writer")
     reader = reading(folder)
@@ -962,7 +962,7 @@ def test_a_query_of_nodes_that_are_rewritten_is_told(folder: Path) -> None:
 
 
 def test_numbers_of_other_libraries_are_numbers(folder: Path) -> None:
-    """As numpy and pandas have them; a bool, a float or a list of them is none, which is told."""
+    """As numpy and pandas have them; a bool, a float or a list of them is refused."""
     log_study(folder, "of one writer", 2)
     collection = opened(folder)
     for wrong in (True, 1.0, np.bool_(True), np.float64(1), [1], "1", None):
@@ -1002,7 +1002,7 @@ def held(collection: ExperimentCollection, i: int) -> int:
     return node
 
 
-def test_what_waits_is_in_no_answer_until_its_parent_is_said(
+def test_what_waits_is_in_no_answer_until_its_parent_is_set(
     open_collection: Opener, tmp_path: Path
 ) -> None:
     """Neither records nor keys show, in any engine, also after a compaction; then all does."""

@@ -115,10 +115,10 @@ def test_six_keys_stand_above_every_record(open_collection: Opener) -> None:
     assert tuple(table.column_names)[:6] == SIX_KEYS
 
 
-def test_an_exception_is_told_in_one_line_and_raised_again(
+def test_an_exception_is_reported_in_one_line_and_raised_again(
     open_collection: Opener, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The caller gets the exception itself; standard error one line; the records are kept."""
+    """The caller gets the exception itself; standard error one line; the records are stored."""
     collection = open_collection()
     mishap = Mishap("out of luck")
     with pytest.raises(Mishap) as caught, collection.new_experiment() as experiment:
@@ -136,10 +136,10 @@ def test_an_exception_is_told_in_one_line_and_raised_again(
     assert row["experiment_duration"] is not None
 
 
-def test_a_long_exception_is_told_in_short(
+def test_a_long_exception_is_reported_in_short(
     open_collection: Opener, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of an exception with a page of text one short message is told, not the page."""
+    """Of an exception with a page of text one short message is reported, not the page."""
     with pytest.raises(Mishap), open_collection().new_experiment():
         raise Mishap("\n".join(f"line {n}" for n in range(1_000)))
     said = capsys.readouterr().err
@@ -147,10 +147,10 @@ def test_a_long_exception_is_told_in_short(
     assert len(said) < 1_000
 
 
-def test_a_quiet_collection_tells_nothing(
+def test_a_quiet_collection_reports_nothing(
     open_collection: Opener, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With quiet an exception is saved and raised, and nothing is said."""
+    """With quiet an exception is saved and raised, and nothing is reported."""
     collection = open_collection(quiet=True)
     with pytest.raises(Mishap), collection.new_experiment():
         raise Mishap
@@ -274,7 +274,7 @@ def test_threads_get_different_numbers(open_collection: Opener) -> None:
 
 @pytest.mark.parametrize("key", SIX_KEYS)
 def test_reserved_keys_are_refused(open_collection: Opener, key: str) -> None:
-    """What the collection says itself can't be given; the message names the key; nothing starts."""
+    """What the collection sets itself can't be given; the message names the key; nothing starts."""
     collection = open_collection()
     with pytest.raises(ReservedKeyError, match=key):
         collection.new_experiment({key: 1})
@@ -308,7 +308,7 @@ def test_late_data_shows_on_earlier_records(open_collection: Opener) -> None:
 
 
 def test_add_without_commit_warns_at_the_end(open_collection: Opener) -> None:
-    """Fields that were added and never committed are told of, by name, when the experiment ends."""
+    """Fields that were added and never committed are reported by name when the experiment ends."""
     collection = open_collection()
     with (
         pytest.warns(PendingRecordWarning, match=r"reward.*commit\(\)"),

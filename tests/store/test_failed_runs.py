@@ -87,7 +87,7 @@ def test_the_last_attempt_counts(open_collection: Opener) -> None:
     assert collection.overview()[0].error_type is None
 
 
-def test_a_run_that_was_never_resumed_after_success_says_nothing_of_errors(
+def test_a_run_that_was_never_resumed_after_success_has_no_error_attributes(
     open_collection: Opener,
 ) -> None:
     """To resume a good run adds no columns."""

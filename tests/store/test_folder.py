@@ -107,7 +107,7 @@ def test_counting_is_a_function_of_the_set_of_names(found: list[tuple[str, Any]]
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_names_of_files_are_read_back(first: int, span: int) -> None:
-    """A name is told in the file's name, and covers the segments of its range and no other."""
+    """A file's name has the range, and covers the segments of its range and no other."""
     name = SealedName("00c0ffee", first, first + span)
     assert str(name).startswith(f"00c0ffee-{first}")
     assert name.covers("00c0ffee", first)
@@ -238,7 +238,7 @@ def test_a_sealed_folder_opens_without_this_library(folder: Path, open_collectio
 def test_a_live_file_opens_while_it_fills(
     folder: Path, open_collection: Opener, backing: str
 ) -> None:
-    """pyarrow and Polars read a live file; its rows are those with a node, at any moment."""
+    """pyarrow and Polars read a live file; its rows are those with a node, at any time."""
     collection = open_collection()
     with collection.new_experiment() as experiment:
         for step in range(4):
@@ -429,7 +429,7 @@ def shared_damageable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_newer_format_is_refused(folder: Path, open_collection: Opener) -> None:
-    """A folder of a newer format is not touched; the message says what to do."""
+    """A folder of a newer format is not touched; the message names the way out."""
     with open_collection() as collection, collection.new_experiment() as experiment:
         experiment.push(i=0)
     info = json.loads((folder / "collection.json").read_text())
@@ -470,7 +470,7 @@ def test_an_empty_folder_becomes_a_collection(folder: Path, open_collection: Ope
 def test_a_damaged_description_is_a_clear_error(
     folder: Path, open_collection: Opener, text: str
 ) -> None:
-    """Where collection.json can't be read, opening says so; verify of an open one lists it."""
+    """Where collection.json can't be read, opening reports it; verify of an open one lists it."""
     collection = open_collection()
     with collection.new_experiment() as experiment:
         experiment.push(i=0)

@@ -370,7 +370,7 @@ def test_a_damaged_file_costs_no_live_rows(folder: Path, tmp_path: Path) -> None
         assert indexes(reading(copy)) == [0]
 
 
-def test_a_zeroed_place_in_a_live_file_is_told(folder: Path, tmp_path: Path) -> None:
+def test_a_zeroed_place_in_a_live_file_is_reported(folder: Path, tmp_path: Path) -> None:
     """Rows before a place that was zeroed are read; that others stand behind it is not hidden."""
     copy = tmp_path / "copy.collection"
     with opened(folder) as collection, collection.new_experiment() as experiment:
@@ -392,7 +392,7 @@ def test_a_zeroed_place_in_a_live_file_is_told(folder: Path, tmp_path: Path) -> 
     assert (problem.path, problem.rows, problem.readable) == (path, 9, 9)
 
 
-def test_values_that_are_none_are_missing_and_told(folder: Path, tmp_path: Path) -> None:
+def test_values_that_are_none_are_missing_and_reported(folder: Path, tmp_path: Path) -> None:
     """JSON that is none any more, a date that there is not: missing, with a warning; verify lists it."""
     copy = tmp_path / "copy.collection"
     with opened(folder) as collection, collection.new_experiment() as experiment:

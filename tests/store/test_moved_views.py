@@ -74,7 +74,7 @@ def test_what_stays_is_read_anew_after_a_move(place: Recorder) -> None:
     assert [each["k"] for each in top.children] == ["b"]
 
 
-def test_who_follows_is_told_of_a_move(place: Recorder) -> None:
+def test_a_move_is_reported_to_followers(place: Recorder) -> None:
     """Before the first row nothing changes; later it is not known which rows are new."""
     recorder = Recorder(a=1)
     early, late = recorder.records.follow(interval=0.01), recorder.records.follow(interval=0.01)

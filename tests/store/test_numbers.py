@@ -69,7 +69,7 @@ def test_the_good_one_of_two_runs_can_be_deleted(search: ExperimentCollection) -
 
 
 def test_it_is_refused_to_delete_one_of_several_runs_unnamed(search: ExperimentCollection) -> None:
-    """The message lists them, with what tells them apart; nothing is deleted."""
+    """The message lists them, with what distinguishes them; nothing is deleted."""
     with pytest.raises(ArgumentError) as refused:
         search.delete(1, 2)
     first, *listed = str(refused.value).splitlines()
@@ -124,7 +124,7 @@ def test_a_run_is_deleted_beside_one_that_runs(open_collection: Opener) -> None:
     assert run(collection, 0.2) == 2
 
 
-def test_resume_takes_the_last_of_several_runs_and_says_so(
+def test_resume_takes_the_last_of_several_runs_and_reports_it(
     search: ExperimentCollection, open_collection: Opener, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Unless an error number chooses another; a quiet collection says nothing."""
@@ -165,7 +165,7 @@ def test_a_collection_is_iterated_by_its_numbers(search: ExperimentCollection) -
 
 
 def test_an_empty_collection_has_no_numbers(open_collection: Opener) -> None:
-    """And makes no folder when it is asked for them."""
+    """And makes no folder when its numbers are read."""
     collection = open_collection()
     assert (list(collection), 1 in collection) == ([], False)
     with pytest.raises(UnknownExperimentError):
@@ -197,7 +197,7 @@ def test_errors_have_one_base(
 
 
 def test_of_many_numbers_only_some_are_listed() -> None:
-    """Where one is asked for that is not there."""
+    """Where the number does not exist."""
     known = list(range(1, 10_001))
     with pytest.raises(UnknownExperimentError) as refused:
         _runs.nth_number(known, 20_000)

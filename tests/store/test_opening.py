@@ -280,8 +280,8 @@ def test_a_pickle_of_read_only_is_read_only(left: Path) -> None:
         assert len(writing.records) == 4
 
 
-def test_an_incomplete_copy_is_told_and_left(left: Path) -> None:
-    """What tells that a copy is incomplete stays there, and is told at each opening."""
+def test_an_incomplete_copy_is_reported_and_left(left: Path) -> None:
+    """The mark of an incomplete copy stays there, and is reported at each opening."""
     ExperimentCollection(left, quiet=True).close()
     with warnings.catch_warnings():
         warnings.simplefilter("error", IncompleteCopyWarning)

@@ -144,7 +144,7 @@ def test_what_changes_something_is_not_done_twice(folder: Path, tmp_path: Path) 
 
 
 def test_an_io_error_that_is_no_compaction_is_duckdbs(folder: Path, tmp_path: Path) -> None:
-    """A file of the user's that is missing is told by DuckDB, once."""
+    """A file of the user's that is missing is reported by DuckDB, once."""
     log_many_small_files(folder, sessions=1)
     collection = opened(folder)
     with pytest.raises(duckdb.IOException, match=r"mine\.parquet"):

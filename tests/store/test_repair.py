@@ -88,7 +88,7 @@ def test_a_sound_collection_is_copied(old: Path, new: Path) -> None:
 
 
 def test_a_lost_column_costs_its_values_alone(old: Path, new: Path) -> None:
-    """Rows of which one column can't be read are kept, and are missing it."""
+    """Rows of which one column can't be read are saved without it."""
     path = one_with(old, 50)
     hit = pq.ParquetFile(path).read_row_group(0)["i"].to_pylist()
     in_pages(path, "text")
@@ -106,7 +106,7 @@ def test_a_lost_column_costs_its_values_alone(old: Path, new: Path) -> None:
 
 
 def test_rows_that_nobody_knows_whose_they_are_are_lost(old: Path, new: Path) -> None:
-    """Without _node a row group is lost, and the segments say how many rows are left."""
+    """Without _node a row group is lost, and the segments tell how many rows are left."""
     path = one_with(old, 50)
     hit = pq.ParquetFile(path).read_row_group(0)["i"].to_pylist()
     in_pages(path, "_node")
@@ -140,7 +140,7 @@ def test_a_lost_description_is_written_anew(old: Path, new: Path) -> None:
     assert opened(new).verify() == []
 
 
-def test_verify_of_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_verify_of_a_folder_that_is_none_is_reported(tmp_path: Path) -> None:
     """A misspelt name is not a collection in which all is well."""
     (tmp_path / "other.collection").mkdir()
     for name in ("nowhere", "other"):
@@ -148,7 +148,7 @@ def test_verify_of_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
             ExperimentCollection.verify_folder(tmp_path / name)
 
 
-def test_who_opens_what_lost_its_description_is_told_of_repair(old: Path, new: Path) -> None:
+def test_who_opens_what_lost_its_description_is_pointed_to_repair(old: Path, new: Path) -> None:
     """Not to move it away; and what the message names saves all of it."""
     (old / "collection.json").unlink()
     with pytest.raises(NotACollectionError, match=r"ExperimentCollection\.repair") as error:

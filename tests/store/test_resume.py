@@ -1,4 +1,4 @@
-"""Experiments that go on after a crash: which one does, its attempts, and how it is told."""
+"""Experiments that go on after a crash: which one does, its attempts, and how they are told apart."""
 
 from __future__ import annotations
 
@@ -206,8 +206,8 @@ def test_killed_processes_are_gone_on_with_by_others(folder: Path, open_collecti
     assert begun < starts[2] < starts[3] < collection.records[0]["experiment_end_time"]
 
 
-def test_the_last_attempt_of_each_step_is_asked_for_in_sql(open_collection: Opener) -> None:
-    """Steps that were done again are told apart by their attempt, in SQL, frames and by where."""
+def test_the_last_attempt_of_each_step_is_found_in_sql(open_collection: Opener) -> None:
+    """Steps that were done again are distinguished by their attempt, in SQL, frames and by where."""
     collection = open_collection(quiet=True)
     for attempt, steps in enumerate([range(5), range(3, 8), range(7, 9)], start=1):
         run = collection.resume(1) if attempt > 1 else collection.new_experiment(lr=0.1)
@@ -346,7 +346,7 @@ def test_of_several_with_one_number_the_last_is_resumed(open_collection: Opener)
     assert [row["experiment_attempt"] for row in collection.records] == [None, None, 1]
 
 
-def test_an_error_in_a_resumed_attempt_is_told_and_counted(
+def test_an_error_in_a_resumed_attempt_is_reported_and_counted(
     open_collection: Opener, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line names the experiment; errors back to back count on, over attempts of all kinds."""
@@ -402,7 +402,7 @@ def test_a_forked_child_that_leaves_the_block_does_not_end_a_resumed_experiment(
     ]
 
 
-def test_what_is_said_of_an_attempt_is_of_its_records(open_collection: Opener) -> None:
+def test_attributes_of_an_attempt_are_those_of_its_records(open_collection: Opener) -> None:
     """It knows what the experiment knows; what is set on it changes no record before it."""
     collection = open_collection(quiet=True)
     fail(collection, lr=0.1, size=3)
@@ -433,7 +433,7 @@ def test_what_is_said_of_an_attempt_is_of_its_records(open_collection: Opener) -
     assert stored.to_pylist() == [{**row, **cleared, "status": "finished"}]
 
 
-def test_pending_fields_of_a_resumed_attempt_are_told(open_collection: Opener) -> None:
+def test_pending_fields_of_a_resumed_attempt_are_reported(open_collection: Opener) -> None:
     """As at the end of any experiment."""
     collection = open_collection(quiet=True)
     fail(collection)
@@ -504,7 +504,7 @@ def test_attempts_show_in_tables_trees_and_on_the_command_line(
     assert [json.loads(line)["attempts"] for line in as_json] == [2, 1]
 
 
-def test_a_recorder_that_says_the_key_of_attempts_is_none(open_collection: Opener) -> None:
+def test_a_recorder_that_has_the_key_of_attempts_is_none(open_collection: Opener) -> None:
     """A user's own recorder below an experiment is not taken for an attempt at it."""
     collection = open_collection(quiet=True)
     with collection.new_experiment(lr=0.1) as _experiment:
@@ -519,7 +519,7 @@ def test_a_recorder_that_says_the_key_of_attempts_is_none(open_collection: Opene
         assert _experiment["experiment_attempt"] == 2
 
 
-def test_the_word_of_the_last_attempt_counts_where_its_clock_is_behind(
+def test_the_value_of_the_last_attempt_counts_where_its_clock_is_behind(
     open_collection: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node whose clock is an hour slow resumes, and ends, what another one began."""
@@ -599,7 +599,7 @@ def test_other_info_is_another_experiment(open_collection: Opener, other: dict[s
     assert told(collection) == [(1, 2, 2, "failed"), (2, 2, 2, "failed")]
 
 
-def test_what_was_said_later_is_not_the_info(open_collection: Opener) -> None:
+def test_what_was_set_later_is_not_the_info(open_collection: Opener) -> None:
     """Results, and info that was changed meanwhile, don't make it another experiment."""
     collection = open_collection(quiet=True)
     with pytest.raises(Mishap), collection.new_experiment(lr=0.1, resume="auto") as _experiment:
@@ -724,7 +724,7 @@ def test_one_that_ends_while_it_is_looked_at_has_ended(
     ],
 )
 def test_keys_of_attempts_are_reserved(open_collection: Opener, key: str) -> None:
-    """What the collection says itself can't be given; the message names the key."""
+    """What the collection sets itself can't be given; the message names the key."""
     with pytest.raises(ReservedKeyError, match=key):
         open_collection().new_experiment({key: 1})
 
@@ -828,7 +828,7 @@ def test_a_requeued_job_goes_on_with_its_only_experiment_whatever_the_info(
 def test_restarts_that_are_no_number_count_as_none(
     open_collection: Opener, slurm: Slurm, said: Any
 ) -> None:
-    """Whatever somebody said under that key, a requeued job goes on."""
+    """Whatever somebody set under that key, a requeued job goes on."""
     collection = open_collection(quiet=True)
     slurm(7)
     assert fail(collection, lr=0.1, resume="auto") == 1
@@ -933,10 +933,10 @@ PREEMPTIONS = 60 if THOROUGH else 20
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_over_many_preemptions_at_any_moment(
+def test_nothing_is_lost_over_many_preemptions_at_any_time(
     folder: Path, open_collection: Opener
 ) -> None:
-    """Processes of one job, each killed at some moment: one experiment has all they logged."""
+    """Processes of one job, each killed at some time: one experiment has all they logged."""
     dice = random.Random(5)
     reported, first = {}, 0
     for restarts in range(PREEMPTIONS):

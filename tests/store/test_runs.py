@@ -180,7 +180,7 @@ def test_a_block_whose_run_was_ended_in_it(open_collection: Opener) -> None:
 
 
 def test_a_run_is_started_once_and_ended_one_way(open_collection: Opener) -> None:
-    """Whatever else is asked of it says what to do instead, and changes nothing."""
+    """Any other call names what to do instead, and changes nothing."""
     collection = open_collection()
     run = collection.start()
     with pytest.raises(EnteredError, match="started before.*new_experiment"):
@@ -227,7 +227,7 @@ def test_what_needs_a_recorder_says_how_to_start(open_collection: Opener) -> Non
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_a_forked_child_does_not_end_its_parents_run(open_collection: Opener) -> None:
-    """It is told so, and the run goes on."""
+    """It is reported, and the run goes on."""
     collection = open_collection()
     run = collection.start()
     if (child := os.fork()) == 0:
@@ -490,7 +490,7 @@ def test_an_attribute_that_is_called_status_stays_what_it_is(open_collection: Op
     assert found.statuses() == ["finished", "finished"]
 
 
-def test_what_cant_be_asked_of_experiments_is_refused(runs: Experiments) -> None:
+def test_what_cant_be_queried_of_experiments_is_refused(runs: Experiments) -> None:
     """With the near keys, or why a text is no condition."""
     with pytest.raises(ColumnError, match="did you mean 'accuracy'"):
         runs.where(acuracy=1)

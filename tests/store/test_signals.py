@@ -40,7 +40,7 @@ def recorder(
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
-def test_pushes_of_a_handler_are_kept(recorder: Recorder) -> None:
+def test_pushes_of_a_handler_are_stored(recorder: Recorder) -> None:
     """Records pushed by a handler in the middle of pushes, widening and seals are all there once."""
     recorder.push(by="main")  # so that no handler interrupts the import of pyarrow
     handled = 0
@@ -153,7 +153,7 @@ def test_a_handler_that_saves_in_the_middle_of_a_change_waits_for_nobody(
     assert [(row["i"], row["new"]) for row in collection.records] == [(0, 1)]
 
 
-def test_a_value_that_pushes_is_kept_with_what_it_pushes() -> None:
+def test_a_value_that_pushes_is_stored_with_what_it_pushes() -> None:
     """A dict whose items push a record of their own: both records are there."""
     recorder = Recorder()
     meddler = Meddler(a=1)

@@ -160,7 +160,7 @@ def test_experiments_stand_collection_by_collection(
     assert union.size_on_disk() > new.size_on_disk()
 
 
-def test_charts_tell_collections_apart(
+def test_charts_distinguish_collections(
     both: tuple[ExperimentCollection, ExperimentCollection],
 ) -> None:
     """By the records of each, and by the values of its experiments, each of which counts once."""

@@ -38,7 +38,7 @@ def public(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
-def test_both_twins_export_the_same_names(native: ModuleType) -> None:
+def test_both_backends_export_the_same_names(native: ModuleType) -> None:
     """What is no type of the native one is no name of the pure one either."""
     assert sorted(name for name in vars(native) if not name.startswith("_")) == SHARED
     assert set(SHARED) == set(pure.__all__) - {"ArrowBuffers"}
@@ -46,7 +46,7 @@ def test_both_twins_export_the_same_names(native: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", SHARED)
-def test_what_the_native_twin_has_the_pure_one_has(native: ModuleType, name: str) -> None:
+def test_the_fallback_has_what_the_native_backend_has(native: ModuleType, name: str) -> None:
     """The pure one also has steps of its own, and sets some attributes as it is made."""
     set_when_made = {"Buffers": {"capacity", "rows"}, "FastPath": {"buffers"}}.get(name, set())
     ours, theirs = public(getattr(pure, name)), public(getattr(native, name))
@@ -55,8 +55,8 @@ def test_what_the_native_twin_has_the_pure_one_has(native: ModuleType, name: str
 
 
 @pytest.mark.parametrize("name", USER_FACING)
-def test_users_are_told_the_same_of_both_twins(native: ModuleType, name: str) -> None:
-    """``help`` and an editor show one text and one signature, whichever twin runs."""
+def test_users_read_the_same_docs_of_both_backends(native: ModuleType, name: str) -> None:
+    """``help`` and an editor show one text and one signature, whichever backend runs."""
     ours, theirs = getattr(pure.Pusher, name), getattr(native.Pusher, name)
     assert inspect.getdoc(ours) == inspect.getdoc(theirs)
     assert parameters(ours) == parameters(theirs)
@@ -72,7 +72,7 @@ def test_users_are_told_the_same_of_both_twins(native: ModuleType, name: str) ->
         ("FastPath", "append"),
     ],
 )
-def test_methods_take_the_same_of_both_twins(native: ModuleType, owner: str, name: str) -> None:
+def test_methods_take_the_same_of_both_backends(native: ModuleType, owner: str, name: str) -> None:
     """Their arguments have one name and one order."""
     ours, theirs = (
         [p.name for p in parameters(getattr(getattr(module, owner), name))]
@@ -82,12 +82,12 @@ def test_methods_take_the_same_of_both_twins(native: ModuleType, owner: str, nam
 
 
 @pytest.mark.parametrize("name", ["Slot", "Buffers", "FastPath"])
-def test_both_twins_are_made_of_the_same(native: ModuleType, name: str) -> None:
+def test_both_backends_are_made_of_the_same(native: ModuleType, name: str) -> None:
     """The tables do not know which one they make."""
     assert parameters(getattr(pure, name)) == parameters(getattr(native, name))
 
 
-def test_one_twin_says_that_it_runs(native: ModuleType) -> None:
+def test_native_says_which_backend_runs(native: ModuleType) -> None:
     """``native`` tells which one a recorder is made of."""
     assert native.FastPath.is_atomic is True
     assert pure.FastPath.is_atomic is False
@@ -96,19 +96,19 @@ def test_one_twin_says_that_it_runs(native: ModuleType) -> None:
     assert issubclass(Recorder, base)
 
 
-def test_types_and_both_twins_are_installed() -> None:
+def test_types_and_both_backends_are_installed() -> None:
     """Type checkers find the marker; the source of the native backend is beside the pure one."""
     package = resources.files("rigorous_recorder")
     assert (package / "py.typed").is_file()
     assert (package / "_live" / "pure.py").is_file()
 
 
-def test_the_version_is_told_once() -> None:
+def test_the_version_is_stated_once() -> None:
     """What pip shows is what the package says."""
     assert metadata.version("rigorous-recorder") == rigorous_recorder.__version__
 
 
-def test_the_native_twin_serves_every_later_python(native: ModuleType) -> None:
+def test_the_native_backend_serves_every_later_python(native: ModuleType) -> None:
     """Its file is tagged for the stable ABI, not for one Python."""
     assert native.__file__ is not None
     assert re.search(r"native(\.abi3\.so|\.pyd)$", native.__file__)

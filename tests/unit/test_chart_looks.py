@@ -91,7 +91,7 @@ def test_the_mean_of_a_window_is_that_of_the_values_around(
 
 
 def test_a_smoothed_curve_has_the_raw_one_behind_it(records: Records, tmp_path: Path) -> None:
-    """And says how it was smoothed."""
+    """And shows how it was smoothed."""
     curves = records.plot("step", "loss", smooth=0.5)
     (curve,) = curves.curves
     assert curve.raw == [step - 1.0 for step in range(8)]
@@ -119,7 +119,7 @@ def test_logarithmic_axes_leave_out_and_count_what_is_not_above_0(records: Recor
         str(Recorder().push(step=1, loss=-1).records.plot("step", "loss", log="y"))
 
 
-def test_limits_words_and_size_are_those_asked_for(records: Records, tmp_path: Path) -> None:
+def test_limits_labels_and_size_are_those_requested(records: Records, tmp_path: Path) -> None:
     """In a picture; limits in a terminal as well."""
     words = {"title": "T$1", "xlabel": "X_1", "ylabel": "Y^1"}
     curves = records.plot(

@@ -336,7 +336,7 @@ def test_strict_collections_refuse_attributes_too(tmp_path: Path) -> None:
 
 
 def test_a_value_that_can_not_be_stored_exactly_is_refused_also_as_an_attribute() -> None:
-    """Its type can be stored, and the message says how."""
+    """The message names a way to store it."""
     for value in (pd.Timestamp(1), "\ud800", 10**5000, {"a": ["\ud800"]}):
         with pytest.raises(UnsupportedValueError, match="'x'"):
             Recorder(x=value)

@@ -193,13 +193,13 @@ def test_long_text_is_cut() -> None:
 
 
 def test_records_without_columns_and_without_rows() -> None:
-    """Both are told."""
+    """Both are reported."""
     assert str(Recorder().push().push().records).splitlines()[-1] == "2 rows, 0 columns"
     assert str(Recorder(a=1).records).splitlines()[-1] == "0 rows, 1 column"
 
 
 def test_where_shows_what_it_finds() -> None:
-    """Row numbers are those of the records that were asked for."""
+    """Row numbers are those of the records that were requested."""
     top = Recorder()
     for number in range(40):
         top.child(is_odd=bool(number % 2)).push(number=number)
@@ -223,7 +223,7 @@ def test_notebook_shows_names_kinds_and_rows() -> None:
     assert "11 rows, 2 columns" in top.records._repr_html_()
 
 
-def test_notebook_tells_which_columns_are_left_out() -> None:
+def test_notebook_reports_which_columns_are_left_out() -> None:
     """Of hundreds of columns twenty are shown, and the first of the others are named."""
     html = Recorder().push({f"c{n}": n for n in range(300)}).records._repr_html_()
     names = _Cells(html).rows[0]
@@ -328,7 +328,7 @@ class _Counting(Fragment):
 
 
 class _Fixed:
-    """A source with one moment."""
+    """A source with one snapshot."""
 
     def __init__(self, snapshot: Snapshot, store: Any) -> None:
         self._snapshot = snapshot
@@ -339,7 +339,7 @@ class _Fixed:
         return self._snapshot
 
     def scan(self, scope: Scope, conditions: dict[str, Any]) -> Scan:
-        """A query at that moment."""
+        """A query at that time."""
         return Scan(self._snapshot, scope, conditions)
 
 
@@ -403,7 +403,7 @@ def test_kinds_below_a_recorder_are_its_own_where_few_values_are_stored() -> Non
 
 
 def test_last_rows_are_found_in_earlier_files(tmp_path: Path) -> None:
-    """Also where the newest files have none of the records that are asked for."""
+    """Also where the newest files have none of the records that are requested."""
     collection = ExperimentCollection(tmp_path / "study")
     early, late = collection.recorder.child(name="early"), collection.recorder.child(name="late")
     for file in range(7):
@@ -446,7 +446,7 @@ def test_experiments_are_a_list_of_rows(study: ExperimentCollection) -> None:
 def test_experiments_print_as_a_table(
     study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How each went is told in words, when it started in UTC."""
+    """The status in words, the start in UTC."""
     monkeypatch.setenv("COLUMNS", "120")
     head, *rows, told = str(study.experiments).splitlines()
     assert head.split("  ")[0] == ""

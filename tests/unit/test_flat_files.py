@@ -235,7 +235,7 @@ def test_missing_file_is_an_oserror(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".pickle", ".parquet", ".arrow", ".jsonl"])
 @pytest.mark.parametrize("damage", ["garbage", "cut", "flipped", "nothing"])
-def test_damaged_file_is_told(tmp_path: Path, suffix: str, damage: str) -> None:
+def test_damaged_file_is_reported(tmp_path: Path, suffix: str, damage: str) -> None:
     """A file that is not what its suffix says is a DamagedFileError, which names it."""
     path = tmp_path / f"x{suffix}"
     _logged({"x": [1, 2, 3], "text": ["some longer text"] * 3}).save_to(path)
@@ -255,7 +255,7 @@ def test_damaged_file_is_told(tmp_path: Path, suffix: str, damage: str) -> None:
         Recorder.load_from(path)
 
 
-def test_json_lines_without_end_are_told(tmp_path: Path) -> None:
+def test_json_lines_without_end_are_reported(tmp_path: Path) -> None:
     """A line that is nested without end is damage, not an error of Python's stack."""
     path = tmp_path / "x.jsonl"
     path.write_text('{"a": ' + "[" * 200_000)
@@ -454,7 +454,7 @@ def test_pickle_bombs_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "value", [None, 5, "text", [1], {}, {"format": "other"}, {"format": "rigorous-recorder tree 2"}]
 )
-def test_pickle_of_something_else_is_told(tmp_path: Path, value: Any) -> None:
+def test_pickle_of_something_else_is_reported(tmp_path: Path, value: Any) -> None:
     """A pickle of plain values that is no recorder is a DamagedFileError."""
     path = tmp_path / "x.pickle"
     path.write_bytes(pickle.dumps(value))
@@ -488,8 +488,8 @@ def test_pickle_of_an_attached_recorder_is_its_place(tmp_path: Path) -> None:
             assert len(child.records) == 10_001
 
 
-def test_pickle_of_a_recorder_whose_collection_is_gone_is_told(tmp_path: Path) -> None:
-    """The message says which collection is not there."""
+def test_pickle_of_a_recorder_whose_collection_is_gone_is_reported(tmp_path: Path) -> None:
+    """The message names the collection that is not there."""
     with ExperimentCollection(tmp_path / "c") as collection:
         with collection.new_experiment() as experiment:
             data = pickle.dumps(experiment)

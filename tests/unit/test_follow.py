@@ -72,7 +72,7 @@ def test_what_is_there_comes_first_and_then_what_is_logged(
     assert following.rest() == []
 
 
-def test_a_row_has_what_stands_above_it(collection: ExperimentCollection) -> None:
+def test_a_row_has_what_it_inherits(collection: ExperimentCollection) -> None:
     """A row that comes has its parents' data, as any row has."""
     collection.recorder.child(model="m1").push(number=1)
     row = next(collection.records.follow())
@@ -263,6 +263,6 @@ def test_every_row_comes_once_whatever_happens_meanwhile(
     ],
 )
 def test_what_cant_be_followed_is_refused_at_the_call(options: Any, message: str) -> None:
-    """Before the first row is asked for."""
+    """Before the first row is requested."""
     with pytest.raises(ArgumentError, match=message):
         Recorder().push(x=1).records.follow(**options)

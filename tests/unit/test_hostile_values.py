@@ -1,4 +1,4 @@
-"""Values, keys and calls that do what nobody expects: an error or a kept record, never a crash."""
+"""Values, keys and calls that do what nobody expects: an error or a stored record, never a crash."""
 
 from __future__ import annotations
 
@@ -414,7 +414,7 @@ def numbers(recorder: Recorder) -> list[Any]:
 
 
 def try_push(recorder: Recorder, fields: Any) -> bool:
-    """Whether the record was kept; an error is as good, if nothing was logged."""
+    """Whether the record was stored; an error is as good, if nothing was logged."""
     try:
         recorder.push(fields)
     except Exception:  # noqa: BLE001 - whatever the value raised
@@ -516,7 +516,7 @@ class TestAHostileValue:
         assert recorder.get("late") == (name if ran else None)
 
     def test_in_data_of_a_node(self, name: str, recorder: Recorder) -> None:
-        """The same values in a node's data and in what is added: kept, or an error."""
+        """The same values in a node's data and in what is added: stored, or an error."""
         for set_it in (recorder.update, recorder.add):
             hook = Hook(lambda: recorder.push(number=100))
             fields = FIELDS[name](hook)
@@ -567,7 +567,7 @@ def run(code: str, *arguments: str) -> list[str]:
 
 
 def test_that_closes(tmp_path: Path) -> None:
-    """A value that closes its collection is an error or a kept record, and all others are saved."""
+    """A value that closes its collection is an error or a stored record, and all others are saved."""
     said = run(
         f"import sys; from {__name__} import close_in_the_middle as f; f(sys.argv[1])",
         str(tmp_path),
@@ -688,7 +688,7 @@ def test_a_tree_that_moves_in_the_middle_of_a_record(
 
 
 def test_a_type_without_a_module(recorder: Recorder) -> None:
-    """A value of a type that says nothing of where it is from is kept, or refused, not both."""
+    """A value of a type that says nothing of where it is from is stored, or refused, not both."""
     kind = type("Nowhere", (float,), {"__module__": None})
     for number in range(3):
         is_kept = try_push(recorder, {"number": number, "value": kind(1.5)})
@@ -696,7 +696,7 @@ def test_a_type_without_a_module(recorder: Recorder) -> None:
 
 
 def test_a_type_that_has_no_hash(recorder: Recorder) -> None:
-    """A value of a type that no set or dict can have is kept."""
+    """A value of a type that no set or dict can have is stored."""
 
     class Meta(type):
         def __hash__(cls) -> int:
@@ -769,7 +769,7 @@ def test_huge_ints(recorder: Recorder, value: int) -> None:
 
 
 def test_a_value_nested_too_deeply(recorder: Recorder) -> None:
-    """It is refused, as one that contains itself; one within the limit is kept."""
+    """It is refused, as one that contains itself; one within the limit is stored."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -782,7 +782,7 @@ def test_a_value_nested_too_deeply(recorder: Recorder) -> None:
 
 
 def test_pushes_where_the_stack_ends(recorder: Recorder) -> None:
-    """At any distance from the end of the stack a push is an error or kept, at most once."""
+    """At any distance from the end of the stack a push is an error or stored, at most once."""
     kept: list[int] = []
 
     def dive(depth: int) -> None:
@@ -865,7 +865,7 @@ BAD_ARRAYS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_odd_arrays(recorder: Recorder, name: str) -> None:
-    """Arrays of any layout are kept with their numbers, beside those of the plain layout."""
+    """Arrays of any layout are stored with their numbers, beside those of the plain layout."""
     array = ARRAYS[name]
     plain = np.zeros(array.shape, array.dtype)
     for _ in range(3):
@@ -934,7 +934,7 @@ def test_an_array_that_another_thread_resizes(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("method", ["push", "add"])
 def test_wrong_calls(recorder: Recorder, method: str) -> None:
-    """Calls that make no sense are errors that say how it is done, and log nothing."""
+    """Calls that make no sense are errors that name the right call, and log nothing."""
     call = getattr(recorder, method)
     for wrong in (1, "text", [1], (("a", 1),), object()):
         with pytest.raises(UnsupportedTypeError, match="as keywords or as one mapping"):

@@ -50,7 +50,7 @@ def test_every_value_reads_back_from_strict_json(value: Any) -> None:
         ([0.5, None], "[0.5, null]"),
     ],
 )
-def test_the_spelling_is_what_the_page_says(value: Any, text: str) -> None:
+def test_the_spelling_is_what_the_page_shows(value: Any, text: str) -> None:
     """Numbers that are not finite are null, and listed beside."""
     assert json_floats.dumps(value) == text
 

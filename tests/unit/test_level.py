@@ -113,7 +113,7 @@ def test_a_part_has_the_level_of_its_recorders(collection: ExperimentCollection)
 
 
 def test_the_last_attempt_of_a_resumed_experiment_counts(tmp_path: Path) -> None:
-    """Of recorders that it has again; all are there if that is asked for."""
+    """Of recorders that an attempt repeated; all are there on request."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         with collection.new_experiment(seed=1) as experiment:
             for number in range(3):
@@ -171,7 +171,7 @@ def test_updates_moves_and_deleted_runs_are_seen(tmp_path: Path) -> None:
         (lambda c: c.recorder.level("epsode"), ColumnError, "did you mean 'episode'"),
     ],
 )
-def test_a_level_that_is_not_there_is_told(
+def test_a_level_that_is_not_there_is_reported(
     collection: ExperimentCollection, call: Any, error: type[RigorousError], message: str
 ) -> None:
     """With near names, where it is written."""

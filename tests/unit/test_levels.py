@@ -59,7 +59,7 @@ def test_the_band_of_attributes_is_that_of_the_recorders(episodes: Recorder) -> 
     assert only(records.plot("episode", "total_reward", band="quantile")).low == [155]
 
 
-def test_where_each_point_is_one_recorder_no_band_is_told(episodes: Recorder) -> None:
+def test_where_each_point_is_one_recorder_no_band_is_reported(episodes: Recorder) -> None:
     """By seed there is one episode at each point."""
     curves = episodes.all_records.plot("episode", "total_reward", by="seed")
     assert [points(each) for each in curves.curves] == [[(0, 500.0, 1)], [(0, 40.0, 1)]]
@@ -149,7 +149,9 @@ def test_a_change_of_an_attribute_is_one_value(episodes: Recorder) -> None:
 
 
 @pytest.mark.parametrize("odd", ["n/a", True, [1.0]])
-def test_an_attribute_of_another_kind_is_left_out_and_told(episodes: Recorder, odd: Any) -> None:
+def test_an_attribute_of_another_kind_is_left_out_and_reported(
+    episodes: Recorder, odd: Any
+) -> None:
     """The others count once each."""
     episodes.child(seed=2).child(episode=0, total_reward=odd).push(step=0)
     with pytest.warns(MixedKindsWarning, match="total_reward"):
@@ -303,7 +305,7 @@ def resumed(folder: Path) -> Iterator[ExperimentCollection]:
 
 @pytest.mark.parametrize("is_sealed", [False, True])
 def test_of_each_step_the_latest_attempt_counts(tmp_path: Path, *, is_sealed: bool) -> None:
-    """What a resume made anew is not averaged with what was lost; it is told."""
+    """What a resume made anew is not averaged with what was lost; it is reported."""
     with resumed(tmp_path) as collection:
         if is_sealed:
             collection.save()

@@ -322,7 +322,7 @@ def test_arrays_are_counted_by_rows(tmp_path: Path, is_sealed: bool) -> None:
 
 
 @ignored
-def test_a_chart_tells_curves_apart_by_values_of_all_kinds() -> None:
+def test_a_chart_distinguishes_curves_by_values_of_all_kinds() -> None:
     """Runs whose seeds are of different kinds are no one curve; an odd y is counted as left out."""
     top = Recorder()
     seeds = [3, 2**64 + 5, 10**50, 2**128 - 1, "x"]

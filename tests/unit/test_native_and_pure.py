@@ -21,7 +21,7 @@ NoneType = type(None)
 
 @pytest.fixture(params=["pure", "native"])
 def backend(request: pytest.FixtureRequest) -> ModuleType:
-    """Each twin in turn."""
+    """Each backend in turn."""
     return twin_called(request.param, "_live")
 
 
@@ -671,7 +671,7 @@ def test_fill_copies_rows(
 
 
 def test_fill_says_how_much_spill_is_missing(table: Table) -> None:
-    """Where long texts don't fit nothing is copied, and all bytes that they need are told."""
+    """Where long texts don't fit nothing is copied, and all bytes that they need are reported."""
     cells = table["text", "text"]
     values, data = arrow(("text", "text"), ["a" * 40, "b" * 5, "c" * 25])
     buffers = (None, memoryview(values), memoryview(data or b""))
@@ -978,7 +978,7 @@ rows_of_fields = st.lists(
 
 
 @given(rows_of_fields, st.booleans())
-def test_both_twins_write_the_same(rows: list[dict[str, Any]], by_keywords: bool) -> None:
+def test_both_backends_write_the_same(rows: list[dict[str, Any]], by_keywords: bool) -> None:
     """The same rows are taken and refused, and leave the same bytes for readers."""
     tables = [
         Table(twin_called(name, "_live"), rows=24, spill=256, converters=CONVERTERS)

@@ -149,7 +149,9 @@ def files_in(folder: Path) -> dict[str, bytes]:
         ("mapped", "usual", "close"),
     ],
 )
-def test_both_twins_write_the_same_files(tmp_path: Path, backing: str, size: str, end: str) -> None:
+def test_both_backends_write_the_same_files(
+    tmp_path: Path, backing: str, size: str, end: str
+) -> None:
     """Sealed files and, where the process died, live files are equal in every byte."""
     files = {}
     for backend in ("pure", "native"):
@@ -188,11 +190,11 @@ NATIVE = "True rigorous_recorder._live.native rigorous_recorder._live.native"
 
 
 @pytest.mark.parametrize(("value", "said"), [("1", PURE), ("0", NATIVE), ("", NATIVE)])
-def test_the_environment_forbids_the_native_twin(value: str, said: str) -> None:
-    """RIGOROUS_RECORDER_PURE=1 has the pure-Python fallback run, and ``native`` says so."""
+def test_the_environment_forbids_the_native_backend(value: str, said: str) -> None:
+    """RIGOROUS_RECORDER_PURE=1 has the pure-Python fallback run, and ``native`` is false."""
     assert which(RIGOROUS_RECORDER_PURE=value) == said
 
 
-def test_the_native_twin_runs_where_it_can() -> None:
+def test_the_native_backend_runs_where_it_can() -> None:
     """Nothing has to be set for it."""
     assert which() == NATIVE

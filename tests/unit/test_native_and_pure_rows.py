@@ -30,7 +30,7 @@ FORMS = {int: "q", float: "d", bool: "?"}
 
 @pytest.fixture(params=["pure", "native"])
 def rows(request: pytest.FixtureRequest) -> ModuleType:
-    """Each twin in turn."""
+    """Each backend in turn."""
     return twin_called(request.param, "_rows")
 
 
@@ -192,7 +192,7 @@ def test_a_row_that_asks_for_the_next_one_spoils_none() -> None:
     assert all(row == expected(row["n"]) for row in rows)
 
 
-def test_rows_asked_for_in_the_middle_of_one_outlive_their_iterator() -> None:
+def test_rows_requested_in_the_middle_of_one_outlive_their_iterator() -> None:
     """Code that runs while a row is made can end the iterator that it is of: chain lets go of it."""
     native = twin_called("native", "_rows")
     inner: list[Any] = []
@@ -319,8 +319,8 @@ def test_a_missing_key_reads_as_none(rows: ModuleType) -> None:
         known[[]]
 
 
-def test_rows_of_a_tree_can_be_kept_and_carried() -> None:
-    """What nobody may change is changed by nobody, whichever twin makes it."""
+def test_rows_of_a_tree_can_be_stored_and_carried() -> None:
+    """What nobody may change is changed by nobody, whichever backend makes it."""
     recorder = Recorder(model="m1")
     for index in range(5):
         recorder.push(n=index, x=index / 7)
@@ -337,8 +337,8 @@ def test_rows_of_a_tree_can_be_kept_and_carried() -> None:
 # --- which one runs ----------------------------------------------------------------------------
 
 
-def test_both_twins_have_one_face() -> None:
-    """The same names; and that which runs is the one that was asked for."""
+def test_both_backends_have_one_face() -> None:
+    """The same names; and that which runs is the one that was requested."""
     native = twin_called("native", "_rows")
     names = sorted(name for name in vars(native) if not name.startswith("_"))
     assert names == sorted(pure.__all__) == sorted(implementation.__all__)

@@ -172,7 +172,7 @@ def test_rows_and_files_keep_the_dict(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
-def test_paths_that_are_nowhere_are_told_with_near_ones(collection: Any) -> None:
+def test_paths_that_are_nowhere_are_reported_with_near_ones(collection: Any) -> None:
     """As keys are."""
     with pytest.raises(ColumnError, match=r"no column 'config\.lrr'; did you mean .*'config"):
         len(collection.records.where(**{"config.lrr": 1}))

@@ -30,7 +30,7 @@ def test_numpy_scalars_are_plain_values(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)
-def test_numpy_arrays_are_kept(dtype: str) -> None:
+def test_numpy_arrays_are_stored(dtype: str) -> None:
     """Arrays of every dtype read back equal, changed in place or not, of whatever strides."""
     recorder = Recorder()
     array = np.arange(6, dtype=dtype).reshape(2, 3)

@@ -178,7 +178,7 @@ def test_a_folder_that_can_only_be_read_is_overviewed(
         live.chmod(0o755)
 
 
-def test_what_stands_above_all_experiments_is_not_of_any(collection: ExperimentCollection) -> None:
+def test_what_is_set_above_all_experiments_is_not_of_any(collection: ExperimentCollection) -> None:
     """Data and records of the study itself count for none of its experiments."""
     collection.recorder["study"] = "a"
     collection.recorder.push(note="before")

@@ -59,7 +59,7 @@ def only(curves: Curves) -> Curve:
 
 
 def test_without_by_there_is_one_curve_of_means_over_all(study: Recorder) -> None:
-    """All records with the same x meet in one mean, whatever stands above them."""
+    """All records with the same x meet in one mean, whatever they inherit."""
     curve = only(study.all_records.plot("epoch", "loss"))
     assert curve.by == {}
     assert curve.x == [0, 1, 2]
@@ -67,7 +67,7 @@ def test_without_by_there_is_one_curve_of_means_over_all(study: Recorder) -> Non
     assert curve.mean == [pytest.approx(11 / 3), 4.0, 7.0]
 
 
-def test_by_tells_curves_apart_in_order_of_its_values(study: Recorder) -> None:
+def test_by_distinguishes_curves_in_order_of_its_values(study: Recorder) -> None:
     """Each value that a parent has is a curve of its own, with only its own records."""
     first, second = study.all_records.plot("epoch", "loss", by="model").curves
     assert (first.by, first.x, first.mean) == ({"model": "m1"}, [0, 1], [3.0, 4.0])
@@ -75,8 +75,8 @@ def test_by_tells_curves_apart_in_order_of_its_values(study: Recorder) -> None:
     assert [first.label, second.label] == ["model=m1", "model=m2"]
 
 
-def test_several_keys_tell_apart_and_a_missing_one_is_none(study: Recorder) -> None:
-    """Curves are told apart by the values of all keys; records without one have a curve as well."""
+def test_several_keys_distinguish_curves_and_a_missing_one_is_none(study: Recorder) -> None:
+    """Curves are distinguished by the values of all keys; records without one have a curve as well."""
     study.child(model="m1", seed=1).push(epoch=0, loss=9.0)
     curves = study.all_records.plot("epoch", "loss", by=["model", "seed"]).curves
     labels = [each.label for each in curves]
@@ -123,8 +123,8 @@ def test_records_without_x_or_y_are_in_no_mean(study: Recorder) -> None:
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_nan_and_infinities_are_left_out_and_told(odd: float) -> None:
-    """They would make a mean of all others useless, on either axis; the chart says how many."""
+def test_nan_and_infinities_are_left_out_and_reported(odd: float) -> None:
+    """They would make a mean of all others useless, on either axis; the chart shows how many."""
     rows = [{"x": 0.0, "y": 1.0}, {"x": 0.0, "y": odd}, {"x": odd, "y": 5.0}, {"x": 1.0, "y": 3.0}]
     curves = recorder_of(rows).records.plot("x", "y")
     assert (only(curves).x, only(curves).mean) == ([0.0, 1.0], [1.0, 3.0])
@@ -179,7 +179,7 @@ def test_durations_are_seconds() -> None:
     assert (curve.x, curve.mean) == ([0.0, 60.0, 120.0], [0.0, 0.5, 1.0])
 
 
-def test_keys_that_sql_takes_for_one_are_told_apart() -> None:
+def test_keys_that_sql_takes_for_one_are_distinguished() -> None:
     """Keys that differ in case alone, or have quotes and dots in them, are the columns they name."""
     rows = [{"x": 1, "X": 2, "a.b": 3.0, "A.B": 4.0, 'say "y"': 5.0}]
     records = recorder_of(rows).records
@@ -240,7 +240,7 @@ def test_a_chart_says_that_points_were_merged() -> None:
 
 
 def test_curves_with_few_points_stay_as_they_are_beside_one_with_many() -> None:
-    """Only what has more points than asked for is merged."""
+    """Only what has more points than requested is merged."""
     rows = [{"k": "many", "x": n, "y": n} for n in range(50)]
     rows += [{"k": "few", "x": n, "y": 0.1 * n} for n in range(3)]
     few, many = recorder_of(rows).records.plot("x", "y", by="k", points=5).curves
@@ -252,7 +252,7 @@ def test_curves_with_few_points_stay_as_they_are_beside_one_with_many() -> None:
 
 
 def test_an_unknown_column_is_named_with_those_that_are_near(study: Recorder) -> None:
-    """The message says which column is missing, and which ones were perhaps meant."""
+    """The message names the missing column, and similar ones."""
     with pytest.raises(ColumnError, match=r"no column 'los'; did you mean 'loss'\?"):
         study.all_records.plot("epoch", "los")
     with pytest.raises(ColumnError, match=r"no column 'quux'; there are 'study', 'model', "):
@@ -282,14 +282,14 @@ def test_columns_that_no_record_has_both_of_are_an_error(study: Recorder) -> Non
 
 
 def test_wrong_bands_and_points_are_refused(study: Recorder) -> None:
-    """What can be chosen is told."""
+    """What can be chosen is reported."""
     with pytest.raises(ArgumentError, match="no band 'wide'; expected one of std, sem"):
         study.all_records.plot("epoch", "loss", band="wide")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="0 points"):
         study.all_records.plot("epoch", "loss", points=0)
 
 
-def test_values_too_large_for_a_deviation_are_told() -> None:
+def test_values_too_large_for_a_deviation_are_reported() -> None:
     """Where the squares overflow, another band is named."""
     records = recorder_of([{"x": 0, "y": 1e300}, {"x": 0, "y": -1e300}]).records
     with pytest.raises(ColumnError, match="too large for a mean and the band 'std'; try 'minmax'"):
@@ -309,7 +309,7 @@ def test_every_point_is_a_row(study: Recorder) -> None:
 
 @pytest.mark.parametrize("colors", [True, False])
 @pytest.mark.parametrize("width", [30, 80])
-def test_the_drawing_is_as_wide_as_asked(study: Recorder, width: int, colors: bool) -> None:
+def test_the_drawing_is_as_wide_as_requested(study: Recorder, width: int, colors: bool) -> None:
     """No line is wider, colors or not, and title, curves and notes are all told."""
     text = study.all_records.plot("epoch", "loss", by="model").text(width, 12, colors=colors)
     assert ("\x1b[" in text) == colors
@@ -333,7 +333,7 @@ def test_printed_it_is_drawn(study: Recorder) -> None:
 
 
 def test_many_curves_are_named_up_to_twenty() -> None:
-    """A legend of hundreds helps nobody; how many are not named is told."""
+    """A legend of hundreds helps nobody; how many are not named is reported."""
     rows = [{"k": n, "x": x, "y": n} for n in range(25) for x in (0, 1)]
     curves = recorder_of(rows).records.plot("x", "y", by="k")
     assert "... and 5 more" in curves.text()
@@ -364,7 +364,7 @@ def test_the_same_chart_is_the_same_file(study: Recorder, tmp_path: Path) -> Non
 
 
 def test_another_suffix_is_refused(study: Recorder, tmp_path: Path) -> None:
-    """What can be saved is told, and no file is left."""
+    """What can be saved is reported, and no file is left."""
     with pytest.raises(
         UnknownFileTypeError,
         match=r"'\.gif' is not a valid suffix of a picture; expected one of \.png",
@@ -418,7 +418,7 @@ def test_numbers_of_any_size_have_a_readable_axis(
         assert f"<!-- {label} -->" in svg
 
 
-def test_a_mean_that_is_no_float_is_told_with_what_can_be_done() -> None:
+def test_a_mean_that_is_no_float_is_reported_with_what_can_be_done() -> None:
     """The sum of two numbers of that size is infinite."""
     records = recorder_of([{"x": 0, "y": 1.7e308}] * 2).records
     for band in BANDS:

@@ -115,7 +115,7 @@ def test_sql_over_some_records_has_all_types(
         assert _rows(found) == _rows(wanted)
 
 
-def test_a_name_that_is_no_column_is_told_with_those_that_are(
+def test_a_name_that_is_no_column_is_reported_with_those_that_are(
     collection: ExperimentCollection,
 ) -> None:
     """The message of a query with a typing error names the column that was meant."""
@@ -164,7 +164,7 @@ def test_a_very_long_expression_is_no_trouble(collection: ExperimentCollection) 
 def test_what_many_queries_use_is_known_of_each(
     collection: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also of more than are kept, and of those that are asked again."""
+    """Also of more than are kept, and of those that are queried again."""
     monkeypatch.setattr("rigorous_recorder._engines.duckdb._MOST_QUERIES", 3)
     for _ in range(2):
         for column, greatest in {"step": 10, "late": 5, "score": 7.5, "rate": 1, "1": 1}.items():
@@ -179,7 +179,7 @@ def test_a_name_in_sql_is_no_variable_of_python(collection: ExperimentCollection
             collection.sql(f"FROM {name}")
 
 
-def test_a_relation_keeps_its_moment(tmp_path: Path) -> None:
+def test_a_relation_keeps_its_snapshot(tmp_path: Path) -> None:
     """Rows that come after a query, or other queries, are not in its result."""
     with ExperimentCollection(tmp_path / "c") as logged, logged.new_experiment() as experiment:
         experiment.push(x=1)
@@ -281,7 +281,7 @@ def test_a_lazy_frame_of_one_recorder_leaves_the_others_out() -> None:
         assert frame.filter(v=3 - value).collect().height == 0
 
 
-def test_a_condition_is_asked_only_of_what_has_records() -> None:
+def test_a_condition_is_evaluated_only_on_what_has_records() -> None:
     """A strict expression fails on no value that is in no row, nor where another one excludes it."""
     root = Recorder()
     root.child(v="12").push(a=1)

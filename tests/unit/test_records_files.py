@@ -28,10 +28,10 @@ def test_a_selection_of_records_is_saved(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_progress_is_told_from_nothing_to_all(
+def test_progress_is_reported_from_nothing_to_all(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number of rows that are written only grows, up to the number of all, which is told."""
+    """The number of rows that are written only grows, up to the number of all, which is reported."""
     monkeypatch.setattr(scanned_rows, "PIECE_ROWS", 20_000)
     recorder = Recorder()
     recorder.extend({"x": range(100_000), "even": [n % 2 == 0 for n in range(100_000)]})
@@ -44,7 +44,7 @@ def test_progress_is_told_from_nothing_to_all(
     assert len(told) > 2
 
 
-def test_nothing_to_save_is_told_as_such(tmp_path: Path) -> None:
+def test_nothing_to_save_is_reported_as_such(tmp_path: Path) -> None:
     """A table without rows is a file as well."""
     told: list[tuple[int, int]] = []
     Recorder(a=1).records.save_to(tmp_path / "x.csv", progress=lambda *said: told.append(said))

@@ -188,7 +188,7 @@ WITHOUT_JSON = ["self-containing list", "dict with keys of one text"]
 
 @pytest.mark.parametrize("way", WAYS)
 def test_unkeepable_values_are_refused(recorder: Recorder, way: str) -> None:
-    """The error is of the right class, names key and type, says what to do; nothing is logged."""
+    """The error is of the right class, names key, type and the way out; nothing is logged."""
     for name, (value, error, named, way_out) in UNKEEPABLE.items():
         if way in OF_ATTRIBUTES and (error is UnsupportedTypeError or name in WITHOUT_JSON):
             continue
@@ -276,7 +276,7 @@ def test_a_too_long_int_inside_json_names_its_key() -> None:
 
 @pytest.mark.parametrize("data", [0, 1, [], [("x", 1)], "text"])
 def test_fields_that_are_no_mapping_are_refused(recorder: Recorder, data: Any) -> None:
-    """Whatever is given in place of a mapping is told, also where it is empty."""
+    """Whatever is given in place of a mapping is reported, also where it is empty."""
     for way in (recorder.push, recorder.add, recorder.update, recorder.child, Recorder):
         with pytest.raises(UnsupportedTypeError, match="one mapping, not as a"):
             way(data)
@@ -284,7 +284,7 @@ def test_fields_that_are_no_mapping_are_refused(recorder: Recorder, data: Any) -
 
 
 def test_columns_of_one_name_are_refused(recorder: Recorder) -> None:
-    """Two columns of a table that have the same name are told, not made one."""
+    """Two columns of a table that have the same name are reported, not made one."""
     table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
     for data in (table, table.to_pandas()):
         with pytest.raises(UnsupportedValueError, match="the name 'x'"):
@@ -293,7 +293,7 @@ def test_columns_of_one_name_are_refused(recorder: Recorder) -> None:
 
 
 def test_columns_of_several_lengths_are_refused(recorder: Recorder) -> None:
-    """The lengths are told; nothing is logged."""
+    """The lengths are reported; nothing is logged."""
     with pytest.raises(UnsupportedValueError, match="not of one length.*'x': 2.*'y': 1"):
         recorder.extend({"x": [2, 3], "y": [1]})
     _require_untouched(recorder)
@@ -301,7 +301,7 @@ def test_columns_of_several_lengths_are_refused(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("columns", [5, "text", [1, 2], {"x": 5}, {"x": "text"}, {"x": {"a": 1}}])
 def test_extend_refuses_what_is_no_column(recorder: Recorder, columns: Any) -> None:
-    """A number, text or mapping is no column; the message says what is one."""
+    """A number, text or mapping is no column; the message names what is one."""
     with pytest.raises(UnsupportedTypeError, match=type(columns).__name__ + "|column"):
         recorder.extend(columns)
     _require_untouched(recorder)
@@ -365,7 +365,7 @@ def test_attached_recorder_stays_in_its_collection(tmp_path: Path) -> None:
         assert [(row["m"], row["x"]) for row in b.records] == [(1, 1)]
 
 
-def test_closed_collection_refuses_and_says_what_to_do(tmp_path: Path) -> None:
+def test_closed_collection_refuses_and_names_the_way_out(tmp_path: Path) -> None:
     """Every way of logging is refused after ``close``; reading goes on."""
     collection = ExperimentCollection(tmp_path / "c")
     with collection.new_experiment() as experiment:
@@ -407,7 +407,7 @@ def test_a_value_of_too_many_bytes_is_refused(
 
 @pytest.mark.parametrize("index", ["x", None, 1.0, ("x", 1)])
 def test_what_is_no_index_of_a_record_is_refused(index: Any) -> None:
-    """Records have no columns by name, as a table has: the way to those is told."""
+    """Records have no columns by name, as a table has: the way to those is reported."""
     records = Recorder().push(x=1).records
     with pytest.raises(
         TypeError, match="is not a valid index of a record; expected an int or a slice"
@@ -428,7 +428,7 @@ def test_what_is_no_index_of_a_record_is_refused(index: Any) -> None:
         lambda collection: collection.records.sql(b"SELECT 1"),
     ],
 )
-def test_arguments_of_another_type_are_told(tmp_path: Path, call: Callable[[Any], Any]) -> None:
+def test_arguments_of_another_type_are_reported(tmp_path: Path, call: Callable[[Any], Any]) -> None:
     """In the words of this library, with what was expected."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         with pytest.raises(ArgumentTypeError, match="expected an int|a query is text"):

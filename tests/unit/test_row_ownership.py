@@ -142,7 +142,7 @@ def test_a_change_of_what_waits_changes_no_record() -> None:
 
 
 def test_a_change_in_the_row_of_an_experiment_shows_in_no_other(tmp_path: Path) -> None:
-    """Nor in the list of experiments that is asked for next."""
+    """Nor in the list of experiments that is requested next."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         collection.recorder["cfg"] = copy.deepcopy(CFG)
         for _ in range(2):

@@ -214,7 +214,7 @@ def test_a_name_that_may_still_come_is_no_error_to_who_follows() -> None:
     assert list(rows) == []
 
 
-def test_what_fails_for_a_value_is_told_and_can_be_left_out_before() -> None:
+def test_what_fails_for_a_value_is_reported_and_can_be_left_out_before() -> None:
     """A condition is asked only of what earlier ones left, so is a part of one."""
     top = Recorder()
     top.child(kind="number").push(x="3", i=1).push(x="5", i=2)

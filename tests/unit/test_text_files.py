@@ -74,7 +74,7 @@ def test_every_reader_takes_json_lines_with_nan(tmp_path: Path, rows: list[dict[
 
 @pytest.mark.parametrize("program", ["node", "jq"])
 def test_strict_programs_take_json_lines_with_nan(tmp_path: Path, program: str) -> None:
-    """Those that refuse a bare NaN, or change it without a word."""
+    """Those that refuse a bare NaN, or change it without a message."""
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
     logged().save_to(tmp_path / "x.jsonl")
@@ -191,7 +191,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("separator", [None, ",", ";", "\t", "|", " "])
 @pytest.mark.parametrize("encoding", [None, "utf-8", "utf-8-sig", "utf-16", "latin-1"])
-def test_csv_comes_back_as_it_was_asked_for(
+def test_csv_comes_back_as_it_was_requested(
     tmp_path: Path, separator: str | None, encoding: str | None
 ) -> None:
     """With any separator and encoding; the encodings with a mark are found by it."""
@@ -204,7 +204,7 @@ def test_csv_comes_back_as_it_was_asked_for(
         assert repr(rows_of(found)) == repr(present(TEXTS))
 
 
-def test_records_write_csv_as_it_was_asked_for(tmp_path: Path) -> None:
+def test_records_write_csv_as_it_was_requested(tmp_path: Path) -> None:
     """In bytes that Excel of a country with decimal commas opens as columns."""
     logged([{"ü": 1, "x": 0.5}]).records.save_to(
         tmp_path / "x.csv", separator=";", encoding="utf-8-sig"
@@ -237,7 +237,7 @@ def test_encodings_are_checked(tmp_path: Path) -> None:
             Recorder.load_from(tmp_path / f"x{suffix}", encoding="utf-8")
 
 
-def test_csv_of_another_encoding_is_told(tmp_path: Path) -> None:
+def test_csv_of_another_encoding_is_reported(tmp_path: Path) -> None:
     """Its text is not taken for bytes."""
     (tmp_path / "x.csv").write_bytes("a,b\nü,1\n".encode("latin-1"))
     with pytest.raises(DamagedFileError, match="'a' has text that is not utf-8.*encoding="):
@@ -271,7 +271,7 @@ def test_an_empty_csv_file_has_no_records(tmp_path: Path) -> None:
 def test_a_file_that_needs_more_memory_than_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    """Is not told as damaged."""
+    """Is not reported as damaged."""
     logged().save_to(tmp_path / f"x{suffix}")
 
     def fail(*_: Any) -> Any:
@@ -297,7 +297,7 @@ def test_no_memory_for_a_column_is_no_fault_of_its_type(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("odd", ["a:int", "a:str", "a:float_"])
-def test_keys_that_csv_could_not_tell_apart_are_refused(tmp_path: Path, odd: str) -> None:
+def test_keys_that_csv_could_not_distinguish_are_refused(tmp_path: Path, odd: str) -> None:
     """Before anything is written; other formats, and the key by itself, come back."""
     recorder = Recorder().push({"a": 1.5}).push({odd: 7})
     with pytest.raises(UnsupportedValueError, match=f"'{odd}' beside 'a'"):

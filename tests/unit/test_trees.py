@@ -63,7 +63,7 @@ def test_it_is_drawn_with_branches_and_counts() -> None:
     ]
 
 
-def test_first_and_last_children_are_listed_and_the_rest_is_told() -> None:
+def test_first_and_last_children_are_listed_and_the_rest_is_reported() -> None:
     """Of many children the first and last ones are listed, and how many are between them."""
     tree = study().children[0].tree(children=3)
     assert str(tree).splitlines() == [
@@ -77,15 +77,15 @@ def test_first_and_last_children_are_listed_and_the_rest_is_told() -> None:
     assert tree.hidden == 1
 
 
-def test_no_children_are_listed_where_no_level_is_asked_for() -> None:
-    """Counts are told all the same."""
+def test_no_children_are_listed_where_no_level_is_requested() -> None:
+    """Counts are reported all the same."""
     tree = study().tree(depth=0)
     assert (tree.children, tree.hidden, tree.records, tree.all_records) == ([], 2, 1, 19)
 
 
 @pytest.mark.parametrize(("depth", "lines"), [(0, 2), (1, 5), (2, 11), (None, 11)])
 def test_depth_is_how_many_levels_are_listed(depth: int | None, lines: int) -> None:
-    """Below the last level a line says how many there are."""
+    """Below the last level a line shows how many there are."""
     assert len(str(study().tree(depth=depth)).splitlines()) == lines
 
 
@@ -157,7 +157,7 @@ def test_a_tree_of_less_than_nothing_is_refused(
 
 
 def test_collection_shows_experiments_with_how_they_went(tmp_path: Path) -> None:
-    """The folder's name and size are in the first line; errors and open ends are told."""
+    """The folder's name and size are in the first line; errors and open ends are reported."""
     collection = ExperimentCollection(tmp_path / "study", quiet=True)
     with collection.new_experiment(learning_rate=0.1) as experiment:
         experiment.push(x=1)

@@ -97,7 +97,7 @@ def test_rows_of_views_have_the_exact_values(collection: ExperimentCollection) -
 
 
 def test_only_what_is_selected_is_there(collection: ExperimentCollection, tmp_path: Path) -> None:
-    """In the order in which it is asked for; conditions may be on what is not."""
+    """In the order in which it is requested; conditions may be on what is not."""
     selected = collection.records.where("loss < 0.3", lr=[0.1, 0.2]).select("model", "i")
     rows = [{"model": "b", "i": 13}, {"model": "b", "i": 23}]
     assert selected.columns == ("model", "i")
@@ -165,7 +165,7 @@ def test_every_kind_that_has_an_order_is_sorted(values: list[Any]) -> None:
         (lambda r: r.where(modle=1).head(2).to_arrow(), ColumnError, "did you mean 'model'"),
     ],
 )
-def test_what_views_cant_do_is_told(
+def test_what_views_cant_do_is_reported(
     collection: ExperimentCollection, call: Any, error: type[RigorousError], message: str
 ) -> None:
     """With what was wrong, and near names."""

@@ -454,7 +454,7 @@ def test_a_value_of_another_kind_than_its_keys_is_refused(
 
 
 def test_a_list_is_a_choice_and_a_list_of_lists_one_of_them() -> None:
-    """Where that can't be meant the message says what can."""
+    """Where that can't be meant the message names what can."""
     recorder = Recorder().push(model="a", tags=["a"], x=1).push(model="b", x=2.0).push(model="c")
     records = recorder.records
     for choice in (["a", "b"], ("a", "b"), {"b", "a"}, frozenset("ab"), np.array(["a"]).tolist()):

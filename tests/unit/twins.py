@@ -9,7 +9,7 @@ import pytest
 
 
 def twin_called(name: str, room: str) -> ModuleType:
-    """The twin, "pure" or "native", of a room; the test is skipped where it can't be imported."""
+    """The backend, "pure" or "native", of a room; the test is skipped where it can't be imported."""
     try:
         return importlib.import_module(f"rigorous_recorder.{room}.{name}")
     except ImportError as error:

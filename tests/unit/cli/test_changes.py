@@ -118,7 +118,7 @@ def test_tags_are_put_on_and_taken_off(run: Run, study: Path) -> None:
 
 
 def test_an_experiment_is_renamed_and_archived(run: Run, study: Path) -> None:
-    """`ls` shows the name and the tags; what is archived it lists when it is asked for all."""
+    """`ls` shows the name and the tags; archived ones are listed with --all."""
     assert run("rename", study, 1, "baseline").err == "experiment 1 is 'baseline' now\n"
     run("tag", study, 1, "+paper")
     head, first, *_ = run("ls", study).lines

@@ -58,7 +58,7 @@ def test_delete_takes_ranges_and_asks_with_the_parameters(run: Run) -> None:
 def test_delete_by_conditions_lists_the_runs_and_takes_no_other(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All conditions hold; the status is one; runs that share a number are told apart."""
+    """All conditions hold; the status is one of them; runs that share a number are distinguished."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     result = run("delete", "runs", "--where", "status=failed")
     assert result.err.count("failed (ZeroDivisionError)") == 3
@@ -120,7 +120,7 @@ def test_sql_without_a_query_reads_one_after_the_other(
 
 @pytest.mark.usefixtures("runs")
 def test_export_to_standard_output_is_the_file(run: Run) -> None:
-    """CSV where nothing else is asked for."""
+    """CSV where nothing else is requested."""
     assert run("export", "runs", "same.csv").code == 0
     assert run("export", "runs", "-").out == Path("same.csv").read_text()
     lines = run("export", "runs", "-", "--format", "jsonl", "--where", "seed=3")

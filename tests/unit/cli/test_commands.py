@@ -69,7 +69,7 @@ READING = [verb for verb in VERBS if verb[0] not in {"compact", "delete"} and ve
 def test_no_command_makes_a_folder_where_none_is(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
 ) -> None:
-    """What is not there is told, with what was looked for; nothing is made, and the code is 2."""
+    """What is not there is reported, with what was looked for; nothing is made, and the code is 2."""
     monkeypatch.chdir(tmp_path)
     command, *rest = verb
     result = run(command, "nowhere", *rest)
@@ -80,7 +80,7 @@ def test_no_command_makes_a_folder_where_none_is(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_collection_is_told_with_those_that_are_near(run: Run, study: Path) -> None:
+def test_what_is_no_collection_is_reported_with_those_that_are_near(run: Run, study: Path) -> None:
     """A misspelt name is answered with the names that are there."""
     result = run("show", study.with_name("studi"))
     assert result.code == 2
@@ -103,7 +103,7 @@ def test_no_folder_is_searched_that_was_not_named(
 def test_the_search_for_names_that_are_near_has_an_end(
     run: Run, own_study: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    """Beyond some levels, folders or time the way to find the others is told."""
+    """Beyond some levels, folders or time the way to find the others is reported."""
     far = own_study.parent / "a" / "b" / "far.collection"
     shutil.copytree(own_study, far)
     missing = own_study.with_name("studi")
@@ -120,7 +120,7 @@ def test_the_search_for_names_that_are_near_has_an_end(
 def test_a_folder_that_cant_be_read_ends_no_search(
     run: Run, own_study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names that are near are told without those in it."""
+    """Near names are listed without control characters."""
     locked = own_study.with_name("locked")
     locked.mkdir()
     is_file = Path.is_file
@@ -136,8 +136,8 @@ def test_a_folder_that_cant_be_read_ends_no_search(
     assert result.err.endswith(f"Collections in {own_study.parent}:\n  {own_study}\n")
 
 
-def test_a_folder_and_a_file_are_told_as_what_they_are(run: Run, tmp_path: Path) -> None:
-    """The message says what was found in place of a collection."""
+def test_a_folder_and_a_file_are_reported_as_what_they_are(run: Run, tmp_path: Path) -> None:
+    """The message names what was found in place of a collection."""
     (tmp_path / "file.txt").write_text("x")
     assert f"{tmp_path} is a folder without a collection.json" in run("show", tmp_path).err
     assert "file.txt is a file" in run("show", tmp_path / "file.txt").err
@@ -226,8 +226,8 @@ def test_ls_of_a_folder_lists_it_also_beside_a_collection_of_that_name(
     assert len(run("ls", own_study).lines) == 3
 
 
-def test_ls_of_a_folder_without_collections_says_so(run: Run, tmp_path: Path) -> None:
-    """The table is empty, and what was looked at is told beside it."""
+def test_ls_of_a_folder_without_collections_reports_it(run: Run, tmp_path: Path) -> None:
+    """The table is empty, and a message names the folder."""
     result = run("ls", tmp_path)
     assert (result.code, result.out) == (0, "")
     assert f"no collections in {tmp_path}" in result.err
@@ -235,7 +235,7 @@ def test_ls_of_a_folder_without_collections_says_so(run: Run, tmp_path: Path) ->
 
 
 def test_ls_passes_over_a_collection_that_cant_be_read(run: Run, own_study: Path) -> None:
-    """One of a newer format is told, and those beside it are listed."""
+    """One of a newer format is reported, and those beside it are listed."""
     newer = own_study.with_name("newer.collection")
     shutil.copytree(own_study, newer)
     info = newer / "collection.json"
@@ -262,7 +262,7 @@ def test_a_collection_of_a_newer_format_is_refused(
 
 
 @pytest.mark.parametrize("said", [1e300, -1e18, float("nan"), float("inf"), "text", True, {"a": 1}])
-def test_ls_takes_whatever_was_said_of_an_experiment(run: Run, own_study: Path, said: Any) -> None:
+def test_ls_takes_whatever_was_set_on_an_experiment(run: Run, own_study: Path, said: Any) -> None:
     """Times that are none, as a damaged file can have them, keep nobody from the others."""
     with closing(ExperimentCollection(own_study, extension="")) as collection:
         with collection.new_experiment() as experiment:
@@ -466,7 +466,7 @@ def test_sql_reads_a_query_from_standard_input(
     assert run("sql", "study", "-", "--json").json == [{"one": 1}]
 
 
-def test_what_the_limit_cuts_is_told(run: Run, study: Path) -> None:
+def test_what_the_limit_cuts_is_reported(run: Run, study: Path) -> None:
     """Not among the rows, and only where there is more."""
     result = run("sql", "study", "FROM range(5)", "--limit", 2, "--json")
     assert result.json == [{"range": 0}, {"range": 1}]
@@ -475,7 +475,7 @@ def test_what_the_limit_cuts_is_told(run: Run, study: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
-def test_a_limit_of_no_rows_is_told_once(run: Run, study: Path, form: list[str]) -> None:
+def test_a_limit_of_no_rows_is_stated_once(run: Run, study: Path, form: list[str]) -> None:
     """An answer that has rows is not called empty, and one that has none is not called cut."""
     result = run("sql", "study", "FROM range(5)", "--limit", 0, *form)
     assert result.out == ("range\n" if form == ["--csv"] else "")
@@ -494,7 +494,7 @@ def test_a_pipe_gets_all_rows(run: Run, study: Path) -> None:
 @pytest.mark.parametrize(
     "query", ["SELEC 1", "SELECT nothing FROM records", "SELECT 'x'::INT", "FROM nowhere", ""]
 )
-def test_a_query_that_fails_is_told_in_duckdbs_words(run: Run, study: Path, query: str) -> None:
+def test_a_query_that_fails_is_reported_in_duckdbs_text(run: Run, study: Path, query: str) -> None:
     """Without a traceback; the code is 1."""
     result = run("sql", "study", query)
     if query:
@@ -503,7 +503,7 @@ def test_a_query_that_fails_is_told_in_duckdbs_words(run: Run, study: Path, quer
     assert "Traceback" not in result.err
 
 
-def test_an_answer_without_rows_is_told(run: Run, study: Path) -> None:
+def test_an_answer_without_rows_is_reported(run: Run, study: Path) -> None:
     """An empty table prints nothing where rows would stand; CSV has its head."""
     result = run("sql", "study", "SELECT 1 AS one WHERE false")
     assert (result.out, result.err) == ("", "no rows\n")
@@ -514,7 +514,7 @@ def test_an_answer_without_rows_is_told(run: Run, study: Path) -> None:
 
 
 def test_tail_prints_the_last_records(run: Run, study: Path) -> None:
-    """A line each, with all keys but those that every experiment has; a number says how many."""
+    """A line each, with all keys but those that every experiment has; a number counts the rest."""
     result = run("tail", "study", "-n", 2, "--no-follow")
     assert result.lines == [
         "experiment_number=2 lr=0.2 model=m2 epoch=1 loss=0.5",
@@ -566,7 +566,7 @@ def test_tail_on_a_terminal_knows_the_keys_of_records_to_come(tmp_path: Path) ->
     assert [*lines.of({"model": "m1", "late": 2})] == ["late=2"]
 
 
-def test_tail_prints_only_what_is_asked_for(run: Run, study: Path) -> None:
+def test_tail_prints_only_what_is_requested(run: Run, study: Path) -> None:
     """Keys in the order asked for, missing ones as null; only records that meet the conditions."""
     options = ["--no-follow", "-k", "note", "-k", "had_error", "--where", "model=m1", "--json"]
     result = run("tail", "study", *options)
@@ -641,7 +641,7 @@ def test_every_command_reads_values_as_json_prints_them(run: Run, tmp_path: Path
         ("epoch IN (FROM 'x.csv')", "or key=value, such as model=m1"),
     ],
 )
-def test_a_condition_that_nothing_can_meet_is_told(
+def test_a_condition_that_nothing_can_meet_is_reported(
     run: Run, study: Path, command: tuple[str, str], condition: str, message: str
 ) -> None:
     """With code 2, and what was expected; no file is written."""
@@ -714,8 +714,8 @@ def test_export_writes_what_save_to_writes(
     assert [dict(row) for row in Recorder.load_from(path).records] == expected
 
 
-def test_export_replaces_a_file_only_when_told(run: Run, study: Path, tmp_path: Path) -> None:
-    """A file that is there stays, and the way to replace it is told."""
+def test_export_replaces_a_file_only_with_force(run: Run, study: Path, tmp_path: Path) -> None:
+    """A file that is there stays, and the way to replace it is reported."""
     path = tmp_path / "flat.csv"
     path.write_text("mine")
     result = run("export", "study", path)
@@ -765,7 +765,7 @@ def test_plot_as_json_is_every_point(run: Run, study: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "html"])
 def test_plot_saves_a_picture(run: Run, study: Path, tmp_path: Path, suffix: str) -> None:
-    """In the format of the suffix; where it is saved is told."""
+    """In the format of the suffix; the message names the file."""
     pytest.importorskip("matplotlib")
     path = tmp_path / f"loss.{suffix}"
     result = run("plot", "study", "-x", "epoch", "-y", "loss", "--out", path)
@@ -785,7 +785,7 @@ def test_plot_saves_a_picture(run: Run, study: Path, tmp_path: Path, suffix: str
         (["-x", "epoch", "-y", "loss", "--where", "model"], "not a condition"),
     ],
 )
-def test_a_chart_that_cant_be_drawn_is_told(
+def test_a_chart_that_cant_be_drawn_is_reported(
     run: Run, study: Path, options: list[str], message: str
 ) -> None:
     """What is wrong and what would be right, in words, with code 2."""
@@ -797,7 +797,7 @@ def test_a_chart_that_cant_be_drawn_is_told(
 # --- verify and compact ----------------------------------------------------------------------------
 
 
-def test_verify_of_a_sound_collection_says_so(run: Run, study: Path) -> None:
+def test_verify_of_a_sound_collection_reports_it(run: Run, study: Path) -> None:
     """With code 0, and no line of JSON."""
     result = run("verify", "study")
     assert (result.code, result.out) == (0, "")
@@ -893,10 +893,10 @@ def test_repair_writes_what_can_be_read(run: Run, own_study: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["", ".collection"])
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != ["ls"]], ids=" ".join)
-def test_a_lost_description_is_told_with_the_way_to_repair(
+def test_a_lost_description_is_reported_with_the_way_to_repair(
     run: Run, own_study: Path, verb: list[str], ending: str
 ) -> None:
-    """The collection is there: the message says what it lost, and the command that helps."""
+    """The collection is there: the message names the lost file, and the command that helps."""
     (own_study / "collection.json").unlink()
     command, *rest = verb
     result = run(command, own_study.with_name(f"own{ending}"), *rest)
@@ -993,7 +993,7 @@ def test_columns_are_completed(
 # --- wrong use -------------------------------------------------------------------------------------
 
 
-def test_a_command_that_is_none_is_told(run: Run) -> None:
+def test_a_command_that_is_none_is_reported(run: Run) -> None:
     """With code 2."""
     result = run("lss")
     assert result.code == 2
@@ -1016,16 +1016,16 @@ def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="to root every file can be written")
-def test_a_file_that_cant_be_written_is_told(run: Run, study: Path, tmp_path: Path) -> None:
-    """A failure of the system is told in one line, with code 1."""
+def test_a_file_that_cant_be_written_is_reported(run: Run, study: Path, tmp_path: Path) -> None:
+    """A failure of the system is reported in one line, with code 1."""
     tmp_path.chmod(0o555)
     result = run("export", "study", tmp_path / "x.csv")
     assert result.code == 1
     assert "Permission denied" in result.err
 
 
-def test_a_file_in_place_of_a_folder_is_told(run: Run, study: Path, tmp_path: Path) -> None:
-    """A failure of the system is told in one line, with the path, and code 1."""
+def test_a_file_in_place_of_a_folder_is_reported(run: Run, study: Path, tmp_path: Path) -> None:
+    """A failure of the system is reported in one line, with the path, and code 1."""
     (tmp_path / "file").write_text("x")
     result = run("export", "study", tmp_path / "file" / "x.csv")
     assert (result.code, result.out) == (1, "")
@@ -1050,7 +1050,7 @@ def test_a_failed_experiment_has_an_error(run: Run, study: Path) -> None:
 
 
 def test_plot_draws_the_last_attempt_or_all(run: Run, tmp_path: Path) -> None:
-    """Which ones is told, and how many records were left out."""
+    """It lists them, and how many records were left out."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         with collection.new_experiment() as experiment:
             experiment.extend({"step": range(6), "loss": [10.0] * 6})
@@ -1107,7 +1107,7 @@ def test_of_options_that_contradict_none_wins_in_silence(
 
 
 def test_what_may_be_repeated_may_be(run: Run, study: Path) -> None:
-    """Keys, conditions, what tells curves apart; and to say the same again is no contradiction."""
+    """Keys, conditions, what distinguishes curves; the same option twice is accepted."""
     tail = "tail study --no-follow -k epoch -k loss --where model=m1 --where lr=0.1 --json --json"
     assert [*run(*shlex.split(tail)).json[0]] == ["epoch", "loss"]
     plot = "plot study -x epoch -y loss -y lr --by model --by lr --json"

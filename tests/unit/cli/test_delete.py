@@ -26,7 +26,7 @@ def numbers(study: Path) -> tuple[int, ...]:
         return collection.experiment_numbers
 
 
-def test_what_is_deleted_is_told(run: Run, own_study: Path) -> None:
+def test_what_is_deleted_is_reported(run: Run, own_study: Path) -> None:
     """With how many records that were, and what frees the space; then no command knows it."""
     result = run("delete", own_study, 1, "--yes")
     assert (result.code, result.out) == (0, "")
@@ -57,7 +57,7 @@ def test_it_asks_first(
     assert numbers(own_study) == left
 
 
-def test_an_unknown_number_is_told(run: Run, own_study: Path) -> None:
+def test_an_unknown_number_is_reported(run: Run, own_study: Path) -> None:
     """With code 2, and without a question; the others named beside it stay."""
     result = run("delete", own_study, 1, 7, 8)
     assert (result.code, result.out) == (2, "")
@@ -65,7 +65,7 @@ def test_an_unknown_number_is_told(run: Run, own_study: Path) -> None:
     assert numbers(own_study) == (1, 2)
 
 
-def test_an_experiment_that_runs_is_told(run: Run, own_study: Path) -> None:
+def test_an_experiment_that_runs_is_reported(run: Run, own_study: Path) -> None:
     """With code 2; it goes on, and those named beside it stay."""
     with closing(ExperimentCollection(own_study, extension="")) as collection:
         with collection.new_experiment() as experiment:

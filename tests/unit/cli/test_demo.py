@@ -119,7 +119,7 @@ def without_plotext(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_plotext")
-def test_without_its_extra_the_command_tells_the_install_line(
+def test_without_its_extra_the_command_names_the_install_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A missing package ends in exit code 2 and the line that installs it, not in a traceback."""
@@ -142,7 +142,7 @@ def test_main_runs_the_command_line(
     assert capsys.readouterr().out.startswith("rigorous-recorder ")
 
 
-def test_a_folder_that_is_no_collection_is_told_in_one_line(
+def test_a_folder_that_is_no_collection_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An error of the library ends the command with its message, and touches nothing."""

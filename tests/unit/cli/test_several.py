@@ -25,7 +25,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_reads_them_as_one_table(run: Run, data: Path) -> None:
-    """With a column that tells them apart, under conditions as of one."""
+    """With a column that distinguishes them, under conditions as of one."""
     query = "SELECT collection, count(*) AS records FROM records GROUP BY ALL ORDER BY ALL"
     assert run("sql", "old", "new", query, "--json").json == [
         {"collection": "new", "records": 1},
@@ -66,7 +66,7 @@ def test_ls_lists_the_experiments_or_collections_of_all(run: Run, data: Path) ->
 
 
 def test_the_column_has_another_name_where_it_is_taken(run: Run, data: Path) -> None:
-    """A key of a user's is not hidden: the command says so, and takes another name."""
+    """A key of a user's is not hidden: the command reports it, and takes another name."""
     with ExperimentCollection(data / "new") as new:
         new.recorder.push(collection="mine")
     query = "SELECT study, collection FROM records WHERE collection IS NOT NULL"
@@ -77,7 +77,7 @@ def test_the_column_has_another_name_where_it_is_taken(run: Run, data: Path) -> 
     assert rows == [{"study": "new", "collection": "mine"}]
 
 
-def test_what_is_missing_or_given_twice_is_told(run: Run, data: Path) -> None:
+def test_what_is_missing_or_given_twice_is_reported(run: Run, data: Path) -> None:
     """A path in place of a query or a file is no query; a collection is taken once."""
     result = run("export", "old")
     assert (result.code, "Missing argument 'FILE'" in result.err) == (2, True)

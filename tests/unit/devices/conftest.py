@@ -1,4 +1,4 @@
-"""Recorders of each sort, and what tensors were asked for."""
+"""Recorders of each sort, and the accesses to tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def asked() -> Iterator[list[Any]]:
-    """The values that tensors were asked for."""
+    """The accesses to values of tensors."""
     Tensor.asked.clear()
     yield Tensor.asked
     Tensor.fails = False

@@ -1,4 +1,4 @@
-"""Tensors on a pretended device, which note what they are asked for."""
+"""Tensors on a pretended device, which record each access."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CUDA = 2  # DLPack's number
 
 
 class Tensor:
-    """A tensor on a pretended device, which notes when it is asked for its value."""
+    """A tensor on a pretended device, which records when its value is fetched."""
 
     asked: list[Any] = []  # noqa: RUF012 - one list for all, emptied by a fixture
     fails = False

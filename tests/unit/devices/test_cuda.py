@@ -117,7 +117,7 @@ def test_a_capture_is_not_spoilt_by_a_fetch(torch: Any, recorder: Recorder) -> N
 
 
 def test_what_is_captured_has_no_value(torch: Any, recorder: Recorder) -> None:
-    """To log inside of a capture is an error that says so, and the capture goes on."""
+    """To log inside of a capture is an error, and the capture goes on."""
     step = torch.zeros((), device="cuda")
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -162,7 +162,7 @@ def test_no_value_is_lost_where_no_memory_can_be_pinned(
     assert [row["loss"] for row in recorder.records] == [1]
 
 
-def test_kept_tensors_take_bounded_memory(torch: Any, recorder: Recorder) -> None:
+def test_pending_tensors_take_bounded_memory(torch: Any, recorder: Recorder) -> None:
     """A long run does not fill the GPU with what was logged."""
     loss = torch.ones((), device="cuda")
     torch.cuda.reset_peak_memory_stats()

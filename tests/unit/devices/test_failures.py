@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_a_failing_fetch_costs_no_record(recorder: Recorder) -> None:
-    """Values that can't be fetched are missing, a warning says so once, all else is there."""
+    """Values that can't be fetched are missing, one warning reports it, all else is there."""
     for step in range(5):
         recorder.push(step=step, loss=Tensor(step))
     Tensor.fails = True
@@ -85,7 +85,7 @@ def test_a_failing_value_costs_no_other() -> None:
 def test_an_array_of_another_shape_that_can_not_be_fetched_costs_no_record(
     recorder: Recorder,
 ) -> None:
-    """It is missing, as one of the first shape is, and a warning says so; its record is there."""
+    """It is missing, as one of the first shape is, and a warning reports it; its record is there."""
     recorder.push(step=0, grad=Tensor([1, 2])).sync()
     Tensor.fails = True
     with pytest.warns(DeviceWarning, match="1 values of grad .* RuntimeError: the device is gone"):
@@ -109,7 +109,7 @@ def test_an_array_of_another_shape_that_can_not_be_fetched_costs_no_record(
 def test_what_is_read_at_once_and_can_not_be_is_refused(
     recorder: Recorder, say: Callable[[Recorder, Any], Any]
 ) -> None:
-    """The error says which key it is, what went wrong, and is the one of values that can't be stored."""
+    """The error names the key and what went wrong, and is that of values that can't be stored."""
     Tensor.fails = True
     with pytest.raises(UnsupportedTypeError, match="'x'.*the device is gone"):
         say(recorder, Tensor(1.5))
@@ -126,7 +126,7 @@ def test_an_attribute_that_can_not_be_read_is_its_repr(
     set_it: Callable[[Recorder, Any], Recorder],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As of any attribute that can't be stored; the warning says what went wrong."""
+    """As of any attribute that can't be stored; the warning names what went wrong."""
     monkeypatch.setattr(lenient, "_WARNED", set())
     Tensor.fails = True
     with pytest.warns(AttributeTypeWarning, match="'x'.*the device is gone"):
@@ -134,7 +134,7 @@ def test_an_attribute_that_can_not_be_read_is_its_repr(
     assert re.fullmatch(r"<.*Tensor object>", found["x"])
 
 
-def test_a_value_that_is_not_what_it_said_is_lost() -> None:
+def test_a_value_that_is_not_what_it_claimed_is_lost() -> None:
     """A tensor whose numbers have another shape, or would be rounded, is not put in any cell."""
     wide = Tensor(0.1, "float64")
     long = Tensor([1.0, 2.0])

@@ -81,7 +81,7 @@ def test_one_failing_tensor_costs_no_other(recorder: Recorder) -> None:
 
 
 def test_a_lost_value_stops_no_training(recorder: Recorder, capsys: Any) -> None:
-    """Where warnings are errors, as in this test, a lost value is told on stderr, once."""
+    """Where warnings are errors, as in this test, a lost value is reported on stderr, once."""
     recorder.push(loss=Tensor(1))
     Tensor.fails = True
     assert column(recorder.records, "loss") == [None]

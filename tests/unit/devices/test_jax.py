@@ -29,7 +29,7 @@ def jax(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int32", "uint8", "float16", "bfloat16", "float32"])
-def test_jax_values_are_kept(jax: Any, dtype: str) -> None:
+def test_jax_values_are_stored(jax: Any, dtype: str) -> None:
     """Scalars and arrays of jax read back as numbers and numpy arrays."""
     recorder = Recorder()
     scalar, array = jax.numpy.ones((), dtype), jax.numpy.ones(2, dtype)
@@ -50,7 +50,7 @@ def test_jax_arrays_may_be_given_away(jax: Any) -> None:
 
 
 def test_jax_tracers_are_refused(jax: Any) -> None:
-    """Inside of a jitted function there is no value, and push says so."""
+    """Inside of a jitted function there is no value, and push raises an error."""
     recorder = Recorder().push(y=0)
     with pytest.raises(TypeError):
         jax.jit(lambda x: recorder.push(x=x) and x)(1.0)

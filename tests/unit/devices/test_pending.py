@@ -149,7 +149,7 @@ def test_later_changes_do_not_matter(recorder: Recorder) -> None:
     assert column(recorder.records, "loss") == list(range(51))
 
 
-def test_arrays_of_many_shapes_are_kept(recorder: Recorder) -> None:
+def test_arrays_of_many_shapes_are_stored(recorder: Recorder) -> None:
     """Arrays of one shape, and those of other shapes after them, are kept as they were."""
     given = [[1, 2], [3, 4], [5], [6, 7, 8], [9, 10]]
     for each in given:
@@ -177,7 +177,7 @@ def test_devices_and_kinds_meet_in_one_record(recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -0.0])
-def test_special_numbers_are_kept(number: float) -> None:
+def test_special_numbers_are_stored(number: float) -> None:
     """NaN, infinity and the sign of zero come through."""
     recorder = Recorder()
     recorder.push(x=Tensor(number))
@@ -200,7 +200,7 @@ def test_special_numbers_are_kept(number: float) -> None:
 def test_data_and_containers_read_at_once(
     asked: list[Any], say: Callable[[Recorder, Any], Any]
 ) -> None:
-    """What is set on a node, and what is within a list or dict, is read when it is said."""
+    """What is set on a node, and what is within a list or dict, is read when it is set."""
     recorder = Recorder()
     say(recorder, Tensor(1.5))
     assert asked == [1.5]

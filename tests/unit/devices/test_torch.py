@@ -68,7 +68,7 @@ def test_torch_scalars_are_plain_values(torch: Any, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [d for d in TORCH if not d.startswith("float8")])
-def test_torch_arrays_are_kept(torch: Any, dtype: str) -> None:
+def test_torch_arrays_are_stored(torch: Any, dtype: str) -> None:
     """Arrays of every dtype read back equal; those of bfloat16, which numpy has not, as float32."""
     recorder = Recorder()
     tensor = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).to(getattr(torch, dtype))
@@ -183,7 +183,7 @@ class FewGpus:
 def test_torch_captures_on_another_gpu_are_seen(
     torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A value is asked for the stream of its own device, whichever is the current one."""
+    """A value is fetched on the stream of its own device, whichever is the current one."""
     gpus = FewGpus(torch, monkeypatch)
     gpus.streams[0] = gpus.captured
     for gpus.current in (0, 1):
@@ -209,7 +209,7 @@ def test_torch_fetches_in_no_stream_that_is_captured(
     assert (gpus.current, gpus.streams) == (1, {0: (0, 0), 1: (1, 0)})
 
 
-def test_torch_inference_tensors_are_kept(torch: Any) -> None:
+def test_torch_inference_tensors_are_stored(torch: Any) -> None:
     """Tensors of inference mode meet others in one column, and are read outside of it."""
     recorder = Recorder()
     with torch.inference_mode():
@@ -417,7 +417,7 @@ def test_torch_columns_are_extended(torch: Any, dtype: str) -> None:
     assert column(recorder.records, "x") == column(recorder.records, "y") == tensor.tolist()
 
 
-def test_torch_float8_arrays_are_kept_as_float32(torch: Any) -> None:
+def test_torch_float8_arrays_are_stored_as_float32(torch: Any) -> None:
     """Arrays of dtypes that numpy has not are kept as the next larger one that it has."""
     recorder = Recorder()
     recorder.push(x=torch.ones(2, dtype=torch.float8_e5m2))
@@ -436,7 +436,7 @@ def test_torch_float8_arrays_are_kept_as_float32(torch: Any) -> None:
 def test_what_has_no_numbers_is_refused_with_its_key(
     torch: Any, make: Callable[[Any], Any], within: Callable[[Any], Any]
 ) -> None:
-    """The error says which key has no numbers, and of what type its value is."""
+    """The error names the key without numbers, and the type of its value."""
     with pytest.raises(UnsupportedTypeError, match="'x'.*type|'x'.*inside"):
         Recorder().push(x=within(make(torch)))
 
