@@ -113,7 +113,7 @@ class FolderWriter(Writer):
 
     def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
         """As for any writer; it is on its way to the file before any record below the node is."""
-        now = super().set_attributes(node, data, parent)
+        now = Writer.set_attributes(self, node, data, parent)
         if not self.backend.is_mapped:
             self.nodes.flush()
         return now
