@@ -20,6 +20,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._live import backing
 from rigorous_recorder._live.backing import MappedImage
 from rigorous_recorder._live.segment import Segment
+from rigorous_recorder._live.segments import Segments
 from rigorous_recorder._store import backend, lease, liveness, marks, seal
 from rigorous_recorder._store.background import later
 from rigorous_recorder._store.folder import Folder
@@ -244,14 +245,14 @@ class Prepared:
         monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
         monkeypatch.setattr(live_table, "MOST_ROWS", 64)
         self._is_done = threading.Event()
-        prepare = backend.FolderBackend.prepare
+        prepare = Segments.prepare
 
-        def watched(where: backend.FolderBackend, table: str) -> None:
-            prepare(where, table)
-            if table == "records":
+        def watched(where: Segments, *args: Any) -> None:
+            prepare(where, *args)
+            if where.name == "records":
                 self._is_done.set()
 
-        monkeypatch.setattr(backend.FolderBackend, "prepare", watched)
+        monkeypatch.setattr(Segments, "prepare", watched)
 
     def wait(self) -> None:
         assert self._is_done.wait(PATIENCE)

@@ -85,9 +85,6 @@ class Backend(Protocol):
             OSError: nobody knows, or there is no place for files.
         """
 
-    def prepare(self, table: str) -> None:
-        """Do ahead what sealing rows of that table would wait for, if it can be done now."""
-
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread where there is another."""
 

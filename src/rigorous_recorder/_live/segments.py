@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable
@@ -50,9 +51,12 @@ class Segments:
     outside, as of Ctrl-C, leaves nothing half done.
     """
 
-    def __init__(self, name: str, backend: Backend) -> None:
+    def __init__(
+        self, name: str, backend: Backend, before_seal: Callable[[], None] | None = None
+    ) -> None:
         self.name = name
         self.backend = backend
+        self._before_seal = before_seal
         self._numbers = itertools.count()  # taken also by who seals, without the table's lock
         #: More than each number that was taken for a live segment.
         self.next_number = 0
@@ -239,7 +243,8 @@ class Segments:
     def prepare(self, layout: Layout, lease: Lease) -> None:
         """Do ahead what sealing will wait for, and have a spare segment ready before it is needed."""
         if not self._is_over:
-            self.backend.prepare(self.name)
+            with contextlib.suppress(OSError):  # reported when rows are sealed
+                self._get_ready()
         self._stock(layout, lease)
 
     def _stock(self, layout: Layout, lease: Lease) -> None:
@@ -310,6 +315,7 @@ class Segments:
                 break
             parts.append(SegmentBatch(each.number, batch))
         try:
+            self._get_ready()
             if not full[0].lease.seal(self.name, parts):
                 self._rename(full[0], parts[0].batch)
                 return True
@@ -328,6 +334,15 @@ class Segments:
         for each in self._full:
             if each.rest_number is None and each.lease is not self.backend.lease:
                 each.rest_number = next(self._numbers)
+
+    def _get_ready(self) -> None:
+        """Do what goes before sealing.
+
+        Raises:
+            OSError: that can't be done now.
+        """
+        if self._before_seal is not None:
+            self._before_seal()
 
     def _rename(self, first: Segment | _UnsegmentedRows, rows: pa.RecordBatch) -> None:
         """Hold rows of a writer that others presumed dead under the name of now, but those they sealed.

@@ -36,6 +36,7 @@ class TableWriter:
         name: of the table.
         backend: where its rows go.
         check_new: raises for a row with one of these columns, which no row had before.
+        before_seal: what goes before any of its rows is sealed; raises OSError where it can't be done.
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class TableWriter:
         backend: Backend,
         *,
         check_new: Callable[[Sequence[Column]], None] | None = None,
+        before_seal: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self._backend = backend
         self._check_new = check_new
+        self._before_seal = before_seal
         #: Where rows that fit are written at once; closed while anything else happens to the table.
         self.fast_path = FastPath()
         self.start_anew()
@@ -55,7 +58,7 @@ class TableWriter:
     def start_anew(self) -> None:
         """Begin with nothing written and a free lock: for a new writer, or after a fork."""
         self.fast_path.buffers = None
-        self._segments = Segments(self.name, self._backend)
+        self._segments = Segments(self.name, self._backend, self._before_seal)
         self._live = LiveTable(self._segments, self.fast_path, self._check_new)
         self._exclusive = Exclusive(self._live)
 

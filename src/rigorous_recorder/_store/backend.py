@@ -11,9 +11,9 @@ from collections.abc import Callable
 from .._mounts import is_safe_to_map
 from .._report import warn_or_report
 from ..errors import ClosedError, StorageWarning
-from .background import later, start_background
+from .background import later, start_background, sync_all
 from .encodings import Encodings
-from .folder import RECORDS, TABLES, Folder
+from .folder import TABLES, Folder
 from .lease import FolderLease
 from .locks import FileLock
 from .marks import SyncedRows
@@ -34,11 +34,8 @@ class FolderBackend:
 
     is_durable = True
 
-    def __init__(
-        self, folder: Folder, identity: str, *, before_records: Callable[[], None]
-    ) -> None:
+    def __init__(self, folder: Folder, identity: str) -> None:
         self.folder = folder
-        self._before_records = before_records
         self._identity = identity
         self._closed = False
         #: Whether no more rows are taken: the collection is just being closed.
@@ -192,24 +189,7 @@ class FolderBackend:
             raise OSError(errno.ESTALE, message, str(self.folder.live))
         if self.lease is lost:  # else a signal handler logged in the middle of this
             self._take(lease)
-        later(self._before_records)  # attributes go under the new name before records do
-
-    def prepare(self, table: str) -> None:
-        """Do ahead what sealing rows of that table would wait for, if it can be done now."""
-        if table == RECORDS:
-            with contextlib.suppress(OSError):  # reported when rows are sealed
-                self._before_records()
-
-    def order(self, table: str) -> None:
-        """Before rows of a table are sealed: attributes go before records, records before an end.
-
-        Raises:
-            OSError: that can't be written now.
-        """
-        if table == RECORDS:
-            self._before_records()
-        else:  # an end of an experiment among them lasts no longer than the records before it
-            self.record_synced({})
+        later(sync_all)  # attributes go under the new name, which records have by now
 
     def later(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""

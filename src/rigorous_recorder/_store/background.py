@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .._live.table_writer import TableWriter
 from .._report import error_line, report
 
-__all__ = ["LOCKS", "flush_all", "holding", "later", "start_background", "watch"]
+__all__ = ["LOCKS", "flush_all", "holding", "later", "start_background", "sync_all", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
@@ -83,6 +83,10 @@ class _House:
     def flush_all(self) -> None:
         for store in self.stores():
             store.flush()
+
+    def sync_all(self) -> None:
+        for store in self.stores():
+            _alone(store.sync)
 
     def start(self) -> None:
         me = threading.get_ident()
@@ -173,6 +177,7 @@ _house: Final = _House()
 watch: Final = _house.watch
 start_background: Final = _house.start
 flush_all: Final = _house.flush_all
+sync_all: Final = _house.sync_all
 later: Final = _house.later
 
 

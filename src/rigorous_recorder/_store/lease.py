@@ -42,9 +42,6 @@ class _Holder(Protocol):
     def look(self) -> FolderLease:
         """The lease under which rows go now."""
 
-    def order(self, table: str) -> None:
-        """Write what is to be there before rows of a table are sealed."""
-
     def complain(self, error: Exception) -> None:
         """Tell the user, once, that data waits in memory."""
 
@@ -222,7 +219,6 @@ class FolderLease:
             time.sleep(_LOOK_SECONDS)
 
     def _write(self, table: str, parts: list[SegmentBatch]) -> None:
-        self._backend.order(table)
         rows = pa.Table.from_batches([part.batch for part in parts])
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         segments = [segment_metadata(number, batch.num_rows) for number, batch in parts]

@@ -62,9 +62,6 @@ class MemoryBackend:
     def withdraw(self, table: str, number: int, image: Image) -> None:
         """Nothing to do: there is no file."""
 
-    def prepare(self, table: str) -> None:
-        """Nothing to do: sealing waits for nothing."""
-
     def seal(self, table: str, parts: list[SegmentBatch]) -> bool:
         """Store the rows; also a second time, after an interruption."""
         stored = self.sealed[table]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from .._arrow import pa
@@ -78,9 +79,16 @@ class FolderWriter(Writer):
         super().__init__()
         self.folder = folder
         identity = folder.info()["id"] if folder.exists() else os.urandom(16).hex()
-        self.backend = FolderBackend(folder, identity, before_records=_weakly(self._sync_nodes))
-        self.records = TableWriter(RECORDS, self.backend, check_new=_refuse_experiment_keys)
-        self.nodes = TableWriter(NODES, self.backend)
+        self.backend = FolderBackend(folder, identity)
+        self.nodes = TableWriter(
+            NODES, self.backend, before_seal=partial(_records_before_ends, self.backend)
+        )
+        self.records = TableWriter(
+            RECORDS,
+            self.backend,
+            check_new=_refuse_experiment_keys,
+            before_seal=partial(_attributes_before_records, self.nodes, self.backend),
+        )
 
     @property
     def identity(self) -> str:
@@ -161,19 +169,6 @@ class FolderWriter(Writer):
         self.records.hand_over_much()
         if self._can_sync() and (records := self.records.sync()) is not None:
             self.backend.remember_synced({RECORDS: records})
-
-    def _sync_nodes(self) -> None:
-        """No record survives a loss of power, nor is it sealed, without its node.
-
-        Raises:
-            OSError: what was set on nodes waits in memory.
-        """
-        nodes = self.nodes.sync()
-        if nodes is not None:
-            self.backend.record_synced({NODES: nodes})
-        if self.nodes.rows_at_risk():
-            message = f"what was set on recorders waits in memory: {self.backend.trouble}"
-            raise OSError(message)
 
     def hold(self, node: int) -> None:
         """Begin a node that is excluded from query results, with all below it, until a parent is set on it.
@@ -282,6 +277,29 @@ class FolderWriter(Writer):
 
 def _refuse_experiment_keys(columns: Sequence[Column]) -> None:
     require_free(column.key for column in columns)
+
+
+def _attributes_before_records(nodes: TableWriter, backend: FolderBackend) -> None:
+    """No record survives a loss of power, nor is it sealed, without its node.
+
+    Raises:
+        OSError: what was set on nodes waits in memory.
+    """
+    if (synced := nodes.sync()) is not None:
+        backend.record_synced({NODES: synced})
+    if nodes.rows_at_risk():
+        message = f"what was set on recorders waits in memory: {backend.trouble}"
+        raise OSError(message)
+
+
+def _records_before_ends(backend: FolderBackend) -> None:
+    """No end of an experiment is sealed before it is on record how far its records are synced.
+
+    Raises:
+        OSError: the folder can't be written.
+    """
+    backend.look()
+    backend.record_synced({})
 
 
 def _weakly(method: Callable[[], object]) -> Callable[[], None]:
