@@ -15,7 +15,7 @@ __all__ = ["Cells", "PendingValues", "Row", "warn_lost"]
 #: Of columns rows, and what belongs there; at least one of each.
 Cells = dict[Column, list[tuple[int, Any]]]
 
-#: The late values of a row.
+#: The pending values of a row.
 Row = list[tuple[Column, DeviceValue]]
 
 
@@ -47,7 +47,7 @@ class PendingValues:
         self._count -= len(self._rows.pop(row, ()))
 
     def below(self, row: int) -> PendingValues:
-        """What there is at this moment in the rows before this one."""
+        """The values of the rows before this one."""
         return PendingValues({each: late for each, late in self._rows.copy().items() if each < row})
 
     def columns(self) -> set[Column]:

@@ -1,7 +1,7 @@
-"""What torch's CUDA tensors need on their way to the processor, so that a training feels nothing of it.
+"""Fetching torch's CUDA tensors without disturbing a training.
 
-They are mostly fetched on a thread of the library's own, which must neither burn a core while it waits
-for the GPU nor spoil the CUDA graph that another thread may be capturing at the same moment.
+They are mostly fetched on a background thread, which must neither keep a core busy while it waits for
+the GPU nor invalidate a CUDA graph that another thread is capturing at the same time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arrays of any library that states where they are as DLPack does, and has them copied."""
+"""Arrays of any library that implements ``__dlpack_device__`` and ``copy``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HOST: Final = {1, 3, 11}  # kDLCPU, kDLCUDAHost, kDLROCMHost
 
 
 class Dlpack:
-    """How arrays are copied on their device and fetched from it; each library has these methods."""
+    """Detecting, copying and fetching arrays on a device; each library has these methods."""
 
     def is_on_device(self, value: Any) -> bool:
         """Whether the processor would have to wait for the value."""
@@ -23,17 +23,17 @@ class Dlpack:
         return place is not None and int(place()[0]) not in _HOST
 
     def detach_copy(self, kind: Kind, value: Any) -> DeviceValue | None:
-        """What later changes of the value, as by ``+=``, leave alone, made without a wait.
+        """A copy that later changes of the value, such as ``+=``, do not affect; takes no wait.
 
-        None where it can't be copied so: it is to be read at once.
+        None if it must be read at once.
         """
         is_read = hasattr(value, "get") or hasattr(value, "__array__")
         return DeviceValue(kind, value.copy()) if is_read else None
 
     def queue(self, value: DeviceValue) -> Any:
-        """The place from which values can be fetched together, to be hashed."""
+        """A hashable name of the place from which values can be fetched together."""
         return str(getattr(value.tensor, "device", None))
 
     def fetch(self, tensors: list[Any], stream: Any) -> Any:  # noqa: ARG002 - only torch has several
-        """One numpy array of all values, which have one dtype, one shape and one queue."""
+        """One numpy array of all values, which share a dtype, a shape and a queue."""
         return np.stack([t.get() if hasattr(t, "get") else np.asarray(t) for t in tensors])

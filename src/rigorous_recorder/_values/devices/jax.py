@@ -1,4 +1,4 @@
-"""Arrays of jax, also those of which there is a part or a copy on each of many devices."""
+"""Arrays of jax, including those distributed over or replicated on several devices."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["Jax"]
 
 
 class Jax(Dlpack):
-    """As ``Dlpack``, by what jax itself offers."""
+    """As ``Dlpack``, by jax's own functions."""
 
     def is_on_device(self, value: Any) -> bool:
         return any(device.platform != "cpu" for device in value.devices())
 
     def detach_copy(self, kind: Kind, value: Any) -> DeviceValue | None:
-        if value.is_fully_replicated:  # one is enough, and asks no other process for anything
+        if value.is_fully_replicated:  # one copy is enough, and needs no other process
             value = value.addressable_data(0)
         elif not value.is_fully_addressable:
             return None
-        array = value.copy()  # its memory can be given away to a later computation
+        array = value.copy()  # a later computation may reuse its memory
         return DeviceValue(kind, array) if type(array) is type(value) else None
 
     def fetch(self, tensors: list[Any], stream: Any) -> Any:  # noqa: ARG002 - jax has none

@@ -1,4 +1,4 @@
-"""Values of any library: whether they are on a device, a copy of one there, and the numbers of many."""
+"""Device values of any library: detecting, copying and fetching them."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ def _arrays_of(value: Any) -> Dlpack:
 
 
 def is_on_device(value: Any) -> bool:
-    """Whether the processor would have to wait for the value; False where it does not say so."""
+    """Whether the processor would have to wait for the value; False if that is unknown."""
     try:
         return _arrays_of(value).is_on_device(value)
-    except Exception:  # noqa: BLE001 - whatever it raises, the ordinary way says what is wrong
+    except Exception:  # noqa: BLE001 - the path for plain values reports what is wrong
         return False
 
 
 def device_value(value: Any) -> DeviceValue | None:
-    """A copy of a tensor on its device; None where it is to be read at once.
+    """A copy of a tensor on its device; None if it must be read at once.
 
-    That is where its kind is unknown without its numbers, and where it has no numbers at all.
+    That is the case if its kind depends on its numbers, or if it has none.
 
     Raises:
-        NotComputedError: it is of a CUDA graph that is being captured.
+        NotComputedError: it belongs to a CUDA graph that is being captured.
     """
     try:
         kind = kind_of(value.dtype, tuple(map(int, value.shape)))
         return None if kind is None else _arrays_of(value).detach_copy(kind, value)
     except NotComputedError:
         raise
-    except Exception:  # noqa: BLE001 - whatever it raises, the ordinary way says what is wrong
+    except Exception:  # noqa: BLE001 - the path for plain values reports what is wrong
         return None
 
 
 def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
-    """The plain values: numbers and numpy arrays; those of one sort are fetched at once.
+    """The plain values, numbers and numpy arrays; similar ones are fetched together.
 
-    In place of a value that can't be fetched there is an ``Unavailable``, which costs no other.
+    A value that can't be fetched is an ``Unavailable``; the others are not affected.
     """
     groups: dict[Any, list[int]] = {}
     for index, value in enumerate(values):
@@ -84,9 +84,9 @@ def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
 
 
 def _sort(value: DeviceValue) -> Any:
-    """What values that are fetched at once have in common."""
+    """A key that values which can be fetched together share."""
     tensor = value.tensor
-    # The kind of a dtype and a shape is one object: its id is known faster than its hash.
+    # There is one kind object per dtype and shape, and its id is faster than its hash.
     return type(tensor), id(value.kind), tensor.dtype, _arrays_of(tensor).queue(value)
 
 

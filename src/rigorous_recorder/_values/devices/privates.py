@@ -1,4 +1,4 @@
-"""What is used of torch that it does not document; a release that changes it breaks this file alone."""
+"""The undocumented parts of torch that are used; a release that changes them breaks only this file."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["Privates", "privates"]
 
 
 class Privates:
-    """Each by what it does, and where this torch lacks it by what comes next to it."""
+    """Undocumented functions of torch by what they do, each with a fallback if this torch lacks it."""
 
     def __init__(self, torch: Any) -> None:
         core = torch._C
 
-        #: Who compiles the functions that this thread calls; None for nobody.
+        #: The compiler of the functions that this thread calls; None if there is none.
         self.compiler: Callable[[], object] = (
             _found(core, "_dynamo.eval_frame.get_eval_frame_callback") or _loaded_compiler
         )
 
-        #: How many modes this thread is in; at least one where that is unknown.
+        #: The number of modes this thread is in; one if that is unknown.
         self.function_modes: Callable[[], int] = _found(core, "_len_torch_function_stack") or _some
         self.dispatch_modes: Callable[[], int] = _found(core, "_len_torch_dispatch_stack") or _some
 
-        #: Contexts in which torch calls neither modes, nor subclasses, nor ``torch.func``.
+        #: Contexts that disable modes, subclasses and ``torch.func``.
         self.without_functions: _Context = _found(core, "DisableTorchFunction") or nullcontext
         self.without_subclasses: _Context = (
             _found(core, "DisableTorchFunctionSubclass") or self.without_functions
@@ -36,12 +36,12 @@ class Privates:
         )
         self.without_transforms: _Context = _found(core, "_DisableFuncTorch") or nullcontext
 
-        #: Whether ``torch.func`` stands behind a tensor, which is then one for many.
+        #: Whether a tensor belongs to ``torch.func``, and represents many.
         self.is_transformed: Callable[[Any], bool] = (
             _found(core, "_functorch.is_functorch_wrapped_tensor") or _never
         )
 
-        #: What names the stream of this thread on a GPU, in a twentieth of the time.
+        #: The number of the current stream of a GPU, in a twentieth of the time.
         self.raw_stream: Callable[[int], int] | None = _found(core, "_cuda_getCurrentRawStream")
 
 
@@ -49,7 +49,7 @@ _Context = Callable[[], AbstractContextManager[Any]]
 
 
 def _found(start: Any, path: str) -> Any:
-    """What stands at a path of attributes; None where one is missing."""
+    """The value at a path of attributes; None if one is missing."""
     for name in path.split("."):
         start = getattr(start, name, None)
     return start
@@ -69,5 +69,5 @@ def _never(_tensor: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def privates() -> Privates:
-    """Those of the torch that is loaded."""
+    """The parts of the loaded torch."""
     return Privates(sys.modules["torch"])

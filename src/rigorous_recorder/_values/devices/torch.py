@@ -1,7 +1,7 @@
-"""Tensors of torch, also of subclasses that only add names to them.
+"""Tensors of torch, including subclasses that only add names to them.
 
-What the caller's thread has torch do beside (modes, ``torch.compile``, autocast, ``torch.func``) neither
-sees nor changes how they are copied and fetched.
+The modes, ``torch.compile``, autocast and ``torch.func`` of the caller's thread neither see nor change how
+they are copied and fetched.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _T = TypeVar("_T")
 
 
 def _plainly(method: Callable[[*_Given], _T]) -> Callable[[*_Given], _T]:
-    """Let torch do what a method calls as it is, in none of its modes.
+    """Run a method outside of all modes of torch.
 
-    Nor does ``torch.compile`` take it along with the functions that it compiles: what they make may
-    be in memory that their next call uses again.
+    ``torch.compile`` does not compile it into the caller either: the results of a compiled function
+    may be in memory that its next call reuses.
     """
 
     def in_no_mode(*given: *_Given) -> _T:
@@ -43,7 +43,7 @@ def _plainly(method: Callable[[*_Given], _T]) -> Callable[[*_Given], _T]:
             return uncompiled(*given)
         if known.function_modes() or known.dispatch_modes():
             return in_no_mode(*given)
-        return method(*given)  # as nearly always: to leave no modes costs a fourth of a push
+        return method(*given)  # nearly always: leaving modes takes a fourth of a push
 
     return run
 
@@ -54,7 +54,7 @@ def _uncompiled(function: Any) -> Any:
 
 
 class Torch(Dlpack):
-    """As ``Dlpack``, by what torch itself offers."""
+    """As ``Dlpack``, by torch's own functions."""
 
     def is_on_device(self, value: Any) -> bool:
         return not value.is_cpu
@@ -77,16 +77,16 @@ class Torch(Dlpack):
         with _nothing_else(tensors[0].device.type):
             if tensors[0].is_cuda:
                 return numpy_of(cuda.fetch(tensors, stream))
-            # In another queue than that in which they were computed they may not be there yet.
+            # In another queue than the one that computes them they may not be there yet.
             with nullcontext() if stream is None else _module_of(tensors[0]).stream(stream):
                 return numpy_of(torch.stack(tensors).cpu())
 
 
 def numpy_of(tensor: Any) -> Any:
-    """A torch tensor in the processor's memory as a numpy array, which shares it where it can.
+    """A torch tensor in the processor's memory as a numpy array, which shares its memory if possible.
 
     Raises:
-        TypeError, RuntimeError: numpy has nothing like it.
+        TypeError, RuntimeError: numpy has no such dtype or layout.
     """
     if tensor.requires_grad:
         tensor = tensor.detach()
@@ -94,9 +94,9 @@ def numpy_of(tensor: Any) -> Any:
 
 
 def _clone(value: Any) -> Any:
-    """A plain tensor of the same numbers; None of one that stands for others.
+    """A plain tensor of the same numbers; None if the value represents several tensors.
 
-    That is one on several devices, or one that ``torch.func`` maps or differentiates.
+    Those are on several devices, or mapped or differentiated by ``torch.func``.
     """
     plain = sys.modules["torch"].Tensor
     if type(value) is plain:
@@ -108,7 +108,7 @@ def _clone(value: Any) -> Any:
 
 
 def _stream_of(tensor: Any) -> Any:
-    """The queue of its device in which the work on a tensor that was just made stands."""
+    """The queue of the device that computes a tensor which was just created."""
     if tensor.is_cuda:
         return cuda.current_stream(tensor.device.index)
     current = getattr(_module_of(tensor), "current_stream", None)
@@ -116,24 +116,24 @@ def _stream_of(tensor: Any) -> Any:
 
 
 def _module_of(tensor: Any) -> Any:
-    """The part of torch for a tensor's sort of device, as ``torch.cuda``; None where there is none."""
+    """The module of torch for a type of device, such as ``torch.cuda``; None if there is none."""
     return getattr(sys.modules["torch"], tensor.device.type, None)
 
 
 @contextmanager
 def _nothing_else(kind: str) -> Iterator[None]:
-    """Let torch neither change dtypes (autocast) nor derive or map (``torch.func``)."""
+    """Disable autocast and ``torch.func``."""
     off = sys.modules["torch"].autocast(kind, enabled=False) if _has_autocast(kind) else None
     with privates().without_transforms(), off or nullcontext():
         yield
 
 
 def _has_autocast(kind: str) -> bool:
-    """Whether this thread has it on: to leave it where it is off empties the cache of all threads."""
+    """Whether autocast is on in this thread; disabling it if it is off would clear all threads' cache."""
     torch = sys.modules["torch"]
     try:
         return bool(torch.is_autocast_enabled(kind))
-    except TypeError:  # this torch has one for all devices
+    except TypeError:  # an older torch has one for all devices
         return bool(torch.is_autocast_enabled())
-    except RuntimeError:  # the device knows no such thing
+    except RuntimeError:  # the device has no autocast
         return False

@@ -1,4 +1,4 @@
-"""A value that was logged and is still on its device, and what its dtype and shape tell of it."""
+"""A logged value that is still on its device, and the kind that follows from its dtype and shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..kinds import BOOL, FLOAT, INT, Kind
 
 __all__ = ["WIDENED", "DeviceValue", "Unavailable", "is_widened", "kind_of", "plain_values"]
 
-#: Dtypes that numpy has not, and the one in which their values are stored, exactly.
+#: Dtypes that numpy lacks, and the one that stores their values exactly.
 WIDENED: Final = dict.fromkeys(
     [
         "bfloat16",
@@ -24,7 +24,7 @@ WIDENED: Final = dict.fromkeys(
 )
 #: The numpy dtypes of plain numbers.
 _NUMBERS: Final[dict[Kind, str]] = {BOOL: "bool", INT: "int64", FLOAT: "float64"}
-#: A uint64 may be beyond 64 bits with a sign: it is read at once.
+#: Without uint64: its number decides the kind, so it is read at once.
 _FAMILIES: Final[dict[str, Kind]] = {
     "bool": BOOL,
     **{name: FLOAT if name[0] == "f" else INT for name in DTYPES if name != "uint64"},
@@ -37,7 +37,7 @@ class DeviceValue:
     Args:
         kind: what it is stored as.
         tensor: the tensor.
-        stream: where the device's work for it was queued; None where the device has but one queue.
+        stream: the queue of the device in which it is computed; None if there is only one.
     """
 
     __slots__ = ("kind", "stream", "tensor")
@@ -49,14 +49,14 @@ class DeviceValue:
 
 
 class Unavailable(NamedTuple):
-    """In place of a value that could not be fetched: why."""
+    """The reason why a value could not be fetched, in its place."""
 
     error: Exception
 
 
 @lru_cache(maxsize=1024)
 def kind_of(dtype: Any, shape: tuple[int, ...]) -> Kind | None:
-    """The kind of a tensor; None where its numbers decide, or where it has none."""
+    """The kind of a tensor; None if it depends on its numbers, or can't be stored."""
     name = WIDENED.get(_name(dtype), _name(dtype))
     if not shape:
         return _FAMILIES.get(name)
@@ -65,7 +65,7 @@ def kind_of(dtype: Any, shape: tuple[int, ...]) -> Kind | None:
 
 @lru_cache(maxsize=256)
 def is_widened(dtype: Any) -> bool:
-    """Whether numpy has no such dtype, and values of it are stored as a wider one."""
+    """Whether numpy lacks the dtype, and its values are stored as a wider one."""
     return _name(dtype) in WIDENED
 
 
@@ -74,10 +74,10 @@ def _name(dtype: Any) -> str:
 
 
 def plain_values(kind: Kind, stacked: Any, count: int) -> list[Any]:
-    """The values of a numpy array, one for each of its rows: numbers, or arrays.
+    """The values of a numpy array, one per row: numbers or arrays.
 
     Raises:
-        ValueError, TypeError: they are not what dtype and shape of their tensors promised.
+        ValueError, TypeError: they do not match the dtype and shape of their tensors.
     """
     shape, dtype = (kind.shape, kind.dtype) if isinstance(kind, ArrayKind) else ((), _NUMBERS[kind])
     if stacked.shape != (count, *shape):
