@@ -46,7 +46,7 @@ class Scan(ScannedRows):
     def record_columns(self) -> list[Column]:
         """The physical columns that records of the scope have a value in."""
         if self.node_ids is None and self.snapshot.nodes.deleted is None:
-            return self.all_columns
+            return self.snapshot.record_columns
         if self.conditions:
             return Scan(self.snapshot, self.scope._replace(keys=None)).record_columns
         found = {
@@ -56,7 +56,7 @@ class Scan(ScannedRows):
             unsure = [column for column in group.fragment.columns if column not in found]
             for piece in self.read(group, unsure) if unsure else ():
                 found.update(piece.columns_in_use())
-        return [column for column in self.all_columns if column in found]
+        return [column for column in self.snapshot.record_columns if column in found]
 
     @once
     def inherited_keys(self) -> set[str]:

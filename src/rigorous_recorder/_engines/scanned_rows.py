@@ -87,10 +87,6 @@ class ScannedRows(ABC):
         return nodes.keys_above(self.node_positions)
 
     @once
-    def all_columns(self) -> list[Column]:
-        return self.snapshot.record_columns
-
-    @once
     def node_positions(self) -> pa.Array | None:
         """Positions of the nodes whose records are read; None for all."""
         if self.node_ids is None:
@@ -153,7 +149,7 @@ class ScannedRows(ABC):
 
     def _is_met_by_nodes(self, condition: Bound) -> bool:
         # A record whose node is lost has no value of any parent, as one that asks for None wants.
-        inherited = set(self.node_keys) - set(keys_of(self.all_columns))
+        inherited = set(self.node_keys) - set(keys_of(self.snapshot.record_columns))
         return (
             inherited.issuperset(map(root_of, condition.keys)) and not condition.is_met_by_nothing
         )
@@ -214,7 +210,7 @@ class ScannedRows(ABC):
             return self.record_columns
         of_conditions = (key for each in self.row_conditions for key in each.keys)
         needed = {root_of(key) for key in (*keys, *of_conditions)}
-        return [column for column in self.all_columns if column.key in needed]
+        return [column for column in self.snapshot.record_columns if column.key in needed]
 
     def read(
         self,

@@ -91,16 +91,13 @@ class Updates:
         return lost if self._order is None else lost.take(self._order)
 
     def _validity(self, column: Column) -> pa.Array:
-        """Which rows have a value in a column, whose values are not copied for that."""
-        if (known := self._columns.get(column)) is not None:
-            return known.is_valid()
-        chunks = []
-        for fragment, table in self.pieces:
-            if (name := fragment.columns.get(column)) is None:
-                chunks.append(pa.repeat(bool_scalar(value=False), table.num_rows))
-            else:
-                chunks += table.column(name).is_valid().chunks
-        found = pa.chunked_array(chunks, pa.bool_()).combine_chunks()
+        """Which rows have a value in a column; of a single piece no value is converted for that."""
+        if column in self._columns or len(self.pieces) != 1:
+            return self[column].is_valid()
+        ((fragment, table),) = self.pieces
+        if column not in fragment.columns:
+            return self[column].is_valid()
+        found = table.column(fragment.columns[column]).is_valid().combine_chunks()
         return found if self._order is None else found.take(self._order)
 
     def __getitem__(self, column: Column) -> pa.Array:
