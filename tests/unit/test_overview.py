@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -47,6 +48,19 @@ def test_collections_are_found_below_a_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     found = [make(tmp_path / "b"), make(tmp_path / "a" / "deep" / "c"), make(tmp_path / "a" / "d")]
     assert ExperimentCollection.find(tmp_path) == sorted(found)
+
+
+def test_a_collection_is_found_below_more_folders_than_calls_can_be_nested(tmp_path: Path) -> None:
+    """How deep it is does not matter."""
+    levels = [tmp_path]
+    for _ in range(600):
+        levels.append(levels[-1] / "d")
+        levels[-1].mkdir()
+    path = make(levels[-1] / "c")
+    assert ExperimentCollection.find(tmp_path) == [path]
+    shutil.rmtree(path)
+    for level in reversed(levels[1:]):  # nothing else takes so deep a folder away
+        level.rmdir()
 
 
 def test_a_collection_is_found_at_the_folder_itself(tmp_path: Path) -> None:
