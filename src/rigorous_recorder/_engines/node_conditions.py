@@ -43,9 +43,9 @@ def nodes_that_meet(
 def _mask_of_nodes(nodes: Nodes, condition: Bound, positions: pa.Array | None) -> pa.Array:
     if not isinstance(condition, BoundSql):
         return matches(nodes, condition, positions)
-    asked = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    every = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
     rows = rows_at_once(nodes, condition)
-    parts = [asked.slice(start, rows) for start in range(0, len(asked), rows)]
+    parts = [every.slice(start, rows) for start in range(0, len(every), rows)]
     found = [met(condition, partial(nodes.resolved, positions=part), len(part)) for part in parts]
     return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
 

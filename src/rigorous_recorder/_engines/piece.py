@@ -194,7 +194,7 @@ class Piece:
         return Piece(self._scan, self._fragment, self._table.slice(start, rows))
 
     def that_meet(self, conditions: Sequence[Bound]) -> Piece:
-        """Those rows that meet all conditions; SQL is asked only of what the others leave."""
+        """Those rows that meet all conditions; SQL is evaluated only for what the others leave."""
         mask = pa.repeat(pa.scalar(True), self.rows)
         texts = []
         for each in conditions:

@@ -21,7 +21,7 @@ from .sql_conditions import BoundSql, SqlCondition
 
 __all__ = ["Scan"]
 
-#: Of so many combinations of paths in dicts at most a scan is kept.
+#: Of so many combinations of paths in dicts at most a scan is cached.
 _MOST_NAMED: Final = 64
 
 

@@ -29,7 +29,7 @@ class Scope(NamedTuple):
     Those of nodes that were deleted are among none.
 
     Attributes:
-        keys: those that are asked for, in order; None for all.
+        keys: the keys to read, in order; None for all.
     """
 
     node: int | None = None
@@ -148,7 +148,7 @@ class ScannedRows(ABC):
         return list(filter(self._is_met_by_nodes, [*self.bound, *parts]))
 
     def _is_met_by_nodes(self, condition: Bound) -> bool:
-        # A record whose node is lost has no value of any parent, as one that asks for None wants.
+        # A record whose node is lost has no value of any parent, as a condition on None requires.
         inherited = set(self.node_keys) - set(keys_of(self.snapshot.record_columns))
         return (
             inherited.issuperset(map(root_of, condition.keys)) and not condition.is_met_by_nothing
@@ -176,7 +176,7 @@ class ScannedRows(ABC):
         return [each for each in found if self._may_have_rows(each)]
 
     def _may_have_rows(self, group: Group) -> bool:
-        """Whether it has rows of the scope, or can't be read: who reads it then is told, each time."""
+        """Whether it has rows of the scope, or can't be read, of which each reading warns."""
         return self.takes_all(group) or not len(group.nodes) or len(self.nodes_of(group)) > 0
 
     @once
@@ -224,7 +224,7 @@ class ScannedRows(ABC):
 
         Args:
             among: of those nodes of the group that are of the scope: leave out rows of others.
-            nodes: whether what the pieces are asked for depends on their nodes.
+            nodes: whether what is read of the pieces depends on their nodes.
         """
         table = group.fragment.table(group.number, columns, nodes=False)
         if table is None:
@@ -233,7 +233,7 @@ class ScannedRows(ABC):
         if nodes or among is not None or not self.takes_all(group):
             runs = group.runs
             if len(runs) < table.num_rows:
-                return []  # whose rows these are can't be read, and the user was told
+                return []  # whose rows these are can't be read, of which a warning was given
             among = self.nodes_of(group) if among is None else among
             if len(among) < len(group.nodes):
                 table, runs = of_nodes(table, runs, among)

@@ -31,7 +31,7 @@ __all__ = [
 
 #: So many fragments are worth a thread.
 _FRAGMENTS_OF_A_THREAD: Final = 64
-#: Nodes of a group are kept where on average at least so many neighbouring rows are of one.
+#: Nodes of a group are cached where on average at least so many neighbouring rows are of one.
 _LEAST_RUN: Final = 8
 
 
@@ -138,7 +138,7 @@ class Fragment(ABC):
         if group in self._runs:
             return self._runs[group]
         table = self.table(group, [])
-        if table is None:  # told anew each time, and may be an error to the next one
+        if table is None:  # each call warns, which may be an error to the next caller
             return pc.run_end_encode(int64_array([]))
         ids = one_array(table.column(NODE))
         runs = pc.run_end_encode(ids)
@@ -151,7 +151,7 @@ class Fragment(ABC):
         if group in self._nodes_of:
             return self._nodes_of[group]
         found = pc.unique(self.runs_of(group).values)
-        if len(found):  # else it can't be read, which is told anew each time
+        if len(found):  # else it can't be read, of which each call warns
             self._nodes_of[group] = found
         return found
 

@@ -147,7 +147,7 @@ class ParquetFragment(Fragment):
 
     @once
     def node_ranges(self) -> list[tuple[int, int]]:
-        """For each row group what its statistics say of the nodes; all ids, where they don't."""
+        """For each row group the bounds of its nodes in its statistics; all ids, where they don't."""
         try:
             with open_parquet(self._path) as file:
                 return node_ranges_in(file.metadata)
@@ -244,7 +244,7 @@ class ParquetFragment(Fragment):
         with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
             if is_new and self._sums is not None:
                 check_chunks(self._path, file.metadata, self._sums, group, self._places(names))
-            # Names with dots select columns below them too: take just what was asked for.
+            # Names with dots select columns below them too: take just these.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
         if is_new:
             self._check(found)
@@ -301,7 +301,7 @@ def _without_values(table: pa.Table, names: Collection[str]) -> pa.Table:
 
 
 def node_ranges_in(footer: pq.FileMetaData) -> list[tuple[int, int]]:
-    """For each row group what its statistics say of the nodes; all ids, where they don't."""
+    """For each row group the bounds of its nodes in its statistics; all ids, where they don't."""
     groups = map(footer.row_group, range(footer.num_row_groups))
     return [_range_of(group.column(0).statistics) for group in groups]
 
