@@ -31,10 +31,12 @@ class _LazyModule(ModuleType):
         return _LazyModule, (self.__name__, self._install)
 
     def __getattr__(self, name: str) -> Any:
-        module = self.load()
-        # All at once: each name that is looked for here costs as much as a call.
-        self.__dict__.update({n: v for n, v in vars(module).items() if not n.startswith("__")})
-        value = self.__dict__[name] = getattr(module, name)
+        module = _LazyModule.load(self)
+        value = getattr(module, name)
+        if module.__name__.partition(".")[0] != __package__:
+            # All names at once, except of this package: to look each up here costs a call more.
+            self.__dict__.update({**vars(module), **self.__dict__})
+        self.__dict__[name] = value
         return value
 
 

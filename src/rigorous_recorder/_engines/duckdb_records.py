@@ -73,15 +73,16 @@ class RecordsSelect:
         inherited = [flat for flat in flats if scan.inherits(flat)]
         # A record's own value of any kind hides the inherited one.
         hiding = [each for flat in inherited for each in scan.siblings(flat)]
-        own = {flat: scan.own_columns(flat) for flat in [*flats, *hiding]}
-        self._own = {flat: f"r{places[flat.name]}" for flat, columns in own.items() if columns}
+        #: The columns of records whose values are in a column of the flat table.
+        self._stored = {flat: scan.own_columns(flat) for flat in [*flats, *hiding]}
+        self._own = {flat: f"r{places[flat.name]}" for flat, own in self._stored.items() if own}
         self._inherited = {flat: f"n{places[flat.name]}" for flat in inherited}
         #: Columns with large values that many nodes inherit: a table has each value once.
         self._shared = {
             flat for flat in inherited if is_large(scan, flat, scan.snapshot.nodes.count)
         }
         stored = (
-            scan.columns_for([flat.key]) if isinstance(flat.key, Path) else own[flat]
+            scan.columns_for([flat.key]) if isinstance(flat.key, Path) else self._stored[flat]
             for flat in self._own
         )
         self._columns = list(dict.fromkeys(chain.from_iterable(stored)))
@@ -142,7 +143,7 @@ class RecordsSelect:
         return all(
             _is_castable(column.kind, self._scan.flat_kind(flat.name))
             for flat in self._own
-            for column in self._scan.own_columns(flat)
+            for column in self._stored[flat]
             if column in fragment.columns
         ) and not any(
             isinstance(flat.key, Path) and column.key == flat.key.root
@@ -240,7 +241,7 @@ class RecordsSelect:
             yield self._through_arrow(fragment, f"fragment_{self._places[id(fragment)]}")
 
     def _has_all(self, columns: Collection[Column]) -> bool:
-        own = map(self._scan.own_columns, self._own)
+        own = [self._stored[flat] for flat in self._own]
         return all(any(column in columns for column in each) for each in own)
 
     def _typed(self) -> str:
@@ -268,7 +269,7 @@ class RecordsSelect:
 
     def _file_value(self, flat: Flat, columns: tuple[Column, ...]) -> str:
         kind = self._scan.flat_kind(flat.name)
-        wanted = self._scan.own_columns(flat)
+        wanted = self._stored[flat]
         found = [
             _cast(f"c{i}", column.kind, kind)
             for i, column in enumerate(columns)

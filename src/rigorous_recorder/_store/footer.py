@@ -144,7 +144,7 @@ def _columns_of(serialized: bytes) -> Mapping[Column, str]:
     schema = ipc.read_schema(pa.py_buffer(serialized))
     found: dict[Column, str] = {}
     for field in schema:
-        if (column := column_of(field)) is not None:
+        if field.name != NODE and (column := column_of(field)) is not None:
             types = _TYPES.get(column.kind) or _types_in_files(column.kind)
             if field.type not in types:
                 require_type(field, *types)
