@@ -222,8 +222,9 @@ def _unquoted(word: str) -> str:
 
 # What a query uses is read from DuckDB's own parse of it, so that only its parents are joined: DuckDB
 # joins a table none of whose columns is used, even by LEFT JOIN on a primary key. With all parents in
-# the view, a mean over 1 M records takes 2 to 9 times as long (200 and 200,000 recorders, 2 and 30
-# attributes of each; DuckDB 2.0), and the first query 1.2 to 5 times, since all attributes are resolved.
+# the view, a mean of a record's own key over 1 M records takes 2.5 to 3.5 times the CPU time, and a first
+# query, for which all attributes are then resolved, up to 2.3 times (200 and 200,000 recorders with 2 and
+# 30 attributes each; DuckDB 2.0).
 
 
 def mentioned(connection: duckdb.DuckDBPyConnection, query: str) -> Mentioned:
