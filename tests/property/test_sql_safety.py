@@ -125,4 +125,4 @@ def test_csv_has_formulas_as_they_were_logged(tmp_path: Path) -> None:
     assert list(rows[0]) == ["text", "=name"]
     assert [row["text"] for row in Recorder.load_from(path).records] == FORMULAS
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert "takes text that begins with `=`, `+`, `-` or `@` for a formula" in page
+    assert "reads text that begins with `=`, `+`, `-` or `@` as a formula" in page
