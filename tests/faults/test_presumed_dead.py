@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import backend, background, lease, liveness, recover
+from rigorous_recorder._store import backend, background, begun, lease, liveness, recover
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.locks import FileLock, is_held
+from rigorous_recorder._store.node_ids import writer_of
 from rigorous_recorder.errors import DamagedFileWarning
 
 from .scenarios import lose_lock
@@ -345,6 +348,73 @@ def test_who_follows_is_given_each_row_once(tmp_path: Path) -> None:
         numbers.extend(rows)
         assert sorted(numbers) == list(range(25))
     study.collection.close()
+
+
+def test_it_notices_a_recovery_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock file is another one before anything of it is read; its experiment runs all the while."""
+    study = Study(tmp_path / "study")
+    study.log(10)
+    study.experiment.sync()
+    lock = study.collection._store.backend.lease.lock
+    assert lock is not None
+    fcntl.flock(lock._descriptor, fcntl.LOCK_UN)  # as where a file server ends a lease
+
+    def recover_and_die() -> None:
+        die_after(monkeypatch, recover, lambda *_: True)
+        opened(study.folder)
+
+    assert in_a_child(recover_and_die) == -signal.SIGKILL
+    assert list((study.folder / "live").glob("*.records.arrow")), "it did not come so far"
+    study.log(10)
+    study.experiment.sync()
+    first, second = study.collection._store.backend.names
+    assert [row["i"] for row in opened(study.folder).records] == list(range(20))
+    assert [each.status for each in opened(study.folder).experiments] == ["running"]
+    assert writer_of(study.experiment.child()._node) == second != first
+    assert in_a_child(partial(study.log, 1)) == 0
+    study.collection.close()
+    assert [row["i"] for row in opened(study.folder).records] == [*range(20), 20]
+    check(study.folder, list(range(21)))
+
+
+@pytest.mark.usefixtures("backing")
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "after"])
+def test_others_recover_it_in_the_middle_of_a_seal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_before: bool
+) -> None:
+    """Whoever writes last, each row is sealed once; what follows is under the new name."""
+    study = Study(tmp_path / "study")
+    write, folders = lease.write_sealed, []
+
+    def write_and_meet_others(path: Path, *more: Any) -> None:
+        is_first = path.parent.name == "records" and not folders
+        if is_first:
+            folders.append(path.parent)
+            lose_lock(study.collection)
+        if is_first and is_before:
+            opened(study.folder)
+        write(path, *more)
+        if is_first and not is_before:
+            opened(study.folder)
+
+    study.log(10)
+    monkeypatch.setattr(lease, "write_sealed", write_and_meet_others)
+    study.collection._store.records.seal()
+    assert folders
+    study.log(10)
+    assert [row["i"] for row in study.collection.records] == list(range(20))
+    study.collection.close()
+    check(study.folder, list(range(20)))
+
+
+def test_numbers_that_come_late_are_in_the_note_of_segments(tmp_path: Path) -> None:
+    """What is left of earlier segments is sealed after later ones have begun."""
+    (tmp_path / "live").mkdir()
+    noted = begun.Begun(Folder(tmp_path), "0a1b2c3d")
+    for number in (9, 10, 7, 13, 8, 8, 12):
+        noted.note("records", number)
+    found = begun.read_begun(Folder(tmp_path).begun_path("0a1b2c3d"))
+    assert found == {"records": [[7, 10], [12, 13]], "nodes": []}
 
 
 # --- locks ---------------------------------------------------------------------------------------

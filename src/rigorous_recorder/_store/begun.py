@@ -78,6 +78,12 @@ def _add(spans: list[list[int]], number: int) -> None:
         spans.append([number, number])
     elif number == spans[-1][1] + 1:
         spans[-1][1] = number
+    elif all(not first <= number <= last for first, last in spans):  # one that waited for others
+        found = sorted([*spans, [number, number]])
+        del spans[:]
+        for first, last in found:
+            _add(spans, first)
+            spans[-1][1] = last
 
 
 def spans_of(numbers: Iterable[int]) -> list[list[int]]:
