@@ -15,6 +15,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store.memory_store import MemoryStore
 from rigorous_recorder._store.store import Store
+from rigorous_recorder._store.writer import Writer
 from rigorous_recorder.errors import UnsupportedValueError
 
 from ..faults import THOROUGH
@@ -309,15 +310,15 @@ def test_a_recorder_whose_data_are_refused_is_as_before(
 ) -> None:
     """It is refused again, at each push and for each parent, and is nobody's child meanwhile."""
     recorder = Recorder(a=1)
-    say = Store.set_attributes
+    set_attributes = Writer.set_attributes
 
-    def refuse(self: Store, node: int, data: dict[str, Any], parent: int | None = None) -> int:
+    def refuse(self: Writer, node: int, data: dict[str, Any], parent: int | None = None) -> int:
         if data:
             raise error
-        return say(self, node, data, parent)
+        return set_attributes(self, node, data, parent)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "set_attributes", refuse)
+        patch.setattr(Writer, "set_attributes", refuse)
         for _ in range(2):
             with pytest.raises(type(error)):
                 recorder.set_parent(top)
