@@ -22,7 +22,7 @@ from rigorous_recorder._live.backing import MappedImage
 from rigorous_recorder._live.segment import Segment
 from rigorous_recorder._live.segments import Segments
 from rigorous_recorder._store import backend, lease, liveness, marks, seal
-from rigorous_recorder._store.background import later
+from rigorous_recorder._store.background import schedule
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
@@ -167,7 +167,7 @@ def test_a_sync_in_the_middle_of_a_push_is_done_after_it(
                 for i in range(1, 50):
                     experiment.push(i=i, **{f"key_{i}": 1})
             done = threading.Event()
-            later(done.set)
+            schedule(done.set)
             assert done.wait(PATIENCE)
             assert open_descriptors() <= before + 3
             mark = marks.read_watermark(collection._store.folder, collection._store.backend.writer)
@@ -332,7 +332,7 @@ def test_a_value_that_is_fetched_after_the_flush_is_not_recorded_as_synced(
 
         def start_and_fetch() -> Any:
             found = start()
-            live.settle()
+            live.resolve_pending()
             return found
 
         monkeypatch.setattr(live, "start_sync", start_and_fetch)
@@ -345,7 +345,7 @@ def _tables_of_64(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of so many rows, which nobody seals off the caller's thread."""
     monkeypatch.setattr(live_table, "FIRST_ROWS", 64)
     monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-    monkeypatch.setattr(backend.FolderBackend, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderBackend, "schedule", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_tables_of_64")

@@ -19,7 +19,7 @@ from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._live import backing
 from rigorous_recorder._store import backend, liveness, marks, recover, seal
-from rigorous_recorder._store.background import later
+from rigorous_recorder._store.background import schedule
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
@@ -86,7 +86,7 @@ class Study:
                     episode.extend({**columns, "is_bulk": [True] * 30})
                 case 3:
                     done = threading.Event()
-                    later(done.set)
+                    schedule(done.set)
                     done.wait(60)
 
     def _push(self, episode: Recorder) -> None:

@@ -494,7 +494,7 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
 ) -> None:
     """What is left of them is sealed under the writer's next name; all rows keep their order."""
     folder = tmp_path / "study"
-    monkeypatch.setattr(backend.FolderBackend, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderBackend, "schedule", lambda *_: None)
 
     def log() -> None:
         study = Study(folder)

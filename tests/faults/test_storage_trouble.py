@@ -27,7 +27,7 @@ from rigorous_recorder._live.layout import Blank, Layout
 from rigorous_recorder._live.segment import Segment
 from rigorous_recorder._live.segments import Segments
 from rigorous_recorder._store import backend, seal
-from rigorous_recorder._store.background import later
+from rigorous_recorder._store.background import schedule
 from rigorous_recorder.errors import SaveError, StorageWarning
 
 from .steps import no_space
@@ -498,7 +498,7 @@ def test_a_spare_file_that_can_not_get_its_name_gets_it_later(
     with storage_warnings(trouble.folder) as messages:
         with collection.new_experiment() as experiment:
             log(experiment, 0, 200)
-            later(ready.set)
+            schedule(ready.set)
             assert ready.wait(60)
             assert collection._store.records._segments._spares
             trouble.begin()

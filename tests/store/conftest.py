@@ -38,4 +38,4 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Live tables that are sealed every 16 rows, at once: then the steps have one order."""
     monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
     monkeypatch.setattr(live_table, "MOST_ROWS", 16)
-    monkeypatch.setattr(backend, "later", lambda job: job())
+    monkeypatch.setattr(backend, "schedule", lambda job: job())

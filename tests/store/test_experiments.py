@@ -222,7 +222,7 @@ def test_what_an_experiment_logged_last_is_sealed_with_full_tables_that_wait(
     """From a quarter of the rows of a table on; fewer stay where they are, and are synced."""
     monkeypatch.setattr(table, "FIRST_ROWS", 8)
     monkeypatch.setattr(table, "MOST_ROWS", 64)
-    monkeypatch.setattr(backend.FolderBackend, "later", lambda *_: None)
+    monkeypatch.setattr(backend.FolderBackend, "schedule", lambda *_: None)
     collection = open_collection(quiet=True)
     with collection.new_experiment() as experiment:
         for i in range(rows):

@@ -13,7 +13,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._live.fields import Described
-from rigorous_recorder._store.background import later
+from rigorous_recorder._store.background import schedule
 from rigorous_recorder.errors import BusyError
 
 from ..at_call import at_call, interrupt
@@ -146,7 +146,7 @@ def test_a_handler_that_saves_in_the_middle_of_a_change_waits_for_nobody(
         recorder["new"] = 1
         sealing.join()
         is_saved = threading.Event()
-        later(is_saved.set)
+        schedule(is_saved.set)
         assert is_saved.wait(PATIENCE)
         for name in ("nodes", "records"):
             assert len(list((folder / name).iterdir())) == 1

@@ -34,7 +34,7 @@ import rigorous_recorder._live.table as live_table
 import rigorous_recorder._store.backend as backend
 assert rigorous_recorder.native == (sys.argv[1] == "native")
 backend._random_writer = lambda: 0xABCD0123
-backend.later = lambda job: job()  # sealed at once, not by a thread
+backend.schedule = lambda job: job()  # sealed at once, not by a thread
 backend.start_background = lambda: None
 if sys.argv[3] == "write-behind":
     backend.is_safe_to_map = lambda folder: False

@@ -85,7 +85,7 @@ class Backend(Protocol):
             OSError: nobody knows, or there is no place for files.
         """
 
-    def later(self, job: Callable[[], object]) -> None:
+    def schedule(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread where there is another."""
 
     def complain(self, error: Exception) -> None:

@@ -47,7 +47,7 @@ class Image(Protocol):
         """What to call, without any lock, so that all that was flushed survives a loss of power."""
 
     def discard(self) -> None:
-        """Take the image's file away: its rows are kept elsewhere now."""
+        """Take the image's file away: its rows are stored elsewhere now."""
 
 
 class MemoryImage:
@@ -146,7 +146,7 @@ class _FileImage:
         return partial(_sync, file)
 
     def discard(self) -> None:
-        """Take the image's file away: its rows are kept elsewhere now."""
+        """Take the image's file away: its rows are stored elsewhere now."""
         with contextlib.suppress(OSError):
             if self._is_at(self._path):  # not what was published in its place
                 self._path.unlink(missing_ok=True)

@@ -48,7 +48,9 @@ class PendingValues:
 
     def below(self, row: int) -> PendingValues:
         """The values of the rows before this one."""
-        return PendingValues({each: late for each, late in self._rows.copy().items() if each < row})
+        return PendingValues(
+            {each: values for each, values in self._rows.copy().items() if each < row}
+        )
 
     def columns(self) -> set[Column]:
         """The columns that any value is of."""

@@ -80,7 +80,7 @@ class Segment:
         self.image = make(layout.blank())
         self._map = map_of(pa.py_buffer(self.image.view), layout.columns)
         self._node, self._places = self._map
-        self.late = PendingValues()
+        self.pending = PendingValues()
         self._resolved = 0
         self._heir: Segment | None = None
         self._stale: list[int] = []  # from which rows on cells were written after a flush
@@ -98,8 +98,8 @@ class Segment:
         """Let a spare segment, which has all columns of this one, begin with the rows of this one."""
         self._require(_State.FILLING)
         new.begin(self._number)
-        if self.late:
-            self._heir = new  # before the cells are copied: see settle
+        if self.pending:
+            self._heir = new  # before the cells are copied: see resolve_pending
         new._copy_from(self)
 
     def mark_moved(self) -> None:
@@ -152,7 +152,7 @@ class Segment:
 
     @property
     def synced(self) -> SyncedState | None:
-        """What survives a loss of power; None where nobody has asked for that yet."""
+        """What survives a loss of power; None where no sync of it has begun."""
         return self._synced
 
     @property
@@ -180,12 +180,12 @@ class Segment:
     @property
     def whole_rows(self) -> int:
         """Number of rows before the first with a value that is still on a device."""
-        return self.late.first_row(self.rows)
+        return self.pending.first_row(self.rows)
 
     @property
     def has_pending(self) -> bool:
         """Whether a value of any row is still on a device."""
-        return bool(self.late) and self.whole_rows < self.rows
+        return bool(self.pending) and self.whole_rows < self.rows
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -238,7 +238,7 @@ class Segment:
 
     def _copy_from(self, old: Segment) -> None:
         new_view, old_view = self.image.view, old.image.view
-        self.late = old.late.below(old.rows)
+        self.pending = old.pending.below(old.rows)
         rows = old.rows
         for column in old._places:
             mine = [place for place in self._places[column] if place is not None]
@@ -248,18 +248,18 @@ class Segment:
         start = old._node.start
         self.buffers.add_rows(old_view[start : start + 8 * rows])
 
-    def settle(self) -> None:
+    def resolve_pending(self) -> None:
         """Fetch what is still on a device, many values at once, into its cells.
 
         Takes its time: better not called with the table's lock. It holds no lock, so nothing waits
         for it but its caller; who comes in the middle of another call, as a signal handler does or
         another thread, fetches the same values once more, and puts the same in the same cells.
         """
-        if late := self.late.below(self.rows):
-            self._settle(late)
+        if pending := self.pending.below(self.rows):
+            self._resolve(pending)
 
-    def _settle(self, late: PendingValues) -> None:
-        found, lost = late.fetch()
+    def _resolve(self, pending: PendingValues) -> None:
+        found, lost = pending.fetch()
         # Who replaced this segment meanwhile has copied its cells before or after they are put.
         line: list[Segment] = []
         each: Segment | None = self
@@ -268,7 +268,7 @@ class Segment:
             line.append(each)
             each = each._heir
         for each in line:
-            each.late.drop(late)
+            each.pending.drop(pending)
         if lost:
             warn_lost(lost)
 
@@ -310,12 +310,12 @@ class Segment:
 
     def columns_in_use(self) -> tuple[Column, ...]:
         """The columns in which any row has a value, or will have it from a device."""
-        late = self.late.columns()
+        pending = self.pending.columns()
         view, used = self.image.view, (self.rows + 7) // 8
         return tuple(
             column
             for column, places in self._places.items()
-            if column in late or any(_slice(view, places.validity)[:used])
+            if column in pending or any(_slice(view, places.validity)[:used])
         )
 
     def batch(self, *, copy: bool) -> pa.RecordBatch:

@@ -46,9 +46,9 @@ class Segments:
     """All rows of one table that are in no sealed file yet, oldest first.
 
     Segments are added and filled by whoever holds the table's lock. Full ones are sealed one after
-    the other, by whichever thread comes first. A segment is full from the moment that it says so,
-    and the list changes in single steps: so no lock is needed to look at it, and an exception from
-    outside, as of Ctrl-C, leaves nothing half done.
+    the other, by whichever thread comes first. A segment and the list each
+    change in a single step: so no lock is needed to look at them, and an exception from outside, as of
+    Ctrl-C, leaves nothing half done.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class Segments:
 
     @property
     def loose_rows(self) -> int:
-        """Number of rows in no file that readers find; asked with the table's lock.
+        """Number of rows in no file that readers find; the caller holds the table's lock.
 
         Rows that were never in a segment count where they can't be sealed: who adds them seals them.
         """
@@ -193,10 +193,10 @@ class Segments:
             if each.is_full:
                 self._unless_sealed(each, each.flush)
 
-    def settle(self) -> None:
+    def resolve_pending(self) -> None:
         """Fetch what is still on a device."""
         for each in self._segments:
-            each.settle()
+            each.resolve_pending()
 
     @property
     def has_pending(self) -> bool:
@@ -283,7 +283,7 @@ class Segments:
         return not self.has_failed
 
     def forget(self) -> None:
-        """Drop all rows: they are kept elsewhere now."""
+        """Drop all rows: they are stored elsewhere now."""
         del self._line[:]
 
     def discard_images(self) -> None:
@@ -307,7 +307,7 @@ class Segments:
         rows = 0
         for each in full:
             if isinstance(each, Segment):
-                each.settle()
+                each.resolve_pending()
             batch = each.batch(copy=False)
             rows += batch.num_rows
             is_alike = not parts or batch.schema.equals(parts[0].batch.schema, check_metadata=True)

@@ -174,7 +174,7 @@ class LiveTable:
     def _hand_over_full(self) -> None:
         """As ``hand_over``, and have them sealed off the caller's thread."""
         self.hand_over()
-        self._backend.later(self._segments.seal)
+        self._backend.schedule(self._segments.seal)
 
     def _fitting(self, row: Described) -> Described:
         """The columns that take the values, and what their cells are handed."""
@@ -215,21 +215,21 @@ class LiveTable:
         """Add the values of the next row that are on a device: once it is there, they are known."""
         self.close_fast_path()  # until it is written no other one can take its place
         self._promised = segment
-        segment.late.add(segment.rows, pending)
+        segment.pending.add(segment.rows, pending)
 
     def _end_row(self) -> None:
         """Forget the values of a row that was not written after all."""
         if self._promised is not None:
-            self._promised.late.take_back(self._promised.rows)
+            self._promised.pending.take_back(self._promised.rows)
             self._promised = None
 
     def _fetch_of_many(self, segment: Segment, added: int) -> None:
         """Fetch what is on a device when it is much, now that there is so much more of it."""
-        count = len(segment.late)
+        count = len(segment.pending)
         if count // MANY_PENDING > (count - added) // MANY_PENDING:
-            self._backend.later(self._segments.settle)
+            self._backend.schedule(self._segments.resolve_pending)
         if count > MOST_PENDING:
-            segment.settle()
+            segment.resolve_pending()
 
     def _fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
         """Copy as many of the rows as there is room for; how many that were."""
@@ -299,7 +299,7 @@ class LiveTable:
         return ()
 
     def _fitted(self, columns: Mapping[Column, pa.Array]) -> dict[Column, pa.Array]:
-        """Columns of the kinds that this table keeps them as."""
+        """Columns of the kinds that this table stores them as."""
         found: dict[Column, pa.Array] = {}
         for column, values in columns.items():
             target = self._ragged(column, tuple(found))
@@ -308,7 +308,7 @@ class LiveTable:
         return found
 
     def _ragged(self, column: Column, more: tuple[Column, ...] = ()) -> Column:
-        """Arrays of another shape than the first one under their key are kept as lists."""
+        """Arrays of another shape than the first one under their key are stored as lists."""
         kind = column.kind
         if not isinstance(kind, ArrayKind) or column in (known := self._known_columns() + more):
             return column
@@ -342,7 +342,7 @@ class LiveTable:
         self._replace(self._larger(segment, spill, rows))
         if not self._can_grow(self._ready(), 0) and self._backend.is_durable:
             large = self._ready()
-            self._backend.later(partial(self._segments.prepare, large.layout, large.lease))
+            self._backend.schedule(partial(self._segments.prepare, large.layout, large.lease))
 
     def _layout(
         self, lease: Lease, capacity: int, spill: int, more: tuple[Column, ...] = ()

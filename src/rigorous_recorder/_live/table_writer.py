@@ -134,7 +134,7 @@ class TableWriter:
         """The rows that are in no sealed file yet, in order."""
         with self.lock:
             while self._segments.has_pending:  # a handler may push in the middle of a fetch
-                self._segments.settle()
+                self._segments.resolve_pending()
             if not self.is_changing:
                 self._live.finish_interrupted()
             parts = self._segments.full_parts()
@@ -165,7 +165,7 @@ class TableWriter:
         """
         if self.is_changing:
             return None
-        self._segments.settle()
+        self._segments.resolve_pending()
         self._exclusive.run(self._live.leave_lost_name)
         while True:
             self._segments.seal()  # what is full; where that fails now it is synced as it is
@@ -198,7 +198,7 @@ class TableWriter:
     def rows_at_risk(self) -> int:
         """Number of rows that the process would take with it, after a try to flush them.
 
-        Asked after what is full was to be sealed.
+        Counted after what is full was to be sealed.
         """
         found = self._exclusive.run(self._flush_and_count)
         if found and found[0]:  # a value can come from a device in the middle of the first look,
@@ -237,7 +237,7 @@ class TableWriter:
         """Turn the rows there are into a sealed file.
 
         Raises:
-            SaveError: that fails now; the rows are kept.
+            SaveError: that fails now; the rows stay where they are.
         """
         is_done = self.seal() or self.seal()  # a second try, as after trouble that is over
         self.require_saved()
@@ -253,7 +253,7 @@ class TableWriter:
         """Seal all rows and take the live file away.
 
         Raises:
-            SaveError: some can't be sealed; they are kept.
+            SaveError: some can't be sealed; they stay where they are.
             BusyError: a signal handler calls for it in the middle of another change.
         """
         is_closed = False
@@ -306,7 +306,7 @@ class TableWriter:
         """Raise where this thread is in the middle of a change.
 
         Raises:
-            BusyError: it is: a signal handler asks.
+            BusyError: it is: a signal handler calls for it.
         """
         if self.is_changing:
             message = "the collection is just being written to, and can't be closed in between"

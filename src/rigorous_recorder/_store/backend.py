@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .._mounts import is_safe_to_map
 from .._report import warn_or_report
 from ..errors import ClosedError, StorageWarning
-from .background import later, start_background, sync_all
+from .background import schedule, start_background, sync_all
 from .encodings import Encodings
 from .folder import TABLES, Folder
 from .lease import FolderLease
@@ -189,11 +189,11 @@ class FolderBackend:
             raise OSError(errno.ESTALE, message, str(self.folder.live))
         if self.lease is lost:  # else a signal handler logged in the middle of this
             self._take(lease)
-        later(sync_all)  # attributes go under the new name, which records have by now
+        schedule(sync_all)  # attributes go under the new name, which records have by now
 
-    def later(self, job: Callable[[], object]) -> None:
+    def schedule(self, job: Callable[[], object]) -> None:
         """Have a job done soon, off the caller's thread."""
-        later(job)
+        schedule(job)
 
     def remember_synced(self, found: SyncedRows) -> None:
         """As ``record_synced``, with the next note."""

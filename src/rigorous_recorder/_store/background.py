@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from .._live.table_writer import TableWriter
 from .._report import error_line, report
 
-__all__ = ["LOCKS", "flush_all", "holding", "later", "start_background", "sync_all", "watch"]
+__all__ = ["LOCKS", "flush_all", "holding", "schedule", "start_background", "sync_all", "watch"]
 
 _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
@@ -108,7 +108,7 @@ class _House:
             thread.start()
             self._threads.append(thread)
 
-    def later(self, job: Callable[[], object]) -> None:
+    def schedule(self, job: Callable[[], object]) -> None:
         """Do a job soon on a thread of its own; not at all where there is none (any more).
 
         So a job is what somebody else does as well, if need be.
@@ -178,7 +178,7 @@ watch: Final = _house.watch
 start_background: Final = _house.start
 flush_all: Final = _house.flush_all
 sync_all: Final = _house.sync_all
-later: Final = _house.later
+schedule: Final = _house.schedule
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ class MemoryBackend:
         """Nobody else seals what is in memory."""
         raise NotImplementedError
 
-    def later(self, job: Callable[[], object]) -> None:
+    def schedule(self, job: Callable[[], object]) -> None:
         """There is nothing to wait for in memory: do it now."""
         job()
 

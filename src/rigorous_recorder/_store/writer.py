@@ -147,7 +147,7 @@ class FolderWriter(Writer):
         if not self.backend.is_open:
             return False
         if self._is_changing:
-            self.backend.later(_weakly(self.sync))
+            self.backend.schedule(_weakly(self.sync))
             return False
         return True
 
@@ -209,7 +209,7 @@ class FolderWriter(Writer):
             SaveError: that fails now; what is only in memory stays there.
         """
         if self._is_changing:
-            self.backend.later(_weakly(self.seal))
+            self.backend.schedule(_weakly(self.seal))
             return
         self.nodes.seal()
         self.records.seal()
