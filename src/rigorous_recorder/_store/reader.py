@@ -184,8 +184,10 @@ class FolderReader(Reader):
         return InMemoryFragment(number, rest)
 
     def _foreign(self, *tables: str) -> list[LiveName]:
+        if not (there := self.folder.lives(*tables)):
+            return there
         own = self._names
-        return [name for name in self.folder.lives(*tables) if name.writer not in own]
+        return [name for name in there if name.writer not in own]
 
     def _read_live(self, name: LiveName) -> InMemoryFragment | None:
         path = self.folder.live_path(name)
