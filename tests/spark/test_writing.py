@@ -393,12 +393,12 @@ REFUSED: list[tuple[str, st.DataType, str]] = [
     ("time", st.TimeType(), "string"),
     ("variant", st.VariantType(), "string"),
     ("keys", st.MapType(st.LongType(), st.LongType()), "make them strings"),
-    ("dates", st.ArrayType(st.DateType()), "inside"),
-    ("inner", st.StructType([st.StructField("x", st.DecimalType())]), "inside"),
+    ("dates", st.ArrayType(st.DateType()), "nested values"),
+    ("inner", st.StructType([st.StructField("x", st.DecimalType())]), "nested values"),
     (
         "same",
         st.StructType([st.StructField("x", st.LongType()), st.StructField("x", st.LongType())]),
-        "inside",
+        "nested values",
     ),
 ]
 
