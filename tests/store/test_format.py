@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import NewerFormatError, NotACollectionError
+from rigorous_recorder._store.footer import segments_in
+from rigorous_recorder.errors import DamagedFileError, NewerFormatError, NotACollectionError
 
 DATA = Path(__file__).parents[1] / "data"
 FORMATS = sorted(path.name for path in DATA.glob("format-*"))
@@ -184,3 +185,15 @@ def test_features_that_are_not_names_are_a_damaged_description(
     describe(folder, features=features)
     with pytest.raises(NotACollectionError, match=r"its features are .*not a list of names"):
         ExperimentCollection.open(folder)
+
+
+def test_a_footer_lists_two_or_three_numbers_of_a_segment() -> None:
+    """Its number, its rows and those that were deleted; a segment continues in no other one."""
+    metadata = {"writer": "0a1b2c3d", "started": 1, "segments": [[4, 7], [5, 2, 1]]}
+    assert [(each.key[1], each.rows, each.end) for each in segments_in(metadata)] == [
+        (4, 7, 7),
+        (5, 2, 3),
+    ]
+    for others in ([[7, 50, 0, 5, 100]], [[7]], [[7, -1]], []):
+        with pytest.raises(DamagedFileError, match="does not list its segments"):
+            segments_in({**metadata, "segments": others})

@@ -42,17 +42,17 @@ class FolderBackend:
         self.refuses = False
         #: Whether the interpreter exits: each row is handed to the system, without a word.
         self.is_ending = False
+        #: The names that this writer has, oldest first; rows go under the last one.
         self._leases: list[FolderLease] = []
+        #: The lease that is taken next; it stays where that is interrupted.
+        self._next: FolderLease | None = None
         self.forget()
 
     def forget(self) -> None:
         """Be no writer yet: at the start, and in a forked child (the parent keeps its files)."""
-        for lease in self._leases:
+        for lease in self._all_leases:
             lease.forget()
-        #: The names that this writer has, oldest first; rows go under the last one.
-        self._leases = []
-        #: The lease that is taken next; it stays where that is interrupted.
-        self._next: FolderLease | None = None
+        self._leases, self._next = [], None
         self.encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
         #: Held by who looks for the lock, and takes another name: two of them would take one each.
@@ -83,6 +83,10 @@ class FolderBackend:
     def lease(self) -> FolderLease:
         """The name under which rows go now."""
         return self._leases[-1]
+
+    @property
+    def _all_leases(self) -> list[FolderLease]:
+        return [*self._leases, *filter(None, [self._next])]
 
     @property
     def ids(self) -> NodeIds:
@@ -238,5 +242,5 @@ class FolderBackend:
         self.forget()
 
     def _end_writer(self) -> None:
-        for lease in [*self._leases, *filter(None, [self._next])]:
+        for lease in self._all_leases:
             lease.end()
