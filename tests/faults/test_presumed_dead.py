@@ -34,6 +34,7 @@ ENDS = ["close", "kill"]
 def _nobody_else_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The background, which would notice the loss of a lock before what a test does next."""
     monkeypatch.setattr(background, "_FLUSHES_PER_SYNC", 1_000_000)
+    monkeypatch.setattr(backend, "sync_all", lambda: None)
 
 
 @pytest.fixture(params=["mapped", "write-behind"])
