@@ -213,9 +213,9 @@ class _Database:
     @classmethod
     def of(cls, scan: Scan) -> _Database:
         """The database of a scan, in this process."""
-        known: _Database | None = scan.kept.get(cls.__name__)
+        known: _Database | None = scan.cache.get(cls.__name__)
         if known is None or known not in _databases:
-            scan.kept[cls.__name__] = known = cls()
+            scan.cache[cls.__name__] = known = cls()
         return known
 
     def connect(self) -> duckdb.DuckDBPyConnection:

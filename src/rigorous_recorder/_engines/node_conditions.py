@@ -1,4 +1,4 @@
-"""Which nodes meet conditions by what they have or inherit."""
+"""Evaluation of conditions on own and inherited attributes of nodes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ __all__ = ["PIECE_ROWS", "Bound", "matches", "met", "nodes_that_meet", "rows_at_
 
 Bound = Condition | Choice | BoundSql
 
-#: Rows that are handled at once, so that memory stays bounded however many there are.
+#: How many rows are processed at a time, so that memory stays bounded.
 PIECE_ROWS: Final = 262_144
-#: Bytes of inherited values that are copied at once to evaluate a SQL expression.
+#: Maximum bytes of inherited values copied at a time to evaluate a SQL expression.
 _CONDITION_BYTES: Final = 64 << 20
 
 
 def nodes_that_meet(
     nodes: Nodes, conditions: Iterable[Bound], positions: pa.Array | None = None
 ) -> pa.Array:
-    """Positions of the nodes that meet all conditions by what they have or inherit.
+    """Positions of the nodes whose own and inherited attributes meet all conditions.
 
     Args:
-        positions: those that are looked at; None for all.
+        positions: the nodes to look at; None for all.
     """
     for each in conditions:
         mask = _mask_of_nodes(nodes, each, positions)
@@ -51,14 +51,14 @@ def _mask_of_nodes(nodes: Nodes, condition: Bound, positions: pa.Array | None) -
 
 
 def matches(nodes: Nodes, condition: Condition | Choice, positions: pa.Array | None) -> pa.Array:
-    """Which nodes meet a condition; where that are large values, each is compared once."""
+    """Which nodes meet a condition; each large value is compared once."""
     rows = nodes.count if positions is None else len(positions)
     if rows * nodes.widest(condition.key) <= _CONDITION_BYTES:
         return condition.matches(nodes.resolved(condition.key, positions), rows)
     every = pa.array(range(rows), pa.int64()) if positions is None else positions
     found, places = nodes.shared(condition.key, every)
     met = condition.matches(found, len(next(iter(found.values()), ()))).take(places)
-    return pc.coalesce(met, condition.matches({}, rows))  # null of those without a value
+    return pc.coalesce(met, condition.matches({}, rows))  # null for nodes without a value
 
 
 def met(condition: BoundSql, by_kind: Callable[[str], ColumnsByKind], rows: int) -> pa.Array:
@@ -67,6 +67,6 @@ def met(condition: BoundSql, by_kind: Callable[[str], ColumnsByKind], rows: int)
 
 
 def rows_at_once(nodes: Nodes, condition: BoundSql) -> int:
-    """Of how many rows what they inherit is copied at once to evaluate a SQL expression."""
+    """How many rows to evaluate a SQL expression on at a time, given what they inherit."""
     width = sum(map(nodes.widest, filter(nodes.has_key, condition.keys)))
     return max(1, min(PIECE_ROWS, _CONDITION_BYTES // max(1, width)))

@@ -1,4 +1,4 @@
-"""Neighbouring rows of a fragment, joined to their nodes."""
+"""Contiguous rows of a fragment, joined to their nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .sql_conditions import BoundSql
 
 __all__ = ["Group", "Joined", "Piece", "of_nodes", "spread", "with_nodes"]
 
-#: So many stretches of rows are taken out of a table without a look at each row.
+#: Up to this many ranges of rows are sliced out of a table; more are filtered by a mask.
 _FEW_RUNS: Final = 64
 
 
@@ -34,42 +34,42 @@ class Joined(Protocol):
         """The keys that nodes have or inherit."""
 
     def flat_kind(self, name: str) -> Kind:
-        """The kind that the values of a column of the flat table meet as."""
+        """The kind that the values of a column of the flat table are unified to."""
 
 
 class Group(NamedTuple):
-    """A group of rows of a fragment: what is read at once."""
+    """A row group of a fragment: the unit of reading."""
 
     fragment: Fragment
     number: int
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """The number of rows."""
         return self.fragment.group_rows[self.number]
 
     @property
     def is_placed(self) -> bool:
-        """Whether it is known whose rows these are."""
+        """Whether the nodes of the rows are known."""
         return self.fragment.is_placed(self.number)
 
     @property
     def runs(self) -> pa.RunEndEncodedArray:
-        """The node of each row, neighbours of one node together."""
+        """The node of each row, run-end encoded."""
         return self.fragment.runs_of(self.number)
 
     @property
     def nodes(self) -> pa.Array:
-        """Ids of the nodes whose rows these are, each once."""
+        """The distinct ids of the rows' nodes."""
         return self.fragment.nodes_of(self.number)
 
     def nodes_among(self, ids: pa.Array) -> pa.Array:
-        """Those of its nodes that are among ``ids``, which are sorted."""
+        """The nodes of the group that are among ``ids``, which are sorted."""
         return self.fragment.nodes_among(self.number, ids)
 
 
 class Piece:
-    """Some neighbouring rows, joined to their nodes."""
+    """Some contiguous rows, joined to their nodes."""
 
     def __init__(
         self,
@@ -87,36 +87,36 @@ class Piece:
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """The number of rows."""
         return int(self._table.num_rows)
 
     @property
     def own_bytes(self) -> int:
-        """How many bytes the rows take without what they inherit."""
+        """The size of the rows in bytes, without what they inherit."""
         return int(self._table.nbytes)
 
     @property
     def node_ids(self) -> pa.Array:
-        """Whose records the rows are."""
+        """The node of each row."""
         return one_array(self._table.column(NODE))
 
     @property
     def runs(self) -> pa.RunEndEncodedArray:
-        """Whose records the rows are, neighbours of one node together."""
+        """The node of each row, run-end encoded."""
         if self._runs is None:
             self._runs = pc.run_end_encode(self.node_ids)
         return self._runs
 
     @property
     def positions(self) -> pa.Array:
-        """For each row the position of its node."""
+        """The position of each row's node."""
         if self._positions is None:
             found = self._scan.snapshot.nodes.positions(self.runs.values)
             self._positions = spread(self.runs, found)
         return self._positions
 
     def columns_in_use(self) -> list[Column]:
-        """The physical columns in which any of the rows has a value, or may have had one."""
+        """The physical columns in which any of the rows has a value, or may have lost one."""
         return [
             column
             for column, name in self._fragment.columns.items()
@@ -127,7 +127,7 @@ class Piece:
         return values.null_count < self.rows or is_lost(values)
 
     def own(self, key: str) -> ColumnsByKind:
-        """What the records themselves have of a key, or at a path."""
+        """The records' own values of a key or path."""
         if isinstance(key, Path):
             return inside(key, self.own(key.root))
         return {
@@ -137,7 +137,7 @@ class Piece:
         }
 
     def is_lost(self, key: str) -> bool:
-        """Whether values of a key can't be read: the inherited attributes of the rows is then none of theirs."""
+        """Whether own values of a key can't be read: then the rows don't inherit the key, either."""
         root = root_of(key)
         return any(
             is_lost(self._table.column(name))
@@ -146,7 +146,7 @@ class Piece:
         )
 
     def stored(self) -> ColumnsByKind:
-        """All columns as they are stored, those that say where ``None`` was logged included."""
+        """All columns as they are stored, including those that record where ``None`` was set."""
         return {
             column: column_in(self._table, self._fragment, column)
             for column, name in self._fragment.columns.items()
@@ -154,10 +154,10 @@ class Piece:
         }
 
     def by_kind(self, key: str, takes: Callable[[Kind], bool] = lambda _: True) -> ColumnsByKind:
-        """What the rows have of a key: the record's own value, else what its node has.
+        """The values of a key in the rows: the record's own, else the inherited one.
 
         Args:
-            takes: which kinds of values they inherit; values of others are not copied.
+            takes: selects the kinds of inherited values; values of others are not copied.
         """
         own = self.own(key)
         hiding = self.own(key.root) if isinstance(key, Path) else own
@@ -182,19 +182,19 @@ class Piece:
         ]
 
     def filtered(self, mask: pa.Array) -> Piece:
-        """Those rows that are in the mask."""
+        """The rows selected by the mask."""
         return Piece(self._scan, self._fragment, self._table.filter(mask))
 
     def taken(self, places: pa.Array) -> Piece:
-        """The rows at some places, in their order."""
+        """The rows at some positions, in this order."""
         return Piece(self._scan, self._fragment, self._table.take(places))
 
     def slice(self, start: int, rows: int) -> Piece:
-        """Some of the rows."""
+        """A range of the rows."""
         return Piece(self._scan, self._fragment, self._table.slice(start, rows))
 
     def that_meet(self, conditions: Sequence[Bound]) -> Piece:
-        """Those rows that meet all conditions; SQL is evaluated only for what the others leave."""
+        """The rows that meet all conditions; SQL runs only on those that meet the others."""
         mask = pa.repeat(pa.scalar(True), self.rows)
         texts = []
         for each in conditions:
@@ -208,14 +208,14 @@ class Piece:
         return found
 
     def _sql_mask(self, condition: BoundSql) -> pa.Array:
-        """Which rows meet a SQL expression; so many at a time that what they inherit is not much."""
+        """Which rows meet a SQL expression; evaluated in batches with few inherited values."""
         rows = rows_at_once(self._scan.snapshot.nodes, condition)
         parts = [self.slice(start, rows) for start in range(0, self.rows, rows)]
         found = [met(condition, part.by_kind, part.rows) for part in parts]
         return pa.concat_arrays(found) if found else pa.array([], pa.bool_())
 
     def _mask(self, condition: Condition | Choice) -> pa.Array:
-        """Which rows meet one condition; what a node has is compared once for all its rows."""
+        """Which rows meet a condition; an inherited value is compared once for all rows."""
         key, own = condition.key, self.own(condition.key)
         hiding = self.own(key.root) if isinstance(key, Path) else own
         if root_of(key) not in self._scan.node_keys or self.is_lost(condition.key):
@@ -248,20 +248,20 @@ def with_nodes(table: pa.Table, runs: pa.RunEndEncodedArray) -> pa.Table:
 def of_nodes(
     table: pa.Table, runs: pa.RunEndEncodedArray, among: pa.Array
 ) -> tuple[pa.Table, pa.RunEndEncodedArray]:
-    """Those rows of a table that are of some nodes, and whose they are."""
-    is_kept = pc.is_in(runs.values, value_set=among)
+    """The rows of a table that belong to some nodes, and their nodes."""
+    is_selected = pc.is_in(runs.values, value_set=among)
     stops = runs.run_ends
     starts = pc.subtract(stops, pc.pairwise_diff(stops)).fill_null(0)
-    kept, first, last = (each.filter(is_kept) for each in (runs.values, starts, stops))
+    ids, first, last = (each.filter(is_selected) for each in (runs.values, starts, stops))
     ends = pc.cumulative_sum(pc.subtract(last, first))
-    found = pa.RunEndEncodedArray.from_arrays(ends, kept)
-    if len(kept) > _FEW_RUNS:
-        return table.filter(spread(runs, is_kept)), found
+    found = pa.RunEndEncodedArray.from_arrays(ends, ids)
+    if len(ids) > _FEW_RUNS:
+        return table.filter(spread(runs, is_selected)), found
     spans = zip(first.to_pylist(), last.to_pylist(), strict=True)
     tables = [table.slice(start, stop - start) for start, stop in spans]
     return pa.concat_tables(tables or [table.slice(0, 0)]), found
 
 
 def spread(runs: pa.RunEndEncodedArray, values: pa.Array) -> pa.Array:
-    """What stands for each run, for each of its rows."""
+    """The value of each run, repeated for its rows."""
     return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(runs.run_ends, values))

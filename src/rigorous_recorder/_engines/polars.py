@@ -39,10 +39,10 @@ def lazy_frame(scan: Scan) -> pl.LazyFrame:
 
 def _schema(scan: Scan) -> tuple[dict[str, str], dict[str, pl.DataType]]:
     """The keys of the columns by internal name, and their types; computed once per scan."""
-    if (known := scan.kept.get(_schema.__name__)) is None:
+    if (known := scan.cache.get(_schema.__name__)) is None:
         keys = _inner_names(list(scan.flats))
         types = to_polars(flat_schema(scan).empty_table()).dtypes
-        known = scan.kept[_schema.__name__] = keys, dict(zip(keys, types, strict=True))
+        known = scan.cache[_schema.__name__] = keys, dict(zip(keys, types, strict=True))
     return known
 
 
@@ -206,8 +206,8 @@ class _PolarsNodes(SortedNodes):
     @classmethod
     def of(cls, scan: Scan) -> _PolarsNodes:
         """The nodes of a scan, computed once."""
-        if (known := scan.kept.get(cls.__name__)) is None:
-            known = scan.kept[cls.__name__] = cls(scan)
+        if (known := scan.cache.get(cls.__name__)) is None:
+            known = scan.cache[cls.__name__] = cls(scan)
         return known
 
     def column(self, flat: Flat) -> pl.Series:

@@ -1,4 +1,4 @@
-"""The scan: what a query reads, and the columns that it has in the flat table."""
+"""The scan: what a query reads, and its columns in the flat table."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .sql_conditions import BoundSql, SqlCondition
 
 __all__ = ["Scan"]
 
-#: Of so many combinations of paths in dicts at most a scan is cached.
+#: For at most this many combinations of paths in dicts a scan is cached.
 _MOST_NAMED: Final = 64
 
 
 class Scan(ScannedRows):
-    """What one query reads: the rows, and their columns in the flat table."""
+    """The rows that a query reads, and their columns in the flat table."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Scan(ScannedRows):
         #: Paths in dicts that are columns, too.
         self.paths = paths
         self._flat_kinds: dict[str, Kind] = {}
-        #: What engines found out, which is as long of use as the scan.
-        self.kept: dict[str, Any] = {}
+        #: Results that engines cache, valid as long as the scan.
+        self.cache: dict[str, Any] = {}
 
     @once
     def record_columns(self) -> list[Column]:
-        """The physical columns that records of the scope have a value in."""
+        """The physical columns in which records of the scope have a value."""
         if self.node_ids is None and self.snapshot.nodes.deleted is None:
             return self.snapshot.record_columns
         if self.conditions:
@@ -78,14 +78,14 @@ class Scan(ScannedRows):
 
     @once
     def shown_node_keys(self) -> list[str]:
-        """Those of them that nodes of the scope have or inherit."""
+        """The keys among them that nodes of the scope have or inherit."""
         if self.scope.keys is None:
             return self.node_keys
         return [key for key in self.node_keys if key in self.scope.keys]
 
     @once
     def shown_record_keys(self) -> list[str]:
-        """Those of them that records of the scope have a value of."""
+        """The keys among them that records of the scope have."""
         found = keys_of(self.record_columns)
         return found if self.scope.keys is None else [k for k in found if k in self.scope.keys]
 
@@ -95,7 +95,7 @@ class Scan(ScannedRows):
 
     @once
     def flats(self) -> dict[str, Flat]:
-        """The columns of the flat table by their names, in order."""
+        """The columns of the flat table by name, in order."""
         several = self._keys_of_several_kinds
         found = [
             flat
@@ -107,7 +107,7 @@ class Scan(ScannedRows):
 
     @property
     def _keys_of_several_kinds(self) -> set[Key]:
-        """The keys that have values of more than one kind, or had as attributes."""
+        """The keys with values of more than one kind, now or earlier as attributes."""
         first: dict[Key, Kind] = {}
         return {
             column.key
@@ -123,7 +123,7 @@ class Scan(ScannedRows):
         return self.snapshot.mixed.flats(key, self._families_read(key, families))
 
     def _families_read(self, key: str, families: set[Family]) -> set[Family]:
-        """Those of a key's families of which rows that meet the conditions can have values."""
+        """The families of a key that rows which meet the conditions can have."""
         if not self.conditions or isinstance(key, Path):
             return families
         found = set[Column]()
@@ -139,18 +139,18 @@ class Scan(ScannedRows):
 
     @property
     def flat_kinds(self) -> dict[str, Kind]:
-        """The columns of the flat table, in order, each with the kind that its values meet as."""
+        """The columns of the flat table, in order, with the kinds that their values are unified to."""
         return {name: self.flat_kind(name) for name in self.flats}
 
     def flat_kind(self, name: str) -> Kind:
-        """The kind that the values of a column of the flat table meet as."""
+        """The kind that the values of a column of the flat table are unified to."""
         if name not in self._flat_kinds:
             flat = self.flats[name]
             self._flat_kinds[name] = meet(self.kinds_of(flat))
         return self._flat_kinds[name]
 
     def own_columns(self, flat: Flat) -> list[Column]:
-        """The columns of records whose values stand in a column of the flat table."""
+        """The columns of records whose values are in a column of the flat table."""
         return [
             column
             for column in self.columns_of(flat.key)
@@ -158,10 +158,10 @@ class Scan(ScannedRows):
         ]
 
     def columns_of(self, key: str) -> Collection[Column]:
-        """The columns of records with values of a key; those of a path are found in its dicts."""
+        """The columns of records with values of a key; for a path, the columns in its dicts."""
         if not isinstance(key, Path):
             return self._columns_by_key.get(key, ())
-        known: dict[str, list[Column]] = self.kept.setdefault("columns of paths", {})
+        known: dict[str, list[Column]] = self.cache.setdefault("columns of paths", {})
         if key not in known:
             found: dict[Column, None] = {}
             whole = Scan(self.snapshot, self.scope) if self.conditions else self
@@ -172,7 +172,7 @@ class Scan(ScannedRows):
         return known[key]
 
     def siblings(self, flat: Flat) -> list[Flat]:
-        """The other columns in which a record's own value hides what stands in this one."""
+        """The other columns of the key: a record's own value in one hides the inherited one here."""
         if isinstance(flat.key, Path):
             return [each for each in self.flats.values() if each.key == flat.key.root]
         if flat.family is None:
@@ -180,19 +180,19 @@ class Scan(ScannedRows):
         return [each for each in self.flats.values() if each.key == flat.key and each != flat]
 
     def inherits(self, flat: Flat) -> bool:
-        """Whether nodes have, or inherit, values that stand in a column of the flat table."""
+        """Whether nodes have or inherit values in a column of the flat table."""
         if flat.key not in self.inherited_keys:
             return False
         kinds = self.snapshot.nodes.value_counts(flat.key) if flat.family else ()
         return flat.family is None or any(map(flat.takes, kinds))
 
     def warn_of_mixed(self, used: Iterable[str]) -> None:
-        """Warn where a query uses columns, by name, of whose keys values stand in others too."""
+        """Warn if a query uses columns, by name, whose keys have values in other columns, too."""
         if len(self.flats) > len(self.keys):
             self.snapshot.mixed.warn(self.flats.values(), used)
 
     def kinds_of(self, flat: Flat) -> set[Kind]:
-        """The kinds of the values that meet in a column of the flat table."""
+        """The kinds of the values in a column of the flat table."""
         return set(filter(flat.takes, self._kinds(flat.key)))
 
     def _kinds(self, key: str) -> set[Kind]:
@@ -229,12 +229,12 @@ class Scan(ScannedRows):
         return BoundSql(condition, SqlNames(whole.flats), whole.flats, whole.flat_kind)
 
     def naming(self, names: Iterable[str]) -> Scan:
-        """The same scan with columns for those of some names that are paths in dicts.
+        """The same scan with columns for those names that are paths in dicts.
 
-        A name is a path where no column has it, and any dict has a value there.
+        A name is a path if no column has it, and a dict has a value there.
         """
         wanted = {name for name in names if isinstance(name, str) and name not in self.flats}
-        wanted |= {name.rpartition(":")[0] for name in wanted}  # of values of another kind
+        wanted |= {name.rpartition(":")[0] for name in wanted}  # values of another kind
         found = {self.snapshot.key_named(name) for name in wanted if name not in self.flats}
         paths = sorted(
             p for p in found if isinstance(p, Path) and p.root in self.keys and self._kinds(p)
@@ -258,7 +258,7 @@ class Scan(ScannedRows):
         return paths_below(root, texts)
 
     def _with_paths(self, paths: tuple[Path, ...]) -> Scan:
-        known: dict[tuple[Path, ...], Scan] = self.kept.setdefault("with paths", {})
+        known: dict[tuple[Path, ...], Scan] = self.cache.setdefault("with paths", {})
         if paths not in known:
             if len(known) >= _MOST_NAMED:
                 known.clear()

@@ -1,4 +1,4 @@
-"""Which rows of which fragments a query reads, piece by piece."""
+"""The rows that a query reads, piece by piece."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["ScannedRows", "Scope"]
 
 
 class Scope(NamedTuple):
-    """Whose records: all, those of one node, or those of one node and all below it.
+    """The records to read: all, those of a node, or those of a node and all below it.
 
-    Those of nodes that were deleted are among none.
+    Records of deleted nodes are excluded.
 
     Attributes:
         keys: the keys to read, in order; None for all.
@@ -56,15 +56,15 @@ class ScannedRows(ABC):
     @property
     @abstractmethod
     def record_columns(self) -> list[Column]:
-        """The physical columns that records of the scope have a value in."""
+        """The physical columns in which records of the scope have a value."""
 
     @abstractmethod
     def flat_kind(self, name: str) -> Kind:
-        """The kind that the values of a column of the flat table meet as."""
+        """The kind that the values of a column of the flat table are unified to."""
 
     @once
     def node_ids(self) -> pa.Array | None:
-        """Ids of the nodes whose records are read; None for all that were not deleted."""
+        """Ids of the nodes whose records are read; None for all that are not deleted."""
         if self.scope.node is None:
             return None
         if self.scope.is_deep:
@@ -94,22 +94,22 @@ class ScannedRows(ABC):
         return self.snapshot.nodes.positions(self.node_ids).drop_null()
 
     def takes_all(self, group: Group) -> bool:
-        """Whether all rows of a group are of the scope and meet the conditions.
+        """Whether all rows of a group are in the scope and meet the conditions.
 
-        Nothing has to be read to know it, unless something was deleted. Rows of which it can't be
-        read whose they are, are of no scope.
+        Known without reading, unless something was deleted. Rows whose node can't be read are in no
+        scope.
         """
-        is_asked = self.read_ids is None and not self.row_conditions
-        return is_asked and group.is_placed and not self._has_deleted(group)
+        is_selected = self.read_ids is None and not self.row_conditions
+        return is_selected and group.is_placed and not self._has_deleted(group)
 
     def takes_whole(self, fragment: Fragment) -> bool:
-        """As ``takes_all``, for all groups of a fragment."""
+        """The same for all groups of a fragment."""
         return all(
             self.takes_all(Group(fragment, number)) for number in range(len(fragment.group_rows))
         )
 
     def _has_deleted(self, group: Group) -> bool:
-        """Whether a group has rows of nodes that were deleted."""
+        """Whether a group has rows of deleted nodes."""
         if self.snapshot.nodes.deleted is None:
             return False
         key = id(group.fragment), group.number
@@ -120,7 +120,7 @@ class ScannedRows(ABC):
         return self._with_deleted[key]
 
     def among(self, ids: pa.Array) -> pa.Array:
-        """Those of some nodes whose records are read."""
+        """The nodes among some whose records are read."""
         if self.read_ids is None:
             return self._without_deleted(ids)
         return ids.filter(pc.is_in(ids, value_set=self.read_ids))
@@ -133,12 +133,12 @@ class ScannedRows(ABC):
 
     @once
     def row_conditions(self) -> list[Bound]:
-        """The conditions that only a record itself can meet; the others are met by its node."""
+        """The conditions that only a record itself can meet; its node decides the others."""
         return [each for each in self.bound if not self._is_met_by_nodes(each)]
 
     @once
     def _node_conditions(self) -> list[Bound]:
-        """The conditions that a record's node has to meet, parts of row conditions among them."""
+        """The conditions that a record's node has to meet, including parts of row conditions."""
         parts = [
             part
             for each in self.row_conditions
@@ -148,7 +148,7 @@ class ScannedRows(ABC):
         return list(filter(self._is_met_by_nodes, [*self.bound, *parts]))
 
     def _is_met_by_nodes(self, condition: Bound) -> bool:
-        # A record whose node is lost has no value of any parent, as a condition on None requires.
+        # A record whose node is lost inherits nothing, and would match a condition on None.
         inherited = set(self.node_keys) - set(keys_of(self.snapshot.record_columns))
         return (
             inherited.issuperset(map(root_of, condition.keys)) and not condition.is_met_by_nothing
@@ -156,7 +156,7 @@ class ScannedRows(ABC):
 
     @once
     def read_ids(self) -> pa.Array | None:
-        """Ids of those nodes of the scope that meet the conditions; None for all not deleted."""
+        """Ids of the nodes of the scope that meet the conditions; None for all not deleted."""
         conditions = self._node_conditions
         if not conditions:
             return self.node_ids
@@ -165,7 +165,7 @@ class ScannedRows(ABC):
 
     @once
     def groups(self) -> list[Group]:
-        """The groups of rows that can have rows of the scope that meet the conditions."""
+        """The groups that can have rows of the scope that meet the conditions."""
         found = [
             Group(fragment, number)
             for fragment in self.snapshot.fragments.records
@@ -176,21 +176,21 @@ class ScannedRows(ABC):
         return [each for each in found if self._may_have_rows(each)]
 
     def _may_have_rows(self, group: Group) -> bool:
-        """Whether it has rows of the scope, or can't be read, of which each reading warns."""
+        """Whether it has rows of the scope, or can't be read, which each reader has to report."""
         return self.takes_all(group) or not len(group.nodes) or len(self.nodes_of(group)) > 0
 
     @once
     def fragments(self) -> list[Fragment]:
-        """Those that have rows of the scope that meet the conditions."""
+        """The fragments with rows of the scope that meet the conditions."""
         return list({id(group.fragment): group.fragment for group in self.groups}.values())
 
     @property
     def files(self) -> list[ParquetFragment]:
-        """Those of the fragments that are sealed files."""
+        """The sealed files among them."""
         return [each for each in self.fragments if isinstance(each, ParquetFragment)]
 
     def row_count(self) -> int:
-        """Number of rows; costs no reading where nothing is left out."""
+        """The number of rows; nothing is read if no rows are excluded."""
         return sum(map(self._rows_of, self.groups))
 
     def _rows_of(self, group: Group) -> int:
@@ -199,7 +199,7 @@ class ScannedRows(ABC):
         return sum(piece.rows for piece in self.read(group, self.columns_for([])))
 
     def pieces(self, keys: Sequence[str] | None = None) -> Iterator[Piece]:
-        """The rows in order; only what ``keys`` and the conditions need is read (None: all)."""
+        """The rows in order; reads only what ``keys`` and the conditions need (None: all)."""
         columns = self.columns_for(keys)
         for group in self.groups:
             yield from self.read(group, columns)
@@ -220,7 +220,7 @@ class ScannedRows(ABC):
         among: pa.Array | None = None,
         nodes: bool = True,
     ) -> list[Piece]:
-        """Those rows of a group that are of the scope and meet the conditions, in order.
+        """The rows of a group that are in the scope and meet the conditions, in order.
 
         Args:
             among: of those nodes of the group that are of the scope: leave out rows of others.

@@ -16,11 +16,11 @@ __all__ = ["Snapshot", "texts_in", "texts_of"]
 
 
 class Snapshot:
-    """All records and nodes, as they were when it was taken.
+    """All records and nodes at the time it was taken.
 
     Args:
-        warned: keys of several kinds that were warned of already.
-        whole: of a part of a snapshot, all of it.
+        warned: keys of several kinds that a warning was issued for.
+        whole: the whole snapshot, if this is a part of it.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Snapshot:
 
     @property
     def whole(self) -> Snapshot:
-        """The whole, of which this may be a part: it decides what names in conditions mean."""
+        """The whole snapshot, which decides what names in conditions refer to."""
         return self if self._whole is None else self._whole
 
     @once
@@ -47,13 +47,13 @@ class Snapshot:
         return frozenset(str(column.key) for column in columns if column.kind == JSON)
 
     def key_named(self, name: str) -> str:
-        """The path in a dict that a name is, where it is no key and can be one; else the name."""
+        """The path in a dict that a name refers to, unless it is a key; else the name."""
         if "." not in name or not self.roots or self._has_key(name):
             return name
         return path_named(name, self.roots) or name
 
     def paths_of_nodes(self, name: str) -> list[Path]:
-        """The paths in the dicts of attributes, where a name could mean one of them."""
+        """The paths in the dicts of attributes that a name could refer to."""
         roots = [root for root in self.roots if "." in name and self.nodes.has_key(root)]
         return [path for root in roots for path in paths_below(root, texts_in(self.nodes, root))]
 
@@ -62,12 +62,12 @@ class Snapshot:
 
     @once
     def record_columns(self) -> list[Column]:
-        """The physical columns of all records, in the order in which they came up."""
+        """The physical columns of all records, in order of first occurrence."""
         return list({c: None for each in self.fragments.records for c in each.columns})
 
 
 def texts_in(nodes: Nodes, root: str, positions: pa.Array | None = None) -> list[pa.Array]:
-    """The dicts and lists that nodes have or inherit under a key, each once."""
+    """The distinct dicts and lists that nodes have or inherit under a key."""
     every = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
     return texts_of(nodes.shared(root, every)[0])
 

@@ -1,4 +1,4 @@
-"""Where snapshots come from: taken anew only when something was written."""
+"""The source of snapshots of a store, taken again only after changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Source"]
 
 
 class Source:
-    """A store as it is read: its newest snapshot, taken anew only when something was written.
+    """Reads a store: caches the latest snapshot until something is written.
 
     What is derived from a snapshot is cached with the store's reader, for all sources of the store.
     """
@@ -24,11 +24,11 @@ class Source:
         self.store = store
 
     def now(self) -> Snapshot:
-        """The newest snapshot."""
+        """The latest snapshot."""
         return self._known().snapshot
 
     def scan(self, scope: Scope, conditions: tuple[AnyCondition, ...] = ()) -> Scan:
-        """A query of the newest snapshot; the same one again where nothing changed."""
+        """A query of the latest snapshot; the same object as before if nothing changed."""
         known = self._known()
         if conditions or scope.keys is not None:
             return Scan(known.snapshot, scope, conditions)
@@ -52,7 +52,7 @@ class Source:
 
 
 class _CachedSnapshot:
-    """What was derived from one snapshot, for as long as nothing changes."""
+    """What was derived from a snapshot, valid until something changes."""
 
     def __init__(self, version: object, snapshot: Snapshot) -> None:
         self.version = version
@@ -60,7 +60,7 @@ class _CachedSnapshot:
         self.scans: dict[Scope, Scan] = {}
 
     def nodes_of(self, fragments: StoreSnapshot) -> Nodes | None:
-        """The resolved nodes, where no attribute was set since then; None where one was."""
+        """The resolved nodes, unless an attribute was set since then."""
         known, found = self.snapshot.fragments.nodes, fragments.nodes
         if len(known) == len(found) and all(map(_is_same, known, found)):
             return self.snapshot.nodes
