@@ -15,7 +15,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, _mounts
 from rigorous_recorder._engines.source import Source
 from rigorous_recorder._runs import is_running, past_experiments
-from rigorous_recorder._store import liveness, locks, marks
+from rigorous_recorder._store import liveness, locks, watermark
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ class Host:
 
     def enter(self, *, sees_locks: bool) -> None:
         """Be on that machine from now on, in this process."""
-        for module in (marks, liveness):
+        for module in (watermark, liveness):
             self._monkeypatch.setattr(module, "this_boot", lambda: "of the other host")
         if not sees_locks:
             self._monkeypatch.setattr(locks, "_ask", lambda _: None)
@@ -235,7 +235,7 @@ def test_a_heartbeat_follows_no_link(tmp_path: Path) -> None:
         lock.symlink_to(outside)
         marker = collection._store.backend.lease.watermark
         assert marker is not None
-        marker.note({"records": {}, "nodes": {}})
+        marker.record({"records": {}, "nodes": {}})
         assert outside.stat().st_mtime == 1_000
         lock.unlink()
     collection.close()

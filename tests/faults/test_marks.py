@@ -21,7 +21,7 @@ from rigorous_recorder._live import backing
 from rigorous_recorder._live.backing import MappedImage
 from rigorous_recorder._live.segment import Segment
 from rigorous_recorder._live.segments import Segments
-from rigorous_recorder._store import backend, lease, liveness, marks, seal
+from rigorous_recorder._store import backend, lease, liveness, seal, watermark
 from rigorous_recorder._store.background import schedule
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
@@ -62,7 +62,7 @@ def indexes(folder: Path) -> list[int]:
 def said(records: Any, boot: Any = "another") -> str:
     """A mark, as whoever means ill can write it, too."""
     found = {"boot": boot, "is_local": True, "synced": {"records": records, "nodes": {}}}
-    return json.dumps({**found, "checksum": marks.checksum(json.loads(json.dumps(found)))})
+    return json.dumps({**found, "checksum": watermark.checksum(json.loads(json.dumps(found)))})
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_nothing_is_set_aside_through_a_link(
 ) -> None:
     """A live file stays where it is when the place to set it aside leads out of the folder."""
     mark_of_the_dead.write_text(said({"0": 2}))
-    for module in (marks, liveness):
+    for module in (watermark, liveness):
         monkeypatch.setattr(module, "this_boot", lambda: "this one")
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -125,7 +125,7 @@ def test_a_boot_that_is_not_known_is_not_another(
     """Where the system does not tell, a machine is not taken to have gone down."""
     before, now = boots
     mark_of_the_dead.write_text((said({"0": 2})).replace("another", before))
-    for module in (marks, liveness):
+    for module in (watermark, liveness):
         monkeypatch.setattr(module, "this_boot", lambda: now)
     assert indexes(folder) == list(range(10))
 
@@ -170,7 +170,9 @@ def test_a_sync_in_the_middle_of_a_push_is_done_after_it(
             schedule(done.set)
             assert done.wait(PATIENCE)
             assert open_descriptors() <= before + 3
-            mark = marks.read_watermark(collection._store.folder, collection._store.backend.writer)
+            mark = watermark.read_watermark(
+                collection._store.folder, collection._store.backend.writer
+            )
             assert mark is not None
             assert mark.rows("records", table._segments.live.number) == 50  # type: ignore[union-attr]
 
@@ -206,12 +208,12 @@ def test_what_is_only_in_memory_is_not_recorded(
                 experiment.push(i=150, new=1)
                 experiment.sync()
             writer = collection._store.backend.writer
-            mark = marks.read_watermark(Folder(folder), writer)
+            mark = watermark.read_watermark(Folder(folder), writer)
             assert mark is not None
             assert mark.rows("records", 0) == 100
             refusal.is_on = False
             experiment.sync()
-            mark = marks.read_watermark(Folder(folder), writer)
+            mark = watermark.read_watermark(Folder(folder), writer)
             assert mark is not None
             assert mark.rows("records", 0) == 151
 
@@ -268,7 +270,7 @@ def test_attributes_of_nodes_are_synced_before_a_table_is_full(
         for i in range(17):
             experiment.push(i=i)
         prepared.wait()
-        mark = marks.read_watermark(Folder(folder), collection._store.backend.writer)
+        mark = watermark.read_watermark(Folder(folder), collection._store.backend.writer)
         assert mark is not None
         assert mark.rows("nodes", 0) > 0
         assert list((folder / "records").glob("*.parquet")) == []
@@ -299,7 +301,7 @@ def test_what_is_recorded_after_the_close_leaves_no_file(folder: Path) -> None:
         marker = collection._store.backend.lease.watermark
         assert marker is not None
         assert list((folder / "live").glob("*.json"))
-    marker.note({"records": {0: 1}, "nodes": {0: 1}})
+    marker.record({"records": {0: 1}, "nodes": {0: 1}})
     assert list((folder / "live").glob("*.json")) == []
 
 
@@ -457,7 +459,7 @@ def test_a_mark_is_written_by_one_thread_at_a_time(
         experiment.push(i=0)
         marker = collection._store.backend.lease.watermark
         assert marker is not None
-        writing, together, write = threading.Lock(), [], marks.write_whole
+        writing, together, write = threading.Lock(), [], watermark.write_whole
 
         def write_alone(path: Path, data: bytes) -> None:
             if not writing.acquire(blocking=False):
@@ -468,11 +470,11 @@ def test_a_mark_is_written_by_one_thread_at_a_time(
             finally:
                 writing.release()
 
-        monkeypatch.setattr(marks, "write_whole", write_alone)
+        monkeypatch.setattr(watermark, "write_whole", write_alone)
         anew = threading.Thread(target=lambda: [marker.write() for _ in range(50)])
         anew.start()
         for rows in range(1, 51):
-            marker.note({"records": {0: rows}, "nodes": {}})
+            marker.record({"records": {0: rows}, "nodes": {}})
         anew.join()
     collection.close()
     assert not together

@@ -18,7 +18,7 @@ import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._live import backing
-from rigorous_recorder._store import backend, liveness, marks, recover, seal
+from rigorous_recorder._store import backend, liveness, recover, seal, watermark
 from rigorous_recorder._store.background import schedule
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
@@ -113,7 +113,7 @@ def fields_of(i: int, *, is_bulk: bool = False) -> dict[str, Any]:
 @pytest.fixture(params=["mapped", "write-behind"])
 def kept_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
-    monkeypatch.setattr(marks, "is_local", lambda _: True)
+    monkeypatch.setattr(watermark, "is_local", lambda _: True)
     return str(request.param)
 
 
@@ -129,7 +129,7 @@ def reboot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Lets the machine have been started anew."""
 
     def start_anew() -> None:
-        for module in (marks, liveness):
+        for module in (watermark, liveness):
             monkeypatch.setattr(module, "this_boot", lambda: "another boot")
 
     return start_anew
@@ -333,7 +333,9 @@ def test_a_sync_that_meets_a_new_column(tmp_path: Path, monkeypatch: pytest.Monk
             experiment.sync()
             (live,) = (tmp_path / "study.collection" / "live").glob("*.records.arrow")
             assert live.stat().st_ino in synced
-            mark = marks.read_watermark(collection._store.folder, collection._store.backend.writer)
+            mark = watermark.read_watermark(
+                collection._store.folder, collection._store.backend.writer
+            )
             assert mark is not None
             assert mark.rows("records", 0) == 1  # the other one came later than the sync
 
@@ -342,14 +344,14 @@ def test_an_older_sync_that_ends_later_takes_nothing_back(tmp_path: Path) -> Non
     """Of two syncs at once, what the further one has on the device stays recorded."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker = marks.WatermarkWriter(folder, "00000001")
-    marker.note({"records": {3: 100}, "nodes": {1: 7}})
-    marker.note({"records": {2: 64, 3: 10}, "nodes": {}})
-    mark = marks.read_watermark(folder, "00000001")
+    marker = watermark.WatermarkWriter(folder, "00000001")
+    marker.record({"records": {3: 100}, "nodes": {1: 7}})
+    marker.record({"records": {2: 64, 3: 10}, "nodes": {}})
+    mark = watermark.read_watermark(folder, "00000001")
     assert mark is not None
     assert (mark.rows("records", 3), mark.rows("nodes", 1)) == (100, 7)
-    marker.note({"records": {5: 1}, "nodes": {1: 9}})
-    mark = marks.read_watermark(folder, "00000001")
+    marker.record({"records": {5: 1}, "nodes": {1: 9}})
+    mark = watermark.read_watermark(folder, "00000001")
     assert mark is not None
     assert mark.synced == {"records": {5: 1}, "nodes": {1: 9}}
 
@@ -358,11 +360,11 @@ def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
     """Written over in place, one of two: whatever becomes of the newer, the older counts."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = marks.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
+    marker, path = watermark.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
     inode = path.stat().st_ino
     for rows in range(1, 8):
         before = path.read_bytes()
-        marker.note({"records": {0: rows}, "nodes": {}})
+        marker.record({"records": {0: rows}, "nodes": {}})
         after = path.read_bytes()
         assert path.stat().st_ino == inode
         changed = [at for at in range(len(after)) if before[at] != after[at]]
@@ -371,11 +373,11 @@ def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
             start = changed[0] // block * block
             torn[start : start + block] = bytes(block)
             path.write_bytes(torn)
-            mark = marks.read_watermark(folder, "00000001")
+            mark = watermark.read_watermark(folder, "00000001")
             assert mark is not None
             assert mark.rows("records", 0) == rows - 1
         path.write_bytes(after)
-    assert marks.read_watermark(folder, "00000001").rows("records", 0) == 7  # type: ignore[union-attr]
+    assert watermark.read_watermark(folder, "00000001").rows("records", 0) == 7  # type: ignore[union-attr]
 
 
 def test_a_mark_that_is_written_in_part_is_written_anew(
@@ -384,11 +386,11 @@ def test_a_mark_that_is_written_in_part_is_written_anew(
     """A write can end early without an error; the mark is whole all the same, each time."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, write = marks.WatermarkWriter(folder, "00000001"), os.pwrite
-    monkeypatch.setattr(marks.os, "pwrite", lambda fd, data, at: write(fd, data[:50], at))
+    marker, write = watermark.WatermarkWriter(folder, "00000001"), os.pwrite
+    monkeypatch.setattr(watermark.os, "pwrite", lambda fd, data, at: write(fd, data[:50], at))
     for rows in range(1, 4):
-        marker.note({"records": {0: rows}, "nodes": {}})
-        mark = marks.read_watermark(folder, "00000001")
+        marker.record({"records": {0: rows}, "nodes": {}})
+        mark = watermark.read_watermark(folder, "00000001")
         assert mark is not None
         assert mark.rows("records", 0) == rows
 
@@ -397,23 +399,23 @@ def test_a_mark_of_a_hard_linked_copy_stays_as_it_is(tmp_path: Path) -> None:
     """The writer goes on with a file of its own, also where its own was taken away or changed."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = marks.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
-    marker.note({"records": {3: 5}, "nodes": {}})
+    marker, path = watermark.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
+    marker.record({"records": {3: 5}, "nodes": {}})
     copied = tmp_path / "copied"
     copied.hardlink_to(path)
     for rows, harm in enumerate((lambda: None, path.unlink, lambda: path.write_text("{}")), 6):
         harm()
         kept = copied.read_bytes()
-        marker.note({"records": {4: rows}, "nodes": {}})
+        marker.record({"records": {4: rows}, "nodes": {}})
         assert copied.read_bytes() == kept
-        assert marks.read_watermark(folder, "00000001").rows("records", 4) == rows  # type: ignore[union-attr]
-    marker.note({"records": {9: 1, 10: 2}, "nodes": {}})
-    mark = marks.read_watermark(folder, "00000001")
+        assert watermark.read_watermark(folder, "00000001").rows("records", 4) == rows  # type: ignore[union-attr]
+    marker.record({"records": {9: 1, 10: 2}, "nodes": {}})
+    mark = watermark.read_watermark(folder, "00000001")
     assert mark is not None
     assert (mark.rows("records", 9), mark.rows("records", 10)) == (1, 2)
     many = {number: number for number in range(11, 2_000)}
-    marker.note({"records": many, "nodes": {}})
-    marker.note({"records": many, "nodes": {0: 1}})
-    mark = marks.read_watermark(folder, "00000001")
+    marker.record({"records": many, "nodes": {}})
+    marker.record({"records": many, "nodes": {0: 1}})
+    mark = watermark.read_watermark(folder, "00000001")
     assert mark is not None
     assert mark.synced == {"records": many, "nodes": {0: 1}}

@@ -411,10 +411,10 @@ def test_others_recover_it_in_the_middle_of_a_seal(
 def test_numbers_that_come_late_are_in_the_note_of_segments(tmp_path: Path) -> None:
     """What is left of earlier segments is sealed after later ones have begun."""
     (tmp_path / "live").mkdir()
-    noted = begun.Begun(Folder(tmp_path), "0a1b2c3d")
+    noted = begun.StartedSegments(Folder(tmp_path), "0a1b2c3d")
     for number in (9, 10, 7, 13, 8, 8, 12):
         noted.note("records", number)
-    found = begun.read_begun(Folder(tmp_path).begun_path("0a1b2c3d"))
+    found = begun.read_started(Folder(tmp_path).started_path("0a1b2c3d"))
     assert found == {"records": [[7, 10], [12, 13]], "nodes": []}
 
 

@@ -184,7 +184,7 @@ def test_a_lock_that_is_no_file_is_not_opened_elsewhere(
                 work()
             except DamagedFileError as error:
                 assert name in str(error)
-                assert "take it away" in str(error)
+                assert "remove it" in str(error)
     assert not outside.exists()
     assert indexes(opened(two_files)) == [0, 1]
 

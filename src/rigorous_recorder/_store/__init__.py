@@ -1,1 +1,1 @@
-"""The folder of a collection: names, locks, sealing, recovery, compaction, verification."""
+"""The folder of a collection: layout, locks, sealing, recovery, compaction, verification."""

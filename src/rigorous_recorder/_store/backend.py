@@ -1,4 +1,4 @@
-"""Where a writer's rows go: its own files in the folder of a collection."""
+"""The folder backend: a writer's own files in the folder of a collection."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .encodings import Encodings
 from .folder import TABLES, Folder
 from .lease import FolderLease
 from .locks import FileLock
-from .marks import SyncedRows
 from .node_ids import WRITER_BITS, NodeIds
 from .seal import load
 from .sealed_files import is_used
+from .watermark import SyncedRows
 
 __all__ = ["FolderBackend"]
 
 
 def _random_writer() -> int:
-    """A number of 32 bits that is not 0, which stands for no writer."""
+    """A random nonzero 32-bit number; 0 means no writer."""
     return int.from_bytes(os.urandom(WRITER_BITS // 8)) or _random_writer()
 
 
 class FolderBackend:
-    """One writer of a collection: its name, or several where others presumed it dead in between."""
+    """One writer of a collection: with its own name, a lock while it is alive, and its own files."""
 
     is_durable = True
 
@@ -38,9 +38,9 @@ class FolderBackend:
         self.folder = folder
         self._identity = identity
         self._closed = False
-        #: Whether no more rows are taken: the collection is just being closed.
+        #: Whether no more rows are accepted, because the collection is being closed.
         self.refuses = False
-        #: Whether the interpreter exits: each row is handed to the system, without a word.
+        #: Whether the interpreter exits: each row is flushed to the system, and errors are silent.
         self.is_ending = False
         #: The names that this writer has, oldest first; rows go under the last one.
         self._leases: list[FolderLease] = []
@@ -59,7 +59,7 @@ class FolderBackend:
         self._looking = threading.RLock()
         #: Whether all is done that is to be done when there is a writer.
         self._is_ready = False
-        #: Whether live rows are in mapped files, which outlive the process without a flush.
+        #: Whether live rows are in mapped files, which survive the process without a flush.
         self.is_mapped = True
         self.trouble = ""
         self._warned = False
@@ -71,7 +71,7 @@ class FolderBackend:
 
     @property
     def is_closed(self) -> bool:
-        """Whether this process stopped writing, for good."""
+        """Whether this process has stopped writing, for good."""
         return self._closed
 
     @property
@@ -104,7 +104,7 @@ class FolderBackend:
         return [lease.writer for lease in self._leases]
 
     def open(self) -> None:
-        """Become a writer, where this is not one yet.
+        """Become a writer, if this is not one yet.
 
         Raises:
             ClosedError: the collection was closed.
@@ -121,12 +121,12 @@ class FolderBackend:
             with self._starting:
                 if not self._leases:
                     self._become_writer()
-                if not self._is_ready:  # also where Ctrl-C came in the middle of this
+                if not self._is_ready:  # also if Ctrl-C interrupted the setup
                     start_background()
                     self._is_ready = True
 
     def _become_writer(self) -> None:
-        if not self.is_ending:  # nothing can be imported any more when modules are taken down
+        if not self.is_ending:  # modules can't be imported during interpreter shutdown
             load()
         lease = self._new_lease()
         is_mapped = is_safe_to_map(self.folder.live)
@@ -159,7 +159,7 @@ class FolderBackend:
 
     def _claim(self, writer: str) -> FileLock | None:
         self.folder.create(self._identity)
-        self._identity = self.folder.info()["id"]  # of whoever made the folder first
+        self._identity = self.folder.info()["id"]  # set by the process that created the folder
         lock = FileLock.create(self.folder.lock_path(writer))
         if lock is not None and is_used(self.folder, writer):
             lock.remove()
@@ -196,11 +196,11 @@ class FolderBackend:
         schedule(sync_all)  # attributes go under the new name, which records have by now
 
     def schedule(self, job: Callable[[], object]) -> None:
-        """Have a job done soon, off the caller's thread."""
+        """Run a job soon, on another thread."""
         schedule(job)
 
     def remember_synced(self, found: SyncedRows) -> None:
-        """As ``record_synced``, with the next note."""
+        """Like ``record_synced``, but written together with the next record."""
         self.lease.remember_synced(found)
 
     def record_synced(self, found: SyncedRows) -> None:
@@ -214,7 +214,7 @@ class FolderBackend:
             self.complain(error)
 
     def complain(self, error: Exception) -> None:
-        """Tell the user, once, that data waits in memory; never stop the training for it."""
+        """Warn the user, once, that data waits in memory; never interrupt the program for it."""
         self.trouble = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             self.trouble += " (a limit of this process: raise it with ulimit -f)"
@@ -222,13 +222,13 @@ class FolderBackend:
             return
         self._warned = True
         message = (
-            f"{self.folder.path} can't be written now ({self.trouble}). Logging goes on: what is in no file"
-            " yet waits in memory and is tried again; keep the process alive until it is saved"
+            f"{self.folder.path} can't be written now ({self.trouble}). Logging continues: what is in no"
+            " file yet waits in memory and is retried; keep the process alive until it is saved"
         )
         warn_or_report(message, StorageWarning, stacklevel=2)
 
     def settle(self) -> None:
-        """All data is saved: the next trouble is worth a warning of its own."""
+        """All data is saved: a later failure gets its own warning."""
         self._warned = False
 
     def close(self) -> None:
@@ -237,7 +237,7 @@ class FolderBackend:
         self._end_writer()
 
     def leave(self) -> None:
-        """Stop being this writer: who logs after it, as the interpreter exits, is another one."""
+        """Stop being this writer; rows logged later, during exit, belong to a new one."""
         self._end_writer()
         self.forget()
 

@@ -1,4 +1,4 @@
-"""What happens to every store of this process: each second, at a fork, and at exit."""
+"""Background work for all stores of this process: every second, at forks, and at exit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FLUSH_SECONDS: Final = 1.0
 _FLUSHES_PER_SYNC: Final = 5
 
 
-class _Kept(Protocol):
+class _BackgroundStore(Protocol):
     @property
     def records(self) -> TableWriter:
         """The table of records."""
@@ -31,38 +31,38 @@ class _Kept(Protocol):
         """The table of nodes."""
 
     def renew_after_fork(self) -> None:
-        """Be usable in a forked child."""
+        """Prepare for use in a forked child."""
 
     def flush(self) -> None:
-        """Hand all rows to the operating system."""
+        """Flush all rows to the operating system."""
 
     def sync(self) -> None:
-        """Return when all rows survive a loss of power."""
+        """Block until all rows survive a power loss."""
 
     def end(self) -> None:
-        """Save everything: the interpreter exits."""
+        """Save everything because the interpreter exits."""
 
 
 class _Locks:
-    """Locks of this process, each another one in a forked child: take them by name each time."""
+    """Locks of this process; a forked child gets new ones, so access them by name each time."""
 
-    #: Held by who gives a recorder its place, or shows what was written; no other is waited for in it.
+    #: Held while a recorder's place is set, or a write is shown; never held while waiting for others.
     settling: threading.RLock
 
 
 LOCKS: Final = _Locks()
 
 
-class _House:
-    """The stores of this process, and the thread that looks after them."""
+class _Background:
+    """The stores of this process, and the thread that maintains them."""
 
     def __init__(self) -> None:
-        self._stores: weakref.WeakSet[_Kept] = weakref.WeakSet()
+        self._stores: weakref.WeakSet[_BackgroundStore] = weakref.WeakSet()
         self._held: list[TableWriter] = []
         self._begin()
 
     def _begin(self) -> None:
-        #: Held by whoever needs the locks of several tables, so that no two wait for each other.
+        #: Held while taking the locks of several tables, so that no two threads deadlock.
         self.several = threading.RLock()
         LOCKS.settling = threading.RLock()
         self._listing = threading.Lock()
@@ -72,11 +72,11 @@ class _House:
         self._threads: list[threading.Thread] = []
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
 
-    def watch(self, store: _Kept) -> None:
+    def watch(self, store: _BackgroundStore) -> None:
         with self._listing:
             self._stores.add(store)
 
-    def stores(self) -> list[_Kept]:
+    def stores(self) -> list[_BackgroundStore]:
         with self._listing:
             return list(self._stores)
 
@@ -91,7 +91,7 @@ class _House:
     def start(self) -> None:
         me = threading.get_ident()
         if self._leaving.is_set() or self._starter == me:
-            return  # no thread begins at exit; a signal handler in the middle of it: it is being done
+            return  # no thread can start at exit; or a signal handler interrupts the start
         with self._starting:
             try:
                 self._starter = me
@@ -102,16 +102,16 @@ class _House:
     def _start(self) -> None:
         if not self._threads:
             _at_end_of_worker(self.leave)
-        for work in (self._keep, self._seal)[len(self._threads) :]:  # the rest, after Ctrl-C
+        for work in (self._maintain, self._seal)[len(self._threads) :]:  # the rest, after Ctrl-C
             name = f"rigorous-recorder {work.__name__.strip('_')}"
             thread = threading.Thread(target=work, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def schedule(self, job: Callable[[], object]) -> None:
-        """Do a job soon on a thread of its own; not at all where there is none (any more).
+        """Run a job soon on a background thread; not at all if there is none (any more).
 
-        So a job is what somebody else does as well, if need be.
+        So a job must be optional: others do it if needed.
         """
         if self._threads and not self._leaving.is_set():
             self._jobs.put(job)
@@ -119,9 +119,9 @@ class _House:
     def _seal(self) -> None:
         while (job := self._jobs.get()) is not None:
             _alone(job)
-            del job  # and what it belongs to
+            del job  # and the store that it refers to
 
-    def _keep(self) -> None:
+    def _maintain(self) -> None:
         flushes = 0
         while not self._leaving.wait(_FLUSH_SECONDS):
             flushes += 1
@@ -158,43 +158,43 @@ class _House:
 
 
 def _alone(task: Callable[[], object]) -> None:
-    """Do what is due for one store; its trouble is reported, and stops nothing for the others."""
+    """Run a task for one store; a failure is reported, and does not affect other stores."""
     try:
         task()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the next store is due
+    except Exception as error:  # noqa: BLE001 - the next store must not be affected
         report(f"rigorous_recorder: {error_line(error)}")
 
 
 def _at_end_of_worker(leave: Callable[[], None]) -> None:
-    """A forked worker of multiprocessing ends without Python's exit, after finalizers of its own."""
+    """Forked workers of multiprocessing skip Python's exit handlers, but run finalizers."""
     process = sys.modules.get("multiprocessing.process")
     util = sys.modules.get("multiprocessing.util")
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, leave, exitpriority=-1)
 
 
-_house: Final = _House()
-watch: Final = _house.watch
-start_background: Final = _house.start
-flush_all: Final = _house.flush_all
-sync_all: Final = _house.sync_all
-schedule: Final = _house.schedule
+_background: Final = _Background()
+watch: Final = _background.watch
+start_background: Final = _background.start
+flush_all: Final = _background.flush_all
+sync_all: Final = _background.sync_all
+schedule: Final = _background.schedule
 
 
 @contextlib.contextmanager
 def holding(*tables: TableWriter) -> Iterator[None]:
-    """Hold the locks of several tables at once; no row is added to them meanwhile."""
-    with _house.several, contextlib.ExitStack() as locks:
+    """Hold the locks of several tables at once, so that no rows are added."""
+    with _background.several, contextlib.ExitStack() as locks:
         for table in tables:
             locks.enter_context(table.lock)
             table.close_fast_path()
         yield
 
 
-atexit.register(_house.leave)
+atexit.register(_background.leave)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_house.before_fork,
-        after_in_parent=_house.after_fork_in_parent,
-        after_in_child=_house.after_fork_in_child,
+        before=_background.before_fork,
+        after_in_parent=_background.after_fork_in_parent,
+        after_in_child=_background.after_fork_in_child,
     )

@@ -1,9 +1,9 @@
-"""Checksums of a sealed file's footer and of each column of each row group.
+"""Checksums of a sealed file's footer, and of each column of each row group.
 
-Parquet has checksums of what is in a page, but none of what stands before a page or in the footer;
-readers written in C++ have been seen to end the process over a flipped bit there. So a footer is
-looked at before anybody reads it: under a key of its own it has CRC-32 sums as hexadecimal digits,
-first that of the footer itself with eight zeros in this place, then one for each column chunk.
+Parquet has checksums of page contents, but not of page headers and the footer; C++ readers can crash
+the process over a flipped bit there. So the footer is verified before anything reads it. Its metadata
+has CRC-32 sums as hexadecimal digits under a key of their own: first that of the footer itself, with
+eight zeros in this place, then one for each column chunk.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from ..errors import DamagedFileError
 __all__ = ["check_chunks", "check_footer", "damaged_chunks", "fill", "room_for"]
 
 _KEY: Final = b"rigorous.checksums"
-#: Another key, of which the same can be told when the first one is damaged.
+#: A second key, which identifies the checksums if the first one is damaged.
 _ALSO: Final = b"rigorous.checked"
-#: What follows a key, as Thrift writes it: the mark of the next field, and the length of the value.
+#: What follows a key in Thrift's encoding: the header of the next field, and the value's length.
 _VALUE: Final = rb"(?s)\x18[\x80-\xff]{0,4}[\x00-\x7f]"
 _DIGITS: Final = 8
 _TAIL: Final = 8  # the footer's length and PAR1
 _ZEROS: Final = b"0" * _DIGITS
-#: Most footers are not longer: then they are read with their length at once.
+#: Most footers are not longer than this, and are read together with their length.
 _MOSTLY: Final = 16_384
-#: Bytes of column chunks that are read at once after they were written, where one is not larger.
+#: Bytes of column chunks to read at once after writing, unless a single one is larger.
 _AT_ONCE: Final = 16 * 1024 * 1024
-#: Up to so many bytes zlib holds on to the interpreter.
+#: Up to this many bytes, zlib does not release the GIL.
 _PIECE: Final = 5 * 1024
 
 
 def room_for(schema: pa.Schema, groups: int) -> dict[bytes, bytes]:
-    """Metadata that has room for the checksums of a file of so many row groups."""
+    """Metadata with reserved space for the checksums of a file with this number of row groups."""
     count = 1 + groups * len(schema)
     return {_ALSO: b"", _KEY: _ZEROS * count}
 
 
 def fill(path: Path, meta: pq.FileMetaData) -> None:
-    """Put the checksums in a file that was written with room for them.
+    """Write the checksums into a file that has reserved space for them.
 
     Args:
         path: the file.
-        meta: what its writer says of it.
+        meta: its metadata, from its writer.
     """
     with path.open("r+b") as file:
         start, footer = _footer(file)
@@ -66,7 +66,7 @@ def fill(path: Path, meta: pq.FileMetaData) -> None:
 
 
 def _sums(file: Any, meta: pq.FileMetaData, end: int) -> list[int]:
-    """The checksums of all column chunks; many are read at once."""
+    """The checksums of all column chunks, reading many at once."""
     groups = map(meta.row_group, range(meta.num_row_groups))
     places = _places([each.column(at) for each in groups for at in range(meta.num_columns)])
     sums: list[int] = []
@@ -81,10 +81,10 @@ def _sums(file: Any, meta: pq.FileMetaData, end: int) -> list[int]:
 
 
 def _crc(data: memoryview) -> int:
-    """The checksum of bytes, taken in pieces for which zlib does not let go of the interpreter.
+    """The checksum of bytes, computed in pieces for which zlib does not release the GIL.
 
-    A thread that logs all the time gives it back after 5 ms; a MB takes 0.2 ms here, for which such a
-    thread waits, and no other for more than those 5.
+    A busy thread returns the GIL only after 5 ms. A megabyte takes 0.2 ms here, for which such a
+    thread waits, and no other thread for more than those 5 ms.
     """
     found = 0
     for start in range(0, len(data), _PIECE):
@@ -93,16 +93,16 @@ def _crc(data: memoryview) -> int:
 
 
 def check_footer(source: Any) -> tuple[int, ...] | None:
-    """Pass over a footer that is as it was written.
+    """Verify the footer of a file.
 
     Args:
         source: the open file.
 
     Returns:
-        The checksums of the column chunks, in order; None for a file that has none.
+        The checksums of the column chunks, in order; None if the file has none.
 
     Raises:
-        DamagedFileError: it is not.
+        DamagedFileError: it is damaged.
     """
     _, footer = _footer(source)
     place = _place(footer)
@@ -112,7 +112,7 @@ def check_footer(source: Any) -> tuple[int, ...] | None:
     first = place.start + _DIGITS
     whole = footer[: place.start] + _ZEROS + footer[first:]
     if metadata[:_DIGITS] != f"{zlib.crc32(whole):08x}".encode():
-        message = "its footer is not as it was written: the checksum is another"
+        message = "its footer is damaged: the checksum does not match"
         raise DamagedFileError(message)
     starts = range(_DIGITS, len(metadata), _DIGITS)
     return tuple([int(metadata[at : at + _DIGITS], 16) for at in starts])
@@ -121,13 +121,13 @@ def check_footer(source: Any) -> tuple[int, ...] | None:
 def check_chunks(
     path: str, meta: pq.FileMetaData, sums: Sequence[int], group: int, columns: Iterable[int]
 ) -> None:
-    """Pass over columns of a row group that are as they were written.
+    """Verify columns of a row group.
 
     Args:
         columns: which ones, by their places in the file.
 
     Raises:
-        DamagedFileError: one is not.
+        DamagedFileError: one is damaged.
     """
     row_group = meta.row_group(group)
     chunks = {number: row_group.column(number) for number in columns}
@@ -170,28 +170,28 @@ def _places(chunks: Iterable[pq.ColumnChunkMetaData]) -> list[slice]:
 
 
 def _place(footer: bytes) -> slice | None:
-    """Where the checksums are in a footer.
+    """The position of the checksums in a footer.
 
-    Before them the least and the greatest values of columns stand in it, which can be any bytes.
+    They follow the columns' minimum and maximum values, which can be any bytes.
     """
     key = footer.rfind(_KEY + b"\x18")
     if (found := re.compile(_VALUE).match(footer, key + len(_KEY)) if key >= 0 else None) is None:
         if _ALSO in footer:
-            message = "its footer is not as it was written: its checksums are gone"
+            message = "its footer is damaged: its checksums are gone"
             raise DamagedFileError(message)
         return None
     start = found.end()
-    size = 0  # as Thrift writes a length: seven bits a byte, the last byte below 128
+    size = 0  # in Thrift's encoding: seven bits per byte, the last byte below 128
     for at, byte in enumerate(footer[found.start() + 1 : start]):
         size |= (byte & 0x7F) << (7 * at)
     if size < _DIGITS or size % _DIGITS or not footer[start : start + size].isalnum():
-        message = "its footer is not as it was written"
+        message = "its footer is damaged"
         raise DamagedFileError(message)
     return slice(start, start + size)
 
 
 def _footer(file: Any) -> tuple[int, bytes]:
-    """Where the footer of a file begins, and its bytes."""
+    """The position of a file's footer, and its bytes."""
     end = file.seek(0, 2) - _TAIL
     if end < 0:
         message = "it is too short for a Parquet file"

@@ -1,4 +1,4 @@
-"""The time of writes: later than all that this process wrote to a store, or read of it, before."""
+"""The clock of writes: each time is later than all that this process has written or read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Gives each write a time of its own, in microseconds since the epoch.
+    """Gives each write a unique time, in microseconds since the epoch.
 
-    The latest value of an attribute counts. So a value that is set after another one was seen has to
-    be the later one, also where another machine's clock is ahead, or this one's went back.
+    The latest value of an attribute counts. So a value that is set after another one was read needs a
+    later time, even if another machine's clock is ahead, or this one's was set back.
     """
 
     def __init__(self) -> None:
@@ -21,16 +21,16 @@ class Clock:
         self.free_lock()
 
     def free_lock(self) -> None:
-        """Let nobody hold the lock: in a forked child."""
+        """Release the lock in a forked child."""
         self._lock = threading.Lock()
 
     def observe(self, microseconds: int) -> None:
-        """Be later than this from now on."""
+        """Give only later times from now on."""
         with self._lock:
             self.last = max(self.last, microseconds)
 
     def now(self) -> int:
-        """A time that is later than all before."""
+        """A time later than all before."""
         now = time.time_ns() // 1000
         with self._lock:
             self.last = now = now if now > self.last else self.last + 1

@@ -1,6 +1,6 @@
-"""Compaction: small sealed files of finished writers, neighbours in reading order, become one.
+"""Compaction: small sealed files of finished writers, adjacent in reading order, are merged.
 
-What was deleted is dropped on the way.
+Deleted records are dropped on the way.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from .special_floats import SpecialFloats
 __all__ = ["Merging", "Spread", "compact"]
 
 Spread = Callable[["Merging", list[list[Path]]], Iterable[int]]
-"""Calls ``merge_paths`` with each of these lists of paths, wherever it likes."""
+"""Calls ``merge_paths`` with each of these lists of paths, anywhere."""
 
-#: So many bytes of rows are written as a row group, however few rows they are.
+#: A row group has at most this many bytes, however few rows that are.
 _GROUP_BYTES: Final = 128 << 20
 
 
 def compact(folder: Folder, deleted: Deleted | None = None, spread: Spread | None = None) -> int:
-    """Merge small sealed files of finished writers; others may write and read meanwhile.
+    """Merge small sealed files of finished writers; other processes may write and read meanwhile.
 
     Args:
-        deleted: what is dropped from the files of finished writers, also where none are merged.
-        spread: does the work elsewhere; without it, it is done here.
+        deleted: what to drop from the files of finished writers, even if none are merged.
+        spread: runs the merges elsewhere; without it, they run here.
 
     Returns:
-        How many files there are fewer.
+        By how many files the table has shrunk.
 
     Raises:
         OSError: the folder can't be written; nothing is lost.
@@ -52,9 +52,9 @@ def compact(folder: Folder, deleted: Deleted | None = None, spread: Spread | Non
     if not folder.exists():
         return 0
     recover(folder)
-    folder.create()  # of what it lacks
+    folder.create()  # subfolders that are missing
     with locked(folder.live / "compact.lock"):
-        # The records first: whose nodes are deleted is known to the end.
+        # Records first, so that their deleted nodes are known until the end.
         return sum(_compact_table(folder, table, deleted, spread) for table in TABLES)
 
 
@@ -64,7 +64,7 @@ def _compact_table(
     state = stable_input(folder, SealedFiles(folder, table))
     _sweep(folder, table, state)
     if state.listing.unsure:
-        return 0  # what those cover must not be merged elsewhere, and nobody knows what it is
+        return 0  # it is unknown what those cover, which must not be merged elsewhere
     merging = Merging(table, deleted)
     if spread is None:
         return sum(map(merging.merge, runs(state)))
@@ -73,7 +73,7 @@ def _compact_table(
 
 
 def _sweep(folder: Folder, table: str, state: CompactionInput) -> None:
-    """Take away what a compaction that was interrupted left."""
+    """Remove what an interrupted compaction left."""
     for name in state.listing.covered:
         folder.sealed_path(table, name).unlink(missing_ok=True)
     for path, writer in folder.unfinished(table).items():
@@ -82,31 +82,31 @@ def _sweep(folder: Folder, table: str, state: CompactionInput) -> None:
 
 
 class Merging(NamedTuple):
-    """How neighbouring files of a table become one; it can be sent to other processes.
+    """The merging of adjacent files of a table; it can be pickled for other processes.
 
     Attributes:
         table: the table.
-        deleted: what is dropped on the way.
+        deleted: what to drop on the way.
     """
 
     table: str
     deleted: Deleted | None
 
     def merge_paths(self, paths: Sequence[Path]) -> int:
-        """Merge the files of these paths; returns how many files there are fewer.
+        """Merge the files with these paths; return by how many files the table has shrunk.
 
-        It may be done twice, also at the same time: of two files with the same segments one counts.
+        It can safely run twice, even concurrently: of two files with the same segments one counts.
         """
         try:
             return self.merge([open_sealed(path, _gone) for path in paths])
         except FileNotFoundError:
-            return 0  # whoever did it before has merged them
+            return 0  # another process has merged them
 
     def merge(self, run: list[ParquetFragment]) -> int:
-        """Merge neighbours, but not those that can't be read to their end, nor across them.
+        """Merge adjacent files, except unreadable ones, and not across those.
 
         Returns:
-            How many files there are fewer.
+            By how many files the table has shrunk.
         """
         try:
             return self._merge(run)
@@ -144,13 +144,14 @@ def _gone(file: ParquetFragment) -> ParquetFragment | None:
 
 def _name_of(run: list[ParquetFragment], segments: list[SegmentRange]) -> FileName:
     first, last = segments[0].origin, segments[-1].origin
+    # Files of others can be between two files of a writer that went on after it was presumed dead.
     if len(run) > 1 and len({each.origin.writer for each in segments}) == 1:
         return SealedName(first.writer, first.number, last.number)
     return MergedName.new()
 
 
 def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> SpecialFloats:
-    """Those of a file, under the names that the columns have in the merged one."""
+    """The special floats of a file, with the column names of the merged one."""
     names = dict(zip(columns, schema.names[1:], strict=True))
     known = SpecialFloats.of_file(metadata_of(part.file.schema))
     if known is not None:
@@ -164,12 +165,12 @@ def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> 
 def _description(
     run: list[ParquetFragment], name: FileName, segments: list[SegmentRange], special: SpecialFloats
 ) -> dict[bytes, bytes]:
-    """What a file of these segments has in its metadata; of the collection it says what they do."""
+    """The metadata of a file of these segments; what concerns the collection is that of theirs."""
     file_metadata = metadata_of(run[0].schema)
     shared: dict[str, Any] = {
         key: file_metadata[key] for key in ("table", "collection") if key in file_metadata
     }
-    if len(run) == 1:  # of two that have the same segments it is the one that counts
+    if len(run) == 1:  # makes it count instead of the file with the same segments
         shared["rewritten"] = run[0].rewritten + 1
     if isinstance(name, MergedName):
         shared["merged"] = str(name).removesuffix(".parquet")
@@ -181,7 +182,7 @@ def _description(
 def _row_groups(
     parts: list[Cleaned], columns: list[Column], schema: pa.Schema
 ) -> Iterator[pa.Table]:
-    """The rows of all files with one schema, in row groups of a full segment's size."""
+    """The rows of all files in one schema, in row groups of a full segment's size."""
     waiting: list[pa.Table] = []
     rows, size = 0, 0
     for table in _tables(parts, columns, schema):
@@ -198,7 +199,7 @@ def _row_groups(
 
 
 def _tables(parts: list[Cleaned], columns: list[Column], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of all files that stay; no file is passed over of which a page can't be read."""
+    """The remaining rows of all files; raises if a page can't be read."""
     for part in parts:
         for rows in part.rows(columns):
             arrays = [rows.node]
@@ -207,6 +208,6 @@ def _tables(parts: list[Cleaned], columns: list[Column], schema: pa.Schema) -> I
                 arrays.append(
                     pa.nulls(len(rows.node), field.type)
                     if found is None
-                    else found.cast(field.type)  # of old files, with their zone
+                    else found.cast(field.type)  # of older files, with a zone
                 )
             yield pa.Table.from_arrays(arrays, schema=schema)

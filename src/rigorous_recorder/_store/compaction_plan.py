@@ -1,4 +1,4 @@
-"""Which sealed files may become one: finished writers' that are neighbours in reading order."""
+"""The compaction plan: which sealed files of finished writers are adjacent in reading order."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .sealed_files import Listing, SealedFiles
 
 __all__ = ["CompactionInput", "runs", "stable_input"]
 
-#: A file of so many rows is large enough.
+#: A file with this many rows is large enough.
 _ENOUGH_ROWS: Final = 4_000_000
-#: A file of so many columns is wide enough: each costs something in every row group.
+#: A file with this many columns is wide enough: each column costs something in every row group.
 _ENOUGH_COLUMNS: Final = 1_000
 
 
 class CompactionInput(NamedTuple):
-    """The files of one table that count, and who wrote to the collection, at the same time.
+    """The files of a table that count, and the writers that were running, at the same time.
 
     Attributes:
-        listing: which files count.
-        files: those of them that can be read, in reading order.
-        running: the writers that may still write, each with when it started.
+        listing: the files that count.
+        files: the readable ones, in reading order.
+        running: the writers that may still write, with their start times.
     """
 
     listing: Listing
@@ -38,10 +38,10 @@ class CompactionInput(NamedTuple):
 
 
 def stable_input(folder: Folder, files: SealedFiles) -> CompactionInput:
-    """A moment in which no file was added; whoever is not among the running has all files there."""
+    """A consistent listing; writers that are not running have all of their files in it."""
     while True:
         listing = files.listing()
-        found = files.open(listing)  # nobody else takes files away: the caller compacts
+        found = files.open(listing)  # no other process removes files: the caller compacts
         running = {writer: _started(folder, writer) for writer in _running(folder)}
         if files.listing() is listing:
             return CompactionInput(listing, found, running)
@@ -55,18 +55,18 @@ def _running(folder: Folder) -> set[str]:
 def _started(folder: Folder, writer: str) -> int:
     """When a running writer started, in microseconds since the epoch."""
     lives = [name for table in TABLES for name in folder.lives(table) if name.writer == writer]
-    said = (_recorded_start(folder, name) for name in lives)
-    found = next((start for start in said if start is not None), None)
+    starts = (_recorded_start(folder, name) for name in lives)
+    found = next((start for start in starts if start is not None), None)
     if found is not None:
         return found
     with contextlib.suppress(FileNotFoundError):  # it has just finished
-        # It has said nothing yet. It made its lock when it started.
+        # It has not recorded it yet. It created its lock file when it started.
         return folder.lock_path(writer).lstat().st_mtime_ns // 1000
     return 0
 
 
 def _recorded_start(folder: Folder, name: LiveName) -> int | None:
-    """When a live file's writer started, by what the file says; None where it can't be read."""
+    """The start time of a live file's writer, from the file; None if it can't be read."""
     try:
         check_regular(folder.live_path(name))
         with pa.OSFile(str(folder.live_path(name))) as file:
@@ -76,9 +76,9 @@ def _recorded_start(folder: Folder, name: LiveName) -> int | None:
 
 
 def runs(state: CompactionInput) -> Iterator[list[ParquetFragment]]:
-    """Neighbours that are small enough to become one file.
+    """Groups of adjacent files that are small enough to merge.
 
-    Nothing that counts, and nothing that is still to come, stands between two of a run.
+    Nothing that counts, and nothing that is still to come, is between two files of a group.
     """
     run = _Run()
     for file in _in_order(state):
@@ -91,7 +91,7 @@ def runs(state: CompactionInput) -> Iterator[list[ParquetFragment]]:
 
 
 def _in_order(state: CompactionInput) -> list[ParquetFragment | None]:
-    """The files of finished writers, in order, and None wherever there is something else."""
+    """The files of finished writers, in order, with None wherever there is something else."""
     places: list[tuple[Origin, ParquetFragment | None]] = [
         (Origin(start, writer, 0), None) for writer, start in state.running.items()
     ]
@@ -103,7 +103,7 @@ def _in_order(state: CompactionInput) -> list[ParquetFragment | None]:
 
 
 def _damaged(state: CompactionInput) -> Iterator[Origin]:
-    """Where the files stand whose footers can't be read, if their writers have others."""
+    """Positions of the files with damaged footers whose writers have other files."""
     read = {file.path.name for file in state.files}
     starts = {each.origin.writer: each.origin.started for f in state.files for each in f.segments}
     for name in state.listing.files:
@@ -120,14 +120,14 @@ class _Run:
         self._columns: set[Column] = set()
 
     def has_room(self, file: ParquetFragment) -> bool:
-        """Whether a file of all of these and this one would not be too large."""
+        """Whether a file of all of these and this one would be small enough."""
         columns = self._columns.union(file.columns)
         return self._rows + file.rows <= _ENOUGH_ROWS and (
             len(columns) <= max(_ENOUGH_COLUMNS, len(file.columns), len(self._columns))
         )
 
     def add(self, file: ParquetFragment) -> None:
-        """One more neighbour."""
+        """Add an adjacent file."""
         self.files.append(file)
         self._rows += file.rows
         self._columns.update(file.columns)

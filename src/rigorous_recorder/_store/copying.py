@@ -1,4 +1,4 @@
-"""A consistent copy of a collection, also of one that is logged to, merged and deleted from meanwhile."""
+"""A consistent copy of a collection, while it is logged to, compacted and deleted from."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["copy_folder"]
 
 
 def copy_folder(reader: FolderReader, target: Path) -> None:
-    """Write a new collection with all rows of both tables as they are together.
+    """Write a new collection with all rows of both tables in one snapshot.
 
-    It has sealed files only, and appears whole. Sealed files are copied byte for byte, damaged ones
-    included.
+    It has sealed files only, and appears whole. Sealed files are copied byte for byte, including
+    damaged ones.
 
     Raises:
-        ArgumentError: something is at ``target``.
+        ArgumentError: ``target`` exists.
         NotACollectionError: there is no collection yet.
         OSError: it can't be written.
     """
@@ -59,15 +59,15 @@ def _write(reader: FolderReader, draft: Folder) -> None:
     copies = {table: _Copy(reader.folder, draft, table) for table in TABLES}
     while not _write_snapshot(reader, copies):
         pass  # a file was merged away in the middle: its rows are in another one
-    begun = expected_segments(reader.folder)
-    if begun and loss_of(reader.folder, begun):
-        record_incomplete(draft, begun)
+    started = expected_segments(reader.folder)
+    if started and loss_of(reader.folder, started):
+        record_incomplete(draft, started)
     for place in (*draft.places, draft.path):
         sync_folder(place)
 
 
 def _write_snapshot(reader: FolderReader, copies: dict[str, _Copy]) -> bool:
-    """Write all rows of one snapshot; False where some went to other files before they were read."""
+    """Write all rows of a snapshot; False if some moved to other files before they were read."""
     snapshot = reader.snapshot()
     try:
         copies[RECORDS].write(snapshot.records)
@@ -85,14 +85,14 @@ class _Copy:
     def __init__(self, folder: Folder, draft: Folder, table: str) -> None:
         self._files = SealedFiles(folder, table, lambda _path, _error: None)
         self._place = draft.table(table)
-        #: Sealed files that were copied: what a name stands for never changes.
+        #: Sealed files that were copied: files are immutable.
         self._copied: set[str] = set()
 
     def write(self, fragments: Sequence[Fragment]) -> None:
-        """Write these rows, and damaged files; take away what was written of an earlier snapshot.
+        """Write these rows, and damaged files; remove what was written for an earlier snapshot.
 
         Raises:
-            FileNotFoundError: a file is gone: it was merged into another one.
+            FileNotFoundError: a file was compacted away.
         """
         sealed = [each.path for each in fragments if isinstance(each, ParquetFragment)]
         damaged = [self._files.path(name) for name in self._files.unreadable()]

@@ -1,4 +1,4 @@
-"""What is done about a file that is not as it was written: it is told, and left out."""
+"""Handling of damaged files: they are reported, and left out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
     "warn_values_missing",
 ]
 
-#: What pyarrow, and what is made of its answer, raise for bytes that are not what they should be.
+#: Errors that pyarrow, and the code behind it, raises for invalid bytes.
 UNREADABLE: Final = (
     OSError,
     ValueError,
@@ -30,37 +30,37 @@ UNREADABLE: Final = (
     NotImplementedError,
     ArithmeticError,
     RecursionError,
-    MemoryError,  # a size that is not true asks for more than there is
+    MemoryError,  # a wrong size requests more memory than there is
 )
 _OF_PROCESS: Final = {errno.EMFILE, errno.ENFILE}
 
 
 def blame_file(error: Exception) -> None:
-    """Pass over what says something of a file, not of this process.
+    """Raise unless an error is about the file, rather than this process.
 
     Raises:
-        OSError: no more files can be open; nothing is known of this one.
+        OSError: too many files are open; the file may be fine.
     """
     if isinstance(error, OSError) and error.errno in _OF_PROCESS:
-        message = f"{error.strerror}. Close some, or allow more with ulimit -n, and do it again"
+        message = f"{error.strerror}. Close some, or raise the limit with ulimit -n, and try again"
         raise OSError(error.errno, message, error.filename) from error
 
 
 def warn_damaged(path: Path, error: Exception) -> None:
-    """Say which file can't be read, and why; everything else still is."""
+    """Warn about a file that can't be read; everything else can."""
     _warn(f"{path} is damaged and left out: {_reason(error)}")
 
 
 def warn_rows_left_out(path: Path, group: int, rows: int, error: Exception) -> None:
-    """Report that the rows of a row group are left out, since ``_node`` can't be read there."""
+    """Warn that the rows of a row group are left out because ``_node`` can't be read there."""
     _warn(
-        f"{path} is damaged: row group {group} ({rows:,} rows) is left out, since whose rows these"
-        f" are can't be read: {_reason(error)}"
+        f"{path} is damaged: row group {group} ({rows:,} rows) is left out, because the recorders of"
+        f" these rows can't be read: {_reason(error)}"
     )
 
 
 def warn_values_missing(path: Path, group: int, rows: int, key: object, error: Exception) -> None:
-    """Report that the values of one column in a row group can't be read; all else still is."""
+    """Warn that the values of a column in a row group can't be read; everything else can."""
     _warn(
         f"{path} is damaged: column {str(key)!r} of row group {group} ({rows:,} rows) can't be read,"
         f" its values there are missing: {_reason(error)}"
@@ -77,10 +77,10 @@ def _warn(message: str) -> None:
 
 
 def require_type(field: pa.Field, *types: pa.DataType) -> None:
-    """Raise unless a column is of one of these types.
+    """Raise unless a column has one of these types.
 
     Raises:
-        DamagedFileError: it is of another.
+        DamagedFileError: it has another type.
     """
     if field.type not in types:
         message = f"column {field.name!r} is of type {field.type}, which is not that of its kind"

@@ -1,4 +1,4 @@
-"""Cleaning: what stays of a sealed file's rows once nodes of theirs were deleted."""
+"""Deletion in sealed files: the rows that remain after nodes were deleted."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .parquet_fragment import ParquetFragment
 
 __all__ = ["Cleaned", "Deleted", "Rows", "UnreadableError"]
 
-_MARKS: Final = (PARENT_COLUMN, TIME_COLUMN, DELETION_COLUMN)
+_METADATA: Final = (PARENT_COLUMN, TIME_COLUMN, DELETION_COLUMN)
 
 
 class Deleted(NamedTuple):
     """What was deleted from a collection.
 
     Attributes:
-        nodes: sorted ids of all nodes that were deleted.
-        tops: those of them that were deleted by a word on themselves; the others are below them.
-        kept: what was set on these under that column is still needed.
+        nodes: sorted ids of all deleted nodes.
+        tops: those that were deleted by an update of their own; the others are below them.
+        retained: the column whose values on these are still needed.
     """
 
     nodes: pa.Array
     tops: Sequence[int]
-    kept: Column
+    retained: Column
 
 
 class Rows(NamedTuple):
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
 
 
 class UnreadableError(DamagedFileError):
-    """Some rows of a file can't be read; whoever tried has warned of it, by its name."""
+    """Some rows of a file can't be read; a warning that names it was issued."""
 
     def __init__(self, file: ParquetFragment) -> None:
         super().__init__(f"{file.path}: not all of its {file.rows} rows can be read")
@@ -51,16 +51,16 @@ class UnreadableError(DamagedFileError):
 
 
 class Cleaned:
-    """The rows of a sealed file that are to be written anew: all but what was deleted.
+    """The rows of a sealed file without the deleted ones.
 
     Attributes:
-        file: the file as it is.
-        is_changed: whether anything of it goes.
-        segments: its segments, with as many rows as stay.
-        columns: the columns in which any of these has a value.
+        file: the file.
+        is_changed: whether anything is removed.
+        segments: its segments, with the remaining numbers of rows.
+        columns: the columns in which any remaining row has a value.
 
     Raises:
-        UnreadableError: not all rows of a file can be read of which something may have to go.
+        UnreadableError: some rows can't be read, and may have to be removed.
     """
 
     def __init__(self, file: ParquetFragment, table: str, deleted: Deleted | None) -> None:
@@ -69,12 +69,12 @@ class Cleaned:
         self.columns = list(file.columns)
         self._rule: _Rule | None = None
         if deleted is not None and _has_any(file, deleted.nodes):
-            self._rule = (_Records if table == RECORDS else _NodeRows)(deleted)
+            self._rule = (_RecordsRule if table == RECORDS else _NodesRule)(deleted)
             self._look(self._rule)
         self.is_changed = self.segments != file.segments
 
     def rows(self, columns: Sequence[Column]) -> Iterator[Rows]:
-        """The rows that stay, a group at a time, with those of some columns that are here.
+        """The remaining rows, a row group at a time, with the requested columns that exist.
 
         Raises:
             UnreadableError: not all rows can be read.
@@ -91,9 +91,9 @@ class Cleaned:
         self.segments = []
         ends = accumulate(segment.rows for segment in self.file.segments)
         for segment, end in zip(self.file.segments, ends, strict=True):
-            kept = stays.count(end - segment.rows, segment.rows)
+            remaining = stays.count(end - segment.rows, segment.rows)
             gone = changes.count(end - segment.rows, segment.rows)
-            self.segments.append(segment._replace(rows=kept, deleted=segment.deleted + gone))
+            self.segments.append(segment._replace(rows=remaining, deleted=segment.deleted + gone))
         self.columns = self._columns_in_use(rule)
 
     def _columns_in_use(self, rule: _Rule) -> list[Column]:
@@ -118,7 +118,7 @@ def _has_any(file: ParquetFragment, nodes: pa.Array) -> bool:
 
 
 def _rows(file: ParquetFragment, columns: Sequence[Column]) -> Iterator[Rows]:
-    """All rows of a file, a group at a time.
+    """All rows of a file, a row group at a time.
 
     Raises:
         UnreadableError: not all can be read.
@@ -133,7 +133,7 @@ def _rows(file: ParquetFragment, columns: Sequence[Column]) -> Iterator[Rows]:
 
 
 def _require_values(file: ParquetFragment, table: pa.Table) -> None:
-    """Raise unless all columns of a table of a file can be read.
+    """Raise unless all columns of a file's table can be read.
 
     Raises:
         UnreadableError: one can't.
@@ -149,7 +149,7 @@ def _by_column(file: ParquetFragment, table: pa.Table) -> Rows:
 
 
 class _Flags:
-    """A truth value for each row of a file."""
+    """A boolean for each row of a file."""
 
     def __init__(self) -> None:
         self._pieces: list[Any] = []
@@ -158,18 +158,18 @@ class _Flags:
         self._pieces += flags.chunks if isinstance(flags, pa.ChunkedArray) else [flags]
 
     def count(self, start: int, rows: int) -> int:
-        """How many of some rows are true."""
+        """How many in a range of rows are true."""
         whole = pa.chunked_array(self._pieces, pa.bool_())
         return int(pc.sum(whole.slice(start, rows)).as_py() or 0)
 
 
 class _Rule(ABC):
-    """What of the rows of a table goes.
+    """What is removed from the rows of a table.
 
     Attributes:
-        needs: columns that it has to see.
-        adds: columns that it gives to rows, also where a file has none of them.
-        sees_all: whether it has to see all columns to know which rows change.
+        needs: the columns that it reads.
+        adds: the columns that it adds to rows, even if the file lacks them.
+        sees_all: whether it needs all columns to decide which rows change.
     """
 
     needs: Sequence[Column] = ()
@@ -184,19 +184,19 @@ class _Rule(ABC):
 
     @abstractmethod
     def stays(self, rows: Rows) -> Any:
-        """For each row whether it stays."""
+        """For each row whether it remains."""
 
     @abstractmethod
     def changes(self, rows: Rows) -> Any:
-        """For each row whether it goes, or loses something."""
+        """For each row whether it is removed or changed."""
 
     @abstractmethod
     def cleaned(self, rows: Rows) -> Rows:
         """What stays."""
 
 
-class _Records(_Rule):
-    """Records of deleted nodes go."""
+class _RecordsRule(_Rule):
+    """Removes records of deleted nodes."""
 
     def stays(self, rows: Rows) -> Any:
         return pc.invert(self._is_deleted(rows))
@@ -208,11 +208,11 @@ class _Records(_Rule):
         return _filtered(rows, self.stays(rows))
 
 
-class _NodeRows(_Rule):
-    """Of what was set on deleted nodes there stays that they are deleted.
+class _NodesRule(_Rule):
+    """Of the rows of deleted nodes, only the deletion remains.
 
-    Each says so of itself: what was logged below it, or still will be, needs no other row to be
-    left out.
+    Each node has its own deletion: whatever was or will be logged below it is excluded without any
+    other row.
     """
 
     adds = (DELETION_COLUMN,)
@@ -221,43 +221,49 @@ class _NodeRows(_Rule):
     def __init__(self, deleted: Deleted) -> None:
         super().__init__(deleted)
         self._tops = int64_array(deleted.tops)
-        self.needs = [*_MARKS, deleted.kept]
+        self.needs = [*_METADATA, deleted.retained]
 
     def stays(self, rows: Rows) -> Any:
         has_parent = _values(rows, PARENT_COLUMN).is_valid()
-        return pc.or_(pc.invert(self._is_deleted(rows)), pc.or_(has_parent, self._is_kept(rows)))
+        return pc.or_(
+            pc.invert(self._is_deleted(rows)), pc.or_(has_parent, self._is_retained(rows))
+        )
 
     def changes(self, rows: Rows) -> Any:
         parent = _values(rows, PARENT_COLUMN)
         loses = pc.invert(self.stays(rows))
         loses = pc.or_(loses, pc.not_equal(parent, DELETED).fill_null(False))
         for column, values in rows.columns.items():
-            if column not in _MARKS:
+            if column not in _METADATA:
                 has_value = values.is_valid()
-                if column == self._deleted.kept:
-                    has_value = pc.and_not(has_value, self._is_kept(rows))
+                if column == self._deleted.retained:
+                    has_value = pc.and_not(has_value, self._is_retained(rows))
                 loses = pc.or_(loses, has_value)
         return pc.and_(self._is_deleted(rows), loses)
 
     def cleaned(self, rows: Rows) -> Rows:
-        is_deleted, is_kept = self._is_deleted(rows), self._is_kept(rows)
+        is_deleted, is_retained = self._is_deleted(rows), self._is_retained(rows)
         has_parent = _values(rows, PARENT_COLUMN).is_valid()
         columns: dict[Column, Any] = {}
         for column, values in rows.columns.items():
             if column == TIME_COLUMN:
                 columns[column] = values
                 continue
-            goes = pc.and_not(is_deleted, is_kept) if column == self._deleted.kept else is_deleted
+            goes = (
+                pc.and_not(is_deleted, is_retained)
+                if column == self._deleted.retained
+                else is_deleted
+            )
             columns[column] = pc.if_else(goes, null_scalar(values.type), values)
         ends = pc.and_(is_deleted, has_parent)
         columns[PARENT_COLUMN] = pc.if_else(ends, DELETED, _values(rows, PARENT_COLUMN))
         columns[DELETION_COLUMN] = pc.if_else(ends, True, null_scalar(pa.bool_()))
         return _filtered(Rows(rows.node, columns), self.stays(rows))
 
-    def _is_kept(self, rows: Rows) -> Any:
-        """For each row whether it says of one that was deleted itself what is still needed."""
+    def _is_retained(self, rows: Rows) -> Any:
+        """For each row whether it has a value that is still needed, on a node deleted by itself."""
         is_top = pc.is_in(rows.node, value_set=self._tops)
-        return pc.and_(is_top, _values(rows, self._deleted.kept).is_valid())
+        return pc.and_(is_top, _values(rows, self._deleted.retained).is_valid())
 
 
 def _values(rows: Rows, column: Column) -> Any:

@@ -1,7 +1,7 @@
-"""Encodings of Parquet columns, chosen by their kind and a sample; docs/benchmarks.md measures them.
+"""Encodings of Parquet columns, chosen by kind and sample; measured in docs/benchmarks.md.
 
-A dictionary is small where values come back and a waste where they don't: 8.5 bytes for a random
-double that BYTE_STREAM_SPLIT writes in 6.9, but 0.35 for one of five rewards against 0.63.
+A dictionary is small if values repeat, and a waste if they don't: 8.5 bytes for a random double that
+BYTE_STREAM_SPLIT stores in 6.9, but 0.35 for one of five rewards instead of 0.63.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ __all__ = ["PLAIN_FLOATS", "Encodings"]
 #: The encoding of floats without a dictionary.
 PLAIN_FLOATS: Final = "BYTE_STREAM_SPLIT"
 
-#: The sample: so many slices of so many neighbouring rows, spread over the table.
+#: The sample: this many slices of this many contiguous rows, spread over the table.
 _SLICES: Final = 8
 _SLICE_ROWS: Final = 512
-#: A dictionary is worth it where more than this share of a sample was in it before.
+#: A dictionary is used if more than this share of a sample occurred in it before.
 _REPEATED_SHARE: Final = 0.05
 
 
 class Encodings:
-    """The encodings of the columns of one writer's files.
+    """The encodings of the columns in a writer's files.
 
-    A column is looked at again after twice as many files as the last time: what it holds rarely
-    changes, and a look costs as much as a part of the writing.
+    A column is sampled again after twice as many files as the last time: its values rarely change,
+    and sampling costs as much as a part of writing.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Encodings:
         self._files = 0
 
     def of(self, table: pa.Table) -> dict[str, str | None]:
-        """For each column the encoding of its values; None for a dictionary of them."""
+        """The encoding of each column; None for a dictionary."""
         self._files += 1
         return {
             field.name: self._of(field, table.column(i)) for i, field in enumerate(table.schema)
@@ -62,7 +62,7 @@ def _encoding(kind: pa.DataType, column: pa.ChunkedArray) -> str | None:
 
 
 def _sample(column: pa.ChunkedArray) -> list[Any]:
-    """Some of the values that are there, spread over the column."""
+    """Some non-null values, spread over the column."""
     rows = len(column)
     if rows <= _SLICES * _SLICE_ROWS:
         return _plain(column)
@@ -71,10 +71,10 @@ def _sample(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:
-    """The values that are there: text, or 64 bits each as an int.
+    """The non-null values: text, or 64 bits each as an int.
 
-    In plain Python: whoever asks pyarrow lets go of the interpreter, and waits for it longer than
-    this takes, where another thread logs all the time.
+    In plain Python: pyarrow releases the GIL, and next to a busy thread getting it back takes longer
+    than this.
     """
     found: list[Any] = []
     for chunk in column.chunks:
@@ -87,7 +87,7 @@ def _plain(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _changes(numbers: list[Any]) -> list[Any]:
-    """The numbers that differ from the one before: zstd takes care of runs by itself."""
+    """The numbers that differ from their predecessor: zstd handles runs itself."""
     return [after for before, after in pairwise(numbers) if after != before]
 
 

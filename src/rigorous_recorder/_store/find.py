@@ -1,4 +1,4 @@
-"""Finding collections below a folder, and how much room one takes."""
+"""Finding collections below a folder, and their sizes on disk."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def size_on_disk(folder: Folder) -> int:
-    """Bytes of all files of a collection; 0 where there is none."""
+    """The size of all files of a collection in bytes; 0 if there is none."""
     return sum(map(_size, folder.path.rglob("*")))
 
 

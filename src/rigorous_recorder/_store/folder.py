@@ -1,4 +1,4 @@
-"""The layout of a collection's folder: its names, and which of a writer's files count."""
+"""The layout of a collection's folder: names of files, and which of a writer's files count."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RECORDS: Final = "records"
 NODES: Final = "nodes"
 TABLES: Final = (RECORDS, NODES)
 
-#: Compiled when they are used first: most processes that import the package look for none.
+#: Compiled on first use, since many processes never need it.
 _SEALED: Final = r"([0-9a-f]{8})-(\d{1,18})(?:-(\d{1,18}))?\.parquet"
 _MERGED: Final = r"merged-([0-9a-f]{32})\.parquet"
 _UNFINISHED: Final = r"\.([0-9a-f]{8}|merged)-[-0-9a-f]+\.parquet\.tmp"
@@ -48,7 +48,7 @@ _MARK: Final = r"([0-9a-f]{8})\.json"
 _IN_USE: Final = r"([0-9a-f]{8})(?:\.lock|-\d{1,18}\.(?:records|nodes)\.arrow)"
 _OF_WRITER: Final = r"([0-9a-f]{8})(?:\.lock|\.segments|-\d{1,18}\.(?:records|nodes)\.arrow)"
 
-#: What reading a description that is none can raise.
+#: Errors of reading an invalid description.
 _NOT_WRITTEN: Final = (
     ValueError,
     KeyError,
@@ -71,12 +71,12 @@ Polars:  pl.concat([pl.read_parquet(f) for f in glob('records/*.parquet')], how=
 Spark:   spark.read.schema('_node BIGINT, loss DOUBLE').parquet('records')
 A record's full row is its own columns and, by _node and then _parent, those of its ancestors;
 the nearest value that is not null wins. A node whose _parent is 2 is deleted, with all below it.
-docs/format.md of rigorous-recorder tells the rest.
+docs/format.md of rigorous-recorder has the details.
 """
 
 
 class SealedName(NamedTuple):
-    """Name of a sealed file: the segments ``first`` to ``last`` of one writer."""
+    """The name of a sealed file: segments ``first`` to ``last`` of one writer."""
 
     writer: str
     first: int
@@ -87,16 +87,16 @@ class SealedName(NamedTuple):
         return f"{self.writer}-{span}.parquet"
 
     def covers(self, writer: str, number: int) -> bool:
-        """Whether that writer's segment is in this file."""
+        """Whether this file contains a writer's segment."""
         return self.writer == writer and self.first <= number <= self.last
 
     def includes(self, other: SealedName) -> bool:
-        """Whether all of the other's segments are in this file."""
+        """Whether this file contains all segments of the other."""
         return self.writer == other.writer and self.first <= other.first <= other.last <= self.last
 
 
 class MergedName(NamedTuple):
-    """Name of a sealed file of several writers: which segments are in it, its footer says."""
+    """The name of a sealed file of several writers, whose segments are listed in its footer."""
 
     token: str
 
@@ -113,10 +113,10 @@ FileName = SealedName | MergedName
 
 
 def sealed_name(text: str) -> FileName | None:
-    """The name of a sealed file, as its parts; None where it is not one."""
+    """Parse the name of a sealed file; None if it is not one."""
     if match := re.fullmatch(_SEALED, text):
         name = SealedName(match[1], int(match[2]), int(match[3] or match[2]))
-        # One that is spelled otherwise, with 007, would be looked for under its name for ever.
+        # Another spelling, such as 007, could never be found under its canonical name.
         return name if name.first <= name.last and str(name) == text else None
     if match := re.fullmatch(_MERGED, text):
         return MergedName(match[1])
@@ -124,7 +124,7 @@ def sealed_name(text: str) -> FileName | None:
 
 
 class LiveName(NamedTuple):
-    """Name of a live file: one writer's segment of one table."""
+    """The name of a live file: one writer's segment of one table."""
 
     writer: str
     number: int
@@ -135,67 +135,67 @@ class LiveName(NamedTuple):
 
 
 def counting(names: Iterable[SealedName]) -> list[SealedName]:
-    """Of files of one writer each, those that no other one's range covers, in order."""
-    kept: list[SealedName] = []
+    """The files of one writer each that no other file's range covers, in order."""
+    found: list[SealedName] = []
     for name in sorted(names, key=lambda each: (each.writer, each.first, -each.last)):
-        if not (kept and kept[-1].writer == name.writer and name.last <= kept[-1].last):
-            kept.append(name)
-    return kept
+        if not (found and found[-1].writer == name.writer and name.last <= found[-1].last):
+            found.append(name)
+    return found
 
 
 class Folder:
-    """A collection's folder. Knows where things are; makes them where they are missing.
+    """The folder of a collection: its paths, and their creation.
 
     Args:
-        is_read_only: whether nothing in it may be written, not even for a moment.
+        is_read_only: whether nothing may be written in it, not even temporarily.
     """
 
     def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
         self.path = path
         self.is_read_only = is_read_only
         self.live = path / "live"
-        #: Where live files are kept of which not all rows can be trusted: no part of the collection.
+        #: Live files with rows that can't be trusted: not part of the collection.
         self.unsynced = path / "unsynced"
         self.info_path = path / "collection.json"
-        #: Where it is noted which segments an incomplete copy should have.
+        #: The segments that an incomplete copy should have.
         self.incomplete_path = path / "incomplete.json"
 
     @property
     def places(self) -> list[Path]:
-        """The folders in it."""
+        """The subfolders."""
         return [self.live, *(self.table(name) for name in TABLES)]
 
     def table(self, name: str) -> Path:
-        """Where the sealed files of a table are."""
+        """The folder of a table's sealed files."""
         return self.path / name
 
     def sealed_path(self, table: str, name: FileName) -> Path:
-        """Path of a sealed file."""
+        """The path of a sealed file."""
         return self.table(table) / str(name)
 
     def live_path(self, name: LiveName) -> Path:
-        """Path of a live file."""
+        """The path of a live file."""
         return self.live / str(name)
 
     def lock_path(self, writer: str) -> Path:
-        """Path of the file that a writer holds a lock on while it lives."""
+        """The path of a writer's lock file."""
         return self.live / f"{writer}.lock"
 
     def watermark_path(self, writer: str) -> Path:
-        """Path of the file in which a writer notes how far its live files are on the device."""
+        """The path of a writer's sync watermark."""
         return self.live / f"{writer}.json"
 
-    def begun_path(self, writer: str) -> Path:
-        """Path of the file in which a writer notes the segments that it has begun."""
+    def started_path(self, writer: str) -> Path:
+        """The path of a writer's record of the segments that it has started."""
         return self.live / f"{writer}.segments"
 
     def exists(self) -> bool:
         """Whether there is a collection.
 
         Raises:
-            NotACollectionError: something else is there, or one of its folders is a link, or it
-                lost its ``collection.json``.
-            NewerFormatError: a newer version of this library made it, or has added a feature to it.
+            NotACollectionError: something else exists, or one of its folders is a link, or its
+                ``collection.json`` is missing.
+            NewerFormatError: a newer version of this library created it, or added a feature to it.
         """
         if self.info_path.is_file():
             self.info()
@@ -203,11 +203,11 @@ class Folder:
             return True
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             advice = (
-                "It has the folders records and nodes: if it is a collection that lost it, all that"
-                " they hold can be saved: ExperimentCollection.repair(folder, into), or rigorous"
+                "It has the folders records and nodes: if it is a collection that lost it, everything"
+                " in them can be recovered: ExperimentCollection.repair(folder, into), or rigorous"
                 " repair"
                 if all(self.table(name).is_dir() for name in TABLES)
-                else "Choose another path, or move what is there away"
+                else "Choose another path, or move the existing one away"
             )
             message = (
                 f"{self.path} exists and is not a collection: it has no collection.json. {advice}"
@@ -216,7 +216,7 @@ class Folder:
         return False
 
     def require_writable(self) -> None:
-        """Raise where nothing may be written.
+        """Raise unless writing is allowed.
 
         Raises:
             ReadOnlyError: the collection was opened read-only.
@@ -229,9 +229,9 @@ class Folder:
             raise ReadOnlyError(message)
 
     def is_ours(self) -> bool:
-        """Whether there is a collection, of whatever version."""
+        """Whether there is a collection, of any version."""
         try:
-            return bool(self._said()["format"] == NAME)
+            return bool(self._description()["format"] == NAME)
         except (OSError, *_NOT_WRITTEN):
             return False
 
@@ -240,11 +240,10 @@ class Folder:
 
         Raises:
             NotACollectionError: it is not a valid description of a collection.
-            NewerFormatError: its version is higher than this library knows, or it lists a feature
-                that this library does not know.
+            NewerFormatError: it has a higher version, or a feature, that this library does not know.
         """
         try:
-            info = self._said()
+            info = self._description()
             version = int(info["version"])
             if not isinstance(info["id"], str):
                 message = f"its id is {info['id']!r}"
@@ -261,15 +260,15 @@ class Folder:
             raise NewerFormatError(message)
         return dict(info)
 
-    def _said(self) -> Any:
+    def _description(self) -> Any:
         check_regular(self.info_path)
         return json.loads(self.info_path.read_text(encoding="utf-8"))
 
     def check_places(self) -> None:
-        """Pass over the folders of a collection.
+        """Raise unless the subfolders are real folders.
 
         Raises:
-            NotACollectionError: one of them is a link, which is not followed, or no folder.
+            NotACollectionError: one of them is a link, which is not followed, or not a folder.
         """
         try:
             for place in self.places:
@@ -278,7 +277,7 @@ class Folder:
             raise NotACollectionError(str(error)) from error
 
     def has_links(self) -> bool:
-        """Whether one of the folders of a collection is a link, or no folder."""
+        """Whether one of the subfolders is a link, or not a folder."""
         try:
             self.check_places()
         except NotACollectionError:
@@ -286,13 +285,13 @@ class Folder:
         return False
 
     def create(self, identity: str | None = None) -> None:
-        """Make the folder where it is not there yet; it appears whole, by one rename.
+        """Create the folder if it does not exist; it appears whole, by one rename.
 
-        In one that is there, folders that are missing are made again.
+        In an existing one, missing subfolders are created.
 
         Raises:
-            ReadOnlyError: nothing may be written in it.
-            OSError: it can't be made.
+            ReadOnlyError: the collection was opened read-only.
+            OSError: it can't be created.
         """
         self.require_writable()
         if self.info_path.is_file():
@@ -311,7 +310,7 @@ class Folder:
                 raise
 
     def make(self, identity: str) -> None:
-        """Make the folder, which must not be there, step by step, with all that is in an empty one."""
+        """Create the folder, which must not exist, step by step, as an empty collection."""
         self.path.mkdir()
         for path in self.places:
             path.mkdir()
@@ -325,16 +324,16 @@ class Folder:
         write_whole(self.info_path, json.dumps(info, indent=2).encode())
 
     def sealed(self, table: str) -> frozenset[str]:
-        """The names in the folder of a table, without unfinished files."""
+        """The names in a table's folder, without unfinished files."""
         return frozenset([name for name in _names(self.table(table)) if not name.startswith(".")])
 
     def all_sealed(self, table: str) -> list[FileName]:
-        """All sealed files of a table, also those that don't count any more."""
+        """All sealed files of a table, including those that don't count any more."""
         found = map(sealed_name, sorted(self.sealed(table)))
         return [name for name in found if name is not None]
 
     def unfinished(self, table: str) -> dict[Path, str]:
-        """Sealed files that nobody may have finished, each with its writer, or ``merged``."""
+        """Sealed files that may never be finished, each with its writer, or ``merged``."""
         folder = self.table(table)
         found = (re.fullmatch(_UNFINISHED, name) for name in _names(folder))
         return {folder / match[0]: match[1] for match in found if match}
@@ -350,32 +349,32 @@ class Folder:
         return sorted(found)
 
     def remove_lives(self, writer: str) -> None:
-        """Take a writer's live files away, where they can be: their rows are sealed."""
+        """Remove a writer's live files if possible: their rows are sealed."""
         lives = [name for table in TABLES for name in self.lives(table) if name.writer == writer]
         unfinished = [path for path in self.leftovers(writer) if path.parent == self.live]
-        notes = [self.begun_path(writer), self.watermark_path(writer)]
+        notes = [self.started_path(writer), self.watermark_path(writer)]
         for path in [*map(self.live_path, lives), *unfinished, *notes]:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def writers(self) -> list[str]:
-        """The writers that have a lock file: running ones, and dead ones not recovered yet."""
+        """The writers with a lock file: running ones, and dead ones that are not recovered yet."""
         return [match[1] for name in _names(self.live) if (match := re.fullmatch(_LOCK, name))]
 
     def leftover_watermarks(self) -> list[Path]:
-        """The marks of writers that have neither a lock file nor a live file."""
+        """The watermarks of writers that have neither a lock file nor a live file."""
         names = _names(self.live)
         there = {match[1] for name in names if (match := re.fullmatch(_IN_USE, name))}
         found = (match for name in names if (match := re.fullmatch(_MARK, name)))
         return [self.live / match[0] for match in found if match[1] not in there]
 
     def live_writers(self) -> set[str]:
-        """The writers that have a lock file, a note of their segments, or a live file."""
+        """The writers with a lock file, a record of their segments, or a live file."""
         found = (re.fullmatch(_OF_WRITER, name) for name in _names(self.live))
         return {match[1] for match in found if match}
 
     def is_named(self, writer: str) -> bool:
-        """Whether the name of any sealed or live file says that it is of that writer."""
+        """Whether any sealed or live file is named after this writer."""
         return any(
             name.startswith(f"{writer}-")
             for folder in (self.live, *(self.table(table) for table in TABLES))
@@ -402,7 +401,7 @@ def _features(info: dict[str, Any]) -> list[str]:
 
 
 def _newer(version: int, features: list[str]) -> str:
-    """What of a collection this version does not know; "" where it knows all of it."""
+    """What this version does not know about a collection; "" if it knows everything."""
     if version > FORMAT:
         return f"has format {version}; this version of rigorous-recorder reads up to {FORMAT}"
     unknown = ", ".join(repr(name) for name in features if name not in FEATURES)

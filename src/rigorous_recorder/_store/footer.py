@@ -1,4 +1,4 @@
-"""What a file records of itself: the segments of its rows, and the columns of its schema."""
+"""The metadata of files: the segments of its rows, and the columns of its schema."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COUNTS: Final = (2, 3)
 
 
 class Origin(NamedTuple):
-    """Where rows stand among all rows: by writer, in the order in which writers started."""
+    """The position of rows among all rows: by writer, in the order in which writers started."""
 
     started: int
     writer: str
@@ -42,7 +42,7 @@ class Origin(NamedTuple):
 
 
 class SegmentRange(NamedTuple):
-    """Rows that were one live table.
+    """Rows that were in one live table.
 
     Attributes:
         origin: where they stand among all rows.
@@ -71,7 +71,7 @@ def describe_file(**file_metadata: Any) -> dict[bytes, bytes]:
 
 
 def metadata_of(schema: pa.Schema) -> dict[str, Any]:
-    """The metadata of a file; empty where it has none."""
+    """The metadata of a file; empty if it has none."""
     file_metadata = (schema.metadata or {}).get(META)
     return json.loads(file_metadata) if file_metadata else {}
 
@@ -82,7 +82,7 @@ def segment_metadata(number: int, rows: int, deleted: int = 0) -> list[int]:
 
 
 def segments_in(file_metadata: dict[str, Any]) -> list[SegmentRange]:
-    """The segments in a file of one writer or several, as its metadata lists them."""
+    """The segments in a file of one writer or several, from its metadata."""
     listed = [
         (Origin(writer["started"], writer["writer"], number), *counts)
         for writer in file_metadata.get("writers", [file_metadata])
@@ -97,7 +97,7 @@ def segments_in(file_metadata: dict[str, Any]) -> list[SegmentRange]:
 
 
 def writers_metadata(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:
-    """What a file lists of its segments, for each writer."""
+    """The metadata of segments, for each writer."""
     by_writer = groupby(segments, key=lambda each: (each.origin.started, each.origin.writer))
     return [
         {
@@ -112,7 +112,7 @@ def writers_metadata(segments: Iterable[SegmentRange]) -> list[dict[str, Any]]:
 def check_name(
     table: str, file: str, file_metadata: dict[str, Any], segments: Sequence[SegmentRange]
 ) -> None:
-    """Refuse a file that is not the one that its name means, as where two were swapped."""
+    """Raise for a file that is not the one that its name refers to, as if two were swapped."""
     name = sealed_name(file)
     if isinstance(name, SealedName):
         numbers = [each.origin.number for each in segments]
@@ -131,10 +131,10 @@ def check_name(
 
 
 def columns_in(schema: pa.Schema) -> Mapping[Column, str]:
-    """The columns of a file, each with its name there; refuses those of other types.
+    """The columns of a file, each with its name there.
 
     Raises:
-        DamagedFileError: a column has a type that no file of this library has.
+        DamagedFileError: a column has a type that this library never writes.
     """
     return _columns_of(schema.remove_metadata().serialize().to_pybytes())
 

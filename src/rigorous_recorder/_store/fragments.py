@@ -1,4 +1,4 @@
-"""Immutable ranges of rows as they are read: in memory, or parts of others."""
+"""Fragments: immutable ranges of rows, in memory or as parts of others."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = [
     "tables_of",
 ]
 
-#: So many fragments are worth a thread.
+#: From this many fragments on, reading uses threads.
 _FRAGMENTS_OF_A_THREAD: Final = 64
-#: Nodes of a group are cached where on average at least so many neighbouring rows are of one.
+#: The nodes of a group are cached if on average at least this many contiguous rows share one.
 _LEAST_RUN: Final = 8
 
 
 class Stretch(NamedTuple):
-    """Some neighbouring rows of a segment, by their places in it; wherever they are stored."""
+    """A range of rows of a segment, by position in it, wherever they are stored."""
 
     segment: SegmentRange
     start: int
@@ -44,13 +44,13 @@ class Stretch(NamedTuple):
 
 
 class Fragment(ABC):
-    """Some rows of one table, in the order in which they were logged, in groups.
+    """Some rows of a table, in logged order, in groups.
 
     Attributes:
-        segments: the segments that the rows are of, in order.
-        columns: the columns that are here, each with its name in the file.
-        group_rows: for each group how many rows it has.
-        rows: how many rows that are.
+        segments: the segments of the rows, in order.
+        columns: the columns, each with its name in the file.
+        group_rows: the number of rows of each group.
+        rows: the total number of rows.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Fragment(ABC):
     ) -> None:
         self.segments = list(segments)
         self.columns = columns
-        # A tuple of numbers is nothing that Python's collector has to look at, as of 1,000 files.
+        # A tuple of numbers is not tracked by Python's garbage collector, important for many files.
         self.group_rows = tuple(group_rows)
         self.rows = sum(group_rows)
         self._runs: dict[int, pa.RunEndEncodedArray] = {}
@@ -69,11 +69,11 @@ class Fragment(ABC):
 
     @property
     def origin(self) -> Origin:
-        """Where the first row stands among all rows."""
+        """The position of the first row among all rows."""
         return self.segments[0].origin
 
     def stretches(self, start: int, stop: int) -> list[Stretch]:
-        """The rows from ``start`` to ``stop``, as rows of segments."""
+        """The rows from ``start`` to ``stop``, as ranges of segments."""
         return [
             Stretch(segment, max(start - first, 0), min(stop - first, segment.rows))
             for first, segment in _placed(self.segments)
@@ -81,7 +81,7 @@ class Fragment(ABC):
         ]
 
     def places(self, stretches: Iterable[Stretch]) -> list[range]:
-        """Where rows of segments are in this file, in order.
+        """The positions in this file of ranges of segments, in order.
 
         Raises:
             DeletedError: some rows of a segment were deleted since.
@@ -92,8 +92,8 @@ class Fragment(ABC):
             at, found = there.get(segment.origin, (0, None))
             if found != segment:
                 message = (
-                    "records were deleted, and compacted away, while they were read. Read again:"
-                    " all others are there"
+                    "records were deleted and compacted away while they were being read. Read again:"
+                    " all other records are there"
                 )
                 raise DeletedError(message)
             first = at + start
@@ -106,13 +106,13 @@ class Fragment(ABC):
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
-        """The rows of a group, with ``_node`` and those of ``columns`` that are here, in order.
+        """The rows of a group, with ``_node`` and those of ``columns`` that exist here, in order.
 
-        A column that can't be read has Arrow's null type there (``is_lost``), and is warned of.
-        None, and a warning, where ``_node`` is needed and can't be read.
+        A column that can't be read has Arrow's null type (``is_lost``), with a warning. None, with a
+        warning, if ``_node`` is needed and can't be read.
 
         Args:
-            nodes: whether ``_node`` is needed, where there is any other column.
+            nodes: whether ``_node`` is needed if there is any other column.
         """
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
@@ -121,19 +121,19 @@ class Fragment(ABC):
             if (table := self.table(group, columns)) is not None:
                 yield table
 
-    def is_placed(self, group: int) -> bool:  # noqa: ARG002 - so it is of rows in memory
-        """Whether it is known whose rows a group has, as far as was found out so far."""
+    def is_placed(self, group: int) -> bool:  # noqa: ARG002 - rows in memory always are
+        """Whether the nodes of a group's rows can be read, as far as known."""
         return True
 
     def count(self, column: Column) -> int:
-        """How many rows have a value in a column that is here; of arrays those with an element."""
+        """How many rows have a value in a column of this fragment; for arrays, non-empty ones."""
         stored = (each.column(self.columns[column]) for each in self.tables([column]))
         return sum(0 if is_lost(each) else _count(one_array(each)) for each in stored)
 
     def runs_of(self, group: int) -> pa.RunEndEncodedArray:
-        """The node of each row of a group, neighbours of one node together.
+        """The node of each row of a group, run-end encoded; cached if small.
 
-        Without a row where it can't be read. Kept, where that is little.
+        Empty if it can't be read.
         """
         if group in self._runs:
             return self._runs[group]
@@ -147,7 +147,7 @@ class Fragment(ABC):
         return runs
 
     def nodes_of(self, group: int) -> pa.Array:
-        """Ids of the nodes whose rows a group has, each once; none where it can't be read."""
+        """The distinct ids of the nodes of a group's rows; empty if they can't be read."""
         if group in self._nodes_of:
             return self._nodes_of[group]
         found = pc.unique(self.runs_of(group).values)
@@ -156,23 +156,23 @@ class Fragment(ABC):
         return found
 
     def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
-        """Those of the nodes of a group that are among these, whose ids are sorted."""
+        """The nodes of a group that are among some sorted ids."""
         nodes = self.nodes_of(group)
         return nodes.filter(pc.is_in(nodes, value_set=ids))
 
     def has_any(self, group: int, ids: pa.Array) -> bool:
-        """Whether a group has rows of any of these nodes, whose ids are sorted."""
+        """Whether a group has rows of any of some nodes with sorted ids."""
         return len(self.nodes_among(group, ids)) > 0
 
     @property
     def node_ranges(self) -> list[tuple[int, int]]:
-        """For each group the least and the greatest id of a node, or bounds of them."""
+        """The smallest and largest node id of each group, or bounds of them."""
         found = [pc.min_max(self.nodes_of(group)).as_py() for group in range(len(self.group_rows))]
         return [(each["min"], each["max"]) for each in found if each["min"] is not None]
 
     @once
     def nodes(self) -> pa.Array:
-        """Ids of the nodes whose rows these are, each once; without those that can't be read."""
+        """The distinct ids of the rows' nodes, without those that can't be read."""
         found = [self.nodes_of(group) for group in range(len(self.group_rows))]
         return (
             found[0] if len(found) == 1 else pc.unique(pa.concat_arrays([int64_array([]), *found]))
@@ -184,7 +184,7 @@ class InMemoryFragment(Fragment):
 
     Attributes:
         whole: the rows.
-        has_gap: whether they are of a live file in which rows stand behind a place without one.
+        has_gap: whether they are from a live file with rows after an unwritten one.
     """
 
     def __init__(
@@ -203,12 +203,12 @@ class InMemoryFragment(Fragment):
 
     def table(
         self,
-        group: int,  # noqa: ARG002 - there is one
+        group: int,  # noqa: ARG002 - there is only one
         columns: Sequence[Column],
         *,
-        nodes: bool = True,  # noqa: ARG002 - it costs nothing
+        nodes: bool = True,  # noqa: ARG002 - always included
     ) -> pa.Table:
-        """The rows, with ``_node`` and those of ``columns`` that are here, in order."""
+        """The rows, with ``_node`` and those of ``columns`` that exist here, in order."""
         return self.whole.select([NODE, *names_of(self.columns, columns)])
 
 
@@ -222,7 +222,7 @@ class Spans(Fragment):
     def __init__(self, whole: Fragment, spans: Sequence[range]) -> None:
         self._whole = whole
         starts = list(accumulate(whole.group_rows, initial=0))
-        #: For each group its number in the whole, and the rows of it that are meant.
+        #: The number of each group in the whole fragment, and the selected range of its rows.
         self._parts = [
             (group, slice(max(span.start - first, 0), min(span.stop, stop) - first))
             for group, (first, stop) in enumerate(pairwise(starts))
@@ -233,32 +233,32 @@ class Spans(Fragment):
         super().__init__(whole.segments, whole.columns, rows)
 
     def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
-        """Those of the nodes of a group that are among these; none, where the whole has none."""
+        """The nodes of a group that are among these; none if the whole group has none."""
         here = self._whole.nodes_among(self._parts[group][0], ids)
         return super().nodes_among(group, here) if len(here) else here
 
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
-        """The rows of a group; None, and a warning, where they can't be read."""
+        """The rows of a group; None, with a warning, if they can't be read."""
         number, part = self._parts[group]
         table = self._whole.table(number, columns, nodes=nodes)
         return None if table is None else table.slice(part.start, part.stop - part.start)
 
     def is_placed(self, group: int) -> bool:
-        """Whether it is known whose rows a group has, as far as was found out so far."""
+        """Whether the nodes of a group's rows can be read, as far as known."""
         return self._whole.is_placed(self._parts[group][0])
 
 
 def is_lost(column: pa.ChunkedArray) -> bool:
-    """Whether a column of a fragment's table stands for values that can't be read."""
+    """Whether a column of a fragment's table represents values that can't be read."""
     return bool(pa.types.is_null(column.type))
 
 
 def tables_of(
     fragments: Sequence[Fragment], columns: Sequence[Column]
 ) -> list[tuple[Fragment, pa.Table]]:
-    """All rows of fragments, in order, each table with the fragment that it is of."""
+    """All rows of fragments, in order, each table with its fragment."""
 
     def read(some: Sequence[Fragment]) -> list[tuple[Fragment, pa.Table]]:
         return [(fragment, table) for fragment in some for table in fragment.tables(columns)]
@@ -278,25 +278,25 @@ def _placed(segments: Sequence[SegmentRange]) -> Iterator[tuple[int, SegmentRang
 
 
 def _count(values: pa.Array) -> int:
-    """How many values there are, of lists those that are not empty."""
+    """The number of values; of lists, the number of non-empty ones."""
     if pa.types.is_list(values.type):
         return int(pc.sum(pc.greater(pc.list_value_length(values), 0)).as_py() or 0)
     return len(values) - int(values.null_count)
 
 
 def between(ids: pa.Array, low: int, high: int) -> pa.Array:
-    """Those of sorted ids that are in a range, its ends included."""
+    """The sorted ids in a range, including its ends."""
     found = places_between(ids, low, high)
     return ids.slice(found.start, len(found))
 
 
 def places_between(ids: pa.Array, low: int, high: int) -> range:
-    """Places of those of sorted ids that are in a range, its ends included."""
+    """The positions of the sorted ids in a range, including its ends."""
     places = range(len(ids))
     start = bisect_left(places, low, key=lambda at: ids[at].as_py())
     return range(start, bisect_right(places, high, key=lambda at: ids[at].as_py(), lo=start))
 
 
 def names_of(here: Mapping[Column, str], wanted: Sequence[Column]) -> list[str]:
-    """The names of those of some columns that are here."""
+    """The file names of those columns that exist here."""
     return [here[column] for column in wanted if column in here]

@@ -1,4 +1,4 @@
-"""The recorders that are in use, by node, so that a node has one recorder."""
+"""The recorders in use, by node, so that each node has a single recorder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _FIRST_SWEEP: Final = 1024
 
 
 class Handles:
-    """Recorders by node; one that nobody has any more is forgotten sooner or later.
+    """Weak references to recorders by node.
 
-    A ``WeakValueDictionary`` that runs no code for each recorder that goes, since there can be a
-    million of them: it looks for those that went when it has grown to twice its size.
+    Unlike a ``WeakValueDictionary`` it runs no code for each recorder that is dropped, since there can
+    be a million of them: it sweeps when it has grown to twice its size.
     """
 
     def __init__(self) -> None:
@@ -23,26 +23,26 @@ class Handles:
         self._sweep_at = _FIRST_SWEEP
 
     def add(self, node: int, recorder: Any) -> None:
-        """Know a recorder by its node."""
+        """Register the recorder of a node."""
         self._known[node] = weakref.ref(recorder)
         if len(self._known) > self._sweep_at:
             self._sweep()
 
     def hold(self, recorder: Any) -> None:
-        """Let a recorder be in use, whoever else has it."""
+        """Keep a recorder alive."""
         self._held.append(recorder)
 
     def forget(self, node: int) -> None:
-        """Know no recorder of a node any more."""
+        """Forget the recorder of a node."""
         self._known.pop(node, None)
 
     def get(self, node: int) -> Any:
-        """The recorder of a node; None where nobody has one."""
+        """The recorder of a node; None if there is none in use."""
         found = self._known.get(node)
         return None if found is None else found()
 
     def items(self) -> list[tuple[int, Any]]:
-        """All nodes of recorders in use, each with its recorder."""
+        """The nodes of all recorders in use, with the recorders."""
         known = list(self._known.items())
         return [(node, found) for node, one in known if (found := one()) is not None]
 
@@ -54,6 +54,6 @@ class Handles:
         for node, one in list(self._known.items()):
             if one() is None:
                 popped = self._known.pop(node, one)
-                if popped is not one:  # another thread has just made a new one
+                if popped is not one:  # another thread has just registered a new one
                     self._known.setdefault(node, popped)
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._known))

@@ -11,15 +11,15 @@ from .._arrow import pa
 from .._live.backend import SegmentBatch
 from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
 from .._live.layout import Blank
-from .begun import Begun
 from .encodings import Encodings
 from .folder import Folder, LiveName, SealedName
 from .footer import describe_file, segment_metadata
 from .locks import FileLock
-from .marks import SyncedRows, WatermarkWriter
 from .node_ids import NodeIds
 from .seal import write_sealed
 from .sealed_files import SealedFiles
+from .started_segments import StartedSegments
+from .watermark import SyncedRows, WatermarkWriter
 
 __all__ = ["FolderLease"]
 
@@ -62,7 +62,7 @@ class FolderLease:
         self._backend = backend
         self._folder = backend.folder
         self.started = max(time.time_ns() // 1000, after + 1)
-        self._begun = Begun(self._folder, self.writer)
+        self._started_segments = StartedSegments(self._folder, self.writer)
 
     # --- the lock ------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class FolderLease:
             OSError: it can't be written.
         """
         if self.watermark is not None:
-            self.watermark.note(found)
+            self.watermark.record(found)
 
     def forget(self) -> None:
         """Leave all files and the lock to the process that this one was forked of."""
@@ -167,11 +167,11 @@ class FolderLease:
         if self.watermark is not None:
             self.watermark.expect_names()
         if image.is_persistent:
-            self._begun.note(table, number)
+            self._started_segments.record(table, number)
 
     def withdraw(self, table: str, number: int, image: Image) -> None:
         """Take the file of a segment without rows away."""
-        self._begun.withdraw(table, number)
+        self._started_segments.withdraw(table, number)
         image.discard()
 
     def seal(self, table: str, parts: list[SegmentBatch]) -> bool:
@@ -225,7 +225,7 @@ class FolderLease:
         path = self._folder.sealed_path(table, name)
         write_sealed(path, rows, segments, self._backend.encodings[table])
         for number, _ in parts:
-            self._begun.note(table, number)
+            self._started_segments.record(table, number)
 
     def _live_path(self, table: str, number: int) -> Path:
         return self._folder.live_path(LiveName(self.writer, number, table))

@@ -1,4 +1,4 @@
-"""Live files of other writers, as they are read: rows that are not sealed yet."""
+"""Reading live files of other writers: rows that are not sealed yet."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = [
 
 
 def read_live(path: Path, name: LiveName, most: int | None = None) -> InMemoryFragment | None:
-    """The rows that another writer's live file has now; None where the file is gone or empty.
+    """The current rows of another writer's live file; None if the file is gone or empty.
 
     Args:
-        most: how many rows are read at most; None for all.
+        most: the maximum number of rows to read; None for all.
 
     Raises:
-        DamagedFileError: it is not what it should be.
+        DamagedFileError: it is damaged.
     """
     if most == 0:
         return None
@@ -46,7 +46,7 @@ def read_live(path: Path, name: LiveName, most: int | None = None) -> InMemoryFr
             _check_named(path, file.fileno())
             first = file.read()
             file.seek(0)
-            # Rows that the first reading saw as written are whole in the second.
+            # Rows that the first read saw as written are complete in the second.
             second = file.read()
     except FileNotFoundError:
         return None
@@ -60,22 +60,22 @@ def read_live(path: Path, name: LiveName, most: int | None = None) -> InMemoryFr
 
 
 def _check_named(path: Path, descriptor: int) -> None:
-    """Raise where what was opened under that name is what had it once, and nobody writes to any more.
+    """Raise if an opened file no longer has this name, so that its writer does not write to it.
 
     Raises:
-        DamagedFileError: it is so, and stays so.
+        DamagedFileError: that is the case, and stays so.
     """
     opened = os.fstat(descriptor)
     if not opened.st_nlink and os.path.samestat(opened, path.stat()) and has_layers(path.parent):
         message = (
-            "it was replaced in the layer below this overlay, which does not see that: read the"
-            " collection by the path that it is written by"
+            "it was replaced in the layer below this overlay, which does not see that: open the"
+            " collection by the path that its writer uses"
         )
         raise DamagedFileError(message)
 
 
 def has_more(folder: Folder, name: LiveName, rows: int) -> bool:
-    """Whether a live file has more than so many rows, whatever they are worth."""
+    """Whether a live file has more than this number of rows, whatever they contain."""
     try:
         found = read_live(folder.live_path(name), name)
     except DamagedFileError:
@@ -84,7 +84,7 @@ def has_more(folder: Folder, name: LiveName, rows: int) -> bool:
 
 
 def unsynced(rows: int) -> DamagedFileError:
-    """What is wrong with a live file that has rows of before the machine went down."""
+    """The error for a live file with unsynced rows from before a machine crash."""
     message = (
         f"the machine went down, or this is another one: what was logged behind the first {rows:,}"
         " rows, which were synced, can't be trusted"
@@ -93,8 +93,8 @@ def unsynced(rows: int) -> DamagedFileError:
 
 
 def gap_behind(rows: int) -> DamagedFileError:
-    """What is wrong with a live file in which rows stand behind a place without one."""
-    return DamagedFileError(f"behind the first {rows:,} rows, which are read, one is missing")
+    """The error for a live file with rows after an unwritten one."""
+    return DamagedFileError(f"a row is missing after the first {rows:,} rows, which are read")
 
 
 def _loose(
@@ -124,22 +124,22 @@ def _slice(image: bytes | memoryview, buffer: Buffer) -> memoryview:
 
 
 def _rows_written(first: memoryview, later: memoryview) -> tuple[int, bool]:
-    """Number of rows before the first ``_node`` that is 0, and whether any stand behind it.
+    """The number of rows before the first ``_node`` of 0, and whether there are rows after it.
 
-    A writer writes in order, so what the first reading saw written, and all before, is in the later.
+    A writer writes in order, so what the first read saw is complete in the later one.
     """
-    seen = (len(bytes(first).rstrip(b"\0")) + 7) // 8
-    nodes = pa.Array.from_buffers(pa.int64(), seen, [None, pa.py_buffer(later[: 8 * seen])])
+    count = (len(bytes(first).rstrip(b"\0")) + 7) // 8
+    nodes = pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(later[: 8 * count])])
     nodes.validate()
     gap: int = pc.index(nodes, pa.scalar(0, pa.int64())).as_py()
-    return (seen, False) if gap < 0 else (gap, True)
+    return (count, False) if gap < 0 else (gap, True)
 
 
 def require_name(name: LiveName, schema: pa.Schema) -> None:
-    """Pass over a live file that is of the writer and table that its name says.
+    """Raise unless a live file belongs to the writer and table in its name.
 
     Raises:
-        DamagedFileError: it is of others.
+        DamagedFileError: it belongs to others.
     """
     file_metadata = metadata_of(schema)
     if (file_metadata["writer"], file_metadata["table"]) != (name.writer, name.table):
@@ -151,7 +151,7 @@ def require_name(name: LiveName, schema: pa.Schema) -> None:
 
 
 def _live_columns(schema: pa.Schema) -> list[Column]:
-    """The columns of a live file, in order, behind ``_node``, which is the first."""
+    """The columns of a live file, in order, without ``_node``, which is the first."""
     require_nodes(schema)
     found = [live_column(field) for field in list(schema)[1:]]
     if len(set(found)) < len(found):
@@ -161,7 +161,7 @@ def _live_columns(schema: pa.Schema) -> list[Column]:
 
 
 def require_nodes(schema: pa.Schema) -> None:
-    """Pass over a live file whose first column is ``_node``.
+    """Raise unless the first column of a live file is ``_node``.
 
     Raises:
         DamagedFileError: it is another one.
@@ -173,10 +173,10 @@ def require_nodes(schema: pa.Schema) -> None:
 
 
 def live_column(field: pa.Field) -> Column:
-    """The column that a field of a live file is.
+    """The column of a live file's field.
 
     Raises:
-        DamagedFileError: it is none, or its type is not that of its kind.
+        DamagedFileError: it is not valid, or its type is not that of its kind.
     """
     column = column_of(field)
     if column is None:

@@ -1,4 +1,4 @@
-"""Locks on files: how it is known whether a writer lives, without asking its process id."""
+"""File locks: whether a writer is alive, without using its process id."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..errors import DamagedFileError
 
 __all__ = ["FileLock", "are_supported", "is_held", "locked"]
 
-#: What file systems answer that have no locks, such as Lustre without its option ``flock``.
+#: Errors of file systems without locks, such as Lustre without its option ``flock``.
 _NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
-#: Without locks, whoever made a file last has the turn; for so long, in case that it died.
+#: Without locks, the process that created a file last has its turn, for this long in case it died.
 _TURN_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
 
-#: In place of the number of a descriptor that was closed.
+#: Replaces the number of a closed descriptor.
 _RELEASED: Final = -1
-#: What there is under a name, or above it, is not what it was.
+#: Errors of names that have been replaced, or whose parents have.
 _ANOTHER_BY_NOW: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
-#: A lock file is never a link to another one, nor a pipe that an opener waits for.
+#: Never opens a link, nor blocks on a pipe.
 _NOT_ELSEWHERE: Final = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -35,37 +35,37 @@ def _acquire(descriptor: int, *, wait: bool) -> None:
 
 
 def _ask(descriptor: int) -> None:
-    # Shared: several that ask at once do not take each other for the writer.
+    # Shared: several processes that check at once must not take each other for the writer.
     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _let_go(descriptor: int) -> None:
-    # Closing is not enough: a child that another thread forked meanwhile has the file open too.
+    # Closing is not enough: a child that another thread forked may still have the file open.
     try:
-        with contextlib.suppress(OSError):  # where there are no locks
+        with contextlib.suppress(OSError):  # on file systems without locks
             fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:  # Ctrl-C may come in between
+    finally:  # also after Ctrl-C
         os.close(descriptor)
 
 
 class FileLock:
-    """A held lock on a file; the system lets go of it when the process dies."""
+    """A held lock on a file; the operating system releases it when the process dies."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
-        #: Whether the file had a name, as far as its file system tells.
+        #: Whether the file had a name, as far as its file system reports.
         self._had_name = os.fstat(descriptor).st_nlink > 0
 
     @classmethod
     def create(cls, path: Path) -> FileLock | None:
-        """Make the file and lock it; None where it is there already, or somebody else was faster.
+        """Create a file and lock it; None if it exists, or another process was faster.
 
-        It never waits: who locks a file that has just been made takes its writer for dead, or it is
-        this process itself, where a file system has the new file for the one that it has locked.
+        It never waits: a process that locks a new file presumes its writer dead; or it is this process
+        itself, if a file system mistakes the new file for one that is locked.
 
         Raises:
-            OSError: the file can't be made or locked.
+            OSError: the file can't be created or locked.
         """
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -75,7 +75,7 @@ class FileLock:
 
     @classmethod
     def take(cls, path: Path) -> FileLock | None:
-        """Lock a file that is there; None where it is not, or somebody else holds it.
+        """Lock an existing file; None if it does not exist, or another process holds the lock.
 
         Raises:
             OSError: the file can't be opened.
@@ -91,7 +91,7 @@ class FileLock:
         try:
             with _where_supported():
                 _acquire(descriptor, wait=False)
-            # Whoever held the lock before may have taken the file away meanwhile.
+            # The previous holder of the lock may have removed the file meanwhile.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return cls(path, descriptor)
         except (BlockingIOError, FileNotFoundError, PermissionError):
@@ -104,16 +104,16 @@ class FileLock:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the file that is locked is the one with that name.
+        """Whether the locked file still has its name.
 
         Raises:
-            OSError: that can't be looked up now.
+            OSError: that can't be checked now.
         """
         if self._descriptor == _RELEASED:
             return False
         try:
             held = os.fstat(self._descriptor)
-            # An overlay goes on to find a file that somebody took away in the layer below.
+            # An overlay still finds a file that was removed in the layer below.
             is_named = held.st_nlink > 0 or not self._had_name
             return is_named and os.path.samestat(held, self.path.stat())
         except OSError as error:
@@ -143,19 +143,19 @@ class FileLock:
         os.close(old)
 
     def release(self) -> None:
-        """Let others have the lock; a second time, as after Ctrl-C in the middle, does nothing."""
+        """Release the lock; a second call, as after Ctrl-C, does nothing."""
         descriptor, self._descriptor = self._descriptor, _RELEASED
         if descriptor != _RELEASED:
             os.close(descriptor)
 
     def give_up(self) -> None:
-        """Let others have the lock at once, though forked children have the file open, too."""
+        """Release the lock at once, even if forked children have the file open."""
         descriptor, self._descriptor = self._descriptor, _RELEASED
         if descriptor != _RELEASED:
             _let_go(descriptor)
 
     def remove(self) -> None:
-        """Take the file away, then let go of the lock."""
+        """Remove the file, then release the lock."""
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
         self.release()
@@ -163,7 +163,7 @@ class FileLock:
 
 @contextlib.contextmanager
 def _where_supported() -> Iterator[None]:
-    """Go on where the file system has no locks."""
+    """Ignore that the file system has no locks."""
     try:
         yield
     except OSError as error:
@@ -172,15 +172,15 @@ def _where_supported() -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock on a file that is there; being able to read it is enough.
+    """Whether any process holds the lock on an existing file; read permission is enough.
 
-    Where the file system has no locks nobody does.
+    On file systems without locks, none does.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | _NOT_ELSEWHERE)
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
-            return False  # none is there, or a link or a socket, which nobody locks
+            return False  # it does not exist, or is a link or a socket, which is never locked
         raise
     try:
         with _where_supported():
@@ -196,13 +196,13 @@ def are_supported(path: Path) -> bool:
     """Whether the file system of a file has locks.
 
     Raises:
-        FileNotFoundError: the file is not there.
+        FileNotFoundError: the file does not exist.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | _NOT_ELSEWHERE)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
-            return True  # a link or a socket, which nobody locks
+            return True  # a link or a socket, which is never locked
         raise
     try:
         _ask(descriptor)
@@ -215,12 +215,12 @@ def are_supported(path: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on ``path``, made where it is missing; wait for others that hold it."""
+    """Hold the lock on ``path``, which is created if missing; wait for other holders."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ELSEWHERE, 0o666)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
-            message = f"{path} is not a lock file but a link, a folder or the like: take it away"
+            message = f"{path} is not a lock file but a link, a folder or the like: remove it"
             raise DamagedFileError(message) from error
         raise
     try:
@@ -238,7 +238,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _turn(path: Path) -> Iterator[None]:
-    """Have a file that is there for one at a time; wait for others that have it."""
+    """Have exclusive use of an existing file; wait for others that have it."""
     while True:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -246,7 +246,7 @@ def _turn(path: Path) -> Iterator[None]:
         except FileExistsError:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _TURN_SECONDS:
-                    path.unlink(missing_ok=True)  # of a process that died
+                    path.unlink(missing_ok=True)  # left by a process that died
                     continue
             time.sleep(_LOOK_SECONDS)
     try:

@@ -1,8 +1,8 @@
-"""What a copy of a folder lacks that was copied file by file while it was logged to.
+"""Losses in copies of a folder that were made file by file while it was logged to.
 
 Tools list and read the files of a folder one after the other. So a copy can lack a segment that was
-sealed in the middle of it, and can have records without the recorders that they belong to. Here both
-are found. What is found is reported, and records without their recorders are excluded from query results.
+sealed meanwhile, and can have records without their recorders. This module detects both; losses are
+reported, and records without their recorders are excluded from query results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from .._live.batches import sealed_batch
 from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN
 from .._values.chunks import one_array
 from ..errors import DamagedFileError
-from .begun import Spans, read_begun, spans_of
 from .corruption import UNREADABLE, blame_file
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
 from .footer import Origin, describe_file, segment_metadata
@@ -27,12 +26,13 @@ from .fragments import Fragment, InMemoryFragment
 from .live_files import gap_behind, read_live
 from .liveness import is_alive, trusted_rows
 from .locks import is_held
-from .marks import read_watermark, this_boot
 from .node_ids import DELETED, ROOT, WRITER_BITS, writer_of
 from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
 from .seal import write_sealed
 from .sealed_files import SealedFiles
+from .started_segments import Spans, read_started, spans_of
+from .watermark import read_watermark, this_boot
 
 __all__ = [
     "Loss",
@@ -49,7 +49,7 @@ __all__ = [
     "record_incomplete",
 ]
 
-#: When it is set on a node that it is missing: before all that is ever set on it.
+#: The time of updates that watermark a node as missing: before all other updates.
 _BEFORE_ALL: Final = 0
 
 
@@ -57,10 +57,10 @@ class Loss(NamedTuple):
     """What a folder lacks.
 
     Attributes:
-        segments: for each table the numbers of missing segments, by writer.
-        nodes: ids of the recorders of which nothing is known, though others belong to them.
-        records: how many records are left out, since they are below one of these.
-        is_sure: whether all that is there could be read.
+        segments: the numbers of missing segments, by table and writer.
+        nodes: ids of the missing recorders, which others refer to.
+        records: how many records are left out because they are below one of these.
+        is_sure: whether all existing files could be read.
     """
 
     segments: Mapping[str, Mapping[str, Sequence[int]]]
@@ -72,7 +72,7 @@ class Loss(NamedTuple):
         return any(self.segments.values()) or len(self.nodes) > 0
 
     def reasons(self) -> Iterator[tuple[str, str]]:
-        """For each table of which anything is missing its name, and what that is."""
+        """Each table that lacks something, with a description of what."""
         for table, by_writer in self.segments.items():
             for writer, numbers in by_writer.items():
                 spans = ", ".join(_span_text(*span) for span in spans_of(numbers))
@@ -87,14 +87,14 @@ def _span_text(first: int, last: int) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-# --- which writers are looked at -----------------------------------------------------------------
+# --- candidates ----------------------------------------------------------------------------------
 
 
 def is_left(folder: Folder, writer: str) -> bool:
-    """Whether what a writer has in `live/` may be a copy, and no running process fills it.
+    """Whether a writer's files in `live/` may be a copy, rather than those of a running process.
 
-    A copy that is made of hard links shares the lock that the writer holds; another one has a lock
-    file of its own, of which the heartbeat is the time at which it was copied.
+    A copy made of hard links shares the lock that the writer holds; any other copy has its own lock
+    file, whose heartbeat is the time of copying.
     """
     path = folder.lock_path(writer)
     try:
@@ -105,12 +105,12 @@ def is_left(folder: Folder, writer: str) -> bool:
         return True
     if is_held(path):
         return False
-    mark = read_watermark(folder, writer)
-    if mark is None or not is_alive(folder, writer):
+    watermark = read_watermark(folder, writer)
+    if watermark is None or not is_alive(folder, writer):
         return True
-    domain = mark.domain
+    domain = watermark.domain
     return (
-        mark.boot == this_boot()
+        watermark.boot == this_boot()
         and domain is not None
         and domain.device == found.st_dev
         and domain.inode != found.st_ino
@@ -118,28 +118,28 @@ def is_left(folder: Folder, writer: str) -> bool:
 
 
 def left_segments(folder: Folder, writers: Iterable[str]) -> dict[str, Spans]:
-    """For each writer the segments that it had begun when its files were copied, or it died."""
-    return {writer: _begun_by(folder, writer) for writer in writers}
+    """For each writer the segments that it had started when its files were copied, or it died."""
+    return {writer: _started_by(folder, writer) for writer in writers}
 
 
 def expected_segments(folder: Folder) -> dict[str, Spans]:
-    """The segments that the folder should have of writers that run no more, where that is known."""
+    """The segments that the folder should have of writers that are not running, as far as known."""
     left = [writer for writer in folder.live_writers() if is_left(folder, writer)]
     return read_incomplete(folder) | left_segments(folder, left)
 
 
-def _begun_by(folder: Folder, writer: str) -> Spans:
-    begun = read_begun(folder.begun_path(writer))
-    mark = read_watermark(folder, writer)
-    if begun is None:  # not copied: the numbers that are there may have a gap
+def _started_by(folder: Folder, writer: str) -> Spans:
+    started = read_started(folder.started_path(writer))
+    watermark = read_watermark(folder, writer)
+    if started is None:  # not copied: the numbers that are there may have a gap
         return {table: _unbroken(folder, table, writer) for table in TABLES}
-    if mark is None or not mark.is_cut_short():
-        return begun
-    # Of what was not synced when the machine went down nothing is expected.
-    most = {table: max(mark.synced[table], default=-1) for table in TABLES}
+    if watermark is None or not watermark.is_cut_short():
+        return started
+    # What was not synced when the machine crashed is not expected.
+    most = {table: max(watermark.synced[table], default=-1) for table in TABLES}
     return {
         table: [[first, min(last, most[table])] for first, last in spans if first <= most[table]]
-        for table, spans in begun.items()
+        for table, spans in started.items()
     }
 
 
@@ -151,14 +151,14 @@ def _unbroken(folder: Folder, table: str, writer: str) -> list[list[int]]:
 
 
 def _ignore(path: Path, error: Exception) -> None:
-    """Whoever reads the file warns of it."""
+    """Ignore it: readers of the file issue a warning."""
 
 
-# --- the note of an incomplete copy --------------------------------------------------------------
+# --- the record of an incomplete copy ------------------------------------------------------------
 
 
 def read_incomplete(folder: Folder) -> dict[str, Spans]:
-    """The segments of writers that the folder should have, as far as it was found incomplete."""
+    """The segments of writers that the folder should have, if it was found incomplete."""
     try:
         check_regular(folder.incomplete_path)
         file_metadata = json.loads(folder.incomplete_path.read_bytes())["begun"]
@@ -176,66 +176,66 @@ def _spans(file_metadata: Mapping[str, Any]) -> Spans:
     }
 
 
-def record_incomplete(folder: Folder, begun: Mapping[str, Spans]) -> None:
-    """Note which segments the folder should have, so that each opening reports what is missing.
+def record_incomplete(folder: Folder, started: Mapping[str, Spans]) -> None:
+    """Record the segments that the folder should have, so that each opening reports missing ones.
 
     Raises:
         OSError: it can't be written.
     """
-    file_metadata = {**read_incomplete(folder), **begun}
+    file_metadata = {**read_incomplete(folder), **started}
     write_whole(
         folder.incomplete_path, json.dumps({"begun": file_metadata}, sort_keys=True).encode()
     )
 
 
 def forget_incomplete(folder: Folder, writers: Iterable[str]) -> None:
-    """Take notes away of what is there by now, as where a copy was made anew.
+    """Remove records of what exists by now, as after another copy.
 
     Raises:
-        OSError: one can't be taken away.
+        OSError: one can't be removed.
     """
     folder.incomplete_path.unlink(missing_ok=True)
     lives = {name.writer for table in TABLES for name in folder.lives(table)}
     for writer in writers:
         if writer not in lives and not folder.lock_path(writer).exists():
-            folder.begun_path(writer).unlink(missing_ok=True)
+            folder.started_path(writer).unlink(missing_ok=True)
 
 
-# --- what is missing -----------------------------------------------------------------------------
+# --- detection -----------------------------------------------------------------------------------
 
 
 def loss_of(
     folder: Folder,
-    begun: Mapping[str, Spans],
+    started: Mapping[str, Spans],
     lives: Collection[LiveName] | None = None,
 ) -> Loss:
-    """What is missing of these writers, given the segments that each of them has begun.
+    """What is missing of some writers, given the segments that each of them has started.
 
     Args:
-        lives: the live files that were there before a recovery, which takes empty ones away; None
-            for those that are there.
+        lives: the live files before a recovery, which removes empty ones; None for the current
+            ones.
     """
-    # Live files are listed before sealed ones: what is sealed meanwhile is in one of the two.
+    # Live files are listed before sealed ones, so a segment that is sealed meanwhile is in one.
     if lives is None:
         lives = [name for table in TABLES for name in folder.lives(table)]
     segments: dict[str, dict[str, list[int]]] = {}
     for table in TABLES:
         files = SealedFiles(folder, table, _ignore)
-        for writer, spans in begun.items():
+        for writer, spans in started.items():
             there = {n.number for n in lives if (n.table, n.writer) == (table, writer)}
             there |= files.numbers_of(writer)
             expected = [n for first, last in spans[table] for n in range(first, last + 1)]
             if missing := [number for number in expected if number not in there]:
                 segments.setdefault(table, {})[writer] = missing
     records, nodes = (fragments_of(folder, table) for table in (RECORDS, NODES))
-    if records is None or nodes is None:  # what is damaged is reported, and hides nothing else
+    if records is None or nodes is None:  # damage is reported, and hides no other problem
         return Loss(segments, pa.array([], pa.int64()), 0, is_sure=False)
-    lost = lost_nodes(begun, records, nodes)
+    lost = lost_nodes(started, records, nodes)
     return Loss(segments, lost, _rows_below(lost, records, nodes) if len(lost) else 0)
 
 
 def fragments_of(folder: Folder, table: str) -> list[Fragment] | None:
-    """All rows of a table; None where some can't be read, or not what is set on parents."""
+    """All rows of a table; None if some, or their parents, can't be read."""
     damaged: list[Path] = []
     files = SealedFiles(folder, table, lambda path, _: damaged.append(path))
     try:
@@ -252,7 +252,7 @@ def fragments_of(folder: Folder, table: str) -> list[Fragment] | None:
 
 
 def _read_whole(folder: Folder, name: LiveName) -> InMemoryFragment | None:
-    """The rows of a live file; None where it is gone or empty.
+    """The rows of a live file; None if it is gone or empty.
 
     Raises:
         DamagedFileError: some can't be read.
@@ -266,11 +266,11 @@ def _read_whole(folder: Folder, name: LiveName) -> InMemoryFragment | None:
 def lost_nodes(
     writers: Collection[str], records: Sequence[Fragment], nodes: Sequence[Fragment]
 ) -> pa.Array:
-    """Ids of nodes that rows belong to, and of which no row of `nodes` is there.
+    """Ids of nodes that rows refer to, but that have no row in `nodes`.
 
-    Only rows of these writers, and nodes of theirs, are looked at. All of `nodes` can be read.
+    Only considers rows and nodes of these writers. All of `nodes` must be readable.
     """
-    file_metadata = [each for fragment in nodes for each in _metadata_in(fragment)]
+    file_metadata = [each for fragment in nodes for each in _parents_in(fragment)]
     known = pa.concat_arrays(
         [pa.array([ROOT, DELETED], pa.int64()), *(each.node for each in file_metadata)]
     )
@@ -285,28 +285,28 @@ def lost_nodes(
 
 
 def _is_sound(fragment: Fragment) -> bool:
-    """Whether it can be read whose the rows are; whoever reads what can't be read warns of it."""
+    """Whether the nodes of its rows can be read; if not, readers of the file issue a warning."""
     return not isinstance(fragment, ParquetFragment) or fragment.is_sound([])
 
 
-class _Said(NamedTuple):
-    """What some rows of nodes say: nodes, and the parent of each."""
+class _Parents(NamedTuple):
+    """Some rows of the nodes table: nodes, and the parent of each."""
 
     fragment: Fragment
     node: pa.Array
     parent: pa.Array
 
 
-def _metadata_in(fragment: Fragment) -> Iterator[_Said]:
+def _parents_in(fragment: Fragment) -> Iterator[_Parents]:
     for table in fragment.tables([PARENT_COLUMN, TIME_COLUMN]):
         node, *rest = (one_array(column) for column in table.columns)
-        if len(rest) < 2:  # nothing was set on a parent here
+        if len(rest) < 2:  # no parents were set here
             nothing = node.slice(0, 0)
-            yield _Said(fragment, nothing, nothing)
+            yield _Parents(fragment, nothing, nothing)
             continue
         parent, time = rest
-        is_said = pc.and_(parent.is_valid(), pc.greater(time.cast(pa.int64()), _BEFORE_ALL))
-        yield _Said(fragment, node.filter(is_said), parent.filter(is_said))
+        is_set = pc.and_(parent.is_valid(), pc.greater(time.cast(pa.int64()), _BEFORE_ALL))
+        yield _Parents(fragment, node.filter(is_set), parent.filter(is_set))
 
 
 def _is_of(fragment: Fragment, writers: Collection[str]) -> bool:
@@ -314,14 +314,14 @@ def _is_of(fragment: Fragment, writers: Collection[str]) -> bool:
 
 
 def _made_by(writers: Iterable[str], nodes: pa.Array) -> pa.Array:
-    """Those of the nodes that these writers made."""
+    """The nodes that these writers created."""
     made_by = pc.bit_wise_and(pc.shift_right(nodes, WRITER_BITS), 2**WRITER_BITS - 1)
     numbers = pa.array([int(writer, 16) for writer in writers], pa.int64())
     return nodes.filter(pc.is_in(made_by, value_set=numbers))
 
 
 def _complete(writers: Iterable[str], known: pa.Array) -> dict[str, tuple[int, int]]:
-    """The least and the greatest node of those writers of whose nodes none in between is unknown."""
+    """The smallest and largest node of each writer whose nodes in between are all known."""
     found: dict[str, tuple[int, int]] = {}
     for writer in writers:
         nodes = pc.unique(_made_by([writer], known))
@@ -336,9 +336,9 @@ def _wanted(
     records: Iterable[Fragment],
     complete: Mapping[str, tuple[int, int]],
 ) -> Iterator[pa.Array]:
-    """The nodes that records belong to: those of these writers, and all that they logged to.
+    """The nodes that records refer to: those of these writers, and all that they logged to.
 
-    Groups are not read of which the statistics tell that all of their nodes are known.
+    Groups are skipped if their statistics show that all of their nodes are known.
     """
     for fragment in records:
         is_theirs = _is_of(fragment, writers)
@@ -356,8 +356,8 @@ def _wanted(
 
 
 def _rows_below(lost: pa.Array, records: Iterable[Fragment], nodes: Iterable[Fragment]) -> int:
-    """How many records belong to nodes that are lost, or to nodes below those."""
-    file_metadata = [each for fragment in nodes for each in _metadata_in(fragment)]
+    """How many records belong to lost nodes, or to nodes below those."""
+    file_metadata = [each for fragment in nodes for each in _parents_in(fragment)]
     below, level = lost, lost
     while len(level):
         found = [each.node.filter(pc.is_in(each.parent, value_set=level)) for each in file_metadata]
@@ -373,9 +373,9 @@ def _rows_below(lost: pa.Array, records: Iterable[Fragment], nodes: Iterable[Fra
 
 
 def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> InMemoryFragment:
-    """Rows that keep nodes of which nothing is known, and all below them, out of every answer.
+    """Rows that exclude missing nodes, and everything below them, from query results.
 
-    They are older than whatever is set on these nodes, which counts where it is there one day.
+    They are older than all other updates of these nodes, which count once they appear.
     """
     count = len(nodes)
     file_metadata = {
@@ -391,34 +391,34 @@ def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> InMemoryFragm
 
 def hold_lost(
     folder: Folder,
-    begun: Mapping[str, Spans],
+    started: Mapping[str, Spans],
     lives: Collection[LiveName] | None = None,
 ) -> None:
-    """Keep records out of answers whose recorders are missing, as they can be in a copy.
+    """Exclude records from query results whose recorders are missing, as in an incomplete copy.
 
-    What should be there is noted first, so that each opening reports what is missing.
+    What should exist is recorded first, so that each opening reports what is missing.
 
     Raises:
-        OSError: that can't be written.
+        OSError: it can't be written.
     """
-    loss = loss_of(folder, begun, lives) if begun else None
+    loss = loss_of(folder, started, lives) if started else None
     if not loss:
         return
-    record_incomplete(folder, begun)
+    record_incomplete(folder, started)
     if len(loss.nodes):
-        writer = min(begun)
-        place = _place_behind(folder, writer, begun[writer][NODES])
+        writer = min(started)
+        place = _place_behind(folder, writer, started[writer][NODES])
         held = held_nodes(folder, place, loss.nodes)
         name = SealedName(writer, place.number, place.number)
         file_metadata = [segment_metadata(place.number, held.rows)]
         write_sealed(folder.sealed_path(NODES, name), held.whole, file_metadata)
 
 
-def _place_behind(folder: Folder, writer: str, begun: Sequence[Sequence[int]]) -> Origin:
-    """Where rows of nodes stand behind all that a writer has said, also what is missing of that."""
+def _place_behind(folder: Folder, writer: str, spans: Sequence[Sequence[int]]) -> Origin:
+    """The position after all rows of nodes of a writer, including missing ones."""
     files = SealedFiles(folder, NODES, _ignore)
     lives = [name.number for name in folder.lives(NODES) if name.writer == writer]
-    numbers = [*lives, files.last_number(writer), *(last for _, last in begun)]
+    numbers = [*lives, files.last_number(writer), *(last for _, last in spans)]
     started = 0
     with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
         found = (each.origin for file in files.open(files.listing()) for each in file.segments)

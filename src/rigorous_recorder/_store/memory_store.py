@@ -1,4 +1,4 @@
-"""Recorders without a collection: everything is in memory."""
+"""The store of recorders without a collection: everything is in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["MemoryBackend", "MemoryReader", "MemoryStore", "MovedError"]
 
 
 class MemoryBackend:
-    """A recorder without a collection: rows stay in memory."""
+    """The backend of recorders without a collection: rows stay in memory."""
 
     is_durable = False
     is_ending = False
@@ -46,13 +46,13 @@ class MemoryBackend:
         return self
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every batch of that table has in its metadata."""
+        """The metadata of all batches of a table."""
         return describe_file(table=table)
 
     def open(self) -> None:
         """Memory is always ready."""
 
-    def image(self, table: str, number: int, blank: Blank) -> Image:  # noqa: ARG002 - Home's
+    def image(self, table: str, number: int, blank: Blank) -> Image:  # noqa: ARG002 - Backend's
         """An image in memory."""
         return MemoryImage(blank)
 
@@ -74,20 +74,20 @@ class MemoryBackend:
         raise NotImplementedError
 
     def schedule(self, job: Callable[[], object]) -> None:
-        """There is nothing to wait for in memory: do it now."""
+        """Run the job at once: nothing in memory takes long."""
         job()
 
     def complain(self, error: Exception) -> None:
-        """Memory does not fail as a disk does."""
+        """Nothing to do: memory does not fail like a disk."""
         raise error
 
 
 class MovedError(Exception):
-    """A row was meant for a node that has moved to another store meanwhile."""
+    """A row is for a node that has moved to another store meanwhile."""
 
 
 class _MovableTable(TableWriter):
-    """A table whose nodes can move away: no row of theirs is taken any more."""
+    """A table whose nodes can move away; then it accepts no more rows of them."""
 
     def __init__(self, name: str, backend: MemoryBackend, gone: Mapping[int, object]) -> None:
         super().__init__(name, backend)
@@ -112,7 +112,7 @@ class _MovableTable(TableWriter):
 
 
 class MemoryReader(Reader):
-    """Reads what is in memory."""
+    """Reads rows in memory."""
 
     def __init__(self, records: TableWriter, nodes: TableWriter, backend: MemoryBackend) -> None:
         self._records = records
@@ -124,7 +124,7 @@ class MemoryReader(Reader):
         return self._records.version, self._nodes.version
 
     def snapshot(self) -> StoreSnapshot:
-        """All rows of both tables."""
+        """A snapshot of all rows of both tables."""
         return StoreSnapshot(self.fragments(self._records), self.fragments(self._nodes))
 
     def fragments(self, table: TableWriter) -> list[InMemoryFragment]:
@@ -136,12 +136,12 @@ class MemoryReader(Reader):
 
 
 class MemoryStore(Store):
-    """Recorders without a collection: everything is in memory."""
+    """The store of recorders without a collection: everything is in memory."""
 
     def __init__(self) -> None:
         super().__init__()
         self._backend = MemoryBackend()
-        #: Where the nodes are that moved away.
+        #: The new places of nodes that have moved away.
         self.gone: dict[int, tuple[Store, int]] = {}
         self.records: _MovableTable = _MovableTable(RECORDS, self._backend, self.gone)
         self.nodes: _MovableTable = _MovableTable(NODES, self._backend, self.gone)
@@ -165,28 +165,28 @@ class MemoryStore(Store):
         """Nothing to do: memory is all there is."""
 
     def renew_after_fork(self) -> None:
-        """In a forked child: a copy of all there is, with locks that nobody holds."""
+        """In a forked child: new locks; the rows are a copy."""
         self.records.free_lock()
         self.nodes.free_lock()
         self.clock.free_lock()
 
     def staying(self) -> AbstractContextManager[object]:
-        """Let no node move away from here meanwhile."""
+        """Keep nodes from moving away meanwhile."""
         return self.nodes.lock
 
     def moved_to(self, node: int) -> tuple[Store, int] | None:
-        """The store to which a node has moved, and its id there; None of one that has not.
+        """The store that a node has moved to, and its id there; None if it has not moved.
 
-        Rows that were read before the call, and are not of a node that has moved by then, are whole.
+        Rows that were read before a call that returns None are complete.
         """
         return self.gone.get(node)
 
     def moving(self) -> AbstractContextManager[None]:
-        """Let nothing be written while a part of the tree moves to another store."""
+        """Exclude writers while a part of the tree moves to another store."""
         return holding(self.nodes, self.records)
 
     def drop(self, nodes: Mapping[int, int], store: Store) -> None:
-        """Forget these nodes and their records: they are in another store now, as other nodes."""
+        """Forget nodes and their records, which are in another store now, as other nodes."""
         gone = pa.array(list(nodes), pa.int64())
         for table in (self.nodes, self.records):
             rests: list[SegmentBatch] = []

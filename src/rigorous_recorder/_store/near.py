@@ -1,4 +1,4 @@
-"""Opening what is there: where a collection is, and which ones are near a path that is none."""
+"""Locating collections: the folder for a path, and suggestions for a mistyped one."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from .folder import TABLES
 
 __all__ = ["SUFFIX", "folder_of", "place_of", "require_place"]
 
-#: What the name of a collection's folder ends with, unless its maker chose otherwise.
+#: The default suffix of a collection's folder.
 SUFFIX: Final = ".collection"
-#: Levels that are looked at, folders on all of them together, and seconds for it all.
+#: Limits of the search: levels, folders in total, and seconds.
 _LEVELS: Final = 4
 _FOLDERS: Final = 2_000
 _SECONDS: Final = 0.5
-#: Of the collections near a path that is none, so many are named.
+#: Maximum number of suggestions.
 _NAMED: Final = 10
-#: From this share of equal characters on, a name is taken for a misspelling of another one.
+#: From this similarity on, a name counts as a misspelling of another one.
 _ALIKE: Final = 0.6
 
 
-# --- where it is ---------------------------------------------------------------------------------
+# --- locating ------------------------------------------------------------------------------------
 
 
 def require_place(path: Path) -> Path:
-    """The folder of the collection at a path, with or without ``.collection`` behind it.
+    """The folder of the collection at a path, with or without its suffix ``.collection``.
 
     Raises:
-        NotACollectionError: there is none; the message lists those that are near.
+        NotACollectionError: there is none; the message suggests similar paths.
     """
     place = place_of(path)
     if place is None:
@@ -41,7 +41,7 @@ def require_place(path: Path) -> Path:
 
 
 def place_of(path: Path) -> Path | None:
-    """Where the collection is; None where there is none."""
+    """The folder of a collection; None if there is none."""
     for place in _places(path):
         if (place / "collection.json").is_file():
             return place
@@ -49,7 +49,7 @@ def place_of(path: Path) -> Path | None:
 
 
 def folder_of(path: Path) -> Path:
-    """The folder of a collection that may be damaged, with or without ``.collection`` behind it.
+    """The folder of a possibly damaged collection, with or without its suffix ``.collection``.
 
     Raises:
         NotACollectionError: there is none.
@@ -65,14 +65,14 @@ def _places(path: Path) -> tuple[Path, ...]:
 
 
 def _place_with(path: Path, which: Callable[[Iterable[bool]], bool]) -> Path | None:
-    """Where any, or all, of the folders of a collection are."""
+    """The candidate with any, or all, of a collection's subfolders."""
     for place in _places(path):
         if which((place / name).is_dir() for name in (*TABLES, "live")):
             return place
     return None
 
 
-# --- what is there instead -----------------------------------------------------------------------
+# --- suggestions ---------------------------------------------------------------------------------
 
 
 def _what_is_there(path: Path) -> str:
@@ -91,14 +91,14 @@ def _what_is_there(path: Path) -> str:
 
 
 def _near(path: Path) -> str:
-    """The collections at or below that folder, or the one that it would be in."""
+    """The collections at or below a folder, or below its parent."""
     folder = next((each.absolute() for each in (path, path.parent) if each.is_dir()), None)
     if folder is None:
         return f"There is no folder {path.parent.absolute()} either"
     found, is_all = search(folder, levels=_LEVELS, folders=_FOLDERS, seconds=_SECONDS)
     if not found:
         none = f"There are no collections in {folder}"
-        return none if is_all else f"{none}, as far as a short look goes; {_looking_on(folder)}"
+        return none if is_all else f"{none}, as far as a quick search shows; {_looking_on(folder)}"
     alike = " or ".join(map(str, _alike(path, found)))
     question = f"Did you mean {alike}? " if alike else ""
     lines = [f"  {each}" for each in found[:_NAMED]]
@@ -108,11 +108,11 @@ def _near(path: Path) -> str:
 
 
 def _looking_on(folder: Path) -> str:
-    return f"rigorous ls {folder} looks for more"
+    return f"rigorous ls {folder} searches for more"
 
 
 def _alike(path: Path, found: list[Path]) -> list[Path]:
-    """Those whose names are most like that of the path, where they are like it."""
+    """The collections whose names are most similar to that of the path, if similar at all."""
     name = _bare(path)
     shares = {each: difflib.SequenceMatcher(None, name, _bare(each)).ratio() for each in found}
     best = max(shares.values())
@@ -120,5 +120,5 @@ def _alike(path: Path, found: list[Path]) -> list[Path]:
 
 
 def _bare(path: Path) -> str:
-    """The name without its suffix, in small letters."""
+    """The name without its suffix, in lower case."""
     return path.name.removesuffix(SUFFIX).casefold()

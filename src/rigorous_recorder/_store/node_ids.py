@@ -1,4 +1,4 @@
-"""Ids of nodes: unique without coordination, and some that every collection has."""
+"""Ids of nodes: unique without coordination; a few are the same in every collection."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 
 __all__ = ["DELETED", "ROOT", "WRITER_BITS", "NodeIds", "writer_of"]
 
-#: The node above all experiments of a collection; it is there without being made by a writer.
+#: The node above all experiments of a collection; no writer creates it.
 ROOT: Final = 1
-#: The node above all that was deleted from a collection: it is excluded from query results.
+#: The node above all deleted nodes of a collection: excluded from query results.
 DELETED: Final = 2
 
 WRITER_BITS: Final = 32
-#: So many nodes of no writer have a meaning in every store: see ``ROOT`` and ``DELETED``.
+#: This many ids of no writer are reserved in every store: see ``ROOT`` and ``DELETED``.
 _OF_COLLECTIONS: Final = 2
 
 
@@ -22,14 +22,14 @@ class NodeIds:
 
     def __init__(self, writer: int) -> None:
         high = writer - (1 << WRITER_BITS if writer >> (WRITER_BITS - 1) else 0)
-        # Of no writer are the nodes that every collection has: those in memory come behind them.
+        # Ids of no writer begin with those reserved in every collection; memory stores follow.
         self._ids = itertools.count((high << WRITER_BITS) + (1 if writer else _OF_COLLECTIONS + 1))
 
     def take(self) -> int:
-        """An id that nobody else has in the collection."""
+        """An id that is unique in the collection."""
         return next(self._ids)
 
 
 def writer_of(node: int) -> str:
-    """Name of the writer that made a node."""
+    """The name of the writer that created a node."""
     return f"{(node >> WRITER_BITS) & 0xFFFFFFFF:08x}"

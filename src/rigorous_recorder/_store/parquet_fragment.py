@@ -1,4 +1,4 @@
-"""Sealed files as they are read: what is damaged is left out with a warning."""
+"""Sealed files as fragments: damaged parts are left out with a warning."""
 
 from __future__ import annotations
 
@@ -30,23 +30,22 @@ __all__ = [
     "open_parquet",
 ]
 
-#: One object for all files.
+#: A single object for all files.
 _NOTHING: Final[frozenset[tuple[int, str]]] = frozenset()
 _NO_GROUPS: Final[frozenset[int]] = frozenset()
-#: The least and the greatest id that there can be.
+#: The smallest and largest possible id.
 _ALL_IDS: Final = (-(2**63), 2**63 - 1)
 
 
 class ParquetFragment(Fragment):
-    """Rows in a sealed file; its row groups are the groups.
+    """The rows of a sealed file; its row groups are the groups.
 
     Args:
-        find_successor: the file that has the rows once this one was compacted away, or None where
-            it is damaged.
-        sums: the checksums of the column chunks, where the file has them.
+        find_successor: returns the file that has the rows after compaction; None if it is damaged.
+        sums: the checksums of the column chunks, if the file has them.
 
     Attributes:
-        unplaced: row groups of which ``_node`` can't be read, as far as was found out so far.
+        unplaced: row groups whose ``_node`` can't be read, as far as known.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class ParquetFragment(Fragment):
     ) -> None:
         file_metadata = metadata_of(schema)
         super().__init__(segments_in(file_metadata), columns_in(schema), group_rows)
-        #: How many times rows were dropped from files of just these segments.
+        #: How many times rows were dropped from files of exactly these segments.
         self.rewritten = int(file_metadata.get("rewritten", 0))
         self._path = str(path)
         place, name = os.path.split(self._path)
@@ -73,22 +72,22 @@ class ParquetFragment(Fragment):
         self.unplaced = _NO_GROUPS
         self._sound: dict[str, bool] = {}
         self._counts: dict[Column, int] | None = None
-        #: Of which groups which columns were read, their checksums being right.
+        #: The columns of groups whose checksums were verified.
         self._checked = _NOTHING
 
     @property
     def path(self) -> Path:
-        """Where the file is, or was."""
+        """The path of the file, which may have been compacted away."""
         return Path(self._path)
 
     @property
     def writers(self) -> set[str]:
-        """Whose rows the file has."""
+        """The writers of its rows."""
         return {each.origin.writer for each in self.segments}
 
     @once
     def ranges(self) -> list[SealedName]:
-        """What the file has of each writer, as the name that a file of just that would have."""
+        """Its range for each writer, as the name of a file with only that."""
         numbers: dict[str, list[int]] = {}
         for each in self.segments:
             numbers.setdefault(each.origin.writer, []).append(each.origin.number)
@@ -97,7 +96,7 @@ class ParquetFragment(Fragment):
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
-        """The rows of a row group: what can be read of them."""
+        """The readable part of a row group."""
         names = names_of(self.columns, columns)
         if nodes or not names:
             names = [NODE, *names]
@@ -108,7 +107,7 @@ class ParquetFragment(Fragment):
             return self._moved(group, columns)
 
     def _readable_part(self, group: int, names: Sequence[str]) -> pa.Table | None:
-        """As ``table``, of a row group of which not all columns can be read together."""
+        """The same for a row group whose columns can't all be read together."""
         rows = self.group_rows[group]
         keys: dict[str, Any] = {name: column.key for column, name in self.columns.items()}
         arrays: list[Any] = []
@@ -128,7 +127,7 @@ class ParquetFragment(Fragment):
         return pa.Table.from_arrays(arrays, names=list(names))
 
     def _has_no_value(self, group: int, name: str) -> bool:
-        """Whether a column's statistics, which are in the footer, tell that all is missing there."""
+        """Whether the statistics in the footer show that a column has no values in a group."""
         (at,) = self._places([name])
         with open_parquet(self._path) as file:
             statistics = file.metadata.row_group(group).column(at).statistics
@@ -136,28 +135,28 @@ class ParquetFragment(Fragment):
         return has_count and statistics.null_count == self.group_rows[group]
 
     def is_placed(self, group: int) -> bool:
-        """Whether ``_node`` of a row group can be read, as far as was found out so far."""
+        """Whether ``_node`` of a row group can be read, as far as known."""
         return group not in self.unplaced
 
     def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
-        """Those of the nodes of a row group that are among these; none, where its statistics tell."""
+        """The nodes of a row group that are among these; none if its statistics rule it out."""
         low, high = self.node_ranges[group]
         here = between(ids, low, high)
         return super().nodes_among(group, here) if len(here) else here
 
     @once
     def node_ranges(self) -> list[tuple[int, int]]:
-        """For each row group the bounds of its nodes in its statistics; all ids, where they don't."""
+        """The range of node ids of each row group, from its statistics; all ids without those."""
         try:
             with open_parquet(self._path) as file:
                 return node_ranges_in(file.metadata)
-        except UNREADABLE:  # damaged, or compacted away meanwhile
+        except UNREADABLE:  # damaged, or compacted away
             return [_ALL_IDS] * len(self.group_rows)
 
     def count(self, column: Column) -> int:
-        """How many rows have a value in a column that is here; of arrays those with an element.
+        """How many rows have a value in a column of this fragment; for arrays, non-empty ones.
 
-        Only the footer is read, where it has that.
+        Only reads the footer if it has the counts.
         """
         if self._counts is None:
             self._counts = {}
@@ -174,11 +173,11 @@ class ParquetFragment(Fragment):
                     file.metadata.row_group(group).column(place).statistics
                     for group in range(len(self.group_rows))
                 ]
-        except UNREADABLE:  # damaged, or compacted away meanwhile
+        except UNREADABLE:  # damaged, or compacted away
             return None
         if not all(each is not None and each.has_null_count for each in groups):
             return None
-        # A list that is empty, or not there, is one null in the footer.
+        # An empty or missing list is one null in the footer.
         counts = zip(self.group_rows, groups, strict=True)
         return sum(max(0, rows - int(each.null_count)) for rows, each in counts)
 
@@ -194,9 +193,9 @@ class ParquetFragment(Fragment):
         return None
 
     def sound_names(self, group: int) -> tuple[list[str], Exception | None]:
-        """Which columns of a row group can be read, by their names, and what is wrong with others.
+        """The names of the readable columns of a row group, and the error of the others.
 
-        Without any where ``_node`` can't be read: then nobody knows whose the rows are.
+        Empty if ``_node`` can't be read: then the recorders of the rows are unknown.
         """
         names = [NODE, *self.columns.values()]
         if not isinstance(damage := self._try(group, names), Exception):
@@ -207,7 +206,7 @@ class ParquetFragment(Fragment):
         return [name for name in names if not isinstance(parts[name], Exception)], damage
 
     def _try(self, group: int, names: list[str]) -> pa.Table | Exception:
-        """Some columns of a row group, or what is wrong with any of them.
+        """Some columns of a row group, or the error of reading any of them.
 
         Raises:
             FileNotFoundError: the file was compacted away.
@@ -221,7 +220,7 @@ class ParquetFragment(Fragment):
             return error
 
     def is_sound(self, columns: Collection[Column]) -> bool:
-        """Whether these and ``_node`` can be read, their checksums being right; found out once."""
+        """Whether these columns and ``_node`` can be read with correct checksums; cached."""
         names = [NODE, *names_of(self.columns, list(columns))]
         if wanted := set(names) - self._sound.keys():
             self._sound |= dict.fromkeys(wanted, self._can_read(wanted))
@@ -238,7 +237,7 @@ class ParquetFragment(Fragment):
         return True
 
     def _read(self, group: int, names: list[str]) -> pa.Table:
-        """Some columns of a row group; checksums are looked at once."""
+        """Some columns of a row group; checksums are verified once."""
         wanted = {(group, name) for name in names}
         is_new = not wanted <= self._checked
         with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
@@ -257,7 +256,7 @@ class ParquetFragment(Fragment):
         return [there[name] for name in names]
 
     def _check(self, table: pa.Table) -> None:
-        """Refuse what is in no file that this library wrote."""
+        """Raise for contents that this library never writes."""
         table.validate(full=True)
         if NODE in table.column_names and table.column(NODE).null_count:
             message = "it has rows without a node"
@@ -267,7 +266,7 @@ class ParquetFragment(Fragment):
                 column.kind.check(table.column(name))
 
     def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table | None:
-        """The rows of a group in the file that they were compacted into meanwhile.
+        """The rows of a group, from the file that they were compacted into.
 
         Raises:
             DeletedError: some of them were deleted.
@@ -281,13 +280,13 @@ class ParquetFragment(Fragment):
         pieces = list(Spans(whole, whole.places(stretches)).tables(here))
         if not pieces:
             return None
-        # A column can have another name there, where its own was taken.
+        # A column has another name there if its own was in use.
         there = _joined(pieces).select([NODE, *names_of(whole.columns, here)])
         return there.rename_columns([NODE, *names_of(self.columns, here)])
 
 
 def _joined(pieces: Sequence[pa.Table]) -> pa.Table:
-    """Tables of the same columns end to end; what is lost in one of them counts as lost in all."""
+    """Concatenate tables with the same columns; a column that is lost in one is lost in all."""
     lost = {name for each in pieces for name in each.column_names if is_lost(each.column(name))}
     if lost:
         pieces = [_without_values(each, lost) for each in pieces]
@@ -301,7 +300,7 @@ def _without_values(table: pa.Table, names: Collection[str]) -> pa.Table:
 
 
 def node_ranges_in(footer: pq.FileMetaData) -> list[tuple[int, int]]:
-    """For each row group the bounds of its nodes in its statistics; all ids, where they don't."""
+    """The range of node ids of each row group, from its statistics; all ids without those."""
     groups = map(footer.row_group, range(footer.num_row_groups))
     return [_range_of(group.column(0).statistics) for group in groups]
 
@@ -314,13 +313,13 @@ def _range_of(statistics: pq.Statistics | None) -> tuple[int, int]:
 
 @contextmanager
 def open_parquet(path: str | Path, *, checksums: bool = True) -> Iterator[pq.ParquetFile]:
-    """A Parquet file, whose pages are compared with their checksums as they are read.
+    """Open a Parquet file whose pages are verified against their checksums when read.
 
     Raises:
-        FileNotFoundError: it is not there.
-        DamagedFileError: it is no regular file.
+        FileNotFoundError: it does not exist.
+        DamagedFileError: it is not a regular file.
     """
     check_regular(path)
-    # Opened here: to find the file system of each path takes pyarrow a quarter of all the time.
+    # Opened here, because pyarrow's lookup of the file system takes a quarter of the time.
     with pa.OSFile(str(path)) as source:
         yield pq.ParquetFile(source, page_checksum_verification=checksums)

@@ -1,7 +1,7 @@
-"""What is found in a collection's folder is looked at before it is opened: files are, links never.
+"""Checks of paths before they are opened: regular files are, links never.
 
-Whoever sends a collection can put a link to another file in it, or a pipe on which a reader waits
-for ever. So every file of a collection is opened behind this check.
+A collection from another person can contain a link to another file, or a pipe that would block a
+reader forever. So every file of a collection is opened after this check.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _KINDS: Final = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISREG, "a file"),
 )
-#: What those do whose files were put in place by a tool that links to its own copies.
+#: How to replace links by files, for tools that link to their own copies.
 _WITHOUT_LINKS: Final = (
     "of git-annex: git annex unlock; of DVC: dvc config cache.type copy, then dvc checkout --relink"
 )
 
 
 def check_regular(path: str | Path) -> None:
-    """Pass over a file.
+    """Raise unless it is a regular file.
 
     Raises:
-        FileNotFoundError: nothing is there.
-        DamagedFileError: it is a link, a folder, a pipe, a device: not opened, not followed.
+        FileNotFoundError: it does not exist.
+        DamagedFileError: it is a link, a folder, a pipe, or a device, which is not opened or followed.
     """
     mode = os.lstat(path).st_mode
     if not stat.S_ISREG(mode):
@@ -44,10 +44,10 @@ def check_regular(path: str | Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Pass over a folder, or nothing.
+    """Raise unless it is a folder, or does not exist.
 
     Raises:
-        DamagedFileError: something else is there, or a link, which is not followed.
+        DamagedFileError: it is something else, or a link, which is not followed.
     """
     try:
         mode = path.lstat().st_mode

@@ -1,4 +1,4 @@
-"""Reading a folder: its sealed files, the live files of other writers, and own live rows."""
+"""Reading a folder: its sealed files, live files of other writers, and own live rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["FolderReader", "OwnRows", "Reader", "StoreSnapshot"]
 
 
 class StoreSnapshot(NamedTuple):
-    """All rows of both tables, as they were together, in order of writer and segment.
+    """A snapshot of all rows of both tables, in order of writer and segment.
 
     Attributes:
         roots: the nodes above experiments: of several collections that of each.
@@ -37,9 +37,9 @@ class StoreSnapshot(NamedTuple):
 
 
 class Reader:
-    """What reads the rows of a store."""
+    """Reads the rows of a store."""
 
-    #: What an engine derived from the newest snapshot, for as long as the version is the same.
+    #: What an engine derived from the latest snapshot, valid for the same version.
     derived: Any = None
 
     def version(self) -> object:
@@ -47,18 +47,18 @@ class Reader:
         raise NotImplementedError
 
     def snapshot(self) -> StoreSnapshot:
-        """All rows of both tables."""
+        """A snapshot of all rows of both tables."""
         raise NotImplementedError
 
 
 class _Named(Protocol):
     @property
     def names(self) -> Sequence[str]:
-        """The names of a writer; none as long as it has written nothing."""
+        """The name of a writer; empty until it has written something."""
 
 
 class OwnRows(NamedTuple):
-    """The live rows of the writer that this process is, which are read from memory.
+    """The live rows of this process's writer, which are read from memory.
 
     Attributes:
         backend: knows its names.
@@ -84,21 +84,21 @@ class FolderReader(Reader):
 
     @property
     def _names(self) -> Sequence[str]:
-        """The names of this process's writer; none where there is none."""
+        """The name of this process's writer; empty if there is none."""
         return () if self._own is None else self._own.backend.names
 
-    def keep_ranges(self) -> None:
-        """Find the bounds of the nodes in each file of records out when it is opened."""
-        self._sealed[RECORDS].keeps_ranges = True
+    def load_ranges(self) -> None:
+        """Read the bounds of the nodes in each file of records as soon as it is opened."""
+        self._sealed[RECORDS].loads_ranges = True
 
     def forget(self) -> None:
-        """Find everything out anew at the next reading."""
+        """Drop all caches."""
         for files in self._sealed.values():
             files.forget()
         self.derived = None
 
     def is_alive(self, writer: str) -> bool:
-        """Whether the process of a writer lives, as far as can be known."""
+        """Whether the process of a writer is alive, as far as can be known."""
         return writer in self._names or is_alive(self.folder, writer)
 
     def version(self) -> object:
@@ -109,25 +109,25 @@ class FolderReader(Reader):
         return *[table.version for table in self._tables.values()], sealed
 
     def snapshot(self) -> StoreSnapshot:
-        """All rows of both tables; the nodes are read last, so that every record has its node."""
+        """A snapshot; nodes are read last, so that every record has its node."""
         records = self._fragments(RECORDS)
         nodes = self._fragments(NODES)
         return StoreSnapshot(records, [*self._held(records, nodes), *nodes])
 
     def node_fragments(self) -> list[Fragment]:
-        """All rows of the nodes' table."""
+        """All rows of the nodes table."""
         return self._fragments(NODES)
 
     def _held(
         self, records: Sequence[Fragment], nodes: Sequence[Fragment]
     ) -> list[InMemoryFragment]:
-        """What excludes records from query results whose nodes an incomplete copy lacks.
+        """Rows that exclude records whose nodes an incomplete copy lacks.
 
-        Where it can be written, `recover` has done that for good.
+        `recover` writes them permanently if the folder can be written.
         """
         foreign = {name.writer for name in self._foreign(*TABLES)}
         left = sorted(writer for writer in foreign if is_left(self.folder, writer))
-        if not left or fragments_of(self.folder, NODES) is None:  # what is damaged is reported
+        if not left or fragments_of(self.folder, NODES) is None:  # damage is reported
             return []
         lost = lost_nodes(left, records, nodes)
         return [held_nodes(self.folder, Origin(0, left[0], 0), lost)] if len(lost) else []
@@ -144,7 +144,7 @@ class FolderReader(Reader):
             return sorted([*sealed, *loose], key=attrgetter("origin"))
 
     def _own_parts(self, table: str) -> tuple[list[SegmentBatch], Listing]:
-        """The rows of this process in no sealed file, and the files that have all others."""
+        """The rows of this process that are in no sealed file, and the files that have the others."""
         files, own = self._sealed[table], self._tables.get(table)
         if own is None:
             return [], files.listing()
@@ -154,7 +154,7 @@ class FolderReader(Reader):
     def _unsealed(
         self, live: Sequence[InMemoryFragment], sealed: Sequence[ParquetFragment]
     ) -> list[InMemoryFragment]:
-        """Those of the live rows that are in no file."""
+        """The live rows that are in no file."""
         files: dict[str, list[ParquetFragment]] = {each.origin.writer: [] for each in live}
         for file in sealed if live else ():
             for writer in file.writers & files.keys():
@@ -165,7 +165,7 @@ class FolderReader(Reader):
     def _rest(
         self, rows: InMemoryFragment, files: Sequence[ParquetFragment]
     ) -> InMemoryFragment | None:
-        """Those of a segment's rows that are in no file; None where all are.
+        """The rows of a segment that are in no file; None if all are.
 
         Rows whose sealing was interrupted between two steps stand in both places. More of them than
         were sealed has this process itself, where others presumed it dead.
@@ -201,7 +201,7 @@ class FolderReader(Reader):
             damage = error
         if most is not None and has_more(self.folder, name, most):
             damage = damage or unsynced(most)
-        # Of one that is sealed by now all rows are elsewhere.
+        # If it was sealed meanwhile, all of its rows are elsewhere.
         if damage is not None and not self._sealed[name.table].has(name.writer, name.number):
             warn_damaged(path, damage)
         return found

@@ -1,4 +1,4 @@
-"""Recovery: what a writer that died left in live files becomes sealed files."""
+"""Recovery: live files of dead writers become sealed files."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .footer import segment_metadata
 from .live_files import has_more, read_live
 from .liveness import lock_if_dead
 from .losses import hold_lost, left_segments
-from .marks import Watermark, read_watermark
 from .path_checks import check_folder
 from .seal import write_sealed
 from .sealed_files import SealedFiles
 from .verify import live_problem
+from .watermark import Watermark, read_watermark
 
 __all__ = ["Recovered", "recover"]
 
 
 class Recovered(NamedTuple):
-    """What a recovery found.
+    """The result of a recovery.
 
     Attributes:
-        records: how many records of dead processes are in sealed files now.
-        set_aside: how many live files had rows that were logged after the last sync before the
-            machine went down: they are kept, and are no part of the collection.
+        records: how many records of dead processes were sealed.
+        set_aside: how many live files had rows after the last sync before a machine crash: they are
+            moved out of the collection.
     """
 
     records: int = 0
@@ -43,7 +43,7 @@ class Recovered(NamedTuple):
 def recover(folder: Folder) -> Recovered:
     """Seal what dead writers left; running ones are left alone.
 
-    It can be interrupted anywhere and done again: a live file goes only when its rows are sealed.
+    It can be interrupted and repeated: a live file is removed only after its rows are sealed.
     """
     recovered = Recovered()
     with contextlib.ExitStack() as locks:
@@ -69,14 +69,14 @@ def recover(folder: Folder) -> Recovered:
 
 
 def _let_go(folder: Folder, writers: Iterable[str]) -> None:
-    """Take away what is left of writers whose rows are sealed.
+    """Remove what is left of writers whose rows are sealed.
 
-    Their locks first: a lock without a mark would count as that of a writer that just begins.
+    Locks first: a lock without a watermark would count as that of a writer that is just starting.
     """
     for writer in writers:
         folder.lock_path(writer).unlink(missing_ok=True)
         folder.watermark_path(writer).unlink(missing_ok=True)
-        folder.begun_path(writer).unlink(missing_ok=True)
+        folder.started_path(writer).unlink(missing_ok=True)
 
 
 def _sum_of(found: Iterable[Recovered | None]) -> Recovered:
@@ -88,14 +88,14 @@ def _sum_of(found: Iterable[Recovered | None]) -> Recovered:
 
 
 def _sweep(folder: Folder) -> None:
-    """Take away what is left of live files whose writers are through with them.
+    """Remove what is left of live files that their writers have finished with.
 
-    A writer takes its lock away last; after a loss of power any of the files before it can be back.
-    A recovery can have been interrupted when it had taken the lock away.
+    A writer removes its lock last; after a power loss any file removed before it can reappear. A
+    recovery may have been interrupted after removing the lock.
     """
-    for mark in folder.leftover_watermarks():
-        if not folder.lock_path(mark.stem).exists():  # a listing can lack what has just come
-            mark.unlink(missing_ok=True)
+    for watermark in folder.leftover_watermarks():
+        if not folder.lock_path(watermark.stem).exists():  # a listing can miss a new lock
+            watermark.unlink(missing_ok=True)
     for table in TABLES:
         left = [name for name in folder.lives(table) if not folder.lock_path(name.writer).exists()]
         if left:
@@ -109,21 +109,22 @@ def _sweep(folder: Folder) -> None:
 def _recover_writer(
     folder: Folder, writer: str, names: Iterable[LiveName]
 ) -> list[Recovered | None]:
-    folder.create()  # of what it lacks: git and some other tools leave out empty folders
+    folder.create()  # missing subfolders: git and some other tools leave out empty ones
     sealed = {table: SealedFiles(folder, table) for table in TABLES}
-    mark = read_watermark(folder, writer)
-    found = [_recover_file(folder, name, sealed[name.table], mark) for name in names]
+    watermark = read_watermark(folder, writer)
+    found = [_recover_file(folder, name, sealed[name.table], watermark) for name in names]
     for path in folder.leftovers(writer):
         path.unlink(missing_ok=True)
     return found
 
 
 def _recover_file(
-    folder: Folder, name: LiveName, sealed: SealedFiles, mark: Watermark | None
+    folder: Folder, name: LiveName, sealed: SealedFiles, watermark: Watermark | None
 ) -> Recovered | None:
-    """Seal one live file; None where it is damaged, which leaves it for repair."""
+    """Seal a live file; None if it is damaged, which leaves it for repair."""
     path = folder.live_path(name)
-    most = mark.rows(name.table, name.number) if mark and mark.is_cut_short() else None
+    is_cut = watermark is not None and watermark.is_cut_short()
+    most = watermark.rows(name.table, name.number) if watermark and is_cut else None
     if most is not None:
         try:
             check_folder(folder.unsynced)
@@ -149,7 +150,7 @@ def _recover_file(
 
 
 def _take_away(folder: Folder, name: LiveName, *, set_aside: bool) -> None:
-    """Delete a live file of which the rows are sealed, or keep it, out of the way."""
+    """Delete a live file whose rows are sealed, or move it out of the collection."""
     if not set_aside:
         folder.live_path(name).unlink(missing_ok=True)
         return

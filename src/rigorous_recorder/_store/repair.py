@@ -1,4 +1,4 @@
-"""Repair: a new collection with all that can be read of one that is damaged, which stays as it is."""
+"""Repair: a new collection with everything that is readable in a damaged one."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = ["repair"]
 
 
 def repair(folder: Folder, into: Path) -> list[Problem]:
-    """Write a new collection with all that can be read, and change nothing in the old one.
+    """Write a new collection with everything that is readable, without changing the old one.
 
-    Sound files are copied byte for byte; of damaged ones a file of the same name has the rows and
-    the values that can be read. Rows of live files are sealed. The id stays. It appears whole.
+    Sound files are copied byte for byte; a damaged one becomes a file of the same name with the
+    readable rows and values. Rows of live files are sealed. The id stays. It appears whole.
 
     Returns:
-        What was lost, for each damaged file; empty where all was well.
+        The losses of each damaged file; empty if there was no damage.
 
     Raises:
-        ArgumentError: something is at ``into``.
-        NotACollectionError: the folder has nothing of a collection, or a folder in it is a link.
-        NewerFormatError: a newer version of this library made it.
-        OSError: something can't be written, or was taken away meanwhile.
+        ArgumentError: ``into`` exists.
+        NotACollectionError: nothing in the folder belongs to a collection, or a folder is a link.
+        NewerFormatError: a newer version of this library created it.
+        OSError: something can't be written, or was removed meanwhile.
     """
     if os.path.lexists(into):
         message = f"{into} already exists; a repaired collection is a new one: give another path"
@@ -77,26 +77,26 @@ def _written(folder: Folder, draft: Folder) -> Iterator[Problem]:
     yield from (Problem(p, "it is missing") for p in folder.places if not p.is_dir())
     for table in TABLES:
         yield from _Table(folder, draft, table).written()
-    begun = expected_segments(folder)
-    if begun and (loss := loss_of(folder, begun)):
-        hold_lost(draft, begun)
+    started = expected_segments(folder)
+    if started and (loss := loss_of(folder, started)):
+        hold_lost(draft, started)
         yield from (Problem(folder.table(table), reason) for table, reason in loss.reasons())
     for table in TABLES:
         sync_folder(draft.table(table))
 
 
 def _identity(folder: Folder) -> str:
-    """The id of a collection that lost its description, by what most of its files say."""
+    """The id of a collection without a description, by the majority of its files."""
     metadata = Counter[str]()
     for table in TABLES:
         for path in map(SealedFiles(folder, table).path, folder.all_sealed(table)):
-            if isinstance(found := _said(path).get("collection"), str):
+            if isinstance(found := _metadata(path).get("collection"), str):
                 metadata[found] += 1
     return metadata.most_common(1)[0][0] if metadata else os.urandom(16).hex()
 
 
-def _said(path: Path) -> dict[str, Any]:
-    """What a sealed file has in its metadata, whatever its name; nothing where it can't be read."""
+def _metadata(path: Path) -> dict[str, Any]:
+    """The metadata of a sealed file with any name; empty if it can't be read."""
     try:
         check_regular(path)
         with pa.OSFile(str(path)) as source:
@@ -108,7 +108,7 @@ def _said(path: Path) -> dict[str, Any]:
 
 
 class _Table:
-    """The files of one table, and those that they become."""
+    """The files of a table, and the repaired ones."""
 
     def __init__(self, folder: Folder, draft: Folder, table: str) -> None:
         self._folder = folder
@@ -118,7 +118,7 @@ class _Table:
         self._new = SealedFiles(draft, table, _leave)
 
     def written(self) -> Iterator[Problem]:
-        """What was lost of each file that is damaged; all that can be read is written."""
+        """Write everything that is readable; return the losses of damaged files."""
         names = self._folder.all_sealed(self._table)
         yield from self._write_sealed(names)
         for live in self._folder.lives(self._table):
@@ -153,7 +153,7 @@ class _Table:
             shutil.copyfile(path, temporary, follow_symlinks=False)
 
     def _save(self, path: Path, problem: Problem) -> Problem:
-        """Write what can be read of a damaged file."""
+        """Write the readable part of a damaged file."""
         try:
             sealed = open_sealed(path, self._old.successor)
         except DamagedFileError:
@@ -165,8 +165,8 @@ class _Table:
         return problem
 
     def _put_right(self, path: Path, problem: Problem) -> Problem:
-        """Give a sound file the name that its footer says, where it lies under another one."""
-        metadata = _said(path)
+        """Rename a sound file to the name in its footer, if it has another one."""
+        metadata = _metadata(path)
         name = _name_in_metadata(metadata)
         table = metadata.get("table")
         if name is None or table not in TABLES or metadata.get("collection") != self._identity:
@@ -188,7 +188,7 @@ class _Table:
         return str(self._draft.info()["id"])
 
     def _write(self, sealed: ParquetFragment) -> None:
-        """Write the rows of a sealed file that can be read, but those that other files have."""
+        """Write the readable rows of a sealed file, without those that other files have."""
         groups = [salvage_sealed(sealed, group) for group in range(len(sealed.group_rows))]
         left = segments_left(sealed, [group is not None for group in groups])
         segments = [
@@ -197,13 +197,13 @@ class _Table:
         whole = pa.concat_tables(
             [sealed.schema.empty_table(), *(g for g in groups if g is not None)]
         )
-        taken = [self._new.has(origin.writer, origin.number) for origin, *_ in segments]
-        if not any(taken):
+        is_written = [self._new.has(origin.writer, origin.number) for origin, *_ in segments]
+        if not any(is_written):
             self._write_file(sealed_name(sealed.path.name), whole, segments)
             return
-        first = 0  # a file with this one's name would hide those that have some of its segments
-        for segment, is_taken in zip(segments, taken, strict=True):
-            if not is_taken:
+        first = 0  # a file with this name would hide those that have some of its segments
+        for segment, is_done in zip(segments, is_written, strict=True):
+            if not is_done:
                 rows = whole.slice(first, segment.rows)
                 origin = segment.origin
                 name = SealedName(origin.writer, origin.number, origin.number)
@@ -225,12 +225,12 @@ class _Table:
         write_with_metadata({**shared, **writers}, self._new.path(name), rows)
 
 
-#: What a file says of its rows alone.
+#: The metadata that describes a file's rows only.
 _OF_ROWS = frozenset({"merged", "writers", "writer", "started", "segments"})
 
 
 def _name_in_metadata(metadata: dict[str, Any]) -> FileName | None:
-    """The name of the file that says this of itself."""
+    """The name of the file with this metadata."""
     try:
         if "merged" in metadata:
             return sealed_name(f"{metadata['merged']}.parquet")
@@ -241,4 +241,4 @@ def _name_in_metadata(metadata: dict[str, Any]) -> FileName | None:
 
 
 def _leave(path: Path, error: Exception) -> None:
-    """Whoever repairs is told of all damage at the end."""
+    """Ignore it: all damage is listed at the end."""

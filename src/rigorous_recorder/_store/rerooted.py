@@ -1,4 +1,4 @@
-"""Rows of one of several collections, whose root has an id of its own among theirs."""
+"""Rows of a collection in a union, whose root gets an id that is unique in the union."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["rerooted_nodes", "rerooted_records"]
 
 
 def rerooted_nodes(fragment: Fragment, root: int) -> Fragment:
-    """Rows of the nodes' table, in which the root has that id, as a node and as a parent."""
+    """Rows of the nodes table with another id of the root, as a node and as a parent."""
     return (
         _loose(fragment, root)
         if isinstance(fragment, InMemoryFragment)
@@ -22,15 +22,15 @@ def rerooted_nodes(fragment: Fragment, root: int) -> Fragment:
 
 
 def rerooted_records(fragment: Fragment, root: int) -> Fragment:
-    """Records of which those of the root are of that id; the same fragment where it has none.
+    """Records with another id of the root; the same fragment if none are the root's.
 
-    Engines that open files by themselves find the id in no file: they take what is read here.
+    Engines that open files natively would not find the id in them: they use what is read here.
     """
     return rerooted_nodes(fragment, root) if _has_root(fragment) else fragment
 
 
 def _has_root(fragment: Fragment) -> bool:
-    # By bounds first, which cost no reading: ids of other nodes are random numbers, far away.
+    # By bounds first, which need no reading: ids of other nodes are random numbers, far away.
     if not any(low <= ROOT <= high for low, high in fragment.node_ranges):
         return False
     ids = pa.array([ROOT], pa.int64())
@@ -69,14 +69,14 @@ class _Rerooted(Fragment):
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
-        """The rows of a group; None, and a warning, where they can't be read."""
+        """The rows of a group; None, with a warning, if they can't be read."""
         table = self._whole.table(group, columns, nodes=nodes)
         return None if table is None else _table(self, table, self._root)
 
     def is_placed(self, group: int) -> bool:
-        """Whether it is known whose rows a group has, as far as was found out so far."""
+        """Whether the nodes of a group's rows can be read, as far as known."""
         return self._whole.is_placed(group)
 
     def count(self, column: Column) -> int:
-        """How many rows have a value in a column that is here; of arrays those with an element."""
+        """How many rows have a value in a column of this fragment; for arrays, non-empty ones."""
         return self._whole.count(column)

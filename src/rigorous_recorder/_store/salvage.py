@@ -1,4 +1,4 @@
-"""What can be saved of a damaged file: rows and columns that can be read, the others left out."""
+"""Salvage of damaged files: rows and columns that can be read, without the others."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .path_checks import check_regular
 
 __all__ = ["SavedRows", "salvage_live", "salvage_sealed", "saved_of", "segments_left", "unreadable"]
 
-#: An Arrow file is this, then a stream, then a footer that says once more what is in the stream.
+#: An Arrow file is this, a stream, and a footer that repeats the positions in the stream.
 _MAGIC: Final = b"ARROW1\0\0"
-#: What bodyLength of a message is bounded by, so that a wish for more is no allocation.
+#: The limit of a message's bodyLength, against huge allocations.
 _MOST_BYTES: Final = 1 << 32
 
 
 class SavedRows(NamedTuple):
-    """What was saved of a file.
+    """What was recovered from a file.
 
     Attributes:
-        table: the rows, as they are written to a sealed file; None where there are none.
-        rows: how many there were; None where nobody knows.
-        columns: keys (names in the file, where no key can be read) of which values are lost.
+        table: the rows, as written to a sealed file; None if there are none.
+        rows: how many there were; None if unknown.
+        columns: keys (or names in the file, if keys can't be read) with lost values.
     """
 
     table: pa.Table | None
@@ -43,12 +43,12 @@ class SavedRows(NamedTuple):
 
     @property
     def readable(self) -> int:
-        """Number of rows that were saved."""
+        """The number of recovered rows."""
         return 0 if self.table is None else self.table.num_rows
 
 
 def unreadable(kind: Kind, column: pa.ChunkedArray) -> list[int]:
-    """At which places of a column of a file something stands that is no value of its kind."""
+    """Positions in a column of a file that do not hold a valid value of its kind."""
     return kind.unreadable(kind.from_storage(column.combine_chunks()))
 
 
@@ -56,7 +56,7 @@ def unreadable(kind: Kind, column: pa.ChunkedArray) -> list[int]:
 
 
 def salvage_sealed(sealed: ParquetFragment, group: int) -> pa.Table | None:
-    """The rows of a row group, null where a column can't be read; None where ``_node`` can't."""
+    """The rows of a row group, null where a column can't be read; None if ``_node`` can't be."""
     names, _ = sealed.sound_names(group)
     if not names:
         return None
@@ -77,17 +77,17 @@ def salvage_sealed(sealed: ParquetFragment, group: int) -> pa.Table | None:
 
 
 def segments_left(sealed: ParquetFragment, saved: Sequence[bool]) -> list[int]:
-    """For each segment of a sealed file how many rows it has in the groups that were saved.
+    """For each segment of a sealed file how many rows it has in the recovered groups.
 
-    Where the file has more or fewer rows than it says, the last segment is taken to be of others.
+    If the file has more or fewer rows than its metadata, the difference counts for the last segment.
     """
     sizes = [each.rows for each in sealed.segments]
     ends = [min(end, sealed.rows) for end in accumulate(sizes)]
     ends[-1] = sealed.rows
     groups = list(pairwise(accumulate(sealed.group_rows, initial=0)))
-    kept = [span for span, is_saved in zip(groups, saved, strict=True) if is_saved]
+    spans = [span for span, is_saved in zip(groups, saved, strict=True) if is_saved]
     return [
-        sum(max(0, min(stop, end) - max(start, first)) for start, stop in kept)
+        sum(max(0, min(stop, end) - max(start, first)) for start, stop in spans)
         for first, end in pairwise([0, *ends])
     ]
 
@@ -103,10 +103,10 @@ def _without(values: pa.Array, places: Sequence[int]) -> pa.Array:
 
 
 def salvage_live(path: Path, name: LiveName, most: int | None = None) -> SavedRows:
-    """The rows of a live file that can be read, though others can't, or the file is cut.
+    """The readable rows of a live file, even if others are damaged, or the file is truncated.
 
     Args:
-        most: how many of its first rows are looked at; None for all.
+        most: the maximum number of rows to read; None for all.
     """
     try:
         check_regular(path)
@@ -117,10 +117,10 @@ def salvage_live(path: Path, name: LiveName, most: int | None = None) -> SavedRo
 
 
 def saved_of(data: bytes, name: LiveName, most: int | None = None) -> SavedRows:
-    """As ``salvage_live``, of the file's bytes."""
+    """Like ``salvage_live``, given the file's bytes."""
     try:
         return _saved(data, name, most)
-    except (*UNREADABLE, struct.error, StopIteration):  # which a stream without a batch raises
+    except (*UNREADABLE, struct.error, StopIteration):  # StopIteration: a stream without a batch
         return SavedRows(None, None, ())
 
 
@@ -168,12 +168,12 @@ def _saved(data: bytes, name: LiveName, most: int | None) -> SavedRows:
 
 
 def _nulls(live: pa.Array) -> int:
-    """How many rows of a live column have no value, by its validity bits."""
+    """The number of nulls in a live column, by its validity bits."""
     return len(live) - pc.sum(live.is_valid()).as_py() if len(live) else 0
 
 
 def _sealed(kind: Kind, live: pa.Array) -> Iterator[pa.Array]:
-    """A live column with the sealed type, null where it can't be read: halves, and halves of them."""
+    """A live column in the sealed type, null where unreadable, found by repeated halving."""
     try:
         live.validate(full=True)
         yield kind.seal(live)
@@ -187,7 +187,7 @@ def _sealed(kind: Kind, live: pa.Array) -> Iterator[pa.Array]:
 
 
 def _opened(data: bytes) -> tuple[pa.Buffer, pa.RecordBatch]:
-    """A live file's image and its batch, also where its end is cut off: then that is zeros."""
+    """A live file's image and batch; if its end is truncated, it is filled with zeros."""
     image = pa.py_buffer(data)
     try:
         return image, ipc.open_file(image).get_batch(0)
@@ -200,14 +200,14 @@ def _opened(data: bytes) -> tuple[pa.Buffer, pa.RecordBatch]:
 
 
 def _end_of_batch(data: bytes) -> int:
-    """Where the bytes of the first batch end, by the metadata of its message."""
+    """The end of the first batch's bytes, by the metadata of its message."""
     schema = len(_MAGIC)
     (schema_size,) = struct.unpack_from("<i", data, schema + 4)
     start = schema + 8 + schema_size
     (size,) = struct.unpack_from("<i", data, start + 4)
     message = start + 8
-    # A flatbuffer's table: the offset of its root, whose first word leads back to the list of fields;
-    # the fourth field of a message is how long its body is.
+    # A flatbuffer table: the offset of its root, whose first word leads to the list of fields; the
+    # fourth field of a message is the length of its body.
     table = message + struct.unpack_from("<I", data, message)[0]
     fields = table - struct.unpack_from("<i", data, table)[0]
     (at,) = struct.unpack_from("<H", data, fields + 4 + 2 * 3)

@@ -1,4 +1,4 @@
-"""Sealing: how rows become a Parquet file."""
+"""Sealing: writing rows as a Parquet file."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ __all__ = [
     "writing",
 ]
 
-#: Rows of a row group: those of a full live table.
+#: The rows of a row group: those of a full live table.
 ROW_GROUP: Final = 262_144
-_LEVEL: Final = 1  # higher levels gain nothing on numbers: docs/benchmarks.md
+_LEVEL: Final = 1  # higher levels do not help with numbers: docs/benchmarks.md
 _PAGE_ROWS: Final = 65_536
 
 
 def load() -> None:
     """Import what sealing needs.
 
-    A thread that seals must not be the first to import it: where another one's import was
-    interrupted, as by Ctrl-C, Python may let it wait for ever.
+    A sealing thread must not be the first to import it: if another thread's import was interrupted,
+    as by Ctrl-C, it could wait for it forever.
     """
     for module in (pa, pq):
         module.load()
@@ -49,13 +49,13 @@ def write_sealed(
     segments: list[list[int]],
     encodings: Encodings | None = None,
 ) -> None:
-    """Write a sealed file; it is there whole, and survives a loss of power, or is not there.
+    """Write a sealed file durably; it appears whole or not at all.
 
     Args:
         path: the final path.
         table: the rows, with ``sealed_schema``.
-        segments: what it says of each segment in it, in order: see ``segment_metadata``.
-        encodings: those of the writer's files, where there are more.
+        segments: the metadata of each segment in it, in order: see ``segment_metadata``.
+        encodings: those of the writer's files, if there are any.
 
     Raises:
         OSError: it can't be written.
@@ -66,7 +66,7 @@ def write_sealed(
 def write_with_metadata(
     file_metadata: dict[str, Any], path: Path, table: pa.Table, encodings: Encodings | None = None
 ) -> None:
-    """As ``write_sealed``, of a file that says just this of itself, and of its floats."""
+    """Like ``write_sealed``, with exactly this metadata, and that of special floats."""
     special = SpecialFloats.of(table)
     metadata = {META: json.dumps(file_metadata | special.metadata).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
@@ -77,14 +77,14 @@ def write_with_metadata(
 
 @contextlib.contextmanager
 def writing(path: Path, schema: pa.Schema, chosen: dict[str, Any]) -> Iterator[pq.ParquetWriter]:
-    """What writes a sealed file, given its final path and ``settings``.
+    """A writer for a sealed file, given its final path and ``settings``.
 
-    On leaving without an error the file is there whole, with its checksums, for which the schema or
-    what is added to it has room, and survives a loss of power.
+    On leaving without an error the file appears whole and durable, with its checksums, for which the
+    metadata has reserved space.
     """
     with replacing(path) as temporary:
-        # A file of Arrow's own, opened by its name at once: each way into pyarrow lets go of the
-        # interpreter, which a thread that logs all the time gives back after 5 ms.
+        # A file object of Arrow, opened once: each call of pyarrow releases the GIL, which a busy
+        # thread returns only after 5 ms.
         with (
             pa.OSFile(str(temporary), "wb") as sink,
             pq.ParquetWriter(sink, schema, **chosen) as writer,
@@ -96,7 +96,7 @@ def writing(path: Path, schema: pa.Schema, chosen: dict[str, Any]) -> Iterator[p
 def settings(
     table: pa.Table, special: SpecialFloats, encodings: Encodings | None = None
 ) -> dict[str, Any]:
-    """How pyarrow is to write a sealed file with rows like these, and these special floats."""
+    """The options of pyarrow for a sealed file with such rows and special floats."""
     chosen = (encodings or Encodings()).of(table)
     chosen |= {name: PLAIN_FLOATS for name in special.negative_zero if chosen[name] is None}
     return {
@@ -112,6 +112,6 @@ def settings(
 
 @remembered(1)
 def _limit_of_pages() -> dict[str, int]:
-    """What sets how many rows a page has, where pyarrow (since 23) has a limit other than of bytes."""
+    """The option for the number of rows in a page, for pyarrow 23 and later."""
     known = inspect.signature(pq.ParquetWriter).parameters
     return {"max_rows_per_page": _PAGE_ROWS} if "max_rows_per_page" in known else {}

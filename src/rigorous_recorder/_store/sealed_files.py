@@ -1,4 +1,4 @@
-"""Which sealed files of a table count: by their names, and what the footers of merged ones say."""
+"""The sealed files of a table that count, by their names and the footers of merged ones."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
 
 
 class Listing:
-    """The sealed files of a table that count, at one moment.
+    """The sealed files of a table that count, in one snapshot.
 
     Attributes:
         names: the names in the folder.
         files: those that count.
         covered: those that don't, because others have their rows.
-        unsure: merged files whose footer can't be read; so nobody knows what they cover.
+        unsure: merged files whose footer can't be read, so that it is unknown what they cover.
 
     Args:
-        damaged: files of one writer whose footer can't be read, and so take no other's place.
+        damaged: files of one writer whose footer can't be read, which therefore cover no others.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Listing:
         ]
         names_of_one = {each for each in found if isinstance(each, SealedName)}
         plain = counting(names_of_one.difference(damaged))
-        # Whatever covers another comes before it.
+        # Files that cover others come before them.
         for each in sorted(
             [*readable, *(_FileRanges([name], 1, name) for name in plain)], key=_rank
         ):
@@ -69,7 +69,7 @@ class Listing:
             self._holders.setdefault(each.writer, []).append((each, name))
 
     def holder(self, writer: str, number: int) -> FileName | None:
-        """The file that counts and has a writer's segment; None where it is not sealed."""
+        """The file that counts and has a writer's segment; None if it is not sealed."""
         found = self._holders.get(writer, ())
         return next((name for held, name in found if held.covers(writer, number)), None)
 
@@ -78,7 +78,7 @@ class Listing:
         return [name for _, name in self._holders.get(writer, ())]
 
     def last_number(self, writer: str) -> int:
-        """The highest number of a sealed segment of a writer; -1 where there is none."""
+        """The highest number of a writer's sealed segments; -1 if there are none."""
         return max((held.last for held, _ in self._holders.get(writer, ())), default=-1)
 
     def has_writer(self, writer: str) -> bool:
@@ -87,7 +87,7 @@ class Listing:
 
 
 class _FileRanges(NamedTuple):
-    """The ranges in a file, and which file counts of two that have the same: that of less."""
+    """The ranges in a file, and its rank: of files with the same ranges the lowest one counts."""
 
     ranges: Sequence[SealedName]
     age: int
@@ -102,7 +102,7 @@ class SealedFiles:
     """The sealed files of one table; each one's footer is read once.
 
     Args:
-        warn: told which file can't be read, and why.
+        warn: called for files that can't be read, with the error.
     """
 
     def __init__(
@@ -112,26 +112,26 @@ class SealedFiles:
         self._table = table
         self._place = folder.table(table)
         self._warn = warn
-        self._find_successor = self.successor  # one object for all files
-        #: Whether the bounds of the nodes in each file are wanted of all files: then they are read with
-        #: the footer, which else is opened once more for them.
-        self.keeps_ranges = False
+        self._find_successor = self.successor  # a single object for all files
+        #: Whether to read the bounds of the nodes with the footer, because they are needed for all
+        #: files; otherwise the footer is opened a second time for them.
+        self.loads_ranges = False
         self.forget()
 
     def forget(self) -> None:
-        """Find everything out anew at the next call."""
+        """Drop all caches."""
         self._opened: dict[FileName, ParquetFragment | None] = {}
         self._newest = Listing(frozenset(), {})
 
     def listing(self) -> Listing:
-        """Which files count now."""
+        """The files that count now."""
         while True:
             names = self._names()
             if names == self._newest.names:
                 return self._newest
             try:
                 self._newest = Listing(names, self._merged(names), self._damaged(names))
-            except FileNotFoundError:  # merged once more since its name was seen
+            except FileNotFoundError:  # merged again since the listing
                 continue
             opened = list(self._opened.items())
             self._opened = {name: file for name, file in opened if str(name) in names}
@@ -147,7 +147,7 @@ class SealedFiles:
         return sorted([file for file in found if file is not None], key=attrgetter("origin"))
 
     def unreadable(self) -> list[FileName]:
-        """The files whose footer can't be read, and that would count if it could."""
+        """The files whose footer can't be read, and that may otherwise count."""
         while True:
             listing = self.listing()
             with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
@@ -162,11 +162,11 @@ class SealedFiles:
         return False
 
     def last_number(self, writer: str) -> int:
-        """The highest number of a sealed segment of a writer; -1 where there is none."""
+        """The highest number of a writer's sealed segments; -1 if there are none."""
         return self.listing().last_number(writer)
 
     def numbers_of(self, writer: str) -> set[int]:
-        """The numbers of a writer's segments that are sealed, whatever became of their rows."""
+        """The numbers of a writer's sealed segments, even if their rows were deleted."""
         while True:
             with contextlib.suppress(FileNotFoundError):  # compacted away since the listing
                 names = self.listing().of_writer(writer)
@@ -174,7 +174,7 @@ class SealedFiles:
                 return set().union(*found)
 
     def _numbers_in(self, name: FileName, writer: str) -> set[int]:
-        if (file := self._open(name)) is None:  # what it should have is not missing but damaged
+        if (file := self._open(name)) is None:  # its segments are damaged, not missing
             return set(range(name.first, name.last + 1)) if isinstance(name, SealedName) else set()
         return {each.origin.number for each in file.segments if each.origin.writer == writer}
 
@@ -187,7 +187,7 @@ class SealedFiles:
         return None
 
     def successor(self, file: ParquetFragment) -> ParquetFragment | None:
-        """The file that has the rows of one that was compacted away; None where it is damaged.
+        """The file that has the rows of one that was compacted away; None if it is damaged.
 
         Raises:
             FileNotFoundError: there is none.
@@ -195,7 +195,7 @@ class SealedFiles:
         return self.file_with(file.origin.writer, file.origin.number)
 
     def file_with(self, writer: str, number: int) -> ParquetFragment | None:
-        """The file that has a writer's segment; None where it is damaged.
+        """The file that has a writer's segment; None if it is damaged.
 
         Raises:
             FileNotFoundError: there is none.
@@ -209,14 +209,14 @@ class SealedFiles:
         raise FileNotFoundError(errno.ENOENT, "gone from the collection", place)
 
     def path(self, name: FileName) -> Path:
-        """Path of a file."""
+        """The path of a file."""
         return self._place / str(name)
 
     def _names(self) -> frozenset[str]:
-        """The names that were there together at one moment.
+        """The names that existed at the same time.
 
-        A listing that takes place while files are merged can lack both the old ones and the new one;
-        two that are alike can't.
+        A listing during a compaction can miss both the old and the new files; two equal listings in
+        a row can't.
         """
         names = self._folder.sealed(self._table)
         while (again := self._folder.sealed(self._table)) != names:
@@ -245,13 +245,13 @@ class SealedFiles:
             damaged |= found
 
     def _open(self, name: FileName) -> ParquetFragment | None:
-        """The footer of a file; None, and a warning, where it can't be read."""
+        """The footer of a file; None, with a warning, if it can't be read."""
         if name not in self._opened:
             try:
-                # Not a Path, which takes a tenth of the time.
+                # Not a Path, which would take a tenth of the time.
                 path = f"{self._place}{os.sep}{name}"
                 self._opened[name] = open_sealed(
-                    path, self._find_successor, keeps_ranges=self.keeps_ranges
+                    path, self._find_successor, loads_ranges=self.loads_ranges
                 )
             except DamagedFileError as error:
                 self._warn(self.path(name), error)
@@ -263,17 +263,17 @@ def open_sealed(
     path: str | Path,
     find_successor: Callable[[ParquetFragment], ParquetFragment | None],
     *,
-    keeps_ranges: bool = False,
+    loads_ranges: bool = False,
 ) -> ParquetFragment:
-    """The footer of a sealed file.
+    """Read the footer of a sealed file.
 
     Args:
-        find_successor: which file has its rows, once it was compacted away.
-        keeps_ranges: whether ``node_ranges`` are found out now.
+        find_successor: returns the file that has its rows after compaction.
+        loads_ranges: whether to read ``node_ranges`` now.
 
     Raises:
         FileNotFoundError: it was compacted away.
-        DamagedFileError: it is not what it should be.
+        DamagedFileError: it is damaged.
     """
     try:
         check_regular(path)
@@ -283,9 +283,9 @@ def open_sealed(
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
             sealed = ParquetFragment(path, file.schema_arrow, rows, find_successor, sums=sums)
-            if keeps_ranges:
+            if loads_ranges:
                 sealed.node_ranges = node_ranges_in(meta)
-            if sums and not sealed.is_of_nodes:  # records that nobody can place are not counted
+            if sums and not sealed.is_of_nodes:  # records without readable nodes do not count
                 sealed.unplaced = frozenset(damaged_chunks(source, meta, sums, 0))
             return sealed
     except FileNotFoundError:
@@ -296,10 +296,10 @@ def open_sealed(
 
 
 def is_used(folder: Folder, writer: str) -> bool:
-    """Whether any file of a collection has, or had, rows of that writer."""
+    """Whether any file of a collection has, or had, rows of a writer."""
 
     def ignore(path: Path, error: Exception) -> None:
-        """Whoever reads the file warns of it."""
+        """Ignore it: readers of the file issue a warning."""
 
     listings = (SealedFiles(folder, table, ignore).listing() for table in TABLES)
     return folder.is_named(writer) or any(listing.has_writer(writer) for listing in listings)

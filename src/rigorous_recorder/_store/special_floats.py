@@ -1,8 +1,8 @@
-"""Floats that readers of Parquet get wrong, and how a file is written so that they don't.
+"""Special floats that Parquet readers misread, and how files are written to avoid that.
 
-Least and greatest values of a column chunk pass over NaN, so a reader that holds NaN for the greatest
-of all numbers, or negates a comparison, skips row groups that it should read. A dictionary has the bits
-of -0.0, and a reader that looks for those of 0.0 in it does the same.
+Minimum and maximum of a column chunk ignore NaN, so a reader that orders NaN above all other numbers,
+or negates a comparison, skips row groups that it should read. A dictionary contains the bits of -0.0,
+so a reader that looks up those of 0.0 does the same.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from .._arrow import pa, pc
 
 __all__ = ["SpecialFloats"]
 
-#: Of a file's metadata, where the names of such columns are.
+#: The key in a file's metadata for the names of such columns.
 _KEY: Final = "floats"
-#: The bits of -0.0, as an int64: no other number's are less.
+#: The bits of -0.0 as an int64, the smallest of all.
 _NEGATIVE_ZERO: Final = -(2**63)
 
 
 class SpecialFloats(NamedTuple):
-    """Names of columns of doubles that have special values.
+    """Names of columns of doubles with special values.
 
     Attributes:
-        nan: those that have NaN.
-        negative_zero: those that have -0.0.
+        nan: those with NaN.
+        negative_zero: those with -0.0.
     """
 
     nan: frozenset[str]
@@ -43,7 +43,7 @@ class SpecialFloats(NamedTuple):
 
     @classmethod
     def of_file(cls, metadata: Mapping[str, Any]) -> SpecialFloats | None:
-        """Those that a sealed file reports of itself; None where it does not, as an old one."""
+        """Those in a sealed file's metadata; None for older files, which lack them."""
         reported = metadata.get(_KEY)
         if reported is None:
             return None
@@ -51,7 +51,7 @@ class SpecialFloats(NamedTuple):
 
     @classmethod
     def union(cls, found: Iterable[SpecialFloats]) -> SpecialFloats:
-        """Those that are in any of these."""
+        """Those in any of these."""
         several = [cls(frozenset(), frozenset()), *found]
         return cls(*(frozenset[str]().union(*names) for names in zip(*several, strict=True)))
 
@@ -63,19 +63,19 @@ class SpecialFloats(NamedTuple):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a file reports of itself."""
+        """The metadata of a file."""
         return {_KEY: {name: sorted(getattr(self, name)) for name in self._fields}}
 
     def statistics(self, schema: pa.Schema) -> bool | list[str]:
-        """Which columns pyarrow writes statistics of: True, or the paths of their leaves.
+        """The columns for which pyarrow writes statistics: True, or the paths of their leaves.
 
-        Of floats in arrays there are none: only a reader that gets NaN wrong has a use for them.
+        None for floats in arrays, where only a reader that misreads NaN would use them.
         """
         paths = [_path(field) for field in schema if self._has_statistics(field)]
         return True if len(paths) == len(schema) else paths
 
     def dictionaries(self, schema: pa.Schema) -> bool | list[str]:
-        """Which columns may have a dictionary: True for all, or the paths of their leaves."""
+        """The columns that may have a dictionary: True for all, or the paths of their leaves."""
         paths = [_path(field) for field in schema if field.name not in self.negative_zero]
         return True if len(paths) == len(schema) else paths
 
@@ -92,8 +92,8 @@ def _those(
 
 
 def _has_nan(doubles: pa.Array) -> bool:
-    # A sum has NaN where any of them is it, or where both infinities are there: of most columns,
-    # one pass without any memory tells that there is none.
+    # The sum is NaN if there is a NaN or both infinities: for most columns one pass without
+    # allocating memory rules that out.
     total = pc.sum(doubles).as_py()
     return total != total and bool(pc.any(pc.is_nan(doubles)).as_py())  # noqa: PLR0124
 

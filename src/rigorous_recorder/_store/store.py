@@ -1,4 +1,4 @@
-"""A store: what writes the two tables of a collection, or of recorders in memory, and what reads them."""
+"""A store: the writer and the reader of a collection's tables, or of those in memory."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _NOTHING_TO_DO: Final = nullcontext()
 
 
 class Store(Writer):
-    """A writer, and what reads its rows beside those of others."""
+    """A writer, and a reader of its rows and those of others."""
 
     reader: Reader
 
     def staying(self) -> AbstractContextManager[object]:
-        """Let no node move away from here meanwhile."""
+        """Keep nodes from moving away meanwhile."""
         return _NOTHING_TO_DO
 
     def moved_to(self, _node: int) -> tuple[Store, int] | None:
-        """The store to which a node has moved, and its id there; None of one that has not."""
+        """The store that a node has moved to, and its id there; None if it has not moved."""
         return None
 
 
 class Place(NamedTuple):
-    """Where a collection is, for another process.
+    """The place of a collection, for another process.
 
     Attributes:
         identity: the id of the collection.
@@ -49,10 +49,10 @@ class Place(NamedTuple):
     is_read_only: bool
 
     def store(self, *, is_any: bool = False) -> FolderStore:
-        """The store that this process has of it, else a new one.
+        """The store of the collection in this process, created if needed.
 
         Args:
-            is_any: whether it may be another collection by now, or none.
+            is_any: whether it may have been replaced by another collection, or be gone.
 
         Raises:
             NotACollectionError: the collection is not there, or another one is.
@@ -64,7 +64,7 @@ class Place(NamedTuple):
 
 
 class FolderStore(FolderWriter, Store):
-    """A collection's folder: one writer of it, from the first row on, and a reader."""
+    """A collection's folder: its reader, and one writer, from the first row on."""
 
     #: By path, and whether nothing is written.
     _shared: ClassVar[weakref.WeakValueDictionary[tuple[str, bool], FolderStore]] = (
@@ -73,7 +73,7 @@ class FolderStore(FolderWriter, Store):
 
     @classmethod
     def shared(cls, path: Path, identity: str, *, is_read_only: bool = False) -> FolderStore:
-        """The store of a collection that this process has, for recorders that came from another.
+        """The store of a collection in this process, for recorders from another process.
 
         Raises:
             NotACollectionError: the collection is not there, or another one is.
@@ -85,7 +85,7 @@ class FolderStore(FolderWriter, Store):
 
     @classmethod
     def at(cls, path: Path, *, is_read_only: bool = False) -> FolderStore:
-        """The store that this process has of the collection at a path, else a new one."""
+        """The store of the collection at a path in this process, created if needed."""
         known = cls._shared.get((str(path), is_read_only))
         if known is None or known.backend.is_closed:
             return cls(path, is_read_only=is_read_only)
@@ -93,7 +93,7 @@ class FolderStore(FolderWriter, Store):
 
     @classmethod
     def there(cls, path: Path, identity: str, *, is_read_only: bool = False) -> FolderStore:
-        """A store of its own, which is one writer more, of a collection that is there.
+        """A separate store, with its own writer, of an existing collection.
 
         Raises:
             NotACollectionError: it is not there, or another one is.
@@ -113,7 +113,7 @@ class FolderStore(FolderWriter, Store):
 
     @property
     def title(self) -> str:
-        """Where it is, in words."""
+        """A description of the collection."""
         return str(self.folder.path)
 
     @property
@@ -128,20 +128,20 @@ class FolderStore(FolderWriter, Store):
 
     @property
     def place(self) -> Place:
-        """Where it is, for another process."""
+        """The place of the collection, for another process."""
         return Place(str(self.folder.path), self.identity, self.is_read_only)
 
     def loss(self) -> Loss | None:
-        """What the folder lacks, as a copy can that was made while it was logged to."""
-        if not (begun := expected_segments(self.folder)):
+        """What the folder lacks, if it is a copy that was made while it was logged to."""
+        if not (started := expected_segments(self.folder)):
             return None
-        loss = loss_of(self.folder, begun)
+        loss = loss_of(self.folder, started)
         if not loss and loss.is_sure and not self.is_read_only:
             with contextlib.suppress(OSError):
-                forget_incomplete(self.folder, begun)
+                forget_incomplete(self.folder, started)
         return loss
 
     def recover(self) -> Recovered:
-        """Seal what dead writers left; warnings of what can't be read come when all else is done."""
+        """Seal what dead writers left; warnings are issued at the end."""
         with warning_last():
             return recover(self.folder)

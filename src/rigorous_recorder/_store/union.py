@@ -1,4 +1,4 @@
-"""Several collections read as one: their rows end to end, and a root above their roots."""
+"""Unions: several collections read as one, with a common root above their roots."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .store import FolderStore, Place, Store
 
 __all__ = ["ReadablePlace", "ReadableStore", "UnionPlace", "UnionStore", "unique_names"]
 
-#: Of no writer are the root of every collection, the node above all deleted ones, and from here on
-#: the roots of collections that are read together.
+#: Ids of no writer: the root of every collection, the node above deleted ones, and from here on the
+#: roots of collections in a union.
 _FIRST: Final = max(ROOT, DELETED) + 1
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each folder: its own without the suffix, and folders above it where two are equal."""
+    """A name for each folder: its own without the suffix, with parent folders if two are equal."""
     names, depth = [_name_of(path, 1) for path in paths], 1
     deepest = max((len(path.parts) for path in paths), default=0)
     while depth <= deepest and len(counts := Counter(names)) < len(names):
@@ -46,13 +46,13 @@ def _name_of(path: Path, depth: int) -> str:
 
 
 class UnionPlace(NamedTuple):
-    """Where collections are that are read as one, for another process."""
+    """The places of the collections in a union, for another process."""
 
     members: tuple[tuple[str, Place], ...]
     key: str
 
     def store(self, *, is_any: bool = False) -> UnionStore:
-        """The collections, read as one.
+        """The union of the collections.
 
         Raises:
             NotACollectionError: one is not there, or another one is.
@@ -62,14 +62,14 @@ class UnionPlace(NamedTuple):
 
 
 class _Clocks(Clock):
-    """That of a union: what was read in it was read in each of its collections."""
+    """The clock of a union: it forwards times that were read to each collection."""
 
     def __init__(self, clocks: Sequence[Clock]) -> None:
         super().__init__()
         self._clocks = clocks
 
     def observe(self, microseconds: int) -> None:
-        """Be later than this from now on, in each collection."""
+        """Give only later times from now on, in each collection."""
         for clock in self._clocks:
             clock.observe(microseconds)
 
@@ -80,14 +80,14 @@ class _UnionReader(Reader):
     def __init__(self, members: Mapping[str, FolderReader], key: str) -> None:
         self._members = members
         for reader in members.values():
-            reader.keep_ranges()
+            reader.load_ranges()
         self._key = key
         self._roots = {name: _FIRST + at for at, name in enumerate(members)}
         names = MemoryStore()
         for name, root in self._roots.items():
             names.set_attributes(root, {key: name}, ROOT)
         self._names = names.reader.snapshot().nodes
-        #: Of each file what it is here, for the files of the newest snapshot.
+        #: The union's fragment for each file of the latest snapshot.
         self._known: dict[int, tuple[Fragment, Fragment]] = {}
 
     def version(self) -> object:
@@ -95,10 +95,10 @@ class _UnionReader(Reader):
         return tuple(reader.version() for reader in self._members.values())
 
     def snapshot(self) -> StoreSnapshot:
-        """All rows of all of them, each collection's together.
+        """A snapshot of all collections; the rows of each are contiguous.
 
         Raises:
-            ArgumentError: two are copies of one, or one has the key of the names itself.
+            ArgumentError: two are copies of the same collection, or one has the key of the names.
         """
         found = {name: reader.snapshot() for name, reader in self._members.items()}
         _require_apart(found)
@@ -119,7 +119,7 @@ class _UnionReader(Reader):
         rerooted: Callable[[Fragment, int], Fragment],
         before: Mapping[int, tuple[Fragment, Fragment]],
     ) -> Fragment:
-        """What a fragment of a collection is here; the same object as before for the same file."""
+        """The union's fragment for a collection's; the same object as before for the same file."""
         if isinstance(fragment, InMemoryFragment):
             return rerooted(fragment, root)
         known = before.get(id(fragment)) or (fragment, rerooted(fragment, root))
@@ -131,35 +131,35 @@ class _UnionReader(Reader):
             columns = {id(f.columns): f.columns for f in (*each.records, *each.nodes)}
             if any(column.key == self._key for some in columns.values() for column in some):
                 message = (
-                    f"the collection {name} has a key {self._key!r} of its own, which would be hidden"
-                    " by the name of the collection; give the names another key:"
+                    f"the collection {name} has its own key {self._key!r}, which the name of the"
+                    " collection would hide; choose another key for the names:"
                     " ExperimentCollection.union(..., key='study'), or --collection-key study"
                 )
                 raise ArgumentError(message)
 
     def is_alive(self, writer: str) -> bool:
-        """Whether the process of a writer lives, as far as can be known."""
+        """Whether the process of a writer is alive, as far as can be known."""
         return any(reader.is_alive(writer) for reader in self._members.values())
 
     def forget(self) -> None:
-        """Find everything out anew at the next reading."""
+        """Drop all caches."""
         for reader in self._members.values():
             reader.forget()
         self.derived = None
 
 
 class UnionStore(Store):
-    """Several collections as one tree: below its root are theirs, each with its collection's name.
+    """Several collections as one tree: below its root are theirs, with their names.
 
-    Nothing is written here, nor to them. Nodes keep their ids, which no two collections share.
+    It is read-only. Nodes keep their ids, which are unique across collections.
 
     Args:
-        members: the collections, each with its name.
-        key: the attribute that has the name.
+        members: the collections and their names.
+        key: the attribute for the name.
 
     Raises:
-        ReservedKeyError, KeyNotTextError: the key can't be that of an attribute.
-        ArgumentError: two of the collections are one, or copies of one; or one has the key itself.
+        ReservedKeyError, KeyNotTextError: the key is not valid for an attribute.
+        ArgumentError: two of the collections are the same, or copies; or one has the key itself.
     """
 
     is_read_only = True
@@ -187,7 +187,7 @@ class UnionStore(Store):
 
     @property
     def name(self) -> str:
-        """What stands above all of them in a tree."""
+        """The label of the root in a tree."""
         return f"{len(self.members)} collections" if len(self.members) != 1 else "1 collection"
 
     @property
@@ -197,12 +197,12 @@ class UnionStore(Store):
 
     @property
     def place(self) -> UnionPlace:
-        """Where they are, for another process."""
+        """The places of the collections, for another process."""
         members = tuple((name, store.place) for name, store in self.members.items())
         return UnionPlace(members, self.key)
 
     def new_node(self) -> int:
-        """Nothing is written here.
+        """Raise: a union is read-only.
 
         Raises:
             ReadOnlyError: always.
@@ -210,7 +210,7 @@ class UnionStore(Store):
         _refuse(self.title)
 
     def require_writable(self) -> NoReturn:
-        """Raise: nothing is written here.
+        """Raise: a union is read-only.
 
         Raises:
             ReadOnlyError: always.
@@ -218,38 +218,38 @@ class UnionStore(Store):
         _refuse(self.title)
 
     def flush(self) -> None:
-        """Nothing to do: nothing is written here."""
+        """Nothing to do: a union is read-only."""
 
     def sync(self) -> None:
-        """Nothing to do: nothing is written here."""
+        """Nothing to do: a union is read-only."""
 
     def close(self) -> None:
-        """Nothing to do: the collections stay as they are."""
+        """Nothing to do: the collections stay open."""
 
     def end(self) -> None:
-        """Nothing to do: nothing is written here."""
+        """Nothing to do: a union is read-only."""
 
     def renew_after_fork(self) -> None:
-        """In a forked child: locks that nobody holds."""
+        """In a forked child: new locks."""
         self.records.free_lock()
         self.nodes.free_lock()
 
 
 ReadableStore = FolderStore | UnionStore
-"""A collection, or several that are read as one."""
+"""A collection, or a union of several."""
 ReadablePlace = Place | UnionPlace
-"""Where it is, for another process."""
+"""The place of a collection or union, for another process."""
 
 
 class _Nowhere(MemoryBackend):
-    """Where the rows of a union would go."""
+    """The backend of a union, which accepts no rows."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
 
     def open(self) -> None:
-        """Refuse: nothing is written here.
+        """Raise: a union is read-only.
 
         Raises:
             ReadOnlyError: always.
@@ -258,12 +258,12 @@ class _Nowhere(MemoryBackend):
 
 
 def _refuse(title: str) -> NoReturn:
-    message = f"a {title} is read-only; write to one of the collections itself"
+    message = f"a {title} is read-only; write to one of the collections instead"
     raise ReadOnlyError(message)
 
 
 def _require_different(members: Sequence[tuple[str, FolderStore]]) -> None:
-    """Raise where two collections are one, or one is a copy of another.
+    """Raise if two collections are the same, or copies.
 
     Raises:
         ArgumentError: two have the same id.
@@ -276,7 +276,7 @@ def _require_different(members: Sequence[tuple[str, FolderStore]]) -> None:
 
 
 def _require_apart(found: Mapping[str, StoreSnapshot]) -> None:
-    """Raise where two collections have rows of the same writer: which node is whose is not known.
+    """Raise if two collections have rows of the same writer, so that node ids are ambiguous.
 
     Raises:
         ArgumentError: two have.
@@ -296,6 +296,6 @@ def _writers(fragments: Iterable[Fragment]) -> set[str]:
 def _refuse_copies(first: Any, second: Any) -> NoReturn:
     message = (
         f"{first} and {second} are one collection, or copies of one: they have recorders with the same"
-        " ids, which can't be distinguished. Take one of them"
+        " ids, which can't be distinguished. Use only one of them"
     )
     raise ArgumentError(message)

@@ -1,4 +1,4 @@
-"""Verification: every file of a collection is read to its end, and what is wrong is listed."""
+"""Verification: read every file of a collection to its end, and list damage."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from .fragments import Fragment
 from .live_files import gap_behind, has_more, read_live, unsynced
 from .liveness import trusted_rows
 from .losses import expected_segments, loss_of
-from .marks import is_readable
 from .parquet_fragment import ParquetFragment
 from .salvage import salvage_live, unreadable
 from .sealed_files import SealedFiles, open_sealed
+from .watermark import is_readable
 
 __all__ = ["Problem", "live_problem", "sealed_problem", "verify"]
 
 
 class Problem(NamedTuple):
-    """A file that is not as it was written.
+    """A damaged file.
 
     Attributes:
         path: the file.
         reason: what is wrong with it.
-        rows: how many rows it was written with; None where nobody knows.
-        readable: how many of them ``repair`` can save.
-        columns: keys of which some values are lost in those.
+        rows: how many rows it was written with; None if unknown.
+        readable: how many of them ``repair`` can recover.
+        columns: keys with lost values in those.
     """
 
     path: Path
@@ -40,10 +40,10 @@ class Problem(NamedTuple):
 
 
 def verify(folder: Folder) -> list[Problem]:
-    """Read every file of a collection to its end, checksums included.
+    """Read every file of a collection to its end, and verify checksums. Nothing is changed.
 
     Returns:
-        What is damaged; empty where all is well. Nothing is changed.
+        The damaged files; empty if there are none.
     """
     return list(_problems(folder))
 
@@ -55,7 +55,7 @@ def _problems(folder: Folder) -> Iterator[Problem]:
     except (NotACollectionError, NewerFormatError) as error:
         yield Problem(folder.info_path, str(error))
     if folder.has_links():
-        return  # told above; what a link leads to is not the collection's
+        return  # reported above; the target of a link does not belong to the collection
     for place in folder.places:
         if not place.exists():
             yield Problem(place, "it is missing, with all that was in it")
@@ -68,8 +68,8 @@ def _problems_of_files(folder: Folder) -> Iterator[Problem]:
             yield Problem(
                 folder.watermark_path(writer), "it lacks the sync watermark of its writer"
             )
-    if begun := expected_segments(folder):
-        reasons = loss_of(folder, begun).reasons()
+    if started := expected_segments(folder):
+        reasons = loss_of(folder, started).reasons()
         yield from (Problem(folder.table(table), reason) for table, reason in reasons)
     yield from _problems_of_rows(folder)
 
@@ -90,7 +90,7 @@ def _problems_of_rows(folder: Folder) -> Iterator[Problem]:
 
 
 def sealed_problem(files: SealedFiles, path: Path) -> Problem | None:
-    """What is wrong with a sealed file; None where it is sound, or was compacted away meanwhile."""
+    """What is wrong with a sealed file; None if it is sound, or was compacted away."""
     try:
         return _problem_of_rows(open_sealed(path, files.successor))
     except FileNotFoundError:
@@ -116,10 +116,10 @@ def _problem_of_rows(sealed: ParquetFragment) -> Problem | None:
 
 
 def live_problem(path: Path, name: LiveName, most: int | None = None) -> Problem | None:
-    """What is wrong with a live file; None where it is sound, empty or gone.
+    """What is wrong with a live file; None if it is sound, empty or gone.
 
     Args:
-        most: how many of its first rows are looked at; None for all.
+        most: the maximum number of rows to read; None for all.
     """
     try:
         found = read_live(path, name, most)
@@ -140,7 +140,7 @@ def live_problem(path: Path, name: LiveName, most: int | None = None) -> Problem
 
 
 def _no_values(fragment: Fragment, group: int, names: Collection[str]) -> str:
-    """Which column has values that are none of its kind; "" where none has."""
+    """Report a column with values that are not valid for its kind; "" if there is none."""
     for column, name in fragment.columns.items():
         if name in names and isinstance(column.kind, Decoded):
             table = fragment.table(group, [column])

@@ -1,4 +1,4 @@
-"""Writing: attributes of nodes and records, on their way to the folder of a collection."""
+"""Writing attributes and records to a store."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .node_ids import DELETED
 
 __all__ = ["FolderWriter", "Writer"]
 
-#: So often what is logged while the interpreter exits is sealed, too.
+#: Seconds between two seals of what is logged while the interpreter exits.
 _TRIES: Final = 5
 
 
 class Writer:
-    """What writes to a store: two live tables, and the handles of their nodes."""
+    """Writes to a store: two live tables, and the recorders of their nodes."""
 
     records: TableWriter
     nodes: TableWriter
@@ -35,7 +35,7 @@ class Writer:
     def __init__(self) -> None:
         self.handles = Handles()
         self.clock = Clock()
-        #: Whether attributes of a type that can't be stored are refused.
+        #: Whether attributes of types that can't be stored raise.
         self.is_strict = False
 
     def new_node(self) -> int:
@@ -43,11 +43,11 @@ class Writer:
         raise NotImplementedError
 
     def sync(self) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was warned."""
+        """Block until all rows survive a power loss, or wait in memory with a warning to the user."""
         raise NotImplementedError
 
     def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
-        """Write attributes of a node; per key, and for its parent, the latest value counts.
+        """Write attributes of a node; for each key, and for its parent, the latest value counts.
 
         Returns:
             The time of the write: of two writes to one store the later one has the higher.
@@ -63,11 +63,11 @@ class Writer:
         return now
 
     def withdraw(self, node: int) -> None:
-        """Take a node, with all below it, out of all query results."""
+        """Exclude a node, with all below it, from query results."""
         self.nodes.append(node, {TIME: self.clock.now(), PARENT: DELETED, DELETION: True})
 
     def set_many(self, nodes: pa.Array, parents: pa.Array, data: Mapping[Column, pa.Array]) -> None:
-        """As ``set_attributes``, of many nodes: ids, those of their parents, and columns of sealed types."""
+        """Like ``set_attributes``, for many nodes: ids, parents' ids, and columns of sealed types."""
         now = pa.repeat(pa.scalar(self.clock.now(), TIME_COLUMN.kind.sealed_type), len(nodes))
         self.nodes.append_columns(nodes, {TIME_COLUMN: now, PARENT_COLUMN: parents, **data})
 
@@ -112,7 +112,7 @@ class FolderWriter(Writer):
         return self.folder.is_read_only
 
     def require_writable(self) -> None:
-        """Raise where nothing may be written.
+        """Raise unless writing is allowed.
 
         Raises:
             ReadOnlyError: the collection was opened read-only.
@@ -120,7 +120,7 @@ class FolderWriter(Writer):
         self.folder.require_writable()
 
     def set_attributes(self, node: int, data: Mapping[str, Any], parent: int | None = None) -> int:
-        """As for any writer; it is on its way to the file before any record below the node is."""
+        """Like the base class; it is written before any record below the node."""
         now = Writer.set_attributes(self, node, data, parent)
         if not self.backend.is_mapped:
             self.nodes.flush()
@@ -129,21 +129,21 @@ class FolderWriter(Writer):
     # --- durability ----------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Hand all rows to the operating system, where files are not mapped."""
+        """Flush all rows to the operating system, if files are not mapped."""
         self.nodes.flush()
         self.records.flush()
 
     def sync(self) -> None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was warned."""
+        """Block until all rows survive a power loss, or wait in memory with a warning to the user."""
         if not self._can_sync():
             return
-        # Records first: the attributes of their nodes were set before they were logged.
+        # Records first: their nodes were written before them.
         records, nodes = self.records.sync(), self.nodes.sync()
         if records is not None and nodes is not None:
             self.backend.record_synced({RECORDS: records, NODES: nodes})
 
     def _can_sync(self) -> bool:
-        """Whether this is a writer that can sync now; where it can't, it is done later."""
+        """Whether this is a writer that can sync now; if not, it is synced later."""
         if not self.backend.is_open:
             return False
         if self._is_changing:
@@ -153,7 +153,7 @@ class FolderWriter(Writer):
 
     @property
     def _is_changing(self) -> bool:
-        """Whether a signal handler calls, in the middle of a change of this very thread.
+        """Whether a signal handler is calling in the middle of a change by this very thread.
 
         It must not wait then for whoever seals, who waits for the end of the change; what it calls
         for is done right after the change.
@@ -161,7 +161,7 @@ class FolderWriter(Writer):
         return self.nodes.is_changing or self.records.is_changing
 
     def finish(self) -> None:
-        """Have all records on the device, before the end of their experiment is set.
+        """Sync all records before their experiment's end is written.
 
         That they are there is recorded with the end, by the next ``sync``. Many rows are sealed with
         full tables that wait for it.
@@ -171,18 +171,18 @@ class FolderWriter(Writer):
             self.backend.remember_synced({RECORDS: records})
 
     def hold(self, node: int) -> None:
-        """Begin a node that is excluded from query results, with all below it, until a parent is set on it.
+        """Create a node that is excluded from query results, with all below it, until it has a parent.
 
-        A compaction leaves it as it is. What is to stay hidden is deleted in the end.
+        Compaction does not change it. If it is to stay hidden, it is deleted in the end.
         """
         self.nodes.append(node, {TIME: self.clock.now(), PARENT: DELETED, DELETION: False})
         self.nodes.flush()
 
     def delete(self, nodes: Collection[int]) -> None:
-        """Take nodes, with all below them, out of all query results; no file changes for it.
+        """Exclude nodes, with all below them, from query results; no file is changed for it.
 
         Raises:
-            SaveError: that they are deleted can't be written, and is only known here.
+            SaveError: the deletion can't be written, and only this process knows it.
         """
         for node in nodes:
             self.withdraw(node)
@@ -203,7 +203,7 @@ class FolderWriter(Writer):
             self.backend.settle()
 
     def seal(self) -> None:
-        """Turn all rows into sealed files.
+        """Write all rows to sealed files.
 
         Raises:
             SaveError: that fails now; what is only in memory stays there.
@@ -219,11 +219,11 @@ class FolderWriter(Writer):
         self.backend.settle()
 
     def close(self) -> None:
-        """Seal all rows, take the live files away and stop being a writer.
+        """Seal all rows, remove the live files and stop being a writer.
 
         Raises:
             SaveError: some can't be sealed now; the store stays open.
-            BusyError: a signal handler calls for it in the middle of another change.
+            BusyError: a signal handler calls it in the middle of another change.
         """
         try:
             self.nodes.require_quiet()
@@ -237,10 +237,10 @@ class FolderWriter(Writer):
             self.backend.refuses = False
 
     def end(self) -> None:
-        """Save everything as the interpreter exits; what is logged after it is another writer's.
+        """Save everything as the interpreter exits; rows logged after it belong to another writer.
 
-        Threads and handlers that log until the very end find a collection that nobody closed. Their
-        rows are in live files, from which whoever opens the collection next takes them.
+        Threads and exit handlers that log until the very end find the collection open. Their rows are
+        in live files, which the next opening recovers.
 
         Raises:
             SaveError: some can't be sealed now.
@@ -253,7 +253,7 @@ class FolderWriter(Writer):
         self.backend.is_ending = True
 
     def _is_left(self) -> bool:
-        """Stop being this writer, where no row is in a live file."""
+        """Stop being this writer, if no row is in a live file."""
         with holding(self.nodes, self.records):
             self.backend.is_ending = self.nodes.is_left() and self.records.is_left()
             if self.backend.is_ending:
@@ -261,14 +261,14 @@ class FolderWriter(Writer):
             return self.backend.is_ending
 
     def __del__(self) -> None:
-        """Save what nobody can write to any more; what fails is recovered at the next open."""
+        """Save what can't be written to any more; failures are recovered at the next opening."""
         backend = getattr(self, "backend", None)
         if backend is not None and backend.is_open and not backend.is_ending:
             with contextlib.suppress(Exception):
                 self.close()
 
     def renew_after_fork(self) -> None:
-        """In a forked child: not the parent's writer, but one of its own from the next row on."""
+        """In a forked child: the parent's writer is replaced by a new one from the next row on."""
         self.backend.forget()
         self.records.start_anew()
         self.nodes.start_anew()
@@ -303,7 +303,7 @@ def _records_before_ends(backend: FolderBackend) -> None:
 
 
 def _weakly(method: Callable[[], object]) -> Callable[[], None]:
-    """A method, without keeping what it belongs to; nothing where that is gone."""
+    """A method that does not keep its object alive; it does nothing once that is gone."""
     known = weakref.WeakMethod(method)
 
     def call() -> None:

@@ -109,12 +109,12 @@ def test_the_search_for_names_that_are_near_has_an_end(
     missing = own_study.with_name("studi")
     result = run("show", missing)
     assert f"  {far}\n  {own_study}\n" in result.err
-    assert "looks for more" not in result.err
+    assert "searches for more" not in result.err
     monkeypatch.setattr(near, limit, {"_LEVELS": 2, "_FOLDERS": 3, "_SECONDS": -1}[limit])
     result = run("show", missing)
     assert result.code == 2
     assert str(far) not in result.err
-    assert f"rigorous ls {own_study.parent} looks for more" in result.err
+    assert f"rigorous ls {own_study.parent} searches for more" in result.err
 
 
 def test_a_folder_that_cant_be_read_ends_no_search(

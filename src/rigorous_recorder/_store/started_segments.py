@@ -1,8 +1,8 @@
-"""Which segments a writer has begun: what a copy of the folder has to have, to be complete.
+"""The segments that each writer has started, so that an incomplete copy can be detected.
 
-A tool that copies a folder file by file lists `records/` and `live/` at different times. A segment
-that is sealed in between is in neither of the two. So each writer notes the number of a segment, in a
-small file, before the first row of the segment is acknowledged.
+Tools that copy a folder file by file list `records/` and `live/` at different times. A segment that
+is sealed in between is missing from both listings. So each writer records the number of a segment in
+a small file before it acknowledges the segment's first row.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from typing import Final
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, Folder
-from .marks import checksum
 from .path_checks import check_regular
+from .watermark import checksum
 
-__all__ = ["Begun", "Spans", "read_begun", "spans_of"]
+__all__ = ["Spans", "StartedSegments", "read_started", "spans_of"]
 
 Spans = dict[str, list[list[int]]]
-"""For each table the numbers of segments, as the first and the last of each unbroken sequence."""
+"""For each table the numbers of segments, as first and last number of each contiguous range."""
 
-#: The file is written in place: what is written never becomes shorter.
+#: The file is overwritten in place, so it never becomes shorter.
 _BLOCK: Final = 256
 
 
-class Begun:
-    """Keeps one writer's note of the segments that it has begun."""
+class StartedSegments:
+    """The record of the segments that a writer has started."""
 
     def __init__(self, folder: Folder, writer: str) -> None:
-        self._path = folder.begun_path(writer)
+        self._path = folder.started_path(writer)
         self._spans: Spans = {table: [] for table in TABLES}
         self._written = b""
         self._turn = threading.RLock()
 
-    def note(self, table: str, number: int) -> None:
-        """Note that a segment of a table is in a file that readers find.
+    def record(self, table: str, number: int) -> None:
+        """Record that a segment of a table is in a file that readers find.
 
-        Where that can't be written now, a later note has it, too.
+        If it can't be written now, a later call writes it, too.
         """
         with self._turn:
             _add(self._spans[table], number)
             self._write_newest()
 
     def withdraw(self, table: str, number: int) -> None:
-        """Note that the last segment of a table has no rows, and that its file is taken away."""
+        """Record that the last segment of a table has no rows, and that its file is removed."""
         with self._turn:
             spans = self._spans[table]
             if spans and spans[-1][1] == number:
@@ -60,7 +60,7 @@ class Begun:
 
     def _write_newest(self) -> None:
         with contextlib.suppress(OSError):
-            # Not once: a signal handler that notes a segment may have come before the write.
+            # In a loop, because a signal handler may record a segment before the write.
             while (data := _encoded(self._spans).ljust(len(self._written))) != self._written:
                 self._write(data)
 
@@ -87,7 +87,7 @@ def _add(spans: list[list[int]], number: int) -> None:
 
 
 def spans_of(numbers: Iterable[int]) -> list[list[int]]:
-    """Numbers as the first and the last of each unbroken sequence."""
+    """Numbers as first and last number of each contiguous range."""
     found: list[list[int]] = []
     for number in sorted(set(numbers)):
         _add(found, number)
@@ -99,13 +99,13 @@ def _encoded(spans: Spans) -> bytes:
     return data.ljust(-(-len(data) // _BLOCK) * _BLOCK)
 
 
-def read_begun(path: Path) -> Spans | None:
-    """The segments that a writer has begun, by its note; None where that can't be read."""
+def read_started(path: Path) -> Spans | None:
+    """The segments that a writer has started, by its record; None if it can't be read."""
     try:
         check_regular(path)
         metadata = json.loads(path.read_bytes())
         if metadata.pop("checksum") != checksum(metadata):
-            message = f"{path} is not as it was written: its checksum is another"
+            message = f"{path} is damaged: its checksum does not match"
             raise DamagedFileError(message)
         return {
             table: [[int(first), int(last)] for first, last in metadata[table]] for table in TABLES

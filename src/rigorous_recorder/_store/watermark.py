@@ -1,8 +1,8 @@
-"""Marks: in which boot of which machine a writer runs, what lock it holds, and how far it is synced.
+"""Sync watermarks: the boot of a writer's machine, its lock, and how far its live files are synced.
 
-What is in a live file is in the system's hands, and outlives its process. A machine that goes down
-leaves of each of its bytes an older or a newer one, unless it was synced. So where a machine was
-started anew, those rows of a live file are taken that the mark tells of, and no others.
+Live files are in the operating system's hands, and outlive their process. A machine crash can leave
+any mix of older and newer bytes, except for synced ones. So after a reboot, only those rows of a live
+file are used that the watermark lists.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ __all__ = [
     "this_boot",
 ]
 
-#: Room for one mark: a file has two of them, of which the older is written over.
+#: The size of a slot: a file has two of them, of which the older one is overwritten.
 _SLOT: Final = 4_096
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 SyncedRows = Mapping[str, Mapping[int, int]]
-"""For each table, how many rows of which segments are on the device."""
+"""For each table, the number of synced rows of each segment."""
 
 
 @remembered(1)
 def this_boot() -> str:
-    """What this start of this machine has to itself; empty where the system does not tell."""
+    """A unique id of this boot of this machine; empty if the system has none."""
     try:
         return Path(_BOOT_ID).read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -53,13 +53,13 @@ def this_boot() -> str:
 
 
 class Watermark(NamedTuple):
-    """What a writer noted.
+    """The contents of a watermark.
 
     Attributes:
-        boot: that of the machine that it runs, or ran, on.
-        domain: what it sees of the file that it holds a lock on; None where that can't be read.
+        boot: the boot of the machine that the writer runs, or ran, on.
+        domain: how it sees its lock file; None if that can't be read.
         is_local: whether no other machine can write to the folder.
-        synced: how far its live files are on the device.
+        synced: how far its live files are synced.
     """
 
     boot: str
@@ -68,31 +68,31 @@ class Watermark(NamedTuple):
     domain: LockDomain | None = None
 
     def is_cut_short(self) -> bool:
-        """Whether the machine went down since: then only what was synced can be trusted."""
+        """Whether the machine crashed since: then only synced rows can be trusted."""
         now = this_boot()
         return self.is_local and bool(self.boot and now) and self.boot != now
 
     def rows(self, table: str, number: int) -> int:
-        """How many rows of a segment are on the device."""
+        """The number of synced rows of a segment."""
         return self.synced.get(table, {}).get(number, 0)
 
 
 def read_watermark(folder: Folder, writer: str) -> Watermark | None:
-    """The mark of a writer; None where it has none that can be read."""
+    """The watermark of a writer; None if it has none that can be read."""
     try:
-        return _mark(folder.watermark_path(writer))
+        return _watermark(folder.watermark_path(writer))
     except UNREADABLE as error:
         blame_file(error)
         return None
 
 
-def _mark(path: Path) -> Watermark:
+def _watermark(path: Path) -> Watermark:
     check_regular(path)
     data = path.read_bytes()
     half = len(data) // 2
     slots = [metadata for each in (data, data[:half], data[half:]) if (metadata := _checked(each))]
     if not slots:
-        message = f"{path} is not as it was written: its checksum is another"
+        message = f"{path} is damaged: its checksum does not match"
         raise DamagedFileError(message)
     metadata = max(slots, key=lambda each: _count(each.get("count", 0)))
     synced = {
@@ -105,7 +105,7 @@ def _mark(path: Path) -> Watermark:
 
 
 def _checked(data: bytes) -> dict[str, Any] | None:
-    """What was written whole; None where that is not so."""
+    """The contents of a slot; None if it was not written completely."""
     try:
         metadata: dict[str, Any] = json.loads(data)
         return metadata if metadata.pop("checksum") == checksum(metadata) else None
@@ -122,7 +122,7 @@ def _domain(metadata: Any) -> LockDomain | None:
 
 
 def checksum(metadata: Mapping[str, Any]) -> str:
-    """What a mark that says this has as ``checksum``: a CRC-32."""
+    """The ``checksum`` of a slot with these contents: a CRC-32."""
     return f"{zlib.crc32(json.dumps(metadata, sort_keys=True).encode()):08x}"
 
 
@@ -134,7 +134,7 @@ def _count(rows: Any) -> int:
 
 
 def is_readable(folder: Folder, writer: str) -> bool:
-    """Whether a writer's mark is as it was written, or there is none."""
+    """Whether a writer's watermark is intact, or does not exist."""
     return (
         not os.path.lexists(folder.watermark_path(writer))
         or read_watermark(folder, writer) is not None
@@ -142,7 +142,7 @@ def is_readable(folder: Folder, writer: str) -> bool:
 
 
 class WatermarkWriter:
-    """Keeps one writer's mark.
+    """Writes a writer's watermark.
 
     Raises:
         OSError: it can't be written.
@@ -161,20 +161,20 @@ class WatermarkWriter:
         self._turn_of = 0
         self._is_over = False
         self.write()
-        self._has_new_names = True  # of files that may be there already
+        self._has_new_names = True  # of files that may exist already
 
     def end(self) -> None:
-        """Write no more, whatever else is noted: the file is about to be taken away."""
+        """Stop writing, because the file is about to be removed."""
         with self._alone():
             self._is_over = True
 
     @property
     def is_there(self) -> bool:
-        """Whether nobody took the mark away."""
+        """Whether the file still exists."""
         return self._path.exists()
 
     def write(self) -> None:
-        """Write the mark anew; it is on the device when this returns.
+        """Write the file again; it is durable on return.
 
         Raises:
             OSError: it can't be written.
@@ -184,31 +184,31 @@ class WatermarkWriter:
             self._write()
 
     def expect_names(self) -> None:
-        """Files of this writer have new names, which are to be on the device before the next mark."""
+        """Have new names of this writer's files synced before the next watermark."""
         self._has_new_names = True
 
     def remember(self, found: SyncedRows) -> None:
-        """Remember that so many rows are on the device; the next mark that is written has it."""
+        """Add synced rows to the next watermark that is written."""
         if self._turn_of == threading.get_ident():
-            return  # a signal handler in the middle of it: the next sync finds it out anew
+            return  # interrupted by a signal handler; the next sync adds them again
         with self._alone():
             self._merge(found)
 
-    def note(self, found: SyncedRows) -> None:
-        """Write that so many rows are on the device, and what was remembered before.
+    def record(self, found: SyncedRows) -> None:
+        """Write a watermark with these synced rows, and those remembered before.
 
         Raises:
-            OSError: it can't be written; the mark that was there still is.
+            OSError: it can't be written; the previous one stays valid.
         """
         if self._is_over:
             return
-        with suppress(FileNotFoundError):  # it is made again at the next look for the lock
-            # Lets those know that this writer lives who don't see its lock.
+        with suppress(FileNotFoundError):  # it is created again at the next check of the lock
+            # The heartbeat for others that don't see this writer's lock.
             os.utime(self._lock_path, follow_symlinks=os.utime not in os.supports_follow_symlinks)
         if not self._is_local:
             return
         if self._turn_of == threading.get_ident():
-            return  # a signal handler in the middle of it: it is being done
+            return  # a signal handler in the middle of a write, which continues
         with self._alone():
             self._merge(found)
             if not self._is_over and self._synced != self._written:
@@ -216,7 +216,7 @@ class WatermarkWriter:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let no other thread write meanwhile: its file would have the same temporary name."""
+        """Exclude other threads, which would use the same temporary file."""
         me = threading.get_ident()
         if self._turn_of == me:
             yield
@@ -238,7 +238,7 @@ class WatermarkWriter:
             "count": self._count,
             "is_local": self._is_local,
             "lock": self._domain,
-            # As text, as JSON has them: the checksum is of keys in the order of their text.
+            # As text, as in JSON: the checksum depends on the order of keys as text.
             "synced": {t: {str(n): rows for n, rows in of.items()} for t, of in synced.items()},
         }
         data = json.dumps({**metadata, "checksum": checksum(metadata)}).encode()
@@ -248,7 +248,7 @@ class WatermarkWriter:
         self._written = synced
 
     def _sync_names(self) -> None:
-        self._has_new_names = False  # before: one that comes meanwhile waits for the next time
+        self._has_new_names = False  # first: a name that appears meanwhile waits for the next time
         try:
             sync_folder(self._path.parent)
         except BaseException:
@@ -256,9 +256,9 @@ class WatermarkWriter:
             raise
 
     def _is_written_in_place(self, data: bytes) -> bool:
-        """Try to replace the older of the two marks in the file: a torn one leaves the newer as it is.
+        """Try to overwrite the older of the two slots; a torn write leaves the newer one intact.
 
-        A file with another name besides is a copy's as well, and stays as it is.
+        A file with a second name belongs to a copy as well, and is not changed.
         """
         if self._written is None:
             return False
@@ -282,7 +282,7 @@ class WatermarkWriter:
         return True
 
     def _lock(self) -> dict[str, Any] | None:
-        with suppress(FileNotFoundError):  # it is about to be made again
+        with suppress(FileNotFoundError):  # it is about to be created again
             return lock_domain(self._lock_path)._asdict()
         return None
 
@@ -291,9 +291,9 @@ class WatermarkWriter:
 
 
 def _newer(before: Mapping[int, int], found: Mapping[int, int]) -> dict[int, int]:
-    """Both, the larger of each, without what was sealed since: segments older than all found."""
+    """The larger number of rows per segment, without segments older than all found: those are sealed."""
     if not found:
         return dict(before)
     first = min(found)
-    kept = {number: rows for number, rows in before.items() if number >= first}
-    return {**found, **{n: max(rows, found.get(n, 0)) for n, rows in kept.items()}}
+    rest = {number: rows for number, rows in before.items() if number >= first}
+    return {**found, **{n: max(rows, found.get(n, 0)) for n, rows in rest.items()}}
