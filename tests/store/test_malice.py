@@ -218,7 +218,7 @@ def test_swapped_files_are_left_out(two_files: Path) -> None:
     spare.rename(two)
     collection = opened(two_files)
     assert {problem.path for problem in collection.verify()} == {one, two}
-    with pytest.warns(DamagedFileWarning, match="is of another file") as told:
+    with pytest.warns(DamagedFileWarning, match="belongs to another file") as told:
         assert indexes(collection) == []
     assert all(any(path.name in str(each.message) for each in told) for path in (one, two))
 

@@ -264,9 +264,7 @@ def test_a_key_of_the_users_is_not_hidden(
     else:
         new.recorder.push(step=7, collection="mine" if kind == "record" else 1.5)
     for fails in (lambda: len(union), lambda: ExperimentCollection.union([folder / "old", new])):
-        with pytest.raises(
-            ArgumentError, match="new has a key 'collection' of its own.*key='study'"
-        ):
+        with pytest.raises(ArgumentError, match="new has its own key 'collection'.*key='study'"):
             fails()
     again = ExperimentCollection.union([folder / "old", new], key="study")
     (row,) = again.records.where(step=7)

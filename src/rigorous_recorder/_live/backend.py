@@ -1,4 +1,4 @@
-"""What a live table needs of the place where its images and sealed rows go."""
+"""The backend of a live table: the place of its images and sealed rows."""
 
 from __future__ import annotations
 
@@ -22,78 +22,78 @@ class SegmentBatch(NamedTuple):
 
 
 class Lease(Protocol):
-    """A name that a writer has until others presume it dead, and the files under that name."""
+    """A writer's name until others presume it dead, with the files under that name."""
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every file of that table has in its metadata."""
+        """The metadata of all files of a table."""
 
     def image(self, table: str, number: int, blank: Blank) -> Image:
-        """An image without rows, not yet published; in memory where nothing else works."""
+        """An empty image, not yet published; in memory if nothing else works."""
 
     def publish(self, table: str, number: int, image: Image) -> None:
-        """Let readers find an image under its segment's number."""
+        """Make an image visible to readers under its segment's number."""
 
     def withdraw(self, table: str, number: int, image: Image) -> None:
-        """Take the file of a segment without rows away."""
+        """Remove the file of a segment without rows."""
 
     def seal(self, table: str, parts: list[SegmentBatch]) -> bool:
-        """Store the rows of neighbouring segments, which have one schema, for good.
+        """Store the rows of contiguous segments with the same schema permanently.
 
         Returns:
-            False where others presumed the writer dead, who may have sealed some of the rows.
+            False if others presumed the writer dead, and may have sealed some of the rows.
 
         Raises:
-            OSError: they can't be stored now; the caller holds on to them.
+            OSError: they can't be stored now; the caller retains them.
         """
 
     def seal_first_rows(self, table: str, part: SegmentBatch) -> int:
-        """Have the first rows of a segment sealed for good, once others presumed the writer dead.
+        """Have the first rows of a segment sealed after others presumed the writer dead.
 
         Returns:
-            How many: those that the others have found, or all, where they sealed none.
+            Their number: those that the others found, or all rows if they sealed none.
 
         Raises:
-            OSError: others are just sealing them, or they can't be stored now.
+            OSError: others are sealing them right now, or they can't be stored.
         """
 
 
 class Backend(Protocol):
-    """Where a live table's images and sealed rows go: a folder, or memory."""
+    """The place of a live table's images and sealed rows: a folder, or memory."""
 
-    #: Whether rows go to files: an image is then free again once its rows are sealed.
+    #: Whether rows go to files, so that images are unused once their rows are sealed.
     is_durable: bool
     #: Whether the interpreter exits.
     is_ending: bool
-    #: What was complained of last.
+    #: The latest error that was reported.
     trouble: str
 
     @property
     def lease(self) -> Lease:
-        """The name under which rows go now."""
+        """The current name of the writer."""
 
     def open(self) -> None:
-        """Be ready to write; called before the first row and after a fork.
+        """Prepare for writing; called before the first row and after a fork.
 
         Raises:
-            ClosedError: the place was closed.
+            ClosedError: the collection was closed.
         """
 
     def look(self) -> Lease:
-        """The name under which rows go now: another one where others presumed the writer dead.
+        """The current name; a new one if others presumed the writer dead.
 
         Raises:
-            OSError: nobody knows, or there is no place for files.
+            OSError: it is unknown, or files can't be created.
         """
 
     def schedule(self, job: Callable[[], object]) -> None:
-        """Have a job done soon, off the caller's thread where there is another."""
+        """Run a job soon, on another thread if there is one."""
 
     def complain(self, error: Exception) -> None:
-        """Tell the user, once, that data waits in memory."""
+        """Warn the user, once, that data waits in memory."""
 
 
 def attempt(backend: Backend, action: Callable[[], _T]) -> tuple[_T] | None:
-    """What an action gives, in a tuple; None, and the user is told, where the disk fails."""
+    """The result of an action, in a tuple; None, with a warning to the user, if the disk fails."""
     try:
         return (action(),)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where an image's bytes live: mapped from a file, in memory with a write-behind, or in memory."""
+"""The memory of an image: a mapped file, memory with write-behind, or memory only."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from .layout import Blank
 __all__ = ["Image", "MappedImage", "MemoryImage", "WriteBehindImage"]
 
 _ZEROS: Final = memoryview(bytes(1 << 18))
-_MOST_VIEWS: Final = 1_000  # the system takes 1,024 at once
-_count = itertools.count()  # no two images of this process have the same temporary name
+_MOST_VIEWS: Final = 1_000  # the operating system accepts 1,024 at once
+_count = itertools.count()  # makes temporary names unique in this process
 
 
 class Image(Protocol):
-    """The bytes of one live table, writable in place."""
+    """The bytes of a live table, writable in place."""
 
     view: memoryview
-    #: Whether what is written is in the system's hands at once, without a flush.
+    #: Whether written data reaches the operating system at once, without a flush.
     is_mapped: bool
 
     @property
     def is_there(self) -> bool:
-        """Whether the image has a file, under whatever name."""
+        """Whether the image's file exists, under any name."""
 
     @property
     def is_persistent(self) -> bool:
-        """Whether what is flushed outlives the process, and readers find it."""
+        """Whether flushed data outlives the process, and readers find it."""
 
     def publish(self, path: Path) -> None:
-        """Let readers find the image under that name, replacing what had it."""
+        """Make the image visible to readers under a name, replacing another file."""
 
     def flush(self, ranges: list[tuple[int, int]]) -> None:
-        """Hand the bytes of these ranges (start, stop), in order, to the operating system."""
+        """Pass the bytes of these ranges (start, stop), in order, to the operating system."""
 
     def syncing(self) -> Callable[[], None]:
-        """What to call, without any lock, so that all that was flushed survives a loss of power."""
+        """A function to call without locks, which makes all flushed data survive a power loss."""
 
     def discard(self) -> None:
-        """Take the image's file away: its rows are stored elsewhere now."""
+        """Remove the image's file: its rows are stored elsewhere."""
 
 
 class MemoryImage:
-    """Bytes that nobody else sees: a recorder without a collection, or a disk that is full."""
+    """Bytes that only this process sees: without a collection, or while the disk is full."""
 
     is_there = False
     is_persistent = False
@@ -75,10 +75,10 @@ class MemoryImage:
 
 
 class _Descriptor:
-    """An open file that knows when it is closed: its number then belongs to somebody else.
+    """An open file that knows when it is closed, after which its number can be reused.
 
-    Who uses it holds on to it: it closes when nobody does any more, as when an image is discarded in
-    the middle of a flush, replaced, or forgotten in a forked child, or when a sync is interrupted.
+    Users hold a reference: it closes with the last one, as when an image is discarded in the middle of
+    a flush, replaced, or dropped in a forked child, or when a sync is interrupted.
     """
 
     def __init__(self, number: int | None) -> None:
@@ -86,7 +86,7 @@ class _Descriptor:
 
     @property
     def number(self) -> int:
-        """The number that the system knows the file by.
+        """The file descriptor.
 
         Raises:
             OSError: it is closed.
@@ -101,7 +101,7 @@ class _Descriptor:
 
 
 class _FileImage:
-    """What both images with a file share: it is made under a name of its own, then published."""
+    """Common base of images with a file, which is created under a temporary name, then published."""
 
     def __init__(self, path: Path) -> None:
         self._hidden = self._path = temporary_of(path.with_name(f"{path.name}.{next(_count)}"))
@@ -109,7 +109,7 @@ class _FileImage:
 
     @property
     def is_there(self) -> bool:
-        """Whether nobody took the file away."""
+        """Whether the file still exists."""
         try:
             return self._is_at(self._path)
         except OSError:
@@ -117,17 +117,17 @@ class _FileImage:
 
     @property
     def is_persistent(self) -> bool:
-        """Whether what is flushed outlives the process, and readers find it."""
+        """Whether flushed data outlives the process, and readers find it."""
         return self._path != self._hidden and self.is_there
 
     def publish(self, path: Path) -> None:
-        """Let readers find the image under that name, replacing what had it."""
+        """Make the image visible to readers under a name, replacing another file."""
         if self._path != path and not self._is_at(path):
             publish(self._path, path)
         self._path = path
 
     def _is_at(self, path: Path) -> bool:
-        """Whether the image has that name already, as when its renaming was interrupted."""
+        """Whether the image has this name already, as after an interrupted rename."""
         file = self._file
         try:
             return os.path.samestat(os.fstat(file.number), path.stat())
@@ -135,29 +135,29 @@ class _FileImage:
             return False
 
     def syncing(self) -> Callable[[], None]:
-        """What to call, without any lock, so that all that was flushed survives a loss of power.
+        """A function to call without locks, which makes all flushed data survive a power loss.
 
         Raises:
-            OSError: the file is gone from its folder; or, when called, it can't be written.
+            OSError: the file is gone from its folder; or, on calling, it can't be written.
         """
-        file = self._file  # open until it is synced, also where it is discarded meanwhile
+        file = self._file  # keeps it open until synced, even if it is discarded meanwhile
         if not self.is_there:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
         return partial(_sync, file)
 
     def discard(self) -> None:
-        """Take the image's file away: its rows are stored elsewhere now."""
+        """Remove the image's file: its rows are stored elsewhere."""
         with contextlib.suppress(OSError):
-            if self._is_at(self._path):  # not what was published in its place
+            if self._is_at(self._path):  # not a file that replaced it
                 self._path.unlink(missing_ok=True)
         self._file = _Descriptor(None)
 
 
 class MappedImage(_FileImage):
-    """A file mapped into memory: what is written is in the system's hands at once.
+    """A file mapped into memory: written data reaches the operating system at once.
 
     Raises:
-        OSError: the space can't be reserved, or the file not made or mapped.
+        OSError: space can't be reserved, or the file can't be created or mapped.
     """
 
     is_mapped = True
@@ -166,7 +166,7 @@ class MappedImage(_FileImage):
         super().__init__(path)
         try:
             os.posix_fallocate(self._file.number, 0, blank.size)
-            # Pages that were written are mapped faster than those that only have their space.
+            # Written pages are mapped faster than those that are only reserved.
             _write_zeros(self._file.number, blank.size)
             for start, piece in blank.pieces:
                 _write_at(self._file.number, memoryview(piece), start)
@@ -184,7 +184,7 @@ class WriteBehindImage(_FileImage):
     """Bytes in memory that are written to a file every second, where mapping is not safe.
 
     Raises:
-        OSError: the file can't be made or written.
+        OSError: the file can't be created or written.
     """
 
     is_mapped = False
@@ -200,7 +200,7 @@ class WriteBehindImage(_FileImage):
 
     def flush(self, ranges: list[tuple[int, int]]) -> None:
         """Write the bytes of these ranges (start, stop) to the file, in order."""
-        file = self._file  # open until the end of this, also where it is discarded meanwhile
+        file = self._file  # keeps it open until the end, even if it is discarded meanwhile
         for start, stop in ranges:
             _write_at(file.number, self.view[start:stop], start)
 
@@ -223,7 +223,7 @@ def _write_at(descriptor: int, data: memoryview, start: int) -> None:
 
 
 def _write_zeros(descriptor: int, size: int) -> None:
-    """Few system calls: at each one the interpreter is let go of, and waited for afterwards."""
+    """With few system calls, each of which releases the GIL and waits for it afterwards."""
     done = 0
     while done < size:
         whole, rest = divmod(size - done, len(_ZEROS))

@@ -1,4 +1,4 @@
-"""The rows of an image as Arrow, as they are there and as they are in a sealed file."""
+"""The rows of an image as Arrow, in the types of live and sealed files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .._once import remembered
 from .._values.arrays import ArrayKind
 from .._values.kinds import Kind
 from .column import NODE, Column, field_metadata, file_names
-from .layout import Buffer, ImageMap, Places
+from .layout import Buffer, ColumnBuffers, ImageMap
 
 __all__ = ["arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 
-#: Bytes of a view of text.
+#: The size of a text view in bytes.
 _VIEW: Final = 16
 
 
@@ -26,10 +26,10 @@ def arrow_of(
     *,
     check: bool = False,
 ) -> pa.RecordBatch:
-    """The first ``rows`` rows of an image as Arrow with the types of a sealed file.
+    """The first ``rows`` rows of an image as Arrow with sealed types.
 
     Raises:
-        pyarrow.ArrowInvalid: with ``check``, the bytes are not what their layout says.
+        pyarrow.ArrowInvalid: with ``check``, the bytes are not valid for their layout.
     """
     nodes = pa.Array.from_buffers(pa.int64(), rows, [None, take(where.node, 8 * rows)])
     sealed: dict[Column, pa.Array] = {}
@@ -65,13 +65,13 @@ def _sealed_field(column: Column, name: str) -> pa.Field:
 
 def live_array(
     kind: Kind,
-    places: Places,
+    places: ColumnBuffers,
     rows: int,
     take: Callable[[Buffer, int], pa.Buffer],
     *,
     check: bool,
 ) -> pa.Array:
-    """The first ``rows`` rows of a column of an image, with the type that it has there."""
+    """The first ``rows`` rows of a column of an image, in its live type."""
     validity = take(places.validity, (rows + 7) // 8)
     if isinstance(kind, ArrayKind):
         return _block_array(kind, rows, validity, take(places.values, rows * kind.width))
@@ -86,10 +86,10 @@ def live_array(
 
 
 def _without_hidden_views(rows: int, validity: pa.Buffer, views: pa.Buffer) -> pa.Buffer:
-    """Views of text with nothing where no value is: pyarrow checks none there, and follows them all.
+    """Views of text with empty ones for nulls, which pyarrow follows without checking.
 
     Raises:
-        pyarrow.ArrowInvalid: there are not as many as rows.
+        pyarrow.ArrowInvalid: there are fewer views than rows.
     """
     cells = pa.Array.from_buffers(pa.binary(_VIEW), rows, [validity, views])
     cells.validate()

@@ -1,4 +1,4 @@
-"""What a column of a table is: a key and a kind, and the name that it has in files."""
+"""Columns of tables: a key and a kind, and the name in files."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = [
     "file_names",
 ]
 
-#: Name of the first column of every file: whose record the row is; 0 is "not written yet".
+#: The first column of every file: the node of the row; 0 means "not written yet".
 NODE: Final = "_node"
-#: Key of the metadata of a file's schema, and of a field's.
+#: The key of the metadata of schemas and fields.
 META: Final = b"rigorous"
 
 
 class InternalKey:
-    """Keys of the columns that the library writes itself; no user's key can equal one."""
+    """Keys of columns that the library writes itself; they never equal a user's key."""
 
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        #: Name of the column in files.
+        #: The name of the column in files.
         self.name = name
 
     def __repr__(self) -> str:
@@ -53,8 +53,8 @@ class InternalKey:
 
 PARENT: Final = InternalKey("_parent")
 TIME: Final = InternalKey("_time")
-#: True where the parent that is said is that of all that was deleted. A file without the column has
-#: no such row, which is known without reading any.
+#: True if the parent that is set is ``DELETED`` for good. A file without the column has no such rows,
+#: which is known without reading any.
 DELETION: Final = InternalKey("_deleted")
 
 
@@ -62,7 +62,7 @@ Key = str | InternalKey
 
 
 class Column(NamedTuple):
-    """One physical column: the values of one kind that were logged under one key."""
+    """A physical column: the values of one kind under one key."""
 
     key: Key
     kind: Kind
@@ -71,7 +71,7 @@ class Column(NamedTuple):
 PARENT_COLUMN: Final = Column(PARENT, INT)
 TIME_COLUMN: Final = Column(TIME, UTC_DATETIME)
 DELETION_COLUMN: Final = Column(DELETION, BOOL)
-#: The column of each mark.
+#: The columns of internal keys.
 INTERNAL_COLUMNS: Final = {
     PARENT: PARENT_COLUMN,
     TIME: TIME_COLUMN,
@@ -81,7 +81,7 @@ INTERNAL_COLUMNS: Final = {
 
 def file_names(columns: Iterable[Column]) -> list[str]:
     """A unique name for each column: the key where it is free, else ``key:kind``."""
-    used = {NODE, *(mark.name for mark in INTERNAL_COLUMNS)}
+    used = {NODE, *(internal.name for internal in INTERNAL_COLUMNS)}
     return [_claim(column, used) for column in columns]
 
 
@@ -98,34 +98,34 @@ def _claim(column: Column, used: set[str]) -> str:
 
 
 def field_metadata(column: Column) -> dict[bytes, bytes] | None:
-    """What a file says of a column, so that its key and kind are known again."""
+    """The metadata of a column's field, from which its key and kind can be restored."""
     if isinstance(column.key, InternalKey):
         return None
     return described(column.key, column.kind)
 
 
 def described(key: Key, kind: Kind) -> dict[bytes, bytes]:
-    """Metadata of a field with values of a key."""
+    """The metadata of a field with values of a key."""
     return {META: json.dumps({"key": key, "kind": kind.name}).encode()}
 
 
 def column_of(field: pa.Field) -> Column | None:
-    """The column that a file's field is; None for ``_node``.
+    """The column of a file's field; None for ``_node``.
 
     Raises:
-        DamagedFileError: the field is not one that this library wrote.
+        DamagedFileError: this library never writes such a field.
     """
     if field.name == NODE:
         return None
-    said = (field.metadata or {}).get(META)
-    if said is None:
-        return _marked(field.name)
-    return _described(field.name, said)
+    metadata = (field.metadata or {}).get(META)
+    if metadata is None:
+        return _internal(field.name)
+    return _described(field.name, metadata)
 
 
 @remembered(4096)  # many files have the same columns
-def _described(name: str, said: bytes) -> Column:
-    described: Mapping[str, Any] = json.loads(said)
+def _described(name: str, metadata: bytes) -> Column:
+    described: Mapping[str, Any] = json.loads(metadata)
     key, kind = described["key"], kind_named(described["kind"])
     if kind is None or not isinstance(key, str):
         message = f"column {name!r} is of an unknown kind {described['kind']!r}, or has no key"
@@ -133,9 +133,9 @@ def _described(name: str, said: bytes) -> Column:
     return Column(sys.intern(key), kind)
 
 
-def _marked(name: str) -> Column:
-    for mark, column in INTERNAL_COLUMNS.items():
-        if mark.name == name:
+def _internal(name: str) -> Column:
+    for internal, column in INTERNAL_COLUMNS.items():
+        if internal.name == name:
             return column
-    message = f"column {name!r} has no metadata of its key and kind"
+    message = f"column {name!r} has no metadata with its key and kind"
     raise DamagedFileError(message)

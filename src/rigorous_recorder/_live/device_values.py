@@ -1,4 +1,4 @@
-"""Values of a segment's cells that are still on a device."""
+"""Pending device values: values of a segment's cells that are still on a device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .column import Column
 
 __all__ = ["Cells", "PendingValues", "Row", "warn_lost"]
 
-#: Of columns rows, and what belongs there; at least one of each.
+#: For columns, the rows and values; at least one of each.
 Cells = dict[Column, list[tuple[int, Any]]]
 
 #: The pending values of a row.
@@ -20,10 +20,10 @@ Row = list[tuple[Column, DeviceValue]]
 
 
 class PendingValues:
-    """The values that are still on a device, and the cells that they belong in.
+    """The values that are still on a device, and their cells.
 
-    Many threads may use it: who adds values holds the table's lock, who takes them away holds none.
-    A row's values are added before it is written; nobody else looks at them until it is.
+    Thread-safe: adding requires the table's lock, removing does not. A row's values are added before
+    the row is written, and are not read until it is.
     """
 
     def __init__(self, rows: dict[int, Row] | None = None) -> None:
@@ -34,16 +34,16 @@ class PendingValues:
         return bool(self._rows)
 
     def __len__(self) -> int:
-        """About how many they are: exactly so after each ``drop``, whatever other threads add."""
+        """The approximate number of values; exact after each ``drop``, except for later additions."""
         return self._count
 
     def add(self, row: int, values: Row) -> None:
-        """Remember the values of a row, all of them or, where that is interrupted, none."""
+        """Add the values of a row; all of them or, if interrupted, none."""
         self._rows[row] = values
         self._count += len(values)
 
     def take_back(self, row: int) -> None:
-        """Forget the values of a row, where there are any."""
+        """Remove the values of a row, if there are any."""
         self._count -= len(self._rows.pop(row, ()))
 
     def below(self, row: int) -> PendingValues:
@@ -53,21 +53,21 @@ class PendingValues:
         )
 
     def columns(self) -> set[Column]:
-        """The columns that any value is of."""
+        """The columns of the values."""
         return {column for values in self._rows.copy().values() for column, _ in values}
 
     def first_row(self, rows: int) -> int:
-        """The first row that any value is of; ``rows`` where there is none."""
+        """The first row with a value; ``rows`` if there is none."""
         return min(self._rows.copy(), default=rows)
 
     def drop(self, others: PendingValues) -> None:
-        """Forget the values of those rows."""
+        """Remove the values of these rows."""
         for row in others._rows:
             self._rows.pop(row, None)
         self._count = sum(map(len, self._rows.copy().values()))
 
     def fetch(self) -> tuple[Cells, Cells]:
-        """The plain values, many at once; and apart from them an ``Unavailable`` for each without one."""
+        """Fetch the values, many at once; separately, an ``Unavailable`` for each that failed."""
         values = iter(fetch_each([value for row in self._rows.values() for _, value in row]))
         found: Cells = {}
         lost: Cells = {}
@@ -80,7 +80,7 @@ class PendingValues:
 
 
 def warn_lost(lost: Cells) -> None:
-    """Warn of values that could not be fetched."""
+    """Warn about values that could not be fetched."""
     keys = ", ".join(dict.fromkeys(str(column.key) for column in lost))
     values = [value for cells in lost.values() for _, value in cells]
     error = values[0].error

@@ -1,4 +1,4 @@
-"""One change of a table at a time, also where another is called for in the middle of it."""
+"""Exclusive changes of a table, including those requested in the middle of another one."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _T = TypeVar("_T")
 
 
 class _Guarded(Protocol):
-    """What one change at a time is made to; between changes rows are written without the lock."""
+    """What is changed exclusively; between changes rows are written without the lock."""
 
     #: Closed while anything else happens.
     fast_path: FastPath
 
     def reopen_fast_path(self) -> None:
-        """Let rows be written without one, where a change left nothing half done."""
+        """Allow rows to be written without one, unless a change was left incomplete."""
 
 
 class Exclusive:
     """Makes one change at a time to a table.
 
-    A thread waits for the change that another one makes. In the middle of a change of its own it
-    can't: what a signal handler, a finalizer or a value's own code calls for there is made right
-    after that change, in the order in which it was called for, and no row overtakes it.
+    A thread waits for another thread's change. In the middle of its own change it can't wait: what a
+    signal handler, a finalizer or a value's own code requests there is carried out right after that
+    change, in the order of the requests, and no row overtakes it.
 
     Args:
         guarded: what is changed.
@@ -42,8 +42,8 @@ class Exclusive:
         self.free_lock()
 
     def free_lock(self) -> None:
-        """Let nobody hold the lock: in a forked child."""
-        #: Held during each change; whoever holds it keeps all other threads from changes.
+        """Release the lock in a forked child."""
+        #: Held during each change; it excludes changes by other threads.
         self.lock = threading.RLock()
 
     @property
@@ -56,7 +56,7 @@ class Exclusive:
         """Make a change.
 
         Returns:
-            What it gives, in a tuple; None in the middle of another change: it is made after that.
+            Its result, in a tuple; None in the middle of another change, after which it is made.
         """
         with self.lock:
             if self._is_busy:
@@ -90,7 +90,7 @@ class Exclusive:
                 self._is_busy = False
 
     def _end(self) -> None:
-        """End a change, after those that were called for in the middle of it."""
+        """End a change, after carrying out those requested in the middle of it."""
         while True:
             try:
                 if self._deferred or self._fast_path.buffers is None:
@@ -99,7 +99,7 @@ class Exclusive:
                     self._run_deferred()
             finally:
                 self._is_busy = False
-            if not self._deferred:  # a handler can come between the two lines above, too
+            if not self._deferred:  # a handler can run between the two lines above, too
                 return
             self._is_busy = True
 

@@ -1,4 +1,4 @@
-"""What is logged, field by field: the column that each belongs in, and its plain value."""
+"""Description of logged fields: the column and the plain value of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Described = list[tuple[Column, Any]]
 
 
 def describe(fields: Mapping[Any, Any]) -> Described:
-    """For each field its column and the plain value of that kind which reads back equal.
+    """For each field its column and the plain value of its kind, which reads back equal.
 
     Raises:
         KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be stored.
@@ -25,17 +25,17 @@ def describe(fields: Mapping[Any, Any]) -> Described:
 
 
 def describe_attributes(fields: Mapping[Any, Any]) -> Described:
-    """As ``describe``, but a value of a type that can't be stored is its repr.
+    """Like ``describe``, but a value whose type can't be stored becomes its repr.
 
     Raises:
         KeyNotTextError, UnsupportedValueError: a field can't be stored.
-        AttributeTypeWarning: where warnings are errors.
+        AttributeTypeWarning: if warnings are errors.
     """
     return _described(fields, classify_any)
 
 
 def describe_unread(fields: Mapping[Any, Any]) -> Described:
-    """As ``describe``, without a wait: of a tensor on a device a ``DeviceValue``.
+    """Like ``describe``, but without waiting: a tensor on a device becomes a ``DeviceValue``.
 
     Raises:
         KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: a field can't be stored.
@@ -49,7 +49,7 @@ def _described(
     described: dict[Key, tuple[Column, Any]] = {}
     for key, value in fields.items():
         field = _describe(key, value, classified)
-        # Names of a subclass of str can be the same text and yet not equal: the last one counts.
+        # Instances of a str subclass can have the same text without being equal: the last counts.
         described[field[0].key] = field
     return list(described.values())
 

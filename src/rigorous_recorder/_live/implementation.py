@@ -1,4 +1,4 @@
-"""Which backend runs: the native one where it was compiled, else the pure one."""
+"""The backend in use: native if it was compiled, else the pure-Python fallback."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING or PURE_REQUESTED:
 else:
     try:
         from .native import Buffers, FastPath, Pusher, Slot
-    except ImportError:  # nothing could be compiled where it was installed
+    except ImportError:  # it could not be compiled on installation
         from .pure import Buffers, FastPath, Pusher, Slot
 
 __all__ = ["Buffers", "FastPath", "Pusher", "Slot", "is_native"]
 
-#: Whether it is the native one; the environment variable RIGOROUS_RECORDER_PURE=1 forbids it.
+#: Whether it is native; the environment variable RIGOROUS_RECORDER_PURE=1 disables that.
 is_native: Final = FastPath.is_atomic

@@ -1,4 +1,4 @@
-"""The bytes of a live table: an Arrow IPC file with room for rows, and where its buffers are."""
+"""The layout of a live table: an Arrow IPC file with reserved rows, and its buffers' positions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .column import NODE, Column, field_metadata, file_names
 __all__ = [
     "Blank",
     "Buffer",
+    "ColumnBuffers",
     "ImageMap",
     "Layout",
-    "Places",
     "map_of",
     "node_place",
     "places_of",
@@ -25,7 +25,7 @@ __all__ = [
     "rows_in",
 ]
 
-#: Bits of one value in a column.
+#: Bits per value in a column.
 _BITS: Final[dict[Cell, int]] = {
     "int": 64,
     "int32": 32,
@@ -44,8 +44,8 @@ class Buffer(NamedTuple):
     size: int
 
 
-class Places(NamedTuple):
-    """Where one column's buffers are in an image."""
+class ColumnBuffers(NamedTuple):
+    """The positions of a column's buffers in an image."""
 
     validity: Buffer
     values: Buffer
@@ -53,21 +53,21 @@ class Places(NamedTuple):
 
 
 class ImageMap(NamedTuple):
-    """Where in an image ``_node`` and each column is."""
+    """The positions of ``_node`` and each column in an image."""
 
     node: Buffer
-    columns: dict[Column, Places]
+    columns: dict[Column, ColumnBuffers]
 
 
 class Blank(NamedTuple):
-    """The bytes of an image without rows: zeros, but for some pieces and where they start."""
+    """The bytes of an empty image: zeros, except for some pieces with their positions."""
 
     size: int
     pieces: list[tuple[int, bytes]]
 
 
 class _Sink:
-    """A file that notes what is written to it, but for the buffers of columns: they are zeros."""
+    """A file object that records what is written, except for column buffers, which are zeros."""
 
     closed = False
 
@@ -76,7 +76,7 @@ class _Sink:
         self.pieces: list[tuple[int, bytes]] = []
 
     def write(self, data: bytes | pa.Buffer) -> int:
-        """Take note of bytes; pyarrow gives a column's buffer as what it is."""
+        """Record bytes; pyarrow passes a column's buffer as an object."""
         size = memoryview(data).nbytes
         if isinstance(data, bytes):
             start, before = self.pieces.pop() if self.pieces else (0, b"")
@@ -88,7 +88,7 @@ class _Sink:
         return size
 
     def tell(self) -> int:
-        """Where the next bytes go."""
+        """The current position."""
         return self.size
 
     def flush(self) -> None:
@@ -99,13 +99,13 @@ class _Sink:
 
 
 class Layout:
-    """Which columns an image has, and for how many rows and bytes of text it has room.
+    """The columns of an image, and the reserved numbers of rows and bytes of text.
 
     Args:
         columns: the columns.
-        capacity: a multiple of 8, for a byte of validity bits is of 8 rows.
+        capacity: a multiple of 8, because a byte has the validity bits of 8 rows.
         spill: bytes of text.
-        metadata: what the schema of the file has; equal layouts can differ in it.
+        metadata: the metadata of the schema; ignored in comparisons of layouts.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Bytes of the buffers of an image."""
+        """The size of an image's buffers in bytes."""
         texts = sum(has_spill(column.kind) for column in self.columns)
         return int(self.capacity * row_width(self.columns)) + texts * self.spill
 
@@ -163,7 +163,7 @@ class Layout:
     def _empty(self, kind: Kind) -> pa.Array:
         rows = self.capacity
         validity = _zeros((rows + 7) // 8)
-        # Any null count but 0 and all: readers then look at the validity bits, which change.
+        # Null counts other than 0 and all: readers then look at the validity bits, which change.
         if isinstance(kind, ArrayKind):
             values: pa.Array = pa.Array.from_buffers(
                 _innermost(kind.live_type),
@@ -177,7 +177,7 @@ class Layout:
         return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
 
 
-@remembered(16)  # one file after the other is like the one before
+@remembered(16)  # consecutive files have the same layout
 def _blank(layout: Layout, _metadata: tuple[tuple[bytes, bytes], ...]) -> Blank:
     return layout._blank()
 
@@ -188,10 +188,10 @@ def _live_field(column: Column, name: str) -> pa.Field:
 
 
 def map_of(image: pa.Buffer, columns: Sequence[Column]) -> ImageMap:
-    """Where in an image what is.
+    """The positions of buffers in an image.
 
     Raises:
-        DamagedFileError: it has not all buffers of these columns.
+        DamagedFileError: it lacks buffers of these columns.
     """
     batch = ipc.open_file(image).get_batch(0)
     node, *found = batch.columns
@@ -200,7 +200,7 @@ def map_of(image: pa.Buffer, columns: Sequence[Column]) -> ImageMap:
 
 
 def node_place(nodes: pa.Array, image: pa.Buffer) -> Buffer:
-    """Where in an image the column ``_node`` is, that was read from it.
+    """The position in an image of the column ``_node`` that was read from it.
 
     Raises:
         DamagedFileError: it has no buffer.
@@ -208,17 +208,17 @@ def node_place(nodes: pa.Array, image: pa.Buffer) -> Buffer:
     return _known(_place(nodes.buffers()[1], image))
 
 
-def places_of(kind: Kind, column: pa.Array, image: pa.Buffer) -> Places:
-    """Where in an image a column of that kind is, that was read from it.
+def places_of(kind: Kind, column: pa.Array, image: pa.Buffer) -> ColumnBuffers:
+    """The positions in an image of a column of this kind that was read from it.
 
     Raises:
-        DamagedFileError: it has not all of its buffers.
+        DamagedFileError: it lacks buffers.
     """
     return _places(kind, [_place(buffer, image) for buffer in column.buffers()])
 
 
 def row_width(columns: tuple[Column, ...]) -> float:
-    """Bytes that one row takes in an image, without what long text spills."""
+    """The bytes per row in an image, without what long text spills."""
     return 8 + sum(_values_size(column.kind, 8) / 8 + 1 / 8 for column in columns)
 
 
@@ -229,19 +229,19 @@ def _values_size(kind: Kind, rows: int) -> int:
 
 
 def rows_in(kind: Kind, size: int) -> int:
-    """How many rows' values are whole in the first so many bytes of a column's buffer of them."""
+    """How many rows' values are complete in the first bytes of a column's value buffer."""
     if isinstance(kind, ArrayKind):
         return size // kind.width if kind.width else 8 * size
     return 8 * size // _BITS[kind.cell]
 
 
 def has_spill(kind: Kind) -> bool:
-    """Whether a column has a buffer for what is too long for its cells."""
+    """Whether a column has a buffer for values that are too long for its cells."""
     return kind.cell in {"text", "bytes"}
 
 
 def _zeros(size: int) -> pa.Buffer:
-    """A buffer that nobody reads; its bytes are never touched, and so take no memory."""
+    """A buffer that is never read; its bytes are never touched, and so use no memory."""
     return pa.py_buffer(memoryview(_untouched(1 << max(size - 1, 0).bit_length()))[:size])
 
 
@@ -269,20 +269,22 @@ def _place(buffer: pa.Buffer | None, image: pa.Buffer) -> Buffer | None:
         return None
     start = buffer.address - image.address if buffer.size else 0
     if not 0 <= start <= image.size - buffer.size:
-        message = "a column's bytes are not those of the file"  # compressed, for one
+        message = (
+            "a column's bytes are not those of the file"  # for example, because of compression
+        )
         raise DamagedFileError(message)
     return Buffer(start, buffer.size)
 
 
-def _places(kind: Kind, found: list[Buffer | None]) -> Places:
+def _places(kind: Kind, found: list[Buffer | None]) -> ColumnBuffers:
     if isinstance(kind, ArrayKind):
-        return Places(_known(found[0]), _known(found[-1]), None)
+        return ColumnBuffers(_known(found[0]), _known(found[-1]), None)
     spill = _known(found[2]) if has_spill(kind) else None
-    return Places(_known(found[0]), _known(found[1]), spill)
+    return ColumnBuffers(_known(found[0]), _known(found[1]), spill)
 
 
 def _known(buffer: Buffer | None) -> Buffer:
     if buffer is None:
-        message = "a column has not all of its buffers"
+        message = "a column lacks some of its buffers"
         raise DamagedFileError(message)
     return buffer

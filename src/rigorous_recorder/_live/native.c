@@ -1,4 +1,4 @@
-/* The native backend of pure.py: the buffers of a live table, and the way of a record into them.
+/* The native backend of pure.py: the buffers of a live table, and appending to them.
 
    It is handed writable buffers, knows what a value of each kind looks like in them, and has no
    policy. Whatever is rare (a new key, another kind, a full table) it leaves to Python, having
@@ -23,13 +23,13 @@
 #define PUBLISH(place, value) __atomic_store_n((place), (value), __ATOMIC_RELEASE)
 #endif
 
-#define INLINE_BYTES 12 /* an Arrow view holds so many bytes itself */
+#define INLINE_BYTES 12 /* the bytes that an Arrow view holds itself */
 #define VIEW_BYTES 16
-#define FEW_FIELDS 24 /* so many need no memory from the heap */
+#define FEW_FIELDS 24 /* up to this many need no heap memory */
 #define PLANS 64
 #define MOST_DIMENSIONS 32
 
-/* What is there, and what is missing. */
+/* Results of an attempt. */
 typedef enum { FAILED = -1, REFUSED = 0, DONE = 1 } Outcome;
 
 static PyObject *str_push_slowly, *str_add_slowly;
@@ -41,7 +41,7 @@ typedef enum { INT, FLOAT, INT32, BOOL, NOTHING, TEXT, BYTES, BLOCK } Cell;
 
 static const struct {
     const char *name;
-    int bits; /* of one value; 0 where the slot says it */
+    int bits; /* of one value; 0 if the slot has it */
 } CELLS[] = {
     [INT] = {"int", 64},     [FLOAT] = {"float", 64},           [INT32] = {"int32", 32},
     [BOOL] = {"bool", 1},    [NOTHING] = {"null", 1},           [TEXT] = {"text", 8 * VIEW_BYTES},
@@ -51,7 +51,7 @@ static const struct {
 typedef struct {
     PyObject_HEAD
     Cell cell;
-    Py_ssize_t rows; /* for so many there is room */
+    Py_ssize_t rows; /* the capacity */
     Py_ssize_t width; /* bytes of one block */
     Py_ssize_t used;  /* bytes of the spill buffer */
     char element;     /* of a block: 'f', 'i' or 'u' */
@@ -79,7 +79,7 @@ read_block(Slot *self, PyObject *block)
     PyObject *shape;
     if (!PyTuple_Check(block) ||
         !PyArg_ParseTuple(block, "sO!", &element, &PyTuple_Type, &shape)) {
-        PyErr_SetString(PyExc_TypeError, "a block is told as its element and its shape");
+        PyErr_SetString(PyExc_TypeError, "a block is described by its element and its shape");
         return -1;
     }
     self->element = element[0];
@@ -370,8 +370,8 @@ PyDoc_STRVAR(Slot_fill_doc,
 "fill(row, count, offset, buffers)\n--\n\n"
 "Copy rows of an Arrow column to the rows from ``row`` on.\n\n"
 "``buffers`` are the column's validity (None: all are there) and values, and of text its bytes.\n\n"
-"Returns:\n    0, or the bytes that are missing in the spill buffer; then nothing was copied.\n\n"
-"Raises:\n    ValueError: there is no room for so many rows, or the buffers are too short.");
+"Returns:\n    0, or the bytes that the spill buffer lacks; then nothing was copied.\n\n"
+"Raises:\n    ValueError: there is no room for the rows, or the buffers are too short.");
 
 static PyObject *
 Slot_fill(Slot *self, PyObject *args)
@@ -436,7 +436,7 @@ raw_for(Slot *slot, Py_ssize_t row, PyObject *value, Raw *raw)
 
 PyDoc_STRVAR(Slot_put_doc,
 "put(row, value)\n--\n\n"
-"Write the value of one row, also of a row that is there already.");
+"Write the value of a row, possibly of an existing one.");
 
 static PyObject *
 Slot_put(Slot *self, PyObject *args)
@@ -489,7 +489,7 @@ static PyGetSetDef Slot_getset[] = {
 
 PyDoc_STRVAR(Slot_doc,
 "Slot(cell, values, validity, spill=None, block=None)\n--\n\n"
-"The cells of one column, by row: where its values, validity bits and long texts are.");
+"The cells of one column, by row, with values, validity bits and long texts.");
 
 static PyType_Slot Slot_slots[] = {
     {Py_tp_new, Slot_new},         {Py_tp_dealloc, Slot_dealloc}, {Py_tp_methods, Slot_methods},
@@ -624,11 +624,11 @@ typedef struct {
     int64_t *nodes;
     Py_ssize_t capacity, rows;
     PyObject *keyed;      /* dict: key to Keyed */
-    int has_marks;        /* keys that are no text */
+    int has_marks;        /* keys that are not text */
     PyObject *converters; /* dict: type to what makes a plain value of one */
     Plan *last;
     Plan *plans[PLANS];
-    uintptr_t missed[PLANS]; /* what was looked for in vain last */
+    uintptr_t missed[PLANS]; /* the latest unsuccessful lookups */
     Py_buffer node_buffer;
 } Buffers;
 
@@ -881,7 +881,7 @@ write_row(Buffers *self, int64_t node, const Raw *raws, Py_ssize_t count)
     self->rows = row + 1;
 }
 
-/* A value that refuses is looked at again by the careful way, which says what is wrong with it. */
+/* The slow path tries a value that failed again, and reports what is wrong with it. */
 static Outcome
 forgive(Outcome outcome)
 {
@@ -892,7 +892,7 @@ forgive(Outcome outcome)
     return outcome;
 }
 
-/* Remember where the value of a field went: the next one is likely of the same type. */
+/* Remember the slot of a field's value: the next one likely has the same type. */
 static inline void
 expect(Field *field, PyTypeObject *type, Slot *slot)
 {
@@ -1052,9 +1052,9 @@ append_named(FastPath *fast_path, int64_t node, PyObject *const *values, PyObjec
 
 PyDoc_STRVAR(Buffers_write_doc,
 "write(node, targets)\n--\n\n"
-"Write one row to the slots given, each with the value that its cell takes.\n\n"
-"Returns:\n    0; or what is missing: so many bytes of spill, or -1 where no row is left.\n\n"
-"Raises:\n    Exception: whatever a value raised that could not be written; no row was added.");
+"Write a row to the given slots, each with the value for its cell.\n\n"
+"Returns:\n    0; or what is missing: bytes of spill, or -1 if no rows are left.\n\n"
+"Raises:\n    Exception: whatever a value raised on writing; no row was added.");
 
 static Outcome
 read_targets(Buffers *self, PyObject *targets, Raw *raws)
@@ -1112,8 +1112,8 @@ Buffers_write(Buffers *self, PyObject *args)
 
 PyDoc_STRVAR(Buffers_add_rows_doc,
 "add_rows(nodes)\n--\n\n"
-"Let readers see rows whose slots were filled: one for each 64-bit id in ``nodes``.\n\n"
-"Raises:\n    ValueError: there is no room for so many.");
+"Make rows visible whose slots were filled: one for each 64-bit id in ``nodes``.\n\n"
+"Raises:\n    ValueError: there is no room for them.");
 
 static PyObject *
 Buffers_add_rows(Buffers *self, PyObject *nodes)
@@ -1216,7 +1216,7 @@ FastPath_set_buffers(FastPath *self, PyObject *value, void *closure)
 
 PyDoc_STRVAR(FastPath_append_doc,
 "append(node, fields)\n--\n\n"
-"Append a row where that can be done at once, without a lock; False where it can't.");
+"Append a row directly, without a lock; False if that is not possible.");
 
 static PyObject *
 FastPath_append(FastPath *self, PyObject *const *args, Py_ssize_t count)
@@ -1239,13 +1239,13 @@ static PyMethodDef FastPath_methods[] = {
 
 static PyGetSetDef FastPath_getset[] = {
     {"buffers", (getter)FastPath_get_buffers, (setter)FastPath_set_buffers,
-     "Where rows go; None while it is closed.", NULL},
+     "The target of rows; None while it is closed.", NULL},
     {NULL},
 };
 
 PyDoc_STRVAR(FastPath_doc,
 "FastPath()\n--\n\n"
-"Where rows go that are written at once; closed whenever a table is about to change.");
+"Appends rows directly; closed before a table changes.");
 
 static PyType_Slot FastPath_slots[] = {
     {Py_tp_new, FastPath_new},         {Py_tp_dealloc, FastPath_dealloc}, {Py_tp_methods, FastPath_methods},
@@ -1261,7 +1261,7 @@ typedef struct {
     PyObject_HEAD
     FastPath *fast_path; /* NULL: not in a store yet */
     int64_t node;
-    PyObject *pending; /* dict of what was added; NULL where nothing was */
+    PyObject *pending; /* dict of what was added; NULL if nothing was */
 } Pusher;
 
 static int
@@ -1331,7 +1331,7 @@ itself(PyObject *self)
 
 PyDoc_STRVAR(Pusher_push_doc,
 "push($self, data=None, /, **fields)\n--\n\n"
-"Log one record: these fields, and those that ``add`` was given since the last one.\n\n"
+"Log a record: these fields, and those passed to ``add`` since the last one.\n\n"
 "When this returns, the record survives the death of the process.\n\n"
 "Raises:\n"
 "    TypeError, ValueError: a key is not text, or a value can't be stored; nothing is logged.\n"
@@ -1355,7 +1355,7 @@ Pusher_push(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject 
 
 PyDoc_STRVAR(Pusher_commit_doc,
 "commit($self, /)\n--\n\n"
-"Log what was added as one record.");
+"Log the added fields as one record.");
 
 static PyObject *
 Pusher_commit(PyObject *object, PyObject *unused)
@@ -1373,7 +1373,7 @@ Pusher_commit(PyObject *object, PyObject *unused)
     return outcome == FAILED ? NULL : call_slowly(object, str_push_slowly, NULL, 0, NULL);
 }
 
-/* Whether a value is kept as it is, and can't change any more. */
+/* Whether a value is stored without conversion, and is immutable. */
 static int
 is_plain(PyObject *value)
 {
@@ -1389,7 +1389,7 @@ is_plain(PyObject *value)
     return PyUnicode_CheckExact(value) && PyUnicode_AsUTF8AndSize(value, &size) != NULL;
 }
 
-/* Add items that are all plain to what waits; REFUSED where one is not. */
+/* Add items that are all plain to the pending fields; REFUSED if one is not. */
 static Outcome
 add_plain(Pusher *self, PyObject *const *keys, PyObject *const *values, Py_ssize_t count)
 {
@@ -1501,14 +1501,14 @@ static PyMemberDef Pusher_members[] = {
 
 static PyGetSetDef Pusher_getset[] = {
     {"_fast_path", (getter)Pusher_get_fast_path, (setter)Pusher_set_fast_path,
-     "Where the records go; None as long as there is no store.", NULL},
+     "The target of the records; None until there is a store.", NULL},
     {"_pending", (getter)Pusher_get_pending, (setter)Pusher_set_pending,
-     "What was added and is not committed yet.", NULL},
+     "The fields that were added and are not committed yet.", NULL},
     {NULL},
 };
 
 PyDoc_STRVAR(Pusher_doc,
-"Logs records of one node; whatever is not done at once goes to the slow methods of a subclass.");
+"Logs records of a node; what the fast path can't do goes to methods of a subclass.");
 
 static PyType_Slot Pusher_slots[] = {
     {Py_tp_dealloc, Pusher_dealloc}, {Py_tp_traverse, Pusher_traverse},

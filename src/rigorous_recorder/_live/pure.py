@@ -1,8 +1,8 @@
-"""The buffers of a live table and the way of a record into them, in pure Python.
+"""The buffers of a live table, and appending to them, in pure Python.
 
-This is the narrow interface that ``native.c`` fills too: it is handed writable buffers, knows what
-a value of each kind looks like in them, and has no policy. Whatever is rare it leaves to its
-caller, having changed nothing that a reader sees.
+This is the same narrow interface that ``native.c`` implements: it gets writable buffers, knows the
+cell layout of each kind, and has no policy. It leaves rare cases to its caller, without having changed
+anything that readers see.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ __all__ = ["ArrowBuffers", "Buffers", "FastPath", "Pusher", "Slot"]
 ArrowBuffers = tuple[memoryview | None, memoryview, memoryview | None]
 
 _INLINE: Final = 12
-_MOST_SPILL: Final = 2**31 - 1  # a view points to so many bytes
+_MOST_SPILL: Final = 2**31 - 1  # the limit of a view's offset
 _pack_view: Final = struct.Struct("<i4sii").pack_into
 _pack_inline: Final = struct.Struct("<i12s").pack_into
 
 
 class _SpillFullError(ValueError):
-    """No room is left for the bytes of a long text: so many are needed."""
+    """There is no room for the bytes of a long text: this many more are needed."""
 
     def __init__(self, needed: int) -> None:
         super().__init__(needed)
@@ -37,7 +37,7 @@ class _Cells(Protocol):
 
 
 class _Bits:
-    """One bit a row."""
+    """One bit per row."""
 
     def __init__(self, values: memoryview) -> None:
         self._values = values
@@ -50,14 +50,14 @@ class _Bits:
 
 
 class _SetBits(_Bits):
-    """One bit a row, which is set whatever the value is."""
+    """One bit per row, which is set for any value."""
 
     def __setitem__(self, row: int, value: Any) -> None:
         super().__setitem__(row, True)
 
 
 class _Blocks:
-    """Blocks of bytes of one width: arrays of one type and shape."""
+    """Blocks of bytes of equal size: arrays of one type and shape."""
 
     def __init__(self, values: memoryview, element: str, shape: tuple[int, ...]) -> None:
         self._values = values
@@ -84,7 +84,7 @@ class _Views:
         self._last = -1, 0
 
     def take_back(self, row: int) -> None:
-        """Use the bytes of a row that was not finished again."""
+        """Reuse the bytes of a row that was not finished."""
         last, start = self._last
         if last == row:
             self.used = start
@@ -105,18 +105,18 @@ class _Views:
 
 
 class Slot:
-    """The cells of one column, by row: where its values, validity bits and long texts are.
+    """The cells of one column, by row, with values, validity bits and long texts.
 
     Args:
-        cell: what a value looks like: int, int32, float, bool, null, text, bytes or block.
+        cell: the cell layout: int, int32, float, bool, null, text, bytes or block.
         values: the bytes of all rows.
-        validity: one bit a row.
-        spill: of text and bytes, where those of more than 12 bytes are.
-        block: the kind (f, i or u) and the bytes of a block's elements, and its shape.
+        validity: one bit per row.
+        spill: for text and bytes, the buffer of values longer than 12 bytes.
+        block: the kind (f, i or u) and size of a block's elements, and its shape.
     """
 
     _CODES: ClassVar[dict[str, Any]] = {"int": "q", "int32": "i", "float": "d"}
-    #: How the elements of an Arrow column are repeated in a buffer: bytes a row.
+    #: How the elements of an Arrow column are laid out in a buffer: bytes per row.
     _WIDTHS: ClassVar[dict[str, int]] = {"int": 8, "int32": 4, "float": 8}
 
     def __init__(
@@ -148,7 +148,7 @@ class Slot:
 
     @property
     def used(self) -> int:
-        """Bytes of the spill buffer in use."""
+        """The used bytes of the spill buffer."""
         return self.cells.used if isinstance(self.cells, _Views) else 0
 
     @used.setter
@@ -157,7 +157,7 @@ class Slot:
             self.cells.used = size
 
     def put(self, row: int, value: Any) -> None:
-        """Write the value of one row, also of a row that is there already."""
+        """Write the value of a row, possibly of an existing one."""
         self.cells[row] = value
         self.validity[row >> 3] |= 1 << (row & 7)
 
@@ -165,13 +165,13 @@ class Slot:
         """Copy rows of an Arrow column to the rows from ``row`` on.
 
         Args:
-            row: where the first one goes.
-            count: how many are copied.
-            offset: the first one of the column.
-            buffers: the column's validity (None: all are there) and values, and of text its bytes.
+            row: the first target row.
+            count: the number of rows to copy.
+            offset: the first row of the column to copy.
+            buffers: the column's validity (None: no nulls) and values, and the bytes of text.
 
         Returns:
-            0, or the bytes that are missing in the spill buffer; then nothing was copied.
+            0, or the bytes that the spill buffer lacks; then nothing was copied.
         """
         validity, values, data = buffers
         if isinstance(self.cells, _Views):
@@ -206,12 +206,12 @@ class Slot:
 
 
 class Buffers:
-    """The writable side of one live table.
+    """The writable side of a live table.
 
     Args:
-        nodes: the ``_node`` of every row, 0 where there is none yet.
-        direct: for a key and the exact type of a value, the slot that takes it as it is.
-        converters: for the exact type of a value that no slot takes, what makes a plain one of it.
+        nodes: the ``_node`` of every row, 0 if it is not written yet.
+        direct: the slots for keys and exact types of values that need no conversion.
+        converters: functions that make plain values, by the exact type of other values.
     """
 
     def __init__(
@@ -227,22 +227,22 @@ class Buffers:
             id(slot): slot for by_type in direct.values() for slot in by_type.values()
         }.values()
         self.capacity = len(self._nodes)
-        #: Number of rows written.
+        #: The number of written rows.
         self.rows = 0
 
     def append(self, node: int, fields: Mapping[Any, Any]) -> bool | None:
-        """Write one row, its ``_node`` last; False where that is a case for the careful way.
+        """Write a row, its ``_node`` last; False if it needs the slow path.
 
-        None where a value is of a type, or under a key, that no slot is known for.
+        None if there is no slot for a key or the type of its value.
 
         Raises:
-            BaseException: what is no Exception, as of Ctrl-C; a row is there whole or not at all.
+            BaseException: not an Exception, such as Ctrl-C; the row is complete or does not exist.
         """
         try:
             return self._append(node, fields)
         except KeyError:
             return None
-        except Exception:  # noqa: BLE001 - the careful way says what is wrong with a value
+        except Exception:  # noqa: BLE001 - the slow path reports what is wrong with a value
             return False
 
     def _append(self, node: int, fields: Mapping[Any, Any]) -> bool:
@@ -257,17 +257,17 @@ class Buffers:
                 slot.validity[byte] |= bit
             self._nodes[row] = node
             self.rows = row + 1
-        except BaseException:  # Ctrl-C included
+        except BaseException:  # including Ctrl-C
             if self.rows == row:
                 self._clear(row)
             raise
         return True
 
     def plain(self, fields: Mapping[Any, Any]) -> dict[Any, Any] | None:
-        """Fields with values of other libraries made plain; None where that can't be done."""
+        """Fields with other libraries' values converted to plain ones; None if impossible."""
         try:
             return dict(self._plain(fields))
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - see above
             return None
 
     def _plain(self, fields: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
@@ -277,13 +277,13 @@ class Buffers:
             yield key, value if is_plain else self._converters[kind](value)
 
     def write(self, node: int, targets: list[tuple[Slot, Any]]) -> int:
-        """Write one row to the slots given, each with the value that its cell takes.
+        """Write a row to the given slots, each with the value for its cell.
 
         Returns:
-            0; or what is missing: so many bytes of spill, or -1 where no row is left.
+            0; or what is missing: bytes of spill, or -1 if no rows are left.
 
         Raises:
-            Exception: whatever a value raised that could not be written; no row was added.
+            Exception: whatever a value raised on writing; no row was added.
         """
         row = self.rows
         if row >= self.capacity:
@@ -303,7 +303,7 @@ class Buffers:
         return 0
 
     def add_rows(self, nodes: memoryview) -> None:
-        """Let readers see rows whose slots were filled: one for each 64-bit id in ``nodes``."""
+        """Make rows visible whose slots were filled: one for each 64-bit id in ``nodes``."""
         ids = nodes.cast("B").cast("q")
         self._nodes[self.rows : self.rows + len(ids)] = ids
         self.rows += len(ids)
@@ -318,7 +318,7 @@ class Buffers:
 
 
 class FastPath:
-    """Where rows go that are written at once; closed whenever a table is about to change."""
+    """Appends rows directly; closed before a table changes."""
 
     #: Whether ``append`` can be called without the table's lock.
     is_atomic = False
@@ -328,7 +328,7 @@ class FastPath:
         self.buffers: Buffers | None = None
 
     def append(self, node: int, fields: dict[Any, Any]) -> bool:
-        """Append a row where that can be done at once; False where it can't."""
+        """Append a row directly; False if that is not possible."""
         buffers = self.buffers
         if buffers is None:
             return False
@@ -340,15 +340,15 @@ class FastPath:
 
 
 class Pusher:
-    """Logs records of one node; whatever is not done at once goes to slow methods of a subclass."""
+    """Logs records of a node; what the fast path can't do goes to methods of a subclass."""
 
     __slots__ = ("_fast_path", "_node", "_pending")
 
-    #: Where the records go; None as long as there is no store.
+    #: The target of the records; None until there is a store.
     _fast_path: FastPath | None
-    #: Id of the node in its store.
+    #: The id of the node in its store.
     _node: int
-    #: What was added and is not committed yet.
+    #: The fields that were added and are not committed yet.
     _pending: dict[str, Any]
 
     def __new__(cls, *_data: Any, **_local_data: Any) -> Self:
@@ -357,7 +357,7 @@ class Pusher:
         return self
 
     def push(self, data: object | None = None, /, **fields: Any) -> Self:
-        """Log one record: these fields, and those that ``add`` was given since the last one.
+        """Log a record: these fields, and those passed to ``add`` since the last one.
 
         When this returns, the record survives the death of the process.
 
@@ -376,7 +376,7 @@ class Pusher:
         return self._add_slowly(data, fields)
 
     def commit(self) -> Self:
-        """Log what was added as one record."""
+        """Log the added fields as one record."""
         return self._push_slowly(None, {})
 
     def _push_slowly(self, data: object | None, fields: dict[str, Any]) -> Self:
@@ -389,8 +389,8 @@ class Pusher:
 def _copy_bits(to: memoryview, row: int, source: memoryview, offset: int, count: int) -> None:
     """Copy bits, the lowest of each byte first, to those from ``row`` on."""
     first, last = offset // 8, (offset + count + 7) // 8
-    taken = int.from_bytes(source[first:last], "little") >> (offset % 8) & ((1 << count) - 1)
+    bits = int.from_bytes(source[first:last], "little") >> (offset % 8) & ((1 << count) - 1)
     first, last = row // 8, (row + count + 7) // 8
     mask = ((1 << count) - 1) << (row % 8)
-    kept = int.from_bytes(to[first:last], "little") & ~mask
-    to[first:last] = (kept | taken << (row % 8)).to_bytes(last - first, "little")
+    others = int.from_bytes(to[first:last], "little") & ~mask
+    to[first:last] = (others | bits << (row % 8)).to_bytes(last - first, "little")

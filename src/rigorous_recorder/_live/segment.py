@@ -1,4 +1,4 @@
-"""One live table's image with its buffers: rows are written to it, and read back as Arrow."""
+"""Segments: a live table's image with its buffers, which is written to and read as Arrow."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from .batches import arrow_of
 from .column import TIME, Column
 from .device_values import Cells, PendingValues, warn_lost
 from .implementation import Buffers, Slot
-from .layout import Blank, Buffer, Layout, Places, map_of
+from .layout import Blank, Buffer, ColumnBuffers, Layout, map_of
 
 __all__ = ["UNNUMBERED", "Segment", "SegmentStateError", "SyncedState"]
 
-#: The number of a segment that waits to be filled.
+#: The number of a spare segment.
 UNNUMBERED: Final = -1
 
 _ZEROS: Final = memoryview(bytes(1 << 16))
 
 
 class SyncedState(NamedTuple):
-    """What of a segment survives a loss of power.
+    """The part of a segment that survives a power loss.
 
     Attributes:
         version: the version of the segment when it was synced.
-        rows: how many of its rows it has, with all their values.
+        rows: the number of rows, with all of their values.
     """
 
     version: tuple[int, int, int]
     rows: int
 
 
-#: Of a segment of which nothing was synced yet.
+#: The state of a segment that was never synced.
 _NOTHING_SYNCED: Final = SyncedState((UNNUMBERED, 0, 0), 0)
 
 
 class _State(Enum):
-    """Where a segment is in its life.
+    """The life cycle of a segment.
 
-    A spare one begins with a number; rows are then added until it is full, or moves to a larger
-    image. The full one is sealed. One without rows can be withdrawn.
+    A spare segment gets a number, and rows until it is full, or it moves to a larger image. A full
+    one is sealed. One without rows can be withdrawn.
     """
 
     SPARE = "has no number yet"
@@ -58,14 +58,14 @@ class _State(Enum):
 
 
 class SegmentStateError(RuntimeError):
-    """What was to be done with a segment is not done in the state that it is in."""
+    """An operation is not allowed in the state of a segment."""
 
 
 class Segment:
-    """The rows of one live table from its start until it is sealed.
+    """The rows of a live table from its start until it is sealed.
 
-    Its state changes in one step, last of all: an exception from outside, as of Ctrl-C, leaves it as
-    it was before, and it is looked at without a lock.
+    The state changes in a single, final step: an asynchronous exception, such as Ctrl-C, leaves it as
+    it was, and it can be read without a lock.
     """
 
     def __init__(self, layout: Layout, lease: Lease, make: Callable[[Blank], Image]) -> None:
@@ -83,19 +83,19 @@ class Segment:
         self.pending = PendingValues()
         self._resolved = 0
         self._heir: Segment | None = None
-        self._stale: list[int] = []  # from which rows on cells were written after a flush
+        self._stale: list[int] = []  # the first rows of cells that were written after a flush
         self._flushed = 0
         self._flushed_spill: dict[Column, int] = {}
         self._targets: dict[Column, Slot] = {}
         self.buffers = self._buffers()
 
     def begin(self, number: int) -> None:
-        """Be filled from now on, under a number that no other rows have."""
+        """Start being filled, under a number that no other rows have."""
         self._require(_State.SPARE)
         self._number, self._state = number, _State.FILLING
 
     def copy_to(self, new: Segment) -> None:
-        """Let a spare segment, which has all columns of this one, begin with the rows of this one."""
+        """Let a spare segment, which has all columns of this one, start with a copy of its rows."""
         self._require(_State.FILLING)
         new.begin(self._number)
         if self.pending:
@@ -103,35 +103,35 @@ class Segment:
         new._copy_from(self)
 
     def mark_moved(self) -> None:
-        """Take no more rows: they go to the segment that this one was copied to."""
+        """Accept no more rows: they go to the segment that this one was copied to."""
         self._enter(_State.MOVED, _State.FILLING)
 
     def finish(self) -> None:
-        """Take no more rows, and wait for being sealed."""
+        """Accept no more rows, and wait for sealing."""
         self._enter(_State.FULL, _State.FILLING)
 
     def mark_sealed(self) -> None:
-        """The rows are in a sealed file."""
+        """Record that the rows are in a sealed file."""
         self._enter(_State.SEALED, _State.FULL)
 
     def mark_withdrawn(self) -> None:
-        """Take no rows at all: the number is another's."""
+        """Accept no rows at all: another segment has the number."""
         if self.rows:
             message = f"segment {self.number} has {self.rows} rows, and can't be withdrawn"
             raise SegmentStateError(message)
         self._enter(_State.WITHDRAWN, _State.FILLING)
 
     def begin_sync(self) -> SyncedState:
-        """What survives a loss of power once all that is written now was synced.
+        """The state that is reached once everything written so far is synced.
 
-        Taken before it is flushed: what is fetched from a device after it is not in it. Whoever moves
-        the segment meanwhile syncs the one that it moves to.
+        Called before flushing: values that are fetched from a device later are not included. Moving the
+        segment meanwhile requires syncing the one that it moves to.
         """
         self._synced = self._synced or _NOTHING_SYNCED
         return SyncedState(self.version, self.whole_rows)
 
     def mark_synced(self, synced: SyncedState) -> None:
-        """Remember what survives a loss of power; of no use where all was sealed meanwhile."""
+        """Record what survives a power loss; without effect if everything was sealed meanwhile."""
         self._require(_State.FILLING, _State.FULL, _State.SEALED)
         self._synced = synced
 
@@ -147,12 +147,12 @@ class Segment:
 
     @property
     def number(self) -> int:
-        """Number of the segment in its table; negative before it has one."""
+        """The number of the segment in its table; negative before it has one."""
         return self._number
 
     @property
     def synced(self) -> SyncedState | None:
-        """What survives a loss of power; None where no sync of it has begun."""
+        """What survives a power loss; None if it was never synced."""
         return self._synced
 
     @property
@@ -162,39 +162,39 @@ class Segment:
 
     @property
     def is_full(self) -> bool:
-        """Whether it waits for being sealed."""
+        """Whether it waits for sealing."""
         return self._state is _State.FULL
 
     @property
     def rows(self) -> int:
-        """Number of rows written."""
+        """The number of written rows."""
         return self.buffers.rows
 
     @property
     def loose_rows(self) -> int:
-        """Number of rows that are in no file that readers find."""
+        """The number of rows that are in no file that readers find."""
         if not self.image.is_persistent:
             return self.rows
         return 0 if self.image.is_mapped else self.rows - min([self._flushed, *self._stale])
 
     @property
     def whole_rows(self) -> int:
-        """Number of rows before the first with a value that is still on a device."""
+        """The number of rows before the first with a pending device value."""
         return self.pending.first_row(self.rows)
 
     @property
     def has_pending(self) -> bool:
-        """Whether a value of any row is still on a device."""
+        """Whether any row has a pending device value."""
         return bool(self.pending) and self.whole_rows < self.rows
 
     @property
     def version(self) -> tuple[int, int, int]:
-        """Changes with whatever is written."""
+        """Changes with every write."""
         return self.number, self.rows, self._resolved
 
     @property
     def size(self) -> int:
-        """Bytes of the image."""
+        """The size of the image in bytes."""
         return len(self.image.view)
 
     def target(self, column: Column) -> Slot:
@@ -202,7 +202,7 @@ class Segment:
         return self._targets[column]
 
     def fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
-        """Copy rows of columns of the sealed types behind the rows there are.
+        """Append rows from columns of the sealed types.
 
         Returns:
             0, or the bytes of long text that there is no room for; then nothing was added.
@@ -229,7 +229,7 @@ class Segment:
         return self._targets[column].fill(row, len(values), raw.offset, buffers)
 
     def _forget_from(self, row: int) -> None:
-        """Take back the validity bits of rows that were not finished."""
+        """Reset the validity bits of rows that were not finished."""
         for places in self._places.values():
             bits = _slice(self.image.view, places.validity)
             if row % 8:
@@ -249,18 +249,18 @@ class Segment:
         self.buffers.add_rows(old_view[start : start + 8 * rows])
 
     def resolve_pending(self) -> None:
-        """Fetch what is still on a device, many values at once, into its cells.
+        """Fetch pending device values, many at once, into their cells.
 
-        Takes its time: better not called with the table's lock. It holds no lock, so nothing waits
-        for it but its caller; who comes in the middle of another call, as a signal handler does or
-        another thread, fetches the same values once more, and puts the same in the same cells.
+        It takes time, so call it without the table's lock. It holds no lock, so only the caller waits
+        for it; a concurrent call, from a signal handler or another thread, fetches the same values
+        again and writes the same cells.
         """
         if pending := self.pending.below(self.rows):
             self._resolve(pending)
 
     def _resolve(self, pending: PendingValues) -> None:
         found, lost = pending.fetch()
-        # Who replaced this segment meanwhile has copied its cells before or after they are put.
+        # A segment that replaces this one meanwhile copies its cells before or after this.
         line: list[Segment] = []
         each: Segment | None = self
         while each is not None:
@@ -279,10 +279,10 @@ class Segment:
                 put(row, encode(value))
         if found and not self.image.is_mapped:
             self._stale.append(min(row for cells in found.values() for row, _ in cells))
-        self._resolved += 1  # last: who sees it flushes them
+        self._resolved += 1  # last: readers of the counter flush them
 
     def flush(self) -> None:
-        """Hand the rows written since the last flush to the operating system."""
+        """Pass the rows written since the last flush to the operating system."""
         rows, stale = self.rows, self._stale[:]
         first = min([self._flushed, *stale])
         if rows == first or self.image.is_mapped:
@@ -298,18 +298,18 @@ class Segment:
         del self._stale[: len(stale)]
 
     def start_sync(self) -> Callable[[], None]:
-        """Flush, and give what to call, without any lock, to make the rows survive a power loss."""
+        """Flush, and return a function to call without locks to make the rows survive a power loss."""
         self.flush()
         return self.image.syncing()
 
     def sync(self) -> None:
-        """Return when all rows survive a loss of power."""
+        """Block until all rows survive a power loss."""
         synced = self.begin_sync()
         self.start_sync()()
         self.mark_synced(synced)
 
     def columns_in_use(self) -> tuple[Column, ...]:
-        """The columns in which any row has a value, or will have it from a device."""
+        """The columns in which any row has a value, including pending ones."""
         pending = self.pending.columns()
         view, used = self.image.view, (self.rows + 7) // 8
         return tuple(
@@ -319,9 +319,9 @@ class Segment:
         )
 
     def batch(self, *, copy: bool) -> pa.RecordBatch:
-        """The rows as Arrow, with the types of a sealed file; without columns that are all null.
+        """The rows as Arrow with sealed types, without columns that are all null.
 
-        ``copy=False`` shares the image's memory: for a segment that no row is added to any more.
+        ``copy=False`` shares the image's memory: for segments that accept no more rows.
         """
         view = self.image.view
         used = {
@@ -343,7 +343,7 @@ class Segment:
         """The ranges of a column's bytes that belong to the rows from ``start_row`` on.
 
         Args:
-            spilled: the bytes of long text that belong to those before.
+            spilled: the bytes of long text that belong to previous rows.
         """
         places = self._places[column]
         first, last = start_row // 8, (rows + 7) // 8
@@ -362,13 +362,13 @@ class Segment:
         self._targets = {c: self._slot(c.kind, places) for c, places in self._places.items()}
         direct: dict[Any, dict[type, Slot]] = {}
         for column, slot in self._targets.items():
-            # Times that the library says itself are given as the numbers that their cells take.
+            # Times that the library writes itself are passed as the numbers in their cells.
             exact = (int,) if column.key is TIME else column.kind.fast_types
             for kind in exact:
                 direct.setdefault(column.key, {}).setdefault(kind, slot)
         return Buffers(_slice(self.image.view, self._node), direct, CONVERTERS)
 
-    def _slot(self, kind: Kind, places: Places) -> Slot:
+    def _slot(self, kind: Kind, places: ColumnBuffers) -> Slot:
         view = self.image.view
         values, validity = _slice(view, places.values), _slice(view, places.validity)
         if isinstance(kind, ArrayKind):
@@ -382,7 +382,7 @@ def _slice(view: memoryview, buffer: Buffer) -> memoryview:
 
 
 def _clear(view: memoryview) -> None:
-    """Zeros, in small pieces: other threads come between."""
+    """Write zeros in small pieces, so that other threads can run."""
     for start in range(0, len(view), len(_ZEROS)):
         piece = view[start : start + len(_ZEROS)]
         piece[:] = _ZEROS[: len(piece)]

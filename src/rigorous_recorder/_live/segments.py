@@ -1,4 +1,4 @@
-"""The segments of one table: full ones on their way to sealed files, then the one that is filled."""
+"""The segments of a table: full ones that wait for sealing, then the one that is filled."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .segment import UNNUMBERED, Segment, SyncedState
 
 __all__ = ["Segments"]
 
-#: Bytes of full segments; whoever fills faster than they are sealed helps to seal.
+#: Bytes of full segments beyond which writers help to seal.
 MOST_WAITING: Final = 96 * 1024 * 1024
-#: Segments of the same columns go to one file, up to so many rows.
+#: Segments with the same columns are sealed into one file, up to this many rows.
 FILE_ROWS: Final = 2_097_152
 
 _T = TypeVar("_T")
@@ -43,7 +43,7 @@ class _UnsegmentedRows:
 
 
 class Segments:
-    """All rows of one table that are in no sealed file yet, oldest first.
+    """All rows of a table that are in no sealed file yet, oldest first.
 
     Segments are added and filled by whoever holds the table's lock. Full ones are sealed one after
     the other, by whichever thread comes first. A segment and the list each
@@ -60,20 +60,20 @@ class Segments:
         self._numbers = itertools.count()  # taken also by who seals, without the table's lock
         #: More than each number that was taken for a live segment.
         self.next_number = 0
-        #: Whether rows were handed over, and nobody has looked yet whether they can wait.
+        #: Whether segments became full since it was last decided whether they can wait.
         self.has_new_full = False
         self._line: list[Segment | _UnsegmentedRows] = []
         self._spares: list[Segment] = []
         self._is_over = False
-        #: Whether what was full could not be sealed the last time.
+        #: Whether the last attempt to seal full segments failed.
         self.has_failed = False
         self.free_lock()
 
     def free_lock(self) -> None:
-        """Let nobody hold the lock: in a forked child."""
+        """Release the locks in a forked child."""
         self._turn = threading.Lock()
         self._sealer = 0
-        #: Held while a spare segment is added; not by who takes one.
+        #: Held while a spare segment is added, but not while one is taken.
         self._stocking = threading.RLock()
 
     def take_number(self) -> int:
@@ -84,14 +84,14 @@ class Segments:
 
     @property
     def live(self) -> Segment | None:
-        """The segment that is filled; None where the last one is full."""
+        """The segment that is filled; None if the last one is full."""
         for last in self._line[-1:]:
             if isinstance(last, Segment) and last.is_filling:
                 return last
         return None
 
     def use(self, segment: Segment) -> None:
-        """Fill this segment from now on, in place of the one that was filled."""
+        """Fill this segment from now on, instead of the current one."""
         live = self.live
         if live is None:
             self._line.append(segment)
@@ -100,12 +100,12 @@ class Segments:
             live.mark_moved()
 
     def finish(self, live: Segment) -> None:
-        """Let the live segment wait for being sealed."""
+        """Let the live segment wait for sealing."""
         live.finish()
         self.has_new_full = True
 
     def add_rows(self, lease: Lease, number: int, batch: pa.RecordBatch) -> None:
-        """Let rows be sealed as they are, before those of the live segment, where there is one."""
+        """Let rows be sealed as they are, before those of the live segment, if there is one."""
         place = slice(-1, -1) if self.live is not None else slice(len(self._line), None)
         self._line[place] = [_UnsegmentedRows(lease, number, batch)]
         self.has_new_full = True
@@ -115,17 +115,17 @@ class Segments:
         return [each for each in self._line if each.is_full]
 
     def has(self, segment: Segment) -> bool:
-        """Whether the rows of a segment are in no sealed file, and in no other image."""
+        """Whether the rows of a segment are in no sealed file and no other image."""
         return segment in self._line
 
     def is_on_device(self, number: int, rows: int) -> bool:
-        """Whether so many rows with that number are, in whichever segment, or in a sealed file."""
+        """Whether rows with this number are synced, in any segment, or sealed."""
         return all(each.number != number for each in self._line[:]) or (
             self.synced().get(number, 0) >= rows
         )
 
     def unsynced(self) -> list[Segment]:
-        """Segments in files that readers find, in order, of which not all is on the device."""
+        """Segments in files that readers find, in order, that are not completely synced."""
         return [
             each
             for each in self._segments
@@ -134,9 +134,9 @@ class Segments:
         ]
 
     def start_sync(self, segment: Segment) -> tuple[SyncedState, Callable[[], None]] | None:
-        """What of a segment will survive a loss of power, and what to call for that without a lock.
+        """What of a segment will survive a power loss, and the function to call for it without locks.
 
-        None where its file can't be written now, and the user was told.
+        None if its file can't be written now, with a warning to the user.
         """
         synced = segment.begin_sync()
         start = partial(self._unless_sealed, segment, segment.start_sync)
@@ -144,7 +144,7 @@ class Segments:
         return None if started is None else (synced, started[0] or _nothing)
 
     def synced(self) -> dict[int, int]:
-        """How many rows of which segments are on the device."""
+        """How many rows of each segment are synced."""
         return {
             each.number: synced.rows
             for each in self._segments
@@ -158,7 +158,7 @@ class Segments:
         return [each for each in self._line[:] if isinstance(each, Segment)]
 
     def _unless_sealed(self, segment: Segment, action: Callable[[], _T]) -> _T | None:
-        """What an action gives; None where the segment is sealed by now, and its file gone."""
+        """The result of an action; None if the segment was sealed meanwhile, and its file removed."""
         try:
             return action()
         except OSError:
@@ -168,24 +168,26 @@ class Segments:
 
     @property
     def loose_rows(self) -> int:
-        """Number of rows in no file that readers find; the caller holds the table's lock.
+        """The number of rows in no file that readers find; called with the table's lock.
 
-        Rows that were never in a segment count where they can't be sealed: who adds them seals them.
+        Rows that were never in a segment count if they can't be sealed: whoever adds them seals them.
         """
         segments = [(each, each.loose_rows) for each in self._segments]
-        rows = sum(rows for each, rows in segments if each in self._line)  # else sealed by now
+        rows = sum(
+            rows for each, rows in segments if each in self._line
+        )  # others are sealed by now
         if self.has_failed:
             rows += sum(each.rows for each in self._line[:] if isinstance(each, _UnsegmentedRows))
         return rows
 
     def flush(self) -> None:
-        """Hand all rows to the operating system, where that works now."""
+        """Pass all rows to the operating system, as far as possible."""
         self.flush_full()
         if (live := self.live) is not None:
             attempt(self.backend, live.flush)
 
     def flush_full(self) -> None:
-        """Hand the rows of full segments to the operating system, before those that come after."""
+        """Pass the rows of full segments to the operating system, before later ones."""
         attempt(self.backend, self._flush_full)
 
     def _flush_full(self) -> None:
@@ -194,27 +196,27 @@ class Segments:
                 self._unless_sealed(each, each.flush)
 
     def resolve_pending(self) -> None:
-        """Fetch what is still on a device."""
+        """Fetch pending device values."""
         for each in self._segments:
             each.resolve_pending()
 
     @property
     def has_pending(self) -> bool:
-        """Whether anything is still on a device."""
+        """Whether there are pending device values."""
         return any(each.has_pending for each in self._segments)
 
     def full_parts(self) -> list[SegmentBatch]:
-        """The rows of full segments, in order, in the memory of their segments."""
+        """The rows of full segments, in order, sharing the memory of their segments."""
         return [SegmentBatch(each.number, each.batch(copy=False)) for each in self._full]
 
     @property
     def full_rows(self) -> int:
-        """Number of rows in full segments."""
+        """The number of rows in full segments."""
         return sum(each.rows for each in self._full)
 
     @property
     def _is_urgent(self) -> bool:
-        """Whether rows are in no file at all, or so much waits that it is better to help."""
+        """Whether rows are in no file at all, or so many wait that helping is better."""
         full = self._full
         is_loose = self.backend.is_durable and any(
             isinstance(each, _UnsegmentedRows) for each in full
@@ -222,13 +224,13 @@ class Segments:
         return is_loose or sum(each.size for each in full) > MOST_WAITING
 
     def seal_if_urgent(self) -> None:
-        """Without the table's lock: seal what can't wait, though it is the caller's time."""
+        """Seal what can't wait, in the caller's thread, without the table's lock."""
         self.has_new_full = False
         if self._is_urgent:
             self.seal()
 
     def spare(self, layout: Layout, lease: Lease) -> Segment | None:
-        """An empty segment of that layout and lease, made ahead; None where there is none."""
+        """A prepared empty segment with this layout; None if there is none."""
         while self._spares:
             try:
                 segment = self._spares.pop()
@@ -241,7 +243,7 @@ class Segments:
         return None
 
     def prepare(self, layout: Layout, lease: Lease) -> None:
-        """Do ahead what sealing will wait for, and have a spare segment ready before it is needed."""
+        """Do now what sealing would otherwise wait for, and prepare a spare segment."""
         if not self._is_over:
             with contextlib.suppress(OSError):  # reported when rows are sealed
                 self._get_ready()
@@ -253,9 +255,9 @@ class Segments:
                 self._spares.append(self.make(layout, lease))
 
     def make(self, layout: Layout, lease: Lease, number: int = UNNUMBERED) -> Segment:
-        """A spare segment, whose file no other segment had or will have.
+        """A spare segment, whose file belongs to no other segment, now or later.
 
-        Whoever copies or links a live file at any time has rows of one segment only.
+        So a copy of, or hard link to, a live file only has rows of one segment.
 
         Args:
             layout: of its image.
@@ -265,13 +267,13 @@ class Segments:
         return Segment(layout, lease, partial(lease.image, self.name, number))
 
     def seal(self) -> bool:
-        """Seal what is full, in order; False where the disk fails, and the user was told.
+        """Seal full segments, in order; False, with a warning to the user, if the disk fails.
 
-        Not to be called with the table's lock, but where nobody else ever seals.
+        Call it without the table's lock, unless no other thread ever seals.
         """
         me = threading.get_ident()
         if self._sealer == me:
-            return True  # a handler in the middle of it: it is being done
+            return True  # called by a signal handler in the middle of sealing, which continues
         with self._turn:
             try:
                 self._sealer = me
@@ -283,11 +285,11 @@ class Segments:
         return not self.has_failed
 
     def forget(self) -> None:
-        """Drop all rows: they are stored elsewhere now."""
+        """Drop all rows: they are stored elsewhere."""
         del self._line[:]
 
     def discard_images(self) -> None:
-        """Take away the files of empty segments, for good."""
+        """Remove the files of empty segments."""
         with self._stocking:
             self._is_over = True
             while self._spares:
@@ -296,13 +298,13 @@ class Segments:
             self.withdraw(live)
 
     def withdraw(self, live: Segment) -> None:
-        """Take the live segment away, which has no rows, with its file."""
+        """Remove the live segment, which has no rows, and its file."""
         self._line.remove(live)
         live.mark_withdrawn()
         live.lease.withdraw(self.name, live.number, live.image)
 
     def _seal_first(self, full: list[Segment | _UnsegmentedRows]) -> bool:
-        """Seal the oldest segment, and in the same file those after it that are like it."""
+        """Seal the oldest segment, together with similar ones that follow it."""
         parts: list[SegmentBatch] = []
         rows = 0
         for each in full:
@@ -363,7 +365,7 @@ class Segments:
             first.image.discard()
 
     def _replace_sealed(self, segment: Segment) -> None:
-        """Take the file of a sealed segment away, and have one for the next rows instead."""
+        """Remove the file of a sealed segment, and prepare one for later rows instead."""
         segment.mark_sealed()
         if self.backend.is_durable:
             segment.image.discard()
@@ -372,4 +374,4 @@ class Segments:
 
 
 def _nothing() -> None:
-    """Nothing is left to sync."""
+    """Nothing to sync."""

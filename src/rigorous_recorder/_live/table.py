@@ -1,4 +1,4 @@
-"""A live table: rows that are added to one image, which widens, grows, and is full in the end."""
+"""A live table: rows are added to one image, which widens, grows, and finally is full."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from .segments import Segments
 
 __all__ = ["LiveTable"]
 
-#: A live table starts with so many rows and bytes of long text, grows by copying, and is sealed
-#: when it has so many rows or bytes. Only one of few bytes is copied for the sake of a new column.
+#: A live table starts with this many rows and bytes of long text, grows by copying, and is sealed at
+#: this many rows or bytes. Only a small one is copied for a new column.
 FIRST_ROWS: Final = 1024
 MOST_ROWS: Final = 262_144
 FIRST_SPILL: Final = 64 * 1024
 MOST_BYTES: Final = 32 * 1024 * 1024
 WIDEN_BYTES: Final = 16 * 1024 * 1024
 GROWTH: Final = 16
-#: More rows with lists, which live tables have as text, are sealed at once.
+#: More rows than this with lists, which live tables store as text, are sealed directly.
 MOST_LISTS: Final = 4_096
-#: When so many values wait on a device they are fetched off the caller's thread, and when they are
-#: more all the same, on it.
+#: From this many pending device values on, they are fetched on another thread; from this many on, on
+#: the caller's.
 MANY_PENDING: Final = 1024
 MOST_PENDING: Final = 16_384
 
 
 class LiveTable:
-    """Rows as they are added, all with some of the same columns.
+    """The rows that are added to a table.
 
-    Its segment widens for a new column and grows for more rows; where it is too large for that, it is
-    full, and another one is filled. Each method is one change, which ``Exclusive`` lets be made
-    alone; in between, rows that fit are written through the fast path.
+    The segment widens for a new column and grows for more rows; if it is too large for that, it counts
+    as full, and another one is filled. Each method is one change, made by ``Exclusive``; in between,
+    rows that fit are written through the fast path.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class LiveTable:
         self._check_new = check_new
         #: The segment that is about to be filled.
         self._next: Segment | None = None
-        #: Where the pending values of a row are added that may not be written yet.
+        #: The pending values of a row that may not be written yet.
         self._promised: Segment | None = None
         self._columns: tuple[Column, ...] = ()
-        #: Columns, and some that were found among them: rows of one place in a program have the same.
+        #: Recently matched columns: rows from the same place in a program have the same ones.
         self._fitting_columns: tuple[tuple[Column, ...], list[Column]] = (), []
         self._room = FIRST_ROWS, FIRST_SPILL
-        #: Whether the interpreter exits: no row is written that is not flushed.
+        #: Whether the interpreter exits: then each row is flushed.
         self.is_ending = False
 
     def close_fast_path(self) -> None:
@@ -80,10 +80,10 @@ class LiveTable:
             self.fast_path.buffers = live.buffers
 
     def append(self, node: int, row: Described) -> None:
-        """Add one row.
+        """Add a row.
 
         Raises:
-            ClosedError: the place of the rows was closed.
+            ClosedError: the collection was closed.
         """
         self._backend.open()
         self.finish_interrupted()
@@ -94,13 +94,13 @@ class LiveTable:
                 self._check_new(new)
             self._make_fit(columns)
         while not self._try_write(node, row):
-            self._make_fit(columns)  # handing over forgets columns that had no value
+            self._make_fit(columns)  # a new segment does not have columns without values
 
     def extend(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Add many rows, as columns of the sealed types.
 
         Raises:
-            ClosedError: the place of the rows was closed.
+            ClosedError: the collection was closed.
         """
         self._backend.open()
         self.finish_interrupted()
@@ -114,7 +114,7 @@ class LiveTable:
             start += self._fill(nodes.slice(start), _sliced(fitting, start))
 
     def hand_over(self) -> None:
-        """Let the rows there are wait for being sealed; the next ones go to another segment."""
+        """Let the current rows wait for sealing; later ones go to another segment."""
         self.finish_interrupted()
         live = self._segments.live
         if live is not None and live.rows:
@@ -124,13 +124,13 @@ class LiveTable:
             self._segments.finish(live)
 
     def finish_interrupted(self) -> None:
-        """Finish what an exception from outside, as of Ctrl-C, left half done."""
+        """Finish what an asynchronous exception, such as Ctrl-C, left incomplete."""
         self._end_row()
         if self._next is not None:
             self._use(self._next)
 
     def republish(self) -> None:
-        """Give rows that are only in memory a file that readers find, where that works again."""
+        """Give rows that are only in memory a file that readers find, if that works again."""
         live = self._segments.live
         if live is None or not self._backend.is_durable or live.image.is_persistent:
             return
@@ -172,12 +172,12 @@ class LiveTable:
         attempt(self._backend, publish)
 
     def _hand_over_full(self) -> None:
-        """As ``hand_over``, and have them sealed off the caller's thread."""
+        """The same, and have them sealed on another thread."""
         self.hand_over()
         self._backend.schedule(self._segments.seal)
 
     def _fitting(self, row: Described) -> Described:
-        """The columns that take the values, and what their cells are handed."""
+        """The columns that the values go to, and the converted values for their cells."""
         found: Described = []
         lost: Cells = {}
         for column, value in row:
@@ -212,19 +212,19 @@ class LiveTable:
         return True
 
     def _promise(self, segment: Segment, pending: Row) -> None:
-        """Add the values of the next row that are on a device: once it is there, they are known."""
-        self.close_fast_path()  # until it is written no other one can take its place
+        """Add the next row's pending device values, which exist as soon as the row does."""
+        self.close_fast_path()  # so that no other row takes its place
         self._promised = segment
         segment.pending.add(segment.rows, pending)
 
     def _end_row(self) -> None:
-        """Forget the values of a row that was not written after all."""
+        """Remove the pending values of a row that was not written after all."""
         if self._promised is not None:
             self._promised.pending.take_back(self._promised.rows)
             self._promised = None
 
     def _fetch_of_many(self, segment: Segment, added: int) -> None:
-        """Fetch what is on a device when it is much, now that there is so much more of it."""
+        """Fetch pending device values once there are many."""
         count = len(segment.pending)
         if count // MANY_PENDING > (count - added) // MANY_PENDING:
             self._backend.schedule(self._segments.resolve_pending)
@@ -232,7 +232,7 @@ class LiveTable:
             segment.resolve_pending()
 
     def _fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
-        """Copy as many of the rows as there is room for; how many that were."""
+        """Copy as many of the rows as there is room for; return their number."""
         self._make_fit(list(columns))
         segment = self._ready()
         count = min(len(nodes), segment.buffers.capacity - segment.rows)
@@ -242,7 +242,7 @@ class LiveTable:
                 return count
             if self._can_grow(segment, missing):
                 break
-            count //= 2  # of long texts only some rows fit
+            count //= 2  # only some rows with long text fit
         self._grow(spill=missing if count else 0, rows=len(nodes))
         return 0
 
@@ -267,7 +267,7 @@ class LiveTable:
         return segment
 
     def _begin(self, segment: Segment) -> None:
-        """Use a spare segment under the next number."""
+        """Start a spare segment under the next number."""
         self.close_fast_path()
         segment.begin(self._segments.take_number())
         self._use(segment)
@@ -299,7 +299,7 @@ class LiveTable:
         return ()
 
     def _fitted(self, columns: Mapping[Column, pa.Array]) -> dict[Column, pa.Array]:
-        """Columns of the kinds that this table stores them as."""
+        """Columns converted to the kinds that this table stores."""
         found: dict[Column, pa.Array] = {}
         for column, values in columns.items():
             target = self._ragged(column, tuple(found))
@@ -308,7 +308,7 @@ class LiveTable:
         return found
 
     def _ragged(self, column: Column, more: tuple[Column, ...] = ()) -> Column:
-        """Arrays of another shape than the first one under their key are stored as lists."""
+        """Store arrays that differ in shape from the first one of their key as lists."""
         kind = column.kind
         if not isinstance(kind, ArrayKind) or column in (known := self._known_columns() + more):
             return column
@@ -321,7 +321,7 @@ class LiveTable:
         return wider.capacity >= segment.rows and wider.size <= WIDEN_BYTES
 
     def _larger(self, segment: Segment, spill: int, rows: int = 0) -> Layout:
-        """A layout with room for so many more bytes of text, or for more rows: at least so many."""
+        """A layout with room for at least this many more bytes of text, or more rows."""
         old, lease = segment.layout, segment.lease
         if spill:
             return self._layout(lease, old.capacity, min(GROWTH * old.spill, MOST_BYTES) + spill)
@@ -353,19 +353,21 @@ class LiveTable:
         return Layout(columns, rows, spill, lease.metadata(self._name))
 
     def _replace(self, layout: Layout) -> None:
-        """Go on in another image, under the same number, with all rows copied."""
+        """Continue in another image, under the same number, with all rows copied."""
         self.close_fast_path()
         old = self._ready()
         new = self._segments.make(layout, old.lease, old.number)
         old.copy_to(new)
         if old.synced:
-            attempt(self._backend, new.sync)  # what was on the device stays there
+            attempt(self._backend, new.sync)  # what was synced must stay synced
         self._use(new)
-        if not old.image.is_persistent:  # published, it is readers' only file where this one is not
+        if (
+            not old.image.is_persistent
+        ):  # otherwise it stays visible if the new one is not published
             old.image.discard()
 
     def _use(self, segment: Segment) -> None:
-        # Until the last line rows take the careful way, which mends what was interrupted here.
+        # Until the last line rows use the slow path, which repairs interruptions of this method.
         self._next = segment
         self.close_fast_path()
         self._segments.flush_full()
@@ -376,19 +378,19 @@ class LiveTable:
         self._next = None
 
     def _number_before_live_rows(self) -> int:
-        """A number for rows of their own: below that of the segment that is filled next."""
+        """A number for separate rows: lower than that of the segment that is filled next."""
         live = self._segments.live
         if live is None:
             return self._segments.take_number()
         number = live.number
-        # Its file has that number for whoever copied it, and so is not filled under another one.
+        # Copies may have its file under that number, so it is not filled under another one.
         self._segments.withdraw(live)
         self._begin(self._segments.make(live.layout, live.lease))
         return number
 
 
 def _worth_storing(segment: Segment) -> tuple[Column, ...]:
-    """The columns of the next segment: those of this one, unless most of them had no value."""
+    """The columns of the next segment: those of this one, unless most of them had no values."""
     columns = segment.layout.columns
     used = segment.columns_in_use()
     return used if 2 * len(used) < len(columns) else columns

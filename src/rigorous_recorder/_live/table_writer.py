@@ -1,4 +1,4 @@
-"""One table of one writer: its rows are taken, read back, synced, and sealed."""
+"""A writer's table: appending, reading back, syncing and sealing its rows."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from .table import LiveTable
 
 __all__ = ["TableWriter"]
 
-#: One n-th of a segment's rows is enough to be sealed with full ones at the end of an experiment.
+#: This fraction of a segment's rows is enough to seal it with full ones at an experiment's end.
 _MUCH: Final = 4
 
 
 class TableWriter:
     """One table (records or nodes) of one writer.
 
-    Safe to use from many threads, and from signal handlers. ``append`` is the way of every record
-    that does not go through the ``fast_path`` by itself.
+    Safe to use from many threads, and from signal handlers. ``append`` is the path of every record
+    that the ``fast_path`` does not accept.
 
     Args:
-        name: of the table.
+        name: the name of the table.
         backend: where its rows go.
         check_new: raises for a row with one of these columns, which no row had before.
         before_seal: what goes before any of its rows is sealed; raises OSError where it can't be done.
@@ -56,35 +56,35 @@ class TableWriter:
         self.start_anew()
 
     def start_anew(self) -> None:
-        """Begin with nothing written and a free lock: for a new writer, or after a fork."""
+        """Reset to an empty table with free locks: for a new writer, or after a fork."""
         self.fast_path.buffers = None
         self._segments = Segments(self.name, self._backend, self._before_seal)
         self._live = LiveTable(self._segments, self.fast_path, self._check_new)
         self._exclusive = Exclusive(self._live)
 
     def forget_rows(self) -> None:
-        """Drop all rows: they are stored elsewhere now."""
+        """Drop all rows: they are stored elsewhere."""
         with self.lock:
             self.close_fast_path()
             self._segments.forget()
-            self._segments.take_number()  # or the version could come back with the next rows
+            self._segments.take_number()  # or the version could repeat with the next rows
 
     def free_lock(self) -> None:
-        """Keep all there is, with a free lock: in a forked child, of what is only in memory."""
+        """Release the locks in a forked child, for tables that are only in memory."""
         self._exclusive.free_lock()
         self._segments.free_lock()
 
     @property
     def lock(self) -> threading.RLock:
-        """Whoever holds it keeps all other threads from changes."""
+        """Excludes changes by other threads."""
         return self._exclusive.lock
 
     def close_fast_path(self) -> None:
-        """Let no row be written but under the table's lock, until the next one was."""
+        """Allow rows to be written only under the table's lock, until after the next one."""
         self._live.close_fast_path()
 
     def append(self, node: int, fields: dict[Any, Any]) -> None:
-        """Add one row. When this returns, the row survives the death of the process.
+        """Add a row. When this returns, the row survives the death of the process.
 
         Raises:
             KeyNotTextError, UnsupportedTypeError, UnsupportedValueError: nothing was added.
@@ -94,7 +94,7 @@ class TableWriter:
         else:
             is_done = self._exclusive.append(node, fields)
         if not is_done:
-            row = describe_unread(fields)  # without the lock: a value's own code can do anything
+            row = describe_unread(fields)  # without the lock: values can run arbitrary code
             if self._live.is_ending:
                 self._append_at_end(node, row)
                 return
@@ -107,14 +107,14 @@ class TableWriter:
         self._exclusive.run(partial(self._live.append, node, row))
 
     def _append_at_end(self, node: int, row: Described) -> None:
-        """Hand a row to the system at once; where that fails it is dropped, and counted."""
+        """Flush a row to the operating system at once; if that fails it is dropped, and counted."""
         try:
             self._append_carefully(node, row)
             self.flush()
             is_lost = bool(self._segments.loose_rows)
         except RigorousError:
             raise
-        except Exception:  # noqa: BLE001 - anything can fail in an interpreter that is taken down
+        except Exception:  # noqa: BLE001 - anything can fail during interpreter shutdown
             is_lost = True
         if is_lost:
             self._segments.forget()
@@ -124,7 +124,7 @@ class TableWriter:
         """Add many rows at once, as columns of the sealed types.
 
         Raises:
-            ClosedError: the place of the rows was closed.
+            ClosedError: the collection was closed.
         """
         self._exclusive.run(partial(self._live.extend, nodes, columns))
         if self._segments.has_new_full:
@@ -144,12 +144,12 @@ class TableWriter:
 
     @property
     def version(self) -> tuple[int, int]:
-        """Changes with every row: the segment's number, and how many rows it has."""
+        """Changes with every row: the segment's number, and its number of rows."""
         live = self._segments.live
         return self._segments.next_number, 0 if live is None else live.rows
 
     def flush(self) -> None:
-        """Hand all rows to the operating system, where the file is not mapped."""
+        """Flush all rows to the operating system, if the file is not mapped."""
         self._exclusive.run(self._flush)
 
     def _flush(self) -> None:
@@ -157,18 +157,18 @@ class TableWriter:
         self._segments.flush()
 
     def sync(self) -> dict[int, int] | None:
-        """Return when all rows survive a loss of power, or wait in memory and the user was told.
+        """Block until all rows survive a power loss, or wait in memory with a warning to the user.
 
         Returns:
-            How many rows of which segments, of those that are not sealed, are on the device. None
-            where nothing was done: a signal handler calls for it in the middle of a change.
+            How many rows of each unsealed segment are synced. None if nothing was done, because a
+            signal handler called it in the middle of a change.
         """
         if self.is_changing:
             return None
         self._segments.resolve_pending()
         self._exclusive.run(self._live.leave_lost_name)
         while True:
-            self._segments.seal()  # what is full; where that fails now it is synced as it is
+            self._segments.seal()  # full segments; if that fails, they are synced unsealed
             unsynced = self._exclusive.run(self._unsynced)
             are_done = [self._sync(each) for segments in unsynced or () for each in segments]
             if all(are_done):
@@ -177,13 +177,13 @@ class TableWriter:
     def _unsynced(self) -> list[Segment]:
         self._live.finish_interrupted()
         self._live.republish()
-        return self._segments.unsynced()  # of what is only in memory the user was told
+        return self._segments.unsynced()  # for rows that are only in memory a warning was issued
 
     def _sync(self, segment: Segment) -> bool:
-        """Sync one segment; False where its rows went to another file meanwhile."""
+        """Sync one segment; False if its rows moved to another file meanwhile."""
         started = self._exclusive.run(partial(self._segments.start_sync, segment))
-        # Without the table's lock, since the device may take its time; not from a handler in the
-        # middle of a change, which must be able to go on.
+        # Without the table's lock, since the device may be slow; not from a signal handler in the
+        # middle of a change, which must be able to continue.
         return not (started and started[0]) or self._end_sync(segment, *started[0])
 
     def _end_sync(self, segment: Segment, synced: SyncedState, sync: Callable[[], None]) -> bool:
@@ -196,7 +196,7 @@ class TableWriter:
             return self._segments.is_on_device(segment.number, synced.rows)
 
     def rows_at_risk(self) -> int:
-        """Number of rows that the process would take with it, after a try to flush them.
+        """The number of rows that would be lost with the process, after an attempt to flush them.
 
         Counted after what is full was to be sealed.
         """
@@ -204,20 +204,22 @@ class TableWriter:
         if found and found[0]:  # a value can come from a device in the middle of the first look,
             self._segments.seal()  # or the rows wait for it that others may have sealed
             found = self._exclusive.run(self._flush_and_count)
-        return found[0] if found else self._segments.loose_rows  # a handler in a change
+        return (
+            found[0] if found else self._segments.loose_rows
+        )  # a handler in the middle of a change
 
     def _flush_and_count(self) -> int:
         self._live.finish_interrupted()
         self._live.republish()
-        self.close_fast_path()  # no row comes between the flush and the look
+        self.close_fast_path()  # no rows between the flush and the count
         self._segments.flush()
         return self._segments.loose_rows
 
     def hand_over_much(self) -> None:
-        """Let the rows there are be sealed by the next ``sync`` with full segments that wait for it.
+        """Let the current rows be sealed by the next ``sync``, together with full segments.
 
-        Where they fill much of a segment: that takes little longer than to sync them, and saves that
-        they are sealed in a file of their own one day.
+        Only if they fill much of a segment: then it takes little longer than syncing, and saves sealing
+        them in a separate file later.
         """
         self._exclusive.run(self._hand_over_much)
 
@@ -229,28 +231,28 @@ class TableWriter:
             self._live.hand_over()
 
     def seal(self) -> bool:
-        """Turn the rows there are into a sealed file; False where that fails now: nothing is lost."""
+        """Seal the current rows; False if that fails now, without losing any."""
         self._exclusive.run(self._live.hand_over)
         return self._segments.seal()
 
     def require_sealed(self) -> None:
-        """Turn the rows there are into a sealed file.
+        """Seal the current rows.
 
         Raises:
             SaveError: that fails now; the rows stay where they are.
         """
-        is_done = self.seal() or self.seal()  # a second try, as after trouble that is over
+        is_done = self.seal() or self.seal()  # a second attempt, after a temporary failure
         self.require_saved()
         if not is_done and self.cannot_seal:
             message = (
                 f"{self._segments.full_rows:,} rows of {self.name} could not be sealed:"
-                f" {self._backend.trouble}. They are in live files, from which whoever opens the"
-                " collection next takes them. Make the folder writable again, then call save()"
+                f" {self._backend.trouble}. They are in live files, which the next opening of the"
+                " collection recovers. Make the folder writable again, then call save()"
             )
             raise SaveError(message)
 
     def close(self) -> None:
-        """Seal all rows and take the live file away.
+        """Seal all rows and remove the live file.
 
         Raises:
             SaveError: some can't be sealed; they stay where they are.
@@ -265,12 +267,12 @@ class TableWriter:
             is_closed = closed == (True,)
 
     def is_left(self) -> bool:
-        """Take the live file away, where no row is in it: the interpreter exits, if it is."""
+        """Remove the live file during interpreter exit; False if there are rows in it."""
         self._live.is_ending = self._exclusive.run(self._discard_images) == (True,)
         return self._live.is_ending
 
     def _discard_images(self) -> bool:
-        """Take the files of empty segments away; False where rows were logged meanwhile."""
+        """Remove the files of empty segments; False if rows were logged meanwhile."""
         self.close_fast_path()
         self._live.finish_interrupted()
         live = self._segments.live
@@ -280,7 +282,7 @@ class TableWriter:
         return True
 
     def require_saved(self) -> None:
-        """Pass where all rows are in files.
+        """Raise unless all rows are in files.
 
         Raises:
             SaveError: some wait in memory and still can't be written.
@@ -294,7 +296,7 @@ class TableWriter:
 
     @property
     def cannot_seal(self) -> bool:
-        """Whether what was full could not be sealed the last time."""
+        """Whether the last attempt to seal full segments failed."""
         return self._segments.has_failed
 
     @property
@@ -303,11 +305,13 @@ class TableWriter:
         return self._exclusive.is_changing
 
     def require_quiet(self) -> None:
-        """Raise where this thread is in the middle of a change.
+        """Raise if this thread is in the middle of a change.
 
         Raises:
             BusyError: it is: a signal handler calls for it.
         """
         if self.is_changing:
-            message = "the collection is just being written to, and can't be closed in between"
+            message = (
+                "the collection is being written to, and can't be closed in the middle of that"
+            )
             raise BusyError(message)

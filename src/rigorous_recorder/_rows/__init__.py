@@ -1,1 +1,1 @@
-"""Rows in Python: how records become dicts, in twins, native and pure."""
+"""Rows in Python: records become dicts, by a native backend or the pure-Python fallback."""

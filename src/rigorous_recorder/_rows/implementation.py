@@ -1,4 +1,4 @@
-"""Which backend runs: the native one where it was compiled, else the pure one."""
+"""The backend in use: native if it was compiled, else the pure-Python fallback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING or PURE_REQUESTED:
 else:
     try:
         from .native import Known, fresh, rows_of_node
-    except ImportError:  # nothing could be compiled where it was installed
+    except ImportError:  # it could not be compiled on installation
         from .pure import Known, fresh, rows_of_node
 
 __all__ = ["Known", "fresh", "rows_of_node"]

@@ -98,8 +98,8 @@ fresh(PyObject *value)
 
 PyDoc_STRVAR(fresh_doc,
 "fresh(value, /)\n--\n\n"
-"A value that nobody else has: a copy of a dict, a list or an array, with all that is inside.\n\n"
-"Anything else can't be changed, and is given back.");
+"A deep copy of a dict, a list or an array.\n\n"
+"Other values are immutable, and returned as they are.");
 
 static PyObject *
 fresh_of(PyObject *module, PyObject *value)
@@ -324,7 +324,7 @@ base_of(PyObject *known, PyObject *keys, int has_gaps)
 
 PyDoc_STRVAR(rows_of_node_doc,
 "rows_of_node(copy, base, keys, columns, start, stop, has_gaps, mutable=(), /)\n--\n\n"
-"The rows from ``start`` to ``stop``: copies of a dict with values of their own under keys.");
+"The rows from ``start`` to ``stop``: copies of a dict with further values.");
 
 static PyObject *
 rows_of_node(PyObject *module, PyObject *args)

@@ -1,7 +1,7 @@
-"""Rows of one node after the other, in plain Python.
+"""Rows of consecutive records of a node, in pure Python.
 
-This is the narrow interface that ``native.c`` fills too: it is handed what a node knows and the
-values of its records, column by column, and makes dicts of them.
+This is the same narrow interface that ``native.c`` implements: it gets a node's values and those of its
+records, column by column, and makes dicts of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .._once import remembered
 
 __all__ = ["Known", "fresh", "rows_of_node"]
 
-#: Dicts made at once: so few stay in the processor's cache, and don't set off Python's collector.
+#: How many dicts are made at once: few enough for the CPU cache and to not trigger the GC.
 _ROWS_AT_ONCE: Final = 256
 
 _Row = TypeVar("_Row", bound=dict[str, Any])
@@ -40,19 +40,19 @@ def rows_of_node(  # noqa: PLR0913, PLR0917 - by place, as the native backend ta
     mutable: tuple[str, ...] = (),
     /,
 ) -> Iterator[_Row]:
-    """The rows from ``start`` to ``stop``: copies of a dict with values of their own under keys.
+    """The rows from ``start`` to ``stop``: copies of a dict with further values.
 
-    A row that nobody has any more when the next but one is asked for may be given again, with the
-    values of that one: ``copy`` must make what nobody changes.
+    A row that is no longer in use two rows later may be reused with other values: so ``copy`` must
+    return objects that no other code changes.
 
     Args:
         copy: the type of the rows.
-        base: what all of them have.
-        keys: under which keys they have values of their own.
+        base: the values shared by all of them.
+        keys: the keys of the further values.
         columns: for each key the values of all rows, a list or a memoryview of "q", "d" or "?".
-        has_gaps: whether a row has no value of its own where its column has None. Otherwise None
-            is a value like any other.
-        mutable: keys of ``base`` whose values can be changed: each row has copies of its own.
+        has_gaps: whether None in a column means that the row lacks the key. Otherwise None is a
+            value like any other.
+        mutable: keys of ``base`` with mutable values, of which each row gets copies.
     """
     make = partial(_copy_with_fresh, copy, mutable) if mutable else copy
     for first in range(start, stop, _ROWS_AT_ONCE):
@@ -73,9 +73,9 @@ def _copy_with_fresh(
 
 
 def fresh(value: Any, /) -> Any:
-    """A value that nobody else has: a copy of a dict, a list or an array, with all that is inside.
+    """A deep copy of a dict, a list or an array.
 
-    Anything else can't be changed, and is given back.
+    Other values are immutable, and returned as they are.
     """
     if type(value) is dict:
         return {key: fresh(each) for key, each in value.items()}
@@ -90,10 +90,10 @@ def _present(keys: tuple[str, ...], values: tuple[Any, ...]) -> dict[str, Any]:
 
 @remembered(1024)
 def _filler(keys: int) -> Callable[..., list[Any]]:
-    """Copies of one dict, each with other values under its last keys.
+    """A function that copies a dict, each time with other values under its last keys.
 
-    That each value goes where it belongs in the ``for`` itself costs half of a call of ``update``;
-    it has to be spelled for each number of keys. Nothing but their number is in the text.
+    Assigning each value in the ``for`` itself costs half of a call of ``update``, but has to be written
+    out for each number of keys. The text depends on nothing but their number.
     """
     names = [f"key_{number}" for number in range(keys)]
     targets = ", ".join(f"row[{name}]" for name in names)

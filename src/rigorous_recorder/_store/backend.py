@@ -227,7 +227,7 @@ class FolderBackend:
         )
         warn_or_report(message, StorageWarning, stacklevel=2)
 
-    def settle(self) -> None:
+    def clear_trouble(self) -> None:
         """All data is saved: a later failure gets its own warning."""
         self._warned = False
 

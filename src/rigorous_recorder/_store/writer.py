@@ -200,7 +200,7 @@ class FolderWriter(Writer):
         self.nodes.require_saved()
         self.records.require_saved()
         if not (self.nodes.cannot_seal or self.records.cannot_seal):
-            self.backend.settle()
+            self.backend.clear_trouble()
 
     def seal(self) -> None:
         """Write all rows to sealed files.
@@ -216,7 +216,7 @@ class FolderWriter(Writer):
         self.sync()
         self.nodes.require_sealed()
         self.records.require_sealed()
-        self.backend.settle()
+        self.backend.clear_trouble()
 
     def close(self) -> None:
         """Seal all rows, remove the live files and stop being a writer.

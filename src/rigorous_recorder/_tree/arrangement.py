@@ -18,10 +18,10 @@ class Arrangement(NamedTuple):
 
     Attributes:
         rows: all updates.
-        updates: which of them are of which node.
-        parents: for each node the position of its parent; null for a root.
-        depths: for each node how many ancestors it has.
-        attached: grows in the order in which nodes were attached to their parents.
+        updates: the updates of each node.
+        parents: the position of each node's parent; null for a root.
+        depths: the number of ancestors of each node.
+        attached: increases in the order in which nodes were attached to their parents.
     """
 
     rows: Updates
@@ -36,13 +36,13 @@ def arranged(rows: Updates, deletions: pa.Array | None = None) -> Arrangement:
     """Arrange the nodes of all updates.
 
     Args:
-        deletions: which updates delete their node: it is deleted from then on, whatever its parent
-            is set to later. None where no update ever did.
+        deletions: which updates delete their node for good, whatever its parent is set to later.
+            None if there are none.
     """
     parents, encoded = rows[PARENT_COLUMN], rows.node.dictionary_encode()
     if deletions is not None:
         parents = pc.if_else(deletions, int64_scalar(DELETED), parents)
-    # A parent without an update of its own is a node too: the root of a collection is one.
+    # A parent without an update of its own is a node, too, such as the root of a collection.
     named = pc.unique(parents.drop_null())
     without = named.filter(pc.invert(pc.is_in(named, value_set=encoded.dictionary)))
     unique = pa.concat_arrays([encoded.dictionary, without])
@@ -66,10 +66,10 @@ def arranged(rows: Updates, deletions: pa.Array | None = None) -> Arrangement:
 
 
 def _depths(parents: pa.Array) -> pa.Array:
-    """For each node how many ancestors it has; ``parents`` are positions, null for a root.
+    """The number of ancestors of each node; ``parents`` are positions, null for a root.
 
-    Every round looks twice as far up. Nodes that are their own ancestors (two processes can
-    attach them at once) count as roots.
+    Each round doubles the distance to the ancestor. Nodes that are their own ancestors (two processes
+    can attach them at once) count as roots.
     """
     depths = pc.cast(parents.is_valid(), pa.int64())
     above = parents
@@ -82,12 +82,12 @@ def _depths(parents: pa.Array) -> pa.Array:
 
 
 def _index_in(values: pa.Array, whole: pa.Array) -> pa.Array:
-    """For each value its position in the whole; null for null."""
+    """The position of each value; null for null."""
     few = values.dictionary_encode()
     found = pc.index_in(few.dictionary, value_set=whole).cast(pa.int64())
     return found.take(few.indices)
 
 
 def _inverse(order: pa.Array) -> pa.Array:
-    """For each position the place that it has in an order of all positions."""
+    """The inverse of a permutation."""
     return pc.sort_indices(order).cast(pa.int64())

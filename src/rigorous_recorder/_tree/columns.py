@@ -1,4 +1,4 @@
-"""The values of one key, a column for each of their kinds."""
+"""The values of a key, with a column for each of their kinds."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
 ]
 
 ColumnsByKind = dict[Column, Any]
-"""The values of one key: for each column an array, and no row has a value in more than one."""
+"""The values of a key: an array for each column; no row has a value in more than one."""
 
 
 def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
-    """A column of a piece of a fragment with its sealed type; nulls where it is not there."""
+    """A column of a part of a fragment in its sealed type; nulls if it does not exist."""
     name = fragment.columns.get(column)
     if name is None or is_lost(stored := table.column(name)):
         return pa.nulls(table.num_rows, column.kind.sealed_type)
@@ -32,12 +32,12 @@ def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
 
 
 def keys_of(columns: Iterable[Column]) -> list[str]:
-    """The users' keys among columns, each once, in order."""
+    """The distinct user keys of columns, in order."""
     return list(dict.fromkeys(column.key for column in columns if isinstance(column.key, str)))
 
 
 def values_of(by_kind: ColumnsByKind, rows: int) -> list[Any]:
-    """The values of one key as Python objects, None where there is none."""
+    """The values of a key as Python objects, None if missing."""
     merged: list[Any] = [None] * rows
     for column, values in by_kind.items():
         if values.null_count == rows:
@@ -50,7 +50,7 @@ def values_of(by_kind: ColumnsByKind, rows: int) -> list[Any]:
 
 
 def present_values_of(by_kind: ColumnsByKind, rows: int) -> Sequence[Any]:
-    """The same where every row has a value; numbers as they stand in memory, where it is one kind."""
+    """The same if no row lacks a value; numbers of a single kind as a view of memory."""
     found = [(column, values) for column, values in by_kind.items() if not values.null_count]
     if len(found) != 1:
         return values_of(by_kind, rows)
@@ -59,7 +59,7 @@ def present_values_of(by_kind: ColumnsByKind, rows: int) -> Sequence[Any]:
 
 
 def any_valid(by_kind: Mapping[Column, Any], rows: int) -> pa.Array:
-    """Which rows have any value."""
+    """Which rows have a value."""
     mask = pa.repeat(bool_scalar(value=False), rows)
     for values in by_kind.values():
         mask = pc.or_(mask, values.is_valid())

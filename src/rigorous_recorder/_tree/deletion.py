@@ -1,4 +1,4 @@
-"""Which nodes were deleted, or wait for a parent: all that are below the node ``DELETED``."""
+"""The nodes that were deleted, or wait for a parent: all those below the node ``DELETED``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Deletion:
     """The nodes that are excluded from query results.
 
     Args:
-        everything: all nodes, deleted ones included; None where no update ever deleted any.
+        everything: all nodes, including deleted ones; None if no update ever deleted any.
     """
 
     def __init__(self, everything: Shape | None) -> None:
@@ -24,26 +24,26 @@ class Deletion:
 
     @once
     def ids(self) -> pa.Array | None:
-        """Ids of the nodes that were deleted and of all below them, sorted; None where none was."""
+        """Sorted ids of the deleted nodes and of all below them; None if there are none."""
         below = _sorted_below(self._everything, [DELETED])
         return None if below is None or len(below) == 1 else below
 
     @once
     def for_good(self) -> pa.Array | None:
-        """Those of them that no later update brings back, sorted; None where there are none.
+        """Sorted ids of the nodes that no later update can bring back; None if there are none.
 
-        The others wait for a parent, or are below what waits.
+        The others wait for a parent, or are below a node that does.
         """
         return _sorted_below(self._everything, self.tops)
 
     @property
     def tops(self) -> list[int]:
-        """Those that were deleted by an update of their own, not by one of what is above them."""
+        """The nodes that were deleted by their own update, rather than that of an ancestor."""
         return [node for node, (is_deleted, _) in self._ends.items() if is_deleted]
 
     @once
     def waiting(self) -> pa.Array | None:
-        """Ids of the nodes that wait for a parent and of all below them, sorted; None for none."""
+        """Sorted ids of the nodes that wait for a parent and of all below them; None for none."""
         if self.ids is None:
             return None
         found = self.ids.filter(pc.not_equal(self.ids, DELETED))
@@ -53,7 +53,7 @@ class Deletion:
 
     @property
     def waiting_tops(self) -> dict[int, int]:
-        """The nodes that wait for a parent, each with the time of the latest value on it.
+        """The nodes that wait for a parent, with the time of their latest update.
 
         Times are in microseconds since the epoch.
         """
@@ -61,24 +61,24 @@ class Deletion:
 
     @once
     def _ends(self) -> dict[int, tuple[bool, int]]:
-        """Of each node directly below ``DELETED`` whether that is for good, and its latest time."""
+        """For each node directly below ``DELETED`` whether that is for good, and its latest time."""
         if self._everything is None:
             return {}
         rows = self._everything.arranged.rows
         children = int64_array(self._everything.children(DELETED))
         of_them = pc.is_in(rows.node, value_set=children)
-        marks = rows[DELETION_COLUMN].filter(of_them).to_pylist()
+        flags = rows[DELETION_COLUMN].filter(of_them).to_pylist()
         times = rows[TIME_COLUMN].filter(of_them).cast(pa.int64()).fill_null(0).to_pylist()
         found = dict.fromkeys(children.to_pylist(), (False, 0))
-        for node, mark, time in zip(
-            rows.node.filter(of_them).to_pylist(), marks, times, strict=True
+        for node, flag, time in zip(
+            rows.node.filter(of_them).to_pylist(), flags, times, strict=True
         ):
-            found[node] = (found[node][0] or bool(mark), max(found[node][1], time))
+            found[node] = (found[node][0] or bool(flag), max(found[node][1], time))
         return found
 
 
 def _sorted_below(everything: Shape | None, nodes: list[int]) -> pa.Array | None:
-    """Ids of nodes and all their descendants, sorted."""
+    """Sorted ids of nodes and all their descendants."""
     if everything is None or not nodes:
         return None
     below = everything.below(*nodes)

@@ -1,4 +1,4 @@
-"""What each node has, and inherits from its ancestors, key by key; the nearest value wins."""
+"""Own and inherited values of nodes, key by key; the nearest value wins."""
 
 from __future__ import annotations
 
@@ -23,26 +23,25 @@ from .updates import Updates, count_to
 
 __all__ = ["Nodes"]
 
-#: An Arrow array of texts counts their bytes in 32 bits.
+#: An Arrow text array addresses its bytes with 32 bits.
 _MOST_BYTES: Final = 2**31 - 1
 
 
 class Nodes(Shape):
-    """All nodes of a tree in one snapshot; they are read when they are first used.
+    """All nodes of a tree in one snapshot, read on first use.
 
-    Those that were deleted, and all below them, are not among them.
+    Deleted nodes, and all below them, are excluded.
 
     Args:
         on_read: called with the latest time of an update, in microseconds since the epoch, before
-            the first answer; 0 where there is none.
-        includes_deleted: whether they are among them all the same.
+            the first result; 0 if there is none.
+        includes_deleted: whether deleted nodes are included.
         roots: the nodes above experiments: of several collections that of each.
 
     Attributes:
-        columns: the physical columns of the users' keys.
-        with_deleted: the same nodes, and those that were deleted, which are below the node
-            ``DELETED``.
-        deletion: what was deleted.
+        columns: the physical columns of the user keys.
+        with_deleted: the same nodes with the deleted ones, which are below the node ``DELETED``.
+        deletion: the deleted nodes.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Nodes(Shape):
     ) -> None:
         columns = {column: None for each in fragments for column in each.columns}
         self.columns = [column for column in columns if isinstance(column.key, str)]
-        #: The column that deletes nodes; none where no update ever did.
+        #: The column that deletes nodes; none if no update ever did.
         self._deletions = [DELETION_COLUMN] if DELETION_COLUMN in columns else []
         self.with_deleted = self
         if self._deletions and not includes_deleted:
@@ -69,9 +68,9 @@ class Nodes(Shape):
 
     @once
     def deleted(self) -> pa.Array | None:
-        """Ids of the nodes that were deleted and of all below them, sorted; None where none was.
+        """Sorted ids of the deleted nodes and of all below them; None if there are none.
 
-        Costs nothing to know where nothing was ever deleted.
+        Free if nothing was ever deleted.
         """
         return self.deletion.ids
 
@@ -92,11 +91,11 @@ class Nodes(Shape):
 
     @once
     def keys(self) -> list[str]:
-        """The keys in order of the flat table: experiment's, then the nearer the root the earlier."""
+        """The keys in the order of the flat table: experiments' first, then from the root down."""
         return self._ordered(None)
 
     def keys_above(self, positions: pa.Array) -> list[str]:
-        """The keys that these nodes or ancestors of theirs have, in order of the flat table."""
+        """The keys that these nodes or their ancestors have, in the order of the flat table."""
         reached, level = [], pc.unique(positions).cast(pa.int64())
         while len(level):
             reached.append(level)
@@ -113,13 +112,13 @@ class Nodes(Shape):
         positions: pa.Array | None = None,
         takes: Callable[[Kind], bool] = lambda _: True,
     ) -> ColumnsByKind:
-        """The values of a key that nodes have or inherit, for all nodes or those at positions.
+        """The own or inherited values of a key, for all nodes or those at positions.
 
         Args:
-            takes: which kinds of values; values of others are not copied.
+            takes: selects kinds of values; values of others are not copied.
 
         Raises:
-            TooLargeError: they are more than an Arrow array can have.
+            TooLargeError: they exceed the size of an Arrow array.
         """
         if isinstance(key, Path):
             return self._resolved_inside(key, positions, takes)
@@ -132,41 +131,41 @@ class Nodes(Shape):
     def _resolved_inside(
         self, path: Path, positions: pa.Array | None, takes: Callable[[Kind], bool]
     ) -> ColumnsByKind:
-        """As ``resolved``, of the values at a path: no dict is copied for who inherits it."""
+        """The same for values at a path: no dicts are copied for nodes that inherit them."""
         every = count_to(self.count) if positions is None else positions
         found, places = self.shared(path, every)
         return {c: values.take(places) for c, values in found.items() if takes(c.kind)}
 
     def kinds(self, key: str, positions: pa.Array | None = None) -> set[Kind]:
-        """The kinds of the values that nodes have or inherit; not of former values."""
+        """The kinds of own and inherited values, without former values."""
         columns = self._columns_of(key)
         is_stored = not isinstance(key, Path)
         if is_stored and positions is None and len(columns) == 1 and columns[0].kind != NULL:
-            values = self.arranged.rows[columns[0]]  # nothing is taken back
+            values = self.arranged.rows[columns[0]]  # no value was removed
             return {columns[0].kind} if values.null_count < len(values) else set()
         every = count_to(self.count) if positions is None else positions
         found, _ = self.shared(key, every)
         return {column.kind for column, values in found.items() if values.null_count < len(values)}
 
     def shared(self, key: str, positions: pa.Array) -> tuple[ColumnsByKind, pa.Array]:
-        """The values that nodes have or inherit, each once, and for each position which one it is.
+        """The distinct own and inherited values of a key, and for each position which one it is.
 
-        A value that many inherit is not copied for each of them. Null where there is none.
+        A value that many nodes inherit is not copied for each of them. Null if there is none.
         """
         found = self._source(key).take(positions).dictionary_encode()
         values = self._values_of(key, found.dictionary)
-        # Rows that may have taken a key back, and can't be read, are of a key without any value.
+        # Rows that may have removed the value, and can't be read, belong to a key without values.
         return values, found.indices if values else pa.nulls(len(positions), found.indices.type)
 
     def widest(self, key: str) -> int:
-        """How many bytes the largest value of a key takes at most, about."""
+        """The approximate size of the largest value of a key in bytes."""
         if key not in self._widest:
             sizes = [byte_sizes(self.arranged.rows[column]) for column in self._columns_of(key)]
             self._widest[key] = sum(pc.max(each).as_py() or 0 for each in sizes)
         return self._widest[key]
 
     def sizes(self, key: str, positions: pa.Array) -> pa.Array:
-        """For each position how many bytes the value takes, about, that the node has or inherits."""
+        """For each position the approximate size in bytes of the own or inherited value."""
         return self._sizes(self._columns_of(key), self._source(key).take(positions))
 
     def _sizes(self, columns: Sequence[Column], rows: pa.Array) -> pa.Array:
@@ -184,17 +183,17 @@ class Nodes(Shape):
         if size >= _MOST_BYTES:
             message = (
                 f"{key!r} of {len(rows):,} recorders, inherited values included, is {size / 1e9:,.1f}"
-                f" GB, and one column of them can have {_MOST_BYTES / 1e9:,.1f} GB. Name the columns"
-                " that you need in a query, without this one, or take fewer records"
+                f" GB, and a column can have {_MOST_BYTES / 1e9:,.1f} GB. Name the columns that you"
+                " need in a query, without this one, or select fewer records"
             )
             raise TooLargeError(message)
 
     def has_key(self, key: str) -> bool:
-        """Whether any node has, or had, an attribute of that name."""
+        """Whether any node has, or had, an attribute with this name."""
         return key in self._by_key
 
     def value_counts(self, key: str) -> dict[Kind, int]:
-        """How many values of each kind an attribute was set to, former values included."""
+        """How many values of each kind an attribute was set to, including former values."""
         found = {column.kind: self.arranged.rows[column] for column in self._columns_of(key)}
         if isinstance(key, Path):
             texts = {Column(key, kind): values for kind, values in found.items()}
@@ -202,21 +201,21 @@ class Nodes(Shape):
         return {kind: len(v) - v.null_count for kind, v in found.items() if kind != NULL}
 
     def own(self, key: str, positions: pa.Array | None = None) -> ColumnsByKind:
-        """The values of a key that were set on the nodes themselves."""
+        """The nodes' own values of a key."""
         source = self._own_source(key)
         rows = source if positions is None else source.take(positions)
         return self._values_of(key, rows)
 
     def value_ids(self, key: str, positions: pa.Array | None = None) -> pa.Array:
-        """Of each node which value of a key it has or inherits: a number that is that value's alone.
+        """For each node a unique number of its own or inherited value of a key.
 
-        Null where it has none.
+        Null if it has none.
         """
         source = self._source(key)
         return source if positions is None else source.take(positions)
 
     def own_data(self, positions: pa.Array) -> list[dict[str, Any]]:
-        """For each position what was set on that node itself; None where that is the latest value."""
+        """The own attributes at each position; None for removed ones."""
         found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}
         rows = self.arranged.updates.rows_of(positions)
         nodes = self.arranged.updates.nodes_of(rows).to_pylist()
@@ -229,7 +228,7 @@ class Nodes(Shape):
         return list(found.values())
 
     def first_updates(self, positions: pa.Array) -> ColumnsByKind:
-        """For each position, in order, what the first update of that node set."""
+        """The attributes that the first update of the node at each position set, in order."""
         rows = self.arranged.updates.rows_of(positions)
         first = rows.take(pc.index_in(positions, value_set=self.arranged.updates.nodes_of(rows)))
         return {column: self.arranged.rows[column].take(first) for column in self.columns}
@@ -245,7 +244,7 @@ class Nodes(Shape):
         return pc.if_else(is_taken_back, null_scalar(pa.int64()), last)
 
     def _source(self, key: str) -> pa.Array:
-        """As ``_own_source``, and where a node has no value of its own that of its nearest ancestor."""
+        """The same, with the row of the nearest ancestor if a node has no value of its own."""
         if key not in self._sources:
             own, start, above = self._own_source(key), 0, None
             pieces = [own.slice(0, 0)]
@@ -261,7 +260,7 @@ class Nodes(Shape):
 
     @once
     def _level_sizes(self) -> list[int]:
-        """Number of nodes of each level, from the roots down."""
+        """The number of nodes of each level, from the roots down."""
         return [each["counts"] for each in pc.value_counts(self.arranged.depths).to_pylist()]
 
     def _values_of(self, key: str, rows: pa.Array) -> ColumnsByKind:

@@ -1,4 +1,4 @@
-"""Which nodes there are, and which is whose child."""
+"""The shape of the tree: the nodes, and their parents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Shape"]
 
 
 class Shape:
-    """The nodes of a tree, by their ids and positions."""
+    """The nodes of a tree, by ids and positions."""
 
     @property
     def arranged(self) -> Arrangement:
@@ -21,26 +21,26 @@ class Shape:
 
     @property
     def ids(self) -> pa.Array:
-        """The nodes' ids, int64, ancestors before their descendants."""
+        """The ids of the nodes, int64, ancestors before their descendants."""
         return self.arranged.ids
 
     @property
     def parents(self) -> pa.Array:
-        """For each node the position of its parent in ``ids``; null for a root."""
+        """The position of each node's parent in ``ids``; null for a root."""
         return self.arranged.parents
 
     @property
     def attached(self) -> pa.Array:
-        """Grows in the order in which nodes were attached to their parents; null for a root."""
+        """Increases in the order in which nodes were attached to their parents; null for a root."""
         return self.arranged.attached
 
     @property
     def count(self) -> int:
-        """Number of nodes."""
+        """The number of nodes."""
         return len(self.ids)
 
     def positions(self, ids: pa.Array) -> pa.Array:
-        """For each id its position, or null; costs one pass over the nodes, however many ids."""
+        """The position of each id, or null; costs one pass over the nodes, however many ids."""
         if 4 * len(ids) > len(self.ids):
             return pc.index_in(ids, value_set=self.ids).cast(pa.int64())
         few = pc.unique(ids)
@@ -48,21 +48,21 @@ class Shape:
         return found.take(pc.index_in(ids, value_set=self.ids.take(found)))
 
     def positions_of(self, ids: Sequence[int]) -> pa.Array:
-        """Positions of nodes that are known to be there."""
+        """Positions of existing nodes."""
         return self.positions(int64_array(ids))
 
     def position(self, node: int) -> int | None:
-        """Position of one node, or None where nothing was set on it."""
+        """The position of a node; None if it has no updates."""
         found: int = pc.index(self.ids, int64_scalar(node)).as_py()
         return None if found < 0 else found
 
     def children(self, node: int) -> list[int]:
-        """Ids of the nodes whose parent that is, in the order in which they were attached."""
+        """Ids of the children of a node, in the order in which they were attached."""
         ids: list[int] = self.ids.take(self.child_positions(node)).to_pylist()
         return ids
 
     def child_positions(self, node: int) -> pa.Array:
-        """Positions of the nodes whose parent that is, in the order in which they were attached."""
+        """Positions of the children of a node, in the order in which they were attached."""
         position = self.position(node)
         if position is None:
             return int64_array([])
@@ -70,13 +70,13 @@ class Shape:
         return found.take(pc.sort_indices(self.attached.take(found)))
 
     def parent(self, node: int) -> int | None:
-        """Id of the parent of a node; None for a root."""
+        """The id of a node's parent; None for a root."""
         position = self.position(node)
         at = None if position is None else self.parents[position].as_py()
         return None if at is None else self.ids[at].as_py()
 
     def below(self, *nodes: int) -> pa.Array:
-        """Ids of nodes and all their descendants; of one that has no update, only that."""
+        """Ids of nodes and all their descendants; of a node without updates, only its own."""
         if len(nodes) == 1 and self.position(nodes[0]) is None:
             return int64_array(nodes)
         found = level = self.positions_of(nodes)

@@ -1,4 +1,4 @@
-"""The rows of the nodes table, in the order of their times, and which of them are of which node."""
+"""Updates: the rows of the nodes table in order of time, and the rows of each node."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .columns import column_in
 
 __all__ = ["Updates", "UpdatesByNode", "count_to"]
 
-#: The latest time that there can be.
+#: The latest possible time.
 _LATEST: Final = 2**63 - 1
 
 
 class Updates:
-    """Updates of attributes: rows of the nodes table, end to end, in the order of their times.
+    """Updates of attributes: rows of the nodes table, concatenated, in order of time.
 
     Args:
-        pieces: tables of all rows, each with the fragment that it is of.
-        gone: nodes of which no row is among these.
+        pieces: tables of all rows, each with its fragment.
+        gone: nodes that have no rows among these.
     """
 
     def __init__(self, pieces: Sequence[tuple[Fragment, pa.Table]], gone: pa.Array | None) -> None:
@@ -30,7 +30,7 @@ class Updates:
         self._columns: dict[Column, pa.Array] = {}
         self._order: pa.Array | None = None
         nodes = [one_array(table.column(NODE)) for _, table in self.pieces]
-        #: Whose update each row is.
+        #: The node of each row.
         self.node = pa.concat_arrays([int64_array([]), *nodes])
         self._has_lost = any(pa.null() in table.schema.types for _, table in self.pieces)
         self._unsure = self._without_place_in_time(nodes) if self._has_lost else None
@@ -50,7 +50,7 @@ class Updates:
             self._columns.clear()
 
     def _without_place_in_time(self, nodes: Sequence[pa.Array]) -> pa.Array | None:
-        """Which rows come before or after others of the same node, and nobody knows; None for none.
+        """Rows whose order among others of the same node is unknown; None if there are none.
 
         Their times can't be read, and the node has rows in other pieces.
         """
@@ -62,7 +62,7 @@ class Updates:
         return pc.and_(self._of_pieces(is_lost_in), pc.is_in(self.node, value_set=several))
 
     def _of_pieces(self, flags: Sequence[bool]) -> pa.Array:
-        """For each row what is true of its piece."""
+        """For each row the flag of its piece."""
         pairs = zip(flags, self.pieces, strict=True)
         return pa.concat_arrays(
             [pa.repeat(bool_scalar(value=f), t.num_rows) for f, (_, t) in pairs]
@@ -101,7 +101,7 @@ class Updates:
         return found if self._order is None else found.take(self._order)
 
     def __getitem__(self, column: Column) -> pa.Array:
-        """The values of a column with its sealed type; null in rows that have none."""
+        """The values of a column in its sealed type; null in rows without one."""
         if column not in self._columns:
             pieces = [column_in(table, fragment, column) for fragment, table in self.pieces]
             if len(pieces) == 1:
@@ -131,16 +131,16 @@ class UpdatesByNode:
         self._nodes = nodes
 
     def moved(self, places: pa.Array) -> UpdatesByNode:
-        """The same for nodes that were put in other places."""
+        """The same with nodes at other positions."""
         return UpdatesByNode(places.take(self.of_row), self._nodes)
 
     def last(self, mask: pa.Array) -> pa.Array:
-        """For each node, the last of its rows that is in the mask; null where none is."""
+        """For each node, the last of its rows selected by the mask; null if there is none."""
         rows = pc.indices_nonzero(mask).cast(pa.int64())
         if not self._nodes:
             return rows
-        # Of several rows that are of one node, the last stays. Each node stands there once before
-        # the rows, so that none is too high, for versions of pyarrow that can't be told the highest.
+        # Of several rows of a node, the last stays. Each node occurs once before the rows, so that
+        # none is too high, for versions of pyarrow that have no option for the highest.
         places = pa.concat_arrays([count_to(self._nodes), self.of_row.take(rows)])
         found = pc.subtract(
             pc.inverse_permutation(places).slice(0, self._nodes), int64_scalar(self._nodes)
@@ -153,7 +153,7 @@ class UpdatesByNode:
         return self.of_row.take(rows)
 
     def rows_of(self, nodes: pa.Array) -> pa.Array:
-        """The rows of some nodes, in the order of their times."""
+        """The rows of some nodes, in order of time."""
         mask = pc.is_in(self.of_row, value_set=nodes.cast(pa.int64()))
         return pc.indices_nonzero(mask).cast(pa.int64())
 

@@ -1,4 +1,4 @@
-"""Fetching torch's CUDA tensors without disturbing a training.
+"""Fetching torch's CUDA tensors without affecting the training.
 
 They are mostly fetched on a background thread, which must neither keep a core busy while it waits for
 the GPU nor invalidate a CUDA graph that another thread is capturing at the same time.
@@ -21,11 +21,11 @@ _RELAXED: Final = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 
 
 class NotComputedError(RuntimeError):
-    """A value is of a CUDA graph that is being captured: it has yet to be computed."""
+    """A value belongs to a CUDA graph that is being captured, and is not computed yet."""
 
 
 def is_capturing(device: int) -> bool:
-    """Whether what this thread asks a GPU for is not done, but captured in a CUDA graph."""
+    """Whether GPU work of this thread is captured in a CUDA graph instead of being executed."""
     gpu = sys.modules["torch"].cuda
     if gpu.current_device() == device:
         return bool(gpu.is_current_stream_capturing())
@@ -34,20 +34,20 @@ def is_capturing(device: int) -> bool:
 
 
 def check_is_computed(device: int) -> None:
-    """Refuse values of a CUDA graph that is being captured.
+    """Raise for values of a CUDA graph that is being captured.
 
     Raises:
-        NotComputedError: the thread's stream on that device is being captured.
+        NotComputedError: the thread's stream on this device is being captured.
     """
     if is_capturing(device):
         message = (
-            "nothing is computed while a CUDA graph is captured; log its output after replay()"
+            "values of a CUDA graph are not computed during capture; log its output after replay()"
         )
         raise NotComputedError(message)
 
 
 def current_stream(device: int) -> Any:
-    """The stream of this thread on a device, as one object for each stream."""
+    """The stream of this thread on a device, as a unique object for each stream."""
     raw = privates().raw_stream
     if raw is None:
         return sys.modules["torch"].cuda.current_stream(device)
@@ -60,39 +60,39 @@ def _stream(device: int, _raw: int) -> Any:
 
 
 def fetch(tensors: list[Any], stream: Any) -> Any:
-    """The tensors, of one shape and one device, as one in the processor's memory.
+    """The tensors, of the same shape and device, as one tensor in host memory.
 
-    The thread sleeps until the work in their stream that was there before is done.
+    The thread sleeps until the work queued in their stream is done.
     """
     torch = sys.modules["torch"]
-    # In another stream than that in which they were computed they may not be there yet.
+    # In another stream than that in which they were computed they may not be ready.
     with _beside_captures(), _in_stream(stream):
         try:
             return _asleep(torch.stack(tensors))
-        except RuntimeError:  # the GPU is full, or no more memory can be pinned
+        except RuntimeError:  # the GPU is full, or no more host memory can be pinned
             return torch.stack([tensor.cpu() for tensor in tensors])
 
 
 @contextmanager
 def _in_stream(stream: Any) -> Iterator[None]:
-    """Work in a stream; where that is being captured in another one, which would have no results.
+    """Use a stream; another one if it is being captured, because it would not execute anything.
 
-    Torch waits for all that a GPU has to do before it captures, so what was logged is there.
+    Torch synchronizes a GPU before capturing, so what was logged is computed.
     """
     gpu = sys.modules["torch"].cuda
     with gpu.stream(stream):
         if gpu.is_current_stream_capturing():
-            with _in_stream(gpu.Stream()):  # they are given out in turn: it can be the same
+            with _in_stream(gpu.Stream()):  # streams are pooled: it can be the same
                 yield
         else:
             yield
 
 
 def _asleep(tensor: Any) -> Any:
-    """A tensor in memory that can't be paged out: into any other one torch copies in a busy wait.
+    """Copy a tensor to pinned host memory: copies to other memory are busy waits in torch.
 
     Raises:
-        RuntimeError: there is no such memory, or what computes the tensor failed.
+        RuntimeError: pinned memory is not available, or computing the tensor failed.
     """
     torch = sys.modules["torch"]
     found = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", pin_memory=True)
@@ -105,16 +105,16 @@ def _asleep(tensor: Any) -> Any:
 
 @contextmanager
 def _beside_captures() -> Iterator[None]:
-    """Let this thread ask the GPU for what it likes while another one captures a graph.
+    """Allow arbitrary GPU calls of this thread while another one captures a graph.
 
-    By CUDA's default a capture is void once any thread asks for memory or waits for an event.
+    By default, CUDA invalidates a capture if any thread allocates memory or waits for an event.
     """
     exchange = _exchange_capture_mode()
     if exchange is None:
         yield
         return
     mode = ctypes.c_int(_RELAXED)
-    exchange(ctypes.byref(mode))  # it puts there what the mode was
+    exchange(ctypes.byref(mode))  # replaces it by the previous mode
     try:
         yield
     finally:
@@ -123,7 +123,7 @@ def _beside_captures() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _exchange_capture_mode() -> Any:
-    """The driver's cuThreadExchangeStreamCaptureMode; None where it has none."""
+    """The driver's cuThreadExchangeStreamCaptureMode; None if it is not available."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         return ctypes.CDLL(name).cuThreadExchangeStreamCaptureMode

@@ -1,4 +1,4 @@
-"""Arrays of any library that implements ``__dlpack_device__`` and ``copy``."""
+"""Arrays of any library that supports DLPack and copies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .values import DeviceValue
 
 __all__ = ["Dlpack"]
 
-#: DLPack's numbers of memory that the processor reads without a wait.
+#: DLPack's numbers of memory that the processor reads without waiting.
 _HOST: Final = {1, 3, 11}  # kDLCPU, kDLCUDAHost, kDLROCMHost
 
 
 class Dlpack:
-    """Detecting, copying and fetching arrays on a device; each library has these methods."""
+    """Copies arrays on their device and fetches them; other libraries have the same methods."""
 
     def is_on_device(self, value: Any) -> bool:
         """Whether the processor would have to wait for the value."""
@@ -23,7 +23,7 @@ class Dlpack:
         return place is not None and int(place()[0]) not in _HOST
 
     def detach_copy(self, kind: Kind, value: Any) -> DeviceValue | None:
-        """A copy that later changes of the value, such as ``+=``, do not affect; takes no wait.
+        """A copy that later in-place changes do not affect, made without waiting.
 
         None if it must be read at once.
         """
@@ -31,9 +31,9 @@ class Dlpack:
         return DeviceValue(kind, value.copy()) if is_read else None
 
     def queue(self, value: DeviceValue) -> Any:
-        """A hashable name of the place from which values can be fetched together."""
+        """The queue from which values can be fetched together, hashable."""
         return str(getattr(value.tensor, "device", None))
 
     def fetch(self, tensors: list[Any], stream: Any) -> Any:  # noqa: ARG002 - only torch has several
-        """One numpy array of all values, which share a dtype, a shape and a queue."""
+        """A numpy array of all values, which have the same dtype, shape and queue."""
         return np.stack([t.get() if hasattr(t, "get") else np.asarray(t) for t in tensors])

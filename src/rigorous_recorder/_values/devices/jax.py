@@ -1,4 +1,4 @@
-"""Arrays of jax, including those distributed over or replicated on several devices."""
+"""Arrays of jax, including sharded and replicated ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Jax"]
 
 
 class Jax(Dlpack):
-    """As ``Dlpack``, by jax's own functions."""
+    """Like ``Dlpack``, with jax's own functions."""
 
     def is_on_device(self, value: Any) -> bool:
         return any(device.platform != "cpu" for device in value.devices())

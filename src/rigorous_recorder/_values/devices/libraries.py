@@ -1,4 +1,4 @@
-"""Device values of any library: detecting, copying and fetching them."""
+"""Device values of any library: detection, copying, and fetching of many."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIBRARIES: Final[dict[str, Dlpack]] = {"torch": Torch(), "jax": Jax(), "jaxlib"
 
 @lru_cache(maxsize=1024)
 def _known(kind: Any) -> tuple[str, Dlpack]:
-    """A type's library by name, and how values of it are copied and fetched."""
+    """The name of a type's library, and the object that copies and fetches its values."""
     names = [str(base.__module__).partition(".")[0] for base in kind.__mro__]
     for name in names:
         if name in _LIBRARIES:
@@ -29,7 +29,7 @@ def _known(kind: Any) -> tuple[str, Dlpack]:
 
 
 def library_of(value: Any) -> str:
-    """The library whose array a value is: torch, jax, or that of its own type."""
+    """The library of an array: torch, jax, or that of its type."""
     kind: Any = type(value)
     return _known(kind)[0]
 
@@ -40,7 +40,7 @@ def _arrays_of(value: Any) -> Dlpack:
 
 
 def is_on_device(value: Any) -> bool:
-    """Whether the processor would have to wait for the value; False if that is unknown."""
+    """Whether the processor would have to wait for the value; False if unknown."""
     try:
         return _arrays_of(value).is_on_device(value)
     except Exception:  # noqa: BLE001 - the path for plain values reports what is wrong
@@ -48,7 +48,7 @@ def is_on_device(value: Any) -> bool:
 
 
 def device_value(value: Any) -> DeviceValue | None:
-    """A copy of a tensor on its device; None if it must be read at once.
+    """A copy of a tensor on its device; None if it has to be read at once.
 
     That is the case if its kind depends on its numbers, or if it has none.
 
@@ -65,7 +65,7 @@ def device_value(value: Any) -> DeviceValue | None:
 
 
 def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
-    """The plain values, numbers and numpy arrays; similar ones are fetched together.
+    """The plain values: numbers and numpy arrays; similar ones are fetched together.
 
     A value that can't be fetched is an ``Unavailable``; the others are not affected.
     """
@@ -73,7 +73,7 @@ def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
     for index, value in enumerate(values):
         try:
             groups.setdefault(_sort(value), []).append(index)
-        except Exception:  # noqa: BLE001 - whatever it raises costs no other value
+        except Exception:  # noqa: BLE001 - must not affect other values
             groups[index] = [index]
     found: list[Any] = [None] * len(values)
     for indexes in groups.values():
@@ -84,9 +84,9 @@ def fetch_each(values: Sequence[DeviceValue]) -> list[Any]:
 
 
 def _sort(value: DeviceValue) -> Any:
-    """A key that values which can be fetched together share."""
+    """The key by which values are grouped for fetching."""
     tensor = value.tensor
-    # There is one kind object per dtype and shape, and its id is faster than its hash.
+    # The kind of a dtype and a shape is a single object, whose id is faster than its hash.
     return type(tensor), id(value.kind), tensor.dtype, _arrays_of(tensor).queue(value)
 
 

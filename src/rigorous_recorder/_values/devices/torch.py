@@ -1,4 +1,4 @@
-"""Tensors of torch, including subclasses that only add names to them.
+"""Tensors of torch, including subclasses that only add names.
 
 The modes, ``torch.compile``, autocast and ``torch.func`` of the caller's thread neither see nor change how
 they are copied and fetched.
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 def _plainly(method: Callable[[*_Given], _T]) -> Callable[[*_Given], _T]:
-    """Run a method outside of all modes of torch.
+    """Run a method outside of all torch modes.
 
     ``torch.compile`` does not compile it into the caller either: the results of a compiled function
     may be in memory that its next call reuses.
@@ -54,7 +54,7 @@ def _uncompiled(function: Any) -> Any:
 
 
 class Torch(Dlpack):
-    """As ``Dlpack``, by torch's own functions."""
+    """Like ``Dlpack``, with torch's own functions."""
 
     def is_on_device(self, value: Any) -> bool:
         return not value.is_cpu
@@ -77,13 +77,13 @@ class Torch(Dlpack):
         with _nothing_else(tensors[0].device.type):
             if tensors[0].is_cuda:
                 return numpy_of(cuda.fetch(tensors, stream))
-            # In another queue than the one that computes them they may not be there yet.
+            # In another queue than that in which they were computed they may not be ready.
             with nullcontext() if stream is None else _module_of(tensors[0]).stream(stream):
                 return numpy_of(torch.stack(tensors).cpu())
 
 
 def numpy_of(tensor: Any) -> Any:
-    """A torch tensor in the processor's memory as a numpy array, which shares its memory if possible.
+    """A torch tensor in host memory as a numpy array, which shares the memory if possible.
 
     Raises:
         TypeError, RuntimeError: numpy has no such dtype or layout.
@@ -94,7 +94,7 @@ def numpy_of(tensor: Any) -> Any:
 
 
 def _clone(value: Any) -> Any:
-    """A plain tensor of the same numbers; None if the value represents several tensors.
+    """A plain copy of a tensor; None for one that represents others.
 
     Those are on several devices, or mapped or differentiated by ``torch.func``.
     """
@@ -108,7 +108,7 @@ def _clone(value: Any) -> Any:
 
 
 def _stream_of(tensor: Any) -> Any:
-    """The queue of the device that computes a tensor which was just created."""
+    """The device queue with the work of a tensor that was just created."""
     if tensor.is_cuda:
         return cuda.current_stream(tensor.device.index)
     current = getattr(_module_of(tensor), "current_stream", None)
@@ -116,20 +116,20 @@ def _stream_of(tensor: Any) -> Any:
 
 
 def _module_of(tensor: Any) -> Any:
-    """The module of torch for a type of device, such as ``torch.cuda``; None if there is none."""
+    """The torch module for a tensor's device type, such as ``torch.cuda``; None if there is none."""
     return getattr(sys.modules["torch"], tensor.device.type, None)
 
 
 @contextmanager
 def _nothing_else(kind: str) -> Iterator[None]:
-    """Disable autocast and ``torch.func``."""
+    """Disable dtype changes (autocast), and derivatives and maps (``torch.func``)."""
     off = sys.modules["torch"].autocast(kind, enabled=False) if _has_autocast(kind) else None
     with privates().without_transforms(), off or nullcontext():
         yield
 
 
 def _has_autocast(kind: str) -> bool:
-    """Whether autocast is on in this thread; disabling it if it is off would clear all threads' cache."""
+    """Whether this thread uses autocast: leaving it when it is off would clear all threads' cache."""
     torch = sys.modules["torch"]
     try:
         return bool(torch.is_autocast_enabled(kind))

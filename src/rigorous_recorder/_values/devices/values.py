@@ -1,4 +1,4 @@
-"""A logged value that is still on its device, and the kind that follows from its dtype and shape."""
+"""Logged values that are still on their device, and their kinds by dtype and shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..kinds import BOOL, FLOAT, INT, Kind
 
 __all__ = ["WIDENED", "DeviceValue", "Unavailable", "is_widened", "kind_of", "plain_values"]
 
-#: Dtypes that numpy lacks, and the one that stores their values exactly.
+#: Dtypes that numpy lacks, with those in which their values are stored exactly.
 WIDENED: Final = dict.fromkeys(
     [
         "bfloat16",
@@ -24,7 +24,7 @@ WIDENED: Final = dict.fromkeys(
 )
 #: The numpy dtypes of plain numbers.
 _NUMBERS: Final[dict[Kind, str]] = {BOOL: "bool", INT: "int64", FLOAT: "float64"}
-#: Without uint64: its number decides the kind, so it is read at once.
+#: A uint64 may exceed signed 64 bits: it is read at once.
 _FAMILIES: Final[dict[str, Kind]] = {
     "bool": BOOL,
     **{name: FLOAT if name[0] == "f" else INT for name in DTYPES if name != "uint64"},
@@ -35,7 +35,7 @@ class DeviceValue:
     """A tensor as it was when it was logged, still on its device.
 
     Args:
-        kind: what it is stored as.
+        kind: the kind that it is stored as.
         tensor: the tensor.
         stream: the queue of the device in which it is computed; None if there is only one.
     """
@@ -49,14 +49,14 @@ class DeviceValue:
 
 
 class Unavailable(NamedTuple):
-    """The reason why a value could not be fetched, in its place."""
+    """Replaces a value that could not be fetched, with the reason."""
 
     error: Exception
 
 
 @lru_cache(maxsize=1024)
 def kind_of(dtype: Any, shape: tuple[int, ...]) -> Kind | None:
-    """The kind of a tensor; None if it depends on its numbers, or can't be stored."""
+    """The kind of a tensor; None if it depends on its numbers, or if it has none."""
     name = WIDENED.get(_name(dtype), _name(dtype))
     if not shape:
         return _FAMILIES.get(name)
@@ -65,7 +65,7 @@ def kind_of(dtype: Any, shape: tuple[int, ...]) -> Kind | None:
 
 @lru_cache(maxsize=256)
 def is_widened(dtype: Any) -> bool:
-    """Whether numpy lacks the dtype, and its values are stored as a wider one."""
+    """Whether numpy lacks this dtype, so that its values are stored as a wider one."""
     return _name(dtype) in WIDENED
 
 
