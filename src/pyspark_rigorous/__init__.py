@@ -1,6 +1,6 @@
-"""By this name Spark 4 finds the format ``rigorous`` without being told of it.
+"""The name by which Spark 4 discovers the format ``rigorous``.
 
-Spark imports it whenever it looks for a data source, of whatever name: nothing may fail here.
+Spark imports it whenever it looks up any data source, so importing it must never fail.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ except ImportError as error:
     _TOLD = str(error)
 
     class DefaultSource(DataSource):  # type: ignore[no-redef]
-        """Tells whoever asks for the format why it is not there."""
+        """Raises an error that explains why the format is not available."""
 
         @classmethod
         def name(cls) -> str:
-            """What ``spark.read.format`` is given."""
+            """The name for ``spark.read.format``."""
             return "rigorous"
 
         def schema(self) -> str:
-            """Nothing can be read.
+            """Raise an error.
 
             Raises:
                 ImportError: always.

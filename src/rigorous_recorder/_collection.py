@@ -732,7 +732,7 @@ def _report_recovered(recovered: Recovered, path: Path, *, is_quiet: bool) -> No
     if recovered.set_aside:
         found.append(
             "the machine went down, or this is another one: what was logged after the last sync can't"
-            f" be trusted, and is kept apart in {path / 'unsynced'}"
+            f" be trusted, and was moved to {path / 'unsynced'}"
         )
     if found:
         report("; ".join(found), is_quiet=is_quiet)
@@ -800,7 +800,7 @@ def reopened(
     is_read_only: bool = False,
     is_strict: bool = False,
 ) -> _Collection:
-    """A collection that was pickled, opened anew."""
+    """Unpickle a collection by opening it."""
     if is_read_only:
         return kind.open(path, read_only=True, quiet=is_quiet)
     return kind(path, extension="", quiet=is_quiet, strict=is_strict)
@@ -811,7 +811,7 @@ def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:
 
     Raises:
         ArgumentTypeError: it is not a path.
-        NotACollectionError: the path names none, or is relative to a folder that was deleted.
+        NotACollectionError: the path is not valid, or is relative to a folder that was deleted.
     """
     if not isinstance(folder_path, (str, PathLike)) or isinstance(fspath(folder_path), bytes):
         message = (
@@ -821,7 +821,9 @@ def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:
         raise ArgumentTypeError(message)
     name = fspath(folder_path).rstrip("/")
     if not name:
-        message = f"{folder_path!r} names no folder; expected a path such as 'data/my_study'"
+        message = (
+            f"{folder_path!r} is not the path of a folder; expected one such as 'data/my_study'"
+        )
         raise NotACollectionError(message)
     path = Path(name if name.endswith(extension) else name + extension)
     try:

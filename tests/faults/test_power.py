@@ -269,11 +269,11 @@ def test_what_was_logged_after_the_last_sync_is_set_aside(
     log_and_die(folder, synced=10, pushed=15)
     assert len(collection) == 15
     reboot()
-    with pytest.warns(DamagedFileWarning, match="behind the first 10 rows"):
+    with pytest.warns(DamagedFileWarning, match="after the first 10 rows"):
         assert [row["i"] for row in collection.records] == list(range(10))
     (problem,) = collection.verify()
     assert problem.path.suffixes == [".records", ".arrow"]
-    assert (problem.readable, "behind the first 10 rows" in problem.reason) == (10, True)
+    assert (problem.readable, "after the first 10 rows" in problem.reason) == (10, True)
     assert [row["i"] for row in ExperimentCollection(folder).records] == list(range(10))
     unsynced = folder / "unsynced"
     assert capsys.readouterr().err == (

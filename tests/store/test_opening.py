@@ -130,7 +130,7 @@ def test_open_finds_what_is_there_and_makes_nothing(tmp_path: Path, read_only: b
     assert "Did you mean" not in str(error.value)
     with pytest.raises(NotACollectionError, match="There is no folder"):
         opened("nowhere/my_study")
-    with pytest.raises(NotACollectionError, match="names no folder"):
+    with pytest.raises(NotACollectionError, match="is not the path of a folder"):
         ExperimentCollection.open("")
     with pytest.raises(ArgumentTypeError, match="not a valid path"):
         ExperimentCollection.open(7)  # type: ignore[arg-type]

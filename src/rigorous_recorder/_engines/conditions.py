@@ -147,7 +147,7 @@ class Choice(NamedTuple):
         found = [why for each in self.options if (why := each.why_never(kinds)) is not None]
         if found and all(holds_lists(kind) for kind in kinds if kind != NULL):
             return (
-                "its values are lists, dicts or arrays, and a list in a condition asks for one of"
+                "its values are lists, dicts or arrays, and a list in a condition selects one of"
                 " its elements; for the list itself put it into another one: [[...]]"
             )
         return found[0] if found else None
@@ -225,7 +225,7 @@ def _refusal(key: str, value: Any) -> str:
     shown = textwrap.shorten(repr(value), 60, placeholder="...")
     return (
         f"where({key}={shown}): no record can have this value, of type"
-        f" {type(value).__qualname__}. A condition asks for a value that a record can have under"
-        " the key, or for one of a list of them; None asks for records without it. Write"
+        f" {type(value).__qualname__}. A condition takes a value that a record can have under"
+        " the key, or a list of such values; None selects records without it. Write"
         f" comparisons as SQL, such as where('{key} > 0.5')"
     )

@@ -369,7 +369,7 @@ def _nodes_table(snapshot: Snapshot, paths: Iterable[str]) -> pa.Table:
 
 
 def _with_sql_names(table: pa.Table, fixed: int = 0) -> _NamedTable:
-    """A table under names that SQL can tell apart; the first ``fixed`` stay."""
+    """A table under names that are unique in SQL; the first ``fixed`` stay."""
     names = SqlNames(table.column_names[fixed:], table.column_names[:fixed])
     columns, shown = [for_duckdb(column) for column in table.columns], names.all
     if not columns:  # DuckDB has no table without columns

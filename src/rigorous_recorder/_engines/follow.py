@@ -102,7 +102,7 @@ class _Delivered:
         """Raise if the rows are in another store than the delivered ones.
 
         Raises:
-            CompactedError: the records have moved, so that new ones can't be told from others.
+            CompactedError: the records have moved, so that it is unknown which are new.
         """
         if self._rows and store is not self._store:
             message = (

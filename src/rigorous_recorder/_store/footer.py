@@ -29,7 +29,7 @@ __all__ = [
 
 #: The types that columns of a kind have in files: their own, and that of rows in memory.
 _TYPES: Final[dict[Kind, tuple[pa.DataType, pa.DataType]]] = {}
-#: Of a segment a file lists its number, its rows and, where there are any, those that were deleted.
+#: Added to the number of rows that were logged after all sealed ones of their writer.
 _COUNTS: Final = (2, 3)
 
 

@@ -86,7 +86,7 @@ def has_more(folder: Folder, name: LiveName, rows: int) -> bool:
 def unsynced(rows: int) -> DamagedFileError:
     """The error for a live file with unsynced rows from before a machine crash."""
     message = (
-        f"the machine went down, or this is another one: what was logged behind the first {rows:,}"
+        f"the machine went down, or this is another one: what was logged after the first {rows:,}"
         " rows, which were synced, can't be trusted"
     )
     return DamagedFileError(message)
@@ -143,7 +143,7 @@ def require_name(name: LiveName, schema: pa.Schema) -> None:
     """
     file_metadata = metadata_of(schema)
     if (file_metadata["writer"], file_metadata["table"]) != (name.writer, name.table):
-        message = f"it is of the {file_metadata['table']} of writer {file_metadata['writer']}, and not what its name says"
+        message = f"it is of the {file_metadata['table']} of writer {file_metadata['writer']}, not what its name indicates"
         raise DamagedFileError(message)
     if not isinstance(file_metadata["started"], int):
         message = "its metadata lacks the start of its writer"

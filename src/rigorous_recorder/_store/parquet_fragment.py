@@ -243,7 +243,7 @@ class ParquetFragment(Fragment):
         with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
             if is_new and self._sums is not None:
                 check_chunks(self._path, file.metadata, self._sums, group, self._places(names))
-            # Names with dots select columns below them too: take just these.
+            # Names with dots select nested columns, too: only keep the requested ones.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
         if is_new:
             self._check(found)

@@ -155,8 +155,8 @@ class FolderWriter(Writer):
     def _is_changing(self) -> bool:
         """Whether a signal handler is calling in the middle of a change by this very thread.
 
-        It must not wait then for whoever seals, who waits for the end of the change; what it calls
-        for is done right after the change.
+        Then it must not wait for a sealing thread, which waits for the end of the change; its request
+        is carried out right after the change.
         """
         return self.nodes.is_changing or self.records.is_changing
 

@@ -71,8 +71,8 @@ class Updates:
     def is_set(self, columns: Sequence[Column]) -> pa.Array:
         """Which rows set the key of these columns.
 
-        So do those of which it can't be read: then the value is unknown. Former values, and what
-        ancestors have, do not stand in for it.
+        Includes those that can't be read: then the value is unknown, and neither former nor inherited
+        values replace it.
         """
         found = None
         for column in columns:
