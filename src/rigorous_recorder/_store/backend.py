@@ -55,9 +55,9 @@ class FolderBackend:
         self._leases, self._next = [], None
         self.encodings = {table: Encodings() for table in TABLES}
         self._starting = threading.RLock()
-        #: Held by who looks for the lock, and takes another name: two of them would take one each.
+        #: Held while the lock is checked and another lease taken: two threads would take one each.
         self._looking = threading.RLock()
-        #: Whether all is done that is to be done when there is a writer.
+        #: Whether the setup after becoming a writer is complete.
         self._is_ready = False
         #: Whether live rows are in mapped files, which survive the process without a flush.
         self.is_mapped = True
@@ -76,12 +76,12 @@ class FolderBackend:
 
     @property
     def is_open(self) -> bool:
-        """Whether this process writes to the collection."""
+        """Whether this process is a writer of the collection."""
         return bool(self._leases) and not self._closed
 
     @property
     def lease(self) -> FolderLease:
-        """The name under which rows go now."""
+        """The current lease."""
         return self._leases[-1]
 
     @property
@@ -95,7 +95,7 @@ class FolderBackend:
 
     @property
     def writer(self) -> str:
-        """The name under which rows go now; empty as long as there is none."""
+        """The current name; empty as long as there is none."""
         return self.lease.writer if self._leases else ""
 
     @property
@@ -130,7 +130,7 @@ class FolderBackend:
             load()
         lease = self._new_lease()
         is_mapped = is_safe_to_map(self.folder.live)
-        if not self._leases:  # else a signal handler logged in the middle of this
+        if not self._leases:  # otherwise a signal handler has logged meanwhile
             self.is_mapped = is_mapped
             self._take(lease)
 
@@ -167,19 +167,19 @@ class FolderBackend:
         return lock
 
     def look(self) -> FolderLease:
-        """The name under which rows go now: another one where others presumed the writer dead.
+        """The current lease; a new one if others presumed the writer dead.
 
-        A lease on a file server may have ended, or the folder may be another one by now. Others may
-        then seal what is under the name; new rows are none of their business.
+        A lease on a file server may have expired, or the folder may have been replaced. Others may
+        then seal rows under the old name; new rows get a new one.
 
         Raises:
-            OSError: the folder can't be made again, or the locks not be looked at.
+            OSError: the folder can't be created again, or the locks can't be checked.
         """
         if not self._closed:
             self.folder.create(self._identity)
             with self._looking:
                 for lease in self._leases[:-1]:
-                    with contextlib.suppress(OSError):  # others are just recovering it
+                    with contextlib.suppress(OSError):  # others are recovering it right now
                         lease.hold()
                 if self.lease.is_lost():
                     self._change_name()
@@ -191,7 +191,7 @@ class FolderBackend:
         if lease.is_lost():
             message = "its file system has another file for the name of one that was just made"
             raise OSError(errno.ESTALE, message, str(self.folder.live))
-        if self.lease is lost:  # else a signal handler logged in the middle of this
+        if self.lease is lost:  # otherwise a signal handler has logged meanwhile
             self._take(lease)
         schedule(sync_all)  # attributes go under the new name, which records have by now
 
@@ -204,7 +204,7 @@ class FolderBackend:
         self.lease.remember_synced(found)
 
     def record_synced(self, found: SyncedRows) -> None:
-        """Write that so many rows of live files are on the device; return when this is, too."""
+        """Record that live files are synced up to these rows; durable on return."""
         try:
             for lease in self._leases[:-1]:
                 with contextlib.suppress(OSError):

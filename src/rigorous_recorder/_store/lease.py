@@ -1,4 +1,4 @@
-"""A name under which a process writes, as long as others can know that it lives: its lease."""
+"""Leases: the name under which a process writes, as long as others see that it is alive."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .watermark import SyncedRows, WatermarkWriter
 
 __all__ = ["FolderLease"]
 
-#: So long who seals waits for others who recover what it has.
+#: How many seconds sealing waits for others that recover the same rows.
 _RECOVERY_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.02
 
 
 class _Holder(Protocol):
-    """Who holds leases: what it knows of the collection, and does for all of them."""
+    """The holder of leases: what all of its leases share."""
 
     folder: Folder
     encodings: dict[str, Encodings]
@@ -40,18 +40,18 @@ class _Holder(Protocol):
         """The id of the collection."""
 
     def look(self) -> FolderLease:
-        """The lease under which rows go now."""
+        """The current lease."""
 
     def complain(self, error: Exception) -> None:
-        """Tell the user, once, that data waits in memory."""
+        """Warn the user, once, that data waits in memory."""
 
 
 class FolderLease:
-    """A writer's name, its lock while it lives, and its files.
+    """A writer's name, its lock while it is alive, and its files.
 
     Args:
-        lock: on the writer's lock file; None where none could be made yet.
-        after: when the lease before it started: the rows of this one stand behind.
+        lock: on the writer's lock file; None if it could not be created yet.
+        after: the start of the previous lease, whose rows come before those of this one.
     """
 
     def __init__(self, backend: _Holder, number: int, lock: FileLock | None, after: int) -> None:
@@ -67,25 +67,25 @@ class FolderLease:
     # --- the lock ------------------------------------------------------------------------------
 
     def is_lost(self) -> bool:
-        """Whether others presumed the writer dead: the lock file is another one, or gone.
+        """Whether others presumed the writer dead: the lock file was replaced or removed.
 
         Raises:
-            OSError: it can't be looked at.
+            OSError: it can't be checked.
         """
         if self.lock is None:
             return not self.hold()
         return not self.lock.is_in_place
 
     def hold(self) -> bool:
-        """Hold the lock, again where it is lost; False where somebody else holds it.
+        """Hold the lock, taking it again if it was lost; False if another process holds it.
 
         Raises:
-            OSError: the file can't be made, or not be locked.
+            OSError: the file can't be created or locked.
         """
         if self.lock is not None:
             if self.lock.is_in_place:
                 return True
-            self.lock.give_up()  # first: FUSE can have the new file for the one that is lost
+            self.lock.give_up()  # first: FUSE can mistake the new file for the lost one
         path = self._folder.lock_path(self.writer)
         held = FileLock.create(path) or FileLock.take(path)
         if held is not None:
@@ -94,7 +94,7 @@ class FolderLease:
         return held is not None
 
     def renew(self) -> None:
-        """Let others know what lock this writer holds by now.
+        """Record the lock that this writer holds now, for others.
 
         Raises:
             OSError: it can't be written.
@@ -105,7 +105,7 @@ class FolderLease:
             self.watermark.write()
 
     def keep_watermark(self) -> None:
-        """Write the watermark again where it is gone.
+        """Write the watermark again if it is gone.
 
         Raises:
             OSError: it can't be written.
@@ -114,12 +114,12 @@ class FolderLease:
             self.renew()
 
     def remember_synced(self, found: SyncedRows) -> None:
-        """As ``record_synced``, with the next watermark."""
+        """Like ``record_synced``, but with the next watermark."""
         if self.watermark is not None:
             self.watermark.remember(found)
 
     def record_synced(self, found: SyncedRows) -> None:
-        """Write that so many rows of live files are on the device, and that the writer lives.
+        """Record that live files are synced up to these rows, and renew the heartbeat.
 
         Raises:
             OSError: it can't be written.
@@ -128,12 +128,12 @@ class FolderLease:
             self.watermark.record(found)
 
     def forget(self) -> None:
-        """Leave all files and the lock to the process that this one was forked of."""
+        """Leave all files and the lock to the parent process after a fork."""
         if self.lock is not None:
             self.lock.release()
 
     def end(self) -> None:
-        """Take the live files away, then the lock: all rows are in sealed files."""
+        """Remove the live files, then the lock: all rows are in sealed files."""
         if self.watermark is not None:
             self.watermark.end()
         if self.lock is not None:
@@ -144,7 +144,7 @@ class FolderLease:
     # --- files ---------------------------------------------------------------------------------
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
-        """What every file of that table has in its metadata."""
+        """The metadata of all files of a table."""
         return describe_file(
             table=table,
             collection=self._backend.identity,
@@ -153,7 +153,7 @@ class FolderLease:
         )
 
     def image(self, table: str, number: int, blank: Blank) -> Image:
-        """An image with a file, or in memory where none can be made now."""
+        """A file-backed image, or one in memory if no file can be created now."""
         kind = MappedImage if self._backend.is_mapped else WriteBehindImage
         try:
             return kind(self._live_path(table, number), blank)
@@ -162,7 +162,7 @@ class FolderLease:
             return MemoryImage(blank)
 
     def publish(self, table: str, number: int, image: Image) -> None:
-        """Let readers find an image under its segment's number."""
+        """Make an image visible to readers under its segment's number."""
         image.publish(self._live_path(table, number))
         if self.watermark is not None:
             self.watermark.expect_names()
@@ -170,12 +170,12 @@ class FolderLease:
             self._started_segments.record(table, number)
 
     def withdraw(self, table: str, number: int, image: Image) -> None:
-        """Take the file of a segment without rows away."""
+        """Remove the file of a segment without rows."""
         self._started_segments.withdraw(table, number)
         image.discard()
 
     def seal(self, table: str, parts: list[SegmentBatch]) -> bool:
-        """Write a sealed file; False where others presumed the writer dead by now.
+        """Write a sealed file; False if others presumed the writer dead.
 
         Raises:
             OSError: it can't be written now.
@@ -183,17 +183,17 @@ class FolderLease:
         if self._backend.look() is not self:
             return False
         self._write(table, parts)
-        # Others who came meanwhile may have written fewer rows in the place of these.
+        # Others may meanwhile have written a file with fewer rows under this name.
         return self._backend.look() is self
 
     def seal_first_rows(self, table: str, part: SegmentBatch) -> int:
-        """Have the first rows of a segment sealed for good, once others presumed the writer dead.
+        """Have the first rows of a segment sealed after others presumed the writer dead.
 
         Returns:
-            How many: those that the others have found, or all, where they sealed none.
+            Their number: those that the others found, or all rows if they sealed none.
 
         Raises:
-            OSError: others are just sealing them, or the folder can't be written.
+            OSError: others are sealing them right now, or the folder can't be written.
         """
         while True:
             self._wait_for_lock()
@@ -206,15 +206,15 @@ class FolderLease:
             self._write(table, [part])
 
     def _wait_for_lock(self) -> None:
-        """Hold the lock again: nobody else seals what is under this name then.
+        """Hold the lock again, so that no other process seals rows under this name.
 
         Raises:
-            OSError: somebody else holds it for long, or the folder can't be written.
+            OSError: another process holds it for long, or the folder can't be written.
         """
         patience = time.monotonic() + _RECOVERY_SECONDS
         while not self.hold():
             if time.monotonic() > patience:
-                message = "another process is recovering it, and has not come to an end"
+                message = "another process is recovering it, and has not finished"
                 raise OSError(errno.EBUSY, message, str(self._folder.lock_path(self.writer)))
             time.sleep(_LOOK_SECONDS)
 

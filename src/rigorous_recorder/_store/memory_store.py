@@ -38,11 +38,11 @@ class MemoryBackend:
 
     @property
     def lease(self) -> MemoryBackend:
-        """Nobody else knows of what is in memory."""
+        """Nothing to do: no other process sees memory."""
         return self
 
     def look(self) -> MemoryBackend:
-        """Nobody else knows of what is in memory."""
+        """Nothing to do: no other process sees memory."""
         return self
 
     def metadata(self, table: str) -> dict[bytes, bytes]:
@@ -63,14 +63,14 @@ class MemoryBackend:
         """Nothing to do: there is no file."""
 
     def seal(self, table: str, parts: list[SegmentBatch]) -> bool:
-        """Store the rows; also a second time, after an interruption."""
+        """Store the rows; safe to repeat after an interruption."""
         stored = self.sealed[table]
         known = {number for number, _ in stored[-len(parts) :]}
         stored += [part for part in parts if part.number not in known]
         return True
 
     def seal_first_rows(self, table: str, part: SegmentBatch) -> int:
-        """Nobody else seals what is in memory."""
+        """No other process seals rows in memory."""
         raise NotImplementedError
 
     def schedule(self, job: Callable[[], object]) -> None:

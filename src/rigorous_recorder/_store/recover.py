@@ -132,7 +132,7 @@ def _recover_file(
             warn_damaged(folder.unsynced, error)
             return None
     if (before := sealed.rows_of(name.writer, name.number)) is not None:
-        # Also where a recovery died, or was interrupted, before it could do that.
+        # Also if a recovery died, or was interrupted, before this.
         set_aside = most is not None and has_more(folder, name, before)
         _take_away(folder, name, set_aside=set_aside)
         return Recovered(set_aside=int(set_aside))
