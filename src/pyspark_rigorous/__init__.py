@@ -12,7 +12,7 @@ try:
 except ImportError as error:
     from pyspark.sql.datasource import DataSource
 
-    _TOLD = str(error)
+    _REASON = str(error)
 
     class DefaultSource(DataSource):  # type: ignore[no-redef]
         """Raises an error that explains why the format is not available."""
@@ -28,4 +28,4 @@ except ImportError as error:
             Raises:
                 ImportError: always.
             """
-            raise ImportError(_TOLD)
+            raise ImportError(_REASON)

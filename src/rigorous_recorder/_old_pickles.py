@@ -141,14 +141,14 @@ def adopt(old: OldRecorder) -> tuple[MemoryStore, int]:
         if id(recorder) in ids:
             continue
         ids[id(recorder)] = node = store.new_node()
-        store.set_attributes(node, _kept(recorder.data, known), parent)
+        store.set_attributes(node, _plain_fields(recorder.data, known), parent)
         for record in recorder.records:
-            store.records.append(node, _kept(record, known))
+            store.records.append(node, _plain_fields(record, known))
         todo += [(child, node) for child in reversed(recorder.children)]
     return store, ids[id(old)]
 
 
-def _kept(fields: dict[Any, Any], known: dict[int, int]) -> dict[Any, Any]:
+def _plain_fields(fields: dict[Any, Any], known: dict[int, int]) -> dict[Any, Any]:
     for value in fields.values():
         if _parts(value, known) > _MOST_PARTS:
             message = (

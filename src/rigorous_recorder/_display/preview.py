@@ -17,7 +17,7 @@ from .._values.kinds import Kind
 from .._values.promote import meet
 from .table import without_middle
 
-__all__ = ["Page", "columns_of_scan", "page_of"]
+__all__ = ["Preview", "columns_of_scan", "preview_of"]
 
 #: Rows at each end, and the maximum number of inherited and of own columns to read.
 _END: Final = 5
@@ -28,7 +28,7 @@ _FEW_VALUES: Final = 2_000_000
 _TableRows = list[list[Any]]
 
 
-class Page(NamedTuple):
+class Preview(NamedTuple):
     """The ends of a flat table: the number of rows, all columns' kinds, and the names of those read."""
 
     total: int
@@ -38,7 +38,7 @@ class Page(NamedTuple):
     last: _TableRows
 
 
-def page_of(scan: Scan) -> Page:
+def preview_of(scan: Scan) -> Preview:
     """The first and last rows of a scan."""
     kinds = columns_of_scan(scan)
     own = {column.key for column in scan.record_columns}
@@ -50,8 +50,8 @@ def page_of(scan: Scan) -> Page:
     names = [flat.name for flat in read]
     total = scan.row_count()
     if total <= 2 * _END:
-        return Page(total, by_name, names, _first(scan, read, 2 * _END), [])
-    return Page(total, by_name, names, _first(scan, read, _END), _last(scan, read, _END))
+        return Preview(total, by_name, names, _first(scan, read, 2 * _END), [])
+    return Preview(total, by_name, names, _first(scan, read, _END), _last(scan, read, _END))
 
 
 def _some(flats: list[Flat]) -> list[Flat]:

@@ -7,7 +7,7 @@ from typing import Final
 from .._arrow import pa, pc
 from .._engines.scan import Scan
 from .._printable import one_line
-from .preview import columns_of_scan, page_of
+from .preview import columns_of_scan, preview_of
 from .table import Table
 from .text import cut, plural
 
@@ -31,7 +31,7 @@ def records_line(scan: Scan) -> str:
 
 def records_table(scan: Scan) -> Table:
     """The first and last rows; values that all of them inherit are on a line above."""
-    page = page_of(scan)
+    page = preview_of(scan)
     last = range(page.total - len(page.last), page.total)
     return Table(
         title=f"{plural(page.total, 'row')}, {plural(len(page.kinds), 'column')}",

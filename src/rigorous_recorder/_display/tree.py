@@ -30,7 +30,7 @@ __all__ = ["Tree", "collection_tree", "tree_below"]
 _KEYS: Final = 6
 _WIDEST: Final = 120
 _WIDEST_ERROR: Final = 60
-_TOLD_IN_WORDS: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS, STATUS_KEY}
+_IN_LABEL: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS, STATUS_KEY}
 
 
 @public
@@ -60,7 +60,7 @@ class Tree:
     @property
     def label(self) -> str:
         """A short label: the name or experiment number, and the first keys."""
-        rest = {key: value for key, value in self.data.items() if key not in _TOLD_IN_WORDS}
+        rest = {key: value for key, value in self.data.items() if key not in _IN_LABEL}
         words = [f"{one_line(key)}={literal_text(value)}" for key, value in rest.items()]
         if len(words) > _KEYS:
             words[_KEYS:] = [f"+{plural(len(words) - _KEYS, 'key')}"]

@@ -100,8 +100,8 @@ def inherited(spark: SparkSession, scan: Scan, keys: Mapping[str, str]) -> Inher
         ranges = _ranges_of(ids)
     places = sum(each.last - each.first + 1 for each in ranges)
     if 0 < len(ranges) <= _MOST_RANGES and places <= min(_MOST_PLACES, _SPARSE * len(ids) + _SPARE):
-        return _LookedUp(spark, scan, keys, ids, ranges)
-    return _Joined(spark, scan, keys, ids)
+        return _ArrayLookup(spark, scan, keys, ids, ranges)
+    return _BroadcastJoin(spark, scan, keys, ids)
 
 
 class _Range(NamedTuple):
@@ -148,7 +148,7 @@ def _ranges_of(ids: pa.Array) -> list[_Range]:
     return ranges
 
 
-class _LookedUp(Inherited):
+class _ArrayLookup(Inherited):
     """Arrays with a position for every node, of which a query gets those that it uses.
 
     It needs no hashing, and costs nothing if no inherited column is used: a join would remain.
@@ -220,7 +220,7 @@ class _LookedUp(Inherited):
         return found
 
 
-class _Joined(Inherited):
+class _BroadcastJoin(Inherited):
     """A table of the nodes that is broadcast and joined to the rows."""
 
     def _of_these(self, rows: DataFrame) -> DataFrame:

@@ -194,7 +194,7 @@ is_such_a_block(const Slot *self, const Py_buffer *found)
 typedef struct Attempt Attempt;
 static int is_current(const Attempt *);
 
-/* Copy an array into the cell of a row that is not there yet, or that nobody else writes. */
+/* Copy an array into the cell of a row that does not exist yet, or that no other code writes. */
 static Outcome
 copy_block(Slot *self, Py_ssize_t row, PyObject *value, const Attempt *attempt)
 {

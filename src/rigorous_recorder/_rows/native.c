@@ -1,6 +1,6 @@
 /* The native backend of pure.py: rows of one node as dicts, of which few are made.
 
-   A loop over rows mostly looks at each and lets it go. A row that nobody has any more is therefore
+   A loop over rows mostly looks at each and lets it go. A row that is no longer referenced is therefore
    given again, with the next values in place of those that were: as `zip` does with its tuples. The
    loop still holds the last row when it asks for the next, so two take turns. */
 
@@ -78,7 +78,7 @@ fresh_list(PyObject *value)
     return copy;
 }
 
-/* A value that nobody else has; what can't be changed is given back. A new reference. */
+/* A deep copy; immutable values are returned as they are. A new reference. */
 static PyObject *
 fresh(PyObject *value)
 {
@@ -255,7 +255,7 @@ fill(const Rows *self, PyObject *row, Py_ssize_t at)
     return 0;
 }
 
-/* Whether a row is nobody else's, and has what it was given: `eval(text, row)`, for one, adds to it. */
+/* Whether a row has no other references, and no other items: `eval(text, row)`, for one, adds to it. */
 static int
 is_free(const Rows *self, PyObject *row)
 {

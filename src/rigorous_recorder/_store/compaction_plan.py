@@ -80,11 +80,11 @@ def runs(state: CompactionInput) -> Iterator[list[ParquetFragment]]:
 
     Nothing that counts, and nothing that is still to come, is between two files of a group.
     """
-    run = _Run()
+    run = _AdjacentFiles()
     for file in _in_order(state):
         if file is None or not run.has_room(file):
             yield run.files
-            run = _Run()
+            run = _AdjacentFiles()
         if file is not None:
             run.add(file)
     yield run.files
@@ -111,7 +111,7 @@ def _damaged(state: CompactionInput) -> Iterator[Origin]:
             yield Origin(starts[name.writer], name.writer, name.first)
 
 
-class _Run:
+class _AdjacentFiles:
     """Neighbouring files."""
 
     def __init__(self) -> None:

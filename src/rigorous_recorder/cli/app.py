@@ -82,7 +82,7 @@ def rigorous(
     """Log experiments as a tree, read them back as one flat table.
 
     Commands that read do not change records or disturb running experiments. They only create the
-    folder of a file that they are told to write.
+    folder of a file that they write.
     """
 
 

@@ -84,7 +84,7 @@ def _last(records: Records, count: int) -> list[Row]:
 def _lines(collection: ExperimentCollection, keys: list[str], *, as_json: bool) -> Lines:
     """The format of records: for people only on a terminal."""
     if as_json:
-        return tail_lines.Json(keys)
+        return tail_lines.JsonLines(keys)
     if not is_terminal():
         return Whole(keys)
     return Columns(keys) if keys else Changes(lambda: _own_keys(collection))

@@ -19,7 +19,7 @@ from rigorous_recorder._printable import one_line
 
 from .output import cell, json_line, print_message
 
-__all__ = ["Changes", "Columns", "Json", "Lines", "Whole"]
+__all__ = ["Changes", "Columns", "JsonLines", "Lines", "Whole"]
 
 #: The built-in attributes except an experiment's number: too much for each line.
 _LEFT_OUT: Final = frozenset(
@@ -49,7 +49,7 @@ class Lines(Protocol):
         """The lines of the next record."""
 
 
-class Json:
+class JsonLines:
     """One JSON object per line, with all keys or some."""
 
     def __init__(self, keys: Sequence[str]) -> None:

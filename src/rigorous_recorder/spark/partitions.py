@@ -44,7 +44,7 @@ __all__ = [
 #: Rows in a batch: few, so that the JVM reads some while more are decoded.
 _BATCH_ROWS: Final = 65_536
 #: Sealed files that a worker process keeps open.
-_FILES_KEPT: Final = 256
+_OPEN_FILES: Final = 256
 
 
 class FileRows(NamedTuple):
@@ -317,7 +317,7 @@ def _files(folder: Path) -> SealedFiles:
     return SealedFiles(Folder(folder), RECORDS)
 
 
-@remembered(_FILES_KEPT)
+@remembered(_OPEN_FILES)
 def _opened(folder: Path, name: str) -> ParquetFragment | None:
     """A sealed file, opened once; None if it no longer exists."""
     files = _files(folder)
