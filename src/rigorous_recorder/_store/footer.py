@@ -124,7 +124,7 @@ def check_name(
     if not is_meant or file_metadata.get("table", table) != table:
         found = segments[0].origin
         message = (
-            f"its footer is of another file: of the {file_metadata.get('table')} of writer"
+            f"its footer belongs to another file: of the {file_metadata.get('table')} of writer"
             f" {found.writer}, from segment {found.number} on"
         )
         raise DamagedFileError(message)
