@@ -17,7 +17,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._store import backend, background, begun, lease, liveness, recover
+from rigorous_recorder._store import backend, background, lease, liveness, recover, started_segments
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.locks import FileLock, is_held
 from rigorous_recorder._store.node_ids import writer_of
@@ -411,10 +411,10 @@ def test_others_recover_it_in_the_middle_of_a_seal(
 def test_numbers_that_come_late_are_in_the_note_of_segments(tmp_path: Path) -> None:
     """What is left of earlier segments is sealed after later ones have begun."""
     (tmp_path / "live").mkdir()
-    noted = begun.StartedSegments(Folder(tmp_path), "0a1b2c3d")
+    noted = started_segments.StartedSegments(Folder(tmp_path), "0a1b2c3d")
     for number in (9, 10, 7, 13, 8, 8, 12):
         noted.note("records", number)
-    found = begun.read_started(Folder(tmp_path).started_path("0a1b2c3d"))
+    found = started_segments.read_started(Folder(tmp_path).started_path("0a1b2c3d"))
     assert found == {"records": [[7, 10], [12, 13]], "nodes": []}
 
 
