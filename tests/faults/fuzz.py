@@ -31,6 +31,7 @@ with atheris.instrument_imports(include=["rigorous_recorder"]):
         folder,
         fragments,
         live_files,
+        parquet_fragment,
         path_checks,
         recover,
         salvage,
@@ -84,7 +85,7 @@ def metadata(data: bytes) -> None:
     schema = pa.schema([pa.field("_node", pa.int64(), nullable=False), named])
     path = PLACE / "records" / "0000beef-0.parquet"
     try:
-        sealed = fragments.ParquetFragment(
+        sealed = parquet_fragment.ParquetFragment(
             path, schema.with_metadata({b"rigorous": about}), [1], lambda _: None
         )
     except corruption.UNREADABLE:

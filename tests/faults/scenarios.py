@@ -199,7 +199,7 @@ def exiting(folder: Path, log: Log) -> None:
     _collection, _manager, experiment = begun(folder, log)
     for i in range(10):
         log.push(experiment, i)
-    log.do(background._house.leave)
+    log.do(background._background.leave)
 
 
 def hanging(folder: Path, log: Log) -> None:

@@ -413,7 +413,7 @@ def test_numbers_that_come_late_are_in_the_note_of_segments(tmp_path: Path) -> N
     (tmp_path / "live").mkdir()
     noted = started_segments.StartedSegments(Folder(tmp_path), "0a1b2c3d")
     for number in (9, 10, 7, 13, 8, 8, 12):
-        noted.note("records", number)
+        noted.record("records", number)
     found = started_segments.read_started(Folder(tmp_path).started_path("0a1b2c3d"))
     assert found == {"records": [[7, 10], [12, 13]], "nodes": []}
 

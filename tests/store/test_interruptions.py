@@ -261,7 +261,7 @@ def test_a_start_of_the_housekeeping(
             with pytest.raises(KeyboardInterrupt):
                 first.recorder.child()
         first.recorder.child().push(i=1)
-        assert len(background._house._threads) == 2
+        assert len(background._background._threads) == 2
         for each in (first, second):
             each.close()
 
