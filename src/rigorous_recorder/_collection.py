@@ -200,8 +200,8 @@ class ExperimentCollection:
 
         Raises:
             NotACollectionError: there is no collection at a path; the message lists similar ones.
-            ArgumentError: there are none; two are the same collection or copies of it; or one has
-                the key itself (also later, once it is logged).
+            ArgumentError: ``collections`` is empty, has one collection or copies of it twice, or has
+                one with the key itself (also later, once it is logged).
             ArgumentTypeError: an item is neither a collection nor a path.
 
         Examples:
@@ -235,7 +235,7 @@ class ExperimentCollection:
         resume: Literal["auto"] | None = None,
         **data: Any,
     ) -> Run:
-        """A run to enter by ``with``, which gives the experiment's recorder.
+        """A run, which ``with`` starts; it returns the experiment's recorder.
 
         Use ``start`` to begin a run without ``with``.
 
@@ -246,16 +246,16 @@ class ExperimentCollection:
         continued by ``resume``.
 
         With ``resume="auto"`` the run is a new attempt (see ``resume``) at an experiment that this
-        program began before: the last one that neither ended without an error nor is running, and
+        program began before: the last one that is not running, did not end without an error, and
 
-        - under SLURM, that was begun by the same job in this way with the same info. A job keeps its
+        - under SLURM, was begun by the same job in this way with the same info. A job keeps its
           ``SLURM_JOB_ID`` when it is requeued, each task of an array has its own, and in a job of
           several tasks each ``SLURM_PROCID`` has its own experiments. If the job began a single
           experiment before it was requeued, it is that one, whatever the info; new info is set on
           the attempt. The experiment has ``experiment_job``, such as ``slurm 1234``, and attempts
           have ``experiment_job_restarts``, how often the job was requeued before they began.
-        - otherwise, that was begun in any way with the same info (equal keys, kinds and values), and
-          whose number no later one has.
+        - otherwise, was begun in any way with the same info (equal keys, kinds and values), and has a
+          number that no later one has.
 
         If there is none, it is a new experiment with a number of its own. Of several processes that
         begin at once, each gets its own experiment.
@@ -309,11 +309,11 @@ class ExperimentCollection:
     ) -> Run:
         """Continue an experiment that crashed, failed or finished, as a run to enter by ``with``.
 
-        ``with`` gives the recorder of a new attempt, a child of the experiment's recorder. Its
-        records have ``experiment_attempt`` 2, 3 and so on, those before it 1 (once the experiment is
-        resumed), so that repeated steps can be distinguished, and ``experiment_attempt_start_time``.
-        Its attributes belong to this attempt; set what is true of all attempts on its ``parent``,
-        the experiment's recorder.
+        ``with`` returns the recorder of a new attempt, a child of the experiment's recorder. Its
+        records have ``experiment_attempt`` 2, 3 and so on, and ``experiment_attempt_start_time``;
+        earlier records have ``experiment_attempt`` 1 once the experiment is resumed. So repeated
+        steps can be distinguished. Its attributes belong to this attempt; set attributes of all
+        attempts on its ``parent``, the experiment's recorder.
 
         As after the start, ``had_error`` is True now, and ``experiment_end_time`` and
         ``experiment_duration`` are None; ``error_number`` is one more than before, or 1 after an end
@@ -347,7 +347,7 @@ class ExperimentCollection:
 
         Raises:
             ReadOnlyError: the collection was opened read-only.
-            SaveError: it fails; what is in no file yet waits in memory.
+            SaveError: it fails; unwritten data waits in memory.
         """
         self._to_write().seal()
 
@@ -410,7 +410,7 @@ class ExperimentCollection:
         """The records under one experiment number; -1 is the last number, and so on.
 
         If several runs share the number, because some failed and were restarted, it includes all of
-        them: ``collection[number].where(error_number=0)`` selects the one that ended well.
+        them: ``collection[number].where(error_number=0)`` selects the one that ended without an error.
 
         Raises:
             UnknownExperimentError: there is no such experiment.
@@ -429,7 +429,7 @@ class ExperimentCollection:
     ) -> Experiment:
         """An experiment of this process or another: its status, attributes and records.
 
-        All of its records inherit ``collection.experiment(3)["note"] = "best so far"``.
+        Its records inherit attributes that are set on it: ``experiment["note"] = "best so far"``.
 
         Args:
             experiment_number: -1 is the last number, and so on. If several have the number, because
@@ -475,7 +475,7 @@ class ExperimentCollection:
 
         Tables: ``records`` (the flat table), ``experiments`` (a row for each), ``nodes`` (a row for
         each recorder: ``_node``, ``_parent``, own and inherited attributes), and for each key of
-        recorders ``level('key')`` (see ``level``), which means should use.
+        recorders ``level('key')`` (see ``level``): compute means over it.
 
         Each query has its own connection: two relations can't be combined by their methods (join
         them in one query instead), and what a query creates or sets ends with it. As with
@@ -504,7 +504,7 @@ class ExperimentCollection:
     def verify_folder(
         folder_path: str | PathLike[str], *, extension: str = ".collection"
     ) -> list[Problem]:
-        """Like ``verify``, for a folder that is not opened, and may not be possible to open.
+        """Like ``verify``, without opening the collection, which damage may prevent.
 
         Opening a collection seals what dead processes left in it; this changes no file.
 
@@ -625,9 +625,9 @@ class ExperimentCollection:
     ) -> list[Problem]:
         """Write a new collection with everything that is readable in a damaged one.
 
-        The damaged collection is only read, and may not be possible to open. Sound files are copied;
-        of the others all readable rows and values are recovered. Other processes may log meanwhile,
-        but none should compact.
+        The damaged collection is only read, even if it can't be opened. Intact files are copied; of
+        the others all readable rows and values are recovered. Other processes may log meanwhile, but
+        none should compact.
 
         Args:
             folder_path: the damaged collection.
@@ -680,8 +680,8 @@ class ExperimentCollection:
         """Merge small files of finished writers; other processes may write and read meanwhile.
 
         Rows keep their order. Deleted records are dropped from these files, and of deleted recorders
-        only the deletion remains. Until this returns, other tools that read the folder see rows of
-        merged files twice.
+        only the deletion remains. Until this returns, other tools that read the folder can see rows
+        of merged files twice.
 
         Returns:
             By how many files the collection has shrunk.

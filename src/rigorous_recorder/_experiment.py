@@ -45,8 +45,8 @@ class Experiment(Row):
     """An experiment of this process or another: a mapping of its attributes.
 
     The attributes are those when it was read, including inherited ones and those of the last
-    attempt; a missing key reads as None. All records of the experiment inherit what is set, at any
-    time: ``experiment["note"] = "best so far"``.
+    attempt; a missing key reads as None. Attributes can be set at any time, and all records of the
+    experiment inherit them: ``experiment["note"] = "best so far"``.
 
     Examples:
         >>> experiment = collection.experiment(-1)  # doctest: +SKIP
@@ -160,7 +160,7 @@ class Experiment(Row):
     def update(self, data: object | None = None, /, **attributes: Any) -> None:  # type: ignore[override]
         """Set attributes of the experiment: all of its records, of any attempt, inherit them.
 
-        None removes one; an inherited value shows again.
+        None removes one; then an inherited value counts again.
 
         Raises:
             TypeError, ValueError: a key is not text, or a value can't be stored; nothing is set.

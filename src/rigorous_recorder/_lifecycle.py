@@ -50,7 +50,7 @@ __all__ = ["Run", "set_whole"]
 class Run:
     """A run of an experiment.
 
-    ``with run as recorder`` starts it, gives the recorder to log to, and ends it, also by an
+    ``with run as recorder`` starts it, returns the recorder to log to, and ends it, even after an
     exception. Without a block, as in notebooks and callbacks, ``start()`` and ``finish()`` or
     ``fail()`` do the same. A run that is not ended counts as crashed once its process is gone.
 
@@ -224,7 +224,7 @@ class Run:
 
     @property
     def commit(self) -> Callable[..., Recorder]:
-        """``recorder.commit``: log the record that was added."""
+        """``recorder.commit``: log the added fields as a record."""
         return self._started("commit").commit
 
     @property

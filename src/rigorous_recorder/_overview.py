@@ -22,7 +22,7 @@ class ExperimentOverview:
 
     Attributes:
         experiment_number: shared by several if one failed and was restarted.
-        error_number: how many attempts with this number failed in a row; 0 after success.
+        error_number: how many runs with this number failed in a row; 0 after success.
         status: running, finished, failed (ended with an error), crashed (the process died), stopped
             or pruned (ended on purpose before its end).
         start: seconds since the epoch; None if unknown.

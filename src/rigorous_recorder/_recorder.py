@@ -480,7 +480,6 @@ class Recorder(Pusher):
             separator: the separator of a ``.csv`` file; a comma by default.
             encoding: the encoding of a ``.csv`` file, such as ``utf-8-sig`` for Excel; UTF-8 by
                 default.
-                UTF-8 where none is given.
 
         Raises:
             UnknownFileTypeError: the suffix is not one of these.

@@ -118,8 +118,8 @@ class Records(Sequence[Row]):
         """The records that meet all conditions.
 
         A keyword selects records in which the key has a value, or one of several values in a list,
-        tuple, set or range. ``None`` selects records without the key, a list of lists one of these
-        lists. int and float are compared as numbers; ``True`` is not ``1``; NaN equals NaN. Arrays
+        tuple, set or range; to select a list, put it into a list. ``None`` selects records without
+        the key. int and float are compared as numbers; ``True`` is not ``1``; NaN equals NaN. Arrays
         are compared by shape and elements, also with lists.
 
         Text is a SQL expression over the columns of the records, as after ``WHERE`` in ``sql``. Its

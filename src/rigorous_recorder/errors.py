@@ -1,4 +1,4 @@
-"""All errors and warnings of the library: one base class, each also the fitting builtin."""
+"""All errors and warnings of the library: a common base class, and the builtin that fits."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class NotStartedError(RigorousError, AttributeError):
 
 
 class EndedError(RigorousError, RuntimeError):
-    """A run that has ended is ended again in another way."""
+    """A run that has ended is ended again with another status."""
 
 
 class RecordIndexError(RigorousError, IndexError):
@@ -177,7 +177,7 @@ class ReadOnlyError(RigorousError, TypeError):
 
 
 class SaveError(RigorousError, OSError):
-    """The folder can't be written, or data that waits in memory still can't be."""
+    """The folder can't be written, or data that waits in memory could not be saved."""
 
 
 class MissingPackageError(RigorousError, ImportError):

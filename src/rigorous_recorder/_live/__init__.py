@@ -1,1 +1,1 @@
-"""Live tables: Arrow IPC images with room for rows, filled in place as records are pushed."""
+"""Live tables. Each is an image: an Arrow IPC file with room for rows, which pushes fill in place."""

@@ -49,7 +49,7 @@ __all__ = [
     "record_incomplete",
 ]
 
-#: The time of updates that watermark a node as missing: before all other updates.
+#: The time of updates that mark a node as missing: before all other updates.
 _BEFORE_ALL: Final = 0
 
 

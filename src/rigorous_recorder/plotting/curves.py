@@ -103,7 +103,7 @@ class Curves:
             ``none``.
         curves: in order of the values of ``by``.
         left_out: the number of records whose x or y is NaN or infinite, or whose y is of another
-            kind; they are in no mean.
+            kind; means exclude them.
         merged: how many values of x were merged into fewer points; 0 if all are shown.
         met: the largest number of values that share a curve and an x.
         met_least: the smallest such number.
@@ -139,7 +139,7 @@ class Curves:
 
     @property
     def notes(self) -> str:
-        """One line on what the means are of, and what was left out or merged."""
+        """One line that describes the means, and what was left out or merged."""
         if self.each_y:
             return _notes_of(self.each_y)
         words = [self._averaged]
@@ -223,7 +223,6 @@ class Curves:
 
         Raises:
             UnknownFileTypeError: the file has another suffix.
-            UnknownFileTypeError: another suffix.
             MissingPackageError: matplotlib is not installed.
             OSError: the file can't be written.
         """
