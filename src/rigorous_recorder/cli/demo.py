@@ -29,8 +29,8 @@ def demo(
 ) -> None:
     """Log three made-up learning curves, and show their tree, the flat table and a chart.
 
-    They are three experiments of 5 epochs, of which each step is a record. Run it again, and 3 more
-    experiments are in the same folder.
+    Each of the three experiments has 5 epochs, and a record for each step. Every further call adds 3
+    experiments to the folder.
     """
     with closing(ExperimentCollection(folder, quiet=True)) as collection:
         numbers = [log_curve(collection, rate) for rate in _LEARNING_RATES]

@@ -87,8 +87,8 @@ def ls(
 
     The status of an experiment is running, finished, failed (it ended with an error), crashed (its
     process died before the end), stopped or pruned (it was ended on purpose). Runs that share a
-    number, because some failed and were restarted, differ in `error_number`: how many runs with the
-    number failed in a row, including this one until it ends without an error, and then 0.
+    number, because some failed and were restarted, differ in `error_number`: 1, 2, ... for failed ones,
+    0 for one that ended without an error; until it ends, a run counts as failed.
     `attempts` is above 1 if it was resumed. If there are several collections, a column `collection`
     has their names.
     """

@@ -35,7 +35,7 @@ def set_attributes(
     """Set attributes of an experiment; all of its records inherit them from now on.
 
     The experiment may have ended long ago, or still run in any process. Numbers, true, false, null,
-    lists and dicts are typed as JSON; anything else is text, like what is in JSON's double quotes.
+    lists and dicts are typed as JSON; anything else is text, and so is anything in double quotes.
     If several runs share the number, the latest one is changed, unless `--error-number` selects
     another.
     """

@@ -21,8 +21,8 @@ def verify(path: Collection, *, as_json: Json = False) -> None:
     """Read every file to its end, verify checksums, and list what is damaged.
 
     For each damaged file it reports how many of its rows `rigorous repair` can recover, and which
-    keys lose values in these. Nothing is changed, and no killed process is recovered. The exit code
-    is 1 if anything is damaged.
+    keys lose values in these. Nothing is changed, and files of killed processes are not recovered.
+    The exit code is 1 if anything is damaged.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedFileWarning)  # listed below
