@@ -274,8 +274,8 @@ class ExperimentCollection:
         store = self._to_write()
         if resume is not None and resume != "auto":
             message = (
-                f"resume={resume!r}: expected 'auto' or None; the experiment with a number goes on"
-                " with collection.resume(number); data under the key 'resume' is given as"
+                f"resume={resume!r}: expected 'auto' or None; collection.resume(number) continues the"
+                " experiment with that number; data under the key 'resume' is given as"
                 " {'resume': ...}"
             )
             raise ArgumentError(message)
@@ -600,15 +600,15 @@ class ExperimentCollection:
         all_attempts: bool,
     ) -> list[Past]:
         if error_number is not None and (all_attempts or len(numbers) > 1):
-            message = "error_number chooses one run of one number; give it alone"
+            message = "error_number chooses one run of one number; pass only that number with it"
             raise ArgumentError(message)
-        advice = "; several are given one by one, as delete(*numbers)"
+        advice = "; pass several numbers one by one: delete(*numbers)"
         found: dict[int, Past] = {}
         for number in numbers:
             runs = run_lookup.chosen_runs(self._to_write(), number, error_number, advice=advice)
             if len(runs) > 1 and not all_attempts:
                 message = (
-                    f"{len(runs)} runs are experiment {runs[0].number}; choose one of them by"
+                    f"{len(runs)} runs share the number {runs[0].number}; choose one of them by"
                     " error_number=... (--error-number), or delete all of them by all_attempts=True"
                     f" (--all-attempts):{run_lookup.listing(self._to_write(), runs)}"
                 )
@@ -731,8 +731,8 @@ def _report_recovered(recovered: Recovered, path: Path, *, is_quiet: bool) -> No
         found.append(f"recovered {recovered.records:,} records of a killed process in {path}")
     if recovered.set_aside:
         found.append(
-            "the machine went down, or this is another one: what was logged after the last sync can't"
-            f" be trusted, and was moved to {path / 'unsynced'}"
+            "the machine went down, or this is another machine: rows after the last sync can't be"
+            f" trusted, and were moved to {path / 'unsynced'}"
         )
     if found:
         report("; ".join(found), is_quiet=is_quiet)
@@ -787,8 +787,8 @@ def _warn_of(loss: Loss, path: Path) -> None:
     """Warn that a collection is a copy that lacks a part of what was logged."""
     reasons = "; ".join(reason for _, reason in loss.reasons())
     message = (
-        f"{one_line(str(path))} is an incomplete copy, made while it was logged to: {reasons}. All"
-        " else is there. Copy the original with collection.copy_to or rigorous copy"
+        f"{one_line(str(path))} is an incomplete copy, made while it was logged to: {reasons}."
+        " Everything else is there. Copy the original with collection.copy_to or rigorous copy"
     )
     warn(message, IncompleteCopyWarning, stacklevel=3)
 

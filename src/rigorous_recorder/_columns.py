@@ -79,8 +79,8 @@ def _require_apart(columns: Columns, found: Columns, name: str) -> None:
     for values in found.values() if others else ():
         if any(pc.any(pc.and_(values.is_valid(), other)).as_py() for other in others):
             message = (
-                f"column {name!r} and another are of the key {next(iter(keys))!r}, and both have a"
-                " value in one row. Rename one of them, without the metadata of its field"
+                f"column {name!r} and another one have the key {next(iter(keys))!r}, and a row has values"
+                " in both. Rename one of them, without the metadata of its field"
             )
             raise UnsupportedValueError(message)
 

@@ -107,7 +107,7 @@ class Run:
             how = "entered" if self._is_entered else "started"
             message = (
                 f"this run was {how} before, and is one experiment; begin another one with"
-                " collection.new_experiment(...), or go on with this one with collection.resume(number)"
+                " collection.new_experiment(...), or continue this one with collection.resume(number)"
             )
             raise EnteredError(message)
         with changing_experiments(self._store):
@@ -300,7 +300,7 @@ class Run:
         if self._ended not in {None, status}:
             message = (
                 f"this run has ended as {self._ended}, and can't end as {status};"
-                " collection.resume(number) goes on with it"
+                " collection.resume(number) continues it"
             )
             raise EndedError(message)
         return self._ended is not None

@@ -51,7 +51,7 @@ class ResumedRun(Run):
         if others:
             name = run_name(last.number, last.error_number)
             report(
-                f"{len(others) + 1} runs are experiment {last.number}: the last one, {name}, is resumed;"
+                f"{len(others) + 1} runs share the number {last.number}: the last, {name}, is resumed;"
                 " resume(number, error_number=...) chooses another",
                 is_quiet=self._is_quiet,
             )

@@ -278,7 +278,7 @@ def test_what_was_logged_after_the_last_sync_is_set_aside(
     unsynced = folder / "unsynced"
     assert capsys.readouterr().err == (
         f"recovered 10 records of a killed process in {folder}; the machine went down, or this is"
-        " another one: what was logged after the last sync can't be trusted, and was moved to"
+        " another machine: rows after the last sync can't be trusted, and were moved to"
         f" {unsynced}\n"
     )
     (kept,) = unsynced.iterdir()

@@ -73,7 +73,7 @@ def test_it_is_refused_to_delete_one_of_several_runs_unnamed(search: ExperimentC
     with pytest.raises(ArgumentError) as refused:
         search.delete(1, 2)
     first, *listed = str(refused.value).splitlines()
-    assert first.startswith("2 runs are experiment 2; choose one of them by error_number=")
+    assert first.startswith("2 runs share the number 2; choose one of them by error_number=")
     assert listed == [
         "  experiment 2 (error_number 1): failed (ArithmeticError: diverged), lr=10, 1 record",
         "  experiment 2 (error_number 0): finished, lr=0.01, 1 record",
@@ -131,9 +131,7 @@ def test_resume_takes_the_last_of_several_runs_and_reports_it(
     with open_collection().resume(2) as attempt:
         assert attempt["lr"] == 0.01
     told = capsys.readouterr().err
-    assert (
-        "2 runs are experiment 2: the last one, experiment 2 (error_number 0), is resumed" in told
-    )
+    assert "2 runs share the number 2: the last, experiment 2 (error_number 0), is resumed" in told
     assert "error_number=..." in told
     with open_collection().resume(2, error_number=1) as attempt:
         assert attempt["lr"] == 10.0

@@ -115,7 +115,7 @@ def test_logarithmic_axes_leave_out_and_count_what_is_not_above_0(records: Recor
     drawing = wide.plot("step", "loss", log="y").text()
     ticks = [line.split("┤")[0].strip() for line in drawing.splitlines() if "┤" in line]
     assert ticks == ["10", "1", "0.1", "0.01", "0.001"]
-    with pytest.raises(ColumnError, match="nothing of 'loss over step' is above 0"):
+    with pytest.raises(ColumnError, match="no value of 'loss over step' is above 0"):
         str(Recorder().push(step=1, loss=-1).records.plot("step", "loss", log="y"))
 
 

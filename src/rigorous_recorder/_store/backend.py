@@ -189,7 +189,7 @@ class FolderBackend:
     def _change_name(self) -> None:
         lost, lease = self.lease, self._new_lease()
         if lease.is_lost():
-            message = "its file system has another file for the name of one that was just made"
+            message = "its file system has another file under the name of one that was just created"
             raise OSError(errno.ESTALE, message, str(self.folder.live))
         if self.lease is lost:  # otherwise a signal handler has logged meanwhile
             self._take(lease)

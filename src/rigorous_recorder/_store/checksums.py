@@ -135,7 +135,7 @@ def check_chunks(
         found = _sums_of(source, chunks.values())
     for (number, chunk), each in zip(chunks.items(), found, strict=True):
         if each != sums[group * meta.num_columns + number]:
-            message = f"the checksum of column {chunk.path_in_schema!r} is another"
+            message = f"the checksum of column {chunk.path_in_schema!r} does not match"
             raise DamagedFileError(message)
 
 

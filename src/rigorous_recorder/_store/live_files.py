@@ -86,8 +86,8 @@ def has_more(folder: Folder, name: LiveName, rows: int) -> bool:
 def unsynced(rows: int) -> DamagedFileError:
     """The error for a live file with unsynced rows from before a machine crash."""
     message = (
-        f"the machine went down, or this is another one: what was logged after the first {rows:,}"
-        " rows, which were synced, can't be trusted"
+        f"the machine went down, or this is another machine: all after the first {rows:,} rows,"
+        " which were synced, can't be trusted"
     )
     return DamagedFileError(message)
 

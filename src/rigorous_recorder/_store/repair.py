@@ -180,7 +180,7 @@ class _Table:
             target.unlink()
             return problem
         rows = open_sealed(target, files.successor).rows
-        reason = f"{problem.reason}; it is {name} of the {table}, and is that again"
+        reason = f"{problem.reason}; it is {name} of the {table}, and gets that name back"
         return Problem(path, reason, rows, rows)
 
     @property

@@ -283,12 +283,12 @@ def _attributes_before_records(nodes: TableWriter, backend: FolderBackend) -> No
     """No record survives a loss of power, nor is it sealed, without its node.
 
     Raises:
-        OSError: what was set on nodes waits in memory.
+        OSError: updates of nodes wait in memory.
     """
     if (synced := nodes.sync()) is not None:
         backend.record_synced({NODES: synced})
     if nodes.rows_at_risk():
-        message = f"what was set on recorders waits in memory: {backend.trouble}"
+        message = f"attributes of recorders wait in memory: {backend.trouble}"
         raise OSError(message)
 
 

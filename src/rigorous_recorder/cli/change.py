@@ -52,7 +52,9 @@ def chosen(
     runs = [each for each in collection.experiments if each.number == found.number]
     if error_number is None and len(runs) > 1:
         name = run_name(found.number, found["error_number"])
-        print_message(f"{len(runs)} runs are experiment {found.number}; this is the latest, {name}")
+        print_message(
+            f"{len(runs)} runs share the number {found.number}; this is the latest, {name}"
+        )
     return found
 
 

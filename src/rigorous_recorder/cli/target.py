@@ -121,8 +121,8 @@ def _list_runs(collection: ExperimentCollection, number: str) -> None:
     if len(set(errors)) == len(errors) > 1:  # otherwise they are in several collections
         which = ", ".join(map(str, errors))
         print_message(
-            f"{len(runs)} runs are experiment {number}, and this is of all of them; --where"
-            f" error_number=N takes one (N is one of {which})"
+            f"{len(runs)} runs share the number {number}, and this is from all of them; --where"
+            f" error_number=N selects one (N is one of {which})"
         )
 
 

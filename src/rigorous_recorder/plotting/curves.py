@@ -235,7 +235,7 @@ class Curves:
         found = [on_log_axes(curve, self.look.log) for curve in self.curves]
         found = [curve for curve in found if any(value is not None for value in curve.mean)]
         if not found:
-            message = f"nothing of {self.title!r} is above 0, as a logarithmic axis needs it"
+            message = f"no value of {self.title!r} is above 0, which a logarithmic axis needs"
             raise ColumnError(message)
         return replace(self, curves=found)
 

@@ -137,7 +137,7 @@ class TaskLog:
     def _entered(self) -> _Tasks:
         if self._tasks is None:
             message = (
-                "tasks log while the log is entered: with TaskLog(spark, recorder) as log: ..."
+                "tasks can only log inside the block: with TaskLog(spark, recorder) as log: ..."
             )
             raise ClosedError(message)
         return self._tasks

@@ -69,7 +69,7 @@ def test_the_latest_of_several_runs_is_changed_unless_one_is_named(run: Run, stu
     """And it is reported which."""
     result = run("set", study, 2, "note=good")
     assert (
-        "2 runs are experiment 2; this is the latest, experiment 2 (error_number 0)" in result.err
+        "2 runs share the number 2; this is the latest, experiment 2 (error_number 0)" in result.err
     )
     assert run("set", study, 2, "note=bad", "--error-number", 1).code == 0
     with closing(ExperimentCollection.open(study, read_only=True)) as collection:

@@ -109,7 +109,7 @@ def test_of_several_runs_with_a_number_one_is_named(run: Run, search: Path) -> N
     for more in ([], ["--yes"]):
         result = run("delete", search, 1, *more)
         assert (result.code, result.out) == (2, "")
-        assert "2 runs are experiment 1" in result.err
+        assert "2 runs share the number 1" in result.err
         assert (
             "experiment 1 (error_number 1): failed (ValueError: nan\\x1b[2J), lr=10" in result.err
         )
@@ -140,9 +140,9 @@ def test_conditions_on_a_shared_number_say_so(run: Run, search: Path, tmp_path: 
     """On standard error, with what takes one of the runs; the data are those of all."""
     result = run("tail", search, "--no-follow", "--where", "experiment_number=1", "-k", "lr")
     assert result.out == "lr=10.0\nlr=0.1\n"
-    assert "2 runs are experiment 1, and this is of all of them" in result.err
+    assert "2 runs share the number 1, and this is from all of them" in result.err
     result = run("export", search, tmp_path / "x.csv", "--where", "experiment_number=1")
-    assert "2 runs are experiment 1" in result.err
+    assert "2 runs share the number 1" in result.err
     one = ["--where", "experiment_number=1", "--where", "error_number=0"]
     result = run("tail", search, "--no-follow", *one, "-k", "lr")
     assert (result.out, result.err) == ("lr=0.1\n", "")
