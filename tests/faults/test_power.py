@@ -344,7 +344,7 @@ def test_an_older_sync_that_ends_later_takes_nothing_back(tmp_path: Path) -> Non
     """Of two syncs at once, what the further one has on the device stays recorded."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker = watermark.WatermarkWriter(folder, "00000001")
+    marker = watermark.WatermarkWriter(folder, "00000001", 1)
     marker.record({"records": {3: 100}, "nodes": {1: 7}})
     marker.record({"records": {2: 64, 3: 10}, "nodes": {}})
     mark = watermark.read_watermark(folder, "00000001")
@@ -360,7 +360,10 @@ def test_a_mark_that_is_torn_leaves_the_one_before(tmp_path: Path) -> None:
     """Written over in place, one of two: whatever becomes of the newer, the older counts."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = watermark.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
+    marker, path = (
+        watermark.WatermarkWriter(folder, "00000001", 1),
+        folder.watermark_path("00000001"),
+    )
     inode = path.stat().st_ino
     for rows in range(1, 8):
         before = path.read_bytes()
@@ -386,7 +389,7 @@ def test_a_mark_that_is_written_in_part_is_written_anew(
     """A write can end early without an error; the mark is whole all the same, each time."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, write = watermark.WatermarkWriter(folder, "00000001"), os.pwrite
+    marker, write = watermark.WatermarkWriter(folder, "00000001", 1), os.pwrite
     monkeypatch.setattr(watermark.os, "pwrite", lambda fd, data, at: write(fd, data[:50], at))
     for rows in range(1, 4):
         marker.record({"records": {0: rows}, "nodes": {}})
@@ -399,7 +402,10 @@ def test_a_mark_of_a_hard_linked_copy_stays_as_it_is(tmp_path: Path) -> None:
     """The writer goes on with a file of its own, also where its own was taken away or changed."""
     folder = Folder(tmp_path / "study.collection")
     folder.create()
-    marker, path = watermark.WatermarkWriter(folder, "00000001"), folder.watermark_path("00000001")
+    marker, path = (
+        watermark.WatermarkWriter(folder, "00000001", 1),
+        folder.watermark_path("00000001"),
+    )
     marker.record({"records": {3: 5}, "nodes": {}})
     copied = tmp_path / "copied"
     copied.hardlink_to(path)

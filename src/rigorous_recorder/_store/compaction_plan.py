@@ -14,6 +14,7 @@ from .footer import Origin, metadata_of
 from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
 from .sealed_files import Listing, SealedFiles
+from .watermark import read_watermark
 
 __all__ = ["CompactionInput", "runs", "stable_input"]
 
@@ -59,8 +60,10 @@ def _started(folder: Folder, writer: str) -> int:
     found = next((start for start in starts if start is not None), None)
     if found is not None:
         return found
+    if (watermark := read_watermark(folder, writer)) is not None and watermark.started:
+        return watermark.started
     with contextlib.suppress(FileNotFoundError):  # it has just finished
-        # It has not recorded it yet. It created its lock file when it started.
+        # It has recorded nothing yet. It created its lock file when it started.
         return folder.lock_path(writer).lstat().st_mtime_ns // 1000
     return 0
 

@@ -100,7 +100,7 @@ class FolderLease:
             OSError: it can't be written.
         """
         if self.watermark is None:
-            self.watermark = WatermarkWriter(self._folder, self.writer)
+            self.watermark = WatermarkWriter(self._folder, self.writer, self.started)
         else:
             self.watermark.write()
 

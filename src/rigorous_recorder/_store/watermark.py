@@ -60,12 +60,14 @@ class Watermark(NamedTuple):
         domain: how it sees its lock file; None if that can't be read.
         is_local: whether no other machine can write to the folder.
         synced: how far its live files are synced.
+        started: when it started, in microseconds since the epoch; 0 if that is not recorded.
     """
 
     boot: str
     is_local: bool
     synced: SyncedRows
     domain: LockDomain | None = None
+    started: int = 0
 
     def is_cut_short(self) -> bool:
         """Whether the machine crashed since: then only synced rows can be trusted."""
@@ -100,7 +102,11 @@ def _watermark(path: Path) -> Watermark:
         for table in TABLES
     }
     return Watermark(
-        str(metadata["boot"]), metadata["is_local"] is True, synced, _domain(metadata.get("lock"))
+        str(metadata["boot"]),
+        metadata["is_local"] is True,
+        synced,
+        _domain(metadata.get("lock")),
+        _count(metadata.get("started", 0)),
     )
 
 
@@ -144,11 +150,15 @@ def is_readable(folder: Folder, writer: str) -> bool:
 class WatermarkWriter:
     """Writes a writer's watermark.
 
+    Args:
+        started: when the writer started, in microseconds since the epoch.
+
     Raises:
         OSError: it can't be written.
     """
 
-    def __init__(self, folder: Folder, writer: str) -> None:
+    def __init__(self, folder: Folder, writer: str, started: int) -> None:
+        self._started = started
         self._path = folder.watermark_path(writer)
         self._lock_path = folder.lock_path(writer)
         self._is_local = is_local(folder.live)
@@ -238,6 +248,7 @@ class WatermarkWriter:
             "count": self._count,
             "is_local": self._is_local,
             "lock": self._domain,
+            "started": self._started,
             # As text, as in JSON: the checksum depends on the order of keys as text.
             "synced": {t: {str(n): rows for n, rows in of.items()} for t, of in synced.items()},
         }
