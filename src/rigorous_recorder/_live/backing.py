@@ -223,7 +223,7 @@ def _write_at(descriptor: int, data: memoryview, start: int) -> None:
 
 
 def _write_zeros(descriptor: int, size: int) -> None:
-    """With few system calls, each of which releases the GIL and waits for it afterwards."""
+    """Write zeros with few system calls: each releases the GIL and waits for it afterwards."""
     done = 0
     while done < size:
         whole, rest = divmod(size - done, len(_ZEROS))

@@ -73,9 +73,9 @@ class Exclusive:
                 self._is_busy = False
 
     def append(self, node: int, fields: dict[Any, Any]) -> bool:
-        """Append a row to the fast path; False where that can't be done at once.
+        """Append a row to the fast path; False if that can't be done at once.
 
-        As ``run``, spelled out: without native code this is the way of every record.
+        Like ``run``, but inlined: without native code every record takes this path.
         """
         with self.lock:
             if self._is_busy:

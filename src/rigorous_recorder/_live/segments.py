@@ -134,7 +134,7 @@ class Segments:
         ]
 
     def start_sync(self, segment: Segment) -> tuple[SyncedState, Callable[[], None]] | None:
-        """What of a segment will survive a power loss, and the function to call for it without locks.
+        """What a sync of a segment covers, and the function that does it, to call without locks.
 
         None if its file can't be written now, with a warning to the user.
         """
@@ -260,9 +260,9 @@ class Segments:
         So a copy of, or hard link to, a live file only has rows of one segment.
 
         Args:
-            layout: of its image.
-            lease: the name that its rows are under.
-            number: the one that it will have, where that is known.
+            layout: the layout of its image.
+            lease: the lease that its rows are written under.
+            number: its future number, if known.
         """
         return Segment(layout, lease, partial(lease.image, self.name, number))
 
@@ -332,25 +332,25 @@ class Segments:
         return True
 
     def number_rests(self) -> None:
-        """Let what others have not sealed, who presumed the writer dead, stand before what comes."""
+        """Number the rows that a recovery did not seal, so that they precede later rows."""
         for each in self._full:
             if each.rest_number is None and each.lease is not self.backend.lease:
                 each.rest_number = next(self._numbers)
 
     def _get_ready(self) -> None:
-        """Do what goes before sealing.
+        """Prepare for sealing.
 
         Raises:
-            OSError: that can't be done now.
+            OSError: that fails now.
         """
         if self._before_seal is not None:
             self._before_seal()
 
     def _rename(self, first: Segment | _UnsegmentedRows, rows: pa.RecordBatch) -> None:
-        """Hold rows of a writer that others presumed dead under the name of now, but those they sealed.
+        """Move the rows of a lost lease to the current one, except those that others sealed.
 
         Raises:
-            OSError: how many they are is not known yet.
+            OSError: it is not known yet how many they sealed.
         """
         sealed = first.lease.seal_first_rows(self.name, SegmentBatch(first.number, rows))
         lease, rest = self.backend.lease, rows.slice(sealed)

@@ -69,11 +69,11 @@ class LiveTable:
         self.is_ending = False
 
     def close_fast_path(self) -> None:
-        """Let no row be written but in a change, until the next one was."""
+        """Allow rows to be written only in changes, until after the next change."""
         self.fast_path.buffers = None
 
     def reopen_fast_path(self) -> None:
-        """Let rows be written without a change, unless an exception left one half done."""
+        """Allow rows to be written outside changes, unless an exception left one incomplete."""
         live = self._segments.live
         is_done = self._next is None and self._promised is None and not self.is_ending
         if live is not None and is_done:
@@ -142,16 +142,16 @@ class LiveTable:
             self._replace(live.layout)
 
     def leave_lost_name(self) -> None:
-        """Look whether others presumed the writer dead: then what is there waits for being sealed."""
+        """Check whether others presumed the writer dead; then the current rows wait for sealing."""
         self.finish_interrupted()
         self._look()
         self._leave_if_lost()
 
     def _leave_if_lost(self) -> bool:
-        """Let rows wait for being sealed that others may have sealed, who presumed the writer dead.
+        """If others presumed the writer dead, let the rows, which they may have sealed, wait for sealing.
 
         Returns:
-            Whether it is so: the next rows go to a segment under another name.
+            Whether they did: then the next rows go to a segment under another name.
         """
         live = self._segments.live
         if live is None or live.lease is self._look():
@@ -163,7 +163,7 @@ class LiveTable:
         return True
 
     def _look(self) -> Lease:
-        """The name that the next segment is under."""
+        """The lease for the next segment."""
         attempt(self._backend, self._backend.look)
         return self._backend.lease
 
@@ -172,7 +172,7 @@ class LiveTable:
         attempt(self._backend, publish)
 
     def _hand_over_full(self) -> None:
-        """The same, and have them sealed on another thread."""
+        """Like ``hand_over``, and have the rows sealed on another thread."""
         self.hand_over()
         self._backend.schedule(self._segments.seal)
 

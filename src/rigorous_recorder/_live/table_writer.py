@@ -198,7 +198,7 @@ class TableWriter:
     def rows_at_risk(self) -> int:
         """The number of rows that would be lost with the process, after an attempt to flush them.
 
-        Counted after what is full was to be sealed.
+        They are counted after an attempt to seal full segments.
         """
         found = self._exclusive.run(self._flush_and_count)
         if found and found[0]:  # a value can come from a device in the middle of the first look,

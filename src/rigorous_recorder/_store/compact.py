@@ -165,7 +165,7 @@ def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> 
 def _description(
     run: list[ParquetFragment], name: FileName, segments: list[SegmentRange], special: SpecialFloats
 ) -> dict[bytes, bytes]:
-    """The metadata of a file of these segments; what concerns the collection is that of theirs."""
+    """The metadata of a file of these segments; table and collection are those of the first file."""
     file_metadata = metadata_of(run[0].schema)
     shared: dict[str, Any] = {
         key: file_metadata[key] for key in ("table", "collection") if key in file_metadata

@@ -45,9 +45,9 @@ class SegmentRange(NamedTuple):
     """Rows that were in one live table.
 
     Attributes:
-        origin: where they stand among all rows.
+        origin: their position among all rows.
         rows: how many there are.
-        deleted: how many were deleted: dropped, or robbed of all but that they are deleted.
+        deleted: how many were deleted: dropped, or reduced to the fact of their deletion.
     """
 
     origin: Origin

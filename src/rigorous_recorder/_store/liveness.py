@@ -35,8 +35,8 @@ def is_alive(folder: Folder, writer: str) -> bool:
 def lock_if_dead(folder: Folder, writer: str) -> FileLock | None:
     """Lock a dead writer; None if it is alive, or another process has the lock.
 
-    One that lives all the same finds it gone, and goes on under another name, whatever becomes of
-    this process.
+    A writer that is alive after all finds its lock gone, and continues under another name, even if
+    this process dies.
 
     Raises:
         OSError: the lock can't be opened, or it is unknown whether the writer is alive.

@@ -61,8 +61,8 @@ class FileLock:
     def create(cls, path: Path) -> FileLock | None:
         """Create a file and lock it; None if it exists, or another process was faster.
 
-        It never waits: a process that locks a new file presumes its writer dead; or it is this process
-        itself, if a file system mistakes the new file for one that is locked.
+        It never waits. If the new file is locked already, its writer was presumed dead by the holder;
+        or a file system mistakes it for another file, which this process has locked.
 
         Raises:
             OSError: the file can't be created or locked.
@@ -122,9 +122,9 @@ class FileLock:
             raise
 
     def replace_file(self) -> None:
-        """Hold the lock on a new file of the same name: whoever held it before finds it gone.
+        """Hold the lock on a new file of the same name, so that the previous holder finds its lock gone.
 
-        Its time is now: so who does not see this lock takes the writer for one that lives.
+        The file has a fresh heartbeat: processes that don't see the lock presume the writer alive.
 
         Raises:
             OSError: the file can't be made or locked.

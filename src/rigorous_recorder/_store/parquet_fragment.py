@@ -182,10 +182,10 @@ class ParquetFragment(Fragment):
         return sum(max(0, rows - int(each.null_count)) for rows, each in counts)
 
     def rows_of(self, writer: str, number: int) -> int | None:
-        """How many rows a writer's segment had when it was sealed; None where it is not here.
+        """How many rows a writer's segment had when it was sealed; None if it is not here.
 
-        Of nodes it may be fewer: some of those that lost something were dropped, some were not, and
-        to write the same of a node once more changes nothing.
+        For nodes it may be fewer, because a deletion drops only some of the rows that it counts.
+        That is safe: writing an update of a node once more changes nothing.
         """
         for each in self.segments:
             if each.key == (writer, number):

@@ -167,8 +167,8 @@ class FolderReader(Reader):
     ) -> InMemoryFragment | None:
         """The rows of a segment that are in no file; None if all are.
 
-        Rows whose sealing was interrupted between two steps stand in both places. More of them than
-        were sealed has this process itself, where others presumed it dead.
+        If sealing was interrupted between two steps, its rows are in both places. This process has
+        more rows than were sealed if others presumed it dead.
 
         Args:
             files: the sealed files of the same writer.

@@ -35,7 +35,7 @@ def bool_scalar(*, value: bool) -> pa.Scalar:
 
 
 def null_scalar(kind: pa.DataType) -> pa.Scalar:
-    """What stands in an array where there is no value."""
+    """The null of an array of this type."""
     return pa.nulls(1, kind)[0]
 
 

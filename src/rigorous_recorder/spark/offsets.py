@@ -106,7 +106,6 @@ def onwards(
     Args:
         there: all segments, those of each writer in order.
         until: the last offset to deliver; None for all that is there.
-        until: give nothing beyond; None for all that is there.
     """
     fresh: dict[str, list[tuple[SegmentProgress, int, int]]] = {}
     for segment in there:
