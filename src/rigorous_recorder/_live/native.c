@@ -1,13 +1,13 @@
 /* The native backend of pure.py: the buffers of a live table, and appending to them.
 
-   It is handed writable buffers, knows what a value of each kind looks like in them, and has no
-   policy. Whatever is rare (a new key, another kind, a full table) it leaves to Python, having
-   changed nothing that a reader sees.
+   It gets writable buffers, knows the cell layout of each kind, and has no policy. It leaves rare
+   cases (a new key, another kind, a full table) to Python, without having changed anything that
+   readers see.
 
    A row is appended in two steps. First every value becomes a number or a pointer to bytes: here a
-   value's own code can run, which may itself push, seal or close. Then, if the table is still as it
-   was, the row is written: no Python code runs, nothing fails, and under the GIL no other thread
-   comes between. So the way of a record needs no lock. */
+   value's own code can run, which may itself push, seal or close. Then, if the table is unchanged,
+   the row is written: no Python code runs, nothing fails, and the GIL keeps other threads out. So
+   appending a record needs no lock. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -74,7 +74,7 @@ class Segment:
         self._synced: SyncedState | None = None
         #: The name that its rows are logged under.
         self.lease = lease
-        #: The number of those that others have not sealed, once they presumed the writer dead.
+        #: The number for rows that others did not seal when they presumed the writer dead.
         self.rest_number: int | None = None
         self.layout = layout
         self.image = make(layout.blank())

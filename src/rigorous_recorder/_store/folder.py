@@ -60,10 +60,10 @@ _NOT_WRITTEN: Final = (
 
 _README: Final = """\
 This folder is a collection of experiments, logged by rigorous-recorder (format {version}).
-Every file in it is Parquet, Arrow or JSON: no library of ours is needed to read it.
+Every file in it is Parquet, Arrow or JSON, and can be read without rigorous-recorder.
 
   records/*.parquet   one row is one record: _node (whose record it is) and a column per key
-  nodes/*.parquet     what was set on a recorder: _node, _parent, _time, and a column per key
+  nodes/*.parquet     one row is one update of a recorder: _node, _parent, _time, and a column per key
   live/*.arrow        rows of a running writer, not in a Parquet file yet (_node = 0: no row)
 
 DuckDB:  SELECT * FROM read_parquet('records/*.parquet', union_by_name = true)
