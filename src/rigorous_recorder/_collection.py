@@ -46,25 +46,18 @@ if TYPE_CHECKING:
     from . import _run_lookup as run_lookup
     from ._display import text
     from ._display import tree as trees
-    from ._display.tree import Tree
     from ._engines import duckdb as sql_engine
-    from ._engines import scanned_rows
+    from ._engines import level_table, scanned_rows
     from ._engines import source as sources
-    from ._engines.level_table import Attempts
-    from ._experiment import Experiment
-    from ._experiments import Experiments
-    from ._level import Level
-    from ._overview import ExperimentOverview
-    from ._records import Records
     from ._store import compact as compaction
-    from ._store import copying, repair, verify
-    from ._store.compact import Spread
-    from ._store.verify import Problem
+    from ._store import copying, repair
+    from ._store import verify as verification
 else:  # a program that logs needs none of them
     compaction = lazy_module(f"{__package__}._store.compact")
     copying = lazy_module(f"{__package__}._store.copying")
     experiments = lazy_module(f"{__package__}._experiment")
     experiment_lists = lazy_module(f"{__package__}._experiments")
+    level_table = lazy_module(f"{__package__}._engines.level_table")
     levels = lazy_module(f"{__package__}._level")
     overviews = lazy_module(f"{__package__}._overview")
     reading = lazy_module(f"{__package__}._records")
@@ -76,7 +69,7 @@ else:  # a program that logs needs none of them
     sql_engine = lazy_module(f"{__package__}._engines.duckdb")
     text = lazy_module(f"{__package__}._display.text")
     trees = lazy_module(f"{__package__}._display.tree")
-    verify = lazy_module(f"{__package__}._store.verify")
+    verification = lazy_module(f"{__package__}._store.verify")
 
 _Collection = TypeVar("_Collection", bound="ExperimentCollection")
 
@@ -373,11 +366,11 @@ class ExperimentCollection:
     # --- reading -------------------------------------------------------------------------------
 
     @property
-    def records(self) -> Records:
+    def records(self) -> reading.Records:
         """All records of all experiments, with inherited attributes."""
         return reading.Records(sources.Source(self._store), scanned_rows.Scope())
 
-    def level(self, key: str, *, attempts: Attempts = "last") -> Level:
+    def level(self, key: str, *, attempts: level_table.Attempts = "last") -> levels.Level:
         """The level of a key: a row for each recorder that has the key as its own attribute.
 
         A row has all own and inherited attributes, and ``records``, the number of records below. Use
@@ -406,7 +399,7 @@ class ExperimentCollection:
     def __bool__(self) -> bool:
         return True
 
-    def __getitem__(self, experiment_number: SupportsIndex) -> Records:
+    def __getitem__(self, experiment_number: SupportsIndex) -> reading.Records:
         """The records under one experiment number; -1 is the last number, and so on.
 
         If several runs share the number, because some failed and were restarted, it includes all of
@@ -426,7 +419,7 @@ class ExperimentCollection:
 
     def experiment(
         self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
-    ) -> Experiment:
+    ) -> experiments.Experiment:
         """An experiment of this process or another: its status, attributes and records.
 
         Its records inherit attributes that are set on it: ``experiment["note"] = "best so far"``.
@@ -445,11 +438,11 @@ class ExperimentCollection:
         )
 
     @property
-    def experiments(self) -> Experiments:
+    def experiments(self) -> experiment_lists.Experiments:
         """All experiments, in order of start, with their attributes."""
         return experiment_lists.Experiments(self._store)
 
-    def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
+    def tree(self, *, depth: int | None = None, children: int = 10) -> trees.Tree:
         """All recorders as a tree to print, with numbers of records and the size on disk.
 
         Args:
@@ -462,7 +455,7 @@ class ExperimentCollection:
         tree = self.recorder.tree(depth=depth, children=children)
         return trees.collection_tree(tree, self._store.name, self.size_on_disk())
 
-    def overview(self) -> list[ExperimentOverview]:
+    def overview(self) -> list[overviews.ExperimentOverview]:
         """The status and size of each experiment, in order of start, in one pass over the records."""
         return overviews.overview_of(self._store)
 
@@ -496,14 +489,16 @@ class ExperimentCollection:
 
     # --- maintenance ---------------------------------------------------------------------------
 
-    def verify(self) -> list[Problem]:
+    def verify(self) -> list[verification.Problem]:
         """Read every file to its end, verify checksums, and list what is damaged."""
-        return [problem for folder in self._store.folders for problem in verify.verify(folder)]
+        return [
+            problem for folder in self._store.folders for problem in verification.verify(folder)
+        ]
 
     @staticmethod
     def verify_folder(
         folder_path: str | PathLike[str], *, extension: str = ".collection"
-    ) -> list[Problem]:
+    ) -> list[verification.Problem]:
         """Like ``verify``, without opening the collection, which damage may prevent.
 
         Opening a collection seals what dead processes left in it; this changes no file.
@@ -522,7 +517,7 @@ class ExperimentCollection:
             raise NotACollectionError(message)
         with suppress(NotACollectionError):  # listed as a problem
             folder.exists()
-        return verify.verify(folder)
+        return verification.verify(folder)
 
     def __iter__(self) -> Iterator[int]:
         """The distinct numbers of the experiments in order: the keys of ``collection[number]``."""
@@ -622,7 +617,7 @@ class ExperimentCollection:
         into: str | PathLike[str],
         *,
         extension: str = ".collection",
-    ) -> list[Problem]:
+    ) -> list[verification.Problem]:
         """Write a new collection with everything that is readable in a damaged one.
 
         The damaged collection is only read, even if it can't be opened. Intact files are copied; of
@@ -692,7 +687,7 @@ class ExperimentCollection:
         """
         return self._compact(None)
 
-    def _compact(self, spread: Spread | None) -> int:
+    def _compact(self, spread: compaction.Spread | None) -> int:
         store = self._to_write()
         deleted = deleted_of(sources.Source(store).now().nodes)
         try:

@@ -22,9 +22,7 @@ from .errors import ArgumentTypeError, ReadOnlyError, UnknownExperimentError
 if TYPE_CHECKING:
     from . import _comparison as comparison
     from . import _records as reading
-    from ._comparison import Difference
     from ._display import runs
-    from ._records import Records
 else:
     comparison = lazy_module(f"{__package__}._comparison")
     reading = lazy_module(f"{__package__}._records")
@@ -95,7 +93,7 @@ class Experiment(Row):
         return recorder_at(self._store, self._node)
 
     @property
-    def records(self) -> Records:
+    def records(self) -> reading.Records:
         """The records of the experiment, of all its attempts."""
         return reading.Records(Source(self._store), Scope(self._node))
 
@@ -135,7 +133,7 @@ class Experiment(Row):
             raise ArgumentTypeError(message)
         self[TAGS] = list(dict.fromkeys(found)) or None
 
-    def diff(self, *others: Experiment) -> list[Difference]:
+    def diff(self, *others: Experiment) -> list[comparison.Difference]:
         """Compare this experiment with others.
 
         Returns:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import polars as pl
+    import pyspark.sql as spark_sql
     import pyspark.sql.functions as sf
     import pyspark.sql.types as st
     from duckdb import sqltypes
@@ -45,6 +46,7 @@ else:
     pd = lazy_module("pandas", install="rigorous-recorder[pandas]")
     pl = lazy_module("polars", install="rigorous-recorder[polars]")
     plugins = lazy_module("polars.io.plugins", install="rigorous-recorder[polars]")
+    spark_sql = lazy_module("pyspark.sql", install="rigorous-recorder[spark]")
     sf = lazy_module("pyspark.sql.functions", install="rigorous-recorder[spark]")
     st = lazy_module("pyspark.sql.types", install="rigorous-recorder[spark]")
 
@@ -65,6 +67,7 @@ __all__ = [
     "plugins",
     "sf",
     "shutil",
+    "spark_sql",
     "sqltypes",
     "st",
     "textwrap",

@@ -38,7 +38,6 @@ from .errors import (
 if TYPE_CHECKING:
     from . import _experiment as experiments
     from ._engines import source as sources
-    from ._experiment import Experiment
 else:
     experiments = lazy_module(f"{__package__}._experiment")
     sources = lazy_module(f"{__package__}._engines.source")
@@ -187,7 +186,7 @@ class Run:
         return self._started("recorder")
 
     @property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> experiments.Experiment:
         """The experiment in its current state."""
         self._require_started("experiment")
         return experiments.experiment_at(self._store, self._node)

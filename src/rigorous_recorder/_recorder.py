@@ -49,27 +49,22 @@ if TYPE_CHECKING:
     from . import _level as levels
     from . import _pickles as pickles
     from . import _records as reading
-    from ._columns import Columns
     from ._display import runs
     from ._display import tree as trees
-    from ._display.tree import Tree
-    from ._engines import scanned_rows
+    from ._engines import level_table, scanned_rows
+    from ._engines import snapshot as snapshots
     from ._engines import source as sources
-    from ._engines.level_table import Attempts
-    from ._engines.snapshot import Snapshot
-    from ._engines.source import Source
-    from ._level import Level
-    from ._pickles import PlainTree, Restored
-    from ._records import Records
 else:  # a program that logs needs none of them
     moving = lazy_module(f"{__package__}._attach")
     column_values = lazy_module(f"{__package__}._columns")
     flat_files = lazy_module(f"{__package__}._flat_files")
+    level_table = lazy_module(f"{__package__}._engines.level_table")
     levels = lazy_module(f"{__package__}._level")
     pickles = lazy_module(f"{__package__}._pickles")
     reading = lazy_module(f"{__package__}._records")
     runs = lazy_module(f"{__package__}._display.runs")
     scanned_rows = lazy_module(f"{__package__}._engines.scanned_rows")
+    snapshots = lazy_module(f"{__package__}._engines.snapshot")
     sources = lazy_module(f"{__package__}._engines.source")
     trees = lazy_module(f"{__package__}._display.tree")
 
@@ -124,7 +119,7 @@ class Recorder(Pusher):
         #: When the parent and the attributes that are cached here were written to the store.
         self._parent_time = self._data_time = 0
         self._store: Store | None = None
-        self._source: Source | None = None
+        self._source: sources.Source | None = None
 
     # --- the tree ------------------------------------------------------------------------------
 
@@ -210,7 +205,7 @@ class Recorder(Pusher):
         source, snapshot, node = self._now()
         return recorders_at(source.store, snapshot.nodes.children(node))
 
-    def tree(self, *, depth: int | None = None, children: int = 10) -> Tree:
+    def tree(self, *, depth: int | None = None, children: int = 10) -> trees.Tree:
         """The recorder and those below it as a tree to print, with numbers of records.
 
         Args:
@@ -272,7 +267,7 @@ class Recorder(Pusher):
             require_free(column.key for column in columns)
         return self._log_columns(rows, columns)
 
-    def _log_columns(self, rows: int, columns: Columns) -> Self:
+    def _log_columns(self, rows: int, columns: column_values.Columns) -> Self:
         def log(store: Store, node: int) -> None:
             nodes = pa.repeat(pa.scalar(node, pa.int64()), rows)
             store.records.append_columns(nodes, columns)
@@ -281,16 +276,16 @@ class Recorder(Pusher):
         return self
 
     @property
-    def records(self) -> Records:
+    def records(self) -> reading.Records:
         """The records that were pushed to this recorder."""
         return self._records(is_deep=False)
 
     @property
-    def all_records(self) -> Records:
+    def all_records(self) -> reading.Records:
         """The records of this recorder and of all recorders below it."""
         return self._records(is_deep=True)
 
-    def level(self, key: str, *, attempts: Attempts = "last") -> Level:
+    def level(self, key: str, *, attempts: level_table.Attempts = "last") -> levels.Level:
         """A row for each recorder, from this one down, that has a key as its own attribute.
 
         See ``ExperimentCollection.level`` for arguments and errors.
@@ -543,7 +538,7 @@ class Recorder(Pusher):
             return recorder_in, (self._store.place, self._node)
         return restore, (self._plain_tree(),)
 
-    def _plain_tree(self) -> PlainTree:
+    def _plain_tree(self) -> pickles.PlainTree:
         source, snapshot, node = self._now()
         known = source.store.handles.items()
         pending = {each: recorder.pending for each, recorder in known if recorder._pending}
@@ -670,7 +665,7 @@ class Recorder(Pusher):
         """Equal for recorders of the same node."""
         return (id(self._store), self._node) if self._store is not None else id(self)
 
-    def _source_and_node(self) -> tuple[Source, int]:
+    def _source_and_node(self) -> tuple[sources.Source, int]:
         """The source of this recorder's records, and its node there."""
         store, node = self._where()
         source = self._source
@@ -678,7 +673,7 @@ class Recorder(Pusher):
             self._source = source = sources.Source(store)
         return source, node
 
-    def _now(self) -> tuple[Source, Snapshot, int]:
+    def _now(self) -> tuple[sources.Source, snapshots.Snapshot, int]:
         """The source of this recorder, its latest snapshot, and the recorder's node in it."""
         while True:
             source, node = self._source_and_node()
@@ -687,7 +682,7 @@ class Recorder(Pusher):
                 return source, snapshot, node
             self._go_after(source.store, node)
 
-    def _records(self, *, is_deep: bool) -> Records:
+    def _records(self, *, is_deep: bool) -> reading.Records:
         source, node = self._source_and_node()
         return reading.Records(source, scanned_rows.Scope(node, is_deep))
 
@@ -695,7 +690,7 @@ class Recorder(Pusher):
 class _Saved:
     """A tree in a pickle file, which loads as a recorder in memory."""
 
-    def __init__(self, tree: PlainTree) -> None:
+    def __init__(self, tree: pickles.PlainTree) -> None:
         self._tree = tree
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -706,12 +701,12 @@ def _warn_of_sequence(use: str, instead: str) -> None:
     warn(f"{use} is deprecated: use {instead}", DeprecationWarning, stacklevel=3)
 
 
-def restore(tree: PlainTree) -> Recorder:
+def restore(tree: pickles.PlainTree) -> Recorder:
     """The recorder of a pickled tree."""
     return _revived(pickles.restored(tree))
 
 
-def _revived(tree: Restored) -> Recorder:
+def _revived(tree: pickles.Restored) -> Recorder:
     """The recorder of a tree, which keeps those with uncommitted fields alive."""
     for node, fields in tree.pending.items():
         recorder = recorder_at(tree.store, node)

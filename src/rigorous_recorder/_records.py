@@ -10,7 +10,7 @@ from itertools import islice
 from os import PathLike
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, overload
+from typing import Any, Final, Literal, NamedTuple, overload
 
 from ._arrow import pa
 from ._display.records import records_line, records_table
@@ -33,7 +33,7 @@ from ._engines.spark import spark_frame
 from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
 from ._keys import FIRST_KEYS
-from ._lazy_imports import duckdb, pd, pl
+from ._lazy_imports import duckdb, pd, pl, spark_sql
 from ._pickles import PlainTree, restored, tree_of
 from ._public import public
 from ._records_view import RecordsView, order_by
@@ -43,10 +43,6 @@ from ._store.store import FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
 from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, chart_of, look_of, smoothing_of
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame as SparkDataFrame
-    from pyspark.sql import SparkSession
 
 __all__ = ["Records", "Row"]
 
@@ -318,7 +314,7 @@ class Records(Sequence[Row]):
         """
         return to_pandas(self.to_arrow())
 
-    def to_spark(self, spark: SparkSession) -> SparkDataFrame:
+    def to_spark(self, spark: spark_sql.SparkSession) -> spark_sql.DataFrame:
         """The flat table as a lazy Spark DataFrame; it has the rows that exist now.
 
         Spark's own readers read the sealed files, only the columns and row groups that a query

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._lazy import lazy_module
+from .._lazy_imports import spark_sql
 from .cleanup import discard_unfinished
 from .compaction import compact
 from .tasks import TaskLog
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from . import version_gate
 else:
     version_gate = lazy_module(f"{__name__}.version_gate")  # an older PySpark does all but that
@@ -23,7 +22,7 @@ else:
 __all__ = ["TaskLog", "compact", "discard_unfinished", "register"]
 
 
-def register(spark: SparkSession) -> None:
+def register(spark: spark_sql.SparkSession) -> None:
     """Register the format ``rigorous`` in a session.
 
     Raises:

@@ -9,18 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
+import pyspark
 from pyspark import TaskContext
 from pyspark.accumulators import Accumulator, AccumulatorParam
 
+from .._lazy_imports import spark_sql
 from .._recorder import Recorder, place_of, recorder_known
 from .._store.store import FolderStore
 from ..errors import ArgumentError, ClosedError
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
 
 __all__ = ["TaskLog"]
 
@@ -73,7 +71,9 @@ class TaskLog:
         ArgumentError: ``spark`` is one of Spark Connect, or ``recorder`` is in no collection.
     """
 
-    def __init__(self, spark: SparkSession | SparkContext, recorder: Recorder) -> None:
+    def __init__(
+        self, spark: spark_sql.SparkSession | pyspark.SparkContext, recorder: Recorder
+    ) -> None:
         place = place_of(recorder)
         if place is None:
             message = (
@@ -267,14 +267,14 @@ def _block(store: FolderStore, recorder: Recorder) -> _Block:
     return _Block(node, store.clock.last, task, context.taskAttemptId())
 
 
-def _context_of(spark: Any) -> SparkContext:
+def _context_of(spark: Any) -> pyspark.SparkContext:
     """The context of a session.
 
     Raises:
         ArgumentError: it is a session of Spark Connect, which has none.
     """
     try:
-        context: SparkContext = getattr(spark, "sparkContext", spark)
+        context: pyspark.SparkContext = getattr(spark, "sparkContext", spark)
         context.accumulator  # noqa: B018 - one of Spark Connect raises
     except Exception as error:
         message = (
