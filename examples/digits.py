@@ -3,8 +3,8 @@
     python examples/digits.py [FOLDER]
 
 The tree is experiment > model > epoch > batch. Attributes that are known late are set late: an epoch's
-accuracies when the epoch is over, a model's test accuracy when its training is over. Both still
-stand in every batch's row of the flat table. It needs scikit-learn, which brings the digits along.
+accuracies when the epoch is over, a model's test accuracy when its training is over. Both are in
+every batch's row of the flat table. It needs scikit-learn, which includes the digits.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def neural_network(model: Recorder) -> MLPClassifier:
 
 
 def train(model: Recorder, classifier: SGDClassifier | MLPClassifier, digits: Digits) -> None:
-    """Train for 8 epochs; the test accuracy is known, and said, only at the end."""
+    """Train for 8 epochs; the test accuracy is set only at the end."""
     generator = np.random.default_rng(SEED)
     for number in range(1, EPOCHS + 1):
         epoch = model.child(epoch=number)
