@@ -123,7 +123,7 @@ def warning_last() -> Iterator[None]:
 def warn_or_report(message: str, category: type[Warning], *, stacklevel: int) -> None:
     """Warn, or write the message to standard error if warnings are errors; never raise.
 
-    For threads of the library, exits of ``with`` blocks, and work that must go on.
+    For threads of the library, exits of ``with`` blocks, and work that must continue.
     """
     try:
         warn(message, category, stacklevel=stacklevel + 1)

@@ -181,7 +181,7 @@ def _guarded(rows: Any, made: Made) -> Iterator[Any]:
 
 
 def compacted() -> CompactedError:
-    """The error for a reader that can't go on but can query again."""
+    """The error for a reader that can't continue but can query again."""
     return CompactedError(
         "files were merged by a compaction while a result was read in parts. Run the query again:"
         " all records are there"

@@ -34,7 +34,7 @@ def demo(
     """
     with closing(ExperimentCollection(folder, quiet=True)) as collection:
         numbers = [log_curve(collection, rate) for rate in _LEARNING_RATES]
-    # closed: all of it is Parquet, no file waits for more records, and reading goes on working
+    # closed: all of it is Parquet, no file waits for more records, and reading still works
     name = shlex.quote(str(folder))
     print_text(f"Logged experiments {', '.join(map(str, numbers))}. To see them again:\n")
     print_text(f"\nrigorous show {name} --children 3\n\n{collection.tree(children=3)}\n")

@@ -53,7 +53,7 @@ def check_storable(schema: st.StructType) -> None:
     """Raise for columns whose values could not be read back unchanged.
 
     Raises:
-        UnsupportedTypeError: a type can't be stored; names the column, its type and a way out.
+        UnsupportedTypeError: a type can't be stored; the message names the column, its type and an alternative.
         UnsupportedValueError: two columns have the same name.
     """
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
