@@ -141,6 +141,19 @@ def test_one_row_has_its_own_columns_and_the_nearest_inherited_ones() -> None:
     assert head == [*(f"above_{n}" for n in range(26, 30)), *(f"own_{n}" for n in range(5))]
 
 
+def test_a_wide_configuration_hides_no_column_of_the_records() -> None:
+    """Of inherited columns those that differ are shown first, and nearly empty ones last."""
+    top = Recorder()
+    for number in range(3):
+        wide = {f"setting_{n}": n + number for n in range(30)} if number < 2 else {}
+        run = top.child({"experiment_number": number, "lr": number / 10, "host": "here", **wide})
+        for epoch in range(10 * number + 1):
+            run.push(epoch=epoch, loss=1 / (1 + epoch))
+    names = str(top.all_records).splitlines()[1].split()
+    assert names[:2] == ["experiment_number", "lr"]
+    assert names[-2:] == ["epoch", "loss"]
+
+
 def test_ten_rows_are_shown_whole() -> None:
     """There is no gap where nothing is left out."""
     model = Recorder().extend({"epoch": range(10)})

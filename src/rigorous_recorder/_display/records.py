@@ -32,6 +32,7 @@ def records_line(scan: Scan) -> str:
 def records_table(scan: Scan) -> Table:
     """The first and last rows; values that all of them inherit are on a line above."""
     page = preview_of(scan)
+    inherited = _inherited_alone(scan)
     last = range(page.total - len(page.last), page.total)
     return Table(
         title=f"{plural(page.total, 'row')}, {plural(len(page.kinds), 'column')}",
@@ -40,15 +41,20 @@ def records_table(scan: Scan) -> Table:
         rows=[*page.first, *page.last],
         numbers=[*range(len(page.first)), *last],
         kinds=[kind.name for kind in page.kinds.values()],
-        shared=_inherited_alone(scan),
+        inherited=inherited,
+        shared=_equal_everywhere(scan, inherited),
         whole="records[i][key]",
     )
 
 
 def _inherited_alone(scan: Scan) -> list[str]:
-    """The columns that are only inherited and may be equal in all rows."""
+    """The columns that no record has itself."""
     own = {column.key for column in scan.record_columns}
-    names = [flat.name for flat in scan.flats.values() if flat.key not in own]
+    return [flat.name for flat in scan.flats.values() if flat.key not in own]
+
+
+def _equal_everywhere(scan: Scan, names: list[str]) -> list[str]:
+    """Those of the inherited columns that may be equal in all rows."""
     if scan.conditions or scan.snapshot.nodes.count > _FEW_NODES:
         return names
     return [name for name in names if not _differs(scan, scan.flats[name].key)]

@@ -52,6 +52,7 @@ class Table(NamedTuple):
         rows: the values of each row, None if missing.
         numbers: the number of each row; a gap is shown where some are left out.
         kinds: the kinds of columns, if known.
+        inherited: the columns that rows only inherit; the others come first where there is no room.
         shared: columns that move to the line above the table if all rows shown have one value.
         whole: how to see a complete value; printed if one is cut.
     """
@@ -62,6 +63,7 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[Any]]
     numbers: Sequence[int]
     kinds: Sequence[str] = ()
+    inherited: Sequence[str] = ()
     shared: Sequence[str] = ()
     whole: str = ""
 
@@ -132,20 +134,27 @@ class Table(NamedTuple):
     def _fitted(self, columns: Mapping[int, list[str]], room: int) -> dict[int, int]:
         """The columns that fit, with their widths; built-in attributes only if all do.
 
-        In turns the next own column and the nearest inherited one are taken.
+        The number of the experiment comes first. Then in turns the next own column and an inherited
+        one are taken: those that differ first, of these the fullest, of these the nearest.
         """
         at = list(columns)
         if sum(max(map(width, texts)) + len(BETWEEN) for texts in columns.values()) > room:
             at = [each for each in at if self.keys[each] not in FIRST_TO_GO] or at[:1]
-        shared = set(self.shared)
-        own = [each for each in at if self.keys[each] not in shared]
-        inherited = [each for each in reversed(at) if self.keys[each] in shared]
+        inherited = set(self.inherited) - {EXPERIMENT_KEYS[0]}
+        own = [each for each in at if self.keys[each] not in inherited]
+        above = [each for each in reversed(at) if self.keys[each] in inherited]
+        above.sort(key=lambda each: self._worth(each, columns[each][1:]), reverse=True)
         ranks = {each: 2 * place for place, each in enumerate(own)}
-        ranks |= {each: 2 * place + 1 for place, each in enumerate(inherited)}
+        ranks |= {each: 2 * place + 1 for place, each in enumerate(above)}
         is_right = list(map(self._is_right, at))
         texts = [columns[each] for each in at]
         widths = fitted(texts, is_right, room, [ranks[each] for each in at])
         return {each: most for each, most in zip(at, widths, strict=True) if most}
+
+    def _worth(self, at: int, texts: Sequence[str]) -> tuple[bool, int]:
+        """Whether the values of an inherited column differ, and how many are shown."""
+        values = [text for text in texts if text != MISSING]
+        return self.keys[at] not in self.shared or len(set(values)) > 1, len(values)
 
     def _with_gap(self, lines: list[str], gap: str) -> Iterator[str]:
         for before, number, line in zip([-1, *self.numbers], self.numbers, lines, strict=False):
