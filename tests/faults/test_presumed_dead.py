@@ -488,6 +488,60 @@ def test_threads_that_notice_at_once_do_not_wait_for_each_other(
     study.collection.close()
 
 
+def test_looking_at_a_lock_blocks_no_other_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler can interrupt that thread, and wait for a lock of the one that waits."""
+    study = Study(tmp_path / "study")
+    study.log(1)
+    writer = study.collection._store.backend
+    found: list[Any] = []
+    is_lost = lease.FolderLease.is_lost
+
+    def look_meanwhile(each: lease.FolderLease) -> bool:
+        if threading.current_thread() is threading.main_thread():
+            thread = threading.Thread(target=lambda: found.append(writer.look()), daemon=True)
+            thread.start()
+            thread.join(10)
+            assert not thread.is_alive()
+        return is_lost(each)
+
+    monkeypatch.setattr(lease.FolderLease, "is_lost", look_meanwhile)
+    assert writer.look() is writer.lease
+    assert found == [writer.lease]
+    monkeypatch.undo()
+    study.collection.close()
+
+
+def test_sealing_waits_for_the_thread_that_changes_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are sealed under the next name, once, and there is no warning."""
+    study = Study(tmp_path / "study")
+    study.log(3)
+    study.lose()
+    writer = study.collection._store.backend
+    is_looking, may_end = threading.Event(), threading.Event()
+    change = writer._change_name
+
+    def slow() -> None:
+        is_looking.set()
+        assert may_end.wait(10)
+        change()
+
+    monkeypatch.setattr(writer, "_change_name", slow)
+    monkeypatch.setattr(lease.time, "sleep", lambda _: may_end.set())
+    thread = threading.Thread(target=writer.look)
+    thread.start()
+    assert is_looking.wait(10)
+    study.collection.save()
+    thread.join()
+    assert may_end.is_set()
+    assert len(writer.names) == 2
+    study.collection.close()
+    check(study.folder, [*range(3)])
+
+
 @pytest.mark.usefixtures("backing")
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "reads"])
 def test_segments_that_waited_while_others_sealed_are_there_once(

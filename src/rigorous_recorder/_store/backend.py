@@ -172,19 +172,28 @@ class FolderBackend:
         A lease on a file server may have expired, or the folder may have been replaced. Others may
         then seal rows under the old name; new rows get a new one.
 
+        It never waits: while another thread looks, the lease is the one that it is looking at. A
+        signal handler can interrupt whoever looks, and wait for a lock that the caller holds.
+
         Raises:
             OSError: the folder can't be created again, or the locks can't be checked.
         """
         if not self._closed:
             self.folder.create(self._identity)
-            with self._looking:
-                for lease in self._leases[:-1]:
-                    with contextlib.suppress(OSError):  # others are recovering it right now
-                        lease.hold()
-                if self.lease.is_lost():
-                    self._change_name()
-                self.lease.keep_watermark()
+            if self._looking.acquire(blocking=False):
+                try:
+                    self._look()
+                finally:
+                    self._looking.release()
         return self.lease
+
+    def _look(self) -> None:
+        for lease in self._leases[:-1]:
+            with contextlib.suppress(OSError):  # others are recovering it right now
+                lease.hold()
+        if self.lease.is_lost():
+            self._change_name()
+        self.lease.keep_watermark()
 
     def _change_name(self) -> None:
         lost, lease = self.lease, self._new_lease()

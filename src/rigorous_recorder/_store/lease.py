@@ -180,11 +180,27 @@ class FolderLease:
         Raises:
             OSError: it can't be written now.
         """
-        if self._backend.look() is not self:
+        if not self._is_current():
             return False
         self._write(table, parts)
         # Others may meanwhile have written a file with fewer rows under this name.
-        return self._backend.look() is self
+        return self._is_current()
+
+    def _is_current(self) -> bool:
+        """Whether rows can still be sealed under this name.
+
+        Raises:
+            OSError: that can't be checked, or another thread is changing the name for long.
+        """
+        patience = time.monotonic() + _RECOVERY_SECONDS
+        while self._backend.look() is self:
+            if not self.is_lost():
+                return True
+            if time.monotonic() > patience:  # a signal handler has interrupted it, and waits
+                message = "another thread is changing the name of the writer, and has not finished"
+                raise OSError(errno.EBUSY, message, str(self._folder.live))
+            time.sleep(_LOOK_SECONDS)
+        return False
 
     def seal_first_rows(self, table: str, part: SegmentBatch) -> int:
         """Have the first rows of a segment sealed after others presumed the writer dead.
