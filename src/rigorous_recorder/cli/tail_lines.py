@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from rigorous_recorder._display.text import (
     GAP,
+    MISSING,
     cut,
     is_number,
     literal_text,
@@ -73,7 +74,7 @@ class Whole:
 
 
 class Changes:
-    """Inherited values on their own line, once and when they change; then the records' own.
+    """Inherited values on their own line, once and when they change or end; then the records' own.
 
     Args:
         own_keys: the keys that records have themselves; called again for a row with a new key.
@@ -91,9 +92,11 @@ class Changes:
         if any(key not in self._known and key not in self._own for key in shown):
             self._own = frozenset(self._own_keys())
         inherited = {key: text for key, text in shown.items() if key not in self._own}
-        if changed := [key for key, text in inherited.items() if self._known.get(key) != text]:
+        changed = {k: text for k, text in inherited.items() if self._known.get(k) != text}
+        changed |= {k: MISSING for k in self._known if k not in inherited}
+        if changed:
             self._known = inherited
-            yield self._line("── ", {key: inherited[key] for key in changed})
+            yield self._line("── ", changed)
         yield self._line("", {key: text for key, text in shown.items() if key in self._own})
         if self._is_cut:
             print_message(

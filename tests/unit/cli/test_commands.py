@@ -566,6 +566,15 @@ def test_tail_on_a_terminal_knows_the_keys_of_records_to_come(tmp_path: Path) ->
     assert [*lines.of({"model": "m1", "late": 2})] == ["late=2"]
 
 
+def test_tail_on_a_terminal_reports_that_a_value_is_no_longer_inherited() -> None:
+    """Else it would be read as one of the records below."""
+    lines = tail_lines.Changes(lambda: {"loss"})
+    assert [*lines.of({"model": "m1", "lr": 0.1, "loss": 1})] == ['── model="m1"  lr=0.1', "loss=1"]
+    assert [*lines.of({"model": "m2", "loss": 2})] == ['── model="m2"  lr=-', "loss=2"]
+    assert [*lines.of({"loss": 3})] == ["── model=-", "loss=3"]
+    assert [*lines.of({"loss": 4})] == ["loss=4"]
+
+
 def test_tail_prints_only_what_is_requested(run: Run, study: Path) -> None:
     """Keys in the order asked for, missing ones as null; only records that meet the conditions."""
     options = ["--no-follow", "-k", "note", "-k", "had_error", "--where", "model=m1", "--json"]
