@@ -35,6 +35,8 @@ Examples: `rigorous sql data/my_study "SELECT model, min(loss) FROM records GROU
 
 #: The default number of rows on a terminal.
 _SHOWN = 1_000
+#: Lines that end the prompt, as in other programs.
+_ENDS = frozenset({"exit", "quit", ".exit", ".quit", r"\q"})
 
 _ResultRows = Iterator[tuple[Any, ...]]
 
@@ -116,6 +118,9 @@ def _prompt(ask: Callable[[str], None]) -> None:
     """Run queries until the input ends; each ends with a semicolon and reads the latest rows.
 
     Errors are printed, and the next query is read.
+
+    Raises:
+        typer.Exit: a query that came through a pipe has failed.
     """
     import duckdb  # noqa: PLC0415 - slow to load, and not needed by most commands
 
@@ -124,22 +129,34 @@ def _prompt(ask: Callable[[str], None]) -> None:
         with suppress(ImportError):
             importlib.import_module("readline")  # line editing and history
         print_message(
-            "tables: records, experiments, nodes; end a query with ; and the session with Ctrl-D"
+            "tables: records, experiments, nodes; end a query with ; and the session with exit"
         )
+    has_failed = False
     for query in _queries("sql> " if is_person else "", "...> " if is_person else ""):
         try:
             ask(query)
         except (duckdb.Error, RigorousError) as error:
             print_message(f"rigorous: {error}")
+            has_failed = True
+    if has_failed and not is_person:
+        raise typer.Exit(1)
 
 
 def _queries(first: str, further: str) -> Iterator[str]:
-    """What is typed up to each semicolon, and the rest at the end."""
+    """What is typed up to each semicolon, and the rest at the end; Ctrl-C drops what is typed."""
     typed: list[str] = []
     while True:
         try:
             line = input(further if typed else first)
         except EOFError:
+            break
+        except KeyboardInterrupt:
+            if not first:
+                raise
+            print_message("")
+            typed = []
+            continue
+        if not typed and line.strip().rstrip(";").rstrip().casefold() in _ENDS:
             break
         typed += [line] if line.strip() or typed else []
         if line.rstrip().endswith(";"):

@@ -115,7 +115,36 @@ def test_sql_without_a_query_reads_one_after_the_other(
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     result = run("sql", "runs", "--json")
     assert result.json == [{"n": 6}, {"seven": 7}]
+    assert (result.code, "nothing" in result.err) == (1, True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 1 AS one;\nExit;\nSELECT nothing;"))
+    result = run("sql", "runs", "--json")
+    assert (result.code, result.json) == (0, [{"one": 1}])
+
+
+class _Terminal(io.StringIO):
+    """A person at the keyboard, who also types Ctrl-C."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, *_: object) -> str:
+        line = super().readline()
+        if line == "^C\n":
+            raise KeyboardInterrupt
+        return line
+
+
+@pytest.mark.usefixtures("runs")
+def test_ctrl_c_at_the_prompt_drops_what_is_typed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next line begins a query; one that fails does not fail the session of a person."""
+    typed = "SELECT one\n^C\nSELECT nothing;\nSELECT 7 AS seven;\n\\q\nSELECT 8"
+    monkeypatch.setattr(sys, "stdin", _Terminal(typed))
+    result = run("sql", "runs", "--json")
     assert (result.code, "nothing" in result.err) == (0, True)
+    assert '{"seven": 7}' in result.out
+    assert "8" not in result.out
 
 
 @pytest.mark.usefixtures("runs")
