@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from ._report import ERROR, error_line, error_message, report, warn
 from ._run_clock import RunClock
 from ._runs import Past, Runs, is_running
 from ._status import STOPS, Status, ending, status_of_error
-from ._store.node_ids import ROOT
+from ._store.node_ids import ROOT, writer_of
 from ._store.store import FolderStore
 from .errors import (
     ArgumentTypeError,
@@ -307,11 +308,25 @@ class Run:
     def _end_well(self, status: Status) -> None:
         end = self._clock.end()
         self._finish(end)
-        # In a single update, so that a new experiment sees the whole end or nothing of it.
-        known = {**end, "had_error": False, "error_number": self._at_end}
-        self._set_end(known, status)
+        with self._undisputed_number():
+            # In a single update, so that a new experiment sees the whole end or nothing of it.
+            known = {**end, "had_error": False, "error_number": self._at_end}
+            self._set_end(known, status)
         self._store.require_saved()
         self._warn_of_pending()
+
+    @contextmanager
+    def _undisputed_number(self) -> Iterator[None]:
+        """Leave error number 0 to a later run that began because this one was presumed dead."""
+        if self._store.backend.is_still(writer_of(self._recorder._node)):
+            yield
+            return
+        with changing_experiments(self._store):
+            own = self._experiment["error_number"]
+            others = (e for e in self._runs().numbered(self.number) if e.node != self._node)
+            if any(each.error_number == 0 or each.error_number > own for each in others):
+                self._at_end = own
+            yield
 
     def _end_with_error(self, error: BaseException | None) -> None:
         status = status_of_error(error) if error is not None else Status.FAILED

@@ -578,3 +578,28 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
 
     assert in_a_child(log) == (-signal.SIGKILL if dies else 0)
     check(folder, list(range(800)))
+
+
+@pytest.mark.parametrize("is_retry", [False, True])
+def test_a_run_that_began_meanwhile_has_an_error_number_of_its_own(
+    tmp_path: Path, *, is_retry: bool
+) -> None:
+    """The number belongs to the later run, as after a crash, if both end without an error."""
+    folder = tmp_path / "study"
+    collection = opened(folder)
+    if is_retry:
+        collection.start(lr=0.1).fail()
+    run = collection.start(lr=0.2)
+    lose_lock(collection)
+
+    def run_again() -> None:
+        opened(folder).start(lr=0.3).finish()
+
+    assert in_a_child(run_again) == 0
+    run.finish()
+    keys = "experiment_number", "error_number", "lr", "had_error"
+    found = [tuple(each[key] for key in keys) for each in opened(folder).experiments]
+    failed = [(1, 1, 0.1, True)] if is_retry else []
+    assert found == [*failed, (1, len(failed) + 1, 0.2, False), (1, 0, 0.3, False)]
+    collection.start(lr=0.4).finish()
+    assert [each["experiment_number"] for each in collection.experiments][-1] == 2

@@ -195,6 +195,14 @@ class FolderBackend:
             self._change_name()
         self.lease.keep_watermark()
 
+    def is_still(self, writer: str) -> bool:
+        """Whether this process writes under this name, or can't know at present."""
+        try:
+            return self.look().writer == writer
+        except OSError as error:
+            self.complain(error)
+            return True
+
     def _change_name(self) -> None:
         lost, lease = self.lease, self._new_lease()
         if lease.is_lost():
