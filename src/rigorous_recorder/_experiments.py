@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ._arrow import pa, pc
 from ._display.experiments import experiments_table
 from ._engines.arrow import resolved_table
-from ._engines.conditions import Choice, Condition, conditions_of
-from ._engines.duckdb import named_tables_sql
+from ._engines.conditions import AnyCondition, Choice, Condition, conditions_of
+from ._engines.duckdb import named_tables_sql, names_in
 from ._engines.instants import with_instants
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import rows_at
@@ -20,6 +20,7 @@ from ._experiment import Experiment, statuses_of
 from ._keys import EXPERIMENT_KEYS
 from ._lazy_imports import duckdb, pd, pl
 from ._live.column import Column
+from ._nested import Path
 from ._public import public
 from ._row_table import checked_keys
 from ._runs import Runs
@@ -74,7 +75,7 @@ class Experiments(list[Experiment]):
         wanted = conditions_of(conditions, values)
         if not self:
             return self._some([])
-        table = self.to_arrow()
+        table = self._table_with(_names_in(wanted))
         mask = pa.repeat(pa.scalar(True), len(self))
         for each in wanted:
             found = (
@@ -99,7 +100,7 @@ class Experiments(list[Experiment]):
             >>> collection.experiments.where(status="finished").sort("accuracy", descending=True)[:3]
             ... # doctest: +SKIP
         """
-        table = self.to_arrow()
+        table = self._table_with(keys)
         names = checked_keys(keys, table.column_names if self else keys, "sort")
         if not self:
             return self._some([])
@@ -119,9 +120,11 @@ class Experiments(list[Experiment]):
         return found
 
     def _by_key(self, table: pa.Table, condition: Condition | Choice) -> pa.Array:
-        (key,) = condition.keys
-        if key not in table.column_names and not self._snapshot.nodes.has_key(key):
-            checked_keys([key], table.column_names, "where")
+        condition = condition._replace(key=self._snapshot.key_named(condition.key))
+        key = condition.key
+        if key not in table.column_names and not self._has_any(key):
+            paths = self._snapshot.paths_of_nodes(key)
+            checked_keys([key], [*table.column_names, *paths], "where")
         if key == STATUS and not self._snapshot.nodes.has_key(STATUS):
             statuses = {Column(STATUS, TEXT): table[STATUS].combine_chunks()}
             return condition.matches(statuses, len(self))
@@ -147,7 +150,13 @@ class Experiments(list[Experiment]):
         last columns are ``experiment_start``, ``experiment_end`` and, if one was resumed,
         ``experiment_attempt_start``: the times in seconds as UTC timestamps.
         """
-        table = with_instants(resolved_table(self._snapshot, self._positions()))
+        return self._table_with(())
+
+    def _table_with(self, names: Iterable[str]) -> pa.Table:
+        """The table, with a column for each of the names that is a path in dicts."""
+        named = {self._snapshot.key_named(name) for name in names if isinstance(name, str)}
+        paths = sorted(path for path in named if isinstance(path, Path) and self._has_any(path))
+        table = with_instants(resolved_table(self._snapshot, self._positions(), paths))
         if STATUS in table.column_names:
             return table
         statuses = pa.array([each.value for each in self.statuses()], pa.string())
@@ -165,7 +174,14 @@ class Experiments(list[Experiment]):
             >>> collection.experiments.sql("SELECT status, count(*) FROM experiments GROUP BY ALL")
             ... # doctest: +SKIP
         """
-        return named_tables_sql({"experiments": self.to_arrow()}, query)
+        return named_tables_sql({"experiments": self._table_with(names_in(query))}, query)
+
+    def _has_any(self, key: str) -> bool:
+        """Whether any recorder has a value under a key, or had one, or has one at a path."""
+        nodes = self._snapshot.nodes
+        if not isinstance(key, Path):
+            return nodes.has_key(key)
+        return nodes.has_key(key.root) and bool(nodes.kinds(key))
 
     def _positions(self) -> pa.Array:
         return self._snapshot.nodes.positions_of([each._last for each in self])
@@ -199,6 +215,15 @@ class Experiments(list[Experiment]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and copies are plain lists of the experiments."""
         return list, (list(self),)
+
+
+def _names_in(conditions: Iterable[AnyCondition]) -> set[str]:
+    """The names that conditions are about, as written."""
+    return {
+        name
+        for each in conditions
+        for name in (each.names if isinstance(each, SqlCondition) else each.keys)
+    }
 
 
 def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ._arrow import pa
@@ -59,6 +59,10 @@ class Level(RowTable):
     def to_arrow(self) -> pa.Table:
         """The rows as a ``pyarrow.Table``, with a column for every key that any of them has."""
         return self._scan().table()
+
+    def _table_with(self, names: Iterable[str]) -> pa.Table:
+        found = self._scan()
+        return found._replace(scan=found.scan.naming(names)).table()
 
     def plot(
         self, x: str, y: str | Sequence[str], by: str | Sequence[str] = (), **options: Any

@@ -15,7 +15,7 @@ from ._values.classify import classify
 from ._values.json_text import load
 from ._values.kinds import JSON, Kind
 
-__all__ = ["Path", "inside", "path_named", "paths_below", "root_of"]
+__all__ = ["Path", "inside", "path_named", "paths_below", "root_of", "unnested"]
 
 #: The errors of parsing damaged JSON text.
 _NO_JSON: Final = (ValueError, RecursionError)
@@ -118,6 +118,12 @@ def paths_below(root: str, columns: Iterable[Any]) -> list[Path]:
         for text in pa.array(column).unique().to_pylist():
             found.update(dict.fromkeys(_leaves(_loaded(text) if text else None)))
     return [Path(root, rest) for rest in found]
+
+
+def unnested(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with the values at all paths in its dicts; a key wins over a path of the same name."""
+    inner = ((key, Path(key, rest)) for key, value in row.items() for rest in _leaves(value))
+    return {path: _at(row[key], path.rest) for key, path in inner} | dict(row)
 
 
 def _leaves(value: Any) -> Iterator[str]:

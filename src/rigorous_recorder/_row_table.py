@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Literal, Self, overload
 
 from ._arrow import pa
 from ._display.table import Table
 from ._display.text import plural
-from ._engines.duckdb import named_tables_sql
+from ._engines.duckdb import named_tables_sql, names_in
 from ._engines.known_keys import no_such_key
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import Row
@@ -36,6 +36,10 @@ class RowTable(Sequence[Row], ABC):
     @abstractmethod
     def to_arrow(self) -> pa.Table:
         """The rows as a ``pyarrow.Table``."""
+
+    def _table_with(self, names: Iterable[str]) -> pa.Table:  # noqa: ARG002 - for subclasses
+        """The table, with a column for each of the names that is a path in dicts."""
+        return self.to_arrow()
 
     def __iter__(self) -> Iterator[Row]:
         return self._rows()
@@ -100,7 +104,7 @@ class RowTable(Sequence[Row], ABC):
             ArgumentTypeError: the query is not text.
             ColumnError: a name is ambiguous between columns that differ only in case.
         """
-        return named_tables_sql({self._sql_name: self.to_arrow()}, query)
+        return named_tables_sql({self._sql_name: self._table_with(names_in(query))}, query)
 
     def __repr__(self) -> str:
         try:

@@ -134,12 +134,36 @@ def test_charts_and_tables_of_experiments_know_paths(tmp_path: Path) -> None:
         ]
         query = "SELECT seed, \"config.lr\" FROM level('seed') WHERE \"config.optim.name\" = 'sgd'"
         assert collection.sql(query).fetchall() == [(1, 1.0)]
+        level = collection.level("seed")
+        query = "SELECT seed FROM level WHERE \"config.optim.name\" = 'sgd'"
+        assert level.sql(query).fetchall() == [(1,)]
         query = 'SELECT count(*) FROM nodes WHERE "config.depth" = 2'
         assert collection.sql(query).fetchall() == [(4,)]
         by_lr = collection.records.where("i >= 0").sort("config.lr", descending=True)
         assert [row["seed"] for row in by_lr][:2] == [1, 0]
         with pytest.raises(ColumnError, match=r"no column 'scores\.f2'; did you mean 'scores\.f1'"):
             collection.records.plot("i", "scores.f2")
+
+
+@pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
+def test_experiments_are_selected_and_sorted_by_paths(tmp_path: Path) -> None:
+    """In conditions and queries, also where none of a selection has a value."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        _log(collection)
+        runs = collection.experiments
+
+        def seeds(found: Any) -> list[int]:
+            return [run["seed"] for run in found]
+
+        assert seeds(runs.where(**{"config.lr": 1.0})) == [1]
+        assert seeds(runs.where(**{"config.lr": [0.1, 1]})) == [0, 1]
+        assert seeds(runs.where('"config.lr" < 0.5')) == [0]
+        assert seeds(runs.where(seed=2).where(**{"config.lr": 1.0})) == []
+        assert seeds(runs.sort("config.lr", descending=True))[:2] == [1, 0]
+        query = 'SELECT "config.optim.name" FROM experiments WHERE seed = 1'
+        assert runs.sql(query).fetchall() == [("sgd",)]
+        with pytest.raises(ColumnError, match=r"no column 'config\.lt'; did you mean 'config\.lr'"):
+            runs.where(**{"config.lt": 1.0})
 
 
 def test_a_real_key_wins_over_a_path(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from .widths import fits
 if TYPE_CHECKING:
     _Tables = dict[str, Callable[[], "_NamedTable"]]
 
-__all__ = ["collection_sql", "named_tables_sql", "records_sql", "tables_sql"]
+__all__ = ["collection_sql", "named_tables_sql", "names_in", "records_sql", "tables_sql"]
 
 _NOTHING_FROM_OUTSIDE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false"
@@ -111,6 +111,16 @@ def named_tables_sql(tables: Mapping[str, pa.Table], query: str) -> duckdb.DuckD
             f"CREATE TEMP VIEW {identifier(name)} AS SELECT {columns} FROM {identifier(name + ':table')}"
         )
     return connection.sql(query)
+
+
+def names_in(query: str) -> frozenset[str]:
+    """The names of columns in a query, as written; empty if none can be a path.
+
+    Raises:
+        ArgumentTypeError: the query is not text.
+    """
+    _check(query)
+    return _Database().mentioned(query).names if "." in query else frozenset()
 
 
 def _check(query: str) -> None:

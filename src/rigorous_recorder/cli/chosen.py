@@ -12,6 +12,7 @@ import typer
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._engines.known_keys import no_such_key
+from rigorous_recorder._nested import unnested
 from rigorous_recorder.errors import ArgumentError
 
 from .output import cell, json_line
@@ -102,6 +103,7 @@ def meets(
         typer.BadParameter: a condition is not ``key=value``.
         ArgumentError: no run has the key.
     """
+    values = unnested(run)
     for condition in conditions:
         key, equals, wanted = condition.partition("=")
         if not equals:
@@ -109,12 +111,12 @@ def meets(
             raise typer.BadParameter(message, param_hint="--where")
         if key != "status" and key not in known:
             raise ArgumentError(no_such_key(key, known))
-        value = status if key == "status" and key not in known else run[key]
+        value = status if key == "status" and key not in known else values.get(key)
         if wanted not in {cell(value), json_line(value)}:
             return False
     return True
 
 
 def known_keys(collection: ExperimentCollection) -> list[str]:
-    """The keys that runs of a collection have."""
-    return list(dict.fromkeys(key for run in collection.experiments for key in run))
+    """The keys that runs of a collection have, and the paths in their dicts."""
+    return list(dict.fromkeys(key for run in collection.experiments for key in unnested(run)))

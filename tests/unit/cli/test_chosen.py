@@ -36,8 +36,8 @@ def words(ran: Ran) -> str:
     return " ".join(ran.err.replace("│", "").split())
 
 
-def numbers(run: Run) -> list[tuple[int, int]]:
-    listed = run("ls", "runs", "--json").json
+def numbers(run: Run, path: Path | str = "runs") -> list[tuple[int, int]]:
+    listed = run("ls", path, "--json").json
     return [(each["experiment_number"], each["error_number"]) for each in listed]
 
 
@@ -78,6 +78,18 @@ def test_delete_by_conditions_lists_the_runs_and_takes_no_other(
         assert (result.code, message in words(result)) == (2, True)
     assert "name experiments by their numbers" in words(run("delete", "runs"))
     assert len(numbers(run)) == 4
+
+
+def test_delete_finds_values_inside_of_dicts(run: Run, tmp_path: Path) -> None:
+    """By their path, as other commands do."""
+    with ExperimentCollection(tmp_path / "c") as collection:
+        for lr in (0.1, 0.5):
+            with collection.new_experiment(config={"optim": {"lr": lr}}):
+                pass
+    result = run("delete", tmp_path / "c", "--where", "config.optim.lr=0.5", "--yes")
+    assert (result.code, numbers(run, tmp_path / "c")) == (0, [(1, 0)])
+    result = run("delete", tmp_path / "c", "--where", "config.optim.rl=0.1", "--yes")
+    assert "did you mean 'config.optim.lr'" in words(result)
 
 
 @pytest.mark.usefixtures("runs")
