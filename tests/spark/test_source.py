@@ -486,9 +486,7 @@ def test_errors_reach_the_user(spark: SparkSession, folder: Path) -> None:
     assert f"NotACollectionError: there is no collection at {folder}" in text
     assert text.count("File ") <= 2
     log_as_writers(folder, range(2))
-    with pytest.raises(
-        AnalysisException, match="ColumnError: column 'i' is bigint, and not string"
-    ):
+    with pytest.raises(AnalysisException, match="ColumnError: column 'i' is bigint, not string"):
         spark.read.format("rigorous").schema("i string").load(str(folder)).collect()
 
 
@@ -588,7 +586,7 @@ def test_a_schema_of_the_users_own(folder: Path) -> None:
         Reads(folder, schema=schema)
     found = Reads(folder, schema=schema, missing="null").table()
     assert found.to_pylist() == [{"I": 0.0, "later": None}, {"I": 1.0, "later": None}]
-    with pytest.raises(ColumnError, match="column 'name' is string, and not double"):
+    with pytest.raises(ColumnError, match="column 'name' is string, not double"):
         Reads(folder, schema=StructType().add("name", "double"))
     with pytest.raises(ColumnError, match="'name' is NOT NULL in the schema"):
         Reads(folder, schema=StructType().add("name", "string", nullable=False))

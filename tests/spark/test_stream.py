@@ -347,7 +347,7 @@ def test_kinds_that_change_stop_the_stream(folder: Path) -> None:
         assert query.rows() == wide.rows() == [0, 1]
         collection.recorder.child(name="m").push(i=2.5)
         assert wide.rows() == [2.5]
-        with pytest.raises(ColumnError, match="column 'i' is double, and not bigint"):
+        with pytest.raises(ColumnError, match="column 'i' is double, not bigint"):
             query.plan()
         query.start()
         assert query.rows() == [2.5]

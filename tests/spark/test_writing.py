@@ -430,7 +430,7 @@ OPTIONS: list[tuple[dict[str, str], type[RigorousError], str]] = [
     ({"info": "lr=1"}, ArgumentError, "not valid JSON"),
     ({"info": "[1]"}, ArgumentError, "JSON object"),
     ({"info": '{"had_error": 1}'}, ReservedKeyError, "had_error"),
-    ({"info": '{"loss": 1}'}, ArgumentError, "'loss' is known of info"),
+    ({"info": '{"loss": 1}'}, ArgumentError, "'loss' is an attribute of info, too"),
     ({"info": '{"a": "\\ud800"}'}, UnsupportedValueError, "surrogate"),
 ]
 
@@ -450,10 +450,10 @@ def test_columns_that_would_inherit_a_value_are_refused(path: Path) -> None:
     collection = ExperimentCollection(path)
     with collection.new_experiment(loss=1):
         pass
-    with pytest.raises(ArgumentError, match="'loss' is known of the experiment"):
+    with pytest.raises(ArgumentError, match="'loss' is an attribute of the experiment, too"):
         begun(path, experiment="1")
     collection.recorder["episode"] = 1
-    with pytest.raises(ArgumentError, match="'episode' is known of the study"):
+    with pytest.raises(ArgumentError, match="'episode' is an attribute of the study, too"):
         begun(path)
     with pytest.raises(ReservedKeyError, match="experiment_number"):
         begun(path, "experiment_number long")

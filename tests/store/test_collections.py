@@ -127,7 +127,7 @@ def test_odd_paths(tmp_path: Path) -> None:
     assert repr(ExperimentCollection(f"{tmp_path}/c/")) == repr(
         ExperimentCollection(tmp_path / "c")
     )
-    with pytest.raises(NotACollectionError, match="no folder"):
+    with pytest.raises(NotACollectionError, match="is not the path of a folder"):
         ExperimentCollection("")
 
 
