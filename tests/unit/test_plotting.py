@@ -435,3 +435,14 @@ def test_a_chart_is_short_where_it_is_looked_at() -> None:
     assert repr(curves) == "<Curves y over x: 3 curves, 1,500 points>"
     assert repr(curves.curves[0]) == "<Curve model=m0\\x1b: 500 points>"
     assert repr(top.all_records.plot("x", "y").curves[0]) == "<Curve 500 points>"
+    one = Recorder().push(x=1, y=2).records.plot("x", "y")
+    assert repr(one) == "<Curves y over x: 1 curve, 1 point>"
+    assert repr(one.curves[0]) == "<Curve 1 point>"
+
+
+def test_a_printed_chart_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a wide one it takes 80 columns."""
+    curves = Recorder().push(x=1, y=2).push(x=2, y=1).records.plot("x", "y")
+    for columns, wide in (("50", 50), ("200", 80)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert max(map(len, str(curves).splitlines())) == wide

@@ -122,6 +122,20 @@ def test_many_keys_and_long_values_are_cut() -> None:
     )
 
 
+def test_lines_fit_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels are cut, counts never; a notebook has the same lines whatever the terminal."""
+    top = Recorder()
+    top.child(a="x" * 30, b="y" * 30, c="z" * 30).child(d="x" * 90).push()
+    html = top.tree()._repr_html_()
+    monkeypatch.setenv("COLUMNS", "50")
+    lines = str(top.tree()).splitlines()
+    assert [len(line) for line in lines] == [18, 50, 50]
+    assert all(line.endswith("…: 1 record") for line in lines[1:])
+    assert top.tree()._repr_html_() == html
+    monkeypatch.setenv("COLUMNS", "5")
+    assert all(line.endswith("…: 1 record") for line in str(top.tree()).splitlines()[1:])
+
+
 def test_no_value_breaks_a_line_or_moves_the_cursor() -> None:
     """Line ends, escapes and marks that turn text around are shown as escapes."""
     line = str(Recorder({"a\nb": "\x1b[31m\r\n\u202e\0"}).tree())
@@ -135,8 +149,11 @@ def test_html_has_the_text_of_the_drawing_and_nothing_else(data: dict[str, Any])
     tree = Recorder(data).tree()
     page = _Texts(tree._repr_html_())
     assert page.tags == {"pre"}
-    assert "".join(page.texts) == str(tree)
-    assert len(str(tree).splitlines()) == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "1000")
+        text = str(tree)
+    assert "".join(page.texts) == text
+    assert len(text.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

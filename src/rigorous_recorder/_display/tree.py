@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import shutil
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,9 +27,13 @@ from .text import bytes_text, cut, literal_text, plural
 
 __all__ = ["Tree", "collection_tree", "tree_below"]
 
-#: Maximum number of keys in a label, and of characters in a line.
+#: Maximum number of keys in a label, and its maximum length; however narrow the terminal is, this
+#: much of it is shown.
 _KEYS: Final = 6
 _WIDEST: Final = 120
+_NARROWEST: Final = 20
+#: The width of what is not a terminal.
+_UNLIMITED: Final = 1_000_000
 _WIDEST_ERROR: Final = 60
 _IN_LABEL: Final = {*EXPERIMENT_KEYS, *ATTEMPT_KEYS[:2], *ERROR_KEYS, STATUS_KEY}
 
@@ -73,33 +78,36 @@ class Tree:
         return "  ".join(words) or "recorder"
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        """The tree as lines that fit the terminal."""
+        return "\n".join(self._lines(shutil.get_terminal_size((_UNLIMITED, 0)).columns))
 
     def __repr__(self) -> str:
         return f"<Tree {self._line()}>"
 
     def _repr_html_(self) -> str:
-        return f'<pre style="font-family:monospace;line-height:1.3">{escape(str(self))}</pre>'
+        text = escape("\n".join(self._lines()))
+        return f'<pre style="font-family:monospace;line-height:1.3">{text}</pre>'
 
-    def _line(self) -> str:
+    def _line(self, room: int = _UNLIMITED) -> str:
         counts = plural(self.all_records, "record")
         if 0 < self.records < self.all_records:
             counts += f", {self.records:,} of its own"
         if self.size is not None:
             counts += f", {bytes_text(self.size)}"
-        return f"{cut(self.label, _WIDEST)}: {counts}"
+        most = min(_WIDEST, max(_NARROWEST, room - len(f": {counts}")))
+        return f"{cut(self.label, most)}: {counts}"
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self, room: int = _UNLIMITED) -> Iterator[str]:
         """The lines of the drawing; iterative, since trees can be deep."""
-        yield self._line()
-        waiting = self._branches("")
+        yield self._line(room)
+        waiting = self._branches("", room)
         while waiting:
             line, before, tree = waiting.pop()
             yield line
             if tree is not None:
-                waiting += tree._branches(before)
+                waiting += tree._branches(before, room)
 
-    def _branches(self, before: str) -> list[tuple[str, str, Tree | None]]:
+    def _branches(self, before: str, room: int) -> list[tuple[str, str, Tree | None]]:
         """The drawing one level down, in reverse: line, prefix of deeper lines, tree."""
         found: list[Tree | None] = [*self.children]
         if self.hidden:
@@ -107,7 +115,7 @@ class Tree:
         branches = []
         for at, tree in enumerate(found, 1):
             corner, below = ("├── ", "│   ") if at < len(found) else ("└── ", "    ")
-            text = tree._line() if tree else f"… {self.hidden:,} more"
+            text = tree._line(room - len(before + corner)) if tree else f"… {self.hidden:,} more"
             branches.append((before + corner + text, before + below, tree))
         return branches[::-1]
 

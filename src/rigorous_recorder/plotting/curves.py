@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
@@ -11,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from .._display.text import plural
 from .._engines.duckdb import records_sql, tables_sql
 from .._engines.levels import level_rows
 from .._engines.scan import Scan
@@ -38,6 +40,8 @@ from .terminal import terminal_text
 
 __all__ = ["Curve", "Curves", "chart_of"]
 
+#: The width of a printed chart, in characters, where the terminal is not narrower.
+_WIDTH: Final = 80
 #: Maximum number of dots in a scatter plot: more would look like an area.
 _MOST_DOTS: Final = 50_000
 _WORDS: Final[dict[str, str]] = {
@@ -81,7 +85,7 @@ class Curve:
         return ", ".join([*words, *(f"{key}={_shown(value)}" for key, value in self.by.items())])
 
     def __repr__(self) -> str:
-        return f"<Curve {one_line(f'{self.label}: ' if self.label else '')}{len(self.x):,} points>"
+        return f"<Curve {one_line(f'{self.label}: ' if self.label else '')}{plural(len(self.x), 'point')}>"
 
 
 def _shown(value: Any) -> str:
@@ -201,7 +205,7 @@ class Curves:
                 yield {**named, "by": curve.by, **point}
 
     def text(
-        self, width: int = 80, height: int = 20, *, colors: bool = False, plain: bool = False
+        self, width: int = _WIDTH, height: int = 20, *, colors: bool = False, plain: bool = False
     ) -> str:
         """The chart drawn with characters.
 
@@ -250,11 +254,13 @@ class Curves:
         )
 
     def __str__(self) -> str:
-        return self.text()
+        """The chart drawn with characters, no wider than the terminal."""
+        return self.text(min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns))
 
     def __repr__(self) -> str:
-        points = sum(len(each.x) for each in self.curves)
-        return f"<Curves {one_line(self.title)}: {len(self.curves):,} curves, {points:,} points>"
+        curves = plural(len(self.curves), "curve")
+        points = plural(sum(len(each.x) for each in self.curves), "point")
+        return f"<Curves {one_line(self.title)}: {curves}, {points}>"
 
     def _repr_html_(self) -> str:
         """The picture, in a notebook."""
