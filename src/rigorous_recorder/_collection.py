@@ -15,6 +15,7 @@ from ._keys import require_free
 from ._lazy import lazy_module
 from ._lazy_imports import duckdb, html
 from ._lifecycle import Run
+from ._paths import path_of
 from ._printable import one_line
 from ._public import public
 from ._recorder import Recorder, attributes_of, recorder_at
@@ -214,9 +215,10 @@ class ExperimentCollection:
         It does not descend into collections, hidden folders and links to folders.
 
         Raises:
+            ArgumentTypeError: ``folder`` is not a path.
             OSError: ``folder`` does not exist, is not a folder, or can't be listed.
         """
-        return find_collections(Path(folder))
+        return find_collections(path_of(folder, "a folder", "data"))
 
     # --- logging -------------------------------------------------------------------------------
 
@@ -805,14 +807,13 @@ def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:
     """Where the folder of a collection is.
 
     Raises:
-        ArgumentTypeError: it is not a path.
-        NotACollectionError: the path is not valid, or is relative to a folder that was deleted.
+        ArgumentTypeError: it is not a path, or the extension is not text.
+        ArgumentError: nothing can have this path.
+        NotACollectionError: the path is empty, or is relative to a folder that was deleted.
     """
-    if not isinstance(folder_path, (str, PathLike)) or isinstance(fspath(folder_path), bytes):
-        message = (
-            f"{folder_path!r:.60} is not a valid path of a collection; expected text or a"
-            " pathlib.Path, such as 'data/my_study'"
-        )
+    path_of(folder_path, "a collection", "data/my_study")
+    if not isinstance(extension, str):
+        message = f"extension={extension!r:.60}: expected text, such as {SUFFIX!r}"
         raise ArgumentTypeError(message)
     name = fspath(folder_path).rstrip("/")
     if not name:
@@ -820,7 +821,8 @@ def collection_path(folder_path: str | PathLike[str], extension: str) -> Path:
             f"{folder_path!r} is not the path of a folder; expected one such as 'data/my_study'"
         )
         raise NotACollectionError(message)
-    path = Path(name if name.endswith(extension) else name + extension)
+    name = name if name.endswith(extension) else name + extension
+    path = path_of(name, "a collection", "data/my_study")
     try:
         return path.absolute()
     except FileNotFoundError:

@@ -6,7 +6,6 @@ import pickle
 from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -16,6 +15,7 @@ from ._keys import ATTEMPT_KEYS, FIRST_KEYS, RESERVED, require_free
 from ._lazy import lazy_module
 from ._live.fields import Described, describe, describe_attributes, describe_unread
 from ._live.implementation import Pusher
+from ._paths import path_of
 from ._printable import one_line
 from ._public import public
 from ._report import error_line, warn
@@ -482,7 +482,8 @@ class Recorder(Pusher):
             UnsupportedValueError: the encoding lacks a character.
             OSError: the file can't be written.
         """
-        target, options = Path(path), flat_files.CsvOptions.checked(separator, encoding)
+        target = path_of(path, "a file", "run.parquet")
+        options = flat_files.CsvOptions.checked(separator, encoding)
         if target.suffix.lower() == _PICKLE:
             flat_files.require_csv(target, options)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -518,7 +519,8 @@ class Recorder(Pusher):
             UnsafePickleError: the pickle contains something other than recorders of plain values.
             OSError: the file can't be read.
         """
-        source, options = Path(path), flat_files.CsvOptions.checked(separator, encoding)
+        source = path_of(path, "a file", "run.parquet")
+        options = flat_files.CsvOptions.checked(separator, encoding)
         if source.suffix.lower() == _PICKLE:
             flat_files.require_csv(source, options)
             return _revived(pickles.load_tree(source))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
-from pathlib import Path
 from threading import Event
 from typing import Any, Final, Literal, NamedTuple, overload
 
@@ -34,6 +33,7 @@ from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
 from ._keys import FIRST_KEYS
 from ._lazy_imports import duckdb, pd, pl, spark_sql
+from ._paths import path_of
 from ._pickles import PlainTree, restored, tree_of
 from ._public import public
 from ._records_view import RecordsView, order_by
@@ -42,7 +42,7 @@ from ._store.node_ids import ROOT
 from ._store.store import FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
 from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
-from .plotting import Attempts, Band, Chart, Curves, chart_of, look_of, smoothing_of
+from .plotting import Attempts, Band, Chart, Curves, chart_of, keys_of, look_of, smoothing_of
 
 __all__ = ["Records", "Row"]
 
@@ -388,8 +388,9 @@ class Records(Sequence[Row]):
             UnsupportedValueError: the encoding lacks a character, or a limit of Excel is exceeded.
             OSError: the file can't be written.
         """
+        target = path_of(path, "a file", "run.parquet")
         options = CsvOptions.checked(separator, encoding)
-        save_flat(self._scan(), Path(path), progress, options=options)
+        save_flat(self._scan(), target, progress, options=options)
 
     def plot(  # noqa: PLR0913 - a chart has this many options
         self,
@@ -445,6 +446,7 @@ class Records(Sequence[Row]):
         Raises:
             ColumnError: a column does not exist or can't be drawn, no record has both, or there
                 are more than 50,000 dots.
+            ArgumentTypeError: a key is not text.
             ArgumentError: a band, choice of attempts or axis does not exist, ``points`` is below 1,
                 a weight is not in [0, 1), or limits or a size are not valid.
             UnknownFileTypeError: ``out`` has another suffix.
@@ -454,7 +456,7 @@ class Records(Sequence[Row]):
         Examples:
             >>> print(collection.records.plot("epoch", "loss", by="model"))  # doctest: +SKIP
         """
-        keys, ys = ((each,) if isinstance(each, str) else tuple(each) for each in (by, y))
+        keys, ys, (x,) = keys_of("by", by), keys_of("y", y), keys_of("x", (x,))
         look = look_of(
             log=log,
             xlim=xlim,

@@ -78,7 +78,7 @@ def _is_separator(text: Any) -> bool:
 def _check_encoding(name: str | None) -> None:
     try:
         "".encode(name or "utf-8")
-    except (LookupError, TypeError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         message = f"encoding {name!r} is not a text encoding of Python, such as 'utf-8-sig'"
         raise ArgumentError(message) from error
 

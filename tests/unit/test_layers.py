@@ -18,7 +18,7 @@ PACKAGE = Path(rigorous_recorder.__file__).parent
 #: Modules (or packages) from the bottom up; one may import only those of earlier lines and its own.
 LAYERS = [
     ["errors", "_printable", "_public"],
-    ["_keys", "_lazy", "_report"],
+    ["_keys", "_lazy", "_paths", "_report"],
     ["_arrow", "_lazy_imports"],
     [
         "_once",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rigorous_recorder._display.text import bytes_text
-from rigorous_recorder.plotting import Attempts, Band, Curves
+from rigorous_recorder.plotting import MOST_CHARACTERS, Attempts, Band, Curves
 
 from .chosen import Since, records_since
 from .command import exclude
@@ -25,6 +25,7 @@ Examples: `rigorous plot data/my_study -x epoch -y loss --by model`,
 `rigorous plot data/old data/new -x epoch -y loss --by collection`
 """
 
+_NARROWEST = 20
 _HEIGHT = 22
 #: Points of a curve in a picture; in a terminal there are two per character.
 _POINTS = 2_000
@@ -95,10 +96,17 @@ def plot(
         ),
     ] = None,
     width: Annotated[
-        int | None, typer.Option(min=20, help="In characters.", show_default="the terminal's")
+        int | None,
+        typer.Option(
+            min=_NARROWEST,
+            max=MOST_CHARACTERS,
+            help="In characters.",
+            show_default="the terminal's",
+        ),
     ] = None,
     height: Annotated[
-        int | None, typer.Option(min=8, help="In characters.", show_default=str(_HEIGHT))
+        int | None,
+        typer.Option(min=8, max=MOST_CHARACTERS, help="In characters.", show_default=str(_HEIGHT)),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the points of the curves as JSON, one per line.")
@@ -117,7 +125,7 @@ def plot(
     for side in ({"width": width}, {"height": height}):  # only for charts of characters
         exclude(out=out, **side)
         exclude(json=as_json, **side)
-    width = width or shutil.get_terminal_size().columns
+    width = width or _terminal_width()
     points = None if as_json else _POINTS if out else 2 * width
     with closing(open_collections(paths, collection_key)) as collection:
         records = records_since(records_of(collection, where), since)
@@ -154,8 +162,12 @@ def plot(
 def print_curves(curves: Curves, width: int | None = None, height: int = _HEIGHT) -> None:
     """Print a chart, as wide as the terminal where no width is given."""
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
-    width = width or shutil.get_terminal_size().columns
+    width = width or _terminal_width()
     sys.stdout.write(f"{curves.text(width, height, colors=has_colors(), plain=plain)}\n")
+
+
+def _terminal_width() -> int:
+    return max(_NARROWEST, min(shutil.get_terminal_size().columns, MOST_CHARACTERS))
 
 
 def _ends(option: str, typed: str | None) -> tuple[Any, Any] | None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from os import PathLike
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from .._display.text import plural
@@ -17,6 +16,7 @@ from .._engines.duckdb import records_sql, tables_sql
 from .._engines.levels import level_rows
 from .._engines.scan import Scan
 from .._lazy_imports import duckdb
+from .._paths import path_of
 from .._printable import one_line
 from .._public import public
 from .._values.bigints import BIGINT, BIGINT_TEXT
@@ -30,6 +30,7 @@ from .query import (
     Chart,
     chart_sql,
     check_chart,
+    is_count,
     is_instant,
     level_source,
     ordered_sql,
@@ -38,12 +39,14 @@ from .query import (
 from .smoothing import Smoothing
 from .terminal import terminal_text
 
-__all__ = ["Curve", "Curves", "chart_of"]
+__all__ = ["MOST_CHARACTERS", "Curve", "Curves", "chart_of"]
 
 #: The width of a printed chart, in characters, where the terminal is not narrower.
 _WIDTH: Final = 80
 #: Maximum number of dots in a scatter plot: more would look like an area.
 _MOST_DOTS: Final = 50_000
+#: Maximum width and height of a chart that is drawn with characters.
+MOST_CHARACTERS: Final = 1_000
 _WORDS: Final[dict[str, str]] = {
     "std": "mean ± standard deviation",
     "sem": "mean ± standard error",
@@ -216,8 +219,14 @@ class Curves:
             plain: use ASCII only.
 
         Raises:
+            ArgumentError: the width is not from 10 to 1,000, or the height not from 1 to 1,000.
             MissingPackageError: plotext is not installed.
         """
+        for name, length, least in (("width", width, 10), ("height", height, 1)):
+            if not is_count(length) or not least <= length <= MOST_CHARACTERS:
+                expected = f"expected an int from {least} to {MOST_CHARACTERS:,}"
+                message = f"{name}={length!r:.60}: {expected}"
+                raise ArgumentError(message)
         return terminal_text(self, width, height, colors=colors, plain=plain)
 
     def save_to(self, path: str | PathLike[str]) -> None:
@@ -230,7 +239,7 @@ class Curves:
             MissingPackageError: matplotlib is not installed.
             OSError: the file can't be written.
         """
-        save_picture(self, Path(path))
+        save_picture(self, path_of(path, "a picture", "loss.png"))
 
     def drawn(self) -> Curves:
         """The part of the chart that its axes can show: above 0 if they are logarithmic."""

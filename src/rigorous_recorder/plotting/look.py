@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import ArgumentError
+from .query import keys_of
 
 __all__ = ["Limits", "Look", "look_of"]
 
@@ -57,8 +58,8 @@ def look_of(  # noqa: PLR0913 - a chart has this many options
     Raises:
         ArgumentError: there is no such axis, limits are not in order, or a size is not positive.
     """
-    axes = tuple(each.strip() for each in (log.split(",") if isinstance(log, str) else log))
-    axes = tuple(filter(None, axes))
+    given = log.split(",") if isinstance(log, str) else keys_of("log", log)
+    axes = tuple(axis for each in given if (axis := each.strip()))
     if unknown := [each for each in axes if each not in _AXES]:
         message = f"log={unknown[0]!r}: expected 'x', 'y' or 'x,y'"
         raise ArgumentError(message)

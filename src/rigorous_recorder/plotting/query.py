@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import index
 from typing import Final, Literal, NamedTuple, get_args
 
 from .._engines.known_keys import no_such_key
@@ -10,7 +11,7 @@ from .._engines.levels import LevelRows
 from .._engines.sql import identifier, sql_names
 from .._values.bigints import BIGINT
 from .._values.kinds import BOOL, DATE, DATETIME, FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
-from ..errors import ArgumentError, ColumnError
+from ..errors import ArgumentError, ArgumentTypeError, ColumnError
 
 __all__ = [
     "ATTEMPTS",
@@ -21,7 +22,9 @@ __all__ = [
     "RowSource",
     "chart_sql",
     "check_chart",
+    "is_count",
     "is_instant",
+    "keys_of",
     "level_source",
     "ordered_sql",
     "records_source",
@@ -169,12 +172,35 @@ def check_chart(chart: Chart, kinds: Mapping[str, Kind]) -> None:
     """
     _require_one_of("band", chart.band, BANDS)
     _require_one_of("attempts", chart.attempts, ATTEMPTS)
-    if chart.points is not None and chart.points < 1:
-        message = f"a curve of {chart.points} points can't be drawn; expected 1 or more, or None"
+    if chart.points is not None and not is_count(chart.points):
+        message = (
+            f"a curve of {chart.points!r:.60} points can't be drawn; expected 1 or more, or None"
+        )
         raise ArgumentError(message)
     for key in (chart.x, chart.y, *chart.by):
         if key not in kinds:
             raise ColumnError(no_such_key(key, kinds))
+
+
+def keys_of(name: str, given: str | Collection[str]) -> tuple[str, ...]:
+    """The keys that a user passed, one or several.
+
+    Raises:
+        ArgumentTypeError: they are not text.
+    """
+    several = (given,) if isinstance(given, str) else given
+    if not (isinstance(several, Iterable) and all(isinstance(key, str) for key in several)):
+        message = f"{name}={given!r:.60}: expected a key, or several, such as ['model', 'lr']"
+        raise ArgumentTypeError(message)
+    return tuple(several)
+
+
+def is_count(value: object) -> bool:
+    """Whether this is an int of any library, from 1 on."""
+    try:
+        return not isinstance(value, bool) and index(value) > 0  # type: ignore[arg-type]
+    except TypeError:
+        return False
 
 
 def _require_one_of(name: str, value: str, values: Sequence[str]) -> None:
