@@ -64,7 +64,8 @@ class Experiments(list[Experiment]):
 
         Raises:
             ArgumentTypeError: a condition without a key is not text.
-            ArgumentError: a text is not a single SQL condition, or can't be evaluated.
+            ArgumentError: a text is not a single SQL condition, or can't be evaluated; or a status
+                does not exist.
             ColumnError: no experiment has a key.
             UnsupportedTypeError: a value's type can't be in an experiment.
             UnsupportedValueError: a value can't be in an experiment.
@@ -126,6 +127,7 @@ class Experiments(list[Experiment]):
             paths = self._snapshot.paths_of_nodes(key)
             checked_keys([key], [*table.column_names, *paths], "where")
         if key == STATUS and not self._snapshot.nodes.has_key(STATUS):
+            _require_statuses(condition)
             statuses = {Column(STATUS, TEXT): table[STATUS].combine_chunks()}
             return condition.matches(statuses, len(self))
         return condition.matches(self._snapshot.nodes.resolved(key, self._positions()), len(self))
@@ -215,6 +217,18 @@ class Experiments(list[Experiment]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and copies are plain lists of the experiments."""
         return list, (list(self),)
+
+
+def _require_statuses(condition: Condition | Choice) -> None:
+    """Raise for a text that is not a status, which no experiment can have.
+
+    Raises:
+        ArgumentError: naming the statuses.
+    """
+    options = condition.options if isinstance(condition, Choice) else (condition,)
+    if any(isinstance(each.value, str) and each.value not in [*Status] for each in options):
+        message = f"{condition}: expected one of {', '.join(Status)}"
+        raise ArgumentError(message)
 
 
 def _names_in(conditions: Iterable[AnyCondition]) -> set[str]:

@@ -462,6 +462,12 @@ def test_experiments_in_order(runs: Experiments) -> None:
     assert [each["lr"] for each in runs.sort("accuracy")] == [0.1, 0.01, 1.0, 0.5]
     assert [each["lr"] for each in runs.sort("status", "lr")] == [0.5, 0.01, 0.1, 1.0]
     assert [each["lr"] for each in runs.where(status="finished").sort("lr")[:1]] == [0.01]
+    with pytest.raises(
+        ArgumentError, match="where\\(status='finshed'\\): expected one of running, "
+    ):
+        runs.where(status="finshed")
+    with pytest.raises(ArgumentError, match="'crash'"):
+        runs.where(status=["failed", "crash"])
 
 
 def test_experiments_as_tables_have_the_status(runs: Experiments) -> None:
