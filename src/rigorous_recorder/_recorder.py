@@ -549,7 +549,7 @@ class Recorder(Pusher):
     def __repr__(self) -> str:
         folder = self._store.folder.path if isinstance(self._store, FolderStore) else None
         where = f" in {one_line(str(folder))}" if folder is not None else ""
-        return f"<Recorder{where}{runs.attributes_line(self._data)}>"
+        return f"<Recorder{runs.owner(self._data)}{where}{runs.attributes_line(self._data)}>"
 
     # -------------------------------------------------------------------------------------------
 

@@ -255,6 +255,19 @@ def test_a_recorder_is_one_short_line() -> None:
     assert repr(Recorder(a="\x1b[31m")) == r'<Recorder: a="\x1b[31m">'
 
 
+def test_a_recorder_of_an_experiment_has_its_number(tmp_path: Path) -> None:
+    """Also that of a further attempt, and of a run that shares the parameters of others."""
+    with ExperimentCollection(tmp_path / "c") as collection:
+        with collection.new_experiment(lr=0.1) as experiment:
+            model = experiment.child(model="m1")
+        place = f"in {tmp_path / 'c.collection'}"
+        assert repr(experiment) == f"<Recorder of experiment 1 {place}: lr=0.1>"
+        assert repr(model) == f'<Recorder {place}: model="m1">'
+        with collection.resume(1) as attempt:
+            pass
+        assert repr(attempt) == f"<Recorder of experiment 1, attempt 2 {place}: lr=0.1>"
+
+
 def _text_of(key: str, value: Any) -> str:
     """A value as it is shown under a key, which can be one that experiments have."""
     if key == "experiment_duration":

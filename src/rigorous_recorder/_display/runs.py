@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from .._keys import ERROR_KEYS, FIRST_KEYS
+from .._keys import ATTEMPT_KEYS, ERROR_KEYS, EXPERIMENT_KEYS, FIRST_KEYS
 from .._printable import one_line
 from .text import cut, literal_text, plural
 
-__all__ = ["attributes_line", "run_line", "run_name"]
+__all__ = ["attributes_line", "owner", "run_line", "run_name"]
 
 #: Maximum number of attributes, and length of an error.
 _KEYS: Final = 6
@@ -38,6 +38,13 @@ def attributes_line(data: Mapping[str, Any]) -> str:
     """The first user attributes of a run, after a colon; empty if there are none."""
     words = _attributes((key, value) for key, value in data.items() if key not in FIRST_KEYS)
     return f": {', '.join(words)}" if words else ""
+
+
+def owner(data: Mapping[str, Any]) -> str:
+    """The experiment, or the attempt, whose recorder has these attributes; empty for others."""
+    nouns = {EXPERIMENT_KEYS[0]: "experiment", ATTEMPT_KEYS[0]: "attempt"}
+    words = [f"{noun} {literal_text(data[key])}" for key, noun in nouns.items() if key in data]
+    return f" of {', '.join(words)}" if words else ""
 
 
 def _attributes(items: Iterable[tuple[str, Any]]) -> list[str]:
