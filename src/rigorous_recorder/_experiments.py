@@ -66,7 +66,7 @@ class Experiments(list[Experiment]):
             ArgumentTypeError: a condition without a key is not text.
             ArgumentError: a text is not a single SQL condition, or can't be evaluated; or a status
                 does not exist.
-            ColumnError: no experiment has a key.
+            ColumnError: no experiment has a key, or a text is a value that is not true or false.
             UnsupportedTypeError: a value's type can't be in an experiment.
             UnsupportedValueError: a value can't be in an experiment.
 
@@ -134,14 +134,18 @@ class Experiments(list[Experiment]):
 
     def _by_sql(self, table: pa.Table, condition: SqlCondition) -> pa.Array:
         rows = pa.array(range(len(self)), pa.int64())
-        query = f"SELECT {identifier(_ROW)} FROM experiments WHERE ({condition.text}\n)"
+        text = f"({condition.text}\n)"
+        query = f"SELECT {text}, {identifier(_ROW)} FROM experiments WHERE {text}"
         numbered = table.append_column(_ROW, rows)
         try:
-            found = named_tables_sql({"experiments": numbered}, query).to_arrow_table()
+            relation = named_tables_sql({"experiments": numbered}, query)
+            if why := condition.why_no_condition(str(relation.types[0])):
+                raise ColumnError(why)
+            found = relation.to_arrow_table()
         except duckdb.Error as error:
             message = f"{condition}: {str(error).splitlines()[0]}"
             raise ArgumentError(message) from None
-        return pc.is_in(rows, value_set=found.column(0).combine_chunks())
+        return pc.is_in(rows, value_set=found.column(1).combine_chunks())
 
     # --- tables --------------------------------------------------------------------------------
 

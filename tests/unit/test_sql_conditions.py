@@ -277,3 +277,17 @@ def test_a_large_inherited_text_is_not_copied_for_each_row() -> None:
     recorder = Recorder(prompt="x" * 1_000_000).extend({"x": list(range(2_000))})
     for text, count in (("prompt like 'x%' and x < 3", 3), ("prompt like 'y%' or x < 3", 3)):
         assert len(recorder.records.where(text)) == count
+
+
+def test_a_value_is_not_a_condition_in_any_table(tmp_path: Path) -> None:
+    """DuckDB would take 1 for true, and 'false' for false."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    with collection.new_experiment(lr=0.1, name_of="m1") as experiment:
+        experiment.push(loss=1.0)
+    tables = (collection.records, collection.level("lr"), collection.experiments)
+    for text in ("lr", "1", "lr + 1", "name_of", "'false'", "[true]", "current_date"):
+        for table in tables:
+            with pytest.raises(ColumnError, match="not a condition"):
+                list(table.where(text))
+    for text in ("NULL", "lr > 1", "lr < 1"):
+        assert {len(list(table.where(text))) for table in tables} == {int(text == "lr < 1")}

@@ -56,6 +56,15 @@ class SqlCondition(NamedTuple):
         """Format it for messages."""
         return f"where({textwrap.shorten(self.text, 60, placeholder='...')!r})"
 
+    def why_no_condition(self, kind: str) -> str | None:
+        """Why a value of a type of DuckDB is not a condition; None if it is one."""
+        if kind in {"BOOLEAN", '"NULL"', "NULL"}:
+            return None
+        return (
+            f"{self}: it is a value of type {kind}, not a condition. Compare it with"
+            f" something, as in {_EXAMPLE}"
+        )
+
 
 def sql_condition(text: str) -> SqlCondition:
     """Parse a condition that a user wrote.
@@ -284,12 +293,7 @@ class BoundSql:
             found = str(self._run(nothing, 0, query).types[0])
         except duckdb.Error as error:
             return f"{self}: {_first_line(error)}"
-        if found in {"BOOLEAN", '"NULL"', "NULL"}:
-            return None
-        return (
-            f"{self}: it is a value of type {found}, not a condition. Compare it with"
-            f" something, as in {_EXAMPLE}"
-        )
+        return self._condition.why_no_condition(found)
 
     def holds(self, arrays: Sequence[pa.Array], rows: int) -> pa.Array:
         """Which rows it is true for; not those where it is null.
