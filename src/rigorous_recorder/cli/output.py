@@ -8,9 +8,9 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import chain, compress, islice
+from itertools import chain, compress, count, islice
 from operator import not_
 from typing import Any, Final
 from uuid import UUID
@@ -146,6 +146,7 @@ def print_table(
     rows: Iterable[Sequence[Any]],
     *,
     empty: str = "nothing",
+    first: Collection[str] = (),
     last: Sequence[str] = (),
 ) -> None:
     """Print a table with numbers aligned right, or ``empty`` if there are no rows.
@@ -154,24 +155,25 @@ def print_table(
     lines are as long as needed, nothing is cut, and rows are printed as they come.
 
     Args:
-        last: columns that are hidden first if not all fit.
+        first: if not all columns fit, these and others are taken in turns.
+        last: columns that are hidden first.
     """
     found = iter(rows)
-    first = list(islice(found, _MEASURED))
-    if not first:
+    head = list(islice(found, _MEASURED))
+    if not head:
         if empty:
             print_message(empty)
         return
     names = [cell(name) for name in columns]
-    start = [[cell(value) for value in row] for row in first]
+    start = [[cell(value) for value in row] for row in head]
     is_number = [
-        all(isinstance(row[at], (int, float, Decimal)) for row in first)
+        all(isinstance(row[at], (int, float, Decimal)) for row in head)
         for at in range(len(columns))
     ]
     is_whole, colors = not is_terminal(), has_colors()
     room = sys.maxsize if is_whole else shutil.get_terminal_size().columns + len(BETWEEN)
-    ranks = [at + len(names) * (name in last) for at, name in enumerate(names)]
-    widths = fitted(list(zip(names, *start, strict=True)), is_number, room, ranks)
+    texts = list(zip(names, *start, strict=True))
+    widths = fitted(texts, is_number, room, _ranks(names, first, last))
     is_cut = False
     for row in chain([names], start, ([cell(value) for value in row] for row in found)):
         shown = row if is_whole else list(map(cut, row, widths))
@@ -184,6 +186,12 @@ def print_table(
         sys.stdout.write(f"{BETWEEN.join(cells).rstrip()}\n")
     if not is_whole:
         _report_left_out(compress(names, map(not_, widths)), is_cut=is_cut)
+
+
+def _ranks(names: Sequence[str], first: Collection[str], last: Collection[str]) -> list[int]:
+    """The rank of each column, the most important lowest."""
+    own, others, least = count(0, 2), count(1, 2), count(2 * len(names))
+    return [next(least if name in last else own if name in first else others) for name in names]
 
 
 def _colored(text: str, *, is_head: bool) -> str:

@@ -3,7 +3,7 @@
 import csv
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, islice
@@ -15,6 +15,7 @@ import typer
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._display.table import FIRST_TO_GO
 from rigorous_recorder._engines.sql import sql_names
+from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._values.kinds import JSON
 from rigorous_recorder.errors import RigorousError
 
@@ -22,7 +23,7 @@ from .answer import rows_of
 from .chosen import Since, records_since
 from .command import exclude
 from .output import csv_cell, is_terminal, print_json, print_message, print_table, print_text
-from .target import CollectionKey, Collections, Json, open_collections
+from .target import CollectionKey, Collections, Json, open_collections, own_keys
 
 __all__ = ["EXAMPLES", "sql"]
 
@@ -111,7 +112,8 @@ def _answer(
         print_message("done; the statement returns no rows")
         return
     rows = rows_of(answer, _documents(collection) if as_json else ())
-    _print_first(limit, answer.columns, rows, as_json=as_json, as_csv=as_csv)
+    own = {EXPERIMENT_KEYS[0], *own_keys(collection)} if is_terminal() else ()
+    _print_first(limit, answer.columns, rows, own, as_json=as_json, as_csv=as_csv)
 
 
 def _prompt(ask: Callable[[str], None]) -> None:
@@ -173,20 +175,32 @@ def _documents(collection: ExperimentCollection) -> set[str]:
 
 
 def _print_first(
-    limit: int | None, columns: list[str], rows: _ResultRows, *, as_json: bool, as_csv: bool
+    limit: int | None,
+    columns: list[str],
+    rows: _ResultRows,
+    own: Collection[str],
+    *,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Print rows up to a limit (None: all), and report if there are more, or none."""
     first = list(islice(rows, 1))
     rows = chain(first, rows)
     empty = "" if first else "no rows"
-    _print(columns, islice(rows, limit), empty, as_json=as_json, as_csv=as_csv)
+    _print(columns, islice(rows, limit), empty, own, as_json=as_json, as_csv=as_csv)
     if limit is not None and next(rows, None) is not None:
         shown = f"only the first {limit:,} rows are shown" if limit else "no row is shown"
         print_message(f"{shown}; --limit shows more")
 
 
 def _print(
-    columns: list[str], rows: _ResultRows, empty: str, *, as_json: bool, as_csv: bool
+    columns: list[str],
+    rows: _ResultRows,
+    empty: str,
+    own: Collection[str],
+    *,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     if as_json:
         names = _unique(columns)
@@ -196,7 +210,7 @@ def _print(
         writer.writerow(columns)
         writer.writerows(map(csv_cell, row) for row in rows)
     else:
-        print_table(columns, rows, empty=empty, last=FIRST_TO_GO)
+        print_table(columns, rows, empty=empty, first=own, last=FIRST_TO_GO)
 
 
 class _Output:

@@ -14,7 +14,16 @@ from .chosen import Since, records_since
 from .command import exclude
 from .output import is_terminal, print_message
 from .tail_lines import Changes, Columns, Lines, Whole
-from .target import COLUMNS, CollectionKey, Collections, Json, Where, open_collections, records_of
+from .target import (
+    COLUMNS,
+    CollectionKey,
+    Collections,
+    Json,
+    Where,
+    open_collections,
+    own_keys,
+    records_of,
+)
 
 __all__ = ["EXAMPLES", "tail"]
 
@@ -87,9 +96,4 @@ def _lines(collection: ExperimentCollection, keys: list[str], *, as_json: bool) 
         return tail_lines.JsonLines(keys)
     if not is_terminal():
         return Whole(keys)
-    return Columns(keys) if keys else Changes(lambda: _own_keys(collection))
-
-
-def _own_keys(collection: ExperimentCollection) -> set[str]:
-    """The keys that records have themselves."""
-    return {str(column.key) for column in collection.records._scan().record_columns}
+    return Columns(keys) if keys else Changes(lambda: own_keys(collection))

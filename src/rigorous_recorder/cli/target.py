@@ -32,6 +32,7 @@ __all__ = [
     "complete_folder",
     "open_collection",
     "open_collections",
+    "own_keys",
     "records_of",
 ]
 
@@ -206,3 +207,8 @@ Where = Annotated[
     ),
 ]
 COLUMNS: Final = {"metavar": "KEY", "autocompletion": complete_column, "show_default": False}
+
+
+def own_keys(collection: ExperimentCollection) -> set[str]:
+    """The keys that records have themselves."""
+    return {str(column.key) for column in collection.records._scan().record_columns}

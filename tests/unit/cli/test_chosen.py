@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder.cli import output, sql
 from rigorous_recorder.errors import DamagedFileError
 
 from .conftest import Ran, Run
@@ -131,6 +132,21 @@ def test_sql_without_a_query_reads_one_after_the_other(
     monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 1 AS one;\nExit;\nSELECT nothing;"))
     result = run("sql", "runs", "--json")
     assert (result.code, result.json) == (0, [{"one": 1}])
+
+
+def test_sql_on_a_narrow_terminal_shows_what_records_have_themselves(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the first of the inherited columns, where not all fit."""
+    with ExperimentCollection(tmp_path / "c") as collection:
+        with collection.new_experiment({f"setting_{n}": n for n in range(20)}) as experiment:
+            experiment.push(epoch=0, loss=0.5)
+    for module in (sql, output):
+        monkeypatch.setattr(module, "is_terminal", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    head, *_ = run("sql", tmp_path / "c", "FROM records").lines
+    assert head.split() == ["experiment_number", "setting_0", "setting_1", "epoch", "loss"]
 
 
 class _Terminal(io.StringIO):
