@@ -37,7 +37,8 @@ def diff(
     latest one is compared.
     """
     if len(set(numbers)) < len(numbers) or len(numbers) < 2:
-        message = f"experiments {', '.join(map(str, numbers))}: give two or more that differ"
+        typed = ", ".join(map(str, numbers))
+        message = f"expected two or more experiments, each once, such as 3 7; not {typed}"
         raise ArgumentError(message)
     with closing(open_collection(path)) as collection:
         first, *others = [chosen(collection, number) for number in numbers]
