@@ -196,7 +196,7 @@ class ExperimentCollection:
             NotACollectionError: there is no collection at a path; the message lists similar ones.
             ArgumentError: ``collections`` is empty, has one collection or copies of it twice, or has
                 one with the key itself (also later, once it is logged).
-            ArgumentTypeError: an item is neither a collection nor a path.
+            ArgumentTypeError: an item is neither a collection nor a path, or a name is not text.
 
         Examples:
             >>> both = ExperimentCollection.union(["data/old", "data/new"])  # doctest: +SKIP
@@ -753,6 +753,9 @@ def _members(kind: type[ExperimentCollection], collections: Any) -> list[tuple[s
         raise ArgumentError(message)
     stores = [_readable(kind, each) for each in given]
     is_named = isinstance(collections, Mapping)
+    if is_named and not all(isinstance(name, str) for name in collections):
+        message = f"the names of a union's collections are text, not {list(collections)!r:.60}"
+        raise ArgumentTypeError(message)
     names = list(collections) if is_named else unique_names([s.folder.path for s in stores])
     return list(zip(names, stores, strict=True))
 

@@ -78,3 +78,12 @@ def test_counts_of_a_chart_are_ints_in_range() -> None:
             chart.text(height=given)  # type: ignore[arg-type]
     assert chart.text(10, 1)
     assert len(chart.text(1_000, 5).splitlines()[1]) <= 1_000
+
+
+def test_names_of_the_collections_of_a_union_are_text(tmp_path: Path) -> None:
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    with collection.new_experiment():
+        pass
+    for name in (5, None, b"a"):
+        with pytest.raises(ArgumentTypeError, match="are text, not"):
+            ExperimentCollection.union({name: collection})  # type: ignore[dict-item]
