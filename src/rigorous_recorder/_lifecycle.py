@@ -103,6 +103,15 @@ class Run:
             RunningError: the experiment to resume is still running.
             SaveError: the folder can't be written.
         """
+        self._require_new()
+        with changing_experiments(self._store):
+            self._require_new()  # another thread may have started it meanwhile
+            self._recorder = self._begin()
+            self._process = os.getpid()
+            self._store.flush()
+        return self
+
+    def _require_new(self) -> None:
         if self._process:
             how = "entered" if self._is_entered else "started"
             message = (
@@ -110,11 +119,6 @@ class Run:
                 " collection.new_experiment(...), or continue this one with collection.resume(number)"
             )
             raise EnteredError(message)
-        with changing_experiments(self._store):
-            self._recorder = self._begin()
-            self._process = os.getpid()
-            self._store.flush()
-        return self
 
     def finish(self, status: Status | str = Status.FINISHED) -> None:
         """End the experiment; everything that it logged is on disk when this returns.

@@ -6,6 +6,8 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from rigorous_recorder import ExperimentCollection, Recorder, native
 from rigorous_recorder._live import table as live_table
 from rigorous_recorder._store import backend
 from rigorous_recorder._values.foreign import CONVERTERS
+from rigorous_recorder.errors import EnteredError
 
 Opener = Callable[..., ExperimentCollection]
 
@@ -291,3 +294,23 @@ def test_all_is_there_after_closing(open_collection: Opener) -> None:
     again = open_collection()
     check([dict(row) for row in again.records], PUSHERS, RECORDS)
     assert again.verify() == []
+
+
+def test_of_threads_that_start_a_run_at_once_one_does(tmp_path: Path) -> None:
+    """The others are refused: a run is one experiment."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    run = collection.new_experiment()
+    together = threading.Barrier(4)
+
+    def start() -> bool:
+        together.wait()
+        try:
+            run.start()
+        except EnteredError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [each.result() for each in [pool.submit(start) for _ in range(4)]]
+    assert sorted(found) == [False, False, False, True]
+    assert len(collection.experiments) == 1
