@@ -136,11 +136,15 @@ def _confirm(names: str, runs: Sequence[tuple[Mapping[str, Any], ExperimentOverv
 def _runs(
     collection: ExperimentCollection, numbers: list[int], error_number: int | None
 ) -> list[tuple[Row, ExperimentOverview]]:
-    """The selected runs, in order of start."""
-    known = zip(collection.experiments, collection.overview(), strict=False)
+    """The selected runs, in order of start; others may start, end or delete runs meanwhile."""
+    known = {(each.experiment_number, each.error_number): each for each in collection.overview()}
+    pairs = (
+        (run, known.get((run["experiment_number"], run["error_number"])))
+        for run in collection.experiments
+    )
     return [
         (run, each)
-        for run, each in known
-        if run["experiment_number"] == each.experiment_number  # others may start or delete runs
+        for run, each in pairs
+        if each is not None
         if each.experiment_number in numbers and error_number in {None, each.error_number}
     ]

@@ -124,6 +124,17 @@ def test_of_several_runs_with_a_number_one_is_named(run: Run, search: Path) -> N
     assert (result.code, "no run with error_number 1" in result.err) == (2, True)
 
 
+def test_conditions_choose_the_run_that_is_deleted(
+    run: Run, search: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of those that share a number, when others change between two looks at the runs."""
+    overview = ExperimentCollection.overview
+    monkeypatch.setattr(ExperimentCollection, "overview", lambda each: overview(each)[::-1])
+    assert run("delete", search, "--where", "lr=0.1", "--yes").err.startswith("1 run deleted")
+    (left,) = run("ls", search, "--json").json
+    assert (left["error_number"], left["status"]) == (1, "failed")
+
+
 def test_all_runs_with_a_number_can_be_deleted(
     run: Run, search: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
