@@ -147,7 +147,10 @@ def check(copy: Path, before: Noted, found: Counter[str]) -> None:
             counts = count_rows(collection, before)
             wrong = sum(not copied.is_right(dict(row)) for row in some_rows(collection))
     is_told = any(issubclass(each.category, IncompleteCopyWarning) for each in caught)
-    assert len(caught) == is_told, [str(each.message) for each in caught]
+    # A tool that pauses inside of a live file copies rows beyond one that was not written yet: what
+    # comes after that place was logged while the file was copied.
+    gaps = [each for each in caught if "a row is missing after the first" in str(each.message)]
+    assert len(caught) - len(gaps) == is_told, [str(each.message) for each in caught]
     rows, wrong_in_sql, different, logged_before, without_total = counts
     is_lossy = logged_before < before.records or without_total > 0
     found["copies"] += 1
