@@ -214,7 +214,7 @@ def test_writer_and_reader_meet_at_the_folder_alone() -> None:
 
 def test_the_page_on_how_it_works_names_files_that_are_there() -> None:
     """Both lines of the page, from ``push`` and to the engines, are found by the list of files."""
-    page = (PACKAGE.parents[1] / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-it-works.md").read_text(encoding="utf-8")
     named = {*re.findall(r"\b_\w+/\w+\.(?:py|c)\b", page)}
     assert {"_live/table.py", "_store/writer.py", "_store/reader.py"} <= named
     assert not [name for name in named if not (PACKAGE / name).exists()]
