@@ -468,9 +468,9 @@ class ExperimentCollection:
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query, as a lazy relation.
 
-        Tables: ``records`` (the flat table), ``experiments`` (a row for each), ``nodes`` (a row for
-        each recorder: ``_node``, ``_parent``, own and inherited attributes), and for each key of
-        recorders ``level('key')`` (see ``level``): compute means over it.
+        Tables: ``records`` (the flat table), ``experiments`` (a row for each), ``recorders`` (a
+        row for each: ``_node``, ``_parent``, own and inherited attributes; ``nodes`` is the same), and
+        for each key of recorders ``level('key')`` (see ``level``): compute means over it.
 
         Each query has its own connection: two relations can't be combined by their methods (join
         them in one query instead), and what a query creates or sets ends with it. As with

@@ -142,14 +142,15 @@ def test_a_query_changes_nothing_for_the_next(collection: ExperimentCollection) 
         collection.sql("SELECT twice(1)")
     assert collection.sql("SELECT max(rate) FROM experiments").fetchall() == [(1.0,)]
     assert collection.sql("SELECT count(*) FROM records").fetchall() == [(72,)]
-    assert "_parent" in collection.sql("FROM nodes").columns
+    assert "_parent" in collection.sql("FROM recorders").columns
+    assert collection.sql("FROM nodes").fetchall() == collection.sql("FROM recorders").fetchall()
 
 
 def test_the_catalog_shows_whole_tables(collection: ExperimentCollection) -> None:
     """What tells of tables tells of all their columns."""
     query = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'records'"
     assert collection.sql(query).fetchall() == [(len(collection.records.columns),)]
-    assert {"records", "nodes", "experiments"} <= {
+    assert {"records", "recorders", "nodes", "experiments"} <= {
         name for (name, *_) in collection.sql("SHOW TABLES").fetchall()
     }
     assert collection.sql("FROM query('SELECT max(step) FROM records')").fetchall() == [(10,)]

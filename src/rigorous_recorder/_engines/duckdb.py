@@ -66,7 +66,7 @@ def records_sql(scan: Scan, query: str, *, names_as_shown: bool = False) -> duck
 
 
 def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
-    """The lazy result of a query over ``records``, ``experiments`` and ``nodes``.
+    """The lazy result of a query over ``records``, ``experiments`` and ``recorders``, also named ``nodes``.
 
     Raises:
         ColumnError: a name is ambiguous between columns whose names differ only in case.
@@ -77,10 +77,12 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
         positions = experiment_positions(scan.snapshot.nodes)
         return _with_sql_names(resolved_table(scan.snapshot, positions, paths))
 
-    def nodes() -> _NamedTable:
+    def recorders() -> _NamedTable:
         return _with_sql_names(_nodes_table(scan.snapshot, paths), fixed=2)
 
-    return _run(scan, query, {"experiments": experiments, "nodes": nodes})
+    return _run(
+        scan, query, {"experiments": experiments, "recorders": recorders, "nodes": recorders}
+    )
 
 
 def tables_sql(

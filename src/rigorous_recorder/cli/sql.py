@@ -68,10 +68,10 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     collection_key: CollectionKey = None,
 ) -> None:
-    """Run a query over the tables `records`, `experiments` and `nodes`.
+    """Run a query over the tables `records`, `experiments` and `recorders`.
 
-    `records` is the flat table, `experiments` has a row for each experiment, `nodes` a row for each
-    recorder. If there are several collections, all tables have a column `collection`. If the limit
+    `records` is the flat table, `experiments` has a row for each experiment, `recorders` a row for
+    each recorder. If there are several collections, all tables have a column `collection`. If the limit
     cuts the result, a message is printed on standard error. With `--since` there is only the table
     `records`, of the runs that began since then.
     """
@@ -131,7 +131,7 @@ def _prompt(ask: Callable[[str], None]) -> None:
         with suppress(ImportError):
             importlib.import_module("readline")  # line editing and history
         print_message(
-            "tables: records, experiments, nodes; end a query with ; and the session with exit"
+            "tables: records, experiments, recorders; end a query with ; and the session with exit"
         )
     has_failed = False
     for query in _queries("sql> " if is_person else "", "...> " if is_person else ""):
