@@ -31,12 +31,8 @@ class _LazyModule(ModuleType):
         return _LazyModule, (self.__name__, self._install)
 
     def __getattr__(self, name: str) -> Any:
-        module = _LazyModule.load(self)
-        value = getattr(module, name)
-        if module.__name__.partition(".")[0] != __package__:
-            # All names at once, except of this package: to look each up here costs a call more.
-            self.__dict__.update({**vars(module), **self.__dict__})
-        self.__dict__[name] = value
+        # Only what is used: all names of some modules, held until this one is gone, crash Python's exit.
+        value = self.__dict__[name] = getattr(_LazyModule.load(self), name)
         return value
 
 
