@@ -31,7 +31,8 @@ class _LazyModule(ModuleType):
         return _LazyModule, (self.__name__, self._install)
 
     def __getattr__(self, name: str) -> Any:
-        # Only what is used: all names of some modules, held until this one is gone, crash Python's exit.
+        # Only the name that is used: with all names of old versions of pyarrow and duckdb held here,
+        # Python crashes when it ends.
         value = self.__dict__[name] = getattr(_LazyModule.load(self), name)
         return value
 
