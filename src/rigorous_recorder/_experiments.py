@@ -134,18 +134,20 @@ class Experiments(list[Experiment]):
 
     def _by_sql(self, table: pa.Table, condition: SqlCondition) -> pa.Array:
         rows = pa.array(range(len(self)), pa.int64())
-        text = f"({condition.text}\n)"
-        query = f"SELECT {text}, {identifier(_ROW)} FROM experiments WHERE {text}"
         numbered = table.append_column(_ROW, rows)
+
+        def selected(expression: str) -> duckdb.DuckDBPyRelation:
+            query = f"SELECT {expression} FROM experiments WHERE ({condition.text}\n)"
+            return named_tables_sql({"experiments": numbered}, query)
+
         try:
-            relation = named_tables_sql({"experiments": numbered}, query)
-            if why := condition.why_no_condition(str(relation.types[0])):
+            if why := condition.why_no_condition(lambda each: selected(each).types[0]):
                 raise ColumnError(why)
-            found = relation.to_arrow_table()
+            found = selected(identifier(_ROW)).to_arrow_table()
         except duckdb.Error as error:
             message = f"{condition}: {str(error).splitlines()[0]}"
             raise ArgumentError(message) from None
-        return pc.is_in(rows, value_set=found.column(1).combine_chunks())
+        return pc.is_in(rows, value_set=found.column(0).combine_chunks())
 
     # --- tables --------------------------------------------------------------------------------
 

@@ -56,9 +56,20 @@ class SqlCondition(NamedTuple):
         """Format it for messages."""
         return f"where({textwrap.shorten(self.text, 60, placeholder='...')!r})"
 
-    def why_no_condition(self, kind: str) -> str | None:
-        """Why a value of a type of DuckDB is not a condition; None if it is one."""
-        if kind in {"BOOLEAN", '"NULL"', "NULL"}:
+    def why_no_condition(self, type_of: Callable[[str], Any]) -> str | None:
+        """Why its value is not a condition; None if it is one.
+
+        Args:
+            type_of: the type in DuckDB of an expression over the columns.
+
+        Raises:
+            duckdb.Error: the expression does not fit the columns.
+        """
+        text = f"({self.text}\n)"
+        kind = str(type_of(text))
+        # DuckDB 1 gives a constant NULL the type INTEGER, but not beside a boolean.
+        is_null = kind == "INTEGER" and str(type_of(f"coalesce({text}, true)")) == "BOOLEAN"
+        if is_null or kind in {"BOOLEAN", '"NULL"', "NULL"}:
             return None
         return (
             f"{self}: it is a value of type {kind}, not a condition. Compare it with"
@@ -287,13 +298,16 @@ class BoundSql:
     def why_unfit(self) -> str | None:
         """Why it is not a valid condition for its columns' kinds; None if it is."""
         nothing = [_nothing(kind, 0) for _, _, kind in self.columns]
-        try:
+
+        def type_of(expression: str) -> Any:
             # WHERE accepts neither aggregates nor functions that return rows.
-            query = f"SELECT ({self.text}\n) FROM {self._source} WHERE ({self.text}\n)"
-            found = str(self._run(nothing, 0, query).types[0])
+            query = f"SELECT {expression} FROM {self._source} WHERE ({self.text}\n)"
+            return self._run(nothing, 0, query).types[0]
+
+        try:
+            return self._condition.why_no_condition(type_of)
         except duckdb.Error as error:
             return f"{self}: {_first_line(error)}"
-        return self._condition.why_no_condition(found)
 
     def holds(self, arrays: Sequence[pa.Array], rows: int) -> pa.Array:
         """Which rows it is true for; not those where it is null.
