@@ -295,6 +295,8 @@ VALUES: dict[str, tuple[Any, Any, list[str], list[Any]]] = {
     "int": (3, 3.0, ["3", "3.0"], [3.5]),
     "float": (0.5, 0.5, ["0.5", "5e-1"], [0]),
     "nan": (float("nan"), np.float32("nan"), ["NaN", '"NaN"', "nan"], [0.0]),
+    "nan of the other sign": (-float("nan"), float("nan"), ["NaN"], [0.0]),
+    "zero of the other sign": (-0.0, 0.0, ["0.0", "-0"], [float("nan"), 5e-324]),
     "infinity": (float("-inf"), float("-inf"), ["-Infinity", '"-Infinity"'], [float("inf")]),
     "text": ("m 1", "m 1", ["m 1", '"m 1"'], ["m1"]),
     "text of a number": ("1", "1", ["1", '"1"'], ["2"]),

@@ -7,6 +7,7 @@ from typing import Final
 from .._arrow import pa, pc
 from .._engines.scan import Scan
 from .._printable import one_line
+from .._values.promote import one_pattern
 from .preview import columns_of_scan, preview_of
 from .table import Table
 from .text import cut, plural
@@ -64,6 +65,6 @@ def _differs(scan: Scan, key: str) -> bool:
     """Whether recorders of the scope have different values of a key."""
     found = scan.snapshot.nodes.own(key, scan.node_positions).values()
     try:
-        return sum(len(pc.unique(values.drop_null())) for values in found) > 1
+        return sum(len(pc.unique(one_pattern(values.drop_null()))) for values in found) > 1
     except pa.ArrowNotImplementedError:  # lists and the like
         return False

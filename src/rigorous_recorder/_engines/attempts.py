@@ -11,6 +11,7 @@ from .._tree.columns import any_valid
 from .._tree.nodes import Nodes
 from .._values.chunks import int64_array, int64_scalar
 from .._values.kinds import BOOL, FLOAT, INT, JSON, TEXT, Kind
+from .._values.promote import one_pattern
 
 __all__ = [
     "Attempt",
@@ -211,7 +212,7 @@ def _initial_attributes(nodes: Nodes, positions: pa.Array, result: str) -> list[
     others: dict[Kind, list[list[int | None]]] = {kind: [] for kind in _TELLING}
     for column, values in nodes.first_updates(positions).items():
         if column.kind in others and column.key not in {*FIRST_KEYS, result}:
-            codes = values.dictionary_encode().indices.to_pylist()
+            codes = one_pattern(values).dictionary_encode().indices.to_pylist()
             (text if column.kind == TEXT else others[column.kind]).append(codes)
     nothing: Any = [()] * len(positions)
     rest = [codes for kind in _TELLING for codes in others[kind]]

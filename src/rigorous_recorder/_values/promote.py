@@ -35,6 +35,7 @@ __all__ = [
     "is_any_of",
     "main_family",
     "meet",
+    "one_pattern",
     "to_flat",
 ]
 
@@ -182,9 +183,21 @@ def is_any_of(kind: Kind, column: pa.Array, wanted: Sequence[tuple[Kind, Any]]) 
         elif (found := equal(kind, column, other, value)) is not None:
             mask = pc.or_(mask, found.fill_null(False))
     exact = [each for each in at_once if each is not None]
-    if kind == FLOAT:  # Arrow compares bits: there are two zeros, and all NaN count as one
-        exact += [-0.0, 0.0] if 0.0 in exact else []
-    return pc.or_(mask, pc.is_in(column, value_set=kind.column(exact))) if exact else mask
+    if not exact:
+        return mask
+    return pc.or_(mask, pc.is_in(one_pattern(column), value_set=one_pattern(kind.column(exact))))
+
+
+def one_pattern(column: pa.Array) -> pa.Array:
+    """Values that are equal if and only if their bits are: with one NaN, and one zero.
+
+    Arrow compares bits when it hashes, as in ``is_in`` and ``unique``; a NaN that was computed has another
+    sign than ``float("nan")``.
+    """
+    if not pa.types.is_floating(column.type):
+        return column
+    one_nan = pc.if_else(pc.is_nan(column), pa.scalar(float("nan"), column.type), column)
+    return pc.add(one_nan, pa.scalar(0.0, column.type))
 
 
 def _is_array(kind: Kind) -> bool:
