@@ -171,7 +171,7 @@ class Experiment(Row):
         self._take_back_of_attempts(given)
         self.reload()
 
-    def _take_back_of_attempts(self, given: Mapping[str, Any]) -> None:
+    def _take_back_of_attempts(self, given: dict[str, Any]) -> None:
         """Remove attributes of attempts that would hide new ones of the experiment."""
         nodes = Source(self._store).now().nodes
         attempts = attempt_nodes(nodes, self._node)

@@ -361,13 +361,13 @@ class Run:
                 is_quiet=self._is_quiet,
             )
 
-    def _set_end(self, end: Mapping[str, Any], status: Status) -> None:
+    def _set_end(self, end: dict[str, Any], status: Status) -> None:
         known = {**end, STATUS_KEY: status.value} if status in STOPS else end
         self._experiment._set(known)
         self._recorder._show(known)  # the recorder of an attempt has the experiment's attributes
         self._ended = status
 
-    def _finish(self, end: Mapping[str, Any], status: Status | None = None) -> None:
+    def _finish(self, end: dict[str, Any], status: Status | None = None) -> None:
         """Save all records, since an ended experiment promises to have them all, and set the end."""
         try:
             self._store.finish()

@@ -116,7 +116,8 @@ class Recorder(Pusher):
         self._data = local_data if is_plain else attributes_of(data, local_data)
         self._parent: Recorder | None = None
         self._knows_parent = True
-        #: When the parent and the attributes that are cached here were written to the store.
+        #: When the parent and the attributes that are cached here were written to the store; before
+        #: there is one, how many times attributes were set.
         self._parent_time = self._data_time = 0
         self._store: Store | None = None
         self._source: sources.Source | None = None
@@ -317,7 +318,7 @@ class Recorder(Pusher):
         Values are copies: set one with ``recorder[key] = value``. The recorder of an attempt at a
         resumed experiment also has the experiment's attributes.
         """
-        return MappingProxyType(fresh(self._data))
+        return MappingProxyType(fresh(self._data.copy()))
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -330,9 +331,9 @@ class Recorder(Pusher):
             >>> dict(model.attributes)
             {'lr': 0.1, 'model': 'm1'}
         """
-        levels, recorder = [self._data], self.parent
+        levels, recorder = [self._data.copy()], self.parent
         while recorder is not None:
-            levels.append(recorder._data)
+            levels.append(recorder._data.copy())
             recorder = recorder.parent
         found = {
             key: value
@@ -375,17 +376,18 @@ class Recorder(Pusher):
         described = describe if self._is_strict() else describe_attributes
         self._update(_plain(_joined(data, local_data), described))
 
-    def _update(self, attributes: Mapping[str, Any]) -> None:
+    def _update(self, attributes: dict[str, Any]) -> None:
         if self._store is None:
             with LOCKS.settling:
                 if self._store is None:  # no call in between, so no signal handler can interrupt
-                    self._data = {**self._data, **attributes}
+                    self._data |= attributes
+                    self._data_time += 1
                     return
         if not RESERVED.isdisjoint(attributes) and self._is_reserving():
             require_free(attributes)
         self._set(attributes)
 
-    def _set(self, attributes: Mapping[str, Any]) -> None:
+    def _set(self, attributes: dict[str, Any]) -> None:
         """Like ``update``, with plain values and also keys that only a collection sets."""
         while True:
             store, node = self._store, self._node
@@ -399,7 +401,9 @@ class Recorder(Pusher):
                 break
         with LOCKS.settling:
             if store is self._store and time > self._data_time:
-                self._data, self._data_time = {**self._data, **attributes}, time
+                # In place, without a call: neither former keys nor a signal handler matter.
+                self._data |= attributes
+                self._data_time = time
                 return
         self._look_up(attributes)
 
@@ -409,16 +413,17 @@ class Recorder(Pusher):
             time = self._data_time
             _, snapshot, node = self._now()
             positions = snapshot.nodes.positions_of([node]).drop_null()
-            found = next(iter(snapshot.nodes.own_data(positions)), {})
+            found = next(iter(snapshot.nodes.own_data(positions, keys)), {})
+            values = {key: found.get(key) for key in keys}
             with LOCKS.settling:
                 if self._data_time == time:
-                    self._data = {**self._data, **{key: found.get(key) for key in keys}}
+                    self._data |= values
                     return
 
-    def _show(self, attributes: Mapping[str, Any]) -> None:
+    def _show(self, attributes: dict[str, Any]) -> None:
         """Include values that were written to another recorder."""
         with LOCKS.settling:
-            self._data = {**self._data, **attributes}
+            self._data |= attributes
 
     def _is_strict(self) -> bool:
         """Whether attributes of types that can't be stored raise."""
@@ -549,7 +554,8 @@ class Recorder(Pusher):
     def __repr__(self) -> str:
         folder = self._store.folder.path if isinstance(self._store, FolderStore) else None
         where = f" in {one_line(str(folder))}" if folder is not None else ""
-        return f"<Recorder{runs.owner(self._data)}{where}{runs.attributes_line(self._data)}>"
+        data = self._data.copy()
+        return f"<Recorder{runs.owner(data)}{where}{runs.attributes_line(data)}>"
 
     # -------------------------------------------------------------------------------------------
 
@@ -593,12 +599,12 @@ class Recorder(Pusher):
 
         The recorder is placed only after all is written, so it stays as it was if that fails.
         """
-        data, node, fast_path = self._data, store.new_node(), store.records.fast_path
-        time = store.set_attributes(node, data, above)
+        changes, node, fast_path = self._data_time, store.new_node(), store.records.fast_path
+        time = store.set_attributes(node, self._data, above)
         store.handles.add(node, self)
         with LOCKS.settling:
             # No call in between, so no other thread or signal handler can interrupt.
-            if self._store is None and self._data is data:
+            if self._store is None and self._data_time == changes:
                 self._parent_time = self._data_time = time
                 self._parent, self._source = parent, None
                 self._node, self._fast_path, self._store = node, fast_path, store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from .._arrow import pa, pc
@@ -214,17 +214,23 @@ class Nodes(Shape):
         source = self._source(key)
         return source if positions is None else source.take(positions)
 
-    def own_data(self, positions: pa.Array) -> list[dict[str, Any]]:
-        """The own attributes at each position; None for removed ones."""
+    def own_data(
+        self, positions: pa.Array, keys: Iterable[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """The own attributes of the node at each position; None for removed ones.
+
+        Args:
+            keys: those to read; all by default.
+        """
         found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}
         rows = self.arranged.updates.rows_of(positions)
-        nodes = self.arranged.updates.nodes_of(rows).to_pylist()
-        for key, columns in self._by_key.items():
-            values = values_of(self._values(columns, rows), len(rows))
-            updates = self.arranged.rows.is_set(columns).take(rows).to_pylist()
-            for node, value, is_set in zip(nodes, values, updates, strict=True):
-                if is_set:
-                    found[node][key] = value
+        for key in self._by_key if keys is None else keys:
+            columns = self._columns_of(key)
+            there = self.arranged.rows.setting(columns, rows)
+            nodes = self.arranged.updates.nodes_of(there).to_pylist()
+            values = values_of(self._values(columns, there), len(there))
+            for node, value in zip(nodes, values, strict=True):
+                found[node][key] = value
         return list(found.values())
 
     def first_updates(self, positions: pa.Array) -> ColumnsByKind:
@@ -287,11 +293,11 @@ class Nodes(Shape):
     def _ordered(self, positions: pa.Array | None) -> list[str]:
         """The keys set on these nodes: experiments' first, then by depth, then by time."""
         ranks: list[tuple[bool, int, int, str]] = []
+        rows = None if positions is None else self.arranged.updates.rows_of(positions)
         for order, (key, columns) in enumerate(self._by_key.items()):
-            updates = self.arranged.updates.of_row.filter(self.arranged.rows.is_set(columns))
-            if positions is not None:
-                updates = updates.filter(pc.is_in(updates, value_set=positions))
-            if len(updates):
-                level = self.arranged.depths[pc.min(updates).as_py()].as_py()
+            there = self.arranged.rows.setting(columns, rows)
+            if len(there):
+                highest = pc.min(self.arranged.updates.nodes_of(there)).as_py()
+                level = self.arranged.depths[highest].as_py()
                 ranks.append((key not in FIRST_KEYS, level, order, key))
         return [key for *_, key in sorted(ranks)]

@@ -82,6 +82,13 @@ class Updates:
             found = is_valid if found is None else pc.or_(found, is_valid)
         return pa.repeat(bool_scalar(value=False), len(self.node)) if found is None else found
 
+    def setting(self, columns: Sequence[Column], rows: pa.Array | None = None) -> pa.Array:
+        """Those of some rows, or of all, that set the key of these columns, in order."""
+        is_set = self.is_set(columns)
+        if rows is None:
+            return pc.indices_nonzero(is_set).cast(pa.int64())
+        return rows.filter(is_set.take(rows))
+
     def _lost(self, column: Column) -> pa.Array:
         """Which rows may have had a value in a column that can't be read."""
         lost = self._of_pieces([_is_lost_in(*each, column) for each in self.pieces])

@@ -1,0 +1,84 @@
+"""What an attribute costs depends on it alone, not on how many others there are."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._tree import nodes
+
+MANY = 2_000
+#: Bytes: a dict of so many attributes takes 70,000.
+LITTLE = 8_000
+
+
+def alone() -> Iterator[Recorder]:
+    """A recorder that is in no store yet."""
+    yield Recorder()
+
+
+def in_memory() -> Iterator[Recorder]:
+    yield Recorder().push(step=0)
+
+
+def in_a_collection(folder: Path) -> Iterator[Recorder]:
+    with ExperimentCollection(folder / "study", quiet=True) as c, c.new_experiment() as experiment:
+        yield experiment
+
+
+@pytest.fixture(params=[alone, in_memory, in_a_collection])
+def recorder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Recorder]:
+    yield from request.param(tmp_path) if request.param is in_a_collection else request.param()
+
+
+def most_memory(action: Callable[[], object]) -> int:
+    """The bytes that an action has at once."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_setting_one_of_many_attributes_copies_no_others(recorder: Recorder) -> None:
+    """Whether the recorder is in a store or not; what was read before does not change."""
+    names = [f"norm_{layer}" for layer in range(MANY)]
+    recorder.update(dict.fromkeys(names, 0.0))
+    before, attributes = recorder.local_data, recorder.attributes
+    recorder["norm_1"] = 0.5  # the first time all that is needed is imported
+    assert most_memory(lambda: recorder.__setitem__("norm_7", 1.5)) < LITTLE
+    assert recorder["norm_7"] == recorder.attributes["norm_7"] == 1.5
+    assert before["norm_7"] == attributes["norm_7"] == 0.0
+    assert len(recorder.local_data) >= MANY
+
+
+def test_reading_attributes_converts_those_that_were_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a value of each key for each update: that many set one by one would be squared."""
+    converted: list[int] = []
+    values_of = nodes.values_of
+
+    def counting(by_kind: Any, rows: int) -> list[Any]:
+        converted.append(rows)
+        return values_of(by_kind, rows)
+
+    folder, names = tmp_path / "study", [f"norm_{layer}" for layer in range(50)]
+    with ExperimentCollection(folder, quiet=True) as c:
+        with c.new_experiment() as experiment:
+            experiment.update(dict.fromkeys(names, "none yet"))
+            for number, name in enumerate(names):
+                experiment[name] = number
+            experiment["norm_3"] = None
+        expected = dict(experiment.local_data)
+    monkeypatch.setattr(nodes, "values_of", counting)
+    with ExperimentCollection(folder, quiet=True) as c:
+        (again,) = c.recorder.children
+        assert dict(again.items()) == expected
+        assert 2 * len(names) < sum(converted) < 3 * len(names)
