@@ -78,6 +78,9 @@ class Backend(Protocol):
             ClosedError: the collection was closed.
         """
 
+    def allows_sparse(self) -> bool:
+        """Whether rows may have sparse columns: not as long as an older version may read them."""
+
     def look(self) -> Lease:
         """The current name; a new one if others presumed the writer dead.
 

@@ -11,6 +11,7 @@ from .._arrow import pa
 from .._once import remembered
 from .._values.classify import kind_named
 from .._values.kinds import BOOL, INT, NULL, UTC_DATETIME, Kind
+from .._values.sparse import SPARSE_KINDS
 from ..errors import DamagedFileError
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "NODE",
     "PARENT",
     "PARENT_COLUMN",
+    "SPARSE_COLUMNS",
     "TIME",
     "TIME_COLUMN",
     "Column",
     "InternalKey",
     "Key",
+    "claim",
     "column_of",
     "described",
     "field_metadata",
@@ -71,21 +74,28 @@ class Column(NamedTuple):
 PARENT_COLUMN: Final = Column(PARENT, INT)
 TIME_COLUMN: Final = Column(TIME, UTC_DATETIME)
 DELETION_COLUMN: Final = Column(DELETION, BOOL)
+_SPARSE_KEYS: Final = {kind: InternalKey(f"_sparse_{kind.name}") for kind in SPARSE_KINDS}
+#: The sparse column for the values of each kind that can be in one.
+SPARSE_COLUMNS: Final[dict[Kind, Column]] = {
+    kind: Column(key, SPARSE_KINDS[kind]) for kind, key in _SPARSE_KEYS.items()
+}
 #: The columns of internal keys.
 INTERNAL_COLUMNS: Final = {
     PARENT: PARENT_COLUMN,
     TIME: TIME_COLUMN,
     DELETION: DELETION_COLUMN,
+    **{key: SPARSE_COLUMNS[kind] for kind, key in _SPARSE_KEYS.items()},
 }
 
 
 def file_names(columns: Iterable[Column]) -> list[str]:
     """A unique name for each column: the key where it is free, else ``key:kind``."""
     used = {NODE, *(internal.name for internal in INTERNAL_COLUMNS)}
-    return [_claim(column, used) for column in columns]
+    return [claim(column, used) for column in columns]
 
 
-def _claim(column: Column, used: set[str]) -> str:
+def claim(column: Column, used: set[str]) -> str:
+    """A name for a column that is not among the used ones, to which it is added."""
     if isinstance(column.key, InternalKey):
         return column.key.name
     name = column.key

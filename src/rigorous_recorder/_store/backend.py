@@ -212,6 +212,10 @@ class FolderBackend:
             self._take(lease)
         schedule(sync_all)  # attributes go under the new name, which records have by now
 
+    def allows_sparse(self) -> bool:
+        """Whether rows may have sparse columns: not as long as an older version may read them."""
+        return False
+
     def schedule(self, job: Callable[[], object]) -> None:
         """Run a job soon, on another thread."""
         schedule(job)

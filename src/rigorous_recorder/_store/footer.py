@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from .._arrow import ipc, pa
-from .._live.column import META, NODE, Column, column_of
+from .._live.column import META, NODE, SPARSE_COLUMNS, Column, claim, column_of
 from .._once import remembered
 from .._values.kinds import Kind
+from .._values.sparse import SparseKind, keys_of
 from ..errors import DamagedFileError
 from .corruption import require_type
 from .folder import FORMAT, SealedName, sealed_name
 
 __all__ = [
+    "FileColumns",
     "Origin",
     "SegmentRange",
     "check_name",
@@ -24,11 +27,14 @@ __all__ = [
     "metadata_of",
     "segment_metadata",
     "segments_in",
+    "with_sparse_keys",
     "writers_metadata",
 ]
 
 #: The types that columns of a kind have in files: their own, and that of rows in memory.
-_TYPES: Final[dict[Kind, tuple[pa.DataType, pa.DataType]]] = {}
+_TYPES: Final[dict[Kind, tuple[pa.DataType, ...]]] = {}
+#: The key in a file's metadata for the keys of each kind's sparse column.
+_SPARSE: Final = "sparse"
 #: Added to the number of rows that were logged after all sealed ones of their writer.
 _COUNTS: Final = (2, 3)
 
@@ -130,28 +136,82 @@ def check_name(
         raise DamagedFileError(message)
 
 
-def columns_in(schema: pa.Schema) -> Mapping[Column, str]:
-    """The columns of a file, each with its name there.
+class FileColumns(NamedTuple):
+    """The columns of a file.
+
+    Attributes:
+        names: each column for which it has values, with its name in a fragment's tables.
+        stored: each column as it is in the file, with its name there.
+        sparse: the columns with values in a sparse column, each with that one's.
+    """
+
+    names: Mapping[Column, str]
+    stored: Mapping[Column, str]
+    sparse: Mapping[Column, Column]
+
+
+def columns_in(schema: pa.Schema) -> FileColumns:
+    """The columns of a file.
 
     Raises:
         DamagedFileError: a column has a type that this library never writes.
     """
-    return _columns_of(schema.remove_metadata().serialize().to_pybytes())
+    keys = metadata_of(schema).get(_SPARSE, {})
+    listed = json.dumps(keys) if keys else ""
+    return _columns_of(schema.remove_metadata().serialize().to_pybytes(), listed)
+
+
+def with_sparse_keys(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows whose metadata lists the keys of their sparse columns, if they have any."""
+    sparse = [c for c in SPARSE_COLUMNS.values() if str(c.key) in batch.schema.names]
+    sparse = [c for c in sparse if column_of(batch.schema.field(str(c.key))) == c]
+    file_metadata = metadata_of(batch.schema)
+    if not sparse or _SPARSE in file_metadata:
+        return batch
+    file_metadata[_SPARSE] = {
+        kind.name: keys_of(batch.column(str(column.key)))
+        for kind, column in SPARSE_COLUMNS.items()
+        if column in sparse
+    }
+    metadata = {**batch.schema.metadata, META: json.dumps(file_metadata).encode()}
+    return batch.replace_schema_metadata(metadata)
 
 
 @remembered(256)  # many files have the same columns
-def _columns_of(serialized: bytes) -> Mapping[Column, str]:
+def _columns_of(serialized: bytes, sparse_keys: str) -> FileColumns:
     schema = ipc.read_schema(pa.py_buffer(serialized))
-    found: dict[Column, str] = {}
+    stored: dict[Column, str] = {}
     for field in schema:
         if field.name != NODE and (column := column_of(field)) is not None:
             types = _TYPES.get(column.kind) or _types_in_files(column.kind)
             if field.type not in types:
                 require_type(field, *types)
-            found[column] = field.name
+            stored[column] = field.name
     require_type(schema.field(NODE), pa.int64())
-    return found
+    return _logical(stored, json.loads(sparse_keys or "{}"))
 
 
-def _types_in_files(kind: Kind) -> tuple[pa.DataType, pa.DataType]:
-    return _TYPES.setdefault(kind, (kind.storage_type, kind.sealed_type))
+def _logical(stored: Mapping[Column, str], keys: Mapping[str, Sequence[str]]) -> FileColumns:
+    """The columns of a file, given those that it has, and the keys of each kind's sparse one."""
+    names: dict[Column, str] = {}
+    sparse: dict[Column, Column] = {}
+    for column, name in stored.items():
+        if isinstance(column.kind, SparseKind):
+            sparse |= dict.fromkeys(_listed(column.kind.kind, keys), column)
+        else:
+            names[column] = name
+    used = {NODE, *stored.values()}
+    names |= {column: claim(column, used) for column in sparse if column not in names}
+    return FileColumns(names, stored, sparse)
+
+
+def _listed(kind: Kind, keys: Mapping[str, Sequence[str]]) -> list[Column]:
+    found = keys.get(kind.name, [])
+    if not isinstance(found, list) or not all(isinstance(key, str) for key in found):
+        message = f"its metadata does not list the keys of its sparse column of {kind.name}"
+        raise DamagedFileError(message)
+    return [Column(sys.intern(key), kind) for key in found]
+
+
+def _types_in_files(kind: Kind) -> tuple[pa.DataType, ...]:
+    return _TYPES.setdefault(kind, kind.file_types)

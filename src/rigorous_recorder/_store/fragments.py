@@ -15,7 +15,8 @@ from .._live.column import NODE, Column
 from .._once import once
 from .._values.chunks import int64_array, one_array
 from ..errors import DeletedError
-from .footer import Origin, SegmentRange, columns_in, metadata_of
+from .densify import densified, stored_names
+from .footer import FileColumns, Origin, SegmentRange, columns_in, metadata_of, with_sparse_keys
 
 __all__ = [
     "Fragment",
@@ -48,7 +49,7 @@ class Fragment(ABC):
 
     Attributes:
         segments: the segments of the rows, in order.
-        columns: the columns, each with its name in the file.
+        file_columns: the columns of the file.
         group_rows: the number of rows of each group.
         rows: the total number of rows.
     """
@@ -56,16 +57,21 @@ class Fragment(ABC):
     def __init__(
         self,
         segments: Sequence[SegmentRange],
-        columns: Mapping[Column, str],
+        columns: FileColumns,
         group_rows: Sequence[int],
     ) -> None:
         self.segments = list(segments)
-        self.columns = columns
+        self.file_columns = columns
         # A tuple of numbers is not tracked by Python's garbage collector, important for many files.
         self.group_rows = tuple(group_rows)
         self.rows = sum(group_rows)
         self._runs: dict[int, pa.RunEndEncodedArray] = {}
         self._nodes_of: dict[int, pa.Array] = {}
+
+    @property
+    def columns(self) -> Mapping[Column, str]:
+        """The columns, each with its name in tables of this fragment."""
+        return self.file_columns.names
 
     @property
     def origin(self) -> Origin:
@@ -194,6 +200,7 @@ class InMemoryFragment(Fragment):
         *,
         has_gap: bool = False,
     ) -> None:
+        batch = with_sparse_keys(batch)
         file_metadata = metadata_of(batch.schema)
         origin = Origin(file_metadata.get("started", 0), file_metadata.get("writer", ""), number)
         segments = [SegmentRange(origin, batch.num_rows)]
@@ -209,7 +216,9 @@ class InMemoryFragment(Fragment):
         nodes: bool = True,  # noqa: ARG002 - always included
     ) -> pa.Table:
         """The rows, with ``_node`` and those of ``columns`` that exist here, in order."""
-        return self.whole.select([NODE, *names_of(self.columns, columns)])
+        here = [column for column in columns if column in self.columns]
+        read = self.whole.select([NODE, *stored_names(self.file_columns, here)])
+        return densified(read, self.file_columns, here)
 
 
 class Spans(Fragment):
@@ -230,7 +239,7 @@ class Spans(Fragment):
             if max(span.start, first) < min(span.stop, stop)
         ]
         rows = [part.stop - part.start for _, part in self._parts]
-        super().__init__(whole.segments, whole.columns, rows)
+        super().__init__(whole.segments, whole.file_columns, rows)
 
     def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
         """The nodes of a group that are among these; none if the whole group has none."""

@@ -52,6 +52,10 @@ class MemoryBackend:
     def open(self) -> None:
         """Memory is always ready."""
 
+    def allows_sparse(self) -> bool:
+        """Memory has no readers of other versions."""
+        return True
+
     def image(self, table: str, number: int, blank: Blank) -> Image:  # noqa: ARG002 - Backend's
         """An image in memory."""
         return MemoryImage(blank)

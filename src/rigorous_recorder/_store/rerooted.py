@@ -62,7 +62,7 @@ class _Rerooted(Fragment):
     """Rows of a sealed file, read as if the root had another id."""
 
     def __init__(self, whole: Fragment, root: int) -> None:
-        super().__init__(whole.segments, whole.columns, whole.group_rows)
+        super().__init__(whole.segments, whole.file_columns, whole.group_rows)
         self._whole = whole
         self._root = root
 

@@ -39,7 +39,7 @@ __all__ = [
     "zone_of",
 ]
 
-Cell = Literal["int", "int32", "float", "bool", "null", "text", "bytes", "block"]
+Cell = Literal["int", "int32", "float", "bool", "null", "text", "bytes", "block", "sparse"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive counterpart of the epoch below
 _UTC_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -108,6 +108,11 @@ class Kind(ABC):
     def storage_type(self) -> pa.DataType:
         """The Arrow type in a Parquet file, if it differs from the flat table's."""
         return self.sealed_type
+
+    @property
+    def file_types(self) -> tuple[pa.DataType, ...]:
+        """Arrow types that the column has when a sealed file is read, including older versions'."""
+        return self.storage_type, self.sealed_type
 
     def encode(self, value: Any) -> Any:
         """Convert ``value`` for the cell of a live column."""

@@ -1,0 +1,110 @@
+"""Sparse columns: each row has a map from the keys that it has to their values of one kind.
+
+A record then costs for the keys that it has, and not for those that others have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from .._arrow import pa, pc
+from .kinds import BOOL, FLOAT, INT, JSON, NULL, TEXT, DetailedKind, Kind
+
+__all__ = ["SPARSE_KINDS", "SparseKind", "keys_of", "unpacked"]
+
+#: Values that are unpacked at once, at most, unless a single key has more.
+_AT_ONCE: Final = 1 << 22
+#: Bytes of a view of text.
+_VIEW: Final = 16
+
+
+class SparseKind(DetailedKind):
+    """A map from keys to values of another kind.
+
+    A row without values has an empty map. No map has nulls, or a key twice.
+    """
+
+    cell = "sparse"
+
+    def __init__(self, name: str, kind: Kind) -> None:
+        super().__init__(name)
+        #: The kind of the values.
+        self.kind: Final = kind
+
+    @property
+    def live_type(self) -> pa.DataType:
+        return pa.map_(pa.string_view(), self.kind.live_type)
+
+    @property
+    def sealed_type(self) -> pa.DataType:
+        return pa.map_(pa.dictionary(pa.int32(), pa.string()), self.kind.sealed_type)
+
+    @property
+    def file_types(self) -> tuple[pa.DataType, ...]:
+        # Readers that restore no dictionary read the same as text.
+        return self.sealed_type, pa.map_(pa.string(), self.kind.sealed_type)
+
+    def seal(self, live: pa.Array) -> pa.Array:
+        keys, values = _distinct(live.keys), self.kind.seal(live.items)
+        return pa.MapArray.from_arrays(live.offsets, keys, values, self.sealed_type)
+
+
+#: The kinds whose values can be in a sparse column, each with the kind of the map.
+SPARSE_KINDS: Final[dict[Kind, SparseKind]] = {
+    kind: SparseKind(f"sparse[{kind.name}]", kind) for kind in (FLOAT, INT, BOOL, NULL, TEXT, JSON)
+}
+
+
+def _distinct(views: pa.Array) -> pa.Array:
+    """Text views as a dictionary; equal keys have equal views, so that no text is compared."""
+    _, data, *texts = views.buffers()
+    cells = pa.Array.from_buffers(pa.binary(_VIEW), len(views), [None, data], offset=views.offset)
+    found = cells.dictionary_encode()
+    _, each, *_ = found.dictionary.buffers()
+    buffers = [None, each, *texts]
+    known = pa.Array.from_buffers(pa.string_view(), len(found.dictionary), buffers)
+    return pa.DictionaryArray.from_arrays(found.indices, known.cast(pa.string()))
+
+
+def keys_of(maps: pa.Array) -> list[str]:
+    """The distinct keys of maps of the sealed type, in order of first occurrence."""
+    keys = pa.ListArray.from_arrays(maps.offsets, maps.keys).flatten()
+    found: list[str] = pc.unique(keys).to_pylist()
+    return found
+
+
+def unpacked(maps: pa.Array, keys: Sequence[str]) -> Iterator[pa.Array]:
+    """For each key a column with its values in maps of the sealed type, null where it has none."""
+    places = _places(maps.keys, pa.array(keys, pa.string()))
+    rows = pc.list_parent_indices(lists := pa.ListArray.from_arrays(maps.offsets, places))
+    places, values = lists.flatten(), pa.ListArray.from_arrays(maps.offsets, maps.items).flatten()
+    step = max(1, _AT_ONCE // max(1, len(maps)))
+    for first in range(0, len(keys), step):
+        count = min(step, len(keys) - first)
+        yield from _block(pc.subtract(places, first), rows, values, count, len(maps))
+
+
+def _places(keys: pa.Array, asked: pa.Array) -> pa.Array:
+    """The place of each key among those that are asked for, null if it is not one of them."""
+    if not pa.types.is_dictionary(keys.type):
+        return pc.index_in(keys, value_set=asked)
+    return pc.index_in(keys.dictionary, value_set=asked).take(keys.indices)
+
+
+def _block(
+    places: pa.Array, rows: pa.Array, values: pa.Array, count: int, height: int
+) -> Iterator[pa.Array]:
+    """The columns of the keys with the places 0 to ``count``, as parts of one array."""
+    size = count * height
+    is_here = pc.and_(pc.greater_equal(places, 0), pc.less(places, count))
+    at = pc.indices_nonzero(pc.fill_null(is_here, False)).cast(pa.int64())
+    where = pc.add(pc.multiply(places.take(at).cast(pa.int64()), height), rows.take(at))
+    # The function has no option for the length of the result, which is that of its argument.
+    padding = pa.nulls(max(0, size - len(where)), pa.int64())
+    order = pc.call_function("inverse_permutation", [pa.concat_arrays([where, padding])])
+    found = values.take(at).take(order)
+    for first in range(0, size, height or 1):
+        yield found.slice(first, height)
+    if not height:
+        yield from [values.slice(0, 0)] * count
