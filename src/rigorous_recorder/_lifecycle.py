@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -179,7 +179,8 @@ class Run:
         if self._ended is not None:
             return  # finish() was called in the block
         if error is None:
-            self._end_well(Status.FINISHED)
+            with suppress(EndedError):  # another thread calls finish() right now
+                self._end_well(Status.FINISHED)
         else:
             self._end_by(error)
 
@@ -301,36 +302,46 @@ class Run:
                 "another process started this run, and ends it; this one inherited it by a fork"
             )
             raise NotStartedError(message)
-        if self._ended not in {None, status}:
+        if self._ended is not None:
+            self._require_end(self._ended, status)
+        return self._ended is not None
+
+    @staticmethod
+    def _require_end(ended: Status, status: Status) -> None:
+        if ended is not status:
             message = (
-                f"this run has ended as {self._ended}, and can't end as {status};"
+                f"this run has ended as {ended}, and can't end as {status};"
                 " collection.resume(number) continues it"
             )
             raise EndedError(message)
-        return self._ended is not None
 
     def _end_well(self, status: Status) -> None:
         end = self._clock.end()
         self._finish(end)
-        with self._undisputed_number():
-            # In a single update, so that a new experiment sees the whole end or nothing of it.
-            known = {**end, "had_error": False, "error_number": self._at_end}
-            self._set_end(known, status)
+        own = self._experiment["error_number"]
+        if self._is_presumed_dead():
+            with changing_experiments(self._store):
+                self._set_good_end(end, status, own if self._has_successor(own) else self._at_end)
+        else:
+            self._set_good_end(end, status, self._at_end)
+            if self._is_presumed_dead():  # others may not have seen that end
+                with changing_experiments(self._store):
+                    if self._has_successor(own):
+                        self._experiment._set({"error_number": own})
         self._store.require_saved()
         self._warn_of_pending()
 
-    @contextmanager
-    def _undisputed_number(self) -> Iterator[None]:
-        """Leave error number 0 to a later run that began because this one was presumed dead."""
-        if self._store.backend.is_still(writer_of(self._recorder._node)):
-            yield
-            return
-        with changing_experiments(self._store):
-            own = self._experiment["error_number"]
-            others = (e for e in self._runs().numbered(self.number) if e.node != self._node)
-            if any(each.error_number == 0 or each.error_number > own for each in others):
-                self._at_end = own
-            yield
+    def _set_good_end(self, end: dict[str, Any], status: Status, error_number: int) -> None:
+        # In a single update, so that a new experiment sees the whole end or nothing of it.
+        self._set_end({**end, "had_error": False, "error_number": error_number}, status)
+
+    def _is_presumed_dead(self) -> bool:
+        return not self._store.backend.is_still(writer_of(self._recorder._node))
+
+    def _has_successor(self, error_number: int) -> bool:
+        """Whether a later run, begun because this one was presumed dead, has error number 0 at its end."""
+        others = (e for e in self._runs().numbered(self.number) if e.node != self._node)
+        return any(each.error_number == 0 or each.error_number > error_number for each in others)
 
     def _end_with_error(self, error: BaseException | None) -> None:
         status = status_of_error(error) if error is not None else Status.FAILED
@@ -362,8 +373,15 @@ class Run:
             )
 
     def _set_end(self, end: dict[str, Any], status: Status) -> None:
+        # Threads can end a run at once, and no lock may be waited for here: a signal handler could
+        # have interrupted its holder. An operation of a dict is atomic.
+        self._require_end(vars(self).setdefault("_chosen_end", status), status)
         known = {**end, STATUS_KEY: status.value} if status in STOPS else end
-        self._experiment._set(known)
+        try:
+            self._experiment._set(known)
+        except BaseException:
+            vars(self).pop("_chosen_end", None)  # it can be tried again
+            raise
         self._recorder._show(known)  # the recorder of an attempt has the experiment's attributes
         self._ended = status
 
@@ -373,7 +391,8 @@ class Run:
             self._store.finish()
         except BaseException as error:
             # Ctrl-C: it is not running any more, and did not end without an error.
-            self._set_end(end, status or status_of_error(error))
+            with suppress(EndedError):  # another thread ended it meanwhile
+                self._set_end(end, status or status_of_error(error))
             raise
 
     def _warn_of_pending(self) -> None:

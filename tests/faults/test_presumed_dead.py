@@ -580,22 +580,40 @@ def test_segments_that_waited_while_others_sealed_are_there_once(
     check(folder, list(range(800)))
 
 
+@pytest.mark.parametrize("is_late", [False, True])
 @pytest.mark.parametrize("is_retry", [False, True])
 def test_a_run_that_began_meanwhile_has_an_error_number_of_its_own(
-    tmp_path: Path, *, is_retry: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_retry: bool, is_late: bool
 ) -> None:
-    """The number belongs to the later run, as after a crash, if both end without an error."""
+    """The number belongs to the later run, as after a crash, if both end without an error.
+
+    Also where the lock is lost just after the first run checked it, and before its end is written.
+    """
     folder = tmp_path / "study"
     collection = opened(folder)
     if is_retry:
         collection.start(lr=0.1).fail()
     run = collection.start(lr=0.2)
-    lose_lock(collection)
 
     def run_again() -> None:
         opened(folder).start(lr=0.3).finish()
 
-    assert in_a_child(run_again) == 0
+    def lose_and_run_again() -> None:
+        lose_lock(collection)
+        assert in_a_child(run_again) == 0
+
+    set_attributes = collection._store.set_attributes
+    waiting = [lose_and_run_again]
+
+    def write_late(*arguments: Any) -> int:
+        while waiting:
+            waiting.pop()()
+        return set_attributes(*arguments)
+
+    if is_late:
+        monkeypatch.setattr(collection._store, "set_attributes", write_late)
+    else:
+        lose_and_run_again()
     run.finish()
     keys = "experiment_number", "error_number", "lr", "had_error"
     found = [tuple(each[key] for key in keys) for each in opened(folder).experiments]

@@ -9,7 +9,10 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -199,6 +202,47 @@ def test_a_run_is_started_once_and_ended_one_way(open_collection: Opener) -> Non
     assert (again["experiment_attempt"], again.experiment.status) == (2, Status.RUNNING)
     again.finish()
     assert collection.experiment(1).status is Status.FINISHED
+
+
+def test_threads_that_end_a_run_at_once_end_it_one_way(
+    open_collection: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second is refused, or silently leaves its block; what is stored is the status."""
+    collection = open_collection(quiet=True)
+    for ends_block in (False, True):
+        run, together = collection.start(), threading.Barrier(2, timeout=60)
+
+        def leave(run: Run = run) -> None:
+            with run:
+                pass
+
+        ends = [leave if ends_block else run.finish, partial(run.finish, "stopped")]
+        with monkeypatch.context() as patched, ThreadPoolExecutor() as pool:
+            patched.setattr(collection._store, "finish", together.wait)
+            errors = [each.exception() for each in [pool.submit(end) for end in ends]]
+        refused = [error for error in errors if error is not None]
+        assert len(refused) == 1 or (ends_block and run.status is Status.STOPPED)
+        assert all(isinstance(error, EndedError) for error in refused)
+        assert run.status is collection.experiment(-1).status
+
+
+def test_an_end_that_could_not_be_written_can_be_tried_again(
+    open_collection: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in another way: it has not ended."""
+    collection = open_collection()
+    run = collection.start()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(collection._store, "set_attributes", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run.finish()
+    assert run.status is run.experiment.status is Status.RUNNING
+    run.finish("stopped")
+    assert run.status is run.experiment.status is Status.STOPPED
 
 
 def test_what_needs_a_recorder_says_how_to_start(open_collection: Opener) -> None:
