@@ -71,6 +71,21 @@ NEVER_LOGGED = """
 def work():
     collection.new_experiment(lr=0.1).__enter__().push(step=0)
 """
+READ = """
+import pyarrow.pandas_compat  # pyarrow loads it at its first use, and can't any more at exit
+from rigorous_recorder._store import fragments
+
+def work():
+    print(collection.sql("SELECT lr, step FROM records").fetchall())
+    print(len(collection), collection[1][0]["step"], collection.records.to_arrow()["step"][0])
+    print(collection.records.to_polars()["step"][0], collection.level("lr").to_arrow().num_rows)
+
+fragments._FRAGMENTS_OF_A_THREAD = 2
+for _ in range(5):
+    with collection.new_experiment(lr=0.1) as run:
+        run.push(step=5)
+    collection.save()
+"""
 CLOSED = """
 def work():
     try:
@@ -149,6 +164,14 @@ def test_what_is_logged_first_at_exit_is_stored(study: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     (row,) = ExperimentCollection(study, quiet=True).records
     assert (row["lr"], row["step"]) == (0.1, 0)
+
+
+def test_what_is_first_read_at_exit_is_whole(study: Path) -> None:
+    """In every engine, also of many files, though no more threads can be started."""
+    done = ended(READ, study)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows, *others = done.stdout.splitlines()
+    assert (rows, others) == (str([(0.1, 5)] * 5), ["5 5 5", "5 5"])
 
 
 def test_a_collection_that_was_closed_stays_closed(study: Path) -> None:

@@ -28,6 +28,7 @@ LAYERS = [
         "_mounts",
         "_job",
         "_fallback",
+        "_prefetch",
         "_status",
         "_run_clock",
         "_labels",

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from rigorous_recorder._engines.prefetch import ahead
+from rigorous_recorder._prefetch import ahead
 
 from ..faults.steps import in_a_child
 

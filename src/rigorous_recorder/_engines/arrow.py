@@ -7,11 +7,11 @@ from itertools import chain
 
 from .._arrow import pa
 from .._live.column import described
+from .._prefetch import ahead
 from .._values.kinds import NULL, Kind
 from .._values.promote import meet
 from .mixed import Flat, flat_column
 from .piece import Group, Piece
-from .prefetch import ahead
 from .scan import Scan
 from .snapshot import Snapshot
 from .widths import fits, parts_of, require_memory

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -13,6 +11,7 @@ from typing import Final
 from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._nested import Path, root_of
+from .._prefetch import ALL_CORES, ahead
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import ColumnsByKind
@@ -126,9 +125,8 @@ class RecordsSelect:
         if self._scan.row_conditions:
             return set()
         files = [f for f in self._scan.files if f.path.exists() and self._is_native(f)]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            intact = threads.map(lambda file: file.is_sound(self._columns), files)
-            return {id(file) for file, is_sound in zip(files, intact, strict=True) if is_sound}
+        intact = ahead(lambda file: file.is_sound(self._columns), files, threads=ALL_CORES)
+        return {id(file) for file, is_sound in zip(files, intact, strict=True) if is_sound}
 
     def _find_lost(self, native: set[int]) -> None:
         damaged = [file for file in self._scan.files if id(file) not in native]

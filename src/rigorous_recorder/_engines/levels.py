@@ -15,13 +15,13 @@ from .._arrow import pa, pc
 from .._keys import ATTEMPT_KEYS
 from .._nested import root_of
 from .._once import once
+from .._prefetch import ahead
 from .._tree.columns import ColumnsByKind, any_valid, keys_of
 from .attempts import AttemptPlaces, attempts, places_of
 from .duckdb_values import for_duckdb
 from .mixed import Flat, flat_column
 from .node_conditions import nodes_that_meet
 from .piece import Group, Piece
-from .prefetch import ahead
 from .scan import Scan
 from .value_numbers import ValueNumbers
 from .widths import is_large

@@ -10,12 +10,12 @@ from .._arrow import pa, pc
 from .._lazy_imports import pl, plugins
 from .._nested import Path, root_of
 from .._once import once
+from .._prefetch import ahead
 from .._tree.columns import any_valid
 from .arrow import flat_schema, flat_type
 from .mixed import Flat, flat_column
 from .pandas_polars import to_polars
 from .piece import Group, Piece, spread
-from .prefetch import ahead
 from .scan import Scan
 from .sorted_nodes import SortedNodes
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._arrow import pa
 from .._lazy_imports import sf, st
 from .._live.column import NODE, Column
+from .._prefetch import ALL_CORES, ahead
 from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
@@ -126,9 +125,8 @@ class OwnColumns:
         files = [file for file in self._scan.files if sizes[id(file)] is not None]
         if sum(size or 0 for size in sizes.values()) > _MOST_CHECKED:
             return set(map(id, files))
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            intact = threads.map(lambda file: file.is_sound(self._columns), files)
-            return {id(file) for file, is_sound in zip(files, intact, strict=True) if is_sound}
+        intact = ahead(lambda file: file.is_sound(self._columns), files, threads=ALL_CORES)
+        return {id(file) for file, is_sound in zip(files, intact, strict=True) if is_sound}
 
     def _find_lost(self, intact: set[int]) -> None:
         damaged = [file for file in self._scan.files if id(file) not in intact]
@@ -164,9 +162,8 @@ class OwnColumns:
 
     def _misread(self, files: Sequence[ParquetFragment]) -> set[Column]:
         """Columns that no condition may be pushed down to."""
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            found = threads.map(lambda file: misread_columns(file, self._columns), files)
-            return set[Column]().union(*found)
+        found = ahead(lambda f: misread_columns(f, self._columns), files, threads=ALL_CORES)
+        return set[Column]().union(*found)
 
     # --- by others ------------------------------------------------------------------------------
 

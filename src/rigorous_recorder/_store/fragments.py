@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,9 +9,9 @@ from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._lazy_imports import futures
 from .._live.column import NODE, Column
 from .._once import once
+from .._prefetch import ALL_CORES, ahead
 from .._values.chunks import int64_array, one_array
 from ..errors import DeletedError
 from .densify import densified, stored_names
@@ -276,8 +275,7 @@ def tables_of(
         return read(fragments)
     starts = range(0, len(fragments), _FRAGMENTS_OF_A_THREAD)
     parts = [fragments[start : start + _FRAGMENTS_OF_A_THREAD] for start in starts]
-    with futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        return [found for part in threads.map(read, parts) for found in part]
+    return [found for part in ahead(read, parts, threads=ALL_CORES) for found in part]
 
 
 def _placed(segments: Sequence[SegmentRange]) -> Iterator[tuple[int, SegmentRange]]:

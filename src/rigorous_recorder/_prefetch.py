@@ -7,17 +7,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
-from .._lazy_imports import futures
+from ._lazy_imports import futures
 
-__all__ = ["ahead"]
+__all__ = ["ALL_CORES", "ahead"]
 
-_THREADS: Final = min(8, os.cpu_count() or 1)
+ALL_CORES: Final = os.cpu_count() or 1
+#: As many as help where the consumer works, too.
+_THREADS: Final = min(8, ALL_CORES)
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+def ahead(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int = _THREADS
+) -> Iterator[_Result]:
     """The result for each item, in order, computed ahead in threads.
 
     At most one more result than there are threads waits. This helps where the work is reading and
@@ -26,7 +30,7 @@ def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[
     Python may finalize an abandoned iterator in any thread, even in one that the work waits for.
     """
     owner = os.getpid()
-    pool = _pool()
+    pool = _pool(threads)
 
     def begin(item: _Item) -> futures.Future[_Result] | None:
         if pool is None or os.getpid() != owner:
@@ -43,7 +47,7 @@ def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[
     try:
         for item in items:
             waiting.append((item, begin(item)))
-            if len(waiting) > _THREADS:
+            if len(waiting) > threads:
                 yield result(*waiting.popleft())
         while waiting:
             yield result(*waiting.popleft())
@@ -52,8 +56,8 @@ def ahead(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pool() -> futures.ThreadPoolExecutor | None:
+def _pool(threads: int) -> futures.ThreadPoolExecutor | None:
     try:
-        return futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="rigorous-recorder read")
+        return futures.ThreadPoolExecutor(threads, thread_name_prefix="rigorous-recorder read")
     except RuntimeError:  # Python ends: the module can't be loaded any more
         return None
