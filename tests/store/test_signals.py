@@ -13,8 +13,9 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
 from rigorous_recorder._live.fields import Described
+from rigorous_recorder._store import watermark
 from rigorous_recorder._store.background import schedule
-from rigorous_recorder.errors import BusyError
+from rigorous_recorder.errors import BusyError, StorageWarning
 
 from ..at_call import at_call, interrupt
 
@@ -151,6 +152,34 @@ def test_a_handler_that_saves_in_the_middle_of_a_change_waits_for_nobody(
         for name in ("nodes", "records"):
             assert len(list((folder / name).iterdir())) == 1
     assert [(row["i"], row["new"]) for row in collection.records] == [(0, 1)]
+
+
+def test_a_handler_that_waits_for_a_sealing_thread_in_the_middle_of_a_watermark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the file of watermarks was removed: the sync gives up its turn, and all is stored."""
+    monkeypatch.setattr(watermark, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(watermark, "is_local", lambda _folder: True)
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    recorder = collection.recorder.child(place="here").push(step=0)
+    backend, write, hung = collection._store.backend, watermark.write_whole, []
+
+    def write_and_wait(path: Path, data: bytes) -> None:
+        monkeypatch.setattr(watermark, "write_whole", write)
+        sealing = threading.Thread(target=collection.save, daemon=True)
+        sealing.start()
+        sealing.join(PATIENCE)
+        hung.append(sealing.is_alive())
+        write(path, data)
+
+    monkeypatch.setattr(watermark, "write_whole", write_and_wait)
+    collection._store.folder.watermark_path(backend.writer).unlink()
+    with pytest.warns(StorageWarning, match="another thread is writing this file"):
+        backend.look()
+    assert hung == [False]
+    recorder.push(step=1).sync()
+    collection.close()
+    assert [row["step"] for row in ExperimentCollection(tmp_path / "study").records] == [0, 1]
 
 
 def test_a_value_that_pushes_is_stored_with_what_it_pushes() -> None:

@@ -7,6 +7,7 @@ file are used that the watermark lists.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -37,6 +38,9 @@ __all__ = [
 
 #: The size of a slot: a file has two of them, of which the older one is overwritten.
 _SLOT: Final = 4_096
+#: How many seconds a sync waits for another thread's watermark. A signal handler can interrupt that
+#: thread, and wait for a table that the sync seals.
+_PATIENCE_SECONDS: Final = 20.0
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 SyncedRows = Mapping[str, Mapping[int, int]]
@@ -208,7 +212,8 @@ class WatermarkWriter:
         """Write a watermark with these synced rows, and those remembered before.
 
         Raises:
-            OSError: it can't be written; the previous one stays valid.
+            OSError: it can't be written, or another thread writes one for long; the previous one
+                stays valid.
         """
         if self._is_over:
             return
@@ -219,24 +224,34 @@ class WatermarkWriter:
             return
         if self._turn_of == threading.get_ident():
             return  # a signal handler in the middle of a write, which continues
-        with self._alone():
+        with self._alone(patience=_PATIENCE_SECONDS):
             self._merge(found)
             if not self._is_over and self._synced != self._written:
                 self._write()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Exclude other threads, which would use the same temporary file."""
+    def _alone(self, *, patience: float = -1) -> Iterator[None]:
+        """Exclude other threads, which would use the same temporary file.
+
+        Args:
+            patience: how many seconds to wait for them; without a limit by default.
+
+        Raises:
+            OSError: another thread took longer.
+        """
         me = threading.get_ident()
         if self._turn_of == me:
             yield
             return
-        with self._turn:
-            try:
-                self._turn_of = me
-                yield
-            finally:
-                self._turn_of = 0
+        if not self._turn.acquire(timeout=patience):
+            message = "another thread is writing this file, and has not finished"
+            raise OSError(errno.EBUSY, message, str(self._path))
+        try:
+            self._turn_of = me
+            yield
+        finally:
+            self._turn_of = 0
+            self._turn.release()
 
     def _write(self) -> None:
         synced = self._synced
