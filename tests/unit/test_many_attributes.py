@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._tree import nodes
+
+from ..at_call import at_call
 
 MANY = 2_000
 #: Bytes: a dict of so many attributes takes 70,000.
@@ -82,3 +85,22 @@ def test_reading_attributes_converts_those_that_were_set(
         (again,) = c.recorder.children
         assert dict(again.items()) == expected
         assert 2 * len(names) < sum(converted) < 3 * len(names)
+
+
+def test_a_deep_tree_is_resolved_in_few_steps_for_each_key() -> None:
+    """Not in one for each level and key: the nearest of hundreds of ancestors is found by jumps."""
+    draw, names = random.Random(7), [f"norm_{layer}" for layer in range(20)]
+    chain = [Recorder(depth=0)]
+    expected = [{"depth": 0}]
+    for depth in range(1, 300):
+        above = max(0, depth - draw.randint(1, 2))
+        own = {name: draw.choice([depth, None]) for name in draw.sample(names, draw.randint(0, 2))}
+        chain.append(chain[above].child(depth=depth, **own))
+        values = {key: value for key, value in own.items() if value is not None}
+        expected.append({**expected[above], "depth": depth, **values})
+    for recorder in chain:
+        recorder.push(step=1)
+    with at_call(1_000_000, chain[0].sync) as calls:
+        rows = [dict(row) for row in chain[0].all_records]
+    assert rows == [{**each, "step": 1} for each in expected]
+    assert calls[0] < 200 * len(chain)

@@ -25,6 +25,10 @@ __all__ = ["Nodes"]
 
 #: An Arrow text array addresses its bytes with 32 bits.
 _MOST_BYTES: Final = 2**31 - 1
+#: So few levels are always resolved one after the other, and in the time that a look at one takes as
+#: many nodes are looked at.
+_FEW_LEVELS: Final = 8
+_NODES_OF_A_LEVEL: Final = 1_000
 
 
 class Nodes(Shape):
@@ -252,17 +256,45 @@ class Nodes(Shape):
     def _source(self, key: str) -> pa.Array:
         """The same, with the row of the nearest ancestor if a node has no value of its own."""
         if key not in self._sources:
-            own, start, above = self._own_source(key), 0, None
-            pieces = [own.slice(0, 0)]
-            for size in self._level_sizes:
-                piece = own.slice(start, size)
-                if above is not None:
-                    offset = pc.subtract(self.parents.slice(start, size), start - len(above))
-                    piece = pc.coalesce(piece, above.take(offset))
-                pieces.append(piece)
-                start, above = start + size, piece
-            self._sources[key] = pa.concat_arrays(pieces)
+            own = self._own_source(key)
+            self._sources[key] = self._by_jumps(own) if self._is_deep else self._by_level(own)
         return self._sources[key]
+
+    def _by_level(self, own: pa.Array) -> pa.Array:
+        """Each node's row, or that of the nearest ancestor with one, level by level."""
+        start, above = 0, None
+        pieces = [own.slice(0, 0)]
+        for size in self._level_sizes:
+            piece = own.slice(start, size)
+            if above is not None:
+                offset = pc.subtract(self.parents.slice(start, size), start - len(above))
+                piece = pc.coalesce(piece, above.take(offset))
+            pieces.append(piece)
+            start, above = start + size, piece
+        return pa.concat_arrays(pieces)
+
+    def _by_jumps(self, own: pa.Array) -> pa.Array:
+        """The same: each round doubles the number of ancestors that have been looked at."""
+        for above in self._jumps:
+            own = pc.coalesce(own, own.take(above))
+        return own
+
+    @once
+    def _jumps(self) -> list[pa.Array]:
+        """The position of the ancestor 1, 2, 4, ... levels above each node; null if there is none."""
+        found, above = [], self.parents
+        while above.null_count < len(above):
+            found.append(above)
+            above = above.take(above)
+        return found
+
+    @once
+    def _is_deep(self) -> bool:
+        """Whether a look at each level takes longer than a look at all nodes for each jump."""
+        levels = len(self._level_sizes)
+        return (
+            levels > _FEW_LEVELS and levels * _NODES_OF_A_LEVEL > self.count * levels.bit_length()
+        )
 
     @once
     def _level_sizes(self) -> list[int]:
