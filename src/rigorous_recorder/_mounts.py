@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 __all__ = [
     "LockDomain",
+    "has_exact_times",
     "has_layers",
     "is_local",
     "is_safe_to_map",
@@ -27,6 +28,8 @@ _ESCAPED: Final = r"\\([0-7]{3})"
 _SAFE: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs", "jfs", "overlay"})
 #: File systems of a single machine: all writers run, or ran, on it.
 _LOCAL: Final = _SAFE | {"btrfs", "zfs", "bcachefs", "nilfs2", "reiserfs", "vfat", "exfat", "ntfs3"}
+#: File systems whose folders have another modification time after each change of their names.
+_TIMED: Final = _LOCAL - {"overlay", "vfat", "exfat", "ntfs3"}
 #: File systems on which no file exists twice, so that all locks on a file meet, whatever path leads
 #: there. An overlay has other locks than the layer below it, and so does FUSE.
 _ON_DEVICE: Final = _LOCAL - {"overlay"}
@@ -59,6 +62,11 @@ def locks_reach_other_hosts(folder: Path) -> bool:
 def has_layers(folder: Path) -> bool:
     """Whether ``folder`` is on an overlay, which may not see changes of its layers."""
     return _mount_of(folder).kind == "overlay"
+
+
+def has_exact_times(folder: Path) -> bool:
+    """Whether each change of the names in ``folder`` changes its modification time."""
+    return _mount_of(folder).kind in _TIMED
 
 
 class LockDomain(NamedTuple):

@@ -27,6 +27,7 @@ from rigorous_recorder._store import backend, compaction_plan, sealed_files
 from rigorous_recorder._store import compact as compaction
 from rigorous_recorder._store.folder import Folder, SealedName
 from rigorous_recorder._store.footer import describe_file, metadata_of
+from rigorous_recorder._store.foreign import ForeignFiles
 from rigorous_recorder._store.sealed_files import SealedFiles
 from rigorous_recorder.errors import DamagedFileWarning
 
@@ -699,12 +700,11 @@ def test_a_writer_that_is_merged_while_its_live_file_is_read_counts_once(
     writer = opened(folder)
     writer.recorder.child(name="w2").push(i=2)
     reader = reading(folder)
-    reader_type = type(reader._store.reader)
-    original = reader_type._read_live
+    original = ForeignFiles._rows_of
     steps: list[Callable[[], object]] = [writer.close, opened(folder).compact]
 
     def read_live(self: Any, name: Any) -> Any:
-        if self is not reader._store.reader:
+        if self is not reader._store.reader._foreign:
             return original(self, name)
         if moment == "before":
             while steps:
@@ -716,7 +716,7 @@ def test_a_writer_that_is_merged_while_its_live_file_is_read_counts_once(
                 steps.clear()
         return found
 
-    monkeypatch.setattr(reader_type, "_read_live", read_live)
+    monkeypatch.setattr(ForeignFiles, "_rows_of", read_live)
     assert [(row["i"], row["name"]) for row in reader.records] == [(i, f"w{i}") for i in range(3)]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._live.column import NODE
-from rigorous_recorder._store import reader as reading
+from rigorous_recorder._store import foreign
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.node_ids import ROOT
 from rigorous_recorder._store.reader import FolderReader, Reader
@@ -58,7 +58,7 @@ def test_beside_a_writer_its_rows_are_read_from_memory(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So they are read without a system call, and the same snapshot is valid until one is added."""
-    monkeypatch.setattr(reading, "read_live", pytest.fail)
+    monkeypatch.setattr(foreign, "read_live", pytest.fail)
     node = store.new_node()
     store.records.append(node, {"i": 0})
     version = store.reader.version()

@@ -11,6 +11,7 @@ from .._values.arrays import ArrayKind
 from .._values.kinds import Cell, Kind
 from ..errors import DamagedFileError
 from .column import NODE, Column, field_metadata, file_names
+from .probe_block import with_probe_block
 
 __all__ = [
     "Blank",
@@ -158,7 +159,9 @@ class Layout:
         sink = _Sink()
         with ipc.new_file(pa.PythonFile(sink, "w"), schema) as writer:
             writer.write_batch(batch)
-        return Blank(sink.size, sink.pieces)
+        first, (start, tail) = sink.pieces[0], sink.pieces[-1]
+        tail = with_probe_block(tail, nodes=len(first[1]), capacity=self.capacity)
+        return Blank(start + len(tail), [*sink.pieces[:-1], (start, tail)])
 
     def _empty(self, kind: Kind) -> pa.Array:
         rows = self.capacity

@@ -17,6 +17,7 @@ from .column import TIME, Column
 from .device_values import Cells, PendingValues, warn_lost
 from .implementation import Buffers, Slot
 from .layout import Blank, Buffer, ColumnBuffers, Layout, map_of
+from .probe_block import fill_count_in
 
 __all__ = ["UNNUMBERED", "Segment", "SegmentStateError", "SyncedState"]
 
@@ -80,6 +81,7 @@ class Segment:
         self.image = make(layout.blank())
         self._map = map_of(pa.py_buffer(self.image.view), layout.columns)
         self._node, self._places = self._map
+        self._fill_count = fill_count_in(self.image.view)
         self.pending = PendingValues()
         self._resolved = 0
         self._heir: Segment | None = None
@@ -279,7 +281,11 @@ class Segment:
                 put(row, encode(value))
         if found and not self.image.is_mapped:
             self._stale.append(min(row for cells in found.values() for row, _ in cells))
-        self._resolved += 1  # last: readers of the counter flush them
+        self._resolved += (
+            1  # last: readers of the counter flush them, and those of files read again
+        )
+        start, stop = self._fill_count
+        self.image.view[start:stop] = self._resolved.to_bytes(stop - start, "little")
 
     def flush(self) -> None:
         """Pass the rows written since the last flush to the operating system."""
@@ -292,7 +298,7 @@ class Segment:
         for column in self._places:
             ranges += self._written(column, first, rows, self._flushed_spill.get(column, 0))
         start = self._node.start
-        ranges.append((start + 8 * first, start + 8 * rows))
+        ranges += [(start + 8 * first, start + 8 * rows), self._fill_count]
         self.image.flush(ranges)
         self._flushed, self._flushed_spill = rows, used
         del self._stale[: len(stale)]

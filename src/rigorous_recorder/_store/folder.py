@@ -27,6 +27,8 @@ __all__ = [
     "MergedName",
     "SealedName",
     "counting",
+    "finished_in",
+    "live_name",
     "sealed_name",
 ]
 
@@ -132,6 +134,14 @@ class LiveName(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.writer}-{self.number}.{self.table}.arrow"
+
+
+def live_name(text: str) -> LiveName | None:
+    """Parse the name of a live file; None if it is not one."""
+    if match := re.fullmatch(_LIVE, text):
+        name = LiveName(match[1], int(match[2]), match[3])
+        return name if str(name) == text else None  # not with 007
+    return None
 
 
 def counting(names: Iterable[SealedName]) -> list[SealedName]:
@@ -325,7 +335,7 @@ class Folder:
 
     def sealed(self, table: str) -> frozenset[str]:
         """The names in a table's folder, without unfinished files."""
-        return frozenset([name for name in _names(self.table(table)) if not name.startswith(".")])
+        return finished_in(self.table(table))
 
     def all_sealed(self, table: str) -> list[FileName]:
         """All sealed files of a table, including those that don't count any more."""
@@ -340,13 +350,8 @@ class Folder:
 
     def lives(self, *tables: str) -> list[LiveName]:
         """The live files of some tables that are there, counting or not."""
-        found: list[LiveName] = []
-        for text in _names(self.live):
-            if (match := re.fullmatch(_LIVE, text)) and match[3] in tables:
-                name = LiveName(match[1], int(match[2]), match[3])
-                if str(name) == text:  # not with 007
-                    found.append(name)
-        return sorted(found)
+        found = map(live_name, _names(self.live))
+        return sorted(name for name in found if name is not None and name.table in tables)
 
     def remove_lives(self, writer: str) -> None:
         """Remove a writer's live files if possible: their rows are sealed."""
@@ -410,7 +415,12 @@ def _newer(version: int, features: list[str]) -> str:
     return f"uses {unknown}, of a newer version of rigorous-recorder; this version would misread it"
 
 
-def _names(folder: Path) -> list[str]:
+def finished_in(folder: str | Path) -> frozenset[str]:
+    """The names in a folder, without unfinished files."""
+    return frozenset([name for name in _names(folder) if not name.startswith(".")])
+
+
+def _names(folder: str | Path) -> list[str]:
     try:
         return os.listdir(folder)  # noqa: PTH208 - a Path for each name costs more than all else
     except (FileNotFoundError, NotADirectoryError):

@@ -9,13 +9,11 @@ from typing import Any, NamedTuple, Protocol
 
 from .._live.backend import SegmentBatch
 from .._live.table_writer import TableWriter
-from ..errors import DamagedFileError
-from .corruption import warn_damaged
-from .folder import NODES, RECORDS, TABLES, Folder, LiveName
+from .folder import NODES, RECORDS, TABLES, Folder
 from .footer import Origin
+from .foreign import ForeignFiles
 from .fragments import Fragment, InMemoryFragment
-from .live_files import gap_behind, has_more, read_live, unsynced
-from .liveness import is_alive, trusted_rows
+from .liveness import is_alive
 from .losses import fragments_of, held_nodes, is_left, lost_nodes
 from .node_ids import ROOT
 from .parquet_fragment import ParquetFragment
@@ -81,8 +79,8 @@ class FolderReader(Reader):
         self._own = own
         self._tables = {} if own is None else own.tables
         self._sealed = {table: SealedFiles(folder, table) for table in TABLES}
+        self._foreign = ForeignFiles(folder, self._names, self._sealed)
 
-    @property
     def _names(self) -> Sequence[str]:
         """The name of this process's writer; empty if there is none."""
         return () if self._own is None else self._own.backend.names
@@ -95,18 +93,18 @@ class FolderReader(Reader):
         """Drop all caches."""
         for files in self._sealed.values():
             files.forget()
+        self._foreign.forget()
         self.derived = None
 
     def is_alive(self, writer: str) -> bool:
         """Whether the process of a writer is alive, as far as can be known."""
-        return writer in self._names or is_alive(self.folder, writer)
+        return writer in self._names() or is_alive(self.folder, writer)
 
     def version(self) -> object:
         """Equal as long as nothing was written, by this process or another."""
-        if self._foreign(*TABLES):
-            return object()
-        sealed = tuple([self.folder.sealed(table) for table in TABLES])
-        return *[table.version for table in self._tables.values()], sealed
+        sealed = [files.names() for files in self._sealed.values()]
+        own = [table.version for table in self._tables.values()]
+        return *own, *sealed, self._foreign.version()
 
     def snapshot(self) -> StoreSnapshot:
         """A snapshot; nodes are read last, so that every record has its node."""
@@ -125,7 +123,7 @@ class FolderReader(Reader):
 
         `recover` writes them permanently if the folder can be written.
         """
-        foreign = {name.writer for name in self._foreign(*TABLES)}
+        foreign = {name.writer for name in self._foreign.names(*TABLES)}
         left = sorted(writer for writer in foreign if is_left(self.folder, writer))
         if not left or fragments_of(self.folder, NODES) is None:  # damage is reported
             return []
@@ -134,7 +132,7 @@ class FolderReader(Reader):
 
     def _fragments(self, table: str) -> list[Fragment]:
         while True:
-            live = [part for name in self._foreign(table) if (part := self._read_live(name))]
+            live = self._foreign.rows(table)
             own, listing = self._own_parts(table)
             try:
                 sealed = self._sealed[table].open(listing)
@@ -178,30 +176,7 @@ class FolderReader(Reader):
         sealed = next((count for count in found if count is not None), None)
         if sealed is None:
             return rows
-        if writer not in self._names or rows.rows <= sealed:
+        if writer not in self._names() or rows.rows <= sealed:
             return None
         (rest,) = rows.whole.slice(sealed).combine_chunks().to_batches()
         return InMemoryFragment(number, rest)
-
-    def _foreign(self, *tables: str) -> list[LiveName]:
-        if not (there := self.folder.lives(*tables)):
-            return there
-        own = self._names
-        return [name for name in there if name.writer not in own]
-
-    def _read_live(self, name: LiveName) -> InMemoryFragment | None:
-        path = self.folder.live_path(name)
-        found, damage = None, None
-        most = trusted_rows(self.folder, name)
-        try:
-            found = read_live(path, name, most)
-            if found is not None and found.has_gap:
-                damage = gap_behind(found.rows)
-        except DamagedFileError as error:
-            damage = error
-        if most is not None and has_more(self.folder, name, most):
-            damage = damage or unsynced(most)
-        # If it was sealed meanwhile, all of its rows are elsewhere.
-        if damage is not None and not self._sealed[name.table].has(name.writer, name.number):
-            warn_damaged(path, damage)
-        return found

@@ -15,6 +15,7 @@ from ..errors import DamagedFileError
 from .checksums import check_footer, damaged_chunks
 from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
+from .listed import Listed
 from .parquet_fragment import ParquetFragment, node_ranges_in
 from .path_checks import check_regular
 
@@ -108,9 +109,8 @@ class SealedFiles:
     def __init__(
         self, folder: Folder, table: str, warn: Callable[[Path, Exception], None] = warn_damaged
     ) -> None:
-        self._folder = folder
-        self._table = table
         self._place = folder.table(table)
+        self._listed = Listed(self._place)
         self._warn = warn
         self._find_successor = self.successor  # a single object for all files
         #: Whether to read the bounds of the nodes with the footer, because they are needed for all
@@ -123,11 +123,15 @@ class SealedFiles:
         self._opened: dict[FileName, ParquetFragment | None] = {}
         self._newest = Listing(frozenset(), {})
 
+    def names(self) -> frozenset[str]:
+        """The names in the folder; the same object as before if they are the same."""
+        return self._listed.names()
+
     def listing(self) -> Listing:
         """The files that count now."""
         while True:
-            names = self._names()
-            if names == self._newest.names:
+            names = self.names()
+            if names is self._newest.names:
                 return self._newest
             try:
                 self._newest = Listing(names, self._merged(names), self._damaged(names))
@@ -211,17 +215,6 @@ class SealedFiles:
     def path(self, name: FileName) -> Path:
         """The path of a file."""
         return self._place / str(name)
-
-    def _names(self) -> frozenset[str]:
-        """The names that existed at the same time.
-
-        A listing during a compaction can miss both the old and the new files; two equal listings in
-        a row can't.
-        """
-        names = self._folder.sealed(self._table)
-        while (again := self._folder.sealed(self._table)) != names:
-            names = again
-        return names
 
     def _merged(self, names: frozenset[str]) -> dict[MergedName, ParquetFragment | None]:
         found = [sealed_name(name) for name in names if name.startswith("merged-")]
