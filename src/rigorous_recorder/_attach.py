@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Final
 
-from ._arrow import pa
 from ._engines.piece import Piece
 from ._engines.scan import Scan
 from ._engines.scanned_rows import Scope
@@ -16,6 +15,7 @@ from ._engines.snapshot import Snapshot
 from ._store.memory_store import MemoryStore
 from ._store.store import Store
 from ._tree.nodes import Nodes
+from ._values.chunks import int64_array
 
 __all__ = ["copy_tree", "copy_with_ancestors", "keys_in", "undisturbed"]
 
@@ -99,7 +99,7 @@ def _ancestors(nodes: Nodes, node: int) -> list[int]:
 
 
 def _copy_records(piece: Piece, new: dict[int, int], target: Store) -> None:
-    ids = pa.array([new[node] for node in piece.node_ids.to_pylist()], pa.int64())
+    ids = int64_array([new[node] for node in piece.node_ids.to_pylist()])
     target.records.append_columns(ids, piece.stored())
 
 

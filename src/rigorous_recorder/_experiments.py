@@ -26,6 +26,7 @@ from ._row_table import checked_keys
 from ._runs import Runs
 from ._status import Status
 from ._store.union import ReadableStore
+from ._values.chunks import bool_scalar, count_to, null_scalar
 from ._values.kinds import TEXT
 from .errors import ArgumentError, ColumnError
 
@@ -77,7 +78,7 @@ class Experiments(list[Experiment]):
         if not self:
             return self._some([])
         table = self._table_with(_names_in(wanted))
-        mask = pa.repeat(pa.scalar(True), len(self))
+        mask = pa.repeat(bool_scalar(value=True), len(self))
         for each in wanted:
             found = (
                 self._by_sql(table, each)
@@ -133,7 +134,7 @@ class Experiments(list[Experiment]):
         return condition.matches(self._snapshot.nodes.resolved(key, self._positions()), len(self))
 
     def _by_sql(self, table: pa.Table, condition: SqlCondition) -> pa.Array:
-        rows = pa.array(range(len(self)), pa.int64())
+        rows = count_to(len(self))
         numbered = table.append_column(_ROW, rows)
 
         def selected(expression: str) -> duckdb.DuckDBPyRelation:
@@ -250,4 +251,4 @@ def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column with nulls in place of NaN."""
     if not pa.types.is_floating(column.type):
         return column
-    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return pc.if_else(pc.is_nan(column), null_scalar(column.type), column)

@@ -22,6 +22,7 @@ from ._store.fragments import InMemoryFragment
 from ._store.memory_store import MemoryStore
 from ._store.reader import StoreSnapshot
 from ._tree.nodes import Nodes
+from ._values.chunks import count_to
 from .errors import DamagedFileError, RigorousError, UnsafePickleError
 
 __all__ = ["PlainTree", "Restored", "load_tree", "restored", "tree_of"]
@@ -99,7 +100,7 @@ def _pending(tree: PlainTree) -> Iterator[tuple[int, dict[str, Any]]]:
     """The nodes of recorders with uncommitted fields, and these fields."""
     nodes = Nodes([_load(data) for data in tree.get("pending", ())])
     ids = nodes.ids.to_pylist()
-    return zip(ids, nodes.own_data(pa.array(range(len(ids)), pa.int64())), strict=True)
+    return zip(ids, nodes.own_data(count_to(len(ids))), strict=True)
 
 
 def load_tree(path: Path) -> Restored:

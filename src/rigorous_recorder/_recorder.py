@@ -27,6 +27,7 @@ from ._store.store import FolderStore, Place, Store
 from ._store.union import UnionPlace, UnionStore
 from ._tree.nodes import Nodes
 from ._values.arrays import ArrayKind, ListKind
+from ._values.chunks import int64_scalar
 from ._values.devices.values import DeviceValue
 from ._values.plain_forms import fields_of
 from .errors import (
@@ -270,7 +271,7 @@ class Recorder(Pusher):
 
     def _log_columns(self, rows: int, columns: column_values.Columns) -> Self:
         def log(store: Store, node: int) -> None:
-            nodes = pa.repeat(pa.scalar(node, pa.int64()), rows)
+            nodes = pa.repeat(int64_scalar(node), rows)
             store.records.append_columns(nodes, columns)
 
         self._where_it_is(log)
@@ -662,7 +663,7 @@ class Recorder(Pusher):
         if isinstance(self._store, FolderStore):
             source, node = self._source_and_node()
             deleted = source.now().nodes.deleted
-            if deleted is not None and pc.index(deleted, pa.scalar(node, pa.int64())).as_py() >= 0:
+            if deleted is not None and pc.index(deleted, int64_scalar(node)).as_py() >= 0:
                 message = (
                     f"{self!r} was deleted from its collection, or is below what was, and can't"
                     " come back by another parent: log to a new recorder"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import rigorous_recorder
-from rigorous_recorder import Recorder
+from rigorous_recorder import ExperimentCollection, Recorder
 
 PACKAGE = Path(rigorous_recorder.__file__).parent
 
@@ -284,6 +284,39 @@ for number in (1, 2):
 print("pandas" in sys.modules, len(collection.records))
 """
     assert python(code) == "False 4\n"
+
+
+def test_first_queries_load_no_pandas(tmp_path: Path) -> None:
+    """It would take longer than the first answer of SQL, Polars or rows takes otherwise."""
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for number in (1, 2):
+            with collection.new_experiment(lr=0.1 * number, model="m" * number) as recorder:
+                for fold in (1, 2):
+                    recorder.child(fold=fold).extend({"step": list(range(3)), "loss": [0.5] * 3})
+        collection.delete(1)
+    code = f"""
+import sys
+import duckdb
+import polars as pl
+from rigorous_recorder import ExperimentCollection
+with ExperimentCollection({str(tmp_path / "study")!r}) as collection:
+    frame = collection.records.to_polars(lazy=True)
+    print(
+        frame.filter(pl.col("fold") == 2).group_by("model").agg(pl.col("step").sum()).collect().rows(),
+        [row["step"] for row in collection.records.where(fold=1, model="mm", lr=0.2)],
+        collection.records[-1]["loss"], collection.records.to_arrow().num_rows,
+        "pandas" in sys.modules,
+    )
+    print(
+        collection.sql("SELECT model, fold, sum(step) FROM records GROUP BY ALL ORDER BY 2").fetchall(),
+        collection.sql("SELECT count(*) FROM records WHERE fold = 2 AND lr > 0.1").fetchall(),
+        len(collection.sql("SELECT * FROM experiments").fetchall()),
+        "pandas" in sys.modules and duckdb.__version__ >= "2",  # older ones load it to take a table
+    )
+"""
+    assert python(code) == (
+        "[('mm', 3)] [0, 1, 2] 0.5 6 False\n[('mm', 1, 3), ('mm', 2, 3)] [(3,)] 1 False\n"
+    )
 
 
 def test_public_names_that_load_on_use_are_as_the_others() -> None:

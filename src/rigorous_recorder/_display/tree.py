@@ -21,7 +21,7 @@ from .._printable import one_line
 from .._public import public
 from .._status import Status, status_at_end
 from .._tree.nodes import Nodes
-from .._values.chunks import one_array
+from .._values.chunks import count_to, int64_array, int64_scalar, one_array
 from ..errors import ArgumentError, ArgumentTypeError
 from .text import bytes_text, cut, literal_text, plural
 
@@ -172,7 +172,7 @@ def _experiment_words(data: dict[str, Any]) -> str:
 
 def _record_counts(snapshot: Snapshot) -> pa.Table:
     """The number of records of each node that has any: columns ``_node`` and ``rows``."""
-    pieces = [pa.table({NODE: pa.array([], pa.int64()), "rows": pa.array([], pa.int64())})]
+    pieces = [pa.table({NODE: int64_array([]), "rows": int64_array([])})]
     for fragment in snapshot.fragments.records:
         for table in fragment.tables([]):
             counted = pc.value_counts(one_array(table.column(NODE)))
@@ -194,14 +194,14 @@ class _Listing:
     def __init__(self, nodes: Nodes, counts: pa.Table) -> None:
         self._nodes = nodes
         at = pc.index_in(nodes.ids, value_set=counts[NODE].combine_chunks())
-        self._own = counts["rows"].combine_chunks().take(at).fill_null(0)
+        self._own = counts["rows"].combine_chunks().take(at).fill_null(int64_scalar(0))
         self._levels = _levels(nodes.parents)
         self._all = _summed_up(self._own, nodes.parents, self._levels)
 
     def tree(self, position: int, depth: int | None, children: int) -> Tree:
         families = self._families(position, depth, children)
         order = list(families)
-        data = self._nodes.own_data(pa.array(order, pa.int64()))
+        data = self._nodes.own_data(int64_array(order))
         built: dict[int, Tree] = {}
         for at, values in zip(reversed(order), reversed(data), strict=True):
             below = [built.pop(child) for child in families[at].listed]
@@ -227,7 +227,7 @@ class _Listing:
     def _children(self, above: list[int], first: int, last: int, limit: int) -> dict[int, _Family]:
         """The listed children of each position of a level, which are in the next level."""
         parents = self._nodes.parents.slice(first, last - first)
-        hits = pc.indices_nonzero(pc.is_in(parents, value_set=pa.array(above, pa.int64())))
+        hits = pc.indices_nonzero(pc.is_in(parents, value_set=int64_array(above)))
         at = pc.add(hits.cast(pa.int64()), first)
         table = pa.table({"parent": parents.take(hits), "at": at})
         table = table.append_column("order", [self._nodes.attached.take(at)])
@@ -270,7 +270,7 @@ def _summed_up(own: pa.Array, parents: pa.Array, levels: list[tuple[int, int]]) 
         family = pa.table({"parent": parents.slice(first, last - first), "sum": sums[depth]})
         grouped = family.group_by("parent").aggregate([("sum", "sum")])
         at = pc.subtract(grouped["parent"], above).combine_chunks()
-        places = pa.array(range(len(sums[depth - 1])), pa.int64())
+        places = count_to(len(sums[depth - 1]))
         added = grouped["sum_sum"].combine_chunks().take(pc.index_in(places, value_set=at))
-        sums[depth - 1] = pc.add(sums[depth - 1], added.fill_null(0))
+        sums[depth - 1] = pc.add(sums[depth - 1], added.fill_null(int64_scalar(0)))
     return pa.concat_arrays([own.slice(0, 0), *sums])

@@ -112,7 +112,7 @@ def places_of(nodes: Nodes, found: Sequence[Attempt], result: str) -> AttemptPla
         result: a key that never distinguishes nodes, because it is a result.
     """
     tops = {each.experiment for each in found}
-    below = nodes.positions(nodes.below(*nodes.ids.take(pa.array(sorted(tops))).to_pylist()))
+    below = nodes.positions(nodes.below(*nodes.ids.take(int64_array(sorted(tops))).to_pylist()))
     positions = below.take(pc.sort_indices(below))  # ancestors first
     initial = dict(
         zip(positions.to_pylist(), _initial_attributes(nodes, positions, result), strict=True)

@@ -10,6 +10,7 @@ from .._lazy_imports import np, textwrap
 from .._live.column import Column
 from .._tree.columns import any_valid
 from .._values.arrays import ArrayKind, ListKind
+from .._values.chunks import bool_scalar
 from .._values.classify import check_key, classify
 from .._values.kinds import NULL, Kind
 from .._values.promote import can_equal, equal, holds_lists, is_any_of
@@ -98,12 +99,12 @@ class Condition(NamedTuple):
         """
         if self.value is None:
             return pc.invert(any_valid(by_kind, rows))
-        mask = pa.repeat(pa.scalar(False), rows)
+        mask = pa.repeat(bool_scalar(value=False), rows)
         for column, values in by_kind.items():
             wanted = self._wanted(column.kind)
             hits = None if wanted is None else equal(column.kind, values, *wanted)
             if hits is not None:
-                mask = pc.or_(mask, hits.fill_null(False))
+                mask = pc.or_(mask, hits.fill_null(bool_scalar(value=False)))
         return mask
 
     def _wanted(self, kind: Kind) -> tuple[Kind, Any] | None:
@@ -154,7 +155,7 @@ class Choice(NamedTuple):
 
     def matches(self, by_kind: Mapping[Column, Any], rows: int) -> pa.Array:
         """Which rows meet it; see ``Condition``."""
-        mask = pa.repeat(pa.scalar(False), rows)
+        mask = pa.repeat(bool_scalar(value=False), rows)
         if self.is_met_by_nothing:
             mask = pc.invert(any_valid(by_kind, rows))
         wanted = [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from .._arrow import pa
 from .._lazy_imports import duckdb
 from .._live.column import NODE
+from .._values.chunks import count_to
 from ..errors import ArgumentTypeError
 from .arrow import flat_table, resolved_table
 from .attempts import experiment_positions
@@ -375,7 +376,7 @@ def _level(scan: Scan, key: str) -> _NamedTable:
 def _nodes_table(snapshot: Snapshot, paths: Iterable[str]) -> pa.Table:
     """One row for each node: its id, its parent's, and all that it has or inherits."""
     nodes = snapshot.nodes
-    table = resolved_table(snapshot, pa.array(range(nodes.count), pa.int64()), paths)
+    table = resolved_table(snapshot, count_to(nodes.count), paths)
     arrays = [nodes.ids, nodes.ids.take(nodes.parents), *table.columns]
     return pa.Table.from_arrays(arrays, names=[NODE, "_parent", *table.column_names])
 

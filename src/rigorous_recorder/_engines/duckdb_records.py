@@ -16,6 +16,7 @@ from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import ColumnsByKind
 from .._values.bigints import BIGINT
+from .._values.chunks import bool_scalar, count_to, int64_array, no_rows
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
 from .duckdb_values import DAY, MOST_MICROSECONDS, for_duckdb
 from .mixed import Flat, flat_column
@@ -196,7 +197,7 @@ class RecordsSelect:
 
     def _ids_of(self, fragments: Sequence[Fragment]) -> pa.Array:
         found = [fragment.nodes for fragment in fragments]
-        ids = self._scan.among(pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found])))
+        ids = self._scan.among(pc.unique(pa.concat_arrays([int64_array([]), *found])))
         return ids.take(pc.sort_indices(ids))
 
     def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
@@ -217,7 +218,7 @@ class RecordsSelect:
         found, _ = nodes.shared(flat.key, nodes.positions(self._ids_of(fragments)))
         count = len(next(iter(found.values()), ()))
         values = self._flat(flat, found, count)
-        return pa.table({"number": pa.array(range(count), pa.int64()), "value": values})
+        return pa.table({"number": count_to(count), "value": values})
 
     def _flat(self, flat: Flat, by_kind: ColumnsByKind, rows: int) -> pa.Array:
         return for_duckdb(flat_column(by_kind, self._scan.flat_kind(flat.name), rows))
@@ -248,7 +249,7 @@ class RecordsSelect:
         for flat, name in self._own.items():
             fields.append(pa.field(name, self._flat(flat, {}, 0).type))
         fields += [pa.field(name, pa.bool_()) for name in self._lost.values()]
-        table = pa.schema(fields).empty_table()
+        table = no_rows(pa.schema(fields))
         return self._table("_".join(["typed", *self._own_names]), lambda: table)
 
     def _from_files(self, columns: tuple[Column, ...], files: list[ParquetFragment]) -> str:
@@ -296,7 +297,9 @@ class RecordsSelect:
     def _own_table(self, piece: Piece) -> pa.Table:
         arrays = [piece.node_ids]
         arrays += [self._flat(flat, piece.own(flat.key), piece.rows) for flat in self._own]
-        arrays += [pa.repeat(pa.scalar(piece.is_lost(key)), piece.rows) for key in self._lost]
+        arrays += [
+            pa.repeat(bool_scalar(value=piece.is_lost(key)), piece.rows) for key in self._lost
+        ]
         return pa.Table.from_arrays(arrays, names=[NODE, *self._own_names])
 
     @property

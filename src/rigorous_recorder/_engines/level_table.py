@@ -9,6 +9,7 @@ from .._arrow import pa, pc
 from .._keys import FIRST_KEYS
 from .._nested import root_of
 from .._tree.columns import any_valid, keys_of
+from .._values.chunks import int64_array, int64_scalar
 from ..errors import ArgumentError, ArgumentTypeError, ColumnError
 from .arrow import resolved_table
 from .attempts import attempts, places_of
@@ -126,7 +127,7 @@ class LevelScan(NamedTuple):
         for at in range(nodes.count - 1, -1, -1):  # descendants before their ancestors
             if counts[at] and parents[at] is not None:
                 counts[parents[at]] += counts[at]
-        return pa.array(counts, pa.int64()).take(positions)
+        return int64_array(counts).take(positions)
 
 
 def _counts_by_position(scan: Scan) -> Iterator[tuple[int, int]]:
@@ -148,7 +149,7 @@ def _counts_by_position(scan: Scan) -> Iterator[tuple[int, int]]:
 
 def _lengths(runs: pa.RunEndEncodedArray) -> pa.Table:
     ends = runs.run_ends.cast(pa.int64())
-    starts = pc.subtract(ends, pc.pairwise_diff(ends)).fill_null(0)
+    starts = pc.subtract(ends, pc.pairwise_diff(ends)).fill_null(int64_scalar(0))
     return pa.table({"node": runs.values, "rows": pc.subtract(ends, starts)})
 
 
@@ -162,7 +163,7 @@ def _last_of_each_place(snapshot: Snapshot, positions: pa.Array) -> pa.Array:
         {
             "at": positions,
             "place": places.place.take(positions),
-            "attempt": places.attempt.take(positions).fill_null(1),
+            "attempt": places.attempt.take(positions).fill_null(int64_scalar(1)),
         }
     )
     single = table.filter(table["place"].is_null())

@@ -17,6 +17,7 @@ from .._nested import root_of
 from .._once import once
 from .._prefetch import ahead
 from .._tree.columns import ColumnsByKind, any_valid, keys_of
+from .._values.chunks import bool_scalar, count_to, int64_array, int64_scalar, null_scalar
 from .attempts import AttemptPlaces, attempts, places_of
 from .duckdb_values import for_duckdb
 from .mixed import Flat, flat_column
@@ -40,11 +41,11 @@ def level_of(scan: Scan, keys: Sequence[str]) -> pa.Array | None:
     nodes, positions = scan.snapshot.nodes, scan.node_positions
     if positions is None:
         positions = pc.indices_nonzero(nodes.ids.is_valid()).cast(pa.int64())
-    has_own = pa.repeat(pa.scalar(False), len(positions))
+    has_own = pa.repeat(bool_scalar(value=False), len(positions))
     for key in wanted:
         has_own = pc.or_(has_own, any_valid(nodes.own(key, positions), len(positions)))
     if scan.scope.node is not None:  # below a recorder, what it inherits counts as its own
-        has_own = pc.or_(has_own, pc.equal(positions, nodes.position(scan.scope.node)))
+        has_own = pc.or_(has_own, pc.equal(positions, nodes.positions_of([scan.scope.node])[0]))
     lowest = _lowest(scan, positions.filter(has_own))
     return nodes_that_meet(nodes, scan.bound, lowest)
 
@@ -203,7 +204,7 @@ class _LevelReader:
 
     def _schema(self) -> pa.Schema:
         nothing = {name: self._flat(flat, {}, 0) for name, flat in self._columns.items()}
-        numbers = dict.fromkeys([*self._numbered, *self._of_nodes], pa.array([], pa.int64()))
+        numbers = dict.fromkeys([*self._numbered, *self._of_nodes], int64_array([]))
         return pa.table(nothing | numbers).schema
 
     def _batch(self, piece: Piece) -> pa.RecordBatch:
@@ -214,7 +215,7 @@ class _LevelReader:
             found[name] = values.take(piece.positions)
         if self._value is not None and (own := piece.own(root_of(self._value))):
             # a record's own value belongs to no other row
-            no_owner = pa.scalar(None, pa.int64())
+            no_owner = null_scalar(pa.int64())
             found["owner"] = pc.if_else(any_valid(own, piece.rows), no_owner, found["owner"])
         return pa.RecordBatch.from_pydict(found)
 
@@ -230,7 +231,7 @@ class _LevelReader:
 
     @once
     def _numbers_of_nodes(self) -> dict[str, pa.Array]:
-        every = pa.array(range(self._scan.snapshot.nodes.count), pa.int64())
+        every = count_to(self._scan.snapshot.nodes.count)
         return {name: self._inherited_numbers(name, every) for name in self._numbered}
 
 
@@ -242,7 +243,7 @@ def _with_all_owners(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBat
             yield batch
             continue
         at = batch.schema.get_field_index("owner")
-        counted = pc.indices_nonzero(pa.repeat(pa.scalar(True), batch.num_rows)).cast(pa.int64())
-        own = pc.negate(pc.add(counted, start))
+        counted = count_to(batch.num_rows)
+        own = pc.negate(pc.add(counted, int64_scalar(start)))
         yield batch.set_column(at, "owner", pc.coalesce(batch.column(at), own))
         start += batch.num_rows

@@ -17,7 +17,7 @@ from .._store.parquet_fragment import ParquetFragment
 from .._store.reader import StoreSnapshot
 from .._tree.columns import ColumnsByKind
 from .._tree.nodes import Nodes
-from .._values.chunks import one_array
+from .._values.chunks import int64_array, one_array
 from .._values.kinds import JSON, NULL, Kind
 from .._values.promote import Family, family_of, in_order, main_family, meet, to_flat
 from ..errors import MixedKindsWarning
@@ -155,7 +155,7 @@ class MixedKeys:
         return None
 
     def _experiment(self, position: int) -> int | None:
-        found = self._nodes.resolved(EXPERIMENT_KEYS[0], pa.array([position], pa.int64()))
+        found = self._nodes.resolved(EXPERIMENT_KEYS[0], int64_array([position]))
         numbers: list[int] = [n for each in found.values() for n in each.drop_null().to_pylist()]
         return numbers[0] if numbers else None
 

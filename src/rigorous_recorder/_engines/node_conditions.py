@@ -9,6 +9,7 @@ from typing import Final
 from .._arrow import pa, pc
 from .._tree.columns import ColumnsByKind
 from .._tree.nodes import Nodes
+from .._values.chunks import count_to
 from .conditions import Choice, Condition
 from .mixed import flat_column
 from .sql_conditions import BoundSql
@@ -37,13 +38,13 @@ def nodes_that_meet(
             positions = pc.indices_nonzero(mask).cast(pa.int64())
         else:
             positions = positions.filter(mask)
-    return pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    return count_to(nodes.count) if positions is None else positions
 
 
 def _mask_of_nodes(nodes: Nodes, condition: Bound, positions: pa.Array | None) -> pa.Array:
     if not isinstance(condition, BoundSql):
         return matches(nodes, condition, positions)
-    every = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    every = count_to(nodes.count) if positions is None else positions
     rows = rows_at_once(nodes, condition)
     parts = [every.slice(start, rows) for start in range(0, len(every), rows)]
     found = [met(condition, partial(nodes.resolved, positions=part), len(part)) for part in parts]
@@ -55,7 +56,7 @@ def matches(nodes: Nodes, condition: Condition | Choice, positions: pa.Array | N
     rows = nodes.count if positions is None else len(positions)
     if rows * nodes.widest(condition.key) <= _CONDITION_BYTES:
         return condition.matches(nodes.resolved(condition.key, positions), rows)
-    every = pa.array(range(rows), pa.int64()) if positions is None else positions
+    every = count_to(rows) if positions is None else positions
     found, places = nodes.shared(condition.key, every)
     met = condition.matches(found, len(next(iter(found.values()), ()))).take(places)
     return pc.coalesce(met, condition.matches({}, rows))  # null for nodes without a value

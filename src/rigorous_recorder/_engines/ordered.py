@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from .._arrow import pa, pc
+from .._values.chunks import int64_scalar
 from .._values.kinds import TIMEDELTA
 from .._values.promote import holds_lists
 from ..errors import ColumnError
@@ -108,7 +109,10 @@ def _pieces_with(scan: Scan, rows: pa.Array) -> Iterator[Piece]:
     """The rows at some indices, in stored order."""
     wanted = rows.take(pc.sort_indices(rows))
     for first, piece in scan.located(wanted[0].as_py()) if len(wanted) else ():
-        here = pc.and_(pc.greater_equal(wanted, first), pc.less(wanted, first + piece.rows))
+        here = pc.and_(
+            pc.greater_equal(wanted, int64_scalar(first)),
+            pc.less(wanted, int64_scalar(first + piece.rows)),
+        )
         if (found := wanted.filter(here)) and len(found):
             yield piece.taken(pc.subtract(found, first))
 

@@ -10,7 +10,7 @@ from .._live.column import NODE, Column
 from .._nested import Path, inside, root_of
 from .._store.fragments import Fragment, is_lost
 from .._tree.columns import ColumnsByKind, any_valid, column_in
-from .._values.chunks import one_array
+from .._values.chunks import bool_scalar, int64_scalar, null_scalar, one_array, run_end_encoded
 from .._values.kinds import NULL, Kind
 from .conditions import Choice, Condition
 from .mixed import Flat, flat_column
@@ -168,7 +168,7 @@ class Piece:
             return inherited
         has_own = any_valid(hiding, self.rows)
         for column, values in inherited.items():
-            rest = pc.if_else(has_own, pa.scalar(None, values.type), values)
+            rest = pc.if_else(has_own, null_scalar(values.type), values)
             own[column] = pc.coalesce(own[column], rest) if column in own else rest
         return own
 
@@ -195,7 +195,7 @@ class Piece:
 
     def that_meet(self, conditions: Sequence[Bound]) -> Piece:
         """The rows that meet all conditions; SQL runs only on those that meet the others."""
-        mask = pa.repeat(pa.scalar(True), self.rows)
+        mask = pa.repeat(bool_scalar(value=True), self.rows)
         texts = []
         for each in conditions:
             if isinstance(each, BoundSql):
@@ -251,10 +251,10 @@ def of_nodes(
     """The rows of a table that belong to some nodes, and their nodes."""
     is_selected = pc.is_in(runs.values, value_set=among)
     stops = runs.run_ends
-    starts = pc.subtract(stops, pc.pairwise_diff(stops)).fill_null(0)
+    starts = pc.subtract(stops, pc.pairwise_diff(stops)).fill_null(int64_scalar(0).cast(stops.type))
     ids, first, last = (each.filter(is_selected) for each in (runs.values, starts, stops))
     ends = pc.cumulative_sum(pc.subtract(last, first))
-    found = pa.RunEndEncodedArray.from_arrays(ends, ids)
+    found = run_end_encoded(ends, ids)
     if len(ids) > _FEW_RUNS:
         return table.filter(spread(runs, is_selected)), found
     spans = zip(first.to_pylist(), last.to_pylist(), strict=True)
@@ -264,4 +264,4 @@ def of_nodes(
 
 def spread(runs: pa.RunEndEncodedArray, values: pa.Array) -> pa.Array:
     """The value of each run, repeated for its rows."""
-    return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(runs.run_ends, values))
+    return pc.run_end_decode(run_end_encoded(runs.run_ends, values))

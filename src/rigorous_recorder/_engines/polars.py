@@ -12,6 +12,7 @@ from .._nested import Path, root_of
 from .._once import once
 from .._prefetch import ahead
 from .._tree.columns import any_valid
+from .._values.chunks import int64_array, no_rows
 from .arrow import flat_schema, flat_type
 from .mixed import Flat, flat_column
 from .pandas_polars import to_polars
@@ -41,7 +42,7 @@ def _schema(scan: Scan) -> tuple[dict[str, str], dict[str, pl.DataType]]:
     """The keys of the columns by internal name, and their types; computed once per scan."""
     if (known := scan.cache.get(_schema.__name__)) is None:
         keys = _inner_names(list(scan.flats))
-        types = to_polars(flat_schema(scan).empty_table()).dtypes
+        types = to_polars(no_rows(flat_schema(scan))).dtypes
         known = scan.cache[_schema.__name__] = keys, dict(zip(keys, types, strict=True))
     return known
 
@@ -251,7 +252,7 @@ class _PolarsNodes(SortedNodes):
     def _with_records(self) -> tuple[pa.Array, pa.Array]:
         """Ids and positions of the nodes that have records."""
         found = [self._scan.nodes_of(group) for group in self._scan.groups]
-        ids = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        ids = pc.unique(pa.concat_arrays([int64_array([]), *found]))
         return ids, self.places(ids)
 
     def places(self, ids: pa.Array) -> pa.Array:

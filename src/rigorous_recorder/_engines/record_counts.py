@@ -13,7 +13,7 @@ from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment, open_parquet
 from .._tree.nodes import Nodes
-from .._values.chunks import one_array
+from .._values.chunks import int64_array, int64_scalar, no_rows, one_array
 from .._values.kinds import NULL
 from .snapshot import Snapshot
 
@@ -63,7 +63,7 @@ class _Owners:
 
     def __init__(self, nodes: Nodes, ids: Sequence[int]) -> None:
         self._nodes = nodes
-        owner = pc.index_in(nodes.ids, value_set=pa.array(ids, pa.int64())).cast(pa.int64())
+        owner = pc.index_in(nodes.ids, value_set=int64_array(ids)).cast(pa.int64())
         above = nodes.parents
         while above.null_count < len(above):  # twice as many levels up each time
             owner = pc.coalesce(owner, owner.take(above))
@@ -89,7 +89,7 @@ def _add_node_keys(keys: _Keys, nodes: Nodes, owners: _Owners) -> None:
 
 def _by_fragment(fragments: Sequence[Fragment], owners: _Owners) -> list[dict[int, int]]:
     """For each fragment how many records each owner has in it."""
-    counted = [_pairs().empty_table()]
+    counted = [no_rows(_pairs())]
     for number, fragment in enumerate(fragments):
         counted += _node_counts(number, fragment)
     table = pa.concat_tables(counted)
@@ -110,7 +110,7 @@ def _pairs() -> pa.Schema:
 def _node_counts(number: int, fragment: Fragment) -> Iterator[pa.Table]:
     for table in fragment.tables([]):
         found = pc.value_counts(one_array(table.column(NODE)))
-        numbers = pa.repeat(pa.scalar(number, pa.int64()), len(found))
+        numbers = pa.repeat(int64_scalar(number), len(found))
         columns = [numbers, found.field("values"), found.field("counts")]
         yield pa.Table.from_arrays(columns, schema=_pairs())
 

@@ -12,6 +12,7 @@ from .._public import public
 from .._rows.implementation import Known, fresh, rows_of_node
 from .._tree.columns import any_valid, keys_of, present_values_of, values_of
 from .._tree.nodes import Nodes
+from .._values.chunks import int64_scalar
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError
 from .attempts import experiment_positions
@@ -198,7 +199,9 @@ def _own_values(piece: Piece, key: str) -> _OwnValues | None:
     if count == piece.rows:
         return _OwnValues(key, present_values_of(own, piece.rows), None)
     so_far = pc.cumulative_sum(any_valid(own, piece.rows).cast(pa.int64()))
-    at_ends = so_far.take(pc.subtract(piece.runs.run_ends, 1)).to_pylist()
+    at_ends = so_far.take(
+        pc.subtract(piece.runs.run_ends.cast(pa.int64()), int64_scalar(1))
+    ).to_pylist()
     present = [last - first for first, last in pairwise([0, *at_ends])]
     return _OwnValues(key, values_of(own, piece.rows), present)
 

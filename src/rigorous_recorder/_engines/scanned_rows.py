@@ -13,6 +13,7 @@ from .._once import once
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import keys_of
+from .._values.chunks import int64_array
 from .._values.kinds import Kind
 from .conditions import AnyCondition
 from .node_conditions import PIECE_ROWS, Bound, nodes_that_meet
@@ -70,7 +71,7 @@ class ScannedRows(ABC):
         if self.scope.is_deep:
             found = self.snapshot.nodes.below(self.scope.node)
         else:
-            found = pa.array([self.scope.node], pa.int64())
+            found = int64_array([self.scope.node])
         return self._without_deleted(found)
 
     def _without_deleted(self, ids: pa.Array) -> pa.Array:

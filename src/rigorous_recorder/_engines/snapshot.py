@@ -9,6 +9,7 @@ from .._once import once
 from .._store.reader import StoreSnapshot
 from .._tree.columns import ColumnsByKind
 from .._tree.nodes import Nodes
+from .._values.chunks import count_to
 from .._values.kinds import JSON
 from .mixed import MixedKeys
 
@@ -68,7 +69,7 @@ class Snapshot:
 
 def texts_in(nodes: Nodes, root: str, positions: pa.Array | None = None) -> list[pa.Array]:
     """The distinct dicts and lists that nodes have or inherit under a key."""
-    every = pa.array(range(nodes.count), pa.int64()) if positions is None else positions
+    every = count_to(nodes.count) if positions is None else positions
     return texts_of(nodes.shared(root, every)[0])
 
 

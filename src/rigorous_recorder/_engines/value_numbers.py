@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from .._arrow import pa
+from .._values.chunks import int64_array
 
 __all__ = ["ValueNumbers"]
 
@@ -36,7 +37,7 @@ class ValueNumbers:
     def table(self) -> pa.Table:
         """The distinct values so far as ``value``, with their numbers as ``number``."""
         values = pa.array(self.values.values(), self._type)
-        return pa.table({"number": pa.array(self.values, pa.int64()), "value": values})
+        return pa.table({"number": int64_array(self.values), "value": values})
 
     def _number(self, value: Any) -> int | None:
         if value is None:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from .._arrow import pa
 from .._live.batches import sealed_schema
 from .._live.column import Column
+from .._values.chunks import no_rows
 from .._values.kinds import FLOAT
 from . import checksums
 from .compaction_plan import CompactionInput, runs, stable_input
@@ -125,7 +126,7 @@ class Merging(NamedTuple):
         special = SpecialFloats.union(_special_floats(part, columns, schema) for part in parts)
         schema = schema.with_metadata(_description(run, name, segments, special))
         groups = _row_groups(parts, columns, schema)
-        first = next(groups, schema.empty_table())
+        first = next(groups, no_rows(schema))
         written = 0
         chosen = settings(first, special)
         with writing(run[0].path.with_name(str(name)), schema, chosen) as writer:

@@ -11,6 +11,7 @@ from .._live.batches import arrow_of
 from .._live.column import NODE, Column, column_of
 from .._live.layout import Buffer, map_of
 from .._mounts import has_layers
+from .._values.chunks import int64_scalar
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file, require_type
 from .folder import Folder, LiveName
@@ -131,7 +132,7 @@ def _rows_written(first: memoryview, later: memoryview) -> tuple[int, bool]:
     count = (len(bytes(first).rstrip(b"\0")) + 7) // 8
     nodes = pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(later[: 8 * count])])
     nodes.validate()
-    gap: int = pc.index(nodes, pa.scalar(0, pa.int64())).as_py()
+    gap: int = pc.index(nodes, int64_scalar(0)).as_py()
     return (count, False) if gap < 0 else (gap, True)
 
 

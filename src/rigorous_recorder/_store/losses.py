@@ -17,7 +17,7 @@ from .._arrow import pa, pc
 from .._durable import write_whole
 from .._live.batches import sealed_batch
 from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN
-from .._values.chunks import one_array
+from .._values.chunks import bool_scalar, int64_array, int64_scalar, one_array
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file
 from .folder import NODES, RECORDS, TABLES, Folder, LiveName, SealedName
@@ -229,7 +229,7 @@ def loss_of(
                 segments.setdefault(table, {})[writer] = missing
     records, nodes = (fragments_of(folder, table) for table in (RECORDS, NODES))
     if records is None or nodes is None:  # damage is reported, and hides no other problem
-        return Loss(segments, pa.array([], pa.int64()), 0, is_sure=False)
+        return Loss(segments, int64_array([]), 0, is_sure=False)
     lost = lost_nodes(started, records, nodes)
     return Loss(segments, lost, _rows_below(lost, records, nodes) if len(lost) else 0)
 
@@ -271,15 +271,13 @@ def lost_nodes(
     Only considers rows and nodes of these writers. All of `nodes` must be readable.
     """
     file_metadata = [each for fragment in nodes for each in _parents_in(fragment)]
-    known = pa.concat_arrays(
-        [pa.array([ROOT, DELETED], pa.int64()), *(each.node for each in file_metadata)]
-    )
+    known = pa.concat_arrays([int64_array([ROOT, DELETED]), *(each.node for each in file_metadata)])
     wanted = [
         each.parent if _is_of(each.fragment, writers) else _made_by(writers, each.parent)
         for each in file_metadata
     ]
     wanted += _wanted(writers, records, _complete(writers, known))
-    found = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *wanted]))
+    found = pc.unique(pa.concat_arrays([int64_array([]), *wanted]))
     lost = found.filter(pc.invert(pc.is_in(found, value_set=known)))
     return lost.take(pc.sort_indices(lost))
 
@@ -315,8 +313,10 @@ def _is_of(fragment: Fragment, writers: Collection[str]) -> bool:
 
 def _made_by(writers: Iterable[str], nodes: pa.Array) -> pa.Array:
     """The nodes that these writers created."""
-    made_by = pc.bit_wise_and(pc.shift_right(nodes, WRITER_BITS), 2**WRITER_BITS - 1)
-    numbers = pa.array([int(writer, 16) for writer in writers], pa.int64())
+    made_by = pc.bit_wise_and(
+        pc.shift_right(nodes, int64_scalar(WRITER_BITS)), int64_scalar(2**WRITER_BITS - 1)
+    )
+    numbers = int64_array([int(writer, 16) for writer in writers])
     return nodes.filter(pc.is_in(made_by, value_set=numbers))
 
 
@@ -361,7 +361,7 @@ def _rows_below(lost: pa.Array, records: Iterable[Fragment], nodes: Iterable[Fra
     below, level = lost, lost
     while len(level):
         found = [each.node.filter(pc.is_in(each.parent, value_set=level)) for each in file_metadata]
-        fresh = pc.unique(pa.concat_arrays([pa.array([], pa.int64()), *found]))
+        fresh = pc.unique(pa.concat_arrays([int64_array([]), *found]))
         level = fresh.filter(pc.invert(pc.is_in(fresh, value_set=below)))
         below = pa.concat_arrays([below, level])
     rows = 0
@@ -379,9 +379,9 @@ def held_nodes(folder: Folder, origin: Origin, nodes: pa.Array) -> InMemoryFragm
     """
     count = len(nodes)
     file_metadata = {
-        PARENT_COLUMN: pa.repeat(pa.scalar(DELETED, pa.int64()), count),
+        PARENT_COLUMN: pa.repeat(int64_scalar(DELETED), count),
         TIME_COLUMN: pa.repeat(pa.scalar(_BEFORE_ALL, TIME_COLUMN.kind.sealed_type), count),
-        DELETION_COLUMN: pa.repeat(pa.scalar(False), count),
+        DELETION_COLUMN: pa.repeat(bool_scalar(value=False), count),
     }
     metadata = describe_file(
         table=NODES, collection=folder.info()["id"], writer=origin.writer, started=origin.started

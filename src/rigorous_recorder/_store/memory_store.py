@@ -14,6 +14,7 @@ from .._live.column import NODE, Column
 from .._live.fields import Described
 from .._live.layout import Blank
 from .._live.table_writer import TableWriter
+from .._values.chunks import int64_array
 from .background import holding, watch
 from .folder import NODES, RECORDS
 from .footer import describe_file
@@ -191,7 +192,7 @@ class MemoryStore(Store):
 
     def drop(self, nodes: Mapping[int, int], store: Store) -> None:
         """Forget nodes and their records, which are in another store now, as other nodes."""
-        gone = pa.array(list(nodes), pa.int64())
+        gone = int64_array(list(nodes))
         for table in (self.nodes, self.records):
             rests: list[SegmentBatch] = []
             for fragment in self.reader.fragments(table):

@@ -12,6 +12,7 @@ from typing import Any
 from .._arrow import pa, pq
 from .._durable import replacing, sync_folder, write_whole
 from .._lazy_imports import shutil
+from .._values.chunks import no_rows
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
 from .corruption import UNREADABLE, blame_file
@@ -194,9 +195,7 @@ class _Table:
         segments = [
             each._replace(rows=rows) for each, rows in zip(sealed.segments, left, strict=True)
         ]
-        whole = pa.concat_tables(
-            [sealed.schema.empty_table(), *(g for g in groups if g is not None)]
-        )
+        whole = pa.concat_tables([no_rows(sealed.schema), *(g for g in groups if g is not None)])
         is_written = [self._new.has(origin.writer, origin.number) for origin, *_ in segments]
         if not any(is_written):
             self._write_file(sealed_name(sealed.path.name), whole, segments)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .._arrow import pa, pc
 from .._live.column import NODE, PARENT_COLUMN, Column
+from .._values.chunks import int64_array, int64_scalar
 from .fragments import Fragment, InMemoryFragment, is_lost
 from .node_ids import ROOT
 
@@ -33,7 +34,7 @@ def _has_root(fragment: Fragment) -> bool:
     # By bounds first, which need no reading: ids of other nodes are random numbers, far away.
     if not any(low <= ROOT <= high for low, high in fragment.node_ranges):
         return False
-    ids = pa.array([ROOT], pa.int64())
+    ids = int64_array([ROOT])
     return any(fragment.has_any(group, ids) for group in range(len(fragment.group_rows)))
 
 
@@ -51,9 +52,9 @@ def _table(fragment: Fragment, table: pa.Table, root: int) -> pa.Table:
         at = table.schema.get_field_index(name) if name else -1
         if at < 0 or is_lost(table.column(at)):
             continue
-        is_root = pc.equal(table.column(at), ROOT)
+        is_root = pc.equal(table.column(at), int64_scalar(ROOT))
         if pc.any(is_root).as_py():
-            values = pc.if_else(is_root, pa.scalar(root, pa.int64()), table.column(at))
+            values = pc.if_else(is_root, int64_scalar(root), table.column(at))
             table = table.set_column(at, table.schema.field(at), values)
     return table
 

@@ -6,7 +6,7 @@ from .._arrow import pa, pc
 from .._live.column import DELETION_COLUMN, TIME_COLUMN
 from .._once import once
 from .._store.node_ids import DELETED
-from .._values.chunks import int64_array
+from .._values.chunks import int64_array, int64_scalar
 from .shape import Shape
 
 __all__ = ["Deletion"]
@@ -46,7 +46,7 @@ class Deletion:
         """Sorted ids of the nodes that wait for a parent and of all below them; None for none."""
         if self.ids is None:
             return None
-        found = self.ids.filter(pc.not_equal(self.ids, DELETED))
+        found = self.ids.filter(pc.not_equal(self.ids, int64_scalar(DELETED)))
         if self.for_good is not None:
             found = found.filter(pc.invert(pc.is_in(found, value_set=self.for_good)))
         return found if len(found) else None
@@ -68,7 +68,13 @@ class Deletion:
         children = int64_array(self._everything.children(DELETED))
         of_them = pc.is_in(rows.node, value_set=children)
         flags = rows[DELETION_COLUMN].filter(of_them).to_pylist()
-        times = rows[TIME_COLUMN].filter(of_them).cast(pa.int64()).fill_null(0).to_pylist()
+        times = (
+            rows[TIME_COLUMN]
+            .filter(of_them)
+            .cast(pa.int64())
+            .fill_null(int64_scalar(0))
+            .to_pylist()
+        )
         found = dict.fromkeys(children.to_pylist(), (False, 0))
         for node, flag, time in zip(
             rows.node.filter(of_them).to_pylist(), flags, times, strict=True

@@ -12,14 +12,21 @@ from .._nested import Path, inside, root_of
 from .._once import once
 from .._store.fragments import Fragment, tables_of
 from .._store.node_ids import ROOT
-from .._values.chunks import bool_scalar, byte_sizes, int64_array, int64_scalar, null_scalar
+from .._values.chunks import (
+    bool_scalar,
+    byte_sizes,
+    count_to,
+    int64_array,
+    int64_scalar,
+    null_scalar,
+)
 from .._values.kinds import NULL, Kind
 from ..errors import TooLargeError
 from .arrangement import Arrangement, arranged
 from .columns import ColumnsByKind, values_of
 from .deletion import Deletion
 from .shape import Shape
-from .updates import Updates, count_to
+from .updates import Updates
 
 __all__ = ["Nodes"]
 
@@ -267,7 +274,9 @@ class Nodes(Shape):
         for size in self._level_sizes:
             piece = own.slice(start, size)
             if above is not None:
-                offset = pc.subtract(self.parents.slice(start, size), start - len(above))
+                offset = pc.subtract(
+                    self.parents.slice(start, size), int64_scalar(start - len(above))
+                )
                 piece = pc.coalesce(piece, above.take(offset))
             pieces.append(piece)
             start, above = start + size, piece

@@ -8,10 +8,17 @@ from typing import Final
 from .._arrow import pa, pc
 from .._live.column import NODE, TIME_COLUMN, Column
 from .._store.fragments import Fragment, is_lost
-from .._values.chunks import bool_scalar, int64_array, int64_scalar, null_scalar, one_array
+from .._values.chunks import (
+    bool_scalar,
+    count_to,
+    int64_array,
+    int64_scalar,
+    null_scalar,
+    one_array,
+)
 from .columns import column_in
 
-__all__ = ["Updates", "UpdatesByNode", "count_to"]
+__all__ = ["Updates", "UpdatesByNode"]
 
 #: The latest possible time.
 _LATEST: Final = 2**63 - 1
@@ -170,8 +177,3 @@ def _is_sorted(values: pa.Array) -> bool:
         return True
     steps = pc.less_equal(values.slice(0, len(values) - 1), values.slice(1))
     return bool(pc.all(steps, skip_nulls=False).as_py())
-
-
-def count_to(stop: int) -> pa.Array:
-    """The numbers from 0 up to ``stop``, int64."""
-    return pc.indices_nonzero(pa.repeat(bool_scalar(value=True), stop)).cast(pa.int64())

@@ -10,6 +10,7 @@ from .._arrow import pa, pc
 from .._lazy_imports import np
 from ..errors import DamagedFileError
 from . import json_text
+from .chunks import bool_scalar, int64_scalar, null_scalar
 from .kinds import DetailedKind, LiveBuffers
 
 __all__ = ["DTYPES", "ArrayKind", "ListKind", "dtype_of"]
@@ -77,7 +78,7 @@ class _ArrayKinds(DetailedKind, ABC):
         """See ``Kind``; ``value`` is an array of any dtype, or a value that may be a list of one."""
         wanted = _as_array(value, is_bool=self.dtype == "bool")
         if wanted is None:
-            return pa.repeat(pa.scalar(False), len(column))
+            return pa.repeat(bool_scalar(value=False), len(column))
         has_nan = self.dtype.startswith("float") and wanted.dtype.kind == "f"
         same = [
             None if v is None else bool(np.array_equal(v, wanted, equal_nan=has_nan))
@@ -172,8 +173,8 @@ class ArrayKind(_ArrayKinds):
         whole = stored.filter(present).cast(self.sealed_type)
         if not len(whole):
             return pa.nulls(len(stored), self.sealed_type)
-        counted = pc.subtract(pc.cumulative_sum(present.cast(pa.int64())), 1)
-        return whole.take(pc.if_else(present, counted, pa.scalar(None, pa.int64())))
+        counted = pc.subtract(pc.cumulative_sum(present.cast(pa.int64())), int64_scalar(1))
+        return whole.take(pc.if_else(present, counted, null_scalar(pa.int64())))
 
     def values(self, column: pa.Array) -> list[Any]:
         return [None if each is None else self._array(each) for each in column.to_pylist()]

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from .._arrow import pa, pc
 
-__all__ = ["bool_scalar", "byte_sizes", "int64_array", "int64_scalar", "null_scalar", "one_array"]
+__all__ = [
+    "bool_scalar",
+    "byte_sizes",
+    "count_to",
+    "int64_array",
+    "int64_scalar",
+    "no_rows",
+    "null_scalar",
+    "one_array",
+    "run_end_encoded",
+    "scalar",
+]
 
 #: Size of an offset in text and list columns, in bytes.
 _OFFSET: Final = 4
 
 
 # pyarrow imports pandas, where it is installed, to convert a value of Python's: that takes longer than
-# all else that a small experiment does. What every process does that logs converts none.
+# all else that a small experiment or a first query does. What logs or queries converts none.
 
 
 def int64_array(values: Iterable[int]) -> pa.Array:
@@ -24,19 +35,54 @@ def int64_array(values: Iterable[int]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
 
 
+def count_to(stop: int) -> pa.Array:
+    """The numbers from 0 up to ``stop``, int64."""
+    return pc.indices_nonzero(pa.repeat(bool_scalar(value=True), stop)).cast(pa.int64())
+
+
 def int64_scalar(value: int) -> pa.Scalar:
     """An int of an array."""
     return int64_array((value,))[0]
 
 
+def scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
+    """A value as one of an array of this type."""
+    if type(value) is int and kind == pa.int64() and -(2**63) <= value < 2**63:
+        return int64_scalar(value)
+    if type(value) is float and kind == pa.float64():
+        return _first(kind, array("d", (value,)))
+    if type(value) is bool and kind == pa.bool_():
+        return bool_scalar(value=value)
+    if type(value) is str and kind == pa.string():
+        data = value.encode()
+        return _first(kind, array("i", (0, len(data))), data)
+    return pa.scalar(value, kind)
+
+
+def _first(kind: pa.DataType, *buffers: Any) -> pa.Scalar:
+    return pa.Array.from_buffers(kind, 1, [None, *map(pa.py_buffer, buffers)])[0]
+
+
 def bool_scalar(*, value: bool) -> pa.Scalar:
     """A bool of an array."""
-    return pa.Array.from_buffers(pa.bool_(), 1, [None, pa.py_buffer(bytes([value]))])[0]
+    return _first(pa.bool_(), bytes([value]))
 
 
 def null_scalar(kind: pa.DataType) -> pa.Scalar:
     """The null of an array of this type."""
     return pa.nulls(1, kind)[0]
+
+
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table without rows."""
+    return pa.Table.from_arrays([pa.nulls(0, each.type) for each in schema], schema=schema)
+
+
+def run_end_encoded(ends: pa.Array, values: pa.Array) -> pa.RunEndEncodedArray:
+    """Values that are each repeated up to the end of their run."""
+    kind = pa.run_end_encoded(ends.type, values.type)
+    rows = ends[-1].as_py() if len(ends) else 0
+    return pa.RunEndEncodedArray.from_buffers(kind, rows, [None], 0, 0, [ends, values])
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
@@ -48,10 +94,10 @@ def byte_sizes(values: pa.Array) -> pa.Array:
     """The approximate size of each value in bytes; int64, null for null."""
     kind = values.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return pc.add(pc.binary_length(values).cast(pa.int64()), _OFFSET)
+        return pc.add(pc.binary_length(values).cast(pa.int64()), int64_scalar(_OFFSET))
     if pa.types.is_list(kind):
         of_one = values.values.nbytes // max(1, len(values.values))
         lengths = pc.list_value_length(values).cast(pa.int64())
-        return pc.add(pc.multiply(lengths, of_one), _OFFSET)
+        return pc.add(pc.multiply(lengths, int64_scalar(of_one)), int64_scalar(_OFFSET))
     each = values.nbytes // max(1, len(values)) + 1
-    return pc.if_else(values.is_valid(), pa.scalar(each, pa.int64()), pa.scalar(None, pa.int64()))
+    return pc.if_else(values.is_valid(), int64_scalar(each), null_scalar(pa.int64()))

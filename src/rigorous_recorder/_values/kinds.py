@@ -17,6 +17,7 @@ from .._lazy_imports import zoneinfo
 from .._report import warn
 from ..errors import DamagedFileWarning
 from . import json_text
+from .chunks import scalar
 
 __all__ = [
     "BOOL",
@@ -178,7 +179,7 @@ class Kind(ABC):
         """Which values of a column of the sealed type equal ``value``; null for missing ones."""
         if value != value:  # noqa: PLR0124 - a search for NaN finds NaN
             return pc.is_nan(column)
-        return pc.equal(column, pa.scalar(value, self.sealed_type))
+        return pc.equal(column, scalar(value, self.sealed_type))
 
 
 class DetailedKind(Kind, ABC):

@@ -8,6 +8,7 @@ from typing import Any, Final
 from .._arrow import pa, pc
 from .arrays import ArrayKind, ListKind
 from .bigints import BIGINT, BIGINT_TEXT, int_kind
+from .chunks import bool_scalar
 from .kinds import (
     BOOL,
     BYTES,
@@ -175,13 +176,13 @@ def holds_lists(kind: Kind) -> bool:
 
 def is_any_of(kind: Kind, column: pa.Array, wanted: Sequence[tuple[Kind, Any]]) -> pa.Array:
     """Which values of a column equal one of several, each with its kind; see ``equal``."""
-    mask = pa.repeat(pa.scalar(False), len(column))
+    mask = pa.repeat(bool_scalar(value=False), len(column))
     at_once: list[Any] = []
     for other, value in wanted:
         if kind in _SETS and {kind, other} <= _COMPARED | {kind}:
             at_once.append(value if other == kind else _as(kind, value))
         elif (found := equal(kind, column, other, value)) is not None:
-            mask = pc.or_(mask, found.fill_null(False))
+            mask = pc.or_(mask, found.fill_null(bool_scalar(value=False)))
     exact = [each for each in at_once if each is not None]
     if not exact:
         return mask
