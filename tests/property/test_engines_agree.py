@@ -12,20 +12,24 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection
 
+from ..sparse import make_all_sparse
 from .conditions import NUMBER, Condition, Row, conditions, has_nan, have_one_zone, rows
 from .strategies import scratch_folder
 
 FEWER = settings(max_examples=settings().max_examples // 2)
 
 
-def logged(found: list[Row], folder: Path) -> ExperimentCollection:
+def logged(found: list[Row], folder: Path, *, are_sparse: bool) -> ExperimentCollection:
     with ExperimentCollection(folder / "c", quiet=True) as collection:
         with collection.new_experiment() as experiment:
             for row in found:
                 experiment.push(row)
+    if are_sparse:
+        make_all_sparse(folder / "c.collection")
     collection = ExperimentCollection(folder / "c", quiet=True)
     for suffix in (".parquet", ".arrow"):
         collection.records.save_to(folder / f"x{suffix}")
@@ -71,15 +75,17 @@ def engines(
 
 
 @FEWER
-@given(found=rows(), asked=conditions)
-def test_engines_find_the_rows_that_were_logged(found: list[Row], asked: Condition) -> None:
+@given(found=rows(), asked=conditions, are_sparse=st.booleans())
+def test_engines_find_the_rows_that_were_logged(
+    found: list[Row], asked: Condition, *, are_sparse: bool
+) -> None:
     """SQL, Polars, Arrow and pandas, of a collection, its files, and exported ones."""
     with scratch_folder() as folder:
-        collection = logged(found, folder)
+        collection = logged(found, folder, are_sparse=are_sparse)
         by_rules = {rules: asked.numbers(found, rules) for rules in ("order", "arrow")}
         as_read = [dict(row) for row in collection.records]
         assert asked.numbers(as_read, "order") == by_rules["order"]
         for engine, numbers, rules in engines(
-            collection, asked, folder, with_sealed=have_one_zone(found)
+            collection, asked, folder, with_sealed=have_one_zone(found) and not are_sparse
         ):
             assert sorted(numbers) == by_rules[rules], engine

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Final
 
 from .._arrow import pa, pc
-from .._live.column import NODE, Column
+from .._live.column import NODE, SPARSE_COLUMNS, Column
 from .._nested import Path, root_of
 from .._prefetch import ALL_CORES, ahead
 from .._store.fragments import Fragment
@@ -229,7 +229,7 @@ class RecordsSelect:
         others: list[Fragment] = []
         for fragment in fragments:
             if isinstance(fragment, ParquetFragment) and id(fragment) in native:
-                alike.setdefault(tuple(fragment.columns), []).append(fragment)
+                alike.setdefault(tuple(fragment.file_columns.stored), []).append(fragment)
             else:
                 others.append(fragment)
         if not alike or not all(self._has_all(columns) for columns in alike):
@@ -239,9 +239,9 @@ class RecordsSelect:
         for fragment in others:
             yield self._through_arrow(fragment, f"fragment_{self._places[id(fragment)]}")
 
-    def _has_all(self, columns: Collection[Column]) -> bool:
+    def _has_all(self, columns: Sequence[Column]) -> bool:
         own = [self._stored[flat] for flat in self._own]
-        return all(any(column in columns for column in each) for each in own)
+        return all(any(_places(column, columns) for column in each) for each in own)
 
     def _typed(self) -> str:
         """An empty table that sets the types of columns that no file has."""
@@ -270,9 +270,9 @@ class RecordsSelect:
         kind = self._scan.flat_kind(flat.name)
         wanted = self._stored[flat]
         found = [
-            _cast(f"c{i}", column.kind, kind)
-            for i, column in enumerate(columns)
-            if column in wanted
+            _cast(value, column.kind, kind)
+            for column in wanted
+            for value in _places(column, columns)
         ]
         return f"coalesce({', '.join(found)})" if len(found) > 1 else (*found, "NULL")[0]
 
@@ -312,6 +312,15 @@ def _is_castable(kind: Kind, flat: Kind) -> bool:
     if isinstance(flat, ZonedDatetime):
         return isinstance(kind, ZonedDatetime)
     return kind == flat or (kind, flat) in _CASTS
+
+
+def _places(column: Column, stored: Sequence[Column]) -> list[str]:
+    """Where a file with these columns has the values of a column: in its own, and in a sparse one."""
+    maps = SPARSE_COLUMNS.get(column.kind)
+    found = [f"c{stored.index(column)}"] if column in stored else []
+    if maps in stored:
+        found.append(f"c{stored.index(maps)}[{literal(str(column.key))}]")
+    return found
 
 
 def _cast(column: str, kind: Kind, flat: Kind) -> str:

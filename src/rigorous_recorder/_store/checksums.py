@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from .._arrow import pa, pq
 from ..errors import DamagedFileError
+from .leaves import leaves_of
 
 __all__ = ["check_chunks", "check_footer", "damaged_chunks", "fill", "room_for"]
 
@@ -38,7 +39,7 @@ _PIECE: Final = 5 * 1024
 
 def room_for(schema: pa.Schema, groups: int) -> dict[bytes, bytes]:
     """Metadata with reserved space for the checksums of a file with this number of row groups."""
-    count = 1 + groups * len(schema)
+    count = 1 + groups * sum(len(leaves_of(field)) for field in schema)
     return {_ALSO: b"", _KEY: _ZEROS * count}
 
 

@@ -10,26 +10,17 @@ from .._values.chunks import one_array
 from .._values.sparse import unpacked
 from .footer import FileColumns
 
-__all__ = ["densified", "stored_names"]
-
-
-def stored_names(there: FileColumns, columns: Sequence[Column]) -> list[str]:
-    """The names in a file of the columns that have the values of these, which it has."""
-    dense = [there.stored[column] for column in columns if column in there.stored]
-    sparse = dict.fromkeys(there.sparse[column] for column in columns if column in there.sparse)
-    return [*dense, *(there.stored[column] for column in sparse)]
+__all__ = ["densified"]
 
 
 def densified(table: pa.Table, there: FileColumns, columns: Sequence[Column]) -> pa.Table:
     """The columns of a file under their names, from those that it stores.
 
     Args:
-        table: the columns with ``stored_names``, and perhaps ``_node``.
+        table: the columns that store these, and perhaps ``_node``.
         there: the columns of the file.
         columns: which ones; the file has them.
     """
-    if there.sparse.keys().isdisjoint(columns):
-        return table
     found = _unpacked(table, there, columns)
     names = [there.names[column] for column in columns]
     arrays = [_value(table, there, column, found.get(column)) for column in columns]

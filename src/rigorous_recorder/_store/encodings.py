@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from .._arrow import pa
+from .._values.sparse import values_of
+from .leaves import Leaf, leaves_of
 
 __all__ = ["PLAIN_FLOATS", "Encodings"]
 
@@ -35,17 +37,23 @@ class Encodings:
         self._files = 0
 
     def of(self, table: pa.Table) -> dict[str, str | None]:
-        """The encoding of each column; None for a dictionary."""
+        """The encoding of each column of the file, by path; None for a dictionary."""
         self._files += 1
-        return {
-            field.name: self._of(field, table.column(i)) for i, field in enumerate(table.schema)
-        }
+        found: dict[str, str | None] = {}
+        for field, column in zip(table.schema, table.columns, strict=True):
+            if pa.types.is_map(field.type):
+                key, value = leaves_of(field)
+                values = pa.chunked_array(map(values_of, column.chunks), value.kind)
+                found |= {key.path: None, value.path: self._of(value, values)}
+            else:
+                found[field.name] = self._of(Leaf(field.name, field.type), column)
+        return found
 
-    def _of(self, field: pa.Field, column: pa.ChunkedArray) -> str | None:
-        key = field.name, str(field.type)
+    def _of(self, leaf: Leaf, column: pa.ChunkedArray) -> str | None:
+        key = leaf.path, str(leaf.kind)
         encoding, good_until = self._known.get(key, (None, 0))
         if self._files > good_until:
-            encoding = _encoding(field.type, column)
+            encoding = _encoding(leaf.kind, column)
             self._known[key] = encoding, 2 * self._files
         return encoding
 

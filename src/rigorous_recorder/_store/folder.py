@@ -34,7 +34,7 @@ __all__ = [
 
 FORMAT: Final = 1
 #: Additions to the format that this version reads and writes; docs/format.md lists them.
-FEATURES: Final = frozenset[str]()
+FEATURES: Final = frozenset({"sparse"})
 NAME: Final = "rigorous-recorder"
 RECORDS: Final = "records"
 NODES: Final = "nodes"

@@ -27,6 +27,8 @@ __all__ = [
     "metadata_of",
     "segment_metadata",
     "segments_in",
+    "sparse_keys",
+    "sparse_metadata",
     "with_sparse_keys",
     "writers_metadata",
 ]
@@ -149,6 +151,20 @@ class FileColumns(NamedTuple):
     stored: Mapping[Column, str]
     sparse: Mapping[Column, Column]
 
+    def storing(self, columns: Iterable[Column]) -> list[Column]:
+        """The stored columns with the values of these columns: each its own, or a sparse one."""
+        found = dict[Column, None]()
+        for column in columns:
+            if column in self.stored:
+                found[column] = None
+            if column in self.sparse:
+                found[self.sparse[column]] = None
+        return list(found)
+
+    def names_storing(self, columns: Iterable[Column]) -> list[str]:
+        """Their names in the file."""
+        return [self.stored[column] for column in self.storing(columns)]
+
 
 def columns_in(schema: pa.Schema) -> FileColumns:
     """The columns of a file.
@@ -161,18 +177,26 @@ def columns_in(schema: pa.Schema) -> FileColumns:
     return _columns_of(schema.remove_metadata().serialize().to_pybytes(), listed)
 
 
+def sparse_keys(rows: pa.Table | pa.RecordBatch) -> dict[str, list[str]]:
+    """The keys in the sparse columns of rows, for each kind."""
+    names = set(rows.schema.names)
+    found: dict[str, list[str]] = {}
+    for kind, column in SPARSE_COLUMNS.items():
+        if (name := str(column.key)) in names and column_of(rows.schema.field(name)) == column:
+            found[kind.name] = keys_of(rows.column(name))
+    return found
+
+
+def sparse_metadata(keys: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The metadata of a file with these keys in sparse columns, for each kind."""
+    return {_SPARSE: keys} if keys else {}
+
+
 def with_sparse_keys(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Rows whose metadata lists the keys of their sparse columns, if they have any."""
-    sparse = [c for c in SPARSE_COLUMNS.values() if str(c.key) in batch.schema.names]
-    sparse = [c for c in sparse if column_of(batch.schema.field(str(c.key))) == c]
-    file_metadata = metadata_of(batch.schema)
-    if not sparse or _SPARSE in file_metadata:
+    if not (keys := sparse_keys(batch)):
         return batch
-    file_metadata[_SPARSE] = {
-        kind.name: keys_of(batch.column(str(column.key)))
-        for kind, column in SPARSE_COLUMNS.items()
-        if column in sparse
-    }
+    file_metadata = {**metadata_of(batch.schema), **sparse_metadata(keys)}
     metadata = {**batch.schema.metadata, META: json.dumps(file_metadata).encode()}
     return batch.replace_schema_metadata(metadata)
 

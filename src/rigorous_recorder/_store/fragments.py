@@ -14,7 +14,7 @@ from .._once import once
 from .._prefetch import ALL_CORES, ahead
 from .._values.chunks import int64_array, one_array
 from ..errors import DeletedError
-from .densify import densified, stored_names
+from .densify import densified
 from .footer import FileColumns, Origin, SegmentRange, columns_in, metadata_of, with_sparse_keys
 
 __all__ = [
@@ -108,6 +108,16 @@ class Fragment(ABC):
         return spans
 
     @abstractmethod
+    def stored(
+        self, group: int, columns: Sequence[Column], *, nodes: bool = True
+    ) -> pa.Table | None:
+        """The rows of a group as they are stored: a sparse column has a map for each row.
+
+        Args:
+            columns: columns of ``file_columns.stored``; others are left out.
+            nodes: whether ``_node`` is needed if there is any other column.
+        """
+
     def table(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
@@ -119,6 +129,12 @@ class Fragment(ABC):
         Args:
             nodes: whether ``_node`` is needed if there is any other column.
         """
+        there = self.file_columns
+        if there.sparse.keys().isdisjoint(columns):
+            return self.stored(group, columns, nodes=nodes)
+        here = [column for column in columns if column in there.names]
+        found = self.stored(group, there.storing(here), nodes=nodes)
+        return None if found is None else densified(found, there, here)
 
     def tables(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """The rows, a group at a time; what can't be read is left out with a warning."""
@@ -207,17 +223,15 @@ class InMemoryFragment(Fragment):
         self.whole = pa.Table.from_batches([batch])
         self.has_gap = has_gap
 
-    def table(
+    def stored(
         self,
         group: int,  # noqa: ARG002 - there is only one
         columns: Sequence[Column],
         *,
         nodes: bool = True,  # noqa: ARG002 - always included
     ) -> pa.Table:
-        """The rows, with ``_node`` and those of ``columns`` that exist here, in order."""
-        here = [column for column in columns if column in self.columns]
-        read = self.whole.select([NODE, *stored_names(self.file_columns, here)])
-        return densified(read, self.file_columns, here)
+        """The rows, with ``_node`` and those of ``columns`` that are stored here, in order."""
+        return self.whole.select([NODE, *names_of(self.file_columns.stored, columns)])
 
 
 class Spans(Fragment):
@@ -245,12 +259,12 @@ class Spans(Fragment):
         here = self._whole.nodes_among(self._parts[group][0], ids)
         return super().nodes_among(group, here) if len(here) else here
 
-    def table(
+    def stored(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
         """The rows of a group; None, with a warning, if they can't be read."""
         number, part = self._parts[group]
-        table = self._whole.table(number, columns, nodes=nodes)
+        table = self._whole.stored(number, columns, nodes=nodes)
         return None if table is None else table.slice(part.start, part.stop - part.start)
 
     def is_placed(self, group: int) -> bool:

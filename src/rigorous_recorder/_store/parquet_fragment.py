@@ -22,6 +22,7 @@ from .corruption import (
 from .folder import NODES, SealedName
 from .footer import check_name, columns_in, metadata_of, segments_in
 from .fragments import Fragment, Spans, between, is_lost, names_of
+from .leaves import leaf_places
 from .path_checks import check_regular
 
 __all__ = [
@@ -93,11 +94,11 @@ class ParquetFragment(Fragment):
             numbers.setdefault(each.origin.writer, []).append(each.origin.number)
         return [SealedName(writer, min(found), max(found)) for writer, found in numbers.items()]
 
-    def table(
+    def stored(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
-        """The readable part of a row group."""
-        names = names_of(self.columns, columns)
+        """The readable part of a row group, as it is stored."""
+        names = names_of(self.file_columns.stored, columns)
         if nodes or not names:
             names = [NODE, *names]
         try:
@@ -109,7 +110,8 @@ class ParquetFragment(Fragment):
     def _readable_part(self, group: int, names: Sequence[str]) -> pa.Table | None:
         """The same for a row group whose columns can't all be read together."""
         rows = self.group_rows[group]
-        keys: dict[str, Any] = {name: column.key for column, name in self.columns.items()}
+        stored = self.file_columns.stored.items()
+        keys: dict[str, Any] = {name: column.key for column, name in stored}
         arrays: list[Any] = []
         for name in names:
             found = self._try(group, [name])
@@ -128,7 +130,7 @@ class ParquetFragment(Fragment):
 
     def _has_no_value(self, group: int, name: str) -> bool:
         """Whether the statistics in the footer show that a column has no values in a group."""
-        (at,) = self._places([name])
+        (at, *_) = self._places([name])
         with open_parquet(self._path) as file:
             statistics = file.metadata.row_group(group).column(at).statistics
         has_count = statistics is not None and statistics.has_null_count
@@ -161,7 +163,8 @@ class ParquetFragment(Fragment):
         if self._counts is None:
             self._counts = {}
         if column not in self._counts:
-            found = self._count_in_footer(self.columns[column])
+            is_sparse = column in self.file_columns.sparse
+            found = None if is_sparse else self._count_in_footer(self.columns[column])
             self._counts[column] = super().count(column) if found is None else found
         return self._counts[column]
 
@@ -197,7 +200,7 @@ class ParquetFragment(Fragment):
 
         Empty if ``_node`` can't be read: then the recorders of the rows are unknown.
         """
-        names = [NODE, *self.columns.values()]
+        names = [NODE, *self.file_columns.stored.values()]
         if not isinstance(damage := self._try(group, names), Exception):
             return names, None
         if isinstance(self._try(group, [NODE]), Exception):
@@ -221,7 +224,7 @@ class ParquetFragment(Fragment):
 
     def is_sound(self, columns: Collection[Column]) -> bool:
         """Whether these columns and ``_node`` can be read with correct checksums; cached."""
-        names = [NODE, *names_of(self.columns, list(columns))]
+        names = [NODE, *self.file_columns.names_storing(columns)]
         if wanted := set(names) - self._sound.keys():
             self._sound |= dict.fromkeys(wanted, self._can_read(wanted))
         return all(self._sound[name] for name in names)
@@ -251,9 +254,9 @@ class ParquetFragment(Fragment):
         return found
 
     def _places(self, names: Collection[str]) -> list[int]:
-        """The places of columns in the file: no kind is stored as more than one column of Parquet."""
-        there = {name: at for at, name in enumerate(self.schema.names)}
-        return [there[name] for name in names]
+        """The places of columns in the file, which has two for a sparse one."""
+        there = leaf_places(self.schema)
+        return [at for name in names for at in there[name]]
 
     def _check(self, table: pa.Table) -> None:
         """Raise for contents that this library never writes."""
@@ -261,7 +264,7 @@ class ParquetFragment(Fragment):
         if NODE in table.column_names and table.column(NODE).null_count:
             message = "it has rows without a node"
             raise DamagedFileError(message)
-        for column, name in self.columns.items():
+        for column, name in self.file_columns.stored.items():
             if name in table.column_names:
                 column.kind.check(table.column(name))
 
@@ -274,15 +277,16 @@ class ParquetFragment(Fragment):
         whole = self._find_successor(self)
         if whole is None:
             return None
-        here = [column for column in columns if column in self.columns]
+        here = [column for column in columns if column in self.file_columns.stored]
         start = sum(self.group_rows[:group])
         stretches = self.stretches(start, start + self.group_rows[group])
-        pieces = list(Spans(whole, whole.places(stretches)).tables(here))
-        if not pieces:
+        spans = Spans(whole, whole.places(stretches))
+        found = [spans.stored(at, here) for at in range(len(spans.group_rows))]
+        if not (pieces := [each for each in found if each is not None]):
             return None
         # A column has another name there if its own was in use.
-        there = _joined(pieces).select([NODE, *names_of(whole.columns, here)])
-        return there.rename_columns([NODE, *names_of(self.columns, here)])
+        there = _joined(pieces).select([NODE, *names_of(whole.file_columns.stored, here)])
+        return there.rename_columns([NODE, *names_of(self.file_columns.stored, here)])
 
 
 def _joined(pieces: Sequence[pa.Table]) -> pa.Table:

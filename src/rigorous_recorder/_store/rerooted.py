@@ -67,11 +67,11 @@ class _Rerooted(Fragment):
         self._whole = whole
         self._root = root
 
-    def table(
+    def stored(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
         """The rows of a group; None, with a warning, if they can't be read."""
-        table = self._whole.table(group, columns, nodes=nodes)
+        table = self._whole.stored(group, columns, nodes=nodes)
         return None if table is None else _table(self, table, self._root)
 
     def is_placed(self, group: int) -> bool:

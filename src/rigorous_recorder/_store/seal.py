@@ -15,7 +15,8 @@ from .._live.column import META
 from .._once import remembered
 from . import checksums
 from .encodings import PLAIN_FLOATS, Encodings
-from .footer import metadata_of
+from .footer import metadata_of, sparse_keys, sparse_metadata
+from .leaves import leaves_of
 from .special_floats import SpecialFloats
 
 __all__ = [
@@ -68,7 +69,8 @@ def write_with_metadata(
 ) -> None:
     """Like ``write_sealed``, with exactly this metadata, and that of special floats."""
     special = SpecialFloats.of(table)
-    metadata = {META: json.dumps(file_metadata | special.metadata).encode()}
+    described = file_metadata | special.metadata | sparse_metadata(sparse_keys(table))
+    metadata = {META: json.dumps(described).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
     table = table.replace_schema_metadata(metadata | room)
     with writing(path, table.schema, settings(table, special, encodings)) as writer:
@@ -98,7 +100,11 @@ def settings(
 ) -> dict[str, Any]:
     """The options of pyarrow for a sealed file with such rows and special floats."""
     chosen = (encodings or Encodings()).of(table)
-    chosen |= {name: PLAIN_FLOATS for name in special.negative_zero if chosen[name] is None}
+    for field in table.schema:
+        if field.name in special.negative_zero:
+            *_, values = leaves_of(field)
+            path = values.path if pa.types.is_map(field.type) else field.name
+            chosen[path] = chosen[path] or PLAIN_FLOATS
     return {
         "compression": "zstd",
         "compression_level": _LEVEL,

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
+from .._values.sparse import values_of
+from .leaves import Leaf, leaves_of
 
 __all__ = ["SpecialFloats"]
 
@@ -34,11 +36,12 @@ class SpecialFloats(NamedTuple):
     @classmethod
     def of(cls, table: pa.Table) -> SpecialFloats:
         """Those of a table."""
-        doubles = {
-            field.name: table.column(number)
-            for number, field in enumerate(table.schema)
-            if pa.types.is_float64(field.type)
-        }
+        doubles: dict[str, list[pa.Array]] = {}
+        for number, field in enumerate(table.schema):
+            if pa.types.is_float64(field.type):
+                doubles[field.name] = table.column(number).chunks
+            elif pa.types.is_map(field.type) and pa.types.is_float64(field.type.item_type):
+                doubles[field.name] = list(map(values_of, table.column(number).chunks))
         return cls(_those(doubles, _has_nan), _those(doubles, _has_negative_zero))
 
     @classmethod
@@ -69,26 +72,33 @@ class SpecialFloats(NamedTuple):
     def statistics(self, schema: pa.Schema) -> bool | list[str]:
         """The columns for which pyarrow writes statistics: True, or the paths of their leaves.
 
-        None for floats in arrays, where only a reader that misreads NaN would use them.
+        None for floats in arrays and maps, where only a reader that misreads NaN would use them.
         """
-        paths = [_path(field) for field in schema if self._has_statistics(field)]
-        return True if len(paths) == len(schema) else paths
+        return _paths(schema, self._has_statistics)
 
     def dictionaries(self, schema: pa.Schema) -> bool | list[str]:
         """The columns that may have a dictionary: True for all, or the paths of their leaves."""
-        paths = [_path(field) for field in schema if field.name not in self.negative_zero]
-        return True if len(paths) == len(schema) else paths
+        return _paths(schema, self._may_have_dictionary)
 
-    def _has_statistics(self, field: pa.Field) -> bool:
-        if pa.types.is_list(field.type):
-            return not pa.types.is_floating(_leaf(field.type))
-        return field.name not in self.nan
+    def _has_statistics(self, field: pa.Field, leaf: Leaf) -> bool:
+        is_silent = pa.types.is_nested(field.type) or field.name in self.nan
+        return not (is_silent and pa.types.is_floating(leaf.kind))
+
+    def _may_have_dictionary(self, field: pa.Field, leaf: Leaf) -> bool:
+        return not (field.name in self.negative_zero and pa.types.is_floating(leaf.kind))
+
+
+def _paths(schema: pa.Schema, is_one: Callable[[pa.Field, Leaf], bool]) -> bool | list[str]:
+    """The paths of the leaves that are among some; True if all are."""
+    leaves = [(field, leaf) for field in schema for leaf in leaves_of(field)]
+    paths = [leaf.path for field, leaf in leaves if is_one(field, leaf)]
+    return True if len(paths) == len(leaves) else paths
 
 
 def _those(
-    columns: Mapping[str, pa.ChunkedArray], is_it: Callable[[pa.Array], bool]
+    columns: Mapping[str, list[pa.Array]], is_it: Callable[[pa.Array], bool]
 ) -> frozenset[str]:
-    return frozenset(name for name, found in columns.items() if any(map(is_it, found.chunks)))
+    return frozenset(name for name, found in columns.items() if any(map(is_it, found)))
 
 
 def _has_nan(doubles: pa.Array) -> bool:
@@ -100,17 +110,3 @@ def _has_nan(doubles: pa.Array) -> bool:
 
 def _has_negative_zero(doubles: pa.Array) -> bool:
     return bool(pc.min(doubles.view(pa.int64())).as_py() == _NEGATIVE_ZERO)
-
-
-def _leaf(kind: pa.DataType) -> pa.DataType:
-    while pa.types.is_list(kind):
-        kind = kind.value_type
-    return kind
-
-
-def _path(field: pa.Field) -> str:
-    """The path of a column's leaf in a Parquet file."""
-    path, kind = str(field.name), field.type
-    while pa.types.is_list(kind):
-        path, kind = f"{path}.list.element", kind.value_type
-    return path

@@ -11,7 +11,7 @@ from typing import Final
 from .._arrow import pa, pc
 from .kinds import BOOL, FLOAT, INT, JSON, NULL, TEXT, DetailedKind, Kind
 
-__all__ = ["SPARSE_KINDS", "SparseKind", "keys_of", "unpacked"]
+__all__ = ["SPARSE_KINDS", "SparseKind", "keys_of", "unpacked", "values_of"]
 
 #: Values that are unpacked at once, at most, unless a single key has more.
 _AT_ONCE: Final = 1 << 22
@@ -67,29 +67,40 @@ def _distinct(views: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(found.indices, known.cast(pa.string()))
 
 
-def keys_of(maps: pa.Array) -> list[str]:
+def keys_of(maps: pa.Array | pa.ChunkedArray) -> list[str]:
     """The distinct keys of maps of the sealed type, in order of first occurrence."""
-    keys = pa.ListArray.from_arrays(maps.offsets, maps.keys).flatten()
-    found: list[str] = pc.unique(keys).to_pylist()
-    return found
+    chunks = maps.chunks if isinstance(maps, pa.ChunkedArray) else [maps]
+    found = [pc.unique(_cells(each, each.keys)).to_pylist() for each in chunks]
+    return list(dict.fromkeys(key for keys in found for key in keys))
+
+
+def values_of(maps: pa.Array) -> pa.Array:
+    """The values in maps, row by row."""
+    return _cells(maps, maps.items)
+
+
+def _cells(maps: pa.Array, each: pa.Array) -> pa.Array:
+    """Those of the keys or values that are in a range of maps."""
+    return pa.ListArray.from_arrays(maps.offsets, each).flatten()
 
 
 def unpacked(maps: pa.Array, keys: Sequence[str]) -> Iterator[pa.Array]:
     """For each key a column with its values in maps of the sealed type, null where it has none."""
-    places = _places(maps.keys, pa.array(keys, pa.string()))
+    places = _places_among(keys, maps.keys)
     rows = pc.list_parent_indices(lists := pa.ListArray.from_arrays(maps.offsets, places))
-    places, values = lists.flatten(), pa.ListArray.from_arrays(maps.offsets, maps.items).flatten()
+    places, values = lists.flatten(), values_of(maps)
     step = max(1, _AT_ONCE // max(1, len(maps)))
     for first in range(0, len(keys), step):
         count = min(step, len(keys) - first)
         yield from _block(pc.subtract(places, first), rows, values, count, len(maps))
 
 
-def _places(keys: pa.Array, asked: pa.Array) -> pa.Array:
-    """The place of each key among those that are asked for, null if it is not one of them."""
+def _places_among(wanted: Sequence[str], keys: pa.Array) -> pa.Array:
+    """For each key its place among the wanted ones, null if it is not one of them."""
+    wanted = pa.array(wanted, pa.string())
     if not pa.types.is_dictionary(keys.type):
-        return pc.index_in(keys, value_set=asked)
-    return pc.index_in(keys.dictionary, value_set=asked).take(keys.indices)
+        return pc.index_in(keys, value_set=wanted)
+    return pc.index_in(keys.dictionary, value_set=wanted).take(keys.indices)
 
 
 def _block(
