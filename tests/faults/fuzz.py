@@ -30,13 +30,13 @@ with atheris.instrument_imports(include=["rigorous_recorder"]):
         corruption,
         folder,
         fragments,
+        listing,
         live_files,
         parquet_fragment,
         path_checks,
         recover,
         salvage,
         seal,
-        sealed_files,
     )
     from rigorous_recorder._values import arrays, classify, json_text, kinds
 
@@ -121,8 +121,7 @@ def file_names(data: bytes) -> None:
     plain = [each for each in found if isinstance(each, folder.SealedName)]
     kept = folder.counting(plain)
     assert all(any(k.includes(each) for k in kept) for each in plain)
-    listing = sealed_files.Listing(names, {})
-    assert set(listing.files) == set(kept)
+    assert set(listing.Listing.of(names, {}).files) == set(kept)
 
 
 def pickles(data: bytes) -> None:

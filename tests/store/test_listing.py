@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,10 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._live.probe_block import FOOTER_END, footer_size
-from rigorous_recorder._store import backend, foreign, listed
+from rigorous_recorder._store import backend, foreign, listed, listing, sealed_files
+from rigorous_recorder._store.folder import SealedName
 from rigorous_recorder._store.listed import Listed
+from rigorous_recorder._store.listing import Listing
 from rigorous_recorder._store.reader import FolderReader
 from tests.unit.devices.pretended import Tensor
 
@@ -190,3 +194,63 @@ def test_on_a_shared_file_system_a_folder_is_always_listed(
     (tmp_path / "a").touch()
     os.utime(tmp_path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert names.names() == {"a"}
+
+
+def test_a_new_file_is_all_that_is_looked_at(
+    folder: Path,
+    open_collection: Callable[..., ExperimentCollection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside many others of its writer: a scan of the folder, and the footer of the new one."""
+    writer = open_collection(quiet=True)
+    recorder = writer.recorder.child(name="a")
+    for i in range(8):
+        recorder.push(i=i)
+        writer.save()
+    reader = open_collection(quiet=True)
+    assert len(reader.records) == 8
+    looks: list[str] = []
+    for module, name in [(sealed_files, "open_sealed"), (listing, "sealed_name")]:
+        monkeypatch.setattr(module, name, _counting(getattr(module, name), looks))
+    recorder.push(i=8)
+    writer.save()
+    assert [row["i"] for row in reader.records] == list(range(9))
+    assert sorted(looks) == ["open_sealed", "sealed_name"]
+    new = max(folder.glob("records/*"), key=lambda path: path.stat().st_mtime_ns)
+    new.unlink()
+    assert len(reader.records) == 8
+
+
+def _counting(function: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    def counted(*arguments: Any, **options: Any) -> Any:
+        calls.append(function.__name__)
+        return function(*arguments, **options)
+
+    return counted
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_files_that_count_are_those_that_no_other_covers(seed: int) -> None:
+    """However the names arrive, also one by one, and for ranges that overlap."""
+    draw = random.Random(seed)
+    starts = [draw.randrange(40) for _ in range(25)]
+    names = {
+        SealedName(draw.choice("ab") * 8, start, start + draw.choice([0, 0, 0, 1, 7, 20]))
+        for start in starts
+    }
+    counted = {n for n in names if not any(o.includes(n) for o in names - {n})}
+    grown = Listing()
+    for number in range(len(names) + 1):
+        some = frozenset(map(str, sorted(names)[:number]))
+        grown = grown.with_names(some) or Listing.of(some, {})
+    for found in (grown, Listing.of(frozenset(map(str, names)), {})):
+        assert {*found.files} == counted
+        assert {*found.covered} == names - counted
+        for writer, number in itertools.product(["a" * 8, "b" * 8], range(65)):
+            holder = found.holder(writer, number)
+            held = {n for n in counted if n.covers(writer, number)}
+            assert holder in (held or {None})
+            assert found.has_writer(writer) == any(n.writer == writer for n in counted)
+        for writer in {n.writer for n in names}:
+            assert found.last_number(writer) == max(n.last for n in names if n.writer == writer)
+            assert {*found.of_writer(writer)} == {n for n in counted if n.writer == writer}

@@ -11,9 +11,10 @@ from .._live.column import Column
 from .corruption import UNREADABLE
 from .folder import TABLES, Folder, LiveName, SealedName
 from .footer import Origin, metadata_of
+from .listing import Listing
 from .parquet_fragment import ParquetFragment
 from .path_checks import check_regular
-from .sealed_files import Listing, SealedFiles
+from .sealed_files import SealedFiles
 from .watermark import read_watermark
 
 __all__ = ["CompactionInput", "runs", "stable_input"]

@@ -13,11 +13,12 @@ from .folder import NODES, RECORDS, TABLES, Folder
 from .footer import Origin
 from .foreign import ForeignFiles
 from .fragments import Fragment, InMemoryFragment
+from .listing import Listing
 from .liveness import is_alive
 from .losses import fragments_of, held_nodes, is_left, lost_nodes
 from .node_ids import ROOT
 from .parquet_fragment import ParquetFragment
-from .sealed_files import Listing, SealedFiles
+from .sealed_files import SealedFiles
 
 __all__ = ["FolderReader", "OwnRows", "Reader", "StoreSnapshot"]
 

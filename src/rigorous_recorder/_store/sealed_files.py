@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 from .._arrow import pa, pq
 from ..errors import DamagedFileError
@@ -16,87 +15,11 @@ from .checksums import check_footer, damaged_chunks
 from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
 from .listed import Listed
+from .listing import Listing
 from .parquet_fragment import ParquetFragment, node_ranges_in
 from .path_checks import check_regular
 
-__all__ = ["Listing", "SealedFiles", "is_used", "open_sealed"]
-
-
-class Listing:
-    """The sealed files of a table that count, in one snapshot.
-
-    Attributes:
-        names: the names in the folder.
-        files: those that count.
-        covered: those that don't, because others have their rows.
-        unsure: merged files whose footer can't be read, so that it is unknown what they cover.
-
-    Args:
-        damaged: files of one writer whose footer can't be read, which therefore cover no others.
-    """
-
-    def __init__(
-        self,
-        names: frozenset[str],
-        merged: Mapping[MergedName, ParquetFragment | None],
-        damaged: Collection[SealedName] = (),
-    ) -> None:
-        self.names = names
-        self.unsure = [name for name, file in merged.items() if file is None]
-        self._holders: dict[str, list[tuple[SealedName, FileName]]] = {}
-        self.files: list[FileName] = []
-        found = [each for each in map(sealed_name, names) if each is not None]
-        readable = [
-            _FileRanges(file.ranges, -file.rewritten, name) for name, file in merged.items() if file
-        ]
-        names_of_one = {each for each in found if isinstance(each, SealedName)}
-        plain = counting(names_of_one.difference(damaged))
-        # Files that cover others come before them.
-        for each in sorted(
-            [*readable, *(_FileRanges([name], 1, name) for name in plain)], key=_rank
-        ):
-            self._add_unless_covered(each.name, each.ranges)
-        for name in sorted(damaged):
-            self._add_unless_covered(name, [name])
-        self.covered = set(found) - {*self.files, *self.unsure}
-
-    def _add_unless_covered(self, name: FileName, ranges: Iterable[SealedName]) -> None:
-        """Let a file count, unless those that were added before have all that is in it."""
-        holders = self._holders
-        if all(any(h.includes(r) for h, _ in holders.get(r.writer, ())) for r in ranges):
-            return
-        self.files.append(name)
-        for each in ranges:
-            self._holders.setdefault(each.writer, []).append((each, name))
-
-    def holder(self, writer: str, number: int) -> FileName | None:
-        """The file that counts and has a writer's segment; None if it is not sealed."""
-        found = self._holders.get(writer, ())
-        return next((name for held, name in found if held.covers(writer, number)), None)
-
-    def of_writer(self, writer: str) -> list[FileName]:
-        """The files that count and have segments of a writer."""
-        return [name for _, name in self._holders.get(writer, ())]
-
-    def last_number(self, writer: str) -> int:
-        """The highest number of a writer's sealed segments; -1 if there are none."""
-        return max((held.last for held, _ in self._holders.get(writer, ())), default=-1)
-
-    def has_writer(self, writer: str) -> bool:
-        """Whether any segment of a writer is sealed."""
-        return writer in self._holders
-
-
-class _FileRanges(NamedTuple):
-    """The ranges in a file, and its rank: of files with the same ranges the lowest one counts."""
-
-    ranges: Sequence[SealedName]
-    age: int
-    name: FileName
-
-
-def _rank(held: _FileRanges) -> tuple[int, int, FileName]:
-    return -sum([1 + each.last - each.first for each in held.ranges]), held.age, held.name
+__all__ = ["SealedFiles", "is_used", "open_sealed"]
 
 
 class SealedFiles:
@@ -121,7 +44,9 @@ class SealedFiles:
     def forget(self) -> None:
         """Drop all caches."""
         self._opened: dict[FileName, ParquetFragment | None] = {}
-        self._newest = Listing(frozenset(), {})
+        self._newest = Listing()
+        #: The files of the listing that was opened last.
+        self._in_order: tuple[Listing | None, list[ParquetFragment]] = None, []
 
     def names(self) -> frozenset[str]:
         """The names in the folder; the same object as before if they are the same."""
@@ -130,16 +55,20 @@ class SealedFiles:
     def listing(self) -> Listing:
         """The files that count now."""
         while True:
-            names = self.names()
-            if names is self._newest.names:
-                return self._newest
+            names, known = self.names(), self._newest
+            if names is known.names:
+                return known
             try:
-                self._newest = Listing(names, self._merged(names), self._damaged(names))
+                self._newest = known.with_names(names) or self._listed_anew(names)
             except FileNotFoundError:  # merged again since the listing
                 continue
-            opened = list(self._opened.items())
-            self._opened = {name: file for name, file in opened if str(name) in names}
+            for gone in map(sealed_name, known.names - names):
+                if gone is not None:
+                    self._opened.pop(gone, None)
             return self._newest
+
+    def _listed_anew(self, names: frozenset[str]) -> Listing:
+        return Listing.of(names, self._merged(names), self._damaged(names))
 
     def open(self, listing: Listing) -> list[ParquetFragment]:
         """The files that count, in order; what can't be read is left out with a warning.
@@ -147,8 +76,12 @@ class SealedFiles:
         Raises:
             FileNotFoundError: one was compacted away since the listing.
         """
-        found = [self._open(name) for name in listing.files]
-        return sorted([file for file in found if file is not None], key=attrgetter("origin"))
+        known, files = self._in_order
+        if known is not listing:
+            found = [self._open(name) for name in listing.files]
+            files = sorted([file for file in found if file is not None], key=attrgetter("origin"))
+            self._in_order = listing, files
+        return files
 
     def unreadable(self) -> list[FileName]:
         """The files whose footer can't be read, and that may otherwise count."""
