@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -14,7 +14,7 @@ from .._nested import Path, root_of
 from .._prefetch import ALL_CORES, ahead
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
-from .._tree.columns import ColumnsByKind
+from .._tree.columns import ColumnsByKind, by_key
 from .._values.bigints import BIGINT
 from .._values.chunks import bool_scalar, count_to, int64_array, no_rows
 from .._values.kinds import FLOAT, INT, TIMEDELTA, Kind, ZonedDatetime
@@ -132,9 +132,9 @@ class RecordsSelect:
     def _find_lost(self, native: set[int]) -> None:
         damaged = [file for file in self._scan.files if id(file) not in native]
         keys = {flat.key for flat in self._inherited} if damaged else ()
-        for flat in self._own:
-            columns = [column for column in self._columns if column.key == root_of(flat.key)]
-            if flat.key in keys and not all(file.is_sound(columns) for file in damaged):
+        columns = by_key(self._columns)
+        for flat in [each for each in self._own if each.key in keys]:
+            if not all(file.is_sound(columns[root_of(flat.key)]) for file in damaged):
                 self._lost.setdefault(flat.key, f"l{self._own[flat][1:]}")
 
     def _is_native(self, fragment: Fragment) -> bool:
@@ -145,9 +145,7 @@ class RecordsSelect:
             for column in self._stored[flat]
             if column in fragment.columns
         ) and not any(
-            isinstance(flat.key, Path) and column.key == flat.key.root
-            for flat in self._own
-            for column in fragment.columns
+            isinstance(flat.key, Path) and fragment.columns.of(flat.key.root) for flat in self._own
         )
 
     # --- the SELECTs ----------------------------------------------------------------------------
@@ -232,16 +230,17 @@ class RecordsSelect:
                 alike.setdefault(tuple(fragment.file_columns.stored), []).append(fragment)
             else:
                 others.append(fragment)
-        if not alike or not all(self._has_all(columns) for columns in alike):
+        if not alike or not all(map(self._has_all, alike)):
             yield f"SELECT * FROM {self._typed()}"
         for columns, files in alike.items():
             yield self._from_files(columns, files)
         for fragment in others:
             yield self._through_arrow(fragment, f"fragment_{self._places[id(fragment)]}")
 
-    def _has_all(self, columns: Sequence[Column]) -> bool:
+    def _has_all(self, stored: Iterable[Column]) -> bool:
+        places = dict.fromkeys(stored, "")
         own = [self._stored[flat] for flat in self._own]
-        return all(any(_places(column, columns) for column in each) for each in own)
+        return all(any(_values_in(column, places) for column in each) for each in own)
 
     def _typed(self) -> str:
         """An empty table that sets the types of columns that no file has."""
@@ -257,22 +256,22 @@ class RecordsSelect:
         self.paths += here
         paths = ", ".join(map(literal, here))
         # By position: names that differ only in case, or are empty, do not matter then.
-        aliases = ", ".join(["_node", *[f"c{i}" for i in range(len(columns))]])
+        places = {column: f"c{i}" for i, column in enumerate(columns)}
+        aliases = ", ".join(["_node", *places.values()])
         values = "".join(
-            f", {self._file_value(flat, columns)} AS {name}" for flat, name in self._own.items()
+            f", {self._file_value(flat, places)} AS {name}" for flat, name in self._own.items()
         )
         values += "".join(f", false AS {name}" for name in self._lost.values())
         # Statistics of files ignore NaN, which DuckDB orders above all other numbers.
         source = f"read_parquet([{paths}], can_have_nan = true)"
         return f"SELECT _node{values} FROM {source} AS t({aliases})"
 
-    def _file_value(self, flat: Flat, columns: tuple[Column, ...]) -> str:
+    def _file_value(self, flat: Flat, places: Mapping[Column, str]) -> str:
         kind = self._scan.flat_kind(flat.name)
-        wanted = self._stored[flat]
         found = [
             _cast(value, column.kind, kind)
-            for column in wanted
-            for value in _places(column, columns)
+            for column in self._stored[flat]
+            for value in _values_in(column, places)
         ]
         return f"coalesce({', '.join(found)})" if len(found) > 1 else (*found, "NULL")[0]
 
@@ -314,12 +313,16 @@ def _is_castable(kind: Kind, flat: Kind) -> bool:
     return kind == flat or (kind, flat) in _CASTS
 
 
-def _places(column: Column, stored: Sequence[Column]) -> list[str]:
-    """Where a file with these columns has the values of a column: in its own, and in a sparse one."""
+def _values_in(column: Column, places: Mapping[Column, str]) -> list[str]:
+    """Where a file has the values of a column: in its own, and in a sparse one.
+
+    Args:
+        places: the columns of the file, each with its name in the SELECT.
+    """
     maps = SPARSE_COLUMNS.get(column.kind)
-    found = [f"c{stored.index(column)}"] if column in stored else []
-    if maps in stored:
-        found.append(f"c{stored.index(maps)}[{literal(str(column.key))}]")
+    found = [places[column]] if column in places else []
+    if maps is not None and maps in places:
+        found.append(f"{places[maps]}[{literal(str(column.key))}]")
     return found
 
 

@@ -132,18 +132,14 @@ class Piece:
             return inside(key, self.own(key.root))
         return {
             column: column_in(self._table, self._fragment, column)
-            for column, name in self._fragment.columns.items()
-            if column.key == key and column.kind != NULL and name in self._read
+            for column, name in self._fragment.columns.of(key).items()
+            if column.kind != NULL and name in self._read
         }
 
     def is_lost(self, key: str) -> bool:
         """Whether own values of a key can't be read: then the rows don't inherit the key, either."""
-        root = root_of(key)
-        return any(
-            is_lost(self._table.column(name))
-            for column, name in self._fragment.columns.items()
-            if column.key == root and name in self._read
-        )
+        names = self._fragment.columns.of(root_of(key)).values()
+        return any(is_lost(self._table.column(name)) for name in names if name in self._read)
 
     def stored(self) -> ColumnsByKind:
         """All columns as they are stored, including those that record where ``None`` was set."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from .._live.column import Column, Key
 from .._nested import Path, paths_below, root_of
 from .._once import once
-from .._tree.columns import keys_of
+from .._tree.columns import by_key, keys_of
 from .._values.kinds import NULL, Kind
 from .._values.promote import Family, family_of, meet
 from .conditions import AnyCondition
@@ -204,10 +204,7 @@ class Scan(ScannedRows):
 
     @once
     def _columns_by_key(self) -> dict[Key, list[Column]]:
-        found: dict[Key, list[Column]] = {}
-        for column in self.record_columns:
-            found.setdefault(column.key, []).append(column)
-        return found
+        return by_key(self.record_columns)
 
     @property
     def condition_keys(self) -> set[str]:

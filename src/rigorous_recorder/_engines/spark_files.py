@@ -15,7 +15,7 @@ from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._store.sealed_files import open_sealed
-from .._tree.columns import column_in
+from .._tree.columns import by_key, column_in
 from .._values.bigints import BIGINT
 from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind
@@ -130,9 +130,9 @@ class OwnColumns:
 
     def _find_lost(self, intact: set[int]) -> None:
         damaged = [file for file in self._scan.files if id(file) not in intact]
+        columns = by_key(self._columns)
         for name, (key, _) in self._kinds.items() if damaged else ():
-            columns = [column for column in self._columns if column.key == key]
-            if not all(file.is_sound(columns) for file in damaged):
+            if not all(file.is_sound(columns.get(key, ())) for file in damaged):
                 self.lost.setdefault(key, f"lost_{name}")
 
     def _sure(self, rows: DataFrame) -> DataFrame:
@@ -155,8 +155,10 @@ class OwnColumns:
         for column in self._misread(files):
             # Equal, but no condition is pushed down through it; x + 0 would lose -0.0.
             places[column] = sf.nanvl(places[column], places[column])
+        own = by_key(columns)
         values = [
-            _value(key, kind, places).alias(name) for name, (key, kind) in self._kinds.items()
+            _value({column: places[column] for column in own.get(key, ())}, kind).alias(name)
+            for name, (key, kind) in self._kinds.items()
         ]
         return numbered.select(NODE, *values)
 
@@ -229,12 +231,12 @@ def _type_in_file(kind: Kind) -> st.DataType:
     return st.LongType() if kind == TIMEDELTA else spark_type(kind)
 
 
-def _value(key: str, flat: Kind, places: Mapping[Column, SparkColumn]) -> SparkColumn:
+def _value(places: Mapping[Column, SparkColumn], flat: Kind) -> SparkColumn:
     """The flat column of a key, from the columns that a file has of it."""
     found = [
         _to_flat(column.kind, place, flat)
         for column, place in places.items()
-        if column.key == key and family_of(column.kind) == family_of(flat)
+        if family_of(column.kind) == family_of(flat)
     ]
     if not found:
         return sf.lit(None).cast(spark_type(flat))
@@ -258,8 +260,8 @@ def _own_table(
     for key, kind in kinds.values():
         by_kind = {
             column: column_in(table, fragment, column)
-            for column, name in fragment.columns.items()
-            if column.key == key and column.kind != NULL and name in read
+            for column, name in fragment.columns.of(key).items()
+            if column.kind != NULL and name in read
         }
         arrays.append(for_spark(flat_column(by_kind, kind, table.num_rows)))
     return pa.Table.from_arrays(arrays, names=[NODE, *kinds])

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from .._arrow import ipc, pa
-from .._live.column import META, NODE, SPARSE_COLUMNS, Column, claim, column_of
+from .._live.column import META, NODE, SPARSE_COLUMNS, Column, Key, claim, column_of
 from .._once import remembered
 from .._values.kinds import Kind
 from .._values.sparse import SparseKind, keys_of
@@ -18,6 +18,7 @@ from .corruption import require_type
 from .folder import FORMAT, SealedName, sealed_name
 
 __all__ = [
+    "ColumnNames",
     "FileColumns",
     "Origin",
     "SegmentRange",
@@ -39,6 +40,7 @@ _TYPES: Final[dict[Kind, tuple[pa.DataType, ...]]] = {}
 _SPARSE: Final = "sparse"
 #: Added to the number of rows that were logged after all sealed ones of their writer.
 _COUNTS: Final = (2, 3)
+_NO_COLUMNS: Final[Mapping[Column, str]] = {}
 
 
 class Origin(NamedTuple):
@@ -138,6 +140,26 @@ def check_name(
         raise DamagedFileError(message)
 
 
+class ColumnNames(dict[Column, str]):
+    """Columns, each with its name in tables; not changed once it is complete."""
+
+    __slots__ = ("_by_key",)
+
+    #: The columns of each key; set on first use.
+    _by_key: dict[Key, dict[Column, str]]
+
+    def of(self, key: Key) -> Mapping[Column, str]:
+        """The columns of a key: a key in a wide table costs no look at the other columns."""
+        try:
+            return self._by_key.get(key, _NO_COLUMNS)
+        except AttributeError:
+            found: dict[Key, dict[Column, str]] = {}
+            for column, name in self.items():
+                found.setdefault(column.key, {})[column] = name
+            self._by_key = found
+        return found.get(key, _NO_COLUMNS)
+
+
 class FileColumns(NamedTuple):
     """The columns of a file.
 
@@ -147,7 +169,7 @@ class FileColumns(NamedTuple):
         sparse: the columns with values in a sparse column, each with that one's.
     """
 
-    names: Mapping[Column, str]
+    names: ColumnNames
     stored: Mapping[Column, str]
     sparse: Mapping[Column, Column]
 
@@ -217,7 +239,7 @@ def _columns_of(serialized: bytes, sparse_keys: str) -> FileColumns:
 
 def _logical(stored: Mapping[Column, str], keys: Mapping[str, Sequence[str]]) -> FileColumns:
     """The columns of a file, given those that it has, and the keys of each kind's sparse one."""
-    names: dict[Column, str] = {}
+    names = ColumnNames()
     sparse: dict[Column, Column] = {}
     for column, name in stored.items():
         if isinstance(column.kind, SparseKind):

@@ -15,7 +15,15 @@ from .._prefetch import ALL_CORES, ahead
 from .._values.chunks import int64_array, one_array
 from ..errors import DeletedError
 from .densify import densified
-from .footer import FileColumns, Origin, SegmentRange, columns_in, metadata_of, with_sparse_keys
+from .footer import (
+    ColumnNames,
+    FileColumns,
+    Origin,
+    SegmentRange,
+    columns_in,
+    metadata_of,
+    with_sparse_keys,
+)
 
 __all__ = [
     "Fragment",
@@ -68,7 +76,7 @@ class Fragment(ABC):
         self._nodes_of: dict[int, pa.Array] = {}
 
     @property
-    def columns(self) -> Mapping[Column, str]:
+    def columns(self) -> ColumnNames:
         """The columns, each with its name in tables of this fragment."""
         return self.file_columns.names
 

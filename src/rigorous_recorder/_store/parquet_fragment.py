@@ -264,8 +264,9 @@ class ParquetFragment(Fragment):
         if NODE in table.column_names and table.column(NODE).null_count:
             message = "it has rows without a node"
             raise DamagedFileError(message)
+        read = set(table.column_names)
         for column, name in self.file_columns.stored.items():
-            if name in table.column_names:
+            if name in read:
                 column.kind.check(table.column(name))
 
     def _moved(self, group: int, columns: Sequence[Column]) -> pa.Table | None:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._arrow import pa, pc
-from .._live.column import Column
+from .._live.column import Column, Key
 from .._store.fragments import Fragment, is_lost
 from .._values.chunks import bool_scalar, one_array
 
 __all__ = [
     "ColumnsByKind",
     "any_valid",
+    "by_key",
     "column_in",
     "keys_of",
     "present_values_of",
@@ -34,6 +35,14 @@ def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
 def keys_of(columns: Iterable[Column]) -> list[str]:
     """The distinct user keys of columns, in order."""
     return list(dict.fromkeys(column.key for column in columns if isinstance(column.key, str)))
+
+
+def by_key(columns: Iterable[Column]) -> dict[Key, list[Column]]:
+    """The columns of each key, in order."""
+    found: dict[Key, list[Column]] = {}
+    for column in columns:
+        found.setdefault(column.key, []).append(column)
+    return found
 
 
 def values_of(by_kind: ColumnsByKind, rows: int) -> list[Any]:

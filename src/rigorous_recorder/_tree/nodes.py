@@ -23,7 +23,7 @@ from .._values.chunks import (
 from .._values.kinds import NULL, Kind
 from ..errors import TooLargeError
 from .arrangement import Arrangement, arranged
-from .columns import ColumnsByKind, values_of
+from .columns import ColumnsByKind, by_key, values_of
 from .deletion import Deletion
 from .shape import Shape
 from .updates import Updates
@@ -326,10 +326,7 @@ class Nodes(Shape):
 
     @once
     def _by_key(self) -> dict[str, list[Column]]:
-        found: dict[str, list[Column]] = {}
-        for column in self.columns:
-            found.setdefault(str(column.key), []).append(column)
-        return found
+        return {str(key): columns for key, columns in by_key(self.columns).items()}
 
     def _ordered(self, positions: pa.Array | None) -> list[str]:
         """The keys set on these nodes: experiments' first, then by depth, then by time."""
