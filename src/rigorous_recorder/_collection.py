@@ -420,7 +420,11 @@ class ExperimentCollection:
         return Runs(nodes).numbers
 
     def experiment(
-        self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
+        self,
+        experiment_number: SupportsIndex,
+        *,
+        error_number: SupportsIndex | None = None,
+        collection: str | None = None,
     ) -> experiments.Experiment:
         """An experiment of this process or another: its status, attributes and records.
 
@@ -430,14 +434,17 @@ class ExperimentCollection:
             experiment_number: -1 is the last number, and so on. If several have the number, because
                 one failed and was restarted, it is the latest of them.
             error_number: selects another one of them.
+            collection: in a union, the name of the collection, each of which has its own numbers.
 
         Raises:
             UnknownExperimentError: there is no such experiment.
+            ArgumentError: this is a union, and several collections have the number; or there is no
+                collection of that name.
         """
-        return experiments.experiment_at(
-            self._store,
-            run_lookup.chosen_runs(self._store, experiment_number, error_number)[-1].node,
+        found = run_lookup.the_run(
+            self._store, experiment_number, error_number=error_number, collection=collection
         )
+        return experiments.experiment_at(self._store, found.node)
 
     @property
     def experiments(self) -> experiment_lists.Experiments:

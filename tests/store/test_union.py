@@ -23,6 +23,7 @@ from rigorous_recorder.errors import (
     NotACollectionError,
     ReadOnlyError,
     ReservedKeyError,
+    UnknownExperimentError,
 )
 
 Row = dict[str, Any]
@@ -125,6 +126,28 @@ def test_sql_has_the_column_in_every_table(
     assert union.sql(of_level).fetchall() == [("new", 2, 0.2), ("old", 2, 0.1)]
     rows = union.level("collection").to_arrow().select(["collection", "records"]).to_pylist()
     assert rows == [{"collection": "old", "records": 13}, {"collection": "new", "records": 9}]
+
+
+def test_an_experiment_of_a_union_is_chosen_by_its_collection(
+    both: tuple[ExperimentCollection, ExperimentCollection],
+) -> None:
+    """Numbers are those of each collection: one that several have names none of them alone."""
+    union, new = both
+    for wanted in (1, -1):
+        with pytest.raises(ArgumentError, match=r"old, new; choose one by .*collection='old'"):
+            union.experiment(wanted)
+    found = [union.experiment(1, collection=name) for name in ("old", "new")]
+    assert [each["collection"] for each in found] == ["old", "new"]
+    assert [len(each.records) for each in found] == [6, 4]
+    new.start(lr=7).finish()
+    assert union.experiment(4)["lr"] == union.experiment(-1, collection="new")["lr"] == 7
+    assert union.experiment(-1, collection="old").number == 3
+    with pytest.raises(UnknownExperimentError, match="there is no experiment 4"):
+        union.experiment(4, collection="old")
+    with pytest.raises(ArgumentError, match="expected one of old, new"):
+        union.experiment(1, collection="older")
+    with pytest.raises(ArgumentError, match="this is a single one"):
+        new.experiment(1, collection="new")
 
 
 def test_experiments_stand_collection_by_collection(
@@ -292,7 +315,7 @@ def test_a_union_writes_nothing(
         lambda: union.recorder.children[1].children[0].update(a=1),
         lambda: union.recorder.children[1].child(a=1),
         lambda: union.recorder.extend({"a": [1]}),
-        lambda: union.experiment(1).update(note="a"),
+        lambda: union.experiment(1, collection="old").update(note="a"),
         lambda: union.start(lr=1),
         lambda: Recorder(a=1).push(b=1).set_parent(union.recorder),
         lambda: Recorder(a=1).set_parent(union.recorder.children[0]),
