@@ -15,7 +15,7 @@ from ._values.classify import classify
 from ._values.json_text import load
 from ._values.kinds import JSON, Kind
 
-__all__ = ["Path", "inside", "path_named", "paths_below", "root_of", "unnested"]
+__all__ = ["Path", "inside", "path_named", "paths_below", "root_of", "unnested", "value_at"]
 
 #: The errors of parsing damaged JSON text.
 _NO_JSON: Final = (ValueError, RecursionError)
@@ -105,6 +105,11 @@ def _at(value: Any, rest: str) -> Any:
         if isinstance(value.get(head), dict) and (found := _at(value[head], tail)) is not None:
             return found
     return None
+
+
+def value_at(row: Mapping[str, Any], key: str) -> Any:
+    """The value of a row under a key, or at a path in its dicts; None if there is none."""
+    return _at(row.get(key.root), key.rest) if isinstance(key, Path) else row.get(key)
 
 
 def paths_below(root: str, columns: Iterable[Any]) -> list[Path]:

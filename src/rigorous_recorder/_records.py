@@ -147,8 +147,8 @@ class Records(Sequence[Row]):
     def select(self, /, *keys: str) -> Records:
         """The same records with only these keys, in this order; nothing else is read.
 
-        A key with values of several kinds keeps all of its columns. Call ``where`` and other
-        conditions on omitted keys before this.
+        A key can be a path into dicts, such as ``config.lr``. A key with values of several kinds
+        keeps all of its columns. Call ``where`` and other conditions on omitted keys before this.
 
         Raises:
             ArgumentTypeError: a key is not text.
@@ -163,7 +163,8 @@ class Records(Sequence[Row]):
         if known is None and not any(each.rows for each in snapshot.fragments.records):
             known = keys  # any of them may still be logged
         if known is None:
-            known = list(dict.fromkeys([*FIRST_KEYS, *source.scan(Scope()).keys]))
+            whole = source.scan(Scope()).naming(keys)
+            known = list(dict.fromkeys([*FIRST_KEYS, *whole.keys, *map(str, whole.paths)]))
         found = checked_keys(keys, known, "select")
         return Records(source, scope._replace(keys=found), self._conditions)
 
@@ -326,19 +327,20 @@ class Records(Sequence[Row]):
 
         Raises:
             MissingPackageError: PySpark is not installed.
-            ArgumentError: the records are unnested: Spark has no columns of nested values.
+            ArgumentError: a path is selected, or unnested: Spark has no columns of nested values.
 
         Examples:
             >>> frame = collection.records.to_spark(spark)  # doctest: +SKIP
             >>> frame.where("episode = 2").groupBy("model").mean("reward").show()  # doctest: +SKIP
         """
-        if self._unnested is not None:
+        scan = self._scan()
+        if self._unnested is not None or scan.selected_paths:
             message = (
-                "unnest() has no columns for Spark, which reads the files itself: take"
+                "unnest() and paths have no columns for Spark, which reads the files itself: take"
                 " get_json_object('config', '$.lr') of the column of JSON text there"
             )
             raise ArgumentError(message)
-        return spark_frame(self._scan(), spark)
+        return spark_frame(scan, spark)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The result of a DuckDB query over the table ``records``, as a lazy relation.

@@ -40,7 +40,8 @@ class RecordsView(RowTable):
             ArgumentError: there are no keys.
             ColumnError: a key does not exist; the message suggests similar ones.
         """
-        known = self._selected(self._scan()).keys
+        scan = self._selected(self._scan()).naming(keys)
+        known = [*scan.keys, *scan.paths]
         return RecordsView(self._scan, self._steps, checked_keys(keys, known, "select"))
 
     def sort(self, /, *keys: str, descending: bool | Sequence[bool] = False) -> RecordsView:

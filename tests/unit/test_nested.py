@@ -93,6 +93,32 @@ def test_a_path_is_a_column_in_every_engine(collection: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
+def test_a_path_is_selected_like_a_key(collection: Any) -> None:
+    """Alone, so that nothing else is read; every engine agrees, and rows have the exact values."""
+    records = collection.records.select("config.lr", "i", "config.depth", "config.optim")
+    assert records.columns == ("config.lr", "config.lr:str", "i", "config.depth", "config.optim")
+    rows = [dict(row) for row in records]
+    assert [row.get("config.lr") for row in rows] == [0.1, None, 1, None, "auto", *[None] * 3]
+    assert type(rows[2]["config.lr"]) is int
+    assert (rows[0]["config.optim"], rows[1]) == ({"name": "adam"}, {"i": 1, "config.depth": 2})
+    assert (records[2], list(records[2:4])) == (rows[2], rows[2:4])
+    records[0]["config.optim"]["name"] = "changed"
+    assert records[0] == rows[0] == pickle.loads(pickle.dumps(records))[0]
+    table = records.to_arrow().to_pylist()
+    assert [row["config.lr"] for row in table] == LR
+    assert [row["config.depth"] for row in table] == DEPTH
+    assert records.to_polars().to_dicts() == table
+    assert records.to_polars(lazy=True).collect().to_dicts() == table
+    assert records.sql("FROM records ORDER BY i").to_arrow_table().to_pylist() == table
+    assert records.to_pandas()["config.optim"][0] == '{"name":"adam"}'
+    assert "config.lr:str" in str(records)
+    last = collection.records.sort("i").select("config.depth", "i").tail(2)
+    assert (list(last)[1], last.columns) == ({"config.depth": 2, "i": 7}, ("config.depth", "i"))
+    (one,) = collection.records.where(**{"config.lr": 1}).select("config.lr")
+    assert one == {"config.lr": 1}
+
+
+@pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
 def test_conditions_find_paths(collection: Any) -> None:
     """By value, by choice, by SQL, and where nothing is there; together with other keys."""
 
@@ -204,5 +230,9 @@ def test_paths_that_are_nowhere_are_reported_with_near_ones(collection: Any) -> 
         collection.records.unnest("confi").to_arrow()
     with pytest.raises(ArgumentError, match="unnest.*Spark.*get_json_object"):
         collection.records.unnest().to_spark(None)
+    with pytest.raises(ArgumentError, match="paths.*Spark.*get_json_object"):
+        collection.records.select("config.lr").to_spark(None)
+    with pytest.raises(ColumnError, match=r"no column 'config\.lt'; did you mean"):
+        collection.records.select("i", "config.lt")
     with pytest.raises(ArgumentTypeError, match="unnest takes keys"):
         collection.records.unnest(["config"])

@@ -68,11 +68,12 @@ class RecordsSelect:
         self._scan = scan
         self._names = names
         self._table = table
-        places = {name: i for i, name in enumerate(scan.flats)}
         flats = [scan.flats[name] for name in names.values()]
         inherited = [flat for flat in flats if scan.inherits(flat)]
         # A record's own value of any kind hides the inherited one.
         hiding = [each for flat in inherited for each in scan.siblings(flat)]
+        every = dict.fromkeys([*scan.flats, *(flat.name for flat in hiding)])
+        places = {name: i for i, name in enumerate(every)}
         #: The columns of records whose values are in a column of the flat table.
         self._stored = {flat: scan.own_columns(flat) for flat in [*flats, *hiding]}
         self._own = {flat: f"r{places[flat.name]}" for flat, own in self._stored.items() if own}

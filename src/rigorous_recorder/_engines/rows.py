@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from .._arrow import pa, pc
 from .._live.column import Column
+from .._nested import value_at
 from .._public import public
 from .._rows.implementation import Known, fresh, rows_of_node
 from .._tree.columns import any_valid, keys_of, present_values_of, values_of
@@ -88,7 +89,8 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def mutable_keys(scan: Scan) -> tuple[str, ...]:
     """The keys of a scan under which rows can have a dict, a list or an array."""
-    return _mutable([*scan.snapshot.nodes.columns, *scan.record_columns])
+    keys = _mutable([*scan.snapshot.nodes.columns, *scan.record_columns])
+    return (*keys, *scan.selected_paths)
 
 
 def _mutable(columns: Iterable[Column]) -> tuple[str, ...]:
@@ -141,6 +143,10 @@ def _values_at(nodes: Nodes, key: str, positions: pa.Array) -> list[Any]:
 
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
+    if scan.selected_paths:
+        for rows in _batches(piece, scan.of_roots):
+            yield (_selected(row, scan.keys) for row in rows)
+        return
     above, mutable = _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns)
     if lost := [key for key in scan.shown_node_keys if piece.is_lost(key)]:
         above = {node: _without(values, lost) for node, values in above.items()}
@@ -149,6 +155,12 @@ def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
         rows = max(1, _NUMBERS_AT_ONCE // max(1, len(scan.record_columns)))
     for start in range(0, piece.rows, rows):
         yield from _rows(piece.slice(start, rows), above, mutable, scan)
+
+
+def _selected(row: Row, keys: Iterable[str]) -> Row:
+    """A row with only these keys, which can be paths in its dicts."""
+    found = ((str(key), value_at(row, key)) for key in keys)
+    return Row((key, value) for key, value in found if value is not None)
 
 
 def _without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -61,20 +61,34 @@ class Scan(ScannedRows):
     @once
     def inherited_keys(self) -> set[str]:
         """The keys that nodes have or inherit, and the paths in them."""
-        return {*self.node_keys, *(p for p in self.paths if p.root in self.node_keys)}
+        return {*self.node_keys, *(p for p in self._all_paths if p.root in self.node_keys)}
 
     @once
     def own_keys(self) -> set[str]:
         """The keys that records have, and the paths in them."""
         keys = set(keys_of(self.record_columns))
-        return {*keys, *(path for path in self.paths if path.root in keys)}
+        return {*keys, *(path for path in self._all_paths if path.root in keys)}
 
     @once
     def keys(self) -> list[str]:
-        """The keys of the flat table, in order."""
+        """The keys of the flat table, in order, and those paths in dicts that are selected."""
         if self.scope.keys is not None:
-            return list(self.scope.keys)
+            return [self.snapshot.key_named(name) for name in self.scope.keys]
         return list(dict.fromkeys([*self.node_keys, *keys_of(self.record_columns)]))
+
+    @property
+    def selected_paths(self) -> list[Path]:
+        """The paths in dicts among the keys."""
+        return [key for key in self.keys if isinstance(key, Path)] if self.scope.keys else []
+
+    @once
+    def of_roots(self) -> Scan:
+        """The same rows with the dicts in which the selected paths are."""
+        return self.selecting(tuple(dict.fromkeys(map(root_of, self.keys))))
+
+    @property
+    def _all_paths(self) -> Iterable[Path]:
+        return (*self.paths, *self.selected_paths)
 
     @once
     def shown_node_keys(self) -> list[str]:
@@ -90,7 +104,7 @@ class Scan(ScannedRows):
         return found if self.scope.keys is None else [k for k in found if k in self.scope.keys]
 
     def selecting(self, keys: tuple[str, ...]) -> Scan:
-        """The same rows with only these keys."""
+        """The same rows with only these keys, or values at these paths in dicts."""
         return Scan(self.snapshot, self.scope._replace(keys=keys), self.conditions)
 
     @once
@@ -100,10 +114,18 @@ class Scan(ScannedRows):
         found = [
             flat
             for key in self.keys
-            for flat in (self._flats_of(key) if key in several else [Flat(key, key)])
+            for flat in (
+                self._flats_of(key) if key in several or isinstance(key, Path) else [Flat(key, key)]
+            )
         ]
         found += [flat for path in self.paths for flat in self._flats_of(path)]
         return {flat.name: flat for flat in found}
+
+    @once
+    def _root_flats(self) -> dict[str, Flat]:
+        """The columns of the dicts in which the selected paths are."""
+        roots = {path.root for path in self.selected_paths}
+        return {flat.name: flat for root in roots for flat in self._flats_of(root)}
 
     @property
     def _keys_of_several_kinds(self) -> set[Key]:
@@ -145,7 +167,7 @@ class Scan(ScannedRows):
     def flat_kind(self, name: str) -> Kind:
         """The kind that the values of a column of the flat table are unified to."""
         if name not in self._flat_kinds:
-            flat = self.flats[name]
+            flat = self.flats.get(name) or self._root_flats[name]
             self._flat_kinds[name] = meet(self.kinds_of(flat))
         return self._flat_kinds[name]
 
@@ -174,7 +196,8 @@ class Scan(ScannedRows):
     def siblings(self, flat: Flat) -> list[Flat]:
         """The other columns of the key: a record's own value in one hides the inherited one here."""
         if isinstance(flat.key, Path):
-            return [each for each in self.flats.values() if each.key == flat.key.root]
+            several = {**self._root_flats, **self.flats}.values()
+            return [each for each in several if each.key == flat.key.root]
         if flat.family is None:
             return []
         return [each for each in self.flats.values() if each.key == flat.key and each != flat]

@@ -56,6 +56,11 @@ class ScannedRows(ABC):
 
     @property
     @abstractmethod
+    def keys(self) -> Sequence[str]:
+        """The keys to read, and paths in dicts."""
+
+    @property
+    @abstractmethod
     def record_columns(self) -> list[Column]:
         """The physical columns in which records of the scope have a value."""
 
@@ -207,8 +212,10 @@ class ScannedRows(ABC):
 
     def columns_for(self, keys: Sequence[str] | None) -> list[Column]:
         """The physical columns that ``keys`` (None: all) and the conditions need."""
-        if keys is None and (keys := self.scope.keys) is None:
-            return self.record_columns
+        if keys is None:
+            if self.scope.keys is None:
+                return self.record_columns
+            keys = self.keys
         of_conditions = (key for each in self.row_conditions for key in each.keys)
         needed = {root_of(key) for key in (*keys, *of_conditions)}
         return [column for column in self.snapshot.record_columns if column.key in needed]
