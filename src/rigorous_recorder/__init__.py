@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._engines.rows import Row
     from ._experiment import Experiment
     from ._experiments import Experiments
-    from ._level import Level
+    from ._level import Level, LevelView
     from ._overview import ExperimentOverview
     from ._records import Records
     from ._records_view import RecordsView
@@ -32,6 +32,7 @@ else:
         "ExperimentOverview": "_overview",
         "Experiments": "_experiments",
         "Level": "_level",
+        "LevelView": "_level",
         "Records": "_records",
         "RecordsView": "_records_view",
         "Row": "_engines.rows",
@@ -60,6 +61,7 @@ __all__ = [
     "ExperimentOverview",
     "Experiments",
     "Level",
+    "LevelView",
     "RecordKeeper",
     "Recorder",
     "Records",

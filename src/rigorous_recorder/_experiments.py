@@ -22,11 +22,11 @@ from ._lazy_imports import duckdb, pd, pl
 from ._live.column import Column
 from ._nested import Path
 from ._public import public
-from ._row_table import checked_keys
+from ._row_table import checked_keys, checked_signs, sorted_places
 from ._runs import Runs
 from ._status import Status
 from ._store.union import ReadableStore
-from ._values.chunks import bool_scalar, count_to, null_scalar
+from ._values.chunks import bool_scalar, count_to
 from ._values.kinds import TEXT
 from .errors import ArgumentError, ColumnError
 
@@ -88,14 +88,20 @@ class Experiments(list[Experiment]):
             mask = pc.and_(mask, found)
         return self._some(pc.indices_nonzero(mask).to_pylist())
 
-    def sort(self, /, *keys: str, descending: bool = False) -> Experiments:  # type: ignore[override]
+    def sort(  # type: ignore[override]
+        self, /, *keys: str, descending: bool | Sequence[bool] = False
+    ) -> Experiments:
         """The experiments sorted by their values, the first key first.
 
         Those without a value, or with NaN, come last in any case; equal ones stay in order of start.
 
+        Args:
+            keys: columns of ``to_arrow()``, and paths in dicts.
+            descending: whether the largest value comes first; a list has a value for each key.
+
         Raises:
             ArgumentTypeError: a key is not text.
-            ArgumentError: there are no keys.
+            ArgumentError: there are no keys, or ``descending`` has another length.
             ColumnError: no experiment has a key, or its values can't be ordered.
 
         Examples:
@@ -104,16 +110,8 @@ class Experiments(list[Experiment]):
         """
         table = self._table_with(keys)
         names = checked_keys(keys, table.column_names if self else keys, "sort")
-        if not self:
-            return self._some([])
-        columns = pa.table([_without_nan(table[name]) for name in names], names=list(names))
-        order = "descending" if descending else "ascending"
-        try:
-            found = pc.sort_indices(columns, sort_keys=[(name, order) for name in names])
-        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-            message = f"sort({', '.join(map(repr, names))}): values have no order ({error})"
-            raise ColumnError(message) from None
-        return self._some(found.to_pylist())
+        signs = checked_signs(names, descending)
+        return self._some(sorted_places(table, names, signs) if self else [])
 
     def _some(self, positions: Sequence[int]) -> Experiments:
         found = Experiments.__new__(Experiments)
@@ -245,10 +243,3 @@ def _names_in(conditions: Iterable[AnyCondition]) -> set[str]:
         for each in conditions
         for name in (each.names if isinstance(each, SqlCondition) else each.keys)
     }
-
-
-def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column with nulls in place of NaN."""
-    if not pa.types.is_floating(column.type):
-        return column
-    return pc.if_else(pc.is_nan(column), null_scalar(column.type), column)

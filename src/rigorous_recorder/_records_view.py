@@ -9,8 +9,7 @@ from ._engines.ordered import Cut, Order, Step, chosen_rows, rows_in_order, tabl
 from ._engines.rows import Row
 from ._engines.scan import Scan
 from ._public import public
-from ._row_table import RowTable, checked_count, checked_keys
-from .errors import ArgumentError
+from ._row_table import RowTable, checked_count, checked_keys, checked_signs
 
 __all__ = ["RecordsView", "order_by"]
 
@@ -97,8 +96,4 @@ def order_by(scan: Scan, keys: Sequence[str], descending: bool | Sequence[bool])
         ColumnError: a key does not exist; the message suggests similar ones.
     """
     names = checked_keys(keys, list(scan.flats), "sort")
-    signs = (descending,) * len(names) if isinstance(descending, bool) else tuple(descending)
-    if len(signs) != len(names):
-        message = f"sort(): {len(names)} keys, and descending= is of {len(signs)}"
-        raise ArgumentError(message)
-    return Order(names, signs)
+    return Order(names, checked_signs(names, descending))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Literal, Self, overload
 
-from ._arrow import pa
+from ._arrow import pa, pc
 from ._display.table import Table
 from ._display.text import plural
 from ._engines.duckdb import named_tables_sql, names_in
@@ -17,7 +17,7 @@ from ._engines.rows import Row
 from ._lazy_imports import duckdb, pd, pl
 from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
 
-__all__ = ["RowTable", "checked_count", "checked_keys"]
+__all__ = ["RowTable", "checked_count", "checked_keys", "checked_signs", "sorted_places"]
 
 #: Of many rows, this many are shown at each end.
 _END = 10
@@ -169,3 +169,42 @@ def checked_keys(keys: Sequence[str], known: Sequence[str], what: str) -> tuple[
         message = f"{what}(): expected at least one key"
         raise ArgumentError(message)
     return tuple(dict.fromkeys(keys))
+
+
+def checked_signs(keys: Sequence[str], descending: bool | Sequence[bool]) -> tuple[bool, ...]:
+    """For each key to sort by, whether the largest value comes first.
+
+    Raises:
+        ArgumentError: ``descending`` has another length than the keys.
+    """
+    signs = (descending,) * len(keys) if isinstance(descending, bool) else tuple(descending)
+    if len(signs) != len(keys):
+        message = f"sort(): {len(keys)} keys, and descending= is of {len(signs)}"
+        raise ArgumentError(message)
+    return signs
+
+
+def sorted_places(table: pa.Table, names: Sequence[str], descending: Sequence[bool]) -> list[int]:
+    """The numbers of the rows in the order of some columns.
+
+    Rows without a value, or with NaN, come last in any case; equal ones stay in order.
+
+    Raises:
+        ColumnError: the values of a column have no order.
+    """
+    columns = pa.table([_without_nan(table[name]) for name in names], names=list(names))
+    orders = ("descending" if each else "ascending" for each in descending)
+    try:
+        found = pc.sort_indices(columns, sort_keys=list(zip(names, orders, strict=True)))
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        message = f"sort({', '.join(map(repr, names))}): values have no order ({error})"
+        raise ColumnError(message) from None
+    places: list[int] = found.to_pylist()
+    return places
+
+
+def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column with nulls in place of NaN."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)

@@ -18,6 +18,7 @@ from rigorous_recorder import (
     ExperimentOverview,
     Experiments,
     Level,
+    LevelView,
     Recorder,
     RecordKeeper,
     Records,
@@ -50,6 +51,7 @@ assert_type(recorder.records.sort("x", "y", descending=[True, False]).head(3), R
 assert_type(recorder.records.tail().select("x").to_polars(), pl.DataFrame)
 assert_type(recorder.records.head(2)[0], Row)
 assert_type(recorder.level("x").where("x > 1", y=2), Level)
+assert_type(recorder.level("x").sort("x", descending=True).head(3).select("x"), LevelView)
 assert_type(recorder.level("x", attempts="all").to_polars(lazy=True), pl.LazyFrame)
 assert_type(recorder.records.where("x > 1", "y < 2", z=[1, 2]), Records)
 assert_type(recorder.records.to_pandas(), pd.DataFrame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,62 @@ def test_sql_has_levels_wherever_it_has_tables(
 ) -> None:
     """In joins, subqueries, and statements that can't be parsed here."""
     assert collection.sql(query).fetchall() == QUERIES[query]
+
+
+def test_rows_are_sorted_cut_and_selected_alike_in_every_engine(
+    collection: ExperimentCollection,
+) -> None:
+    """As records are: missing values and NaN last, equal ones in order; a later cut is of the rest."""
+    level = collection.level("episode")
+    by_reward = level.sort("seed", "total_reward", descending=[True, False])
+    for view, wanted in (
+        (by_reward, [20.0, 40.0, 0.0, 500.0]),
+        (by_reward.head(3).tail(2), [40.0, 0.0]),
+        (level.head(3).sort("records", descending=True), [500.0, 40.0, 0.0]),
+        (level.tail(1), [20.0]),
+        (level.where(seed=1).sort("total_reward").select("total_reward"), [20.0, 40.0]),
+        (level.head(0), []),
+    ):
+        assert [row["total_reward"] for row in view] == wanted
+        assert len(view) == len(wanted)
+        assert view.to_arrow()["total_reward"].to_pylist() == wanted
+        assert view.to_polars()["total_reward"].to_list() == wanted
+        assert view.to_pandas()["total_reward"].tolist() == wanted
+        found = view.sql("SELECT total_reward FROM level").fetchall()
+        assert [reward for (reward,) in found] == wanted
+        assert [row["total_reward"] for row in pickle.loads(pickle.dumps(view))] == wanted
+    selected = level.select("records", "seed")
+    assert (selected.columns, dict(selected[0])) == (
+        ("records", "seed"),
+        {"records": 500, "seed": 0},
+    )
+    assert "500" in str(selected)
+    for call, message in (
+        (lambda: level.sort("reward"), "no column 'reward'; did you mean 'total_reward'"),
+        (lambda: level.select("step"), "no column 'step'"),
+        (lambda: selected.select("episode"), "no column 'episode'"),
+        (level.sort, "at least one key"),
+        (lambda: level.sort("seed", descending=[True, True]), "1 keys, and descending= is of 2"),
+        (lambda: level.head(-1), "expected 0 or more"),
+    ):
+        with pytest.raises((ColumnError, ArgumentError), match=message):
+            call()
+
+
+@pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
+def test_a_level_is_sorted_and_selected_by_paths(tmp_path: Path) -> None:
+    """A key with values of several kinds has all of its columns."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        for lr in (0.1, math.nan, None, 0.01, "auto"):
+            collection.recorder.child(seed=1, config={"lr": lr})
+        level = collection.level("seed").sort("config.lr").select("config.lr")
+        assert [row["config.lr"] for row in level.head(2)] == [0.01, 0.1]
+        assert level.columns == ("config.lr", "config.lr:str")
+        assert level.to_arrow()["config.lr:str"].to_pylist().count("auto") == 1
+        assert sum(row["config.lr"] == "auto" for row in level) == 1
+        runs = collection.experiments.sort
+        with pytest.raises(ArgumentError, match="1 keys, and descending= is of 2"):
+            runs("seed", descending=[True, False])
 
 
 def test_a_part_has_the_level_of_its_recorders(collection: ExperimentCollection) -> None:

@@ -68,6 +68,21 @@ class LevelScan(NamedTuple):
         known = resolved_table(self.scan.snapshot, positions, self.scan.paths)
         return known.append_column(self._count_name, self._counts(positions))
 
+    def keys(self) -> list[str]:
+        """The keys of the rows, in order."""
+        keys = self.scan.snapshot.nodes.keys_above(self.positions())
+        return [*keys, *map(str, self.scan.paths), self._count_name]
+
+    def columns_of(self, keys: Iterable[str], columns: Iterable[str]) -> list[str]:
+        """Those columns of the table that have values of some keys, of any kind, in their order."""
+        has_key, there = self.scan.snapshot.nodes.has_key, list(columns)
+        return [
+            name
+            for key in keys
+            for name in there
+            if name == key or (name.startswith(f"{key}:") and not has_key(name))
+        ]
+
     def rows(self) -> Iterator[Row]:
         """The same rows with the exact values."""
         positions = self.positions()

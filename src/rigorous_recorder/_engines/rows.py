@@ -21,7 +21,16 @@ from .piece import Piece
 from .scan import Scan
 from .snapshot import Snapshot
 
-__all__ = ["Row", "all_rows", "experiment_rows", "mutable_keys", "rows_at", "rows_from", "rows_of"]
+__all__ = [
+    "Row",
+    "all_rows",
+    "experiment_rows",
+    "mutable_keys",
+    "rows_at",
+    "rows_from",
+    "rows_of",
+    "selected",
+]
 
 #: How many rows are decoded at a time if some values are not plain numbers.
 _ROWS_AT_ONCE: Final = 8_192
@@ -144,8 +153,8 @@ def _values_at(nodes: Nodes, key: str, positions: pa.Array) -> list[Any]:
 
 def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
     if scan.selected_paths:
-        for rows in _batches(piece, scan.of_roots):
-            yield (_selected(row, scan.keys) for row in rows)
+        for whole in _batches(piece, scan.of_roots):
+            yield (selected(row, scan.keys) for row in whole)
         return
     above, mutable = _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns)
     if lost := [key for key in scan.shown_node_keys if piece.is_lost(key)]:
@@ -157,7 +166,7 @@ def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
         yield from _rows(piece.slice(start, rows), above, mutable, scan)
 
 
-def _selected(row: Row, keys: Iterable[str]) -> Row:
+def selected(row: Row, keys: Iterable[str]) -> Row:
     """A row with only these keys, which can be paths in its dicts."""
     found = ((str(key), value_at(row, key)) for key in keys)
     return Row((key, value) for key, value in found if value is not None)
