@@ -338,6 +338,10 @@ class ExperimentCollection:
     def save(self) -> None:
         """Write everything logged so far to Parquet files now.
 
+        It can be called after each epoch: small files are merged in the background. While that
+        happens, other tools that read the folder can see their rows twice, or miss a file that they
+        have listed.
+
         Called from a signal handler in the middle of a push, it runs right after the push.
 
         Raises:

@@ -17,6 +17,7 @@ from .folder import TABLES, Folder
 from .lease import FolderLease
 from .locks import FileLock
 from .node_ids import WRITER_BITS, NodeIds
+from .own_files import load as load_merging
 from .seal import load
 from .sealed_files import is_used
 from .watermark import SyncedRows
@@ -128,6 +129,7 @@ class FolderBackend:
     def _become_writer(self) -> None:
         if not self.is_ending:  # modules can't be imported during interpreter shutdown
             load()
+            load_merging()
         lease = self._new_lease()
         is_mapped = is_safe_to_map(self.folder.live)
         if not self._leases:  # otherwise a signal handler has logged meanwhile

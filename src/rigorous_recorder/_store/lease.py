@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -12,10 +13,11 @@ from .._live.backend import SegmentBatch
 from .._live.backing import Image, MappedImage, MemoryImage, WriteBehindImage
 from .._live.layout import Blank
 from .encodings import Encodings
-from .folder import Folder, LiveName, SealedName
+from .folder import TABLES, Folder, LiveName, SealedName
 from .footer import describe_file, segment_metadata
 from .locks import FileLock
 from .node_ids import NodeIds
+from .own_files import OwnFile, OwnFiles
 from .seal import write_sealed
 from .sealed_files import SealedFiles
 from .started_segments import StartedSegments
@@ -45,6 +47,9 @@ class _Holder(Protocol):
     def complain(self, error: Exception) -> None:
         """Warn the user, once, that data waits in memory."""
 
+    def schedule(self, job: Callable[[], object]) -> None:
+        """Run a job soon, on another thread."""
+
 
 class FolderLease:
     """A writer's name, its lock while it is alive, and its files.
@@ -63,6 +68,7 @@ class FolderLease:
         self._folder = backend.folder
         self.started = max(time.time_ns() // 1000, after + 1)
         self._started_segments = StartedSegments(self._folder, self.writer)
+        self._own_files = {t: OwnFiles(self._folder, t, self._is_in_place) for t in TABLES}
 
     # --- the lock ------------------------------------------------------------------------------
 
@@ -75,6 +81,10 @@ class FolderLease:
         if self.lock is None:
             return not self.hold()
         return not self.lock.is_in_place
+
+    def _is_in_place(self) -> bool:
+        """Like not ``is_lost``, but without taking the lock."""
+        return self.lock is not None and self.lock.is_in_place
 
     def hold(self) -> bool:
         """Hold the lock, taking it again if it was lost; False if another process holds it.
@@ -134,6 +144,8 @@ class FolderLease:
 
     def end(self) -> None:
         """Remove the live files, then the lock: all rows are in sealed files."""
+        for files in self._own_files.values():
+            files.end()
         if self.watermark is not None:
             self.watermark.end()
         if self.lock is not None:
@@ -182,9 +194,13 @@ class FolderLease:
         """
         if not self._is_current():
             return False
-        self._write(table, parts)
+        file = self._write(table, parts)
         # Others may meanwhile have written a file with fewer rows under this name.
-        return self._is_current()
+        if not self._is_current():
+            return False
+        if (files := self._own_files[table]).add(file):
+            self._backend.schedule(files.merge)
+        return True
 
     def _is_current(self) -> bool:
         """Whether rows can still be sealed under this name.
@@ -234,7 +250,7 @@ class FolderLease:
                 raise OSError(errno.EBUSY, message, str(self._folder.lock_path(self.writer)))
             time.sleep(_LOOK_SECONDS)
 
-    def _write(self, table: str, parts: list[SegmentBatch]) -> None:
+    def _write(self, table: str, parts: list[SegmentBatch]) -> OwnFile:
         rows = pa.Table.from_batches([part.batch for part in parts])
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         segments = [segment_metadata(number, batch.num_rows) for number, batch in parts]
@@ -242,6 +258,7 @@ class FolderLease:
         write_sealed(path, rows, segments, self._backend.encodings[table])
         for number, _ in parts:
             self._started_segments.record(table, number)
+        return OwnFile(name, rows.num_rows, rows.nbytes)
 
     def _live_path(self, table: str, number: int) -> Path:
         return self._folder.live_path(LiveName(self.writer, number, table))

@@ -214,31 +214,50 @@ def are_supported(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on ``path``, which is created if missing; wait for other holders."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock on ``path``, which is created if missing.
+
+    Args:
+        wait: whether to wait for other holders; without it, False is yielded if there is one.
+    """
+    descriptor = _opened(path)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ELSEWHERE, 0o666)
+        with _held(descriptor, path, wait=wait) as is_held:
+            yield is_held
+    finally:
+        _let_go(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | _NOT_ELSEWHERE, 0o666)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
             message = f"{path} is not a lock file but a link, a folder or the like: remove it"
             raise DamagedFileError(message) from error
         raise
-    try:
-        with contextlib.ExitStack() as turn:
-            try:
-                _acquire(descriptor, wait=True)
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                turn.enter_context(_turn(path.with_name(f"{path.name}.held")))
-            yield
-    finally:
-        _let_go(descriptor)
 
 
 @contextlib.contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Have exclusive use of an existing file; wait for others that have it."""
+def _held(descriptor: int, path: Path, *, wait: bool) -> Iterator[bool]:
+    try:
+        _acquire(descriptor, wait=wait)
+    except BlockingIOError:
+        yield False
+        return
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    else:
+        yield True
+        return
+    with _turn(path.with_name(f"{path.name}.held"), wait=wait) as is_held:
+        yield is_held
+
+
+@contextlib.contextmanager
+def _turn(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Have exclusive use of an existing file; wait for others that have it, or yield False."""
     while True:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -248,8 +267,11 @@ def _turn(path: Path) -> Iterator[None]:
                 if time.time() - path.stat().st_mtime > _TURN_SECONDS:
                     path.unlink(missing_ok=True)  # left by a process that died
                     continue
+            if not wait:
+                yield False
+                return
             time.sleep(_LOOK_SECONDS)
     try:
-        yield
+        yield True
     finally:
         path.unlink(missing_ok=True)

@@ -115,7 +115,16 @@ def _recover_writer(
     found = [_recover_file(folder, name, sealed[name.table], watermark) for name in names]
     for path in folder.leftovers(writer):
         path.unlink(missing_ok=True)
+    for files in sealed.values():
+        _remove_merged(files, writer)
     return found
+
+
+def _remove_merged(files: SealedFiles, writer: str) -> None:
+    """Remove the files that a writer had merged when it died, so that other tools find rows once."""
+    for name in files.listing().covered:
+        if isinstance(name, SealedName) and name.writer == writer:
+            files.path(name).unlink(missing_ok=True)
 
 
 def _recover_file(
