@@ -14,6 +14,7 @@ from rigorous_recorder._live.batches import sealed_batch
 from rigorous_recorder._live.column import NODE, SPARSE_COLUMNS, Column
 from rigorous_recorder._store.footer import columns_in, metadata_of
 from rigorous_recorder._store.seal import write_with_metadata
+from rigorous_recorder._values.sparse import SparseKind
 
 #: What the library writes itself, which is the same in each file.
 OF_ROWS = {"floats", "sparse"}
@@ -30,6 +31,11 @@ def packed(rows: pa.Table, is_sparse: Callable[[Column], bool] = any_key) -> pa.
     maps: dict[Column, list[list[tuple[str, Any]]]] = {}
     for column, name in there.items():
         values = rows.column(name).combine_chunks()
+        if isinstance(column.kind, SparseKind):
+            cells = maps.setdefault(column, [[] for _ in range(len(rows))])
+            for row, found in enumerate(values.to_pylist()):
+                cells[row] += found or []
+            continue
         if column.kind not in SPARSE_COLUMNS or not is_sparse(column):
             dense[column] = column.kind.from_storage(values)
             continue

@@ -120,7 +120,7 @@ def _rows_about(
     for fragment, known in zip(fragments, summaries, strict=True):
         if known.low > span["max"] or known.high < span["min"]:
             continue
-        for rows in fragment.tables(list(fragment.columns)):
+        for rows in fragment.stored_tables():
             is_about = pc.is_in(rows.column(NODE), value_set=ids)
             above = column_in(rows, fragment, PARENT_COLUMN)
             found = rows.filter(pc.or_(is_about, pc.is_in(above, value_set=ids)))

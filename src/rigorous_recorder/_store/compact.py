@@ -14,13 +14,20 @@ from typing import Any, Final, NamedTuple
 from .._arrow import pa
 from .._live.batches import sealed_schema
 from .._live.column import Column
-from .._values.chunks import no_rows
+from .._values.chunks import no_rows, one_array
 from .._values.kinds import FLOAT
+from .._values.sparse import SparseKind
 from . import checksums
 from .compaction_plan import CompactionInput, runs, stable_input
 from .deletion import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
-from .footer import SegmentRange, describe_file, metadata_of, writers_metadata
+from .footer import (
+    SegmentRange,
+    describe_file,
+    metadata_of,
+    sparse_metadata,
+    writers_metadata,
+)
 from .locks import locked
 from .parquet_fragment import ParquetFragment
 from .recover import recover
@@ -124,7 +131,8 @@ class Merging(NamedTuple):
         name = _name_of(run, segments)
         schema = sealed_schema(columns, {})
         special = SpecialFloats.union(_special_floats(part, columns, schema) for part in parts)
-        schema = schema.with_metadata(_description(run, name, segments, special))
+        sparse = sparse_metadata(_sparse_keys(parts))
+        schema = schema.with_metadata(_description(run, name, segments, special.metadata | sparse))
         groups = _row_groups(parts, columns, schema)
         first = next(groups, no_rows(schema))
         written = 0
@@ -156,15 +164,27 @@ def _special_floats(part: Cleaned, columns: list[Column], schema: pa.Schema) -> 
     names = dict(zip(columns, schema.names[1:], strict=True))
     known = SpecialFloats.of_file(metadata_of(part.file.schema))
     if known is not None:
-        here = part.file.columns.items()
+        here = part.file.file_columns.stored.items()
         return known.renamed({name: names[column] for column, name in here if column in names})
     floats = [column for column in part.file.columns if column in names and column.kind == FLOAT]
     fields = [schema.field(0), *(schema.field(names[column]) for column in floats)]
     return SpecialFloats.union(map(SpecialFloats.of, _tables([part], floats, pa.schema(fields))))
 
 
+def _sparse_keys(parts: list[Cleaned]) -> dict[str, list[str]]:
+    """The keys in sparse columns of any of these files, for each kind."""
+    found: dict[str, dict[str, None]] = {}
+    for part in parts:
+        for kind, keys in part.sparse_keys.items():
+            found.setdefault(kind, {}).update(dict.fromkeys(keys))
+    return {kind: list(keys) for kind, keys in found.items()}
+
+
 def _description(
-    run: list[ParquetFragment], name: FileName, segments: list[SegmentRange], special: SpecialFloats
+    run: list[ParquetFragment],
+    name: FileName,
+    segments: list[SegmentRange],
+    of_values: dict[str, Any],
 ) -> dict[bytes, bytes]:
     """The metadata of a file of these segments; table and collection are those of the first file."""
     file_metadata = metadata_of(run[0].schema)
@@ -176,7 +196,7 @@ def _description(
     if isinstance(name, MergedName):
         shared["merged"] = str(name).removesuffix(".parquet")
     writers = writers_metadata(segments)
-    shared |= special.metadata
+    shared |= of_values
     return describe_file(**shared, **(writers[0] if len(writers) == 1 else {"writers": writers}))
 
 
@@ -209,6 +229,13 @@ def _tables(parts: list[Cleaned], columns: list[Column], schema: pa.Schema) -> I
                 arrays.append(
                     pa.nulls(len(rows.node), field.type)
                     if found is None
-                    else found.cast(field.type)  # of older files, with a zone
+                    else _in_type(found, column, field.type)
                 )
             yield pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _in_type(values: Any, column: Column, kind: pa.DataType) -> Any:
+    """The values of a file in the type of the merged one."""
+    if isinstance(column.kind, SparseKind):
+        return column.kind.to_storage(one_array(values))
+    return values.cast(kind)  # of older files, with a zone

@@ -125,13 +125,13 @@ class _AdjacentFiles:
 
     def has_room(self, file: ParquetFragment) -> bool:
         """Whether a file of all of these and this one would be small enough."""
-        columns = self._columns.union(file.columns)
+        columns = self._columns.union(file.file_columns.stored)
         return self._rows + file.rows <= _ENOUGH_ROWS and (
-            len(columns) <= max(_ENOUGH_COLUMNS, len(file.columns), len(self._columns))
+            len(columns) <= max(_ENOUGH_COLUMNS, len(file.file_columns.stored), len(self._columns))
         )
 
     def add(self, file: ParquetFragment) -> None:
         """Add an adjacent file."""
         self.files.append(file)
         self._rows += file.rows
-        self._columns.update(file.columns)
+        self._columns.update(file.file_columns.stored)

@@ -53,12 +53,12 @@ def copy_folder(reader: FolderReader, target: Path) -> None:
 
 
 def _write(reader: FolderReader, draft: Folder) -> None:
-    info = reader.folder.info_path.read_bytes()
     draft.make(reader.folder.info()["id"])
-    write_whole(draft.info_path, info)
     copies = {table: _Copy(reader.folder, draft, table) for table in TABLES}
     while not _write_snapshot(reader, copies):
         pass  # a file was merged away in the middle: its rows are in another one
+    # After the files: it lists the features that they need.
+    write_whole(draft.info_path, reader.folder.info_path.read_bytes())
     started = expected_segments(reader.folder)
     if started and loss_of(reader.folder, started):
         record_incomplete(draft, started)

@@ -8,8 +8,16 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa, pc
-from .._live.column import DELETION_COLUMN, NODE, PARENT_COLUMN, TIME_COLUMN, Column
-from .._values.chunks import int64_array, null_scalar
+from .._live.column import (
+    DELETION_COLUMN,
+    NODE,
+    PARENT_COLUMN,
+    SPARSE_COLUMNS,
+    TIME_COLUMN,
+    Column,
+)
+from .._values.chunks import int64_array, null_scalar, one_array
+from .._values.sparse import SparseKind, cell_counts, keys_of, unpacked
 from ..errors import DamagedFileError
 from .folder import RECORDS
 from .fragments import is_lost
@@ -57,7 +65,8 @@ class Cleaned:
         file: the file.
         is_changed: whether anything is removed.
         segments: its segments, with the remaining numbers of rows.
-        columns: the columns in which any remaining row has a value.
+        columns: the stored columns in which any remaining row has a value.
+        sparse_keys: the keys of the remaining rows in sparse columns, for each kind.
 
     Raises:
         UnreadableError: some rows can't be read, and may have to be removed.
@@ -66,7 +75,10 @@ class Cleaned:
     def __init__(self, file: ParquetFragment, table: str, deleted: Deleted | None) -> None:
         self.file = file
         self.segments = file.segments
-        self.columns = list(file.columns)
+        self.columns = list(file.file_columns.stored)
+        self.sparse_keys: dict[str, list[str]] = {}
+        for column in file.file_columns.sparse:
+            self.sparse_keys.setdefault(column.kind.name, []).append(str(column.key))
         self._rule: _Rule | None = None
         if deleted is not None and _has_any(file, deleted.nodes):
             self._rule = (_RecordsRule if table == RECORDS else _NodesRule)(deleted)
@@ -85,7 +97,7 @@ class Cleaned:
 
     def _look(self, rule: _Rule) -> None:
         stays, changes = _Flags(), _Flags()
-        for rows in _rows(self.file, [*self.columns] if rule.sees_all else []):
+        for rows in _rows(self.file, self.columns if rule.sees_all else []):
             stays.add(rule.stays(rows))
             changes.add(rule.changes(rows))
         self.segments = []
@@ -94,23 +106,24 @@ class Cleaned:
             remaining = stays.count(end - segment.rows, segment.rows)
             gone = changes.count(end - segment.rows, segment.rows)
             self.segments.append(segment._replace(rows=remaining, deleted=segment.deleted + gone))
-        self.columns = self._columns_in_use(rule)
+        self._find_columns_in_use(rule)
 
-    def _columns_in_use(self, rule: _Rule) -> list[Column]:
+    def _find_columns_in_use(self, rule: _Rule) -> None:
         found: set[Column] = set()
-        known = dict.fromkeys([*self.file.columns, *rule.adds])
+        keys: dict[str, dict[str, None]] = {}
+        known = dict.fromkeys([*self.file.file_columns.stored, *rule.adds])
         for group in range(len(self.file.group_rows)):
-            unsure = [column for column in known if column not in found]
-            wanted = list(dict.fromkeys([*unsure, *rule.needs]))
-            if unsure and (table := self.file.table(group, wanted)) is not None:
-                _require_values(self.file, table)
-                rows = rule.cleaned(_by_column(self.file, table))
-                found.update(
-                    column
-                    for column, values in rows.columns.items()
-                    if values.null_count < len(values)
-                )
-        return [column for column in known if column in found]
+            unsure = [c for c in known if c not in found or isinstance(c.kind, SparseKind)]
+            for rows in _rows_of(self.file, group, [*unsure, *rule.needs]) if unsure else ():
+                for column, values in rule.cleaned(rows).columns.items():
+                    if not isinstance(column.kind, SparseKind):
+                        is_in_use = values.null_count < len(values)
+                    elif is_in_use := bool(here := keys_of(values)):
+                        keys.setdefault(column.kind.kind.name, {}).update(dict.fromkeys(here))
+                    if is_in_use:
+                        found.add(column)
+        self.columns = [column for column in known if column in found]
+        self.sparse_keys = {kind: list(names) for kind, names in keys.items()}
 
 
 def _has_any(file: ParquetFragment, nodes: pa.Array) -> bool:
@@ -124,28 +137,26 @@ def _rows(file: ParquetFragment, columns: Sequence[Column]) -> Iterator[Rows]:
         UnreadableError: not all can be read.
     """
     count = 0
-    for table in file.tables(list(dict.fromkeys(columns))):
-        count += table.num_rows
-        _require_values(file, table)
-        yield _by_column(file, table)
+    for group in range(len(file.group_rows)):
+        for rows in _rows_of(file, group, columns):
+            count += len(rows.node)
+            yield rows
     if count != file.rows:
         raise UnreadableError(file)
 
 
-def _require_values(file: ParquetFragment, table: pa.Table) -> None:
-    """Raise unless all columns of a file's table can be read.
+def _rows_of(file: ParquetFragment, group: int, columns: Sequence[Column]) -> Iterator[Rows]:
+    """The rows of a row group, as they are stored; none if their nodes can't be read.
 
     Raises:
-        UnreadableError: one can't.
+        UnreadableError: a column can't be read.
     """
-    if any(map(is_lost, table.columns)):
-        raise UnreadableError(file)
-
-
-def _by_column(file: ParquetFragment, table: pa.Table) -> Rows:
-    read = set(table.column_names)
-    columns = {column: table.column(name) for column, name in file.columns.items() if name in read}
-    return Rows(table.column(NODE), columns)
+    stored = file.file_columns.stored
+    here = [column for column in dict.fromkeys(columns) if column in stored]
+    if (table := file.stored(group, here)) is not None:
+        if any(map(is_lost, table.columns)):
+            raise UnreadableError(file)
+        yield Rows(table.column(NODE), {column: table.column(stored[column]) for column in here})
 
 
 class _Flags:
@@ -215,13 +226,14 @@ class _NodesRule(_Rule):
     other row.
     """
 
-    adds = (DELETION_COLUMN,)
     sees_all = True
 
     def __init__(self, deleted: Deleted) -> None:
         super().__init__(deleted)
         self._tops = int64_array(deleted.tops)
-        self.needs = [*_METADATA, deleted.retained]
+        self._maps = SPARSE_COLUMNS[deleted.retained.kind]
+        self.adds = (DELETION_COLUMN, deleted.retained)
+        self.needs = [*_METADATA, deleted.retained, self._maps]
 
     def stays(self, rows: Rows) -> Any:
         has_parent = _values(rows, PARENT_COLUMN).is_valid()
@@ -235,26 +247,25 @@ class _NodesRule(_Rule):
         loses = pc.or_(loses, pc.not_equal(parent, DELETED).fill_null(False))
         for column, values in rows.columns.items():
             if column not in _METADATA:
-                has_value = values.is_valid()
+                has_value = _has_any_value(column, values)
                 if column == self._deleted.retained:
                     has_value = pc.and_not(has_value, self._is_retained(rows))
                 loses = pc.or_(loses, has_value)
         return pc.and_(self._is_deleted(rows), loses)
 
     def cleaned(self, rows: Rows) -> Rows:
-        is_deleted, is_retained = self._is_deleted(rows), self._is_retained(rows)
+        is_deleted = self._is_deleted(rows)
         has_parent = _values(rows, PARENT_COLUMN).is_valid()
-        columns: dict[Column, Any] = {}
-        for column, values in rows.columns.items():
-            if column == TIME_COLUMN:
-                columns[column] = values
-                continue
-            goes = (
-                pc.and_not(is_deleted, is_retained)
-                if column == self._deleted.retained
-                else is_deleted
-            )
-            columns[column] = pc.if_else(goes, null_scalar(values.type), values)
+        columns = {
+            column: values
+            if column == TIME_COLUMN
+            else pc.if_else(is_deleted, null_scalar(values.type), values)
+            for column, values in rows.columns.items()
+        }
+        # It stays in a column of its own, wherever it was.
+        key, found = self._deleted.retained, self._retained(rows)
+        retained = pc.if_else(self._is_retained(rows), found, null_scalar(found.type))
+        columns[key] = pc.if_else(is_deleted, retained, _values(rows, key))
         ends = pc.and_(is_deleted, has_parent)
         columns[PARENT_COLUMN] = pc.if_else(ends, DELETED, _values(rows, PARENT_COLUMN))
         columns[DELETION_COLUMN] = pc.if_else(ends, True, null_scalar(pa.bool_()))
@@ -263,7 +274,22 @@ class _NodesRule(_Rule):
     def _is_retained(self, rows: Rows) -> Any:
         """For each row whether it has a value that is still needed, on a node deleted by itself."""
         is_top = pc.is_in(rows.node, value_set=self._tops)
-        return pc.and_(is_top, _values(rows, self._deleted.retained).is_valid())
+        return pc.and_(is_top, self._retained(rows).is_valid())
+
+    def _retained(self, rows: Rows) -> Any:
+        """The values that are still needed on some nodes, from their own column or a sparse one."""
+        dense, maps = _values(rows, self._deleted.retained), rows.columns.get(self._maps)
+        if maps is None:
+            return dense
+        (sparse,) = unpacked(one_array(maps), [str(self._deleted.retained.key)])
+        return pc.coalesce(dense, sparse)
+
+
+def _has_any_value(column: Column, values: Any) -> Any:
+    """For each row whether it has a value in a stored column."""
+    if isinstance(column.kind, SparseKind):
+        return pc.greater(cell_counts(one_array(values)), 0)
+    return values.is_valid()
 
 
 def _values(rows: Rows, column: Column) -> Any:

@@ -90,7 +90,8 @@ def _plain(column: pa.ChunkedArray) -> list[Any]:
         if chunk.null_count or pa.types.is_string(chunk.type) or values is None:
             found += [value for value in chunk.to_pylist() if value is not None]
         else:
-            found += memoryview(values).cast("B").cast("q")[chunk.offset :][: len(chunk)]
+            start = 8 * chunk.offset  # the buffer can end with a part of 8 bytes
+            found += memoryview(values).cast("B")[start : start + 8 * len(chunk)].cast("q")
     return found
 
 

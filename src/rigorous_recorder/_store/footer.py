@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -182,6 +182,14 @@ class FileColumns(NamedTuple):
             if column in self.sparse:
                 found[self.sparse[column]] = None
         return list(found)
+
+    def not_all_in(self, names: Collection[str]) -> list[Column]:
+        """The columns with values in a column of the file that is not one of these."""
+        return [
+            column
+            for column in self.names
+            if any(self.stored[each] not in names for each in self.storing([column]))
+        ]
 
     def names_storing(self, columns: Iterable[Column]) -> list[str]:
         """Their names in the file."""

@@ -150,6 +150,12 @@ class Fragment(ABC):
             if (table := self.table(group, columns)) is not None:
                 yield table
 
+    def stored_tables(self) -> Iterator[pa.Table]:
+        """The same for all columns, as they are stored."""
+        for group in range(len(self.group_rows)):
+            if (table := self.stored(group, list(self.file_columns.stored))) is not None:
+                yield table
+
     def is_placed(self, group: int) -> bool:  # noqa: ARG002 - rows in memory always are
         """Whether the nodes of a group's rows can be read, as far as known."""
         return True

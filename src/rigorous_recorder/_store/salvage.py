@@ -13,6 +13,7 @@ from .._live.batches import live_array, sealed_batch
 from .._live.column import NODE, Column
 from .._live.layout import Buffer, node_place, places_of, rows_in
 from .._values.kinds import Kind
+from .._values.sparse import are_among, without_cells
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file
 from .folder import LiveName
@@ -48,7 +49,10 @@ class SavedRows(NamedTuple):
 
 
 def unreadable(kind: Kind, column: pa.ChunkedArray) -> list[int]:
-    """Positions in a column of a file that do not hold a valid value of its kind."""
+    """Positions in a column of a file that do not hold a valid value of its kind.
+
+    In a sparse column, these are positions among all values of its maps.
+    """
     return kind.unreadable(kind.from_storage(column.combine_chunks()))
 
 
@@ -58,20 +62,17 @@ def unreadable(kind: Kind, column: pa.ChunkedArray) -> list[int]:
 def salvage_sealed(sealed: ParquetFragment, group: int) -> pa.Table | None:
     """The rows of a row group, null where a column can't be read; None if ``_node`` can't be."""
     names, _ = sealed.sound_names(group)
-    if not names:
+    if not names or (nodes := sealed.stored(group, [])) is None:
         return None
-    kinds = {name: column.kind for column, name in sealed.columns.items()}
-    found = {NODE: sealed.table(group, [])}
-    for column, name in sealed.columns.items():
-        found[name] = sealed.table(group, [column], nodes=False) if name in names else None
-    arrays = []
-    for field in sealed.schema:
-        table = found[field.name]
+    arrays = [nodes.column(NODE)]
+    for column, name in sealed.file_columns.stored.items():
+        table = sealed.stored(group, [column], nodes=False) if name in names else None
         if table is None:
-            arrays.append(pa.nulls(sealed.group_rows[group], field.type))
+            kind = sealed.schema.field(name).type
+            arrays.append(pa.nulls(sealed.group_rows[group], kind))
         else:
-            values = table.column(field.name)
-            places = unreadable(kinds[field.name], values) if field.name in kinds else []
+            values = table.column(name)
+            places = unreadable(column.kind, values)
             arrays.append(_without(values.combine_chunks(), places))
     return pa.Table.from_arrays(arrays, schema=sealed.schema)
 
@@ -95,8 +96,9 @@ def segments_left(sealed: ParquetFragment, saved: Sequence[bool]) -> list[int]:
 def _without(values: pa.Array, places: Sequence[int]) -> pa.Array:
     if not places:
         return values
-    lost = pc.is_in(pa.array(range(len(values))), value_set=pa.array(places))
-    return pc.if_else(lost, pa.scalar(None, values.type), values)
+    if pa.types.is_map(values.type):
+        return without_cells(values, places)
+    return pc.if_else(are_among(places, len(values)), pa.scalar(None, values.type), values)
 
 
 # --- live files ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .._values.kinds import Decoded
+from .._values.sparse import SparseKind
 from ..errors import DamagedFileError, NewerFormatError, NotACollectionError
 from .folder import TABLES, Folder, LiveName
 from .fragments import Fragment
@@ -108,7 +109,7 @@ def _problem_of_rows(sealed: ParquetFragment) -> Problem | None:
             reason = reason or str(damage) or type(damage).__name__
         if names:
             readable += rows
-            lost |= {str(c.key): None for c, name in sealed.columns.items() if name not in names}
+            lost |= {str(c.key): None for c in sealed.file_columns.not_all_in(names)}
             reason = reason or _no_values(sealed, group, names)
     if not reason and sealed.rows != promised:
         reason = f"has {sealed.rows} rows, and was written with {promised}"
@@ -131,7 +132,7 @@ def live_problem(path: Path, name: LiveName, most: int | None = None) -> Problem
         reason = (
             str(gap_behind(found.rows))
             if found.has_gap
-            else _no_values(found, 0, found.columns.values())
+            else _no_values(found, 0, found.file_columns.stored.values())
         )
         if not reason:
             return None
@@ -141,9 +142,10 @@ def live_problem(path: Path, name: LiveName, most: int | None = None) -> Problem
 
 def _no_values(fragment: Fragment, group: int, names: Collection[str]) -> str:
     """Report a column with values that are not valid for its kind; "" if there is none."""
-    for column, name in fragment.columns.items():
-        if name in names and isinstance(column.kind, Decoded):
-            table = fragment.table(group, [column])
+    for column, name in fragment.file_columns.stored.items():
+        kind = column.kind.kind if isinstance(column.kind, SparseKind) else column.kind
+        if name in names and isinstance(kind, Decoded):
+            table = fragment.stored(group, [column])
             if table is not None and (places := unreadable(column.kind, table.column(name))):
-                return f"column {name!r}: {len(places)} values can't be read as {column.kind.name}"
+                return f"column {name!r}: {len(places)} values can't be read as {kind.name}"
     return ""

@@ -11,7 +11,16 @@ from typing import Final
 from .._arrow import pa, pc
 from .kinds import BOOL, FLOAT, INT, JSON, NULL, TEXT, DetailedKind, Kind
 
-__all__ = ["SPARSE_KINDS", "SparseKind", "keys_of", "unpacked", "values_of"]
+__all__ = [
+    "SPARSE_KINDS",
+    "SparseKind",
+    "are_among",
+    "cell_counts",
+    "keys_of",
+    "unpacked",
+    "values_of",
+    "without_cells",
+]
 
 #: Values that are unpacked at once, at most, unless a single key has more.
 _AT_ONCE: Final = 1 << 22
@@ -49,6 +58,21 @@ class SparseKind(DetailedKind):
         keys, values = _distinct(live.keys), self.kind.seal(live.items)
         return pa.MapArray.from_arrays(live.offsets, keys, values, self.sealed_type)
 
+    def from_storage(self, stored: pa.Array) -> pa.Array:
+        return stored
+
+    def to_storage(self, column: pa.Array) -> pa.Array:
+        if pa.types.is_dictionary(column.type.key_type):
+            return column
+        keys = column.keys.dictionary_encode()
+        mask = column.is_null() if column.null_count else None
+        return pa.MapArray.from_arrays(
+            column.offsets, keys, column.items, self.sealed_type, mask=mask
+        )
+
+    def unreadable(self, column: pa.Array) -> list[int]:
+        return self.kind.unreadable(values_of(column))
+
 
 #: The kinds whose values can be in a sparse column, each with the kind of the map.
 SPARSE_KINDS: Final[dict[Kind, SparseKind]] = {
@@ -79,9 +103,29 @@ def values_of(maps: pa.Array) -> pa.Array:
     return _cells(maps, maps.items)
 
 
+def cell_counts(maps: pa.Array) -> pa.Array:
+    """The number of keys in each map."""
+    offsets = maps.offsets
+    return pc.subtract(offsets.slice(1), offsets.slice(0, len(maps)))
+
+
 def _cells(maps: pa.Array, each: pa.Array) -> pa.Array:
     """Those of the keys or values that are in a range of maps."""
     return pa.ListArray.from_arrays(maps.offsets, each).flatten()
+
+
+def without_cells(maps: pa.Array, places: Sequence[int]) -> pa.Array:
+    """Maps without the values at some positions among all values."""
+    stays = pc.invert(are_among(places, pc.sum(cell_counts(maps)).as_py() or 0))
+    count = pc.cumulative_sum(pa.concat_arrays([pa.array([0], pa.int32()), stays.cast(pa.int32())]))
+    offsets = count.take(pc.subtract(maps.offsets, maps.offsets[0]))
+    keys, values = (_cells(maps, each).filter(stays) for each in (maps.keys, maps.items))
+    return pa.MapArray.from_arrays(offsets, keys, values, maps.type)
+
+
+def are_among(places: Sequence[int], count: int) -> pa.Array:
+    """Which of the positions up to a number are among some."""
+    return pc.is_in(pa.array(range(count), pa.int64()), value_set=pa.array(places, pa.int64()))
 
 
 def unpacked(maps: pa.Array, keys: Sequence[str]) -> Iterator[pa.Array]:
