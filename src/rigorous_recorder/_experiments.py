@@ -11,11 +11,12 @@ from ._engines.arrow import resolved_table
 from ._engines.conditions import AnyCondition, Choice, Condition, conditions_of
 from ._engines.duckdb import named_tables_sql, names_in
 from ._engines.instants import with_instants
+from ._engines.known_keys import no_such_key, why_misnamed
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import rows_at
 from ._engines.source import Source
-from ._engines.sql import identifier
-from ._engines.sql_conditions import SqlCondition
+from ._engines.sql import SqlNames, identifier
+from ._engines.sql_conditions import SqlCondition, first_line
 from ._experiment import Experiment, statuses_of
 from ._keys import EXPERIMENT_KEYS
 from ._lazy_imports import duckdb, pd, pl
@@ -26,7 +27,7 @@ from ._row_table import checked_keys, checked_signs, sorted_places
 from ._runs import Runs
 from ._status import Status
 from ._store.union import ReadableStore
-from ._values.chunks import bool_scalar, count_to
+from ._values.chunks import bool_scalar
 from ._values.kinds import TEXT
 from .errors import ArgumentError, ColumnError
 
@@ -65,9 +66,10 @@ class Experiments(list[Experiment]):
 
         Raises:
             ArgumentTypeError: a condition without a key is not text.
-            ArgumentError: a text is not a single SQL condition, or can't be evaluated; or a status
-                does not exist.
-            ColumnError: no experiment has a key, or a text is a value that is not true or false.
+            ArgumentError: a text is not a single SQL condition, or can't be evaluated for an
+                experiment, as when a cast fails; or a status does not exist.
+            ColumnError: no experiment has a key, or the value is of another kind than all values of
+                its key; or a text is not a condition over the columns.
             UnsupportedTypeError: a value's type can't be in an experiment.
             UnsupportedValueError: a value can't be in an experiment.
 
@@ -121,30 +123,40 @@ class Experiments(list[Experiment]):
 
     def _by_key(self, table: pa.Table, condition: Condition | Choice) -> pa.Array:
         condition = condition._replace(key=self._snapshot.key_named(condition.key))
-        key = condition.key
+        key, nodes = condition.key, self._snapshot.nodes
         if key not in table.column_names and not self._has_any(key):
             paths = self._snapshot.paths_of_nodes(key)
-            checked_keys([key], [*table.column_names, *paths], "where")
-        if key == STATUS and not self._snapshot.nodes.has_key(STATUS):
+            message = f"{condition}: {no_such_key(key, [*table.column_names, *paths])}"
+            raise ColumnError(message)
+        if key == STATUS and not nodes.has_key(STATUS):
             _require_statuses(condition)
             statuses = {Column(STATUS, TEXT): table[STATUS].combine_chunks()}
             return condition.matches(statuses, len(self))
-        return condition.matches(self._snapshot.nodes.resolved(key, self._positions()), len(self))
+        if why := condition.why_never(nodes.value_counts(key)):
+            message = f"{condition}: {why}"
+            raise ColumnError(message)
+        return condition.matches(nodes.resolved(key, self._positions()), len(self))
 
     def _by_sql(self, table: pa.Table, condition: SqlCondition) -> pa.Array:
-        rows = count_to(len(self))
+        rows = pa.array(range(len(self)), pa.int64())
         numbered = table.append_column(_ROW, rows)
+        _require_named(condition, table.column_names)
 
         def selected(expression: str) -> duckdb.DuckDBPyRelation:
             query = f"SELECT {expression} FROM experiments WHERE ({condition.text}\n)"
             return named_tables_sql({"experiments": numbered}, query)
 
         try:
-            if why := condition.why_no_condition(lambda each: selected(each).types[0]):
-                raise ColumnError(why)
-            found = selected(identifier(_ROW)).to_arrow_table()
+            why = condition.why_no_condition(lambda each: selected(each).types[0])
+            found = selected(identifier(_ROW))
         except duckdb.Error as error:
-            message = f"{condition}: {str(error).splitlines()[0]}"
+            why = f"{condition}: {first_line(error)}"
+        if why is not None:
+            raise ColumnError(why)
+        try:
+            found = found.to_arrow_table()
+        except duckdb.Error as error:
+            message = f"{condition}: {first_line(error)}"
             raise ArgumentError(message) from None
         return pc.is_in(rows, value_set=found.column(0).combine_chunks())
 
@@ -234,6 +246,21 @@ def _require_statuses(condition: Condition | Choice) -> None:
     if any(isinstance(each.value, str) and each.value not in [*Status] for each in options):
         message = f"{condition}: expected one of {', '.join(Status)}"
         raise ArgumentError(message)
+
+
+def _require_named(condition: SqlCondition, columns: Sequence[str]) -> None:
+    """Raise for names in a SQL condition that are not columns of the table ``experiments``.
+
+    Raises:
+        ColumnError: the message suggests similar ones.
+    """
+    folded = {name.casefold(): name for name in SqlNames(columns).all}
+    named = {name: name.casefold().removeprefix("experiments.") for name in condition.names}
+    used = [folded[name] for name in named.values() if name in folded]
+    unknown = [name for name, fold in named.items() if fold not in folded]
+    if why := why_misnamed(condition.text, sorted(unknown), used, columns):
+        message = f"{condition}: {why}"
+        raise ColumnError(message)
 
 
 def _names_in(conditions: Iterable[AnyCondition]) -> set[str]:

@@ -125,6 +125,20 @@ def test_a_name_that_is_no_column_is_reported_with_those_that_are(
         collection.sql("SELECT _empty FROM records")
 
 
+def test_a_wrong_table_name_is_reported_with_the_tables(collection: ExperimentCollection) -> None:
+    """Those of the query, instead of what DuckDB has besides them."""
+    every = r"no table runs; the tables are records, experiments, recorders, and level\('key'\)"
+    for run, message in (
+        (lambda: collection.sql("FROM record"), "no table record; did you mean records"),
+        (lambda: collection.sql("SELECT 1 FROM Runs JOIN records USING (a)"), f"(?i){every}"),
+        (lambda: collection.records.sql("FROM runs"), "tables are records, and level"),
+        (lambda: collection.experiments.sql("FROM experiment"), "did you mean experiments"),
+        (lambda: collection.level("rate").sql("FROM runs"), "no table runs; the tables are level"),
+    ):
+        with pytest.raises(duckdb.CatalogException, match=message):
+            run()
+
+
 def test_a_query_changes_nothing_for_the_next(collection: ExperimentCollection) -> None:
     """Tables, settings and views that a query makes end with it; what is there stays."""
     for statement in (

@@ -20,6 +20,7 @@ from rigorous_recorder.errors import (
     ColumnError,
     ColumnWarning,
     MixedKindsWarning,
+    RigorousError,
 )
 
 from .test_where import ENGINES, collection
@@ -291,3 +292,36 @@ def test_a_value_is_not_a_condition_in_any_table(tmp_path: Path) -> None:
                 list(table.where(text))
     for text in ("NULL", "lr > 1", "lr < 1"):
         assert {len(list(table.where(text))) for table in tables} == {int(text == "lr < 1")}
+
+
+#: Conditions with a fault that has nothing to do with what rows they are about.
+FAULTS: list[tuple[list[Any], dict[str, Any], type[RigorousError]]] = [
+    ([], {"raet": 1}, ColumnError),
+    ([], {"rate": "abc"}, ColumnError),
+    (["raet = 1"], {}, ColumnError),
+    (["config.lr = 1"], {}, ColumnError),
+    (["rate"], {}, ColumnError),
+    (["rate like 3"], {}, ColumnError),
+    (["nothing(rate)"], {}, ColumnError),
+    (["count(*) > 1"], {}, ColumnError),
+    (["rate = 'abc'"], {}, ArgumentError),
+    (["rate = = 1"], {}, ArgumentError),
+    ([5], {}, ArgumentTypeError),
+]
+
+
+@pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
+def test_the_same_fault_is_the_same_error_for_records_and_experiments(tmp_path: Path) -> None:
+    """By type and words, except for the columns that are listed."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(rate=0.5, config={"lr": 1}) as run:
+            run.push(step=1)
+        for texts, values, kind in FAULTS:
+            with pytest.raises(kind) as first:
+                list(collection.records.where(*texts, **values))
+            with pytest.raises(kind) as second:
+                collection.experiments.where(*texts, **values)
+            assert type(first.value) is type(second.value) is kind
+            listed = "there are"
+            assert str(first.value).partition(listed)[0] == str(second.value).partition(listed)[0]
+        assert len(collection.experiments.where('experiments.rate = 0.5 and "config.lr" = 1')) == 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -49,6 +51,8 @@ _MOST_COPIED: Final = 1 << 28
 _LEVEL_MACRO: Final = (
     f"CREATE TEMP MACRO {LEVEL}(key) AS TABLE FROM query_table('{LEVEL}:' || hex(key))"
 )
+_NO_TABLE: Final = re.compile(r"Table with name (.+) does not exist")
+_LEVELS: Final = f", and {LEVEL}('key') for each key of recorders"
 #: For at most this many queries the analysis is cached.
 _MOST_QUERIES: Final = 256
 
@@ -113,7 +117,10 @@ def named_tables_sql(tables: Mapping[str, pa.Table], query: str) -> duckdb.DuckD
         connection.execute(
             f"CREATE TEMP VIEW {identifier(name)} AS SELECT {columns} FROM {identifier(name + ':table')}"
         )
-    return connection.sql(query)
+    try:
+        return connection.sql(query)
+    except duckdb.CatalogException as error:
+        raise _with_tables(error, list(tables)) from None
 
 
 def names_in(query: str) -> frozenset[str]:
@@ -181,6 +188,8 @@ def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> M
         database = _Database.of(scan) if used.only_reads else _Database()
         try:
             return database.execute(scan, used, tables, query)
+        except duckdb.CatalogException as error:
+            raise _with_tables(error, ["records", *tables], _LEVELS) from None
         except duckdb.BinderException:
             if used.any_column:
                 raise
@@ -189,6 +198,21 @@ def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> M
         except _OutdatedError as error:
             if not used.only_reads:
                 raise compacted() from error
+
+
+def _with_tables(
+    error: duckdb.CatalogException, tables: Sequence[str], more: str = ""
+) -> duckdb.CatalogException:
+    """The error for a table that does not exist, with those that do; others stay as they are.
+
+    DuckDB suggests tables of its own catalog.
+    """
+    if (found := _NO_TABLE.search(str(error))) is None:
+        return error
+    name, names = found[1], [each for each in tables if each != "nodes"]
+    near = get_close_matches(name.casefold(), names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the tables are {', '.join(names)}{more}"
+    return duckdb.CatalogException(f"Catalog Error: there is no table {name}; {hint}")
 
 
 class _NamedTable(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -20,7 +20,7 @@ from .snapshot import Snapshot
 from .sql import identifier, literal
 from .sql_conditions import BoundSql
 
-__all__ = ["no_such_key", "require_known", "warn_of_unknown", "with_advice"]
+__all__ = ["no_such_key", "require_known", "warn_of_unknown", "why_misnamed", "with_advice"]
 
 #: At most this many of the existing keys are listed.
 _LISTED: Final = 20
@@ -89,20 +89,33 @@ def _kinds_at(snapshot: Snapshot, path: Path) -> set[Kind]:
 
 
 def _fault_in_sql(condition: BoundSql, columns: Sequence[str]) -> str | None:
-    for name in condition.unknown:
+    used = [name for name, *_ in condition.columns]
+    why = why_misnamed(condition.text, condition.unknown, used, columns)
+    return condition.why_unfit() if why is None else f"{condition}: {why}"
+
+
+def why_misnamed(
+    text: str, unknown: Iterable[str], used: Iterable[str], columns: Sequence[str]
+) -> str | None:
+    """Why a SQL condition names no column where it should; None if all is well.
+
+    Args:
+        text: the condition.
+        unknown: the names in it that are not columns.
+        used: the columns that it names.
+        columns: all columns.
+    """
+    for name in unknown:
         if name in FIRST_KEYS:
             continue
         why = no_such_key(name, columns, shown=identifier)
-        if "did you mean" not in why or identifier(name) in condition.text:
+        if "did you mean" not in why or identifier(name) in text:
             why = with_advice(why, f"Text is written in single quotes: {literal(name)}")
-        return f"{condition}: {why}"
-    text = condition.text.casefold()
-    for name, *_ in condition.columns:
-        if "." in name and identifier(name).casefold() not in text:
-            return (
-                f"{condition}: write {identifier(name)}, in double quotes, which make it one name"
-            )
-    return condition.why_unfit()
+        return why
+    for name in used:
+        if "." in name and identifier(name).casefold() not in text.casefold():
+            return f"write {identifier(name)}, in double quotes, which make it one name"
+    return None
 
 
 def no_such_key(key: str, keys: Collection[str], shown: Callable[[str], str] = repr) -> str:

@@ -18,7 +18,7 @@ from .mixed import Flat
 from .sandbox import sandbox
 from .sql import Mentioned, SqlNames
 
-__all__ = ["BoundSql", "SqlCondition", "sql_condition"]
+__all__ = ["BoundSql", "SqlCondition", "first_line", "sql_condition"]
 
 _EXAMPLE: Final = "\"loss < 0.1 and model like 'cnn%'\""
 #: What a condition can't contain, by the class of the parsed expression.
@@ -160,15 +160,16 @@ def _statements(query: str) -> list[Any]:
     try:
         rows = sandbox().execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
     except duckdb.Error as error:
-        raise _NoConditionError(_first_line(error)) from None
+        raise _NoConditionError(first_line(error)) from None
     parsed = json.loads(rows[0][0])
     if parsed["error"]:
-        raise _NoConditionError(_first_line(parsed["error_message"]))
+        raise _NoConditionError(first_line(parsed["error_message"]))
     statements: list[Any] = _without_places(parsed["statements"])
     return statements
 
 
-def _first_line(error: object) -> str:
+def first_line(error: object) -> str:
+    """The first line of DuckDB's message."""
     return str(error).partition("\n")[0].rstrip(". ")
 
 
@@ -307,7 +308,7 @@ class BoundSql:
         try:
             return self._condition.why_no_condition(type_of)
         except duckdb.Error as error:
-            return f"{self}: {_first_line(error)}"
+            return f"{self}: {first_line(error)}"
 
     def holds(self, arrays: Sequence[pa.Array], rows: int) -> pa.Array:
         """Which rows it is true for; not those where it is null.
@@ -322,7 +323,7 @@ class BoundSql:
         try:
             found = self._run(arrays, rows, query).to_arrow_table()
         except duckdb.Error as error:
-            message = f"{self}: {_first_line(error)}"
+            message = f"{self}: {first_line(error)}"
             raise ArgumentError(message) from error
         return one_array(found.column(0))
 
