@@ -29,11 +29,15 @@
 #define PLANS 64
 #define MOST_DIMENSIONS 32
 
+/* What is missing for a row, other than bytes of text. */
+#define NO_ROWS (-1)
+#define NO_CELLS (-2)
+
 /* Results of an attempt. */
 typedef enum { FAILED = -1, REFUSED = 0, DONE = 1 } Outcome;
 
 static PyObject *str_push_slowly, *str_add_slowly;
-static PyTypeObject *SlotType, *KeyedType, *BuffersType, *FastPathType, *PusherType;
+static PyTypeObject *SlotType, *PackType, *KeyedType, *BuffersType, *FastPathType, *PusherType;
 
 /* ---- slots: the cells of one column --------------------------------------------------------- */
 
@@ -48,6 +52,8 @@ static const struct {
     [BYTES] = {"bytes", 8 * VIEW_BYTES}, [BLOCK] = {"block", 0},
 };
 
+typedef struct Pack Pack;
+
 typedef struct {
     PyObject_HEAD
     Cell cell;
@@ -57,9 +63,22 @@ typedef struct {
     char element;     /* of a block: 'f', 'i' or 'u' */
     Py_ssize_t element_bytes;
     int dimensions;
-    Py_ssize_t shape[MOST_DIMENSIONS];
+    Py_ssize_t *shape;
     Py_buffer values, validity, spill;
+    uint64_t taken; /* the latest row that was written with values for given slots */
+    Pack *pack;     /* of a key in a pack, which has its cells; NULL: there is one for each row */
+    char view[VIEW_BYTES]; /* the key, as it is written beside each value in a pack */
+    Py_ssize_t count;      /* values written to a pack */
 } Slot;
+
+/* The cells of many keys, of which each row has few: a list for each row, as in an Arrow map. */
+struct Pack {
+    PyObject_HEAD
+    Slot *keys, *values; /* side by side; without validity */
+    Py_ssize_t room, used; /* cells */
+    Py_ssize_t rows;
+    Py_buffer offsets; /* for each row its first cell, and at the end that of the next row */
+};
 
 /* One value on its way into a slot. */
 typedef struct {
@@ -85,6 +104,11 @@ read_block(Slot *self, PyObject *block)
     self->element = element[0];
     self->element_bytes = element[0] == '\0' ? 0 : element[1] - '0';
     Py_ssize_t count = 1, dimensions = PyTuple_Size(shape);
+    self->shape = PyMem_Calloc((size_t)dimensions + 1, sizeof *self->shape);
+    if (self->shape == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
     if (self->element_bytes < 1 || self->element_bytes > 8) {
         PyErr_SetString(PyExc_ValueError, "an element has 1 to 8 bytes");
         return -1;
@@ -132,6 +156,8 @@ rows_that_fit(Slot *self)
     Py_ssize_t fit = bits ? self->values.len / (bits < 8 ? 1 : bits / 8) : PY_SSIZE_T_MAX / 8;
     if (bits == 1)
         fit = 8 * self->values.len;
+    if (self->validity.buf == NULL)
+        return fit;
     return fit < 8 * self->validity.len ? fit : 8 * self->validity.len;
 }
 
@@ -149,7 +175,7 @@ Slot_new(PyTypeObject *type, PyObject *args, PyObject *named)
         return NULL;
     if (cell_named(cell, &self->cell) < 0 || (self->cell == BLOCK && read_block(self, block) < 0) ||
         PyObject_GetBuffer(values, &self->values, PyBUF_CONTIG) < 0 ||
-        PyObject_GetBuffer(validity, &self->validity, PyBUF_CONTIG) < 0 ||
+        (validity != Py_None && PyObject_GetBuffer(validity, &self->validity, PyBUF_CONTIG) < 0) ||
         (spill != Py_None && PyObject_GetBuffer(spill, &self->spill, PyBUF_CONTIG) < 0)) {
         Py_DECREF((PyObject *)self);
         return NULL;
@@ -165,6 +191,8 @@ Slot_dealloc(Slot *self)
     PyBuffer_Release(&self->values);
     PyBuffer_Release(&self->validity);
     PyBuffer_Release(&self->spill);
+    PyMem_Free(self->shape);
+    Py_XDECREF((PyObject *)self->pack);
     PyObject_Free(self);
     Py_DECREF((PyObject *)type);
 }
@@ -217,11 +245,12 @@ write_bit(Py_buffer *bits, Py_ssize_t row, int is_set)
     *byte = is_set ? *byte | mask : *byte & (unsigned char)~mask;
 }
 
-static void
-write_view(Slot *slot, Py_ssize_t row, const char *bytes, Py_ssize_t size)
+/* The view of a text, whose bytes go to the slot's spill buffer if they are long. */
+static inline void
+make_view(Slot *slot, char *view, const char *bytes, Py_ssize_t size)
 {
-    char view[VIEW_BYTES] = {0};
     int32_t length = (int32_t)size, start = (int32_t)slot->used;
+    memset(view, 0, VIEW_BYTES);
     memcpy(view, &length, 4);
     if (size <= INLINE_BYTES) {
         memcpy(view + 4, bytes, (size_t)size);
@@ -232,13 +261,20 @@ write_view(Slot *slot, Py_ssize_t row, const char *bytes, Py_ssize_t size)
         memcpy(view + 12, &start, 4);
         slot->used += size;
     }
+}
+
+static void
+write_view(Slot *slot, Py_ssize_t row, const char *bytes, Py_ssize_t size)
+{
+    char view[VIEW_BYTES];
+    make_view(slot, view, bytes, size);
     memcpy((char *)slot->values.buf + row * VIEW_BYTES, view, VIEW_BYTES);
 }
 
+/* Write a value to a cell of the slot that has the cells. */
 static inline void
-write_raw(const Raw *raw, Py_ssize_t row)
+write_value(Slot *slot, const Raw *raw, Py_ssize_t row)
 {
-    Slot *slot = raw->slot;
     switch (slot->cell) {
     case INT:
         ((int64_t *)slot->values.buf)[row] = raw->number;
@@ -260,6 +296,28 @@ write_raw(const Raw *raw, Py_ssize_t row)
     case BLOCK:
         break; /* copied already */
     }
+}
+
+/* Write a key and its value behind the cells that a pack has. */
+static void
+write_packed(const Raw *raw)
+{
+    Slot *slot = raw->slot;
+    Pack *pack = slot->pack;
+    memcpy((char *)pack->keys->values.buf + pack->used * VIEW_BYTES, slot->view, VIEW_BYTES);
+    write_value(pack->values, raw, pack->used++);
+    slot->count++;
+}
+
+static inline void
+write_raw(const Raw *raw, Py_ssize_t row)
+{
+    Slot *slot = raw->slot;
+    if (slot->pack != NULL) {
+        write_packed(raw);
+        return;
+    }
+    write_value(slot, raw, row);
     ((unsigned char *)slot->validity.buf)[row >> 3] |= (unsigned char)(1u << (row & 7));
 }
 
@@ -270,25 +328,35 @@ spill_left(const Slot *slot)
     return (slot->spill.len < INT32_MAX ? slot->spill.len : INT32_MAX) - slot->used;
 }
 
-/* Bytes of the spill buffer that are missing for a value. */
+/* The bytes of a value that go to a spill buffer. */
 static inline Py_ssize_t
-missing_spill(const Raw *raw)
+spilled(const Raw *raw)
 {
-    const Slot *slot = raw->slot;
-    if ((slot->cell != TEXT && slot->cell != BYTES) || raw->size <= INLINE_BYTES ||
-        raw->size <= spill_left(slot))
-        return 0;
-    return raw->size;
+    Cell cell = raw->slot->cell;
+    return (cell == TEXT || cell == BYTES) && raw->size > INLINE_BYTES ? raw->size : 0;
 }
 
-/* The same for the first of the values of a row that has no room. */
+/* What is missing for a row: bytes of a spill buffer, or cells of a pack. A pack needs more than it
+   is sure to if some of the values are not for it. */
 static inline Py_ssize_t
 missing_in_row(const Raw *raws, Py_ssize_t count)
 {
-    Py_ssize_t missing = 0;
-    for (Py_ssize_t i = 0; i < count && missing == 0; i++)
-        missing = missing_spill(&raws[i]);
-    return missing;
+    Py_ssize_t packed = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const Pack *pack = raws[i].slot->pack;
+        Py_ssize_t size = spilled(&raws[i]);
+        if (pack == NULL) {
+            if (size > 0 && size > spill_left(raws[i].slot))
+                return size;
+            continue;
+        }
+        packed += size;
+        if (pack->room - pack->used < count)
+            return NO_CELLS;
+        if (size > 0 && packed > spill_left(pack->values))
+            return packed;
+    }
+    return 0;
 }
 
 static int
@@ -380,7 +448,7 @@ Slot_fill(Slot *self, PyObject *args)
     Py_buffer validity = {0}, values = {0}, data = {0};
     if (!PyArg_ParseTuple(args, "nnn(z*y*z*)", &row, &count, &offset, &validity, &values, &data))
         return NULL;
-    if (row < 0 || count < 0 || offset < 0 || row > self->rows || count > self->rows - row ||
+    if (self->validity.buf == NULL || row < 0 || count < 0 || offset < 0 || row > self->rows || count > self->rows - row ||
         offset > PY_SSIZE_T_MAX / 32) {
         PyErr_SetString(PyExc_ValueError, "there is no room for these rows");
         missing = -1;
@@ -446,11 +514,11 @@ Slot_put(Slot *self, PyObject *args)
     PyObject *value;
     if (!PyArg_ParseTuple(args, "nO", &row, &value))
         return NULL;
-    if (row < 0 || row >= self->rows)
+    if (self->validity.buf == NULL || row < 0 || row >= self->rows)
         return PyErr_Format(PyExc_ValueError, "there is no row %zd", row);
     if (raw_for(self, row, value, &raw) == FAILED)
         return NULL;
-    if (missing_spill(&raw))
+    if (missing_in_row(&raw, 1))
         return PyErr_Format(PyExc_ValueError, "the spill buffer is full");
     write_raw(&raw, row);
     Py_RETURN_NONE;
@@ -475,6 +543,12 @@ Slot_set_used(Slot *self, PyObject *value, void *closure)
     return -1;
 }
 
+static PyObject *
+Slot_get_count(Slot *self, void *closure)
+{
+    return PyLong_FromSsize_t(self->count);
+}
+
 static PyMethodDef Slot_methods[] = {
     {"put", (PyCFunction)Slot_put, METH_VARARGS, Slot_put_doc},
     {"fill", (PyCFunction)Slot_fill, METH_VARARGS, Slot_fill_doc},
@@ -484,12 +558,13 @@ static PyMethodDef Slot_methods[] = {
 static PyGetSetDef Slot_getset[] = {
     {"used", (getter)Slot_get_used, (setter)Slot_set_used, "Bytes of the spill buffer in use.",
      NULL},
+    {"count", (getter)Slot_get_count, NULL, "Number of values that a key in a pack got.", NULL},
     {NULL},
 };
 
 PyDoc_STRVAR(Slot_doc,
 "Slot(cell, values, validity, spill=None, block=None)\n--\n\n"
-"The cells of one column, by row, with values, validity bits and long texts.");
+"The cells of one column, by row, with values, validity bits (None: in a pack) and long texts.");
 
 static PyType_Slot Slot_slots[] = {
     {Py_tp_new, Slot_new},         {Py_tp_dealloc, Slot_dealloc}, {Py_tp_methods, Slot_methods},
@@ -498,6 +573,139 @@ static PyType_Slot Slot_slots[] = {
 
 static PyType_Spec Slot_spec = {
     "rigorous_recorder._live.native.Slot", sizeof(Slot), 0, Py_TPFLAGS_DEFAULT, Slot_slots};
+
+/* ---- packs: the cells of many keys, of which each row has few --------------------------------- */
+
+static PyObject *
+Pack_new(PyTypeObject *type, PyObject *args, PyObject *named)
+{
+    static char *names[] = {"offsets", "keys", "values", NULL};
+    PyObject *offsets, *keys, *values;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "OO!O!", names, &offsets, SlotType, &keys,
+                                     SlotType, &values))
+        return NULL;
+    Slot *key_slot = (Slot *)keys, *value_slot = (Slot *)values;
+    if (key_slot->cell != TEXT || value_slot->cell == BLOCK || key_slot->pack || value_slot->pack) {
+        PyErr_SetString(PyExc_TypeError, "a pack has keys that are text, and no arrays");
+        return NULL;
+    }
+    Pack *self = (Pack *)PyType_GenericAlloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    Py_INCREF(keys);
+    Py_INCREF(values);
+    self->keys = key_slot;
+    self->values = value_slot;
+    if (PyObject_GetBuffer(offsets, &self->offsets, PyBUF_CONTIG) < 0) {
+        Py_DECREF((PyObject *)self);
+        return NULL;
+    }
+    self->rows = self->offsets.len / (Py_ssize_t)sizeof(int32_t) - 1;
+    self->room = key_slot->rows < value_slot->rows ? key_slot->rows : value_slot->rows;
+    if (self->room > INT32_MAX)
+        self->room = INT32_MAX;
+    return (PyObject *)self;
+}
+
+static void
+Pack_dealloc(Pack *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyBuffer_Release(&self->offsets);
+    Py_XDECREF((PyObject *)self->keys);
+    Py_XDECREF((PyObject *)self->values);
+    PyObject_Free(self);
+    Py_DECREF((PyObject *)type);
+}
+
+/* End a row: the next one begins behind the cells in use. */
+static inline void
+end_row(Pack *self, Py_ssize_t row)
+{
+    ((int32_t *)self->offsets.buf)[row + 1] = (int32_t)self->used;
+}
+
+PyDoc_STRVAR(Pack_slot_doc,
+"slot(key)\n--\n\n"
+"A slot for the values of a key; None if there is no room for the text of the key.");
+
+static PyObject *
+Pack_slot(Pack *self, PyObject *key)
+{
+    Raw raw = {.slot = self->keys};
+    if (!PyUnicode_Check(key))
+        return PyErr_Format(PyExc_TypeError, "a key in a pack is text");
+    if ((raw.bytes = PyUnicode_AsUTF8AndSize(key, &raw.size)) == NULL)
+        return NULL;
+    if (spilled(&raw) > spill_left(self->keys))
+        Py_RETURN_NONE;
+    Slot *slot = (Slot *)PyType_GenericAlloc(SlotType, 0);
+    if (slot == NULL)
+        return NULL;
+    Py_INCREF((PyObject *)self);
+    slot->pack = self;
+    slot->cell = self->values->cell;
+    slot->rows = self->rows;
+    make_view(self->keys, slot->view, raw.bytes, raw.size);
+    return (PyObject *)slot;
+}
+
+PyDoc_STRVAR(Pack_skip_doc,
+"skip(row, count)\n--\n\n"
+"Make rows from ``row`` on empty.\n\n"
+"Raises:\n    ValueError: there is no room for them.");
+
+static PyObject *
+Pack_skip(Pack *self, PyObject *args)
+{
+    Py_ssize_t row, count;
+    if (!PyArg_ParseTuple(args, "nn", &row, &count))
+        return NULL;
+    if (row < 0 || count < 0 || row > self->rows || count > self->rows - row)
+        return PyErr_Format(PyExc_ValueError, "there is no room for %zd rows", count);
+    for (Py_ssize_t i = 0; i < count; i++)
+        end_row(self, row + i);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(Pack_resume_doc,
+"resume(row)\n--\n\n"
+"Go on behind the cells of so many rows, which were copied.\n\n"
+"Raises:\n    ValueError: there are fewer cells, or rows.");
+
+static PyObject *
+Pack_resume(Pack *self, PyObject *row_number)
+{
+    Py_ssize_t row = PyLong_AsSsize_t(row_number), used = -1;
+    if (row == -1 && PyErr_Occurred())
+        return NULL;
+    if (row >= 0 && row <= self->rows)
+        used = ((int32_t *)self->offsets.buf)[row];
+    if (used < 0 || used > self->room)
+        return PyErr_Format(PyExc_ValueError, "row %zd has no cells in this pack", row);
+    self->used = used;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef Pack_methods[] = {
+    {"slot", (PyCFunction)Pack_slot, METH_O, Pack_slot_doc},
+    {"skip", (PyCFunction)Pack_skip, METH_VARARGS, Pack_skip_doc},
+    {"resume", (PyCFunction)Pack_resume, METH_O, Pack_resume_doc},
+    {NULL},
+};
+
+PyDoc_STRVAR(Pack_doc,
+"Pack(offsets, keys, values)\n--\n\n"
+"The cells of many keys, of which each row has few, as in an Arrow map: for each row where its cells\n"
+"begin, and slots without validity for the keys and for the values.");
+
+static PyType_Slot Pack_slots[] = {
+    {Py_tp_new, Pack_new},         {Py_tp_dealloc, Pack_dealloc}, {Py_tp_methods, Pack_methods},
+    {Py_tp_doc, (void *)Pack_doc}, {0, NULL},
+};
+
+static PyType_Spec Pack_spec = {
+    "rigorous_recorder._live.native.Pack", sizeof(Pack), 0, Py_TPFLAGS_DEFAULT, Pack_slots};
 
 /* ---- keyed: which slot of a key takes values of which type ----------------------------------- */
 
@@ -556,33 +764,24 @@ takes(Cell cell, PyTypeObject *type)
     return 0;
 }
 
-static Keyed *
-keyed_of(PyObject *by_type, Py_ssize_t capacity)
+/* Let values of a type go to a slot, unless another one has that type. */
+static int
+add_choice(Keyed *self, PyTypeObject *type, Slot *slot)
 {
-    PyObject *type, *slot;
-    Py_ssize_t position = 0;
-    if (!PyDict_Check(by_type))
-        return (Keyed *)PyErr_Format(PyExc_TypeError, "expected a dict of types and slots");
-    Keyed *self = (Keyed *)PyType_GenericAlloc(KeyedType, 0);
-    if (self == NULL)
-        return NULL;
-    self->choices = PyMem_Calloc((size_t)PyDict_Size(by_type) + 1, sizeof(Choice));
-    if (self->choices == NULL) {
-        Py_DECREF((PyObject *)self);
-        return (Keyed *)PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        if (self->choices[i].type == type)
+            return 0;
     }
-    while (PyDict_Next(by_type, &position, &type, &slot)) {
-        if (!PyType_Check(type) || !Py_IS_TYPE(slot, SlotType) ||
-            !takes(((Slot *)slot)->cell, (PyTypeObject *)type) || ((Slot *)slot)->rows < capacity) {
-            PyErr_SetString(PyExc_TypeError, "a slot does not take values of that type, or so many");
-            Py_DECREF((PyObject *)self);
-            return NULL;
-        }
-        Py_INCREF(type);
-        Py_INCREF(slot);
-        self->choices[self->count++] = (Choice){(PyTypeObject *)type, (Slot *)slot};
+    Choice *more = PyMem_Realloc(self->choices, (size_t)(self->count + 1) * sizeof(Choice));
+    if (more == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
-    return self;
+    Py_INCREF((PyObject *)type);
+    Py_INCREF((PyObject *)slot);
+    self->choices = more;
+    self->choices[self->count++] = (Choice){type, slot};
+    return 0;
 }
 
 static Slot *
@@ -624,7 +823,10 @@ typedef struct {
     int64_t *nodes;
     Py_ssize_t capacity, rows;
     PyObject *keyed;      /* dict: key to Keyed */
-    int has_marks;        /* keys that are not text */
+    PyObject *marks;      /* the same for keys that are not text */
+    PyObject *packs;      /* tuple of Pack, which have to know of every row */
+    Py_ssize_t pack_count;
+    uint64_t written;     /* rows with values for given slots */
     PyObject *converters; /* dict: type to what makes a plain value of one */
     Plan *last;
     Plan *plans[PLANS];
@@ -650,39 +852,106 @@ Buffers_dealloc(Buffers *self)
     for (int i = 0; i < PLANS; i++)
         free_plan(self->plans[i]);
     Py_XDECREF(self->keyed);
+    Py_XDECREF(self->marks);
+    Py_XDECREF(self->packs);
     Py_XDECREF(self->converters);
     PyBuffer_Release(&self->node_buffer);
     PyObject_Free(self);
     Py_DECREF((PyObject *)type);
 }
 
+static inline Pack *
+pack_at(const Buffers *self, Py_ssize_t place)
+{
+    return (Pack *)PyTuple_GetItem(self->packs, place);
+}
+
+static int
+has_pack(const Buffers *self, const Pack *pack)
+{
+    for (Py_ssize_t i = 0; i < self->pack_count; i++) {
+        if (pack_at(self, i) == pack)
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether a slot has a cell for every row, or its pack has. */
+static int
+is_of_this_table(const Buffers *self, const Slot *slot)
+{
+    if (slot->rows < self->capacity)
+        return 0;
+    return slot->pack ? has_pack(self, slot->pack) : slot->validity.buf != NULL;
+}
+
+static int
+add_slot(Buffers *self, PyObject *key, PyObject *type, PyObject *slot)
+{
+    if (!PyType_Check(type) || !Py_IS_TYPE(slot, SlotType) ||
+        !takes(((Slot *)slot)->cell, (PyTypeObject *)type) ||
+        !is_of_this_table(self, (Slot *)slot)) {
+        PyErr_SetString(PyExc_TypeError, "a slot does not take values of that type, or so many");
+        return -1;
+    }
+    PyObject *place = PyUnicode_CheckExact(key) ? self->keyed : self->marks;
+    PyObject *keyed = PyDict_GetItemWithError(place, key);
+    if (keyed != NULL)
+        return add_choice((Keyed *)keyed, (PyTypeObject *)type, (Slot *)slot);
+    if (PyErr_Occurred() || (keyed = PyType_GenericAlloc(KeyedType, 0)) == NULL)
+        return -1;
+    int failed = add_choice((Keyed *)keyed, (PyTypeObject *)type, (Slot *)slot) ||
+                 PyDict_SetItem(place, key, keyed);
+    Py_DECREF(keyed);
+    return failed ? -1 : 0;
+}
+
 static int
 read_direct(Buffers *self, PyObject *direct)
 {
-    PyObject *key, *by_type;
+    PyObject *key, *by_type, *type, *slot;
     Py_ssize_t position = 0;
-    if ((self->keyed = PyDict_New()) == NULL)
+    if ((self->keyed = PyDict_New()) == NULL || (self->marks = PyDict_New()) == NULL)
         return -1;
     while (PyDict_Next(direct, &position, &key, &by_type)) {
-        Keyed *keyed = keyed_of(by_type, self->capacity);
-        if (keyed == NULL)
+        Py_ssize_t inner = 0;
+        if (!PyDict_Check(by_type)) {
+            PyErr_SetString(PyExc_TypeError, "expected a dict of types and slots");
             return -1;
-        self->has_marks |= !PyUnicode_CheckExact(key);
-        int failed = PyDict_SetItem(self->keyed, key, (PyObject *)keyed);
-        Py_DECREF((PyObject *)keyed);
-        if (failed)
-            return -1;
+        }
+        while (PyDict_Next(by_type, &inner, &type, &slot)) {
+            if (add_slot(self, key, type, slot) < 0)
+                return -1;
+        }
     }
+    return 0;
+}
+
+static int
+read_packs(Buffers *self, PyObject *packs)
+{
+    self->packs = packs ? PySequence_Tuple(packs) : PyTuple_New(0);
+    if (self->packs == NULL)
+        return -1;
+    Py_ssize_t count = PyTuple_Size(self->packs);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pack = PyTuple_GetItem(self->packs, i);
+        if (!Py_IS_TYPE(pack, PackType) || ((Pack *)pack)->rows < self->capacity) {
+            PyErr_SetString(PyExc_TypeError, "expected packs with room for all rows");
+            return -1;
+        }
+    }
+    self->pack_count = count;
     return 0;
 }
 
 static PyObject *
 Buffers_new(PyTypeObject *type, PyObject *args, PyObject *named)
 {
-    static char *names[] = {"nodes", "direct", "converters", NULL};
-    PyObject *nodes, *direct, *converters;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "OO!O!", names, &nodes, &PyDict_Type, &direct,
-                                     &PyDict_Type, &converters))
+    static char *names[] = {"nodes", "direct", "converters", "packs", NULL};
+    PyObject *nodes, *direct, *converters, *packs = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "OO!O!|O", names, &nodes, &PyDict_Type, &direct,
+                                     &PyDict_Type, &converters, &packs))
         return NULL;
     Buffers *self = (Buffers *)PyType_GenericAlloc(type, 0);
     if (self == NULL)
@@ -695,7 +964,7 @@ Buffers_new(PyTypeObject *type, PyObject *args, PyObject *named)
     self->capacity = self->node_buffer.len / (Py_ssize_t)sizeof(int64_t);
     Py_INCREF(converters);
     self->converters = converters;
-    if (read_direct(self, direct) < 0) {
+    if (read_packs(self, packs) < 0 || read_direct(self, direct) < 0) {
         Py_DECREF((PyObject *)self);
         return NULL;
     }
@@ -724,7 +993,7 @@ keyed_at(Buffers *self, PyObject *key)
         return (Keyed *)PyDict_GetItemWithError(self->keyed, key);
     PyObject *known, *keyed; /* of the hash and the equality of others we know nothing */
     Py_ssize_t position = 0;
-    while (self->has_marks && PyDict_Next(self->keyed, &position, &known, &keyed)) {
+    while (PyDict_Next(self->marks, &position, &known, &keyed)) {
         if (known == key)
             return (Keyed *)keyed;
     }
@@ -870,6 +1139,17 @@ raw_of(Attempt *attempt, Keyed *keyed, PyObject *value, Raw *raw, int is_first)
     return REFUSED;
 }
 
+/* Let readers see a row, whose values are all written. */
+static inline void
+publish_row(Buffers *self, int64_t node)
+{
+    Py_ssize_t row = self->rows;
+    for (Py_ssize_t i = 0; i < self->pack_count; i++)
+        end_row(pack_at(self, i), row);
+    PUBLISH(&self->nodes[row], node);
+    self->rows = row + 1;
+}
+
 /* Write a row whose values are all known: nothing can go wrong any more. */
 static inline void
 write_row(Buffers *self, int64_t node, const Raw *raws, Py_ssize_t count)
@@ -877,8 +1157,7 @@ write_row(Buffers *self, int64_t node, const Raw *raws, Py_ssize_t count)
     Py_ssize_t row = self->rows;
     for (Py_ssize_t i = 0; i < count; i++)
         write_raw(&raws[i], row);
-    PUBLISH(&self->nodes[row], node);
-    self->rows = row + 1;
+    publish_row(self, node);
 }
 
 /* The slow path tries a value that failed again, and reports what is wrong with it. */
@@ -896,7 +1175,7 @@ forgive(Outcome outcome)
 static inline void
 expect(Field *field, PyTypeObject *type, Slot *slot)
 {
-    field->type = takes(slot->cell, type) ? type : NULL;
+    field->type = takes(slot->cell, type) && slot->pack == NULL ? type : NULL;
     field->cell = slot->cell;
     field->values = slot->values.buf;
     field->validity = slot->validity.buf;
@@ -926,8 +1205,7 @@ append_numbers(Buffers *self, int64_t node, const Plan *plan, PyObject *const *v
     }
     for (Py_ssize_t i = 0; i < plan->count; i++)
         plan->fields[i].validity[row >> 3] |= (unsigned char)(1u << (row & 7));
-    PUBLISH(&self->nodes[row], node);
-    self->rows = row + 1;
+    publish_row(self, node);
     return DONE;
 }
 
@@ -1053,7 +1331,7 @@ append_named(FastPath *fast_path, int64_t node, PyObject *const *values, PyObjec
 PyDoc_STRVAR(Buffers_write_doc,
 "write(node, targets)\n--\n\n"
 "Write a row to the given slots, each with the value for its cell.\n\n"
-"Returns:\n    0; or what is missing: bytes of spill, or -1 if no rows are left.\n\n"
+"Returns:\n    0; or what is missing: bytes of spill, NO_ROWS or NO_CELLS.\n\n"
 "Raises:\n    Exception: whatever a value raised on writing; no row was added.");
 
 static Outcome
@@ -1063,18 +1341,20 @@ read_targets(Buffers *self, PyObject *targets, Raw *raws)
         PyObject *pair = PyTuple_GetItem(targets, i), *slot, *value;
         if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!O", SlotType, &slot, &value))
             return FAILED;
-        if (((Slot *)slot)->rows < self->capacity) {
+        if (!is_of_this_table(self, (Slot *)slot)) {
             PyErr_SetString(PyExc_ValueError, "a slot of another table");
             return FAILED;
         }
         if (raw_for((Slot *)slot, self->rows, value, &raws[i]) == FAILED)
             return FAILED;
-        for (Py_ssize_t j = 0; j < i; j++) {
-            if (raws[j].slot == raws[i].slot) {
-                PyErr_SetString(PyExc_ValueError, "a slot is given twice");
-                return FAILED;
-            }
+    }
+    self->written++;
+    for (Py_ssize_t i = 0; i < PyTuple_Size(targets); i++) {
+        if (raws[i].slot->taken == self->written) {
+            PyErr_SetString(PyExc_ValueError, "a slot is given twice");
+            return FAILED;
         }
+        raws[i].slot->taken = self->written;
     }
     return DONE;
 }
@@ -1088,7 +1368,7 @@ Buffers_write(Buffers *self, PyObject *args)
         return NULL;
     Py_ssize_t row = self->rows, missing = 0;
     if (row >= self->capacity)
-        return PyLong_FromLong(-1);
+        return PyLong_FromLong(NO_ROWS);
     targets = PyList_AsTuple(targets); /* which stays as it is, whatever code the values run */
     if (targets == NULL)
         return NULL;
@@ -1108,6 +1388,20 @@ Buffers_write(Buffers *self, PyObject *args)
     PyMem_Free(raws);
     Py_DECREF(targets);
     return outcome == DONE ? PyLong_FromSsize_t(missing) : NULL;
+}
+
+PyDoc_STRVAR(Buffers_add_doc,
+"add(key, type, slot)\n--\n\n"
+"Let values of exactly this type under a key go to a slot.\n\n"
+"Raises:\n    TypeError: it does not take them, or is of another table.");
+
+static PyObject *
+Buffers_add(Buffers *self, PyObject *args)
+{
+    PyObject *key, *type, *slot;
+    if (!PyArg_ParseTuple(args, "OOO", &key, &type, &slot) || add_slot(self, key, type, slot) < 0)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(Buffers_add_rows_doc,
@@ -1150,6 +1444,7 @@ Buffers_get_capacity(Buffers *self, void *closure)
 
 static PyMethodDef Buffers_methods[] = {
     {"write", (PyCFunction)Buffers_write, METH_VARARGS, Buffers_write_doc},
+    {"add", (PyCFunction)Buffers_add, METH_VARARGS, Buffers_add_doc},
     {"add_rows", (PyCFunction)Buffers_add_rows, METH_O, Buffers_add_rows_doc},
     {NULL},
 };
@@ -1161,9 +1456,9 @@ static PyGetSetDef Buffers_getset[] = {
 };
 
 PyDoc_STRVAR(Buffers_doc,
-"Buffers(nodes, direct, converters)\n--\n\n"
+"Buffers(nodes, direct, converters, packs=())\n--\n\n"
 "The writable side of one live table: the ``_node`` of every row, for a key and the exact type of\n"
-"a value the slot that takes it, and what makes plain values of other types.");
+"a value the slot that takes it, what makes plain values of other types, and the packs of the slots.");
 
 static PyType_Slot Buffers_slots[] = {
     {Py_tp_new, Buffers_new},       {Py_tp_dealloc, Buffers_dealloc},
@@ -1547,10 +1842,13 @@ PyInit_native(void)
     str_add_slowly = PyUnicode_InternFromString("_add_slowly");
     if (str_push_slowly == NULL || str_add_slowly == NULL ||
         add_type(module, &Slot_spec, &SlotType, "Slot") < 0 ||
+        add_type(module, &Pack_spec, &PackType, "Pack") < 0 ||
         add_type(module, &Keyed_spec, &KeyedType, NULL) < 0 ||
         add_type(module, &Buffers_spec, &BuffersType, "Buffers") < 0 ||
         add_type(module, &FastPath_spec, &FastPathType, "FastPath") < 0 ||
         add_type(module, &Pusher_spec, &PusherType, "Pusher") < 0 ||
+        PyModule_AddIntConstant(module, "NO_ROWS", NO_ROWS) < 0 ||
+        PyModule_AddIntConstant(module, "NO_CELLS", NO_CELLS) < 0 ||
         PyObject_SetAttrString((PyObject *)FastPathType, "is_atomic", Py_True) < 0) {
         Py_DECREF(module);
         return NULL;

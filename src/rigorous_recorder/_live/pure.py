@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Protocol, Self
 
-__all__ = ["ArrowBuffers", "Buffers", "FastPath", "Pusher", "Slot"]
+__all__ = ["NO_CELLS", "NO_ROWS", "ArrowBuffers", "Buffers", "FastPath", "Pack", "Pusher", "Slot"]
 
 ArrowBuffers = tuple[memoryview | None, memoryview, memoryview | None]
+
+#: What is missing for a row, other than bytes of text.
+NO_ROWS: Final = -1
+NO_CELLS: Final = -2
 
 _INLINE: Final = 12
 _MOST_SPILL: Final = 2**31 - 1  # the limit of a view's offset
@@ -22,8 +26,8 @@ _pack_view: Final = struct.Struct("<i4sii").pack_into
 _pack_inline: Final = struct.Struct("<i12s").pack_into
 
 
-class _SpillFullError(ValueError):
-    """There is no room for the bytes of a long text: this many more are needed."""
+class _NoRoomError(ValueError):
+    """There is no room for the bytes of a long text: this many more are needed; or no cell."""
 
     def __init__(self, needed: int) -> None:
         super().__init__(needed)
@@ -89,6 +93,17 @@ class _Views:
         if last == row:
             self.used = start
 
+    def shared_view(self, value: str) -> bytes | None:
+        """A view for any number of cells with this text; None if there is no room for it."""
+        one = _Views(memoryview(bytearray(16)), self._spill)
+        one.used = self.used
+        try:
+            one[0] = value
+        except _NoRoomError:
+            return None
+        self.used = one.used
+        return bytes(one._values)
+
     def __setitem__(self, row: int, value: str | bytes) -> None:
         data = value.encode() if isinstance(value, str) else value
         size = len(data)
@@ -97,7 +112,7 @@ class _Views:
             return
         start = self.used
         if start + size > min(len(self._spill), _MOST_SPILL):
-            raise _SpillFullError(size)
+            raise _NoRoomError(size)
         self._spill[start : start + size] = data
         self.used = start + size
         self._last = row, start
@@ -110,7 +125,7 @@ class Slot:
     Args:
         cell: the cell layout: int, int32, float, bool, null, text, bytes or block.
         values: the bytes of all rows.
-        validity: one bit per row.
+        validity: one bit per row; None in a pack, whose cells all have values.
         spill: for text and bytes, the buffer of values longer than 12 bytes.
         block: the kind (f, i or u) and size of a block's elements, and its shape.
     """
@@ -123,13 +138,13 @@ class Slot:
         self,
         cell: str,
         values: memoryview,
-        validity: memoryview,
+        validity: memoryview | None,
         spill: memoryview | None = None,
         block: tuple[str, tuple[int, ...]] | None = None,
     ) -> None:
         self._values = values
         self._width = self._WIDTHS.get(cell, 0)
-        self.validity = validity
+        self.validity = memoryview(b"") if validity is None else validity
         self.cells: _Cells
         if cell in self._CODES:
             self.cells = values.cast(self._CODES[cell])
@@ -145,6 +160,11 @@ class Slot:
         else:
             message = f"there are no cells called {cell}"
             raise ValueError(message)
+
+    @property
+    def count(self) -> int:
+        """The number of values that a key in a pack got."""
+        return self.cells.count if isinstance(self.cells, _Packed) else 0
 
     @property
     def used(self) -> int:
@@ -199,10 +219,88 @@ class Slot:
         try:
             for i in range(count):
                 self.cells[row + i] = bytes(data[offsets[i] : offsets[i + 1]])
-        except _SpillFullError:
+        except _NoRoomError:
             self.cells.used = before
             return sum(size for size in sizes if size > _INLINE)
         return 0
+
+
+class _Packed:
+    """The cells of one key in a pack."""
+
+    def __init__(self, pack: Pack, view: bytes) -> None:
+        self._pack = pack
+        self._view = view
+        self.count = 0
+
+    def __setitem__(self, row: int, value: Any) -> None:
+        pack = self._pack
+        place = pack.next
+        if place >= pack.room:
+            raise _NoRoomError(NO_CELLS)
+        pack.values[place] = value
+        pack.views[16 * place : 16 * place + 16] = self._view
+        pack.next = place + 1
+        self.count += 1
+
+
+class _PackedSlot(Slot):
+    """A slot without cells of its own."""
+
+    def __init__(self, pack: Pack, view: bytes, validity: memoryview) -> None:
+        self.cells = _Packed(pack, view)
+        self.validity = validity
+
+
+class Pack:
+    """The cells of many keys, of which each row has few, as in an Arrow map.
+
+    Args:
+        offsets: for each row its first cell, and at the end that of the next row.
+        keys: a slot of text, without validity.
+        values: a slot without validity, with a cell beside each of those.
+    """
+
+    def __init__(self, offsets: memoryview, keys: Slot, values: Slot) -> None:
+        if not isinstance(keys.cells, _Views) or isinstance(values.cells, _Blocks):
+            message = "a pack has keys that are text, and no arrays"
+            raise TypeError(message)
+        self._offsets = offsets.cast("B").cast("i")
+        self._keys = keys.cells
+        self._texts = values.cells if isinstance(values.cells, _Views) else None
+        self._ignored = memoryview(bytearray((len(self._offsets) + 7) // 8))
+        self._begun = -1, 0  # the row that is written, and the bytes of text before it
+        self.views, self.values = keys._values, values.cells
+        #: The number of cells there is room for.
+        self.room = len(self.views) // 16
+        #: Where the next value of the row that is written goes.
+        self.next = 0
+
+    def slot(self, key: str) -> Slot | None:
+        """A slot for the values of a key; None if there is no room for the text of the key."""
+        view = self._keys.shared_view(key)
+        return None if view is None else _PackedSlot(self, view, self._ignored)
+
+    def begin(self, row: int) -> None:
+        """Begin a row, or begin it again."""
+        self.next = self._offsets[row]
+        if self._texts is not None:
+            if self._begun[0] == row:
+                self._texts.used = self._begun[1]
+            self._begun = row, self._texts.used
+
+    def end(self, row: int) -> None:
+        """Let the next row begin behind the cells that were written."""
+        self._offsets[row + 1] = self.next
+
+    def skip(self, row: int, count: int) -> None:
+        """Make rows from ``row`` on empty."""
+        for each in range(row, row + count):
+            self._offsets[each + 1] = self._offsets[row]
+
+    def resume(self, row: int) -> None:
+        """Go on behind the cells of so many rows, which were copied."""
+        self.begin(row)
 
 
 class Buffers:
@@ -212,6 +310,7 @@ class Buffers:
         nodes: the ``_node`` of every row, 0 if it is not written yet.
         direct: the slots for keys and exact types of values that need no conversion.
         converters: functions that make plain values, by the exact type of other values.
+        packs: the packs of the slots.
     """
 
     def __init__(
@@ -219,9 +318,11 @@ class Buffers:
         nodes: memoryview,
         direct: Mapping[Any, Mapping[type, Slot]],
         converters: Mapping[type, Callable[[Any], Any]],
+        packs: Sequence[Pack] = (),
     ) -> None:
         self._nodes = nodes.cast("q")
-        self._direct = direct
+        self._direct = {key: dict(by_type) for key, by_type in direct.items()}
+        self._packs = tuple(packs)
         self._converters = converters
         self._slots = {
             id(slot): slot for by_type in direct.values() for slot in by_type.values()
@@ -229,6 +330,10 @@ class Buffers:
         self.capacity = len(self._nodes)
         #: The number of written rows.
         self.rows = 0
+
+    def add(self, key: Any, kind: type, slot: Slot) -> None:
+        """Let values of exactly this type under a key go to a slot, if none has them."""
+        self._direct.setdefault(key, {}).setdefault(kind, slot)
 
     def append(self, node: int, fields: Mapping[Any, Any]) -> bool | None:
         """Write a row, its ``_node`` last; False if it needs the slow path.
@@ -251,10 +356,14 @@ class Buffers:
             return False
         direct, byte, bit = self._direct, row >> 3, 1 << (row & 7)
         try:
+            for pack in self._packs:
+                pack.begin(row)
             for key, value in fields.items():
                 slot = direct[key][type(value)]
                 slot.cells[row] = value
                 slot.validity[byte] |= bit
+            for pack in self._packs:
+                pack.end(row)
             self._nodes[row] = node
             self.rows = row + 1
         except BaseException:  # including Ctrl-C
@@ -280,20 +389,24 @@ class Buffers:
         """Write a row to the given slots, each with the value for its cell.
 
         Returns:
-            0; or what is missing: bytes of spill, or -1 if no rows are left.
+            0; or what is missing: bytes of spill, NO_ROWS or NO_CELLS.
 
         Raises:
             Exception: whatever a value raised on writing; no row was added.
         """
         row = self.rows
         if row >= self.capacity:
-            return -1
+            return NO_ROWS
         try:
+            for pack in self._packs:
+                pack.begin(row)
             for slot, value in targets:
                 slot.put(row, value)
+            for pack in self._packs:
+                pack.end(row)
             self._nodes[row] = node
             self.rows = row + 1
-        except _SpillFullError as error:
+        except _NoRoomError as error:
             self._clear(row, targets)
             return error.needed
         except BaseException:
