@@ -9,8 +9,9 @@ from .._arrow import pa, pc
 from .._once import remembered
 from .._values.arrays import ArrayKind
 from .._values.kinds import Kind
+from .._values.sparse import SparseKind
 from .column import NODE, Column, field_metadata, file_names
-from .layout import Buffer, ColumnBuffers, ImageMap
+from .layout import Buffer, ColumnBuffers, ImageMap, PackBuffers, has_spill, map_array
 
 __all__ = ["arrow_of", "live_array", "sealed_batch", "sealed_schema"]
 
@@ -37,9 +38,15 @@ def arrow_of(
         live = live_array(column.kind, places, rows, take, check=check)
         if check:
             live.validate(full=True)
-        if live.null_count < rows:
+        if _has_values(live):
             sealed[column] = column.kind.seal(live)
     return sealed_batch(nodes, sealed, metadata)
+
+
+def _has_values(live: pa.Array) -> bool:
+    if isinstance(live, pa.MapArray):
+        return bool(live.offsets[-1].as_py())
+    return bool(live.null_count < len(live))
 
 
 def sealed_batch(
@@ -65,13 +72,19 @@ def _sealed_field(column: Column, name: str) -> pa.Field:
 
 def live_array(
     kind: Kind,
-    places: ColumnBuffers,
+    places: ColumnBuffers | PackBuffers,
     rows: int,
     take: Callable[[Buffer, int], pa.Buffer],
     *,
     check: bool,
 ) -> pa.Array:
-    """The first ``rows`` rows of a column of an image, in its live type."""
+    """The first ``rows`` rows of a column of an image, in its live type.
+
+    Raises:
+        pyarrow.ArrowInvalid: with ``check``, a sparse column has no valid bounds of cells.
+    """
+    if isinstance(places, PackBuffers):
+        return _map_array(kind, places, rows, take)
     validity = take(places.validity, (rows + 7) // 8)
     if isinstance(kind, ArrayKind):
         return _block_array(kind, rows, validity, take(places.values, rows * kind.width))
@@ -83,6 +96,28 @@ def live_array(
         values = _without_hidden_views(rows, validity, values)
     buffers = [validity, values, take(places.spill, places.spill.size)]
     return pa.Array.from_buffers(kind.live_type, rows, buffers)
+
+
+def _map_array(
+    kind: Kind, places: PackBuffers, rows: int, take: Callable[[Buffer, int], pa.Buffer]
+) -> pa.Array:
+    assert isinstance(kind, SparseKind)
+    offsets = take(places.offsets, 4 * (rows + 1))
+    ends = pa.Array.from_buffers(pa.int32(), rows + 1, [None, offsets])
+    ends.validate()
+    count = ends[rows].as_py()
+    if count < 0:
+        message = "a sparse column has fewer cells than none"
+        raise pa.ArrowInvalid(message)
+    arrow, views = kind.live_type, take(places.keys, _VIEW * count)
+    texts = take(places.key_texts, places.key_texts.size)
+    keys = pa.Array.from_buffers(arrow.key_type, count, [None, views, texts], null_count=0)
+    width = _VIEW * 8 if has_spill(kind.kind) else kind.kind.live_type.bit_width
+    buffers = [None, take(places.values, (count * width + 7) // 8)]
+    if places.spill is not None:
+        buffers.append(take(places.spill, places.spill.size))
+    values = pa.Array.from_buffers(arrow.item_type, count, buffers, null_count=0)
+    return map_array(kind, rows, offsets, keys, values)
 
 
 def _without_hidden_views(rows: int, validity: pa.Buffer, views: pa.Buffer) -> pa.Buffer:

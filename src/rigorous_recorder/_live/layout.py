@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from .._arrow import ipc, pa
 from .._once import remembered
 from .._values.arrays import ArrayKind
-from .._values.kinds import Cell, Kind
+from .._values.kinds import TEXT, Cell, Kind
+from .._values.sparse import SparseKind
 from ..errors import DamagedFileError
 from .column import NODE, Column, field_metadata, file_names
 from .probe_block import with_probe_block
@@ -19,11 +21,16 @@ __all__ = [
     "ColumnBuffers",
     "ImageMap",
     "Layout",
+    "PackBuffers",
+    "cell_width",
+    "has_spill",
+    "map_array",
     "map_of",
     "node_place",
     "places_of",
     "row_width",
     "rows_in",
+    "values_size",
 ]
 
 #: Bits per value in a column.
@@ -35,7 +42,9 @@ _BITS: Final[dict[Cell, int]] = {
     "null": 1,
     "text": 128,
     "bytes": 128,
+    "sparse": 32,
 }
+_VIEW: Final = 16
 
 
 class Buffer(NamedTuple):
@@ -53,11 +62,21 @@ class ColumnBuffers(NamedTuple):
     spill: Buffer | None
 
 
+class PackBuffers(NamedTuple):
+    """The positions of a sparse column's buffers in an image."""
+
+    offsets: Buffer
+    keys: Buffer
+    key_texts: Buffer
+    values: Buffer
+    spill: Buffer | None
+
+
 class ImageMap(NamedTuple):
     """The positions of ``_node`` and each column in an image."""
 
     node: Buffer
-    columns: dict[Column, ColumnBuffers]
+    columns: dict[Column, ColumnBuffers | PackBuffers]
 
 
 class Blank(NamedTuple):
@@ -107,6 +126,7 @@ class Layout:
         capacity: a multiple of 8, because a byte has the validity bits of 8 rows.
         spill: bytes of text.
         metadata: the metadata of the schema; ignored in comparisons of layouts.
+        cells: the values that a sparse column has room for, a multiple of 8.
     """
 
     def __init__(
@@ -115,10 +135,12 @@ class Layout:
         capacity: int,
         spill: int,
         metadata: dict[bytes, bytes],
+        cells: int = 0,
     ) -> None:
         self.columns: Final = columns
         self.capacity: Final = capacity
         self.spill: Final = spill
+        self.cells: Final = cells
         self.metadata: Final = metadata
 
     def __eq__(self, other: object) -> bool:
@@ -128,14 +150,15 @@ class Layout:
         return hash(self._sizes)
 
     @property
-    def _sizes(self) -> tuple[tuple[Column, ...], int, int]:
-        return self.columns, self.capacity, self.spill
+    def _sizes(self) -> tuple[tuple[Column, ...], int, int, int]:
+        return self.columns, self.capacity, self.spill, self.cells
 
     @property
     def size(self) -> int:
         """The size of an image's buffers in bytes."""
-        texts = sum(has_spill(column.kind) for column in self.columns)
-        return int(self.capacity * row_width(self.columns)) + texts * self.spill
+        texts = sum(_spills(column.kind) for column in self.columns)
+        cells = self.cells * cell_width(self.columns)
+        return int(self.capacity * row_width(self.columns) + cells) + texts * self.spill
 
     def schema(self) -> pa.Schema:
         """The Arrow schema of the live file."""
@@ -174,10 +197,26 @@ class Layout:
                 [None, _zeros(rows * kind.width)],
             )
             return _wrap(kind.live_type, rows, values, validity)
-        buffers = [validity, _zeros(_values_size(kind, rows))]
+        if isinstance(kind, SparseKind):
+            return self._empty_map(kind)
+        return self._empty_cells(kind.live_type, kind, rows, validity)
+
+    def _empty_cells(
+        self, arrow: pa.DataType, kind: Kind, count: int, validity: pa.Buffer | None
+    ) -> pa.Array:
+        buffers = [validity, _zeros(values_size(kind, count))]
         if has_spill(kind):
             buffers.append(_zeros(self.spill))
-        return pa.Array.from_buffers(kind.live_type, rows, buffers, null_count=1)
+        nulls = 0 if validity is None else 1
+        return pa.Array.from_buffers(arrow, count, buffers, null_count=nulls)
+
+    def _empty_map(self, kind: SparseKind) -> pa.Array:
+        arrow, cells = kind.live_type, self.cells
+        keys = self._empty_cells(arrow.key_type, TEXT, cells, None)
+        values = self._empty_cells(arrow.item_type, kind.kind, cells, None)
+        # What is written has no more cells than the last offset; the offsets in the file are zeros.
+        offsets = pa.py_buffer(bytes(4 * self.capacity) + cells.to_bytes(4, "little"))
+        return map_array(kind, self.capacity, offsets, keys, values)
 
 
 @remembered(16)  # consecutive files have the same layout
@@ -211,7 +250,7 @@ def node_place(nodes: pa.Array, image: pa.Buffer) -> Buffer:
     return _known(_place(nodes.buffers()[1], image))
 
 
-def places_of(kind: Kind, column: pa.Array, image: pa.Buffer) -> ColumnBuffers:
+def places_of(kind: Kind, column: pa.Array, image: pa.Buffer) -> ColumnBuffers | PackBuffers:
     """The positions in an image of a column of this kind that was read from it.
 
     Raises:
@@ -220,27 +259,71 @@ def places_of(kind: Kind, column: pa.Array, image: pa.Buffer) -> ColumnBuffers:
     return _places(kind, [_place(buffer, image) for buffer in column.buffers()])
 
 
+def map_array(
+    kind: SparseKind, rows: int, offsets: pa.Buffer, keys: pa.Array, values: pa.Array
+) -> pa.Array:
+    """A column of the live type of a sparse kind."""
+    arrow = kind.live_type
+    pairs = pa.struct([arrow.key_field, arrow.item_field])
+    children = [keys, values]
+    cells = pa.Array.from_buffers(pairs, len(keys), [None], null_count=0, children=children)
+    return pa.Array.from_buffers(arrow, rows, [None, offsets], null_count=0, children=[cells])
+
+
 def row_width(columns: tuple[Column, ...]) -> float:
-    """The bytes per row in an image, without what long text spills."""
-    return 8 + sum(_values_size(column.kind, 8) / 8 + 1 / 8 for column in columns)
+    """The bytes per row in an image, without long text and the cells of sparse columns."""
+    return 8 + sum(values_size(column.kind, 8) / 8 + 1 / 8 for column in columns)
 
 
-def _values_size(kind: Kind, rows: int) -> int:
+def cell_width(columns: tuple[Column, ...]) -> float:
+    """The bytes of an image for a cell in each of the sparse columns."""
+    kinds = [column.kind.kind for column in columns if isinstance(column.kind, SparseKind)]
+    return sum(_VIEW + values_size(kind, 8) / 8 for kind in kinds)
+
+
+def values_size(kind: Kind, rows: int) -> int:
+    """The bytes of so many values, without long text."""
     if isinstance(kind, ArrayKind):
         return rows * kind.width
     return (rows * _BITS[kind.cell] + 7) // 8
 
 
-def rows_in(kind: Kind, size: int) -> int:
-    """How many rows' values are complete in the first bytes of a column's value buffer."""
+def rows_in(
+    kind: Kind, places: ColumnBuffers | PackBuffers, take: Callable[[Buffer, int], pa.Buffer]
+) -> int:
+    """How many rows of a column are complete in an image that may be cut off."""
+    if isinstance(places, PackBuffers):
+        return _rows_with_cells(kind, places, take)
+    validity = take(places.validity, places.validity.size)
+    values = take(places.values, places.values.size)
+    return min(8 * int(validity.size), _values_in(kind, values.size))
+
+
+def _values_in(kind: Kind, size: int) -> int:
     if isinstance(kind, ArrayKind):
         return size // kind.width if kind.width else 8 * size
     return 8 * size // _BITS[kind.cell]
 
 
+def _rows_with_cells(
+    kind: Kind, places: PackBuffers, take: Callable[[Buffer, int], pa.Buffer]
+) -> int:
+    assert isinstance(kind, SparseKind)
+    offsets, keys, _, values = (take(each, each.size) for each in places[:4])
+    cells = min(keys.size // _VIEW, _values_in(kind.kind, values.size))
+    ends = memoryview(offsets).cast("B")[: offsets.size // 4 * 4].cast("i").tolist()
+    whole = (start <= end <= cells for start, end in itertools.pairwise(ends))
+    return sum(itertools.takewhile(bool, whole))
+
+
 def has_spill(kind: Kind) -> bool:
     """Whether a column has a buffer for values that are too long for its cells."""
     return kind.cell in {"text", "bytes"}
+
+
+def _spills(kind: Kind) -> int:
+    """How many buffers for long text a column has."""
+    return 1 + has_spill(kind.kind) if isinstance(kind, SparseKind) else int(has_spill(kind))
 
 
 def _zeros(size: int) -> pa.Buffer:
@@ -279,9 +362,13 @@ def _place(buffer: pa.Buffer | None, image: pa.Buffer) -> Buffer | None:
     return Buffer(start, buffer.size)
 
 
-def _places(kind: Kind, found: list[Buffer | None]) -> ColumnBuffers:
+def _places(kind: Kind, found: list[Buffer | None]) -> ColumnBuffers | PackBuffers:
     if isinstance(kind, ArrayKind):
         return ColumnBuffers(_known(found[0]), _known(found[-1]), None)
+    if isinstance(kind, SparseKind):
+        _, offsets, _, _, keys, key_texts, _, values, *texts = found
+        spill = _known(texts[0]) if has_spill(kind.kind) else None
+        return PackBuffers(_known(offsets), _known(keys), _known(key_texts), _known(values), spill)
     spill = _known(found[2]) if has_spill(kind) else None
     return ColumnBuffers(_known(found[0]), _known(found[1]), spill)
 

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa
-from .._values.arrays import ArrayKind
 from .._values.foreign import CONVERTERS
-from .._values.kinds import Kind
+from .._values.sparse import SparseKind
 from .backend import Lease
 from .backing import Image
 from .batches import arrow_of
-from .column import TIME, Column
+from .cells import DenseCells, PackedCells, piece_of
+from .column import SPARSE_COLUMNS, TIME, Column
 from .device_values import Cells, PendingValues, warn_lost
 from .implementation import Buffers, Slot
-from .layout import Blank, Buffer, ColumnBuffers, Layout, map_of
+from .layout import Blank, Buffer, Layout, PackBuffers, map_of
 from .probe_block import fill_count_in
 
 __all__ = ["UNNUMBERED", "Segment", "SegmentStateError", "SyncedState"]
 
 #: The number of a spare segment.
 UNNUMBERED: Final = -1
-
-_ZEROS: Final = memoryview(bytes(1 << 16))
 
 
 class SyncedState(NamedTuple):
@@ -80,15 +79,18 @@ class Segment:
         self.layout = layout
         self.image = make(layout.blank())
         self._map = map_of(pa.py_buffer(self.image.view), layout.columns)
-        self._node, self._places = self._map
+        self._node = self._map.node
         self._fill_count = fill_count_in(self.image.view)
         self.pending = PendingValues()
         self._resolved = 0
         self._heir: Segment | None = None
         self._stale: list[int] = []  # the first rows of cells that were written after a flush
         self._flushed = 0
-        self._flushed_spill: dict[Column, int] = {}
+        self._flushed_spill: dict[Column, tuple[int, ...]] = {}
+        self._dense: dict[Column, DenseCells] = {}
+        self._packed: dict[Column, PackedCells] = {}
         self._targets: dict[Column, Slot] = {}
+        self._map_cells()
         self.buffers = self._buffers()
 
     def begin(self, number: int) -> None:
@@ -200,8 +202,44 @@ class Segment:
         return len(self.image.view)
 
     def target(self, column: Column) -> Slot:
-        """The cells of a column of the layout."""
+        """The cells of a column that it has."""
         return self._targets[column]
+
+    def has(self, column: Column) -> bool:
+        """Whether values of a column have a place: of their own, or in a sparse column."""
+        return column in self._targets
+
+    def add_sparse(self, column: Column) -> bool:
+        """Give values of a column a place in the sparse column of their kind, which is there.
+
+        Returns:
+            False if there is no room for the text of the key.
+        """
+        assert isinstance(column.key, str)
+        slot = self._packed[SPARSE_COLUMNS[column.kind]].add(column.key)
+        if slot is None:
+            return False
+        for kind in column.kind.fast_types:
+            self.buffers.add(column.key, kind, slot)
+        self._targets[column] = slot
+        return True
+
+    def sparse_counts(self) -> dict[Column, int]:
+        """About how many rows have a value in each column without cells of its own."""
+        return {
+            Column(key, sparse.kind.kind): count
+            for sparse, cells in self._packed.items()
+            if isinstance(sparse.kind, SparseKind)
+            for key, count in cells.counts().items()
+        }
+
+    def dense_counts(self) -> dict[Column, int]:
+        """How many rows have a value in each column with cells of its own."""
+        return {column: cells.count(self.rows) for column, cells in self._dense.items()}
+
+    def cells(self, rows: int) -> int:
+        """The most cells of a sparse column that the first rows have."""
+        return max((each.cells(rows) for each in self._packed.values()), default=0)
 
     def fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
         """Append rows from columns of the sealed types.
@@ -215,6 +253,8 @@ class Segment:
                 if missing := self._fill(column, rows, values):
                     self._forget_from(rows)
                     return missing
+            for packed in self._packed.values():
+                packed.pack.skip(rows, len(nodes))
             ids = memoryview(nodes.buffers()[1]).cast("B")[8 * nodes.offset :]
             self.buffers.add_rows(ids[: 8 * len(nodes)])
         except BaseException:
@@ -232,23 +272,21 @@ class Segment:
 
     def _forget_from(self, row: int) -> None:
         """Reset the validity bits of rows that were not finished."""
-        for places in self._places.values():
-            bits = _slice(self.image.view, places.validity)
-            if row % 8:
-                bits[row // 8] &= (1 << row % 8) - 1
-            _clear(bits[(row + 7) // 8 :])
+        for cells in self._dense.values():
+            cells.forget_from(row)
 
     def _copy_from(self, old: Segment) -> None:
-        new_view, old_view = self.image.view, old.image.view
-        self.pending = old.pending.below(old.rows)
         rows = old.rows
-        for column in old._places:
-            mine = [place for place in self._places[column] if place is not None]
-            for place, (start, stop) in zip(mine, old._written(column, 0, rows, 0), strict=True):
-                new_view[place.start : place.start + stop - start] = old_view[start:stop]
-            self._targets[column].used = old._targets[column].used
+        self.pending = old.pending.below(rows)
+        for column, cells in old._dense.items():
+            self._dense[column].copy_from(cells, rows)
+        for column, packed in old._packed.items():
+            self._packed[column].copy_from(packed, rows)
+        for column in old._targets:
+            if column not in self._targets:
+                self.add_sparse(column)
         start = old._node.start
-        self.buffers.add_rows(old_view[start : start + 8 * rows])
+        self.buffers.add_rows(old.image.view[start : start + 8 * rows])
 
     def resolve_pending(self) -> None:
         """Fetch pending device values, many at once, into their cells.
@@ -293,10 +331,11 @@ class Segment:
         first = min([self._flushed, *stale])
         if rows == first or self.image.is_mapped:
             return
-        used = {column: slot.used for column, slot in self._targets.items()}
+        used: dict[Column, tuple[int, ...]] = {}
         ranges: list[tuple[int, int]] = []
-        for column in self._places:
-            ranges += self._written(column, first, rows, self._flushed_spill.get(column, 0))
+        for column, cells in self._cells:
+            used[column] = cells.spilled()
+            ranges += cells.written(first, rows, self._flushed_spill.get(column, ()))
         start = self._node.start
         ranges += [(start + 8 * first, start + 8 * rows), self._fill_count]
         self.image.flush(ranges)
@@ -317,11 +356,10 @@ class Segment:
     def columns_in_use(self) -> tuple[Column, ...]:
         """The columns in which any row has a value, including pending ones."""
         pending = self.pending.columns()
-        view, used = self.image.view, (self.rows + 7) // 8
         return tuple(
             column
-            for column, places in self._places.items()
-            if column in pending or any(_slice(view, places.validity)[:used])
+            for column, cells in self._cells
+            if column in pending or cells.has_values(self.rows)
         )
 
     def batch(self, *, copy: bool) -> pa.RecordBatch:
@@ -331,9 +369,9 @@ class Segment:
         """
         view = self.image.view
         used = {
-            places.spill.start: self._targets[column].used
-            for column, places in self._places.items()
-            if places.spill is not None
+            place.start: size
+            for column, cells in self._cells
+            for place, size in zip(cells.spills, cells.spilled(), strict=True)
         }
 
         def take(buffer: Buffer, size: int) -> pa.Buffer:
@@ -343,52 +381,27 @@ class Segment:
 
         return arrow_of(self._map, self.rows, take, self.layout.metadata)
 
-    def _written(
-        self, column: Column, start_row: int, rows: int, spilled: int
-    ) -> list[tuple[int, int]]:
-        """The ranges of a column's bytes that belong to the rows from ``start_row`` on.
+    @property
+    def _cells(self) -> Iterable[tuple[Column, DenseCells | PackedCells]]:
+        return itertools.chain(self._dense.items(), self._packed.items())
 
-        Args:
-            spilled: the bytes of long text that belong to previous rows.
-        """
-        places = self._places[column]
-        first, last = start_row // 8, (rows + 7) // 8
-        octet = 8 * places.values.size // self.layout.capacity
-        validity, values = places.validity.start, places.values.start
-        ranges = [
-            (validity + first, validity + last),
-            (values + first * octet, values + min(last * octet, places.values.size)),
-        ]
-        if places.spill is not None:
-            start = places.spill.start
-            ranges.append((start + spilled, start + self._targets[column].used))
-        return ranges
+    def _map_cells(self) -> None:
+        view = self.image.view
+        for column, places in self._map.columns.items():
+            kind = column.kind
+            if isinstance(places, PackBuffers):
+                assert isinstance(kind, SparseKind)
+                self._packed[column] = PackedCells(view, kind, places)
+            else:
+                self._dense[column] = DenseCells(view, kind, places, self.layout.capacity)
 
     def _buffers(self) -> Buffers:
-        self._targets = {c: self._slot(c.kind, places) for c, places in self._places.items()}
+        self._targets = {column: cells.slot for column, cells in self._dense.items()}
         direct: dict[Any, dict[type, Slot]] = {}
         for column, slot in self._targets.items():
             # Times that the library writes itself are passed as the numbers in their cells.
             exact = (int,) if column.key is TIME else column.kind.fast_types
             for kind in exact:
                 direct.setdefault(column.key, {}).setdefault(kind, slot)
-        return Buffers(_slice(self.image.view, self._node), direct, CONVERTERS)
-
-    def _slot(self, kind: Kind, places: ColumnBuffers) -> Slot:
-        view = self.image.view
-        values, validity = _slice(view, places.values), _slice(view, places.validity)
-        if isinstance(kind, ArrayKind):
-            return Slot(kind.cell, values, validity, None, (kind.element, kind.shape))
-        spill = None if places.spill is None else _slice(view, places.spill)
-        return Slot(kind.cell, values, validity, spill)
-
-
-def _slice(view: memoryview, buffer: Buffer) -> memoryview:
-    return view[buffer.start : buffer.start + buffer.size]
-
-
-def _clear(view: memoryview) -> None:
-    """Write zeros in small pieces, so that other threads can run."""
-    for start in range(0, len(view), len(_ZEROS)):
-        piece = view[start : start + len(_ZEROS)]
-        piece[:] = _ZEROS[: len(piece)]
+        packs = tuple(cells.pack for cells in self._packed.values())
+        return Buffers(piece_of(self.image.view, self._node), direct, CONVERTERS, packs)

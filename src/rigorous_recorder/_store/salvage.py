@@ -148,11 +148,7 @@ def _saved(data: bytes, name: LiveName, most: int | None) -> SavedRows:
             try:
                 column = live_column(field)
                 places = places_of(column.kind, batch.column(at), image)
-                whole = min(
-                    rows,
-                    8 * take(places.validity, places.validity.size).size,
-                    rows_in(column.kind, take(places.values, places.values.size).size),
-                )
+                whole = min(rows, rows_in(column.kind, places, take))
                 live = live_array(column.kind, places, whole, take, check=True)
             except UNREADABLE:
                 lost.append(field.name)
