@@ -23,6 +23,7 @@ __all__ = [
     "EnteredError",
     "IncompleteCopyWarning",
     "KeyNotTextError",
+    "ManyKeysWarning",
     "MissingPackageError",
     "MixedKindsWarning",
     "NewerFormatError",
@@ -210,6 +211,10 @@ class IncompleteCopyWarning(DamagedFileWarning):
 
 class StorageWarning(RigorousWarning):
     """The folder can't be written at present; data waits in memory for a retry."""
+
+
+class ManyKeysWarning(RigorousWarning):
+    """Very many different keys were logged: a number in a key is better a value."""
 
 
 class MixedKindsWarning(RigorousWarning):

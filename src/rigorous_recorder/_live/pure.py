@@ -303,6 +303,19 @@ class Pack:
         self.begin(row)
 
 
+class _EndedRows:
+    """The nodes of rows that have cells in packs, which are complete before readers see a row."""
+
+    def __init__(self, nodes: memoryview, packs: Sequence[Pack]) -> None:
+        self._nodes = nodes
+        self._packs = packs
+
+    def __setitem__(self, row: int, node: int) -> None:
+        for pack in self._packs:
+            pack.end(row)
+        self._nodes[row] = node
+
+
 class Buffers:
     """The writable side of a live table.
 
@@ -320,14 +333,15 @@ class Buffers:
         converters: Mapping[type, Callable[[Any], Any]],
         packs: Sequence[Pack] = (),
     ) -> None:
-        self._nodes = nodes.cast("q")
+        self._ids = nodes.cast("q")
+        self._nodes: _Cells = _EndedRows(self._ids, packs) if packs else self._ids
         self._direct = {key: dict(by_type) for key, by_type in direct.items()}
         self._packs = tuple(packs)
         self._converters = converters
         self._slots = {
             id(slot): slot for by_type in direct.values() for slot in by_type.values()
         }.values()
-        self.capacity = len(self._nodes)
+        self.capacity = len(self._ids)
         #: The number of written rows.
         self.rows = 0
 
@@ -344,11 +358,17 @@ class Buffers:
             BaseException: not an Exception, such as Ctrl-C; the row is complete or does not exist.
         """
         try:
+            if self._packs:
+                self._begin()
             return self._append(node, fields)
         except KeyError:
             return None
         except Exception:  # noqa: BLE001 - the slow path reports what is wrong with a value
             return False
+
+    def _begin(self) -> None:
+        for pack in self._packs:
+            pack.begin(self.rows)
 
     def _append(self, node: int, fields: Mapping[Any, Any]) -> bool:
         row = self.rows
@@ -356,14 +376,10 @@ class Buffers:
             return False
         direct, byte, bit = self._direct, row >> 3, 1 << (row & 7)
         try:
-            for pack in self._packs:
-                pack.begin(row)
             for key, value in fields.items():
                 slot = direct[key][type(value)]
                 slot.cells[row] = value
                 slot.validity[byte] |= bit
-            for pack in self._packs:
-                pack.end(row)
             self._nodes[row] = node
             self.rows = row + 1
         except BaseException:  # including Ctrl-C
@@ -398,12 +414,9 @@ class Buffers:
         if row >= self.capacity:
             return NO_ROWS
         try:
-            for pack in self._packs:
-                pack.begin(row)
+            self._begin()
             for slot, value in targets:
                 slot.put(row, value)
-            for pack in self._packs:
-                pack.end(row)
             self._nodes[row] = node
             self.rows = row + 1
         except _NoRoomError as error:
@@ -418,7 +431,7 @@ class Buffers:
     def add_rows(self, nodes: memoryview) -> None:
         """Make rows visible whose slots were filled: one for each 64-bit id in ``nodes``."""
         ids = nodes.cast("B").cast("q")
-        self._nodes[self.rows : self.rows + len(ids)] = ids
+        self._ids[self.rows : self.rows + len(ids)] = ids
         self.rows += len(ids)
 
     def _clear(self, row: int, targets: list[tuple[Slot, Any]] | None = None) -> None:

@@ -209,6 +209,15 @@ class Segment:
         """Whether values of a column have a place: of their own, or in a sparse column."""
         return column in self._targets
 
+    def has_own(self, column: Column) -> bool:
+        """Whether a column has cells of its own."""
+        return column in self._dense
+
+    @property
+    def sparse_keys(self) -> int:
+        """The number of columns without cells of their own."""
+        return len(self._targets) - len(self._dense)
+
     def add_sparse(self, column: Column) -> bool:
         """Give values of a column a place in the sparse column of their kind, which is there.
 

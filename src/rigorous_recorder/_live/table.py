@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._values.arrays import ArrayKind, ListKind
@@ -12,30 +12,44 @@ from .._values.devices.libraries import fetch_each
 from .._values.devices.values import DeviceValue, Unavailable
 from .backend import Lease, attempt
 from .batches import sealed_batch
-from .column import Column, InternalKey
+from .column import SPARSE_COLUMNS, Column, InternalKey
 from .device_values import Cells, Row, warn_lost
 from .fields import Described
-from .implementation import FastPath
-from .layout import Layout, row_width
+from .implementation import NO_CELLS, FastPath
+from .layout import Layout, cell_width, row_width
 from .segment import Segment
 from .segments import Segments
+from .split import MOST_COUNTED, MOST_DENSE, KeyCount, Split, is_wasteful, recounted, split_new
 
 __all__ = ["LiveTable"]
 
-#: A live table starts with this many rows and bytes of long text, grows by copying, and is sealed at
-#: this many rows or bytes. Only a small one is copied for a new column.
+#: A live table starts with this many rows, cells of a sparse column, and bytes of long text, grows by
+#: copying, and is sealed at this many rows or bytes. Only a small one is copied for a new column.
 FIRST_ROWS: Final = 1024
+FIRST_CELLS: Final = 1024
 MOST_ROWS: Final = 262_144
 FIRST_SPILL: Final = 64 * 1024
 MOST_BYTES: Final = 32 * 1024 * 1024
 WIDEN_BYTES: Final = 16 * 1024 * 1024
 GROWTH: Final = 16
+#: Room for this many times the cells that as many rows had before.
+CELLS_MARGIN: Final = 1.25
+#: A segment has up to about this many sparse keys.
+MOST_KEYS: Final = 65_536
 #: More rows than this with lists, which live tables store as text, are sealed directly.
 MOST_LISTS: Final = 4_096
 #: From this many pending device values on, they are fetched on another thread; from this many on, on
 #: the caller's.
 MANY_PENDING: Final = 1024
 MOST_PENDING: Final = 16_384
+
+
+class Room(NamedTuple):
+    """The room of an image: rows, bytes of each column's long text, cells of each sparse column."""
+
+    rows: int
+    spill: int
+    cells: int
 
 
 class LiveTable:
@@ -62,9 +76,14 @@ class LiveTable:
         #: The pending values of a row that may not be written yet.
         self._promised: Segment | None = None
         self._columns: tuple[Column, ...] = ()
+        #: The keys that were sparse in the previous segment, or would have been.
+        self._rare: frozenset[Column] = frozenset()
+        self._keys = KeyCount()
+        #: Whether keys may be sparse, as far as it is known.
+        self._is_sparse = False
         #: Recently matched columns: rows from the same place in a program have the same ones.
-        self._fitting_columns: tuple[tuple[Column, ...], list[Column]] = (), []
-        self._room = FIRST_ROWS, FIRST_SPILL
+        self._fitting_columns: tuple[Segment | None, list[Column]] = None, []
+        self._room = Room(FIRST_ROWS, FIRST_SPILL, FIRST_CELLS)
         #: Whether the interpreter exits: then each row is flushed.
         self.is_ending = False
 
@@ -89,12 +108,13 @@ class LiveTable:
         self.finish_interrupted()
         row = self._fitting(row)
         columns = [column for column, _ in row]
+        own = [column for column, value in row if isinstance(value, DeviceValue)]
         if new := self._missing(columns):
             if self._check_new is not None:
                 self._check_new(new)
-            self._make_fit(columns)
+            self._make_fit(columns, own)
         while not self._try_write(node, row):
-            self._make_fit(columns)  # a new segment does not have columns without values
+            self._make_fit(columns, own)  # a new segment does not have columns without values
 
     def extend(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> None:
         """Add many rows, as columns of the sealed types.
@@ -119,8 +139,10 @@ class LiveTable:
         live = self._segments.live
         if live is not None and live.rows:
             self.close_fast_path()
-            self._columns = _worth_storing(live)
-            self._room = live.layout.capacity, live.layout.spill
+            self._columns, rare = recounted(live, is_sparse=self._is_sparse)
+            self._rare = frozenset(rare)
+            self._room = self._room_after(live)
+            self._fitting_columns = None, []
             self._segments.finish(live)
 
     def finish_interrupted(self) -> None:
@@ -183,7 +205,8 @@ class LiveTable:
         for column, value in row:
             known = self._ragged(column)
             is_pending = isinstance(value, DeviceValue)
-            if (is_pending and known is column) or isinstance(known.key, InternalKey):
+            can_wait = is_pending and known is column and self._can_be_own(column)
+            if can_wait or isinstance(known.key, InternalKey):
                 found.append((known, value))
                 continue
             plain = fetch_each([value])[0] if is_pending else value
@@ -195,6 +218,12 @@ class LiveTable:
             warn_lost(lost)
         return found
 
+    def _can_be_own(self, column: Column) -> bool:
+        """Whether a column has cells of its own, or can get them: only those wait for a device."""
+        live, known = self._segments.live, self._known_columns()
+        most = MOST_COUNTED if live is None or not live.rows else MOST_DENSE
+        return not self._is_sparse or len(known) < most or column in known
+
     def _try_write(self, node: int, row: Described) -> bool:
         segment = self._ready()
         there = [(segment.target(c), v) for c, v in row if not isinstance(v, DeviceValue)]
@@ -204,6 +233,9 @@ class LiveTable:
             self._promise(segment, pending)
         missing = segment.buffers.write(node, there)
         self._end_row()
+        if missing == NO_CELLS:
+            self._grow(cells=len(row))
+            return False
         if missing:
             self._grow(spill=max(missing, 0))
             return False
@@ -233,14 +265,14 @@ class LiveTable:
 
     def _fill(self, nodes: pa.Array, columns: Mapping[Column, pa.Array]) -> int:
         """Copy as many of the rows as there is room for; return their number."""
-        self._make_fit(list(columns))
+        self._make_fit(list(columns), columns)
         segment = self._ready()
         count = min(len(nodes), segment.buffers.capacity - segment.rows)
         while count:
             missing = segment.fill(nodes.slice(0, count), _sliced(columns, 0, count))
             if not missing:
                 return count
-            if self._can_grow(segment, missing):
+            if self._can_grow(segment, Room(0, missing, 0)):
                 break
             count //= 2  # only some rows with long text fit
         self._grow(spill=missing if count else 0, rows=len(nodes))
@@ -259,7 +291,7 @@ class LiveTable:
         if (live := self._segments.live) is not None:
             return live
         lease = self._look()
-        layout = self._layout(lease, *self._room)
+        layout = self._layout(lease, self._room)
         spare = self._segments.spare(layout, lease)
         segment = spare or self._segments.make(layout, lease)
         self._segments.number_rests()
@@ -272,31 +304,65 @@ class LiveTable:
         segment.begin(self._segments.take_number())
         self._use(segment)
 
-    def _make_fit(self, columns: list[Column]) -> None:
-        new = self._missing(columns)
-        if not new:
-            return
-        self._leave_if_lost()
+    def _make_fit(self, columns: list[Column], own: Iterable[Column] = ()) -> None:
+        """Give values of columns a place; of some of them, one that no other column has."""
+        while new := self._missing(columns, own):
+            self._leave_if_lost()
+            self._add(self._split(new, own))
+
+    def _split(self, new: tuple[Column, ...], own: Iterable[Column]) -> Split:
+        self._is_sparse = attempt(self._backend, self._backend.allows_sparse) == (True,)
+        if not self._is_sparse:
+            return Split(new, ())
         live = self._segments.live
-        if live is not None and live.rows and not self._can_widen(live, new):
+        columns, must_be_own = self._known_columns(), set(own)
+        is_empty = live is None or not live.rows
+        found = split_new(
+            [c for c in new if c not in must_be_own], columns, self._rare, is_empty=is_empty
+        )
+        return Split((*(c for c in new if c in must_be_own), *found.dense), found.sparse)
+
+    def _add(self, split: Split) -> None:
+        """Add columns, or do something without which that is not possible."""
+        live, known = self._segments.live, self._known_columns()
+        shared = dict.fromkeys(SPARSE_COLUMNS[column.kind] for column in split.sparse)
+        new = (*split.dense, *(column for column in shared if column not in known))
+        is_over = live is not None and live.sparse_keys + len(split.sparse) > MOST_KEYS
+        if live is not None and live.rows and (is_over or (new and not self._can_widen(live, new))):
             self._hand_over_full()
-        self._columns = self._known_columns() + self._missing(columns)
-        if (live := self._segments.live) is not None:
-            self._replace(self._layout(live.lease, live.layout.capacity, live.layout.spill))
+            return
+        if new:
+            self._columns = (*known, *new)
+            if live is not None:
+                self._replace(self._layout(live.lease, self._room_of(live)))
+        if split.sparse:
+            self._add_sparse(self._ready(), split.sparse)
+
+    def _add_sparse(self, segment: Segment, columns: Sequence[Column]) -> None:
+        for column in columns:
+            if not segment.add_sparse(column):
+                self._grow(spill=len(str(column.key).encode()))
+                return
+        self._keys.add([str(column.key) for column in columns if column not in self._rare])
 
     def _known_columns(self) -> tuple[Column, ...]:
         """The columns of the segment that is filled, or of the next one."""
         live = self._segments.live
         return self._columns if live is None else live.layout.columns
 
-    def _missing(self, columns: list[Column]) -> tuple[Column, ...]:
-        known = self._known_columns()
-        if (known, columns) != self._fitting_columns:
-            there = set(known)
-            if missing := tuple(dict.fromkeys(c for c in columns if c not in there)):
-                return missing
-            self._fitting_columns = known, columns
-        return ()
+    def _missing(self, columns: list[Column], own: Iterable[Column] = ()) -> tuple[Column, ...]:
+        """The columns that have no place, or not one of their own that they must have."""
+        live = self._segments.live
+        if live is None:
+            there = set(self._columns)
+            return tuple(dict.fromkeys(c for c in columns if c not in there))
+        if (live, columns) == self._fitting_columns and not own:
+            return ()
+        missing = [c for c in columns if not live.has(c)]
+        missing += [c for c in own if not live.has_own(c)]
+        if not missing:
+            self._fitting_columns = live, columns
+        return tuple(dict.fromkeys(missing))
 
     def _fitted(self, columns: Mapping[Column, pa.Array]) -> dict[Column, pa.Array]:
         """Columns converted to the kinds that this table stores."""
@@ -317,40 +383,78 @@ class LiveTable:
         return column
 
     def _can_widen(self, segment: Segment, new: tuple[Column, ...]) -> bool:
-        wider = self._layout(segment.lease, segment.layout.capacity, segment.layout.spill, new)
+        wider = self._layout(segment.lease, self._room_of(segment), new)
         return wider.capacity >= segment.rows and wider.size <= WIDEN_BYTES
 
-    def _larger(self, segment: Segment, spill: int, rows: int = 0) -> Layout:
-        """A layout with room for at least this many more bytes of text, or more rows."""
-        old, lease = segment.layout, segment.lease
-        if spill:
-            return self._layout(lease, old.capacity, min(GROWTH * old.spill, MOST_BYTES) + spill)
-        return self._layout(lease, max(GROWTH * old.capacity, segment.rows + rows + 7), old.spill)
+    def _larger(self, segment: Segment, more: Room) -> Layout:
+        """A layout with room for at least this many more cells or bytes of text, or more rows."""
+        old, lease, room = segment.layout, segment.lease, self._room_of(segment)
+        if more.spill:
+            spill = min(GROWTH * old.spill, MOST_BYTES) + more.spill
+            return self._layout(lease, room._replace(spill=spill))
+        if more.cells:
+            used = segment.cells(segment.rows)
+            return self._layout(
+                lease, room._replace(cells=self._most_cells(old, used + more.cells))
+            )
+        rows = max(GROWTH * old.capacity, segment.rows + more.rows + 7)
+        return self._layout(lease, self._balanced(segment, room._replace(rows=rows)))
 
-    def _can_grow(self, segment: Segment, spill: int, rows: int = 0) -> bool:
-        larger = self._larger(segment, spill, rows)
-        return larger != segment.layout and (larger.size <= MOST_BYTES or not segment.rows)
+    def _most_cells(self, old: Layout, needed: int) -> int:
+        """Cells for an image that has no room for so many, as long as its rows have it."""
+        left = MOST_BYTES - old.capacity * row_width(old.columns)
+        return max(needed, min(GROWTH * old.cells, int(left / cell_width(old.columns))))
 
-    def _grow(self, spill: int = 0, rows: int = 0) -> None:
+    def _balanced(self, segment: Segment, room: Room) -> Room:
+        """Room for rows like those of a segment, with cells for as many of them as fit."""
+        columns = self._columns
+        used = segment.cells(segment.rows)
+        a_row = used / max(1, segment.rows) * CELLS_MARGIN
+        width = row_width(columns) + a_row * cell_width(columns)
+        rows = min(room.rows, MOST_ROWS, int(MOST_BYTES / width))
+        return room._replace(rows=rows, cells=max(used + 8, FIRST_CELLS, int(a_row * rows)))
+
+    def _room_of(self, segment: Segment) -> Room:
+        old = segment.layout
+        return Room(old.capacity, old.spill, max(old.cells, FIRST_CELLS))
+
+    def _room_after(self, segment: Segment) -> Room:
+        """Room for the rows after a segment: as it has, unless other rows would fit it better."""
+        room, used = self._room_of(segment), segment.cells(segment.rows)
+        is_fit = 2 * used >= room.cells and 2 * segment.rows >= room.rows
+        return room if is_fit else self._balanced(segment, room)
+
+    def _can_grow(self, segment: Segment, more: Room) -> bool:
+        larger = self._larger(segment, more)
+        old = segment.layout
+        if more.cells:
+            is_larger = larger.cells > old.cells and larger.capacity >= old.capacity
+        elif more.spill:
+            is_larger = larger.spill > old.spill
+        else:
+            is_larger = larger.capacity > old.capacity
+        return not segment.rows or (is_larger and larger.size <= MOST_BYTES)
+
+    def _grow(self, spill: int = 0, rows: int = 0, cells: int = 0) -> None:
         """Make room: in a larger image while that is small enough, else by sealing this one."""
         if self._leave_if_lost():
             return
-        segment = self._ready()
-        if not self._can_grow(segment, spill, rows):
+        segment, more = self._ready(), Room(rows, spill, cells)
+        if not self._can_grow(segment, more) or (self._is_sparse and is_wasteful(segment)):
             self._hand_over_full()
             return
-        self._replace(self._larger(segment, spill, rows))
-        if not self._can_grow(self._ready(), 0) and self._backend.is_durable:
+        self._replace(self._larger(segment, more))
+        if not self._can_grow(self._ready(), Room(0, 0, 0)) and self._backend.is_durable:
             large = self._ready()
             self._backend.schedule(partial(self._segments.prepare, large.layout, large.lease))
 
-    def _layout(
-        self, lease: Lease, capacity: int, spill: int, more: tuple[Column, ...] = ()
-    ) -> Layout:
+    def _layout(self, lease: Lease, room: Room, more: tuple[Column, ...] = ()) -> Layout:
         columns = self._columns + more
-        most = min(MOST_ROWS, int(MOST_BYTES / row_width(columns)))
-        rows = max(8, min(capacity, most) // 8 * 8)
-        return Layout(columns, rows, spill, lease.metadata(self._name))
+        width = cell_width(columns)
+        cells = -(-room.cells // 8) * 8 if width else 0
+        most = min(MOST_ROWS, int((MOST_BYTES - cells * width) / row_width(columns)))
+        rows = max(8, min(room.rows, most) // 8 * 8)
+        return Layout(columns, rows, room.spill, lease.metadata(self._name), cells)
 
     def _replace(self, layout: Layout) -> None:
         """Continue in another image, under the same number, with all rows copied."""
@@ -375,6 +479,7 @@ class LiveTable:
         self._publish(segment)
         self._segments.use(segment)
         self._columns = segment.layout.columns
+        self._fitting_columns = None, []
         self._next = None
 
     def _number_before_live_rows(self) -> int:
@@ -387,13 +492,6 @@ class LiveTable:
         self._segments.withdraw(live)
         self._begin(self._segments.make(live.layout, live.lease))
         return number
-
-
-def _worth_storing(segment: Segment) -> tuple[Column, ...]:
-    """The columns of the next segment: those of this one, unless most of them had no values."""
-    columns = segment.layout.columns
-    used = segment.columns_in_use()
-    return used if 2 * len(used) < len(columns) else columns
 
 
 def _sliced(
