@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -204,6 +205,30 @@ def test_a_relation_keeps_its_snapshot(tmp_path: Path) -> None:
         second = logged.sql("SELECT sum(x), any_value(experiment_number) FROM records")
         assert (second.fetchall(), first.fetchall()) == ([(11, 1)], [(1, 1)])
         assert lazy.select("x").collect()["x"].to_list() == [1]
+
+
+def test_a_first_query_decodes_no_numbers_to_check_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their checksums are enough: DuckDB alone decodes them, of columns that the query uses."""
+    with ExperimentCollection(tmp_path / "c") as found, found.new_experiment(rate=0.1) as run:
+        for model in ("a", "b", "c"):  # consecutive ids
+            run.child(model=model).extend({"step": [0, 1, 2], "loss": [0.5] * 3, "tag": ["t"] * 3})
+    read: list[str] = []
+    read_row_group = pq.ParquetFile.read_row_group
+
+    def counted(file: pq.ParquetFile, group: int, columns: list[str], **options: Any) -> Any:
+        read.extend(columns)
+        return read_row_group(file, group, columns, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    with ExperimentCollection(tmp_path / "c") as opened:
+        grouped = opened.sql("SELECT model, sum(step) FROM records GROUP BY ALL ORDER BY 1")
+        assert grouped.fetchall() == [("a", 3), ("b", 3), ("c", 3)]
+        assert opened.sql("SELECT avg(loss) FROM records").fetchall() == [(0.5,)]
+        assert not {"step", "loss"} & set(read)
+        assert opened.sql("SELECT max(tag) FROM records").fetchall() == [("t",)]
+        assert "tag" in read  # text can be invalid with the right checksum
 
 
 def test_many_threads_query_at_once(collection: ExperimentCollection) -> None:

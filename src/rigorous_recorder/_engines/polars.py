@@ -12,7 +12,7 @@ from .._nested import Path, root_of
 from .._once import once
 from .._prefetch import ahead
 from .._tree.columns import any_valid
-from .._values.chunks import int64_array, no_rows
+from .._values.chunks import no_rows
 from .arrow import flat_schema, flat_type
 from .mixed import Flat, flat_column
 from .pandas_polars import to_polars
@@ -251,8 +251,7 @@ class _PolarsNodes(SortedNodes):
     @once
     def _with_records(self) -> tuple[pa.Array, pa.Array]:
         """Ids and positions of the nodes that have records."""
-        found = [self._scan.nodes_of(group) for group in self._scan.groups]
-        ids = pc.unique(pa.concat_arrays([int64_array([]), *found]))
+        ids = self._scan.sorted_nodes_of(self._scan.fragments)
         return ids, self.places(ids)
 
     def places(self, ids: pa.Array) -> pa.Array:

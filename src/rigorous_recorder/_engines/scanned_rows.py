@@ -137,6 +137,12 @@ class ScannedRows(ABC):
             return group.nodes
         return self.among(group.nodes)
 
+    def sorted_nodes_of(self, fragments: Sequence[Fragment]) -> pa.Array:
+        """Sorted ids of the nodes of fragments whose records are read."""
+        found = [fragment.nodes for fragment in fragments]
+        ids = self.among(pc.unique(pa.concat_arrays([int64_array([]), *found])))
+        return ids.take(pc.sort_indices(ids))
+
     @once
     def row_conditions(self) -> list[Bound]:
         """The conditions that only a record itself can meet; its node decides the others."""

@@ -149,11 +149,7 @@ class ParquetFragment(Fragment):
     @once
     def node_ranges(self) -> list[tuple[int, int]]:
         """The range of node ids of each row group, from its statistics; all ids without those."""
-        try:
-            with open_parquet(self._path) as file:
-                return node_ranges_in(file.metadata)
-        except UNREADABLE:  # damaged, or compacted away
-            return [_ALL_IDS] * len(self.group_rows)
+        return [_ALL_IDS] * len(self.group_rows)
 
     def count(self, column: Column) -> int:
         """How many rows have a value in a column of this fragment; for arrays, non-empty ones.
@@ -230,14 +226,32 @@ class ParquetFragment(Fragment):
         return all(self._sound[name] for name in names)
 
     def _can_read(self, names: Collection[str]) -> bool:
+        known_by_sums = [name for name in names if self._sums and self._is_plain(name)]
+        others = [name for name in names if name not in known_by_sums]
         try:
+            self._check_sums(known_by_sums)
             for group in range(len(self.group_rows)):
-                if unread := [name for name in names if (group, name) not in self._checked]:
+                if unread := [name for name in others if (group, name) not in self._checked]:
                     self._read(group, unread)
         except UNREADABLE as error:
             blame_file(error)
             return False
         return True
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether any bytes are valid values of a column, so that its checksum proves all."""
+        field = self.schema.field(name)
+        return pa.types.is_primitive(field.type) and not (name == NODE and field.nullable)
+
+    def _check_sums(self, names: Sequence[str]) -> None:
+        """Verify the checksums of columns in all row groups, without decoding their values."""
+        wanted = {(group, name) for group in range(len(self.group_rows)) for name in names}
+        if self._sums is None or wanted <= self._checked:
+            return
+        with open_parquet(self._path, checksums=False) as file:
+            for group in range(len(self.group_rows)):
+                check_chunks(self._path, file.metadata, self._sums, group, self._places(names))
+        self._checked |= wanted
 
     def _read(self, group: int, names: list[str]) -> pa.Table:
         """Some columns of a row group; checksums are verified once."""

@@ -86,10 +86,6 @@ class FolderReader(Reader):
         """The name of this process's writer; empty if there is none."""
         return () if self._own is None else self._own.backend.names
 
-    def load_ranges(self) -> None:
-        """Read the bounds of the nodes in each file of records as soon as it is opened."""
-        self._sealed[RECORDS].loads_ranges = True
-
     def forget(self) -> None:
         """Drop all caches."""
         for files in self._sealed.values():

@@ -36,9 +36,6 @@ class SealedFiles:
         self._listed = Listed(self._place)
         self._warn = warn
         self._find_successor = self.successor  # a single object for all files
-        #: Whether to read the bounds of the nodes with the footer, because they are needed for all
-        #: files; otherwise the footer is opened a second time for them.
-        self.loads_ranges = False
         self.forget()
 
     def forget(self) -> None:
@@ -176,9 +173,7 @@ class SealedFiles:
             try:
                 # Not a Path, which would take a tenth of the time.
                 path = f"{self._place}{os.sep}{name}"
-                self._opened[name] = open_sealed(
-                    path, self._find_successor, loads_ranges=self.loads_ranges
-                )
+                self._opened[name] = open_sealed(path, self._find_successor)
             except DamagedFileError as error:
                 self._warn(self.path(name), error)
                 self._opened[name] = None
@@ -188,14 +183,11 @@ class SealedFiles:
 def open_sealed(
     path: str | Path,
     find_successor: Callable[[ParquetFragment], ParquetFragment | None],
-    *,
-    loads_ranges: bool = False,
 ) -> ParquetFragment:
     """Read the footer of a sealed file.
 
     Args:
         find_successor: returns the file that has its rows after compaction.
-        loads_ranges: whether to read ``node_ranges`` now.
 
     Raises:
         FileNotFoundError: it was compacted away.
@@ -209,8 +201,7 @@ def open_sealed(
             meta = file.metadata
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
             sealed = ParquetFragment(path, file.schema_arrow, rows, find_successor, sums=sums)
-            if loads_ranges:
-                sealed.node_ranges = node_ranges_in(meta)
+            sealed.node_ranges = node_ranges_in(meta)
             if sums and not sealed.is_of_nodes:  # records without readable nodes do not count
                 sealed.unplaced = frozenset(damaged_chunks(source, meta, sums, 0))
             return sealed

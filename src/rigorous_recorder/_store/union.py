@@ -79,8 +79,6 @@ class _UnionReader(Reader):
 
     def __init__(self, members: Mapping[str, FolderReader], key: str) -> None:
         self._members = members
-        for reader in members.values():
-            reader.load_ranges()
         self._key = key
         self._roots = {name: _FIRST + at for at, name in enumerate(members)}
         names = MemoryStore()
