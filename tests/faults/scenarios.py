@@ -183,7 +183,7 @@ def extending(folder: Path, log: Log) -> None:
 
 
 def syncing(folder: Path, log: Log) -> None:
-    """Syncs between pushes, some with nothing to sync."""
+    """Syncs between pushes, some with nothing to sync, and saves, whose files are merged."""
     collection, manager, experiment = begun(folder, log)
     for i in range(8):
         log.push(experiment, i)

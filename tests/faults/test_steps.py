@@ -16,7 +16,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store import backend
+from rigorous_recorder._store import backend, own_files
 
 from . import THOROUGH
 from .scenarios import SCENARIOS, Log, check, check_rows, prepared
@@ -33,13 +33,17 @@ Scenario = Callable[[Path, Log], None]
 
 @pytest.fixture(params=["mapped", "write-behind"])
 def is_mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether live rows are in mapped files, of few rows, or in memory with a write-behind."""
+    """Whether live rows are in mapped files, of few rows, or in memory with a write-behind.
+
+    Of the files that a writer seals, two of one size are merged.
+    """
     monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
     monkeypatch.setattr(live_table, "FIRST_ROWS", 8)
     monkeypatch.setattr(live_table, "MOST_ROWS", 48)
     monkeypatch.setattr(live_table, "GROWTH", 2)
     monkeypatch.setattr(live_table, "FIRST_SPILL", 256)
     monkeypatch.setattr(live_table, "MOST_LISTS", 16)
+    monkeypatch.setattr(own_files, "_FAN", 2)
     return bool(request.param == "mapped")
 
 

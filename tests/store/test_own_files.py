@@ -15,7 +15,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, _durable
 from rigorous_recorder._live import table as live_table
-from rigorous_recorder._store import backend, background, own_files
+from rigorous_recorder._store import backend, background, compaction_plan, own_files
 from rigorous_recorder._store.compact import Merging
 from rigorous_recorder._store.folder import Folder, SealedName, sealed_name
 from rigorous_recorder._store.locks import locked
@@ -231,17 +231,31 @@ def test_the_number_of_files_and_the_work_are_logarithmic(
     assert written["rows"] <= (sizes - 1) * saves
 
 
+@pytest.mark.usefixtures("in_twos")
+def test_no_file_becomes_too_wide(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, open_collection: Opener
+) -> None:
+    """Of saves that share few keys, those are merged that have no more columns than are enough."""
+    monkeypatch.setattr(compaction_plan, "_ENOUGH_COLUMNS", 4)
+    collection = open_collection()
+    for i in range(8):
+        collection.recorder.push({"i": i, f"key {i}": i})
+        collection.save()
+    assert len(sealed(folder)) == 4
+    assert max(pq.read_metadata(path).num_columns for path in sealed(folder)) == 4
+    assert indexes(collection) == list(range(8))
+
+
 @pytest.mark.slow
-def test_two_thousand_saves_leave_few_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hundreds_of_saves_leave_few_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Merged in the background, while the next are made: nothing waits for it, nor is it late."""
     monkeypatch.setattr(_durable, "sync_file", lambda _: None)
     with ExperimentCollection(folder, quiet=True) as collection:
-        for i in range(2_000):
+        for i in range(600):
             collection.recorder.push(i=i)
             collection.save()
         is_done = threading.Event()
         background.schedule(is_done.set)
         assert is_done.wait(60)
-        assert len(sealed(folder)) < 40
-    assert len(sealed(folder)) < 40
-    assert plainly_read(folder) == indexes(opened(folder)) == list(range(2_000))
+        assert len(sealed(folder)) <= 7 * 4
+    assert plainly_read(folder) == indexes(opened(folder)) == list(range(600))

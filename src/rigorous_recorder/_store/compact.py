@@ -18,7 +18,7 @@ from .._values.chunks import no_rows, one_array
 from .._values.kinds import FLOAT
 from .._values.sparse import SparseKind
 from . import checksums
-from .compaction_plan import CompactionInput, runs, stable_input
+from .compaction_plan import CompactionInput, fitting, runs, stable_input
 from .deletion import Cleaned, Deleted, UnreadableError
 from .folder import TABLES, FileName, Folder, MergedName, SealedName
 from .footer import (
@@ -101,12 +101,16 @@ class Merging(NamedTuple):
     deleted: Deleted | None
 
     def merge_paths(self, paths: Sequence[Path]) -> int:
-        """Merge the files with these paths; return by how many files the table has shrunk.
+        """Merge the adjacent files with these paths, as far as they are small enough.
+
+        Returns:
+            By how many files the table has shrunk.
 
         It can safely run twice, even concurrently: of two files with the same segments one counts.
         """
         try:
-            return self.merge([open_sealed(path, _gone) for path in paths])
+            files = [open_sealed(path, _gone) for path in paths]
+            return sum(map(self.merge, fitting(files)))
         except FileNotFoundError:
             return 0  # another process has merged them
 

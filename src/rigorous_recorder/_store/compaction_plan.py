@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from .._arrow import ipc, pa
@@ -17,7 +17,7 @@ from .path_checks import check_regular
 from .sealed_files import SealedFiles
 from .watermark import read_watermark
 
-__all__ = ["CompactionInput", "runs", "stable_input"]
+__all__ = ["CompactionInput", "fitting", "runs", "stable_input"]
 
 #: A file with this many rows is large enough.
 _ENOUGH_ROWS: Final = 4_000_000
@@ -84,8 +84,13 @@ def runs(state: CompactionInput) -> Iterator[list[ParquetFragment]]:
 
     Nothing that counts, and nothing that is still to come, is between two files of a group.
     """
+    return fitting(_in_order(state))
+
+
+def fitting(files: Iterable[ParquetFragment | None]) -> Iterator[list[ParquetFragment]]:
+    """Groups of files, in order, that are small enough to merge; none across None."""
     run = _AdjacentFiles()
-    for file in _in_order(state):
+    for file in files:
         if file is None or not run.has_room(file):
             yield run.files
             run = _AdjacentFiles()
