@@ -456,7 +456,7 @@ def test_nothing_is_read_of_nodes_where_nothing_was_deleted(
 ) -> None:
     """How many records there are is known from the footers alone."""
     log_study(folder, "of several writers")
-    monkeypatch.setattr(resolved_nodes, "tables_of", None)
+    monkeypatch.setattr(resolved_nodes, "stored_tables", None)
     assert len(opened(folder)) == 39
 
 

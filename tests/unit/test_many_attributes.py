@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
+import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._tree import nodes
 
 from ..at_call import at_call
+from ..sparse import make_sparse
 
 MANY = 2_000
+NAMES = [f"norm_{number}" for number in range(7)]
 #: Bytes: a dict of so many attributes takes 70,000.
 LITTLE = 8_000
 
@@ -104,3 +108,80 @@ def test_a_deep_tree_is_resolved_in_few_steps_for_each_key() -> None:
         rows = [dict(row) for row in chain[0].all_records]
     assert rows == [{**each, "step": 1} for each in expected]
     assert calls[0] < 200 * len(chain)
+
+
+def everything(folder: Path) -> list[Any]:
+    """What is read of a collection in each of the ways that attributes are read."""
+    with ExperimentCollection(folder, quiet=True) as c:
+        table = c.experiments.to_arrow()
+        (run,) = c.experiments
+        return [
+            list(run.items()),
+            list(run.recorder.items()),
+            [list(child.attributes.items()) for child in run.recorder.children],
+            [list(row.items()) for row in c.records],
+            [list(row.items()) for row in table.to_pylist()],
+            [c.level("step_size").to_arrow().to_pylist(), str(c.recorder.tree())],
+            c.sql("SELECT norm_1, norm_2, lr FROM nodes ORDER BY ALL").fetchall(),
+            [len(c.records.where(norm_1=1)), len(c.records.where(lr=[None, 3]))],
+            c.records.to_arrow().to_pylist(),
+        ]
+
+
+def study_of_two_processes(folder: Path) -> None:
+    """Attributes that are set in turn by two processes, removed, of several kinds, and deleted."""
+    with ExperimentCollection(folder, quiet=True) as c:
+        other = ExperimentCollection(folder, quiet=True)
+        with other, c.new_experiment(lr=3) as experiment, other.new_experiment(lr=2) as deleted:
+            for name in NAMES[1:]:
+                experiment[name] = "none yet"
+            same = other.recorder.children[0]
+            for number, name in enumerate(NAMES):
+                (experiment, same)[number % 2][name] = number
+                deleted[name] = 2.5 * number
+            same["norm_2"] = None
+            experiment["norm_3"] = "text"
+            child = experiment.child(step_size=1)
+            child.push(step=0)
+            child["norm_1"] = 1.5
+            child["lr"] = None
+            child.push(step=1, norm_1=1)
+            deleted.push(step=2)
+        c.delete(deleted.local_data["experiment_number"])
+
+
+def test_attributes_in_sparse_columns_are_read_like_those_in_their_own(tmp_path: Path) -> None:
+    """Of all keys or some, in all files or some."""
+    study_of_two_processes(tmp_path / "study")
+    whole = tmp_path / "study.collection"
+    expected = everything(whole)
+    files = [each.name for each in sorted((whole / "nodes").glob("*.parquet"))]
+    assert len(files) > 1
+    for some, names in ((files, NAMES), (files[:1], NAMES[::2]), (files[1:], NAMES[2:3])):
+        copy = tmp_path / f"{len(some)} {files.index(some[0])} {len(names)}.collection"
+        shutil.copytree(whole, copy)
+        for file in some:
+            make_sparse(copy / "nodes" / file, lambda column, names=names: column.key in names)
+        assert everything(copy) == expected, (some, names)
+
+
+def test_reading_sparse_attributes_takes_memory_for_those_that_were_set(tmp_path: Path) -> None:
+    """Not for each key in each update, which would be a hundred times as much here."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as c:
+        experiment = c.start()
+        experiment.update({f"norm_{number}": 0 for number in range(300)})
+        for number in range(300):
+            experiment[f"norm_{number}"] = number
+        experiment.finish()
+    (file,) = (tmp_path / "study.collection" / "nodes").glob("*.parquet")
+    make_sparse(file)
+    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(pool)
+    try:
+        with ExperimentCollection(tmp_path / "study", quiet=True) as c:
+            (run,) = c.experiments
+            assert run["norm_299"] == 299
+            held = pool.bytes_allocated()
+    finally:
+        pa.set_memory_pool(before)
+    assert held < 300 * 300 * 8 // 2

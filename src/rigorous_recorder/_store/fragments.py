@@ -34,7 +34,7 @@ __all__ = [
     "is_lost",
     "names_of",
     "places_between",
-    "tables_of",
+    "stored_tables",
 ]
 
 #: From this many fragments on, reading uses threads.
@@ -291,13 +291,11 @@ def is_lost(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_null(column.type))
 
 
-def tables_of(
-    fragments: Sequence[Fragment], columns: Sequence[Column]
-) -> list[tuple[Fragment, pa.Table]]:
-    """All rows of fragments, in order, each table with its fragment."""
+def stored_tables(fragments: Sequence[Fragment]) -> list[tuple[Fragment, pa.Table]]:
+    """All rows of fragments as they are stored, in order, each table with its fragment."""
 
     def read(some: Sequence[Fragment]) -> list[tuple[Fragment, pa.Table]]:
-        return [(fragment, table) for fragment in some for table in fragment.tables(columns)]
+        return [(each, table) for each in some for table in each.stored_tables()]
 
     if len(fragments) <= _FRAGMENTS_OF_A_THREAD:
         return read(fragments)

@@ -47,9 +47,9 @@ def arranged(rows: Updates, deletions: pa.Array | None = None) -> Arrangement:
     without = named.filter(pc.invert(pc.is_in(named, value_set=encoded.dictionary)))
     unique = pa.concat_arrays([encoded.dictionary, without])
     updates = UpdatesByNode(encoded.indices.cast(pa.int64()), len(unique))
-    last = updates.last(rows.is_set([PARENT_COLUMN]))
+    last = updates.last(rows.setting([PARENT_COLUMN]))
     if deletions is not None:
-        last = pc.coalesce(updates.last(deletions), last)
+        last = pc.coalesce(updates.last(pc.indices_nonzero(deletions).cast(pa.int64())), last)
     above = _index_in(parents.take(last), unique)
     depths = _depths(above)
     order = pc.sort_indices(depths)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from .._arrow import pa, pc
 from .._keys import FIRST_KEYS
-from .._live.column import DELETION_COLUMN, PARENT_COLUMN, TIME_COLUMN, Column
+from .._live.column import DELETION_COLUMN, Column
 from .._nested import Path, inside, root_of
 from .._once import once
-from .._store.fragments import Fragment, tables_of
+from .._store.fragments import Fragment, stored_tables
 from .._store.node_ids import ROOT
 from .._values.chunks import (
     bool_scalar,
@@ -92,8 +92,7 @@ class Nodes(Shape):
             whole = self.with_deleted.arranged
             gone = self.deleted
             return whole if gone is None else arranged(Updates(whole.rows.pieces, gone))
-        columns = [*self.columns, PARENT_COLUMN, TIME_COLUMN, *self._deletions]
-        rows = Updates(tables_of(self._fragments, columns), None)
+        rows = Updates(stored_tables(self._fragments), None)
         self._on_read(rows.last_time)
         return arranged(
             rows,
@@ -152,7 +151,7 @@ class Nodes(Shape):
         columns = self._columns_of(key)
         is_stored = not isinstance(key, Path)
         if is_stored and positions is None and len(columns) == 1 and columns[0].kind != NULL:
-            values = self.arranged.rows[columns[0]]  # no value was removed
+            values = self.arranged.rows.present(columns[0])  # no value was removed
             return {columns[0].kind} if values.null_count < len(values) else set()
         every = count_to(self.count) if positions is None else positions
         found, _ = self.shared(key, every)
@@ -171,7 +170,8 @@ class Nodes(Shape):
     def widest(self, key: str) -> int:
         """The approximate size of the largest value of a key in bytes."""
         if key not in self._widest:
-            sizes = [byte_sizes(self.arranged.rows[column]) for column in self._columns_of(key)]
+            columns = self._columns_of(key)
+            sizes = [byte_sizes(self.arranged.rows.present(column)) for column in columns]
             self._widest[key] = sum(pc.max(each).as_py() or 0 for each in sizes)
         return self._widest[key]
 
@@ -182,9 +182,8 @@ class Nodes(Shape):
     def _sizes(self, columns: Sequence[Column], rows: pa.Array) -> pa.Array:
         found = pa.repeat(int64_scalar(0), len(rows))
         for column in columns:
-            found = pc.add(
-                found, byte_sizes(self.arranged.rows[column]).take(rows).fill_null(int64_scalar(0))
-            )
+            sizes = self.arranged.rows.sizes(column, rows)
+            found = pc.add(found, sizes.fill_null(int64_scalar(0)))
         return found
 
     def _require_room(self, key: str, columns: Sequence[Column], rows: pa.Array) -> None:
@@ -205,7 +204,8 @@ class Nodes(Shape):
 
     def value_counts(self, key: str) -> dict[Kind, int]:
         """How many values of each kind an attribute was set to, including former values."""
-        found = {column.kind: self.arranged.rows[column] for column in self._columns_of(key)}
+        columns = self._columns_of(key)
+        found = {column.kind: self.arranged.rows.present(column) for column in columns}
         if isinstance(key, Path):
             texts = {Column(key, kind): values for kind, values in found.items()}
             found = {column.kind: values for column, values in inside(key, texts).items()}
@@ -234,10 +234,10 @@ class Nodes(Shape):
             keys: those to read; all by default.
         """
         found: dict[int, dict[str, Any]] = {at: {} for at in positions.to_pylist()}
-        rows = self.arranged.updates.rows_of(positions)
-        for key in self._by_key if keys is None else keys:
+        some = self.arranged.updates.rows_of(positions)
+        for key in self._in_order if keys is None else keys:
             columns = self._columns_of(key)
-            there = self.arranged.rows.setting(columns, rows)
+            there = self.arranged.rows.setting(columns, some)
             nodes = self.arranged.updates.nodes_of(there).to_pylist()
             values = values_of(self._values(columns, there), len(there))
             for node, value in zip(nodes, values, strict=True):
@@ -246,18 +246,20 @@ class Nodes(Shape):
 
     def first_updates(self, positions: pa.Array) -> ColumnsByKind:
         """The attributes that the first update of the node at each position set, in order."""
-        rows = self.arranged.updates.rows_of(positions)
-        first = rows.take(pc.index_in(positions, value_set=self.arranged.updates.nodes_of(rows)))
-        return {column: self.arranged.rows[column].take(first) for column in self.columns}
+        rows = self.arranged.updates.rows_of(positions).rows
+        nodes = self.arranged.updates.nodes_of(rows)
+        first = rows.take(pc.index_in(positions, value_set=nodes))
+        return {column: self.arranged.rows.values(column, first) for column in self.columns}
 
     def _own_source(self, key: str) -> pa.Array:
         """For each node the row with the latest value on a key; null where that was None."""
         columns = self._columns_of(key)
-        last = self.arranged.updates.last(self.arranged.rows.is_set(columns))
+        last = self.arranged.updates.last(self.arranged.rows.setting(columns))
         null = Column(root_of(key), NULL)
         if null not in columns:
             return last
-        is_taken_back = self.arranged.rows[null].take(last).fill_null(bool_scalar(value=False))
+        taken_back = self.arranged.rows.values(null, last)
+        is_taken_back = taken_back.fill_null(bool_scalar(value=False))
         return pc.if_else(is_taken_back, null_scalar(pa.int64()), last)
 
     def _source(self, key: str) -> pa.Array:
@@ -316,7 +318,7 @@ class Nodes(Shape):
 
     def _values(self, columns: Sequence[Column], rows: pa.Array) -> ColumnsByKind:
         return {
-            column: self.arranged.rows[column].take(rows)
+            column: self.arranged.rows.values(column, rows)
             for column in columns
             if column.kind != NULL
         }
@@ -328,12 +330,21 @@ class Nodes(Shape):
     def _by_key(self) -> dict[str, list[Column]]:
         return {str(key): columns for key, columns in by_key(self.columns).items()}
 
+    @once
+    def _in_order(self) -> list[str]:
+        """The keys in order of time, as columns of their own are."""
+        keys, rows = list(self._by_key), self.arranged.rows
+        if not rows.is_sparse:
+            return keys
+        first = {key: rows.first_setting(columns) for key, columns in self._by_key.items()}
+        return sorted(keys, key=first.__getitem__)
+
     def _ordered(self, positions: pa.Array | None) -> list[str]:
         """The keys set on these nodes: experiments' first, then by depth, then by time."""
         ranks: list[tuple[bool, int, int, str]] = []
-        rows = None if positions is None else self.arranged.updates.rows_of(positions)
-        for order, (key, columns) in enumerate(self._by_key.items()):
-            there = self.arranged.rows.setting(columns, rows)
+        some = None if positions is None else self.arranged.updates.rows_of(positions)
+        for order, key in enumerate(self._in_order):
+            there = self.arranged.rows.setting(self._by_key[key], some)
             if len(there):
                 highest = pc.min(self.arranged.updates.nodes_of(there)).as_py()
                 level = self.arranged.depths[highest].as_py()

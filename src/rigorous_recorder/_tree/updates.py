@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._live.column import NODE, TIME_COLUMN, Column
+from .._once import once
 from .._store.fragments import Fragment, is_lost
 from .._values.chunks import (
     bool_scalar,
+    byte_sizes,
     count_to,
     int64_array,
     int64_scalar,
     null_scalar,
     one_array,
 )
-from .columns import column_in
+from .._values.sparse import SparseKind
+from .cells import Cells, cells_in, joined
 
-__all__ = ["Updates", "UpdatesByNode"]
+__all__ = ["Chosen", "Updates", "UpdatesByNode"]
 
 #: The latest possible time.
 _LATEST: Final = 2**63 - 1
 
 
+class Chosen(NamedTuple):
+    """Some updates.
+
+    Attributes:
+        rows: their rows, in order.
+        mask: for each row whether it is one of them.
+    """
+
+    rows: pa.Array
+    mask: pa.Array
+
+
 class Updates:
     """Updates of attributes: rows of the nodes table, concatenated, in order of time.
 
+    The values of a key in sparse columns cost for the rows that have one, those of a column of its own
+    for all rows.
+
     Args:
-        pieces: tables of all rows, each with its fragment.
+        pieces: tables of all rows as they are stored, each with its fragment.
         gone: nodes that have no rows among these.
     """
 
     def __init__(self, pieces: Sequence[tuple[Fragment, pa.Table]], gone: pa.Array | None) -> None:
         self.pieces = pieces
         self._columns: dict[Column, pa.Array] = {}
+        self._found: dict[Column, Cells] = {}
         self._order: pa.Array | None = None
         nodes = [one_array(table.column(NODE)) for _, table in self.pieces]
         #: The node of each row.
@@ -75,26 +96,99 @@ class Updates:
             [pa.repeat(bool_scalar(value=f), t.num_rows) for f, (_, t) in pairs]
         )
 
-    def is_set(self, columns: Sequence[Column]) -> pa.Array:
-        """Which rows set the key of these columns.
+    def setting(self, columns: Sequence[Column], some: Chosen | None = None) -> pa.Array:
+        """The rows, of some or of all, that set the key of these columns, in order.
 
         Includes those that can't be read: then the value is unknown, and neither former nor inherited
         values replace it.
         """
+        cells = [self._cells_of(column) for column in columns]
+        sparse = [each.rows for each in cells if each is not None]
+        if len(sparse) == len(columns):
+            rows = sparse[0] if len(sparse) == 1 else _sorted_union(sparse)
+            return rows if some is None else rows.filter(some.mask.take(rows))
+        is_set = self._is_set(columns)
+        if some is not None:
+            return some.rows.filter(is_set.take(some.rows))
+        return pc.indices_nonzero(is_set).cast(pa.int64())
+
+    def first_setting(self, columns: Sequence[Column]) -> int:
+        """The first row that sets the key of these columns; the number of rows if none does."""
+        rows = self.setting(columns)
+        return rows[0].as_py() if len(rows) else len(self.node)
+
+    def _is_set(self, columns: Sequence[Column]) -> pa.Array:
+        """Which rows set the key of these columns."""
         found = None
         for column in columns:
             is_valid = self._validity(column)
             if self._has_lost:
                 is_valid = pc.or_(is_valid, self._lost(column))
             found = is_valid if found is None else pc.or_(found, is_valid)
-        return pa.repeat(bool_scalar(value=False), len(self.node)) if found is None else found
+        return found
 
-    def setting(self, columns: Sequence[Column], rows: pa.Array | None = None) -> pa.Array:
-        """Those of some rows, or of all, that set the key of these columns, in order."""
-        is_set = self.is_set(columns)
-        if rows is None:
-            return pc.indices_nonzero(is_set).cast(pa.int64())
-        return rows.filter(is_set.take(rows))
+    def values(self, column: Column, rows: pa.Array) -> pa.Array:
+        """The value of each of some rows in the sealed type; null if it has none."""
+        cells = self._cells_of(column)
+        return self[column].take(rows) if cells is None else cells.at(rows)
+
+    def sizes(self, column: Column, rows: pa.Array) -> pa.Array:
+        """The approximate size in bytes of each of these values; null for null."""
+        cells = self._cells_of(column)
+        if cells is None:
+            return byte_sizes(self[column]).take(rows)
+        return Cells(cells.rows, byte_sizes(cells.values)).at(rows)
+
+    def present(self, column: Column) -> pa.Array:
+        """All values of a column in order, perhaps with nulls in between."""
+        cells = self._cells_of(column)
+        return self[column] if cells is None else cells.values
+
+    def _cells_of(self, column: Column) -> Cells | None:
+        """The values of a column that is in sparse ones only; None for others."""
+        if self._has_lost or column in self._dense or column not in self._sparse:
+            return None
+        if column not in self._found:
+            found = joined(self._sparse[column], column.kind.sealed_type)
+            self._found[column] = found if self._order is None else found.moved(self._places)
+        return self._found[column]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether any value is in a sparse column."""
+        return any(isinstance(column.kind, SparseKind) for column in self._dense)
+
+    @once
+    def _dense(self) -> set[Column]:
+        """The columns that have a column of their own in any piece."""
+        return {column for stored in self._stored for column in stored}
+
+    @once
+    def _stored(self) -> list[Mapping[Column, str]]:
+        """The columns of files, each with its name there; many files have the same."""
+        each = {id(fragment.file_columns): fragment.file_columns for fragment, _ in self.pieces}
+        return [columns.stored for columns in each.values()]
+
+    @once
+    def _sparse(self) -> dict[Column, list[Cells]]:
+        """The values in sparse columns, piece by piece, with the numbers of rows before the order."""
+        found: dict[Column, list[Cells]] = {}
+        starts = accumulate((table.num_rows for _, table in self.pieces), initial=0)
+        for first, (fragment, table) in zip(starts, self.pieces, strict=False):
+            for maps, name in fragment.file_columns.stored.items():
+                if isinstance(maps.kind, SparseKind) and not is_lost(table.column(name)):
+                    for key, cells in cells_in(one_array(table.column(name)), first):
+                        found.setdefault(Column(sys.intern(key), maps.kind.kind), []).append(cells)
+        return found
+
+    @once
+    def _places(self) -> pa.Array:
+        """For each row before the order its place in it; null if it is left out."""
+        order = int64_array([]) if self._order is None else self._order.cast(pa.int64())
+        rows = sum(table.num_rows for _, table in self.pieces)
+        # The function has no option for the length of the result, which is that of its argument.
+        padded = pa.concat_arrays([order, pa.nulls(rows - len(order), pa.int64())])
+        return pc.inverse_permutation(padded).cast(pa.int64())
 
     def _lost(self, column: Column) -> pa.Array:
         """Which rows may have had a value in a column that can't be read."""
@@ -109,28 +203,47 @@ class Updates:
         if column in self._columns or len(self.pieces) != 1:
             return self[column].is_valid()
         ((fragment, table),) = self.pieces
-        if column not in fragment.columns:
+        there = fragment.file_columns
+        if column not in there.stored or column in there.sparse:
             return self[column].is_valid()
-        found = table.column(fragment.columns[column]).is_valid().combine_chunks()
+        found = table.column(there.stored[column]).is_valid().combine_chunks()
         return found if self._order is None else found.take(self._order)
 
     def __getitem__(self, column: Column) -> pa.Array:
         """The values of a column in its sealed type; null in rows without one."""
         if column not in self._columns:
-            pieces = [column_in(table, fragment, column) for fragment, table in self.pieces]
+            pieces = [_stored_in(table, fragment, column) for fragment, table in self.pieces]
             if len(pieces) == 1:
                 (values,) = pieces
             else:
                 values = pa.concat_arrays([pa.nulls(0, column.kind.sealed_type), *pieces])
+            if any(column in fragment.file_columns.sparse for fragment, _ in self.pieces):
+                sparse = joined(self._sparse.get(column, []), column.kind.sealed_type)
+                values = pc.coalesce(values, sparse.at(count_to(len(values))))
             if self._unsure is not None:
                 values = pc.if_else(self._unsure, null_scalar(values.type), values)
             self._columns[column] = values if self._order is None else values.take(self._order)
         return self._columns[column]
 
 
+def _stored_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
+    """The values of a piece in a column of its own, in its sealed type; nulls if there is none."""
+    name = fragment.file_columns.stored.get(column)
+    if name is None or is_lost(stored := table.column(name)):
+        return pa.nulls(table.num_rows, column.kind.sealed_type)
+    return column.kind.from_storage(one_array(stored))
+
+
+def _sorted_union(rows: Sequence[pa.Array]) -> pa.Array:
+    found = pc.unique(pa.concat_arrays([int64_array([]), *rows]))
+    return found.take(pc.sort_indices(found))
+
+
 def _is_lost_in(fragment: Fragment, table: pa.Table, column: Column) -> bool:
-    name = fragment.columns.get(column)
-    return name is not None and is_lost(table.column(name))
+    """Whether values of a column can't be read, in one of its own or in a sparse one."""
+    there = fragment.file_columns
+    names = (there.stored.get(each) for each in (column, there.sparse.get(column)) if each)
+    return any(name is not None and is_lost(table.column(name)) for name in names)
 
 
 class UpdatesByNode:
@@ -148,9 +261,8 @@ class UpdatesByNode:
         """The same with nodes at other positions."""
         return UpdatesByNode(places.take(self.of_row), self._nodes)
 
-    def last(self, mask: pa.Array) -> pa.Array:
-        """For each node, the last of its rows selected by the mask; null if there is none."""
-        rows = pc.indices_nonzero(mask).cast(pa.int64())
+    def last(self, rows: pa.Array) -> pa.Array:
+        """For each node, the last of its rows among some, which are in order; null without one."""
         if not self._nodes:
             return rows
         # Of several rows of a node, the last stays. Each node occurs once before the rows, so that
@@ -166,10 +278,10 @@ class UpdatesByNode:
         """The nodes of some rows."""
         return self.of_row.take(rows)
 
-    def rows_of(self, nodes: pa.Array) -> pa.Array:
+    def rows_of(self, nodes: pa.Array) -> Chosen:
         """The rows of some nodes, in order of time."""
         mask = pc.is_in(self.of_row, value_set=nodes.cast(pa.int64()))
-        return pc.indices_nonzero(mask).cast(pa.int64())
+        return Chosen(pc.indices_nonzero(mask).cast(pa.int64()), mask)
 
 
 def _is_sorted(values: pa.Array) -> bool:
