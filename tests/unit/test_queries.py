@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
+from rigorous_recorder._engines import duckdb as duckdb_engine
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +231,44 @@ def test_a_first_query_decodes_no_numbers_to_check_them(
         assert not {"step", "loss"} & set(read)
         assert opened.sql("SELECT max(tag) FROM records").fetchall() == [("t",)]
         assert "tag" in read  # text can be invalid with the right checksum
+
+
+@pytest.mark.parametrize(
+    ("queries", "most"), [(24, 6), pytest.param(1_000, 128, marks=pytest.mark.slow)]
+)
+def test_queries_of_many_sets_of_columns_fill_no_catalog(
+    queries: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What earlier results read from stays as long as they do; a set of columns can come again."""
+    monkeypatch.setattr(duckdb_engine, "_MOST_VIEWS", most)
+    before = set(duckdb_engine._databases)
+    root = Recorder()
+    keys = [f"k{number}" for number in range(10)]
+    for number in range(2):
+        child = root.child({key: at + number for at, key in enumerate(keys)})
+        child.extend({"step": list(range(300))})
+    sets = [[key for at, key in enumerate(keys) if chosen >> at & 1] for chosen in range(1, 1024)]
+
+    def ask(some: list[str]) -> duckdb.DuckDBPyRelation:
+        return root.all_records.sql(f"SELECT {' + '.join(some)}, step FROM records ORDER BY ALL")
+
+    def rows(some: list[str]) -> list[tuple[int, int]]:
+        first = sum(map(keys.index, some))
+        return [(first + at * len(some), step) for at in range(2) for step in range(300)]
+
+    streamed, unread = ask(sets[0]).to_arrow_reader(100), ask(sets[1])
+    first = streamed.read_next_batch()
+    for some in sets[2:queries]:
+        assert ask(some).limit(1).fetchall() == rows(some)[:1]
+    gc.collect()  # a database ends with the last of its results
+    kept = [each.connect() for each in duckdb_engine._databases if each not in before]
+    counts = [each.sql("SELECT count(*) FROM duckdb_tables()").fetchall()[0][0] for each in kept]
+    assert len(counts) <= 3
+    assert max(counts) <= most
+    batches = [first, *streamed]
+    assert [tuple(row.values()) for each in batches for row in each.to_pylist()] == rows(sets[0])
+    assert unread.fetchall() == rows(sets[1])
+    assert ask(sets[0]).fetchall() == rows(sets[0])
 
 
 def test_many_threads_query_at_once(collection: ExperimentCollection) -> None:

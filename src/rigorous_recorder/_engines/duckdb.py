@@ -55,6 +55,9 @@ _NO_TABLE: Final = re.compile(r"Table with name (.+) does not exist")
 _LEVELS: Final = f", and {LEVEL}('key') for each key of recorders"
 #: For at most this many queries the analysis is cached.
 _MOST_QUERIES: Final = 256
+#: With as many views and tables, or bytes of tables, a database takes no new ones: see ``_FullError``.
+_MOST_VIEWS: Final = 128
+_MOST_BYTES: Final = 1 << 28
 
 
 def records_sql(scan: Scan, query: str, *, names_as_shown: bool = False) -> duckdb.DuckDBPyRelation:
@@ -198,6 +201,8 @@ def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> M
         except _OutdatedError as error:
             if not used.only_reads:
                 raise compacted() from error
+        except _FullError:
+            _Database.renew(scan, database)
 
 
 def _with_tables(
@@ -226,6 +231,14 @@ class _OutdatedError(Exception):
     """Files were compacted away after a view was built that names them."""
 
 
+class _FullError(Exception):
+    """A database has too many views of other queries.
+
+    The scan gets a new one. Nothing is dropped in this one, so that results that read from it still can;
+    the last of them frees it.
+    """
+
+
 class _Database:
     """What read-only queries share: tables made from Arrow, and the texts of views.
 
@@ -245,6 +258,8 @@ class _Database:
         #: The column names of tables, by table name.
         self._names: dict[str, SqlNames] = {}
         self._mentioned: dict[str, Mentioned] = {}
+        self._bytes = 0
+        self._is_full = False
         _databases.add(self)
 
     @classmethod
@@ -254,6 +269,12 @@ class _Database:
         if known is None or known not in _databases:
             scan.cache[cls.__name__] = known = cls()
         return known
+
+    @classmethod
+    def renew(cls, scan: Scan, full: _Database) -> None:
+        """Let the next query of a scan begin with an empty database."""
+        if scan.cache.get(cls.__name__) is full:
+            scan.cache[cls.__name__] = cls()
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A new connection without views."""
@@ -273,6 +294,7 @@ class _Database:
         Raises:
             duckdb.Error: DuckDB can't run it.
             _OutdatedError: files were compacted away since; a retry does not use them.
+            _FullError: there is no room for its views.
         """
         connection = self.connect()
         with self._making:
@@ -301,6 +323,8 @@ class _Database:
         self, scan: Scan, used: Mentioned, tables: _Tables
     ) -> tuple[dict[str, str], list[str]]:
         """The texts of the views that a query uses, and the files that they name."""
+        known = len(self._views) + len(self._tables)
+        self._is_full = known >= _MOST_VIEWS or self._bytes > _MOST_BYTES
         views = {
             name: self._view(name, make, used)
             for name, make in tables.items()
@@ -328,6 +352,7 @@ class _Database:
         columns = names.columns_of(used)
         view = tuple(columns.items())
         if view not in self._views:
+            self._require_room()
             made = RecordsSelect(scan, columns, self.table)
             self._views[view] = made.text(), made.paths
         text, paths = self._views[view]
@@ -336,6 +361,7 @@ class _Database:
     def _view(self, name: str, make: Callable[[], _NamedTable], used: Mentioned) -> str:
         """The text of the view of a table that is made at once."""
         if name not in self._names:
+            self._require_room()
             named = make()
             self.table(name, lambda: named.table)
             self._names[name] = named.names
@@ -343,10 +369,17 @@ class _Database:
         columns = _selected(self._names[name].used(used))
         return _shown_with(f"SELECT {columns} FROM {self._tables[name]}", instants)
 
+    def _require_room(self) -> None:
+        """Raise if the database was full before this query, which may itself need any number."""
+        if self._is_full:
+            raise _FullError
+
     def table(self, name: str, make: Callable[[], pa.Table]) -> str:
         """The SQL name of a table in the database, which is created if it does not exist."""
         if name not in self._tables:
-            self._connection.register("_new", make())
+            made = make()
+            self._bytes += made.nbytes
+            self._connection.register("_new", made)
             self._tables[name] = f"{_SCHEMA}.{identifier(name)}"
             self._connection.execute(f"CREATE TABLE {self._tables[name]} AS FROM _new")
             self._connection.unregister("_new")
