@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from .._report import level_of_caller, warn_or_report
 from .._values.sparse import SPARSE_KINDS, SparseKind
 from ..errors import ManyKeysWarning
-from .column import Column, InternalKey
+from .column import SPARSE_COLUMNS, Column, InternalKey
 from .segment import Segment
 
 __all__ = [
@@ -36,6 +35,8 @@ MOST_COUNTED: Final = 1024
 _SHARE: Final = 8
 #: Columns of their own for keys in few rows, from which on they are not copied.
 _MANY_RARE: Final = 8
+#: A segment begins with up to this many sparse keys.
+_MOST_AGAIN: Final = 32_768
 #: Different sparse keys of a writer from which on the user is warned.
 _MANY_KEYS: Final = 100_000
 
@@ -47,23 +48,23 @@ class Split(NamedTuple):
     sparse: tuple[Column, ...]
 
 
-def split_new(
-    new: Iterable[Column], columns: Iterable[Column], rare: AbstractSet[Column], *, is_empty: bool
-) -> Split:
+def split_new(new: Iterable[Column], columns: Iterable[Column], *, is_empty: bool) -> Split:
     """Columns of a table that have no place yet, split.
 
     Args:
         new: these columns.
         columns: the columns that there are.
-        rare: the keys that were sparse before.
         is_empty: whether there are no rows yet.
     """
-    known = sum(not isinstance(column.kind, SparseKind) for column in columns)
-    room = (0 if rare else MOST_DENSE if is_empty else FEW_DENSE) - known
+    has_sparse, known = False, 0
+    for column in columns:
+        has_sparse |= isinstance(column.kind, SparseKind)
+        known += 1
+    room = 0 if has_sparse else (MOST_DENSE if is_empty else FEW_DENSE) - known
     own: list[Column] = []
     sparse: list[Column] = []
     for column in new:
-        is_own = not _can_be_sparse(column) or (room > 0 and column not in rare)
+        is_own = room > 0 or not _can_be_sparse(column)
         (own if is_own else sparse).append(column)
         room -= is_own
     return Split(tuple(own), tuple(sparse))
@@ -74,7 +75,7 @@ def _can_be_sparse(column: Column) -> bool:
 
 
 def recounted(segment: Segment, *, is_sparse: bool) -> Split:
-    """The split for the rows after a segment, by those that it has; with sparse columns in use.
+    """The split for the rows after a segment, by those that it has, without keys that came once.
 
     Args:
         is_sparse: whether keys may be sparse.
@@ -91,10 +92,11 @@ def recounted(segment: Segment, *, is_sparse: bool) -> Split:
     ]
     risen = [c for c, n in sparse.items() if c not in counts and _SHARE * n >= rows]
     dense = (own + risen)[: max(MOST_COUNTED, len(own))]
-    every = [column for column, count in (sparse | counts).items() if count]
     there = set(dense)
+    again = [c for c, n in (sparse | counts).items() if n > 1 and c not in there]
     shared = [c for c in segment.columns_in_use() if isinstance(c.kind, SparseKind)]
-    return Split((*dense, *shared), tuple(c for c in every if c not in there))
+    shared += [SPARSE_COLUMNS[c.kind] for c in again]
+    return Split((*dense, *dict.fromkeys(shared)), tuple(again[:_MOST_AGAIN]))
 
 
 def is_wasteful(segment: Segment) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -76,8 +76,8 @@ class LiveTable:
         #: The pending values of a row that may not be written yet.
         self._promised: Segment | None = None
         self._columns: tuple[Column, ...] = ()
-        #: The keys that were sparse in the previous segment, or would have been.
-        self._rare: frozenset[Column] = frozenset()
+        #: The sparse keys that the next segment begins with.
+        self._again: tuple[Column, ...] = ()
         self._keys = KeyCount()
         #: Whether keys may be sparse, as far as it is known.
         self._is_sparse = False
@@ -139,8 +139,8 @@ class LiveTable:
         live = self._segments.live
         if live is not None and live.rows:
             self.close_fast_path()
-            self._columns, rare = recounted(live, is_sparse=self._is_sparse)
-            self._rare = frozenset(rare)
+            is_sparse = self._is_sparse or (is_wasteful(live) and self._may_be_sparse())
+            self._columns, self._again = recounted(live, is_sparse=is_sparse)
             self._room = self._room_after(live)
             self._fitting_columns = None, []
             self._segments.finish(live)
@@ -302,25 +302,30 @@ class LiveTable:
         """Start a spare segment under the next number."""
         self.close_fast_path()
         segment.begin(self._segments.take_number())
+        for column in self._again:
+            if not segment.has(column):
+                segment.add_sparse(column)
         self._use(segment)
 
-    def _make_fit(self, columns: list[Column], own: Iterable[Column] = ()) -> None:
+    def _make_fit(self, columns: list[Column], own: Collection[Column] = ()) -> None:
         """Give values of columns a place; of some of them, one that no other column has."""
         while new := self._missing(columns, own):
-            self._leave_if_lost()
             self._add(self._split(new, own))
 
-    def _split(self, new: tuple[Column, ...], own: Iterable[Column]) -> Split:
-        self._is_sparse = attempt(self._backend, self._backend.allows_sparse) == (True,)
-        if not self._is_sparse:
-            return Split(new, ())
+    def _split(self, new: tuple[Column, ...], own: Collection[Column]) -> Split:
         live = self._segments.live
-        columns, must_be_own = self._known_columns(), set(own)
+        others = [column for column in new if column not in own] if own else new
         is_empty = live is None or not live.rows
-        found = split_new(
-            [c for c in new if c not in must_be_own], columns, self._rare, is_empty=is_empty
-        )
-        return Split((*(c for c in new if c in must_be_own), *found.dense), found.sparse)
+        found = split_new(others, self._known_columns(), is_empty=is_empty)
+        if found.sparse and not self._may_be_sparse():
+            return Split(new, ())
+        return Split((*(column for column in new if column in own), *found.dense), found.sparse)
+
+    def _may_be_sparse(self) -> bool:
+        """Whether keys may be sparse; once they may, that stays so."""
+        if not self._is_sparse:
+            self._is_sparse = attempt(self._backend, self._backend.allows_sparse) == (True,)
+        return self._is_sparse
 
     def _add(self, split: Split) -> None:
         """Add columns, or do something without which that is not possible."""
@@ -328,6 +333,8 @@ class LiveTable:
         shared = dict.fromkeys(SPARSE_COLUMNS[column.kind] for column in split.sparse)
         new = (*split.dense, *(column for column in shared if column not in known))
         is_over = live is not None and live.sparse_keys + len(split.sparse) > MOST_KEYS
+        if (new or is_over) and self._leave_if_lost():
+            return
         if live is not None and live.rows and (is_over or (new and not self._can_widen(live, new))):
             self._hand_over_full()
             return
@@ -343,14 +350,14 @@ class LiveTable:
             if not segment.add_sparse(column):
                 self._grow(spill=len(str(column.key).encode()))
                 return
-        self._keys.add([str(column.key) for column in columns if column not in self._rare])
+        self._keys.add([str(column.key) for column in columns])
 
     def _known_columns(self) -> tuple[Column, ...]:
         """The columns of the segment that is filled, or of the next one."""
         live = self._segments.live
         return self._columns if live is None else live.layout.columns
 
-    def _missing(self, columns: list[Column], own: Iterable[Column] = ()) -> tuple[Column, ...]:
+    def _missing(self, columns: list[Column], own: Collection[Column] = ()) -> tuple[Column, ...]:
         """The columns that have no place, or not one of their own that they must have."""
         live = self._segments.live
         if live is None:
@@ -440,7 +447,7 @@ class LiveTable:
         if self._leave_if_lost():
             return
         segment, more = self._ready(), Room(rows, spill, cells)
-        if not self._can_grow(segment, more) or (self._is_sparse and is_wasteful(segment)):
+        if not self._can_grow(segment, more) or (is_wasteful(segment) and self._may_be_sparse()):
             self._hand_over_full()
             return
         self._replace(self._larger(segment, more))
