@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import pickle
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -339,15 +340,15 @@ class _Counting(Fragment):
     """A fragment that counts the values it hands out, ids left out."""
 
     def __init__(self, fragment: Fragment) -> None:
-        super().__init__(fragment.segments, fragment.columns, fragment.group_rows)
+        super().__init__(fragment.segments, fragment.file_columns, fragment.group_rows)
         self._fragment = fragment
         self.values = 0
 
-    def table(
+    def stored(
         self, group: int, columns: Sequence[Column], *, nodes: bool = True
     ) -> pa.Table | None:
         """The rows of a group, counted."""
-        table = self._fragment.table(group, columns, nodes=nodes)
+        table = self._fragment.stored(group, columns, nodes=nodes)
         if table is not None:
             self.values += table.num_rows * len({*table.column_names} - {NODE})
         return table
@@ -472,12 +473,12 @@ def test_experiments_are_a_list_of_rows(study: ExperimentCollection) -> None:
 def test_experiments_print_as_a_table(
     study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The status in words, the start in UTC."""
+    """The status in words, the start in local time."""
     monkeypatch.setenv("COLUMNS", "120")
     head, *rows, told = str(study.experiments).splitlines()
     assert head.split("  ")[0] == ""
     assert head.split() == [
-        *("experiment", "status", "start", "(UTC)", "duration"),
+        *("experiment", "status", "start", "duration"),
         *("learning_rate", "tag", "duration"),
     ]
     assert [row[15:24].strip() for row in rows] == [
@@ -586,19 +587,29 @@ def test_durations_as_text(seconds: Any, text: str) -> None:
     assert duration_text(seconds) == text
 
 
+@pytest.fixture
+def _two_hours_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "EET-2")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "1970-01-01 00:00:00"),
-        (1.7e9, "2023-11-14 22:13:20"),
+        (0, "1970-01-01 02:00:00"),
+        (1.7e9, "2023-11-15 00:13:20"),
         (1e30, "1e+30"),
         (float("nan"), "nan"),
         ("soon", "soon"),
         (True, "True"),
     ],
 )
+@pytest.mark.usefixtures("_two_hours_east")
 def test_instants_as_text(seconds: Any, text: str) -> None:
-    """Seconds since the epoch as a date and time in UTC."""
+    """Seconds since the epoch as a local date and time, as `rigorous ls` has them."""
     assert instant_text(seconds) == text
 
 

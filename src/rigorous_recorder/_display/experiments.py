@@ -15,7 +15,7 @@ __all__ = ["experiments_table"]
 
 #: Of many experiments, this many are shown at each end.
 _END: Final = 10
-_COLUMNS: Final = ("experiment", "status", "start (UTC)", "duration")
+_COLUMNS: Final = ("experiment", "status", "start", "duration")
 
 
 def experiments_table(rows: Sequence[Row], statuses: Sequence[str]) -> Table:

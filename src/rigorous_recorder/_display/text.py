@@ -58,11 +58,11 @@ def literal_text(value: Any) -> str:
 
 
 def instant_text(seconds: Any) -> str:
-    """Seconds since the epoch as a UTC date and time; other values as they are."""
+    """Seconds since the epoch as a local date and time; other values as they are."""
     if isinstance(seconds, bool):
         return value_text(seconds)
     try:
-        instant = dt.datetime.fromtimestamp(seconds, dt.UTC)
+        instant = dt.datetime.fromtimestamp(seconds).astimezone()
     except (TypeError, ValueError, OverflowError, OSError):
         return value_text(seconds)
     return instant.strftime("%Y-%m-%d %H:%M:%S")

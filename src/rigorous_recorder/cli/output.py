@@ -16,7 +16,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from rigorous_recorder._display.fitting import BETWEEN, aligned, fitted
-from rigorous_recorder._display.text import GAP, cut
+from rigorous_recorder._display.text import GAP, MISSING, cut, instant_text
 from rigorous_recorder._printable import lines, one_line
 from rigorous_recorder._report import write_line
 from rigorous_recorder._values import json_floats
@@ -229,13 +229,8 @@ def cell(value: Any) -> str:
 
 
 def time_text(seconds: float | None) -> str:
-    """A time since the epoch as local date and time."""
-    if seconds is None:
-        return "-"
-    try:
-        return f"{dt.datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, ValueError, OSError):  # outside the calendar's range
-        return f"{seconds:g} s"
+    """A time since the epoch as local date and time; a dash for None."""
+    return MISSING if seconds is None else instant_text(seconds)
 
 
 def duration_text(seconds: float | None) -> str:
