@@ -288,7 +288,12 @@ LEFT: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
         lambda x: x["fine"] == 1 and x["bad"] == "<unreadable: RuntimeError>",
         "Hostile.bad can't be read, it raised RuntimeError|nested",
     ),
-    "array of text": (np.array(["a"]), lambda x: x == "array(['a'], dtype='<U1')", "U1"),
+    "array of bytes": (np.array([b"a"]), lambda x: x == "array([b'a'], dtype='|S1')", "S1"),
+    "array of objects": (
+        np.array([1, None, Odd()], dtype=object),
+        lambda x: x[:2] == [1, None] and x[2].startswith("<tests.unit"),
+        "Odd",
+    ),
 }
 
 
@@ -305,6 +310,17 @@ def test_an_attribute_of_another_type_is_its_repr(name: str) -> None:
     assert recorder.records[0]["fine"] == 1
     with pytest.raises(RigorousError, match="'the key'"):
         recorder.push({"the key": value})
+
+
+def test_an_array_of_text_is_a_list_as_an_attribute() -> None:
+    """Without a warning, also inside of a dict; a missing one is None."""
+    names = np.array([["a", "b"], ["c", "d"]])
+    recorder = Recorder(names=names, data={"labels": np.array(["x", None], dtype=object)})
+    assert recorder["names"] == [["a", "b"], ["c", "d"]]
+    assert recorder["data"] == {"labels": ["x", None]}
+    recorder["frame"] = pd.array(["a", None], dtype="string")
+    assert recorder.push(x=1).records[0]["frame"] == ["a", None]
+    assert recorder.records[0]["names"] == names.tolist()
 
 
 def test_where_warnings_are_errors_nothing_is_set_and_the_next_try_warns_again() -> None:

@@ -29,6 +29,8 @@ __all__ = ["classify_any"]
 _MOST_TEXT: Final = 1_000
 #: Maximum number of dicts, lists and objects visited in a value.
 _MOST_PARTS: Final = 20_000
+#: The kinds of dtypes, as numpy names them, of arrays that become lists: text and objects.
+_LISTED: Final = frozenset("UTO")
 #: The memory address of an object, which differs between processes.
 _ADDRESS: Final = r" at 0x[0-9a-fA-F]+"
 
@@ -50,6 +52,8 @@ def classify_any(key: str, value: Any) -> Classified:
     try:
         return classify(key, value)
     except (UnsupportedTypeError, UnsupportedValueError) as error:
+        if (items := _items(value)) is not None:
+            return classify_any(key, items)
         found, message = _lenient(key, value, error), str(error)
     if key not in _WARNED:
         _warn(message)
@@ -67,6 +71,17 @@ def _lenient(key: str, value: Any, error: RigorousError) -> Classified:
     if isinstance(error, UnsupportedValueError):
         raise error
     return TEXT, bounded_repr(value)
+
+
+def _items(value: Any) -> list[Any] | None:
+    """The items of an array of text or objects, in nested lists; None for other values."""
+    try:
+        if getattr(value.dtype, "kind", "") not in _LISTED:
+            return None
+        items = value.tolist()
+    except Exception:  # noqa: BLE001 - code of the user
+        return None
+    return items if isinstance(items, list) else None
 
 
 def _warn(reason: str) -> None:
@@ -110,7 +125,8 @@ class _LenientJson(PlainJson):
 
     def _other(self, value: Any, depth: int) -> Any:
         self._parts += 1
-        return super()._other(value, depth)
+        items = _items(value)
+        return super()._other(value, depth) if items is None else self.of(items, depth)
 
     def _left(self, value: Any, error: RigorousError) -> str:  # noqa: ARG002 - as in the base class
         self.has_left = True
