@@ -321,13 +321,15 @@ class ExperimentCollection:
             error_number: selects another one of them.
 
         Raises:
-            UnknownExperimentError: on entering, there is no such experiment.
+            UnknownExperimentError: there is no such experiment, now or on entering.
             RunningError: on entering, it is still running, in this process or another.
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
+        store = self._to_write()
+        run_lookup.chosen_runs(store, experiment_number, error_number)  # raises if there is none
         return resumption.ResumedRun(
-            self._to_write(), experiment_number, error_number=error_number, is_quiet=self._is_quiet
+            store, experiment_number, error_number=error_number, is_quiet=self._is_quiet
         )
 
     @property

@@ -80,6 +80,16 @@ __all__ = [
 
 #: The suffix of files with the whole tree.
 _PICKLE: Final = ".pickle"
+#: What the error for something else than a mapping says.
+_FIELDS: Final = (
+    "fields are given as keywords or as one mapping, not as a value of type {}: push(loss=0.3) or"
+    " push({{'loss': 0.3}}); a dataclass or a Namespace is one, too. Many records at once are"
+    " columns: extend({{'loss': values}})"
+)
+_ATTRIBUTES: Final = (
+    "attributes are given as keywords or as one mapping, not as a value of type {}: lr=0.1 or"
+    " {{'lr': 0.1}}; a dataclass or a Namespace is one, too"
+)
 
 
 @public
@@ -375,7 +385,7 @@ class Recorder(Pusher):
             ReservedKeyError: a collection sets a key on experiments itself.
         """
         described = describe if self._is_strict() else describe_attributes
-        self._update(_plain(_joined(data, local_data), described))
+        self._update(_plain(_joined(data, local_data, _ATTRIBUTES), described))
 
     def _update(self, attributes: dict[str, Any]) -> None:
         if self._store is None:
@@ -435,7 +445,10 @@ class Recorder(Pusher):
         return isinstance(self._store, FolderStore) and self._node != ROOT
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The own attribute of a key, else ``default``."""
+        """The own attribute of a key, else ``default``.
+
+        ``recorder.attributes.get(key)`` includes inherited ones.
+        """
         return fresh(self._data[key]) if key in self._data else default
 
     def keys(self) -> KeysView[str]:
@@ -733,11 +746,17 @@ def attributes_of(
         TypeError, ValueError: ``data`` is not a mapping, a key is not text, or a value can't be
             stored.
     """
-    return _plain(_joined(data, fields), describe if is_strict else describe_attributes)
+    described = describe if is_strict else describe_attributes
+    return _plain(_joined(data, fields, _ATTRIBUTES), described)
 
 
-def _joined(data: object | None, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+def _joined(
+    data: object | None, fields: Mapping[str, Any], expected: str = _FIELDS
+) -> Mapping[str, Any]:
     """The items of a mapping and of keywords, which win.
+
+    Args:
+        expected: what the error for other data says.
 
     Raises:
         UnsupportedTypeError: ``data`` is not a mapping.
@@ -746,10 +765,10 @@ def _joined(data: object | None, fields: Mapping[str, Any]) -> Mapping[str, Any]
         return fields
     if type(data) is dict:
         return {**data, **fields}
-    return {**_mapping_of(data), **fields}
+    return {**_mapping_of(data, expected), **fields}
 
 
-def _mapping_of(data: Any) -> Mapping[str, Any]:
+def _mapping_of(data: Any, expected: str) -> Mapping[str, Any]:
     """A mapping, or the fields of a dataclass, a namespace or a model."""
     try:
         if (found := fields_of(data)) is not None:
@@ -759,12 +778,7 @@ def _mapping_of(data: Any) -> Mapping[str, Any]:
         raise UnsupportedTypeError(message) from error
     if hasattr(data, "keys"):
         return data  # type: ignore[no-any-return]
-    message = (
-        f"fields are given as keywords or as one mapping, not as a {type(data).__name__}:"
-        " push(loss=0.3) or push({'loss': 0.3}); a dataclass or a Namespace is one, too. Many records"
-        " at once are columns: extend({'loss': values})"
-    )
-    raise UnsupportedTypeError(message)
+    raise UnsupportedTypeError(expected.format(type(data).__name__))
 
 
 def _plain(

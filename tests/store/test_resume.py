@@ -318,8 +318,8 @@ def test_an_experiment_that_is_not_there_is_not_resumed(
 ) -> None:
     """The message is that of collection[n]; nothing is made; negative numbers count from the end."""
     collection = open_collection(quiet=True)
-    with pytest.raises(KeyError), collection.resume(-1):
-        pass
+    with pytest.raises(KeyError):
+        collection.resume(-1)
     assert not folder.exists()
     for _ in range(2):
         with collection.new_experiment():
@@ -327,8 +327,8 @@ def test_an_experiment_that_is_not_there_is_not_resumed(
     for number in (0, 3, -3, "1", None):
         with pytest.raises(KeyError) as by_item:
             collection[number]  # type: ignore[index]
-        with pytest.raises(KeyError) as by_resume, collection.resume(number):  # type: ignore[arg-type]
-            pass
+        with pytest.raises(KeyError) as by_resume:
+            collection.resume(number)  # type: ignore[arg-type]
         assert str(by_resume.value) == str(by_item.value)
     with collection.resume(-2) as _experiment:
         assert _experiment["experiment_number"] == 1

@@ -36,6 +36,7 @@ from rigorous_recorder.errors import (
     ReadOnlyError,
     ReservedKeyError,
     UnknownExperimentError,
+    UnsupportedTypeError,
 )
 
 Opener = Callable[..., ExperimentCollection]
@@ -202,6 +203,21 @@ def test_a_run_is_started_once_and_ended_one_way(open_collection: Opener) -> Non
     assert (again["experiment_attempt"], again.experiment.status) == (2, Status.RUNNING)
     again.finish()
     assert collection.experiment(1).status is Status.FINISHED
+
+
+def test_attributes_that_are_no_mapping_are_refused(open_collection: Opener) -> None:
+    """By an error about attributes, wherever some are given; nothing is started."""
+    collection = open_collection()
+    recorder = collection.recorder
+    for given in (5, [1, 2], "lr=0.1"):
+        for take in (collection.start, collection.new_experiment, recorder.child, recorder.update):
+            with pytest.raises(
+                UnsupportedTypeError, match=f"^attributes are .* type {type(given).__name__}"
+            ):
+                take(given)
+        with pytest.raises(UnsupportedTypeError, match="^fields are given as keywords"):
+            recorder.push(given)
+    assert len(collection.experiments) == 0
 
 
 def test_threads_that_end_a_run_at_once_end_it_one_way(
