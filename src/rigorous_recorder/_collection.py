@@ -552,7 +552,7 @@ class ExperimentCollection:
         self,
         *experiment_numbers: SupportsIndex,
         error_number: SupportsIndex | None = None,
-        all_attempts: bool = False,
+        all_runs: bool = False,
     ) -> int:
         """Exclude experiments from all query results, for good.
 
@@ -565,7 +565,7 @@ class ExperimentCollection:
         Args:
             experiment_numbers: as in ``collection[experiment_number]``: -1 is the last one.
             error_number: which run to delete, if several share the one number.
-            all_attempts: delete all runs that share a number. (The attempts of a resumed experiment
+            all_runs: delete all runs that share a number. (The attempts of a resumed experiment
                 are one run, and are always deleted together.)
 
         Returns:
@@ -583,9 +583,7 @@ class ExperimentCollection:
         store = self._to_write()
         if not experiment_numbers:
             return 0
-        choose = partial(
-            self._to_delete, experiment_numbers, error_number, all_attempts=all_attempts
-        )
+        choose = partial(self._to_delete, experiment_numbers, error_number, all_runs=all_runs)
         choose()  # no folder is made for what is not there
         source = sources.Source(store)
         with changing_experiments(store):
@@ -607,20 +605,20 @@ class ExperimentCollection:
         numbers: Sequence[SupportsIndex],
         error_number: SupportsIndex | None,
         *,
-        all_attempts: bool,
+        all_runs: bool,
     ) -> list[Past]:
-        if error_number is not None and (all_attempts or len(numbers) > 1):
+        if error_number is not None and (all_runs or len(numbers) > 1):
             message = "error_number chooses one run of one number; pass only that number with it"
             raise ArgumentError(message)
         advice = "; pass several numbers one by one: delete(*numbers)"
         found: dict[int, Past] = {}
         for number in numbers:
             runs = run_lookup.chosen_runs(self._to_write(), number, error_number, advice=advice)
-            if len(runs) > 1 and not all_attempts:
+            if len(runs) > 1 and not all_runs:
                 message = (
                     f"{len(runs)} runs share the number {runs[0].number}; choose one of them by"
-                    " error_number=... (--error-number), or delete all of them by all_attempts=True"
-                    f" (--all-attempts):{run_lookup.listing(self._to_write(), runs)}"
+                    " error_number=... (--error-number), or delete all of them by all_runs=True"
+                    f" (--all-runs):{run_lookup.listing(self._to_write(), runs)}"
                 )
                 raise ArgumentError(message)
             found |= {each.node: each for each in runs}

@@ -254,7 +254,7 @@ class TreeMachine(RuleBasedStateMachine):
             runs = [runs[pick % len(runs)]]
             choice = {"error_number": runs[0].data["error_number"]}
         else:
-            choice = {"all_attempts": True}
+            choice = {"all_runs": True}
             self._require_refusal(number, runs)
         gone = {each for run in runs for each in run.below}
         kept = [pair for pair in self.stored.records if pair[0] not in gone]

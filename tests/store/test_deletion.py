@@ -228,15 +228,15 @@ def test_several_and_all_experiments_are_deleted(folder: Path) -> None:
         assert len(collection) == 13
 
 
-def test_all_attempts_go(folder: Path) -> None:
-    """A number that failed before it was finished is gone with every attempt."""
+def test_all_runs_of_a_number_go(folder: Path) -> None:
+    """A number that failed before it was finished is gone with each of its runs."""
     with opened(folder) as collection:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError), collection.new_experiment() as experiment:
                 experiment.push(i=1)
                 raise ZeroDivisionError
         assert len(collection.experiments) == 3
-        assert collection.delete(1, all_attempts=True) == 3
+        assert collection.delete(1, all_runs=True) == 3
         assert (len(collection), collection.experiments) == (0, [])
 
 

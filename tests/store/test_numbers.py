@@ -79,7 +79,7 @@ def test_it_is_refused_to_delete_one_of_several_runs_unnamed(search: ExperimentC
         "  experiment 2 (error_number 0): finished, lr=0.01, 1 record",
     ]
     assert len(search.experiments) == 3
-    assert search.delete(1, 2, all_attempts=True) == 3
+    assert search.delete(1, 2, all_runs=True) == 3
     assert run(search, 0.5) == 3
 
 
@@ -98,7 +98,7 @@ def test_a_number_of_one_run_needs_no_choice(
 
 @pytest.mark.parametrize(
     ("numbers", "options"),
-    [((1, 2), {"error_number": 0}), ((2,), {"error_number": 0, "all_attempts": True})],
+    [((1, 2), {"error_number": 0}), ((2,), {"error_number": 0, "all_runs": True})],
 )
 def test_an_error_number_is_of_one_number(
     search: ExperimentCollection, numbers: tuple[int, ...], options: dict[str, Any]
@@ -115,7 +115,7 @@ def test_a_run_is_deleted_beside_one_that_runs(open_collection: Opener) -> None:
     run(collection, 10.0, fails=True)
     with collection.new_experiment(lr=0.1) as experiment:
         with pytest.raises(RunningError):
-            collection.delete(1, all_attempts=True)
+            collection.delete(1, all_runs=True)
         with pytest.raises(ArgumentError, match="error_number 2.: running, lr=0.1"):
             collection.delete(1)
         assert collection.delete(1, error_number=1) == 1

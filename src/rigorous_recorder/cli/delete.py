@@ -50,19 +50,19 @@ def delete(
         int | None,
         typer.Option(help="Which run to delete, if several share the number.", min=0),
     ] = None,
-    all_attempts: Annotated[
-        bool, typer.Option("--all-attempts", help="Delete all runs that share a number.")
+    all_runs: Annotated[
+        bool, typer.Option("--all-runs", help="Delete all runs that share a number.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
     """Delete experiments, with all their records, for good.
 
     If several runs share a number, because some failed and were restarted, they are listed, and
-    nothing is deleted until one of them is selected by `--error-number`, or `--all-attempts` is
+    nothing is deleted until one of them is selected by `--error-number`, or `--all-runs` is
     given. Deleted records are excluded from query results at once; `rigorous compact` frees the
     space. Other processes may log and read meanwhile. A running experiment can't be deleted.
     """
-    exclude(error_number=error_number, all_attempts=all_attempts)
+    exclude(error_number=error_number, all_runs=all_runs)
     exclude(where=where or None, error_number=error_number)
     with closing(open_collection(path, read_only=False)) as collection:
         there = collection.experiment_numbers
@@ -84,11 +84,9 @@ def delete(
                 names += f" (error_number {error_number})"
             runs = _runs(collection, wanted, error_number)
             one_each = len({run["experiment_number"] for run, _ in runs}) == len(runs)
-            if runs and (all_attempts or one_each) and not yes:  # else it is refused
+            if runs and (all_runs or one_each) and not yes:  # else it is refused
                 _confirm(names, runs)
-            records = collection.delete(
-                *wanted, error_number=error_number, all_attempts=all_attempts
-            )
+            records = collection.delete(*wanted, error_number=error_number, all_runs=all_runs)
     print_message(
         f"{names} deleted, with {plural(records, 'record')}; `rigorous compact {path}` frees the space"
     )

@@ -40,7 +40,10 @@ def show(
         bool, typer.Option("--errors", help="Print the traceback of each experiment that failed.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the tree as one JSON object.")
+        bool,
+        typer.Option(
+            "--json", help="Print the tree, or that of each experiment, as a JSON object."
+        ),
     ] = False,
 ) -> None:
     """Show the tree of recorders with their numbers of records, and the size on disk.

@@ -89,6 +89,9 @@ def test_the_latest_of_several_runs_is_changed_unless_one_is_named(run: Run, stu
         (["rename", 9, "x"], "there is no experiment 9"),
         (["archive", 1, 9], "there is no experiment 9"),
         (["archive", 1, 2, "--error-number", 0], "name one alone"),
+        (["archive"], "name experiments by their numbers, or by --where"),
+        (["archive", "--where", "lr=77"], "no run has lr=77; nothing is archived"),
+        (["archive", "--where", "lr=0.1", "--error-number", 0], "exclude each other"),
         (["diff", 1], "expected two or more experiments"),
         (["diff", 1, 1], "expected two or more experiments"),
         (["diff", 1, 9], "there is no experiment 9"),
@@ -136,8 +139,28 @@ def test_an_experiment_is_renamed_and_archived(run: Run, study: Path) -> None:
     whole = run("ls", study, "--all", "--json").json
     assert [each["is_archived"] for each in whole] == [True, False, False]
     assert (whole[0]["name"], whole[0]["tags"]) == ("baseline", ["paper"])
-    assert run("archive", study, 1, "--undo").code == 0
+    assert run("archive", study, "1-2", "--undo").code == 0
     assert len(run("ls", study).lines) == 4
+    frame = ExperimentCollection.open(study, read_only=True).experiments.to_arrow()
+    assert frame["archived"].to_pylist() == [False, None, None]
+
+
+def test_runs_are_archived_by_conditions(run: Run, study: Path) -> None:
+    """Each run by itself, also of a number that several share; numbers narrow the choice."""
+
+    def listed() -> list[tuple[int, str]]:
+        found = run("ls", study, "--json").json
+        return [(each["experiment_number"], each["status"]) for each in found]
+
+    every = listed()
+    assert every == [(1, "finished"), (2, "failed"), (2, "finished")]
+    assert run("archive", study, "1", "--where", "status=failed").code == 2
+    assert "experiment 2 archived" in run("archive", study, "--where", "status=failed").err
+    assert listed() == [every[0], every[2]]
+    assert run("archive", study, "1-2", "--where", "status=finished").code == 0
+    assert listed() == []
+    assert run("archive", study, "--where", "archived=true", "--undo").code == 0
+    assert listed() == every
 
 
 def test_diff_shows_what_differs_and_last_numbers(run: Run, study: Path) -> None:

@@ -47,7 +47,7 @@ def test_delete_takes_ranges_and_asks_with_the_parameters(run: Run) -> None:
     """Of a range those that are there; one without any is refused, as is what is no range."""
     assert numbers(run) == [(1, 0), (2, 1), (2, 0), (3, 1), (3, 0), (4, 1)]
     assert run("delete", "runs", "4-9", "--yes").err.startswith("experiment 4 deleted, with 1 ")
-    result = run("delete", "runs", "2-3", "--all-attempts")
+    result = run("delete", "runs", "2-3", "--all-runs")
     assert "experiment 2 (error_number 1): failed (ZeroDivisionError), seed=1, lr=0" in result.err
     assert "Delete experiments 2, 3 with 4 records for good?" in result.err
     assert run("delete", "runs", "7-9").code == 2

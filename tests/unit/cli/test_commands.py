@@ -313,6 +313,8 @@ def test_show_as_json_is_one_object(run: Run, study: Path) -> None:
     (first, second) = tree["children"]
     assert (first["data"]["lr"], second["data"]["lr"]) == (0.1, 0.2)
     assert [model["records"] for model in first["children"]] == [3, 3]
+    chosen = run("show", "study", "1-2", "--json").json
+    assert [each["data"]["lr"] for each in chosen] == [0.1, 0.2]
 
 
 # --- sql -------------------------------------------------------------------------------------------
@@ -1101,7 +1103,7 @@ def test_tail_warns_of_keys_that_are_nowhere(run: Run, study: Path) -> None:
         ("tail study -n 1 --count 2 --no-follow", "--count / -n takes one value"),
         ("tail study --no-follow --interval 1", "--no-follow and --interval exclude each other"),
         ("show study --depth 1 --depth 2", "--depth takes one value"),
-        ("delete study 2 --error-number 1 --all-attempts", "--error-number and --all-attempts"),
+        ("delete study 2 --error-number 1 --all-runs", "--error-number and --all-runs"),
     ],
 )
 def test_of_options_that_contradict_none_wins_in_silence(

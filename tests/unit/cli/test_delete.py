@@ -140,7 +140,7 @@ def test_all_runs_with_a_number_can_be_deleted(
 ) -> None:
     """Each is listed before the question."""
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    result = run("delete", search, 1, "--all-attempts")
+    result = run("delete", search, 1, "--all-runs")
     listed = [line for line in result.err.splitlines() if line.startswith("experiment 1 (error")]
     assert len(listed) == 2
     assert "Delete experiment 1 with 2 records for good?" in result.err
