@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -671,6 +672,23 @@ def test_files_that_vanish_between_listing_and_opening_are_looked_for_again(
 
     monkeypatch.setattr(sealed_files, "open_sealed", open_late)
     assert [(row["i"], row["name"]) for row in reader.records] == [(i, f"w{i}") for i in range(4)]
+
+
+def test_a_file_server_has_no_bytes_of_a_file_that_was_merged_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To other hosts a file that is removed while they read its footer is stale, and not damaged."""
+    log_as_writers(folder, range(3))
+    reader = opened(folder)
+
+    def stale(_: pq.ParquetFile) -> Any:
+        monkeypatch.undo()
+        opened(folder).compact()
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(pq.ParquetFile, "metadata", property(stale))
+    assert [(row["i"], row["name"]) for row in reader.records] == [(i, f"w{i}") for i in range(3)]
+    assert len(sealed(folder)) == 2
 
 
 def test_a_listing_from_the_middle_of_a_merge_is_not_believed(

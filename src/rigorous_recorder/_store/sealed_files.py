@@ -209,6 +209,8 @@ def open_sealed(
         raise
     except UNREADABLE as error:
         blame_file(error)
+        if isinstance(error, OSError) and error.errno == errno.ESTALE:  # as file servers report it
+            raise FileNotFoundError(errno.ENOENT, "removed meanwhile", str(path)) from error
         raise DamagedFileError(str(error)) from error
 
 
