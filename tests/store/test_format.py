@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._store.folder import Folder
 from rigorous_recorder._store.footer import segments_in
+from rigorous_recorder._store.store import FolderStore
+from rigorous_recorder._store.watermark import checksum
 from rigorous_recorder.errors import DamagedFileError, NewerFormatError, NotACollectionError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -197,3 +201,39 @@ def test_a_footer_lists_two_or_three_numbers_of_a_segment() -> None:
     for others in ([[7, 50, 0, 5, 100]], [[7]], [[7, -1]], []):
         with pytest.raises(DamagedFileError, match="does not list its segments"):
             segments_in({**metadata, "segments": others})
+
+
+def of_older_version(folder: Path, writer: str) -> None:
+    """Let a running writer be one that does not record which features it knows."""
+    path = folder / "live" / f"{writer}.json"
+    found = json.loads(path.read_text().rstrip())
+    for name in ("checksum", "features"):
+        del found[name]
+    path.write_text(json.dumps({**found, "checksum": checksum(found)}))
+
+
+def test_a_feature_waits_until_all_writers_know_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is running does not read the list again, which older versions would need."""
+    folder = Folder(tmp_path / "study.collection")
+    mine, other, older = (FolderStore(folder.path) for _ in range(3))
+    for store in (mine, other, older):
+        store.backend.open()
+    of_older_version(folder.path, older.backend.writer)
+    assert not mine.backend.allows_sparse()
+    assert "features" not in folder.info()
+    older.close()
+    now = time.monotonic()
+    assert not mine.backend.allows_sparse()  # it does not look each time
+    monkeypatch.setattr(time, "monotonic", lambda: now + 1.5)
+    assert mine.backend.allows_sparse()
+    assert folder.info()["features"] == ["sparse"]
+    older = FolderStore(folder.path)
+    older.backend.open()
+    of_older_version(folder.path, older.backend.writer)
+    assert other.backend.allows_sparse()
+    before = folder.info()
+    for store in (mine, other, older):
+        store.close()
+    assert folder.info() == before

@@ -13,7 +13,8 @@ from .._report import warn_or_report
 from ..errors import ClosedError, StorageWarning
 from .background import schedule, start_background, sync_all
 from .encodings import Encodings
-from .folder import TABLES, Folder
+from .features import Feature
+from .folder import SPARSE, TABLES, Folder
 from .lease import FolderLease
 from .locks import FileLock
 from .node_ids import WRITER_BITS, NodeIds
@@ -55,6 +56,7 @@ class FolderBackend:
             lease.forget()
         self._leases, self._next = [], None
         self.encodings = {table: Encodings() for table in TABLES}
+        self._sparse = Feature(self.folder, SPARSE)
         self._starting = threading.RLock()
         #: Held while the lock is checked and another lease taken: two threads would take one each.
         self._looking = threading.RLock()
@@ -215,8 +217,14 @@ class FolderBackend:
         schedule(sync_all)  # attributes go under the new name, which records have by now
 
     def allows_sparse(self) -> bool:
-        """Whether rows may have sparse columns: not as long as an older version may read them."""
-        return False
+        """Whether rows may have sparse columns: not as long as an older version may read them.
+
+        If they may, the collection lists the feature, so ask only for rows that need it.
+
+        Raises:
+            OSError: the folder can't be read or written.
+        """
+        return self._sparse.is_usable(self.names)
 
     def schedule(self, job: Callable[[], object]) -> None:
         """Run a job soon, on another thread."""

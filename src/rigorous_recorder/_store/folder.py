@@ -17,9 +17,11 @@ from ..errors import DamagedFileError, NewerFormatError, NotACollectionError, Re
 from .path_checks import check_folder, check_regular
 
 __all__ = [
+    "FEATURES",
     "FORMAT",
     "NODES",
     "RECORDS",
+    "SPARSE",
     "TABLES",
     "FileName",
     "Folder",
@@ -33,8 +35,10 @@ __all__ = [
 ]
 
 FORMAT: Final = 1
+#: Files can have sparse columns.
+SPARSE: Final = "sparse"
 #: Additions to the format that this version reads and writes; docs/format.md lists them.
-FEATURES: Final = frozenset({"sparse"})
+FEATURES: Final = frozenset({SPARSE})
 NAME: Final = "rigorous-recorder"
 RECORDS: Final = "records"
 NODES: Final = "nodes"
@@ -269,6 +273,24 @@ class Folder:
             message = f"{self.path} {newer}. Upgrade: pip install --upgrade rigorous-recorder"
             raise NewerFormatError(message)
         return dict(info)
+
+    def features(self) -> list[str]:
+        """The additions to the format that the collection uses.
+
+        Raises:
+            NotACollectionError, NewerFormatError: as of ``info``.
+        """
+        return _features(self.info())
+
+    def add_feature(self, name: str) -> None:
+        """List an addition to the format, which older versions then refuse.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        info = self.info()
+        features = sorted({*_features(info), name})
+        write_whole(self.info_path, json.dumps({**info, "features": features}, indent=2).encode())
 
     def _description(self) -> Any:
         check_regular(self.info_path)

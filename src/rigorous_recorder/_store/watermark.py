@@ -13,7 +13,7 @@ import os
 import stat
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,7 +23,7 @@ from .._mounts import LockDomain, is_local, lock_domain
 from .._once import remembered
 from ..errors import DamagedFileError
 from .corruption import UNREADABLE, blame_file
-from .folder import TABLES, Folder
+from .folder import FEATURES, TABLES, Folder
 from .path_checks import check_regular
 
 __all__ = [
@@ -65,6 +65,7 @@ class Watermark(NamedTuple):
         is_local: whether no other machine can write to the folder.
         synced: how far its live files are synced.
         started: when it started, in microseconds since the epoch; 0 if that is not recorded.
+        features: the additions to the format that it knows.
     """
 
     boot: str
@@ -72,6 +73,7 @@ class Watermark(NamedTuple):
     synced: SyncedRows
     domain: LockDomain | None = None
     started: int = 0
+    features: Collection[str] = ()
 
     def is_cut_short(self) -> bool:
         """Whether the machine crashed since: then only synced rows can be trusted."""
@@ -111,6 +113,7 @@ def _watermark(path: Path) -> Watermark:
         synced,
         _domain(metadata.get("lock")),
         _count(metadata.get("started", 0)),
+        list(map(str, metadata.get("features", ()))),
     )
 
 
@@ -261,6 +264,7 @@ class WatermarkWriter:
         metadata = {
             "boot": this_boot(),
             "count": self._count,
+            "features": sorted(FEATURES),
             "is_local": self._is_local,
             "lock": self._domain,
             "started": self._started,
