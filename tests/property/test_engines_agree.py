@@ -23,7 +23,7 @@ from .strategies import scratch_folder
 FEWER = settings(max_examples=settings().max_examples // 2)
 
 
-def logged(found: list[Row], folder: Path, *, are_sparse: bool) -> ExperimentCollection:
+def logged(found: list[Row], folder: Path, *, are_sparse: bool = False) -> ExperimentCollection:
     with ExperimentCollection(folder / "c", quiet=True) as collection:
         with collection.new_experiment() as experiment:
             for row in found:

@@ -17,9 +17,12 @@ from pyspark.sql import DataFrame, SparkSession
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._engines import spark_files, spark_nodes, spark_types
 from rigorous_recorder.errors import ArgumentError, DamagedFileWarning, MissingPackageError
+from rigorous_recorder.spark import register
 
 from ..property.test_tree_model import TreeMachine
+from ..sparse import make_all_sparse, make_sparse
 from ..store.folders import log_as_writers, opened
+from ..store.test_sparse_files import log as log_sparse
 from .session import session
 from .tables import require_same
 
@@ -76,6 +79,21 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_all_rows(spark: SparkSession, collection: ExperimentCollection, way: str) -> None:
     """All kinds, columns that some files lack, names that differ in case, live rows, late data."""
     require_same(collection.records.to_spark(spark), collection.records)
+
+
+def test_sparse_columns(spark: SparkSession, tmp_path: Path) -> None:
+    """Of files that Spark reads itself, and of those that it gets through Arrow."""
+    folder = tmp_path / "study.collection"
+    log_sparse(folder, sessions=2)
+    make_sparse(min((folder / "records").glob("*.parquet")))
+    make_all_sparse(folder, lambda column: column.key != "text/1")
+    records = opened(folder).records
+    require_same(records.to_spark(spark), records)
+    some = records.select("i", "loss/3", "text/2").where(**{"loss/3": 1.5})
+    require_same(some.to_spark(spark), some)
+    register(spark)
+    found = spark.read.format("rigorous").load(str(folder)).select("i", "`loss/3`").collect()
+    assert {row[0]: row[1] for row in found} == {row["i"]: row.get("loss/3") for row in records}
 
 
 @pytest.mark.parametrize(

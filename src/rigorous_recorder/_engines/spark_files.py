@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._arrow import pa
 from .._lazy_imports import sf, st
-from .._live.column import NODE, Column
+from .._live.column import NODE, SPARSE_COLUMNS, Column
 from .._prefetch import ALL_CORES, ahead
 from .._store.corruption import UNREADABLE
 from .._store.fragments import Fragment
@@ -20,6 +20,7 @@ from .._values.bigints import BIGINT
 from .._values.chunks import one_array
 from .._values.kinds import FLOAT, INT, NULL, TIMEDELTA, Kind
 from .._values.promote import family_of
+from .._values.sparse import SparseKind
 from ..errors import DamagedFileError
 from .mixed import flat_column
 from .piece import Piece
@@ -102,7 +103,7 @@ class OwnColumns:
             if not isinstance(fragment, ParquetFragment) or id(fragment) not in intact:
                 here.setdefault(is_whole, []).append(fragment)
             elif _is_readable(fragment):
-                key = is_whole, is_reported(fragment), *fragment.columns.items()
+                key = is_whole, is_reported(fragment), *fragment.file_columns.stored.items()
                 native.setdefault(key, []).append(fragment)
             else:
                 others.setdefault(is_whole, []).append(fragment)
@@ -143,9 +144,11 @@ class OwnColumns:
 
     def _read_by_spark(self, files: Sequence[ParquetFragment]) -> DataFrame:
         """Files that have the same columns under the same names."""
-        columns = [column for column in files[0].columns if column in self._columns]
+        stored = files[0].file_columns.stored
+        sparse = {SPARSE_COLUMNS[c.kind] for c in self._columns if c.kind in SPARSE_COLUMNS}
+        columns = [column for column in stored if column in sparse.union(self._columns)]
         fields = [st.StructField(NODE, st.LongType())]
-        fields += [st.StructField(files[0].columns[c], _type_in_file(c.kind)) for c in columns]
+        fields += [st.StructField(stored[c], _type_in_file(c.kind)) for c in columns]
         reader = self._spark.read.options(**_OPTIONS).schema(st.StructType(fields))
         read = reader.parquet(*(f"file://{file.path.absolute()}" for file in files))
         # By position, so names in files do not matter.
@@ -155,7 +158,8 @@ class OwnColumns:
         for column in self._misread(files):
             # Equal, but no condition is pushed down through it; x + 0 would lose -0.0.
             places[column] = sf.nanvl(places[column], places[column])
-        own = by_key(columns)
+        places |= _unpacked(self._columns, places)
+        own = by_key(places)
         values = [
             _value({column: places[column] for column in own.get(key, ())}, kind).alias(name)
             for name, (key, kind) in self._kinds.items()
@@ -210,7 +214,7 @@ def _size(path: Path) -> int | None:
 
 def _is_readable(file: ParquetFragment) -> bool:
     """Whether Spark can read a file natively."""
-    names = [NODE, *file.columns.values()]
+    names = [NODE, *file.file_columns.stored.values()]
     # Spark compares names without case, by Java's rules.
     are_distinct = (
         len({name.casefold() for name in names})
@@ -218,7 +222,20 @@ def _is_readable(file: ParquetFragment) -> bool:
         == len({name.lower() for name in names})
     )
     are_names = all(name and "\0" not in name for name in names)
-    return are_distinct and are_names and not any(map(_is_half, file.columns))
+    return are_distinct and are_names and not any(map(_is_half, file.file_columns.stored))
+
+
+def _unpacked(
+    columns: Sequence[Column], places: Mapping[Column, SparkColumn]
+) -> dict[Column, SparkColumn]:
+    """The columns whose values are in sparse ones, or in those and their own."""
+    found: dict[Column, SparkColumn] = {}
+    for column in columns:
+        maps = SPARSE_COLUMNS.get(column.kind)
+        if maps is not None and maps in places:
+            sparse = sf.try_element_at(places[maps], sf.lit(column.key))
+            found[column] = sf.coalesce(places[column], sparse) if column in places else sparse
+    return found
 
 
 def _is_half(column: Column) -> bool:
@@ -228,6 +245,8 @@ def _is_half(column: Column) -> bool:
 
 def _type_in_file(kind: Kind) -> st.DataType:
     """The Spark type of a column in a file."""
+    if isinstance(kind, SparseKind):
+        return st.MapType(st.StringType(), _type_in_file(kind.kind))
     return st.LongType() if kind == TIMEDELTA else spark_type(kind)
 
 

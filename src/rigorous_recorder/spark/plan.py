@@ -177,7 +177,7 @@ class Plan:
             yield FileRows(fragment.path.name, group, start, stop, stretches), stretch.rows, 0
             return
         keys = {each.key for each in self._wanted if each.kind != NULL}
-        table = fragment.table(group, columns_of(fragment, keys))
+        table = fragment.stored(group, fragment.file_columns.storing(columns_of(fragment, keys)))
         assert table is not None  # rows in memory are always readable
         for at in range(start, stop, _UNSEALED_ROWS):
             some = table.slice(at, min(_UNSEALED_ROWS, stop - at))
