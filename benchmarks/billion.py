@@ -1,4 +1,4 @@
-"""A billion records on one machine: logged by one process, closed, and asked, with peak memory.
+"""A billion records on one machine: logged by one process, closed, and queried, with peak memory.
 
 Run it with ``python benchmarks/billion.py [--records N] [--folder PATH]``; it takes about ten minutes and
 16 GB of disk at full size. Writer and reader are processes of their own, so that each has its own peak.

@@ -1,4 +1,4 @@
-"""Measure what logging costs a training on a GPU, where nobody may wait for a number.
+"""Measure what logging costs a training on a GPU, which may not wait for a number.
 
 Run it with ``python benchmarks/device_speed.py [--steps N] [--rounds N]``; it needs torch and a GPU.
 A network is trained step by step, and each step logs its number and three scalars that are on the
@@ -59,7 +59,7 @@ class Training:
         self._labels = torch.randint(10, (size.batch,), device=DEVICE)
 
     def step(self) -> Step:
-        """One step, which nobody waits for."""
+        """One step, without waiting for it."""
         self._optimizer.zero_grad()
         outputs = self._model(self._inputs)
         loss = torch.nn.functional.cross_entropy(outputs, self._labels)
@@ -78,7 +78,7 @@ def nothing(training: Training, steps: int, _recorder: Recorder) -> None:
         training.step()
 
 
-def kept(training: Training, steps: int, _recorder: Recorder) -> None:
+def stacked(training: Training, steps: int, _recorder: Recorder) -> None:
     """Keep the tensors in a list, and fetch them at the end, as one would by hand."""
     steps_of = [torch.stack(training.step()) for _ in range(steps)]
     torch.stack(steps_of).tolist()
@@ -92,7 +92,7 @@ def tensors(training: Training, steps: int, recorder: Recorder) -> None:
 
 
 def items(training: Training, steps: int, recorder: Recorder) -> None:
-    """Ask for each number first, as most loggers do."""
+    """Fetch each number first, as most loggers do."""
     for number in range(steps):
         loss, accuracy, norm = training.step()
         recorder.push(step=number, loss=loss.item(), accuracy=accuracy.item(), norm=norm.item())
@@ -100,7 +100,7 @@ def items(training: Training, steps: int, recorder: Recorder) -> None:
 
 WAYS: Final[dict[str, Way]] = {
     "nothing is logged": nothing,
-    "`torch.stack` into a list, fetched at the end": kept,
+    "`torch.stack` into a list, fetched at the end": stacked,
     "`push(loss=loss, ...)`": tensors,
     "`push(loss=loss.item(), ...)`": items,
 }

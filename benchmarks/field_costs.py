@@ -55,7 +55,7 @@ def _two_fields(experiment: Recorder, records: int) -> int:
 
 
 def _with_200_keywords() -> Callable[[Recorder, list[float]], None]:
-    """A loop around one call with 200 keywords, as nobody would write it by hand."""
+    """A loop around one call with 200 keywords, which is not written by hand."""
     call = ", ".join(f"{key}=value" for key in _KEYS)
     source = f"def log(recorder, values):\n  for value in values: recorder.push({call})"
     found: dict[str, Any] = {}

@@ -21,7 +21,7 @@ __all__ = [
     "Site",
     "ToolFailed",
     "check_reader",
-    "kept_after_kill",
+    "stored_after_kill",
     "study_seconds",
     "time_run",
 ]
@@ -46,7 +46,7 @@ SETTLING = 2
 
 
 class ToolFailed(Exception):  # noqa: N818 - what happened, not whose fault it is
-    """A script of a tool failed; the message is the last line that it said."""
+    """A script of a tool failed; the message is the last line that it printed."""
 
 
 class Run(NamedTuple):
@@ -79,7 +79,7 @@ class Site(NamedTuple):
                 start_new_session=True,
             )
 
-    def ask(self, *arguments: str) -> Any:
+    def run(self, *arguments: str) -> Any:
         """The answer of a module that runs to its end."""
         with self.start(*arguments) as process:
             try:
@@ -129,7 +129,7 @@ def time_run(entry: Entry, python: Path, records: int) -> Run:
 
 
 def _time_run(site: Site, entry: Entry, records: int) -> Run:
-    found = site.ask("peer_scripts", entry.contender, "time", str(site.folder), str(records))
+    found = site.run("peer_scripts", entry.contender, "time", str(site.folder), str(records))
     sizes = (found[name] / records for name in ("log", "whole", "bytes"))
     return Run(*sizes, version=found["version"])
 
@@ -144,11 +144,11 @@ def check_reader(entry: Entry, python: Path) -> None:
         raise ToolFailed(message)
 
 
-def kept_after_kill(entry: Entry, python: Path) -> float:
+def stored_after_kill(entry: Entry, python: Path) -> float:
     """The share of records that can be read after a kill right behind the last call.
 
     The process alone is killed. What helper processes hold they may still write. Where the reader
-    fails on what is left, nothing is kept: it found all of a run that was finished.
+    fails on what is left, nothing is stored: it found all of a run that was finished.
     """
     place = entry.contender, "hold"
     with new_site(python) as site:
@@ -164,7 +164,7 @@ def kept_after_kill(entry: Entry, python: Path) -> float:
 
 
 def _count(site: Site, entry: Entry) -> int:
-    return int(site.ask("peer_scripts", entry.contender, "count", str(site.folder), "0"))
+    return int(site.run("peer_scripts", entry.contender, "count", str(site.folder), "0"))
 
 
 def _count_or_none(site: Site, entry: Entry) -> int:
@@ -178,4 +178,4 @@ def _count_or_none(site: Site, entry: Entry) -> int:
 def study_seconds(python: Path, records: int) -> float:
     """Seconds that the study of the first README takes to log and to save."""
     with new_site(python) as site:
-        return float(site.ask("peer_scripts.study", str(site.folder), str(records)))
+        return float(site.run("peer_scripts.study", str(site.folder), str(records)))

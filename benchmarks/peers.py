@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from peer_catalogue import BASE, CURRENT, ENTRIES, OLD, Entry
 from peer_environments import EnvironmentFailed, python_of
-from peer_runs import Run, ToolFailed, check_reader, kept_after_kill, study_seconds, time_run
+from peer_runs import Run, ToolFailed, check_reader, stored_after_kill, study_seconds, time_run
 from tables import median_ratio, print_table
 
 STUDY_RECORDS = 100_000
@@ -90,11 +90,13 @@ def measure_times(lineup: Lineup, scale: Scale) -> dict[Entry, list[Run]]:
 
 def measure_kills(lineup: Lineup, scale: Scale) -> dict[Entry, float]:
     """The share of records that each entry keeps when it is killed."""
-    kept = {}
+    stored = {}
     for entry, python in lineup.pythons.items():
         say(f"killing {entry.name}")
-        kept[entry] = statistics.median(kept_after_kill(entry, python) for _ in range(scale.kills))
-    return kept
+        stored[entry] = statistics.median(
+            stored_after_kill(entry, python) for _ in range(scale.kills)
+        )
+    return stored
 
 
 # --- tables ----------------------------------------------------------------------------------
@@ -102,25 +104,25 @@ def measure_kills(lineup: Lineup, scale: Scale) -> dict[Entry, float]:
 
 def print_peers(lineup: Lineup, scale: Scale) -> None:
     """Print the comparison."""
-    runs, kept = measure_times(lineup, scale), measure_kills(lineup, scale)
+    runs, stored = measure_times(lineup, scale), measure_kills(lineup, scale)
     head = (
         "way",
         "to `rows.append`, caller's side",
         "to `rows.append`, until finished",
         "us a record",
         "bytes a record",
-        "kept after a kill",
+        "stored after a kill",
         "records a run",
         "version",
     )
-    rows = [peer_row(entry, runs, kept[entry], scale) for entry in runs]
+    rows = [peer_row(entry, runs, stored[entry], scale) for entry in runs]
     print_table("To what people use, records of two fields", head, rows)
     print(NOTES)
     print_failures(lineup)
 
 
 def peer_row(
-    entry: Entry, runs: dict[Entry, list[Run]], kept: float, scale: Scale
+    entry: Entry, runs: dict[Entry, list[Run]], stored: float, scale: Scale
 ) -> tuple[str, ...]:
     """The cells of one way to log."""
     mine, base = runs[entry], runs[BASE]
@@ -130,13 +132,13 @@ def peer_row(
         f"{median_ratio([run.whole for run in mine], [run.whole for run in base]):,.2f}",
         f"{1e6 * statistics.median(run.log for run in mine):,.2f}",
         f"{statistics.median(run.bytes for run in mine):,.1f}",
-        f"{kept_in_words(kept)} of {entry.killed:,}",
+        f"{share_in_words(stored)} of {entry.killed:,}",
         f"{scale.records(entry):,}",
         mine[0].version,
     )
 
 
-def kept_in_words(share: float) -> str:
+def share_in_words(share: float) -> str:
     """``all``, ``none``, or a percentage that doesn't round to either."""
     if share in (0, 1):
         return "all" if share else "none"

@@ -40,8 +40,8 @@ def writer_memory(nodes: int, each: int) -> Memory:
         command = [sys.executable, str(_WRITER), folder, str(nodes), str(each)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             peak = _peak(process)
-            said: dict[str, Any] = json.loads(process.communicate()[0])
-    return Memory(said["resident"], peak, said["seconds"])
+            found: dict[str, Any] = json.loads(process.communicate()[0])
+    return Memory(found["resident"], peak, found["seconds"])
 
 
 def _peak(process: subprocess.Popen[str]) -> int:
@@ -88,8 +88,8 @@ def _parts() -> Counter[str]:
 
 def _import_times(code: str) -> dict[str, int]:
     """Microseconds that each module took without those that it imports."""
-    said = _python(code, "-X", "importtime").stderr
-    lines = [line.removeprefix("import time:").split("|") for line in said.splitlines()]
+    report = _python(code, "-X", "importtime").stderr
+    lines = [line.removeprefix("import time:").split("|") for line in report.splitlines()]
     return {name.strip(): int(own) for own, _, name in lines if own.strip().isdigit()}
 
 
@@ -102,6 +102,6 @@ def _wall(code: str) -> float:
 def _python(code: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run code in a new interpreter that keeps its bytecode, as that of a user does."""
     command = [sys.executable, *options, "-c", code]
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    kept["PYTHONPYCACHEPREFIX"] = str(_BYTECODE)
-    return subprocess.run(command, env=kept, capture_output=True, check=True, text=True)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(_BYTECODE)
+    return subprocess.run(command, env=environment, capture_output=True, check=True, text=True)

@@ -25,7 +25,7 @@ __all__ = ["LIVE_QUERIES", "WRITERS", "LiveRun", "live_runs"]
 _PAUSE: Final = 0.001
 _RECORDS_A_PAUSE: Final = 10
 _QUERIES: Final = 100
-"""How often each query is asked."""
+"""How often each query runs."""
 
 LIVE_QUERIES: Final = {
     "count": "SELECT count(*) FROM records",
@@ -47,7 +47,7 @@ class LiveRun(NamedTuple):
 
 
 def live_runs(data: DataSet, *, new_recorders: bool) -> dict[str, LiveRun]:
-    """Ask a copy of the data, to which a process logs, and the data, to which none does."""
+    """Query a copy of the data, to which a process logs, and the data, to which none does."""
     with tempfile.TemporaryDirectory() as folder:
         copy = DataSet(Path(folder))
         shutil.copytree(data.study, copy.study)

@@ -60,7 +60,7 @@ def loop_turns(data: DataSet, rounds: int) -> tuple[list[float], list[float]]:
 
 
 class Access(NamedTuple):
-    """One way to ask for some rows, at a place."""
+    """One way to read some rows, at a place."""
 
     label: str
     rows: int
@@ -97,11 +97,11 @@ def access_seconds(data: DataSet, access: Access, rounds: int) -> float:
     places = access.places(len(records))
     _check(data, access, records, places)
 
-    def ask() -> None:
+    def read() -> None:
         for place in places:
             access.take(records, place)
 
-    return statistics.median(seconds(ask) for _ in range(rounds)) / len(places)
+    return statistics.median(seconds(read) for _ in range(rounds)) / len(places)
 
 
 def _check(data: DataSet, access: Access, records: Rows, places: list[int]) -> None:
@@ -145,7 +145,7 @@ def _peak(records: Rows, call: Callable[[], object]) -> int:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    kept = call()
+    result = call()
     ended.set()
     watcher.join()
-    return max(peak, held().rss) - before if kept is not None else 0
+    return max(peak, held().rss) - before if result is not None else 0

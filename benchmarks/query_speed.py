@@ -6,7 +6,7 @@ it with its defaults and zstd. Answers are compared before anything is timed. Co
 in every round; a ratio is the median of the rounds' ratios, because a shared machine is slower in
 one minute than in the next, but equally so for neighbours.
 
-It prints Markdown tables. With ``--folder`` the data are kept, and found again the next time; they
+It prints Markdown tables. With ``--folder`` the data stays for the next run; they
 are of the library as it was when they were made.
 """
 
@@ -41,7 +41,7 @@ from turns import compared, require_equal, take_turns
 
 MIB: Final = 1 << 20
 QUICK_SECONDS: Final = 0.05
-"""A warm query is asked again in its turn until so many seconds are over."""
+"""A warm query runs again in its turn until so many seconds are over."""
 
 
 class Scale(NamedTuple):
@@ -284,7 +284,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", help=f"some of {', '.join(SECTIONS)}; else all")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the data (default 1)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds (default 7)")
-    parser.add_argument("--folder", type=Path, help="where data are kept and found again")
+    parser.add_argument("--folder", type=Path, help="where data stays for the next run")
     arguments = parser.parse_args()
     if unknown := set(arguments.sections) - SECTIONS.keys():
         parser.error(f"no such section: {', '.join(unknown)}; there are {', '.join(SECTIONS)}")

@@ -35,7 +35,7 @@ from turns import take_turns
 
 
 class Query(NamedTuple):
-    """One question, asked of a frame.
+    """One query of a frame.
 
     Args:
         columns: those that it uses, as Spark's own reader finds out by itself.
@@ -43,7 +43,7 @@ class Query(NamedTuple):
 
     label: str
     columns: str
-    ask: Callable[[DataFrame], list[Any]]
+    run: Callable[[DataFrame], list[Any]]
 
 
 #: Rounds of all queries before any is timed: so many it takes until Java compiled all that it will.
@@ -106,29 +106,29 @@ def native_frames(spark: SparkSession, data: DataSet) -> dict[str, DataFrame]:
     }
 
 
-def ask_source(spark: SparkSession, data: DataSet, query: Query, one_query: str) -> list[Any]:
-    """Ask the data source, opened for this query as its conditions can only be pushed then."""
+def query_source(spark: SparkSession, data: DataSet, query: Query, one_query: str) -> list[Any]:
+    """Query the data source, opened for this query as its conditions can only be pushed then."""
     source = spark.read.format("rigorous").option("columns", query.columns)
-    return query.ask(source.option("oneQuery", one_query).load(str(data.study)))
+    return query.run(source.option("oneQuery", one_query).load(str(data.study)))
 
 
 def print_times(spark: SparkSession, study: Study, data: DataSet, rounds: int) -> None:
     """Print how long each query takes, once Java compiled what all of them need."""
     native = native_frames(spark, data)
-    asked = {
+    queries = {
         query: {
-            **{name: partial(query.ask, frame) for name, frame in native.items()},
-            "format": partial(ask_source, spark, data, query, "false"),
-            "format, oneQuery": partial(ask_source, spark, data, query, "true"),
+            **{name: partial(query.run, frame) for name, frame in native.items()},
+            "format": partial(query_source, spark, data, query, "false"),
+            "format, oneQuery": partial(query_source, spark, data, query, "true"),
         }
         for query in QUERIES
     }
     for _ in range(_WARMING):
-        for contenders in asked.values():
-            for ask in contenders.values():
-                ask()
+        for contenders in queries.values():
+            for run in contenders.values():
+                run()
     rows = []
-    for query, contenders in asked.items():
+    for query, contenders in queries.items():
         flat, *ours = runs = take_turns(rounds, *contenders.values())
         cells = [f"{median_ratio(each, flat):.2f}" for each in ours]
         seconds = [f"{1000 * statistics.median(each):,.0f}" for each in runs]
@@ -145,27 +145,27 @@ def print_shuffles(spark: SparkSession, study: Study, data: DataSet) -> None:
     for query in QUERIES:
         cells: list[str] = []
         for name in ("flat", "to_spark"):
-            shuffled, tasks = _shuffled(spark, partial(query.ask, found[name]))
+            shuffled, tasks = _shuffled(spark, partial(query.run, found[name]))
             cells += [f"{shuffled:,}", f"{tasks:,}"]
         rows.append([query.label, *cells])
     head = ["query", "flat: bytes shuffled", "tasks", "to_spark: bytes shuffled", "tasks"]
     print_table(f"{study.label}: shuffles", head, rows)
 
 
-def _shuffled(spark: SparkSession, ask: Callable[[], object]) -> tuple[int, int]:
+def _shuffled(spark: SparkSession, run: Callable[[], object]) -> tuple[int, int]:
     """Bytes written to shuffles, and tasks, of the jobs of one query."""
     context = spark.sparkContext
     group = f"query {time.perf_counter_ns()}"
     context.setJobGroup(group, group)
-    ask()
+    run()
     tracker, store = context.statusTracker(), context._jsc.sc().statusStore()
     shuffled = tasks = 0
     for job in tracker.getJobIdsForGroup(group):
         info = tracker.getJobInfo(job)
         for stage in info.stageIds if info else ():
-            told = store.lastStageAttempt(stage)
-            shuffled += told.shuffleWriteBytes()
-            tasks += told.numCompleteTasks()
+            last = store.lastStageAttempt(stage)
+            shuffled += last.shuffleWriteBytes()
+            tasks += last.numCompleteTasks()
     return shuffled, tasks
 
 
@@ -173,10 +173,10 @@ def print_columns(study: Study, data: DataSet) -> None:
     """Print how many bytes a record has in each column of the sealed files."""
     sizes, footers, rows, files = Counter[str](), 0, 0, 0
     for path in (data.study / "records").glob("*.parquet"):
-        told = pq.read_metadata(path)
-        rows, footers, files = rows + told.num_rows, footers + told.serialized_size, files + 1
-        for group in map(told.row_group, range(told.num_row_groups)):
-            for column in map(group.column, range(told.num_columns)):
+        footer = pq.read_metadata(path)
+        rows, footers, files = rows + footer.num_rows, footers + footer.serialized_size, files + 1
+        for group in map(footer.row_group, range(footer.num_row_groups)):
+            for column in map(group.column, range(footer.num_columns)):
                 sizes[column.path_in_schema] += column.total_compressed_size
     cells = [[name, f"{size / rows:.3f}"] for name, size in sizes.items()]
     cells.append([f"footer, of {files} files", f"{footers / rows:.3f}"])
@@ -203,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--scale", type=float, default=1.0, help="share of the data (default 1)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds (default 9)")
-    parser.add_argument("--folder", type=Path, help="where data are kept and found again")
+    parser.add_argument("--folder", type=Path, help="where data stays for the next run")
     arguments = parser.parse_args()
     print_machine()
     print(f"PySpark {pyspark.__version__}, local[2]")

@@ -16,7 +16,7 @@ class Local:
 
     version = trackio.__version__
 
-    def __init__(self, folder: Path) -> None:  # noqa: ARG002 - told by the environment
+    def __init__(self, folder: Path) -> None:  # noqa: ARG002 - the environment has it
         self._run = trackio.init(project="study", embed=False, auto_log_cpu=False)
 
     def log(self, losses: Sequence[float]) -> None:
@@ -28,6 +28,6 @@ class Local:
         self._run.finish()
 
     @staticmethod
-    def count(folder: Path) -> int:  # noqa: ARG004 - told by the environment
+    def count(folder: Path) -> int:  # noqa: ARG004 - the environment has it
         runs = trackio.Api().runs("study")
         return sum(len(SQLiteStorage.get_logs("study", run.name, run_id=run.id)) for run in runs)
