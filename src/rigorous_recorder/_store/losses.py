@@ -161,7 +161,7 @@ def read_incomplete(folder: Folder) -> dict[str, Spans]:
     """The segments of writers that the folder should have, if it was found incomplete."""
     try:
         check_regular(folder.incomplete_path)
-        file_metadata = json.loads(folder.incomplete_path.read_bytes())["begun"]
+        file_metadata = json.loads(folder.incomplete_path.read_bytes())["started"]
         return {str(writer): _spans(spans) for writer, spans in file_metadata.items()}
     except FileNotFoundError:
         return {}
@@ -184,7 +184,7 @@ def record_incomplete(folder: Folder, started: Mapping[str, Spans]) -> None:
     """
     file_metadata = {**read_incomplete(folder), **started}
     write_whole(
-        folder.incomplete_path, json.dumps({"begun": file_metadata}, sort_keys=True).encode()
+        folder.incomplete_path, json.dumps({"started": file_metadata}, sort_keys=True).encode()
     )
 
 
