@@ -283,7 +283,7 @@ def test_values_are_counted_without_reading_them(
 
         monkeypatch.setattr(ParquetFragment, "_read", read_nodes)
         assert "loss:str" in collection.records.columns
-        monkeypatch.setattr(ParquetFragment, "_count_in_footer", refuse)
+        monkeypatch.setattr(ParquetFragment, "_nulls", refuse)
         with collection.new_experiment(loss=3):
             assert "loss:str" in collection.records.columns
         assert collection.records._scan().files == files

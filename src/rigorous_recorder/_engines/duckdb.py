@@ -343,7 +343,7 @@ class _Database:
         """The text of the view of records, and the files that it names."""
         if used.uses_no_column and (nothing := rows_without_columns(scan)) is not None:
             return nothing, []
-        if not scan.keys or (scan.row_conditions and _is_small(scan)):
+        if not scan.keys or (used.any_column and scan.row_conditions and _is_small(scan)):
             return self._view("flat", lambda: _with_sql_names(flat_table(scan)), used), []
         if "records" not in self._names:
             self._names["records"] = SqlNames(scan.flats)

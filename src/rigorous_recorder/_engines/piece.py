@@ -115,6 +115,11 @@ class Piece:
             self._positions = spread(self.runs, found)
         return self._positions
 
+    @property
+    def columns(self) -> list[Column]:
+        """The physical columns that were read."""
+        return [column for column, name in self._fragment.columns.items() if name in self._read]
+
     def columns_in_use(self) -> list[Column]:
         """The physical columns in which any of the rows has a value, or may have lost one."""
         return [

@@ -159,9 +159,9 @@ def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
     above, mutable = _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns)
     if lost := [key for key in scan.shown_node_keys if piece.is_lost(key)]:
         above = {node: _without(values, lost) for node, values in above.items()}
-    rows = _ROWS_AT_ONCE
-    if all(column.kind in _NUMBERS for column in scan.record_columns):
-        rows = max(1, _NUMBERS_AT_ONCE // max(1, len(scan.record_columns)))
+    rows, columns = _ROWS_AT_ONCE, piece.columns
+    if all(column.kind in _NUMBERS for column in columns):
+        rows = max(1, _NUMBERS_AT_ONCE // max(1, len(columns)))
     for start in range(0, piece.rows, rows):
         yield from _rows(piece.slice(start, rows), above, mutable, scan)
 
@@ -194,7 +194,7 @@ def _rows(
 ) -> Iterator[Iterator[Row]]:
     runs = piece.runs
     nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    all_own = [each for key in scan.shown_record_keys if (each := _own_values(piece, key))]
+    all_own = [each for key in scan.record_keys_of(piece) if (each := _own_values(piece, key))]
     is_gapless = all(each.present is None for each in all_own)
     keys, columns = _those(all_own)
     for run, (start, stop) in enumerate(pairwise([0, *ends])):

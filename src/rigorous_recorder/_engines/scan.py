@@ -14,6 +14,7 @@ from .._values.promote import Family, family_of, meet
 from .conditions import AnyCondition
 from .mixed import Flat
 from .node_conditions import Bound
+from .piece import Group, Piece
 from .scanned_rows import ScannedRows, Scope
 from .snapshot import Snapshot, texts_in, texts_of
 from .sql import SqlNames
@@ -44,19 +45,36 @@ class Scan(ScannedRows):
 
     @once
     def record_columns(self) -> list[Column]:
-        """The physical columns in which records of the scope have a value."""
+        """The physical columns of the keys to read in which records of the scope have a value."""
         if self.node_ids is None and self.snapshot.nodes.deleted is None:
             return self.snapshot.record_columns
         if self.conditions:
-            return Scan(self.snapshot, self.scope._replace(keys=None)).record_columns
+            return Scan(self.snapshot, self.scope).record_columns
+        wanted = self.snapshot.record_columns
+        if self.scope.keys is not None:
+            keys = set(map(root_of, self.scope.keys))
+            wanted = [column for column in wanted if column.key in keys]
         found = {
             column for each in self.fragments if self.takes_whole(each) for column in each.columns
         }
         for group in self.groups:
-            unsure = [column for column in group.fragment.columns if column not in found]
-            for piece in self.read(group, unsure) if unsure else ():
-                found.update(piece.columns_in_use())
-        return [column for column in self.snapshot.record_columns if column in found]
+            here = group.fragment.columns
+            found |= self._in_use(group, [c for c in wanted if c in here and c not in found])
+        return [column for column in wanted if column in found]
+
+    def _in_use(self, group: Group, columns: list[Column]) -> set[Column]:
+        """The columns among some in which rows of the scope in a group have a value, or had one.
+
+        Values are read only where the number of nulls in the whole group leaves it open.
+        """
+        if not columns or not (rows := self._rows_of(group)):
+            return set()
+        nulls = group.fragment.nulls(group.number, columns)
+        found = {column for column in columns if nulls.get(column, rows) < rows}
+        unsure = [c for c in columns if c not in found and nulls.get(c) != group.rows]
+        for piece in self.read(group, unsure) if unsure else ():
+            found.update(piece.columns_in_use())
+        return found
 
     @once
     def inherited_keys(self) -> set[str]:
@@ -102,6 +120,15 @@ class Scan(ScannedRows):
         """The keys among them that records of the scope have."""
         found = keys_of(self.record_columns)
         return found if self.scope.keys is None else [k for k in found if k in self.scope.keys]
+
+    def record_keys_of(self, piece: Piece) -> list[str]:
+        """Those of them that are in the columns of a piece, in order."""
+        places = self._places_of_record_keys
+        return sorted(set(keys_of(piece.columns)) & places.keys(), key=places.__getitem__)
+
+    @once
+    def _places_of_record_keys(self) -> dict[str, int]:
+        return {key: at for at, key in enumerate(self.shown_record_keys)}
 
     def selecting(self, keys: tuple[str, ...]) -> Scan:
         """The same rows with only these keys, or values at these paths in dicts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
 from .._live.column import Column
@@ -14,7 +14,7 @@ from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import keys_of
 from .._values.chunks import int64_array
-from .._values.kinds import Kind
+from .._values.kinds import BYTES, Kind
 from .conditions import AnyCondition
 from .node_conditions import PIECE_ROWS, Bound, nodes_that_meet
 from .piece import Group, Piece, of_nodes, with_nodes
@@ -22,6 +22,10 @@ from .snapshot import Snapshot
 from .sql_conditions import BoundSql
 
 __all__ = ["ScannedRows", "Scope"]
+
+
+#: Columns that take long to read together, whatever their kinds.
+_MANY: Final = 64
 
 
 class Scope(NamedTuple):
@@ -208,7 +212,7 @@ class ScannedRows(ABC):
     def _rows_of(self, group: Group) -> int:
         if self.takes_all(group):
             return group.rows
-        return sum(piece.rows for piece in self.read(group, self.columns_for([])))
+        return sum(piece.rows for piece in self.read(group, self._condition_columns))
 
     def pieces(self, keys: Sequence[str] | None = None) -> Iterator[Piece]:
         """The rows in order; reads only what ``keys`` and the conditions need (None: all)."""
@@ -240,6 +244,10 @@ class ScannedRows(ABC):
             among: of those nodes of the group that are of the scope: leave out rows of others.
             nodes: whether what is read of the pieces depends on their nodes.
         """
+        if columns is self.snapshot.record_columns:  # no look at those of all other files
+            columns = list(group.fragment.columns)
+        if self._meets_none(group, columns):
+            return []
         table = group.fragment.table(group.number, columns, nodes=False)
         if table is None:
             return []
@@ -262,6 +270,19 @@ class ScannedRows(ABC):
             pieces = [piece.that_meet(self.row_conditions) for piece in pieces]
         return [piece for piece in pieces if piece.rows]
 
+    def _meets_none(self, group: Group, columns: Sequence[Column]) -> bool:
+        """Whether the columns of the conditions show that others, which are large, need not be read."""
+        if not self.row_conditions or not isinstance(group.fragment, ParquetFragment):
+            return False
+        others = set(columns).difference(self._condition_columns)
+        is_large = len(others) > _MANY or any(map(_is_large, others))
+        return is_large and not self.read(group, self._condition_columns)
+
+    @once
+    def _condition_columns(self) -> list[Column]:
+        """The physical columns that the conditions need."""
+        return self.columns_for([])
+
     def located(self, index: int) -> Iterator[tuple[int, Piece]]:
         """The pieces from the one with row ``index`` on, each with the index of its first row."""
         first, columns = 0, self.columns_for(None)
@@ -273,3 +294,8 @@ class ScannedRows(ABC):
                 if first + piece.rows > index >= 0:
                     yield first, piece
                 first += piece.rows
+
+
+def _is_large(column: Column) -> bool:
+    """Whether a column can have values that take long to read, such as images."""
+    return column.kind.is_mutable or column.kind == BYTES

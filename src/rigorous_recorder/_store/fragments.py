@@ -160,6 +160,14 @@ class Fragment(ABC):
         """Whether the nodes of a group's rows can be read, as far as known."""
         return True
 
+    def nulls(
+        self,
+        group: int,  # noqa: ARG002 - nothing is known without reading the values
+        columns: Sequence[Column],  # noqa: ARG002
+    ) -> dict[Column, int]:
+        """How many rows of a group have no value in each of some columns, where it is known."""
+        return {}
+
     def count(self, column: Column) -> int:
         """How many rows have a value in a column of this fragment; for arrays, non-empty ones."""
         stored = (each.column(self.columns[column]) for each in self.tables([column]))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .._arrow import pa, pq
 from .._live.column import NODE, Column
 from .._once import once
+from .._values.arrays import ArrayKind
+from .._values.kinds import Kind
 from ..errors import DamagedFileError
 from .checksums import check_chunks
 from .corruption import (
@@ -72,7 +75,6 @@ class ParquetFragment(Fragment):
         self._sums = sums
         self.unplaced = _NO_GROUPS
         self._sound: dict[str, bool] = {}
-        self._counts: dict[Column, int] | None = None
         #: The columns of groups whose checksums were verified.
         self._checked = _NOTHING
 
@@ -110,8 +112,7 @@ class ParquetFragment(Fragment):
     def _readable_part(self, group: int, names: Sequence[str]) -> pa.Table | None:
         """The same for a row group whose columns can't all be read together."""
         rows = self.group_rows[group]
-        stored = self.file_columns.stored.items()
-        keys: dict[str, Any] = {name: column.key for column, name in stored}
+        columns = {name: column for column, name in self.file_columns.stored.items()}
         arrays: list[Any] = []
         for name in names:
             found = self._try(group, [name])
@@ -122,19 +123,12 @@ class ParquetFragment(Fragment):
                 warn_rows_left_out(self.path, group, rows, found)
                 return None
             else:
-                warn_values_missing(self.path, group, rows, keys[name], found)
-                is_empty = self._has_no_value(group, name)
+                column = columns[name]
+                warn_values_missing(self.path, group, rows, cast("str", column.key), found)
+                is_empty = self._nulls([group], [column])[0].get(column) == rows
                 lost = self.schema.field(name).type if is_empty else pa.null()
                 arrays.append(pa.nulls(rows, lost))
         return pa.Table.from_arrays(arrays, names=list(names))
-
-    def _has_no_value(self, group: int, name: str) -> bool:
-        """Whether the statistics in the footer show that a column has no values in a group."""
-        (at, *_) = self._places([name])
-        with open_parquet(self._path) as file:
-            statistics = file.metadata.row_group(group).column(at).statistics
-        has_count = statistics is not None and statistics.has_null_count
-        return has_count and statistics.null_count == self.group_rows[group]
 
     def is_placed(self, group: int) -> bool:
         """Whether ``_node`` of a row group can be read, as far as known."""
@@ -156,29 +150,46 @@ class ParquetFragment(Fragment):
 
         Only reads the footer if it has the counts.
         """
-        if self._counts is None:
-            self._counts = {}
         if column not in self._counts:
-            is_sparse = column in self.file_columns.sparse
-            found = None if is_sparse else self._count_in_footer(self.columns[column])
-            self._counts[column] = super().count(column) if found is None else found
+            self._counts[column] = super().count(column)
         return self._counts[column]
 
-    def _count_in_footer(self, name: str) -> int | None:
-        (place,) = self._places([name])
+    @once
+    def _counts(self) -> dict[Column, int]:
+        """The counts in the footer, which is read once for all columns."""
+        columns = [c for c in self.file_columns.stored if c not in self.file_columns.sparse]
+        groups = self._nulls(range(len(self.group_rows)), columns)
+        return {
+            column: sum(
+                max(0, rows - each[column])
+                for rows, each in zip(self.group_rows, groups, strict=True)
+            )
+            for column in columns
+            if all(column in each for each in groups)
+        }
+
+    def nulls(self, group: int, columns: Sequence[Column]) -> dict[Column, int]:
+        """How many rows of a group have no value in each of some columns, by the footer.
+
+        Not of columns with values in a sparse one, and not where lists are missing or empty.
+        """
+        sparse, rows = self.file_columns.sparse, self.group_rows[group]
+        (found,) = self._nulls([group], [column for column in columns if column not in sparse])
+        return {
+            column: nulls
+            for column, nulls in found.items()
+            if nulls < rows or not pa.types.is_nested(column.kind.sealed_type)
+        }
+
+    def _nulls(self, groups: Iterable[int], columns: Iterable[Column]) -> list[dict[Column, int]]:
+        """For each group the nulls in stored columns; an empty or missing list is one."""
+        places, stored = leaf_places(self.schema), self.file_columns.stored
+        here = {column: places[stored[column]][0] for column in columns}
         try:
             with open_parquet(self._path) as file:
-                groups = [
-                    file.metadata.row_group(group).column(place).statistics
-                    for group in range(len(self.group_rows))
-                ]
+                return [_nulls_in(file.metadata.row_group(group), here) for group in groups]
         except UNREADABLE:  # damaged, or compacted away
-            return None
-        if not all(each is not None and each.has_null_count for each in groups):
-            return None
-        # An empty or missing list is one null in the footer.
-        counts = zip(self.group_rows, groups, strict=True)
-        return sum(max(0, rows - int(each.null_count)) for rows, each in counts)
+            return [{} for _ in groups]
 
     def rows_of(self, writer: str, number: int) -> int | None:
         """How many rows a writer's segment had when it was sealed; None if it is not here.
@@ -264,7 +275,7 @@ class ParquetFragment(Fragment):
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
         if is_new:
             self._check(found)
-        self._checked |= wanted
+            self._checked |= wanted
         return found
 
     def _places(self, names: Collection[str]) -> list[int]:
@@ -302,6 +313,20 @@ class ParquetFragment(Fragment):
         # A column has another name there if its own was in use.
         there = _joined(pieces).select([NODE, *names_of(whole.file_columns.stored, here)])
         return there.rename_columns([NODE, *names_of(self.file_columns.stored, here)])
+
+
+def _nulls_in(group: pq.RowGroupMetaData, places: Mapping[Column, int]) -> dict[Column, int]:
+    """The nulls in columns at places in a row group, where the footer has them."""
+    found = {c: _nulls_of(c.kind, group.column(at), group.num_rows) for c, at in places.items()}
+    return {column: nulls for column, nulls in found.items() if nulls is not None}
+
+
+def _nulls_of(kind: Kind, chunk: pq.ColumnChunkMetaData, rows: int) -> int | None:
+    if (statistics := chunk.statistics) is not None and statistics.has_null_count:
+        return int(statistics.null_count)
+    # Nested lists have no statistics; the elements of a missing array count as one.
+    elements = math.prod(kind.shape) if isinstance(kind, ArrayKind) else 0
+    return rows - (int(chunk.num_values) - rows) // (elements - 1) if elements > 1 else None
 
 
 def _joined(pieces: Sequence[pa.Table]) -> pa.Table:
