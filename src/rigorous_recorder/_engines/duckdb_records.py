@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from .._arrow import pa
+from .._arrow import pa, pc
 from .._live.column import NODE, SPARSE_COLUMNS, Column
 from .._nested import Path, root_of
 from .._prefetch import ALL_CORES, ahead
@@ -195,7 +195,9 @@ class RecordsSelect:
         return joins
 
     def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
-        ids, nodes = _with_a_gap(self._scan.sorted_nodes_of(fragments)), self._scan.snapshot.nodes
+        every = [pc.max(each.nodes).as_py() for each in fragments if len(each.nodes)]
+        ids = _with_a_gap(self._scan.sorted_nodes_of(fragments), max(every, default=0))
+        nodes = self._scan.snapshot.nodes
         positions = nodes.positions(ids)
         arrays = [ids]
         for flat in self._inherited:
@@ -303,15 +305,18 @@ class RecordsSelect:
         return [*self._own.values(), *self._lost.values()]
 
 
-def _with_a_gap(ids: pa.Array) -> pa.Array:
+def _with_a_gap(ids: pa.Array, highest: int) -> pa.Array:
     """Sorted ids, with one that no record has behind them if they have no gap.
+
+    Args:
+        highest: the highest id of any record, which may be one that is left out.
 
     Where each number of a range is a key of a join, DuckDB copies the values for each row; otherwise
     rows refer to them, and grouping by them takes half of the time.
     """
     if not len(ids) or ids[-1].as_py() - ids[0].as_py() >= len(ids):
         return ids
-    return pa.concat_arrays([ids, int64_array([ids[-1].as_py() + 2])])
+    return pa.concat_arrays([ids, int64_array([highest + 2])])
 
 
 def _is_castable(kind: Kind, flat: Kind) -> bool:
