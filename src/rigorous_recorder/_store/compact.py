@@ -29,6 +29,7 @@ from .footer import (
     writers_metadata,
 )
 from .locks import locked
+from .node_spans import NodeSpans
 from .parquet_fragment import ParquetFragment
 from .recover import recover
 from .seal import ROW_GROUP, settings, writing
@@ -139,13 +140,15 @@ class Merging(NamedTuple):
         schema = schema.with_metadata(_description(run, name, segments, special.metadata | sparse))
         groups = _row_groups(parts, columns, schema)
         first = next(groups, no_rows(schema))
-        written = 0
+        written, spans = 0, NodeSpans(run[0].path)
         chosen = settings(first, special)
         with writing(run[0].path.with_name(str(name)), schema, chosen) as writer:
             for group in chain([first] if first.num_rows else [], groups):
                 writer.write_table(group, row_group_size=ROW_GROUP)
                 written += -(-group.num_rows // ROW_GROUP)
-            writer.add_key_value_metadata(checksums.room_for(schema, written))
+                spans.add(group)
+            room = checksums.room_for(schema, written)
+            writer.add_key_value_metadata(spans.metadata | room)
         for file in run:
             file.path.unlink(missing_ok=True)
         return len(run) - 1

@@ -26,6 +26,7 @@ from .folder import NODES, SealedName
 from .footer import check_name, columns_in, metadata_of, segments_in
 from .fragments import Fragment, Spans, between, is_lost, names_of
 from .leaves import leaf_places
+from .node_spans import nodes_in
 from .path_checks import check_regular
 
 __all__ = [
@@ -50,6 +51,7 @@ class ParquetFragment(Fragment):
 
     Attributes:
         unplaced: row groups whose ``_node`` can't be read, as far as known.
+        node_spans: the ids of its nodes in its footer, if it has them.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class ParquetFragment(Fragment):
         self._find_successor = find_successor
         self._sums = sums
         self.unplaced = _NO_GROUPS
+        self.node_spans: bytes | None = None
         self._sound: dict[str, bool] = {}
         #: The columns of groups whose checksums were verified.
         self._checked = _NOTHING
@@ -139,6 +142,15 @@ class ParquetFragment(Fragment):
         low, high = self.node_ranges[group]
         here = between(ids, low, high)
         return super().nodes_among(group, here) if len(here) else here
+
+    @once
+    def nodes(self) -> pa.Array:
+        """The distinct ids of the rows' nodes, without those that can't be read.
+
+        Only rows of a file without them in its footer are read.
+        """
+        listed = None if self.unplaced else nodes_in(self.node_spans, self.rows)
+        return super().nodes if listed is None else listed
 
     @once
     def node_ranges(self) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from . import checksums
 from .encodings import PLAIN_FLOATS, Encodings
 from .footer import metadata_of, sparse_keys, sparse_metadata
 from .leaves import leaves_of
+from .node_spans import NodeSpans
 from .special_floats import SpecialFloats
 
 __all__ = [
@@ -72,7 +73,9 @@ def write_with_metadata(
     described = file_metadata | special.metadata | sparse_metadata(sparse_keys(table))
     metadata = {META: json.dumps(described).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
-    table = table.replace_schema_metadata(metadata | room)
+    spans = NodeSpans(path)
+    spans.add(table)
+    table = table.replace_schema_metadata(metadata | spans.metadata | room)
     with writing(path, table.schema, settings(table, special, encodings)) as writer:
         writer.write_table(table, row_group_size=ROW_GROUP)
 

@@ -16,6 +16,7 @@ from .corruption import UNREADABLE, blame_file, warn_damaged
 from .folder import TABLES, FileName, Folder, MergedName, SealedName, counting, sealed_name
 from .listed import Listed
 from .listing import Listing
+from .node_spans import NODE_SPANS
 from .parquet_fragment import ParquetFragment, node_ranges_in
 from .path_checks import check_regular
 
@@ -202,6 +203,7 @@ def open_sealed(
             rows = [meta.row_group(group).num_rows for group in range(meta.num_row_groups)]
             sealed = ParquetFragment(path, file.schema_arrow, rows, find_successor, sums=sums)
             sealed.node_ranges = node_ranges_in(meta)
+            sealed.node_spans = meta.metadata.get(NODE_SPANS)
             if sums and not sealed.is_of_nodes:  # records without readable nodes do not count
                 sealed.unplaced = frozenset(damaged_chunks(source, meta, sums, 0))
             return sealed
