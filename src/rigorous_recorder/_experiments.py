@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex, overload
 
 from ._arrow import pa, pc
 from ._display.experiments import experiments_table
@@ -23,7 +23,7 @@ from ._lazy_imports import duckdb, pd, pl
 from ._live.column import Column
 from ._nested import Path
 from ._public import public
-from ._row_table import checked_keys, checked_signs, sorted_places
+from ._row_table import checked_count, checked_keys, checked_signs, sorted_places
 from ._runs import Runs
 from ._status import Status
 from ._store.union import ReadableStore
@@ -114,6 +114,28 @@ class Experiments(list[Experiment]):
         names = checked_keys(keys, table.column_names if self else keys, "sort")
         signs = checked_signs(names, descending)
         return self._some(sorted_places(table, names, signs) if self else [])
+
+    def head(self, n: int = 5) -> Experiments:
+        """The first ``n``.
+
+        Raises:
+            ArgumentTypeError: ``n`` is not an int.
+            ArgumentError: it is negative.
+        """
+        return self[: checked_count(n, "head")]
+
+    def tail(self, n: int = 5) -> Experiments:
+        """The last ``n``; errors are those of ``head``."""
+        return self[max(0, len(self) - checked_count(n, "tail")) :]
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Experiment: ...
+    @overload
+    def __getitem__(self, index: slice) -> Experiments: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Experiment | Experiments:
+        if isinstance(index, slice):
+            return self._some(range(len(self))[index])
+        return super().__getitem__(index)
 
     def _some(self, positions: Sequence[int]) -> Experiments:
         found = Experiments.__new__(Experiments)

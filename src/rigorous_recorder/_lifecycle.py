@@ -264,6 +264,10 @@ class Run:
                 raise AttributeError(message, name=name, obj=self)
             return getattr(self._started(name), name)
 
+    def __dir__(self) -> list[str]:
+        """Its own names, and those of its recorder."""
+        return sorted({*super().__dir__(), *(n for n in dir(Recorder) if not n.startswith("_"))})
+
     def _started(self, name: str) -> Recorder:
         self._require_started(name)
         return self._recorder

@@ -189,14 +189,16 @@ def nth_number(numbers: Collection[int], wanted: SupportsIndex, *, advice: str =
 
 
 def _there(numbers: tuple[int, ...]) -> str:
-    return f"there are {_listed(numbers)}" if numbers else "there are no experiments"
+    if len(numbers) < 2:
+        return f"there is only {numbers[0]}" if numbers else "there are no experiments"
+    return f"there are {_listed(numbers)}"
 
 
 def _listed(numbers: tuple[int, ...]) -> str:
     if len(numbers) <= 2 * _LISTED:
-        return str(numbers)
+        return ", ".join(map(str, numbers))
     first, last = (", ".join(map(str, some)) for some in (numbers[:_LISTED], numbers[-_LISTED:]))
-    return f"({first}, ..., {last})"
+    return f"{first}, ..., {last}"
 
 
 def _numbers(nodes: Nodes, positions: pa.Array) -> pa.Array:

@@ -200,7 +200,7 @@ def test_of_many_numbers_only_some_are_listed() -> None:
     with pytest.raises(UnknownExperimentError) as refused:
         _runs.nth_number(known, 20_000)
     first, last = (", ".join(map(str, some)) for some in (known[:10], known[-10:]))
-    assert str(refused.value) == f"there is no experiment 20000; there are ({first}, ..., {last})"
+    assert str(refused.value) == f"there is no experiment 20000; there are {first}, ..., {last}"
 
 
 def test_to_begin_an_experiment_looks_at_few_of_those_before(

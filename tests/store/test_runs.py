@@ -281,7 +281,7 @@ def test_what_needs_a_recorder_says_how_to_start(open_collection: Opener) -> Non
     assert "not started" in repr(run)
     with pytest.raises(AttributeError, match="has no attribute 'psuh'"):
         run.psuh  # type: ignore[attr-defined]  # noqa: B018
-    assert {"push", "start", "finish", "fail", "recorder"} <= set(dir(run))
+    assert {"push", "start", "finish", "fail", "recorder", "all_records", "tree"} <= set(dir(run))
     assert open_collection().experiment_numbers == ()
 
 
@@ -554,6 +554,26 @@ def test_an_attribute_that_is_called_status_stays_what_it_is(open_collection: Op
     assert found.to_arrow()["status"].to_pylist() == ["mine", None]
     assert [each.number for each in found.where(status="mine")] == [1]
     assert found.statuses() == ["finished", "finished"]
+
+
+def test_a_part_of_the_experiments_is_a_table_as_well(runs: Experiments) -> None:
+    """The first and last ones, and each slice; they can be narrowed further."""
+    numbers = [each.number for each in runs]
+    for part, wanted in (
+        (runs.head(2), numbers[:2]),
+        (runs.tail(1), numbers[-1:]),
+        (runs.tail(99), numbers),
+        (runs.head(0), []),
+        (runs[::-1], numbers[::-1]),
+        (runs.sort("lr")[1:], [numbers[0], numbers[3], numbers[1]]),
+    ):
+        assert [each.number for each in part] == wanted
+        assert part.to_arrow()["experiment_number"].to_pylist() == wanted
+        assert len(part.where("error_number < 99")) == len(wanted)
+        assert f"{len(wanted)} experiment" in str(part)
+    assert runs[-1].number == numbers[-1]
+    with pytest.raises(ArgumentError, match="expected 0 or more"):
+        runs.head(-1)
 
 
 def test_what_cant_be_queried_of_experiments_is_refused(runs: Experiments) -> None:
