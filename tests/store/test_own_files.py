@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from rigorous_recorder._store.compact import Merging
 from rigorous_recorder._store.folder import Folder, SealedName, sealed_name
 from rigorous_recorder._store.locks import locked
 from rigorous_recorder._store.own_files import OwnFile, OwnFiles
-from rigorous_recorder.errors import DamagedFileWarning
+from rigorous_recorder.errors import DamagedFileWarning, IncompleteCopyWarning
 
 from .folders import Snapshots, before_every_step, flip_in_pages, indexes, opened, reading
 
@@ -229,6 +230,22 @@ def test_the_number_of_files_and_the_work_are_logarithmic(
     sizes = math.ceil(math.log(saves, 8))
     assert 0 < written["left"] <= 7 * sizes < 40
     assert written["rows"] <= (sizes - 1) * saves
+
+
+@pytest.mark.usefixtures("in_twos")
+def test_a_copy_by_another_tool_reports_what_was_merged_meanwhile(
+    folder: Path, tmp_path: Path, open_collection: Opener
+) -> None:
+    """A tool that has listed files that are gone when it copies them lacks their records."""
+    collection = open_collection()
+    log_and_save(collection, range(3))
+    listed = sealed(folder)
+    log_and_save(collection, range(3, 4))
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, ignore=lambda _path, names: {*names} & {sealed(folder)[0].name})
+    assert not any(path.exists() for path in listed)
+    with pytest.warns(IncompleteCopyWarning, match="lacks all records of segments 0 to 3"):
+        assert indexes(opened(copy)) == []
 
 
 @pytest.mark.usefixtures("in_twos")
