@@ -67,9 +67,7 @@ def answers(folder: Path) -> dict[str, list[str]]:
         "polars": plain(records.to_polars().rows(named=True)),
         "lazy": plain(records.to_polars(lazy=True).collect().rows(named=True)),
         "pandas": plain(records.to_pandas().to_dict("records")),
-        "sql": plain(
-            collection.sql("SELECT * FROM records ORDER BY i").to_arrow_table().to_pylist()
-        ),
+        "sql": sorted(plain(collection.sql("SELECT * FROM records").to_arrow_table().to_pylist())),
         "grouped": plain(collection.sql(grouped).to_arrow_table().to_pylist()),
         "where": plain(records.where(**{"flag/1": True})),
         "text": plain(records.where('"loss/3" > 1 AND "text/3" IS NOT NULL')),
