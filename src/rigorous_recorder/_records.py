@@ -27,7 +27,7 @@ from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
 from ._engines.scan import Scan
 from ._engines.scanned_rows import Scope
 from ._engines.snapshot import Snapshot
-from ._engines.source import Source
+from ._engines.source import Latest, Source
 from ._engines.spark import spark_frame
 from ._engines.widths import BATCH_BYTES, fits
 from ._flat_files import CsvOptions, save_flat
@@ -46,20 +46,27 @@ from .plotting import Attempts, Band, Chart, Curves, chart_of, keys_of, look_of,
 
 __all__ = ["Records", "Row"]
 
-#: How many rows are decoded together when one is accessed by index.
+#: How many rows are decoded together when one is accessed by index, at most; and the first time, or
+#: in no order. Rows that are accessed one after the other are decoded in larger and larger pages.
 _PAGE: Final = 4_096
+_FIRST_PAGE: Final = 64
+_PAGE_GROWTH: Final = 8
+#: Where a scan has the page that was decoded last.
+_PAGE_CACHE: Final = "page"
 #: Maximum bytes of inherited values that each row of a data frame gets a copy of.
 _MOST_COPIED: Final = 1 << 30
 
 
 class _Page(NamedTuple):
-    """A cached range of rows that were read together."""
+    """A range of rows of a scan that were read together.
 
-    scan: Scan | None
-    #: The index of the first row.
+    Attributes:
+        first: the index of the first row.
+        mutable: keys with mutable values, of which each returned row gets copies.
+    """
+
     first: int
     rows: list[Row]
-    #: Keys with mutable values, of which each returned row gets copies.
     mutable: tuple[str, ...]
 
 
@@ -89,12 +96,13 @@ class Records(Sequence[Row]):
         self._conditions = conditions
         #: Keys whose dicts are unnested into columns; empty for all of them, None for none.
         self._unnested = unnested
-        self._page = _Page(None, 0, [], ())
+        #: The scan of the latest snapshot that was read.
+        self._known: Scan | None = None
 
     # --- rows ----------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return self._scan().row_count()
+        return self._latest().row_count
 
     def __iter__(self) -> Iterator[Row]:
         return all_rows(self._scan())
@@ -108,7 +116,9 @@ class Records(Sequence[Row]):
             scan = self._scan()
             wanted = range(*index.indices(scan.row_count()))
             return _sliced(rows_from(scan, min(wanted, default=0)), wanted)
-        return self._row(self._scan(), _checked(index))
+        at = _checked(index)
+        row = _latest_row(self._latest(), at)
+        return _row(self._scan(), at) if row is None else row
 
     def where(self, /, *conditions: str, **values: Any) -> Records:
         """The records that meet all conditions.
@@ -478,6 +488,21 @@ class Records(Sequence[Row]):
 
     # -------------------------------------------------------------------------------------------
 
+    def _latest(self) -> Latest:
+        """The scan of a snapshot, and the rows added since, which together are the latest ones.
+
+        Raises:
+            ColumnError: a condition's key is nowhere in the collection.
+        """
+        source, scope = self._place
+        if self._conditions or self._unnested is not None or scope.keys is not None:
+            return Latest(self._scan(), None, ())
+        latest = source.latest(scope)
+        if latest.scan is not self._known and self._has_moved(source, scope):
+            return self._latest()
+        self._known = latest.scan
+        return latest
+
     def _scan(self) -> Scan:
         """The scan of the latest snapshot for an engine.
 
@@ -486,7 +511,7 @@ class Records(Sequence[Row]):
         """
         source, scope = self._place
         scan = source.scan(scope, self._conditions)
-        known = self._page[0]
+        known = self._known
         if known is not None and known.snapshot is scan.snapshot:
             return known
         if self._has_moved(source, scope):
@@ -494,7 +519,7 @@ class Records(Sequence[Row]):
         require_known(scan.snapshot, self._conditions)
         if self._unnested is not None:
             scan = _unnested(scan, self._unnested)
-        self._page = _Page(scan, 0, [], ())
+        self._known = scan
         return scan
 
     def _naming(self, keys: Sequence[str]) -> Scan:
@@ -536,17 +561,6 @@ class Records(Sequence[Row]):
         snapshot, (source, scope) = self._now()
         return Poll(source.store, snapshot, lambda part: Scan(part, scope, self._conditions))
 
-    def _row(self, scan: Scan, index: int) -> Row:
-        at = index if index >= 0 else index + scan.row_count()
-        known, first, rows, mutable = self._page  # read once: other threads replace it
-        if known is not scan or not first <= at < first + len(rows):
-            self._page = _, first, rows, mutable = _page_with(scan, at)
-        if not rows or at < 0:
-            message = f"record {index} of {scan.row_count():,}"
-            raise RecordIndexError(message)
-        row = rows[at - first]
-        return row.with_fresh(mutable) if mutable else row
-
 
 def records_in(
     place: Place | UnionPlace,
@@ -584,14 +598,57 @@ def _unnested(scan: Scan, keys: Sequence[str]) -> Scan:
     return found.unnested(roots) if roots or not keys else found
 
 
-def _page_with(scan: Scan, index: int) -> _Page:
-    """The rows around ``index`` that are decoded together."""
+def _latest_row(latest: Latest, index: int) -> Row | None:
+    """The row at an index; None if it can't be read without a new snapshot.
+
+    Raises:
+        RecordIndexError: there is none.
+    """
+    scan, added, places = latest
+    if added is None:
+        return _row(scan, index)
+    more = len(places)
+    count = scan.row_count() + more
+    if not -count <= index < count:
+        raise RecordIndexError(_no_row(index, count))
+    at = index % count
+    if at < added.start:
+        return _row(scan, at)
+    at -= added.start
+    return added.row(places[at]) if at < more else _row(scan, at - more + added.start)
+
+
+def _row(scan: Scan, index: int) -> Row:
+    """The row of a scan at an index.
+
+    Raises:
+        RecordIndexError: there is none.
+    """
+    at = index if index >= 0 else index + scan.row_count()
+    page: _Page | None = scan.cache.get(_PAGE_CACHE)  # read once: other threads replace it
+    if page is None or not page.first <= at < page.first + len(page.rows):
+        page = scan.cache[_PAGE_CACHE] = _page_with(scan, at, page)
+    if not page.rows or at < 0:
+        raise RecordIndexError(_no_row(index, scan.row_count()))
+    row = page.rows[at - page.first]
+    return row.with_fresh(page.mutable) if page.mutable else row
+
+
+def _no_row(index: int, count: int) -> str:
+    return f"record {index} of {count:,}"
+
+
+def _page_with(scan: Scan, index: int, before: _Page | None) -> _Page:
+    """The rows around ``index`` that are decoded together: more if the ones before are next to it."""
+    most = _FIRST_PAGE
+    if before is not None and index in {before.first - 1, before.first + len(before.rows)}:
+        most = min(_PAGE, _PAGE_GROWTH * len(before.rows))
     for first, piece in scan.located(index):
-        start, page = index - first, _page_rows(piece, scan)
+        start, page = index - first, min(most, _page_rows(piece, scan))
         start -= start % page
         rows = list(rows_of(piece.slice(start, page), scan))
-        return _Page(scan, first + start, rows, mutable_keys(scan))
-    return _Page(scan, 0, [], ())
+        return _Page(first + start, rows, mutable_keys(scan))
+    return _Page(0, [], ())
 
 
 def _page_rows(piece: Piece, scan: Scan) -> int:

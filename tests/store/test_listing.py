@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import ExperimentCollection, _records
 from rigorous_recorder._live.probe_block import FOOTER_END, footer_size
 from rigorous_recorder._store import backend, foreign, listed, listing, sealed_files
 from rigorous_recorder._store.folder import SealedName
@@ -254,3 +254,38 @@ def test_files_that_count_are_those_that_no_other_covers(seed: int) -> None:
         for writer in {n.writer for n in names}:
             assert found.last_number(writer) == max(n.last for n in names if n.writer == writer)
             assert {*found.of_writer(writer)} == {n for n in counted if n.writer == writer}
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda c: c.records,
+        lambda c: c[1],
+        lambda c: c.experiment(1).records,
+        lambda c: c.records.where("i >= 0"),
+    ],
+    ids=["records", "number", "experiment", "condition"],
+)
+def test_views_of_a_snapshot_share_what_is_decoded(
+    both: tuple[ExperimentCollection, ExperimentCollection],
+    monkeypatch: pytest.MonkeyPatch,
+    view: Callable[[ExperimentCollection], Any],
+) -> None:
+    """An index into a view that is made anew each time decodes nothing again."""
+    writer, reader = both
+    with writer.new_experiment(lr=0.1) as experiment:
+        for i in range(300):
+            experiment.push(i=i)
+    decoded: list[int] = []
+    rows_of = _records.rows_of
+
+    def counted(piece: Any, scan: Any) -> Any:
+        decoded.append(piece.rows)
+        return rows_of(piece, scan)
+
+    monkeypatch.setattr(_records, "rows_of", counted)
+    assert [view(reader)[at]["i"] for at in (70, 100, 71, 127)] == [70, 100, 71, 127]
+    assert decoded == [64]
+    assert [view(reader)[at]["i"] for at in range(300)] == list(range(300))
+    assert len(decoded) < 6
+    assert view(reader)[-1]["i"] == 299

@@ -11,7 +11,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._store.memory_store import MemoryReader
-from rigorous_recorder._store.reader import StoreSnapshot
+from rigorous_recorder._store.reader import StoreSnapshot, Version
 from rigorous_recorder.errors import CompactedError
 
 READERS: dict[str, Callable[[Records], list[int]]] = {
@@ -111,5 +111,5 @@ def test_a_recorder_that_moves_while_it_is_read(
 
         with monkeypatch.context() as patch:
             patch.setattr(MemoryReader, "snapshot", move_first)
-            patch.setattr(MemoryReader, "version", lambda _: object())
+            patch.setattr(MemoryReader, "version", lambda _: Version(None, object()))
             assert read(recorder)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._records import _row
 from rigorous_recorder._store.memory_store import MemoryStore
 from rigorous_recorder._store.store import Store
 from rigorous_recorder._store.writer import Writer
@@ -207,7 +208,7 @@ def test_a_row_is_of_the_snapshot_in_which_it_was_looked_for() -> None:
     old = records._scan()
     recorder["late"] = 1
     assert records[1]["late"] == 1  # the page is of the newer one now
-    assert dict(records._row(old, 2)) == {"late": 0, "i": 2}
+    assert dict(_row(old, 2)) == {"late": 0, "i": 2}
 
 
 # --- what comes between --------------------------------------------------------------------------

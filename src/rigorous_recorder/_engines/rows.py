@@ -13,7 +13,7 @@ from .._public import public
 from .._rows.implementation import Known, fresh, rows_of_node
 from .._tree.columns import any_valid, keys_of, present_values_of, values_of
 from .._tree.nodes import Nodes
-from .._values.chunks import int64_scalar
+from .._values.chunks import int64_array, int64_scalar
 from .._values.kinds import BOOL, FLOAT, INT, NULL
 from ..errors import ReadOnlyError
 from .attempts import experiment_positions
@@ -25,6 +25,7 @@ __all__ = [
     "Row",
     "all_rows",
     "experiment_rows",
+    "inherited_values",
     "mutable_keys",
     "rows_at",
     "rows_from",
@@ -132,6 +133,15 @@ def rows_at(snapshot: Snapshot, positions: pa.Array) -> list[Row]:
     """One row for each recorder at a position, with own and inherited attributes."""
     keys = snapshot.nodes.keys_above(positions)
     return list(_node_values(Row, snapshot.nodes, keys, positions))
+
+
+def inherited_values(scan: Scan, node: int) -> dict[str, Any] | None:
+    """What records of a node inherit; None if it is not in the snapshot."""
+    nodes = scan.snapshot.nodes
+    positions = nodes.positions(int64_array([node]))
+    if positions.null_count:
+        return None
+    return next(_node_values(dict, nodes, scan.shown_node_keys, positions))
 
 
 def _node_values(

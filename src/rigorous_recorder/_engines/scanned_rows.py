@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
@@ -52,6 +54,8 @@ class ScannedRows(ABC):
         self.scope = scope
         self.conditions = conditions
         self._with_deleted: dict[tuple[int, int], bool] = {}
+        #: How many rows each group has, by its place, as far as counted.
+        self._counts: dict[int, int] = {}
 
     @property
     @abstractmethod
@@ -207,7 +211,13 @@ class ScannedRows(ABC):
 
     def row_count(self) -> int:
         """The number of rows; nothing is read if no rows are excluded."""
-        return sum(map(self._rows_of, self.groups))
+        return self.starts[-1]
+
+    @once
+    def starts(self) -> list[int]:
+        """The index of the first row of each group, and that after the last one."""
+        counts = [self._rows_of(group) for group in self.groups]
+        return list(accumulate(counts, initial=0))
 
     def _rows_of(self, group: Group) -> int:
         if self.takes_all(group):
@@ -285,15 +295,27 @@ class ScannedRows(ABC):
 
     def located(self, index: int) -> Iterator[tuple[int, Piece]]:
         """The pieces from the one with row ``index`` on, each with the index of its first row."""
-        first, columns = 0, self.columns_for(None)
-        for group in self.groups:
-            if self.takes_all(group) and first + group.rows <= index:
-                first += group.rows  # without reading it
+        columns = self.columns_for(None)
+        number, first = self._group_before(index)
+        for group in self.groups[number:]:
+            rows = self._counts.get(number, group.rows if self.takes_all(group) else -1)
+            if 0 <= rows <= index - first:
+                number, first = number + 1, first + rows  # without reading it
                 continue
+            start = first
             for piece in self.read(group, columns):
                 if first + piece.rows > index >= 0:
                     yield first, piece
                 first += piece.rows
+            self._counts[number] = first - start
+            number += 1
+
+    def _group_before(self, index: int) -> tuple[int, int]:
+        """The place of a group that is not behind a row, and the index of its own first row."""
+        if "starts" not in vars(self):  # which takes reading the whole, with conditions
+            return 0, 0
+        number = max(0, bisect_right(self.starts, index) - 1)
+        return number, self.starts[number]
 
 
 def _is_large(column: Column) -> bool:

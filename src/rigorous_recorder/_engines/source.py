@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from .._live.table_writer import TableWriter
 from .._store.fragments import Fragment, InMemoryFragment
-from .._store.reader import StoreSnapshot
+from .._store.reader import StoreSnapshot, Version
 from .._store.store import Store
 from .._tree.nodes import Nodes
+from .added_rows import AddedRows, added_rows
 from .conditions import AnyCondition
 from .scan import Scan
 from .scanned_rows import Scope
 from .snapshot import Snapshot
 
-__all__ = ["Source"]
+__all__ = ["Latest", "Source"]
+
+#: How many queries with conditions are cached for a snapshot.
+_MOST_QUERIES: Final = 32
 
 
 class Source:
@@ -29,16 +37,26 @@ class Source:
 
     def scan(self, scope: Scope, conditions: tuple[AnyCondition, ...] = ()) -> Scan:
         """A query of the latest snapshot; the same object as before if nothing changed."""
-        known = self._known()
-        if conditions or scope.keys is not None:
-            return Scan(known.snapshot, scope, conditions)
-        if scope not in known.scans:
-            known.scans[scope] = Scan(known.snapshot, scope)
-        return known.scans[scope]
+        return self._known().scan(scope, conditions)
 
-    def _known(self) -> _CachedSnapshot:
+    def latest(self, scope: Scope) -> Latest:
+        """All rows of a scope: those of a snapshot, and those that this process has added since.
+
+        Without a new snapshot, if nothing else changed since the last one.
+        """
+        version = self.store.reader.version()
+        known: _CachedSnapshot | None = self.store.reader.derived
+        rows = None if known is None else version.rows_since(known.version)
+        if known is not None and rows:
+            added = known.added(scope, self.store.records)
+            places = None if added is None else added.places(rows)
+            if added is not None and places is not None:
+                return Latest(known.scan(scope), added, places)
+        return Latest(self._known(version).scan(scope), None, ())
+
+    def _known(self, version: Version | None = None) -> _CachedSnapshot:
         reader = self.store.reader
-        version = reader.version()
+        version = reader.version() if version is None else version
         known: _CachedSnapshot | None = reader.derived
         if known is None or known.version != version:
             fragments = reader.snapshot()
@@ -51,13 +69,61 @@ class Source:
         return known
 
 
+class Latest(NamedTuple):
+    """All rows of a scope.
+
+    Attributes:
+        scan: those of a snapshot.
+        added: those that were added since; None if there are none.
+        places: their places in the segment of the process.
+    """
+
+    scan: Scan
+    added: AddedRows | None
+    places: Sequence[int]
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows."""
+        return self.scan.row_count() + len(self.places)
+
+
 class _CachedSnapshot:
     """What was derived from a snapshot, valid until something changes."""
 
-    def __init__(self, version: object, snapshot: Snapshot) -> None:
+    def __init__(self, version: Version, snapshot: Snapshot) -> None:
         self.version = version
         self.snapshot = snapshot
-        self.scans: dict[Scope, Scan] = {}
+        self._scans: dict[Scope, Scan] = {}
+        self._queries: dict[tuple[Scope, tuple[AnyCondition, ...]], Scan] = {}
+        self._added: dict[Scope, AddedRows | None] = {}
+
+    def scan(self, scope: Scope, conditions: tuple[AnyCondition, ...] = ()) -> Scan:
+        """A query of the snapshot; the same object as before for the same one, if recent."""
+        if not conditions and scope.keys is None:
+            return self._scans.get(scope) or self._scans.setdefault(
+                scope, Scan(self.snapshot, scope)
+            )
+        return self._conditional(scope, conditions)
+
+    def _conditional(self, scope: Scope, conditions: tuple[AnyCondition, ...]) -> Scan:
+        query = scope, conditions
+        try:
+            known = self._queries.get(query)
+        except TypeError:  # a condition has a value without a hash, such as an array
+            return Scan(self.snapshot, scope, conditions)
+        if known is None:
+            if len(self._queries) >= _MOST_QUERIES:
+                self._queries.clear()
+            known = self._queries[query] = Scan(self.snapshot, scope, conditions)
+        return known
+
+    def added(self, scope: Scope, table: TableWriter) -> AddedRows | None:
+        """The rows that were added to a scope since; None if they can't be read alone."""
+        if scope not in self._added:
+            _, rows = self.version.records or (0, 0)
+            self._added[scope] = added_rows(self.scan(scope), table, rows)
+        return self._added[scope]
 
     def nodes_of(self, fragments: StoreSnapshot) -> Nodes | None:
         """The resolved nodes, unless an attribute was set since then."""

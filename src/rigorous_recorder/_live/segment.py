@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from .._arrow import pa
+from .._once import once
 from .._values.foreign import CONVERTERS
 from .._values.sparse import SparseKind
 from .backend import Lease
@@ -19,6 +20,7 @@ from .device_values import Cells, PendingValues, warn_lost
 from .implementation import Buffers, Slot
 from .layout import Blank, Buffer, Layout, PackBuffers, map_of
 from .probe_block import fill_count_in
+from .row_cells import RowCells
 
 __all__ = ["UNNUMBERED", "Segment", "SegmentStateError", "SyncedState"]
 
@@ -204,6 +206,11 @@ class Segment:
     def target(self, column: Column) -> Slot:
         """The cells of a column that it has."""
         return self._targets[column]
+
+    @once
+    def row_cells(self) -> RowCells:
+        """The cells of single rows, to read those that are written."""
+        return RowCells(self.image.view, self._map, self.layout.capacity)
 
     def has(self, column: Column) -> bool:
         """Whether values of a column have a place: of their own, or in a sparse column."""

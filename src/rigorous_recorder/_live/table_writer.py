@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .._arrow import pa
 from .._report import DROPPED
@@ -16,14 +16,23 @@ from .column import Column
 from .exclusive import Exclusive
 from .fields import Described, describe_unread
 from .implementation import FastPath
+from .row_cells import RowCells
 from .segment import Segment, SyncedState
 from .segments import Segments
 from .table import LiveTable
 
-__all__ = ["TableWriter"]
+__all__ = ["LiveCells", "TableWriter"]
 
 #: This fraction of a segment's rows is enough to seal it with full ones at an experiment's end.
 _MUCH: Final = 4
+
+
+class LiveCells(NamedTuple):
+    """The rows of a segment that is filled: its number, the metadata of its files, and its cells."""
+
+    number: int
+    metadata: dict[bytes, bytes]
+    cells: RowCells
 
 
 class TableWriter:
@@ -141,6 +150,16 @@ class TableWriter:
             if (live := self._segments.live) is not None and live.rows:
                 parts.append(SegmentBatch(live.number, live.batch(copy=True)))
             return parts
+
+    def live_cells(self) -> LiveCells | None:
+        """The rows of the segment that is filled, to read single ones; None if that is not possible.
+
+        Values that are still on a device can't be read alone.
+        """
+        live = self._segments.live
+        if live is None or live.has_pending:
+            return None
+        return LiveCells(live.number, live.layout.metadata, live.row_cells)
 
     @property
     def version(self) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from .folder import NODES, RECORDS
 from .footer import describe_file
 from .fragments import InMemoryFragment
 from .node_ids import NodeIds
-from .reader import Reader, StoreSnapshot
+from .reader import Reader, StoreSnapshot, Version
 from .store import Store
 
 __all__ = ["MemoryBackend", "MemoryReader", "MemoryStore", "MovedError"]
@@ -124,9 +124,9 @@ class MemoryReader(Reader):
         self._nodes = nodes
         self._backend = backend
 
-    def version(self) -> object:
+    def version(self) -> Version:
         """Equal as long as nothing was written."""
-        return self._records.version, self._nodes.version
+        return Version(self._records.version, self._nodes.version)
 
     def snapshot(self) -> StoreSnapshot:
         """A snapshot of all rows of both tables."""

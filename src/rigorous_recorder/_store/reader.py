@@ -20,7 +20,7 @@ from .node_ids import ROOT
 from .parquet_fragment import ParquetFragment
 from .sealed_files import SealedFiles
 
-__all__ = ["FolderReader", "OwnRows", "Reader", "StoreSnapshot"]
+__all__ = ["FolderReader", "OwnRows", "Reader", "StoreSnapshot", "Version"]
 
 
 class StoreSnapshot(NamedTuple):
@@ -35,13 +35,35 @@ class StoreSnapshot(NamedTuple):
     roots: Sequence[int] = (ROOT,)
 
 
+class Version(NamedTuple):
+    """Equal as long as nothing was written.
+
+    Attributes:
+        records: the version of the records that this process adds; None if it adds none.
+        others: that of everything else.
+    """
+
+    records: tuple[int, int] | None
+    others: object
+
+    def rows_since(self, before: Version) -> int | None:
+        """The number of rows in the segment of records that this process fills.
+
+        None if anything else has changed since then.
+        """
+        if self.records is None or before.records is None or self.others != before.others:
+            return None
+        number, rows = self.records
+        return rows if (number, rows) > before.records and number == before.records[0] else None
+
+
 class Reader:
     """Reads the rows of a store."""
 
     #: What an engine derived from the latest snapshot, valid for the same version.
     derived: Any = None
 
-    def version(self) -> object:
+    def version(self) -> Version:
         """Equal as long as nothing was written."""
         raise NotImplementedError
 
@@ -97,11 +119,11 @@ class FolderReader(Reader):
         """Whether the process of a writer is alive, as far as can be known."""
         return writer in self._names() or is_alive(self.folder, writer)
 
-    def version(self) -> object:
+    def version(self) -> Version:
         """Equal as long as nothing was written, by this process or another."""
         sealed = [files.names() for files in self._sealed.values()]
-        own = [table.version for table in self._tables.values()]
-        return *own, *sealed, self._foreign.version()
+        own = {name: table.version for name, table in self._tables.items()}
+        return Version(own.get(RECORDS), (own.get(NODES), *sealed, self._foreign.version()))
 
     def snapshot(self) -> StoreSnapshot:
         """A snapshot; nodes are read last, so that every record has its node."""

@@ -17,7 +17,7 @@ from .fragments import Fragment, InMemoryFragment
 from .memory_store import MemoryBackend, MemoryStore
 from .near import SUFFIX
 from .node_ids import DELETED, ROOT
-from .reader import FolderReader, Reader, StoreSnapshot
+from .reader import FolderReader, Reader, StoreSnapshot, Version
 from .rerooted import rerooted_nodes, rerooted_records
 from .store import FolderStore, Place, Store
 
@@ -88,9 +88,9 @@ class _UnionReader(Reader):
         #: The union's fragment for each file of the latest snapshot.
         self._known: dict[int, tuple[Fragment, Fragment]] = {}
 
-    def version(self) -> object:
+    def version(self) -> Version:
         """Equal as long as nothing was written to any of them."""
-        return tuple(reader.version() for reader in self._members.values())
+        return Version(None, tuple(reader.version() for reader in self._members.values()))
 
     def snapshot(self) -> StoreSnapshot:
         """A snapshot of all collections; the rows of each are contiguous.
