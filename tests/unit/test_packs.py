@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -195,3 +197,64 @@ def test_native_refuses_what_would_leave_its_buffers() -> None:
     for row in (-1, 1, ROWS + 1):
         with pytest.raises(ValueError, match="no cells"):
             table.pack.resume(row)
+
+
+def test_new_keys_are_accepted_by_the_type_of_their_value(backend: ModuleType) -> None:
+    """Up to a number of keys, except reserved ones, and types that no pack takes."""
+    table = Packed(backend)
+    table.buffers.accept({float: table.pack}, frozenset({"reserved"}), 5)
+    assert table.append(new=0.5, loss=1.5)
+    assert not table.append(reserved=0.5)
+    assert not table.append(text="text")
+    assert not table.append(**{"lone \ud800": 0.5})
+    assert table.append(fifth=2.5)
+    assert not table.append(sixth=2.5)
+    assert table.append(new=3.5)
+    assert list(table.pack.known) == [*KEYS, "new", "fifth"]
+    assert table.rows == [[("new", 0.5), ("loss", 1.5)], [("fifth", 2.5)], [("new", 3.5)]]
+
+
+def test_a_new_key_without_room_is_not_accepted(backend: ModuleType) -> None:
+    table = Packed(backend)
+    table.buffers.accept({float: table.pack}, frozenset(), 100)
+    assert not table.append(**{"k" * (SPILL + 1): 0.5})
+    assert list(table.pack.known) == list(KEYS)
+
+
+def test_a_pure_row_that_is_interrupted_leaves_no_cell() -> None:
+    """Wherever Ctrl-C comes, the next row has the cells of its own keys alone."""
+    pure = twin_called("pure", "_live")
+    for step in range(200):
+        table = Packed(pure, "text", str)
+        assert table.append(loss=LONG)
+        interrupted = _interrupted_at(step, lambda t=table: t.append(**{KEYS[1]: LONG, "loss": ""}))
+        kept = table.rows[1:]
+        assert kept in ([], [[(KEYS[1], LONG), ("loss", "")]])
+        assert table.append(loss="x")
+        assert table.rows == [[("loss", LONG)], *kept, [("loss", "x")]]
+        if not interrupted:
+            assert step > 20
+            return
+    pytest.fail("the row never ended")
+
+
+def _interrupted_at(step: int, action: Callable[[], object]) -> bool:
+    """Whether Ctrl-C came at the step-th line that the action ran."""
+    left = [step]
+
+    def trace(_frame: Any, event: str, _arg: Any) -> Any:
+        if event == "line":
+            left[0] -= 1
+            if left[0] == -1:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False

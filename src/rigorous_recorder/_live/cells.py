@@ -92,33 +92,14 @@ class PackedCells:
         spill = None if places.spill is None else piece_of(view, places.spill)
         self._values = Slot(kind.kind.cell, piece_of(view, places.values), None, spill)
         self._ends = piece_of(view, places.offsets).cast("i")
-        #: For each key where its text begins, and the slot of its values.
-        self._known: dict[str, tuple[int, Slot]] = {}
         self._counts_before: dict[str, int] = {}
+        #: Where values are written; it has the slots of keys.
         self.pack: Final = Pack(piece_of(view, places.offsets), self._keys, self._values)
-
-    def add(self, key: str) -> Slot | None:
-        """The slot of a key; None if there is no room for its text."""
-        if key in self._known:
-            return self._known[key][1]
-        start = self._keys.used
-        slot = self.pack.slot(key)
-        if slot is not None:
-            self._known[key] = (
-                start,
-                slot,
-            )  # if interrupted before, the next attempt wastes its text
-        return slot
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys that have slots."""
-        return list(self._known)
 
     def counts(self) -> dict[str, int]:
         """About how many rows have a value, for each key."""
         before = self._counts_before
-        return {key: slot.count + before.get(key, 0) for key, (_, slot) in self._known.items()}
+        return {key: slot.count + before.get(key, 0) for key, slot in self.pack.known.items()}
 
     @property
     def spills(self) -> list[Buffer]:
@@ -160,9 +141,9 @@ class PackedCells:
         starts = [place.start for place in self._places if place is not None]
         _copy(old._view, old.written(0, rows, ()), self._view, starts)
         self._counts_before = old.counts()
-        for key, (start, _) in old._known.items():
-            self._keys.used = start  # so that its views stay the same
-            self.add(key)
+        for key, slot in old.pack.known.items():
+            self._keys.used = slot.start  # so that its views stay the same
+            self.pack.slot(key)
         self._keys.used, self._values.used = old._keys.used, old._values.used
         self.pack.resume(rows)
 

@@ -28,6 +28,7 @@
 #define FEW_FIELDS 24 /* up to this many need no heap memory */
 #define PLANS 64
 #define MOST_DIMENSIONS 32
+#define MOST_ACCEPTED 8
 
 /* What is missing for a row, other than bytes of text. */
 #define NO_ROWS (-1)
@@ -66,9 +67,10 @@ typedef struct {
     Py_ssize_t *shape;
     Py_buffer values, validity, spill;
     uint64_t taken; /* the latest row that was written with values for given slots */
-    Pack *pack;     /* of a key in a pack, which has its cells; NULL: there is one for each row */
+    Pack *pack;     /* of a key in a pack, which has its cells and the slot; NULL: a cell for each row */
     char view[VIEW_BYTES]; /* the key, as it is written beside each value in a pack */
-    Py_ssize_t count;      /* values written to a pack */
+    Py_ssize_t start; /* of the key's text in the pack's spill buffer, if it is long */
+    Py_ssize_t count; /* values written to a pack */
 } Slot;
 
 /* The cells of many keys, of which each row has few: a list for each row, as in an Arrow map. */
@@ -78,6 +80,7 @@ struct Pack {
     Py_ssize_t room, used; /* cells */
     Py_ssize_t rows;
     Py_buffer offsets; /* for each row its first cell, and at the end that of the next row */
+    PyObject *known;   /* dict: key to slot */
 };
 
 /* One value on its way into a slot. */
@@ -192,7 +195,6 @@ Slot_dealloc(Slot *self)
     PyBuffer_Release(&self->validity);
     PyBuffer_Release(&self->spill);
     PyMem_Free(self->shape);
-    Py_XDECREF((PyObject *)self->pack);
     PyObject_Free(self);
     Py_DECREF((PyObject *)type);
 }
@@ -549,6 +551,12 @@ Slot_get_count(Slot *self, void *closure)
     return PyLong_FromSsize_t(self->count);
 }
 
+static PyObject *
+Slot_get_start(Slot *self, void *closure)
+{
+    return PyLong_FromSsize_t(self->start);
+}
+
 static PyMethodDef Slot_methods[] = {
     {"put", (PyCFunction)Slot_put, METH_VARARGS, Slot_put_doc},
     {"fill", (PyCFunction)Slot_fill, METH_VARARGS, Slot_fill_doc},
@@ -559,6 +567,7 @@ static PyGetSetDef Slot_getset[] = {
     {"used", (getter)Slot_get_used, (setter)Slot_set_used, "Bytes of the spill buffer in use.",
      NULL},
     {"count", (getter)Slot_get_count, NULL, "Number of values that a key in a pack got.", NULL},
+    {"start", (getter)Slot_get_start, NULL, "Where the text of a key in a pack begins.", NULL},
     {NULL},
 };
 
@@ -596,7 +605,8 @@ Pack_new(PyTypeObject *type, PyObject *args, PyObject *named)
     Py_INCREF(values);
     self->keys = key_slot;
     self->values = value_slot;
-    if (PyObject_GetBuffer(offsets, &self->offsets, PyBUF_CONTIG) < 0) {
+    if (PyObject_GetBuffer(offsets, &self->offsets, PyBUF_CONTIG) < 0 ||
+        (self->known = PyDict_New()) == NULL) {
         Py_DECREF((PyObject *)self);
         return NULL;
     }
@@ -612,6 +622,11 @@ Pack_dealloc(Pack *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     PyBuffer_Release(&self->offsets);
+    PyObject *key, *slot;
+    Py_ssize_t position = 0;
+    while (self->known != NULL && PyDict_Next(self->known, &position, &key, &slot))
+        ((Slot *)slot)->pack = NULL; /* no table takes it any more */
+    Py_XDECREF(self->known);
     Py_XDECREF((PyObject *)self->keys);
     Py_XDECREF((PyObject *)self->values);
     PyObject_Free(self);
@@ -627,28 +642,56 @@ end_row(Pack *self, Py_ssize_t row)
 
 PyDoc_STRVAR(Pack_slot_doc,
 "slot(key)\n--\n\n"
-"A slot for the values of a key; None if there is no room for the text of the key.");
+"The slot for the values of a key; None if there is no room for the text of the key.");
+
+/* The slot of a key, borrowed; NULL, perhaps without an error, if there is no room for its text. */
+static Slot *
+slot_in(Pack *self, PyObject *key)
+{
+    Raw raw = {.slot = self->keys};
+    PyObject *known = PyDict_GetItemWithError(self->known, key);
+    if (known != NULL || PyErr_Occurred())
+        return (Slot *)known;
+    if ((raw.bytes = PyUnicode_AsUTF8AndSize(key, &raw.size)) == NULL ||
+        spilled(&raw) > spill_left(self->keys))
+        return NULL;
+    Slot *slot = (Slot *)PyType_GenericAlloc(SlotType, 0);
+    if (slot == NULL)
+        return NULL;
+    slot->pack = self;
+    slot->cell = self->values->cell;
+    slot->rows = self->rows;
+    slot->start = self->keys->used;
+    make_view(self->keys, slot->view, raw.bytes, raw.size);
+    int failed = PyDict_SetItem(self->known, key, (PyObject *)slot);
+    Py_DECREF((PyObject *)slot);
+    return failed ? NULL : slot;
+}
 
 static PyObject *
 Pack_slot(Pack *self, PyObject *key)
 {
-    Raw raw = {.slot = self->keys};
-    if (!PyUnicode_Check(key))
+    if (!PyUnicode_CheckExact(key))
         return PyErr_Format(PyExc_TypeError, "a key in a pack is text");
-    if ((raw.bytes = PyUnicode_AsUTF8AndSize(key, &raw.size)) == NULL)
+    PyObject *slot = (PyObject *)slot_in(self, key);
+    if (slot == NULL && PyErr_Occurred())
         return NULL;
-    if (spilled(&raw) > spill_left(self->keys))
-        Py_RETURN_NONE;
-    Slot *slot = (Slot *)PyType_GenericAlloc(SlotType, 0);
-    if (slot == NULL)
-        return NULL;
-    Py_INCREF((PyObject *)self);
-    slot->pack = self;
-    slot->cell = self->values->cell;
-    slot->rows = self->rows;
-    make_view(self->keys, slot->view, raw.bytes, raw.size);
-    return (PyObject *)slot;
+    slot = slot ? slot : Py_None;
+    Py_INCREF(slot);
+    return slot;
 }
+
+static PyObject *
+Pack_get_known(Pack *self, void *closure)
+{
+    Py_INCREF(self->known);
+    return self->known;
+}
+
+static PyGetSetDef Pack_getset[] = {
+    {"known", (getter)Pack_get_known, NULL, "The slots of keys, in the order they came.", NULL},
+    {NULL},
+};
 
 PyDoc_STRVAR(Pack_skip_doc,
 "skip(row, count)\n--\n\n"
@@ -701,7 +744,7 @@ PyDoc_STRVAR(Pack_doc,
 
 static PyType_Slot Pack_slots[] = {
     {Py_tp_new, Pack_new},         {Py_tp_dealloc, Pack_dealloc}, {Py_tp_methods, Pack_methods},
-    {Py_tp_doc, (void *)Pack_doc}, {0, NULL},
+    {Py_tp_getset, Pack_getset},   {Py_tp_doc, (void *)Pack_doc}, {0, NULL},
 };
 
 static PyType_Spec Pack_spec = {
@@ -809,6 +852,12 @@ typedef struct {
     Keyed *keyed;
 } Field;
 
+/* Where values of a type under new keys go. */
+typedef struct {
+    PyTypeObject *type;
+    Pack *pack;
+} Accepted;
+
 /* The fields of records from one place in the user's code, looked up once. */
 typedef struct {
     Py_ssize_t users; /* the table, and whoever is in the middle of a record */
@@ -827,6 +876,10 @@ typedef struct {
     PyObject *packs;      /* tuple of Pack, which have to know of every row */
     Py_ssize_t pack_count;
     uint64_t written;     /* rows with values for given slots */
+    Accepted accepted[MOST_ACCEPTED];
+    int accepted_count;
+    Py_ssize_t most_keys; /* of a pack */
+    PyObject *reserved;   /* frozenset of keys that are never new; NULL: there are no new keys */
     PyObject *converters; /* dict: type to what makes a plain value of one */
     Plan *last;
     Plan *plans[PLANS];
@@ -846,6 +899,13 @@ free_plan(Plan *plan)
 }
 
 static void
+accept_nothing(Buffers *self)
+{
+    while (self->accepted_count > 0)
+        Py_DECREF((PyObject *)self->accepted[--self->accepted_count].type);
+}
+
+static void
 Buffers_dealloc(Buffers *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
@@ -853,7 +913,9 @@ Buffers_dealloc(Buffers *self)
         free_plan(self->plans[i]);
     Py_XDECREF(self->keyed);
     Py_XDECREF(self->marks);
+    accept_nothing(self);
     Py_XDECREF(self->packs);
+    Py_XDECREF(self->reserved);
     Py_XDECREF(self->converters);
     PyBuffer_Release(&self->node_buffer);
     PyObject_Free(self);
@@ -1150,6 +1212,27 @@ publish_row(Buffers *self, int64_t node)
     self->rows = row + 1;
 }
 
+/* Let values of a type under a new key go to a pack, where the table accepts that; NULL, perhaps
+   without an error, where it does not. */
+static Keyed *
+accept(Buffers *self, PyObject *key, PyTypeObject *type)
+{
+    if (self->reserved == NULL || !PyUnicode_CheckExact(key))
+        return NULL;
+    for (int i = 0; i < self->accepted_count; i++) {
+        Pack *pack = self->accepted[i].pack;
+        if (self->accepted[i].type != type || PyDict_Size(pack->known) >= self->most_keys)
+            continue;
+        if (PySet_Contains(self->reserved, key))
+            return NULL;
+        Slot *slot = slot_in(pack, key);
+        if (slot == NULL || add_slot(self, key, (PyObject *)type, (PyObject *)slot) < 0)
+            return NULL;
+        return keyed_at(self, key);
+    }
+    return NULL;
+}
+
 /* Write a row whose values are all known: nothing can go wrong any more. */
 static inline void
 write_row(Buffers *self, int64_t node, const Raw *raws, Py_ssize_t count)
@@ -1218,6 +1301,8 @@ try_values(Attempt *attempt, int64_t node, Plan *plan, PyObject *const *keys,
         return REFUSED;
     for (Py_ssize_t i = 0; i < count; i++) {
         Keyed *keyed = plan ? plan->fields[i].keyed : keyed_at(self, keys[i]);
+        if (keyed == NULL && !PyErr_Occurred())
+            keyed = accept(self, keys[i], Py_TYPE(values[i]));
         if (keyed == NULL || keyed->count == 0)
             return PyErr_Occurred() ? FAILED : REFUSED;
         Outcome outcome = raw_of(attempt, keyed, values[i], &raws[i], 1);
@@ -1404,6 +1489,37 @@ Buffers_add(Buffers *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(Buffers_accept_doc,
+"accept(packs, reserved, most)\n--\n\n"
+"Let values under new keys go to packs, by their exact types.\n\n"
+"Args:\n    packs: for each type the pack.\n    reserved: a frozenset of keys that are not accepted.\n"
+"    most: the number of keys that a pack accepts.");
+
+static PyObject *
+Buffers_accept(Buffers *self, PyObject *args)
+{
+    PyObject *packs, *reserved, *type, *pack;
+    Py_ssize_t most, position = 0;
+    if (!PyArg_ParseTuple(args, "O!O!n", &PyDict_Type, &packs, &PyFrozenSet_Type, &reserved, &most))
+        return NULL;
+    accept_nothing(self);
+    while (self->accepted_count < MOST_ACCEPTED && PyDict_Next(packs, &position, &type, &pack)) {
+        if (!PyType_Check(type) || !Py_IS_TYPE(pack, PackType) || !has_pack(self, (Pack *)pack) ||
+            !takes(((Pack *)pack)->values->cell, (PyTypeObject *)type)) {
+            PyErr_SetString(PyExc_TypeError, "expected types that packs of this table take");
+            return NULL;
+        }
+        Py_INCREF(type);
+        self->accepted[self->accepted_count++] = (Accepted){(PyTypeObject *)type, (Pack *)pack};
+    }
+    PyObject *old = self->reserved;
+    Py_INCREF(reserved);
+    self->reserved = reserved;
+    self->most_keys = most;
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(Buffers_add_rows_doc,
 "add_rows(nodes)\n--\n\n"
 "Make rows visible whose slots were filled: one for each 64-bit id in ``nodes``.\n\n"
@@ -1445,6 +1561,7 @@ Buffers_get_capacity(Buffers *self, void *closure)
 static PyMethodDef Buffers_methods[] = {
     {"write", (PyCFunction)Buffers_write, METH_VARARGS, Buffers_write_doc},
     {"add", (PyCFunction)Buffers_add, METH_VARARGS, Buffers_add_doc},
+    {"accept", (PyCFunction)Buffers_accept, METH_VARARGS, Buffers_accept_doc},
     {"add_rows", (PyCFunction)Buffers_add_rows, METH_O, Buffers_add_rows_doc},
     {NULL},
 };

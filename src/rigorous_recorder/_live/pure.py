@@ -7,6 +7,7 @@ anything that readers see.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -167,6 +168,11 @@ class Slot:
         return self.cells.count if isinstance(self.cells, _Packed) else 0
 
     @property
+    def start(self) -> int:
+        """Where the text of a key in a pack begins."""
+        return self.cells.start if isinstance(self.cells, _Packed) else 0
+
+    @property
     def used(self) -> int:
         """The used bytes of the spill buffer."""
         return self.cells.used if isinstance(self.cells, _Views) else 0
@@ -228,9 +234,10 @@ class Slot:
 class _Packed:
     """The cells of one key in a pack."""
 
-    def __init__(self, pack: Pack, view: bytes) -> None:
+    def __init__(self, pack: Pack, view: bytes, start: int) -> None:
         self._pack = pack
         self._view = view
+        self.start = start
         self.count = 0
 
     def __setitem__(self, row: int, value: Any) -> None:
@@ -247,8 +254,8 @@ class _Packed:
 class _PackedSlot(Slot):
     """A slot without cells of its own."""
 
-    def __init__(self, pack: Pack, view: bytes, validity: memoryview) -> None:
-        self.cells = _Packed(pack, view)
+    def __init__(self, cells: _Packed, validity: memoryview) -> None:
+        self.cells = cells
         self.validity = validity
 
 
@@ -271,15 +278,23 @@ class Pack:
         self._ignored = memoryview(bytearray((len(self._offsets) + 7) // 8))
         self._begun = -1, 0  # the row that is written, and the bytes of text before it
         self.views, self.values = keys._values, values.cells
+        #: The slots of keys, in the order they came.
+        self.known: dict[str, Slot] = {}
         #: The number of cells there is room for.
         self.room = len(self.views) // 16
         #: Where the next value of the row that is written goes.
         self.next = 0
 
     def slot(self, key: str) -> Slot | None:
-        """A slot for the values of a key; None if there is no room for the text of the key."""
+        """The slot for the values of a key; None if there is no room for the text of the key."""
+        if key in self.known:
+            return self.known[key]
+        start = self._keys.used
         view = self._keys.shared_view(key)
-        return None if view is None else _PackedSlot(self, view, self._ignored)
+        if view is None:
+            return None
+        # If interrupted before, the next attempt wastes the bytes of the text.
+        return self.known.setdefault(key, _PackedSlot(_Packed(self, view, start), self._ignored))
 
     def begin(self, row: int) -> None:
         """Begin a row, or begin it again."""
@@ -341,6 +356,9 @@ class Buffers:
         self._slots = {
             id(slot): slot for by_type in direct.values() for slot in by_type.values()
         }.values()
+        self._accepted: Mapping[type, Pack] = {}
+        self._reserved: frozenset[str] = frozenset()
+        self._most_keys = 0
         self.capacity = len(self._ids)
         #: The number of written rows.
         self.rows = 0
@@ -348,6 +366,26 @@ class Buffers:
     def add(self, key: Any, kind: type, slot: Slot) -> None:
         """Let values of exactly this type under a key go to a slot, if none has them."""
         self._direct.setdefault(key, {}).setdefault(kind, slot)
+
+    def accept(self, packs: Mapping[type, Pack], reserved: frozenset[str], most: int) -> None:
+        """Let values under new keys go to packs, by their exact types.
+
+        Args:
+            packs: for each type the pack.
+            reserved: keys that are not accepted.
+            most: the number of keys that a pack accepts.
+        """
+        self._accepted, self._reserved, self._most_keys = packs, reserved, most
+
+    def accept_new(self, fields: Mapping[Any, Any]) -> None:
+        """Give slots to new keys, as far as they are accepted."""
+        for key, value in fields.items():
+            pack = self._accepted.get(type(value))
+            is_new = type(key) is str and key not in self._direct and key not in self._reserved
+            if pack is not None and is_new and len(pack.known) < self._most_keys:
+                with contextlib.suppress(UnicodeEncodeError):  # the slow path reports it
+                    if (slot := pack.slot(key)) is not None:
+                        self.add(key, type(value), slot)
 
     def append(self, node: int, fields: Mapping[Any, Any]) -> bool | None:
         """Write a row, its ``_node`` last; False if it needs the slow path.
@@ -460,6 +498,7 @@ class FastPath:
             return False
         found = buffers.append(node, fields)
         if found is None:
+            buffers.accept_new(fields)
             plain = buffers.plain(fields)  # a value's own code can close the fast path
             found = plain is not None and self.buffers is buffers and buffers.append(node, plain)
         return bool(found)

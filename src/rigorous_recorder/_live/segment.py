@@ -10,12 +10,13 @@ from typing import Any, Final, NamedTuple
 from .._arrow import pa
 from .._once import once
 from .._values.foreign import CONVERTERS
+from .._values.kinds import Kind
 from .._values.sparse import SparseKind
 from .backend import Lease
 from .backing import Image
 from .batches import arrow_of
 from .cells import DenseCells, PackedCells, piece_of
-from .column import SPARSE_COLUMNS, TIME, Column
+from .column import TIME, Column
 from .device_values import Cells, PendingValues, warn_lost
 from .implementation import Buffers, Slot
 from .layout import Blank, Buffer, Layout, PackBuffers, map_of
@@ -91,6 +92,7 @@ class Segment:
         self._flushed_spill: dict[Column, tuple[int, ...]] = {}
         self._dense: dict[Column, DenseCells] = {}
         self._packed: dict[Column, PackedCells] = {}
+        self._by_kind: dict[Kind, PackedCells] = {}
         self._targets: dict[Column, Slot] = {}
         self._map_cells()
         self.buffers = self._buffers()
@@ -205,7 +207,10 @@ class Segment:
 
     def target(self, column: Column) -> Slot:
         """The cells of a column that it has."""
-        return self._targets[column]
+        found = self._target(column)
+        if found is None:
+            raise KeyError(column)
+        return found
 
     @once
     def row_cells(self) -> RowCells:
@@ -214,16 +219,37 @@ class Segment:
 
     def has(self, column: Column) -> bool:
         """Whether values of a column have a place: of their own, or in a sparse column."""
-        return column in self._targets
+        return self._target(column) is not None
 
     def has_own(self, column: Column) -> bool:
         """Whether a column has cells of its own."""
         return column in self._dense
 
+    def _target(self, column: Column) -> Slot | None:
+        if (own := self._targets.get(column)) is not None:
+            return own
+        packed = self._by_kind.get(column.kind)
+        if packed is None or not isinstance(column.key, str):
+            return None
+        return packed.pack.known.get(column.key)
+
     @property
     def sparse_keys(self) -> int:
-        """The number of columns without cells of their own."""
-        return len(self._targets) - len(self._dense)
+        """The number of keys without cells of their own, of one kind at most."""
+        return max((len(cells.pack.known) for cells in self._packed.values()), default=0)
+
+    def accept_new_keys(self, reserved: frozenset[str], most: int) -> None:
+        """Let values under new keys go to the sparse column of their kind, if it is there.
+
+        Args:
+            reserved: keys for which it may not.
+            most: the number of keys of a kind.
+        """
+        packs = {
+            exact: cells.pack for kind, cells in self._by_kind.items() for exact in kind.fast_types
+        }
+        if packs:
+            self.buffers.accept(packs, reserved, most)
 
     def add_sparse(self, column: Column) -> bool:
         """Give values of a column a place in the sparse column of their kind, which is there.
@@ -232,20 +258,18 @@ class Segment:
             False if there is no room for the text of the key.
         """
         assert isinstance(column.key, str)
-        slot = self._packed[SPARSE_COLUMNS[column.kind]].add(column.key)
+        slot = self._by_kind[column.kind].pack.slot(column.key)
         if slot is None:
             return False
         for kind in column.kind.fast_types:
             self.buffers.add(column.key, kind, slot)
-        self._targets[column] = slot
         return True
 
     def sparse_counts(self) -> dict[Column, int]:
         """About how many rows have a value in each column without cells of its own."""
         return {
-            Column(key, sparse.kind.kind): count
-            for sparse, cells in self._packed.items()
-            if isinstance(sparse.kind, SparseKind)
+            Column(key, kind): count
+            for kind, cells in self._by_kind.items()
             for key, count in cells.counts().items()
         }
 
@@ -298,9 +322,10 @@ class Segment:
             self._dense[column].copy_from(cells, rows)
         for column, packed in old._packed.items():
             self._packed[column].copy_from(packed, rows)
-        for column in old._targets:
-            if column not in self._targets:
-                self.add_sparse(column)
+        for kind, packed in self._by_kind.items():
+            for key, slot in packed.pack.known.items():
+                for exact in kind.fast_types:
+                    self.buffers.add(key, exact, slot)
         start = old._node.start
         self.buffers.add_rows(old.image.view[start : start + 8 * rows])
 
@@ -408,6 +433,7 @@ class Segment:
             if isinstance(places, PackBuffers):
                 assert isinstance(kind, SparseKind)
                 self._packed[column] = PackedCells(view, kind, places)
+                self._by_kind[kind.kind] = self._packed[column]
             else:
                 self._dense[column] = DenseCells(view, kind, places, self.layout.capacity)
 

@@ -35,8 +35,6 @@ MOST_COUNTED: Final = 1024
 _SHARE: Final = 8
 #: Columns of their own for keys in few rows, from which on they are not copied.
 _MANY_RARE: Final = 8
-#: A segment begins with up to this many sparse keys.
-_MOST_AGAIN: Final = 32_768
 #: Different sparse keys of a writer from which on the user is warned.
 _MANY_KEYS: Final = 100_000
 
@@ -74,8 +72,8 @@ def _can_be_sparse(column: Column) -> bool:
     return column.kind in SPARSE_KINDS and not isinstance(column.key, InternalKey)
 
 
-def recounted(segment: Segment, *, is_sparse: bool) -> Split:
-    """The split for the rows after a segment, by those that it has, without keys that came once.
+def recounted(segment: Segment, *, is_sparse: bool) -> tuple[Column, ...]:
+    """The columns for the rows after a segment, by those that it has.
 
     Args:
         is_sparse: whether keys may be sparse.
@@ -83,7 +81,7 @@ def recounted(segment: Segment, *, is_sparse: bool) -> Split:
     rows, counts = segment.rows, segment.dense_counts()
     sparse = segment.sparse_counts()
     if not is_sparse or (not sparse and len(counts) <= FEW_DENSE):
-        return Split(_worth_storing(segment), ())
+        return _worth_storing(segment)
     pending = segment.pending.columns()
     own = [
         column
@@ -92,11 +90,9 @@ def recounted(segment: Segment, *, is_sparse: bool) -> Split:
     ]
     risen = [c for c, n in sparse.items() if c not in counts and _SHARE * n >= rows]
     dense = (own + risen)[: max(MOST_COUNTED, len(own))]
-    there = set(dense)
-    again = [c for c, n in (sparse | counts).items() if n > 1 and c not in there]
     shared = [c for c in segment.columns_in_use() if isinstance(c.kind, SparseKind)]
-    shared += [SPARSE_COLUMNS[c.kind] for c in again]
-    return Split((*dense, *dict.fromkeys(shared)), tuple(again[:_MOST_AGAIN]))
+    shared += [SPARSE_COLUMNS[column.kind] for column in set(counts).difference(dense)]
+    return (*dense, *sorted(set(shared), key=list(SPARSE_COLUMNS.values()).index))
 
 
 def is_wasteful(segment: Segment) -> bool:
@@ -126,8 +122,8 @@ class KeyCount:
             return
         self._keys.update(keys)
         if len(self._keys) >= _MANY_KEYS:
-            self._keys = None
-            _warn_of_many(next(iter(keys)))
+            example, self._keys = next(iter(self._keys)), None
+            _warn_of_many(example)
 
 
 def _warn_of_many(key: str) -> None:

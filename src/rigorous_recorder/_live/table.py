@@ -65,8 +65,10 @@ class LiveTable:
         segments: Segments,
         fast_path: FastPath,
         check_new: Callable[[Sequence[Column]], None] | None = None,
+        reserved: frozenset[str] = frozenset(),
     ) -> None:
         self._segments = segments
+        self._reserved = reserved
         self._backend = segments.backend
         self._name = segments.name
         self.fast_path = fast_path
@@ -76,8 +78,6 @@ class LiveTable:
         #: The pending values of a row that may not be written yet.
         self._promised: Segment | None = None
         self._columns: tuple[Column, ...] = ()
-        #: The sparse keys that the next segment begins with.
-        self._again: tuple[Column, ...] = ()
         self._keys = KeyCount()
         #: Whether keys may be sparse, as far as it is known.
         self._is_sparse = False
@@ -140,7 +140,8 @@ class LiveTable:
         if live is not None and live.rows:
             self.close_fast_path()
             is_sparse = self._is_sparse or (is_wasteful(live) and self._may_be_sparse())
-            self._columns, self._again = recounted(live, is_sparse=is_sparse)
+            self._columns = recounted(live, is_sparse=is_sparse)
+            self._keys.add(str(column.key) for column in live.sparse_counts())
             self._room = self._room_after(live)
             self._fitting_columns = None, []
             self._segments.finish(live)
@@ -302,9 +303,6 @@ class LiveTable:
         """Start a spare segment under the next number."""
         self.close_fast_path()
         segment.begin(self._segments.take_number())
-        for column in self._again:
-            if not segment.has(column):
-                segment.add_sparse(column)
         self._use(segment)
 
     def _make_fit(self, columns: list[Column], own: Collection[Column] = ()) -> None:
@@ -350,7 +348,6 @@ class LiveTable:
             if not segment.add_sparse(column):
                 self._grow(spill=len(str(column.key).encode()))
                 return
-        self._keys.add([str(column.key) for column in columns])
 
     def _known_columns(self) -> tuple[Column, ...]:
         """The columns of the segment that is filled, or of the next one."""
@@ -484,6 +481,7 @@ class LiveTable:
         self._segments.flush_full()
         attempt(self._backend, segment.flush)
         self._publish(segment)
+        segment.accept_new_keys(self._reserved, MOST_KEYS)
         self._segments.use(segment)
         self._columns = segment.layout.columns
         self._fitting_columns = None, []

@@ -45,6 +45,7 @@ class TableWriter:
         name: the name of the table.
         backend: where its rows go.
         check_new: raises for a row with one of these columns, which no row had before.
+        reserved: the keys for which it does.
         before_seal: what goes before any of its rows is sealed; raises OSError where it can't be done.
     """
 
@@ -54,11 +55,13 @@ class TableWriter:
         backend: Backend,
         *,
         check_new: Callable[[Sequence[Column]], None] | None = None,
+        reserved: frozenset[str] = frozenset(),
         before_seal: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self._backend = backend
         self._check_new = check_new
+        self._reserved = reserved
         self._before_seal = before_seal
         #: Where rows that fit are written at once; closed while anything else happens to the table.
         self.fast_path = FastPath()
@@ -68,7 +71,7 @@ class TableWriter:
         """Reset to an empty table with free locks: for a new writer, or after a fork."""
         self.fast_path.buffers = None
         self._segments = Segments(self.name, self._backend, self._before_seal)
-        self._live = LiveTable(self._segments, self.fast_path, self._check_new)
+        self._live = LiveTable(self._segments, self.fast_path, self._check_new, self._reserved)
         self._exclusive = Exclusive(self._live)
 
     def forget_rows(self) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from .._arrow import pa
-from .._keys import require_free
+from .._keys import RESERVED, require_free
 from .._live.column import DELETION, PARENT, PARENT_COLUMN, TIME, TIME_COLUMN, Column
 from .._live.table_writer import TableWriter
 from .backend import FolderBackend
@@ -87,6 +87,7 @@ class FolderWriter(Writer):
             RECORDS,
             self.backend,
             check_new=_refuse_experiment_keys,
+            reserved=RESERVED,
             before_seal=partial(_attributes_before_records, self.nodes, self.backend),
         )
 
