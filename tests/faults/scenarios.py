@@ -36,6 +36,16 @@ def fields_of(i: int) -> dict[str, Any]:
     return {"i": i, "x": i / 8, "text": f"record {i}, " * (i % 4)}
 
 
+def few_of(i: int) -> dict[str, Any]:
+    """Some of many keys, of every kind that can be sparse, as fields of the i-th record."""
+    values = [i / 4, i, bool(i % 2), None, "text" * (i % 9), [i, {"deep": i}]]
+    return {
+        "has_few": True,
+        f"key {i % 11}": values[i % 6],
+        f"{'long ' * (i % 7)}key {i % 13}": values[(i + 1) % 6],
+    }
+
+
 class Log:
     """Logs, and notes on a board that outlives the process what was logged.
 
@@ -164,6 +174,16 @@ def widening(folder: Path, log: Log) -> None:
     ended(collection, manager, log)
 
 
+def scattering(folder: Path, log: Log) -> None:
+    """Records that have few of many keys, between pushes of other keys at once."""
+    collection, manager, experiment = begun(folder, log)
+    for i in range(60):
+        if i == 30:
+            log.extend(experiment, range(60, 66), **{"key 3": 0.5, "at once": 1})
+        log.push(experiment, i, **few_of(i))
+    ended(collection, manager, log)
+
+
 def sealing(folder: Path, log: Log) -> None:
     """On a thread of its own, while the next rows are logged."""
     collection, manager, experiment = begun(folder, log)
@@ -270,7 +290,7 @@ def compacting(folder: Path, log: Log) -> None:
 
 
 SCENARIOS: Final = (
-    first_experiment, growing, widening, sealing, extending, syncing, exiting, hanging, moving,
+    first_experiment, growing, widening, scattering, sealing, extending, syncing, exiting, hanging, moving,
     recovering, compacting, going_on, recovering_the_rest,
 )  # fmt: skip
 
@@ -290,7 +310,7 @@ def prepared(scenario: Callable[[Path, Log], None], folder: Path, log: Log) -> N
     def write(records: range) -> None:
         collection, manager, experiment = begun(folder, log)
         for i in records:
-            log.push(experiment, i, **{f"key {i // 10}": i})
+            log.push(experiment, i, **few_of(i))
         if records is writers[-1]:
             die()
         ended(collection, manager, log)
@@ -360,6 +380,8 @@ def check_rows(collection: ExperimentCollection, board: Board) -> None:
     assert set(found) <= set(board.logged(1))
     for row in rows:
         expected = fields_of(row["i"])
+        if row["has_few"]:
+            expected |= few_of(row["i"])
         assert {key: row[key] for key in expected} == expected
         assert row["lr"] == 0.1
         assert row["experiment_number"]

@@ -16,6 +16,7 @@ import pytest
 
 import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._live import split
 from rigorous_recorder._store import backend, own_files
 
 from . import THOROUGH
@@ -42,6 +43,8 @@ def is_mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(live_table, "MOST_ROWS", 48)
     monkeypatch.setattr(live_table, "GROWTH", 2)
     monkeypatch.setattr(live_table, "FIRST_SPILL", 256)
+    monkeypatch.setattr(live_table, "FIRST_CELLS", 8)
+    monkeypatch.setattr(split, "FEW_DENSE", 6)
     monkeypatch.setattr(live_table, "MOST_LISTS", 16)
     monkeypatch.setattr(own_files, "_FAN", 2)
     return bool(request.param == "mapped")
