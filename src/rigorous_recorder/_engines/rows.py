@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -148,8 +148,19 @@ def _node_values(
     copy: Callable[[dict[str, Any]], _Dict], nodes: Nodes, keys: list[str], positions: pa.Array
 ) -> Iterator[_Dict]:
     """For each position the own and inherited values of the node, without missing ones."""
+    if (few := nodes.few.at(positions)) is not None:
+        mutable, order = set(_mutable(nodes.columns)), {key: at for at, key in enumerate(keys)}
+        return (copy(_in_order(values, order, mutable)) for values in few)
     columns = tuple(_values_at(nodes, key, positions) for key in keys)
     return rows_of_node(copy, {}, tuple(keys), columns, 0, len(positions), True)
+
+
+def _in_order(
+    values: Mapping[str, Any], order: Mapping[str, int], mutable: Collection[str]
+) -> dict[str, Any]:
+    """The values of some keys in their order, with copies of mutable ones, which others inherit."""
+    keys = sorted(values.keys() & order.keys(), key=order.__getitem__)
+    return {key: fresh(values[key]) if key in mutable else values[key] for key in keys}
 
 
 def _values_at(nodes: Nodes, key: str, positions: pa.Array) -> list[Any]:

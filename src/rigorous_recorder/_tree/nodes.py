@@ -25,6 +25,7 @@ from ..errors import TooLargeError
 from .arrangement import Arrangement, arranged
 from .columns import ColumnsByKind, by_key, values_of
 from .deletion import Deletion
+from .few import FewData
 from .shape import Shape
 from .updates import Updates
 
@@ -100,17 +101,26 @@ class Nodes(Shape):
         )
 
     @once
+    def few(self) -> FewData:
+        """The attributes of few nodes."""
+        return FewData(self)
+
+    @once
     def keys(self) -> list[str]:
         """The keys in the order of the flat table: experiments' first, then from the root down."""
         return self._ordered(None)
 
     def keys_above(self, positions: pa.Array) -> list[str]:
         """The keys that these nodes or their ancestors have, in the order of the flat table."""
-        reached, level = [], pc.unique(positions).cast(pa.int64())
+        return self._ordered(self.with_ancestors(positions))
+
+    def with_ancestors(self, positions: pa.Array) -> pa.Array:
+        """Positions of some nodes and of their ancestors, each once."""
+        reached, level = [], pc.unique(positions).cast(pa.int64()).drop_null()
         while len(level):
             reached.append(level)
             level = pc.unique(self.parents.take(level)).drop_null()
-        return self._ordered(pa.concat_arrays([int64_array([]), *reached]))
+        return pc.unique(pa.concat_arrays([int64_array([]), *reached]))
 
     def positions_below_roots(self) -> pa.Array:
         """Positions of the nodes directly below a collection's root, in order of collection."""
@@ -238,6 +248,8 @@ class Nodes(Shape):
         for key in self._in_order if keys is None else keys:
             columns = self._columns_of(key)
             there = self.arranged.rows.setting(columns, some)
+            if len(there) > len(found):  # former values
+                there = self.arranged.updates.last_of_each(there)
             nodes = self.arranged.updates.nodes_of(there).to_pylist()
             values = values_of(self._values(columns, there), len(there))
             for node, value in zip(nodes, values, strict=True):

@@ -60,8 +60,9 @@ class Updates:
         nodes = [one_array(table.column(NODE)) for _, table in self.pieces]
         #: The node of each row.
         self.node = pa.concat_arrays([int64_array([]), *nodes])
-        self._has_lost = any(pa.null() in table.schema.types for _, table in self.pieces)
-        self._unsure = self._without_place_in_time(nodes) if self._has_lost else None
+        #: Whether some values can't be read.
+        self.has_lost = any(pa.null() in table.schema.types for _, table in self.pieces)
+        self._unsure = self._without_place_in_time(nodes) if self.has_lost else None
         times = self[TIME_COLUMN].cast(pa.int64())
         self.last_time: int = pc.max(times).as_py() or 0
         times = times.fill_null(
@@ -122,7 +123,7 @@ class Updates:
         found = None
         for column in columns:
             is_valid = self._validity(column)
-            if self._has_lost:
+            if self.has_lost:
                 is_valid = pc.or_(is_valid, self._lost(column))
             found = is_valid if found is None else pc.or_(found, is_valid)
         return found
@@ -146,7 +147,7 @@ class Updates:
 
     def _cells_of(self, column: Column) -> Cells | None:
         """The values of a column that is in sparse ones only; None for others."""
-        if self._has_lost or column in self._dense or column not in self._sparse:
+        if self.has_lost or column in self._dense or column not in self._sparse:
             return None
         if column not in self._found:
             found = joined(self._sparse[column], column.kind.sealed_type)
@@ -265,14 +266,14 @@ class UpdatesByNode:
         """For each node, the last of its rows among some, which are in order; null without one."""
         if not self._nodes:
             return rows
-        # Of several rows of a node, the last stays. Each node occurs once before the rows, so that
-        # none is too high, for versions of pyarrow that have no option for the highest.
-        places = pa.concat_arrays([count_to(self._nodes), self.of_row.take(rows)])
-        found = pc.subtract(
-            pc.inverse_permutation(places).slice(0, self._nodes), int64_scalar(self._nodes)
-        )
+        found = _last_places(self.of_row.take(rows), self._nodes)
         is_set = pc.greater_equal(found, int64_scalar(0))
         return rows.take(pc.if_else(is_set, found, null_scalar(pa.int64())))
+
+    def last_of_each(self, rows: pa.Array) -> pa.Array:
+        """Of some rows, which are in order, the last of each of their nodes."""
+        nodes = self.of_row.take(rows).dictionary_encode()
+        return rows.take(_last_places(nodes.indices.cast(pa.int64()), len(nodes.dictionary)))
 
     def nodes_of(self, rows: pa.Array) -> pa.Array:
         """The nodes of some rows."""
@@ -282,6 +283,14 @@ class UpdatesByNode:
         """The rows of some nodes, in order of time."""
         mask = pc.is_in(self.of_row, value_set=nodes.cast(pa.int64()))
         return Chosen(pc.indices_nonzero(mask).cast(pa.int64()), mask)
+
+
+def _last_places(numbers: pa.Array, count: int) -> pa.Array:
+    """The last place of each number below ``count``, which is positive; negative if there is none."""
+    # Each number occurs once in front, so that none is too high, for versions of pyarrow that have
+    # no option for the highest.
+    places = pc.inverse_permutation(pa.concat_arrays([count_to(count), numbers]))
+    return pc.subtract(places.slice(0, count), int64_scalar(count))
 
 
 def _is_sorted(values: pa.Array) -> bool:
