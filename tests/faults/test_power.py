@@ -269,6 +269,7 @@ def test_what_was_logged_after_the_last_sync_is_set_aside(
     log_and_die(folder, synced=10, pushed=15)
     assert len(collection) == 15
     reboot()
+    collection = ExperimentCollection.open(folder, read_only=True)
     with pytest.warns(DamagedFileWarning, match="after the first 10 rows"):
         assert [row["i"] for row in collection.records] == list(range(10))
     (problem,) = collection.verify()

@@ -15,7 +15,8 @@ import rigorous_recorder
 from rigorous_recorder import Recorder
 from rigorous_recorder._live import implementation, pure
 
-SHARED = ["Buffers", "FastPath", "Pusher", "Slot"]
+TYPES = ["Buffers", "FastPath", "Pack", "Pusher", "Slot"]
+SHARED = ["Buffers", "FastPath", "NO_CELLS", "NO_ROWS", "Pack", "Pusher", "Slot"]
 USER_FACING = ["add", "commit", "push"]
 
 
@@ -39,19 +40,24 @@ def public(kind: type) -> set[str]:
 
 
 def test_both_backends_export_the_same_names(native: ModuleType) -> None:
-    """What is no type of the native one is no name of the pure one either."""
+    """What is no name of the native one is no name of the pure one either."""
     assert sorted(name for name in vars(native) if not name.startswith("_")) == SHARED
     assert set(SHARED) == set(pure.__all__) - {"ArrowBuffers"}
-    assert set(SHARED) == set(implementation.__all__) - {"is_native"}
+    assert set(SHARED) == set(implementation.__all__) - {"is_native"} | {"NO_ROWS"}
+    assert (native.NO_CELLS, native.NO_ROWS) == (pure.NO_CELLS, pure.NO_ROWS)
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", TYPES)
 def test_the_fallback_has_what_the_native_backend_has(native: ModuleType, name: str) -> None:
     """The pure one also has steps of its own, and sets some attributes as it is made."""
-    set_when_made = {"Buffers": {"capacity", "rows"}, "FastPath": {"buffers"}}.get(name, set())
+    set_when_made = {
+        "Buffers": {"capacity", "rows"},
+        "FastPath": {"buffers"},
+        "Pack": {"known"},
+    }.get(name, set())
     ours, theirs = public(getattr(pure, name)), public(getattr(native, name))
     assert theirs - ours == set_when_made
-    assert ours - theirs <= {"append", "plain"}
+    assert ours - theirs <= {"accept_new", "append", "plain"}
 
 
 @pytest.mark.parametrize("name", USER_FACING)
