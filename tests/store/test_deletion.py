@@ -196,6 +196,20 @@ def test_a_deleted_experiment_is_in_no_answer(folder: Path, way: str) -> None:
     assert other.verify() == []
 
 
+def test_the_runs_after_the_last_that_is_left_are_in_no_group(folder: Path) -> None:
+    """SQL groups contiguous recorders and one more id, which is that of none, deleted ones included."""
+    with ExperimentCollection(folder, quiet=True) as collection:
+        for number in range(1, 6):
+            with collection.new_experiment(lr=number) as experiment:
+                experiment.push(loss=1.0)
+        for last in (5, 4, 3, 2):
+            collection.delete(last)
+            groups = collection.records.sql(
+                "SELECT lr, count(*) FROM records GROUP BY lr ORDER BY lr"
+            )
+            assert groups.fetchall() == [(number, 1) for number in range(1, last)]
+
+
 def test_live_records_are_deleted(folder: Path, open_collection: Opener) -> None:
     """Also records of a process that still runs, which no file has yet."""
     collection = open_collection()
