@@ -74,6 +74,7 @@ def _last_numbers(scan: Scan) -> dict[str, Any]:
     keys = keys_of(column for column in scan.record_columns if column.kind in {INT, FLOAT})
     found: dict[str, Any] = dict.fromkeys(keys)
     for piece in scan.pieces(keys):
+        piece.unpack(keys)
         for key in keys:
             ends: list[tuple[int, Any]] = []
             for column, values in piece.own(key).items():

@@ -128,6 +128,7 @@ def _require_exact_ints(scan: Scan, suffix: str) -> None:
         if scan.flat_kind(flat.name) == FLOAT and _INTS & scan.kinds_of(flat)
     ]
     for piece in scan.pieces(mixed) if mixed else ():
+        piece.unpack(mixed)
         for key in mixed:
             for column, values in piece.by_kind(key, _INTS.__contains__).items():
                 if column.kind in _INTS and (rounded := _rounded(column.kind, values)) is not None:

@@ -292,6 +292,7 @@ class RecordsSelect:
                 yield Piece(self._scan, fragment, table)
 
     def _own_table(self, piece: Piece) -> pa.Table:
+        piece.unpack(flat.key for flat in self._own)
         arrays = [piece.node_ids]
         arrays += [self._flat(flat, piece.own(flat.key), piece.rows) for flat in self._own]
         arrays += [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._nested import Path, inside, root_of
+from .._store.densify import densified
 from .._store.fragments import Fragment, is_lost
-from .._tree.columns import ColumnsByKind, any_valid, column_in
+from .._tree.columns import ColumnsByKind, any_valid, in_sealed_type, keys_of
 from .._values.chunks import bool_scalar, int64_scalar, null_scalar, one_array, run_end_encoded
 from .._values.kinds import NULL, Kind
 from .conditions import Choice, Condition
@@ -20,6 +21,8 @@ from .sql_conditions import BoundSql
 
 __all__ = ["Group", "Joined", "Piece", "of_nodes", "spread", "with_nodes"]
 
+#: About how many bytes a row has in a column that was unpacked.
+_UNPACKED: Final = 9
 #: Up to this many ranges of rows are sliced out of a table; more are filtered by a mask.
 _FEW_RUNS: Final = 64
 
@@ -69,7 +72,12 @@ class Group(NamedTuple):
 
 
 class Piece:
-    """Some contiguous rows, joined to their nodes."""
+    """Some contiguous rows, joined to their nodes.
+
+    Args:
+        packed: the columns that were read, if some of them are in sparse columns of the table, which
+            is as it is stored: each is unpacked when it is used.
+    """
 
     def __init__(
         self,
@@ -77,10 +85,13 @@ class Piece:
         fragment: Fragment,
         table: pa.Table,
         runs: pa.RunEndEncodedArray | None = None,
+        packed: frozenset[Column] = frozenset(),
     ) -> None:
         self._scan = scan
         self._fragment = fragment
         self._table = table
+        self._packed = packed
+        self._unpacked: dict[Column, pa.ChunkedArray] = {}
         self._read = frozenset(table.column_names)
         self._runs = runs
         self._positions: pa.Array | None = None
@@ -92,8 +103,9 @@ class Piece:
 
     @property
     def own_bytes(self) -> int:
-        """The size of the rows in bytes, without what they inherit."""
-        return int(self._table.nbytes)
+        """The size of the rows in bytes, without what they inherit, with a column for each key."""
+        sparse = len(self._packed & self._fragment.file_columns.sparse.keys())
+        return int(self._table.nbytes) + self.rows * sparse * _UNPACKED
 
     @property
     def node_ids(self) -> pa.Array:
@@ -118,15 +130,41 @@ class Piece:
     @property
     def columns(self) -> list[Column]:
         """The physical columns that were read."""
+        if self._packed:
+            return [column for column in self._fragment.columns if column in self._packed]
         return [column for column, name in self._fragment.columns.items() if name in self._read]
+
+    def unpack(self, keys: Iterable[str]) -> None:
+        """Unpack keys of sparse columns, which together takes little longer than for one."""
+        if self._packed:
+            of = self._fragment.columns.of
+            self._unpack(column for key in dict.fromkeys(map(root_of, keys)) for column in of(key))
+
+    def _unpack(self, columns: Iterable[Column]) -> None:
+        new = [c for c in columns if c in self._packed and c not in self._unpacked]
+        if new:
+            there = self._fragment.file_columns
+            found = densified(self._table, there, new)
+            self._unpacked |= {column: found.column(there.names[column]) for column in new}
+
+    def _stored_in(self, column: Column, name: str) -> pa.ChunkedArray | None:
+        """The values of a column, as the file has them; None if it was not read."""
+        if not self._packed:
+            return self._table.column(name) if name in self._read else None
+        self._unpack([column])
+        return self._unpacked.get(column)
+
+    def _in_columns(self, columns: Mapping[Column, str]) -> ColumnsByKind:
+        """Those of these columns that were read."""
+        self._unpack(columns)
+        found = {column: self._stored_in(column, name) for column, name in columns.items()}
+        return {c: in_sealed_type(c, each) for c, each in found.items() if each is not None}
 
     def columns_in_use(self) -> list[Column]:
         """The physical columns in which any of the rows has a value, or may have lost one."""
-        return [
-            column
-            for column, name in self._fragment.columns.items()
-            if name in self._read and self._is_in_use(self._table.column(name))
-        ]
+        self._unpack(self._packed)
+        found = {c: self._stored_in(c, name) for c, name in self._fragment.columns.items()}
+        return [c for c, each in found.items() if each is not None and self._is_in_use(each)]
 
     def _is_in_use(self, values: pa.ChunkedArray) -> bool:
         return values.null_count < self.rows or is_lost(values)
@@ -135,24 +173,32 @@ class Piece:
         """The records' own values of a key or path."""
         if isinstance(key, Path):
             return inside(key, self.own(key.root))
-        return {
-            column: column_in(self._table, self._fragment, column)
-            for column, name in self._fragment.columns.of(key).items()
-            if column.kind != NULL and name in self._read
-        }
+        here = self._fragment.columns.of(key).items()
+        return self._in_columns({column: name for column, name in here if column.kind != NULL})
 
     def is_lost(self, key: str) -> bool:
         """Whether own values of a key can't be read: then the rows don't inherit the key, either."""
-        names = self._fragment.columns.of(root_of(key)).values()
-        return any(is_lost(self._table.column(name)) for name in names if name in self._read)
+        columns = self._fragment.columns.of(root_of(key))
+        if self._packed:
+            names = self._fragment.file_columns.names_storing(columns.keys() & self._packed)
+        else:
+            names = [name for name in columns.values() if name in self._read]
+        return any(is_lost(self._table.column(name)) for name in names)
 
     def stored(self) -> ColumnsByKind:
         """All columns as they are stored, including those that record where ``None`` was set."""
-        return {
-            column: column_in(self._table, self._fragment, column)
-            for column, name in self._fragment.columns.items()
-            if name in self._read
-        }
+        return self._in_columns(self._fragment.columns)
+
+    def sparse(self) -> dict[Column, pa.Array]:
+        """The sparse columns that were read, and can be: a map for each row."""
+        there = self._fragment.file_columns
+        names = {maps: there.stored[maps] for maps in there.sparse.values() if self._packed}
+        found = {c: self._table.column(name) for c, name in names.items() if name in self._read}
+        return {maps: one_array(each) for maps, each in found.items() if not is_lost(each)}
+
+    def dense_keys(self) -> set[str]:
+        """The keys that have columns of their own."""
+        return set(keys_of(self._fragment.file_columns.stored))
 
     def by_kind(self, key: str, takes: Callable[[Kind], bool] = lambda _: True) -> ColumnsByKind:
         """The values of a key in the rows: the record's own, else the inherited one.
@@ -176,6 +222,7 @@ class Piece:
     def flat(self, flats: Sequence[Flat]) -> list[pa.Array]:
         """Some columns of the flat table."""
         kinds = [self._scan.flat_kind(each.name) for each in flats]
+        self.unpack(flat.key for flat in flats)
         found = {key: self.by_kind(key, _takes(some)) for key, some in _by_key(flats).items()}
         return [
             flat_column(found[flat.key], kind, self.rows)
@@ -184,15 +231,18 @@ class Piece:
 
     def filtered(self, mask: pa.Array) -> Piece:
         """The rows selected by the mask."""
-        return Piece(self._scan, self._fragment, self._table.filter(mask))
+        return self._of(self._table.filter(mask))
 
     def taken(self, places: pa.Array) -> Piece:
         """The rows at some positions, in this order."""
-        return Piece(self._scan, self._fragment, self._table.take(places))
+        return self._of(self._table.take(places))
 
     def slice(self, start: int, rows: int) -> Piece:
         """A range of the rows."""
-        return Piece(self._scan, self._fragment, self._table.slice(start, rows))
+        return self._of(self._table.slice(start, rows))
+
+    def _of(self, table: pa.Table) -> Piece:
+        return Piece(self._scan, self._fragment, table, packed=self._packed)
 
     def that_meet(self, conditions: Sequence[Bound]) -> Piece:
         """The rows that meet all conditions; SQL runs only on those that meet the others."""

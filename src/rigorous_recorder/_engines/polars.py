@@ -171,6 +171,7 @@ class _FrameReader:
 
     def _own_columns(self, piece: Piece) -> dict[str, pl.Series]:
         kinds = {flat: self._scan.flat_kind(flat.name) for flat in self._own.values()}
+        piece.unpack(flat.key for flat in kinds)
         arrays = [
             flat_column(piece.own(flat.key), kind, piece.rows) for flat, kind in kinds.items()
         ]

@@ -15,6 +15,7 @@ from .._tree.columns import any_valid, keys_of, present_values_of, values_of
 from .._tree.nodes import Nodes
 from .._values.chunks import int64_array, int64_scalar
 from .._values.kinds import BOOL, FLOAT, INT, NULL
+from .._values.sparse import SparseKind, cells_among
 from ..errors import ReadOnlyError
 from .attempts import experiment_positions
 from .piece import Piece
@@ -180,8 +181,8 @@ def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
     above, mutable = _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns)
     if lost := [key for key in scan.shown_node_keys if piece.is_lost(key)]:
         above = {node: _without(values, lost) for node, values in above.items()}
-    rows, columns = _ROWS_AT_ONCE, piece.columns
-    if all(column.kind in _NUMBERS for column in columns):
+    rows, sparse, columns = _ROWS_AT_ONCE, piece.sparse(), piece.columns
+    if not sparse and all(column.kind in _NUMBERS for column in columns):
         rows = max(1, _NUMBERS_AT_ONCE // max(1, len(columns)))
     for start in range(0, piece.rows, rows):
         yield from _rows(piece.slice(start, rows), above, mutable, scan)
@@ -215,7 +216,11 @@ def _rows(
 ) -> Iterator[Iterator[Row]]:
     runs = piece.runs
     nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    all_own = [each for key in scan.record_keys_of(piece) if (each := _own_values(piece, key))]
+    shown, cells = scan.record_keys_of(piece), _cells(piece, scan)
+    if cells:
+        dense = piece.dense_keys()
+        shown = [key for key in shown if key in dense]
+    all_own = [each for key in shown if (each := _own_values(piece, key))]
     is_gapless = all(each.present is None for each in all_own)
     keys, columns = _those(all_own)
     for run, (start, stop) in enumerate(pairwise([0, *ends])):
@@ -226,7 +231,41 @@ def _rows(
             keys, columns = _those(some)
         base = above[nodes[run]]
         shared = tuple(key for key in mutable if key in base) if mutable else ()
-        yield rows_of_node(Row, base, keys, columns, start, stop, has_gaps, shared)
+        found = rows_of_node(Row, base, keys, columns, start, stop, has_gaps, shared)
+        yield _with_cells(found, cells, start) if cells else found
+
+
+class _Cells(NamedTuple):
+    """The records' own values in a sparse column of a piece.
+
+    Attributes:
+        ends: for each record where its values end.
+        keys: the key of each value.
+        values: the values.
+    """
+
+    ends: list[int]
+    keys: list[str]
+    values: Sequence[Any]
+
+
+def _cells(piece: Piece, scan: Scan) -> list[_Cells]:
+    """The values in all sparse columns of a piece: as many as were logged."""
+    found = []
+    for column, maps in piece.sparse().items():
+        if isinstance(column.kind, SparseKind) and (kind := column.kind.kind) != NULL:
+            cells = cells_among(maps, None if scan.scope.keys is None else scan.shown_record_keys)
+            found.append(_Cells(cells.ends.to_pylist(), cells.keys, kind.values(cells.values)))
+    return found
+
+
+def _with_cells(rows: Iterable[Row], cells: list[_Cells], start: int) -> Iterator[Row]:
+    """Rows from a position on, with their values in sparse columns."""
+    for at, row in enumerate(rows, start):
+        for ends, keys, values in cells:
+            first, stop = ends[at - 1] if at else 0, ends[at]
+            dict.update(row, zip(keys[first:stop], values[first:stop], strict=True))
+        yield row
 
 
 def _those(all_own: list[_OwnValues]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:

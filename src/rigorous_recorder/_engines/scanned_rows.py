@@ -258,7 +258,12 @@ class ScannedRows(ABC):
             columns = list(group.fragment.columns)
         if self._meets_none(group, columns):
             return []
-        table = group.fragment.table(group.number, columns, nodes=False)
+        there = group.fragment.file_columns
+        packed = frozenset[Column]()
+        if not there.sparse.keys().isdisjoint(columns):
+            packed = frozenset(column for column in columns if column in there.names)
+            columns = there.storing(columns)
+        table = group.fragment.stored(group.number, columns, nodes=False)
         if table is None:
             return []
         runs = None
@@ -271,11 +276,22 @@ class ScannedRows(ABC):
                 table, runs = of_nodes(table, runs, among)
             if nodes or self.row_conditions:
                 table = with_nodes(table, runs)
+        return self._pieces(group.fragment, table, runs, packed)
+
+    def _pieces(
+        self,
+        fragment: Fragment,
+        table: pa.Table,
+        runs: pa.RunEndEncodedArray | None,
+        packed: frozenset[Column],
+    ) -> list[Piece]:
+        """The rows of a table that meet the conditions."""
         starts = range(0, table.num_rows, PIECE_ROWS)
         if len(starts) == 1:
-            pieces = [Piece(self, group.fragment, table, runs)]
+            pieces = [Piece(self, fragment, table, runs, packed)]
         else:
-            pieces = [Piece(self, group.fragment, table.slice(at, PIECE_ROWS)) for at in starts]
+            parts = (table.slice(at, PIECE_ROWS) for at in starts)
+            pieces = [Piece(self, fragment, part, packed=packed) for part in parts]
         if self.row_conditions:
             pieces = [piece.that_meet(self.row_conditions) for piece in pieces]
         return [piece for piece in pieces if piece.rows]

@@ -15,6 +15,7 @@ __all__ = [
     "any_valid",
     "by_key",
     "column_in",
+    "in_sealed_type",
     "keys_of",
     "present_values_of",
     "values_of",
@@ -27,8 +28,15 @@ ColumnsByKind = dict[Column, Any]
 def column_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
     """A column of a part of a fragment in its sealed type; nulls if it does not exist."""
     name = fragment.columns.get(column)
-    if name is None or is_lost(stored := table.column(name)):
+    if name is None:
         return pa.nulls(table.num_rows, column.kind.sealed_type)
+    return in_sealed_type(column, table.column(name))
+
+
+def in_sealed_type(column: Column, stored: pa.ChunkedArray) -> pa.Array:
+    """The values of a column of a file in its sealed type; nulls if they can't be read."""
+    if is_lost(stored):
+        return pa.nulls(len(stored), column.kind.sealed_type)
     return column.kind.from_storage(one_array(stored))
 
 

@@ -6,16 +6,18 @@ A record then costs for the keys that it has, and not for those that others have
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
 from .kinds import BOOL, FLOAT, INT, JSON, NULL, TEXT, DetailedKind, Kind
 
 __all__ = [
     "SPARSE_KINDS",
+    "Cells",
     "SparseKind",
     "are_among",
     "cell_counts",
+    "cells_among",
     "keys_of",
     "unpacked",
     "values_of",
@@ -114,11 +116,44 @@ def _cells(maps: pa.Array, each: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(maps.offsets, each).flatten()
 
 
+class Cells(NamedTuple):
+    """The values in maps, row by row.
+
+    Attributes:
+        ends: for each map where its values end.
+        keys: the key of each value.
+        values: the values.
+    """
+
+    ends: pa.Array
+    keys: list[str]
+    values: pa.Array
+
+
+def cells_among(maps: pa.Array, keys: Sequence[str] | None) -> Cells:
+    """The values of some keys in maps of the sealed type; of all keys by default."""
+    found, values = _cells(maps, maps.keys), values_of(maps)
+    ends = pc.cumulative_sum(cell_counts(maps))
+    if keys is not None:
+        stays = _places_among(keys, found).is_valid()
+        found, values = found.filter(stays), values.filter(stays)
+        ends = _counts_at(stays, ends)
+    if pa.types.is_dictionary(found.type):  # each key is one object
+        names = found.dictionary.to_pylist()
+        return Cells(ends, [names[at] for at in found.indices.to_pylist()], values)
+    return Cells(ends, found.to_pylist(), values)
+
+
+def _counts_at(flags: pa.Array, ends: pa.Array) -> pa.Array:
+    """How many of the flags are true before each of some positions."""
+    start = pa.array([0], pa.int32())
+    return pc.cumulative_sum(pa.concat_arrays([start, flags.cast(pa.int32())])).take(ends)
+
+
 def without_cells(maps: pa.Array, places: Sequence[int]) -> pa.Array:
     """Maps without the values at some positions among all values."""
     stays = pc.invert(are_among(places, pc.sum(cell_counts(maps)).as_py() or 0))
-    count = pc.cumulative_sum(pa.concat_arrays([pa.array([0], pa.int32()), stays.cast(pa.int32())]))
-    offsets = count.take(pc.subtract(maps.offsets, maps.offsets[0]))
+    offsets = _counts_at(stays, pc.subtract(maps.offsets, maps.offsets[0]))
     keys, values = (_cells(maps, each).filter(stays) for each in (maps.keys, maps.items))
     return pa.MapArray.from_arrays(offsets, keys, values, maps.type)
 
