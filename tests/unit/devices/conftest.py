@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,16 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._live import table
-from rigorous_recorder._store import backend
+from rigorous_recorder._store import backend, background
 from tests.unit.devices.pretended import Tensor
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
-def asked() -> Iterator[list[Any]]:
-    """The accesses to values of tensors."""
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The accesses to values of tensors; none by the background's periodic sync."""
+    monkeypatch.setattr(background, "_FLUSHES_PER_SYNC", sys.maxsize)
     Tensor.asked.clear()
     yield Tensor.asked
     Tensor.fails = False
