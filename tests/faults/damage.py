@@ -286,12 +286,17 @@ def _is_same_live(one: Path, two: Path) -> bool:
     return len(ends) == 2 and ends[0] == ends[1]
 
 
+def _alike(path: Path, other: Sound) -> list[Path]:
+    """The files of another collection of the kind of this one; all, where it has none of them."""
+    files = [each for each in sorted(other.folder.rglob("*")) if each.is_file()]
+    return [each for each in files if each.suffix == path.suffix] or files
+
+
 def _swap_with_other(
     path: Path, paths: list[Path], other: Sound, copy: Path, dice: random.Random
 ) -> Damage:
     name = str(path.relative_to(copy))
-    alike = [p for p in sorted(other.folder.rglob("*")) if p.suffix == path.suffix and p.is_file()]
-    partner = dice.choice(alike)
+    partner = dice.choice(_alike(path, other))
     path.write_bytes(partner.read_bytes())
     is_told = path.suffix in {".parquet", ".arrow"}
     return Damage([name], is_told, f"{name} is another collection's {partner.name}")
@@ -352,10 +357,10 @@ def _replace(
 
 def _link(path: Path, paths: list[Path], other: Sound, copy: Path, dice: random.Random) -> Damage:
     name = str(path.relative_to(copy))
-    alike = [p for p in sorted(other.folder.rglob("*")) if p.suffix == path.suffix and p.is_file()]
     outside = copy.parent / f"outside{path.suffix}"
     outside.write_bytes(path.read_bytes())
-    target = dice.choice([path.name, "nowhere", "/dev/zero", dice.choice(alike), outside])
+    elsewhere = dice.choice(_alike(path, other))
+    target = dice.choice([path.name, "nowhere", "/dev/zero", elsewhere, outside])
     path.unlink()
     path.symlink_to(target)
     return Damage([name], True, f"a link to {target} in place of {name}")
