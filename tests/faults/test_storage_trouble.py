@@ -63,6 +63,12 @@ class DiskFull:
         self._filler.unlink(missing_ok=True)
 
 
+def take_away(folder: Path) -> None:
+    """Delete a folder in which a writer may just be making a file."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class FolderGone:
     """The folder was deleted, and something that is no folder is in its place."""
 
@@ -70,7 +76,7 @@ class FolderGone:
         self.folder = folder
 
     def begin(self) -> None:
-        shutil.rmtree(self.folder)
+        take_away(self.folder)
         self.folder.write_text("in the way")
 
     def end(self) -> None:
@@ -590,7 +596,7 @@ def test_a_deleted_folder_is_made_again(tmp_path: Path) -> None:
     with storage_warnings(folder) as messages:
         with collection.new_experiment(lr=0.1) as experiment:
             log(experiment, 0, 100)
-            shutil.rmtree(folder)
+            take_away(folder)
             log(experiment, 100, 200)
             experiment.sync()
             assert indexes(collection) == list(range(200))
