@@ -130,3 +130,24 @@ def test_images_are_not_read_for_other_columns(
         assert "image" not in read, name
     assert records[0]["image"].shape == (2, 2)
     assert "image" in read
+
+
+def test_a_value_in_a_sparse_column_is_in_its_own_row_alone(tmp_path: Path) -> None:
+    """Also where it replaces an inherited one, in a loop that lets each row go."""
+    logged = [{"step": step, f"k{step * 7 % 500}": step / 2} for step in range(1_500)]
+    inherited: dict[str, Any] = {f"k{number}": "inherited" for number in range(0, 500, 50)}
+    expected = [inherited | fields for fields in logged]
+
+    def read() -> list[dict[str, Any]]:
+        return [
+            {key: row[key] for key in row if key[1:].isdigit() or key == "step"} for row in rows
+        ]
+
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        rows = collection.records
+        with collection.new_experiment(inherited) as experiment:
+            for fields in logged:
+                experiment.push(fields)
+            assert read() == expected
+        assert any(piece.sparse() for piece in rows._scan().pieces())
+        assert read() == expected

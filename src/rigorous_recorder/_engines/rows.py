@@ -224,10 +224,10 @@ def _rows(
     is_gapless = all(each.present is None for each in all_own)
     keys, columns = _those(all_own)
     for run, (start, stop) in enumerate(pairwise([0, *ends])):
-        has_gaps = False
+        has_gaps = bool(cells)  # a row with them is never reused: they may replace inherited values
         if not is_gapless:
             some = [each for each in all_own if each.present is None or each.present[run]]
-            has_gaps = any(each.has_gaps(run, stop - start) for each in some)
+            has_gaps = has_gaps or any(each.has_gaps(run, stop - start) for each in some)
             keys, columns = _those(some)
         base = above[nodes[run]]
         shared = tuple(key for key in mutable if key in base) if mutable else ()
