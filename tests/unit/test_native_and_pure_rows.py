@@ -153,6 +153,44 @@ def test_a_loop_that_keeps_nothing_makes_two_rows() -> None:
     assert len(made) == 1_002
 
 
+def test_what_anybody_still_has_of_a_float_stays(rows: ModuleType) -> None:
+    """The value, a copy of the row, or the row itself, which is let go of later than the next ones."""
+    expected_values = [index / 7 for index in range(50)]
+    assert [row["x"] for row in three(rows, 50)] == expected_values
+    assert [dict(row)["x"] for row in three(rows, 50)] == expected_values
+    assert [{**row}["x"] for row in three(rows, 50)] == expected_values
+    assert [
+        x for row in three(rows, 50) for x in row.values() if type(x) is float
+    ] == expected_values
+    kept = deque[dict[str, Any]](maxlen=3)
+    for row in three(rows, 50):
+        kept.append(row)
+        assert [each["x"] for each in kept] == expected_values[
+            row["n"] - len(kept) + 1 : row["n"] + 1
+        ]
+
+
+def test_a_row_that_is_requested_while_one_is_filled_spoils_none() -> None:
+    """Code can run when a value of the row before is freed, and that can ask for the next ones."""
+    native = twin_called("native", "_rows")
+    seen: list[dict[str, Any]] = []
+
+    class Asking:
+        def __del__(self) -> None:
+            seen.extend(dict(row) for row in islice(found, 3))
+
+    numbers = in_memory([index / 7 for index in range(100)])
+    values: list[Any] = [Asking() if index % 9 == 0 else None for index in range(100)]
+    columns = (list(range(100)), numbers, values, numbers)
+    found = native.rows_of_node(dict, {}, ("n", "x", "value", "y"), columns, 0, 100, False)
+    for row in found:
+        seen.append(dict(row, value=None))
+        values[row["n"]] = None
+    at = sorted(row["n"] for row in seen)
+    assert at == list(range(100))
+    assert all(row["x"] == row["y"] == row["n"] / 7 for row in seen)
+
+
 def test_rows_with_gaps_are_made_anew(rows: ModuleType) -> None:
     """No value of the row before is left where there is none."""
     columns = ([1, None, 3, None], [None, None, None, "d"])

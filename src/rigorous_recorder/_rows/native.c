@@ -2,7 +2,9 @@
 
    A loop over rows mostly looks at each and lets it go. A row that is no longer referenced is therefore
    given again, with the next values in place of those that were: as `zip` does with its tuples. The
-   loop still holds the last row when it asks for the next, so two take turns. */
+   loop still holds the last row when it asks for the next, so two take turns. The same goes for a
+   float that nothing but such a row refers to: it gets the next value, which takes no look into the
+   dict and no memory. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -140,6 +142,25 @@ values_from(Values *self, PyObject *key, PyObject *column, Py_ssize_t stop)
     return 0;
 }
 
+static inline double
+real_at(const Values *self, Py_ssize_t row)
+{
+    double real;
+    memcpy(&real, (const char *)self->buffer.buf + 8 * row, 8);
+    return real;
+}
+
+/* Whether a value equals another one: all alike have the same type. */
+static inline int
+is_same(const Values *self, Py_ssize_t row, Py_ssize_t other)
+{
+    if (self->list)
+        return 0;
+    Py_ssize_t size = self->format == '?' ? 1 : 8;
+    const char *bytes = self->buffer.buf;
+    return memcmp(bytes + size * row, bytes + size * other, (size_t)size) == 0;
+}
+
 /* A new reference. */
 static PyObject *
 value_at(const Values *self, Py_ssize_t row)
@@ -147,11 +168,8 @@ value_at(const Values *self, Py_ssize_t row)
     if (self->list)
         return Py_XNewRef(PyList_GetItem(self->list, row));
     const char *bytes = self->buffer.buf;
-    if (self->format == 'd') {
-        double real;
-        memcpy(&real, bytes + 8 * row, 8);
-        return PyFloat_FromDouble(real);
-    }
+    if (self->format == 'd')
+        return PyFloat_FromDouble(real_at(self, row));
     if (self->format == 'q') {
         int64_t number;
         memcpy(&number, bytes + 8 * row, 8);
@@ -160,19 +178,69 @@ value_at(const Values *self, Py_ssize_t row)
     return PyBool_FromLong(bytes[row]);
 }
 
+/* ---- floats with the next value ---------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    double real;
+} Float;
+
+/* Whether this Python's floats are of this form: known when the module is imported. */
+static int floats_can_change = 0;
+
+static int
+learn_floats(void)
+{
+    PyObject *value = PyFloat_FromDouble(0.5);
+    if (value == NULL)
+        return -1;
+    if (((Float *)value)->real == 0.5) {
+        ((Float *)value)->real = 0.25;
+        floats_can_change = PyFloat_AsDouble(value) == 0.25;
+    }
+    Py_DECREF(value);
+    return 0;
+}
+
 /* ---- the rows of one node --------------------------------------------------------------------- */
+
+/* A row that was given. */
+typedef struct {
+    PyObject *row;
+    PyObject **floats; /* for each column the float in the row that was made for it, or NULL */
+    Py_ssize_t at;     /* whose values the row has */
+} Given;
 
 typedef struct {
     PyObject_HEAD
     PyObject *copy;
     PyObject *base;
     PyObject *mutable; /* tuple of the keys of the base whose values each row has of its own */
-    PyObject *given[2]; /* what was given last, and before it */
+    Given given[2]; /* what was given last, and before it */
     int has_gaps;
     Py_ssize_t next, stop;
+    Py_ssize_t size; /* of the base */
+    Py_ssize_t mutables;
     Py_ssize_t count; /* of the columns */
     Values *columns;
 } Rows;
+
+/* Let go of a row, with what others may still refer to. */
+static void
+let_go(const Rows *self, Given *given)
+{
+    for (Py_ssize_t i = 0; given->floats && i < self->count; i++)
+        Py_CLEAR(given->floats[i]);
+    Py_CLEAR(given->row);
+}
+
+static void
+free_given(const Rows *self, Given *given)
+{
+    let_go(self, given);
+    PyMem_Free(given->floats);
+    given->floats = NULL;
+}
 
 static int
 Rows_traverse(PyObject *object, visitproc visit, void *arg)
@@ -182,8 +250,8 @@ Rows_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->copy);
     Py_VISIT(self->base);
     Py_VISIT(self->mutable);
-    Py_VISIT(self->given[0]);
-    Py_VISIT(self->given[1]);
+    Py_VISIT(self->given[0].row);
+    Py_VISIT(self->given[1].row);
     for (Py_ssize_t i = 0; i < self->count; i++)
         Py_VISIT(self->columns[i].list);
     return 0;
@@ -197,8 +265,8 @@ Rows_clear(PyObject *object)
     Py_CLEAR(self->copy);
     Py_CLEAR(self->base);
     Py_CLEAR(self->mutable);
-    Py_CLEAR(self->given[0]);
-    Py_CLEAR(self->given[1]);
+    let_go(self, &self->given[0]);
+    let_go(self, &self->given[1]);
     return 0;
 }
 
@@ -209,6 +277,8 @@ Rows_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     (void)Rows_clear(object);
+    PyMem_Free(self->given[0].floats);
+    PyMem_Free(self->given[1].floats);
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Py_XDECREF(self->columns[i].key);
         Py_XDECREF(self->columns[i].list);
@@ -223,8 +293,7 @@ Rows_dealloc(PyObject *object)
 static int
 freshen(const Rows *self, PyObject *row)
 {
-    Py_ssize_t count = PyTuple_Size(self->mutable);
-    for (Py_ssize_t i = 0; i < count; i++) {
+    for (Py_ssize_t i = 0; i < self->mutables; i++) {
         PyObject *key = PyTuple_GetItem(self->mutable, i);
         PyObject *value = PyDict_GetItemWithError(self->base, key);
         PyObject *made = value ? fresh(value) : NULL;
@@ -238,20 +307,44 @@ freshen(const Rows *self, PyObject *row)
     return 0;
 }
 
+/* Put the value of a column into a row; of a float a reference stays with what is given. */
 static int
-fill(const Rows *self, PyObject *row, Py_ssize_t at)
+put(const Rows *self, Given *given, Py_ssize_t column, Py_ssize_t at)
 {
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        PyObject *value = value_at(&self->columns[i], at);
-        if (value == NULL)
-            return -1;
-        int failed = 0;
-        if (!self->has_gaps || value != Py_None)
-            failed = PyDict_SetItem(row, self->columns[i].key, value);
+    const Values *values = &self->columns[column];
+    PyObject *value = value_at(values, at);
+    if (value == NULL)
+        return -1;
+    int failed = 0;
+    if (!self->has_gaps || value != Py_None)
+        failed = PyDict_SetItem(given->row, values->key, value);
+    if (!failed && given->floats && values->format == 'd') {
+        PyObject *before = given->floats[column];
+        given->floats[column] = value;
+        Py_XDECREF(before);
+    }
+    else {
         Py_DECREF(value);
-        if (failed)
+    }
+    return failed ? -1 : 0;
+}
+
+/* Put the values of a row in place of those that it had, if it had any. */
+static int
+fill(const Rows *self, Given *given, Py_ssize_t at)
+{
+    Py_ssize_t before = given->at;
+    given->at = -1;
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        PyObject *old = given->floats ? given->floats[i] : NULL;
+        if (old != NULL && Py_REFCNT(old) == 2) /* that of the row and this one */
+            ((Float *)old)->real = real_at(&self->columns[i], at);
+        else if (before >= 0 && is_same(&self->columns[i], at, before))
+            continue;
+        else if (put(self, given, i, at) < 0)
             return -1;
     }
+    given->at = at;
     return 0;
 }
 
@@ -259,7 +352,28 @@ fill(const Rows *self, PyObject *row, Py_ssize_t at)
 static int
 is_free(const Rows *self, PyObject *row)
 {
-    return row != NULL && Py_REFCNT(row) == 1 && PyDict_Size(row) == PyDict_Size(self->base);
+    return row != NULL && Py_REFCNT(row) == 1 && PyDict_Size(row) == self->size;
+}
+
+/* Make a row without values of its own. */
+static int
+renew(const Rows *self, Given *given)
+{
+    let_go(self, given);
+    given->at = -1;
+    if (!self->has_gaps && floats_can_change && given->floats == NULL) {
+        given->floats = PyMem_Calloc((size_t)self->count + 1, sizeof(PyObject *));
+        if (given->floats == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    given->row = PyObject_CallFunctionObjArgs(self->copy, self->base, NULL);
+    if (given->row != NULL && !PyDict_Check(given->row)) {
+        PyErr_SetString(PyExc_TypeError, "a row must be a dict");
+        Py_CLEAR(given->row);
+    }
+    return given->row == NULL ? -1 : 0;
 }
 
 static PyObject *
@@ -269,25 +383,18 @@ next_row(Rows *self)
         return NULL;
     Py_ssize_t at = self->next++;
     /* Out of its place meanwhile: what is freed here can run code, and that can ask for a row. */
-    PyObject *row = self->given[at & 1];
-    self->given[at & 1] = NULL;
-    if (!is_free(self, row)) {
-        Py_XDECREF(row);
-        row = PyObject_CallFunctionObjArgs(self->copy, self->base, NULL);
-        if (row != NULL && !PyDict_Check(row)) {
-            PyErr_SetString(PyExc_TypeError, "a row must be a dict");
-            Py_CLEAR(row);
-        }
-        if (row == NULL)
-            return NULL;
-    }
-    if (freshen(self, row) < 0 || fill(self, row, at) < 0) {
-        Py_DECREF(row);
+    Given given = self->given[at & 1];
+    self->given[at & 1] = (Given){NULL, NULL, -1};
+    if ((!is_free(self, given.row) && renew(self, &given) < 0) || freshen(self, given.row) < 0 ||
+        fill(self, &given, at) < 0) {
+        free_given(self, &given);
         return NULL;
     }
-    if (self->has_gaps || self->given[at & 1] != NULL)
-        return row;
-    self->given[at & 1] = Py_NewRef(row);
+    PyObject *row = Py_NewRef(given.row);
+    if (self->has_gaps || self->given[at & 1].row != NULL)
+        free_given(self, &given);
+    else
+        self->given[at & 1] = given;
     return row;
 }
 
@@ -346,7 +453,9 @@ rows_of_node(PyObject *module, PyObject *args)
         return NULL;
     self->copy = Py_NewRef(copy);
     self->base = base_of(known, keys, has_gaps);
+    self->size = self->base ? PyDict_Size(self->base) : 0;
     self->mutable = mutable ? Py_NewRef(mutable) : PyTuple_New(0);
+    self->mutables = mutable ? PyTuple_Size(mutable) : 0;
     self->has_gaps = has_gaps;
     self->next = start;
     self->stop = stop;
@@ -387,7 +496,7 @@ PyInit_native(void)
         return NULL;
     RowsType = (PyTypeObject *)PyType_FromSpec(&Rows_spec);
     PyObject *known = PyType_FromSpecWithBases(&Known_spec, (PyObject *)&PyDict_Type);
-    if (RowsType == NULL || known == NULL || PyModule_AddObjectRef(module, "Known", known) < 0)
+    if (learn_floats() < 0 || RowsType == NULL || known == NULL || PyModule_AddObjectRef(module, "Known", known) < 0)
         Py_CLEAR(module);
     Py_XDECREF(known);
     return module;
