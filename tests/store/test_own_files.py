@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from rigorous_recorder import ExperimentCollection, _durable
+from rigorous_recorder._live import split
 from rigorous_recorder._live import table as live_table
 from rigorous_recorder._store import backend, background, compaction_plan, own_files
 from rigorous_recorder._store.compact import Merging
 from rigorous_recorder._store.folder import Folder, SealedName, sealed_name
+from rigorous_recorder._store.footer import columns_in
 from rigorous_recorder._store.locks import locked
 from rigorous_recorder._store.own_files import OwnFile, OwnFiles
 from rigorous_recorder.errors import DamagedFileWarning, IncompleteCopyWarning
@@ -261,6 +263,29 @@ def test_no_file_becomes_too_wide(
     assert len(sealed(folder)) == 4
     assert max(pq.read_metadata(path).num_columns for path in sealed(folder)) == 4
     assert indexes(collection) == list(range(8))
+
+
+@pytest.mark.usefixtures("in_twos")
+@pytest.mark.parametrize("shared", [True, False])
+def test_no_file_gets_too_many_sparse_keys(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, open_collection: Opener, *, shared: bool
+) -> None:
+    """Neither by merging nor by compaction; keys that files share count once."""
+    for constant in ("FEW_DENSE", "MOST_DENSE"):
+        monkeypatch.setattr(split, constant, 1)
+    monkeypatch.setattr(compaction_plan, "_ENOUGH_KEYS", 8)
+    monkeypatch.setattr(live_table, "MOST_KEYS", 32)
+    collection = open_collection()
+    for i in range(8):
+        keys = (0, 1) if shared else (2 * i, 2 * i + 1)
+        collection.recorder.push({"i": i, **{f"key {key}": 0.5 for key in keys}})
+        collection.save()
+    assert len(sealed(folder)) == (1 if shared else 2)
+    collection.close()
+    opened(folder).compact()
+    counts = [len(columns_in(pq.read_schema(path)).sparse) for path in sealed(folder)]
+    assert counts == ([2] if shared else [8, 8])
+    assert indexes(opened(folder)) == list(range(8))
 
 
 @pytest.mark.slow

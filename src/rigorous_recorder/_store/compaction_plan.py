@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from .._arrow import ipc, pa
@@ -23,6 +23,8 @@ __all__ = ["CompactionInput", "fitting", "runs", "stable_input"]
 _ENOUGH_ROWS: Final = 4_000_000
 #: A file with this many columns is wide enough: each column costs something in every row group.
 _ENOUGH_COLUMNS: Final = 1_000
+#: A file with this many keys in sparse columns has enough: each reader holds all of them.
+_ENOUGH_KEYS: Final = 65_536
 
 
 class CompactionInput(NamedTuple):
@@ -127,12 +129,15 @@ class _AdjacentFiles:
         self.files: list[ParquetFragment] = []
         self._rows = 0
         self._columns: set[Column] = set()
+        self._keys: set[Column] = set()
 
     def has_room(self, file: ParquetFragment) -> bool:
         """Whether a file of all of these and this one would be small enough."""
-        columns = self._columns.union(file.file_columns.stored)
-        return self._rows + file.rows <= _ENOUGH_ROWS and (
-            len(columns) <= max(_ENOUGH_COLUMNS, len(file.file_columns.stored), len(self._columns))
+        there = file.file_columns
+        return (
+            self._rows + file.rows <= _ENOUGH_ROWS
+            and _is_room(self._columns, there.stored, _ENOUGH_COLUMNS)
+            and _is_room(self._keys, there.sparse, _ENOUGH_KEYS)
         )
 
     def add(self, file: ParquetFragment) -> None:
@@ -140,3 +145,9 @@ class _AdjacentFiles:
         self.files.append(file)
         self._rows += file.rows
         self._columns.update(file.file_columns.stored)
+        self._keys.update(file.file_columns.sparse)
+
+
+def _is_room(here: set[Column], there: Collection[Column], enough: int) -> bool:
+    """Whether both together are not too many, unless one has as many."""
+    return len(here.union(there)) <= max(enough, len(here), len(there))

@@ -38,6 +38,8 @@ __all__ = [
 _TYPES: Final[dict[Kind, tuple[pa.DataType, ...]]] = {}
 #: The key in a file's metadata for the keys of each kind's sparse column.
 _SPARSE: Final = "sparse"
+#: So long lists of keys have thousands of them.
+_MANY_BYTES: Final = 1 << 16
 #: Added to the number of rows that were logged after all sealed ones of their writer.
 _COUNTS: Final = (2, 3)
 _NO_COLUMNS: Final[Mapping[Column, str]] = {}
@@ -204,7 +206,8 @@ def columns_in(schema: pa.Schema) -> FileColumns:
     """
     keys = metadata_of(schema).get(_SPARSE, {})
     listed = json.dumps(keys) if keys else ""
-    return _columns_of(schema.remove_metadata().serialize().to_pybytes(), listed)
+    find = _columns_of if len(listed) < _MANY_BYTES else _many_columns_of
+    return find(schema.remove_metadata().serialize().to_pybytes(), listed)
 
 
 def sparse_keys(rows: pa.Table | pa.RecordBatch) -> dict[str, list[str]]:
@@ -231,8 +234,7 @@ def with_sparse_keys(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.replace_schema_metadata(metadata)
 
 
-@remembered(256)  # many files have the same columns
-def _columns_of(serialized: bytes, sparse_keys: str) -> FileColumns:
+def _read_columns(serialized: bytes, sparse_keys: str) -> FileColumns:
     schema = ipc.read_schema(pa.py_buffer(serialized))
     stored: dict[Column, str] = {}
     for field in schema:
@@ -243,6 +245,11 @@ def _columns_of(serialized: bytes, sparse_keys: str) -> FileColumns:
             stored[column] = field.name
     require_type(schema.field(NODE), pa.int64())
     return _logical(stored, json.loads(sparse_keys or "{}"))
+
+
+#: Many files have the same columns; some have so many that few of them are cached.
+_columns_of = remembered(256)(_read_columns)
+_many_columns_of = remembered(8)(_read_columns)
 
 
 def _logical(stored: Mapping[Column, str], keys: Mapping[str, Sequence[str]]) -> FileColumns:

@@ -255,10 +255,10 @@ class FolderLease:
         name = SealedName(self.writer, parts[0].number, parts[-1].number)
         segments = [segment_metadata(number, batch.num_rows) for number, batch in parts]
         path = self._folder.sealed_path(table, name)
-        write_sealed(path, rows, segments, self._backend.encodings[table])
+        keys = write_sealed(path, rows, segments, self._backend.encodings[table])
         for number, _ in parts:
             self._started_segments.record(table, number)
-        return OwnFile(name, rows.num_rows, rows.nbytes)
+        return OwnFile(name, rows.num_rows, rows.nbytes, keys)
 
     def _live_path(self, table: str, number: int) -> Path:
         return self._folder.live_path(LiveName(self.writer, number, table))

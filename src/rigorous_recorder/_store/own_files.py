@@ -13,12 +13,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .._arrow import pa
+from .._arrow import pa, pq
 from .._durable import sync_folder
 from .._lazy import lazy_module
 from .._live import table as live_table
 from ..errors import DamagedFileError
+from .corruption import UNREADABLE
 from .folder import Folder, SealedName
+from .footer import columns_in
 from .locks import locked
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ __all__ = ["OwnFile", "OwnFiles", "load"]
 
 #: As many files of one size are merged.
 _FAN: Final = 8
-#: A file with less of both than this fraction of a full live table's bytes, and its rows, is small.
+#: A file with fewer rows than a full live table, and less than this fraction of its bytes and keys, is small.
 _SMALL: Final = 4
 
 
@@ -44,11 +46,13 @@ class OwnFile(NamedTuple):
 
     Attributes:
         size: about as many bytes its rows have in memory.
+        keys: at most so many keys its sparse columns have.
     """
 
     name: SealedName
     rows: int
     size: int
+    keys: int = 0
 
     @property
     def level(self) -> int:
@@ -59,7 +63,8 @@ class OwnFile(NamedTuple):
     @property
     def is_small(self) -> bool:
         """Whether it is worth merging."""
-        return self.rows < live_table.MOST_ROWS and self.size < live_table.MOST_BYTES // _SMALL
+        is_short = self.rows < live_table.MOST_ROWS and self.keys < live_table.MOST_KEYS // _SMALL
+        return is_short and self.size < live_table.MOST_BYTES // _SMALL
 
     def precedes(self, other: OwnFile) -> bool:
         """Whether no segment is between them."""
@@ -133,8 +138,8 @@ class OwnFiles:
             if not target.exists():
                 return False
             self._rest = paths
-        is_one = merged.is_small and target.exists()
-        self._line = [*self._line[: -len(files)], merged] if is_one else []
+        one = [_counted(merged, target)] if target.exists() else []
+        self._line = [*self._line[: -len(files)], *one] if one and one[0].is_small else []
         return True
 
     def _remove_rest(self) -> None:
@@ -162,4 +167,15 @@ def _is_below(level: int, file: OwnFile) -> bool:
 def _together(files: Sequence[OwnFile]) -> OwnFile:
     first, last = files[0].name, files[-1].name
     name = SealedName(first.writer, first.first, last.last)
-    return OwnFile(name, sum(file.rows for file in files), sum(file.size for file in files))
+    rows, size, keys = (sum(each) for each in zip(*(file[1:] for file in files), strict=True))
+    return OwnFile(name, rows, size, keys)
+
+
+def _counted(file: OwnFile, path: Path) -> OwnFile:
+    """A merged file with the number of its keys; those that it was merged of can share them."""
+    if not file.keys:
+        return file
+    try:
+        return file._replace(keys=len(columns_in(pq.read_schema(path)).sparse))
+    except UNREADABLE:
+        return file

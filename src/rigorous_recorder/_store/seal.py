@@ -50,7 +50,7 @@ def write_sealed(
     table: pa.Table,
     segments: list[list[int]],
     encodings: Encodings | None = None,
-) -> None:
+) -> int:
     """Write a sealed file durably; it appears whole or not at all.
 
     Args:
@@ -59,18 +59,24 @@ def write_sealed(
         segments: the metadata of each segment in it, in order: see ``segment_metadata``.
         encodings: those of the writer's files, if there are any.
 
+    Returns:
+        How many keys its sparse columns have.
+
     Raises:
         OSError: it can't be written.
     """
-    write_with_metadata({**metadata_of(table.schema), "segments": segments}, path, table, encodings)
+    return write_with_metadata(
+        {**metadata_of(table.schema), "segments": segments}, path, table, encodings
+    )
 
 
 def write_with_metadata(
     file_metadata: dict[str, Any], path: Path, table: pa.Table, encodings: Encodings | None = None
-) -> None:
+) -> int:
     """Like ``write_sealed``, with exactly this metadata, and that of special floats."""
     special = SpecialFloats.of(table)
-    described = file_metadata | special.metadata | sparse_metadata(sparse_keys(table))
+    keys = sparse_keys(table)
+    described = file_metadata | special.metadata | sparse_metadata(keys)
     metadata = {META: json.dumps(described).encode()}
     room = checksums.room_for(table.schema, -(-table.num_rows // ROW_GROUP))
     spans = NodeSpans(path)
@@ -78,6 +84,7 @@ def write_with_metadata(
     table = table.replace_schema_metadata(metadata | spans.metadata | room)
     with writing(path, table.schema, settings(table, special, encodings)) as writer:
         writer.write_table(table, row_group_size=ROW_GROUP)
+    return sum(map(len, keys.values()))
 
 
 @contextlib.contextmanager
