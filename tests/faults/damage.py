@@ -36,10 +36,10 @@ import pyarrow.compute
 import pyarrow.dataset
 import pyarrow.ipc
 import pyarrow.parquet as pq
+import pytest
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._store import backend, seal
+from rigorous_recorder._store import backend, own_files, seal
 from rigorous_recorder._store.folder import TABLES, Folder
 from rigorous_recorder._store.live_files import read_live
 from rigorous_recorder.errors import (
@@ -49,6 +49,8 @@ from rigorous_recorder.errors import (
     MixedKindsWarning,
     NotACollectionError,
 )
+
+from ..small_tables import make_small
 
 assert duckdb
 assert pyarrow.compute
@@ -79,6 +81,8 @@ def fields_of(i: int) -> dict[str, Any]:
         {"either": i if i % 3 else f"text {i}", "span": dt.timedelta(microseconds=i)},
         {"list": np.arange(i % 7), "zoned": dt.datetime(2020, 1, 1, i % 24, tzinfo=dt.UTC)},
     ][i // RECORDS % 6]
+    few = [i / 8, -i, i % 3 == 0, None, f"text {i} " * (i % 3), [i, {"deep": None}]]
+    found |= {f"loss/{i % 17}": few[i % 6], f"{'long ' * (i % 4)}key {i % 11}": few[i % 5]}
     return found
 
 
@@ -124,13 +128,10 @@ def _seal_at_once(_self: Any, job: Callable[[], object]) -> None:
 @contextmanager
 def small_tables() -> Iterator[None]:
     """Live tables of 16 rows, sealed at once."""
-    before = live_table.FIRST_ROWS, live_table.MOST_ROWS, live_table.FIRST_SPILL
-    live_table.FIRST_ROWS = live_table.MOST_ROWS = 16  # type: ignore[misc]
-    live_table.FIRST_SPILL = 256  # type: ignore[misc]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch.setattr, rows=16, dense=8)
+        patch.setattr(own_files, "_FAN", 8)
         yield
-    finally:
-        live_table.FIRST_ROWS, live_table.MOST_ROWS, live_table.FIRST_SPILL = before  # type: ignore[misc]
 
 
 def build(place: Path, start: int = 0) -> Sound:

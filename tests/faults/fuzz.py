@@ -22,7 +22,6 @@ import numpy as np
 
 with atheris.instrument_imports(include=["rigorous_recorder"]):
     import rigorous_recorder
-    import rigorous_recorder._live.table as live_table
     from rigorous_recorder import ExperimentCollection, Recorder
     from rigorous_recorder._live import column, layout, segment
     from rigorous_recorder._store import (
@@ -45,6 +44,8 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from rigorous_recorder.errors import DamagedFileWarning, RigorousError
+
+from ..small_tables import make_small
 
 assert rigorous_recorder
 assert all(
@@ -181,8 +182,7 @@ def seeds_of(target: Callable[[bytes], None]) -> list[bytes]:
 
 def _live_image(place: Path) -> bytes:
     """A live file of most kinds, as small as can be, under the name that is read."""
-    live_table.FIRST_ROWS = live_table.MOST_ROWS = 8  # type: ignore[misc]
-    live_table.FIRST_SPILL = 64  # type: ignore[misc]
+    make_small(setattr, rows=8, dense=9)
     collection = ExperimentCollection(place, quiet=True)
     recorder = collection.recorder.child()
     for i in range(3):
@@ -190,6 +190,8 @@ def _live_image(place: Path) -> bytes:
             i=i, x=i / 4, text="longer than twelve bytes", deep={"a": [i]}, day=dt.date(2020, 1, 1),
             when=dt.datetime(2020, 1, 1), array=np.ones(2), flag=True, many=np.arange(i),
         )  # fmt: skip
+        few = {f"loss/{i}": i / 2, f"step {i}": i, f"is {i}": i > 1, f"no {i}": None}
+        recorder.push({**few, f"a long key, number {i}": "long text " * i, f"json {i}": {"a": i}})
     (path,) = (place.with_name("seeds.collection") / "live").glob("*.records.arrow")
     data = path.read_bytes().replace(path.name.split("-")[0].encode(), NAME.writer.encode())
     collection.close()

@@ -19,15 +19,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder, native
 from rigorous_recorder._store import backend
 
+from ..small_tables import make_small
 from .steps import Board, in_a_child
 from .training import fields_of
 
 _SIGNALS: Final = (*[signal.SIGKILL] * 7, signal.SIGSEGV, signal.SIGTERM, signal.SIGABRT)
-_SHAPES: Final = ("plain", "keys", "text", "mixed")
+_SHAPES: Final = ("plain", "keys", "text", "mixed", "sparse", "sparse")
 _CHECKED_EVERY: Final = 5
 _TRIED, _DONE = 1, 2  # places on the board
 
@@ -65,7 +65,8 @@ class Life:
             finally:
                 os._exit(1)
         if dice.random() < 0.75:  # else while it opens the collection, or recovers
-            while not self.tried:
+            least = dice.randrange(1, 150)  # by a count: a busy machine may log little in any time
+            while self.tried < least:
                 time.sleep(0.0005)
         time.sleep(dice.choice([0.01, 0.04, 0.12]) * dice.random())
         os.kill(child, chosen)
@@ -77,9 +78,7 @@ class Life:
         if not self._is_mapped:
             backend.is_safe_to_map = lambda _: False  # type: ignore[assignment]
         if self._rows:
-            live_table.FIRST_ROWS = 16  # type: ignore[misc]
-            live_table.MOST_ROWS = self._rows  # type: ignore[misc]
-            live_table.FIRST_SPILL = 256  # type: ignore[misc]
+            make_small(setattr, rows=self._rows)
         collection = ExperimentCollection(self._folder, quiet=True)
         while True:
             with collection.new_experiment(seed=self.number) as experiment:
@@ -89,6 +88,8 @@ class Life:
                         self._log(child)
                     experiment["late"] = episode
                     self._note_flushed(child)
+                    if self._dice.random() < 0.3:
+                        collection.save()
             if self._dice.random() < 0.2:
                 collection.compact()
 

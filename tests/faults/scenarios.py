@@ -46,6 +46,11 @@ def few_of(i: int) -> dict[str, Any]:
     }
 
 
+def most_of(i: int) -> dict[str, Any]:
+    """Keys that most records have for some time."""
+    return {"has_most": True, "loss": [i / 2, i][i % 2], "text of most": f"{i} " * (i % 9)}
+
+
 class Log:
     """Logs, and notes on a board that outlives the process what was logged.
 
@@ -175,12 +180,17 @@ def widening(folder: Path, log: Log) -> None:
 
 
 def scattering(folder: Path, log: Log) -> None:
-    """Records that have few of many keys, between pushes of other keys at once."""
+    """Records that have few of many keys, between pushes of other keys at once.
+
+    Some keys that few records have, then most, then few again: each table is split anew.
+    """
     collection, manager, experiment = begun(folder, log)
-    for i in range(60):
-        if i == 30:
-            log.extend(experiment, range(60, 66), **{"key 3": 0.5, "at once": 1})
-        log.push(experiment, i, **few_of(i))
+    for i in range(96):
+        if i in {6, 80}:  # before the keys get columns of their own, and after
+            log.extend(experiment, range(90 + i, 96 + i), **{"key 3": 0.5, "loss": 1.5})
+        log.push(experiment, i, **few_of(i), **(most_of(i) if 30 <= i < 70 else {}))
+        if i == 60:
+            log.do(collection.save)
     ended(collection, manager, log)
 
 
@@ -203,10 +213,15 @@ def extending(folder: Path, log: Log) -> None:
 
 
 def syncing(folder: Path, log: Log) -> None:
-    """Syncs between pushes, some with nothing to sync, and saves, whose files are merged."""
+    """Syncs between pushes, some with nothing to sync, and saves, whose files are merged.
+
+    Records and attributes have few of many keys.
+    """
     collection, manager, experiment = begun(folder, log)
     for i in range(8):
-        log.push(experiment, i)
+        log.push(experiment, i, **few_of(i))
+        log.set_attributes(experiment, i + 1)
+        log.do(lambda n=i: experiment.update({f"config {n}": n, f"note {n}": "text " * n}))
         if i % 4 == 3:
             log.do(experiment.sync)
             log.do(experiment.sync)
@@ -290,8 +305,8 @@ def compacting(folder: Path, log: Log) -> None:
 
 
 SCENARIOS: Final = (
-    first_experiment, growing, widening, scattering, sealing, extending, syncing, exiting, hanging, moving,
-    recovering, compacting, going_on, recovering_the_rest,
+    first_experiment, growing, widening, scattering, sealing, extending, syncing,
+    exiting, hanging, moving, recovering, compacting, going_on, recovering_the_rest,
 )  # fmt: skip
 
 
@@ -382,6 +397,8 @@ def check_rows(collection: ExperimentCollection, board: Board) -> None:
         expected = fields_of(row["i"])
         if row["has_few"]:
             expected |= few_of(row["i"])
+        if row["has_most"]:
+            expected |= most_of(row["i"])
         assert {key: row[key] for key in expected} == expected
         assert row["lr"] == 0.1
         assert row["experiment_number"]

@@ -38,9 +38,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._store import backend
+
+from ..small_tables import make_small
 
 __all__ = ["Outcome", "storm"]
 
@@ -98,6 +99,9 @@ def fields_of(life: int, i: int) -> dict[str, Any]:
         fields["text"] = f"{life}/{i} " * (i // 5 % 6)
     if i % 97 == 0:
         fields[f"key {i // 97 % 6}"] = i
+    if i % 3 == 1:
+        fields[f"key {6 + i % 41}"] = i / 4
+        fields[f"key of a long name {i % 43}"] = [f"{i} " * (i % 9), None][i % 2]
     return fields
 
 
@@ -129,7 +133,7 @@ def log(recorder: Recorder, place: Place, life: int, seconds: float, *, is_mappe
 def settle_tables(life: int) -> bool:
     """Choose small or usual live tables, and where live rows are; whether that is mapped files."""
     if life // WORKERS % 2:
-        live_table.FIRST_ROWS, live_table.MOST_ROWS = 16, 256  # type: ignore[misc]
+        make_small(setattr, rows=256)
     is_mapped = life // WORKERS % 4 != 3
     if not is_mapped:
         backend.is_safe_to_map = lambda _: False  # type: ignore[assignment]

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 def start(plan: Plan) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, training.__file__, json.dumps(plan)],
+        [sys.executable, "-m", training.__name__, json.dumps(plan)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
@@ -63,7 +63,7 @@ def killed_plan(folder: Path, seed: int) -> Plan:
     return Plan(
         folder=str(folder),
         seed=seed,
-        shape=dice.choice(["plain", "keys", "text", "mixed"]),
+        shape=dice.choice(["plain", "keys", "text", "mixed", "sparse"]),
         records=dice.randrange(1, 1_500),
         end="kill",
         rows=rows,
@@ -100,7 +100,7 @@ def test_a_kill_from_outside_leaves_whole_records(tmp_path: Path, seed: int) -> 
     plan = Plan(
         folder=str(folder),
         seed=seed,
-        shape=["plain", "keys", "mixed"][seed % 3],
+        shape=["plain", "keys", "mixed", "sparse"][seed % 4],
         records=200_000,
         end="go_on",
         rows=[16, 128][seed % 2],

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import pytest
 from pyarrow import ipc
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._live import backing
@@ -23,6 +22,7 @@ from rigorous_recorder._store.background import schedule
 from rigorous_recorder._store.folder import Folder
 from rigorous_recorder.errors import DamagedFileWarning, StorageWarning
 
+from ..small_tables import make_small
 from . import THOROUGH
 from .power import Outage, PowerLog, remove
 from .steps import no_space
@@ -54,7 +54,9 @@ class Study:
     def log(self) -> None:
         """Two processes' worth of work: experiments, all ways to log, syncs, compaction."""
         for _ in range(2):
-            collection = ExperimentCollection(self.folder, extension="", quiet=True)
+            self.collection = collection = ExperimentCollection(
+                self.folder, extension="", quiet=True
+            )
             for _ in range(2):
                 with collection.new_experiment(lr=0.5) as experiment:
                     self._log_experiment(experiment)
@@ -85,6 +87,8 @@ class Study:
                     columns = {"i": numbers, "text": [text_of(i) for i in numbers]}
                     episode.extend({**columns, "is_bulk": [True] * 30})
                 case 3:
+                    self.collection.save()
+                case 4:
                     done = threading.Event()
                     schedule(done.set)
                     done.wait(60)
@@ -107,6 +111,12 @@ def fields_of(i: int, *, is_bulk: bool = False) -> dict[str, Any]:
         return {**fields, "is_bulk": True}
     if i % 50 > 45:
         fields[f"key_{i // 50}"] = i / 7
+    if i % 4 > 1:
+        values = [i / 4, i, i % 3 == 0, text_of(i), [i, {"deep": i}]]
+        fields |= {
+            f"key {i % 13}": values[i % 5],
+            f"{'long ' * (i % 5)}key {i % 17}": values[i % 3],
+        }
     return fields
 
 
@@ -119,9 +129,7 @@ def kept_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def _small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 16)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 64)
-    monkeypatch.setattr(live_table, "FIRST_SPILL", 256)
+    make_small(monkeypatch.setattr, rows=64)
 
 
 @pytest.fixture

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._live import split
-from rigorous_recorder._store import backend, own_files
+from rigorous_recorder._store import backend
 
+from ..small_tables import make_small
 from . import THOROUGH
 from .scenarios import SCENARIOS, Log, check, check_rows, prepared
 from .steps import ENDLESS, Board, die, every_step, in_a_child
@@ -39,14 +38,7 @@ def is_mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     Of the files that a writer seals, two of one size are merged.
     """
     monkeypatch.setattr(backend, "is_safe_to_map", lambda _: request.param == "mapped")
-    monkeypatch.setattr(live_table, "FIRST_ROWS", 8)
-    monkeypatch.setattr(live_table, "MOST_ROWS", 48)
-    monkeypatch.setattr(live_table, "GROWTH", 2)
-    monkeypatch.setattr(live_table, "FIRST_SPILL", 256)
-    monkeypatch.setattr(live_table, "FIRST_CELLS", 8)
-    monkeypatch.setattr(split, "FEW_DENSE", 6)
-    monkeypatch.setattr(live_table, "MOST_LISTS", 16)
-    monkeypatch.setattr(own_files, "_FAN", 2)
+    make_small(monkeypatch.setattr)
     return bool(request.param == "mapped")
 
 

@@ -1,6 +1,6 @@
 """A training process that reports every record whose push returned, and ends as it is told to.
 
-Run as a script with one argument, the JSON of a ``Plan``. Every report is one line with the index
+Run as a module with one argument, the JSON of a ``Plan``. Every report is one line with the index
 of a record, written to standard output without a buffer.
 """
 
@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
-import rigorous_recorder._live.table as live_table
 from rigorous_recorder import ExperimentCollection, Recorder
+
+from ..small_tables import make_small
 
 
 class Plan(TypedDict):
@@ -40,6 +41,11 @@ def fields_of(shape: str, seed: int, index: int) -> dict[str, Any]:
         fields[f"key_{index // 40}"] = dice.randrange(-(2**63), 2**63)
     if shape in {"text", "mixed"}:
         fields["note"] = "ä€\U0001f600x"[index % 4] * dice.randrange(300)
+    if shape == "sparse":
+        for key in dice.sample(range(300), dice.randrange(4)):
+            values = [dice.random(), index, index % 2 == 0, None, "text " * (key % 5), [key, None]]
+            fields[f"loss/{key}" if key % 2 else f"the norm of layer {key}"] = dice.choice(values)
+        fields |= [{}, {"train": 0.5, "lr": index}, {"eval": "text"}][index % 3]
     if shape == "mixed":
         fields["either"] = dice.choice([True, 3, 2.5, "text", None, [1, 2], {"a": 1}, b"\0"])
     return fields
@@ -58,9 +64,7 @@ def log(experiment: Recorder, plan: Plan) -> Iterator[int]:
 def main(plan: Plan) -> None:
     """Log until the end that the plan says."""
     if plan["rows"]:
-        live_table.MOST_ROWS = plan["rows"]  # type: ignore[misc]
-        live_table.FIRST_ROWS = min(16, plan["rows"])  # type: ignore[misc]
-        live_table.FIRST_SPILL = 256  # type: ignore[misc]
+        make_small(setattr, rows=plan["rows"])
     collection = ExperimentCollection(plan["folder"])
     with collection.new_experiment(seed=plan["seed"]) as experiment:
         for index in log(experiment, plan):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import settings
@@ -25,6 +26,7 @@ from rigorous_recorder._values.kinds import FLOAT, JSON
 from rigorous_recorder.errors import ArgumentError, ClosedError, CycleError
 
 from ..faults import THOROUGH
+from ..small_tables import make_small
 from .strategies import exact, family, scratch_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
@@ -40,7 +42,13 @@ VALUES = st.one_of(
     st.lists(st.integers(0, 2), max_size=2),
 )
 KEYS = st.sampled_from(["a", "A", "b", "x.y", "_node", "n"])
-DATA = st.dictionaries(KEYS, VALUES, max_size=3)
+#: Many, of which a record has few; the text of some is not in their views.
+RARE_KEYS = st.integers(0, 40).map(lambda n: f"loss/{n}" if n % 3 else f"norm of the layer {n}")
+DATA = st.one_of(
+    st.dictionaries(KEYS, VALUES, max_size=3),
+    st.dictionaries(RARE_KEYS, VALUES, max_size=2),
+    st.dictionaries(KEYS | RARE_KEYS | st.just("_sparse_float"), VALUES, max_size=5),
+)
 PICK = st.integers(0, 10**6)
 
 _THREADS = 3
@@ -109,9 +117,15 @@ class TreeMachine(RuleBasedStateMachine):
         #: Recorders of what was deleted, as long as they take anything.
         self.deleted: list[Recorder] = []
 
-    @initialize()
-    def open(self) -> None:
-        """Open the collection; the node above all experiments is a node as any other."""
+    @initialize(dense=st.sampled_from([None, 2, 4, 8]), rows=st.sampled_from([8, 16, 48]))
+    def open(self, dense: int | None, rows: int) -> None:
+        """Open the collection; the node above all experiments is a node as any other.
+
+        Live tables are usual ones, or so small that keys are sparse.
+        """
+        if dense is not None:
+            patch = self.stack.enter_context(pytest.MonkeyPatch.context())
+            make_small(patch.setattr, rows=rows, dense=dense)
         self.collection = ExperimentCollection(self.folder / "c")
         self.root = Node({}, self.stored, recorder=self.collection.recorder)
         self.nodes.append(self.root)
@@ -167,6 +181,19 @@ class TreeMachine(RuleBasedStateMachine):
         """Records one after the other."""
         for row in rows:
             self.push(pick, row)
+
+    @rule(pick=PICK, shapes=st.lists(DATA, min_size=1, max_size=4), count=st.integers(3, 12))
+    def push_by_turns(self, pick: int, shapes: list[Row], count: int) -> None:
+        """Records of few shapes that alternate, each with one key of many."""
+        for number in range(count):
+            key = f"loss/{number * 7 % 50}"
+            self.push(pick, {**shapes[number % len(shapes)], key: number / 2})
+
+    @rule(pick=PICK, count=st.integers(2, 9), value=VALUES)
+    def set_one_by_one(self, pick: int, count: int, value: Any) -> None:
+        """Late data under many keys."""
+        for number in range(count):
+            self.say_one(pick, f"config/{number}", value if number % 3 else number)
 
     @rule(pick=PICK, data=DATA)
     def add(self, pick: int, data: Row) -> None:
@@ -341,6 +368,8 @@ class TreeMachine(RuleBasedStateMachine):
         node = self._node(pick)
         records = _of(node).all_records
         _require_table(records, node.rows(node.below))
+        if node.parent is None:
+            _require_places(records)
         _require_same_main(_of(node.path[0]).all_records, records, node.rows(node.below))
         if node is self.root:
             names = list(sql_names(self.collection.records.to_arrow().column_names).values())
@@ -459,6 +488,24 @@ def _require_table(records: Records, rows: list[Row]) -> None:
         assert_frame_equal(records.to_polars(lazy=True).collect(), records.to_polars())
     for key in list(kinds)[len(rows) % 5 :: 5]:
         _require_column(records, key)
+
+
+def _require_places(records: Records) -> None:
+    """A part of the rows, found by its place, is what it is among all of them, in their order."""
+    rows = [exact(_sorted(row)) for row in records]
+    for place in {0, len(rows) // 2, len(rows) - 1} & {*range(len(rows))}:
+        assert exact(_sorted(records[place])) == rows[place]
+        assert exact(_sorted(records[place - len(rows)])) == rows[place]
+    assert [exact(_sorted(row)) for row in records.tail(3)] == rows[-3:]
+    assert [exact(_sorted(row)) for row in records.head(3)] == rows[:3]
+    is_over = threading.Event()
+    is_over.set()
+    assert [exact(_sorted(row)) for row in records.follow(stop=is_over)] == rows
+    frame, table = records.to_pandas(), records.to_arrow()
+    assert list(frame.columns) == table.column_names
+    for at, column in enumerate(table.columns):
+        found = [None if pd.isna(value) else value for value in frame.iloc[:, at].tolist()]
+        assert list(map(exact, found)) == list(map(exact, column.to_pylist()))
 
 
 def _require_same_main(whole: Records, part: Records, rows: list[Row]) -> None:
