@@ -37,6 +37,7 @@ from ._paths import path_of
 from ._pickles import PlainTree, restored, tree_of
 from ._public import public
 from ._records_view import RecordsView, order_by
+from ._row_sequence import RowSequence
 from ._row_table import checked_count, checked_keys
 from ._store.node_ids import ROOT
 from ._store.store import FolderStore, Place
@@ -71,7 +72,7 @@ class _Page(NamedTuple):
 
 
 @public
-class Records(Sequence[Row]):
+class Records(RowSequence):
     """Records with their inherited attributes: a sequence of read-only rows, and a table.
 
     Nothing is read in advance, and each iteration, query or ``to_...`` reads the latest snapshot,

@@ -15,6 +15,7 @@ from ._engines.known_keys import no_such_key
 from ._engines.pandas_polars import to_pandas, to_polars
 from ._engines.rows import Row
 from ._lazy_imports import duckdb, pd, pl
+from ._row_sequence import RowSequence
 from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
 
 __all__ = ["RowTable", "checked_count", "checked_keys", "checked_signs", "sorted_places"]
@@ -23,7 +24,7 @@ __all__ = ["RowTable", "checked_count", "checked_keys", "checked_signs", "sorted
 _END = 10
 
 
-class RowTable(Sequence[Row], ABC):
+class RowTable(RowSequence, ABC):
     """Rows that each use reads again: rows in Python, and a table for every engine."""
 
     #: The name of the table in ``sql``.
@@ -46,6 +47,9 @@ class RowTable(Sequence[Row], ABC):
 
     def __len__(self) -> int:
         return sum(1 for _ in self._rows())
+
+    def __reversed__(self) -> Iterator[Row]:
+        return reversed(list(self._rows()))
 
     @overload
     def __getitem__(self, index: int) -> Row: ...

@@ -46,6 +46,7 @@ LAYERS = [
     ["_spreadsheets"],
     ["_display", "_flat_files", "_attach", "_old_pickles"],
     ["_pickles", "plotting"],
+    ["_row_sequence"],
     ["_row_table"],
     ["_records_view"],
     ["_records"],

@@ -18,6 +18,7 @@ from polars.testing import assert_frame_equal
 
 from rigorous_recorder import ExperimentCollection, Recorder, Records
 from rigorous_recorder._engines import duckdb as duckdb_engine
+from rigorous_recorder.errors import ArgumentError
 
 
 @pytest.fixture(scope="module")
@@ -374,3 +375,21 @@ def test_a_condition_is_evaluated_only_on_what_has_records() -> None:
     with pytest.raises(pl.exceptions.PolarsError):
         frame.filter(number > 3).collect()
     assert frame.filter(pl.col("v") != "abc").filter(number > 3).collect().height == 1
+
+
+def test_polars_takes_every_column_of_rows_of_many_shapes() -> None:
+    """Of a ``collections.abc.Sequence`` it would take the keys of the first hundred rows alone."""
+    top = Recorder()
+    for step in range(101):
+        top.child({"step": step, f"tag/{step}": 0.5}).push(loss=step if step < 100 else 0.5)
+    records, level = top.all_records, top.level("step")
+    for rows in (records, records.sort("step"), level, level.sort("step")):
+        assert_frame_equal(pl.DataFrame(rows), rows.to_polars())
+        last = rows[100]
+        assert pl.DataFrame(rows)["tag/100"][100] == 0.5
+        assert (rows.index(last), rows.index(last, -1), rows.count(last)) == (100, 100, 1)
+        assert next(reversed(rows)) == last
+        assert last in rows
+        assert {"step": 0.25} not in rows
+        with pytest.raises(ArgumentError, match="no such row"):
+            rows.index(last, 0, -1)
