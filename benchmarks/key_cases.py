@@ -49,7 +49,7 @@ def two_keywords(recorder: Recorder, records: int) -> None:
 
 
 def two_keys(recorder: Recorder, records: int) -> None:
-    _log_pairs(recorder, records, PAIRS_OF_KEYS[:1])
+    _log_pairs(recorder, records, PAIRS_OF_KEYS[:1] * len(PAIRS_OF_KEYS))
 
 
 def two_of_200(recorder: Recorder, records: int) -> None:
@@ -57,25 +57,31 @@ def two_of_200(recorder: Recorder, records: int) -> None:
 
 
 def _log_pairs(recorder: Recorder, records: int, pairs: list[tuple[str, str]]) -> None:
-    count = len(pairs)
-    for index in range(records):
-        first, second = pairs[index % count]
-        recorder.push({first: index, second: 0.5 * index})
+    for index in range(records // len(pairs)):
+        for first, second in pairs:
+            recorder.push({first: index, second: 0.5 * index})
 
 
 def one_of_10_000(recorder: Recorder, records: int) -> None:
     """``add_scalar(tag, value, step)``: a step has one record for each tag."""
-    for index in range(records):
-        step, tag = divmod(index, len(TAGS))
-        recorder.push({"step": step, TAGS[tag]: 0.5 * index})
+    _log_tags(recorder, records, TAGS)
+
+
+def one_tag(recorder: Recorder, records: int) -> None:
+    _log_tags(recorder, records, TAGS[:1] * len(TAGS))
+
+
+def _log_tags(recorder: Recorder, records: int, tags: list[str]) -> None:
+    for step in range(records // len(tags)):
+        for tag in tags:
+            recorder.push({"step": step, tag: 0.5 * step})
 
 
 def nine_to_one(recorder: Recorder, records: int) -> None:
-    for index in range(records):
-        if index % 10:
+    for start in range(0, records, 10):
+        for index in range(start, start + 9):
             recorder.push(index=index, loss=0.5 * index)
-        else:
-            recorder.push(index=index, accuracy=0.5 * index)
+        recorder.push(index=start + 9, accuracy=0.5 * start)
 
 
 def seconds_until_sealed(log: Log) -> float:
@@ -90,26 +96,27 @@ def seconds_until_sealed(log: Log) -> float:
         return time.process_time() - start
 
 
-def to_two(log: Log, *others: Log) -> Figures:
-    """A record until it is sealed, to one of two keys that was logged in another way."""
-    runs = [[seconds_until_sealed(each) for each in (log, *others)] for _ in range(ROUNDS + 1)][1:]
-    names = {two_keywords: "two keywords", two_keys: "two keys of a dict"}
+def to_others(log: Log, others: dict[str, Log]) -> Figures:
+    """A record until it is sealed, to one that was logged in another way."""
+    logs = [log, *others.values()]
+    runs = [[seconds_until_sealed(each) for each in logs] for _ in range(ROUNDS + 1)][1:]
     return {
-        f"until sealed, to {names[other]}": statistics.median(run[0] / run[at] for run in runs)
-        for at, other in enumerate(others, 1)
+        f"until sealed, to {name}": statistics.median(run[0] / run[at] for run in runs)
+        for at, name in enumerate(others, 1)
     }
 
 
 def case_two_of_200(_: Path) -> Figures:
-    return to_two(two_of_200, two_keys, two_keywords)
+    return to_others(two_of_200, {"the same two keys": two_keys, "two keywords": two_keywords})
 
 
 def case_one_of_10_000(_: Path) -> Figures:
-    return {**to_two(one_of_10_000, two_keys, two_keywords), "peak MiB": peak()}
+    others = {"the same two keys": one_tag, "two keywords": two_keywords}
+    return {**to_others(one_of_10_000, others), "peak MiB": peak()}
 
 
 def case_nine_to_one(_: Path) -> Figures:
-    return to_two(nine_to_one, two_keywords)
+    return to_others(nine_to_one, {"two keywords": two_keywords})
 
 
 # --- new keys --------------------------------------------------------------------------------
