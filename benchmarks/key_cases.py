@@ -186,7 +186,7 @@ def peak() -> float:
 
 
 def case_wide_rows(folder: Path) -> Figures:
-    """The first row and the first table, without the imports."""
+    """The first row and the first table of a process."""
     with experiment_in(folder) as experiment:
         for number in range(20):
             experiment.push(dict.fromkeys(TAGS, 0.5 * number))
