@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike
 from threading import Event
-from typing import Any, Final, Literal, NamedTuple, overload
+from typing import Any, Final, Literal, overload
 
 from ._arrow import pa
 from ._display.records import records_line, records_table
@@ -20,16 +20,16 @@ from ._engines.duckdb import records_sql
 from ._engines.follow import Poll, follow
 from ._engines.known_keys import no_such_key, require_known, warn_of_unknown
 from ._engines.ordered import Cut
+from ._engines.pages import row_at
 from ._engines.pandas_polars import to_pandas, to_polars
-from ._engines.piece import Piece
 from ._engines.polars import lazy_frame
-from ._engines.rows import Row, all_rows, mutable_keys, rows_from, rows_of
+from ._engines.rows import Row, all_rows, rows_from
 from ._engines.scan import Scan
 from ._engines.scanned_rows import Scope
 from ._engines.snapshot import Snapshot
 from ._engines.source import Latest, Source
 from ._engines.spark import spark_frame
-from ._engines.widths import BATCH_BYTES, fits
+from ._engines.widths import fits
 from ._flat_files import CsvOptions, save_flat
 from ._keys import FIRST_KEYS
 from ._lazy_imports import duckdb, pd, pl, spark_sql
@@ -47,28 +47,8 @@ from .plotting import Attempts, Band, Chart, Curves, chart_of, keys_of, look_of,
 
 __all__ = ["Records", "Row"]
 
-#: How many rows are decoded together when one is accessed by index, at most; and the first time, or
-#: in no order. Rows that are accessed one after the other are decoded in larger and larger pages.
-_PAGE: Final = 4_096
-_FIRST_PAGE: Final = 64
-_PAGE_GROWTH: Final = 8
-#: Where a scan has the page that was decoded last.
-_PAGE_CACHE: Final = "page"
 #: Maximum bytes of inherited values that each row of a data frame gets a copy of.
 _MOST_COPIED: Final = 1 << 30
-
-
-class _Page(NamedTuple):
-    """A range of rows of a scan that were read together.
-
-    Attributes:
-        first: the index of the first row.
-        mutable: keys with mutable values, of which each returned row gets copies.
-    """
-
-    first: int
-    rows: list[Row]
-    mutable: tuple[str, ...]
 
 
 @public
@@ -626,37 +606,14 @@ def _row(scan: Scan, index: int) -> Row:
         RecordIndexError: there is none.
     """
     at = index if index >= 0 else index + scan.row_count()
-    page: _Page | None = scan.cache.get(_PAGE_CACHE)  # read once: other threads replace it
-    if page is None or not page.first <= at < page.first + len(page.rows):
-        page = scan.cache[_PAGE_CACHE] = _page_with(scan, at, page)
-    if not page.rows or at < 0:
+    row = row_at(scan, at) if at >= 0 else None
+    if row is None:
         raise RecordIndexError(_no_row(index, scan.row_count()))
-    row = page.rows[at - page.first]
-    return row.with_fresh(page.mutable) if page.mutable else row
+    return row
 
 
 def _no_row(index: int, count: int) -> str:
     return f"record {index} of {count:,}"
-
-
-def _page_with(scan: Scan, index: int, before: _Page | None) -> _Page:
-    """The rows around ``index`` that are decoded together: more if the ones before are next to it."""
-    most = _FIRST_PAGE
-    if before is not None and index in {before.first - 1, before.first + len(before.rows)}:
-        most = min(_PAGE, _PAGE_GROWTH * len(before.rows))
-    for first, piece in scan.located(index):
-        start, page = index - first, min(most, _page_rows(piece, scan))
-        start -= start % page
-        rows = list(rows_of(piece.slice(start, page), scan))
-        return _Page(first + start, rows, mutable_keys(scan))
-    return _Page(0, [], ())
-
-
-def _page_rows(piece: Piece, scan: Scan) -> int:
-    """How many rows to cache together; fewer if they are large."""
-    own, nodes = piece.own_bytes // max(1, piece.rows), scan.snapshot.nodes
-    copied = sum(nodes.widest(key) for key in mutable_keys(scan) if key in scan.shown_node_keys)
-    return max(1, min(_PAGE, BATCH_BYTES // max(1, own + copied)))
 
 
 def _checked(index: Any) -> int:

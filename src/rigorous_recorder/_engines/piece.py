@@ -108,6 +108,11 @@ class Piece:
         return int(self._table.nbytes) + self.rows * sparse * _UNPACKED
 
     @property
+    def parts(self) -> tuple[pa.Table, pa.RunEndEncodedArray | None, frozenset[Column]]:
+        """What makes the same piece again, with its scan and fragment."""
+        return self._table, self._runs, self._packed
+
+    @property
     def node_ids(self) -> pa.Array:
         """The node of each row."""
         return one_array(self._table.column(NODE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
@@ -23,11 +24,14 @@ from .scan import Scan
 from .snapshot import Snapshot
 
 __all__ = [
+    "DecodedRows",
     "Row",
     "all_rows",
+    "decoded",
     "experiment_rows",
     "inherited_values",
     "mutable_keys",
+    "numbers_at_once",
     "rows_at",
     "rows_from",
     "rows_of",
@@ -179,13 +183,26 @@ def _batches(piece: Piece, scan: Scan) -> Iterator[Iterator[Row]]:
             yield (selected(row, scan.keys) for row in whole)
         return
     above, mutable = _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns)
-    if lost := [key for key in scan.shown_node_keys if piece.is_lost(key)]:
-        above = {node: _without(values, lost) for node, values in above.items()}
-    rows, sparse, columns = _ROWS_AT_ONCE, piece.sparse(), piece.columns
-    if not sparse and all(column.kind in _NUMBERS for column in columns):
-        rows = max(1, _NUMBERS_AT_ONCE // max(1, len(columns)))
+    rows = numbers_at_once(piece) or _ROWS_AT_ONCE
     for start in range(0, piece.rows, rows):
-        yield from _rows(piece.slice(start, rows), above, mutable, scan)
+        yield from DecodedRows(piece.slice(start, rows), above, mutable, scan).runs()
+
+
+def decoded(piece: Piece, scan: Scan) -> DecodedRows:
+    """The rows of a piece, of which each is made when it is accessed.
+
+    Of paths in dicts they have the whole dicts.
+    """
+    scan = scan.of_roots if scan.selected_paths else scan
+    return DecodedRows(piece, _inherited(piece, scan), _mutable(scan.snapshot.nodes.columns), scan)
+
+
+def numbers_at_once(piece: Piece) -> int:
+    """How many rows to decode together if all values are plain numbers; else 0."""
+    columns = piece.columns
+    if piece.sparse() or any(column.kind not in _NUMBERS for column in columns):
+        return 0
+    return max(1, _NUMBERS_AT_ONCE // max(1, len(columns)))
 
 
 def selected(row: Row, keys: Iterable[str]) -> Row:
@@ -211,28 +228,64 @@ class _OwnValues(NamedTuple):
         return self.present is not None and self.present[run] < rows
 
 
-def _rows(
-    piece: Piece, above: dict[int, dict[str, Any]], mutable: tuple[str, ...], scan: Scan
-) -> Iterator[Iterator[Row]]:
-    runs = piece.runs
-    nodes, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    shown, cells = scan.record_keys_of(piece), _cells(piece, scan)
-    if cells:
-        dense = piece.dense_keys()
-        shown = [key for key in shown if key in dense]
-    all_own = [each for key in shown if (each := _own_values(piece, key))]
-    is_gapless = all(each.present is None for each in all_own)
-    keys, columns = _those(all_own)
-    for run, (start, stop) in enumerate(pairwise([0, *ends])):
-        has_gaps = bool(cells)  # a row with them is never reused: they may replace inherited values
-        if not is_gapless:
-            some = [each for each in all_own if each.present is None or each.present[run]]
-            has_gaps = has_gaps or any(each.has_gaps(run, stop - start) for each in some)
+class DecodedRows:
+    """Some rows as columns: each row is made when it is accessed.
+
+    Args:
+        piece: the rows.
+        above: for each of their nodes what they inherit.
+        mutable: the keys with inherited values of which each row gets copies.
+    """
+
+    def __init__(
+        self, piece: Piece, above: dict[int, dict[str, Any]], mutable: tuple[str, ...], scan: Scan
+    ) -> None:
+        runs = piece.runs
+        self._nodes, self._ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
+        self._above, self._mutable = above, mutable
+        self._places = scan.places_of_record_keys
+        shown, self._cells = scan.record_keys_of(piece), _cells(piece, scan)
+        if self._cells:
+            dense = piece.dense_keys()
+            shown = [key for key in shown if key in dense]
+        self._own = [each for key in shown if (each := _own_values(piece, key))]
+        self._is_gapless = all(each.present is None for each in self._own)
+        self._columns = _those(self._own)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def objects(self) -> int:
+        """How many Python objects are held for them; numbers are in Arrow's memory."""
+        own = sum(len(each.values) for each in self._own if isinstance(each.values, list))
+        cells = sum(2 * len(each.values) for each in self._cells)
+        return own + cells + sum(map(len, self._above.values()))
+
+    def row(self, at: int) -> Row:
+        """The row at a place; its own mutable values are those of all rows made for this place."""
+        return next(iter(self._of_run(bisect_right(self._ends, at), at, at + 1)))
+
+    def runs(self) -> Iterator[Iterator[Row]]:
+        """The rows of each run of rows of a node."""
+        for run, (start, stop) in enumerate(pairwise([0, *self._ends])):
+            yield self._of_run(run, start, stop)
+
+    def _of_run(self, run: int, start: int, stop: int) -> Iterator[Row]:
+        """Rows of one run; none with values of sparse columns, which replace inherited ones, is reused."""
+        has_gaps, (keys, columns) = bool(self._cells), self._columns
+        if not self._is_gapless:
+            rows = self._ends[run] - (self._ends[run - 1] if run else 0)
+            some = [each for each in self._own if each.present is None or each.present[run]]
+            has_gaps = has_gaps or any(each.has_gaps(run, rows) for each in some)
             keys, columns = _those(some)
-        base = above[nodes[run]]
+        base = self._above[self._nodes[run]]
+        mutable = self._mutable
         shared = tuple(key for key in mutable if key in base) if mutable else ()
         found = rows_of_node(Row, base, keys, columns, start, stop, has_gaps, shared)
-        yield _with_cells(found, cells, start) if cells else found
+        if not self._cells:
+            return found
+        return _with_cells(found, self._cells, start, base, self._places)
 
 
 class _Cells(NamedTuple):
@@ -259,13 +312,29 @@ def _cells(piece: Piece, scan: Scan) -> list[_Cells]:
     return found
 
 
-def _with_cells(rows: Iterable[Row], cells: list[_Cells], start: int) -> Iterator[Row]:
+def _with_cells(
+    rows: Iterable[Row],
+    cells: list[_Cells],
+    start: int,
+    base: dict[str, Any],
+    places: dict[str, int],
+) -> Iterator[Row]:
     """Rows from a position on, with their values in sparse columns."""
     for at, row in enumerate(rows, start):
         for ends, keys, values in cells:
             first, stop = ends[at - 1] if at else 0, ends[at]
             dict.update(row, zip(keys[first:stop], values[first:stop], strict=True))
-        yield row
+        yield _in_places(row, base, places)
+
+
+def _in_places(row: Row, base: dict[str, Any], places: dict[str, int]) -> Row:
+    """The row with its own keys in the order of the flat table, behind those that it inherits."""
+    own = [key for key in row if key not in base]
+    at = [places[key] for key in own]
+    if at == sorted(at):
+        return row
+    own.sort(key=places.__getitem__)
+    return Row({key: row[key] for key in (*base, *own)})
 
 
 def _those(all_own: list[_OwnValues]) -> tuple[tuple[str, ...], tuple[Sequence[Any], ...]]:
@@ -292,4 +361,6 @@ def _inherited(piece: Piece, scan: Scan) -> dict[int, dict[str, Any]]:
     ids = pc.unique(piece.runs.values)
     positions = scan.snapshot.nodes.positions(ids)
     values = _node_values(dict, scan.snapshot.nodes, scan.shown_node_keys, positions)
+    if lost := [key for key in scan.shown_node_keys if piece.is_lost(key)]:
+        values = (_without(each, lost) for each in values)
     return dict(zip(ids.to_pylist(), values, strict=True))

@@ -123,11 +123,12 @@ class Scan(ScannedRows):
 
     def record_keys_of(self, piece: Piece) -> list[str]:
         """Those of them that are in the columns of a piece, in order."""
-        places = self._places_of_record_keys
+        places = self.places_of_record_keys
         return sorted(set(keys_of(piece.columns)) & places.keys(), key=places.__getitem__)
 
     @once
-    def _places_of_record_keys(self) -> dict[str, int]:
+    def places_of_record_keys(self) -> dict[str, int]:
+        """For each of them its place among them."""
         return {key: at for at, key in enumerate(self.shown_record_keys)}
 
     def selecting(self, keys: tuple[str, ...]) -> Scan:

@@ -53,6 +53,8 @@ class ScannedRows(ABC):
         self.snapshot = snapshot
         self.scope = scope
         self.conditions = conditions
+        #: What no other scan has: its own address can be another one's later.
+        self.identity = object()
         self._with_deleted: dict[tuple[int, int], bool] = {}
         #: How many rows each group has, by its place, as far as counted.
         self._counts: dict[int, int] = {}
@@ -319,12 +321,23 @@ class ScannedRows(ABC):
                 number, first = number + 1, first + rows  # without reading it
                 continue
             start = first
-            for piece in self.read(group, columns):
+            for piece in self._recently_read(number, columns):
                 if first + piece.rows > index >= 0:
                     yield first, piece
                 first += piece.rows
             self._counts[number] = first - start
             number += 1
+
+    def _recently_read(self, number: int, columns: Sequence[Column]) -> list[Piece]:
+        """The rows to read of a group, which are read once for all accesses to near and far rows."""
+        group, key = self.groups[number], (self.identity, number)
+        if (parts := self.snapshot.recent.get(key)) is not None:
+            return [Piece(self, group.fragment, *each) for each in parts]
+        pieces = self.read(group, columns)
+        size = sum(piece.own_bytes for piece in pieces)
+        # Not the pieces, which lead here: what is in a circle is freed late.
+        self.snapshot.recent.put(key, [piece.parts for piece in pieces], size)
+        return pieces
 
     def _group_before(self, index: int) -> tuple[int, int]:
         """The place of a group that is not behind a row, and the index of its own first row."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .._arrow import pa
 from .._live.column import Column
 from .._nested import Path, path_named, paths_below
@@ -12,8 +14,12 @@ from .._tree.nodes import Nodes
 from .._values.chunks import count_to
 from .._values.kinds import JSON
 from .mixed import MixedKeys
+from .recent import Recent
 
 __all__ = ["Snapshot", "texts_in", "texts_of"]
+
+#: Bytes of decoded rows that are held for accesses by index: a few row groups.
+_RECENT_BYTES: Final = 64 << 20
 
 
 class Snapshot:
@@ -34,6 +40,8 @@ class Snapshot:
         self.fragments = fragments
         self.nodes = nodes
         self._whole = whole
+        #: What accesses by index read last, of all scans.
+        self.recent: Recent = Recent(_RECENT_BYTES) if whole is None else whole.recent
         self.mixed = MixedKeys(fragments, nodes, set() if warned is None else warned)
 
     @property
