@@ -59,6 +59,9 @@ class Records(RowSequence):
     with rows pushed since by any process and attributes that parents got later. The records of a
     recorder that moves into a collection, or to another tree, are read from its new place.
 
+    It has all methods of a sequence, but is not an instance of ``collections.abc.Sequence``, so that
+    Polars takes the whole table. For ``random.sample`` draw indices: ``range(len(records))``.
+
     The columns of the table are the six keys of experiments, then the ancestors' from the root down,
     then the records' own. A missing value is null. Rows have the exact values that were logged; in
     a column of the table int and float become double, and values of other kinds than a key's main
