@@ -59,6 +59,7 @@ LAYERS = [
     ["_overview"],
     ["_collection"],
     ["__init__"],
+    ["importers"],
     ["cli", "spark"],
     ["__main__"],
 ]

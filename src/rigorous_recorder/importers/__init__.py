@@ -1,0 +1,24 @@
+"""Imports the runs of other tools into a collection, so that nothing of them is lost."""
+
+from .contract import Format, Loss, Position, Record, Report, Rows, Run, Source, media, moment
+from .formats import FORMATS
+from .importing import Imported, Listed, find_runs, import_runs, list_runs
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Imported",
+    "Listed",
+    "Loss",
+    "Position",
+    "Record",
+    "Report",
+    "Rows",
+    "Run",
+    "Source",
+    "find_runs",
+    "import_runs",
+    "list_runs",
+    "media",
+    "moment",
+]

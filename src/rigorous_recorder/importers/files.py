@@ -1,0 +1,108 @@
+"""Reading files of other tools: bounded, as plain data, and nothing in them is executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from os import walk
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rigorous_recorder._lazy import lazy_module
+
+from .contract import Report
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = lazy_module("yaml", install="rigorous-recorder[import]")
+
+__all__ = ["files_below", "read_bounded", "read_json", "read_yaml", "run_name"]
+
+#: A configuration, or a file of metrics that is read at once, is not larger than this.
+MOST_BYTES: Final = 1 << 28
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """The files at or below a path, sorted; links to folders are not followed."""
+    if path.is_file():
+        yield path
+        return
+    for folder, folders, names in walk(path):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(folder, name)
+
+
+def read_bounded(path: Path, report: Report, *, most: int = MOST_BYTES) -> bytes | None:
+    """The bytes of a file; None, which is reported, if it can't be read or is larger than ``most``."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        report.add(path, f"can't be read: {error.strerror}")
+        return None
+    if len(data) > most:
+        report.add(path, f"is larger than {most:,} bytes: not taken")
+        return None
+    return data
+
+
+def read_json(path: Path, report: Report) -> Any:
+    """What a JSON file has, also NaN and infinities; None, which is reported, if it is not valid."""
+    data = read_bounded(path, report)
+    if data is None:
+        return None
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        offset = getattr(error, "pos", None)
+        report.add(path, "is not valid JSON", offset=offset)
+        return None
+
+
+def read_yaml(path: Path, report: Report) -> Any:
+    """What a YAML file has as plain data; None, which is reported, if it is not valid.
+
+    Tags (``!!python/...``) are left out: their values are taken as plain data, and nothing is
+    constructed or executed. Aliases are refused, since a small file can expand to any size.
+    """
+    data = read_bounded(path, report, most=1 << 24)
+    if data is None:
+        return None
+    try:
+        return yaml.load(data, _loader())
+    except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        report.add(path, "is not valid YAML", offset=None if mark is None else mark.index)
+        return None
+
+
+def _loader() -> Any:
+    """A loader of plain data, in which any tag is that of its kind of node."""
+    loader: Any = type(
+        "PlainLoader", (yaml.SafeLoader,), {"compose_node": _compose_without_aliases}
+    )
+    loader.add_multi_constructor("", _construct_plain)
+    return loader
+
+
+def _compose_without_aliases(loader: Any, parent: Any, index: Any) -> Any:
+    if loader.check_event(yaml.AliasEvent):
+        message = "aliases are not taken"
+        raise yaml.YAMLError(message)
+    return yaml.SafeLoader.compose_node(loader, parent, index)
+
+
+def _construct_plain(loader: Any, _suffix: str, node: Any) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)
+
+
+def run_name(folder: Path, asked: Path) -> str:
+    """The name of a run without one: its path below what was asked for, or its folder's name."""
+    below = folder.relative_to(asked).as_posix() if folder.is_relative_to(asked) else "."
+    return folder.name if below == "." else below

@@ -1,0 +1,210 @@
+"""Imports the runs of other tools into a collection: once, again, or as they are written."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import ArgumentError
+
+from .contract import Format, Record, Report, Rows, Run, Source
+from .formats import find
+from .target import SourceTarget, Target
+
+__all__ = ["Imported", "Listed", "find_runs", "import_runs", "list_runs"]
+
+#: How many seconds of an import a kill repeats at most.
+_CHECKPOINT: Final = 10.0
+#: How many seconds there are between two looks at the sources that are followed.
+_POLL: Final = 0.25
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import did.
+
+    Attributes:
+        sources: how many sources there are, by the names of formats.
+        unchanged: how many of them have nothing new since the last import.
+        records: how many records were added.
+        report: what was lost, marked or damaged.
+    """
+
+    sources: dict[str, int] = field(default_factory=dict)
+    unchanged: int = 0
+    records: int = 0
+    report: Report = field(default_factory=Report)
+
+
+@dataclass(slots=True)
+class Listed:
+    """A run of a source: its records, and how many of them have each key."""
+
+    format: str
+    source: Path
+    run: Run
+    records: int = 0
+    keys: Counter[str] = field(default_factory=Counter)
+
+
+def find_runs(
+    sources: Iterable[str | PathLike[str]] | str | PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the word of the command line
+    **options: Any,
+) -> list[tuple[Format, Source]]:
+    """What can be imported of some paths: pairs of a format and a source.
+
+    Raises:
+        ArgumentError: the format has no such name, or nothing of it is at one of the paths.
+    """
+    paths = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
+    found = []
+    for path in map(_existing, paths):
+        here = find(path, () if format is None else (format,), options)
+        if not here:
+            what = "the runs of no known tool" if format is None else f"no runs of {format}"
+            message = f"{path}: {what} found; expected a file, a run's folder or a folder of many"
+            raise ArgumentError(message)
+        found += [(each, source) for each, several in here for source in several]
+    return found
+
+
+def _existing(path: str | PathLike[str]) -> Path:
+    found = Path(path).expanduser().absolute()
+    if not found.exists():
+        message = f"{path} does not exist; expected a file or a folder with runs"
+        raise ArgumentError(message)
+    return found
+
+
+def import_runs(
+    sources: Iterable[str | PathLike[str]] | str | PathLike[str],
+    collection: ExperimentCollection | str | PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the word of the command line
+    follow: bool | Callable[[], bool] = False,
+    progress: Callable[[int, int, int], None] | None = None,
+    **options: Any,
+) -> Imported:
+    """Import the runs of other tools: the tree and all values of them, each once.
+
+    Importing again adds only what is new, and an import that was killed is completed.
+
+    Args:
+        sources: files, folders of runs, or folders of many.
+        collection: a collection, or its path.
+        format: the name of the format, such as ``tensorboard``; None finds it by looking.
+        follow: keep up with sources that are being written, until Ctrl-C or this returns False.
+        progress: is called with the number of sources done, of all of them, and of records.
+        options: what some formats take: ``parent=["fold"]`` for CSV, JSONL and Parquet.
+
+    Raises:
+        ArgumentError: a path does not exist, or has no runs.
+        SaveError: the collection can't be written.
+
+    Examples:
+        >>> from rigorous_recorder.importers import import_runs
+        >>> import_runs("runs/", "data/old")  # doctest: +SKIP
+    """
+    if not isinstance(collection, ExperimentCollection):
+        find_runs(sources, format=format, **options)  # raises before anything is created
+        with ExperimentCollection(collection) as opened:
+            return import_runs(
+                sources, opened, format=format, follow=follow, progress=progress, **options
+            )
+    importing = _Importing(collection, progress)
+    try:
+        importing.once(find_runs(sources, format=format, **options))
+        while follow and (follow is True or follow()):
+            time.sleep(_POLL)
+            importing.once(find_runs(sources, format=format, **options))
+    finally:
+        importing.target.flush()
+    return importing.done
+
+
+class _Importing:
+    def __init__(
+        self, collection: ExperimentCollection, progress: Callable[[int, int, int], None] | None
+    ) -> None:
+        self.target = Target(collection)
+        self.done = Imported()
+        self._progress = progress
+        self._saved = time.monotonic()
+
+    def once(self, found: list[tuple[Format, Source]]) -> None:
+        """Import what is new in the sources."""
+        self.done.sources = dict(Counter(format_.name for format_, _ in found))
+        self.done.unchanged = 0
+        for number, (format_, source) in enumerate(found, 1):
+            self._import(format_, source)
+            if self._is_time():
+                self.target.flush()
+            if self._progress is not None:
+                self._progress(number, len(found), self.done.records)
+
+    def _import(self, format_: Format, source: Source) -> None:
+        before = _fingerprint(source)
+        if self.target.state(format_, source).get("files") == before:
+            self.done.unchanged += 1
+            return
+        into = SourceTarget(self.target, format_, source, self.done.report)
+        events = format_.read(source, self.done.report, into.state.get("position"))
+        try:
+            into.write(events, self._is_time)
+        except OSError as error:
+            self.done.report.add(source.path, f"can't be read: {error.strerror}")
+        into.save(files=before)
+        self.done.records += into.written
+
+    def _is_time(self) -> bool:
+        if time.monotonic() - self._saved < _CHECKPOINT:
+            return False
+        self._saved = time.monotonic()
+        return True
+
+
+def _fingerprint(source: Source) -> list[list[Any]]:
+    """Size and time of the files of a source, which differ once one was written."""
+    found = []
+    for file in source.files or (source.path,):
+        try:
+            now = file.stat()
+        except OSError:
+            continue
+        found.append([file.name, now.st_size, now.st_mtime_ns])
+    return found
+
+
+def list_runs(found: Iterable[tuple[Format, Source]], report: Report) -> Iterator[Listed]:
+    """The runs of sources with their keys and counts; nothing is written."""
+    for format_, source in found:
+        runs: dict[str, Listed] = {}
+        for event in format_.read(source, report, None):
+            if isinstance(event, Run):
+                runs.setdefault(event.id, Listed(format_.name, source.path, event))
+            elif isinstance(event, Record):
+                _count(runs[event.run], dict.fromkeys(event.fields, 1), 1)
+            elif isinstance(event, Rows):
+                _count(runs[event.run], _counts(event.columns), event.size)
+        yield from runs.values()
+
+
+def _count(listed: Listed, keys: Mapping[str, int], records: int) -> None:
+    listed.records += records
+    listed.keys.update(keys)
+
+
+def _counts(columns: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        key: len(values) - getattr(values, "null_count", 0)
+        for key, values in columns.items()
+        if key not in {"step", "time"}
+    }

@@ -1,0 +1,244 @@
+"""Writes what a source gives into the tree of a collection, each record once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._keys import RESERVED
+from rigorous_recorder.errors import RigorousError
+
+from .contract import Event, Format, Position, Record, Report, Rows, Run, Source
+
+__all__ = ["STATE", "SourceTarget", "Target"]
+
+#: The attribute in which a recorder without records has how far a source was imported.
+STATE: Final = "import_state"
+#: Attributes of a run and keys of a record that no configuration and no metric replaces.
+_OF_RUNS: Final = frozenset({"run", "run_id", "source", "source_format", "part", STATE})
+_OF_RECORDS: Final = frozenset({"step", "time"}) | _OF_RUNS
+
+
+class Target:
+    """A collection that is imported into: its runs of earlier imports, and how far they were read."""
+
+    def __init__(self, collection: ExperimentCollection) -> None:
+        self.collection = collection
+        self._top = collection.recorder
+        self._runs: dict[tuple[str, str, str], Recorder] = {}
+        self._states: dict[str, Recorder] = {}
+        self._unsaved: dict[str, dict[str, Any]] = {}
+        for child in self._top.children:
+            data = child.local_data
+            if STATE in data:
+                self._states[_key_of_state(data[STATE])] = child
+            elif "run_id" in data:
+                self._runs[_key_of_run(data)] = child
+
+    def state(self, format_: Format, source: Source) -> dict[str, Any]:
+        """How far a source was imported: empty if it was not."""
+        key = _key(format_, source)
+        if key in self._unsaved:
+            return self._unsaved[key]
+        recorder = self._states.get(key)
+        return dict(recorder[STATE]) if recorder is not None else {}
+
+    def set_state(self, format_: Format, source: Source, state: Mapping[str, Any]) -> None:
+        """Note how far a source was imported, which ``flush`` stores."""
+        about = {"format": format_.name, "source": str(source.path)}
+        self._unsaved[_key(format_, source)] = {**state, **about}
+
+    def flush(self) -> None:
+        """Store how far all sources were imported, once what they gave survives a power loss."""
+        if not self._unsaved:
+            return
+        self._top.sync()
+        for key, state in self._unsaved.items():
+            if key in self._states:
+                self._states[key][STATE] = state
+            else:
+                self._states[key] = self._top.child({STATE: state})
+        self._unsaved.clear()
+
+    def run(self, format_: Format, source: Source, run: Run, parent: Recorder | None) -> Recorder:
+        """The recorder of a run: that of an earlier import, or a new one."""
+        if run.part is not None and parent is not None:
+            found = (each for each in parent.children if each.get("part") == run.part)
+            return next(found, None) or parent.child(part=run.part)
+        key = format_.name, str(source.path), run.id
+        if key not in self._runs and parent is not None:
+            for each in parent.children:
+                if "run_id" in each:
+                    self._runs[_key_of_run(each.local_data)] = each
+        if key not in self._runs:
+            first = {"run": run.name, "run_id": run.id, "source": key[1], "source_format": key[0]}
+            self._runs[key] = (parent or self._top).child(first)
+        return self._runs[key]
+
+
+def _key(format_: Format, source: Source) -> str:
+    return f"{format_.name}:{source.path}"
+
+
+def _key_of_state(state: Mapping[str, Any]) -> str:
+    return f"{state['format']}:{state['source']}"
+
+
+def _key_of_run(data: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(data.get("source_format")), str(data.get("source")), str(data["run_id"])
+
+
+class SourceTarget:
+    """Writes the events of one source; those that an earlier import wrote are skipped."""
+
+    def __init__(self, target: Target, format_: Format, source: Source, report: Report) -> None:
+        self._target = target
+        self._format = format_
+        self._source = source
+        self._report = report
+        self.state = target.state(format_, source)
+        #: How many records of each run were written before the position of the state.
+        self._counts: dict[str, int] = dict(self.state.get("counts", {}))
+        self._skip: dict[str, int] = {}
+        self._recorders: dict[str, Recorder] = {}
+        self._names: dict[str, str] = {}
+        #: Keys of configurations that are also metrics, which are moved: no record may inherit them.
+        self._moved: set[str] = set(self.state.get("moved", ()))
+        self.written = 0
+
+    def write(self, events: Iterator[Event], checkpoint: Callable[[], bool]) -> None:
+        """Write all events.
+
+        Args:
+            checkpoint: whether it is time to store how far it is.
+        """
+        actions: dict[type, Callable[[Any], None]] = {
+            Run: self._begin,
+            Record: self._push,
+            Rows: self._extend,
+        }
+        for event in events:
+            if type(event) is Record:
+                self._push(event)
+            elif not isinstance(event, Position):
+                actions[type(event)](event)
+            else:
+                self.state["position"] = event.value
+                if checkpoint():
+                    self.save()
+                    self._target.flush()
+
+    def save(self, **more: Any) -> None:
+        """Note how far it is."""
+        self._target.set_state(
+            self._format,
+            self._source,
+            {**self.state, "counts": dict(self._counts), "moved": sorted(self._moved), **more},
+        )
+
+    def _begin(self, run: Run) -> None:
+        recorder = self._recorders.get(run.id)
+        if recorder is None:
+            parent = None if run.parent is None else self._recorders.get(run.parent)
+            recorder = self._target.run(self._format, self._source, run, parent)
+            self._recorders[run.id] = recorder
+            before = self._counts.setdefault(run.id, 0)
+            self._skip[run.id] = max(len(recorder.records) - before, 0)
+        self._set(recorder, run)
+
+    def _set(self, recorder: Recorder, run: Run) -> None:
+        """Set the attributes of a run that are new or have changed."""
+        about = {key: value for key, value in run.about.items() if value is not None}
+        taken = _OF_RUNS | about.keys() | self._moved
+        config = {_free(key, taken, "config"): value for key, value in run.config.items()}
+        name = {} if run.name is None else {"run": run.name}
+        known = recorder.local_data
+        for key, value in {**config, **about, **name}.items():
+            if key not in known or not _same(known[key], value):
+                self._set_one(recorder, _free(key, RESERVED, "source"), value)
+
+    def _set_one(self, recorder: Recorder, key: str, value: Any) -> None:
+        try:
+            recorder[key] = value
+        except (RigorousError, ValueError, OverflowError):
+            self._report.add(self._source.path, "attributes that can't be stored: as text")
+            recorder[_printable(key)] = ascii(value)[:100_000]
+
+    def _push(self, record: Record) -> None:
+        run = record.run
+        self._counts[run] += 1
+        if self._skip[run]:
+            self._skip[run] -= 1
+            return
+        fields: dict[str, Any] = {}
+        if record.step is not None:
+            fields["step"] = record.step
+        if record.time is not None:
+            fields["time"] = record.time
+        for key, value in record.fields.items():
+            fields[self._names.get(key) or self._name(key)] = value
+        recorder = self._recorders[run]
+        try:
+            recorder.push(fields)
+        except (RigorousError, ValueError, OverflowError):
+            self._push_in_parts(recorder, fields)
+        self.written += 1
+
+    def _push_in_parts(self, recorder: Recorder, fields: dict[str, Any]) -> None:
+        """Push fields of which some can't be stored: those become text."""
+        scratch = Recorder()
+        found: dict[str, Any] = {}
+        for key, value in fields.items():
+            try:
+                scratch.push({key: value})
+                found[key] = value
+            except (RigorousError, ValueError, OverflowError):
+                self._report.add(self._source.path, "values that can't be stored: as text")
+                found[_printable(key)] = ascii(value)[:100_000]
+        recorder.push(found)
+
+    def _extend(self, rows: Rows) -> None:
+        run, count = rows.run, rows.size
+        self._counts[run] += count
+        skipped = min(self._skip[run], count)
+        self._skip[run] -= skipped
+        if skipped == count:
+            return
+        columns = {
+            key if key in {"step", "time"} else self._name(key): values[skipped:]
+            for key, values in rows.columns.items()
+        }
+        self._recorders[run].extend(columns)
+        self.written += count - skipped
+
+    def _name(self, key: str) -> str:
+        name = _free(key, _OF_RECORDS | RESERVED, "metric")
+        for recorder in self._recorders.values() if name not in self._moved else ():
+            if recorder.get(name) is not None:
+                self._move(recorder, name)
+        if len(self._names) < 100_000:
+            self._names[key] = name
+        return name
+
+    def _move(self, recorder: Recorder, key: str) -> None:
+        """Give a part of the configuration another name, since a metric has its own."""
+        self._moved.add(key)
+        recorder.update({key: None, f"config.{key}": recorder[key]})
+
+
+def _free(key: str, taken: Any, before: str) -> str:
+    """The name of a key, in front of which there is another word if an attribute has it."""
+    return f"{before}.{key}" if key in taken else key
+
+
+def _printable(key: str) -> str:
+    return key.encode("utf-8", "backslashreplace").decode()
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether a value that is stored is this one: of the same kind, and NaN is NaN."""
+    return repr(one) == repr(other) or json.dumps(one, default=repr) == json.dumps(
+        other, default=repr
+    )
