@@ -6,6 +6,7 @@ Typer reads the annotations at run time, so no `__future__` import postpones the
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any, Final
 
 import typer
@@ -18,7 +19,7 @@ from .command import Command
 
 __all__ = ["COMMANDS", "make_app"]
 
-#: Each is a module with a function of the same name; the help lists them in this order.
+#: Each is a module with a function of the same name (``import_`` for ``import``); the help lists them in this order.
 COMMANDS: Final = (
     "ls",
     "show",
@@ -26,6 +27,7 @@ COMMANDS: Final = (
     "tail",
     "plot",
     "export",
+    "import",
     "verify",
     "repair",
     "compact",
@@ -101,8 +103,9 @@ def make_app(typed: str = "") -> typer.Typer:
         rigorous
     )
     for name in (typed,) if typed in COMMANDS else COMMANDS:
-        module = import_module(f".{name}", __package__)
+        function = f"{name}_" if iskeyword(name) else name
+        module = import_module(f".{function}", __package__)
         settings = getattr(module, "SETTINGS", None)
         command = app.command(name, cls=Command, epilog=module.EXAMPLES, context_settings=settings)
-        command(getattr(module, name))
+        command(getattr(module, function))
     return app

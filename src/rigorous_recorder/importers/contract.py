@@ -34,7 +34,7 @@ class Source:
     Args:
         path: a file, or the folder of a run.
         files: what is read of it; while size and time of all of them are the same, nothing is new.
-        name: the run's name where the source has none: its path below what was asked for.
+        name: the run's name where the source has none: its path below the path that was given.
         options: what the format needs to read it, as given by the caller.
     """
 
@@ -48,7 +48,8 @@ class Run(NamedTuple):
     """A run, or a part of one; given again, its attributes are updated.
 
     Args:
-        id: by which records refer to it, unique in the source; also its attribute ``run_id``.
+        id: by which records refer to it, unique in the source; also its attribute ``run_id``. If
+            the source has none, it is empty, and ``run_id`` is the name of the file or folder.
         name: the attribute ``run``; None for a part of a run, such as its system metrics.
         config: the configuration, by its own names.
         about: all other attributes, with names that are the same for all formats: ``status`` (running,
@@ -84,11 +85,18 @@ class Record(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Many records of a run as columns of one length; what is null in a column is missing."""
+    """Many records of a run as columns of one length; what is null in a column is missing.
+
+    Args:
+        columns: metrics by their names in the source.
+        steps, times: a column, or None.
+    """
 
     run: str
     size: int
     columns: Mapping[str, Any]
+    steps: Any = None
+    times: Any = None
 
 
 class Position(NamedTuple):
@@ -123,13 +131,25 @@ class Report:
         #: How many kinds were left out, because there were too many.
         self.left_out = 0
 
-    def add(self, file: Path, text: str, *, offset: int | None = None, count: int = 1) -> None:
+    def add(
+        self,
+        file: Path,
+        text: str,
+        *,
+        offset: int | None = None,
+        count: int = 1,
+        once: bool = False,
+    ) -> None:
         """Count something that happened in a file, where it happened first, and how often.
 
         Args:
             text: what it is, alike for all cases of its kind: no value of the file in it.
+            once: whether it is a state of the file, which is seen each time that it is read.
         """
         key = file, text
+        if once and key in self._lines:
+            self._lines[key].offset = offset
+            return
         if key not in self._lines:
             if len(self._lines) >= _MOST_LINES:
                 self.left_out += 1
@@ -154,7 +174,7 @@ class Format:
             nothing that it is not sure of.
         read: the events of a source in order, from a position on that it gave before (None: from the
             start); it reports what is damaged and goes on, and raises only ``OSError``.
-        is_general: whether any tool can write such files, as CSV: found only if asked for, or if the
+        is_general: whether any tool can write such files, as CSV: found only if it is named, or if the
             path is such a file itself.
         options: names of the options that ``find`` copies to its sources.
     """

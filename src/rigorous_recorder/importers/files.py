@@ -102,7 +102,7 @@ def _construct_plain(loader: Any, _suffix: str, node: Any) -> Any:
     return loader.construct_scalar(node)
 
 
-def run_name(folder: Path, asked: Path) -> str:
-    """The name of a run without one: its path below what was asked for, or its folder's name."""
-    below = folder.relative_to(asked).as_posix() if folder.is_relative_to(asked) else "."
+def run_name(folder: Path, given: Path) -> str:
+    """The name of a run without one: its path below the path that was given, or its folder's name."""
+    below = folder.relative_to(given).as_posix() if folder.is_relative_to(given) else "."
     return folder.name if below == "." else below

@@ -14,9 +14,9 @@ from .contract import Format, Source
 __all__ = ["FORMATS", "Found", "find", "format_named"]
 
 #: Each is a module with a ``FORMAT``; a path is looked at by them in this order.
-FORMATS: Final[tuple[str, ...]] = ("huggingface",)
+FORMATS: Final[tuple[str, ...]] = ("tensorboard", "huggingface")
 
-Found = list[tuple[Format, list[Source]]]
+Found = list[tuple[Format, Source]]
 
 
 def format_named(name: str) -> Format:
@@ -36,17 +36,16 @@ def find(path: Path, names: tuple[str, ...], options: Mapping[str, Any]) -> Foun
     """The formats that have sources at or below a path, with their sources.
 
     Args:
-        names: the formats to look for; empty for all that can be told.
+        names: the formats to look for; empty for all.
     """
-    found = []
+    found: Found = []
     for each in map(format_named, names or FORMATS):
         if each.is_general and not names and not path.is_file():
             continue
-        if sources := list(_sources(each, path, options)):
-            found.append((each, sources))
-            if each.is_general and not names:
-                break
-    return found[:1] if path.is_file() else found
+        found += [(each, source) for source in _sources(each, path, options)]
+        if found and path.is_file():
+            break
+    return found
 
 
 def _sources(format_: Format, path: Path, options: Mapping[str, Any]) -> Iterator[Source]:

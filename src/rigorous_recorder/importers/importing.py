@@ -14,7 +14,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import ArgumentError
 
 from .contract import Format, Record, Report, Rows, Run, Source
-from .formats import find
+from .formats import Found, find
 from .target import SourceTarget, Target
 
 __all__ = ["Imported", "Listed", "find_runs", "import_runs", "list_runs"]
@@ -58,21 +58,21 @@ def find_runs(
     *,
     format: str | None = None,  # noqa: A002 - the word of the command line
     **options: Any,
-) -> list[tuple[Format, Source]]:
+) -> Found:
     """What can be imported of some paths: pairs of a format and a source.
 
     Raises:
         ArgumentError: the format has no such name, or nothing of it is at one of the paths.
     """
     paths = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
-    found = []
+    found: Found = []
     for path in map(_existing, paths):
         here = find(path, () if format is None else (format,), options)
         if not here:
             what = "the runs of no known tool" if format is None else f"no runs of {format}"
             message = f"{path}: {what} found; expected a file, a run's folder or a folder of many"
             raise ArgumentError(message)
-        found += [(each, source) for each, several in here for source in several]
+        found += here
     return found
 
 
@@ -139,7 +139,7 @@ class _Importing:
         self._progress = progress
         self._saved = time.monotonic()
 
-    def once(self, found: list[tuple[Format, Source]]) -> None:
+    def once(self, found: Found) -> None:
         """Import what is new in the sources."""
         self.done.sources = dict(Counter(format_.name for format_, _ in found))
         self.done.unchanged = 0
@@ -183,7 +183,7 @@ def _fingerprint(source: Source) -> list[list[Any]]:
     return found
 
 
-def list_runs(found: Iterable[tuple[Format, Source]], report: Report) -> Iterator[Listed]:
+def list_runs(found: Found, report: Report) -> Iterator[Listed]:
     """The runs of sources with their keys and counts; nothing is written."""
     for format_, source in found:
         runs: dict[str, Listed] = {}
@@ -203,8 +203,4 @@ def _count(listed: Listed, keys: Mapping[str, int], records: int) -> None:
 
 
 def _counts(columns: Mapping[str, Any]) -> dict[str, int]:
-    return {
-        key: len(values) - getattr(values, "null_count", 0)
-        for key, values in columns.items()
-        if key not in {"step", "time"}
-    }
+    return {key: len(values) - getattr(values, "null_count", 0) for key, values in columns.items()}

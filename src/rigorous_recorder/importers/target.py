@@ -67,13 +67,13 @@ class Target:
         if run.part is not None and parent is not None:
             found = (each for each in parent.children if each.get("part") == run.part)
             return next(found, None) or parent.child(part=run.part)
-        key = format_.name, str(source.path), run.id
+        key = format_.name, str(source.path), run.id or source.path.name
         if key not in self._runs and parent is not None:
             for each in parent.children:
                 if "run_id" in each:
                     self._runs[_key_of_run(each.local_data)] = each
         if key not in self._runs:
-            first = {"run": run.name, "run_id": run.id, "source": key[1], "source_format": key[0]}
+            first = {"run": run.name, "run_id": key[2], "source": key[1], "source_format": key[0]}
             self._runs[key] = (parent or self._top).child(first)
         return self._runs[key]
 
@@ -206,10 +206,10 @@ class SourceTarget:
         self._skip[run] -= skipped
         if skipped == count:
             return
-        columns = {
-            key if key in {"step", "time"} else self._name(key): values[skipped:]
-            for key, values in rows.columns.items()
-        }
+        columns = {self._name(key): values[skipped:] for key, values in rows.columns.items()}
+        of_record = {"step": rows.steps, "time": rows.times}
+        first = {key: each[skipped:] for key, each in of_record.items() if each is not None}
+        columns = {**first, **columns}
         self._recorders[run].extend(columns)
         self.written += count - skipped
 

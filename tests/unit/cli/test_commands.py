@@ -1012,7 +1012,7 @@ def test_a_command_that_is_none_is_reported(run: Run) -> None:
 
 
 COMMANDS = [
-    "ls", "show", "sql", "tail", "plot", "export", "verify", "repair", "copy", "compact", "delete",
+    "ls", "show", "sql", "tail", "plot", "export", "import", "verify", "repair", "copy", "compact", "delete",
     "demo",
 ]  # fmt: skip
 

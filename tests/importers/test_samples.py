@@ -1,0 +1,72 @@
+"""Files that other tools wrote are imported value for value, type for type and in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.importers import import_runs
+
+DATA = Path(__file__).parents[1] / "data" / "tools"
+#: Folder of the sample, format.
+SAMPLES = [
+    ("tensorboard/torch", "tensorboard"),
+    ("tensorboard/tensorboardX", "tensorboard"),
+    ("tensorboard/keras", "tensorboard"),
+    ("hf-trainer-state/sample", "huggingface"),
+]
+#: Where the name of a run is not that of the sample's: by the format's name.
+NAMES = {("huggingface", "trainer_state.json"): "sample"}
+
+
+def value_of(plain: Any) -> Any:
+    """A value of the samples' notation."""
+    if isinstance(plain, dict):
+        if set(plain) == {"float"}:
+            return float(plain["float"])
+        return {key: value_of(each) for key, each in plain.items()}
+    return [value_of(each) for each in plain] if isinstance(plain, list) else plain
+
+
+def kept(points: list[dict[str, Any]]) -> Iterator[tuple[str, Any, Any, str | None]]:
+    """What the tool itself keeps: metric, step, value and the folder if it is told."""
+    for point in points:
+        value = point.get("on_disk", point.get("logged"))
+        if value != {"dropped": True}:
+            yield point["metric"], point["step"], value_of(value), point.get("folder")
+
+
+def shown(value: Any) -> str:
+    """Equal for values of the same type, also for NaN and -0.0."""
+    return f"{type(value).__name__} {value!r}"
+
+
+@pytest.mark.parametrize(("folder", "name"), SAMPLES, ids=[folder for folder, _ in SAMPLES])
+def test_a_sample_is_imported_whole(folder: str, name: str, tmp_path: Path) -> None:
+    """For each run and metric, steps and values in the flat table are those on disk, in order."""
+    expected = json.loads((DATA / folder / "expected.json").read_text("utf-8"))
+    with ExperimentCollection(tmp_path / "study") as collection:
+        done = import_runs(DATA / folder, collection)
+        assert {*done.sources} == {name}
+        rows = list(collection.records)
+        for run in expected["runs"]:
+            points = list(kept(run["points"]))
+            for metric in {point[0] for point in points}:
+                of_metric = [point for point in points if point[0] == metric]
+                for where in {point[3] for point in of_metric}:
+                    wanted = NAMES.get((name, run["about"]["name"]), where or run["about"]["name"])
+                    found = [
+                        (row.get("step"), shown(row[metric]))
+                        for row in rows
+                        if row["run"] == wanted and row.get(metric) is not None
+                    ]
+                    steps = [(p[1], shown(p[2])) for p in of_metric if p[3] == where]
+                    assert found == steps, (wanted, metric)
+        again = import_runs(DATA / folder, collection)
+        assert (again.records, again.unchanged) == (0, sum(done.sources.values()))
+        assert len(collection.records) == len(rows)
