@@ -18,9 +18,16 @@ SAMPLES = [
     ("tensorboard/torch", "tensorboard"),
     ("tensorboard/tensorboardX", "tensorboard"),
     ("tensorboard/keras", "tensorboard"),
+    ("mlflow/sqlite", "mlflow"),
+    ("mlflow/files", "mlflow"),
+    ("optuna-journal/sample", "optuna"),
+    ("lightning-csv/sample", "lightning"),
+    ("sb3/sample", "sb3"),
     ("hf-trainer-state/sample", "huggingface"),
 ]
 #: Where the name of a run is not that of the sample's: by the format's name.
+#: Their files have no steps.
+STEPLESS = {"sb3"}
 NAMES = {("huggingface", "trainer_state.json"): "sample"}
 
 
@@ -33,12 +40,18 @@ def value_of(plain: Any) -> Any:
     return [value_of(each) for each in plain] if isinstance(plain, list) else plain
 
 
-def kept(points: list[dict[str, Any]]) -> Iterator[tuple[str, Any, Any, str | None]]:
-    """What the tool itself keeps: metric, step, value and the folder if it is told."""
+def stored(points: list[dict[str, Any]]) -> Iterator[tuple[str, Any, Any, str | None]]:
+    """What the tool itself has: metric, step, value, and the folder if there is one."""
     for point in points:
-        value = point.get("on_disk", point.get("logged"))
-        if value != {"dropped": True}:
-            yield point["metric"], point["step"], value_of(value), point.get("folder")
+        value, step = point.get("on_disk", point.get("logged")), point["step"]
+        if isinstance(value, dict) and "csv" in value:
+            value = point["logged"]  # two files, which together have what was logged
+        if isinstance(value, dict) and "step" in value:
+            value, step = value["value"], value["step"]
+        if isinstance(value, dict) and "is_nan" in value:
+            value = {"float": "nan"}
+        if value is not None and value != {"dropped": True}:
+            yield point["metric"], step, value_of(value), point.get("folder")
 
 
 def shown(value: Any) -> str:
@@ -55,17 +68,21 @@ def test_a_sample_is_imported_whole(folder: str, name: str, tmp_path: Path) -> N
         assert {*done.sources} == {name}
         rows = list(collection.records)
         for run in expected["runs"]:
-            points = list(kept(run["points"]))
+            points = list(stored(run["points"]))
             for metric in {point[0] for point in points}:
                 of_metric = [point for point in points if point[0] == metric]
                 for where in {point[3] for point in of_metric}:
                     wanted = NAMES.get((name, run["about"]["name"]), where or run["about"]["name"])
                     found = [
-                        (row.get("step"), shown(row[metric]))
+                        (None if name in STEPLESS else row.get("step"), shown(row[metric]))
                         for row in rows
                         if row["run"] == wanted and row.get(metric) is not None
                     ]
-                    steps = [(p[1], shown(p[2])) for p in of_metric if p[3] == where]
+                    steps = [
+                        (None if name in STEPLESS else step, shown(value))
+                        for _, step, value, folder_ in of_metric
+                        if folder_ == where
+                    ]
                     assert found == steps, (wanted, metric)
         again = import_runs(DATA / folder, collection)
         assert (again.records, again.unchanged) == (0, sum(done.sources.values()))

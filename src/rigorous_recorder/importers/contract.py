@@ -57,7 +57,8 @@ class Run(NamedTuple):
             ``moment``), ``tags``, ``notes``, ``host``, ``user``, ``group``, ``job_type``,
             ``project``, ``experiment``, ``exit_code``, ``git_commit``, ``command``.
         parent: the id of the run that it is below; None for a run of its own.
-        part: the attribute ``part`` of a part of a run, unique below its parent: ``system``.
+        part: of a part of a run, its attribute ``part``, unique below its parent, such as ``system``;
+            or the attributes by which it is known.
     """
 
     id: str
@@ -65,7 +66,7 @@ class Run(NamedTuple):
     config: Mapping[str, Any] = {}
     about: Mapping[str, Any] = {}
     parent: str | None = None
-    part: str | None = None
+    part: str | Mapping[str, Any] | None = None
 
 
 class Record(NamedTuple):
@@ -100,7 +101,11 @@ class Rows(NamedTuple):
 
 
 class Position(NamedTuple):
-    """From where the source can be read on, plain JSON; all events before it are given."""
+    """From where the source can be read on, plain JSON; all events before it are given.
+
+    None, before all other events, is the start: the position that was given to ``read`` is of no use.
+    Without any position the source is read from its start each time, and what was written is skipped.
+    """
 
     value: Any
 

@@ -71,7 +71,7 @@ def read_yaml(path: Path, report: Report) -> Any:
     if data is None:
         return None
     try:
-        return yaml.load(data, _loader())
+        return _loader()(data).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
         mark = getattr(error, "problem_mark", None)
         report.add(path, "is not valid YAML", offset=None if mark is None else mark.index)

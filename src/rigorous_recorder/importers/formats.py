@@ -14,7 +14,15 @@ from .contract import Format, Source
 __all__ = ["FORMATS", "Found", "find", "format_named"]
 
 #: Each is a module with a ``FORMAT``; a path is looked at by them in this order.
-FORMATS: Final[tuple[str, ...]] = ("tensorboard", "huggingface")
+FORMATS: Final[tuple[str, ...]] = (
+    "tensorboard",
+    "mlflow",
+    "optuna",
+    "lightning",
+    "ray",
+    "sb3",
+    "huggingface",
+)
 
 Found = list[tuple[Format, Source]]
 

@@ -29,6 +29,7 @@ class Target:
         self._top = collection.recorder
         self._runs: dict[tuple[str, str, str], Recorder] = {}
         self._states: dict[str, Recorder] = {}
+        self._children: dict[int, tuple[Recorder, list[Recorder]]] = {}
         self._unsaved: dict[str, dict[str, Any]] = {}
         for child in self._top.children:
             data = child.local_data
@@ -63,19 +64,40 @@ class Target:
         self._unsaved.clear()
 
     def run(self, format_: Format, source: Source, run: Run, parent: Recorder | None) -> Recorder:
-        """The recorder of a run: that of an earlier import, or a new one."""
-        if run.part is not None and parent is not None:
-            found = (each for each in parent.children if each.get("part") == run.part)
-            return next(found, None) or parent.child(part=run.part)
+        """The recorder of a run, or of a part of one: that of an earlier import, or a new one."""
         key = format_.name, str(source.path), run.id or source.path.name
-        if key not in self._runs and parent is not None:
-            for each in parent.children:
-                if "run_id" in each:
-                    self._runs[_key_of_run(each.local_data)] = each
-        if key not in self._runs:
-            first = {"run": run.name, "run_id": key[2], "source": key[1], "source_format": key[0]}
-            self._runs[key] = (parent or self._top).child(first)
-        return self._runs[key]
+        of_run = {"run": run.name, "run_id": key[2], "source": key[1], "source_format": key[0]}
+        if parent is None:
+            if key not in self._runs:
+                self._runs[key] = self._top.child(of_run)
+            return self._runs[key]
+        wanted = of_run if run.part is None else _keys_of_part(run.part)
+        known = wanted if run.part is not None else {**of_run, "run": None}
+        below = self._below(parent)
+        found = (each for each in below if _has(each, known))
+        if (recorder := next(found, None)) is None:
+            recorder = parent.child(wanted)
+            below.append(recorder)
+        return recorder
+
+    def _below(self, parent: Recorder) -> list[Recorder]:
+        """The recorders below one, which are looked up once."""
+        place = id(parent)
+        if place not in self._children:
+            self._children[place] = parent, list(parent.children)
+        return self._children[place][1]
+
+
+def _keys_of_part(part: str | Mapping[str, Any]) -> dict[str, Any]:
+    return {"part": part} if isinstance(part, str) else dict(part)
+
+
+def _has(recorder: Recorder, attributes: Mapping[str, Any]) -> bool:
+    """Whether a recorder has these attributes itself; None stands for any value."""
+    return all(
+        value is None or (key in recorder and _same(recorder[key], value))
+        for key, value in attributes.items()
+    )
 
 
 def _key(format_: Format, source: Source) -> str:
@@ -98,6 +120,7 @@ class SourceTarget:
         self._format = format_
         self._source = source
         self._report = report
+        self._taken = RESERVED | ({STATE} if format_.is_general else _OF_RECORDS)
         self.state = target.state(format_, source)
         #: How many records of each run were written before the position of the state.
         self._counts: dict[str, int] = dict(self.state.get("counts", {}))
@@ -125,17 +148,24 @@ class SourceTarget:
             elif not isinstance(event, Position):
                 actions[type(event)](event)
             else:
-                self.state["position"] = event.value
+                self._note(event)
                 if checkpoint():
                     self.save()
                     self._target.flush()
+
+    def _note(self, position: Position) -> None:
+        """Remember a position; None is the start of a source that is read anew."""
+        if position.value is None:
+            self._counts.clear()
+            self._recorders.clear()
+        self.state |= {"position": position.value, "counts": dict(self._counts)}
 
     def save(self, **more: Any) -> None:
         """Note how far it is."""
         self._target.set_state(
             self._format,
             self._source,
-            {**self.state, "counts": dict(self._counts), "moved": sorted(self._moved), **more},
+            {**self.state, "moved": sorted(self._moved), **more},
         )
 
     def _begin(self, run: Run) -> None:
@@ -214,7 +244,7 @@ class SourceTarget:
         self.written += count - skipped
 
     def _name(self, key: str) -> str:
-        name = _free(key, _OF_RECORDS | RESERVED, "metric")
+        name = _free(key, self._taken, "metric")
         for recorder in self._recorders.values() if name not in self._moved else ():
             if recorder.get(name) is not None:
                 self._move(recorder, name)

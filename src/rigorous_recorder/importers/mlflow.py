@@ -1,0 +1,112 @@
+"""Imports MLflow's stores: SQLite, another database by its URL, and folders of files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from math import nan
+from pathlib import Path
+from typing import Any, Final
+
+from . import mlflow_files as store_of_files
+from .contract import Event, Format, Position, Record, Report, Source, moment
+from .files import files_below, run_name
+from .mlflow_runs import in_order, run_of
+from .sqlite import columns_of, is_sqlite, opened, rows
+
+_TABLES: Final = ("runs", "metrics", "params", "tags", "experiments")
+_LARGEST: Final = sys.float_info.max
+_RUNS: Final = (
+    "run_uuid", "name", "user_id", "status", "start_time", "end_time", "lifecycle_stage",
+    "experiment_id", "source_name", "source_version",
+)  # fmt: skip
+_METRICS: Final = ("rowid", "run_uuid", "key", "value", "timestamp", "step", "is_nan")
+#: A position is given after so many records.
+_OFTEN: Final = 10_000
+_ENDS: Final = (
+    "values that are the largest float: MLflow writes an infinity so, and also that number"
+)
+
+
+def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
+    for file in files_below(path):
+        if is_sqlite(file, *_TABLES):
+            beside = file.with_name(f"{file.name}-wal")
+            yield Source(file, (file, beside), run_name(file, path))
+    if not path.is_file():
+        yield from store_of_files.find(path)
+
+
+def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
+    if source.path.is_dir():
+        yield from store_of_files.read(source, report, position)
+        return
+    with opened(source.path, report) as database:
+        if database is None:
+            return
+        missing = [table for table in _TABLES if not columns_of(database, table)]
+        if missing:
+            report.add(source.path, f"lacks the table {missing[0]}: not taken")
+            return
+        yield from _runs(database)
+        yield from _records(source.path, database, report, (position or {}).get("row", 0))
+
+
+def _runs(database: Any) -> Iterator[Event]:
+    experiments = dict(rows(database, "experiments", ("experiment_id", "name")))
+    params, tags = (
+        _by_run(rows(database, table, ("run_uuid", "key", "value"))) for table in ("params", "tags")
+    )
+    runs = []
+    for row in rows(database, "runs", _RUNS):
+        about = dict(zip(_RUNS, row, strict=True))
+        about["experiment"] = experiments.get(about["experiment_id"])
+        key = str(about["run_uuid"])
+        runs.append(run_of(key, about, params.get(key, {}), tags.get(key, {})))
+    yield from in_order(runs)
+
+
+def _by_run(found: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
+    result: dict[str, dict[str, Any]] = {}
+    for run, key, value in found:
+        result.setdefault(str(run), {})[str(key)] = value
+    return result
+
+
+def _records(path: Path, database: Any, report: Report, row: int) -> Iterator[Event]:
+    """The metrics in order of their rows; those of one call are one record."""
+    known = {str(run) for (run,) in rows(database, "runs", ("run_uuid",))}
+    call: tuple[Any, ...] = ()
+    fields: dict[str, Any] = {}
+    last, ends, strays, given = row, 0, 0, 0
+    for rowid, run, key, value, time, step, is_nan in rows(
+        database, "metrics", _METRICS, where=("rowid > ?", row)
+    ):
+        now = run, time, step
+        if now != call or key in fields:
+            if fields:
+                yield _record(call, fields)
+                given += 1
+                if given % _OFTEN == 0:
+                    yield Position({"row": last})
+            call, fields = now, {}
+        last = rowid
+        if run not in known:
+            strays += 1
+            continue
+        ends += value in (_LARGEST, -_LARGEST)
+        fields[key] = nan if is_nan else value
+    if fields:
+        yield _record(call, fields)
+    yield Position({"row": last})
+    for text, count in ((_ENDS, ends), ("metrics of runs that are not there: not taken", strays)):
+        if count:
+            report.add(path, text, count=count)
+
+
+def _record(call: tuple[Any, ...], fields: dict[str, Any]) -> Record:
+    run, time, step = call
+    return Record(run, fields, step, None if time is None else moment(time / 1000))
+
+
+FORMAT: Final = Format("mlflow", "MLflow", _find, _read)
