@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar
 
+from ._capture.wanted import Capture, wanted_of
 from ._experiments_lock import changing_experiments, unwritable
 from ._keys import require_free
 from ._lazy import lazy_module
@@ -228,6 +229,7 @@ class ExperimentCollection:
         /,
         *,
         resume: Literal["auto"] | None = None,
+        capture: Capture = False,
         **data: Any,
     ) -> Run:
         """A run, which ``with`` starts; it returns the experiment's recorder.
@@ -258,11 +260,15 @@ class ExperimentCollection:
         Args:
             info: attributes of the experiment; also as keywords, which win over ``info``.
             resume: "auto", or None for a new experiment in any case.
+            capture: True to record the environment of the run when it starts, as a child of its
+                recorder: git commit, branch, remote and uncommitted changes; command, Python,
+                packages, machine and job. Values that look like secrets are masked. It can be read
+                as ``experiment.environment``, and in SQL at the level ``experiment_environment``.
 
         Raises:
             ReservedKeyError: ``info`` has one of the six keys, or ``experiment_attempt``,
                 ``experiment_attempt_start_time``, ``experiment_job`` or ``experiment_job_restarts``.
-            ArgumentError: ``resume`` has another value.
+            ArgumentError: ``resume`` or ``capture`` has another value.
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """
@@ -277,7 +283,7 @@ class ExperimentCollection:
         attributes = attributes_of(info, data, is_strict=self._store.is_strict)
         require_free(attributes)
         kind = resumption.AutoRun if resume else Run
-        return kind(store, attributes, is_quiet=self._is_quiet)
+        return kind(store, attributes, is_quiet=self._is_quiet, capture=wanted_of(capture))
 
     def start(
         self,
@@ -285,6 +291,7 @@ class ExperimentCollection:
         /,
         *,
         resume: Literal["auto"] | None = None,
+        capture: Capture = False,
         **data: Any,
     ) -> Run:
         """Begin an experiment now, without a ``with`` block, as in notebooks and callbacks.
@@ -297,7 +304,7 @@ class ExperimentCollection:
             >>> run.push(step=0, loss=0.7)  # doctest: +SKIP
             >>> run.finish()  # doctest: +SKIP
         """
-        return self.new_experiment(info, resume=resume, **data).start()
+        return self.new_experiment(info, resume=resume, capture=capture, **data).start()
 
     def resume(
         self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None

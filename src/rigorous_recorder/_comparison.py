@@ -21,7 +21,8 @@ class Difference(NamedTuple):
 
     Attributes:
         key: the key; for nested values a path such as ``config.lr``.
-        of: "attribute", or "last record": the last value that was logged under the key.
+        of: "attribute"; "environment", for what ``capture`` recorded; or "last record", for the last
+            value that was logged under the key.
         values: the value of each experiment; None if it has none.
     """
 
@@ -30,17 +31,29 @@ class Difference(NamedTuple):
     values: tuple[Any, ...]
 
 
-def differences(attributes: Sequence[Mapping[str, Any]], scans: Sequence[Scan]) -> list[Difference]:
-    """The attributes that differ, and all last numbers of records.
+def differences(
+    attributes: Sequence[Mapping[str, Any]],
+    environments: Sequence[Mapping[str, Any]],
+    scans: Sequence[Scan],
+) -> list[Difference]:
+    """The attributes and parts of environments that differ, and all last numbers of records.
 
     Args:
         attributes: the attributes of each experiment.
+        environments: what ``capture`` recorded of each, or nothing.
         scans: the records of each experiment.
     """
-    flat = [dict(_flat(each)) for each in attributes]
     last = [_last_numbers(scan) for scan in scans]
-    known = [Difference(k, "attribute", v) for k, v in _side_by_side(flat) if not _are_same(v)]
-    return known + [Difference(k, "last record", v) for k, v in _side_by_side(last)]
+    return [
+        *_unequal("attribute", attributes),
+        *_unequal("environment", environments),
+        *(Difference(key, "last record", values) for key, values in _side_by_side(last)),
+    ]
+
+
+def _unequal(of: str, several: Sequence[Mapping[str, Any]]) -> list[Difference]:
+    flat = [dict(_flat(each)) for each in several]
+    return [Difference(k, of, values) for k, values in _side_by_side(flat) if not _are_same(values)]
 
 
 def _side_by_side(found: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[Any, ...]]]:

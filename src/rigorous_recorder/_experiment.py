@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
+from ._capture.wanted import ENVIRONMENT_KEY
 from ._engines.attempts import attempt_nodes
 from ._engines.rows import Row, rows_at
 from ._engines.scanned_rows import Scope
@@ -17,14 +18,16 @@ from ._runs import Runs, status_of
 from ._status import Status, status_at_end
 from ._store.node_ids import writer_of
 from ._store.union import ReadablePlace, ReadableStore
-from .errors import ArgumentTypeError, ReadOnlyError, UnknownExperimentError
+from .errors import ArgumentTypeError, ColumnError, ReadOnlyError, UnknownExperimentError
 
 if TYPE_CHECKING:
     from . import _comparison as comparison
+    from . import _level as levels
     from . import _records as reading
     from ._display import runs
 else:
     comparison = lazy_module(f"{__package__}._comparison")
+    levels = lazy_module(f"{__package__}._level")
     reading = lazy_module(f"{__package__}._records")
     runs = lazy_module(f"{__package__}._display.runs")
 
@@ -98,6 +101,19 @@ class Experiment(Row):
         return reading.Records(Source(self._store), Scope(self._node))
 
     @property
+    def environment(self) -> Mapping[str, Any]:
+        """What the last attempt that was begun with ``capture`` recorded; else empty.
+
+        It has the sections ``git``, ``command``, ``python``, ``packages``, ``machine`` and ``job``.
+        """
+        try:
+            rows = levels.Level(self.records, ENVIRONMENT_KEY, "all").select(ENVIRONMENT_KEY)
+        except ColumnError:
+            return {}
+        found = [row[ENVIRONMENT_KEY] for row in rows]
+        return found[-1] if found else {}
+
+    @property
     def name(self) -> str | None:
         """The attribute ``name``; None if not set."""
         return name_in(self)
@@ -137,7 +153,7 @@ class Experiment(Row):
         """Compare this experiment with others.
 
         Returns:
-            The attributes that differ, and the last value of each key under which any of them logged
+            The attributes that differ, the parts of their environments that do, and the last value of each key under which any of them logged
             numbers: that of the last record, in reading order, that has one.
 
         Raises:
@@ -151,7 +167,8 @@ class Experiment(Row):
                 raise ArgumentTypeError(message)
         several = (self, *others)
         scans = [Source(each._store).scan(Scope(each._node)) for each in several]
-        return comparison.differences(several, scans)
+        environments = [each.environment for each in several]
+        return comparison.differences(several, environments, scans)
 
     # --- changes -------------------------------------------------------------------------------
 

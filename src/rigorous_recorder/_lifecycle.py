@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ._capture.wanted import ENVIRONMENT, ENVIRONMENT_KEY
 from ._experiments_lock import changing_experiments
 from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
@@ -38,8 +39,10 @@ from .errors import (
 
 if TYPE_CHECKING:
     from . import _experiment as experiments
+    from ._capture import environment as captured
     from ._engines import source as sources
 else:
+    captured = lazy_module(f"{__package__}._capture.environment")
     experiments = lazy_module(f"{__package__}._experiment")
     sources = lazy_module(f"{__package__}._engines.source")
 
@@ -65,10 +68,18 @@ class Run:
         >>> run.finish()  # doctest: +SKIP
     """
 
-    def __init__(self, store: FolderStore, info: Mapping[str, Any], *, is_quiet: bool) -> None:
+    def __init__(
+        self,
+        store: FolderStore,
+        info: Mapping[str, Any],
+        *,
+        is_quiet: bool,
+        capture: Collection[str] = (),
+    ) -> None:
         self._store = store
         self._info = info
         self._is_quiet = is_quiet
+        self._capture = capture
         #: The id of the process that started it; 0 before the start.
         self._process = 0
         self._is_entered = False
@@ -109,7 +120,16 @@ class Run:
             self._recorder = self._begin()
             self._process = os.getpid()
             self._store.flush()
+        if ENVIRONMENT in self._capture:
+            self._record_environment()
         return self
+
+    def _record_environment(self) -> None:
+        """Log the environment of this attempt to a child of its own, or report why it can't be."""
+        try:
+            self._recorder.child({ENVIRONMENT_KEY: captured.environment()})
+        except Exception as trouble:  # noqa: BLE001 - the run has started, and goes on
+            report(f"the environment of the run is not recorded: {error_line(trouble)}")
 
     def _require_new(self) -> None:
         if self._process:

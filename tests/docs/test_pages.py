@@ -11,6 +11,7 @@ from . import pages
 PAGES = [
     "README.md",
     "docs/coming-from.md",
+    "docs/environment.md",
     "docs/index.md",
     "docs/tour.md",
     "docs/how-it-works.md",

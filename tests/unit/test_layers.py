@@ -32,6 +32,7 @@ LAYERS = [
         "_status",
         "_run_clock",
         "_labels",
+        "_capture",
     ],
     ["_rows", "_values"],
     ["_live"],

@@ -30,7 +30,9 @@ def diff(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show the attributes in which experiments differ, and the last value of each number they logged.
+    """Show in which attributes experiments differ, and the last value of each number they logged.
+
+    If they were begun with `capture`, their environments are compared, too, such as commit and packages.
 
     Equal attributes are left out; of nested ones only the parts that differ are shown. The last value
     is that of the last record, in reading order, that has one. If several runs share a number, the

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
 
-from rigorous_recorder import ExperimentCollection, ExperimentOverview, Tree
+from rigorous_recorder import Experiment, ExperimentCollection, ExperimentOverview, Tree
 
 from .chosen import numbers_of
+from .command import exclude
 from .output import json_line, print_text
 from .target import Collection, complete_experiment, open_collection
 
@@ -39,6 +41,13 @@ def show(
     errors: Annotated[
         bool, typer.Option("--errors", help="Print the traceback of each experiment that failed.")
     ] = False,
+    environment: Annotated[
+        bool,
+        typer.Option(
+            "--environment",
+            help="Print what `capture` recorded of each run: code, command, packages, machine.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -51,8 +60,12 @@ def show(
     Below a recorder with many children, the first and last are listed, with the number of those
     between. `--json` includes tracebacks.
     """
+    exclude(errors=errors, environment=environment)
     with closing(open_collection(path)) as collection:
         wanted = numbers_of(numbers, collection.experiment_numbers)
+        if environment:
+            _print_environments(_chosen(collection, wanted), as_json=as_json)
+            return
         for tree in _trees(collection, wanted, depth, children):
             print_text(f"{json_line(_as_dict(tree)) if as_json else tree}\n")
         if errors and not as_json:
@@ -70,12 +83,38 @@ def _trees(
     if not numbers:
         yield collection.tree(depth=depth, children=children)
         return
+    below = None if depth is None else max(0, depth - 1)
+    for each in _chosen(collection, numbers):
+        yield each.recorder.tree(depth=below, children=children)
+
+
+def _chosen(collection: ExperimentCollection, numbers: list[int]) -> list[Experiment]:
+    """The experiments with these numbers; all without numbers."""
     for number in numbers:
         collection.experiment(number)  # raises if there is none
-    below = None if depth is None else max(0, depth - 1)
-    for each in collection.experiments:
-        if each.number in numbers:
-            yield each.recorder.tree(depth=below, children=children)
+    return [each for each in collection.experiments if not numbers or each.number in numbers]
+
+
+def _print_environments(experiments: list[Experiment], *, as_json: bool) -> None:
+    for each in experiments:
+        found = each.environment
+        if as_json:
+            number = {"experiment_number": each.number, "error_number": each["error_number"]}
+            print_text(f"{json_line({**number, 'environment': dict(found)})}\n")
+            continue
+        parts = [f"  {section}\n{_lines(facts)}" for section, facts in found.items()]
+        text = "".join(parts) or "  nothing was captured: start the run with capture=True\n"
+        print_text(f"experiment {each.number} (error_number {each['error_number']})\n{text}")
+
+
+def _lines(facts: dict[str, Any]) -> str:
+    """A line for each fact; texts of several lines, such as a diff, are indented below it."""
+    return "".join(f"    {name}: {_indented(value)}\n" for name, value in facts.items())
+
+
+def _indented(value: Any) -> str:
+    text = value if isinstance(value, str) else json_line(value)
+    return f"\n{indent(text.rstrip(), ' ' * 6)}" if "\n" in text else text
 
 
 def _print_errors(experiments: Iterable[ExperimentOverview]) -> None:

@@ -183,3 +183,28 @@ def test_diff_shows_what_differs_and_last_numbers(run: Run, study: Path) -> None
         assert [each.of for each in one.diff()] == 2 * ["last record"]
         with pytest.raises(TypeError, match="takes experiments"):
             one.diff(2)  # type: ignore[arg-type]
+
+
+def test_environments_are_shown_and_compared(run: Run, tmp_path: Path) -> None:
+    """A run without one says how to get it; texts of several lines are indented."""
+    with closing(ExperimentCollection(tmp_path / "study", quiet=True)) as collection:
+        collection.start(lr=0.1).finish()
+        collection.start(lr=0.1, capture=True).finish()
+    shown = run("show", tmp_path / "study", "--environment").lines
+    assert shown[:2] == [
+        "experiment 1 (error_number 0)",
+        "  nothing was captured: start the run with capture=True",
+    ]
+    assert shown[2] == "experiment 2 (error_number 0)"
+    assert [line for line in shown if line.startswith("    version: 3.")]
+    one, two = run("show", tmp_path / "study", "--environment", "--json").json
+    assert one == {"experiment_number": 1, "error_number": 0, "environment": {}}
+    assert "pyarrow" in two["environment"]["packages"]
+    (found,) = (
+        each
+        for each in run("diff", tmp_path / "study", 1, 2, "--json").json
+        if each["key"] == "machine.cpu_cores"
+    )
+    assert found["of"] == "environment"
+    assert found["values"]["1"] is None
+    assert "exclude each other" in run("show", tmp_path / "study", "--environment", "--errors").err

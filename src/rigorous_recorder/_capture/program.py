@@ -1,0 +1,73 @@
+"""The command, the script, Python and its packages."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from .secrets import masked_arguments
+
+__all__ = ["command", "packages", "python", "script_folder"]
+
+_SUFFIXES: Final = (".dist-info", ".egg-info")
+
+
+def command() -> dict[str, Any]:
+    """The command line, the script, its arguments, and the working folder."""
+    main = _script()
+    found: dict[str, Any] = {
+        "line": shlex.join(masked_arguments(sys.orig_argv)),
+        "arguments": masked_arguments(sys.argv[1:]),
+        "folder": _working_folder(),
+    }
+    return found if main is None else {"script": str(main), **found}
+
+
+def python() -> dict[str, str]:
+    """Its version, implementation and executable."""
+    return {
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+    }
+
+
+def packages() -> dict[str, str]:
+    """The version of each installed package, by name; of several the one that is imported."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for name in _listed(folder or "."):
+            stem = name.removesuffix(".dist-info").removesuffix(".egg-info")
+            package, _, version = stem.partition("-")
+            if name.endswith(_SUFFIXES) and version:
+                found.setdefault(package.replace("_", "-").lower(), version.partition("-py3")[0])
+    return dict(sorted(found.items()))
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(path.name for path in Path(folder).iterdir())
+    except OSError:  # a zip file, or a folder that is gone
+        return []
+
+
+def script_folder() -> Path | None:
+    """The folder of the script; None in a notebook or an interactive session."""
+    main = _script()
+    return None if main is None else main.parent
+
+
+def _script() -> Path | None:
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    found = Path(path).absolute() if isinstance(path, str) else None
+    return found if found is not None and found.is_file() else None
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""

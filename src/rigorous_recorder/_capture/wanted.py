@@ -1,0 +1,37 @@
+"""The option ``capture`` of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, Literal
+
+from ..errors import ArgumentError
+
+__all__ = ["ENVIRONMENT", "ENVIRONMENT_KEY", "Capture", "wanted_of"]
+
+ENVIRONMENT: Final = "environment"
+#: The attribute of a child of a run that has its environment.
+ENVIRONMENT_KEY: Final = "experiment_environment"
+_ALL: Final = frozenset({ENVIRONMENT})
+
+Capture = bool | Literal["environment"] | Iterable[Literal["environment"]]
+
+
+def wanted_of(capture: Any) -> frozenset[str]:
+    """What to capture: True is the environment.
+
+    Raises:
+        ArgumentError: it is not a valid option.
+    """
+    if isinstance(capture, bool):
+        return frozenset({ENVIRONMENT} if capture else ())
+    names = [capture] if isinstance(capture, str) else capture
+    if isinstance(names, Iterable):
+        found = list(names)
+        if all(isinstance(each, str) and each in _ALL for each in found):
+            return frozenset(found)
+    message = (
+        f"capture={capture!r:.60}: expected True, False, 'environment', or a list of such texts;"
+        " data under the key 'capture' is given as {'capture': ...}"
+    )
+    raise ArgumentError(message)

@@ -1,0 +1,219 @@
+"""What a run records of itself: enough to repeat it, and no secret."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._capture import git
+from rigorous_recorder._capture.git import repository
+from rigorous_recorder._capture.machine import _gpu_driver, _gpus
+from rigorous_recorder._capture.secrets import masked, masked_arguments, without_credentials
+
+#: Each is planted somewhere, and must be found nowhere.
+SECRET = "hunter2hunter2hunter2"
+SCRIPT = """
+import sys
+from rigorous_recorder import ExperimentCollection
+with ExperimentCollection(sys.argv[1], quiet=True) as collection:
+    with collection.new_experiment(lr=0.1, capture=True) as run:
+        run.push(step=0)
+"""
+
+
+def in_git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", *identity, *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with a script, a changed file, and secrets wherever people leave them."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    in_git(folder, "init", "-b", "feature/x")
+    (folder / "train.py").write_text(SCRIPT, encoding="utf-8")
+    (folder / "config.py").write_text("LR = 0.1\n", encoding="utf-8")
+    (folder / ".env").write_text("A=1\n", encoding="utf-8")
+    in_git(folder, "add", "-A")
+    in_git(folder, "commit", "-m", "first")
+    in_git(folder, "remote", "add", "origin", f"https://me:{SECRET}@example.org/a/b.git?t={SECRET}")
+    changed = f'LR = 0.2\nAPI_KEY = "{SECRET}"\nconfig = dict(a={{"db_password": "{SECRET}"}})\n'
+    (folder / "config.py").write_text(changed, encoding="utf-8")
+    (folder / ".env").write_text(f"ANYTHING={SECRET}\n", encoding="utf-8")
+    (folder / "new.txt").write_text(SECRET, encoding="utf-8")
+    return folder
+
+
+def test_a_run_records_its_environment_and_no_secret(checkout: Path, tmp_path: Path) -> None:
+    """Commit, diff, command and job are there; what was planted is in no file of the collection."""
+    study = tmp_path / "study"
+    arguments = ["--api-key", SECRET, f"--wandb_token={SECRET}", "--max-tokens=512", "--auth", "x"]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(Path(sys.modules["rigorous_recorder"].__file__ or "").parents[1]),
+        **dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "SLURM_JWT"), SECRET),
+        **dict.fromkeys(("KUBERNETES_TOKEN", "RAY_AUTH_TOKEN", "HF_TOKEN"), SECRET),
+        "SLURM_JOB_ID": "77",
+        "RANK": "3",
+        "SLURM_SUBMIT_DIR": f"ssh://u:{SECRET}@h/x",
+    }
+    command = [sys.executable, str(checkout / "train.py"), str(study), *arguments]
+    subprocess.run(command, check=True, env=environment, cwd=tmp_path)
+    with ExperimentCollection(study, quiet=True) as collection:
+        found = collection.experiment(1).environment
+        (row,) = collection.records
+        assert row["lr"] == 0.1
+        assert row["experiment_environment"] is None  # which would be a copy in every row
+        commit = collection.sql(
+            "SELECT experiment_environment ->> '$.git.commit' FROM level('experiment_environment')"
+        )
+        assert commit.fetchall() == [(found["git"]["commit"],)]
+    assert len(found["git"]["commit"]) == 40
+    assert found["git"]["branch"] == "feature/x"
+    assert found["git"]["remote"] == "https://example.org/a/b.git"
+    assert found["git"]["dirty"] is True
+    assert found["git"]["untracked"] == ["new.txt"]
+    assert "+LR = 0.2" in found["git"]["diff"]
+    assert found["command"]["script"] == str(checkout / "train.py")
+    assert found["command"]["arguments"][3:] == [
+        "--wandb_token=***",
+        "--max-tokens=512",
+        "--auth",
+        "***",
+    ]
+    assert found["python"]["version"].startswith("3.")
+    assert "pyarrow" in found["packages"]
+    assert found["machine"]["memory_mb"] > 100
+    assert found["job"] == {"RANK": "3", "SLURM_JOB_ID": "77", "SLURM_SUBMIT_DIR": "ssh://***@h/x"}
+    assert SECRET not in json.dumps(found)
+    stored = [
+        path.read_bytes() for path in tmp_path.glob("study.collection/**/*") if path.is_file()
+    ]
+    assert stored
+    assert not [each for each in stored if SECRET.encode() in each]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("token: abc, max_tokens: 5", "token: ***, max_tokens: 5"),
+        ("https://u:p@h/x?api_key=abc&n=1", "https://***@h/x?api_key=***&n=1"),
+        ("https://ghp_token@github.com/a", "https://***@github.com/a"),
+        ('h = {"Authorization": "Bearer abcdefghij"}', 'h = {"Authorization": "***"}'),
+        ("dbPassword='a b c' tokenizer=gpt2 monkey=1", "dbPassword='***' tokenizer=gpt2 monkey=1"),
+        ("password: str = 'x'", "password: str = '***'"),
+        ("x = 'hf_abcdefghijklmnopqrstuvwxyz'", "x = '***'"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nend", "***\nend"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(given: str, expected: str) -> None:
+    """By its name, its form, or its place in an address; other values stay."""
+    assert masked(given) == expected
+
+
+def test_addresses_and_arguments_lose_their_credentials() -> None:
+    """In each form that git takes; a flag without a value does not mask the next one."""
+    assert without_credentials("git@github.com:a/b.git") == "git@github.com:a/b.git"
+    assert without_credentials("me:pw@example.org:a/b.git") == "example.org:a/b.git"
+    assert without_credentials("ssh://me@example.org:22/a") == "ssh://example.org:22/a"
+    assert without_credentials("/srv/git/a.git") == "/srv/git/a.git"
+    assert masked_arguments(["--token", "--lr", "0.1"]) == ["--token", "--lr", "0.1"]
+    assert masked_arguments(["-password", "x", "trainer.api_key=y"]) == [
+        "-password",
+        "***",
+        "trainer.api_key=***",
+    ]
+
+
+def test_repositories_in_odd_states(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No repository, no commit, no branch, a large diff, no git: what there is is recorded."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert repository(tmp_path) is None
+    new = tmp_path / "new"
+    new.mkdir()
+    in_git(new, "init", "-b", "main")
+    (new / "a\nb").touch()
+    assert repository(new) == {"branch": "main", "dirty": False, "untracked": ["a\nb"]}
+    in_git(checkout, "checkout", "--detach")
+    monkeypatch.setattr(git, "_LONGEST_DIFF", 100)
+    found = repository(checkout)
+    assert found is not None
+    assert "branch" not in found
+    assert found["diff_is_cut"] is True
+    assert 0 < len(found["diff"]) <= 100
+    assert found["diff_characters"] > 100
+    monkeypatch.setenv("PATH", str(new))
+    assert repository(checkout) is None
+
+
+def test_gpus_are_read_from_the_files_of_the_driver(tmp_path: Path) -> None:
+    """Model and version, without loading a library of the driver."""
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    about = "Model: \t\t NVIDIA H200\nIRQ:   \t\t 32\n"
+    (tmp_path / "gpus" / "0000:01:00.0" / "information").write_text(about, encoding="utf-8")
+    version = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu Jan 23 2025\n"
+    (tmp_path / "version").write_text(version, encoding="utf-8")
+    assert _gpus(tmp_path) == ["NVIDIA H200"]
+    assert _gpu_driver(tmp_path) == "570.86.15"
+    version = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.1.2  Release\n"
+    (tmp_path / "version").write_text(version, encoding="utf-8")
+    assert _gpu_driver(tmp_path) == "580.1.2"
+    assert _gpus(tmp_path / "none") == []
+
+
+def test_each_attempt_records_its_own_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one counts, and experiments are compared by it; nothing is recorded unasked."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        with collection.new_experiment(lr=1):
+            pass
+        assert collection.experiment(1).environment == {}
+        monkeypatch.setenv("RANK", "1")
+        with (
+            pytest.raises(ValueError),
+            collection.new_experiment(capture="environment", resume="auto"),
+        ):
+            raise ValueError
+        monkeypatch.setenv("RANK", "2")
+        collection.start(capture=["environment"], resume="auto").finish()
+        two = collection.experiment(2)
+        assert two.environment["job"]["RANK"] == "2"
+        found = collection.experiment(1).diff(two)
+        assert ("job.RANK", "environment", (None, "2")) in [tuple(each) for each in found]
+
+
+def test_other_options_are_refused_and_data_has_a_way(tmp_path: Path) -> None:
+    """An attribute named ``capture`` is given in the mapping."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        for wrong in ("everything", ["environment", 3], 5, None):
+            with pytest.raises(ValueError, match="expected True, False, 'environment'"):
+                collection.new_experiment(capture=wrong)  # type: ignore[arg-type]
+        with collection.new_experiment({"capture": 5}) as run:
+            assert run["capture"] == 5
+
+
+def test_a_run_starts_though_nothing_can_be_captured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A section that raises is missing; the folder of the program may be gone."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr("rigorous_recorder._capture.environment.machine", lambda: 1 / 0)
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        with collection.new_experiment(capture=True):
+            pass
+        found = collection.experiment(1).environment
+    assert "machine" not in found
+    assert "python" in found
