@@ -22,6 +22,10 @@ FORMATS: Final[tuple[str, ...]] = (
     "ray",
     "sb3",
     "huggingface",
+    "pickle",
+    "csv",
+    "jsonl",
+    "parquet",
 )
 
 Found = list[tuple[Format, Source]]

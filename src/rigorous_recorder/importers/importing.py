@@ -13,7 +13,7 @@ from typing import Any, Final
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import ArgumentError
 
-from .contract import Format, Record, Report, Rows, Run, Source
+from .contract import Event, Format, Record, Report, Rows, Run, Source
 from .formats import Found, find
 from .target import SourceTarget, Target
 
@@ -156,11 +156,8 @@ class _Importing:
             self.done.unchanged += 1
             return
         into = SourceTarget(self.target, format_, source, self.done.report)
-        events = format_.read(source, self.done.report, into.state.get("position"))
-        try:
-            into.write(events, self._is_time)
-        except OSError as error:
-            self.done.report.add(source.path, f"can't be read: {error.strerror}")
+        events = _events(format_, source, self.done.report, into.state.get("position"))
+        into.write(events, self._is_time)
         into.save(files=before)
         self.done.records += into.written
 
@@ -169,6 +166,16 @@ class _Importing:
             return False
         self._saved = time.monotonic()
         return True
+
+
+def _events(format_: Format, source: Source, report: Report, position: Any) -> Iterator[Event]:
+    """The events of a source until it can't be read further, which is reported."""
+    try:
+        yield from format_.read(source, report, position)
+    except OSError as error:
+        report.add(source.path, f"can't be read: {error.strerror}")
+    except Exception as error:  # noqa: BLE001 - the other sources are imported whatever one has
+        report.add(source.path, f"can't be read further: {type(error).__name__}")
 
 
 def _fingerprint(source: Source) -> list[list[Any]]:
@@ -187,7 +194,7 @@ def list_runs(found: Found, report: Report) -> Iterator[Listed]:
     """The runs of sources with their keys and counts; nothing is written."""
     for format_, source in found:
         runs: dict[str, Listed] = {}
-        for event in format_.read(source, report, None):
+        for event in _events(format_, source, report, None):
             if isinstance(event, Run):
                 runs.setdefault(event.id, Listed(format_.name, source.path, event))
             elif isinstance(event, Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import csv as csv_files
 import json
 import re
 from collections.abc import Iterator
@@ -87,11 +87,11 @@ def csv_rows(
             continue
         try:
             (cells,) = (
-                csv.reader([text], delimiter=separator)
+                csv_files.reader([text], delimiter=separator)
                 if "\n" not in text
-                else [next(csv.reader(text.splitlines(keepends=True), delimiter=separator))]
+                else [next(csv_files.reader(text.splitlines(keepends=True), delimiter=separator))]
             )
-        except (csv.Error, ValueError, StopIteration):
+        except (csv_files.Error, ValueError, StopIteration):
             report.add(path, "rows that are not valid CSV: skipped", offset=start)
             continue
         yield start, after, cells
@@ -108,10 +108,10 @@ def cell(text: str) -> Any:
     return _WORDS.get(text, text)
 
 
-def table_records(file: Path, report: Report) -> Iterator[dict[str, Any]]:
+def table_records(file: Path, report: Report, *, separator: str = ",") -> Iterator[dict[str, Any]]:
     """The rows of a CSV file with a header, without empty cells."""
     names: list[str] | None = None
-    for offset, _after, cells in csv_rows(file, report):
+    for offset, _after, cells in csv_rows(file, report, separator=separator):
         if names is None:
             names = cells
         elif len(cells) == len(names):

@@ -15,6 +15,8 @@ __all__ = ["columns_of", "is_sqlite", "opened", "rows"]
 
 _MAGIC: Final = b"SQLite format 3\0"
 _BATCH: Final = 1000
+#: Messages with text of a damaged file can't be decoded.
+_ERRORS: Final = (sqlite3.Error, UnicodeError)
 
 
 def is_sqlite(path: Path, *tables: str) -> bool:
@@ -40,7 +42,7 @@ def opened(path: Path, report: Report) -> Iterator[sqlite3.Connection | None]:
         if database is None:
             report.add(path, "is a database that can't be read")
         yield database
-    except sqlite3.Error as error:
+    except _ERRORS as error:
         report.add(path, f"the database can't be read further: {type(error).__name__}")
     finally:
         if database is not None:
@@ -52,12 +54,12 @@ def _connect(path: Path) -> sqlite3.Connection | None:
     for mode in ("mode=ro", "mode=ro&immutable=1"):
         try:
             found = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=5)
-        except sqlite3.Error:
+        except _ERRORS:
             continue
         try:
             found.execute("PRAGMA trusted_schema = OFF")
             found.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error:
+        except _ERRORS:
             found.close()
             continue
         found.text_factory = _text
@@ -79,7 +81,7 @@ def columns_of(database: sqlite3.Connection, table: str) -> list[str]:
         ).fetchone()
         found = database.execute(f"PRAGMA table_info({_quoted(table)})") if is_table else []
         return [str(row[1]) for row in found]
-    except sqlite3.Error:
+    except _ERRORS:
         return []
 
 

@@ -10,6 +10,7 @@ from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._keys import RESERVED
 from rigorous_recorder.errors import RigorousError
 
+from .batches import MOST, columns_of, is_simple
 from .contract import Event, Format, Position, Record, Report, Rows, Run, Source
 
 __all__ = ["STATE", "SourceTarget", "Target"]
@@ -129,6 +130,8 @@ class SourceTarget:
         self._names: dict[str, str] = {}
         #: Keys of configurations that are also metrics, which are moved: no record may inherit them.
         self._moved: set[str] = set(self.state.get("moved", ()))
+        self._batch: list[dict[str, Any]] = []
+        self._batch_of = ""
         self.written = 0
 
     def write(self, events: Iterator[Event], checkpoint: Callable[[], bool]) -> None:
@@ -137,21 +140,20 @@ class SourceTarget:
         Args:
             checkpoint: whether it is time to store how far it is.
         """
-        actions: dict[type, Callable[[Any], None]] = {
-            Run: self._begin,
-            Record: self._push,
-            Rows: self._extend,
-        }
+        actions: dict[type, Callable[[Any], None]] = {Run: self._begin, Rows: self._extend}
         for event in events:
             if type(event) is Record:
                 self._push(event)
-            elif not isinstance(event, Position):
+                continue
+            self._flush()
+            if not isinstance(event, Position):
                 actions[type(event)](event)
             else:
                 self._note(event)
                 if checkpoint():
                     self.save()
                     self._target.flush()
+        self._flush()
 
     def _note(self, position: Position) -> None:
         """Remember a position; None is the start of a source that is read anew."""
@@ -209,12 +211,37 @@ class SourceTarget:
             fields["time"] = record.time
         for key, value in record.fields.items():
             fields[self._names.get(key) or self._name(key)] = value
-        recorder = self._recorders[run]
+        self.written += 1
+        if run != self._batch_of or len(self._batch) >= MOST:
+            self._flush()
+            self._batch_of = run
+        if is_simple(fields):
+            self._batch.append(fields)
+        else:
+            self._flush()
+            self._push_one(self._recorders[run], fields)
+
+    def _flush(self) -> None:
+        """Write the records that wait to be written at once."""
+        if not self._batch:
+            return
+        batch, self._batch = self._batch, []
+        recorder = self._recorders[self._batch_of]
+        columns = columns_of(batch)
+        try:
+            if columns is not None:
+                recorder.extend(columns)
+                return
+        except (RigorousError, ValueError, OverflowError):
+            pass  # nothing was written: one by one it is clear which value it is
+        for fields in batch:
+            self._push_one(recorder, fields)
+
+    def _push_one(self, recorder: Recorder, fields: dict[str, Any]) -> None:
         try:
             recorder.push(fields)
         except (RigorousError, ValueError, OverflowError):
             self._push_in_parts(recorder, fields)
-        self.written += 1
 
     def _push_in_parts(self, recorder: Recorder, fields: dict[str, Any]) -> None:
         """Push fields of which some can't be stored: those become text."""
@@ -245,7 +272,7 @@ class SourceTarget:
 
     def _name(self, key: str) -> str:
         name = _free(key, self._taken, "metric")
-        for recorder in self._recorders.values() if name not in self._moved else ():
+        for recorder in self._recorders.values() if name not in self._moved | _OF_RUNS else ():
             if recorder.get(name) is not None:
                 self._move(recorder, name)
         if len(self._names) < 100_000:

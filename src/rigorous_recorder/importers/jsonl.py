@@ -1,0 +1,38 @@
+"""Imports any file of JSON lines: a record for each object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from .contract import Event, Format, Position, Report, Source
+from .files import files_below, run_name
+from .lines import json_rows
+from .tables import Levels, options_of
+
+_SUFFIXES: Final = (".jsonl", ".ndjson")
+_OFTEN: Final = 10_000
+
+
+def _find(path: Path, options: Mapping[str, Any]) -> Iterator[Source]:
+    for file in files_below(path):
+        if file.suffix.lower() in _SUFFIXES:
+            yield Source(file, (file,), run_name(file, path), options_of(options))
+
+
+def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
+    start = position or {"offset": 0}
+    if source.path.stat().st_size < start["offset"]:
+        report.add(source.path, "is shorter than before: what is new at its end is taken")
+        yield Position(None)
+        start = {"offset": 0}
+    levels = Levels(source)
+    yield levels.top()
+    for number, (after, row) in enumerate(json_rows(source.path, report, start["offset"]), 1):
+        yield from levels.event(row)
+        if after and number % _OFTEN == 0:
+            yield Position({"offset": after})
+
+
+FORMAT: Final = Format("jsonl", "JSON lines", _find, _read, is_general=True, options=("parent",))
