@@ -24,6 +24,8 @@ SAMPLES = [
     ("lightning-csv/sample", "lightning"),
     ("sb3/sample", "sb3"),
     ("hf-trainer-state/sample", "huggingface"),
+    ("wandb/sample", "wandb"),
+    ("wandb/killed", "wandb"),
 ]
 #: Where the name of a run is not that of the sample's: by the format's name.
 #: Their files have no steps.
@@ -40,9 +42,12 @@ def value_of(plain: Any) -> Any:
     return [value_of(each) for each in plain] if isinstance(plain, list) else plain
 
 
-def stored(points: list[dict[str, Any]]) -> Iterator[tuple[str, Any, Any, str | None]]:
-    """What the tool itself has: metric, step, value, and the folder if there is one."""
-    for point in points:
+Point = tuple[tuple[str, ...], Any, Any, str | None]
+
+
+def stored(run: dict[str, Any]) -> Iterator[Point]:
+    """What the tool itself has: path of the metric, step, value, and the folder if there is one."""
+    for point in run["points"][: run["about"].get("points_on_disk")]:
         value, step = point.get("on_disk", point.get("logged")), point["step"]
         if isinstance(value, dict) and "csv" in value:
             value = point["logged"]  # two files, which together have what was logged
@@ -51,11 +56,24 @@ def stored(points: list[dict[str, Any]]) -> Iterator[tuple[str, Any, Any, str | 
         if isinstance(value, dict) and "is_nan" in value:
             value = {"float": "nan"}
         if value is not None and value != {"dropped": True}:
-            yield point["metric"], step, value_of(value), point.get("folder")
+            path = tuple(point.get("path", [point["metric"]]))
+            yield path, step, value_of(value), point.get("folder")
 
 
-def shown(value: Any) -> str:
-    """Equal for values of the same type, also for NaN and -0.0."""
+def value_at(row: Any, path: tuple[str, ...]) -> Any:
+    """The value of a metric, inside of dicts where it was logged so."""
+    for name in path:
+        row = row.get(name) if isinstance(row, dict) else None
+    return row
+
+
+def shown(value: Any, name: str) -> str:
+    """Equal for values of the same type, also for NaN and -0.0.
+
+    W&B writes 1.0 as 1: where all values of a metric are whole, nothing tells that they are floats.
+    """
+    if name == "wandb" and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     return f"{type(value).__name__} {value!r}"
 
 
@@ -66,20 +84,23 @@ def test_a_sample_is_imported_whole(folder: str, name: str, tmp_path: Path) -> N
     with ExperimentCollection(tmp_path / "study") as collection:
         done = import_runs(DATA / folder, collection)
         assert {*done.sources} == {name}
-        rows = list(collection.records)
+        rows = [dict(row) for row in collection.records]
         for run in expected["runs"]:
-            points = list(stored(run["points"]))
+            points = list(stored(run))
             for metric in {point[0] for point in points}:
                 of_metric = [point for point in points if point[0] == metric]
                 for where in {point[3] for point in of_metric}:
                     wanted = NAMES.get((name, run["about"]["name"]), where or run["about"]["name"])
                     found = [
-                        (None if name in STEPLESS else row.get("step"), shown(row[metric]))
+                        (
+                            None if name in STEPLESS else row.get("step"),
+                            shown(value_at(row, metric), name),
+                        )
                         for row in rows
-                        if row["run"] == wanted and row.get(metric) is not None
+                        if row["run"] == wanted and value_at(row, metric) is not None
                     ]
                     steps = [
-                        (None if name in STEPLESS else step, shown(value))
+                        (None if name in STEPLESS else step, shown(value, name))
                         for _, step, value, folder_ in of_metric
                         if folder_ == where
                     ]

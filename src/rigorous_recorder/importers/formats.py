@@ -22,6 +22,7 @@ FORMATS: Final[tuple[str, ...]] = (
     "ray",
     "sb3",
     "huggingface",
+    "wandb",
     "pickle",
     "csv",
     "jsonl",

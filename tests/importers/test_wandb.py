@@ -1,0 +1,206 @@
+"""W&B's files: damage, odd bytes, what W&B adds by itself, and reading on."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from rigorous_recorder.importers import Record, Report, Rows, Run, Source
+from rigorous_recorder.importers.contract import Position
+from rigorous_recorder.importers.wandb import FORMAT
+
+SAMPLES = Path(__file__).parents[1] / "data" / "tools" / "wandb"
+HEADER = b":W&B\xe1\xbe\x00"
+
+
+def varint(value: int) -> bytes:
+    """The bytes of a number."""
+    found = bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def field(number: int, value: int | str | bytes) -> bytes:
+    """A field of a message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def history(step: int, **values: Any) -> bytes:
+    """A record of history; a key with ``__`` is a path."""
+    items = b"".join(
+        field(1, b"".join(field(2, part) for part in key.split("__")) + field(16, json.dumps(each)))
+        for key, each in {**values, "_step": step}.items()
+    )
+    return field(1, step + 1) + field(2, items + field(2, field(1, step)))
+
+
+def log_of(records: list[bytes]) -> bytes:
+    """The file with these records, in blocks."""
+    data = bytearray(HEADER)
+    for record in records:
+        left, begin = record, True
+        while begin or left:
+            if (room := 32_768 - len(data) % 32_768) < 7:
+                data += bytes(room)
+                room = 32_768
+            part, left = left[: room - 7], left[room - 7 :]
+            kind = (2 if left else 1) if begin else (3 if left else 4)
+            framed = bytes([kind]) + part
+            data += struct.pack("<IH", crc32(framed), len(part)) + framed
+            begin = False
+    return bytes(data)
+
+
+def read(data: bytes, folder: Path, position: Any = None) -> tuple[list[Any], Report]:
+    """The events of a file with these bytes, and what is reported."""
+    path = folder / "run-x.wandb"
+    path.write_bytes(data)
+    report = Report()
+    return list(FORMAT.read(Source(path, (path,), "x"), report, position)), report
+
+
+def rows_of(events: list[Any]) -> Iterator[dict[str, Any]]:
+    """The records, with the step among their fields."""
+    for event in events:
+        if isinstance(event, Record):
+            yield {"step": event.step, **event.fields}
+        elif isinstance(event, Rows):
+            columns = {key: each.to_pylist() for key, each in event.columns.items()}
+            steps = event.steps.to_pylist()
+            for at in range(event.size):
+                yield {"step": steps[at], **{key: each[at] for key, each in columns.items()}}
+
+
+def test_records_over_blocks_come_back_whole(tmp_path: Path) -> None:
+    """Rows of any length, over many blocks, have the values that were written, in order."""
+    sizes = [0, 5, 200, 32_760, 40_000, 100_000, 3]
+    events, report = read(
+        log_of([history(n, a="x" * size) for n, size in enumerate(sizes)]), tmp_path
+    )
+    assert [(row["step"], len(row["a"])) for row in rows_of(events)] == list(enumerate(sizes))
+    assert not report.losses
+
+
+def test_damage_is_reported_with_its_place(tmp_path: Path) -> None:
+    """A wrong checksum costs its block, a torn tail its record; all else is there."""
+    data = bytearray(log_of([history(n, a=n, b="y" * 3000) for n in range(40)]))
+    data[40_000] ^= 1
+    events, report = read(bytes(data[:-10]), tmp_path)
+    steps = [row["step"] for row in rows_of(events)]
+    assert 0 in steps
+    assert 38 in steps
+    assert 39 not in steps
+    assert 25 < len(steps) < 38
+    assert [loss.text.split(":")[0] for loss in report.losses] == [
+        "wrong checksum",
+        "a record without its beginning is left out",
+        "ends within a record, which is left out",
+    ]
+    assert report.losses[0].offset is not None
+    assert 32_768 < report.losses[0].offset <= 40_000
+
+
+@pytest.mark.parametrize("size", [0, 3, 7, 12])
+def test_files_of_killed_runs_have_no_records(size: int, tmp_path: Path) -> None:
+    """Without a whole record there are no events, and no errors."""
+    events, _ = read(log_of([history(0, a=1)])[:size], tmp_path)
+    assert [each for each in events if isinstance(each, Run | Record | Rows)] == []
+
+
+def test_a_newer_version_is_told_and_read(tmp_path: Path) -> None:
+    """Of a version that is not known, and of records that are not known, the rest is taken."""
+    data = log_of([history(0, a=1), field(1, 2) + field(77, b"what"), history(1, a=2)])
+    events, report = read(data[:6] + b"\x09" + data[7:], tmp_path)
+    assert [row["a"] for row in rows_of(events)] == [1, 2]
+    texts = [loss.text for loss in report.losses]
+    assert any("newer version" in text for text in texts)
+    assert any("unknown type 77" in text for text in texts)
+
+
+def test_names_with_dots_and_paths_stay_apart(tmp_path: Path) -> None:
+    """A path is a dict, and a name with a dot is a name."""
+    events, _ = read(log_of([history(0, **{"n__w": 2, "n.w": 7, "n__d__v": 1.5})]), tmp_path)
+    assert list(rows_of(events)) == [{"step": 0, "n": {"w": 2, "d": {"v": 1.5}}, "n.w": 7}]
+
+
+def test_ints_among_floats_are_floats(tmp_path: Path) -> None:
+    """1.0 is written as 1, and -0.0 as -0; large ints stay exact."""
+    values: list[Any] = [1, 0.5, 2]
+    records = [history(n, a=each, big=2**53 + 1 + n) for n, each in enumerate(values)]
+    minus = field(1, 9) + field(2, field(1, field(2, "minus") + field(16, "-0")))
+    events, _ = read(log_of([*records, minus]), tmp_path)
+    rows = list(rows_of(events))
+    assert [repr(row["a"]) for row in rows[:3]] == ["1.0", "0.5", "2.0"]
+    assert repr(rows[3]["minus"]) == "-0.0"
+    assert [row["big"] for row in rows[:3]] == [2**53 + 1, 2**53 + 2, 2**53 + 3]
+
+
+def test_reading_on_gives_only_what_is_new(tmp_path: Path) -> None:
+    """From any position on, the rest is given, and never the same twice."""
+    records = [history(n, a=n / 2) for n in range(50)]
+    whole = log_of(records)
+    for cut in range(0, len(whole), 97):
+        events, _ = read(whole[:cut], tmp_path)
+        position = next((e.value for e in reversed(events) if isinstance(e, Position)), None)
+        rest, _ = read(whole, tmp_path, json.loads(json.dumps(position)))
+        steps = [row["step"] for row in [*rows_of(events), *rows_of(rest)]]
+        assert steps == list(range(50))
+
+
+def test_filled_in_step_metrics_are_marked(tmp_path: Path) -> None:
+    """A step metric that equals the one before, where W&B puts it, is marked as carried."""
+    define = field(1, 1) + field(12, field(2, "val/*") + field(4, "epoch"))
+    first = history(0, epoch=3)
+    filled = history(1, **{"val/loss": 0.5})
+    step = field(1, field(2, "_step") + field(16, "1"))
+    epoch = field(1, field(2, "epoch") + field(16, "3"))
+    items = field(1, field(2, "val/loss") + field(16, "0.5")) + step + epoch
+    filled = field(1, 3) + field(2, items + field(2, field(1, 1)))
+    logged = history(2, epoch=4, **{"val/loss": 0.25})
+    events, report = read(log_of([define, first, filled, logged]), tmp_path)
+    assert [row.get("epoch/carried") for row in rows_of(events)] == [None, True, None]
+    assert [row["epoch"] for row in rows_of(events)] == [3, 3, 4]
+    assert len(report.losses) == 1
+
+
+def test_media_outside_of_the_run_are_not_read(tmp_path: Path) -> None:
+    """A path that leads out of the run's folder is reported, and its file stays unread."""
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "link").symlink_to(tmp_path / "secret")
+    for path in ("../secret", str(tmp_path / "secret"), "link", "a\0b"):
+        row = history(0, p___type="image-file", p__path=path)
+        events, report = read(log_of([row]), tmp_path)
+        assert b"secret" not in [value for row in rows_of(events) for value in row.values()]
+        assert report.losses
+
+
+def test_random_bytes_raise_nothing(tmp_path: Path) -> None:
+    """Whatever bytes are changed, also below right checksums, the rest is read."""
+    chance = random.Random(7)
+    (file,) = (SAMPLES / "sample").rglob("run-first.wandb")
+    shutil.copytree(file.parent / "files", tmp_path / "files")
+    data = file.read_bytes()
+    from_start = [history(n, a=n, b__c=1.5, d="text") for n in range(6)]
+    for _ in range(60):
+        changed = bytearray(data)
+        for _ in range(chance.randint(1, 8)):
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+        read(bytes(changed), tmp_path)
+        records = [bytearray(each) for each in from_start]
+        for record in records:
+            record[chance.randrange(len(record))] = chance.randrange(256)
+        read(log_of([bytes(each) for each in records]), tmp_path)
