@@ -12,6 +12,7 @@ PAGES = [
     "README.md",
     "docs/coming-from.md",
     "docs/environment.md",
+    "docs/integrations.md",
     "docs/index.md",
     "docs/tour.md",
     "docs/how-it-works.md",

@@ -60,7 +60,8 @@ LAYERS = [
     ["_overview"],
     ["_collection"],
     ["__init__"],
-    ["importers"],
+    ["importers", "integrations"],
+    ["tensorboard"],
     ["cli", "spark"],
     ["__main__"],
 ]

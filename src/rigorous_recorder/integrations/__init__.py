@@ -1,0 +1,1 @@
+"""Loggers for frameworks, one module each, which is imported together with its framework."""

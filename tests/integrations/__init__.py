@@ -1,0 +1,1 @@
+"""Integrations, each with the real library where it is installed."""

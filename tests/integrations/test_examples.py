@@ -1,0 +1,23 @@
+"""Each example of an integration runs with the real library, and prints what it found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, folder: Path) -> str:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+def test_a_script_for_tensorboard(tmp_path: Path) -> None:
+    """With the import changed it needs neither torch nor TensorBoard."""
+    (found,) = run("tensorboard_writer", tmp_path).splitlines()
+    assert found.startswith("[(0.4, ")
