@@ -11,6 +11,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.importers import import_runs
+from rigorous_recorder.importers.target import Target
 
 DATA = Path(__file__).parents[1] / "data" / "tools"
 #: Folder of the sample, format.
@@ -77,11 +78,29 @@ def shown(value: Any, name: str) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
+class KilledError(BaseException):
+    """Stands for a kill: nothing after it runs."""
+
+
+def kill(_: Target) -> None:
+    raise KilledError
+
+
 @pytest.mark.parametrize(("folder", "name"), SAMPLES, ids=[folder for folder, _ in SAMPLES])
-def test_a_sample_is_imported_whole(folder: str, name: str, tmp_path: Path) -> None:
-    """For each run and metric, steps and values in the flat table are those on disk, in order."""
+def test_a_sample_is_imported_whole(
+    folder: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each run and metric, steps and values in the flat table are those on disk, in order.
+
+    That holds for an import that was killed before it stored how far it was, and was begun again: no
+    record is there twice, none is missing.
+    """
     expected = json.loads((DATA / folder / "expected.json").read_text("utf-8"))
     with ExperimentCollection(tmp_path / "study") as collection:
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(Target, "flush", kill)
+            import_runs(DATA / folder, collection, format=name)
+        assert len(collection.records) > 0
         done = import_runs(DATA / folder, collection)
         assert {*done.sources} == {name}
         rows = [dict(row) for row in collection.records]

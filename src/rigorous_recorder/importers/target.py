@@ -183,10 +183,11 @@ class SourceTarget:
     def _set(self, recorder: Recorder, run: Run) -> None:
         """Set the attributes of a run that are new or have changed."""
         about = {key: value for key, value in run.about.items() if value is not None}
+        known = recorder.local_data
+        self._moved |= {key for key in run.config if f"config.{key}" in known}
         taken = _OF_RUNS | about.keys() | self._moved
         config = {_free(key, taken, "config"): value for key, value in run.config.items()}
         name = {} if run.name is None else {"run": run.name}
-        known = recorder.local_data
         for key, value in {**config, **about, **name}.items():
             if key not in known or not _same(known[key], value):
                 self._set_one(recorder, _free(key, RESERVED, "source"), value)

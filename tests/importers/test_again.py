@@ -1,0 +1,138 @@
+"""Importing again adds what is new alone: after a kill, while a source is written, once it is cut off."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.importers import find_runs, import_runs
+from rigorous_recorder.importers.event_frames import masked_crc
+
+from .test_samples import DATA
+
+
+def frame(event: bytes) -> bytes:
+    """An event as TensorBoard writes it."""
+    size = struct.pack("<Q", len(event))
+    return size + struct.pack("<I", masked_crc(size)) + event + struct.pack("<I", masked_crc(event))
+
+
+def scalar(tag: str, step: int, value: float) -> bytes:
+    inner = b"\x0a" + bytes([len(tag)]) + tag.encode() + b"\x15" + struct.pack("<f", value)
+    summary = b"\x0a" + bytes([len(inner)]) + inner
+    wall = b"\x09" + struct.pack("<d", 1795871760.0 + step)
+    return frame(wall + b"\x10" + bytes([step]) + b"\x2a" + bytes([len(summary)]) + summary)
+
+
+def rows_of(collection: ExperimentCollection) -> list[str]:
+    return [repr(sorted(row.items())) for row in collection.records]
+
+
+def test_a_file_that_grows_is_imported_as_the_whole(tmp_path: Path) -> None:
+    """Event files and journals, cut off anywhere, and then a bit longer each time."""
+    sources = [
+        "tensorboard/torch/first/events.out.tfevents.1795871760.host.26636.0",
+        "optuna-journal/sample/journal.log",
+    ]
+    for number, source in enumerate(sources):
+        data = (DATA / source).read_bytes()
+        file = tmp_path / str(number) / Path(source).name
+        file.parent.mkdir()
+        with ExperimentCollection(tmp_path / f"whole{number}") as collection:
+            file.write_bytes(data)
+            import_runs(file.parent, collection)
+            whole = rows_of(collection)
+        with ExperimentCollection(tmp_path / f"grown{number}") as collection:
+            for end in [*range(300, len(data), 1 + len(data) // 3), len(data)]:
+                file.write_bytes(data[:end])
+                import_runs(file.parent, collection)
+            assert rows_of(collection) == whole
+
+
+def test_a_file_that_is_cut_off_or_replaced_is_another_part(tmp_path: Path) -> None:
+    """What was imported stays, and what is there now is a part of its own."""
+    file = tmp_path / "events.out.tfevents.1.host"
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for value in (0.5, 0.25):
+            file.write_bytes(
+                b"".join(scalar("loss", step, value) for step in range(int(8 * value)))
+            )
+            done = import_runs(tmp_path, collection)
+        assert [row["loss"] for row in collection.records] == [0.5] * 4 + [0.25] * 2
+        assert [str(loss) for loss in done.report.losses] == [
+            f"{file}: was replaced or cut off: read from its start, as another part"
+        ]
+        parts = [child["part"] for child in collection.recorder.children[0].children]
+        assert parts == [file.name, f"{file.name} (2)"]
+
+
+def test_follow_keeps_up_with_a_file_that_is_written(tmp_path: Path) -> None:
+    """Each record is there soon after it is whole, and new files are found."""
+    folder = tmp_path / "runs"
+    (folder / "a").mkdir(parents=True)
+    first = folder / "a" / "events.out.tfevents.1.host"
+    first.write_bytes(scalar("loss", 0, 0.5))
+    written = [scalar("loss", step, 1.0) for step in range(1, 5)]
+    with ExperimentCollection(tmp_path / "study") as collection:
+
+        def goes_on() -> bool:
+            if not written:
+                return len(collection.records) < 6
+            if len(collection.records) == 5 - len(written):
+                next_ = written.pop(0)
+                with first.open("ab") as file:
+                    file.write(next_[:9])
+                    file.flush()
+                    file.write(next_[9:])
+                if not written:
+                    (folder / "b").mkdir()
+                    (folder / "b" / "events.out.tfevents.2.host").write_bytes(scalar("x", 7, 2.0))
+            return True
+
+        import_runs(folder, collection, follow=goes_on)
+        rows = [(row["run"], row["step"]) for row in collection.records]
+    assert rows == [*(("a", step) for step in range(5)), ("b", 7)]
+
+
+def test_nothing_is_created_where_nothing_is_found(tmp_path: Path) -> None:
+    """The error says what was expected."""
+    (tmp_path / "notes.txt").write_text("none")
+    with pytest.raises(ArgumentError, match="the runs of no known tool"):
+        import_runs(tmp_path, tmp_path / "study")
+    with pytest.raises(ArgumentError, match="does not exist"):
+        import_runs(tmp_path / "nothing", tmp_path / "study")
+    with pytest.raises(ArgumentError, match="no runs of mlflow"):
+        find_runs(tmp_path, format="mlflow")
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_keys_that_are_taken_get_a_word_in_front(tmp_path: Path) -> None:
+    """No metric hides what is of the run, and no record inherits a configuration as a metric."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    log = [
+        {"step": 1, "loss": 0.5, "run": 7, "time": 3.0, "experiment_number": 4, "\ud800": 1},
+        {"step": 2, "acc": 1.0},
+    ]
+    state = {"log_history": log, "loss": 0.25, "run": "x", "lr": 0.1}
+    (folder / "trainer_state.json").write_text(json.dumps(state))
+    with ExperimentCollection(tmp_path / "study") as collection:
+        done = import_runs(folder, collection)
+        first, second = collection.records
+        import_runs(shutil.copytree(folder, tmp_path / "other" / "run"), collection)
+        assert len(collection.records) == 4
+    assert first["run"] == second["run"] == "run"
+    assert (first["metric.run"], first["metric.time"], first["metric.experiment_number"]) == (
+        7,
+        3.0,
+        4,
+    )
+    assert (first["config.loss"], first["config.run"], first["lr"]) == (0.25, "x", 0.1)
+    assert (first["loss"], second["loss"], first["\\ud800"]) == (0.5, None, "1")
+    assert [loss.text for loss in done.report.losses] == ["values that can't be stored: as text"]
