@@ -127,3 +127,17 @@ def test_a_sample_is_imported_whole(
         again = import_runs(DATA / folder, collection)
         assert (again.records, again.unchanged) == (0, sum(done.sources.values()))
         assert len(collection.records) == len(rows)
+
+
+def test_mlflow_by_a_url_is_as_by_its_file(tmp_path: Path) -> None:
+    """Through SQLAlchemy, as for PostgreSQL: the same rows, and nothing twice."""
+    pytest.importorskip("sqlalchemy")
+    file = DATA / "mlflow" / "sqlite" / "mlflow.db"
+    found = []
+    for number, source in enumerate((file, f"sqlite:///{file}")):
+        with ExperimentCollection(tmp_path / str(number)) as collection:
+            import_runs(source, collection)
+            assert import_runs(source, collection).records == 0
+            rows = [{**row, "source": None, "run": row["run"]} for row in collection.records]
+            found.append(sorted(repr(sorted(row.items())) for row in rows))
+    assert found[0] == found[1]

@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,7 +77,7 @@ def import_(
     Importing again adds only what is new.
     """
     name = words[0] if len(words) > 2 and words[0] in FORMATS else None
-    paths = [Path(word) for word in words[1 if name else 0 :]]
+    paths = words[1 if name else 0 :]
     if not dry_run and len(paths) < 2:
         message = "expected the sources and, last of all, the collection"
         raise typer.BadParameter(message, param_hint="COLLECTION")

@@ -66,8 +66,12 @@ def find_runs(
     """
     paths = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     found: Found = []
-    for path in map(_existing, paths):
-        here = find(path, () if format is None else (format,), options)
+    for path in paths:
+        names = () if format is None else (format,)
+        if "://" in str(path):
+            here = find(Path(), ("mlflow",), {**options, "url": str(path)})
+        else:
+            here = find(_existing(path), names, options)
         if not here:
             what = "the runs of no known tool" if format is None else f"no runs of {format}"
             message = f"{path}: {what} found; expected a file, a run's folder or a folder of many"
@@ -98,7 +102,8 @@ def import_runs(
     Importing again adds only what is new, and an import that was killed is completed.
 
     Args:
-        sources: files, folders of runs, or folders of many.
+        sources: files, folders of runs, or folders of many; also URLs of SQLAlchemy, such as
+            ``postgresql://user@host/mlflow``, of databases of MLflow.
         collection: a collection, or its path.
         format: the name of the format, such as ``tensorboard``; None finds it by looking.
         follow: keep up with sources that are being written, until Ctrl-C or this returns False.
@@ -152,7 +157,7 @@ class _Importing:
 
     def _import(self, format_: Format, source: Source) -> None:
         before = _fingerprint(source)
-        if self.target.state(format_, source).get("files") == before:
+        if before and self.target.state(format_, source).get("files") == before:
             self.done.unchanged += 1
             return
         into = SourceTarget(self.target, format_, source, self.done.report)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from math import nan
 from pathlib import Path
 from typing import Any, Final
 
 from . import mlflow_files as store_of_files
+from . import mlflow_url as store_by_url
 from .contract import Event, Format, Position, Record, Report, Source, moment
 from .files import files_below, run_name
 from .mlflow_runs import in_order, run_of
 from .sqlite import columns_of, is_sqlite, opened, rows
 
 _TABLES: Final = ("runs", "metrics", "params", "tags", "experiments")
+#: Gives rows of a table: its name, columns, and a condition.
+Table = Callable[..., Iterator[tuple[Any, ...]]]
 _LARGEST: Final = sys.float_info.max
 _RUNS: Final = (
     "run_uuid", "name", "user_id", "status", "start_time", "end_time", "lifecycle_stage",
@@ -28,7 +32,10 @@ _ENDS: Final = (
 )
 
 
-def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
+def _find(path: Path, options: Mapping[str, Any]) -> Iterator[Source]:
+    if "url" in options:
+        yield store_by_url.source_of(options["url"])
+        return
     for file in files_below(path):
         if is_sqlite(file, *_TABLES):
             beside = file.with_name(f"{file.name}-wal")
@@ -38,9 +45,17 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
-    if source.path.is_dir():
+    if "url" in source.options:
+        with store_by_url.opened(source.options["url"]) as table:
+            yield from _runs(table)
+            yield from _records(source.path, table, report, None)
+    elif source.path.is_dir():
         yield from store_of_files.read(source, report, position)
-        return
+    else:
+        yield from _database(source, report, (position or {}).get("row", 0))
+
+
+def _database(source: Source, report: Report, row: int) -> Iterator[Event]:
     with opened(source.path, report) as database:
         if database is None:
             return
@@ -48,17 +63,17 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
         if missing:
             report.add(source.path, f"lacks the table {missing[0]}: not taken")
             return
-        yield from _runs(database)
-        yield from _records(source.path, database, report, (position or {}).get("row", 0))
+        table = partial(rows, database)
+        yield from _runs(table)
+        yield from _records(source.path, table, report, row)
 
 
-def _runs(database: Any) -> Iterator[Event]:
-    experiments = dict(rows(database, "experiments", ("experiment_id", "name")))
-    params, tags = (
-        _by_run(rows(database, table, ("run_uuid", "key", "value"))) for table in ("params", "tags")
-    )
+def _runs(table: Table) -> Iterator[Event]:
+    experiments: dict[Any, Any] = dict(table("experiments", ("experiment_id", "name")))
+    columns = ("run_uuid", "key", "value")
+    params, tags = (_by_run(table(name, columns)) for name in ("params", "tags"))
     runs = []
-    for row in rows(database, "runs", _RUNS):
+    for row in table("runs", _RUNS):
         about = dict(zip(_RUNS, row, strict=True))
         about["experiment"] = experiments.get(about["experiment_id"])
         key = str(about["run_uuid"])
@@ -73,21 +88,24 @@ def _by_run(found: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
     return result
 
 
-def _records(path: Path, database: Any, report: Report, row: int) -> Iterator[Event]:
-    """The metrics in order of their rows; those of one call are one record."""
-    known = {str(run) for (run,) in rows(database, "runs", ("run_uuid",))}
+def _records(path: Path, table: Table, report: Report, row: int | None) -> Iterator[Event]:
+    """The metrics in order of their rows; those of one call are one record.
+
+    Args:
+        row: after which row; None for a database that has no numbers of rows.
+    """
+    known = {str(run) for (run,) in table("runs", ("run_uuid",))}
     call: tuple[Any, ...] = ()
     fields: dict[str, Any] = {}
     last, ends, strays, given = row, 0, 0, 0
-    for rowid, run, key, value, time, step, is_nan in rows(
-        database, "metrics", _METRICS, where=("rowid > ?", row)
-    ):
+    where = None if row is None else ("rowid > ?", row)
+    for rowid, run, key, value, time, step, is_nan in table("metrics", _METRICS, where=where):
         now = run, time, step
         if now != call or key in fields:
             if fields:
                 yield _record(call, fields)
                 given += 1
-                if given % _OFTEN == 0:
+                if given % _OFTEN == 0 and row is not None:
                     yield Position({"row": last})
             call, fields = now, {}
         last = rowid
@@ -98,7 +116,8 @@ def _records(path: Path, database: Any, report: Report, row: int) -> Iterator[Ev
         fields[key] = nan if is_nan else value
     if fields:
         yield _record(call, fields)
-    yield Position({"row": last})
+    if row is not None:
+        yield Position({"row": last})
     for text, count in ((_ENDS, ends), ("metrics of runs that are not there: not taken", strays)):
         if count:
             report.add(path, text, count=count)
@@ -109,4 +128,4 @@ def _record(call: tuple[Any, ...], fields: dict[str, Any]) -> Record:
     return Record(run, fields, step, None if time is None else moment(time / 1000))
 
 
-FORMAT: Final = Format("mlflow", "MLflow", _find, _read)
+FORMAT: Final = Format("mlflow", "MLflow", _find, _read, options=("url",))
