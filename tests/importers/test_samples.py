@@ -28,9 +28,9 @@ SAMPLES = [
     ("wandb/sample", "wandb"),
     ("wandb/killed", "wandb"),
 ]
-#: Where the name of a run is not that of the sample's: by the format's name.
 #: Their files have no steps.
 STEPLESS = {"sb3"}
+#: Where the name of a run is not that of the sample's: by the format's name.
 NAMES = {("huggingface", "trainer_state.json"): "sample"}
 
 
@@ -95,6 +95,8 @@ def test_a_sample_is_imported_whole(
     That holds for an import that was killed before it stored how far it was, and was begun again: no
     record is there twice, none is missing.
     """
+    if any(file.suffix == ".yaml" for file in (DATA / folder).rglob("*")):
+        pytest.importorskip("yaml")
     expected = json.loads((DATA / folder / "expected.json").read_text("utf-8"))
     with ExperimentCollection(tmp_path / "study") as collection:
         with monkeypatch.context() as patch, pytest.raises(KilledError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.errors import ArgumentError, MissingPackageError
 
 from .contract import Event, Format, Record, Report, Rows, Run, Source
 from .formats import Found, find
@@ -177,6 +177,8 @@ def _events(format_: Format, source: Source, report: Report, position: Any) -> I
     """The events of a source until it can't be read further, which is reported."""
     try:
         yield from format_.read(source, report, position)
+    except MissingPackageError:
+        raise
     except OSError as error:
         report.add(source.path, f"can't be read: {error.strerror}")
     except Exception as error:  # noqa: BLE001 - the other sources are imported whatever one has
