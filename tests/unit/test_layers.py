@@ -62,6 +62,7 @@ LAYERS = [
     ["__init__"],
     ["importers", "integrations"],
     ["tensorboard"],
+    ["page"],
     ["cli", "spark"],
     ["__main__"],
 ]
@@ -261,7 +262,8 @@ import sys
 bare = set(sys.modules)
 import rigorous_recorder
 rigorous_recorder.Recorder(a=1, b={"c": [1]})
-heavy = {"pyarrow", "numpy", "duckdb", "pandas", "polars", "pyspark", "typer", "rich"}
+heavy = {"pyarrow", "numpy", "duckdb", "pandas", "polars", "pyspark", "typer", "rich",
+         "starlette", "uvicorn", "rigorous_recorder.page"}
 slow = {"concurrent.futures", "ctypes", "dataclasses", "decimal", "html", "inspect", "logging",
         "shutil", "textwrap", "traceback", "uuid", "zoneinfo"}
 reading = {f"rigorous_recorder.{name}" for name in (

@@ -16,7 +16,7 @@ from .scan import Scan
 from .snapshot import Snapshot
 from .visible_rows import ready_rows
 
-__all__ = ["Poll", "follow"]
+__all__ = ["NewRows", "Poll", "follow"]
 
 #: Taking snapshots uses at most this fraction of the time, however large the collection is.
 _SHARE: Final = 5
@@ -63,17 +63,14 @@ def follow(
 def _followed(
     poll: Callable[[], Poll], last: int | None, interval: float, stop: Event | None
 ) -> Iterator[Row]:
-    delivered = _Delivered()
+    new_rows = NewRows(poll)
     while True:
         # Stop is checked before the last poll: what was logged before it is still delivered.
         is_over = stop is not None and stop.is_set()
         start = time.perf_counter()
-        store, snapshot, scan_of = poll()
+        fresh = new_rows.take()
         took = time.perf_counter() - start
-        delivered.require_same(store)
-        fresh = scan_of(delivered.new_in(snapshot))
         yield from rows_from(fresh, 0 if last is None else max(0, fresh.row_count() - last))
-        delivered.add(snapshot)
         last = None
         if is_over:
             return
@@ -85,6 +82,27 @@ def _wait(seconds: float, stop: Event | None) -> None:
         time.sleep(seconds)
     else:
         stop.wait(seconds)
+
+
+class NewRows:
+    """The rows of successive snapshots, each of them in one scan only."""
+
+    def __init__(self, poll: Callable[[], Poll]) -> None:
+        self._poll = poll
+        self._delivered = _Delivered()
+
+    def take(self) -> Scan:
+        """A scan of the rows that no earlier call returned.
+
+        Raises:
+            CompactedError: the records have moved, so that it is unknown which are new.
+            DeletedError: rows were dropped from files, so that it is unknown which are new.
+        """
+        store, snapshot, scan_of = self._poll()
+        self._delivered.require_same(store)
+        found = scan_of(self._delivered.new_in(snapshot))
+        self._delivered.add(snapshot)
+        return found
 
 
 class _Delivered:

@@ -26,6 +26,7 @@ COMMANDS: Final = (
     "sql",
     "tail",
     "plot",
+    "view",
     "export",
     "import",
     "verify",

@@ -1,0 +1,56 @@
+"""The page, `rigorous view`: charts and tables of what is logged, in the browser.
+
+It needs the extra ``[page]``. Nothing of it is loaded before ``view`` is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from os import PathLike
+from typing import TYPE_CHECKING, Final
+
+from .._lazy import lazy_module
+from ..errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from . import server
+else:
+    server = lazy_module(f"{__name__}.server")
+
+__all__ = ["view"]
+
+_PACKAGES: Final = ("starlette", "uvicorn", "youplot", "numpy")
+
+
+def view(
+    paths: Sequence[str | PathLike[str]] = (".",),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    root_path: str = "",
+    opens_browser: bool = True,
+) -> None:
+    """Serve the page of collections until Ctrl-C; print its address.
+
+    Args:
+        paths: collections, or folders with collections.
+        host: the address to listen at. Another one than loopback needs the token that is printed as
+            a part of the page's address.
+        port: the port; 0 for any free one.
+        root_path: the path at which a proxy serves the page.
+        opens_browser: whether to open the page in the browser of this machine.
+
+    Raises:
+        MissingPackageError: the extra is not installed.
+        NotACollectionError: there is no collection at a path.
+        ArgumentError: the port is in use, or the host is not an address of this machine.
+    """
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        message = (
+            f"the page needs packages that are not installed ({', '.join(missing)}):"
+            " pip install 'rigorous-recorder[page]'"
+        )
+        raise MissingPackageError(message)
+    server.serve(paths, host=host, port=port, root_path=root_path, opens_browser=opens_browser)

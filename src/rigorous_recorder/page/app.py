@@ -1,0 +1,174 @@
+"""The application: files of the page, and what they request of the collections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from importlib import resources
+from threading import Event
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ..errors import RigorousError
+from .chart_library import library_files
+from .charts import ChartRequest, chart
+from .guard import Guard
+from .live import Watcher
+from .plain import json_bytes
+from .rows import RowsRequest, rows
+from .runs import runs_table
+from .series import Cancelled, metric_keys, x_keys
+from .workspace import Workspace
+
+__all__ = ["application"]
+
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_JSON: Final = "application/json"
+#: No request is larger.
+_MOST_BYTES: Final = 1 << 20
+
+
+def application(
+    workspace: Workspace,
+    *,
+    hosts: frozenset[str],
+    token: str | None = None,
+    root_path: str = "",
+) -> ASGIApp:
+    """The page of a workspace, as an ASGI application.
+
+    Args:
+        hosts: names by which it is reached.
+        token: what a first request has to bring; None for none.
+        root_path: the path at which a proxy serves it.
+
+    Raises:
+        MissingPackageError: the chart library is not installed, or was changed.
+    """
+    page = _Page(workspace)
+    routes = [
+        Route("/", page.file),
+        Route("/static/{name}", page.file),
+        Route("/api/runs", page.runs),
+        Route("/api/keys", page.keys),
+        Route("/api/chart", page.chart, methods=["POST"]),
+        Route("/api/rows", page.rows, methods=["POST"]),
+        Route("/api/live", page.live),
+    ]
+    app = Starlette(routes=routes, exception_handlers={RigorousError: _failed, OSError: _failed})
+    app.router.redirect_slashes = False
+    guarded = Guard(app, hosts=hosts, token=token)
+    return _Rooted(guarded, root_path.rstrip("/")) if root_path else guarded
+
+
+class _Rooted:
+    """The same below a path, for proxies that pass it on."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """See ASGI."""
+        if scope["type"] == "http" and scope["path"].startswith(f"{self._root_path}/"):
+            path = scope["path"].removeprefix(self._root_path)
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self._app(scope, receive, send)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return Response(json_bytes({"error": str(error)}), 400, media_type=_JSON)
+
+
+class _Page:
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._watcher = Watcher(workspace)
+        folder = resources.files(__package__) / "static"
+        self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
+        self._files |= library_files()
+
+    async def file(self, request: Request) -> Response:
+        """A file of the page; only those that were there at the start."""
+        name = request.path_params.get("name", "index.html")
+        if (content := self._files.get(name)) is None:
+            return Response("There is no such file.", 404)
+        return Response(content, media_type=_TYPES.get(f".{name.rpartition('.')[2]}"))
+
+    async def runs(self, _: Request) -> Response:
+        """All runs."""
+        found = await run_in_threadpool(runs_table, self._workspace)
+        return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
+
+    async def keys(self, _: Request) -> Response:
+        """The keys of charts and of x, over all collections."""
+        found = await run_in_threadpool(_keys, self._workspace)
+        return Response(json_bytes(found), media_type=_JSON)
+
+    async def chart(self, request: Request) -> Response:
+        """The points of a chart; reading them ends when the browser leaves."""
+        wanted, stop = ChartRequest.of(await _json(request)), Event()
+        left = asyncio.create_task(_set_when_left(request, stop))
+        try:
+            found = await run_in_threadpool(chart, self._workspace, wanted, stop)
+        except Cancelled:
+            return Response(status_code=499)
+        finally:
+            left.cancel()
+        return Response(found, media_type="application/octet-stream")
+
+    async def rows(self, request: Request) -> Response:
+        """A part of the flat table."""
+        wanted = RowsRequest.of(await _json(request))
+        found = await run_in_threadpool(partial(rows, self._workspace, wanted))
+        return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
+
+    async def live(self, _: Request) -> Response:
+        """Server-sent events: two numbers, which change with rows and with runs."""
+        return StreamingResponse(self._events(), media_type="text/event-stream")
+
+    async def _events(self) -> AsyncIterator[str]:
+        yield "retry: 1000\n\n"
+        async for counts in self._watcher.changes():
+            yield f"data: {counts[0]} {counts[1]}\n\n" if counts else ": nothing new\n\n"
+
+
+async def _json(request: Request) -> Any:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST_BYTES:
+            break
+    try:
+        return json.loads(body[: _MOST_BYTES + 1])
+    except (ValueError, RecursionError):
+        return None
+
+
+async def _set_when_left(request: Request, stop: Event) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    stop.set()
+
+
+def _keys(workspace: Workspace) -> dict[str, list[str]]:
+    metrics: dict[str, None] = {}
+    xs: dict[str, None] = {}
+    columns: dict[str, None] = {}
+    for each in workspace.opened:
+        metrics |= dict.fromkeys(metric_keys(each.collection))
+        xs |= dict.fromkeys(x_keys(each.collection))
+        columns |= dict.fromkeys(each.collection.records.columns)
+    return {"metrics": list(metrics), "x": list(xs), "columns": list(columns)}

@@ -1,0 +1,61 @@
+"""Rows of the flat table, a screen at a time, with a filter in SQL."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from .. import Records
+from ..errors import ArgumentError
+from .plain import plain
+from .workspace import Workspace
+
+__all__ = ["RowsRequest", "rows"]
+
+_MOST_ROWS: Final = 500
+_MOST_COLUMNS: Final = 200
+
+
+class RowsRequest(NamedTuple):
+    """Which rows: of a collection, that meet a condition in SQL, from the first one on."""
+
+    collection: str
+    where: str
+    first: int
+    most: int
+
+    @classmethod
+    def of(cls, given: Any) -> RowsRequest:
+        """The request in JSON of the browser.
+
+        Raises:
+            ArgumentError: it is not a valid one.
+        """
+        try:
+            most = min(max(int(given.get("count", 100)), 0), _MOST_ROWS)
+            first = max(int(given.get("first", 0)), 0)
+            return cls(str(given["collection"]), str(given.get("where") or ""), first, most)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            message = f"not a valid request of rows: {error!r}"
+            raise ArgumentError(message) from None
+
+
+def rows(workspace: Workspace, request: RowsRequest) -> dict[str, Any]:
+    """The columns, the number of all rows, and the requested ones as lists of plain values.
+
+    Raises:
+        ArgumentError: there is no such collection, or the condition is not a SQL condition.
+    """
+    found = [each for each in workspace.opened if each.name == request.collection]
+    if not found:
+        message = f"the page has no collection {request.collection!r:.60}"
+        raise ArgumentError(message)
+    records: Records = found[0].collection.records
+    if request.where:
+        records = records.where(request.where)
+    columns = list(records.columns)[:_MOST_COLUMNS]
+    some = records[request.first : request.first + request.most]
+    return {
+        "columns": columns,
+        "total": len(records),
+        "rows": [[plain(row[key]) for key in columns] for row in some],
+    }

@@ -1,0 +1,95 @@
+"""Serving the page: a port, its address, the browser, and the end by Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+import webbrowser
+from collections.abc import Sequence
+from os import PathLike
+from threading import Thread
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ..errors import ArgumentError
+from .app import application
+from .guard import LOOPBACK
+from .workspace import Workspace
+
+__all__ = ["serve"]
+
+
+def serve(
+    paths: Sequence[str | PathLike[str]],
+    *,
+    host: str,
+    port: int,
+    root_path: str,
+    opens_browser: bool,
+) -> None:
+    """Serve the page until Ctrl-C: see ``view``."""
+    workspace = Workspace(paths)
+    try:
+        with _listening(host, port) as listening:
+            token = None if host in LOOPBACK else secrets.token_urlsafe(24)
+            address = _address(host, listening.getsockname()[1], root_path, token)
+            app = application(workspace, hosts=_names_of(host), token=token, root_path=root_path)
+            sys.stdout.write(f"{address}\nCtrl-C ends it.\n")
+            sys.stdout.flush()
+            if opens_browser:
+                Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            _run(app, listening)
+    finally:
+        workspace.close()
+
+
+def _run(app: ASGIApp, listening: socket.socket) -> None:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        lifespan="off",
+        ws="none",
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        ArgumentError: it can't.
+    """
+    try:
+        return socket.create_server((host, port), family=_family(host), reuse_port=False)
+    except (OSError, OverflowError) as error:
+        message = (
+            f"can't listen at {host}, port {port}: {getattr(error, 'strerror', None) or error}; omit"
+            " --port for any free one"
+        )
+        raise ArgumentError(message) from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _names_of(host: str) -> frozenset[str]:
+    """The names by which the page may be reached."""
+    if host in LOOPBACK:
+        return LOOPBACK
+    own = {host, socket.gethostname(), socket.getfqdn()}
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened at
+        own |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
+    return LOOPBACK | own
+
+
+def _address(host: str, port: int, root_path: str, token: str | None) -> str:
+    name = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104 - see above
+    name = f"[{name}]" if ":" in name else name
+    query = f"?token={token}" if token else ""
+    return f"http://{name}:{port}{root_path.rstrip('/')}/{query}"

@@ -1,0 +1,314 @@
+// One chart for each key; only those in view are requested and drawn.
+
+import { chart, extend } from "./api.js";
+import { after, element } from "./dom.js";
+import { Plot, swatch } from "./plot.js";
+import { colorAt } from "./runs.js";
+import { change, onChange, state } from "./state.js";
+
+/** So many cards are added each time the end is reached. */
+const PAGE = 60;
+const SAMPLED = ["x", "by", "band", "smooth", "logx", "low", "high"];
+const LIKELY_X = ["step", "global_step", "iteration", "epoch", "episode", "timestep", "batch"];
+
+export class Charts {
+  /** @param {import("./runs.js").Runs} runs */
+  constructor(runs) {
+    this.runs = runs;
+    /** @type {{metrics: string[], x: string[], columns: string[]}} */
+    this.keys = { metrics: [], x: [], columns: [] };
+    /** @type {Map<string, Card>} */
+    this.cards = new Map();
+    this.count = PAGE;
+    this.observer = new IntersectionObserver((seen) => this.onSeen(seen), { rootMargin: "200px" });
+    runs.listeners.push(() => this.redraw());
+  }
+
+  /** @param {HTMLElement} place */
+  show(place) {
+    this.place = place;
+    this.bar = element("div", { className: "bar" });
+    this.grid = element("div", { className: "grid", tabIndex: 0, "aria-label": "Charts" });
+    this.end = element("div");
+    place.append(this.bar, this.grid);
+    this.observer.observe(this.end);
+    onChange((changed) => {
+      if (["search", "pinned", "x"].some((each) => changed.has(each))) this.arrange();
+      if (SAMPLED.some((each) => changed.has(each))) this.cards.forEach((card) => card.stale());
+      if (changed.has("logy") || changed.has("clip")) this.redraw();
+      this.controls();
+    });
+    addEventListener("resize", after(100, () => this.cards.forEach((card) => card.plot?.resize())));
+  }
+
+  /** @param {{metrics: string[], x: string[], columns: string[]}} keys */
+  set(keys) {
+    if (JSON.stringify(keys) === JSON.stringify(this.keys)) return;
+    this.keys = keys;
+    this.controls();
+    this.arrange();
+  }
+
+  /** The key of x that is drawn. */
+  x() {
+    if (state.x === "#") return "";
+    return state.x || LIKELY_X.find((each) => this.keys.x.includes(each)) || "";
+  }
+
+  controls() {
+    if (!this.bar || this.bar.contains(document.activeElement) && document.activeElement?.tagName === "INPUT") return;
+    const search = element("input", { type: "search", placeholder: "Search charts", "aria-label": "Search charts", value: state.search });
+    search.addEventListener("input", after(150, () => change({ search: search.value })));
+    const smooth = element("input", { type: "range", min: 0, max: 0.99, step: 0.01, value: state.smooth, "aria-label": "Smoothing" });
+    smooth.addEventListener("input", after(80, () => change({ smooth: smooth.value })));
+    this.bar.replaceChildren(...[
+      search,
+      labelled("x", choice([["#", "record number"], ...this.keys.x.map((key) => [key, key])], this.x() || "#", (x) => change({ x, low: "", high: "" }))),
+      labelled("Lines by", choice([["", "run"], ...this.keys.columns.map((key) => [key, key])], state.by[0] ?? "", (by) => change({ by: by ? [by] : [] }))),
+      state.by.length ? labelled("and", choice([["", "nothing else"], ...this.keys.columns.map((key) => [key, key])], state.by[1] ?? "", (by) => change({ by: by ? [state.by[0], by] : [state.by[0]] }))) : null,
+      labelled("Band", choice([["std", "std"], ["sem", "sem"], ["minmax", "min-max"], ["none", "none"]], state.band, (band) => change({ band }))),
+      labelled("Smoothing", smooth),
+      toggle("log x", "logx"), toggle("log y", "logy"), toggle("Clip outliers", "clip"),
+      state.low !== "" ? element("button", { onclick: () => change({ low: "", high: "" }) }, "Reset zoom") : null,
+    ].filter((each) => each !== null));
+  }
+
+  arrange() {
+    const words = state.search.toLowerCase(), x = this.x();
+    const found = this.keys.metrics.filter((key) => key !== x && key.toLowerCase().includes(words));
+    const pinned = found.filter((key) => state.pinned.includes(key));
+    const sections = new Map(pinned.length ? [["Pinned", pinned]] : []);
+    for (const key of found.filter((each) => !state.pinned.includes(each))) {
+      const at = key.indexOf("/"), name = at > 0 ? key.slice(0, at) : "";
+      sections.set(name, [...(sections.get(name) ?? []), key]);
+    }
+    const before = this.cards;
+    this.cards = new Map();
+    const children = [];
+    let room = this.count;
+    for (const [name, keys] of sections) {
+      if (room <= 0) break;
+      const cards = keys.slice(0, room).map((key) => this.card(key, before));
+      room -= cards.length;
+      if (name) children.push(element("h2", {}, `${name} (${keys.length})`));
+      children.push(element("div", { className: "cards" }, ...cards.map((card) => card.place)));
+    }
+    before.forEach((card) => this.cards.has(card.key) || card.leave());
+    if (!found.length) children.push(this.nothing());
+    this.grid.replaceChildren(...children, this.end);
+    this.hasMore = room <= 0 && found.length > this.count;
+  }
+
+  nothing() {
+    if (this.keys.metrics.length) return element("p", { className: "note" }, "No chart has this text in its key.");
+    return element("p", { className: "note" }, "There are no records with numbers yet. Log the first: ",
+      element("code", {}, "collection.new_experiment() … experiment.push(step=0, loss=0.7)"));
+  }
+
+  /** @param {string} key @param {Map<string, Card>} before */
+  card(key, before) {
+    const card = before.get(key) ?? new Card(key, this);
+    this.cards.set(key, card);
+    this.observer.observe(card.place);
+    return card;
+  }
+
+  /** @param {IntersectionObserverEntry[]} seen */
+  onSeen(seen) {
+    for (const each of seen) {
+      if (each.target === this.end) {
+        if (each.isIntersecting && this.hasMore) {
+          this.count += PAGE;
+          this.arrange();
+        }
+        continue;
+      }
+      const card = this.cards.get(/** @type {HTMLElement} */ (each.target).dataset.key ?? "");
+      if (each.isIntersecting) card?.enter();
+      else card?.leave();
+    }
+  }
+
+  redraw() {
+    this.cards.forEach((card) => card.draw());
+  }
+
+  /** Request what is new of the charts in view. */
+  refresh() {
+    this.cards.forEach((card) => card.refresh());
+  }
+}
+
+class Card {
+  /** @param {string} key @param {Charts} charts */
+  constructor(key, charts) {
+    this.key = key;
+    this.charts = charts;
+    this.isInView = false;
+    /** @type {import("./api.js").Chart | null} */
+    this.chart = null;
+    /** @type {AbortController | null} */
+    this.request = null;
+    this.isBehind = false;
+    this.off = new Set();
+    this.pin = element("button", { title: "Pin to the top", "aria-label": `Pin ${key}`, onclick: () => this.togglePin() }, "☆");
+    const title = element("h3", {}, element("span", { title: key, dir: "auto" }, key), this.pin,
+      element("button", { title: "Full screen", "aria-label": `Full screen ${key}`, onclick: () => this.enlarge() }, "⤢"),
+      element("button", { title: "Save as PNG", onclick: () => this.savePicture() }, "PNG"),
+      element("button", { title: "Save the drawn points as CSV", onclick: () => this.saveCsv() }, "CSV"));
+    this.canvas = element("div", { className: "plot" });
+    this.legend = element("div", { className: "legend" });
+    this.place = element("article", { className: "card", "aria-label": key }, title, this.canvas, this.legend);
+    this.place.dataset.key = key;
+    this.place.addEventListener("fullscreenchange", () => setTimeout(() => this.plot?.resize(), 50));
+    /** @type {Plot | null} */
+    this.plot = null;
+  }
+
+  enter() {
+    this.isInView = true;
+    if (!this.chart || this.isBehind) this.load(null);
+    else this.draw();
+  }
+
+  leave() {
+    this.isInView = false;
+    this.request?.abort();
+    this.plot?.destroy();
+    this.plot = null;
+    this.canvas.replaceChildren();
+  }
+
+  stale() {
+    this.isBehind = true;
+    if (this.isInView) this.load(null);
+  }
+
+  refresh() {
+    if (!this.isInView) this.isBehind = true;
+    else if (!this.request) this.load(this.isBehind ? null : this.chart);
+  }
+
+  /** @param {import("./api.js").Chart | null} before only what is new since then */
+  async load(before) {
+    this.request?.abort();
+    const request = new AbortController();
+    this.request = request;
+    const pixels = Math.max(200, this.canvas.clientWidth || 360);
+    const isTail = before !== null && !state.by.length && !Number(state.smooth) && state.low === "";
+    const body = {
+      y: this.key, x: this.charts.x(), by: state.by, band: state.band, pixels,
+      low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
+      smooth: Number(state.smooth), log_x: Boolean(state.logx), cursor: isTail ? before.cursor : null,
+    };
+    try {
+      const found = await chart(body, request.signal);
+      this.request = null;
+      if (!found.isTail) this.chart = found;
+      else if (!this.chart || !extend(this.chart, found, 16 * pixels)) {
+        await this.load(null);
+        return;
+      }
+      this.isBehind = false;
+      this.place.dataset.state = "drawn";
+      this.draw();
+    } catch (error) {
+      if (request.signal.aborted) return;
+      this.request = null;
+      this.plot?.destroy();
+      this.plot = null;
+      this.canvas.replaceChildren(element("p", { className: "error" }, /** @type {Error} */ (error).message));
+    }
+  }
+
+  draw() {
+    this.pin.textContent = state.pinned.includes(this.key) ? "★" : "☆";
+    if (!this.chart || !this.isInView) return;
+    const { runs } = this.charts;
+    if (!this.chart.lines.length) {
+      this.leaveEmpty();
+      return;
+    }
+    const places = new Map(this.chart.lines.map((line, at) => [line.key, at]));
+    if (!this.plot) {
+      this.canvas.replaceChildren();
+      this.plot = new Plot(this.canvas, (low, high) => change({ low: low === null ? "" : String(low), high: high === null ? "" : String(high) }));
+    }
+    const color = (/** @type {any} */ line) => (line.run ? runs.color(line.run) : colorAt(places.get(line.key) ?? 0));
+    const name = (/** @type {any} */ line) => (line.run ? runs.name(line.run) : line.label || "all records");
+    if (state.by.length) this.drawLegend(color, name);
+    else this.legend.replaceChildren();
+    this.plot.draw(this.chart.lines, {
+      logX: Boolean(state.logx), logY: Boolean(state.logy), clip: Boolean(state.clip),
+      low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
+      isShown: (line) => (line.run ? runs.shown.has(line.run) : !this.off.has(line.key)), color, name,
+    });
+    const odd = this.chart.lines.reduce((sum, line) => sum + line.odd, 0);
+    this.place.title = odd ? `${odd} values are NaN or infinite` : "";
+  }
+
+  leaveEmpty() {
+    this.plot?.destroy();
+    this.plot = null;
+    this.canvas.replaceChildren(element("p", { className: "note" }, `No record has both this and x, ${this.charts.x()}.`));
+  }
+
+  /** @param {(line: any) => string} color @param {(line: any) => string} name */
+  drawLegend(color, name) {
+    const entries = (this.chart?.lines ?? []).slice(0, 50).map((line) => element("button", {
+      "aria-pressed": String(!this.off.has(line.key)), title: name(line), onclick: () => {
+        if (!this.off.delete(line.key)) this.off.add(line.key);
+        this.draw();
+      },
+    }, swatch(color(line)), name(line)));
+    this.legend.replaceChildren(...entries);
+  }
+
+  togglePin() {
+    const { pinned } = state;
+    change({ pinned: pinned.includes(this.key) ? pinned.filter((/** @type {string} */ each) => each !== this.key) : [...pinned, this.key] });
+  }
+
+  enlarge() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.place.requestFullscreen();
+  }
+
+  async savePicture() {
+    const picture = await this.plot?.picture();
+    if (picture) save(picture, `${this.key}.png`);
+  }
+
+  saveCsv() {
+    const quoted = (/** @type {any} */ value) => `"${String(value).replaceAll('"', '""')}"`;
+    const { runs } = this.charts;
+    const lines = (this.chart?.lines ?? []).flatMap((line) => Array.from(line.x, (x, at) =>
+      `${quoted(line.run ? runs.name(line.run) : line.label)},${x},${line.y[at]}`));
+    const head = ["line", this.charts.x() || "record number", this.key].map(quoted).join(",");
+    save(new Blob([[head, ...lines, ""].join("\n")], { type: "text/csv" }), `${this.key}.csv`);
+  }
+}
+
+/** @param {Blob} content @param {string} name */
+function save(content, name) {
+  const link = element("a", { href: URL.createObjectURL(content), download: name.replaceAll("/", "_") });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** @param {string} text @param {Node} control */
+function labelled(text, control) {
+  return element("label", {}, text, control);
+}
+
+/** @param {string[][]} options @param {string} value @param {(value: string) => void} onPick */
+function choice(options, value, onPick) {
+  const made = element("select", { onchange: () => onPick(made.value) }, ...options.map(([key, text]) => element("option", { value: key }, text)));
+  made.value = value;
+  return made;
+}
+
+/** @param {string} text @param {string} key */
+function toggle(text, key) {
+  return element("button", { "aria-pressed": String(Boolean(state[key])), onclick: () => change({ [key]: state[key] ? "" : "1" }) }, text);
+}

@@ -1,0 +1,110 @@
+// The page: its parts, what is new, and its look.
+
+import { json } from "./api.js";
+import { Charts } from "./charts.js";
+import { after } from "./dom.js";
+import { Rows } from "./rows.js";
+import { Runs } from "./runs.js";
+import { change, onChange, read, state } from "./state.js";
+
+/** New runs and keys are requested at most so often, in milliseconds. */
+const SELDOM = 2000;
+
+const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const runs = new Runs(showFailures);
+const charts = new Charts(runs);
+const rows = new Rows(runs);
+
+/** @param {{name: string, reason: string}[]} failures */
+function showFailures(failures) {
+  part("banner").hidden = !failures.length;
+  part("banner").textContent = failures.map((each) => `${each.name}: ${each.reason}`).join("\n");
+}
+
+/** @param {unknown} error */
+function showError(error) {
+  showFailures([{ name: "The page can't be read", reason: /** @type {Error} */ (error).message }]);
+}
+
+async function loadRuns() {
+  try {
+    const [keys] = await Promise.all([json("api/keys"), runs.load()]);
+    charts.set(keys);
+    rows.later();
+  } catch (error) {
+    showError(error);
+  }
+}
+
+function showTab() {
+  for (const id of ["charts", "rows"]) {
+    part(id).hidden = state.tab !== id;
+    part(`tab-${id}`).setAttribute("aria-current", state.tab === id ? "page" : "false");
+  }
+}
+
+// --- what is new -------------------------------------------------------------------------------
+
+/** @type {EventSource | null} */
+let events = null;
+/** @type {[string, string]} */
+let seen = ["", ""];
+let lastRuns = 0;
+let timer = 0;
+
+function listen() {
+  events = new EventSource("api/live");
+  events.onopen = () => { part("live").textContent = "live"; };
+  events.onerror = () => { part("live").textContent = "the server does not answer; trying again"; };
+  events.onmessage = (event) => take(event.data.split(" "));
+}
+
+/** @param {[string, string]} counts */
+function take(counts) {
+  const [hadRows, hadRuns] = seen;
+  seen = counts;
+  if (hadRuns !== counts[1] && hadRuns) soon();
+  if (hadRows !== counts[0] && hadRows) charts.refresh();
+}
+
+/** Load the runs, now or once enough time has passed. */
+function soon() {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    lastRuns = Date.now();
+    loadRuns();
+  }, Math.max(0, lastRuns + SELDOM - Date.now()));
+}
+
+/** A page that nobody sees costs nothing. */
+function pause() {
+  events?.close();
+  events = null;
+  if (document.hidden) part("live").textContent = "paused";
+  else listen();
+}
+
+// --- look ----------------------------------------------------------------------------------------
+
+function toggleTheme() {
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const root = document.documentElement, before = root.dataset.theme ?? (isDark ? "dark" : "light");
+  root.dataset.theme = before === "dark" ? "light" : "dark";
+  charts.redraw();
+}
+
+read();
+runs.show(part("runs"));
+charts.show(part("charts"));
+rows.show(part("rows"));
+for (const each of document.querySelectorAll("nav button")) {
+  each.addEventListener("click", () => change({ tab: /** @type {HTMLElement} */ (each).dataset.tab }));
+}
+part("theme").addEventListener("click", toggleTheme);
+onChange(showTab);
+addEventListener("hashchange", read);
+addEventListener("visibilitychange", pause);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", after(50, () => charts.redraw()));
+showTab();
+loadRuns();
+if (!document.hidden) listen();

@@ -1,0 +1,284 @@
+"""What the page's server answers: charts, runs, rows, what is new; and whom it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("numpy")
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("youplot")
+pytest.importorskip("httpx2")
+
+import numpy as np
+from starlette.testclient import TestClient
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import MissingPackageError, NotACollectionError
+from rigorous_recorder.page import chart_library
+from rigorous_recorder.page.app import application
+from rigorous_recorder.page.series import Series
+from rigorous_recorder.page.workspace import Workspace
+
+HOSTS = frozenset({"testserver"})
+STEPS = 10_000
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> ExperimentCollection:
+    """A study that no test changes."""
+    return logged(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> ExperimentCollection:
+    """One that a test may change."""
+    return logged(tmp_path)
+
+
+def logged(folder: Path) -> ExperimentCollection:
+    """Two runs of many steps, with a spike, a NaN and infinities, and text that is markup."""
+    collection = ExperimentCollection(folder / "study", quiet=True)
+    for seed in (1, 2):
+        with collection.new_experiment(seed=seed, lr=0.1, note="<b>bold</b>") as experiment:
+            loss = [1 / (1 + step) for step in range(STEPS)]
+            loss[5_000] = 100.0 + seed
+            loss[6_000:6_003] = [math.nan, math.inf, -math.inf]
+            experiment.extend({"step": list(range(STEPS)), "loss": loss})
+            for model in ("a", "b"):
+                child = experiment.child(model=model)
+                child.extend({"epoch": [0, 1, 2], "score": [float(seed), 2.0 * seed, 3.0]})
+    return collection
+
+
+def browser(collection: ExperimentCollection, **options: Any) -> TestClient:
+    """A browser of a page, as far as requests go."""
+    workspace = Workspace([collection._to_write().folder.path])
+    return TestClient(application(workspace, hosts=HOSTS, **options))
+
+
+@pytest.fixture(scope="module")
+def client(unchanged: ExperimentCollection) -> Iterator[TestClient]:
+    """A browser of the study that no test changes."""
+    with browser(unchanged) as found:
+        yield found
+
+
+def chart(client: TestClient, **request: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The lines of a chart with their arrays, and the header."""
+    found = client.post("/api/chart", json=request)
+    assert found.status_code == 200, found.text
+    size = int.from_bytes(found.content[:8], "little")
+    header = json.loads(found.content[8 : 8 + size])
+    numbers = np.frombuffer(found.content[8 + size :], "<f8")
+    at = 0
+
+    def take(count: int) -> Any:
+        nonlocal at
+        at += count
+        return numbers[at - count : at]
+
+    for line in header["lines"]:
+        line["x"], line["y"] = take(line["points"]), take(line["points"])
+        if line["band"]:
+            line["low"], line["high"] = take(line["points"]), take(line["points"])
+        if line["smooth"]:
+            line["smoothed"] = take(line["points"])
+        line["mark_x"], line["mark_kind"] = take(line["marks"]), take(line["marks"])
+    assert at == len(numbers)
+    return header["lines"], header
+
+
+def test_a_chart_has_every_low_and_high_of_each_run(client: TestClient) -> None:
+    """One step's spike survives 200 pixels; a zoom has all points of its part, and marks NaN."""
+    lines, _ = chart(client, y="loss", x="step", pixels=200)
+    assert [line["n"] for line in lines] == [STEPS, STEPS]
+    for seed, line in enumerate(lines, start=1):
+        assert line["points"] <= 4 * 200
+        assert (line["x"][0], line["x"][-1]) == (0, STEPS - 1)
+        assert (line["x"][line["y"].argmax()], line["y"].max()) == (5_000, 100.0 + seed)
+        assert line["y"].min() == 1 / STEPS
+        assert [*zip(line["mark_x"], line["mark_kind"], strict=True)] == [
+            (6_000, 0),
+            (6_001, 1),
+            (6_002, 2),
+        ]
+    zoomed, _ = chart(client, y="loss", x="step", pixels=200, low=4_990, high=5_010)
+    assert zoomed[0]["x"].tolist() == list(range(4_989, 5_012))
+    by_number, _ = chart(client, y="loss", x="", pixels=4_000)
+    assert by_number[1]["x"].tolist()[-1] == STEPS - 1
+
+
+def test_lines_by_attributes_are_means_with_a_band(client: TestClient) -> None:
+    """Records with the same x are averaged, whatever run they are of."""
+    lines, _ = chart(client, y="score", x="epoch", by=["model"], band="minmax")
+    assert [line["label"] for line in lines] == ["a", "b"]
+    assert [lines[0][each].tolist() for each in ("x", "y", "low", "high")] == [
+        [0, 1, 2],
+        [1.5, 3, 3],
+        [1, 2, 3],
+        [2, 4, 3],
+    ]
+    deviation, _ = chart(client, y="score", x="epoch", by=["model"], band="std")
+    assert deviation[0]["high"][0] == pytest.approx(1.5 + np.std([1, 2], ddof=1))
+    runs, _ = chart(client, y="score", x="epoch", band="none")
+    assert [(line["y"].tolist(), line["band"]) for line in runs] == [
+        ([1, 2, 3], False),
+        ([2, 4, 3], False),
+    ]
+
+
+def test_only_new_points_are_sent_after_a_cursor(study: ExperimentCollection) -> None:
+    """As any run logs them; a cursor of another server is answered by the whole chart."""
+    client = browser(study)
+    _, before = chart(client, y="loss", x="step")
+    with study.new_experiment(seed=3) as experiment:
+        experiment.push(step=0, loss=0.5)
+        study.experiment(1).recorder.push(step=STEPS, loss=0.25)
+        tail, header = chart(client, y="loss", x="step", cursor=before["cursor"])
+        assert header["is_tail"]
+        assert {line["label"]: [*line["x"], *line["y"]] for line in tail} == {
+            "study 1": [STEPS, 0.25],
+            "study 3": [0, 0.5],
+        }
+        experiment.push(step=1, loss=math.nan)
+        more, last = chart(client, y="loss", x="step", cursor=header["cursor"])
+    assert [(line["points"], line["mark_x"].tolist()) for line in more] == [(0, [1])]
+    none, _ = chart(client, y="loss", x="step", cursor=last["cursor"])
+    assert none == []
+    whole, header = chart(client, y="loss", x="step", cursor={"study": [1, 2]})
+    assert len(whole) == 3
+    assert not header["is_tail"]
+
+
+def test_runs_keys_and_rows(client: TestClient) -> None:
+    """Values are plain, markup is text, and a filter is a SQL condition of records."""
+    runs = client.get("/api/runs").json()
+    assert runs["columns"] == ["seed", "lr", "note"]
+    assert [(run["number"], run["status"]) for run in runs["runs"]] == [
+        (1, "finished"),
+        (2, "finished"),
+    ]
+    assert runs["runs"][0]["attributes"]["note"] == "<b>bold</b>"
+    assert client.get("/api/keys").json()["metrics"] == ["step", "loss", "epoch", "score"]
+    wanted = {"collection": "study", "where": "loss > 100", "first": 1, "count": 5}
+    rows = client.post("/api/rows", json=wanted).json()
+    assert rows["total"] == 6  # in each run a spike, NaN (the largest in SQL) and infinity
+    assert [dict(zip(rows["columns"], row, strict=True))["loss"] for row in rows["rows"]] == [
+        "nan",
+        "inf",
+        102.0,
+        "nan",
+        "inf",
+    ]
+
+
+def test_wrong_requests_of_rows_are_refused(client: TestClient) -> None:
+    """By a reason; no file is read, and nothing is changed."""
+    conditions = (
+        "loss > (SELECT 1)",
+        "(SELECT count(*) FROM read_text('/etc/passwd')) > 0",
+        "loss > 1; DROP TABLE records",
+        "read_text('/etc/passwd') IS NOT NULL",
+    )
+    bodies: list[Any] = [{"collection": "study", "where": each} for each in conditions]
+    for body in [*bodies, {"collection": "../study"}, {"first": 1}, [], "text", {"first": "x"}]:
+        found = client.post("/api/rows", json=body)
+        assert found.status_code == 400
+        assert found.json()["error"]
+
+
+def test_wrong_requests_of_charts_are_refused(client: TestClient) -> None:
+    """An unknown key is named."""
+    for body in ({"y": "nowhere", "x": "step"}, {"y": 3}, {"y": "loss", "band": "x"}, None):
+        found = client.post("/api/chart", json=body)
+        assert found.status_code == 400
+        assert found.json()["error"]
+    assert "nowhere" in client.post("/api/chart", json={"y": "nowhere"}).json()["error"]
+
+
+def test_files_are_those_of_the_page_alone(client: TestClient) -> None:
+    """No path leaves the page's folder, and the policy allows no other script."""
+    found = client.get("/")
+    assert found.headers["content-security-policy"].startswith("default-src 'none'; script-src")
+    for name in ("main.js", "page.css", "uplot.iife.min.js"):
+        assert client.get(f"/static/{name}").status_code == 200
+    for path in ("/static/..%2fapp.py", "/static/../app.py", "/static/nowhere.js", "/etc/passwd"):
+        assert client.get(path).status_code == 404
+    assert "http" not in found.text.replace("http-equiv", "")
+
+
+def test_other_sites_and_hosts_are_refused(client: TestClient) -> None:
+    """A page of another site can't read through the browser, nor by a name that it owns."""
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 403
+    assert client.get("/", headers={"origin": "http://evil.example"}).status_code == 403
+    assert client.get("/", headers={"origin": "null"}).status_code == 403
+    assert client.get("/api/runs", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert client.get("/", headers={"origin": "http://testserver"}).status_code == 200
+    assert client.delete("/").status_code == 405
+
+
+def test_a_token_is_needed_once(unchanged: ExperimentCollection) -> None:
+    """Then a cookie has it."""
+    client = browser(unchanged, token="secret")
+    assert client.get("/").status_code == 401
+    assert client.get("/?token=wrong").status_code == 401
+    assert "set-cookie" not in client.get("/?token=wrong").headers
+    first = client.get("/?token=secret")
+    assert first.status_code == 200
+    assert "HttpOnly; SameSite=Strict" in first.headers["set-cookie"]
+    assert client.get("/api/runs").status_code == 200
+
+
+def test_a_page_below_a_path(unchanged: ExperimentCollection) -> None:
+    """As behind a proxy that passes the path on, or removes it."""
+    client = browser(unchanged, root_path="/proxy/1")
+    assert client.get("/proxy/1/api/keys").json() == client.get("/api/keys").json()
+
+
+def test_a_folder_with_collections_of_which_one_is_damaged(tmp_path: Path) -> None:
+    """The others are shown, and a line names the one that is not; no collection is an error."""
+    for name in ("first", "second"):
+        with ExperimentCollection(tmp_path / name, quiet=True) as collection:
+            with collection.new_experiment() as experiment:
+                experiment.push(step=0)
+    info = tmp_path / "first.collection" / "collection.json"
+    info.write_text(info.read_text().replace('"version": 1', '"version": 99'))
+    workspace = Workspace([tmp_path])
+    assert [each.name for each in workspace.opened] == ["second"]
+    assert [Path(each.name).name for each in workspace.failures] == ["first.collection"]
+    found = TestClient(application(workspace, hosts=HOSTS)).get("/api/runs").json()
+    assert [run["collection"] for run in found["runs"]] == ["second"]
+    assert found["failures"][0]["reason"]
+    for wrong in (tmp_path / "nowhere", tmp_path / "second.collection" / "live"):
+        with pytest.raises(NotACollectionError):
+            Workspace([wrong])
+
+
+def test_a_series_follows_deletions_and_other_attributes(study: ExperimentCollection) -> None:
+    """Lines of deleted runs go; lines by an attribute are those of its latest value."""
+    series = Series(study, "score", "epoch", ("lr",))
+    assert [line.labels for line in series.lines(renew=True)[0]] == [("0.1",)]
+    study.experiment(1)["lr"] = 0.5
+    assert [line.labels for line in series.lines(renew=True)[0]] == [("0.5",), ("0.1",)]
+
+
+def test_a_changed_chart_library_is_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are compared to those of the release."""
+    assert len(chart_library.library_files()) == 2
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "uplot.iife.min.js").write_text("alert(1)")
+
+    found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(chart_library, "find_spec", lambda _: found)
+    with pytest.raises(MissingPackageError, match="not the file of uPlot's release"):
+        chart_library.library_files()
