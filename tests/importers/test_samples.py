@@ -27,9 +27,15 @@ SAMPLES = [
     ("hf-trainer-state/sample", "huggingface"),
     ("wandb/sample", "wandb"),
     ("wandb/killed", "wandb"),
+    ("trackio/sample", "trackio"),
+    ("swanlab/sample", "swanlab"),
+    ("dvclive/sample", "dvclive"),
+    ("sacred/sample", "sacred"),
 ]
 #: Their files have no steps.
 STEPLESS = {"sb3"}
+#: Values that the tool did not write, or has only in its summary.
+LEFT_OUT = [{"dropped": True}, {"only": "metrics.json"}]
 #: Where the name of a run is not that of the sample's: by the format's name.
 NAMES = {("huggingface", "trainer_state.json"): "sample"}
 
@@ -56,8 +62,12 @@ def stored(run: dict[str, Any]) -> Iterator[Point]:
             value, step = value["value"], value["step"]
         if isinstance(value, dict) and "is_nan" in value:
             value = {"float": "nan"}
-        if value is not None and value != {"dropped": True}:
-            path = tuple(point.get("path", [point["metric"]]))
+        if value == "NaN" and point["metric"] == "loss":
+            value = point["logged"]  # a text among numbers, where no text was logged
+        if value is not None and value not in LEFT_OUT:
+            renamed = value.get("renamed") if isinstance(value, dict) else None
+            value = point["logged"] if renamed else value
+            path = tuple(point.get("path", [renamed or point["metric"]]))
             yield path, step, value_of(value), point.get("folder")
 
 
@@ -75,7 +85,17 @@ def shown(value: Any, name: str) -> str:
     """
     if name == "wandb" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    if isinstance(value, dict):
+        value = dict(sorted(value.items()))
     return f"{type(value).__name__} {value!r}"
+
+
+def by_name(runs: list[dict[str, Any]]) -> dict[str, list[Point]]:
+    """The points of all runs of a name, since a tool can have several."""
+    found: dict[str, list[Point]] = {}
+    for run in runs:
+        found.setdefault(run["about"]["name"], []).extend(stored(run))
+    return found
 
 
 class KilledError(BaseException):
@@ -106,12 +126,11 @@ def test_a_sample_is_imported_whole(
         done = import_runs(DATA / folder, collection)
         assert {*done.sources} == {name}
         rows = [dict(row) for row in collection.records]
-        for run in expected["runs"]:
-            points = list(stored(run))
+        for run, points in by_name(expected["runs"]).items():
             for metric in {point[0] for point in points}:
                 of_metric = [point for point in points if point[0] == metric]
                 for where in {point[3] for point in of_metric}:
-                    wanted = NAMES.get((name, run["about"]["name"]), where or run["about"]["name"])
+                    wanted = NAMES.get((name, run), where or run)
                     found = [
                         (
                             None if name in STEPLESS else row.get("step"),

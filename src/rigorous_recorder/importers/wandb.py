@@ -255,8 +255,9 @@ class _Reading:
 
     def _begin(self, about: dict[str, Any]) -> Iterator[Event]:
         if about or not self._is_given:
+            default = None if self._is_given or self._start else self._source.name
             self._is_given = True
-            name = about.pop("name", None) or (None if self._start else self._source.name)
+            name = about.pop("name", None) or default
             yield Run(self._run, name, self._config, about)
 
     def _part(self, name: str) -> Iterator[Event]:
@@ -324,7 +325,7 @@ class _Reading:
     def _alert(self, data: bytes) -> Iterator[Event]:
         yield from self._part("alerts")
         found = first(data)
-        names = {1: "title", 2: "text", 3: "level"}
+        names = {1: "alert", 2: "alert/text", 3: "alert/level"}
         values = {name: text_of(found[number]) for number, name in names.items() if number in found}
         yield Record(f"{self._run}/alerts", values)
 

@@ -1,0 +1,213 @@
+"""Imports the ``.swanlab`` files of SwanLab's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from .contract import Event, Format, Position, Record, Report, Run, Source, media, moment
+from .files import files_below, read_bounded, read_yaml
+from .leveldb_log import is_log, records
+from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
+from .texts import file_inside
+
+_HEADER: Final = b":SWL\xd6\xe1\x02"
+_SYSTEM: Final = 2
+_STATES: Final = {1: "finished", 2: "crashed", 3: "stopped"}
+_KINDS: Final = {2: "image", 3: "audio", 4: "text", 5: "video", 6: "echarts"}
+_KINDS_MORE: Final = {7: "object3d", 8: "molecule", 9: "html"}
+#: A position is given after so many records of the file.
+_OFTEN: Final = 10_000
+
+
+def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
+    for file in files_below(path):
+        if file.suffix == ".swanlab" and is_log(file, _HEADER):
+            config = file.parent / "files" / "config.yaml"
+            yield Source(file, (file, config), file.stem.removeprefix("run-"))
+
+
+def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
+    yield from _Reading(source, report, position or {}).events()
+
+
+class _Reading:
+    """The events of one file; values of one step that follow each other are one record."""
+
+    def __init__(self, source: Source, report: Report, state: Mapping[str, Any]) -> None:
+        self._path, self._report = source.path, report
+        self._start = state.get("at")
+        self._run = state.get("run") or source.name
+        self._system = set(state.get("system", ()))
+        self._is_given = False
+        self._parts: set[str] = set()
+        self._of, self._step = "", 0
+        self._time: datetime | None = None
+        self._fields: dict[str, Any] = {}
+
+    def events(self) -> Iterator[Event]:
+        """All events, in order."""
+        at = None
+        if self._start is not None:
+            yield from self._begin()
+        for count, (data, at) in enumerate(
+            records(self._path, _HEADER, self._report, self._start), 1
+        ):
+            try:
+                yield from self._record(data)
+            except BadMessageError as error:
+                text = f"records left out: {error}"
+                self._report.add(self._path, text, offset=at - len(data))
+            if not count % _OFTEN:
+                yield from self._flush()
+                yield self._position(at)
+        yield from self._flush()
+        if at is not None:
+            yield from self._begin()
+            yield self._position(at)
+
+    def _position(self, at: int) -> Position:
+        return Position({"at": at, "run": self._run, "system": sorted(self._system)})
+
+    def _record(self, data: bytes) -> Iterator[Event]:
+        known = {
+            10: self._about,
+            11: self._finish,
+            12: self._column,
+            13: self._scalar,
+            14: self._media,
+            16: self._log,
+        }
+        for number, value in fields(data):
+            if number in known:
+                yield from known[number](_message(value))
+            elif number not in {1, 2, 20}:
+                text = f"records of the unknown type {number}: left out"
+                self._report.add(self._path, text)
+
+    def _begin(self, about: Mapping[str, Any] | None = None, name: str | None = None) -> Any:
+        if about or not self._is_given:
+            default = None if self._is_given or self._start is not None else self._run
+            config = {} if self._is_given else self._config()
+            self._is_given = True
+            yield Run(self._run, name or default, config, about or {})
+
+    def _config(self) -> dict[str, Any]:
+        """The configuration, of which each value is in a mapping with its description."""
+        file = self._path.parent / "files" / "config.yaml"
+        found = read_yaml(file, self._report) if file.exists() else {}
+        if not isinstance(found, dict):
+            return {}
+        return {
+            str(key): each.get("value") if isinstance(each, dict) else each
+            for key, each in found.items()
+        }
+
+    def _about(self, data: bytes) -> Iterator[Event]:
+        found = first(data)
+        if not self._is_given and found.get(10):
+            self._run = text_of(found[10])
+        texts = {1: "project", 2: "workspace", 5: "notes", 7: "group", 8: "job_type"}
+        about: dict[str, Any] = {
+            name: text_of(found[number]) for number, name in texts.items() if found.get(number)
+        }
+        about["tags"] = [text_of(v) for number, v in fields(data) if number == 6] or None
+        about["start_time"] = _time(found.get(12))
+        name = text_of(found[4]) if found.get(4) else None
+        yield from self._flush()
+        yield from self._begin(about, name)
+
+    def _finish(self, data: bytes) -> Iterator[Event]:
+        found = first(data)
+        about = {"status": _STATES.get(signed(found.get(1, 0))), "end_time": _time(found.get(3))}
+        about["error"] = text_of(found[2]) if found.get(2) else None
+        yield from self._flush()
+        yield from self._begin(about)
+
+    def _column(self, data: bytes) -> Iterator[Event]:
+        found = first(data)
+        if found.get(1) == _SYSTEM and 3 in found:
+            self._system.add(text_of(found[3]))
+        yield from ()
+
+    def _scalar(self, data: bytes) -> Iterator[Event]:
+        found = first(data)
+        key = text_of(found.get(1, b""))
+        number = first(_message(found.get(5, b""))).get(1, bytes(8))
+        of = "system" if key in self._system else ""
+        step = signed(found.get(2, 0))
+        yield from self._add(of, step, _time(found.get(4)), {key: float_of(number)})
+
+    def _media(self, data: bytes) -> Iterator[Event]:
+        found = first(data)
+        key, step = text_of(found.get(1, b"")), signed(found.get(2, 0))
+        kind = (_KINDS | _KINDS_MORE).get(signed(found.get(3, 0)), "unknown")
+        items = [v for number, v in fields(_message(found.get(5, b""))) if number == 1]
+        for at, item in enumerate(items):
+            name = key if not at else f"{key}/{at}"
+            parts = self._item(name, kind, first(_message(item)))
+            yield from self._add("", step, _time(found.get(4)), parts)
+
+    def _item(self, key: str, kind: str, item: dict[int, Any]) -> dict[str, Any]:
+        """The fields of a file: its bytes are in the record, or in the folder of media."""
+        name = text_of(item.get(1, b""))
+        about = {"caption": text_of(item[4])} if 4 in item else {}
+        data = item.get(5)
+        if not isinstance(data, bytes):
+            file = file_inside(self._path.parent / "media" / kind, name)
+            if file is None:
+                self._report.add(self._path, "media outside of the run's folder: not read")
+            data = None if file is None else read_bounded(file, self._report)
+        if data is None:
+            return {f"{key}/name": name, **{f"{key}/{each}": v for each, v in about.items()}}
+        return media(key, data, name, **about)
+
+    def _log(self, data: bytes) -> Iterator[Event]:
+        found = first(data)
+        stream = {0: "stdout", 1: "stderr"}.get(signed(found.get(2, 0)), "unknown")
+        line = {"line": text_of(found.get(1, b"")), "stream": stream}
+        yield from self._flush()
+        yield from self._part("console")
+        yield Record(f"{self._run}/console", line, None, _time(found.get(3)))
+
+    def _part(self, part: str) -> Iterator[Event]:
+        yield from self._begin()
+        if part and part not in self._parts:
+            self._parts.add(part)
+            yield Run(f"{self._run}/{part}", parent=self._run, part=part)
+
+    def _add(
+        self, of: str, step: int, time: datetime | None, values: dict[str, Any]
+    ) -> Iterator[Event]:
+        """Collect values; those of one call have one time."""
+        is_same = (of, step, time) == (self._of, self._step, self._time)
+        if not is_same or values.keys() & self._fields.keys():
+            yield from self._flush()
+            self._of, self._step, self._time = of, step, time
+        self._fields |= values
+
+    def _flush(self) -> Iterator[Event]:
+        if self._fields:
+            yield from self._part(self._of)
+            of = f"{self._run}/{self._of}" if self._of else self._run
+            yield Record(of, self._fields, self._step, self._time)
+            self._fields = {}
+
+
+def _message(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        message = "a field is not a message"
+        raise BadMessageError(message)
+    return value
+
+
+def _time(value: int | bytes | None) -> datetime | None:
+    if value is None:
+        return None
+    found = first(_message(value))
+    return moment(signed(found.get(1, 0)) + signed(found.get(2, 0)) / 1e9)
+
+
+FORMAT: Final = Format("swanlab", "SwanLab", _find, _read)
