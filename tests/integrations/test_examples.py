@@ -21,3 +21,23 @@ def test_a_script_for_tensorboard(tmp_path: Path) -> None:
     """With the import changed it needs neither torch nor TensorBoard."""
     (found,) = run("tensorboard_writer", tmp_path).splitlines()
     assert found.startswith("[(0.4, ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "libraries", "expected"),
+    [
+        ("optuna_search", ["optuna"], "[('complete', "),
+        ("gymnasium_episodes", ["gymnasium"], "[(0, "),
+        (
+            "boosted_trees",
+            ["xgboost", "lightgbm", "sklearn"],
+            "[('lightgbm', True), ('xgboost', True)]",
+        ),
+    ],
+)
+def test_an_integration(name: str, libraries: list[str], expected: str, tmp_path: Path) -> None:
+    """It runs as its readers would run it."""
+    for library in libraries:
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    assert run(name, tmp_path).startswith(expected)

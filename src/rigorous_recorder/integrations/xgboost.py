@@ -1,0 +1,85 @@
+"""XGBoost: a record of each evaluation set and round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xgboost.callback import TrainingCallback
+
+from rigorous_recorder import Recorder, Run
+
+from .boosting import Trainings
+from .guest import guest
+
+__all__ = ["XGBoostCallback"]
+
+
+class XGBoostCallback(TrainingCallback):
+    """Logs ``train``, ``cv`` and the estimators: ``callbacks=[XGBoostCallback(run)]``.
+
+    Each training is a child with the attribute ``training`` (0, 1, ...), and each evaluation set a
+    child of it with ``data``, its name. Their records have ``iteration`` and the metrics; ``cv`` also
+    logs ``<metric>_std``. After ``xgb_model=`` the iterations go on. At the end, a training gets
+    ``best_iteration`` and ``best_score`` if there was early stopping.
+
+    Args:
+        recorder: a started run, or a recorder.
+    """
+
+    def __init__(self, recorder: Recorder | Run) -> None:
+        super().__init__()
+        self._trainings = Trainings(recorder)
+        self._first = 0
+        self._lengths: dict[tuple[str, str], int] = {}
+
+    def before_training(self, model: Any) -> Any:
+        """Begin a training; the model is not changed."""
+        self._begin(model)
+        return model
+
+    @guest
+    def _begin(self, model: Any) -> None:
+        self._trainings.begin()
+        self._lengths = {}
+        self._first = 0
+        self._first = model.num_boosted_rounds() if hasattr(model, "num_boosted_rounds") else 0
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
+        """Log the metrics of an iteration; it never ends the training."""
+        self._log(epoch, evals_log)
+        return False
+
+    @guest
+    def _log(self, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
+        for data, metrics in evals_log.items():
+            rows: list[dict[str, Any]] = []
+            for metric, values in metrics.items():
+                done = self._lengths.get((data, metric), 0)
+                self._lengths[data, metric] = len(values)
+                # Sets with one name share a list, which gets a value of each.
+                for place, value in enumerate(values[done:]):
+                    rows += [{}] if place == len(rows) else []
+                    rows[place] |= _fields(metric, value)
+            for place, fields in enumerate(rows):
+                name = data if place == 0 else f"{data} ({place + 1})"
+                self._trainings.push(name, {"iteration": self._first + epoch, **fields})
+
+    def after_training(self, model: Any) -> Any:
+        """Set what early stopping found; the model is not changed."""
+        self._end(model)
+        return model
+
+    @guest
+    def _end(self, model: Any) -> None:
+        names = ("best_iteration", "best_score")
+        found = {name: getattr(model, name, None) for name in names}
+        if self._trainings.current is not None and found["best_iteration"] is not None:
+            self._trainings.current.update(found)
+
+
+def _fields(metric: str, value: Any) -> dict[str, float]:
+    """A value, or in cv the mean and the standard deviation over the folds."""
+    if isinstance(value, tuple):
+        return {metric: float(value[0]), f"{metric}_std": float(value[1])}
+    return {metric: float(value)}
