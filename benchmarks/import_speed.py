@@ -1,0 +1,131 @@
+"""Importing runs of other tools, beside their own readers: seconds of CPU, peak memory, and bytes.
+
+Run it with ``python benchmarks/import_speed.py [--rows N] [--peer PYTHON]``, where PYTHON has tensorboard.
+Each measurement is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from machine import print_machine
+from rigorous_recorder.importers.event_frames import masked_crc
+
+TAGS: Final = (b"loss/train", b"lr", b"accuracy/val", b"grad_norm")
+OURS: Final = """
+import resource, sys, time
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.importers import import_runs
+start = time.process_time()
+with ExperimentCollection(sys.argv[2]) as collection:
+    import_runs(sys.argv[1], collection)
+print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+ACCUMULATOR: Final = """
+import resource, sys, time
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+start = time.process_time()
+events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0})
+events.Reload()
+[events.Scalars(tag) for tag in events.Tags()["scalars"]]
+print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def write_events(folder: Path, rows: int) -> None:
+    """Scalars as torch writes them."""
+    noise = random.Random(0).random
+    folder.mkdir()
+    with (folder / "events.out.tfevents.1.host.1.0").open("wb") as file:
+        for row in range(rows):
+            tag = TAGS[row % len(TAGS)]
+            value = b"\x0a" + bytes([len(tag)]) + tag + b"\x15" + struct.pack("<f", noise())
+            summary = b"\x0a" + bytes([len(value)]) + value
+            wall = b"\x09" + struct.pack("<d", 1.8e9 + row * 0.0015)
+            step = b"\x10" + varint(row // len(TAGS))
+            event = wall + step + b"\x2a" + bytes([len(summary)]) + summary
+            size = struct.pack("<Q", len(event))
+            file.write(size + packed_crc(size) + event + packed_crc(event))
+
+
+def packed_crc(data: bytes) -> bytes:
+    """The checksum of a part of a frame as it is in the file."""
+    return struct.pack("<I", masked_crc(data))
+
+
+def varint(number: int) -> bytes:
+    """A number as Protocol Buffers have it."""
+    found = b""
+    while number > 127:
+        found += bytes([number & 127 | 128])
+        number >>= 7
+    return found + bytes([number])
+
+
+def write_mlflow(file: Path, rows: int) -> None:
+    """A store with the tables that MLflow has, and one run."""
+    noise = random.Random(0).random
+    database = sqlite3.connect(file)
+    database.executescript(
+        "CREATE TABLE runs (run_uuid TEXT PRIMARY KEY, name TEXT, status TEXT, start_time INT);"
+        "CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);"
+        "CREATE TABLE tags (key TEXT, value TEXT, run_uuid TEXT);"
+        "CREATE TABLE experiments (experiment_id INT, name TEXT);"
+        "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp INT, run_uuid TEXT, step INT,"
+        " is_nan INT, PRIMARY KEY (key, timestamp, step, run_uuid, value, is_nan));"
+        "INSERT INTO runs VALUES ('run', 'run', 'FINISHED', 0)"
+    )
+    points = (
+        (TAGS[row % 4].decode(), noise(), 1_800_000_000_000 + row // 4, "run", row // 4, 0)
+        for row in range(rows)
+    )
+    database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", points)
+    database.commit()
+    database.close()
+
+
+def bytes_of(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder."""
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(each.stat().st_size for each in files)
+
+
+def measured(python: str, code: str, source: Path, target: Path) -> str:
+    """Seconds of CPU and peak memory of a program."""
+    command = [python, "-c", code, str(source), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, peak = map(float, done.stdout.split()[-2:])
+    return f"{seconds:8.2f} s {peak:7.0f} MB"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--peer")
+    chosen = parser.parse_args()
+    print_machine()
+    with tempfile.TemporaryDirectory() as folder:
+        events, store = Path(folder, "events"), Path(folder, "mlflow.db")
+        write_events(events, chosen.rows)
+        write_mlflow(store, chosen.rows)
+        for name, source in (("TensorBoard", events), ("MLflow", store)):
+            target = Path(folder, f"{name}.collection")
+            for when in ("first", "again"):
+                print(f"{name:12} {when:14}{measured(sys.executable, OURS, source, target)}")
+            print(f"{name:12} bytes         {bytes_of(target) / bytes_of(source):8.3f} x")
+        if chosen.peer:
+            peer = measured(chosen.peer, ACCUMULATOR, events, events)
+            print(f"{'TensorBoard':12} {'Accumulator':14}{peer}")
+
+
+if __name__ == "__main__":
+    main()
