@@ -19,6 +19,8 @@ export class Charts {
     this.keys = { metrics: [], x: [], columns: [] };
     /** @type {Map<string, Card>} */
     this.cards = new Map();
+    /** @type {Map<string, number>} */
+    this.labels = new Map();
     this.count = PAGE;
     this.observer = new IntersectionObserver((seen) => this.onSeen(seen), { rootMargin: "200px" });
     runs.listeners.push(() => this.redraw());
@@ -34,6 +36,7 @@ export class Charts {
     this.observer.observe(this.end);
     onChange((changed) => {
       if (["search", "pinned", "x"].some((each) => changed.has(each))) this.arrange();
+      if (changed.has("by")) this.labels.clear();
       if (SAMPLED.some((each) => changed.has(each))) this.cards.forEach((card) => card.stale());
       if (changed.has("logy") || changed.has("clip")) this.redraw();
       this.controls();
@@ -47,6 +50,13 @@ export class Charts {
     this.keys = keys;
     this.controls();
     this.arrange();
+  }
+
+  /** The color of lines with these values, the same in all charts. @param {string} label */
+  color(label) {
+    const at = this.labels.get(label) ?? this.labels.size;
+    this.labels.set(label, at);
+    return colorAt(at);
   }
 
   /** The key of x that is drawn. */
@@ -150,6 +160,8 @@ class Card {
     /** @type {AbortController | null} */
     this.request = null;
     this.isBehind = false;
+    /** Whether more is new since the request that is under way. */
+    this.isMissing = false;
     this.off = new Set();
     this.pin = element("button", { title: "Pin to the top", "aria-label": `Pin ${key}`, onclick: () => this.togglePin() }, "☆");
     const title = element("h3", {}, element("span", { title: key, dir: "auto" }, key), this.pin,
@@ -186,12 +198,14 @@ class Card {
 
   refresh() {
     if (!this.isInView) this.isBehind = true;
-    else if (!this.request) this.load(this.isBehind ? null : this.chart);
+    else if (this.request) this.isMissing = true;
+    else this.load(this.isBehind ? null : this.chart);
   }
 
   /** @param {import("./api.js").Chart | null} before only what is new since then */
   async load(before) {
     this.request?.abort();
+    this.isMissing = false;
     const request = new AbortController();
     this.request = request;
     const pixels = Math.max(200, this.canvas.clientWidth || 360);
@@ -210,8 +224,10 @@ class Card {
         return;
       }
       this.isBehind = false;
-      this.place.dataset.state = "drawn";
       this.draw();
+      this.place.dataset.state = "drawn";
+      this.place.dataset.points = String(this.chart?.lines.reduce((sum, line) => sum + line.n, 0));
+      if (this.isMissing) this.refresh();
     } catch (error) {
       if (request.signal.aborted) return;
       this.request = null;
@@ -229,12 +245,11 @@ class Card {
       this.leaveEmpty();
       return;
     }
-    const places = new Map(this.chart.lines.map((line, at) => [line.key, at]));
     if (!this.plot) {
       this.canvas.replaceChildren();
       this.plot = new Plot(this.canvas, (low, high) => change({ low: low === null ? "" : String(low), high: high === null ? "" : String(high) }));
     }
-    const color = (/** @type {any} */ line) => (line.run ? runs.color(line.run) : colorAt(places.get(line.key) ?? 0));
+    const color = (/** @type {any} */ line) => (line.run ? runs.color(line.run) : this.charts.color(line.label));
     const name = (/** @type {any} */ line) => (line.run ? runs.name(line.run) : line.label || "all records");
     if (state.by.length) this.drawLegend(color, name);
     else this.legend.replaceChildren();

@@ -63,8 +63,9 @@ function listen() {
 function take(counts) {
   const [hadRows, hadRuns] = seen;
   seen = counts;
-  if (hadRuns !== counts[1] && hadRuns) soon();
-  if (hadRows !== counts[0] && hadRows) charts.refresh();
+  // Also at first: what was loaded may be older than these counts.
+  if (hadRuns !== counts[1]) soon();
+  if (hadRows !== counts[0]) charts.refresh();
 }
 
 /** Load the runs, now or once enough time has passed. */

@@ -1,0 +1,169 @@
+"""The page in a real browser: what is drawn, clicked and read there, live and with hostile values."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("youplot")
+pytest.importorskip("typer")
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from rigorous_recorder import ExperimentCollection
+
+CHROMIUM = which("chromium") or which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+]
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> ExperimentCollection:
+    """Runs with a spike, a NaN, and keys and values that are markup or very long."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    for seed in (1, 2, 3):
+        with collection.new_experiment(seed=seed, note=HOSTILE, long="x" * 10_000) as experiment:
+            loss = [seed / (1 + step) for step in range(5_000)]
+            loss[2_500:2_502] = [50.0, math.nan]
+            experiment.extend({"step": list(range(5_000)), "train/loss": loss})
+            experiment.push(**{"step": 0, HOSTILE: 1, "\u202egnp": 2.0})
+    return collection
+
+
+@pytest.fixture
+def address(study: ExperimentCollection) -> Iterator[str]:
+    """Where `rigorous view` serves the study."""
+    del study
+    command = [sys.executable, "-m", "rigorous_recorder", "view", ".", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ)) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().decode().strip()
+        process.terminate()
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """The page with its charts drawn; a dialog, an error or a request elsewhere fails the test."""
+    found = browser.new_page(viewport={"width": 1300, "height": 800})
+    wrong: list[Any] = []
+    found.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    found.on("pageerror", lambda error: wrong.append(error))  # noqa: PLW0108 - it gets a mark
+    found.on("console", lambda line: line.type != "error" or wrong.append(line.text))
+    found.on("request", lambda sent: is_own(sent.url, address) or wrong.append(sent.url))
+    found.goto(address)
+    expect(card(found, "train/loss")).to_have_attribute("data-points", "15000")
+    yield found
+    found.close()
+    assert [each for each in wrong if "status of 400" not in str(each)] == []
+
+
+def is_own(url: str, address: str) -> bool:
+    return url.startswith((address, "blob:", "data:"))
+
+
+def card(page: Page, key: str) -> Any:
+    return page.locator(f"article[aria-label={key!r}]")
+
+
+def test_runs_drive_the_charts_and_hostile_text_is_text(page: Page) -> None:
+    """Sorting, filtering and hiding; the address has it all, and opens the same view again."""
+    expect(page.get_by_text(HOSTILE).first).to_be_visible()
+    expect(card(page, HOSTILE)).to_have_attribute("data-points", "3")
+    assert page.locator("img").count() == 0
+    page.get_by_label("Filter runs").fill("seed>1")
+    expect(page.get_by_text("2 of 3 drawn")).to_be_visible()
+    page.get_by_label("Draw run 3").uncheck()
+    expect(page.get_by_text("1 of 3 drawn")).to_be_visible()
+    page.get_by_role("columnheader", name="seed").click()
+    page.get_by_role("button", name="log y").click()
+    page.reload()
+    expect(page.get_by_text("1 of 3 drawn")).to_be_visible()
+    expect(page.get_by_role("button", name="log y")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("columnheader", name="seed ▲")).to_be_visible()
+
+
+def test_a_zoom_asks_again_and_a_double_click_shows_all(page: Page) -> None:
+    """The part is read at full resolution."""
+    over = card(page, "train/loss").locator(".u-over")
+    box = over.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 100, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 140, box["y"] + 50, steps=4)
+    with page.expect_response("**/api/chart") as answer:
+        page.mouse.up()
+    assert answer.value.request.post_data_json["low"] > 0
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
+    assert "low=" in page.url
+    over.dblclick()
+    expect(page.get_by_role("button", name="Reset zoom")).to_have_count(0)
+
+
+def test_new_records_are_drawn_by_their_tail(page: Page, study: ExperimentCollection) -> None:
+    """Only new points are sent; a new run comes into the table."""
+    sizes: list[int] = []
+    page.on("response", lambda found: "chart" in found.url and sizes.append(len(found.body())))
+    with study.new_experiment(seed=4) as experiment:
+        experiment.push({"step": 0, "train/loss": 9.0})
+        expect(card(page, "train/loss")).to_have_attribute("data-points", "15001", timeout=20_000)
+        expect(page.get_by_label("Draw run 4")).to_be_visible(timeout=20_000)
+    assert sizes
+    assert max(sizes) < 1_000
+
+
+def test_rows_are_filtered_by_sql(page: Page) -> None:
+    """A wrong condition is reported, and text is read in a pane of its own."""
+    page.get_by_role("button", name="Rows").click()
+    expect(page.get_by_text("15,003 records")).to_be_visible()
+    condition = page.get_by_label("Filter rows")
+    condition.fill('"train/loss" = 50')
+    condition.press("Enter")
+    expect(page.get_by_text("3 records", exact=True)).to_be_visible()
+    page.locator("#rows .line .cell", has_text=HOSTILE).first.dblclick()
+    expect(page.locator("dialog pre")).to_have_text(f"note\n\n{HOSTILE}")
+    page.get_by_role("button", name="Close").click()
+    condition.fill("nowhere > 1")
+    condition.press("Enter")
+    expect(page.locator("#rows .error")).to_contain_text("nowhere")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_windows_and_both_grounds(browser: Browser, address: str, scheme: Any) -> None:
+    """Nothing is wider than the window, and text is readable on its ground."""
+    page = browser.new_page(viewport={"width": 420, "height": 800}, color_scheme=scheme)
+    page.goto(f"{address}#by=seed&smooth=0.9")
+    expect(card(page, "train/loss")).to_have_attribute("data-state", "drawn")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
+    page.close()
