@@ -1,0 +1,168 @@
+"""GoodSeed, Comet, ClearML and Neptune: what their files have, and damage."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rigorous_recorder.importers import Record, Report, Run, Source
+from rigorous_recorder.importers.formats import format_named
+
+from .test_wandb import field
+
+
+def goodseed(folder: Path) -> Path:
+    """A run of two numbers and a text."""
+    path = folder / "run.sqlite"
+    with sqlite3.connect(path) as database:
+        database.executescript("""
+            CREATE TABLE run_meta (key, value);
+            CREATE TABLE configs (path, type_tag, value);
+            CREATE TABLE metric_series (id, path);
+            CREATE TABLE metric_points (series_id, step REAL, y REAL, ts);
+            CREATE TABLE string_series (id, path);
+            CREATE TABLE string_points (series_id, step REAL, value, ts);
+            INSERT INTO run_meta VALUES ('name', 'first'), ('run_id', 'id'), ('status', 'finished');
+            INSERT INTO configs VALUES ('n', 'int', '3'), ('flag', 'bool', 'false'), ('bad', 'int', 'x');
+            INSERT INTO metric_series VALUES (1, 'loss');
+            INSERT INTO metric_points VALUES (1, 1.5, 0.5, 10), (1, 0, 9e999, 11);
+            INSERT INTO string_series VALUES (1, 'note');
+            INSERT INTO string_points VALUES (1, 2, 'hello', 12);
+        """)
+    database.close()
+    return path
+
+
+def zipped(path: Path, **members: Any) -> Path:
+    """A zip file; lists become lines of JSON."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, value in members.items():
+            lines = value if isinstance(value, list) else [value]
+            text = "\n".join(map(json.dumps, lines))
+            archive.writestr(name.replace("_", "."), text)
+    return path
+
+
+def comet(folder: Path) -> Path:
+    """A run of three metrics, of which one is written as text."""
+
+    def metric(name: str, value: Any, step: Any) -> dict[str, Any]:
+        payload = {"metricName": name, "metricValue": value, "step": step, "epoch": None}
+        return {"type": "metric_msg", "payload": {"metric": payload, "local_timestamp": 1000}}
+
+    parameter = {"paramName": "n", "paramValue": 3}
+    own = {"paramName": "curr_step", "paramValue": 3}
+    name = {"type": "log_other", "payload": {"key": "Name", "value": "first"}}
+    return zipped(
+        folder / "comet.zip",
+        experiment_json={"offline_id": "id", "tags": ["a"], "stop_time": 5},
+        messages_json=[
+            name,
+            {"type": "parameter_msg", "payload": {"param": parameter}},
+            {"type": "parameter_msg", "payload": {"params": [own]}},
+            metric("loss", 0.5, 1.5),
+            metric("loss", "Infinity", 0),
+            {"type": "unknown", "payload": None},
+        ],
+    )
+
+
+def clearml(folder: Path) -> Path:
+    """A run of two scalars, one of which has no step."""
+
+    def scalar(metric: str, variant: str, value: float, step: int) -> dict[str, Any]:
+        own = {"type": "training_stats_scalar", "timestamp": 1000}
+        return {**own, "metric": metric, "variant": variant, "value": value, "iter": step}
+
+    parameters = {"General": {"n": {"type": "int", "value": "3"}}}
+    return zipped(
+        folder / "clearml.zip",
+        task_json={"id": "id", "name": "first", "hyperparams": parameters, "tags": ["a"]},
+        metrics_jsonl=[
+            [scalar("loss", "train", 0.5, 1)],
+            [scalar("Summary", "best", 3.5, -(2**31)), 7],
+        ],
+    )
+
+
+def neptune(folder: Path) -> Path:
+    """A run of two points at steps with fractions, and a backward one."""
+
+    def double(value: float) -> bytes:
+        return b"\x09" + struct.pack("<d", value)
+
+    def point(step: bytes, value: float) -> bytes:
+        return field(1, step) + field(8, field(1, "loss") + field(2, double(value)))
+
+    operations = [
+        (1, field(5, "exp")),
+        (0, field(4, field(1, "n") + field(2, field(3, 3)))),
+        (0, field(5, field(1, "sys/tags") + field(2, field(1, field(1, field(1, "a")))))),
+        (0, point(field(1, 1) + field(2, 500_000), 0.5)),
+        (0, point(b"", float("inf"))),
+        (0, b"\xff\xff"),
+    ]
+    path = folder / "run_operations.sqlite3"
+    with sqlite3.connect(path) as database:
+        database.executescript("""
+            CREATE TABLE metadata (version, project, run_id);
+            CREATE TABLE run_operations (sequence_id INTEGER PRIMARY KEY, timestamp,
+                                         operation_type, operation);
+            INSERT INTO metadata VALUES ('v5', 'ws/demo', 'id');
+        """)
+        insert = "INSERT INTO run_operations VALUES (NULL, 1000, ?, ?)"
+        database.executemany(insert, operations)
+    database.close()
+    return path
+
+
+MAKERS = {"goodseed": goodseed, "comet": comet, "clearml": clearml, "neptune": neptune}
+POINTS: dict[str, list[tuple[Any, dict[str, Any]]]] = {
+    "goodseed": [(1.5, {"loss": 0.5}), (0, {"loss": float("inf")}), (2, {"note": "hello"})],
+    "comet": [(1.5, {"loss": 0.5}), (0, {"loss": float("inf")})],
+    "clearml": [(1, {"loss/train": 0.5}), (None, {"best": 3.5})],
+    "neptune": [(1.5, {"loss": 0.5}), (0, {"loss": float("inf")})],
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_runs_have_their_points_and_configuration(name: str, tmp_path: Path) -> None:
+    """The file is found, and its records, configuration and tags are read; damage is reported."""
+    path = MAKERS[name](tmp_path)
+    format_ = format_named(name)
+    (source,) = format_.find(tmp_path, {})
+    assert source.path == path
+    report = Report()
+    events = list(format_.read(source, report, None))
+    records = [(each.step, each.fields) for each in events if isinstance(each, Record)]
+    assert records == POINTS[name]
+    assert [type(step) for step, _ in records] == [type(step) for step, _ in POINTS[name]]
+    runs = [each for each in events if isinstance(each, Run)]
+    assert runs[-1].config["n"] == 3
+    assert {each.id for each in runs} == {"id"}
+    if name != "goodseed":
+        assert runs[-1].about["tags"] == ["a"]
+    assert len(report.losses) == 1
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_changed_bytes_raise_nothing(name: str, tmp_path: Path) -> None:
+    """Whatever bytes of a file are changed or missing, reading it ends without an error."""
+    chance = random.Random(11)
+    path = MAKERS[name](tmp_path)
+    data = path.read_bytes()
+    format_ = format_named(name)
+    for _ in range(20):
+        changed = bytearray(data)
+        for _ in range(chance.randint(1, 20)):
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+        path.write_bytes(changed[: chance.choice([0, 7, len(data) // 2, len(data), len(data)])])
+        list(format_.find(tmp_path, {}))
+        list(format_.read(Source(path, (path,), "x"), Report(), None))
