@@ -28,6 +28,7 @@ def test_a_script_for_tensorboard(tmp_path: Path) -> None:
     ("name", "libraries", "expected"),
     [
         ("optuna_search", ["optuna"], "[('complete', "),
+        ("lightning_training", ["torch", "lightning"], "[(0.1, 40, 39)]"),
         ("gymnasium_episodes", ["gymnasium"], "[(0, "),
         (
             "boosted_trees",
