@@ -162,3 +162,41 @@ def test_mlflow_by_a_url_is_as_by_its_file(tmp_path: Path) -> None:
             rows = [{**row, "source": None, "run": row["run"]} for row in collection.records]
             found.append(sorted(repr(sorted(row.items())) for row in rows))
     assert found[0] == found[1]
+
+
+def test_runs_are_experiments_with_their_own_times_and_ends(tmp_path: Path) -> None:
+    """Numbered in order; where a source has no end, a run ended with its last record."""
+    statuses = {}
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        with collection.new_experiment(run="own"):
+            pass
+        for folder in ("mlflow/sqlite", "wandb/sample", "wandb/killed", "tensorboard/torch"):
+            for _ in range(2):  # importing again changes none of it
+                import_runs(DATA / folder, collection)
+                assert statuses.setdefault(folder, ends_of(collection)) == ends_of(collection)
+        experiments = collection.experiments
+        assert [each.number for each in experiments] == list(range(1, len(experiments) + 1))
+        first = next(each for each in experiments if each["run"] == "parent")
+        assert first["experiment_start_time"] == first["start_time"].timestamp()
+        assert first["experiment_end_time"] == first["end_time"].timestamp()
+        second = next(each for each in experiments if each.get("exit_code") == 3)
+        times = [row["time"] for row in second.records if row["time"] is not None]
+        assert second["experiment_end_time"] == max(times).timestamp()
+        assert first["experiment_duration"] > 0
+    assert ends_of(ExperimentCollection(tmp_path / "study")) == {
+        "own": "finished",
+        "mlflow parent": "finished",
+        "mlflow failed": "failed",
+        "mlflow open": "crashed",  # was running
+        "wandb first": "finished",
+        "wandb second": "failed",
+        "wandb killed": "crashed",
+        **{f"tensorboard {name}": "finished" for name in ("first", "second")},
+        **{f"tensorboard first/{name}": "finished" for name in ("both_a", "both_b", "hp")},
+    }
+
+
+def ends_of(collection: ExperimentCollection) -> dict[str, str]:
+    names = ([each.get("source_format"), each["run"]] for each in collection.experiments)
+    statuses = (each.status.value for each in collection.experiments)
+    return {" ".join(filter(None, name)): each for name, each in zip(names, statuses, strict=True)}

@@ -114,7 +114,7 @@ class _Reading:
             name: text_of(found[number]) for number, name in texts.items() if found.get(number)
         }
         about["tags"] = [text_of(v) for number, v in fields(data) if number == 6] or None
-        about["start_time"] = _time(found.get(12))
+        about |= {"start_time": _time(found.get(12)), "status": "running"}  # until it is finished
         name = text_of(found[4]) if found.get(4) else None
         yield from self._flush()
         yield from self._begin(about, name)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder._arrow import pc
 from rigorous_recorder._keys import RESERVED
 from rigorous_recorder.errors import RigorousError
 
 from .batches import MOST, columns_of, is_simple
 from .contract import Event, Format, Position, Record, Report, Rows, Run, Source
+from .experiments import new_experiment, outcome
 
 __all__ = ["STATE", "SourceTarget", "Target"]
 
@@ -70,7 +73,7 @@ class Target:
         of_run = {"run": run.name, "run_id": key[2], "source": key[1], "source_format": key[0]}
         if parent is None:
             if key not in self._runs:
-                self._runs[key] = self._top.child(of_run)
+                self._runs[key] = new_experiment(self.collection._to_write(), of_run)
             return self._runs[key]
         wanted = of_run if run.part is None else _keys_of_part(run.part)
         known = wanted if run.part is not None else {**of_run, "run": None}
@@ -127,6 +130,9 @@ class SourceTarget:
         self._counts: dict[str, int] = dict(self.state.get("counts", {}))
         self._skip: dict[str, int] = {}
         self._recorders: dict[str, Recorder] = {}
+        #: The top run of each run, and the time of the last record of each.
+        self._tops: dict[str, str] = {}
+        self._lasts: dict[str, datetime] = {}
         self._names: dict[str, str] = {}
         #: Keys of configurations that are also metrics, which are moved: no record may inherit them.
         self._moved: set[str] = set(self.state.get("moved", ()))
@@ -154,12 +160,14 @@ class SourceTarget:
                     self.save()
                     self._target.flush()
         self._flush()
+        self._set_outcomes()
 
     def _note(self, position: Position) -> None:
         """Remember a position; None is the start of a source that is read anew."""
         if position.value is None:
             self._counts.clear()
-            self._recorders.clear()
+            for known in (self._recorders, self._tops, self._lasts):
+                known.clear()
         self.state |= {"position": position.value, "counts": dict(self._counts)}
 
     def save(self, **more: Any) -> None:
@@ -176,6 +184,7 @@ class SourceTarget:
             parent = None if run.parent is None else self._recorders.get(run.parent)
             recorder = self._target.run(self._format, self._source, run, parent)
             self._recorders[run.id] = recorder
+            self._tops[run.id] = self._tops.get(run.parent or "", run.id)
             before = self._counts.setdefault(run.id, 0)
             self._skip[run.id] = max(len(recorder.records) - before, 0)
         self._set(recorder, run)
@@ -191,6 +200,19 @@ class SourceTarget:
         for key, value in {**config, **about, **name}.items():
             if key not in known or not _same(known[key], value):
                 self._set_one(recorder, _free(key, RESERVED, "source"), value)
+
+    def _set_outcomes(self) -> None:
+        """Set how and when the experiments ended, as the source tells it by now."""
+        lasts: dict[str, datetime] = {}
+        for run, time in self._lasts.items():
+            top = self._tops[run]
+            lasts[top] = max(time, lasts.get(top, time))
+        for top in {*self._tops.values()}:
+            recorder = self._recorders[top]
+            known = recorder.local_data
+            ended = outcome(known, lasts.get(top), known.get("experiment_end_time"))
+            if changed := {key: each for key, each in ended.items() if known.get(key) != each}:
+                recorder._set(changed)
 
     def _set_one(self, recorder: Recorder, key: str, value: Any) -> None:
         try:
@@ -209,7 +231,7 @@ class SourceTarget:
         if record.step is not None:
             fields["step"] = record.step
         if record.time is not None:
-            fields["time"] = record.time
+            fields["time"] = self._lasts[run] = record.time
         for key, value in record.fields.items():
             fields[self._names.get(key) or self._name(key)] = value
         self.written += 1
@@ -269,6 +291,8 @@ class SourceTarget:
         first = {key: each[skipped:] for key, each in of_record.items() if each is not None}
         columns = {**first, **columns}
         self._recorders[run].extend(columns)
+        if rows.times is not None and (last := pc.max(rows.times).as_py()) is not None:
+            self._lasts[run] = last
         self.written += count - skipped
 
     def _name(self, key: str) -> str:

@@ -277,8 +277,7 @@ class _Reading:
             name: text_of(found[number]) for number, name in texts.items() if found.get(number)
         }
         tags = [text_of(value) for number, value in fields(data) if number == 10]
-        about["tags"] = tags or None
-        about["start_time"] = _time(found.get(17))
+        about |= {"tags": tags or None, "start_time": _time(found.get(17)), "status": "running"}
         about |= _git(found.get(21))
         if 4 in found:
             self._configure(_message(found[4]))
