@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from rigorous_recorder.importers import Record, Report, Run, Source
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.importers import Record, Report, Run, Source, import_runs
 from rigorous_recorder.importers.formats import format_named
 
+from .test_samples import DATA, value_of
 from .test_wandb import field
 
 
@@ -166,3 +168,29 @@ def test_changed_bytes_raise_nothing(name: str, tmp_path: Path) -> None:
         path.write_bytes(changed[: chance.choice([0, 7, len(data) // 2, len(data), len(data)])])
         list(format_.find(tmp_path, {}))
         list(format_.read(Source(path, (path,), "x"), Report(), None))
+
+
+def test_a_repository_of_aim_is_read_by_aim_from_a_copy(tmp_path: Path) -> None:
+    """Contexts are recorders below the run; nothing of the source changes, though it has no index."""
+    pytest.importorskip("aim")
+    source = DATA / "aim" / "sample"
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    (run,) = json.loads((source / "expected.json").read_text("utf-8"))["runs"]
+    with ExperimentCollection(tmp_path / "study") as collection:
+        assert import_runs(source, collection).sources == {"aim": 1}
+        rows = [dict(row) for row in collection.records]
+        again = import_runs(source, collection)
+    assert (again.records, again.unchanged) == (0, 1)
+    points: dict[Any, list[Any]] = {}
+    for point in sorted(run["points"], key=lambda each: each["step"]):
+        if point.get("on_disk") != {"dropped": True}:
+            key = point["metric"], point.get("context", {}).get("subset")
+            value = value_of(point.get("on_disk", point["logged"]))
+            points.setdefault(key, []).append((point["step"], repr(value)))
+    for (metric, subset), expected in points.items():
+        of_metric = [row for row in rows if metric in row and row.get("subset") == subset]
+        assert [(row["step"], repr(row[metric])) for row in of_metric] == expected
+    assert [row["epoch"] for row in rows if "epoch" in row] == [3]
+    assert [row["note"] for row in rows if "note" in row] == ["hello"]
+    assert (rows[0]["run"], rows[0]["lr"]) == ("first", run["about"]["hparams"]["lr"])
+    assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before

@@ -27,6 +27,7 @@ FORMATS: Final[tuple[str, ...]] = (
     "swanlab",
     "dvclive",
     "sacred",
+    "aim",
     "goodseed",
     "comet",
     "clearml",
