@@ -11,13 +11,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rigorous_recorder import ExperimentCollection
 
 from ..sparse import make_all_sparse
-from .conditions import NUMBER, Condition, Row, conditions, has_nan, have_one_zone, rows
+from .conditions import NUMBER, Condition, IsNan, Row, conditions, has_nan, have_one_zone, rows
 from .strategies import scratch_folder
 
 FEWER = settings(max_examples=settings().max_examples // 2)
@@ -75,6 +75,11 @@ def engines(
 
 
 @FEWER
+@example(
+    found=[{NUMBER: 0, "float": float("nan")}, {NUMBER: 1, "float": float("inf")}],
+    asked=IsNan(),
+    are_sparse=True,
+)
 @given(found=rows(), asked=conditions, are_sparse=st.booleans())
 def test_engines_find_the_rows_that_were_logged(
     found: list[Row], asked: Condition, *, are_sparse: bool

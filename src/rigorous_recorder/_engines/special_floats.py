@@ -42,10 +42,13 @@ def _of_nodes(scan: Scan, names: Mapping[str, str]) -> SpecialFloats:
 
 
 def _of_fragment(fragment: Fragment, names: Mapping[str, str]) -> SpecialFloats:
-    named = {c: n for c, n in fragment.columns.items() if c.kind == FLOAT and c.key in names}
+    there, columns = fragment.file_columns, fragment.columns
+    named = {c: names[str(c.key)] for c in columns if c.kind == FLOAT and c.key in names}
     known = None
     if isinstance(fragment, ParquetFragment):
         known = SpecialFloats.of_file(metadata_of(fragment.schema))
-    if known is None:
-        known = SpecialFloats.union(map(SpecialFloats.of, fragment.tables(list(named))))
-    return known.renamed({name: names[str(column.key)] for column, name in named.items()})
+    if known is not None:  # of the columns of the file, which several keys can share
+        each_of = (dict.fromkeys(there.names_storing([c]), name) for c, name in named.items())
+        return SpecialFloats.union(map(known.renamed, each_of))
+    known = SpecialFloats.union(map(SpecialFloats.of, fragment.tables(list(named))))
+    return known.renamed({columns[column]: name for column, name in named.items()})
