@@ -75,11 +75,10 @@ class AddedRows:
         if row.node not in self._inherited:
             self._inherited[row.node] = inherited_values(self._scan, row.node)
         above = self._inherited[row.node]
-        values = row.dense | row.sparse
-        if above is None or not self._order.keys() >= values.keys():
+        if above is None or not self._order.keys() >= row.values.keys():
             return None
-        columns = [*sorted(row.dense, key=self._order.__getitem__), *row.sparse]
-        own = {str(column.key): values[column] for column in columns}
+        columns = sorted(row.values, key=self._order.__getitem__)
+        own = {str(column.key): row.values[column] for column in columns}
         return (
             Row({**above, **own}).with_fresh(self._mutable) if self._mutable else Row(above | own)
         )

@@ -10,7 +10,7 @@ from .._arrow import pa
 from .._values.kinds import BOOL, FLOAT, INT, JSON, NULL, TEXT, Kind
 from .._values.sparse import SparseKind
 from .batches import live_array
-from .column import Column, Key
+from .column import Column
 from .layout import Buffer, ColumnBuffers, ImageMap, PackBuffers
 
 __all__ = ["LiveRow", "RowCells"]
@@ -20,17 +20,10 @@ _INLINE: Final = 12
 
 
 class LiveRow(NamedTuple):
-    """A row.
-
-    Attributes:
-        node: its node.
-        dense: its values of keys that have columns of their own, of whatever kind.
-        sparse: its other values, in the order in which rows of a scan have them.
-    """
+    """A row: its node, and the values of the columns that have one."""
 
     node: int
-    dense: dict[Column, Any]
-    sparse: dict[Column, Any]
+    values: dict[Column, Any]
 
 
 _Reader = Callable[[int], Any]
@@ -50,11 +43,6 @@ class RowCells:
         self.nodes: Final = _piece(view, where.node).cast("q")
         self._dense: list[tuple[Column, memoryview, _Reader]] = []
         self._packed: list[_Pack] = []
-        self._dense_keys: set[Key] = {
-            column.key
-            for column, places in where.columns.items()
-            if not isinstance(places, PackBuffers)
-        }
         for column, places in where.columns.items():
             if isinstance(places, PackBuffers):
                 assert isinstance(column.kind, SparseKind)
@@ -68,14 +56,12 @@ class RowCells:
     def row(self, at: int) -> LiveRow:
         """A written row."""
         octet, bit = at >> 3, 1 << (at & 7)
-        dense = {
+        values = {
             column: read(at) for column, validity, read in self._dense if validity[octet] & bit
         }
-        sparse: dict[Column, Any] = {}
         for pack in self._packed:
-            for column, value in pack.values(at).items():
-                (dense if column.key in self._dense_keys else sparse)[column] = value
-        return LiveRow(self.nodes[at], dense, sparse)
+            values |= pack.values(at)
+        return LiveRow(self.nodes[at], values)
 
 
 class _Pack:
