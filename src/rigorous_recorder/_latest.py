@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from ._arrow import pa, pc
 from ._live.column import NODE, PARENT_COLUMN, TIME_COLUMN, Column
 from ._runs import NUMBER, Runs, last_deleted
-from ._store.fragments import Fragment, InMemoryFragment
+from ._store.fragments import Fragment, InMemoryFragment, is_lost
 from ._store.node_ids import DELETED, ROOT
 from ._store.parquet_fragment import ParquetFragment
 from ._store.store import FolderStore
@@ -124,5 +124,6 @@ def _rows_about(
             is_about = pc.is_in(rows.column(NODE), value_set=ids)
             above = column_in(rows, fragment, PARENT_COLUMN)
             found = rows.filter(pc.or_(is_about, pc.is_in(above, value_set=ids)))
-            for batch in found.combine_chunks().to_batches():
+            readable = [name for name in found.column_names if not is_lost(found.column(name))]
+            for batch in found.select(readable).combine_chunks().to_batches():
                 yield InMemoryFragment(fragment.origin.number, batch)

@@ -374,3 +374,40 @@ def test_no_inherited_value_stands_in_for_a_damaged_one_in_any_scope(
         lazy = records.to_polars(lazy=True)
         assert lazy.filter(pl.col("lr") == 0.1).collect().height == 0
         assert lazy.select("lr").collect()["lr"].to_list() == nothing
+
+
+@pytest.mark.parametrize("keys", [6, 600], ids=["with few keys", "with sparse keys"])
+def test_an_experiment_begins_beside_a_damaged_attribute(tmp_path: Path, keys: int) -> None:
+    """The value that can't be read is missing, the number counts on."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(lr=0.5) as experiment:
+            for number in range(keys):
+                experiment[f"k{number}"] = number
+    (file,) = (tmp_path / "c.collection" / "nodes").glob("*.parquet")
+    in_data_page(file, "lr")
+    with warnings.catch_warnings(), ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        warnings.simplefilter("ignore", DamagedFileWarning)
+        with collection.new_experiment(lr=0.25) as experiment:
+            assert experiment["experiment_number"] == 2
+        first, second = collection.experiments
+        assert (first.get("lr"), first["k5"], second["lr"]) == (None, 5, 0.25)
+
+
+def test_an_experiment_begins_while_files_of_sparse_attributes_are_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that were listed before are read from the one that they were merged into."""
+    for _ in range(2):
+        with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+            with collection.new_experiment(lr=0.5) as experiment:
+                for number in range(600):
+                    experiment[f"k{number}"] = number
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        reader = collection._store.reader
+        listed = reader.node_fragments()
+        ExperimentCollection(tmp_path / "c", quiet=True).compact()
+        monkeypatch.setattr(reader, "node_fragments", lambda: listed)
+        run = collection.start()
+        monkeypatch.undo()
+        assert run.number == 3
+        run.finish()

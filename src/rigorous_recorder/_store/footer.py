@@ -230,7 +230,7 @@ def with_sparse_keys(batch: pa.RecordBatch) -> pa.RecordBatch:
     if not (keys := sparse_keys(batch)):
         return batch
     file_metadata = {**metadata_of(batch.schema), **sparse_metadata(keys)}
-    metadata = {**batch.schema.metadata, META: json.dumps(file_metadata).encode()}
+    metadata = {**(batch.schema.metadata or {}), META: json.dumps(file_metadata).encode()}
     return batch.replace_schema_metadata(metadata)
 
 

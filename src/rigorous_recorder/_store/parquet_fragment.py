@@ -131,7 +131,9 @@ class ParquetFragment(Fragment):
                 is_empty = self._nulls([group], [column])[0].get(column) == rows
                 lost = self.schema.field(name).type if is_empty else pa.null()
                 arrays.append(pa.nulls(rows, lost))
-        return pa.Table.from_arrays(arrays, names=list(names))
+        there = [self.schema.field(name) for name in names]
+        fields = [field.with_type(each.type) for field, each in zip(there, arrays, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self.schema.metadata))
 
     def is_placed(self, group: int) -> bool:
         """Whether ``_node`` of a row group can be read, as far as known."""
