@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,8 @@ class Life:
         if not child:
             try:
                 self._live()
+            except BaseException:  # noqa: BLE001 - it is to be killed, not to end
+                traceback.print_exc()
             finally:
                 os._exit(1)
         if dice.random() < 0.75:  # else while it opens the collection, or recovers

@@ -58,7 +58,7 @@ def host(request: pytest.FixtureRequest) -> list[str]:
 @contextmanager
 def writer(host: list[str], plan: Plan) -> Iterator[subprocess.Popen[bytes]]:
     """A process on a host of its own that logs until it is told to stop, and reports each record."""
-    command = [*host, sys.executable, training.__file__, json.dumps(plan)]
+    command = [*host, sys.executable, "-m", training.__name__, json.dumps(plan)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
         try:
             yield process
@@ -116,7 +116,7 @@ def test_a_writer_that_died_on_another_host_is_recovered(tmp_path: Path, host: l
     plan = Plan(
         folder=str(tmp_path / "study"), seed=0, shape="plain", records=500, end="exit_now", rows=0
     )
-    command = [*host, sys.executable, training.__file__, json.dumps(plan)]
+    command = [*host, sys.executable, "-m", training.__name__, json.dumps(plan)]
     died = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
     assert died.returncode == 3, died.stderr
     assert died.stdout.count(b"\n") == 500
