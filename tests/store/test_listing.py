@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from rigorous_recorder import ExperimentCollection, _records
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._engines import pages
 from rigorous_recorder._live.probe_block import FOOTER_END, footer_size
 from rigorous_recorder._store import backend, foreign, listed, listing, sealed_files
 from rigorous_recorder._store.folder import SealedName
@@ -277,13 +278,13 @@ def test_views_of_a_snapshot_share_what_is_decoded(
         for i in range(300):
             experiment.push(i=i)
     decoded: list[int] = []
-    rows_of = _records.rows_of
+    decode = pages.decoded
 
     def counted(piece: Any, scan: Any) -> Any:
         decoded.append(piece.rows)
-        return rows_of(piece, scan)
+        return decode(piece, scan)
 
-    monkeypatch.setattr(_records, "rows_of", counted)
+    monkeypatch.setattr(pages, "decoded", counted)
     assert [view(reader)[at]["i"] for at in (70, 100, 71, 127)] == [70, 100, 71, 127]
     assert decoded == [64]
     assert [view(reader)[at]["i"] for at in range(300)] == list(range(300))
