@@ -9,13 +9,14 @@ from typing import Annotated, Final
 import typer
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.page import view as view_page
 
 from .output import print_text
 from .plot import print_curves
 
 __all__ = ["EXAMPLES", "demo"]
 
-EXAMPLES = "Examples: `rigorous demo`, `rigorous demo data/my_demo`"
+EXAMPLES = "Examples: `rigorous demo`, `rigorous demo data/my_demo --view`"
 
 _LEARNING_RATES: Final = (0.1, 0.3, 0.9)
 _EPOCHS: Final = 5
@@ -26,6 +27,10 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(help="Where to log to; '.collection' is added to its name.")
     ] = Path("data/demo"),
+    *,
+    view: Annotated[
+        bool, typer.Option("--view", help="Open it in the browser afterwards, as `view` does.")
+    ] = False,
 ) -> None:
     """Log three made-up learning curves, and show their tree, the flat table and a chart.
 
@@ -42,6 +47,9 @@ def demo(
     print_text(f"{collection.records}\n")
     print_text(f"\nrigorous plot {name} -x step -y loss --by learning_rate\n\n")
     print_curves(collection.records.plot("step", "loss", "learning_rate"))
+    if view:
+        print_text(f"\nrigorous view {name}\n\n")
+        view_page([folder])
 
 
 def log_curve(collection: ExperimentCollection, learning_rate: float) -> int:

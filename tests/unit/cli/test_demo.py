@@ -155,3 +155,22 @@ def test_a_folder_that_is_no_collection_is_reported_in_one_line(
     assert exit_.value.code == 2
     assert re.fullmatch(r"rigorous: .*photos.*\n", capsys.readouterr().err)
     assert [each.name for each in stranger.parent.iterdir()] == [stranger.name]
+
+
+def test_the_demo_is_shown_in_the_browser_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page shows what was logged just before, and no page is opened without the option."""
+    shown: list[list[int]] = []
+
+    def view(paths: list[Path]) -> None:
+        shown.extend(
+            [each.number for each in ExperimentCollection(path).experiments] for path in paths
+        )
+
+    monkeypatch.setattr(sys.modules["rigorous_recorder.cli.demo"], "view_page", view)
+    folder = str(tmp_path / "study")
+    run("demo", folder)
+    assert shown == []
+    assert f"rigorous view {folder}" in run("demo", folder, "--view").output
+    assert shown == [[1, 2, 3, 4, 5, 6]]
