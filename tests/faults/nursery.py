@@ -33,6 +33,11 @@ _CHECKED_EVERY: Final = 5
 _TRIED, _DONE = 1, 2  # places on the board
 
 
+def _has_ended(child: int) -> bool:
+    """Whether a child is a zombie, which is still there to be waited for."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 class Life:
     """A process that logs until it is killed."""
 
@@ -69,7 +74,7 @@ class Life:
                 os._exit(1)
         if dice.random() < 0.75:  # else while it opens the collection, or recovers
             least = dice.randrange(1, 150)  # by a count: a busy machine may log little in any time
-            while self.tried < least:
+            while self.tried < least and not _has_ended(child):
                 time.sleep(0.0005)
         time.sleep(dice.choice([0.01, 0.04, 0.12]) * dice.random())
         os.kill(child, chosen)
