@@ -144,7 +144,7 @@ def chart_sql(chart: Chart, kinds: Mapping[str, Kind], source: RowSource) -> str
     replaced = "replaced" if source.has_attempts else "0 AS replaced"
     return f"""
         SELECT {_listing(groups)}x, mean, low, high, n, odd, {replaced}, {counts}
-        FROM ({points}) ORDER BY {_listing(groups)}x NULLS LAST
+        FROM ({points}) ORDER BY {_listing(groups)}x NULLS LAST, mean
     """
 
 
@@ -160,7 +160,7 @@ def ordered_sql(chart: Chart, numbered: Collection[str]) -> str:
         if key in numbered:
             places = f"SELECT number, row_number() OVER (ORDER BY value) AS place FROM values_of_{number}"
             joins += f" LEFT JOIN ({places}) AS p{number} ON b{number} = p{number}.number"
-    return f"SELECT points.* FROM points{joins} ORDER BY {_listing(order)}x NULLS LAST"
+    return f"SELECT points.* FROM points{joins} ORDER BY {_listing(order)}x NULLS LAST, mean"
 
 
 def check_chart(chart: Chart, kinds: Mapping[str, Kind]) -> None:
