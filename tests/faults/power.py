@@ -51,6 +51,7 @@ class PowerLog:
         self._root = root
         self._lock = threading.RLock()
         self._kept: dict[Inode, int] = {}
+        self._is_over = False
         self.versions: dict[Inode, list[Version]] = {}
         self.syncs: list[Synced] = []
         self.moments = 0
@@ -95,12 +96,16 @@ class PowerLog:
             patch.setattr(os, "fsync", synced)
             yield
             self.look(say)
-        for descriptor in self._kept.values():
-            os.close(descriptor)
+        with self._lock:  # a thread may still be between two steps
+            self._is_over = True
+            for descriptor in self._kept.values():
+                os.close(descriptor)
 
     def look(self, say: Callable[[], Any]) -> None:
         """Keep what there is now."""
         with self._lock:
+            if self._is_over:
+                return
             # Said before it is looked: what was acknowledged by then is in what is seen.
             said = say()
             self._look(self._root, None)
