@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from rigorous_recorder._capture.secrets import masked, masked_arguments, without
 
 #: Each is planted somewhere, and must be found nowhere.
 SECRET = "hunter2hunter2hunter2"
+#: Without these a process can't load native code that is watched for wrong accesses.
+_OF_LOADER = ("LD_", "ASAN_", "UBSAN_", "PYTHONMALLOC")
 SCRIPT = """
 import sys
 from rigorous_recorder import ExperimentCollection
@@ -55,7 +58,9 @@ def test_a_run_records_its_environment_and_no_secret(checkout: Path, tmp_path: P
     """Commit, diff, command and job are there; what was planted is in no file of the collection."""
     study = tmp_path / "study"
     arguments = ["--api-key", SECRET, f"--wandb_token={SECRET}", "--max-tokens=512", "--auth", "x"]
+    of_loader = {key: os.environ[key] for key in os.environ if key.startswith(_OF_LOADER)}
     environment = {
+        **of_loader,
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(Path(sys.modules["rigorous_recorder"].__file__ or "").parents[1]),
         **dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "SLURM_JWT"), SECRET),
