@@ -356,7 +356,8 @@ class Buffers:
         self._slots = {
             id(slot): slot for by_type in direct.values() for slot in by_type.values()
         }.values()
-        self._accepted: Mapping[type, Pack] = {}
+        #: By the ids of types, since those of users may have no hash.
+        self._accepted: Mapping[int, Pack] = {}
         self._reserved: frozenset[str] = frozenset()
         self._most_keys = 0
         self.capacity = len(self._ids)
@@ -375,12 +376,13 @@ class Buffers:
             reserved: keys that are not accepted.
             most: the number of keys that a pack accepts.
         """
-        self._accepted, self._reserved, self._most_keys = packs, reserved, most
+        self._accepted = {id(kind): pack for kind, pack in packs.items()}
+        self._reserved, self._most_keys = reserved, most
 
     def accept_new(self, fields: Mapping[Any, Any]) -> None:
         """Give slots to new keys, as far as they are accepted."""
         for key, value in fields.items():
-            pack = self._accepted.get(type(value))
+            pack = self._accepted.get(id(type(value)))
             is_new = type(key) is str and key not in self._direct and key not in self._reserved
             if pack is not None and is_new and len(pack.known) < self._most_keys:
                 with contextlib.suppress(UnicodeEncodeError):  # the slow path reports it
