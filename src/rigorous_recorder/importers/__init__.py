@@ -1,6 +1,6 @@
 """Imports the runs of other tools into a collection, so that nothing of them is lost."""
 
-from .contract import Format, Loss, Position, Record, Report, Rows, Run, Source, media, moment
+from .contract import Format, Loss, Position, Record, Report, Rows, Run, Source, media, utc_time
 from .formats import FORMATS, Found
 from .importing import Imported, Listed, find_runs, import_runs, list_runs
 
@@ -21,5 +21,5 @@ __all__ = [
     "import_runs",
     "list_runs",
     "media",
-    "moment",
+    "utc_time",
 ]

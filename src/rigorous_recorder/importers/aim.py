@@ -18,7 +18,7 @@ from rigorous_recorder.errors import MissingPackageError
 
 from . import aim_reader
 from .columns import events_of
-from .contract import Event, Format, Position, Report, Run, Source, media, moment
+from .contract import Event, Format, Position, Report, Run, Source, media, utc_time
 from .files import files_below, run_name
 
 _FOLDER: Final = ".aim"
@@ -84,7 +84,7 @@ def _run(run: str, about: dict[str, Any]) -> Iterator[Event]:
         config = {**config, **hparams}
     else:
         config["hparams"] = hparams
-    times = {key: moment(about.pop(key)) for key in ("start_time", "end_time")}
+    times = {key: utc_time(about.pop(key)) for key in ("start_time", "end_time")}
     yield Run(run, about.pop("name") or run, config, {**about, **times})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .archive import has_members, json_lines, member, opened_zip
-from .contract import Event, Format, Record, Report, Run, Source, moment
+from .contract import Event, Format, Record, Report, Run, Source, utc_time
 from .files import files_below
 
 #: The iteration of values that were reported without one.
@@ -104,7 +104,7 @@ def _number(value: Any) -> int | float | None:
 
 def _time(entry: Mapping[str, Any]) -> Any:
     time = _number(entry.get("timestamp"))
-    return None if time is None else moment(time / 1000)
+    return None if time is None else utc_time(time / 1000)
 
 
 FORMAT: Final = Format("clearml", "ClearML offline", _find, _read)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rigorous_recorder._arrow import pa
 
-from .contract import Event, Record, Rows, moment
+from .contract import Event, Record, Rows, utc_time
 
 __all__ = ["as_floats", "events_of"]
 
@@ -49,7 +49,7 @@ def events_of(
         yield Rows(run, len(steps), arrays, steps_or_none, times)
         return
     for at, (step, second) in enumerate(zip(steps, seconds, strict=True)):
-        time = None if second is None else moment(second)
+        time = None if second is None else utc_time(second)
         yield Record(run, {key: values[at] for key, values in columns.items()}, step, time)
 
 
@@ -62,7 +62,7 @@ def _times(seconds: Sequence[Any]) -> Any:
 
 
 def _microseconds(seconds: float) -> int | None:
-    """Microseconds since 1970, rounded as ``moment`` does; None if it has no such time."""
+    """Microseconds since 1970, rounded as ``utc_time`` does; None if it has no such time."""
     if _FIRST_SECOND <= seconds <= _LAST_SECOND:
         whole = int(seconds)
         return whole * 1_000_000 + round((seconds - whole) * 1e6)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .archive import has_members, json_lines, member, opened_zip
-from .contract import Event, Format, Record, Report, Run, Source, media, moment
+from .contract import Event, Format, Record, Report, Run, Source, media, utc_time
 from .files import files_below
 from .texts import float_named
 
@@ -160,7 +160,7 @@ def _number(value: Any) -> int | float | None:
 
 def _time(milliseconds: Any) -> Any:
     is_number = type(milliseconds) in {int, float}
-    return moment(milliseconds / 1000) if is_number else None
+    return utc_time(milliseconds / 1000) if is_number else None
 
 
 FORMAT: Final = Format("comet", "Comet offline", _find, _read)

@@ -19,7 +19,7 @@ __all__ = [
     "Run",
     "Source",
     "media",
-    "moment",
+    "utc_time",
 ]
 
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ class Run(NamedTuple):
         config: the configuration, by its own names.
         about: all other attributes, with names that are the same for all formats: ``status`` (running,
             finished, failed, crashed, stopped, pruned), ``start_time`` and ``end_time`` (by
-            ``moment``), ``tags``, ``notes``, ``host``, ``user``, ``group``, ``job_type``,
+            ``utc_time``), ``tags``, ``notes``, ``host``, ``user``, ``group``, ``job_type``,
             ``project``, ``experiment``, ``exit_code``, ``git_commit``, ``command``.
         parent: the id of the run that it is below; None for a run of its own.
         part: of a part of a run, its attribute ``part``, unique below its parent, such as ``system``;
@@ -76,7 +76,7 @@ class Record(NamedTuple):
         run: the run's id.
         fields: metrics by their names in the source, each with a value that can be stored.
         step: None if the source has none.
-        time: when it was logged, by ``moment``; None if the source does not tell.
+        time: when it was logged, by ``utc_time``; None if the source does not tell.
     """
 
     run: str
@@ -192,7 +192,7 @@ class Format:
     options: tuple[str, ...] = ()
 
 
-def moment(seconds: Any) -> datetime | None:
+def utc_time(seconds: Any) -> datetime | None:
     """The time that is so many seconds after 1970; None if it is not a time of the years 1 to 9999."""
     try:
         return _START + timedelta(seconds=seconds)

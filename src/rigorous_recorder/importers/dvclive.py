@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Record, Report, Run, Source, media, moment
+from .contract import Event, Format, Record, Report, Run, Source, media, utc_time
 from .files import files_below, read_bounded, read_json, read_yaml, run_name
 from .lines import cell, csv_rows
 from .texts import file_inside
@@ -61,7 +61,7 @@ def _points(file: Path, report: Report) -> Iterator[tuple[Any, Any, Any]]:
         at = cell(step)
         yield (
             at if type(at) in {int, float} else None,
-            moment(when / 1000) if isinstance(when, int | float) else None,
+            utc_time(when / 1000) if isinstance(when, int | float) else None,
             cell(value),
         )
 

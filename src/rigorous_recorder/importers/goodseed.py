@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Position, Record, Report, Run, Source, moment
+from .contract import Event, Format, Position, Record, Report, Run, Source, utc_time
 from .files import files_below
 from .sqlite import is_sqlite, opened, rows
 from .texts import iso_time
@@ -88,7 +88,7 @@ def _points(database: Any, run: str, last: dict[str, int]) -> Iterator[Event]:
                 if not is_begun:
                     is_begun = True
                     yield Run(of, parent=run, part="system")
-            yield Record(of, {name: value}, _step(step), moment(seconds))
+            yield Record(of, {name: value}, _step(step), utc_time(seconds))
             last[kind] = row
             if not count % _OFTEN:
                 yield Position(dict(last))

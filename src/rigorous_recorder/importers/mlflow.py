@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from . import mlflow_files as store_of_files
 from . import mlflow_url as store_by_url
-from .contract import Event, Format, Position, Record, Report, Source, moment
+from .contract import Event, Format, Position, Record, Report, Source, utc_time
 from .files import files_below, run_name
 from .mlflow_runs import in_order, run_of
 from .sqlite import columns_of, is_sqlite, opened, rows
@@ -125,7 +125,7 @@ def _records(path: Path, table: Table, report: Report, row: int | None) -> Itera
 
 def _record(call: tuple[Any, ...], fields: dict[str, Any]) -> Record:
     run, time, step = call
-    return Record(run, fields, step, None if time is None else moment(time / 1000))
+    return Record(run, fields, step, None if time is None else utc_time(time / 1000))
 
 
 FORMAT: Final = Format("mlflow", "MLflow", _find, _read, options=("url",))

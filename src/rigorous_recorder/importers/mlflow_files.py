@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Position, Record, Report, Run, Source, moment
+from .contract import Event, Position, Record, Report, Run, Source, utc_time
 from .files import files_below, read_bounded, read_yaml, run_name
 from .lines import lines
 from .mlflow_runs import in_order, run_of
@@ -90,10 +90,10 @@ def _records(
             fields: dict[str, float] = {}
             for _, _, metric, value in group:
                 if metric in fields:
-                    yield Record(run, fields, step, moment(time / 1000))
+                    yield Record(run, fields, step, utc_time(time / 1000))
                     fields = {}
                 fields[metric] = value
-            yield Record(run, fields, step, moment(time / 1000))
+            yield Record(run, fields, step, utc_time(time / 1000))
 
 
 def _points(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .contract import Run, moment
+from .contract import Run, utc_time
 
 __all__ = ["in_order", "run_of"]
 
@@ -56,7 +56,7 @@ def run_of(
 
 
 def _time(milliseconds: Any) -> Any:
-    return moment(milliseconds / 1000) if isinstance(milliseconds, (int, float)) else None
+    return utc_time(milliseconds / 1000) if isinstance(milliseconds, (int, float)) else None
 
 
 def in_order(runs: list[Run]) -> Iterator[Run]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Position, Record, Report, Run, Source, moment
+from .contract import Event, Format, Position, Record, Report, Run, Source, utc_time
 from .files import files_below
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
 from .sqlite import is_sqlite, opened, rows
@@ -82,7 +82,7 @@ class _Reading:
 
     def _operation(self, data: bytes, milliseconds: Any) -> Iterator[Event]:
         step: int | float | None = None
-        time = moment(milliseconds / 1000)
+        time = utc_time(milliseconds / 1000)
         values: dict[str, Any] = {}
         for number, value in fields(data):
             if number == 1:
@@ -151,7 +151,7 @@ def _step(data: bytes) -> int | float:
 
 def _time(data: bytes) -> datetime | None:
     found = first(data)
-    return moment(signed(found.get(1, 0)) + signed(found.get(2, 0)) / 1e9)
+    return utc_time(signed(found.get(1, 0)) + signed(found.get(2, 0)) / 1e9)
 
 
 def _value(data: bytes) -> Any:

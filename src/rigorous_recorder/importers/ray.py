@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Position, Record, Report, Run, Source, moment
+from .contract import Event, Format, Position, Record, Report, Run, Source, utc_time
 from .files import files_below, read_json, run_name
 from .lines import json_rows, table_records
 
@@ -61,7 +61,7 @@ def _start(row: Mapping[str, Any]) -> Any:
     """When a trial began: the time of a result, less that since the start."""
     now, since = row.get("timestamp"), row.get("time_total_s")
     if isinstance(now, (int, float)) and isinstance(since, (int, float)):
-        return moment(now - since)
+        return utc_time(now - since)
     return None
 
 
@@ -75,7 +75,7 @@ def _record(row: Mapping[str, Any], config: Any) -> Record:
     time = row.get("timestamp")
     step = row.get("training_iteration")
     is_step = isinstance(step, (int, float))
-    return Record("", fields, step if is_step else None, None if time is None else moment(time))
+    return Record("", fields, step if is_step else None, None if time is None else utc_time(time))
 
 
 def _flat(row: Mapping[str, Any], before: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Position, Record, Report, Run, Source, media, moment
+from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
 from .files import files_below, read_bounded, read_yaml
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
@@ -207,7 +207,7 @@ def _time(value: int | bytes | None) -> datetime | None:
     if value is None:
         return None
     found = first(_message(value))
-    return moment(signed(found.get(1, 0)) + signed(found.get(2, 0)) / 1e9)
+    return utc_time(signed(found.get(1, 0)) + signed(found.get(2, 0)) / 1e9)
 
 
 FORMAT: Final = Format("swanlab", "SwanLab", _find, _read)

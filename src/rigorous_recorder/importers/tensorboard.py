@@ -14,7 +14,7 @@ from zlib import crc32
 from rigorous_recorder._arrow import pa, pc
 
 from . import tensorboard_values as values
-from .contract import Event, Format, Position, Record, Report, Rows, Run, Source, moment
+from .contract import Event, Format, Position, Record, Report, Rows, Run, Source, utc_time
 from .event_frames import FOOTER, HEADER, NO_TIME, Scanned, find_frame, scan
 from .files import files_below, run_name
 from .protobuf import BadMessageError, fields, float_of, signed, text_of
@@ -182,7 +182,7 @@ class _Folder:
     def _other(self, path: Path, data: bytes, offset: int) -> Iterator[Event]:
         """An event that is not one scalar."""
         event = dict(fields(data))
-        time = moment(float_of(event.get(1, bytes(8))))
+        time = utc_time(float_of(event.get(1, bytes(8))))
         step = signed(event.get(2, 0))
         if 3 in event and not self._is_begun:
             self._is_begun = True

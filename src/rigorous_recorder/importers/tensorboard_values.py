@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from .contract import media, moment
+from .contract import media, utc_time
 from .protobuf import BadMessageError, fields, float_of, signed, text_of, varint
 
 __all__ = ["Summary", "TooLargeError", "Value", "read", "summary_values"]
@@ -293,7 +293,7 @@ def _hparams(content: bytes) -> Summary:
         elif number == 4:
             end = dict(fields(_bytes(part)))
             about["status"] = _STATUS.get(signed(end.get(1, 0)))
-            about["end_time"] = moment(float_of(end[2])) if 2 in end else None
+            about["end_time"] = utc_time(float_of(end[2])) if 2 in end else None
     return Summary(
         config=config, about={key: each for key, each in about.items() if each is not None}
     )
@@ -308,7 +308,7 @@ def _session_start(data: bytes, about: dict[str, Any]) -> dict[str, Any]:
         elif number == 4:
             about["group"] = text_of(part) or None
         elif number == 5:
-            about["start_time"] = moment(float_of(part))
+            about["start_time"] = utc_time(float_of(part))
     return config
 
 

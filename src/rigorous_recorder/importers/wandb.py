@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .columns import as_floats, events_of
-from .contract import Event, Format, Position, Record, Report, Run, Source, media, moment
+from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
 from .files import files_below, read_bounded
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, signed, text_of
@@ -410,7 +410,7 @@ def _time(value: int | bytes | None) -> Any:
     if value is None:
         return None
     found = first(_message(value))
-    return moment(signed(found.get(1, 0)) + signed(found.get(2, 0)) / 1e9)
+    return utc_time(signed(found.get(1, 0)) + signed(found.get(2, 0)) / 1e9)
 
 
 def _git(value: int | bytes | None) -> dict[str, str]:
