@@ -1,8 +1,8 @@
 // One chart for each key; only those in view are requested and drawn.
 
 import { chart, extend } from "./api.js";
-import { after, element } from "./dom.js";
-import { Plot, swatch } from "./plot.js";
+import { after, element, swatch } from "./dom.js";
+import { Plot } from "./plot.js";
 import { colorAt } from "./runs.js";
 import { change, onChange, state } from "./state.js";
 

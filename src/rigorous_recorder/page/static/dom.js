@@ -47,3 +47,10 @@ export function duration(seconds) {
   if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+/** A square of a color. @param {string} color */
+export function swatch(color) {
+  const made = element("span", { className: "swatch" });
+  made.style.background = color;
+  return made;
+}

@@ -1,7 +1,9 @@
 // The adapter of the chart library: uPlot has the axes, the cursor and the zoom; lines, bands and
 // marks are drawn here, each with x of its own.
 
-import { element, shown } from "./dom.js";
+import { element, shown, swatch } from "./dom.js";
+import { band, curve, marks } from "./marks.js";
+import { Range, nearest, position } from "./scale.js";
 
 /** @typedef {import("./api.js").Line} Line */
 /** @typedef {{logX: boolean, logY: boolean, clip: boolean, low: number | null, high: number | null,
@@ -22,6 +24,10 @@ export class Plot {
     /** @type {any} */
     this.uplot = null;
     this.made = "";
+    /** @type {number[]} */
+    this.xEnds = [0, 1];
+    /** @type {number[]} */
+    this.yEnds = [0, 1];
     this.tooltip = element("div", { className: "tooltip", hidden: true });
   }
 
@@ -181,158 +187,7 @@ export class Plot {
   }
 }
 
-/** @param {string} color */
-export function swatch(color) {
-  const made = element("span", { className: "swatch" });
-  made.style.background = color;
-  return made;
-}
-
 /** @param {number | null} value */
 function label(value) {
   return value === null || value === undefined ? "" : shown(Number(value.toPrecision(12)));
-}
-
-class Range {
-  /** @param {boolean} isLog */
-  constructor(isLog) {
-    this.isLog = isLog;
-    this.low = Infinity;
-    this.high = -Infinity;
-  }
-
-  /** @param {number} value */
-  add(value) {
-    if (this.isLog && !(value > 0)) return;
-    if (value < this.low) this.low = value;
-    if (value > this.high) this.high = value;
-  }
-
-  /** @param {Float64Array} values */
-  addAll(values) {
-    if (this.isLog) values.forEach((value) => this.add(value));
-    else if (values.length) [values[0], values[values.length - 1]].forEach((value) => this.add(value));
-  }
-
-  /** Leave out the lowest and highest twentieth, where they are far away. @param {number[]} sample */
-  clip(sample) {
-    sample.sort((one, other) => one - other);
-    const low = sample[Math.floor(0.05 * sample.length)], high = sample[Math.floor(0.95 * sample.length)];
-    const room = high - low || Math.abs(high) || 1;
-    if (!this.isLog) this.low = Math.max(this.low, low - room);
-    this.high = Math.min(this.high, high + room);
-  }
-
-  /** @param {number} room as a part of the range @returns {[number, number]} */
-  ends(room) {
-    if (this.low > this.high) return this.isLog ? [1, 10] : [0, 1];
-    if (this.isLog) {
-      const grow = this.low === this.high ? 2 : (this.high / this.low) ** room;
-      return [this.low / grow, this.high * grow];
-    }
-    const more = this.low === this.high ? Math.abs(this.low) * 0.1 || 0.5 : room * (this.high - this.low);
-    return [this.low - more, this.high + more];
-  }
-}
-
-/**
- * The place of a value on the canvas.
- * @param {number[]} ends
- * @param {boolean} isLog
- * @param {number} start
- * @param {number} size
- * @returns {(value: number) => number}
- */
-function position([low, high], isLog, start, size) {
-  if (!isLog) return (value) => start + (size * (value - low)) / (high - low);
-  const [a, b] = [Math.log10(low), Math.log10(high)];
-  return (value) => (value > 0 ? start + (size * (Math.log10(value) - a)) / (b - a) : NaN);
-}
-
-/**
- * @param {CanvasRenderingContext2D} ctx
- * @param {Float64Array} x
- * @param {Float64Array} y
- * @param {(value: number) => number} px
- * @param {(value: number) => number} py
- * @param {number} width
- * @param {number} opacity
- */
-function curve(ctx, x, y, px, py, width, opacity) {
-  const path = new Path2D();
-  let isDown = false;
-  for (let at = 0; at < x.length; at++) {
-    const a = px(x[at]), b = py(y[at]);
-    if (Number.isNaN(a) || Number.isNaN(b)) isDown = false;
-    else if (isDown) path.lineTo(a, b);
-    else {
-      path.moveTo(a, b);
-      isDown = true;
-    }
-  }
-  ctx.lineWidth = width;
-  ctx.globalAlpha = opacity;
-  if (x.length === 1) ctx.fillRect(px(x[0]) - 2 * width, py(y[0]) - 2 * width, 4 * width, 4 * width);
-  ctx.stroke(path);
-  ctx.globalAlpha = 1;
-}
-
-/**
- * @param {CanvasRenderingContext2D} ctx
- * @param {Line} line
- * @param {(value: number) => number} px
- * @param {(value: number) => number} py
- */
-function band(ctx, line, px, py) {
-  const [low, high] = [/** @type {Float64Array} */ (line.low), /** @type {Float64Array} */ (line.high)];
-  const path = new Path2D(), bottom = ctx.canvas.height;
-  for (let at = 0; at < line.x.length; at++) path.lineTo(px(line.x[at]), py(high[at]));
-  for (let at = line.x.length - 1; at >= 0; at--) {
-    const y = py(low[at]);
-    path.lineTo(px(line.x[at]), Number.isNaN(y) ? bottom : y); // below all of a logarithmic axis
-  }
-  ctx.globalAlpha = 0.18;
-  ctx.fill(path);
-  ctx.globalAlpha = 1;
-}
-
-/**
- * NaN is a cross at the bottom, infinities are triangles at the top and bottom.
- * @param {CanvasRenderingContext2D} ctx
- * @param {Line} line
- * @param {(value: number) => number} px
- * @param {any} box
- * @param {number} ratio
- */
-function marks(ctx, line, px, box, ratio) {
-  const size = 4 * ratio, bottom = box.top + box.height - size - 1;
-  ctx.lineWidth = 1.5 * ratio;
-  ctx.beginPath();
-  line.markX.forEach((x, at) => {
-    const a = px(x), kind = line.markKind[at], y = kind === 1 ? box.top + size + 1 : bottom;
-    if (kind === 0) {
-      ctx.moveTo(a - size, y - size);
-      ctx.lineTo(a + size, y + size);
-      ctx.moveTo(a - size, y + size);
-      ctx.lineTo(a + size, y - size);
-    } else {
-      const tip = kind === 1 ? -size : size;
-      ctx.moveTo(a - size, y - tip);
-      ctx.lineTo(a + size, y - tip);
-      ctx.lineTo(a, y + tip);
-      ctx.lineTo(a - size, y - tip);
-    }
-  });
-  ctx.stroke();
-}
-
-/** The position of the nearest value in a sorted array; -1 if it is empty. @param {Float64Array} values @param {number} value */
-function nearest(values, value) {
-  let low = 0, high = values.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (values[middle] < value) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && value - values[low - 1] < values[low] - value ? low - 1 : high < 0 ? -1 : low;
 }

@@ -17,6 +17,7 @@ export class Rows {
     this.columns = [];
     this.total = 0;
     this.view = 0;
+    this.later = after(50, () => this.restart());
     this.table = new Table((at) => this.cells(at), (first, count) => this.want(first, count));
   }
 
@@ -31,7 +32,6 @@ export class Rows {
     onChange((changed) => {
       if (["tab", "collection", "where"].some((each) => changed.has(each))) this.restart();
     });
-    this.later = after(50, () => this.restart());
   }
 
   restart() {

@@ -1,8 +1,7 @@
 // The runs: which there are, which are drawn, and in which color.
 
 import { json } from "./api.js";
-import { after, duration, element } from "./dom.js";
-import { swatch } from "./plot.js";
+import { after, duration, element, swatch } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
 

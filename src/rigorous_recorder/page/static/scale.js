@@ -1,0 +1,69 @@
+// Axes: their ends, and the place of a value on them.
+
+/** The ends of all values that are added. */
+export class Range {
+  /** @param {boolean} isLog */
+  constructor(isLog) {
+    this.isLog = isLog;
+    this.low = Infinity;
+    this.high = -Infinity;
+  }
+
+  /** @param {number} value */
+  add(value) {
+    if (this.isLog && !(value > 0)) return;
+    if (value < this.low) this.low = value;
+    if (value > this.high) this.high = value;
+  }
+
+  /** @param {Float64Array} values */
+  addAll(values) {
+    if (this.isLog) values.forEach((value) => this.add(value));
+    else if (values.length) [values[0], values[values.length - 1]].forEach((value) => this.add(value));
+  }
+
+  /** Leave out the lowest and highest twentieth, where they are far away. @param {number[]} sample */
+  clip(sample) {
+    sample.sort((one, other) => one - other);
+    const low = sample[Math.floor(0.05 * sample.length)], high = sample[Math.floor(0.95 * sample.length)];
+    const room = high - low || Math.abs(high) || 1;
+    if (!this.isLog) this.low = Math.max(this.low, low - room);
+    this.high = Math.min(this.high, high + room);
+  }
+
+  /** @param {number} room as a part of the range @returns {[number, number]} */
+  ends(room) {
+    if (this.low > this.high) return this.isLog ? [1, 10] : [0, 1];
+    if (this.isLog) {
+      const grow = this.low === this.high ? 2 : (this.high / this.low) ** room;
+      return [this.low / grow, this.high * grow];
+    }
+    const more = this.low === this.high ? Math.abs(this.low) * 0.1 || 0.5 : room * (this.high - this.low);
+    return [this.low - more, this.high + more];
+  }
+}
+
+/**
+ * The place of a value on the canvas.
+ * @param {number[]} ends
+ * @param {boolean} isLog
+ * @param {number} start
+ * @param {number} size
+ * @returns {(value: number) => number}
+ */
+export function position([low, high], isLog, start, size) {
+  if (!isLog) return (value) => start + (size * (value - low)) / (high - low);
+  const [a, b] = [Math.log10(low), Math.log10(high)];
+  return (value) => (value > 0 ? start + (size * (Math.log10(value) - a)) / (b - a) : NaN);
+}
+
+/** The position of the nearest value in a sorted array; -1 if it is empty. @param {Float64Array} values @param {number} value */
+export function nearest(values, value) {
+  let low = 0, high = values.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && value - values[low - 1] < values[low] - value ? low - 1 : high < 0 ? -1 : low;
+}
