@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._experiments import Experiments
     from ._level import Level, LevelView
     from ._overview import ExperimentOverview
+    from ._page_process import View
     from ._records import Records
     from ._records_view import RecordsView
     from .plotting import Curve, Curves
@@ -37,6 +38,7 @@ else:
         "RecordsView": "_records_view",
         "Row": "_engines.rows",
         "Tree": "_display.tree",
+        "View": "_page_process",
     }
 
     plotting = lazy_module(f"{__name__}.plotting")
@@ -70,6 +72,7 @@ __all__ = [
     "Run",
     "Status",
     "Tree",
+    "View",
     "errors",
     "native",
     "register_stop",

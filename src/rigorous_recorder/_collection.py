@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from . import _experiments as experiment_lists
     from . import _level as levels
     from . import _overview as overviews
+    from . import _page_process as page_process
     from . import _records as reading
     from . import _resumption as resumption
     from . import _run_lookup as run_lookup
@@ -62,6 +63,7 @@ else:  # a program that logs needs none of them
     level_table = lazy_module(f"{__package__}._engines.level_table")
     levels = lazy_module(f"{__package__}._level")
     overviews = lazy_module(f"{__package__}._overview")
+    page_process = lazy_module(f"{__package__}._page_process")
     reading = lazy_module(f"{__package__}._records")
     repair = lazy_module(f"{__package__}._store.repair")
     resumption = lazy_module(f"{__package__}._resumption")
@@ -406,6 +408,27 @@ class ExperimentCollection:
             >>> collection.level("episode").to_polars()["total_reward"].mean()  # doctest: +SKIP
         """
         return levels.Level(self.records, key, attempts)
+
+    def view(self, *, edit: bool = False, opens_browser: bool | None = None) -> page_process.View:
+        """The page with charts and tables of the collection, live while anybody logs.
+
+        In Jupyter, marimo and VS Code it is shown as a frame; elsewhere it opens in the browser. A
+        process of its own serves it on this machine until this process ends, or ``close()`` of the
+        result; it is started once, however often this is called. Needs ``rigorous-recorder[page]``.
+
+        Args:
+            edit: whether the page can name, tag, annotate, archive and delete experiments.
+            opens_browser: whether to open it in the browser; None for outside of notebooks only.
+
+        Raises:
+            MissingPackageError: the extra is not installed.
+            NotACollectionError: nothing was logged to the collection yet.
+
+        Examples:
+            >>> collection.view()  # doctest: +SKIP
+            <View http://127.0.0.1:40123/>
+        """
+        return page_process.view_of(self._store, edit=edit, opens_browser=opens_browser)
 
     def __len__(self) -> int:
         """Number of records."""

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike
 from threading import Event
-from typing import Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from ._arrow import pa
 from ._display.records import records_line, records_table
@@ -29,9 +29,11 @@ from ._engines.scanned_rows import Scope
 from ._engines.snapshot import Snapshot
 from ._engines.source import Latest, Source
 from ._engines.spark import spark_frame
+from ._engines.sql_conditions import SqlCondition
 from ._engines.widths import fits
 from ._flat_files import CsvOptions, save_flat
 from ._keys import FIRST_KEYS
+from ._lazy import lazy_module
 from ._lazy_imports import duckdb, pd, pl, spark_sql
 from ._paths import path_of
 from ._pickles import PlainTree, restored, tree_of
@@ -44,6 +46,11 @@ from ._store.store import FolderStore, Place
 from ._store.union import UnionPlace, UnionStore
 from .errors import ArgumentError, ArgumentTypeError, ColumnError, RecordIndexError
 from .plotting import Attempts, Band, Chart, Curves, chart_of, keys_of, look_of, smoothing_of
+
+if TYPE_CHECKING:
+    from . import _page_process as page_process
+else:
+    page_process = lazy_module(f"{__package__}._page_process")
 
 __all__ = ["Records", "Row"]
 
@@ -353,6 +360,25 @@ class Records(RowSequence):
             DeletedError: records were deleted and compacted away before they were read.
         """
         return records_sql(self._scan(), query)
+
+    def view(self, *, opens_browser: bool | None = None) -> page_process.View:
+        """The page of the collection, as ``collection.view()``.
+
+        Of records that were selected by SQL conditions, such as ``where("loss > 1")``, it shows the
+        rows that meet them.
+
+        Args:
+            opens_browser: whether to open it in the browser; None for outside of notebooks only.
+
+        Raises:
+            MissingPackageError: the extra is not installed.
+            ArgumentError: the records are in memory only.
+            NotACollectionError: nothing was logged to the collection yet.
+        """
+        source, _ = self._now()[1]
+        texts = [each.text for each in self._conditions if isinstance(each, SqlCondition)]
+        where = " AND ".join(f"({text})" for text in texts)
+        return page_process.view_of(source.store, where=where, opens_browser=opens_browser)
 
     # --- files and charts ----------------------------------------------------------------------
 

@@ -35,10 +35,14 @@ def view(
     root_path: Annotated[
         str, typer.Option(metavar="PATH", help="Path at which a proxy serves the page.")
     ] = "",
+    edit: Annotated[
+        bool, typer.Option("--edit", help="Let the page name, tag, archive and delete experiments.")
+    ] = False,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open charts and tables of collections in the browser, live while they are logged to.
 
-    It prints its address, writes nothing to the collections, and ends with Ctrl-C.
+    It prints its address, and ends with Ctrl-C. It writes nothing to the collections, unless --edit
+    is given.
     """
-    view_page(paths, host=host, port=port, root_path=root_path, opens_browser=browser)
+    view_page(paths, host=host, port=port, root_path=root_path, opens_browser=browser, edit=edit)

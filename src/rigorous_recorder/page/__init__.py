@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 else:
     server = lazy_module(f"{__name__}.server")
 
-__all__ = ["view"]
+__all__ = ["require_installed", "view"]
 
 _PACKAGES: Final = ("starlette", "uvicorn", "youplot", "numpy")
 
 
-def view(
+def view(  # noqa: PLR0913 - a page has this many options
     paths: Sequence[str | PathLike[str]] = (".",),
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     root_path: str = "",
     opens_browser: bool = True,
+    edit: bool = False,
 ) -> None:
     """Serve the page of collections until Ctrl-C; print its address.
 
@@ -40,11 +41,25 @@ def view(
         port: the port; 0 for any free one.
         root_path: the path at which a proxy serves the page.
         opens_browser: whether to open the page in the browser of this machine.
+        edit: whether the page can name, tag, annotate, archive and delete experiments. Otherwise it
+            is read-only.
 
     Raises:
         MissingPackageError: the extra is not installed.
         NotACollectionError: there is no collection at a path.
         ArgumentError: the port is in use, or the host is not an address of this machine.
+    """
+    require_installed()
+    server.serve(
+        paths, host=host, port=port, root_path=root_path, opens_browser=opens_browser, edits=edit
+    )
+
+
+def require_installed() -> None:
+    """Raise unless all packages of the page are installed.
+
+    Raises:
+        MissingPackageError: the message has the line to install them.
     """
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
@@ -53,4 +68,3 @@ def view(
             " pip install 'rigorous-recorder[page]'"
         )
         raise MissingPackageError(message)
-    server.serve(paths, host=host, port=port, root_path=root_path, opens_browser=opens_browser)

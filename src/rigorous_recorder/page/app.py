@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from functools import partial
 from importlib import resources
@@ -18,8 +17,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ..errors import RigorousError
+from .body import json_of
 from .chart_library import library_files
 from .charts import ChartRequest, chart
+from .editing import Editing
 from .guard import Guard
 from .live import Watcher
 from .plain import json_bytes
@@ -37,16 +38,16 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 _JSON: Final = "application/json"
-#: No request is larger.
-_MOST_BYTES: Final = 1 << 20
 
 
-def application(
+def application(  # noqa: PLR0913 - a page has this many options
     workspace: Workspace,
     *,
     hosts: frozenset[str],
     token: str | None = None,
     root_path: str = "",
+    frames: bool = False,
+    edits: bool = False,
 ) -> ASGIApp:
     """The page of a workspace, as an ASGI application.
 
@@ -54,11 +55,14 @@ def application(
         hosts: names by which it is reached.
         token: what a first request has to bring; None for none.
         root_path: the path at which a proxy serves it.
+        frames: whether notebooks on this machine can show it as a frame.
+        edits: whether it can change and delete experiments.
 
     Raises:
         MissingPackageError: the chart library is not installed, or was changed.
     """
-    page = _Page(workspace)
+    editing = Editing(workspace) if edits else None
+    page = _Page(workspace, editing.token if editing else None)
     routes = [
         Route("/", page.file),
         Route("/static/{name}", page.file),
@@ -67,10 +71,11 @@ def application(
         Route("/api/chart", page.chart, methods=["POST"]),
         Route("/api/rows", page.rows, methods=["POST"]),
         Route("/api/live", page.live),
+        *(editing.routes() if editing else ()),
     ]
     app = Starlette(routes=routes, exception_handlers={RigorousError: _failed, OSError: _failed})
     app.router.redirect_slashes = False
-    guarded = Guard(app, hosts=hosts, token=token)
+    guarded = Guard(app, hosts=hosts, token=token, frames=frames)
     return _Rooted(guarded, root_path.rstrip("/")) if root_path else guarded
 
 
@@ -93,8 +98,9 @@ async def _failed(_: Request, error: Exception) -> Response:
 
 
 class _Page:
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, edit_token: str | None) -> None:
         self._workspace = workspace
+        self._edit_token = edit_token
         self._watcher = Watcher(workspace)
         folder = resources.files(__package__) / "static"
         self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
@@ -110,6 +116,7 @@ class _Page:
     async def runs(self, _: Request) -> Response:
         """All runs."""
         found = await run_in_threadpool(runs_table, self._workspace)
+        found["edit_token"] = self._edit_token
         return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
 
     async def keys(self, _: Request) -> Response:
@@ -119,7 +126,7 @@ class _Page:
 
     async def chart(self, request: Request) -> Response:
         """The points of a chart; reading them ends when the browser leaves."""
-        wanted, stop = ChartRequest.of(await _json(request)), Event()
+        wanted, stop = ChartRequest.of(await json_of(request)), Event()
         left = asyncio.create_task(_set_when_left(request, stop))
         try:
             found = await run_in_threadpool(chart, self._workspace, wanted, stop)
@@ -131,7 +138,7 @@ class _Page:
 
     async def rows(self, request: Request) -> Response:
         """A part of the flat table."""
-        wanted = RowsRequest.of(await _json(request))
+        wanted = RowsRequest.of(await json_of(request))
         found = await run_in_threadpool(partial(rows, self._workspace, wanted))
         return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
 
@@ -143,18 +150,6 @@ class _Page:
         yield "retry: 1000\n\n"
         async for counts in self._watcher.changes():
             yield f"data: {counts[0]} {counts[1]}\n\n" if counts else ": nothing new\n\n"
-
-
-async def _json(request: Request) -> Any:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BYTES:
-            break
-    try:
-        return json.loads(body[: _MOST_BYTES + 1])
-    except (ValueError, RecursionError):
-        return None
 
 
 async def _set_when_left(request: Request, stop: Event) -> None:

@@ -19,13 +19,20 @@ _COOKIE: Final = "rigorous_token"
 _HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
-        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+
+
+#: Where notebooks of this machine are: Jupyter, marimo and VS Code.
+_NOTEBOOKS: Final = (
+    "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
+    " vscode-webview: https://*.vscode-cdn.net"
+)
 
 
 class Guard:
@@ -35,10 +42,17 @@ class Guard:
         app: the application behind it.
         hosts: names by which the page is reached, without port.
         token: what a first request has to bring as ``?token=``; None for none.
+        frames: whether notebooks on this machine can show it as a frame.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], token: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: frozenset[str], token: str | None, frames: bool = False
+    ) -> None:
         self._app, self._hosts, self._token = app, hosts, token
+        allowed = _NOTEBOOKS if frames else "'self'"
+        self._headers = {
+            name: value.replace("{frames}", allowed) for name, value in _HEADERS.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -51,7 +65,7 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 sent = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in self._headers.items():
                     sent[name] = value
                 if self._token is not None and self._has_query_token(scope):
                     sent.append(

@@ -6,7 +6,8 @@ import secrets
 import socket
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from os import PathLike
 from threading import Thread
 
@@ -18,16 +19,17 @@ from .app import application
 from .guard import LOOPBACK
 from .workspace import Workspace
 
-__all__ = ["serve"]
+__all__ = ["serve", "serve_while"]
 
 
-def serve(
+def serve(  # noqa: PLR0913 - a page has this many options
     paths: Sequence[str | PathLike[str]],
     *,
     host: str,
     port: int,
     root_path: str,
     opens_browser: bool,
+    edits: bool,
 ) -> None:
     """Serve the page until Ctrl-C: see ``view``."""
     workspace = Workspace(paths)
@@ -35,17 +37,47 @@ def serve(
         with _listening(host, port) as listening:
             token = None if host in LOOPBACK else secrets.token_urlsafe(24)
             address = _address(host, listening.getsockname()[1], root_path, token)
-            app = application(workspace, hosts=_names_of(host), token=token, root_path=root_path)
+            app = application(
+                workspace, hosts=_names_of(host), token=token, root_path=root_path, edits=edits
+            )
             sys.stdout.write(f"{address}\nCtrl-C ends it.\n")
             sys.stdout.flush()
             if opens_browser:
                 Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-            _run(app, listening)
+            _server(app).run(sockets=[listening])
     finally:
         workspace.close()
 
 
-def _run(app: ASGIApp, listening: socket.socket) -> None:
+def serve_while(
+    paths: Sequence[str],
+    is_needed: Callable[[], bool],
+    report: Callable[[str], None],
+    *,
+    edits: bool,
+) -> None:
+    """Serve the page on this machine as long as another process needs it.
+
+    Args:
+        is_needed: returns within about a second, repeatedly.
+        report: called with the address.
+    """
+    workspace = Workspace(paths)
+    with closing(workspace), _listening("127.0.0.1", 0) as listening:
+        app = application(workspace, hosts=LOOPBACK, frames=True, edits=edits)
+        server = _server(app)
+
+        def wait() -> None:
+            while is_needed():
+                pass
+            server.should_exit = True
+
+        Thread(target=wait, daemon=True).start()
+        report(_address("127.0.0.1", listening.getsockname()[1], "", None))
+        server.run(sockets=[listening])
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -55,7 +87,7 @@ def _run(app: ASGIApp, listening: socket.socket) -> None:
         lifespan="off",
         ws="none",
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -24,6 +24,7 @@ class Opened(NamedTuple):
 
     name: str
     collection: ExperimentCollection
+    path: Path
 
 
 class Failure(NamedTuple):
@@ -81,7 +82,7 @@ class Workspace:
         short = path.name.removesuffix(".collection")
         name = str(path) if short in names or not short else short
         if name not in names:
-            self.opened.append(Opened(name, collection))
+            self.opened.append(Opened(name, collection, path))
 
     def series(self, opened: Opened, wanted: Wanted) -> Series:
         """The series of a key in a collection, as it was read last.

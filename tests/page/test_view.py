@@ -1,0 +1,95 @@
+"""`collection.view()`: the page from Python, in a process that ends with this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Recorder
+from rigorous_recorder.errors import ArgumentError, MissingPackageError, NotACollectionError
+
+INSTALLED = all(map(find_spec, ("starlette", "uvicorn", "youplot", "numpy")))
+needs_extra = pytest.mark.skipif(not INSTALLED, reason="needs the extra [page]")
+
+
+@needs_extra
+def test_the_page_is_shown_while_this_process_logs(tmp_path: Path) -> None:
+    """As a frame; the same one however often it is asked for, until it is closed."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    run = collection.start(lr=0.1)
+    run.push(step=0, loss=1.0)
+    with collection.view(opens_browser=False) as page:
+        assert collection.view(opens_browser=False) is page
+        assert f'<iframe src="{page.address}"' in page._repr_html_()
+        with urlopen(f"{page.address}api/runs", timeout=30) as answer:
+            assert b'"running"' in answer.read()
+            assert "http://localhost:*" in answer.headers["content-security-policy"]
+        assert (page.is_open, repr(page)) == (True, f"<View {page.address}>")
+        run.push(step=1, loss=0.5)
+    assert (page.is_open, repr(page)) == (False, "<View closed>")
+    with pytest.raises(URLError):
+        urlopen(page.address, timeout=30)
+    run.finish()
+
+
+def test_records_in_memory_have_no_page() -> None:
+    """The error says what to do."""
+    with pytest.raises(ArgumentError, match="in memory only"):
+        Recorder().push(a=1).records.view()
+
+
+@needs_extra
+@pytest.mark.slow
+def test_errors_are_those_of_the_command(tmp_path: Path) -> None:
+    """Also from the other process."""
+    with pytest.raises(NotACollectionError, match="nowhere"):
+        ExperimentCollection(tmp_path / "nowhere").view(opens_browser=False)
+
+
+@pytest.mark.slow
+def test_without_the_extra_the_error_has_the_line_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process of the page finds a package that can't be found."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    collection.start().finish()
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    code = "import importlib.util as u\nfound = u.find_spec\nu.find_spec = lambda name, *a: None if name == 'uvicorn' else found(name, *a)\n"
+    (hidden / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hidden), *sys.path]))
+    with pytest.raises(MissingPackageError, match=r"uvicorn\): pip install 'rigorous-rec.*page]"):
+        collection.view(opens_browser=False)
+
+
+@needs_extra
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", ["normally", "killed"])
+def test_the_page_ends_with_its_process(tmp_path: Path, ends: str) -> None:
+    """Also if that is killed; rows that were selected by SQL are in the address."""
+    code = f"""
+import os, signal
+from rigorous_recorder import ExperimentCollection
+collection = ExperimentCollection({str(tmp_path / "study")!r})
+with collection.new_experiment() as experiment:
+    experiment.push(loss=1.0)
+page = collection.records.where("loss > 0.5").view(opens_browser=False)
+print(page._process.pid, page.address, flush=True)
+if {ends!r} == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if ends == "killed" else 0), done.stderr
+    pid, address = done.stdout.split()
+    assert address.endswith("/#tab=rows&where=%28loss%20%3E%200.5%29")
+    subprocess.run(["tail", f"--pid={pid}", "-f", os.devnull], timeout=30, check=True)
+    with pytest.raises(URLError):
+        urlopen(address, timeout=30)
