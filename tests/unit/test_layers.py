@@ -61,6 +61,7 @@ LAYERS = [
     ["_collection"],
     ["__init__"],
     ["importers", "integrations"],
+    ["exporters"],
     ["tensorboard"],
     ["page"],
     ["cli", "spark"],

@@ -32,6 +32,7 @@ __all__ = [
     "inherited_values",
     "mutable_keys",
     "numbers_at_once",
+    "own_rows",
     "rows_at",
     "rows_from",
     "rows_of",
@@ -127,6 +128,21 @@ def rows_from(scan: Scan, start: int) -> Iterator[Row]:
     for first, piece in scan.located(start):
         skip = max(0, start - first)
         yield from rows_of(piece.slice(skip, piece.rows), scan)
+
+
+def own_rows(scan: Scan) -> Iterator[tuple[list[int], Iterator[Iterator[Row]]]]:
+    """The rows of a scan in order, with their own values alone, and whose they are.
+
+    Gives nodes, and for each of them rows that follow each other; at most a few thousand are in
+    memory.
+    """
+    for piece in scan.pieces():
+        rows = numbers_at_once(piece) or _ROWS_AT_ONCE
+        for start in range(0, piece.rows, rows):
+            part = piece.slice(start, rows)
+            nodes: list[int] = part.runs.values.to_pylist()
+            above: dict[int, dict[str, Any]] = {node: {} for node in nodes}
+            yield nodes, DecodedRows(part, above, (), scan).runs()
 
 
 def experiment_rows(snapshot: Snapshot) -> list[Row]:

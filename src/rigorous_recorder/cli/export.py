@@ -1,4 +1,4 @@
-"""`rigorous export`: the flat table as a file for other tools."""
+"""`rigorous export`: the flat table as a file, or runs in the formats of other tools."""
 
 import shutil
 import sys
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rigorous_recorder import Records
+from rigorous_recorder import ExperimentCollection, Records
 from rigorous_recorder._display.text import bytes_text, plural
 from rigorous_recorder._lazy import lazy_module
+from rigorous_recorder._printable import one_line
+from rigorous_recorder.exporters import TARGETS, export_runs
 
 from .chosen import Since, records_since
 from .output import print_message
@@ -29,7 +31,8 @@ __all__ = ["EXAMPLES", "export"]
 EXAMPLES = """\
 Examples: `rigorous export data/my_study study.parquet`,
 `rigorous export data/my_study m1.csv.gz --where model=m1`,
-`rigorous export data/my_study - --format jsonl | jq .loss`
+`rigorous export data/my_study - --format jsonl | jq .loss`,
+`rigorous export data/my_study runs --to tensorboard`
 """
 
 
@@ -39,7 +42,7 @@ def export(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Its suffix is the format: .parquet, .arrow, .csv, .tsv, .jsonl or .xlsx; text also compressed, such as .csv.gz. - is standard output.",
+            help="Its suffix is the format: .parquet, .arrow, .csv, .tsv, .jsonl or .xlsx; text also compressed, such as .csv.gz. - is standard output. With --to the folder to create.",
         ),
     ],
     *,
@@ -71,12 +74,35 @@ def export(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="TOOL",
+            help="Write a folder of another tool instead; it is one of: "
+            + ", ".join(TARGETS)
+            + ".",
+            show_default=False,
+        ),
+    ] = None,
+    step: Annotated[
+        str, typer.Option("--step", metavar="KEY", help="With --to, the key of the steps.")
+    ] = "step",
     collection_key: CollectionKey = None,
 ) -> None:
     """Write the flat table, each record with all that it inherits, to a file.
 
-    It is written in bounded memory, and appears whole or not at all.
+    It is written in bounded memory, and appears whole or not at all. With --to, the runs go to another
+    tool, and what it can't hold is reported, with counts; nothing is overwritten.
     """
+    if to is not None:
+        if any((separator, encoding, unnest, kind, force)):
+            message = "only --where, --since, --step and --collection-key go with it"
+            raise typer.BadParameter(message, param_hint="--to")
+        with closing(open_collections(paths, collection_key)) as collection:
+            records = records_since(records_of(collection, where), since)
+            _export_runs(collection, file, to, records, step)
+        return
     is_output = str(file) == "-"
     if kind is not None and not is_output:
         message = "--format is only for standard output (-); the format of a file is its suffix"
@@ -95,6 +121,17 @@ def export(
             records.save_to(file, progress=counted, separator=between, encoding=encoding)
     written = plural(counted.rows, "record")
     print_message(f"{written} written to {file} ({bytes_text(file.stat().st_size)})")
+
+
+def _export_runs(
+    collection: ExperimentCollection, folder: Path, to: str, records: Records, step: str
+) -> None:
+    done = export_runs(collection, folder, to=to, records=records, step=step)
+    for each in done.losses:
+        print_message(one_line(each))
+    written = f"{plural(done.records, 'record')} of {plural(done.runs, 'run')}"
+    reading = f"; open it with `{done.reading}`" if done.reading else ""
+    print_message(one_line(f"{written} written to {done.path}{reading}"))
 
 
 def _print_file(records: Records, kind: str, separator: str | None, encoding: str | None) -> None:

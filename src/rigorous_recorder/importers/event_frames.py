@@ -22,7 +22,7 @@ else:
     except ImportError:  # it could not be compiled on installation
         native_scan = native_find = None
 
-__all__ = ["FOOTER", "HEADER", "NO_TIME", "Other", "Scanned", "find_frame", "scan"]
+__all__ = ["FOOTER", "HEADER", "NO_TIME", "Other", "Scanned", "find_frame", "masked_crc", "scan"]
 
 HEADER: Final = 12
 FOOTER: Final = 4
