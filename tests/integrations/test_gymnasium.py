@@ -28,12 +28,12 @@ class Countdown(gym.Env):  # type: ignore[misc,name-defined]
     def __init__(self, length: int, *, truncates: bool = False) -> None:
         self.length, self.truncates, self.at = length, truncates, 0
 
-    def reset(self, *, seed: Any = None, options: Any = None) -> Any:  # noqa: ARG002
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
         super().reset(seed=seed)
         self.at = 0
         return 0, {}
 
-    def step(self, action: Any) -> Any:  # noqa: ARG002
+    def step(self, action: Any) -> Any:
         self.at += 1
         is_end = self.at >= self.length
         return 0, float(self.at), is_end and not self.truncates, is_end and self.truncates, {}

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 class Model(lightning.LightningModule):  # type: ignore[misc,name-defined]
     """Two epochs of three batches; a value is NaN, and one batch may raise."""
 
-    def __init__(self, lr: float = 0.1, path: Any = Path("a"), fails: Any = None) -> None:  # noqa: ARG002
+    def __init__(self, lr: float = 0.1, path: Any = Path("a"), fails: Any = None) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["fails"])
         self.layer, self.fails = torch.nn.Linear(1, 1), fails

@@ -5,14 +5,24 @@ from __future__ import annotations
 import atexit
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any, Final, TypeVar
 
-from rigorous_recorder import ExperimentCollection, Run
+from rigorous_recorder import ExperimentCollection, Recorder, Run
 from rigorous_recorder._report import error_line, report
+from rigorous_recorder.errors import RigorousError
 
-__all__ = ["Place", "collection_at", "end_at_exit", "guest", "report_once"]
+__all__ = [
+    "Host",
+    "Place",
+    "collection_at",
+    "end_at_exit",
+    "guest",
+    "push",
+    "report_once",
+    "set_attributes",
+]
 
 Place = ExperimentCollection | str | PathLike[str]
 
@@ -61,3 +71,77 @@ def _end(run: Run) -> None:
             run.fail(error)
     except Exception:  # noqa: BLE001 - it has ended, or belongs to the parent of a fork
         return
+
+
+class Host:
+    """Where an integration logs: a recorder of the caller's, or a run that begins when it is needed.
+
+    Args:
+        place: a collection or its path, in which a run begins; or a started run or a recorder.
+        info: attributes of the run that begins.
+        options: those of ``ExperimentCollection.start``.
+    """
+
+    def __init__(
+        self, place: Place | Run | Recorder, info: Mapping[str, Any] | None, **options: Any
+    ) -> None:
+        found = place.recorder if isinstance(place, Run) else place
+        self._place: Any = None if isinstance(found, Recorder) else found
+        self._recorder = found if isinstance(found, Recorder) else None
+        self._info, self._options = dict(info or {}), options
+        self.run: Run | None = None
+
+    @property
+    def recorder(self) -> Recorder:
+        """Where to log; a run begins if there is none yet."""
+        if self._recorder is None:
+            self.run = collection_at(self._place).start(self._info, **self._options)
+            self._recorder = self.run.recorder
+            end_at_exit(self.run)
+        return self._recorder
+
+    def fail(self) -> None:
+        """End the run that began here, with the exception that is being handled."""
+        if self.run is not None:
+            self.run.fail()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Processes that are spawned get the recorder; the run ends in the one that began it."""
+        return {**vars(self), "run": None}
+
+
+def push(recorder: Recorder, fields: Mapping[str, Any]) -> None:
+    """Log a record; a field that can't be stored is reported, and the others are logged."""
+    try:
+        recorder.push(fields)
+    except RigorousError:
+        recorder.push(_storable(fields, _nothing))
+
+
+def set_attributes(recorder: Recorder, attributes: Mapping[str, Any]) -> None:
+    """Set attributes; of a value that can't be stored, its ``repr``."""
+    recorder.update(_storable({str(key): value for key, value in attributes.items()}, _text))
+
+
+def _storable(fields: Mapping[str, Any], other: Callable[[str, Any, Exception], Any]) -> Any:
+    found: dict[str, Any] = {}
+    for key, value in fields.items():
+        try:
+            Recorder().add({key: value})
+        except RigorousError as error:
+            found |= other(key, value, error)
+        else:
+            found[key] = value
+    return found
+
+
+def _nothing(key: str, _: Any, error: Exception) -> dict[str, Any]:
+    report_once(f"{key!r} could not be logged", error)
+    return {}
+
+
+def _text(key: str, value: Any, _: Exception) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        found = {str(name): each for name, each in value.items()}
+        return {key: _storable(found, _text)}
+    return {key: repr(value)}

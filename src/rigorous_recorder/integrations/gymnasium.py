@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import gymnasium as gym
-import numpy as np
-from gymnasium.vector import AutoresetMode
-
 from rigorous_recorder import Recorder, Run
 
 from .guest import guest
+from .requirement import required
+
+with required("gymnasium>=1.2"):
+    import gymnasium as gym
+    import numpy as np
+    from gymnasium.vector import AutoresetMode
 
 __all__ = ["RecordEpisodes", "RecordVectorEpisodes"]
 

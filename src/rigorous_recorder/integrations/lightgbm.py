@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, Final
 
-from lightgbm.callback import CallbackEnv
-
 from rigorous_recorder import Recorder, Run
 
 from .boosting import Trainings
 from .guest import guest
+from .requirement import required
+
+with required("lightgbm>=4.6"):
+    from lightgbm.callback import CallbackEnv
 
 __all__ = ["LightGBMCallback"]
 

@@ -6,12 +6,14 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
 from rigorous_recorder import Recorder, Run
 
-from .guest import Place, collection_at, end_at_exit, guest
+from .guest import Host, Place, guest, push, set_attributes
+from .requirement import required
+
+with required("lightning>=2.5"):
+    from lightning.pytorch.loggers.logger import Logger
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 __all__ = ["RigorousLogger"]
 
@@ -44,21 +46,12 @@ class RigorousLogger(Logger):
         capture: bool = True,
     ) -> None:
         super().__init__()
-        found = place.recorder if isinstance(place, Run) else place
-        self._place: Any = None if isinstance(found, Recorder) else found
-        self._recorder = found if isinstance(found, Recorder) else None
-        self._options: dict[str, Any] = {"resume": resume, "capture": capture}
-        self._info = dict(info or {})
-        self._run: Run | None = None
+        self._host = Host(place, info, resume=resume, capture=capture)
 
     @property
     def recorder(self) -> Recorder:
         """Where it logs; a run begins if there is none yet."""
-        if self._recorder is None:
-            self._run = collection_at(self._place).start(self._info, **self._options)
-            self._recorder = self._run.recorder
-            end_at_exit(self._run)
-        return self._recorder
+        return self._host.recorder
 
     @property
     def experiment(self) -> Recorder | None:
@@ -87,7 +80,7 @@ class RigorousLogger(Logger):
         if rank_zero_only.rank != 0:
             return
         is_of_batches = "epoch" not in metrics and all(key.endswith("_step") for key in metrics)
-        self.recorder.push({**metrics, "batch" if is_of_batches else "step": step})
+        push(self.recorder, {**metrics, "batch" if is_of_batches else "step": step})
 
     @guest
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
@@ -96,7 +89,8 @@ class RigorousLogger(Logger):
             return
         given = dict(vars(params) if isinstance(params, Namespace) else params)
         known = self.recorder.local_data
-        self.recorder.update({key: each for key, each in given.items() if key not in known})
+        new = {key: each for key, each in given.items() if key not in known}
+        set_attributes(self.recorder, new)
 
     @guest
     def finalize(self, status: str) -> None:
@@ -104,9 +98,5 @@ class RigorousLogger(Logger):
 
         A trainer calls it after each fit and test, and logs again to the same logger.
         """
-        if status != "success" and self._run is not None:
-            self._run.fail()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Processes that are spawned get the recorder; the run ends in the one that began it."""
-        return {**vars(self), "_run": None}
+        if status != "success":
+            self._host.fail()

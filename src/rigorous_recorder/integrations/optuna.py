@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from optuna.study import Study
-from optuna.trial import FrozenTrial
-
 from rigorous_recorder import Recorder, Run
 
 from .guest import guest
+from .requirement import required
+
+with required("optuna>=4.5"):
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
 __all__ = ["OptunaCallback"]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xgboost.callback import TrainingCallback
-
 from rigorous_recorder import Recorder, Run
 
 from .boosting import Trainings
 from .guest import guest
+from .requirement import required
+
+with required("xgboost>=3.0"):
+    from xgboost.callback import TrainingCallback
 
 __all__ = ["XGBoostCallback"]
 
@@ -45,7 +47,7 @@ class XGBoostCallback(TrainingCallback):
         self._first = 0
         self._first = model.num_boosted_rounds() if hasattr(model, "num_boosted_rounds") else 0
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Log the metrics of an iteration; it never ends the training."""
         self._log(epoch, evals_log)
         return False

@@ -1,0 +1,109 @@
+"""What all integrations share, without a framework."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Recorder, Status, integrations
+from rigorous_recorder.errors import MissingPackageError
+from rigorous_recorder.integrations.guest import Host, push, set_attributes
+from rigorous_recorder.integrations.requirement import required
+
+FILES = sorted(Path(integrations.__file__).parent.glob("*.py"))
+
+
+class Odd:
+    def __repr__(self) -> str:
+        return "<odd>"
+
+
+def guarded(path: Path) -> list[tuple[str, list[str]]]:
+    """The requirements of a file, and the modules that are imported under them."""
+    found = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.With):
+            call = node.items[0].context_expr
+            assert isinstance(call, ast.Call)
+            names = [
+                each.module if isinstance(each, ast.ImportFrom) else each.names[0].name  # type: ignore[attr-defined]
+                for each in node.body
+            ]
+            found.append((ast.literal_eval(call.args[0]), [name for name in names if name]))
+    return found
+
+
+def test_a_missing_framework_is_an_error_with_its_install_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of each integration."""
+
+    def no_version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", no_version)
+    needy = {path.stem: guarded(path) for path in FILES if guarded(path)}
+    assert {"lightning", "optuna", "gymnasium"} <= needy.keys()
+    for name, requirements in needy.items():
+        module = f"rigorous_recorder.integrations.{name}"
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, module, raising=False)
+            for _, imported in requirements:
+                for each in imported:
+                    patch.setitem(sys.modules, each, None)
+            with pytest.raises(MissingPackageError) as raised:
+                importlib.import_module(module)
+        assert f"is not installed: pip install '{requirements[0][0]}'" in str(raised.value)
+
+
+def test_a_framework_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number, not by letters; what a framework itself misses is its own error."""
+    with pytest.raises(MissingPackageError, match=r"^numpy .* is too old: pip install 'numpy>=99'"):
+        with required("numpy>=99"):
+            pytest.fail("it must not be imported")
+    monkeypatch.setattr(metadata, "version", lambda _: "2.10.0rc1+cpu")
+    with required("ray[tune]>=2.9"):
+        pass
+    with pytest.raises(ModuleNotFoundError, match="'no_such_part'") as raised:
+        with required("numpy>=1.2"):
+            import no_such_part  # type: ignore[import-not-found]  # noqa: F401
+    assert not isinstance(raised.value, MissingPackageError)
+
+
+def test_a_value_that_cannot_be_stored_costs_only_itself(
+    study: ExperimentCollection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a record it is left out; of attributes its repr is stored."""
+    with study.new_experiment() as run:
+        for _ in range(2):
+            push(run, {"loss": 0.5, "odd": Odd(), "at": Path("a")})
+        set_attributes(run, {"cls": Path, "config": {"fn": Odd(), 1: 2}, "lr": 0.1})
+    assert [row["loss"] for row in study.records] == [0.5, 0.5]
+    assert (run["cls"].endswith("Path"), run["lr"]) == (True, 0.1)
+    assert run["config"] == {"fn": "<odd>", "1": 2}
+    assert capsys.readouterr().err.count("'odd' could not be logged") == 1
+
+
+def test_a_run_begins_when_it_is_needed(study: ExperimentCollection) -> None:
+    """That of the caller is never ended; one that ended takes late records."""
+    host = Host(study, {"model": "m"})
+    assert len(study) == 0
+    host.recorder.push(a=1)
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        host.fail()
+    host.recorder.push(a=2)
+    experiment: Any = study.experiment(1)
+    assert (experiment.status, experiment["model"]) == (Status.FAILED, "m")
+    assert [row["a"] for row in study.records] == [1, 2]
+    own = Recorder()
+    mine = Host(own, None)
+    mine.fail()
+    assert mine.recorder is own
