@@ -25,13 +25,20 @@ from .level_table import LevelScan
 from .relation import Made, Query, Relation, compacted
 from .scan import Scan
 from .snapshot import Snapshot
-from .sql import LEVEL, Mentioned, SqlNames, identifier, mentioned
+from .sql import LEVEL, Mentioned, SqlNames, identifier, literal, mentioned
 from .widths import fits
 
 if TYPE_CHECKING:
     _Tables = dict[str, Callable[[], "_NamedTable"]]
 
-__all__ = ["collection_sql", "named_tables_sql", "names_in", "records_sql", "tables_sql"]
+__all__ = [
+    "collection_sql",
+    "named_tables_sql",
+    "names_in",
+    "records_sql",
+    "restrict",
+    "tables_sql",
+]
 
 _NOTHING_FROM_OUTSIDE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false"
@@ -43,6 +50,8 @@ _SETTINGS: Final = (
     # It packs text into wide integers, and so decodes a join's dictionaries.
     "disabled_optimizers = 'compressed_materialization'",
 )
+#: Settings of a process that runs queries of others: see ``restrict``.
+_restrictions: Final[list[str]] = []
 #: The schema of tables that queries don't name.
 _SCHEMA: Final = "rigorous"
 #: Maximum bytes of inherited values for which each row of a table gets a copy.
@@ -91,6 +100,25 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     return _run(
         scan, query, {"experiments": experiments, "recorders": recorders, "nodes": recorders}
     )
+
+
+def restrict(folders: Iterable[str], *, memory: str) -> None:
+    """Let later queries of this process, for good, open no files but those of some folders.
+
+    They can change no setting, load no extension and write no temporary files either.
+
+    Args:
+        folders: those with the sealed files of records.
+        memory: the limit of DuckDB's memory, such as ``1GB``.
+    """
+    allowed = ", ".join(map(literal, folders))
+    _restrictions[:] = [
+        f"memory_limit = {literal(memory)}",
+        "temp_directory = ''",
+        f"allowed_directories = [{allowed}]",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ]
 
 
 def tables_sql(
@@ -248,7 +276,7 @@ class _Database:
 
     def __init__(self) -> None:
         self._connection = duckdb.connect(config=_NOTHING_FROM_OUTSIDE)
-        for setting in _SETTINGS:
+        for setting in (*_SETTINGS, *_restrictions):
             self._connection.execute(f"SET GLOBAL {setting}")
         self._connection.execute(f"CREATE SCHEMA {_SCHEMA}")
         self._making = threading.Lock()

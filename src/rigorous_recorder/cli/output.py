@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import math
 import os
 import shutil
 import sys
@@ -13,13 +12,13 @@ from decimal import Decimal
 from itertools import chain, compress, count, islice
 from operator import not_
 from typing import Any, Final
-from uuid import UUID
 
 from rigorous_recorder._display.fitting import BETWEEN, aligned, fitted
 from rigorous_recorder._display.text import GAP, MISSING, cut, instant_text
 from rigorous_recorder._printable import lines, one_line
 from rigorous_recorder._report import write_line
 from rigorous_recorder._values import json_floats
+from rigorous_recorder._values.text_forms import csv_text, text_form
 
 __all__ = [
     "cell",
@@ -84,7 +83,7 @@ def json_line(value: Any) -> str:
     NaN and infinities, which JSON lacks, are null and listed under ``$nonfinite``; times are
     ISO 8601, durations seconds, bytes hexadecimal.
     """
-    return _json_text(_plain(value))
+    return _json_text(text_form(value))
 
 
 def csv_cell(value: Any) -> str:
@@ -92,12 +91,7 @@ def csv_cell(value: Any) -> str:
 
     Non-finite numbers are ``NaN``, ``inf`` and ``-inf``.
     """
-    plain = _plain(value)
-    if plain is None:
-        return ""
-    if isinstance(plain, float) and not math.isfinite(plain):
-        return "NaN" if math.isnan(plain) else str(plain)
-    return plain if isinstance(plain, str) else _json_text(plain)
+    return csv_text(value, _json_text)
 
 
 def _json_text(plain: Any) -> str:
@@ -106,36 +100,6 @@ def _json_text(plain: Any) -> str:
     if text.isprintable() or not is_terminal():
         return text
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return _plain_leaf(value)
-
-
-def _plain_leaf(value: Any) -> Any:
-    if isinstance(value, (dt.date, dt.datetime, dt.time)):
-        return value.isoformat()
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
-    if isinstance(value, Decimal):
-        return _plain_decimal(value)
-    if isinstance(value, UUID):
-        return str(value)
-    return _plain(value.tolist())  # an array
-
-
-def _plain_decimal(value: Decimal) -> int | float | str:
-    if value == value.to_integral_value():
-        return int(value)
-    return float(value) if Decimal(repr(float(value))) == value else str(value)
 
 
 # --- tables --------------------------------------------------------------------------------------
@@ -220,7 +184,7 @@ def cell(value: Any) -> str:
     ):
         text = str(value)
     else:
-        plain = _plain(value)
+        plain = text_form(value)
         text = plain if isinstance(plain, str) else json_line(plain)
     return one_line(text)
 

@@ -14,12 +14,12 @@ import typer
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._display.table import FIRST_TO_GO
+from rigorous_recorder._engines.result_rows import rows_of
 from rigorous_recorder._engines.sql import sql_names
 from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder._values.kinds import JSON
 from rigorous_recorder.errors import RigorousError
 
-from .answer import rows_of
 from .chosen import Since, records_since
 from .command import exclude
 from .output import csv_cell, is_terminal, print_json, print_message, print_table, print_text

@@ -27,6 +27,8 @@ from .plain import json_bytes
 from .rows import RowsRequest, rows
 from .runs import runs_table
 from .series import Cancelled, metric_keys, x_keys
+from .sql import Answers
+from .values import Values
 from .workspace import Workspace
 
 __all__ = ["application"]
@@ -71,6 +73,8 @@ def application(  # noqa: PLR0913 - a page has this many options
         Route("/api/chart", page.chart, methods=["POST"]),
         Route("/api/rows", page.rows, methods=["POST"]),
         Route("/api/live", page.live),
+        *page.values.routes(),
+        *Answers(workspace, page.values).routes(),
         *(editing.routes() if editing else ()),
     ]
     app = Starlette(routes=routes, exception_handlers={RigorousError: _failed, OSError: _failed})
@@ -101,6 +105,7 @@ class _Page:
     def __init__(self, workspace: Workspace, edit_token: str | None) -> None:
         self._workspace = workspace
         self._edit_token = edit_token
+        self.values = Values(workspace)
         self._watcher = Watcher(workspace)
         folder = resources.files(__package__) / "static"
         self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
@@ -139,7 +144,7 @@ class _Page:
     async def rows(self, request: Request) -> Response:
         """A part of the flat table."""
         wanted = RowsRequest.of(await json_of(request))
-        found = await run_in_threadpool(partial(rows, self._workspace, wanted))
+        found = await run_in_threadpool(partial(rows, self._workspace, wanted, self.values.cell))
         return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
 
     async def live(self, _: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from .. import Records
@@ -9,7 +10,7 @@ from ..errors import ArgumentError
 from .plain import plain
 from .workspace import Workspace
 
-__all__ = ["RowsRequest", "rows"]
+__all__ = ["RowsRequest", "rows", "value"]
 
 _MOST_ROWS: Final = 500
 _MOST_COLUMNS: Final = 200
@@ -39,23 +40,41 @@ class RowsRequest(NamedTuple):
             raise ArgumentError(message) from None
 
 
-def rows(workspace: Workspace, request: RowsRequest) -> dict[str, Any]:
-    """The columns, the number of all rows, and the requested ones as lists of plain values.
+def rows(
+    workspace: Workspace, request: RowsRequest, cell: Callable[[Any], Any] = plain
+) -> dict[str, Any]:
+    """The columns, the number of all rows, and the requested ones as lists of cells.
+
+    Args:
+        cell: what a value is in JSON.
 
     Raises:
         ArgumentError: there is no such collection, or the condition is not a SQL condition.
     """
-    found = [each for each in workspace.opened if each.name == request.collection]
-    if not found:
-        message = f"the page has no collection {request.collection!r:.60}"
-        raise ArgumentError(message)
-    records: Records = found[0].collection.records
-    if request.where:
-        records = records.where(request.where)
+    records = _records(workspace, request)
     columns = list(records.columns)[:_MOST_COLUMNS]
     some = records[request.first : request.first + request.most]
     return {
         "columns": columns,
         "total": len(records),
-        "rows": [[plain(row[key]) for key in columns] for row in some],
+        "rows": [[cell(row[key]) for key in columns] for row in some],
     }
+
+
+def value(workspace: Workspace, request: RowsRequest, key: Any) -> Any:
+    """A value of the first of the requested rows, as it was logged.
+
+    Raises:
+        ArgumentError: there is no such collection or row, or the condition is not a SQL condition.
+    """
+    try:
+        row = _records(workspace, request)[request.first]
+    except IndexError:
+        message = f"there is no record {request.first:,} any more"
+        raise ArgumentError(message) from None
+    return row[key] if isinstance(key, str) else None
+
+
+def _records(workspace: Workspace, request: RowsRequest) -> Records:
+    records: Records = workspace.named(request.collection).collection.records
+    return records.where(request.where) if request.where else records

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 from .. import ExperimentCollection
-from ..errors import NotACollectionError, RigorousError
+from ..errors import ArgumentError, NotACollectionError, RigorousError
 from .series import Series
 
 __all__ = ["Failure", "Opened", "Wanted", "Workspace"]
@@ -83,6 +83,18 @@ class Workspace:
         name = str(path) if short in names or not short else short
         if name not in names:
             self.opened.append(Opened(name, collection, path))
+
+    def named(self, name: str) -> Opened:
+        """The collection of a name.
+
+        Raises:
+            ArgumentError: there is none.
+        """
+        for each in self.opened:
+            if each.name == name:
+                return each
+        message = f"the page has no collection {name!r:.60}"
+        raise ArgumentError(message)
 
     def series(self, opened: Opened, wanted: Wanted) -> Series:
         """The series of a key in a collection, as it was read last.

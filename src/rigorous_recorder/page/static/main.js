@@ -5,6 +5,7 @@ import { Charts } from "./charts.js";
 import { after } from "./dom.js";
 import { Rows } from "./rows.js";
 import { Runs } from "./runs.js";
+import { Sql } from "./sql.js";
 import { change, onChange, read, state } from "./state.js";
 
 /** New runs and keys are requested at most so often, in milliseconds. */
@@ -14,6 +15,8 @@ const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.
 const runs = new Runs(showFailures);
 const charts = new Charts(runs);
 const rows = new Rows(runs);
+const sql = new Sql(runs);
+const TABS = ["charts", "rows", "sql"];
 
 /** @param {{name: string, reason: string}[]} failures */
 function showFailures(failures) {
@@ -31,13 +34,14 @@ async function loadRuns() {
     const [keys] = await Promise.all([json("api/keys"), runs.load()]);
     charts.set(keys);
     rows.later();
+    sql.update();
   } catch (error) {
     showError(error);
   }
 }
 
 function showTab() {
-  for (const id of ["charts", "rows"]) {
+  for (const id of TABS) {
     part(id).hidden = state.tab !== id;
     part(`tab-${id}`).setAttribute("aria-current", state.tab === id ? "page" : "false");
   }
@@ -98,6 +102,7 @@ read();
 runs.show(part("runs"));
 charts.show(part("charts"));
 rows.show(part("rows"));
+sql.show(part("sql"));
 for (const each of document.querySelectorAll("nav button")) {
   each.addEventListener("click", () => change({ tab: /** @type {HTMLElement} */ (each).dataset.tab }));
 }

@@ -1,6 +1,7 @@
 // The flat table, of which pages are requested as they are scrolled to.
 
 import { json } from "./api.js";
+import { Pane, valueCell } from "./cells.js";
 import { after, element } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
@@ -27,8 +28,8 @@ export class Rows {
     this.filter.addEventListener("change", () => change({ where: this.filter.value }));
     this.pick = element("select", { "aria-label": "Collection", onchange: () => change({ collection: this.pick.value }) });
     this.note = element("span", { className: "note" });
-    this.reading = element("dialog", {}, element("form", { method: "dialog" }, element("button", {}, "Close")), element("pre", { dir: "auto" }));
-    place.append(element("div", { className: "bar" }, this.pick, this.filter, this.note), this.table.place, this.reading);
+    this.pane = new Pane();
+    place.append(element("div", { className: "bar" }, this.pick, this.filter, this.note), this.table.place, this.pane.place);
     onChange((changed) => {
       if (["tab", "collection", "where"].some((each) => changed.has(each))) this.restart();
     });
@@ -81,16 +82,12 @@ export class Rows {
   /** @param {number} at */
   cells(at) {
     const row = this.pages.get(Math.floor(at / PAGE))?.[at % PAGE];
-    return row ? row.map((value, column) => this.cell(value, this.columns[column])) : null;
+    return row ? row.map((value, column) => valueCell(value, () => this.read(at, this.columns[column]))) : null;
   }
 
-  /** @param {any} value @param {string} key */
-  cell(value, key) {
-    const made = cell(value);
-    made.addEventListener("dblclick", () => {
-      this.reading.querySelector("pre").textContent = `${key}\n\n${value ?? "no value"}`;
-      this.reading.showModal();
-    });
-    return made;
+  /** @param {number} at @param {string} key */
+  read(at, key) {
+    const body = { collection: this.pick.value, where: state.where, first: at, key };
+    this.pane?.open(key, () => json("api/cell", body));
   }
 }

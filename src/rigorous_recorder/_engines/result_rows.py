@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Container, Iterator
 from typing import Any, Final
 
-from rigorous_recorder._arrow import pa
-from rigorous_recorder._lazy_imports import duckdb, sqltypes
-from rigorous_recorder._values import json_text
+from .._arrow import pa
+from .._lazy_imports import duckdb, sqltypes
+from .._values import json_text
 
-__all__ = ["rows_of"]
+__all__ = ["column_values", "readable", "rows_of"]
 
 #: DuckDB types whose values would lose precision in Python.
 _CUT: Final = frozenset({"timestamp_ns", "time", "time_ns", "time with time zone", "bit", "bignum"})
@@ -36,12 +36,17 @@ def rows_of(
         documents: names of columns with JSON text, which is decoded into dicts and lists.
     """
     readers = [
-        _documents if name in documents and kind == "VARCHAR" else _values
+        _documents if name in documents and kind == "VARCHAR" else column_values
         for name, kind in zip(answer.columns, answer.types, strict=True)
     ]
-    for batch in _with_text(answer, _CUT).to_arrow_reader():
+    for batch in readable(answer).to_arrow_reader():
         columns = zip(readers, batch.columns, strict=True)
         yield from zip(*(read(column) for read, column in columns), strict=True)
+
+
+def readable(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The result with text in place of values that would lose precision in Python."""
+    return _with_text(answer, _CUT)
 
 
 def _documents(column: pa.Array) -> list[Any]:
@@ -88,7 +93,7 @@ def _type_with_text(kind: sqltypes.DuckDBPyType, types: frozenset[str]) -> sqlty
     return duckdb.type("VARCHAR") if kind.id in {"tuple", "union"} else duckdb.list_type(*shown)
 
 
-def _values(column: pa.Array) -> list[Any]:
+def column_values(column: pa.Array) -> list[Any]:
     """The values of a column; those that Python can't represent as DuckDB's text."""
     try:
         return _in_python(column)

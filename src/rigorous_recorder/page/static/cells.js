@@ -1,0 +1,86 @@
+// Values: short in the cell of a table, whole in a pane. Images and sound come from the server, by
+// their first bytes; everything else is text.
+
+import { element } from "./dom.js";
+import { cell } from "./table.js";
+
+/** @typedef {{media?: string, bytes: number, id?: string | null, head?: string}} Bytes */
+/** @typedef {{kind: string, text: string, is_cut: boolean} & Partial<Bytes>} Whole */
+
+/** Longer values are opened by the keyboard, too. */
+const LONG = 14;
+
+/**
+ * The cell of a value; a double click, or Enter, opens it.
+ * @param {any} value
+ * @param {() => void} open
+ */
+export function valueCell(value, open) {
+  const isBytes = value !== null && typeof value === "object";
+  const made = isBytes ? bytesCell(value) : cell(value);
+  made.addEventListener("dblclick", open);
+  if (isBytes || (typeof value === "string" && value.length > LONG)) {
+    made.tabIndex = 0;
+    made.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && open());
+  }
+  return made;
+}
+
+/** @param {Bytes} value */
+function bytesCell(value) {
+  const text = value.media ? `${value.media}, ${size(value.bytes)}` : `${size(value.bytes)}: ${value.head}`;
+  const made = cell(value.media ? "" : text);
+  made.title = text;
+  if (!value.media) return made;
+  const isShown = value.id && value.media.startsWith("image/");
+  if (isShown) made.append(element("img", { src: `api/media/${value.id}`, alt: text, loading: "lazy" }));
+  else made.append(`${value.media.startsWith("audio/") ? "♪ " : ""}${text}`);
+  return made;
+}
+
+/** @param {number} bytes */
+function size(bytes) {
+  if (bytes < 1e3) return `${bytes} B`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** The pane in which a value is read. */
+export class Pane {
+  constructor() {
+    this.title = element("h2", { dir: "auto" });
+    this.note = element("span", { className: "note" });
+    this.media = element("div", { className: "media" });
+    this.text = element("pre", { dir: "auto", tabIndex: 0 });
+    const copy = element("button", { type: "button", onclick: () => navigator.clipboard?.writeText(this.text.textContent ?? "") }, "Copy");
+    const bar = element("form", { method: "dialog", className: "bar" }, this.note, copy, element("button", {}, "Close"));
+    this.place = element("dialog", { className: "pane" }, this.title, bar, this.media, this.text);
+    this.place.addEventListener("close", () => this.media.replaceChildren()); // a sound ends
+  }
+
+  /** @param {string} name @param {() => Promise<Whole>} read */
+  async open(name, read) {
+    this.title.textContent = name;
+    this.note.textContent = "reading…";
+    this.text.textContent = "";
+    this.media.replaceChildren();
+    if (!this.place.open) this.place.showModal();
+    try {
+      this.show(await read());
+    } catch (error) {
+      this.note.textContent = /** @type {Error} */ (error).message;
+    }
+  }
+
+  /** @param {Whole} value */
+  show(value) {
+    this.note.textContent = value.is_cut ? `${value.kind}, only its beginning` : value.kind;
+    this.text.textContent = value.text;
+    if (!value.media) return;
+    this.note.textContent = `${value.media}, ${size(value.bytes ?? 0)}`;
+    this.text.textContent = "";
+    const source = `api/media/${value.id}`;
+    if (!value.id) this.note.textContent += ": too large to be shown";
+    else if (value.media.startsWith("image/")) this.media.append(element("img", { src: source, alt: value.media }));
+    else this.media.append(element("audio", { src: source, controls: true }));
+  }
+}

@@ -1,0 +1,122 @@
+// Queries: an editor, and their answers, of which pages are requested as they are scrolled to.
+
+import { json } from "./api.js";
+import { Pane, valueCell } from "./cells.js";
+import { element } from "./dom.js";
+import { change, onChange, state } from "./state.js";
+import { Table, cell } from "./table.js";
+
+const PAGE = 200;
+const EXAMPLE = "SELECT experiment_number, count(*) AS records\nFROM records\nGROUP BY ALL\nORDER BY ALL";
+const HELP = "Tables: records, experiments, recorders, and level('key') for each key of recorders. Ctrl+Enter runs.";
+
+export class Sql {
+  /** @param {import("./runs.js").Runs} runs */
+  constructor(runs) {
+    this.runs = runs;
+    /** @type {Map<number, any[][] | null>} */
+    this.pages = new Map();
+    /** @type {{name: string, type: string}[]} */
+    this.columns = [];
+    this.id = "";
+    /** @type {AbortController | null} */
+    this.request = null;
+    this.pane = new Pane();
+    this.table = new Table((at) => this.cells(at), (first, count) => this.want(first, count));
+  }
+
+  /** @param {HTMLElement} place */
+  show(place) {
+    this.editor = element("textarea", { rows: 5, spellcheck: false, "aria-label": "Query", value: state.sql || EXAMPLE });
+    this.editor.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.run();
+    });
+    this.pick = element("select", { "aria-label": "Collection of the query" });
+    this.start = element("button", { onclick: () => (this.request ? this.request.abort() : this.run()) }, "Run");
+    this.note = element("span", { className: "note", role: "status" }, HELP);
+    this.files = element("span", { className: "bar-part" });
+    place.append(element("div", { className: "bar sql" }, this.editor),
+      element("div", { className: "bar" }, this.start, this.pick, this.files, this.note), this.table.place, this.pane.place);
+    onChange((changed) => {
+      if (changed.has("sql") && this.editor.value !== state.sql) this.editor.value = state.sql || EXAMPLE;
+      if (changed.has("tab")) this.update();
+    });
+  }
+
+  /** The collections to choose from. */
+  update() {
+    const names = this.runs.collections, before = this.pick.value || state.collection;
+    this.pick.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
+    this.pick.value = names.includes(before) ? before : names[0];
+    this.pick.hidden = names.length < 2;
+  }
+
+  async run() {
+    this.request?.abort();
+    const request = this.request = new AbortController();
+    const body = { collection: this.pick.value, query: this.editor.value };
+    change({ sql: this.editor.value, collection: this.pick.value });
+    this.start.textContent = "Cancel";
+    this.report("running…", false);
+    try {
+      this.take(await json("api/sql", body, request.signal), body);
+    } catch (error) {
+      const isOwn = request.signal.aborted;
+      this.files.replaceChildren();
+      this.table.set([], 0);
+      this.report(isOwn ? "cancelled" : /** @type {Error} */ (error).message, !isOwn);
+    }
+    if (this.request === request) {
+      this.request = null;
+      this.start.textContent = "Run";
+    }
+  }
+
+  /** @param {any} found @param {{collection: string, query: string}} body */
+  take(found, body) {
+    this.id = found.id;
+    this.columns = found.columns;
+    this.pages = new Map([[0, found.rows]]);
+    const rows = found.total.toLocaleString("en"), seconds = found.seconds.toFixed(2);
+    this.report(found.is_cut ? `the first ${rows} rows, in ${seconds} s; files have all` : `${rows} rows in ${seconds} s`, false);
+    this.table.set(this.columns.map((each) => cell(each.name)), found.total);
+    this.table.place.scrollTop = 0;
+    const address = (/** @type {string} */ format) => `api/sql/export?${new URLSearchParams({ ...body, format })}`;
+    this.files.replaceChildren(...[["csv", "CSV"], ["parquet", "Parquet"], ["jsonl", "JSON lines"]].map(([format, name]) =>
+      element("a", { href: address(format), download: `answer.${format}` }, name)));
+  }
+
+  /** @param {string} text @param {boolean} isError */
+  report(text, isError) {
+    this.note.textContent = text;
+    this.note.className = isError ? "error" : "note";
+  }
+
+  /** @param {number} first @param {number} count */
+  want(first, count) {
+    for (let page = Math.floor(first / PAGE); page * PAGE < first + count; page++) {
+      if (!this.pages.has(page)) this.load(page);
+    }
+  }
+
+  /** @param {number} page */
+  async load(page) {
+    const { id, pages } = this;
+    pages.set(page, null);
+    try {
+      const found = await json("api/sql/rows", { id, first: page * PAGE, count: PAGE });
+      pages.set(page, found.rows);
+      if (id === this.id) this.table.draw();
+    } catch (error) {
+      if (id === this.id) this.report(/** @type {Error} */ (error).message, true);
+    }
+  }
+
+  /** @param {number} at */
+  cells(at) {
+    const row = this.pages.get(Math.floor(at / PAGE))?.[at % PAGE];
+    return row ? row.map((value, column) => valueCell(value, () => this.pane.open(
+      this.columns[column].name, () => json("api/sql/cell", { id: this.id, row: at, column }),
+    ))) : null;
+  }
+}

@@ -1,0 +1,174 @@
+"""Queries of the page: their answers, files, and that they can read nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("numpy")
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("youplot")
+pytest.importorskip("httpx2")
+
+import numpy as np
+import pyarrow.parquet as pq
+from starlette.testclient import TestClient
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._engines.read_only import require_read_only
+from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.page.app import application
+from rigorous_recorder.page.sql_process import Query, Workers
+from rigorous_recorder.page.workspace import Workspace
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+WAV = b"RIFF\x24\0\0\0WAVEfmt "
+SVG = b"<svg onload='alert(1)'/>"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with records of many kinds."""
+    path = tmp_path_factory.mktemp("sql")
+    with ExperimentCollection(path / "study", quiet=True) as collection:
+        with collection.new_experiment(lr=0.1, config={"layers": [1, 2]}) as run:
+            run.extend({"step": list(range(500)), "loss": [1 / (1 + i) for i in range(500)]})
+            run.push(step=500, image=PNG, sound=WAV, drawing=SVG, loss=float("nan"))
+            run.push(step=501, text='<b>,"\n', matrix=np.arange(6.0).reshape(2, 3))
+    return path
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[TestClient]:
+    """A browser of it, as far as requests go."""
+    with TestClient(application(Workspace([folder]), hosts=frozenset({"testserver"}))) as found:
+        yield found
+
+
+def test_answers_are_scrolled_read_and_exported(client: TestClient, folder: Path) -> None:
+    """One process runs all of them; what it can't run is an error that says why."""
+
+    def ask(query: str) -> Any:
+        return client.post("/api/sql", json={"collection": "study", "query": query}).json()
+
+    found = ask("SELECT r.step, lr FROM records r, range(300) ORDER BY r.step")
+    assert (found["total"], found["is_cut"], len(found["rows"])) == (100_000, True, 200)
+    assert [each["name"] for each in found["columns"]] == ["step", "lr"]
+    page = {"id": found["id"], "first": 99_998, "count": 9}
+    assert client.post("/api/sql/rows", json=page).json()["rows"] == [[333, 0.1]] * 2
+    assert ask("SELECT DISTINCT lr FROM experiments")["rows"] == [[0.1]]
+    assert ask("SELECT config FROM experiments")["rows"] == [['{"layers":[1,2]}']]
+    odd = ask("SELECT 'infinity'::DATE, 10::HUGEINT ** 30, NULL, 'nan'::DOUBLE, TIME '10:00'")
+    assert odd["rows"][0][0] == "infinity"
+    assert odd["rows"][0][2:] == [None, "nan", "10:00:00"]
+    wrong = {
+        "FROM read_text('/etc/passwd')": "no function 'read_text'",
+        f"FROM '{folder}/study.collection/collection.json'": "no table",
+        "SELECT nowhere FROM records": "nowhere",
+        "SELECT repeat('x', 3000000000)": "",
+    }
+    for query, reason in wrong.items():
+        assert reason in ask(query)["error"]
+    query = {
+        "collection": "study",
+        "query": "SELECT step, text, loss FROM records WHERE step > 499",
+    }
+    files = {
+        form: client.get("/api/sql/export", params=query | {"format": form})
+        for form in ("csv", "jsonl", "parquet")
+    }
+    assert files["csv"].text == 'step,text,loss\n500,,NaN\n501,"<b>,""\n",\n'
+    assert [json.loads(line)["text"] for line in files["jsonl"].iter_lines()] == [None, '<b>,"\n']
+    assert pq.read_table(BytesIO(files["parquet"].content))["step"].to_pylist() == [500, 501]
+    assert "attachment" in files["csv"].headers["content-disposition"]
+    for parameters in (query | {"format": "exe"}, {"query": "SELECT 1", "format": "csv"}):
+        assert client.get("/api/sql/export", params=parameters).status_code == 400
+
+
+def test_media_are_known_by_their_first_bytes(client: TestClient) -> None:
+    """Images and sound are served as such, everything else is text or bytes, in cells and whole."""
+    request = {"collection": "study", "where": "step >= 500", "first": 0, "count": 5}
+    found = client.post("/api/rows", json=request).json()
+    first, second = (dict(zip(found["columns"], row, strict=True)) for row in found["rows"])
+    for key, kind in (("image", "image/png"), ("sound", "audio/wav")):
+        assert first[key]["media"] == kind
+        served = client.get(f"/api/media/{first[key]['id']}")
+        assert served.headers["content-type"] == kind
+        assert served.headers["x-content-type-options"] == "nosniff"
+        assert served.content == {"image": PNG, "sound": WAV}[key]
+    assert first["drawing"] == {"bytes": len(SVG), "head": SVG[:16].hex(" ")}
+    assert second["matrix"].startswith("float64[2x3] [[0. 1. 2.]")
+    assert client.get("/api/media/..%2f..").status_code == 404
+    assert client.get("/api/media/0123").status_code == 404
+
+    def whole(key: str, row: int) -> Any:
+        return client.post("/api/cell", json=request | {"first": row, "key": key}).json()
+
+    assert whole("matrix", 1)["kind"] == "float64 array of 2x3"
+    assert whole("text", 1) == {"kind": "text", "text": '<b>,"\n', "is_cut": False}
+    assert whole("config", 0)["text"].splitlines()[1] == '  "layers": ['
+    assert whole("image", 0)["media"] == "image/png"
+    assert "no record" in whole("text", 7)["error"]
+
+
+def test_only_one_select_over_the_tables_is_a_query() -> None:
+    """Whatever opens files, changes settings, or shows what is not of the collection is refused."""
+    for query in (
+        "SELECT * FROM records JOIN experiments USING (experiment_number)",
+        "WITH a AS (SELECT 1 AS x), b AS (FROM a) FROM b",
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) FROM t",
+        "SELECT unnest([1, 2]); ",
+        "FROM level('episode')",
+    ):
+        require_read_only(query)
+    for query in (
+        "",
+        "SELECT 1; SELECT 2",
+        "SET threads = 1",
+        "COPY records TO '/tmp/x.csv'",
+        "ATTACH '/tmp/x.db'",
+        "INSTALL httpfs",
+        "PRAGMA database_list",
+        "SHOW TABLES",
+        "FROM 'x.parquet'",
+        "FROM read_csv('x.csv')",
+        "FROM glob('/*')",
+        "FROM parquet_metadata('x.parquet')",
+        "FROM query('SELECT 1')",
+        "FROM duckdb_settings()",
+        "FROM information_schema.tables",
+        "SELECT (SELECT count(*) FROM read_text('/etc/passwd'))",
+        "SELECT 1 WHERE EXISTS (FROM read_blob('/etc/passwd'))",
+        "WITH a AS (FROM read_text('x')) FROM a",
+        "CREATE TABLE x AS SELECT 1",
+        "DELETE FROM records",
+    ):
+        with pytest.raises(ArgumentError):
+            require_read_only(query)
+
+
+@pytest.mark.slow
+def test_a_query_that_takes_too_long_is_ended(folder: Path) -> None:
+    """As is one whose browser has left; the next one runs in another process."""
+    workers = Workers()
+    path = str(folder / "study.collection")
+    endless = (
+        "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range = -b.range"
+    )
+    query = Query(path, endless, "arrow", 0, 0, 1.0)
+    with pytest.raises(ArgumentError, match="more than 1 seconds"):
+        list(workers.run(query).data())
+    running = workers.run(query._replace(seconds=600))
+    running.stop()
+    with pytest.raises(ArgumentError, match="was ended"):
+        list(running.data())
+    running = workers.run(query._replace(query="SELECT 1", seconds=60))
+    assert b"".join(running.data())
+    assert running.summary == {"rows": 1, "is_cut": False}
+    workers.close()
