@@ -167,6 +167,7 @@ class Card {
     const title = element("h3", {}, element("span", { title: key, dir: "auto" }, key), this.pin,
       element("button", { title: "Full screen", "aria-label": `Full screen ${key}`, onclick: () => this.enlarge() }, "⤢"),
       element("button", { title: "Save as PNG", onclick: () => this.savePicture() }, "PNG"),
+      element("button", { title: "Save as SVG", onclick: () => this.saveSvg() }, "SVG"),
       element("button", { title: "Save the drawn points as CSV", onclick: () => this.saveCsv() }, "CSV"));
     this.canvas = element("div", { className: "plot" });
     this.legend = element("div", { className: "legend" });
@@ -292,6 +293,10 @@ class Card {
   async savePicture() {
     const picture = await this.plot?.picture();
     if (picture) save(picture, `${this.key}.png`);
+  }
+
+  saveSvg() {
+    if (this.plot) save(this.plot.svg(this.charts.x() || "record number", this.key), `${this.key}.svg`);
   }
 
   saveCsv() {

@@ -1,9 +1,10 @@
 // What a chart is made of, on a canvas or in an SVG: curves, bands and marks of odd values.
 
 /** @typedef {import("./api.js").Line} Line */
+/** @typedef {import("./svg.js").Surface} Surface */
 
 /**
- * @param {CanvasRenderingContext2D} ctx
+ * @param {Surface} ctx
  * @param {Float64Array} x
  * @param {Float64Array} y
  * @param {(value: number) => number} px
@@ -12,46 +13,47 @@
  * @param {number} opacity
  */
 export function curve(ctx, x, y, px, py, width, opacity) {
-  const path = new Path2D();
+  ctx.beginPath();
   let isDown = false;
   for (let at = 0; at < x.length; at++) {
     const a = px(x[at]), b = py(y[at]);
     if (Number.isNaN(a) || Number.isNaN(b)) isDown = false;
-    else if (isDown) path.lineTo(a, b);
+    else if (isDown) ctx.lineTo(a, b);
     else {
-      path.moveTo(a, b);
+      ctx.moveTo(a, b);
       isDown = true;
     }
   }
   ctx.lineWidth = width;
   ctx.globalAlpha = opacity;
   if (x.length === 1) ctx.fillRect(px(x[0]) - 2 * width, py(y[0]) - 2 * width, 4 * width, 4 * width);
-  ctx.stroke(path);
+  ctx.stroke();
   ctx.globalAlpha = 1;
 }
 
 /**
- * @param {CanvasRenderingContext2D} ctx
+ * @param {Surface} ctx
  * @param {Line} line
  * @param {(value: number) => number} px
  * @param {(value: number) => number} py
+ * @param {number} bottom where a low is that a logarithmic axis can't show
  */
-export function band(ctx, line, px, py) {
+export function band(ctx, line, px, py, bottom) {
   const [low, high] = [/** @type {Float64Array} */ (line.low), /** @type {Float64Array} */ (line.high)];
-  const path = new Path2D(), bottom = ctx.canvas.height;
-  for (let at = 0; at < line.x.length; at++) path.lineTo(px(line.x[at]), py(high[at]));
+  ctx.beginPath();
+  for (let at = 0; at < line.x.length; at++) ctx.lineTo(px(line.x[at]), py(high[at]));
   for (let at = line.x.length - 1; at >= 0; at--) {
     const y = py(low[at]);
-    path.lineTo(px(line.x[at]), Number.isNaN(y) ? bottom : y); // below all of a logarithmic axis
+    ctx.lineTo(px(line.x[at]), Number.isNaN(y) ? bottom : y);
   }
   ctx.globalAlpha = 0.18;
-  ctx.fill(path);
+  ctx.fill();
   ctx.globalAlpha = 1;
 }
 
 /**
  * NaN is a cross at the bottom, infinities are triangles at the top and bottom.
- * @param {CanvasRenderingContext2D} ctx
+ * @param {Surface} ctx
  * @param {Line} line
  * @param {(value: number) => number} px
  * @param {any} box

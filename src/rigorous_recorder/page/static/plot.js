@@ -2,8 +2,10 @@
 // marks are drawn here, each with x of its own.
 
 import { element, shown, swatch } from "./dom.js";
+import { colorsOf, frame, inside } from "./frame.js";
 import { band, curve, marks } from "./marks.js";
 import { Range, nearest, position } from "./scale.js";
+import { Svg } from "./svg.js";
 
 /** @typedef {import("./api.js").Line} Line */
 /** @typedef {{logX: boolean, logY: boolean, clip: boolean, low: number | null, high: number | null,
@@ -129,25 +131,24 @@ export class Plot {
   }
 
   paint() {
-    const { ctx, bbox } = this.uplot;
-    const look = /** @type {Look} */ (this.look);
+    const { ctx, bbox } = this.uplot, look = /** @type {Look} */ (this.look);
     const px = position(this.xEnds, look.logX, bbox.left, bbox.width);
     const py = position([this.yEnds[1], this.yEnds[0]], look.logY, bbox.top, bbox.height);
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    ctx.lineJoin = "round";
-    const ratio = devicePixelRatio || 1;
-    for (const line of this.lines) {
+    this.paintLines(ctx, { box: bbox, px, py }, devicePixelRatio || 1);
+  }
+
+  /** @param {import("./svg.js").Surface} ctx @param {import("./frame.js").Framed} framed @param {number} ratio */
+  paintLines(ctx, { box, px, py }, ratio) {
+    const look = /** @type {Look} */ (this.look);
+    inside(ctx, box, () => this.lines.forEach((line) => {
+      ctx.lineJoin = "round";
       ctx.strokeStyle = ctx.fillStyle = look.color(line);
-      if (line.low && line.high) band(ctx, line, px, py);
+      if (line.low && line.high) band(ctx, line, px, py, box.top + box.height);
       const isPale = line.smooth !== null;
       curve(ctx, line.x, line.y, px, py, ratio * (isPale ? 1 : 1.5), isPale ? 0.25 : 1);
       if (line.smooth) curve(ctx, line.x, line.smooth, px, py, ratio * 1.8, 1);
-      marks(ctx, line, px, bbox, ratio);
-    }
-    ctx.restore();
+      marks(ctx, line, px, box, ratio);
+    }));
   }
 
   /** Show the values near the cursor. @param {any} plot */
@@ -173,6 +174,15 @@ export class Plot {
     this.tooltip.style.left = isRight ? "" : `${at.left - card.left + left + 12}px`;
     this.tooltip.style.right = isRight ? `${card.right - at.left - left + 12}px` : "";
     this.tooltip.style.top = `${at.top - card.top + 4}px`;
+  }
+
+  /** The chart as an SVG. @param {string} xLabel @param {string} yLabel */
+  svg(xLabel, yLabel) {
+    const { width, height } = this.size(), colors = colorsOf(this.place), look = /** @type {Look} */ (this.look);
+    const surface = new Svg(width, height, colors.ground);
+    const framed = frame(surface, width, height, { ends: this.xEnds, isLog: look.logX, label: xLabel }, { ends: this.yEnds, isLog: look.logY, label: yLabel }, colors);
+    this.paintLines(surface, framed, 1);
+    return surface.blob(yLabel);
   }
 
   /** The chart as a picture. @returns {Promise<Blob | null>} */

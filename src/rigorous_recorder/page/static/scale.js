@@ -67,3 +67,24 @@ export function nearest(values, value) {
   }
   return low > 0 && value - values[low - 1] < values[low] - value ? low - 1 : high < 0 ? -1 : low;
 }
+
+/**
+ * Round values between two ends, about so many.
+ * @param {number} low
+ * @param {number} high
+ * @param {boolean} isLog
+ * @param {number} most
+ * @returns {number[]}
+ */
+export function ticks(low, high, isLog, most) {
+  if (!(high > low)) return [low];
+  if (isLog && high / low >= 10) {
+    const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
+    const every = Math.max(1, Math.ceil((last - first + 1) / most));
+    return Array.from({ length: Math.floor((last - first) / every) + 1 }, (_, at) => 10 ** (first + at * every));
+  }
+  const rough = (high - low) / Math.max(1, most), size = 10 ** Math.floor(Math.log10(rough));
+  const step = size * ([1, 2, 5, 10].find((each) => each * size >= rough) ?? 10);
+  const first = Math.ceil(low / step - 1e-9);
+  return Array.from({ length: Math.max(0, Math.floor(high / step + 1e-9) - first + 1) }, (_, at) => (first + at) * step);
+}
