@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from importlib import resources
 from threading import Event
@@ -22,6 +22,8 @@ from .chart_library import library_files
 from .charts import ChartRequest, chart
 from .editing import Editing
 from .guard import Guard
+from .kinds import PlotRequest, plot
+from .kinds.heatmap import array_keys
 from .live import Watcher
 from .plain import json_bytes
 from .rows import RowsRequest, rows
@@ -71,6 +73,7 @@ def application(  # noqa: PLR0913 - a page has this many options
         Route("/api/runs", page.runs),
         Route("/api/keys", page.keys),
         Route("/api/chart", page.chart, methods=["POST"]),
+        Route("/api/plot", page.plot, methods=["POST"]),
         Route("/api/rows", page.rows, methods=["POST"]),
         Route("/api/live", page.live),
         *page.values.routes(),
@@ -130,16 +133,14 @@ class _Page:
         return Response(json_bytes(found), media_type=_JSON)
 
     async def chart(self, request: Request) -> Response:
-        """The points of a chart; reading them ends when the browser leaves."""
-        wanted, stop = ChartRequest.of(await json_of(request)), Event()
-        left = asyncio.create_task(_set_when_left(request, stop))
-        try:
-            found = await run_in_threadpool(chart, self._workspace, wanted, stop)
-        except Cancelled:
-            return Response(status_code=499)
-        finally:
-            left.cancel()
-        return Response(found, media_type="application/octet-stream")
+        """The points of a chart."""
+        wanted = ChartRequest.of(await json_of(request))
+        return await _points(request, partial(chart, self._workspace, wanted))
+
+    async def plot(self, request: Request) -> Response:
+        """A chart of another kind."""
+        wanted = PlotRequest.of(await json_of(request))
+        return await _points(request, partial(plot, self._workspace, wanted))
 
     async def rows(self, request: Request) -> Response:
         """A part of the flat table."""
@@ -157,6 +158,19 @@ class _Page:
             yield f"data: {counts[0]} {counts[1]}\n\n" if counts else ": nothing new\n\n"
 
 
+async def _points(request: Request, read: Callable[[Event], bytes]) -> Response:
+    """What a function reads, which ends when the browser leaves."""
+    stop = Event()
+    left = asyncio.create_task(_set_when_left(request, stop))
+    try:
+        found = await run_in_threadpool(read, stop)
+    except Cancelled:
+        return Response(status_code=499)
+    finally:
+        left.cancel()
+    return Response(found, media_type="application/octet-stream")
+
+
 async def _set_when_left(request: Request, stop: Event) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -167,8 +181,11 @@ def _keys(workspace: Workspace) -> dict[str, list[str]]:
     metrics: dict[str, None] = {}
     xs: dict[str, None] = {}
     columns: dict[str, None] = {}
+    arrays: dict[str, None] = {}
     for each in workspace.opened:
         metrics |= dict.fromkeys(metric_keys(each.collection))
         xs |= dict.fromkeys(x_keys(each.collection))
         columns |= dict.fromkeys(each.collection.records.columns)
-    return {"metrics": list(metrics), "x": list(xs), "columns": list(columns)}
+        arrays |= dict.fromkeys(array_keys(each.collection))
+    found = {"metrics": metrics, "x": xs, "columns": columns, "arrays": arrays}
+    return {name: list(keys) for name, keys in found.items()}

@@ -1,0 +1,188 @@
+"""Pairs of values of any two keys, each once: of records, or of the recorders that have them.
+
+Where records have one of the keys themselves, each record is a point. Otherwise the flat table
+would repeat them in all records, so a point is a recorder of the lowest level that has both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from threading import Event
+from typing import Any, NamedTuple
+
+from ... import ExperimentCollection
+from ..._arrow import pa, pc
+from ..._lazy_imports import np
+from ...errors import ArgumentError, ColumnError
+from ..runs import run_key
+from ..series import INDEX, metric_keys
+from ..workspace import Opened, Wanted, Workspace
+from .request import PlotRequest
+
+__all__ = ["Points", "header", "points", "together"]
+
+_RUN = ("experiment_number", "experiment_start_time")
+
+
+class Points(NamedTuple):
+    """The points of one run with the same values of the keys that separate them.
+
+    Attributes:
+        run: the run; None for records of none.
+        labels: the values of those keys as text.
+        x, y: float64; y can be NaN or infinite.
+        lost: how many points have no finite x, and are in neither.
+    """
+
+    run: str | None
+    labels: tuple[str, ...]
+    x: Any
+    y: Any
+    lost: int = 0
+
+
+def points(workspace: Workspace, request: PlotRequest, x: str, stop: Event | None) -> list[Points]:
+    """All points of y over x, of the runs that are drawn, in order of the collections and runs.
+
+    Args:
+        x: the key of x, or ``INDEX`` for the number of the point.
+
+    Raises:
+        ColumnError: no collection has both keys.
+        Cancelled: ``stop`` was set.
+    """
+    found, has_keys = [], False
+    for opened in workspace.opened:
+        try:
+            found += list(_of(workspace, opened, request, x, stop))
+        except ColumnError:
+            continue  # another collection may have them
+        has_keys = True
+    if not has_keys:
+        named = " and ".join(repr(key) for key in (request.y, x, *request.by) if key)
+        message = f"no collection has {named}"
+        raise ColumnError(message)
+    wanted = request.runs
+    return [each for each in found if wanted is None or each.run is None or each.run in wanted]
+
+
+def _of(
+    workspace: Workspace, opened: Opened, request: PlotRequest, x: str, stop: Event | None
+) -> Iterator[Points]:
+    own = metric_keys(opened.collection)
+    if request.y not in own and x not in own:
+        return _of_level(opened, request, x)
+    by = (*request.by, *_RUN) if request.by else None
+    series = workspace.series(opened, Wanted(request.y, x, by))
+    lines, _, total = series.lines(renew=by is not None, stop=stop)
+    lost = total - sum(len(line.x) for line in lines)
+    return _of_lines(opened, lines, request, lost)
+
+
+def _of_lines(
+    opened: Opened, lines: Iterable[Any], request: PlotRequest, lost: int
+) -> Iterator[Points]:
+    for line in lines:
+        run = line.run
+        if request.by and line.labels[-1]:
+            run = int(line.labels[-2]), float(line.labels[-1])
+        key = None if run is None else run_key(opened.name, *run)
+        yield Points(key, line.labels[: len(request.by)], line.x, line.y, lost)
+        lost = 0
+
+
+def _of_level(opened: Opened, request: PlotRequest, x: str) -> Iterator[Points]:
+    keys = [key for key in (request.y, x) if key != INDEX]
+    table = _level(opened.collection, keys, (*request.by, *_RUN))
+    codes: dict[tuple[Any, ...], list[int]] = {}
+    by = (table.column(key).to_pylist() for key in (*request.by, *_RUN))
+    for at, values in enumerate(zip(*by, strict=True)):
+        codes.setdefault(values, []).append(at)
+    y = _floats(table.column(request.y))
+    at_x = None if x == INDEX else _floats(table.column(x))
+    for values, rows in codes.items():
+        number, start = values[-2:]
+        run = None if start is None else run_key(opened.name, number, start)
+        labels = tuple("" if each is None else str(each) for each in values[:-2])
+        places = np.arange(len(rows), dtype="f8") if at_x is None else at_x[rows]
+        finite = np.isfinite(places)
+        lost = int((~finite).sum())
+        yield Points(run, labels, places[finite], y[rows][finite], lost)
+
+
+def _level(collection: ExperimentCollection, keys: Sequence[str], more: Sequence[str]) -> pa.Table:
+    """The recorders of the lowest level that have or inherit all of some keys, and other keys.
+
+    Raises:
+        ColumnError: there is no such key.
+    """
+    tables = [_that_have(collection, key, keys, more) for key in keys]
+    return max(tables, key=len)
+
+
+def _that_have(
+    collection: ExperimentCollection, level: str, keys: Sequence[str], more: Sequence[str]
+) -> pa.Table:
+    rows = collection.level(level)
+    table = rows.to_arrow()
+    for key in (*keys, *more):
+        if key not in table.column_names:
+            if key not in collection.records.columns:
+                rows.select(key)  # raises, naming it
+            table = table.append_column(key, pa.nulls(len(table), pa.float64()))
+    table = table.select(list(dict.fromkeys([*keys, *more])))
+    for key in keys:
+        table = table.filter(pc.is_valid(table.column(key)))
+    return table
+
+
+def _floats(column: Any) -> Any:
+    """Numbers, and times in seconds, as float64.
+
+    Raises:
+        ArgumentError: they are of another kind.
+    """
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        micros = column.cast(
+            pa.timestamp("us") if pa.types.is_timestamp(kind) else pa.duration("us")
+        )
+        return micros.cast(pa.int64()).to_numpy() / 1e6
+    try:
+        return column.cast(pa.float64()).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        message = f"values of type {kind} can't be drawn; expected numbers or times"
+        raise ArgumentError(message) from None
+
+
+def together(found: Iterable[Points], request: PlotRequest) -> list[Points]:
+    """The points of each line: of each run, or of all runs with the same values of ``by``."""
+    groups: dict[tuple[str | None, tuple[str, ...]], list[Points]] = {}
+    for each in found:
+        run = None if request.by else each.run
+        groups.setdefault((run, each.labels), []).append(each)
+    return [
+        Points(
+            run,
+            labels,
+            np.concatenate([each.x for each in some]),
+            np.concatenate([each.y for each in some]),
+            sum(each.lost for each in some),
+        )
+        for (run, labels), some in groups.items()
+    ]
+
+
+def header(found: Points) -> dict[str, Any]:
+    """The entry of a line: its key in the page, run, label, and numbers of points."""
+    label = ", ".join(found.labels)
+    odd = int((~np.isfinite(found.y)).sum())
+    key = found.run or f"\0{label}"
+    return {
+        "key": key,
+        "run": found.run,
+        "label": label,
+        "n": len(found.y),
+        "odd": odd,
+        "lost": found.lost,
+    }
