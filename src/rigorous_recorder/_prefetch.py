@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Final, TypeVar
 
 from ._lazy_imports import futures
@@ -30,7 +30,8 @@ def ahead(
     Python may finalize an abandoned iterator in any thread, even in one that the work waits for.
     """
     owner = os.getpid()
-    pool = _pool(threads)
+    is_single = isinstance(items, Sized) and len(items) < 2  # then a thread only takes time
+    pool = None if is_single else _pool(threads)
 
     def begin(item: _Item) -> futures.Future[_Result] | None:
         if pool is None or os.getpid() != owner:

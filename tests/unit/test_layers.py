@@ -298,6 +298,7 @@ def test_first_queries_load_no_pandas(tmp_path: Path) -> None:
     with ExperimentCollection(tmp_path / "study") as collection:
         for number in (1, 2):
             with collection.new_experiment(lr=0.1 * number, model="m" * number) as recorder:
+                recorder.child(fold=3).push({f"key {n}": n for n in range(300)})  # some are sparse
                 for fold in (1, 2):
                     recorder.child(fold=fold).extend({"step": list(range(3)), "loss": [0.5] * 3})
         collection.delete(1)
@@ -312,6 +313,7 @@ with ExperimentCollection({str(tmp_path / "study")!r}) as collection:
         frame.filter(pl.col("fold") == 2).group_by("model").agg(pl.col("step").sum()).collect().rows(),
         [row["step"] for row in collection.records.where(fold=1, model="mm", lr=0.2)],
         collection.records[-1]["loss"], collection.records.to_arrow().num_rows,
+        collection.records.select("key 299")[0]["key 299"], collection.records.sort("step")[0]["step"],
         "pandas" in sys.modules,
     )
     print(
@@ -322,7 +324,8 @@ with ExperimentCollection({str(tmp_path / "study")!r}) as collection:
     )
 """
     assert python(code) == (
-        "[('mm', 3)] [0, 1, 2] 0.5 6 False\n[('mm', 1, 3), ('mm', 2, 3)] [(3,)] 1 False\n"
+        "[('mm', 3)] [0, 1, 2] 0.5 7 299 0 False\n"
+        "[('mm', 1, 3), ('mm', 2, 3), ('mm', 3, None)] [(3,)] 1 False\n"
     )
 
 

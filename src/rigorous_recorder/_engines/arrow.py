@@ -34,7 +34,10 @@ def flat_type(kind: Kind) -> pa.DataType:
 
 def flat_schema(scan: Scan) -> pa.Schema:
     """The Arrow schema of the flat table; a field named differently has its key as metadata."""
-    return pa.schema([_field(flat, scan.flat_kind(flat.name)) for flat in scan.flats.values()])
+    if (known := scan.cache.get("schema")) is None:
+        known = pa.schema([_field(each, scan.flat_kind(each.name)) for each in scan.flats.values()])
+        scan.cache["schema"] = known
+    return known
 
 
 def _field(flat: Flat, kind: Kind) -> pa.Field:

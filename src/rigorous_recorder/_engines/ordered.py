@@ -62,7 +62,7 @@ def _sorted(scan: Scan, order: Order, rows: range | pa.Array) -> pa.Array:
     signs = ("descending" if each else "ascending" for each in order.descending)
     by = list(zip(names, signs, strict=True))
     at = pc.sort_indices(table, sort_keys=by).cast(pa.int64())
-    return pc.add(at, rows.start) if isinstance(rows, range) else rows.take(at)
+    return pc.add(at, int64_scalar(rows.start)) if isinstance(rows, range) else rows.take(at)
 
 
 def _sortable(scan: Scan, key: str, rows: range | pa.Array) -> pa.Array:
@@ -114,7 +114,7 @@ def _pieces_with(scan: Scan, rows: pa.Array) -> Iterator[Piece]:
             pc.less(wanted, int64_scalar(first + piece.rows)),
         )
         if (found := wanted.filter(here)) and len(found):
-            yield piece.taken(pc.subtract(found, first))
+            yield piece.taken(pc.subtract(found, int64_scalar(first)))
 
 
 def _places(rows: pa.Array) -> pa.Array:

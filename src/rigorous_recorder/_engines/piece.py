@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._nested import Path, inside, root_of
-from .._store.densify import densified
+from .._store.densify import unpacked_columns
 from .._store.fragments import Fragment, is_lost
 from .._tree.columns import ColumnsByKind, any_valid, in_sealed_type, keys_of
 from .._values.chunks import bool_scalar, int64_scalar, null_scalar, one_array, run_end_encoded
 from .._values.kinds import NULL, Kind
+from .._values.sparse import SparseKind
 from .conditions import Choice, Condition
 from .mixed import Flat, flat_column
 from .node_conditions import Bound, matches, met, rows_at_once
@@ -33,7 +34,7 @@ class Joined(Protocol):
     snapshot: Snapshot
 
     @property
-    def node_keys(self) -> list[str]:
+    def node_key_set(self) -> frozenset[str]:
         """The keys that nodes have or inherit."""
 
     def flat_kind(self, name: str) -> Kind:
@@ -91,7 +92,7 @@ class Piece:
         self._fragment = fragment
         self._table = table
         self._packed = packed
-        self._unpacked: dict[Column, pa.ChunkedArray] = {}
+        self._unpacked: dict[Column, pa.Array] = {}
         self._read = frozenset(table.column_names)
         self._runs = runs
         self._positions: pa.Array | None = None
@@ -104,7 +105,9 @@ class Piece:
     @property
     def own_bytes(self) -> int:
         """The size of the rows in bytes, without what they inherit, with a column for each key."""
-        sparse = len(self._packed & self._fragment.file_columns.sparse.keys())
+        sparse = len(self._packed) - len(
+            self._packed.intersection(self._fragment.file_columns.stored)
+        )
         return int(self._table.nbytes) + self.rows * sparse * _UNPACKED
 
     @property
@@ -148,46 +151,46 @@ class Piece:
     def _unpack(self, columns: Iterable[Column]) -> None:
         new = [c for c in columns if c in self._packed and c not in self._unpacked]
         if new:
-            there = self._fragment.file_columns
-            found = densified(self._table, there, new)
-            self._unpacked |= {column: found.column(there.names[column]) for column in new}
+            self._unpacked |= unpacked_columns(self._table, self._fragment.file_columns, new)
 
-    def _stored_in(self, column: Column, name: str) -> pa.ChunkedArray | None:
+    def _stored_in(self, column: Column) -> pa.Array | pa.ChunkedArray | None:
         """The values of a column, as the file has them; None if it was not read."""
         if not self._packed:
+            name = self._fragment.columns[column]
             return self._table.column(name) if name in self._read else None
-        self._unpack([column])
+        if column in self._packed and column not in self._unpacked:
+            self._unpack([column])
         return self._unpacked.get(column)
 
-    def _in_columns(self, columns: Mapping[Column, str]) -> ColumnsByKind:
+    def _in_columns(self, columns: Collection[Column]) -> ColumnsByKind:
         """Those of these columns that were read."""
         self._unpack(columns)
-        found = {column: self._stored_in(column, name) for column, name in columns.items()}
+        found = {column: self._stored_in(column) for column in columns}
         return {c: in_sealed_type(c, each) for c, each in found.items() if each is not None}
 
     def columns_in_use(self) -> list[Column]:
         """The physical columns in which any of the rows has a value, or may have lost one."""
         self._unpack(self._packed)
-        found = {c: self._stored_in(c, name) for c, name in self._fragment.columns.items()}
+        found = {column: self._stored_in(column) for column in self._fragment.columns}
         return [c for c, each in found.items() if each is not None and self._is_in_use(each)]
 
-    def _is_in_use(self, values: pa.ChunkedArray) -> bool:
+    def _is_in_use(self, values: pa.Array | pa.ChunkedArray) -> bool:
         return values.null_count < self.rows or is_lost(values)
 
     def own(self, key: str) -> ColumnsByKind:
         """The records' own values of a key or path."""
         if isinstance(key, Path):
             return inside(key, self.own(key.root))
-        here = self._fragment.columns.of(key).items()
-        return self._in_columns({column: name for column, name in here if column.kind != NULL})
+        here = self._fragment.columns.of(key)
+        return self._in_columns([column for column in here if column.kind != NULL])
 
     def is_lost(self, key: str) -> bool:
         """Whether own values of a key can't be read: then the rows don't inherit the key, either."""
-        columns = self._fragment.columns.of(root_of(key))
+        columns, there = self._fragment.columns.of(root_of(key)), self._fragment.file_columns
         if self._packed:
-            names = self._fragment.file_columns.names_storing(columns.keys() & self._packed)
+            names = there.names_storing(column for column in columns if column in self._packed)
         else:
-            names = [name for name in columns.values() if name in self._read]
+            names = [n for column in columns if (n := there.names[column]) in self._read]
         return any(is_lost(self._table.column(name)) for name in names)
 
     def stored(self) -> ColumnsByKind:
@@ -196,14 +199,14 @@ class Piece:
 
     def sparse(self) -> dict[Column, pa.Array]:
         """The sparse columns that were read, and can be: a map for each row."""
-        there = self._fragment.file_columns
-        names = {maps: there.stored[maps] for maps in there.sparse.values() if self._packed}
+        stored = self._fragment.file_columns.stored if self._packed else {}
+        names = {maps: n for maps, n in stored.items() if isinstance(maps.kind, SparseKind)}
         found = {c: self._table.column(name) for c, name in names.items() if name in self._read}
         return {maps: one_array(each) for maps, each in found.items() if not is_lost(each)}
 
-    def dense_keys(self) -> set[str]:
+    def dense_keys(self) -> list[str]:
         """The keys that have columns of their own."""
-        return set(keys_of(self._fragment.file_columns.stored))
+        return keys_of(self._fragment.file_columns.stored)
 
     def by_kind(self, key: str, takes: Callable[[Kind], bool] = lambda _: True) -> ColumnsByKind:
         """The values of a key in the rows: the record's own, else the inherited one.
@@ -213,7 +216,7 @@ class Piece:
         """
         own = self.own(key)
         hiding = self.own(key.root) if isinstance(key, Path) else own
-        if root_of(key) not in self._scan.node_keys or self.is_lost(key):
+        if root_of(key) not in self._scan.node_key_set or self.is_lost(key):
             return own
         inherited = self._scan.snapshot.nodes.resolved(key, self.positions, takes)
         if not hiding:
@@ -226,13 +229,29 @@ class Piece:
 
     def flat(self, flats: Sequence[Flat]) -> list[pa.Array]:
         """Some columns of the flat table."""
-        kinds = [self._scan.flat_kind(each.name) for each in flats]
+        kinds = {each.name: self._scan.flat_kind(each.name) for each in flats}
         self.unpack(flat.key for flat in flats)
-        found = {key: self.by_kind(key, _takes(some)) for key, some in _by_key(flats).items()}
-        return [
-            flat_column(found[flat.key], kind, self.rows)
-            for flat, kind in zip(flats, kinds, strict=True)
-        ]
+        found = self._as_they_are(flats, kinds)
+        for key, some in _by_key(flat for flat in flats if flat.name not in found).items():
+            values = self.by_kind(key, _takes(some))
+            found |= {each.name: flat_column(values, kinds[each.name], self.rows) for each in some}
+        return [found[flat.name] for flat in flats]
+
+    def _as_they_are(self, flats: Sequence[Flat], kinds: Mapping[str, Kind]) -> dict[str, pa.Array]:
+        """The columns of the flat table that are one column here, as most of a wide table are."""
+        inherited, of = self._scan.node_key_set, self._fragment.columns.of
+        sealed = {kind: kind.sealed_type for kind in set(kinds.values())}
+        found: dict[str, pa.Array] = {}
+        for name, key, _ in flats:
+            columns, kind = of(key), kinds[name]
+            is_own = key not in inherited and not isinstance(key, Path)
+            if is_own and len(columns) == 1 and columns[0].kind is kind is not NULL:
+                stored = self._stored_in(columns[0])
+                if isinstance(stored, pa.Array) and stored.type == sealed[kind]:
+                    found[name] = stored
+                elif stored is not None:
+                    found[name] = in_sealed_type(columns[0], stored)
+        return found
 
     def filtered(self, mask: pa.Array) -> Piece:
         """The rows selected by the mask."""
@@ -274,7 +293,7 @@ class Piece:
         """Which rows meet a condition; an inherited value is compared once for all rows."""
         key, own = condition.key, self.own(condition.key)
         hiding = self.own(key.root) if isinstance(key, Path) else own
-        if root_of(key) not in self._scan.node_keys or self.is_lost(condition.key):
+        if root_of(key) not in self._scan.node_key_set or self.is_lost(condition.key):
             return condition.matches(own, self.rows)
         nodes = self.positions.dictionary_encode(null_encoding="encode")
         of_nodes = matches(self._scan.snapshot.nodes, condition, nodes.dictionary)

@@ -260,10 +260,10 @@ class DecodedRows:
         self._nodes, self._ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
         self._above, self._mutable = above, mutable
         self._places = scan.places_of_record_keys
-        shown, self._cells = scan.record_keys_of(piece), _cells(piece, scan)
-        if self._cells:
-            dense = piece.dense_keys()
-            shown = [key for key in shown if key in dense]
+        self._cells = _cells(piece, scan)
+        own = piece.dense_keys() if self._cells else keys_of(piece.columns)
+        shown = scan.record_keys_among(own)
+        piece.unpack(shown)
         self._own = [each for key in shown if (each := _own_values(piece, key))]
         self._is_gapless = all(each.present is None for each in self._own)
         self._columns = _those(self._own)

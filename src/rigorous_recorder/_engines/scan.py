@@ -14,7 +14,7 @@ from .._values.promote import Family, family_of, meet
 from .conditions import AnyCondition
 from .mixed import Flat
 from .node_conditions import Bound
-from .piece import Group, Piece
+from .piece import Group
 from .scanned_rows import ScannedRows, Scope
 from .snapshot import Snapshot, texts_in, texts_of
 from .sql import SqlNames
@@ -113,18 +113,22 @@ class Scan(ScannedRows):
         """The keys among them that nodes of the scope have or inherit."""
         if self.scope.keys is None:
             return self.node_keys
-        return [key for key in self.node_keys if key in self.scope.keys]
+        chosen = frozenset(self.scope.keys)
+        return [key for key in self.node_keys if key in chosen]
 
     @once
     def shown_record_keys(self) -> list[str]:
         """The keys among them that records of the scope have."""
         found = keys_of(self.record_columns)
-        return found if self.scope.keys is None else [k for k in found if k in self.scope.keys]
+        if self.scope.keys is None:
+            return found
+        chosen = frozenset(self.scope.keys)
+        return [key for key in found if key in chosen]
 
-    def record_keys_of(self, piece: Piece) -> list[str]:
-        """Those of them that are in the columns of a piece, in order."""
+    def record_keys_among(self, keys: Collection[str]) -> list[str]:
+        """Those of them that are among some keys, in order."""
         places = self.places_of_record_keys
-        return sorted(set(keys_of(piece.columns)) & places.keys(), key=places.__getitem__)
+        return sorted(places.keys() & keys, key=places.__getitem__)
 
     @once
     def places_of_record_keys(self) -> dict[str, int]:
@@ -196,8 +200,15 @@ class Scan(ScannedRows):
         """The kind that the values of a column of the flat table are unified to."""
         if name not in self._flat_kinds:
             flat = self.flats.get(name) or self._root_flats[name]
-            self._flat_kinds[name] = meet(self.kinds_of(flat))
+            self._flat_kinds[name] = self._only_kind(flat) or meet(self.kinds_of(flat))
         return self._flat_kinds[name]
+
+    def _only_kind(self, flat: Flat) -> Kind | None:
+        """The kind of a column of the flat table that is one column of records, and not inherited."""
+        if flat.family is not None or flat.key in self.node_key_set or isinstance(flat.key, Path):
+            return None
+        columns = self._columns_by_key.get(flat.key, ())
+        return columns[0].kind if len(columns) == 1 else None
 
     def own_columns(self, flat: Flat) -> list[Column]:
         """The columns of records whose values are in a column of the flat table."""

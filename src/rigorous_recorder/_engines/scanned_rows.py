@@ -103,6 +103,11 @@ class ScannedRows(ABC):
         return nodes.keys_above(self.node_positions)
 
     @once
+    def node_key_set(self) -> frozenset[str]:
+        """The same keys, without an order."""
+        return frozenset(self.node_keys)
+
+    @once
     def node_positions(self) -> pa.Array | None:
         """Positions of the nodes whose records are read; None for all."""
         if self.node_ids is None:
@@ -263,7 +268,7 @@ class ScannedRows(ABC):
         there = group.fragment.file_columns
         packed = frozenset[Column]()
         if not there.sparse.keys().isdisjoint(columns):
-            packed = frozenset(column for column in columns if column in there.names)
+            packed = frozenset(filter(there.names.__contains__, columns))
             columns = there.storing(columns)
         table = group.fragment.stored(group.number, columns, nodes=False)
         if table is None:

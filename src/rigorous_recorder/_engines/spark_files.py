@@ -279,8 +279,8 @@ def _own_table(
     for key, kind in kinds.values():
         by_kind = {
             column: column_in(table, fragment, column)
-            for column, name in fragment.columns.of(key).items()
-            if column.kind != NULL and name in read
+            for column in fragment.columns.of(key)
+            if column.kind != NULL and fragment.columns[column] in read
         }
         arrays.append(for_spark(flat_column(by_kind, kind, table.num_rows)))
     return pa.Table.from_arrays(arrays, names=[NODE, *kinds])

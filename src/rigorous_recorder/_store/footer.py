@@ -42,7 +42,6 @@ _SPARSE: Final = "sparse"
 _MANY_BYTES: Final = 1 << 16
 #: Added to the number of rows that were logged after all sealed ones of their writer.
 _COUNTS: Final = (2, 3)
-_NO_COLUMNS: Final[Mapping[Column, str]] = {}
 
 
 class Origin(NamedTuple):
@@ -145,21 +144,28 @@ def check_name(
 class ColumnNames(dict[Column, str]):
     """Columns, each with its name in tables; not changed once it is complete."""
 
-    __slots__ = ("_by_key",)
+    __slots__ = ("_first", "_others")
 
-    #: The columns of each key; set on first use.
-    _by_key: dict[Key, dict[Column, str]]
+    #: The first column of each key, and its others, which few have; set on first use.
+    _first: dict[Key, Column]
+    _others: dict[Key, list[Column]]
 
-    def of(self, key: Key) -> Mapping[Column, str]:
+    def of(self, key: Key) -> tuple[Column, ...]:
         """The columns of a key: a key in a wide table costs no look at the other columns."""
         try:
-            return self._by_key.get(key, _NO_COLUMNS)
+            first = self._first.get(key)
         except AttributeError:
-            found: dict[Key, dict[Column, str]] = {}
-            for column, name in self.items():
-                found.setdefault(column.key, {})[column] = name
-            self._by_key = found
-        return found.get(key, _NO_COLUMNS)
+            first = self._by_key().get(key)
+        return () if first is None else (first, *self._others.get(key, ()))
+
+    def _by_key(self) -> dict[Key, Column]:
+        first: dict[Key, Column] = {}
+        others: dict[Key, list[Column]] = {}
+        for column in self:
+            if first.setdefault(column.key, column) is not column:
+                others.setdefault(column.key, []).append(column)
+        self._others, self._first = others, first
+        return first
 
 
 class FileColumns(NamedTuple):
@@ -177,13 +183,10 @@ class FileColumns(NamedTuple):
 
     def storing(self, columns: Iterable[Column]) -> list[Column]:
         """The stored columns with the values of these columns: each its own, or a sparse one."""
-        found = dict[Column, None]()
-        for column in columns:
-            if column in self.stored:
-                found[column] = None
-            if column in self.sparse:
-                found[self.sparse[column]] = None
-        return list(found)
+        wanted = list(columns)
+        found = dict.fromkeys(filter(self.stored.__contains__, wanted))
+        maps = {column.kind: self.sparse[column] for column in wanted if column in self.sparse}
+        return [*found, *maps.values()]
 
     def not_all_in(self, names: Collection[str]) -> list[Column]:
         """The columns with values in a column of the file that is not one of these."""

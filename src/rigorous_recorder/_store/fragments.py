@@ -12,7 +12,7 @@ from .._arrow import pa, pc
 from .._live.column import NODE, Column
 from .._once import once
 from .._prefetch import ALL_CORES, ahead
-from .._values.chunks import int64_array, one_array
+from .._values.chunks import int64_array, int64_scalar, one_array
 from ..errors import DeletedError
 from .densify import densified
 from .footer import (
@@ -321,7 +321,8 @@ def _placed(segments: Sequence[SegmentRange]) -> Iterator[tuple[int, SegmentRang
 def _count(values: pa.Array) -> int:
     """The number of values; of lists, the number of non-empty ones."""
     if pa.types.is_list(values.type):
-        return int(pc.sum(pc.greater(pc.list_value_length(values), 0)).as_py() or 0)
+        has_any = pc.greater(pc.list_value_length(values), int64_scalar(0))
+        return int(pc.sum(has_any).as_py() or 0)
     return len(values) - int(values.null_count)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 from .._arrow import pa, pc
@@ -19,6 +20,7 @@ __all__ = [
     "one_array",
     "run_end_encoded",
     "scalar",
+    "text_array",
 ]
 
 #: Size of an offset in text and list columns, in bytes.
@@ -33,6 +35,14 @@ def int64_array(values: Iterable[int]) -> pa.Array:
     """Ints as an array."""
     data = array("q", values)
     return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
+
+
+def text_array(values: Sequence[str]) -> pa.Array:
+    """Texts as an array."""
+    encoded = [value.encode() for value in values]
+    ends = array("i", accumulate(map(len, encoded), initial=0))
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
 def count_to(stop: int) -> pa.Array:
@@ -85,8 +95,10 @@ def run_end_encoded(ends: pa.Array, values: pa.Array) -> pa.RunEndEncodedArray:
     return pa.RunEndEncodedArray.from_buffers(kind, rows, [None], 0, 0, [ends, values])
 
 
-def one_array(column: pa.ChunkedArray) -> pa.Array:
+def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """A column of a table as one array; unlike ``combine_chunks``, a single chunk is not copied."""
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

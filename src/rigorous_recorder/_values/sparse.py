@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from .._arrow import pa, pc
+from .chunks import bool_scalar, int64_array, int64_scalar, text_array
 from .kinds import BOOL, FLOAT, INT, JSON, NULL, TEXT, DetailedKind, Kind
 
 __all__ = [
@@ -146,7 +147,7 @@ def cells_among(maps: pa.Array, keys: Sequence[str] | None) -> Cells:
 
 def _counts_at(flags: pa.Array, ends: pa.Array) -> pa.Array:
     """How many of the flags are true before each of some positions."""
-    start = pa.array([0], pa.int32())
+    start = int64_array([0]).cast(pa.int32())
     return pc.cumulative_sum(pa.concat_arrays([start, flags.cast(pa.int32())])).take(ends)
 
 
@@ -171,15 +172,16 @@ def unpacked(maps: pa.Array, keys: Sequence[str]) -> Iterator[pa.Array]:
     step = max(1, _AT_ONCE // max(1, len(maps)))
     for first in range(0, len(keys), step):
         count = min(step, len(keys) - first)
-        yield from _block(pc.subtract(places, first), rows, values, count, len(maps))
+        here = pc.subtract(places, int64_scalar(first))
+        yield from _block(here, rows, values, count, len(maps))
 
 
 def _places_among(wanted: Sequence[str], keys: pa.Array) -> pa.Array:
     """For each key its place among the wanted ones, null if it is not one of them."""
-    wanted = pa.array(wanted, pa.string())
+    texts = text_array(wanted)
     if not pa.types.is_dictionary(keys.type):
-        return pc.index_in(keys, value_set=wanted)
-    return pc.index_in(keys.dictionary, value_set=wanted).take(keys.indices)
+        return pc.index_in(keys, value_set=texts)
+    return pc.index_in(keys.dictionary, value_set=texts).take(keys.indices)
 
 
 def _block(
@@ -187,9 +189,11 @@ def _block(
 ) -> Iterator[pa.Array]:
     """The columns of the keys with the places 0 to ``count``, as parts of one array."""
     size = count * height
-    is_here = pc.and_(pc.greater_equal(places, 0), pc.less(places, count))
-    at = pc.indices_nonzero(pc.fill_null(is_here, False)).cast(pa.int64())
-    where = pc.add(pc.multiply(places.take(at).cast(pa.int64()), height), rows.take(at))
+    is_here = pc.and_(
+        pc.greater_equal(places, int64_scalar(0)), pc.less(places, int64_scalar(count))
+    )
+    at = pc.indices_nonzero(pc.fill_null(is_here, bool_scalar(value=False))).cast(pa.int64())
+    where = pc.add(pc.multiply(places.take(at), int64_scalar(height)), rows.take(at))
     # The function has no option for the length of the result, which is that of its argument.
     padding = pa.nulls(max(0, size - len(where)), pa.int64())
     order = pc.call_function("inverse_permutation", [pa.concat_arrays([where, padding])])
