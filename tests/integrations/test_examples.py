@@ -30,6 +30,7 @@ def test_a_script_for_tensorboard(tmp_path: Path) -> None:
         ("optuna_search", ["optuna"], "[('complete', "),
         ("lightning_training", ["torch", "lightning"], "[(0.1, 40, 39)]"),
         ("transformers_training", ["torch", "transformers", "accelerate"], "[(0, 12, 3, 12)]"),
+        ("keras_training", ["torch", "keras"], "[('line', 24, 4, 24)]"),
         ("gymnasium_episodes", ["gymnasium"], "[(0, "),
         (
             "boosted_trees",
