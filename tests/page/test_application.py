@@ -24,7 +24,6 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import MissingPackageError, NotACollectionError
 from rigorous_recorder.page import chart_library
 from rigorous_recorder.page.app import application
-from rigorous_recorder.page.series import Series
 from rigorous_recorder.page.workspace import Workspace
 
 HOSTS = frozenset({"testserver"})
@@ -72,28 +71,54 @@ def client(unchanged: ExperimentCollection) -> Iterator[TestClient]:
 
 
 def chart(client: TestClient, **request: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The lines of a chart with their arrays, and the header."""
+    """The lines of a chart with their arrays, and its header."""
+    cursor = request.pop("cursor", None)
+    (found,) = charts(client, cursors={request["y"]: cursor} if cursor else {}, **request)
+    return found
+
+
+def charts(client: TestClient, **request: Any) -> list[tuple[list[dict[str, Any]], dict[str, Any]]]:
+    """The charts of several keys, as the browser unpacks them."""
     found = client.post("/api/chart", json=request)
     assert found.status_code == 200, found.text
     size = int.from_bytes(found.content[:8], "little")
-    header = json.loads(found.content[8 : 8 + size])
-    numbers = np.frombuffer(found.content[8 + size :], "<f8")
-    at = 0
+    header, at = json.loads(found.content[8 : 8 + size]), 8 + size
 
-    def take(count: int) -> Any:
+    def take(kind: str, counts: list[int]) -> list[Any]:
         nonlocal at
-        at += count
-        return numbers[at - count : at]
+        array = np.frombuffer(found.content, f"<{kind}", sum(counts), at)
+        at += -(-array.nbytes // 8) * 8
+        return [each.astype("f8") for each in np.split(array, np.cumsum(counts)[:-1])]
 
-    for line in header["lines"]:
-        line["x"], line["y"] = take(line["points"]), take(line["points"])
-        if line["band"]:
-            line["low"], line["high"] = take(line["points"]), take(line["points"])
-        if line["smooth"]:
-            line["smoothed"] = take(line["points"])
-        line["mark_x"], line["mark_kind"] = take(line["marks"]), take(line["marks"])
-    assert at == len(numbers)
-    return header["lines"], header
+    def rising(kinds: list[str], counts: list[int]) -> list[Any]:
+        arrays = take(kinds[0], counts)
+        if len(kinds) > 1:
+            (first,) = take(kinds[1], [sum(map(bool, counts))])
+            for each, start in zip(filter(len, arrays), first, strict=True):
+                each[:] = np.cumsum(each) + start
+        return arrays
+
+    def lines(one: dict[str, Any]) -> list[dict[str, Any]]:
+        points, types = one["points"], one["types"]
+        arrays = {"x": rising(types["x"], points), "y": take(types["y"], points)}
+        banded = [count for count, has in zip(points, one["band"], strict=True) if has]
+        bands = [iter(take(types[end], banded)) for end in ("low", "high")]
+        arrays["smoothed"] = (
+            take(types["smooth"], points) if types["smooth"] else [None] * len(points)
+        )
+        arrays |= {name: take(types[name], one["marks"]) for name in ("mark_x", "mark_kind")}
+        made = []
+        for number, name in enumerate(one["line"]):
+            line = dict(header["names"][name]) | {key: each[number] for key, each in arrays.items()}
+            line |= {key: one[key][number] for key in ("n", "points", "band", "odd")}
+            if line["band"]:
+                line["low"], line["high"] = map(next, bands)
+            made.append(line)
+        return made
+
+    answers = [(lines(each), each) for each in header["charts"]]
+    assert at == len(found.content)
+    return answers
 
 
 def test_a_chart_has_every_low_and_high_of_each_run(client: TestClient) -> None:
@@ -144,9 +169,9 @@ def test_only_new_points_are_sent_after_a_cursor(study: ExperimentCollection) ->
         study.experiment(1).recorder.push(step=STEPS, loss=0.25)
         tail, header = chart(client, y="loss", x="step", cursor=before["cursor"])
         assert header["is_tail"]
-        assert {line["label"]: [*line["x"], *line["y"]] for line in tail} == {
-            "study 1": [STEPS, 0.25],
-            "study 3": [0, 0.5],
+        assert {line["run"][:7]: [*line["x"], *line["y"]] for line in tail} == {
+            "study/1": [STEPS, 0.25],
+            "study/3": [0, 0.5],
         }
         experiment.push(step=1, loss=math.nan)
         more, last = chart(client, y="loss", x="step", cursor=header["cursor"])
@@ -264,10 +289,19 @@ def test_a_folder_with_collections_of_which_one_is_damaged(tmp_path: Path) -> No
 
 def test_a_series_follows_deletions_and_other_attributes(study: ExperimentCollection) -> None:
     """Lines of deleted runs go; lines by an attribute are those of its latest value."""
-    series = Series(study, "score", "epoch", ("lr",))
-    assert [line.labels for line in series.lines(renew=True)[0]] == [("0.1",)]
+    client = browser(study)
+
+    def labels(**request: Any) -> list[tuple[str, int]]:
+        lines, _ = chart(client, y="score", x="epoch", **request)
+        return [(line.get("label") or line["run"][:7], line["n"]) for line in lines]
+
+    assert labels(by=["lr"]) == [("0.1", 12)]
     study.experiment(1)["lr"] = 0.5
-    assert [line.labels for line in series.lines(renew=True)[0]] == [("0.5",), ("0.1",)]
+    assert labels(by=["lr"]) == [("0.5", 6), ("0.1", 6)]
+    assert labels() == [("study/1", 6), ("study/2", 6)]
+    study.delete(1)
+    assert labels(by=["lr"]) == [("0.1", 6)]
+    assert labels() == [("study/2", 6)]
 
 
 def test_a_changed_chart_library_is_not_served(

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from ..errors import RigorousError
 from .body import json_of
 from .chart_library import library_files
-from .charts import ChartRequest, chart
+from .charts import ChartRequest, charts
 from .editing import Editing
 from .guard import Guard
 from .kinds import PlotRequest, plot
@@ -133,9 +133,9 @@ class _Page:
         return Response(json_bytes(found), media_type=_JSON)
 
     async def chart(self, request: Request) -> Response:
-        """The points of a chart."""
+        """The points of charts."""
         wanted = ChartRequest.of(await json_of(request))
-        return await _points(request, partial(chart, self._workspace, wanted))
+        return await _points(request, partial(charts, self._workspace, wanted))
 
     async def plot(self, request: Request) -> Response:
         """A chart of another kind."""

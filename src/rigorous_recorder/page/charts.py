@@ -1,23 +1,24 @@
-"""Charts as the browser draws them: a header in JSON, and the points of all lines as float64."""
+"""Charts as the browser draws them, several at once where they share x and lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
 from ..errors import ArgumentError, ColumnError
-from .plain import json_bytes
-from .reduce import Band, by_pixel, mean_by_x, smoothed, window
+from .packing import Packed
+from .points import Points
+from .reduce import Band, Pixels, by_column, mean_by_x, smoothed, window
 from .runs import run_key
-from .series import Line
-from .workspace import Opened, Wanted, Workspace
+from .series import Cancelled, Line, State, Tail
+from .workspace import Opened, Workspace
 
-__all__ = ["ChartRequest", "chart"]
+__all__ = ["ChartRequest", "charts"]
 
 _MOST_PIXELS: Final = 4_000
-#: Points of all lines together; with many lines each is drawn by fewer pixels.
+#: Points of all lines of a chart together; with many lines each is drawn by fewer pixels.
 _MOST_POINTS: Final = 400_000
 _FEWEST_PIXELS: Final = 16
 #: Marks of NaN and infinities of a line; all are counted.
@@ -25,23 +26,29 @@ _MOST_MARKS: Final = 200
 _BANDS: Final = ("std", "sem", "minmax", "none")
 #: A tail with more points is drawn anew.
 _LONGEST_TAIL: Final = 20_000
+#: Keys of one request.
+_MOST_KEYS: Final = 64
+
+#: How far an answer went: by collection.
+_Cursors = Mapping[str, tuple[int, int]]
 
 
 class ChartRequest(NamedTuple):
     """What the browser requests.
 
     Attributes:
-        y, x: keys; no x is the number of a point.
+        y: the keys of charts.
+        x: a key; none is the number of a point.
         by: keys that separate lines; none for one line for each run.
         band: around the mean of points with the same x, or ``none``.
         pixels: the width of the chart.
         low, high: the ends of x that are shown.
         smooth: the weight of the moving average, or 0.
         log_x: whether pixels are even on a logarithmic axis.
-        cursor: what an earlier answer had, for the points since; by collection.
+        cursors: what earlier answers had, for the points since; by key.
     """
 
-    y: str
+    y: tuple[str, ...]
     x: str
     by: tuple[str, ...]
     band: str
@@ -50,7 +57,7 @@ class ChartRequest(NamedTuple):
     high: float | None
     smooth: float
     log_x: bool
-    cursor: Mapping[str, tuple[int, int]] | None
+    cursors: Mapping[str, _Cursors]
 
     @classmethod
     def of(cls, given: Any) -> ChartRequest:
@@ -61,7 +68,7 @@ class ChartRequest(NamedTuple):
         """
         try:
             return cls(
-                y=_text(given["y"]),
+                y=_keys(given["y"]),
                 x=_text(given.get("x") or ""),
                 by=tuple(_text(each) for each in given.get("by") or ()),
                 band=_one_of(given.get("band") or "std", _BANDS),
@@ -70,7 +77,9 @@ class ChartRequest(NamedTuple):
                 high=_end(given.get("high")),
                 smooth=min(max(float(given.get("smooth") or 0), 0.0), 0.9999),
                 log_x=bool(given.get("log_x")),
-                cursor=_cursor(given.get("cursor")),
+                cursors={
+                    str(key): _cursor(each) for key, each in (given.get("cursors") or {}).items()
+                },
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             message = f"not a valid request of a chart: {error!r}"
@@ -95,115 +104,213 @@ def _end(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _cursor(value: Any) -> dict[str, tuple[int, int]] | None:
-    if value is None:
-        return None
+def _keys(value: Any) -> tuple[str, ...]:
+    found = tuple(
+        dict.fromkeys(_text(each) for each in ([value] if isinstance(value, str) else value))
+    )
+    if not 0 < len(found) <= _MOST_KEYS:
+        message = f"{len(found)} keys: expected 1 to {_MOST_KEYS}"
+        raise ValueError(message)
+    return found
+
+
+def _cursor(value: Any) -> dict[str, tuple[int, int]]:
     return {str(name): (int(each[0]), int(each[1])) for name, each in value.items()}
 
 
-class _Found(NamedTuple):
-    """The lines of a collection, and its cursor."""
+def charts(workspace: Workspace, request: ChartRequest, stop: Event | None = None) -> bytes:
+    """The charts of some keys; see ``Packed.message``.
 
-    opened: Opened
-    lines: list[Line]
-    cursor: tuple[int, int]
-
-
-def chart(workspace: Workspace, request: ChartRequest, stop: Event | None = None) -> bytes:
-    """A chart, as the length of the header in 8 bytes, the header padded to 8, and float64.
-
-    The header's ``lines`` have ``key``, ``label``, ``n`` (points that are there), ``points``,
-    ``band`` (whether low and high follow), ``smooth`` (whether the smoothed values follow), ``marks``
-    and ``odd`` (NaN and infinities: those drawn, and all). For each line there follow x and y of
-    its points, low and high of its band, its smoothed y, and x and kind (0 NaN, 1 inf, 2 -inf) of
-    its marks.
+    The header has ``names`` of all lines, and ``charts``, in which each has ``y``, its key, and
+    ``cursor`` and ``is_tail``; lists with an entry for each line: ``line``, its place among the
+    names, ``n`` (points that are there), ``points`` (those that are sent), ``band`` (whether it has
+    one), ``odd`` (NaN and infinities that are there) and ``marks`` (those that are sent); and the
+    types of its arrays, in each of which all lines follow each other: ``x``, ``y``, ``low`` and
+    ``high`` of the bands, ``smooth`` or None, ``mark_x`` and ``mark_kind`` (0 NaN, 1 inf, 2 -inf).
+    Or a chart has ``error``.
 
     Raises:
-        ColumnError: no collection has the key.
+        ColumnError: no collection has any of the keys.
         Cancelled: ``stop`` was set.
     """
-    if (tail := _tail(workspace, request)) is not None:
-        return tail
-    found = list(_found(workspace, request, stop))
-    if not found:
-        message = f"no collection has both keys {request.y!r} and {request.x or request.y!r}"
-        raise ColumnError(message)
-    total = max(1, sum(len(each.lines) for each in found))
-    pixels = max(_FEWEST_PIXELS, min(request.pixels, _MOST_POINTS // (4 * total)))
-    drawn = [
-        _drawn(each.opened, line, request, pixels)
-        for each in found
-        for line in each.lines
-        if stop is None or not stop.is_set()
-    ]
-    return _packed(drawn, {each.opened.name: each.cursor for each in found}, is_tail=False)
+    return _Answer(workspace, request, stop).message()
 
 
-def _found(workspace: Workspace, request: ChartRequest, stop: Event | None) -> Iterator[_Found]:
-    wanted = Wanted(request.y, request.x, request.by or None)
-    for opened in workspace.opened:
-        try:
-            series = workspace.series(opened, wanted)
-            lines, generation, count = series.lines(renew=request.by != (), stop=stop)
-        except ColumnError:
-            continue  # another collection may have it
-        yield _Found(opened, lines, (generation, count))
+class _Answer:
+    """The charts of one request."""
 
+    def __init__(self, workspace: Workspace, request: ChartRequest, stop: Event | None) -> None:
+        self._workspace, self._request, self._stop = workspace, request, stop
+        self._packed = Packed()
+        self._names: dict[tuple[str, Any], int] = {}
+        self._names_sent: list[dict[str, Any]] = []
 
-def _tail(workspace: Workspace, request: ChartRequest) -> bytes | None:
-    """Only the points since the cursor; None if the chart has to be drawn anew."""
-    if request.cursor is None or request.by or request.smooth:
-        return None
-    drawn, cursor = [], {}
-    for opened in workspace.opened:
-        if opened.name not in request.cursor:
-            return None
-        generation, count = request.cursor[opened.name]
-        series = workspace.series(opened, Wanted(request.y, request.x, None))
-        tail = series.tail(generation, count)
-        if tail is None or tail.position - count > _LONGEST_TAIL:
-            return None
-        cursor[opened.name] = generation, tail.position
-        drawn += [_whole(opened, line) for line in tail.lines]
-    return _packed(drawn, cursor, is_tail=True)
+    def message(self) -> bytes:
+        """All charts."""
+        tails = self._tails()
+        rest = [key for key in self._request.y if key not in tails]
+        states = self._states(rest)
+        charts = [
+            self._tail(key, *tails[key]) if key in tails else self._chart(key, states[key])
+            for key in self._request.y
+        ]
+        if all("error" in each for each in charts):
+            raise ColumnError(charts[0]["error"])
+        return self._packed.message({"names": self._names_sent, "charts": charts})
+
+    def _check(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise Cancelled
+
+    # --- whole charts ----------------------------------------------------------------------------
+
+    def _states(self, keys: Sequence[str]) -> dict[str, list[tuple[Opened, State]]]:
+        found: dict[str, list[tuple[Opened, State]]] = {key: [] for key in keys}
+        request = self._request
+        for opened in self._workspace.opened if keys else ():
+            by = request.by or None
+            states = self._workspace.states(opened, keys, request.x, by, self._stop)
+            for key, state in states.items():
+                found[key].append((opened, state))
+        return found
+
+    def _chart(self, key: str, found: Sequence[tuple[Opened, State]]) -> dict[str, Any]:
+        if not found:
+            x = self._request.x or key
+            return {"y": key, "error": f"no collection has both keys {key!r} and {x!r}"}
+        total = max(1, sum(len(state.lines) for _, state in found))
+        pixels = max(_FEWEST_PIXELS, min(self._request.pixels, _MOST_POINTS // (4 * total)))
+        drawn = []
+        for opened, state in found:
+            for line in state.lines:
+                self._check()
+                points = line.points
+                some = _drawn(points, self._request, pixels)
+                drawn.append(_Entry(self._name(opened, line), points.count, some, *points.odd))
+        return self._packed_chart(key, drawn, {o.name: s.cursor for o, s in found}, is_tail=False)
+
+    def _packed_chart(
+        self, key: str, drawn: Sequence[_Entry], cursor: _Cursors, *, is_tail: bool
+    ) -> dict[str, Any]:
+        packed, bands = self._packed, [each.drawn.band for each in drawn]
+        odd = [(each.odd_x[:_MOST_MARKS], each.odd_y[:_MOST_MARKS]) for each in drawn]
+        soft = [each.drawn.smooth for each in drawn]
+        return {
+            "y": key,
+            "is_tail": is_tail,
+            "cursor": cursor,
+            "line": [each.line for each in drawn],
+            "n": [each.there for each in drawn],
+            "points": [len(each.drawn.x) for each in drawn],
+            "band": [each is not None for each in bands],
+            "odd": [len(each.odd_x) for each in drawn],
+            "marks": [len(x) for x, _ in odd],
+            "types": {
+                "x": packed.rising([each.drawn.x for each in drawn]),
+                "y": packed.exact([each.drawn.y for each in drawn]),
+                "low": packed.about([each[0] for each in bands if each]),
+                "high": packed.about([each[1] for each in bands if each]),
+                "smooth": packed.exact(soft) if self._request.smooth else None,
+                "mark_x": packed.exact([x for x, _ in odd]),
+                "mark_kind": packed.exact([_mark_kinds(y) for _, y in odd]),
+            },
+        }
+
+    def _name(self, opened: Opened, line: Line) -> int:
+        name = opened.name, line.labels if line.run is None else line.run
+        if name not in self._names:
+            self._names[name] = len(self._names)
+            self._names_sent.append(_name(opened, line))
+        return self._names[name]
+
+    # --- tails -----------------------------------------------------------------------------------
+
+    def _tails(self) -> dict[str, tuple[list[tuple[Opened, Tail]], dict[str, tuple[int, int]]]]:
+        """Only the points since the cursors, of keys that need not be drawn anew."""
+        request, opened = self._request, self._workspace.opened
+        if request.by or request.smooth:
+            return {}
+        names = {each.name for each in opened}
+        wanted = {key: each for key, each in request.cursors.items() if names == each.keys()}
+        found: dict[str, Any] = {key: ([], {}) for key in wanted if key in request.y}
+        for each in opened if found else ():
+            cursors = {key: wanted[key][each.name] for key in found}
+            tails = self._workspace.tails(each, cursors, request.x, self._stop)
+            for key, tail in list(found.items()):
+                if (new := tails.get(key)) is None:
+                    del found[key]
+                    continue
+                tail[0].extend((each, one) for one in new[0])
+                tail[1][each.name] = new[1]
+        return {key: each for key, each in found.items() if _length(each[0]) <= _LONGEST_TAIL}
+
+    def _tail(
+        self, key: str, tails: Sequence[tuple[Opened, Tail]], cursor: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        drawn = [
+            _Entry(
+                self._name(opened, new.line),
+                len(new.y) + len(new.odd_y),
+                _Drawn(new.x, new.y, None, None),
+                new.odd_x,
+                new.odd_y,
+            )
+            for opened, new in tails
+        ]
+        return self._packed_chart(key, drawn, cursor, is_tail=True)
 
 
 class _Drawn(NamedTuple):
-    """A line's entry in the header, and its arrays."""
+    """The points of a line to draw, of which only some have smoothed values or a band."""
 
-    header: dict[str, Any]
-    arrays: list[Any]
+    x: Any
+    y: Any
+    smooth: Any
+    band: tuple[Any, Any] | None
 
 
-def _drawn(opened: Opened, line: Line, request: ChartRequest, pixels: int) -> _Drawn:
-    is_finite = np.isfinite(line.y)
-    x, y, odd_x, odd_y = line.x, line.y, line.x[:0], line.y[:0]
-    if not is_finite.all():
-        x, y, odd_x, odd_y = x[is_finite], y[is_finite], x[~is_finite], y[~is_finite]
+class _Entry(NamedTuple):
+    """What is sent of a line: its place, how many points are there, and those to draw."""
+
+    line: int
+    there: int
+    drawn: _Drawn
+    odd_x: Any
+    odd_y: Any
+
+
+def _mark_kinds(y: Any) -> Any:
+    return np.where(np.isnan(y), 0.0, np.where(y > 0, 1.0, 2.0))
+
+
+def _length(tails: Sequence[tuple[Opened, Tail]]) -> int:
+    return sum(len(new.y) for _, new in tails)
+
+
+def _name(opened: Opened, line: Line) -> dict[str, Any]:
+    if line.run is not None:
+        return {"run": run_key(opened.name, *line.run)}
+    label = ", ".join(line.labels)
+    return {"key": f"{opened.name}\0{label}", "label": label}
+
+
+def _drawn(points: Points, request: ChartRequest, pixels: int) -> _Drawn:
+    if points.is_rising:
+        shown = points.window(request.low, request.high)
+        soft = points.smoothed(request.smooth) if request.smooth else None
+        found = points.drawn(shown, pixels, is_log=request.log_x, smooth=soft)
+        return _Drawn(found[0], found[1], None if soft is None else found[2], None)
+    x, y = points.arrays()
     band = None
-    if len(x) and (x[1:] == x[:-1]).any():
+    if (x[1:] == x[:-1]).any():
         band = mean_by_x(x, y, request.band)
         x, y = band.x, band.mean
     smooth = smoothed(x, y, request.smooth) if request.smooth else None
-    shown = window(x, request.low, request.high)
-    picked = _picked(y, smooth, band, shown)
-    places = shown.start + _places(x[shown], picked, request, pixels)
-    arrays = [x[places], y[places]]
+    part = window(x, request.low, request.high)
+    places = part.start + _places(x[part], _picked(y, smooth, band, part), request, pixels)
     has_band = band is not None and request.band != "none"
-    if has_band and band is not None:
-        arrays += [band.low[places], band.high[places]]
-    if smooth is not None:
-        arrays.append(smooth[places])
-    marked = odd_x[:_MOST_MARKS], odd_y[:_MOST_MARKS]
-    kinds = np.where(np.isnan(marked[1]), 0.0, np.where(marked[1] > 0, 1.0, 2.0))
-    header = _header(opened, line) | {
-        "points": len(places),
-        "band": has_band,
-        "smooth": smooth is not None,
-        "marks": len(kinds),
-        "odd": len(odd_x),
-    }
-    return _Drawn(header, [*arrays, marked[0], kinds])
+    ends = (band.low[places], band.high[places]) if band is not None and has_band else None
+    return _Drawn(x[places], y[places], None if smooth is None else smooth[places], ends)
 
 
 def _picked(y: Any, smooth: Any, band: Band | None, shown: slice) -> list[Any]:
@@ -213,38 +320,8 @@ def _picked(y: Any, smooth: Any, band: Band | None, shown: slice) -> list[Any]:
 
 
 def _places(x: Any, picked: Sequence[Any], request: ChartRequest, pixels: int) -> Any:
-    if request.log_x and len(x) and x[-1] > 0:
-        x = np.log10(np.maximum(x, np.min(x[x > 0])))
-    found = [by_pixel(x, each, pixels) for each in picked]
-    return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
-
-
-def _whole(opened: Opened, line: Line) -> _Drawn:
-    is_finite = np.isfinite(line.y)
-    odd = line.y[~is_finite]
-    kinds = np.where(np.isnan(odd), 0.0, np.where(odd > 0, 1.0, 2.0))
-    header = _header(opened, line) | {
-        "points": int(is_finite.sum()),
-        "band": False,
-        "smooth": False,
-        "marks": len(odd),
-        "odd": len(odd),
-    }
-    return _Drawn(header, [line.x[is_finite], line.y[is_finite], line.x[~is_finite], kinds])
-
-
-def _header(opened: Opened, line: Line) -> dict[str, Any]:
-    if line.run is None:
-        label = ", ".join(line.labels)
-        return {"key": f"{opened.name}\0{label}", "run": None, "label": label, "n": len(line.x)}
-    key = run_key(opened.name, *line.run)
-    return {"key": key, "run": key, "label": f"{opened.name} {line.run[0]}", "n": len(line.x)}
-
-
-def _packed(drawn: Sequence[_Drawn], cursor: Mapping[str, Any], *, is_tail: bool) -> bytes:
-    header = json_bytes(
-        {"lines": [each.header for each in drawn], "cursor": cursor, "is_tail": is_tail}
-    )
-    header += b" " * (-len(header) % 8)
-    arrays = [np.ascontiguousarray(each, "<f8").tobytes() for one in drawn for each in one.arrays]
-    return b"".join([len(header).to_bytes(8, "little"), header, *arrays])
+    if len(x) <= 4 * pixels:
+        return np.arange(len(x))
+    above = x[x > 0] if request.log_x else x[:0]
+    least = float(above[0]) if len(above) else None
+    return by_column(Pixels.between(x[0], x[-1], pixels, least=least).of(x), picked)

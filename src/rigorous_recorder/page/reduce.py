@@ -5,14 +5,17 @@ Arrays are float64; ``x`` is sorted. Nothing here knows where they come from.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
 
-__all__ = ["Band", "by_pixel", "mean_by_x", "smoothed", "window"]
+__all__ = ["Band", "Pixels", "Smoother", "by_column", "by_pixel", "mean_by_x", "smoothed", "window"]
 
 #: A part of a line is smoothed at once, as long as its weights stay in the range of floats.
 _LARGEST_EXPONENT: Final = 200.0
+#: So many values are summed at once, by a matrix.
+_SIDE: Final = 16
 
 
 class Band(NamedTuple):
@@ -31,26 +34,62 @@ def window(x: Any, low: float | None, high: float | None) -> slice:
     return slice(first, max(first, last))
 
 
+class Pixels(NamedTuple):
+    """The pixels of a chart over x.
+
+    Attributes:
+        start: the left end, or its logarithm.
+        width: of a pixel.
+        pixels: how many there are.
+        least: on a logarithmic axis the lowest x above 0, at which those below are drawn.
+    """
+
+    start: float
+    width: float
+    pixels: int
+    least: float | None
+
+    @classmethod
+    def between(cls, low: float, high: float, pixels: int, *, least: float | None = None) -> Pixels:
+        """The pixels between two values of x.
+
+        Args:
+            least: see above; 0 for an axis that is not logarithmic, since no x is above 0.
+        """
+        if least:
+            low, high = np.log10(max(low, least)), np.log10(max(high, least))
+        return cls(low, (high - low) / pixels, pixels, least or None)
+
+    def of(self, x: Any) -> Any:
+        """The number of the pixel of each x."""
+        if not self.width > 0:
+            return np.zeros(len(x), np.int64)
+        at = x if self.least is None else np.log10(np.maximum(x, self.least))
+        return np.minimum(((at - self.start) / self.width).astype(np.int64), self.pixels - 1)
+
+
 def by_pixel(x: Any, y: Any, pixels: int) -> Any:
     """The positions of the points to draw: of each pixel the first, last, lowest and highest.
 
     All values are finite; all points are returned where they are not more than that.
     """
-    count = len(x)
-    if count <= 4 * pixels:
-        return np.arange(count)
-    width = (x[-1] - x[0]) / pixels
-    if not width > 0:
-        column = np.zeros(count, np.int64)
-    else:
-        column = np.minimum(((x - x[0]) / width).astype(np.int64), pixels - 1)
+    if len(x) <= 4 * pixels:
+        return np.arange(len(x))
+    return by_column(Pixels.between(x[0], x[-1], pixels).of(x), [y])
+
+
+def by_column(column: Any, picked: Sequence[Any]) -> Any:
+    """The first and last position of each column, and the lowest and highest of some arrays."""
+    count = len(column)
     starts = np.flatnonzero(np.concatenate(([True], column[1:] != column[:-1])))
     ends = np.append(starts[1:], count)
-    low, high = (f.reduceat(y, starts) for f in (np.minimum, np.maximum))
     sizes = ends - starts
-    lows, highs = (np.flatnonzero(y == np.repeat(each, sizes)) for each in (low, high))
-    firsts = [each[np.searchsorted(each, starts)] for each in (lows, highs)]
-    return np.unique(np.concatenate([starts, ends - 1, *firsts]))
+    found = [starts, ends - 1]
+    for y in picked:
+        for end in (np.minimum, np.maximum):
+            places = np.flatnonzero(y == np.repeat(end.reduceat(y, starts), sizes))
+            found.append(places[np.searchsorted(places, starts)])
+    return np.unique(np.concatenate(found))
 
 
 def mean_by_x(x: Any, y: Any, band: str) -> Band:
@@ -70,28 +109,74 @@ def mean_by_x(x: Any, y: Any, band: str) -> Band:
     return Band(x[starts], mean, mean - half, mean + half)
 
 
-def smoothed(x: Any, y: Any, weight: float) -> Any:
+class Smoother:
     """The exponential moving average, in which a point's weight falls with its distance in x.
 
-    The weight falls by the factor ``weight`` over the median distance of two points. It is
-    divided by the sum of weights, so it has no bias towards 0: at even distances it is
-    ``plotting.smoothing.ema``.
+    The weight falls by the factor ``weight`` over the typical distance. It is divided by the sum of
+    weights, so it has no bias towards 0: at even distances it is ``plotting.smoothing.ema``. A line
+    can be given in parts.
+    """
+
+    def __init__(self, weight: float, typical: float) -> None:
+        self._weight, self.typical = weight, typical
+        self._total, self._norm, self._last = 0.0, 0.0, 0.0
+
+    def even(self, y: Any) -> Any:
+        """The next smoothed values, all at the typical distance."""
+        count = len(y)
+        fades = self._weight ** np.arange(1, count + 1)
+        sums = _fading_sums(y, self._weight) + self._total * fades
+        rest = 1 - self._weight
+        norms = (1 - fades) / rest + self._norm * fades
+        self._total, self._norm = float(sums[-1]), float(norms[-1])
+        self._last += count * self.typical
+        return np.divide(sums, norms, out=sums)
+
+    def uneven(self, x: Any, y: Any) -> Any:
+        """The next smoothed values, at any distances."""
+        rate = -np.log(self._weight) / self.typical
+        places = (x - x[0]) * rate
+        result, start = np.empty_like(y), 0
+        before = float((self._last - x[0]) * rate) if self._norm else 0.0
+        while start < len(y):
+            stop = int(np.searchsorted(places, places[start] + _LARGEST_EXPONENT, "right"))
+            near = places[start:stop] - places[start]
+            decay, growth = np.exp(-near), np.exp(near)
+            fade = float(np.exp(-(places[start] - before)))
+            sums = (np.cumsum(y[start:stop] * growth) + self._total * fade) * decay
+            norms = (np.cumsum(growth) + self._norm * fade) * decay
+            result[start:stop] = sums / norms
+            self._total, self._norm = float(sums[-1]), float(norms[-1])
+            before, start = float(places[stop - 1]), stop
+        self._last = float(x[-1])
+        return result
+
+
+def _fading_sums(y: Any, weight: float) -> Any:
+    """For each value the sum of all until it, of which each counts ``weight`` times the next one."""
+    count = len(y)
+    side = min(count, _SIDE)
+    ages = np.arange(side) - np.arange(side)[:, None]
+    triangle = np.where(ages >= 0, weight ** np.maximum(ages, 0), 0.0)
+    rows = -(-count // side)
+    padded = y if rows * side == count else np.concatenate([y, np.zeros(rows * side - count)])
+    sums = padded.reshape(rows, side) @ triangle
+    if rows > 1:
+        before = _fading_sums(sums[:-1, -1], weight**side)
+        sums[1:] += before[:, None] * weight ** np.arange(1, side + 1)
+    return sums.ravel()[:count]
+
+
+def smoothed(x: Any, y: Any, weight: float, *, typical: float | None = None) -> Any:
+    """The smoothed values of a line; see ``Smoother``.
+
+    Args:
+        typical: the distance of neighbours; None for their median.
     """
     if len(x) < 2 or not 0 < weight < 1:
         return y
-    distances = np.diff(x)
-    above = distances[distances > 0]
-    typical = float(np.median(above)) if len(above) else 1.0
-    places = np.concatenate(([0.0], np.cumsum(distances / typical * -np.log(weight))))
-    result, total, norm, before = np.empty_like(y), 0.0, 0.0, 0.0
-    start = 0
-    while start < len(y):
-        stop = int(np.searchsorted(places, places[start] + _LARGEST_EXPONENT, "right"))
-        near = places[start:stop] - places[start]
-        decay, growth = np.exp(-near), np.exp(near)
-        fade = float(np.exp(-(places[start] - before)))
-        sums = (np.cumsum(y[start:stop] * growth) + total * fade) * decay
-        norms = (np.cumsum(growth) + norm * fade) * decay
-        result[start:stop] = sums / norms
-        total, norm, before, start = float(sums[-1]), float(norms[-1]), places[stop - 1], stop
-    return result
+    if typical is None:
+        distances = np.diff(x)
+        above = distances[distances > 0]
+        typical = float(np.median(above)) if len(above) else 1.0
+    return Smoother(weight, typical).uneven(x, y)

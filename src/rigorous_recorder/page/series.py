@@ -1,4 +1,4 @@
-"""The chart query: the values of one key over another, by line, in arrays that grow as rows come.
+"""The chart query: the values of keys over another, by line, in points that grow as rows come.
 
 It is the only module of the page that reads records.
 """
@@ -6,20 +6,23 @@ It is the only module of the page that reads records.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from itertools import count
 from threading import Event, Lock
 from time import time
 from typing import Any, Final, NamedTuple
 
 from .. import ExperimentCollection, Records
-from .._arrow import pa, pc
-from .._engines.arrow import stream
+from .._arrow import pa
 from .._engines.follow import NewRows
+from .._engines.piece import Group, Piece
+from .._engines.scan import Scan
 from .._lazy_imports import np
+from .._prefetch import ahead
+from .._tree.nodes import Nodes
 from ..errors import CompactedError, DeletedError
+from .points import Points
 
-__all__ = ["INDEX", "Cancelled", "Line", "Series", "Tail", "metric_keys", "x_keys"]
+__all__ = ["INDEX", "Cancelled", "Feed", "Line", "State", "Tail", "metric_keys", "x_keys"]
 
 #: In place of a key: the number of a point in its line.
 INDEX: Final = ""
@@ -28,6 +31,8 @@ _RUN: Final = ("experiment_number", "experiment_start_time")
 _OWN_OF_EXPERIMENTS: Final = "experiment_"
 #: Unique, also after a restart of the server.
 _GENERATIONS: Final = count(int(time() * 1_000))
+#: Additions that a cursor can go back over.
+_MOST_ADDED: Final = 20_000
 
 
 class Cancelled(Exception):  # noqa: N818 - the browser has left; nothing is wrong
@@ -35,121 +40,181 @@ class Cancelled(Exception):  # noqa: N818 - the browser has left; nothing is wro
 
 
 class Line(NamedTuple):
-    """The points of one line.
+    """A line.
 
     Attributes:
         run: the number and start of the run, or None for lines over several runs and for records
             of none.
         labels: the values of the keys that separate lines, as text.
-        x, y: float64, sorted by x; y can be NaN or infinite.
+        points: its points.
     """
 
     run: tuple[int, float] | None
     labels: tuple[str, ...]
-    x: Any
-    y: Any
+    points: Points
 
 
 class Tail(NamedTuple):
-    """New points by line, and the number of points that are there with them."""
+    """New points of a line: x and y, and those of NaN and infinities."""
+
+    line: Line
+    x: Any
+    y: Any
+    odd_x: Any
+    odd_y: Any
+
+
+class State(NamedTuple):
+    """The lines of a key, and the cursor after them."""
 
     lines: list[Line]
-    position: int
+    cursor: tuple[int, int]
 
 
-class _Column:
-    """An array that grows."""
+class _Added(NamedTuple):
+    """How many points a line had before some were added."""
 
-    def __init__(self, dtype: str) -> None:
-        self._room = np.empty(1_024, dtype)
-        self.count = 0
+    code: tuple[Any, ...]
+    finite: int
+    odd: int
 
-    def add(self, values: Any) -> None:
-        """Append values."""
-        end = self.count + len(values)
-        if end > len(self._room):
-            room = np.empty(max(end, len(self._room) * 3 // 2), self._room.dtype)
-            room[: self.count] = self.values
-            self._room = room
-        self._room[self.count : end] = values
-        self.count = end
 
-    @property
-    def values(self) -> Any:
-        """The values, as a view."""
-        return self._room[: self.count]
+class _Lines:
+    """The lines of one key."""
+
+    def __init__(self) -> None:
+        self.lines: dict[tuple[Any, ...], Line] = {}
+        self.added: list[_Added] = []
+        #: The number of additions that are not listed any more.
+        self.dropped = 0
 
     @property
-    def nbytes(self) -> int:
-        """The size in memory."""
-        return int(self._room.nbytes)
+    def cursor(self) -> int:
+        return self.dropped + len(self.added)
+
+    def add(
+        self, make: Callable[[tuple[Any, ...]], Line], name: tuple[Any, ...], x: Any, y: Any
+    ) -> None:
+        """Append points to a line; no x is their number."""
+        if name not in self.lines:
+            self.lines[name] = make(name)
+        points = self.lines[name].points
+        self.added.append(_Added(name, points.finite, len(points.odd[1])))
+        if x is None:
+            x = np.arange(points.count, points.count + len(y), dtype="f8")
+        points.add(x, y)
+
+    def trim(self) -> None:
+        more = len(self.added) - _MOST_ADDED
+        if more > 0:
+            del self.added[:more]
+            self.dropped += more
+
+    def since(self, cursor: int) -> list[Tail] | None:
+        if not self.dropped <= cursor <= self.cursor:
+            return None
+        first: dict[tuple[Any, ...], _Added] = {}
+        for each in self.added[cursor - self.dropped :]:
+            first.setdefault(each.code, each)
+        found = []
+        for name, before in first.items():
+            line = self.lines[name]
+            new = line.points.since(before.finite, before.odd)
+            if new is None:
+                return None
+            found.append(Tail(line, *new))
+        return found
 
 
-class Series:
-    """The values of a key over x in one collection, up to the latest snapshot that was read.
+class _Numbers(NamedTuple):
+    """Values as float64, and which rows have one; None for all."""
+
+    values: Any
+    has: Any
+
+
+class _Values(NamedTuple):
+    """Rows of a piece: the name and the end of neighbours in one line, and the values of keys."""
+
+    names: Sequence[tuple[Any, ...]]
+    ends: Any
+    x: _Numbers | None
+    y: dict[str, _Numbers]
+
+
+class Feed:
+    """The values of some keys over x in one collection, up to the latest snapshot that was read.
+
+    They are read together, since they share x, the runs and the files.
 
     Args:
         collection: where they are.
-        y: the key of the values.
+        keys: the keys of the values, all of which it has.
         x: the key of x, or ``INDEX``.
         by: keys that separate lines; None for the runs.
     """
 
     def __init__(
-        self, collection: ExperimentCollection, y: str, x: str, by: tuple[str, ...] | None
+        self,
+        collection: ExperimentCollection,
+        keys: Sequence[str],
+        x: str,
+        by: tuple[str, ...] | None,
     ) -> None:
-        self._collection, self._y, self._x, self._by = collection, y, x, by
+        self._collection, self.keys, self._x, self._by = collection, tuple(keys), x, by
         self._lock = Lock()
         self._begin()
 
     def _begin(self) -> None:
-        #: Another one once points were removed or changed, so that earlier counts mean nothing.
-        self.generation = next(_GENERATIONS)
-        keys = dict.fromkeys([*_RUN, *(self._by or ()), self._y, self._x or self._y])
-        records: Records = self._collection.records.select(*keys)
+        #: Another one once points were removed or changed, so that earlier cursors mean nothing.
+        self._generation = next(_GENERATIONS)
+        by = _RUN if self._by is None else self._by
+        wanted = dict.fromkeys([*by, *self.keys, *([self._x] if self._x != INDEX else [])])
+        records: Records = self._collection.records.select(*wanted)
         self._new_rows = NewRows(records._poll)
-        self._codes: dict[tuple[Any, ...], int] = {}
-        self._line, self._at, self._value = _Column("i4"), _Column("f8"), _Column("f8")
-        self._sorted: list[Line] | None = None
+        self._nodes: Nodes | None = None
+        self._lines = {key: _Lines() for key in self.keys}
 
     @property
     def nbytes(self) -> int:
         """The size in memory, about."""
-        return 2 * (self._line.nbytes + self._at.nbytes + self._value.nbytes)
+        of_keys = self._lines.values()
+        return sum(line.points.nbytes for each in of_keys for line in each.lines.values())
 
-    @property
-    def count(self) -> int:
-        """The number of points."""
-        return self._value.count
-
-    def lines(self, *, renew: bool, stop: Event | None = None) -> tuple[list[Line], int, int]:
-        """All lines, with the generation and the number of points, which are a cursor.
+    def states(self, keys: Iterable[str], stop: Event | None = None) -> dict[str, State]:
+        """All lines of some of the keys.
 
         Args:
-            renew: whether attributes may have changed, so that lines by them are read again.
             stop: set once the browser has left.
 
         Raises:
             Cancelled: ``stop`` was set.
-            ColumnError: there is no such key.
+            ColumnError: a key is not there any more.
         """
         with self._lock:
-            if renew and self._by is not None:
-                self._begin()
             self._update(stop)
-            if self._sorted is None:
-                self._sorted = self._all_lines()
-            return self._sorted, self.generation, self.count
+            return {key: self._state(key) for key in keys}
 
-    def tail(self, generation: int, position: int) -> Tail | None:
-        """The points after a cursor; None if it is not valid."""
+    def _state(self, key: str) -> State:
+        found = self._lines[key]
+        return State(list(found.lines.values()), (self._generation, found.cursor))
+
+    def tails(
+        self, cursors: dict[str, tuple[int, int]], stop: Event | None = None
+    ) -> dict[str, tuple[list[Tail], tuple[int, int]] | None]:
+        """The points of keys after cursors; None for those that are not valid.
+
+        Raises:
+            Cancelled: ``stop`` was set.
+        """
         with self._lock:
-            self._update(None)
-            is_valid = generation == self.generation and 0 <= position <= self.count
-            if not is_valid or self._x == INDEX:
-                return None
-            columns = (each.values[position:] for each in (self._line, self._at, self._value))
-            return Tail(self._lines_of(*columns), self.count)
+            self._update(stop)
+            found: dict[str, tuple[list[Tail], tuple[int, int]] | None] = {}
+            for key, (generation, position) in cursors.items():
+                lines = self._lines[key]
+                tails = lines.since(position) if generation == self._generation else None
+                found[key] = None if tails is None else (tails, (generation, lines.cursor))
+            return found
 
     def _update(self, stop: Event | None) -> None:
         try:
@@ -159,72 +224,143 @@ class Series:
             self._read(stop)
 
     def _read(self, stop: Event | None) -> None:
-        for batch in stream(self._new_rows.take()):
-            if stop is not None and stop.is_set():
-                self._begin()  # what was read is not complete
-                raise Cancelled
-            self._add(batch)
+        try:
+            scan = self._scan()
+            columns = scan.columns_for(None)
 
-    def _add(self, batch: pa.RecordBatch) -> None:
-        y = batch.column(self._y)
-        if y.null_count == len(y):
-            return
-        has = pc.is_valid(y)
-        if self._x != INDEX:
-            has = pc.and_(has, pc.is_valid(batch.column(self._x)))
-        batch = batch.filter(has)
-        if not batch.num_rows:
-            return
-        self._line.add(self._codes_of(batch))
-        y = _floats(batch.column(self._y))
-        self._at.add(np.zeros(len(y)) if self._x == INDEX else _floats(batch.column(self._x)))
-        self._value.add(y)
-        self._sorted = None
+            def read(group: Group) -> list[_Values]:
+                pieces = [] if _is_set(stop) else scan.read(group, columns)
+                return [found for piece in pieces if (found := self._values(scan, piece))]
 
-    def _codes_of(self, batch: pa.RecordBatch) -> Any:
-        """The number of each row's line; rows of one line mostly are neighbours."""
-        keys = _RUN if self._by is None else self._by
-        columns = [batch.column(key) for key in keys]
-        changes = np.zeros(batch.num_rows, bool)
-        changes[0] = True
-        for each in columns:
-            codes = each.dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
-            changes[1:] |= codes[1:] != codes[:-1]
-        starts = np.flatnonzero(changes)
-        values = zip(*(each.take(pa.array(starts)).to_pylist() for each in columns), strict=True)
-        found = [self._codes.setdefault(value, len(self._codes)) for value in values]
-        if not columns:
-            found = [self._codes.setdefault((), 0)]
-        return np.repeat(np.array(found, "i4"), np.diff(np.append(starts, batch.num_rows)))
+            for values in ahead(read, scan.groups):
+                _require(stop)
+                for each in values:
+                    self._add(each)
+        except BaseException:
+            self._begin()  # what was read is not complete
+            raise
+        for lines in self._lines.values():
+            lines.trim()
 
-    def _all_lines(self) -> list[Line]:
-        return self._lines_of(self._line.values, self._at.values, self._value.values)
+    def _scan(self) -> Scan:
+        """The new rows; all if others were deleted, or lines are by attributes, which have changed."""
+        scan = self._new_rows.take()
+        if self._nodes is not None and self._has_changed(scan.snapshot.nodes):
+            self._begin()
+            scan = self._new_rows.take()
+        self._nodes = scan.snapshot.nodes
+        return scan
 
-    def _lines_of(self, line: Any, x: Any, y: Any) -> list[Line]:
-        if not len(line):
-            return []
-        if (line[1:] < line[:-1]).any():
-            order = np.argsort(line, kind="stable")
-            line, x, y = line[order], x[order], y[order]
-        names = list(self._codes)
-        starts = np.flatnonzero(np.concatenate(([True], line[1:] != line[:-1])))
-        ends = np.append(starts[1:], len(line))
-        make = partial(self._line_of, names)
-        return [make(int(line[a]), x[a:b], y[a:b]) for a, b in zip(starts, ends, strict=True)]
+    def _has_changed(self, nodes: Nodes) -> bool:
+        if nodes is self._nodes or self._nodes is None:
+            return False
+        before, deleted = self._nodes.deleted, nodes.deleted
+        is_same = deleted is before or (
+            deleted is not None and before is not None and deleted.equals(before)
+        )
+        return self._by is not None or not is_same
 
-    def _line_of(self, names: Sequence[tuple[Any, ...]], code: int, x: Any, y: Any) -> Line:
-        if self._x == INDEX:
-            x = np.arange(len(y), dtype="f8")
-        finite = np.isfinite(x)
-        if not finite.all():
-            x, y = x[finite], y[finite]
-        if (x[1:] < x[:-1]).any():
-            order = np.argsort(x, kind="stable")
-            x, y = x[order], y[order]
-        name = names[code]
+    def _values(self, scan: Scan, piece: Piece) -> _Values | None:
+        x = None if self._x == INDEX else _numbers(scan, piece, self._x)
+        if self._x != INDEX and x is None:
+            return None
+        values = {key: found for key in self.keys if (found := _numbers(scan, piece, key))}
+        return _Values(*self._names(scan, piece), x, values) if values else None
+
+    def _names(self, scan: Scan, piece: Piece) -> tuple[list[tuple[Any, ...]], Any]:
+        by = _RUN if self._by is None else self._by
+        if not by:
+            return [()], np.array([piece.rows])
+        if any(piece.own(key) for key in by):
+            return _neighbours(_flat(scan, piece, by), piece.rows)
+        ends = piece.runs.run_ends.to_numpy().astype(np.int64)
+        firsts = piece.taken(pa.array(np.concatenate(([0], ends[:-1]))))
+        names, places = _neighbours(_flat(scan, firsts, by), len(ends))
+        return names, ends[places - 1]
+
+    def _add(self, found: _Values) -> None:
+        names, ends, places = found.names, found.ends, None
+        if len(set(names)) < len(names):  # the rows of a line are not all neighbours
+            names, ends, places = _gathered(names, ends)
+        for key, (values, has) in found.y.items():
+            arrays = [None if found.x is None else found.x.values, values]
+            masks = [each for each in (found.x and found.x.has, has) if each is not None]
+            mask = np.logical_and.reduce(masks) if masks else None
+            if places is not None:
+                arrays = [each if each is None else each[places] for each in arrays]
+                mask = mask if mask is None else mask[places]
+            self._add_lines(self._lines[key], names, ends, arrays, mask)
+
+    def _add_lines(self, lines: _Lines, names: Any, ends: Any, arrays: Any, mask: Any) -> None:
+        start = 0
+        x: Any
+        y: Any
+        for name, end in zip(names, ends.tolist(), strict=True):
+            x, y = (each if each is None else each[start:end] for each in arrays)
+            if mask is not None:
+                some = mask[start:end]
+                x, y = (each if each is None else each[some] for each in (x, y))
+            start = end
+            if len(y):
+                lines.add(self._line, name, x, y)
+
+    def _line(self, name: tuple[Any, ...]) -> Line:
         if self._by is not None:
-            return Line(None, tuple("" if each is None else str(each) for each in name), x, y)
-        return Line(None if name[0] is None else (name[0], name[1]), (), x, y)
+            return Line(None, tuple("" if each is None else str(each) for each in name), Points())
+        return Line(None if name[0] is None else (name[0], name[1]), (), Points())
+
+
+def _require(stop: Event | None) -> None:
+    if _is_set(stop):
+        raise Cancelled
+
+
+def _is_set(stop: Event | None) -> bool:
+    return stop is not None and stop.is_set()
+
+
+def _flat(scan: Scan, piece: Piece, keys: Sequence[str]) -> list[pa.Array]:
+    return piece.flat([scan.flats[key] for key in keys])
+
+
+def _neighbours(columns: Sequence[pa.Array], rows: int) -> tuple[list[tuple[Any, ...]], Any]:
+    """The values of neighbouring rows that are equal, and the ends of these rows."""
+    changes = np.zeros(rows, bool)
+    changes[0] = True
+    for each in columns:
+        codes = each.dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
+        changes[1:] |= codes[1:] != codes[:-1]
+    starts = np.flatnonzero(changes)
+    values = (map(_name, each.take(pa.array(starts)).to_pylist()) for each in columns)
+    return list(zip(*values, strict=True)), np.append(starts[1:], rows)
+
+
+def _name(value: Any) -> Any:
+    """What is equal for equal values, also for NaN and arrays."""
+    if value != value:  # noqa: PLR0124 - only NaN is not equal to itself
+        return np.nan
+    return str(value) if isinstance(value, list) else value
+
+
+def _gathered(
+    names: Sequence[tuple[Any, ...]], ends: Any
+) -> tuple[list[tuple[Any, ...]], Any, Any]:
+    """The names, each once, with the ends of their rows, and the places of the rows in this order."""
+    codes: dict[tuple[Any, ...], int] = {}
+    of_parts = np.array([codes.setdefault(name, len(codes)) for name in names])
+    of_rows = np.repeat(of_parts, np.diff(ends, prepend=0))
+    return list(codes), np.cumsum(np.bincount(of_rows)), np.argsort(of_rows, kind="stable")
+
+
+def _numbers(scan: Scan, piece: Piece, key: str) -> _Numbers | None:
+    """The values of a key in the rows of a piece; None if there is no number."""
+    (column,) = _flat(scan, piece, [key])
+    kind = column.type
+    is_known = _is_number(kind) or _is_time(kind) or pa.types.is_decimal(kind)
+    if column.null_count == len(column) or not is_known:
+        return None
+    has = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
+    return _Numbers(_floats(column), has)
 
 
 def _floats(column: Any) -> Any:
@@ -236,7 +372,7 @@ def _floats(column: Any) -> Any:
         return column.to_numpy(zero_copy_only=False) / _per_second(kind.unit)
     if pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
         column = column.cast(pa.float64() if pa.types.is_decimal(kind) else pa.int8())
-    return column.to_numpy(zero_copy_only=False).astype("f8")
+    return column.to_numpy(zero_copy_only=False).astype("f8", copy=False)
 
 
 def _per_second(unit: str) -> int:

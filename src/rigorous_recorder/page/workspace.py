@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Final, NamedTuple
 
 from .. import ExperimentCollection
-from ..errors import ArgumentError, NotACollectionError, RigorousError
-from .series import Series
+from ..errors import ArgumentError, ColumnError, NotACollectionError, RigorousError
+from .series import Feed, State, Tail
 
-__all__ = ["Failure", "Opened", "Wanted", "Workspace"]
+__all__ = ["Failure", "Opened", "Workspace"]
 
-#: Series beyond this are read again when they are requested; the last one is always there.
-_CACHE_BYTES: Final = 160 << 20
+#: Points beyond this are read again when they are requested; those of the last charts stay.
+_CACHE_BYTES: Final = 100 << 20
+#: At most so many points of all keys are read together.
+_FEED_POINTS: Final = 5_000_000
 
 
 class Opened(NamedTuple):
@@ -34,12 +36,8 @@ class Failure(NamedTuple):
     reason: str
 
 
-class Wanted(NamedTuple):
-    """What a series is of: see ``Series``."""
-
-    y: str
-    x: str
-    by: tuple[str, ...] | None
+#: What feeds are shared by: collection, x and the keys that separate lines.
+_Kind = tuple[str, str, tuple[str, ...] | None]
 
 
 class Workspace:
@@ -55,7 +53,7 @@ class Workspace:
     def __init__(self, paths: Sequence[str | PathLike[str]]) -> None:
         self.opened: list[Opened] = []
         self.failures: list[Failure] = []
-        self._series: OrderedDict[tuple[str, Wanted], Series] = OrderedDict()
+        self._feeds: OrderedDict[tuple[_Kind, str], Feed] = OrderedDict()
         self._lock = Lock()
         for path in paths:
             self._open(Path(path))
@@ -96,27 +94,96 @@ class Workspace:
         message = f"the page has no collection {name!r:.60}"
         raise ArgumentError(message)
 
-    def series(self, opened: Opened, wanted: Wanted) -> Series:
-        """The series of a key in a collection, as it was read last.
+    def states(
+        self,
+        opened: Opened,
+        keys: Sequence[str],
+        x: str,
+        by: tuple[str, ...] | None,
+        stop: Event | None = None,
+    ) -> dict[str, State]:
+        """The lines of those of some keys that a collection has, over x.
+
+        Args:
+            by: keys that separate lines; None for the runs.
+            stop: set once the browser has left.
 
         Raises:
-            ColumnError: the collection has no such key.
+            Cancelled: ``stop`` was set.
         """
-        key = opened.name, wanted
+        found: dict[str, State] = {}
+        for feed, some in self._feeds_of(opened, keys, x, by).items():
+            try:
+                found |= feed.states(some, stop)
+            except ColumnError:
+                self._drop(feed)
+        self._drop_oldest()
+        return found
+
+    def tails(
+        self,
+        opened: Opened,
+        cursors: Mapping[str, tuple[int, int]],
+        x: str,
+        stop: Event | None = None,
+    ) -> dict[str, tuple[list[Tail], tuple[int, int]] | None]:
+        """The points of keys after cursors; None or nothing for those that are not valid."""
+        feeds: dict[Feed, dict[str, tuple[int, int]]] = {}
         with self._lock:
-            if (known := self._series.get(key)) is not None:
-                self._series.move_to_end(key)
-                return known
-        made = Series(opened.collection, *wanted)
+            for key, cursor in cursors.items():
+                if feed := self._feeds.get(((opened.name, x, None), key)):
+                    feeds.setdefault(feed, {})[key] = cursor
+        found: dict[str, tuple[list[Tail], tuple[int, int]] | None] = {}
+        for feed, some in feeds.items():
+            try:
+                found |= feed.tails(some, stop)
+            except ColumnError:
+                self._drop(feed)
+        return found
+
+    def _feeds_of(
+        self, opened: Opened, keys: Sequence[str], x: str, by: tuple[str, ...] | None
+    ) -> dict[Feed, list[str]]:
+        """The feeds of keys, with the keys of each; new ones are read together."""
+        kind = opened.name, x, by
+        found: dict[Feed, list[str]] = {}
         with self._lock:
-            found = self._series.setdefault(key, made)
-            self._drop_oldest()
-            return found
+            new = [key for key in keys if (kind, key) not in self._feeds]
+            for feed in self._made(opened, new, x, by):
+                self._feeds |= {(kind, key): feed for key in feed.keys}
+            for key in keys:
+                if known := self._feeds.get((kind, key)):
+                    self._feeds.move_to_end((kind, key))
+                    found.setdefault(known, []).append(key)
+        return found
+
+    def _made(
+        self, opened: Opened, keys: Sequence[str], x: str, by: tuple[str, ...] | None
+    ) -> list[Feed]:
+        """A new feed of those keys that are there; several if they are large."""
+        records = opened.collection.records
+        there = set(records.columns) if keys else set()
+        some = [key for key in keys if key in there]
+        if not some or not there.issuperset([*([x] if x else []), *(by or ())]):
+            return []
+        size = max(1, _FEED_POINTS // max(1, len(records)))
+        parts = [some[at : at + size] for at in range(0, len(some), size)]
+        return [Feed(opened.collection, part, x, by) for part in parts]
+
+    def _drop(self, feed: Feed) -> None:
+        with self._lock:
+            for each in [each for each, known in self._feeds.items() if known is feed]:
+                del self._feeds[each]
 
     def _drop_oldest(self) -> None:
-        size = sum(each.nbytes for each in self._series.values())
-        while size > _CACHE_BYTES and len(self._series) > 1:
-            size -= self._series.popitem(last=False)[1].nbytes
+        """Drop those that were requested the longest time ago; the last one stays."""
+        with self._lock:
+            feeds = list(dict.fromkeys(reversed(self._feeds.values())))
+        size = 0
+        for feed in feeds:
+            size += feed.nbytes
+            if size > _CACHE_BYTES and feed is not feeds[0]:
+                self._drop(feed)
 
     def close(self) -> None:
         """Close all collections."""

@@ -15,8 +15,8 @@ from ..._arrow import pa, pc
 from ..._lazy_imports import np
 from ...errors import ArgumentError, ColumnError
 from ..runs import run_key
-from ..series import INDEX, metric_keys
-from ..workspace import Opened, Wanted, Workspace
+from ..series import INDEX, Line, metric_keys
+from ..workspace import Opened, Workspace
 from .request import PlotRequest
 
 __all__ = ["Points", "header", "points", "together"]
@@ -73,22 +73,25 @@ def _of(
     if request.y not in own and x not in own:
         return _of_level(opened, request, x)
     by = (*request.by, *_RUN) if request.by else None
-    series = workspace.series(opened, Wanted(request.y, x, by))
-    lines, _, total = series.lines(renew=by is not None, stop=stop)
-    lost = total - sum(len(line.x) for line in lines)
-    return _of_lines(opened, lines, request, lost)
+    states = workspace.states(opened, [request.y], x, by, stop)
+    if request.y not in states:
+        message = f"{opened.name} has no such keys"
+        raise ColumnError(message)
+    return _of_lines(opened, states[request.y].lines, request)
 
 
-def _of_lines(
-    opened: Opened, lines: Iterable[Any], request: PlotRequest, lost: int
-) -> Iterator[Points]:
+def _of_lines(opened: Opened, lines: Iterable[Line], request: PlotRequest) -> Iterator[Points]:
     for line in lines:
         run = line.run
         if request.by and line.labels[-1]:
             run = int(line.labels[-2]), float(line.labels[-1])
         key = None if run is None else run_key(opened.name, *run)
-        yield Points(key, line.labels[: len(request.by)], line.x, line.y, lost)
-        lost = 0
+        (x, y), (odd_x, odd_y) = line.points.arrays(), line.points.odd
+        if len(odd_y):
+            x, y = np.concatenate([x, odd_x]), np.concatenate([y, odd_y])
+            order = np.argsort(x, kind="stable")
+            x, y = x[order], y[order]
+        yield Points(key, line.labels[: len(request.by)], x, y, line.points.lost)
 
 
 def _of_level(opened: Opened, request: PlotRequest, x: str) -> Iterator[Points]:

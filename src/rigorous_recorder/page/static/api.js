@@ -43,32 +43,79 @@ export async function json(path, body, signal) {
 }
 
 /**
+ * The charts of some keys, which are read together.
  * @param {any} body
  * @param {AbortSignal} signal
- * @returns {Promise<Chart>}
+ * @returns {Promise<Map<string, Chart | Error>>}
  */
-export async function chart(body, signal) {
+export async function charts(body, signal) {
   return unpacked(await (await answer("api/chart", body, signal)).arrayBuffer());
 }
 
-/** @param {ArrayBuffer} buffer @returns {Chart} */
+/** @param {ArrayBuffer} buffer @returns {Map<string, Chart | Error>} */
 function unpacked(buffer) {
   const size = Number(new DataView(buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
-  let at = 8 + size;
-  const take = (/** @type {number} */ count) => {
-    const found = new Float64Array(buffer, at, count);
-    at += 8 * count;
+  const packed = new Packed(buffer, 8 + size);
+  return new Map(header.charts.map((/** @type {any} */ chart) => [chart.y, chart.error
+    ? new Error(chart.error)
+    : { lines: lines(chart, header.names, packed), cursor: chart.cursor, isTail: chart.is_tail }]));
+}
+
+/** @param {any} chart @param {any[]} names @param {Packed} packed @returns {Line[]} */
+function lines(chart, names, packed) {
+  const { types } = chart;
+  const banded = chart.points.filter((/** @type {any} */ _, /** @type {number} */ at) => chart.band[at]);
+  const x = packed.rising(types.x, chart.points), y = packed.arrays(types.y, chart.points);
+  const low = packed.arrays(types.low, banded), high = packed.arrays(types.high, banded);
+  const smooth = types.smooth && packed.arrays(types.smooth, chart.points);
+  const markX = packed.arrays(types.mark_x, chart.marks), markKind = packed.arrays(types.mark_kind, chart.marks);
+  let bands = 0;
+  return chart.line.map((/** @type {number} */ name, /** @type {number} */ at) => {
+    const { run = null, label = "", key = run } = names[name];
+    const band = chart.band[at] ? bands++ : -1;
+    return {
+      key, run, label, n: chart.n[at], odd: chart.odd[at], x: x[at], y: y[at], low: low[band] ?? null,
+      high: high[band] ?? null, smooth: smooth ? smooth[at] : null, markX: markX[at], markKind: markKind[at],
+    };
+  });
+}
+
+const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
+
+/** Arrays one after the other, each at a multiple of 8 bytes. */
+class Packed {
+  /** @param {ArrayBuffer} buffer @param {number} at */
+  constructor(buffer, at) {
+    this.buffer = buffer;
+    this.at = at;
+  }
+
+  /** @param {keyof ARRAYS} type @param {number} count */
+  take(type, count) {
+    const found = new ARRAYS[type](this.buffer, this.at, count);
+    this.at += 8 * Math.ceil(found.byteLength / 8);
     return found;
-  };
-  const lines = header.lines.map((/** @type {any} */ line) => ({
-    key: line.key, run: line.run, label: line.label, n: line.n, odd: line.odd,
-    x: take(line.points), y: take(line.points),
-    low: line.band ? take(line.points) : null, high: line.band ? take(line.points) : null,
-    smooth: line.smooth ? take(line.points) : null,
-    markX: take(line.marks), markKind: take(line.marks),
-  }));
-  return { lines, cursor: header.cursor, isTail: header.is_tail };
+  }
+
+  /** An array of each line. @param {keyof ARRAYS} type @param {number[]} counts @returns {Float64Array[]} */
+  arrays(type, counts) {
+    let at = 0;
+    const all = new Float64Array(this.take(type, counts.reduce((sum, each) => sum + each, 0)));
+    return counts.map((each) => all.subarray(at, (at += each)));
+  }
+
+  /** The same, where the type may be of differences and of the first values. @param {(keyof ARRAYS)[]} types @param {number[]} counts */
+  rising([type, ofFirst], counts) {
+    const found = this.arrays(type, counts);
+    if (!ofFirst) return found;
+    const some = found.filter((each) => each.length), first = this.take(ofFirst, some.length);
+    some.forEach((each, line) => {
+      let x = first[line];
+      for (let at = 0; at < each.length; at++) each[at] = x += each[at];
+    });
+    return found;
+  }
 }
 
 /**

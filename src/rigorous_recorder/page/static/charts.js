@@ -1,11 +1,15 @@
 // One chart for each key; only those in view are requested and drawn.
 
-import { chart, extend } from "./api.js";
+import { charts as requested, extend } from "./api.js";
 import { after, element, swatch } from "./dom.js";
 import { Plot } from "./plot.js";
 import { colorAt } from "./runs.js";
 import { change, onChange, state } from "./state.js";
 
+/** @typedef {{cards: Set<Card>, control: AbortController}} Batch */
+
+/** So many charts are requested together. */
+const TOGETHER = 12;
 /** So many cards are added each time the end is reached. */
 const PAGE = 60;
 const SAMPLED = ["x", "by", "band", "smooth", "logx", "low", "high"];
@@ -22,6 +26,8 @@ export class Charts {
     /** @type {Map<string, number>} */
     this.labels = new Map();
     this.count = PAGE;
+    /** @type {Map<Card, import("./api.js").Chart | null>} */
+    this.asked = new Map();
     this.observer = new IntersectionObserver((seen) => this.onSeen(seen), { rootMargin: "200px" });
     runs.listeners.push(() => this.redraw());
   }
@@ -143,6 +149,43 @@ export class Charts {
     this.cards.forEach((card) => card.draw());
   }
 
+  /** Request a chart, together with those that others ask for now. @param {Card} card @param {import("./api.js").Chart | null} before */
+  ask(card, before) {
+    if (!this.asked.size) queueMicrotask(() => this.send());
+    this.asked.set(card, before);
+  }
+
+  send() {
+    const asked = [...this.asked];
+    this.asked.clear();
+    for (let at = 0; at < asked.length; at += TOGETHER) this.load(asked.slice(at, at + TOGETHER));
+  }
+
+  /** @param {[Card, import("./api.js").Chart | null][]} asked */
+  async load(asked) {
+    const control = new AbortController(), cards = new Set(asked.map(([card]) => card));
+    cards.forEach((card) => { card.request = { cards, control }; });
+    const pixels = Math.max(200, ...asked.map(([card]) => card.canvas.clientWidth || 360));
+    const isTail = !state.by.length && !Number(state.smooth) && state.low === "";
+    const cursors = asked.flatMap(([card, before]) => (before && isTail ? [[card.key, before.cursor]] : []));
+    const body = {
+      y: asked.map(([card]) => card.key), x: this.x(), by: state.by, band: state.band, pixels,
+      low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
+      smooth: Number(state.smooth), log_x: Boolean(state.logx), cursors: Object.fromEntries(cursors),
+    };
+    /** @type {Map<string, import("./api.js").Chart | Error>} */
+    let found;
+    try {
+      found = await requested(body, control.signal);
+    } catch (error) {
+      if (control.signal.aborted) return;
+      found = new Map(body.y.map((key) => [key, /** @type {Error} */ (error)]));
+    }
+    for (const [card] of asked) {
+      if (card.request?.control === control) card.take(found.get(card.key) ?? new Error("no answer"), pixels);
+    }
+  }
+
   /** Request what is new of the charts in view. */
   refresh() {
     this.cards.forEach((card) => card.refresh());
@@ -157,7 +200,7 @@ class Card {
     this.isInView = false;
     /** @type {import("./api.js").Chart | null} */
     this.chart = null;
-    /** @type {AbortController | null} */
+    /** @type {Batch | null} */
     this.request = null;
     this.isBehind = false;
     /** Whether more is new since the request that is under way. */
@@ -186,7 +229,7 @@ class Card {
 
   leave() {
     this.isInView = false;
-    this.request?.abort();
+    this.cancel();
     this.plot?.destroy();
     this.plot = null;
     this.canvas.replaceChildren();
@@ -203,39 +246,42 @@ class Card {
     else this.load(this.isBehind ? null : this.chart);
   }
 
+  /** The server stops to read once no chart of a request is needed. */
+  cancel() {
+    this.charts.asked.delete(this);
+    if (!this.request) return;
+    const { cards, control } = this.request;
+    this.request = null;
+    cards.delete(this);
+    if (!cards.size) control.abort();
+  }
+
   /** @param {import("./api.js").Chart | null} before only what is new since then */
-  async load(before) {
-    this.request?.abort();
+  load(before) {
+    this.cancel();
     this.isMissing = false;
-    const request = new AbortController();
-    this.request = request;
-    const pixels = Math.max(200, this.canvas.clientWidth || 360);
-    const isTail = before !== null && !state.by.length && !Number(state.smooth) && state.low === "";
-    const body = {
-      y: this.key, x: this.charts.x(), by: state.by, band: state.band, pixels,
-      low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
-      smooth: Number(state.smooth), log_x: Boolean(state.logx), cursor: isTail ? before.cursor : null,
-    };
-    try {
-      const found = await chart(body, request.signal);
-      this.request = null;
-      if (!found.isTail) this.chart = found;
-      else if (!this.chart || !extend(this.chart, found, 16 * pixels)) {
-        await this.load(null);
-        return;
-      }
-      this.isBehind = false;
-      this.draw();
-      this.place.dataset.state = "drawn";
-      this.place.dataset.points = String(this.chart?.lines.reduce((sum, line) => sum + line.n, 0));
-      if (this.isMissing) this.refresh();
-    } catch (error) {
-      if (request.signal.aborted) return;
-      this.request = null;
+    this.charts.ask(this, before);
+  }
+
+  /** @param {import("./api.js").Chart | Error} found @param {number} pixels */
+  take(found, pixels) {
+    this.request = null;
+    if (found instanceof Error) {
       this.plot?.destroy();
       this.plot = null;
-      this.canvas.replaceChildren(element("p", { className: "error" }, /** @type {Error} */ (error).message));
+      this.canvas.replaceChildren(element("p", { className: "error" }, found.message));
+      return;
     }
+    if (!found.isTail) this.chart = found;
+    else if (!this.chart || !extend(this.chart, found, 16 * pixels)) {
+      this.load(null);
+      return;
+    }
+    this.isBehind = false;
+    this.draw();
+    this.place.dataset.state = "drawn";
+    this.place.dataset.points = String(this.chart.lines.reduce((sum, line) => sum + line.n, 0));
+    if (this.isMissing) this.refresh();
   }
 
   draw() {
