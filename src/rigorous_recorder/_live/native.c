@@ -787,8 +787,8 @@ static int
 takes(Cell cell, PyTypeObject *type)
 {
     switch (cell) {
-    case INT:
-        return type == &PyLong_Type;
+    case INT: /* times and durations have a type of their own */
+        return type != &PyBool_Type && PyType_IsSubtype(type, &PyLong_Type);
     case FLOAT:
         return type == &PyFloat_Type;
     case BOOL:

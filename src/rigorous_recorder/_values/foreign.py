@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from .devices.libraries import is_on_device
 from .devices.torch import numpy_of
+from .instants import datetime_cell, duration_cell
 from .json_text import json_cell
 
 __all__ = ["CONVERTERS", "learn"]
 
-#: The converters of dicts, lists and all types seen so far, to values that a cell accepts. A
+#: The converters of dicts, lists, times and all types seen so far, to values that a cell accepts. A
 #: converter may raise, or return what no cell accepts: then ``classify`` decides.
-CONVERTERS: Final[dict[type, Callable[[Any], Any]]] = dict.fromkeys((dict, list, tuple), json_cell)
+CONVERTERS: Final[dict[type, Callable[[Any], Any]]] = {
+    **dict.fromkeys((dict, list, tuple), json_cell),
+    dt.datetime: datetime_cell,
+    dt.timedelta: duration_cell,
+}
 
 _PLAIN: Final = {bool, int, float, str, type(None)}
 _NUMPY: Final[dict[str, Callable[[Any], Any]]] = {

@@ -16,8 +16,9 @@ from .._arrow import pa, pc
 from .._lazy_imports import zoneinfo
 from .._report import warn
 from ..errors import DamagedFileWarning
-from . import json_text
+from . import instants, json_text
 from .chunks import scalar
+from .instants import EPOCH, MICROSECOND, UTC_EPOCH
 
 __all__ = [
     "BOOL",
@@ -42,10 +43,7 @@ __all__ = [
 
 Cell = Literal["int", "int32", "float", "bool", "null", "text", "bytes", "block", "sparse"]
 
-_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the naive counterpart of the epoch below
-_UTC_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DAY_ZERO: Final = dt.date(1970, 1, 1).toordinal()
-_MICROSECOND: Final = dt.timedelta(microseconds=1)
 _BOOLS: Final = {"true": True, "false": False}
 #: Errors of reading what is not a value: invalid JSON, a date or time zone that does not exist.
 _NO_VALUE: Final = (ValueError, OverflowError, LookupError, RecursionError)
@@ -438,6 +436,7 @@ class _Instant(Decoded, ABC):
 
 
 class _NaiveDatetime(_Instant):
+    _fast_types = (instants.NaiveCell,)
     example = "an ISO 8601 time without a zone such as 2026-01-31T12:00:00"
 
     def parse(self, text: str) -> dt.datetime:
@@ -448,10 +447,10 @@ class _NaiveDatetime(_Instant):
         return pa.timestamp("us")
 
     def encode(self, value: dt.datetime) -> int:
-        return index((value - _EPOCH) // _MICROSECOND)
+        return index((value - EPOCH) // MICROSECOND)
 
     def decode(self, encoded: int) -> dt.datetime:
-        return _EPOCH + dt.timedelta(microseconds=encoded)
+        return EPOCH + dt.timedelta(microseconds=encoded)
 
     def json_of(self, value: dt.datetime) -> str:
         return json_text.dump(value.isoformat())
@@ -469,6 +468,10 @@ class ZonedDatetime(_Instant, DetailedKind):
     def __init__(self, name: str, zone: str) -> None:
         super().__init__(name)
         self.zone: Final = zone
+
+    @property
+    def fast_types(self) -> tuple[type, ...]:
+        return (instants.UtcCell,) if self.zone == "UTC" else ()
 
     def parse(self, text: str) -> dt.datetime:
         return _parsed_time(text, has_zone=True)
@@ -496,10 +499,10 @@ class ZonedDatetime(_Instant, DetailedKind):
         return column.cast(self.storage_type)
 
     def encode(self, value: dt.datetime) -> int:
-        return index((value - _UTC_EPOCH) // _MICROSECOND)
+        return index((value - UTC_EPOCH) // MICROSECOND)
 
     def decode(self, encoded: int) -> dt.datetime:
-        utc = _UTC_EPOCH + dt.timedelta(microseconds=encoded)
+        utc = UTC_EPOCH + dt.timedelta(microseconds=encoded)
         return utc.astimezone(zone_of(self.zone))
 
     def json_of(self, value: dt.datetime) -> str:
@@ -507,6 +510,7 @@ class ZonedDatetime(_Instant, DetailedKind):
 
 
 class _Timedelta(_Instant):
+    _fast_types = (instants.DurationCell,)
     example = "seconds such as 1.5"
 
     def parse(self, text: str) -> dt.timedelta:
@@ -517,7 +521,7 @@ class _Timedelta(_Instant):
         return pa.duration("us")
 
     def encode(self, value: dt.timedelta) -> int:
-        return index(value // _MICROSECOND)
+        return index(value // MICROSECOND)
 
     def decode(self, encoded: int) -> dt.timedelta:
         return dt.timedelta(microseconds=encoded)
