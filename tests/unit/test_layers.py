@@ -62,7 +62,7 @@ LAYERS = [
     ["__init__"],
     ["importers", "integrations"],
     ["exporters"],
-    ["tensorboard"],
+    ["mlflow", "tensorboard", "wandb"],
     ["page"],
     ["cli", "spark"],
     ["__main__"],

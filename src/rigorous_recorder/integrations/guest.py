@@ -7,6 +7,7 @@ import functools
 import sys
 from collections.abc import Callable, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rigorous_recorder import ExperimentCollection, Recorder, Run
@@ -22,11 +23,13 @@ __all__ = [
     "push",
     "report_once",
     "set_attributes",
+    "shared_collection",
 ]
 
 Place = ExperimentCollection | str | PathLike[str]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_SHARED: Final[dict[Path, ExperimentCollection]] = {}
 _REPORTED: Final[set[str]] = set()
 
 
@@ -55,6 +58,15 @@ def report_once(what: str, error: Exception) -> None:
 def collection_at(place: Place) -> ExperimentCollection:
     """The collection, or the one at a path."""
     return place if isinstance(place, ExperimentCollection) else ExperimentCollection(place)
+
+
+def shared_collection(path: str | PathLike[str]) -> ExperimentCollection:
+    """The collection at a path, open until the process ends: one for all runs that go there."""
+    place = Path(path).absolute()
+    known = _SHARED.get(place)
+    if known is None or not place.exists():
+        known = _SHARED[place] = ExperimentCollection(place, quiet=True)
+    return known
 
 
 def end_at_exit(run: Run) -> None:

@@ -1,0 +1,347 @@
+"""A drop-in for W&B: ``import rigorous_recorder.wandb as wandb``.
+
+Runs are experiments of the collection ``<project>.collection``; nothing is sent anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import string
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import Run as Started
+from rigorous_recorder._report import report
+from rigorous_recorder.integrations.guest import shared_collection
+
+from . import plot
+from .artifacts import Artifact
+from .errors import CommError, ConfigError, Error, UsageError
+from .media import Audio, File, Histogram, Html, Image, Plotly, Table, Video
+from .parameters import Config, parameters
+from .runs import Run
+from .summaries import Summary
+
+__all__ = [
+    "AlertLevel",
+    "Artifact",
+    "Audio",
+    "CommError",
+    "Config",
+    "ConfigError",
+    "Error",
+    "File",
+    "Histogram",
+    "Html",
+    "Image",
+    "Plotly",
+    "Run",
+    "Settings",
+    "Summary",
+    "Table",
+    "UsageError",
+    "Video",
+    "alert",
+    "config",
+    "define_metric",
+    "finish",
+    "init",
+    "log",
+    "log_artifact",
+    "log_model",
+    "login",
+    "plot",
+    "run",
+    "save",
+    "setup",
+    "summary",
+    "teardown",
+    "unwatch",
+    "use_artifact",
+    "watch",
+]
+
+_LETTERS: Final = string.ascii_lowercase + string.digits
+
+
+class AlertLevel(Enum):
+    """How much an alert matters."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+class Settings:
+    """Settings as W&B's ``init`` takes them; of these ``mode``, ``project`` and the like count."""
+
+    def __init__(self, **settings: Any) -> None:
+        vars(self).update(settings)
+
+
+class _Missing:
+    """What stands for ``config`` and ``summary`` before a run has begun."""
+
+    def __init__(self, name: str) -> None:
+        vars(self)["_name"] = name
+
+    def _fail(self, *_: object) -> NoReturn:
+        message = f"wandb.{vars(self)['_name']} needs a run: call wandb.init() first"
+        raise Error(message)
+
+    __getattr__ = __getitem__ = __setattr__ = __setitem__ = _fail
+    update = setdefaults = _fail
+
+
+#: The run that began last, and has not ended.
+run: Run | None = None
+config: Any = _Missing("config")
+summary: Any = _Missing("summary")
+_open: Final[list[Run]] = []
+
+
+def init(
+    entity: str | None = None,
+    project: str | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    name: str | None = None,
+    notes: str | None = None,
+    tags: Any = None,
+    config: Any = None,
+    config_exclude_keys: list[str] | None = None,
+    config_include_keys: list[str] | None = None,
+    allow_val_change: bool | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    mode: str | None = None,
+    force: bool | None = None,
+    reinit: bool | str | None = None,
+    resume: bool | str | None = None,
+    resume_from: str | None = None,
+    fork_from: str | None = None,
+    save_code: bool | None = None,
+    tensorboard: bool | None = None,
+    sync_tensorboard: bool | None = None,
+    monitor_gym: bool | None = None,
+    settings: Any = None,
+    *,
+    capture: bool = True,
+) -> Run:
+    """Begin a run, an experiment of the collection ``<dir>/<project>.collection``.
+
+    Where an argument is missing, the variables WANDB_PROJECT, WANDB_DIR, WANDB_NAME and so on count.
+
+    Args:
+        config: the parameters, which become attributes of the run.
+        mode: "disabled" to log nothing; all others mean the same.
+        reinit: "finish_previous" or True to end the run that is open, "create_new" to begin another
+            beside it; else the open run is returned, and what is given is reported as not used.
+        resume: "allow", "must", "never" or "auto", for the run with the same ``id``.
+        capture: whether to record the environment; see ``ExperimentCollection.new_experiment``.
+
+    Raises:
+        UsageError: ``resume`` is "must" and there is no such run, or "never" and there is one.
+    """
+    found = _Given(settings, entity=entity, project=project, dir=dir, id=id, name=name, notes=notes)
+    found.add(tags=tags, group=group, job_type=job_type, mode=mode, reinit=reinit, resume=resume)
+    if _open and found["reinit"] not in (True, "finish_previous", "create_new"):
+        return _still_open(found, config)
+    if _open and found["reinit"] != "create_new":
+        _open[-1].finish()
+        _forget(_open[-1])
+    begun = _begin(found, capture=capture)
+    chosen = parameters(config)
+    if config_include_keys is not None:
+        chosen = {key: chosen[key] for key in config_include_keys if key in chosen}
+    for key in config_exclude_keys or ():
+        chosen.pop(key, None)
+    begun.config.update(chosen, allow_val_change=True)
+    _show(begun, is_first=found["reinit"] != "create_new" or not _open)
+    return begun
+
+
+class _Given(dict[str, Any]):
+    """Arguments of ``init``; the settings and the environment fill in what was not given."""
+
+    _VARIABLES: Final = {
+        "group": "WANDB_RUN_GROUP",
+        "id": "WANDB_RUN_ID",
+    }
+
+    def __init__(self, settings: Any, **values: Any) -> None:
+        super().__init__()
+        is_mapping = isinstance(settings, Mapping)
+        self._settings = dict(settings) if is_mapping else dict(vars(settings)) if settings else {}
+        self.add(**values)
+
+    def add(self, **values: Any) -> None:
+        """Take values, each from the first place that has one."""
+        for key, value in values.items():
+            variable = self._VARIABLES.get(key, f"WANDB_{key.upper()}")
+            settings = self._settings.get(key, self._settings.get(f"run_{key}"))
+            self[key] = next((v for v in (value, settings, os.environ.get(variable)) if v), None)
+        if isinstance(self.get("tags"), str):
+            self["tags"] = self["tags"].split(",")
+
+
+def _begin(found: _Given, *, capture: bool) -> Run:
+    project = found["project"] or "uncategorized"
+    place = Path(found["dir"] or ".", f"{project}.collection")
+    id_ = found["id"] or "".join(map(secrets.choice, [_LETTERS] * 8))
+    names = ("name", "entity", "group", "job_type", "notes")
+    about = {key: found[key] for key in names if found[key]}
+    about |= {"tags": list(found["tags"])} if found["tags"] else {}
+    about |= {"run": found["name"] or id_, "run_id": id_, "project": project}
+    folder = place.with_suffix(".artifacts")
+    if found["mode"] == "disabled":
+        return Run(None, about, folder=folder)
+    collection = shared_collection(place)
+    number = _number_of(collection, found["id"], found["resume"])
+    if number is None:
+        return Run(collection.start(about, capture=capture), about, folder=folder)
+    return _resumed(collection, number, about, folder)
+
+
+def _resumed(
+    collection: ExperimentCollection, number: int, about: dict[str, Any], folder: Path
+) -> Run:
+    before = collection.experiment(number)
+    records = before.records
+    last = -1
+    if len(records) and "step" in records.columns:
+        ((last,),) = records.sql("SELECT coalesce(max(step), -1) FROM records").fetchall()
+    started: Started = collection.resume(number).start()
+    begun = Run(started, about, folder=folder, step=int(last) + 1, resumed=True)
+    if len(records):
+        begun.summary.see({key: v for key, v in records[-1].items() if key not in before})
+    return begun
+
+
+def _number_of(collection: ExperimentCollection, id_: Any, resume: Any) -> int | None:
+    """The number of the experiment to go on with; None for a new one."""
+    if resume in (None, False):
+        return None
+    known = [each for each in collection.experiments if id_ and each["run_id"] == id_]
+    if resume == "never" and known:
+        message = f"a run with the id {id_!r} exists, and resume is 'never'"
+        raise UsageError(message)
+    if resume == "must" and not known:
+        message = f"there is no run with the id {id_!r} in {collection}, and resume is 'must'"
+        raise UsageError(message)
+    return known[-1].number if known else None
+
+
+def _still_open(found: _Given, config: Any) -> Run:
+    open_run = _open[-1]
+    ignored = [key for key in ("project", "name", "id", "group", "notes") if found[key]]
+    ignored += ["config"] if config else []
+    if ignored:
+        report(
+            f"init() returns the run {open_run.name!r}, which has not ended; not used: "
+            f"{', '.join(ignored)}. Give reinit='finish_previous' or 'create_new', or finish it"
+        )
+    return open_run
+
+
+def _show(begun: Run, *, is_first: bool) -> None:
+    global run, config, summary
+    _open.append(begun)
+    begun._at_end = _forget
+    if is_first:
+        run, config, summary = begun, begun.config, begun.summary
+
+
+def _forget(ended: Run) -> None:
+    """Let the module's names go back to what they were before a run."""
+    global run, config, summary
+    if ended in _open:
+        _open.remove(ended)
+    if run is ended:
+        run, config, summary = None, _Missing("config"), _Missing("summary")
+
+
+def _running(what: str) -> Run:
+    if run is None:
+        message = f"wandb.{what} needs a run: call wandb.init() first"
+        raise Error(message)
+    return run
+
+
+def log(
+    data: Mapping[str, Any] | None = None,
+    step: int | None = None,
+    commit: bool | None = None,
+    sync: bool | None = None,
+) -> None:
+    """Log metrics to the run; see ``Run.log``."""
+    _running("log()").log(data, step, commit)
+
+
+def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
+    """End the run, if one is open."""
+    if run is not None:
+        run.finish(exit_code)
+
+
+def define_metric(name: str, *values: Any, **options: Any) -> None:
+    """See ``Run.define_metric``."""
+    _running("define_metric()").define_metric(name, *values, **options)
+
+
+def alert(title: str, text: str = "", level: Any = "INFO", wait_duration: Any = None) -> None:
+    """See ``Run.alert``."""
+    _running("alert()").alert(title, text, level, wait_duration)
+
+
+def log_artifact(*values: Any, **options: Any) -> Artifact:
+    """See ``Run.log_artifact``."""
+    return _running("log_artifact()").log_artifact(*values, **options)
+
+
+def log_model(*values: Any, **options: Any) -> Any:
+    """See ``Run.log_model``."""
+    return _running("log_model()").log_model(*values, **options)
+
+
+def use_artifact(*values: Any, **options: Any) -> Artifact:
+    """See ``Run.use_artifact``."""
+    return _running("use_artifact()").use_artifact(*values, **options)
+
+
+def save(*values: Any, **options: Any) -> Any:
+    """See ``Run.save``."""
+    return _running("save()").save(*values, **options)
+
+
+def login(*_: Any, **__: Any) -> bool:
+    """True: no account is needed."""
+    return True
+
+
+def setup(*_: Any, **__: Any) -> None:
+    """Nothing has to be set up."""
+
+
+def teardown(exit_code: int | None = None) -> None:
+    """End all runs that are open."""
+    for each in tuple(_open):
+        each.finish(exit_code)
+
+
+def watch(models: Any, criterion: Any = None, log: str | None = "gradients", **_: Any) -> None:
+    """Log nothing, and report so: see ``rigorous_recorder.integrations`` for norms of a model."""
+    report("wandb.watch() logs nothing here; rigorous_recorder.integrations.torch.watch does")
+
+
+def unwatch(models: Any = None) -> None:
+    """Nothing was watched."""
+
+
+def __getattr__(name: str) -> NoReturn:
+    message = f"rigorous_recorder.wandb has no {name!r}; docs/integrations.md lists what it has"
+    raise AttributeError(message)

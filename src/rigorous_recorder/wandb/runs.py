@@ -1,0 +1,479 @@
+"""A run, with the methods of W&B's."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Self
+
+from rigorous_recorder import Recorder
+from rigorous_recorder import Run as Started
+from rigorous_recorder._keys import RESERVED
+from rigorous_recorder._report import report
+from rigorous_recorder.integrations.guest import end_at_exit, guest, report_once
+
+from .artifacts import Artifact, found_artifact, stored
+from .media import Histogram, Image, Media, Plotly, Table
+from .parameters import Config
+from .plot import Chart
+from .summaries import Summary
+
+__all__ = ["OWN", "Run"]
+
+#: Attributes of a run that are no parameters; a parameter with such a name is ``config.<name>``.
+OWN: Final = frozenset(
+    {
+        *("run", "run_id", "name", "project", "entity", "group", "job_type", "notes", "tags"),
+        *("summary", "step_metrics", "exit_code", "status", "step", "time"),
+    }
+)
+
+#: Keys that a record has already; a metric of this name is ``metric.<name>``.
+_TAKEN: Final = RESERVED | {"step", "time"}
+
+#: Values of these types are logged as they are.
+_PLAIN: Final = frozenset({float, int, str, bool, type(None)})
+
+
+class Run:
+    """A run of W&B whose records are in a collection.
+
+    A record has ``step``, ``time`` and the metrics of a step. Nothing is dropped: a record at a step
+    that is lower than one before is logged, and a second value of a metric at one step is a second
+    record. What can't be logged is reported once, and never raised.
+    """
+
+    def __init__(
+        self,
+        started: Started | None,
+        about: Mapping[str, Any],
+        *,
+        folder: Path,
+        step: int = 0,
+        resumed: bool = False,
+    ) -> None:
+        self._started = started
+        self._about = dict(about)
+        self._folder = folder
+        self._step = step
+        self._pending: dict[str, Any] = {}
+        self._parts: dict[str, Recorder] = {}
+        self._step_metrics: dict[str, str] = {}
+        self._is_open = True
+        self._at_end: Callable[[Run], None] = _nothing
+        self._push = started.recorder.push if started else _nothing
+        self.resumed = resumed
+        self.start_time = time.time()
+        self.summary = Summary()
+        self.config = Config(self._configure, can_change=resumed)
+        if started:
+            end_at_exit(started)
+
+    # --- what it is ----------------------------------------------------------------------------
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """The recorder that it logs to; None if it is disabled."""
+        return self._started.recorder if self._started else None
+
+    @property
+    def id(self) -> str:
+        """The id, by which ``init(id=..., resume="allow")`` goes on."""
+        return str(self._about["run_id"])
+
+    @property
+    def name(self) -> str:
+        """The name; the id if it has none."""
+        return str(self._about.get("name") or self.id)
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._tell({"name": name, "run": name})
+
+    @property
+    def notes(self) -> str | None:
+        """A text about the run."""
+        return self._about.get("notes")
+
+    @notes.setter
+    def notes(self, notes: str) -> None:
+        self._tell({"notes": notes})
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Texts to find it by."""
+        return tuple(self._about.get("tags") or ())
+
+    @tags.setter
+    def tags(self, tags: Any) -> None:
+        self._tell({"tags": list(tags)})
+
+    @property
+    def project(self) -> str:
+        """The name of the collection."""
+        return str(self._about["project"])
+
+    def project_name(self) -> str:
+        """The name of the collection."""
+        return self.project
+
+    @property
+    def entity(self) -> str:
+        """What was given as ``entity``; nothing is sent there."""
+        return str(self._about.get("entity") or "")
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to."""
+        return str(self._about.get("group") or "")
+
+    @property
+    def job_type(self) -> str:
+        """What kind of job of its group it is."""
+        return str(self._about.get("job_type") or "")
+
+    @property
+    def path(self) -> str:
+        """``entity/project/id``."""
+        return "/".join(each for each in (self.entity, self.project, self.id) if each)
+
+    @property
+    def dir(self) -> str:
+        """A folder for files of the run, which exists."""
+        folder = self._folder / self.id / "files"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+    @property
+    def step(self) -> int:
+        """The step of the next record without one."""
+        return self._step
+
+    @property
+    def offline(self) -> bool:
+        """True: nothing is sent anywhere."""
+        return True
+
+    @property
+    def disabled(self) -> bool:
+        """Whether nothing is logged."""
+        return self._started is None
+
+    @property
+    def url(self) -> None:
+        """None: there is no server."""
+
+    def get_url(self) -> None:
+        """None: there is no server."""
+
+    @property
+    def sweep_id(self) -> None:
+        """None: there are no sweeps."""
+
+    # --- logging -------------------------------------------------------------------------------
+
+    def log(
+        self,
+        data: Mapping[str, Any] | None = None,
+        step: int | None = None,
+        commit: bool | None = None,
+        sync: bool | None = None,
+    ) -> None:
+        """Log metrics at the present step, or at the one that is given.
+
+        With ``commit=False``, or a ``step`` without ``commit=True``, the record waits for others of
+        its step: until one has another step, or the run ends.
+
+        Raises:
+            TypeError: ``data`` is not a dict with texts as keys, or ``step`` is no int.
+        """
+        fields = _checked({} if data is None else data)
+        if step is None:
+            is_whole = commit is None or commit
+        else:
+            step, is_whole = _int(step), bool(commit)
+            if step < self._step:
+                self._flush()
+                self._write(step, fields)
+                return
+            if step > self._step:
+                self._flush()
+                self._step = step
+        if self._pending:
+            if not self._pending.keys().isdisjoint(fields):
+                self._flush()
+            fields = {**self._pending, **fields}
+        if not is_whole:
+            self._pending = fields
+            self.summary.see(fields)
+            return
+        self._pending = {}
+        self._write(self._step, fields)
+        self._step += 1
+
+    def _flush(self) -> None:
+        if self._pending:
+            fields, self._pending = self._pending, {}
+            self._write(self._step, fields)
+
+    def _write(self, step: int, fields: dict[str, Any]) -> None:
+        self.summary.see(fields)
+        try:
+            if not _PLAIN.issuperset(map(type, fields.values())):
+                fields = self._plain(step, fields)
+            if not _TAKEN.isdisjoint(fields):
+                fields = {_free(key, _TAKEN, "metric"): each for key, each in fields.items()}
+            record = {"step": step, "time": _time(fields), **fields}
+            try:
+                self._push(record)
+            except (TypeError, ValueError):
+                self._push({key: _storable(key, each) for key, each in record.items()})
+        except Exception as error:  # noqa: BLE001 - the training goes on
+            report_once("log could not store a record", error)
+
+    def _plain(self, step: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a record in which media, tables and histograms are fields of their own."""
+        found: dict[str, Any] = {}
+        for key, value in fields.items():
+            try:
+                found |= self._fields_of(step, key, value)
+            except Exception as error:  # noqa: BLE001 - the other values are logged
+                report_once(f"log could not convert {key!r}", error)
+        return found
+
+    def _fields_of(self, step: int, key: str, value: Any) -> dict[str, Any]:
+        if type(value) in _PLAIN:
+            return {key: value}
+        if isinstance(value, list | tuple) and value and isinstance(value[0], Media):
+            numbered = [(f"{key}/{number}", each) for number, each in enumerate(value)]
+            return {name: each for at, item in numbered for name, each in item.fields(at).items()}
+        value = _drawn(value)
+        if isinstance(value, Media | Histogram):
+            return value.fields(key)
+        if isinstance(value, Table):
+            self._log_table(step, key, value)
+            about = value.chart if isinstance(value, Chart) else {}
+            return {key: {"columns": value.columns, "rows": len(value), **about}}
+        return {key: value}
+
+    def _log_table(self, step: int, key: str, table: Table) -> None:
+        if self.recorder is None:
+            return
+        child = self.recorder.child({"table": key, "step": step})
+        for row in table.data:
+            fields = self._plain(step, dict(zip(table.columns, row, strict=True)))
+            child.push({_free(name, RESERVED, "metric"): each for name, each in fields.items()})
+
+    def define_metric(
+        self,
+        name: str,
+        step_metric: Any = None,
+        step_sync: bool | None = None,
+        hidden: bool | None = None,
+        summary: str | None = None,
+        overwrite: bool | None = None,
+    ) -> None:
+        """Say by which metric another is plotted, and what the summary has of it.
+
+        Args:
+            name: a metric, or a pattern such as ``val/*``.
+            step_metric: noted in the attribute ``step_metrics``. Unlike in W&B no value of it is
+                added to records that it was not logged with.
+            summary: min, max, mean, last, first, copy, best or none, or several separated by commas.
+
+        Raises:
+            Error: ``summary`` has another value.
+        """
+        if summary is not None:
+            self.summary.define(name, summary)
+        if step_metric is not None:
+            self._step_metrics[name] = str(getattr(step_metric, "name", step_metric))
+            self._tell({"step_metrics": dict(self._step_metrics)})
+
+    @guest
+    def alert(
+        self, title: str, text: str = "", level: Any = "INFO", wait_duration: Any = None
+    ) -> None:
+        """Log a record of the run's part ``alerts``, and report it."""
+        name = str(getattr(level, "value", level)).upper()
+        fields = {"alert": title, "alert/text": text, "alert/level": name}
+        self._part("alerts").push({"step": self._step, "time": datetime.now(UTC), **fields})
+        report(f"{name}: {title}" + (f": {text}" if text else ""))
+
+    def _part(self, name: str) -> Any:
+        if self.recorder is None:
+            return _Nowhere()
+        if name not in self._parts:
+            self._parts[name] = self.recorder.child(part=name)
+        return self._parts[name]
+
+    # --- attributes ----------------------------------------------------------------------------
+
+    @guest
+    def _tell(self, about: dict[str, Any]) -> None:
+        self._about |= about
+        if self.recorder is not None:
+            self.recorder.update(about)
+
+    @guest
+    def _configure(self, values: dict[str, Any]) -> None:
+        if self.recorder is not None and values:
+            taken = OWN | RESERVED
+            self.recorder.update(
+                {_free(key, taken, "config"): each for key, each in values.items()}
+            )
+
+    # --- files ---------------------------------------------------------------------------------
+
+    @guest
+    def log_artifact(
+        self,
+        artifact_or_path: Artifact | str | PathLike[str],
+        name: str | None = None,
+        type: str | None = None,
+        aliases: list[str] | None = None,
+        tags: list[str] | None = None,
+    ) -> Artifact:
+        """Copy files beside the collection, and log a record for each in a child of the run.
+
+        The child has ``artifact``, ``artifact_type`` and ``version``; records ``path``, ``size`` in
+        bytes and ``sha256``.
+        """
+        artifact = artifact_or_path
+        if not isinstance(artifact, Artifact):
+            path = Path(artifact)
+            artifact = Artifact(name or f"run-{self.id}-{path.name}", type or "unspecified")
+            add = artifact.add_dir if path.is_dir() else artifact.add_file
+            add(path)
+        if self.recorder is None:
+            return artifact
+        rows = stored(artifact, self._folder, list(aliases or ["latest"]))
+        about: dict[str, Any] = {"artifact": artifact.name, "artifact_type": artifact.type}
+        about |= {"version": artifact.version, "artifact_metadata": artifact.metadata or None}
+        child = self.recorder.child(about)
+        for row in rows:
+            child.push(row)
+        return artifact
+
+    def log_model(self, path: str | PathLike[str], name: str | None = None, **_: Any) -> Any:
+        """Copy the files of a model, as an artifact of the type "model"."""
+        return self.log_artifact(path, name, "model")
+
+    def use_artifact(self, artifact_or_name: Any, type: str | None = None, **_: Any) -> Artifact:
+        """An artifact that was logged in this project, by "name", "name:v0" or "name:alias".
+
+        Raises:
+            Error: there is none.
+        """
+        if isinstance(artifact_or_name, Artifact):
+            return artifact_or_name
+        found = found_artifact(str(artifact_or_name), self._folder)
+        used = [*self._about.get("used_artifacts", []), f"{found.name}:{found.version}"]
+        self._tell({"used_artifacts": used})
+        return found
+
+    @guest
+    def save(
+        self, glob_str: str | PathLike[str] = "", base_path: Any = None, policy: str = "live"
+    ) -> list[str]:
+        """Copy files that fit a pattern to ``dir``; their paths there."""
+        copies = []
+        for name in sorted(glob.glob(str(glob_str))):  # noqa: PTH207 - patterns may be absolute
+            file = Path(name)
+            if file.is_file() and self._started is not None:
+                copy = Path(self.dir, file.name)
+                shutil.copyfile(file, copy)
+                copies.append(str(copy))
+        return copies
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
+        """End the run: as failed if there is an exit code other than 0."""
+        self._close(exit_code or 0, None)
+
+    def _close(self, exit_code: int, error: BaseException | None) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._end(exit_code, error)
+            self._at_end(self)
+
+    @guest
+    def _end(self, exit_code: int, error: BaseException | None) -> None:
+        self._flush()
+        own = self.summary.own()
+        self._tell({"exit_code": exit_code, **({"summary": own} if own else {})})
+        if self._started is None:
+            return
+        if exit_code:
+            self._started.fail(error)
+        else:
+            self._started.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._close(0 if error is None else 1, error)
+
+
+class _Nowhere:
+    """Where a disabled run logs to."""
+
+    def push(self, fields: object) -> None:
+        """Log nothing."""
+
+
+def _nothing(what: object) -> None:
+    """Do nothing."""
+
+
+def _checked(data: Any) -> dict[str, Any]:
+    if not isinstance(data, Mapping):
+        message = f"log takes a dict of metrics, not {data!r:.60}"
+        raise TypeError(message)
+    if not all(isinstance(key, str) for key in data):
+        message = f"the keys of log are texts, not {next(k for k in data if type(k) is not str)!r}"
+        raise TypeError(message)
+    return dict(data)
+
+
+def _int(step: Any) -> int:
+    if not hasattr(step, "__index__"):
+        message = f"step is an int, not {step!r:.60}"
+        raise TypeError(message)
+    return int(step)
+
+
+def _time(fields: dict[str, Any]) -> datetime:
+    """The time that a script gave, or now."""
+    seconds = fields.pop("_timestamp", None) if "_timestamp" in fields else None
+    return datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _drawn(value: Any) -> Any:
+    """A figure or a picture of another package as a medium."""
+    if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "getbands")):
+        return Image(value)
+    if type(value).__module__.startswith("plotly") and hasattr(value, "to_json"):
+        return Plotly(value)
+    return value
+
+
+def _storable(key: str, value: Any) -> Any:
+    """The value, or its text where it can't be stored, which is reported."""
+    try:
+        Recorder().push({key: value})
+    except (TypeError, ValueError) as error:
+        report_once(f"{key!r} is logged as text", error)
+        return str(value)
+    return value
+
+
+def _free(key: str, taken: frozenset[str], before: str) -> str:
+    return f"{before}.{key}" if key in taken else key

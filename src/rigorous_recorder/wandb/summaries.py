@@ -1,0 +1,115 @@
+"""The summary of a run: the last value of each key, or what ``define_metric`` asks for."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from .errors import Error
+
+__all__ = ["RULES", "Summary"]
+
+#: What a summary can have of a metric.
+RULES: Final = ("min", "max", "mean", "last", "first", "best", "copy", "none")
+
+
+class Summary(Mapping[str, Any]):
+    """Values by key, as items and as attributes; what is set by hand is never overwritten by a rule."""
+
+    def __init__(self) -> None:
+        last: dict[str, Any] = {}
+        vars(self).update(_last=last, _set={}, _rules=[], _found={}, _chosen={})
+
+    def define(self, name: str, rules: str) -> None:
+        """Keep what the rules, separated by commas, ask for of the metrics with this name or pattern.
+
+        Raises:
+            Error: there is no such rule.
+        """
+        wanted = [each.strip().lower() for each in rules.split(",") if each.strip()]
+        if unknown := [each for each in wanted if each not in RULES]:
+            message = f"summary={unknown[0]!r}: expected {', '.join(RULES)}, or several of them"
+            raise Error(message)
+        self._rules.append((name, wanted))
+        self._chosen.clear()
+
+    def see(self, fields: dict[str, Any]) -> None:
+        """Take the values of a record into account."""
+        self._last.update(fields)
+        if self._rules:
+            for key, value in fields.items():
+                self._apply(key, value)
+
+    def _apply(self, key: str, value: Any) -> None:
+        rules = self._rules_of(key)
+        is_number = isinstance(value, int | float) and not math.isnan(value)
+        if not rules or not is_number:
+            return
+        found = self._found.setdefault(key, {"count": 0, "sum": 0.0, "first": value})
+        found["count"] += 1
+        found["sum"] += value
+        found["mean"] = found["sum"] / found["count"]
+        found["min"] = min(found.get("min", value), value)
+        found["max"] = max(found.get("max", value), value)
+
+    def _rules_of(self, key: str) -> list[str]:
+        """Those of the last definition with its very name, else of the last pattern that fits."""
+        if key not in self._chosen:
+            fitting = [rules for name, rules in self._rules if name == key] or [
+                rules for name, rules in self._rules if fnmatch.fnmatchcase(key, name)
+            ]
+            self._chosen[key] = fitting[-1] if fitting else []
+        return list(self._chosen[key])
+
+    def own(self) -> dict[str, Any]:
+        """What is not just the last value of a key: set by hand, or found by a rule."""
+        found = {key: self._of_rules(key) for key in self._found}
+        return {**{key: each for key, each in found.items() if each}, **self._set}
+
+    def _of_rules(self, key: str) -> dict[str, Any]:
+        rules = ["min" if each == "best" else each for each in self._rules_of(key)]
+        found = {rule: self._found[key][rule] for rule in rules if rule in self._found[key]}
+        return {**found, "last": self._last[key]} if "last" in rules else found
+
+    def update(self, values: Any) -> None:
+        """Set several values by hand."""
+        for key, value in dict(values).items():
+            self[key] = value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._set[key] = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._set[name] = value
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._set:
+            return self._set[key]
+        rules = self._rules_of(key)
+        if key in self._found and (found := self._of_rules(key)):
+            return found
+        if rules == ["none"]:
+            raise KeyError(key)
+        return self._last[key]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self:
+            message = f"the summary has no {name!r} yet"
+            raise AttributeError(message)
+        return self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        keys = dict.fromkeys([*self._last, *self._set])
+        return (key for key in keys if key in self)
+
+    def __contains__(self, key: object) -> bool:
+        is_hidden = isinstance(key, str) and self._rules_of(key) == ["none"]
+        return key in self._set or (key in self._last and not is_hidden)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __repr__(self) -> str:
+        return repr(dict(self))

@@ -1,0 +1,160 @@
+"""MLflow's tracking as a drop-in: runs are a tree, and values are those of the original's own store."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Status, mlflow
+from rigorous_recorder.importers import import_runs
+
+SCRIPT = """
+import sys
+{module}
+mlflow.set_tracking_uri("sqlite:///runs.db")
+mlflow.set_experiment("demo")
+with mlflow.start_run(run_name="outer", tags={{"k": "v"}}, description="d") as run:
+    mlflow.log_param("lr", 0.1)
+    mlflow.log_params({{"a": 1, "b": "x"}})
+    for step in range(3):
+        mlflow.log_metric("loss", 1 / (step + 1), step=step)
+    mlflow.log_metrics({{"x": 1.0, "y": 2.0}}, step=5)
+    mlflow.log_metric("without", 1.0)
+    mlflow.set_tag("t", "u")
+    with mlflow.start_run(run_name="inner", nested=True):
+        mlflow.log_metric("loss", 9.0, step=1)
+    mlflow.log_metric("loss", float("nan"), step=1)
+    assert mlflow.active_run().info.run_id == run.info.run_id
+assert mlflow.active_run() is None
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mlflow, "_chosen", {})
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+
+
+def rows_of(path: str) -> list[dict[str, Any]]:
+    """The records with the names of their runs, without other attributes and times."""
+    with ExperimentCollection.open(path, quiet=True) as collection:
+        keys = {
+            "run",
+            "step",
+            "loss",
+            "x",
+            "y",
+            "without",
+            "part",
+            "path",
+            "size",
+            "picture",
+            "table",
+            "c",
+        }
+        return [
+            {key: value for key, value in row.items() if value is not None and key in keys}
+            for row in collection.records
+        ]
+
+
+@pytest.mark.slow
+def test_a_script_logs_what_the_originals_own_store_has() -> None:
+    """Record for record, by the importer; parameters keep their types here."""
+    pytest.importorskip("mlflow", reason="mlflow is not installed")
+    Path("ours.py").write_text(SCRIPT.format(module="import rigorous_recorder.mlflow as mlflow"))
+    Path("theirs.py").write_text(SCRIPT.format(module="import mlflow"))
+    for name in ("theirs.py", "ours.py"):
+        subprocess.run([sys.executable, name], check=True, capture_output=True)
+    import_runs("runs.db", "theirs.collection", format="mlflow")
+    assert repr([sorted(row.items()) for row in rows_of("runs/demo.collection")]) == repr(
+        [sorted(row.items()) for row in rows_of("theirs.collection")]
+    )
+
+
+def test_the_script_without_the_original() -> None:
+    """Nested runs are children, and the outer one's attributes are inherited."""
+    code = SCRIPT.format(module="import rigorous_recorder.mlflow as mlflow")
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    rows = rows_of("runs/demo.collection")
+    assert math.isnan(rows.pop()["loss"])
+    assert rows == [
+        {"run": "outer", "step": 0, "loss": 1.0},
+        {"run": "outer", "step": 1, "loss": 0.5},
+        {"run": "outer", "step": 2, "loss": 1 / 3},
+        {"run": "outer", "step": 5, "x": 1.0, "y": 2.0},
+        {"run": "outer", "step": 0, "without": 1.0},
+        {"run": "inner", "step": 1, "loss": 9.0},
+    ]
+    with ExperimentCollection.open("runs/demo.collection", quiet=True) as collection:
+        (experiment,) = collection.experiments
+        assert experiment.status is Status.FINISHED
+        assert (experiment["lr"], experiment["a"], experiment["b"]) == (0.1, 1, "x")
+        assert experiment["tags"] == {"k": "v", "t": "u"}
+        assert (experiment["notes"], experiment["experiment"]) == ("d", "demo")
+        assert "packages" in experiment.environment
+
+
+def test_runs_end_fail_and_go_on() -> None:
+    """By ``with``, by name, by id; a second one has to be nested; no run begins by accident."""
+    mlflow.set_tracking_uri("here")
+    with pytest.raises(ZeroDivisionError), mlflow.start_run(capture=False) as run:
+        mlflow.start_run(nested=True)
+        with pytest.raises(mlflow.MlflowException, match="nested=True"):
+            mlflow.start_run()
+        mlflow.log_metric("a", 1 / 0)
+    assert mlflow.active_run() is None
+    assert mlflow.last_active_run() is not None
+    with mlflow.start_run(run_id=run.info.run_id, capture=False):
+        mlflow.log_metric("loss", 1.0)
+    with pytest.raises(mlflow.MlflowException, match="no run 'x'"):
+        mlflow.start_run(run_id="x")
+    mlflow.start_run(capture=False)
+    mlflow.end_run("KILLED")
+    with ExperimentCollection.open("here/Default.collection", quiet=True) as collection:
+        assert [each.status for each in collection.experiments] == [Status.FINISHED, Status.FAILED]
+    with pytest.raises(mlflow.MlflowException, match="names a server"):
+        mlflow.set_tracking_uri("https://example.org")
+    with pytest.raises(AttributeError, match="MlflowClient"):
+        _ = mlflow.MlflowClient
+
+
+def test_files_pictures_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    """Files lie beside the collection, and their records tell of them; names can't lead outside."""
+    mlflow.set_tracking_uri("here")
+    Path("model.bin").write_bytes(b"123")
+    with mlflow.start_run(capture=False):
+        mlflow.log_artifact("model.bin", "models")
+        mlflow.log_text("hello", "notes/a.txt")
+        mlflow.log_dict({"a": 1}, "d.json")
+        mlflow.log_image(np.zeros((2, 2, 3), np.uint8), key="picture", step=3)
+        mlflow.log_table({"c": [1, 2]}, "table.json")
+        mlflow.log_text("x", "../outside.txt")
+        mlflow.log_metric("bad", object())  # type: ignore[arg-type]
+        mlflow.log_metric("loss", 1.0)
+        folder = Path(mlflow.get_artifact_uri())
+    assert (folder / "models" / "model.bin").read_bytes() == b"123"
+    assert (folder / "notes" / "a.txt").read_text() == "hello"
+    assert not (folder.parent / "outside.txt").exists()
+    rows = rows_of("here/Default.collection")
+    assert [(r["path"], r["size"]) for r in rows if r.get("part") == "artifacts"] == [
+        ("models/model.bin", 3),
+        ("notes/a.txt", 5),
+        ("d.json", 12),
+    ]
+    assert [row["c"] for row in rows if row.get("table")] == [1, 2]
+    assert next(row for row in rows if "picture" in row)["picture"].startswith(b"\x89PNG")
+    assert [row["loss"] for row in rows if "loss" in row] == [1.0]
+    assert len(capsys.readouterr().err.splitlines()) == 2

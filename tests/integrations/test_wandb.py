@@ -1,0 +1,313 @@
+"""W&B as a drop-in: what a script logs is what the original's own files have, and nothing is dropped."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Status, wandb
+from rigorous_recorder.importers import import_runs
+
+#: A script as W&B's users write them; ``{module}`` is where it comes from.
+SCRIPT = """
+import sys
+{module}
+with wandb.init(project="demo", id="abc", name="first", mode="offline", notes="n", group="g",
+                job_type="j", tags=["a", "b"], config={{"lr": 0.1, "layers": [1, 2]}}) as run:
+    wandb.config.update({{"optimizer": {{"name": "adam"}}}})
+    wandb.config.more = "m"
+    wandb.define_metric("accuracy", summary="max,min")
+    for step in range(5):
+        wandb.log({{"loss": 1 / (step + 1), "accuracy": [0.1, 0.4, 0.3, 0.2, 0.25][step]}})
+    wandb.log({{"a": 1}}, commit=False)
+    wandb.log({{"b": 2}})
+    wandb.log({{"c": 1.5}}, step=10)
+    wandb.log({{"d": 2}}, step=10)
+    wandb.log({{"e": 2}}, step=12, commit=True)
+    wandb.log({{"f": float("nan"), "g": float("inf"), "h": "text", "j": True}})
+    wandb.log({{"k": {{"x": 1, "y": {{"z": 2.5}}}}, "val/loss": 3, "step": 7, "time": 8}})
+    wandb.log({{}})
+    wandb.alert("title", "text")
+    run.summary["best"] = 7
+    assert run.step == 16, run.step
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    yield
+    wandb.teardown()
+
+
+def rows_of(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The attributes of the only experiment, and its records without what they inherit."""
+    with ExperimentCollection.open(path, quiet=True) as collection:
+        (experiment,) = collection.experiments
+        known = set(experiment) | {"environment"}
+        return dict(experiment), [
+            {key: value for key, value in row.items() if value is not None and key not in known}
+            for row in experiment.records
+        ]
+
+
+@pytest.mark.slow
+def test_a_script_logs_what_the_originals_own_file_has(tmp_path: Path) -> None:
+    """Value for value, by the importer: steps, configuration, summary rules, alerts."""
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    Path("ours.py").write_text(SCRIPT.format(module="import rigorous_recorder.wandb as wandb"))
+    Path("theirs.py").write_text(SCRIPT.format(module="import wandb"))
+    for name in ("ours.py", "theirs.py"):
+        subprocess.run([sys.executable, name], check=True, capture_output=True)
+    import_runs("wandb", "theirs.collection", format="wandb")
+    (ours, rows), (theirs, expected) = rows_of("demo.collection"), rows_of("theirs.collection")
+    own = {"time", "_runtime"}
+    expected = [
+        {key: value for key, value in row.items() if key not in own}
+        for row in expected
+        if row.get("part") not in {"system", "console"}
+    ]
+    found = [{key: each for key, each in row.items() if key != "time"} for row in rows]
+    alerts = [row for row in found if row.get("part") == "alerts"]
+    assert [{**each, "step": None} for each in alerts] == [
+        {**row, "step": None} for row in expected if row.get("part") == "alerts"
+    ]
+    records = [row for row in found if "part" not in row]
+    assert repr([dict(sorted(row.items())) for row in records]) == repr(
+        [dict(sorted(row.items())) for row in expected if "part" not in row]
+    )
+    for key in ("lr", "layers", "optimizer", "more", "notes", "group", "job_type", "tags", "run"):
+        assert ours[key] == theirs[key], key
+    assert (ours["run_id"], ours["project"], ours["exit_code"]) == ("abc", "demo", 0)
+    assert ours["summary"] == {"accuracy": {"max": 0.4, "min": 0.1}, "best": 7}
+    assert theirs["summary"]["accuracy"] == ours["summary"]["accuracy"]
+
+
+def test_the_script_without_the_original(tmp_path: Path) -> None:
+    """The same, against what is known to be right; names that a record has already are told apart."""
+    code = SCRIPT.format(module="import rigorous_recorder.wandb as wandb")
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    about, rows = rows_of("demo.collection")
+    assert all(type(row.pop("time")) is dt.datetime for row in rows)
+    assert rows[:2] == [
+        {"step": 0, "loss": 1.0, "accuracy": 0.1},
+        {"step": 1, "loss": 0.5, "accuracy": 0.4},
+    ]
+    assert rows[5:8] == [
+        {"step": 5, "a": 1, "b": 2},
+        {"step": 10, "c": 1.5, "d": 2},
+        {"step": 12, "e": 2},
+    ]
+    assert math.isnan(rows[8].pop("f"))
+    assert rows[8] == {"step": 13, "g": math.inf, "h": "text", "j": True}
+    nested = {"k": {"x": 1, "y": {"z": 2.5}}, "val/loss": 3}
+    assert rows[9] == {"step": 14, **nested, "metric.step": 7, "metric.time": 8}
+    assert rows[10] == {"step": 15}
+    assert rows[11]["alert"] == "title"
+    assert about["summary"] == {"accuracy": {"max": 0.4, "min": 0.1}, "best": 7}
+    assert about["had_error"] is False
+    assert about["name"] == "first"
+
+
+def test_nothing_is_dropped() -> None:
+    """Steps that go back, second values at a step, and values that the original changes."""
+    run = wandb.init(project="p", capture=False)
+    run.log({"loss": 1.0}, step=5)
+    run.log({"loss": 2.0}, step=5)
+    run.log({"loss": 3.0}, step=3)
+    run.log({"big": 2**70, "when": dt.timedelta(1), "array": np.arange(40), "odd": 1j})
+    run.finish()
+    _, rows = rows_of("p.collection")
+    steps = [(row["step"], row.get("loss")) for row in rows]
+    assert steps == [(5, 1.0), (5, 2.0), (3, 3.0), (5, None)]
+    assert rows[-1]["big"] == 2**70
+    assert rows[-1]["when"] == dt.timedelta(1)
+    assert np.array_equal(rows[-1]["array"], np.arange(40))
+    assert rows[-1]["odd"] == "1j"
+
+
+def test_config_and_summary_are_those_of_the_original() -> None:
+    """Items and attributes; a parameter is not changed by accident; names of attributes are kept."""
+    run = wandb.init(project="p", config={"lr": 0.1, "name": "x"}, capture=False)
+    assert wandb.run is run
+    assert (wandb.config.lr, wandb.config["lr"], dict(run.config)["name"]) == (0.1, 0.1, "x")
+    with pytest.raises(wandb.ConfigError, match=r"config\['lr'\] is 0.1 and would become 0.2"):
+        wandb.config.lr = 0.2
+    wandb.config.update({"lr": 0.2}, allow_val_change=True)
+    wandb.config.setdefaults({"lr": 9, "seed": 1})
+    with pytest.raises(AttributeError, match="config has no 'missing'"):
+        _ = wandb.config.missing
+    wandb.define_metric("hidden", summary="none")
+    wandb.define_metric("val/*", summary="max,last")
+    wandb.define_metric("val/*", step_metric="epoch")
+    with pytest.raises(wandb.Error, match="median"):
+        wandb.define_metric("x", summary="median")
+    for value in (1.0, 3.0, math.nan, 2.0):
+        wandb.log({"val/a": value, "loss": value, "hidden": value})
+    assert run.summary["loss"] == 2.0
+    assert run.summary["val/a"] == {"max": 3.0, "last": 2.0}
+    with pytest.raises(KeyError):
+        _ = run.summary["hidden"]
+    wandb.summary["mine"] = 4
+    run.log({"waits": 1}, step=9)
+    assert run.summary["waits"] == 1
+    wandb.finish(exit_code=3)
+    about, rows = rows_of("p.collection")
+    assert (about["lr"], about["seed"], about["config.name"]) == (0.2, 1, "x")
+    assert about["summary"] == {"val/a": {"max": 3.0, "last": 2.0}, "mine": 4}
+    assert about["step_metrics"] == {"val/*": "epoch"}
+    assert (about["exit_code"], about["had_error"]) == (3, True)
+    assert rows[-1]["waits"] == 1
+    assert wandb.run is None
+    with pytest.raises(wandb.Error, match=r"wandb\.init\(\)"):
+        wandb.log({"a": 1})
+    with pytest.raises(wandb.Error, match=r"wandb\.init\(\)"):
+        _ = wandb.config.lr
+    with pytest.raises(AttributeError, match="Api"):
+        _ = wandb.Api
+
+
+def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    """By its id; a second ``init`` says what it does not use; seeds of a script stay its own."""
+    random.seed(0)
+    state = random.getstate()
+    first = wandb.init(project="p", id="one", capture=False)
+    assert random.getstate() == state
+    first.log({"loss": 1.0})
+    assert wandb.init(project="other", config={"a": 1}) is first
+    assert "not used: project, config" in capsys.readouterr().err
+    second = wandb.init(project="p", reinit="create_new", capture=False)
+    assert wandb.run is first
+    second.log({"loss": 5.0})
+    wandb.teardown()
+    again = wandb.init(project="p", id="one", resume="must", capture=False)
+    assert (again.step, again.resumed, again.summary["loss"]) == (1, True, 1.0)
+    again.log({"loss": 0.5})
+    again.finish()
+    for wrong in ({"id": "no", "resume": "must"}, {"id": "one", "resume": "never"}):
+        with pytest.raises(wandb.UsageError, match="resume"):
+            wandb.init(project="p", **wrong)
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        one = next(each for each in collection.experiments if each["run_id"] == "one")
+        assert [(row["step"], row["loss"]) for row in one.records] == [(0, 1.0), (1, 0.5)]
+        assert [each.status for each in collection.experiments] == [Status.FINISHED] * 2
+
+
+def test_wrong_calls_and_values_that_can_not_be_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the original refuses is refused; what fails inside is reported once, and training goes on."""
+    run = wandb.init(project="p", capture=False)
+    for wrong in ([1], "text", {1: 2}):
+        with pytest.raises(TypeError):
+            run.log(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="step is an int"):
+        run.log({"a": 1}, step=1.5)  # type: ignore[arg-type]
+    for _ in range(2):
+        run.log({"a": object(), "b": 2})
+    run.log({"c": wandb.Image(np.zeros((2, 2))), "d": 1}, step=np.int64(7))
+    run.finish()
+    run.log({"late": 1})
+    _, rows = rows_of("p.collection")
+    assert [row["b"] for row in rows[:2]] == [2, 2]
+    assert rows[0]["a"].startswith("<object object")
+    assert rows[2]["step"] == 7
+    assert rows[2]["c"].startswith(b"\x89PNG")
+    assert rows[3]["late"] == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_disabled_runs_log_nothing(tmp_path: Path) -> None:
+    """Not a file, whatever is called."""
+    with wandb.init(project="p", mode="disabled", config={"a": 1}) as run:
+        run.log({"loss": 1.0, "table": wandb.Table(["a"], [[1]])})
+        run.alert("title")
+        run.log_artifact(wandb.Artifact("a", "model"))
+        assert (run.config.a, run.summary["loss"], run.disabled) == (1, 1.0, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_media_tables_and_charts_are_in_the_tree() -> None:
+    """Bytes with a name; a table's rows are records of a child."""
+    run = wandb.init(project="p", capture=False)
+    Path("page.html").write_text("<p>", encoding="utf-8")
+    run.log(
+        {
+            "picture": wandb.Image(np.zeros((2, 3, 3), np.uint8), caption="c"),
+            "pictures": [wandb.Image(np.zeros((2, 2))), wandb.Image(np.full((2, 2), 255.0))],
+            "sound": wandb.Audio(np.zeros(4), sample_rate=8),
+            "page": wandb.Html("page.html"),
+            "counts": wandb.Histogram([1, 2, 2], num_bins=2),
+        }
+    )
+    table = wandb.Table(columns=["x", "y"], data=[[1, "a"]])
+    table.add_data(2, "b")
+    table.add_column("z", [0.5, 1.5])
+    with pytest.raises(ValueError, match="3 columns"):
+        table.add_data(1)
+    run.log({"table": table})
+    matrix = wandb.plot.confusion_matrix(y_true=[0, 1, 1], preds=[0, 1, 0], class_names=["n", "y"])
+    curve = wandb.plot.roc_curve([0, 1, 1], np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]))
+    run.log({"matrix": matrix, "curve": curve})
+    run.finish()
+    _, rows = rows_of("p.collection")
+    first = rows[0]
+    assert first["picture"].startswith(b"\x89PNG")
+    assert (first["picture/caption"], first["picture/height"], first["page/name"]) == (
+        "c",
+        2,
+        "page.html",
+    )
+    assert first["pictures/1"] != first["pictures/0"]
+    assert (first["sound"][:4], first["page"]) == (b"RIFF", b"<p>")
+    assert first["counts"] == {"values": [1, 2], "bins": [1.0, 1.5, 2.0]}
+    tables = {
+        name: [r for r in rows if r.get("table") == name] for name in ("table", "matrix", "curve")
+    }
+    assert [(row["x"], row["y"], row["z"]) for row in tables["table"]] == [
+        (1, "a", 0.5),
+        (2, "b", 1.5),
+    ]
+    counts = {(row["actual"], row["predicted"]): row["count"] for row in tables["matrix"]}
+    assert counts == {("n", "n"): 1, ("n", "y"): 0, ("y", "n"): 1, ("y", "y"): 1}
+    points = [(r["fpr"], r["tpr"]) for r in tables["curve"] if r["class"] == "1"]
+    assert points == [(0.0, 0.5), (0.0, 1.0), (1.0, 1.0)]
+
+
+def test_artifacts_have_versions_and_lie_beside_the_collection(tmp_path: Path) -> None:
+    """The same files make no new one; names can't lead outside."""
+    run = wandb.init(project="p", capture=False)
+    Path("model.bin").write_bytes(b"1")
+    for content, version in ((b"1", "v0"), (b"1", "v0"), (b"2", "v1")):
+        Path("model.bin").write_bytes(content)
+        artifact = wandb.Artifact("net", "model", metadata={"epoch": 1})
+        artifact.add_file("model.bin")
+        artifact.add(wandb.Table(["a"], [[1]]), "rows")
+        logged = run.log_artifact(artifact, aliases=["latest", f"is-{content.decode()}"])
+        assert logged.version == version
+    assert Path(run.use_artifact("net:v0").download(), "model.bin").read_bytes() == b"1"
+    assert Path(run.use_artifact("net:latest").download("copy"), "model.bin").read_bytes() == b"2"
+    assert run.use_artifact("net:is-2").version == "v1"
+    with pytest.raises(wandb.Error, match=r"no artifact 'net:v7'.*v0.*v1"):
+        run.use_artifact("net:v7")
+    for wrong in ("../x", "/x", "a/../../x"):
+        with pytest.raises(ValueError, match="not a valid name"):
+            wandb.Artifact("a", "t").add_file("model.bin", wrong)
+    with pytest.raises(ValueError, match="not a valid name"):
+        wandb.Artifact("../a", "t")
+    (saved,) = run.save("model.*")
+    assert Path(saved).read_bytes() == b"2"
+    run.finish()
+    _, rows = rows_of("p.collection")
+    sizes = [(row["version"], row["path"], row["size"]) for row in rows if row.get("artifact")]
+    assert sizes.count(("v1", "model.bin", 1)) == 1
