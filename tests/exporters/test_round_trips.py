@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,8 +20,6 @@ from rigorous_recorder.importers import import_runs
 DATA = Path(__file__).parents[1] / "data" / "tools"
 PNG = (DATA / "dvclive/sample/first/plots/images/picture.png").read_bytes()
 START = 1_795_871_760
-
-Point = tuple[str, Any, Any, str]
 
 
 def fill(path: Path) -> ExperimentCollection:
@@ -37,42 +37,37 @@ def fill(path: Path) -> ExperimentCollection:
             child = run.child(episode=episode)
             child.push(step=0, reward=10.0 * episode)
     with pytest.raises(ZeroDivisionError), collection.new_experiment(name="second") as run:
-        run.push(loss=0.5)
+        run.push(loss=0.5, time=datetime.fromtimestamp(START + 9, UTC))
         1 / 0  # noqa: B018
     collection.save()
     return collection
-
-
-def points(collection: ExperimentCollection) -> Iterator[Point]:
-    """Run, step, key and value of all records in order, without what a run is known by."""
-    out = {"time", "step", "run"}
-    for experiment in collection.experiments:
-        for row in experiment.records:
-            for key, value in row.items():
-                if key not in out and (key not in experiment or value != experiment[key]):
-                    yield row.get("run") or row["name"], row["step"], key, shown(value)
-
-
-def shown(value: Any) -> str:
-    return f"{type(value).__name__} {value!r}"
-
-
-def on_floats(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """What TensorBoard holds: numbers as floats, and dicts by their paths."""
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from on_floats(f"{key}/{name}", each)
-    else:
-        yield key, float(value) if isinstance(value, (bool, int)) else value
 
 
 def again(target: str, collection: ExperimentCollection, folder: Path) -> ExperimentCollection:
     """What is imported of an export."""
     export_runs(collection, folder / "out", to=target)
     imported = ExperimentCollection(folder / "again", quiet=True)
-    report = import_runs(folder / "out", imported).report
-    assert not report.losses, report.losses
+    import_runs(folder / "out", imported)
     return imported
+
+
+def rows_of(collection: ExperimentCollection, *keys: str) -> list[tuple[str, ...]]:
+    """The values of some keys of all records in order, as text that tells types."""
+    return [tuple(repr(row[key]) for key in keys) for row in collection.records]
+
+
+#: Of the collection above, what was logged, but for ``lr``, which is in the configuration, too.
+LOGGED = (
+    "loss",
+    "count",
+    "text",
+    "yes",
+    "big",
+    "nested",
+    "list",
+    "picture",
+    "reward",
+)
 
 
 def test_tensorboard_holds_all_numbers_as_floats_of_64_bits(tmp_path: Path) -> None:
@@ -111,9 +106,9 @@ def test_what_a_target_lacks_is_reported_with_counts(tmp_path: Path) -> None:
         "bools: as 0 and 1 (1)",
         "ints beyond 2**53: rounded to floats (1)",
         "dicts: their values by paths joined by / (1)",
+        "records without a time: that of the start of the run (4)",
         "bytes that are no picture and no sound: not taken (1)",
         "records without step: their number is their step (1)",
-        "records without a time: that of the start of the run (5)",
     ]
 
 
@@ -130,6 +125,99 @@ def test_tensorboard_reads_what_is_exported(tmp_path: Path) -> None:
     assert [each.step for each in events.Tensors("text")] == [0, 1, 2, 3, 4]
     (picture,) = events.Images("picture")
     assert picture.encoded_image_string == PNG
+
+
+@pytest.mark.parametrize("target", ["trackio", "wandb-offline"])
+def test_values_keep_their_types_where_the_tool_has_json(target: str, tmp_path: Path) -> None:
+    """Each record in order, and in it what recorders above it have."""
+    with fill(tmp_path / "study") as collection, again(target, collection, tmp_path) as found:
+        assert rows_of(found, *LOGGED, "episode") == rows_of(collection, *LOGGED, "episode")
+        steps = [0 if row["step"] is None else row["step"] for row in collection.records]
+        assert [row.get("metric.step", row["step"]) for row in found.records] == steps
+        if target == "wandb-offline":
+            assert [str(each.status) for each in found.experiments] == ["finished", "failed"]
+        times = [row["time"] for row in found.records][:5]
+        assert times == [row["time"] for row in collection.records][:5]
+        rates = [row["lr"] for row in collection.records][:5]
+        assert [row["lr"] for row in found.records][:6] == [*rates, None]
+        first = found.experiments[0]
+        assert (first["run"], first["config.lr"], first["layers"], first["seed"]) == (
+            "first", 0.1, [1, 2], 2**60 + 1,
+        )  # fmt: skip
+
+
+def test_mlflow_holds_numbers_and_the_tree(tmp_path: Path) -> None:
+    """Recorders are nested runs; infinities are reported."""
+    with fill(tmp_path / "study") as collection:
+        done = export_runs(collection, tmp_path / "out", to="mlflow")
+        assert "infinities: as the largest float, as MLflow writes them (2)" in done.losses
+        assert "values of records that are no numbers: not taken (8)" in done.losses
+    with ExperimentCollection(tmp_path / "again", quiet=True) as found:
+        import_runs(tmp_path / "out", found)
+        largest = sys.float_info.max
+        wanted = ["0.1", "nan", repr(largest), repr(-largest), "0.0"]
+        assert [row[0] for row in rows_of(found, "loss")][:5] == wanted
+        nested = [
+            (row["run"], row["reward"], row["step"]) for row in found.records if row["reward"]
+        ]
+        assert nested == [("episode=1", 10.0, 0), ("episode=2", 20.0, 0)]
+        assert [str(each.status) for each in found.experiments] == ["finished", "failed"]
+        assert found.experiments[0]["layers"] == "[1, 2]"
+
+
+PEERS = {
+    "mlflow": """
+from mlflow import MlflowClient
+client = MlflowClient("sqlite:///" + sys.argv[1] + "/mlflow.db")
+run = next(each for each in client.search_runs(["1"]) if each.info.run_name == "first")
+points = client.get_metric_history(run.info.run_id, "lr")
+print([each.step for each in points], [each.value for each in points], run.data.params["lr"])
+""",
+    "trackio": """
+from trackio.sqlite_storage import SQLiteStorage
+rows = SQLiteStorage.get_logs("study", "first")
+points = [row for row in rows if row.get("lr") is not None]
+config = SQLiteStorage.get_run_config("study", "first")
+print([row["step"] for row in points], [row["lr"] for row in points], config["lr"])
+""",
+    "wandb": """
+from pathlib import Path
+from wandb.proto import wandb_internal_pb2
+from rigorous_recorder.importers import Report
+from rigorous_recorder.importers.leveldb_log import records
+(path,) = Path(sys.argv[1]).glob("offline-run-*/run-*.wandb")
+steps, values, config = [], [], ""
+for data, _ in records(path, bytes.fromhex("3a572642e1be00"), Report()):
+    record = wandb_internal_pb2.Record.FromString(data)
+    config = config or "".join(e.value_json for e in record.run.config.update if e.key == "lr")
+    for item in record.history.item:
+        if item.nested_key == ["lr"]:
+            steps.append(record.history.step.num)
+            values.append(float(item.value_json))
+print(steps, values, config)
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", PEERS)
+def test_the_tools_read_what_is_exported(peer: str, tmp_path: Path) -> None:
+    """Each by its own code, in a process of its own."""
+    pytest.importorskip(peer)
+    with fill(tmp_path / "study") as collection:
+        records = collection.records.where("name = 'first'")
+        target = "wandb-offline" if peer == "wandb" else peer
+        out = tmp_path / "out"
+        export_runs(collection, out, to=target, records=records)
+        for each in out.glob("*/run-*.wandb"):
+            if "first" not in each.read_bytes().decode("latin-1"):
+                each.unlink()
+    code = f"import sys{PEERS[peer]}"
+    about = {**os.environ, "TRACKIO_DIR": str(out)}
+    command = [sys.executable, "-c", code, str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=about)
+    values = [0.1 / (step + 1) for step in range(5)]
+    assert done.stdout.splitlines()[-1] == f"{[*range(5)]} {values} 0.1"
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -21,7 +21,13 @@ from .study import Study
 __all__ = ["TARGETS", "Exported", "export_runs"]
 
 #: Each is a module with a ``TARGET``.
-TARGETS: Final[tuple[str, ...]] = ("tensorboard", "csv-per-run")
+TARGETS: Final[tuple[str, ...]] = (
+    "tensorboard",
+    "wandb-offline",
+    "mlflow",
+    "trackio",
+    "csv-per-run",
+)
 
 
 @dataclass(slots=True)

@@ -23,7 +23,8 @@ __all__ = ["Logged", "Place", "Run", "Study"]
 #: Attributes that importers set, which have a place of their own in other tools.
 _ABOUT: Final = (
     "status", "start_time", "end_time", "tags", "notes", "host", "user", "group", "job_type",
-    "project", "experiment",
+    "project", "experiment", "exit_code", "command", "git_commit", "git_branch", "git_remote",
+    "summary", "runtime", "deleted",
 )  # fmt: skip
 #: Attributes of imported runs that tell where they are from.
 _ORIGIN: Final = frozenset({"run", "run_id", "source", "source_format"})
@@ -39,8 +40,8 @@ class Run:
         parent: the run that it is below.
         status: one of ``Status``; of a run below another that of its own, or of that.
         start, end: seconds since 1970; None if not known.
-        about: ``tags``, ``notes``, ``host``, ``user``, ``group``, ``job_type``, ``project`` and
-            ``experiment``, if it has them.
+        about: attributes that importers set, and ``tags`` and ``notes``: those that tools have places
+            for.
         config: all other attributes of its own.
     """
 
@@ -53,10 +54,17 @@ class Run:
     end: float | None
     about: Mapping[str, Any]
     config: Mapping[str, Any]
+    is_imported: bool = False
 
-    def whole_config(self) -> dict[str, Any]:
-        """The configuration with that of the runs above it."""
-        return {**(self.parent.whole_config() if self.parent else {}), **self.config}
+    def config_with(self, *known: str) -> dict[str, Any]:
+        """The configuration, with all of ``about`` that a tool does not know."""
+        more = {key: value for key, value in self.about.items() if key not in known}
+        return {**more, **self.config}
+
+    def whole_config(self, *known: str) -> dict[str, Any]:
+        """The same, with the configurations of the runs above it."""
+        above = self.parent.whole_config(*self.parent.about) if self.parent else {}
+        return {**above, **self.config_with(*known)}
 
 
 @dataclass(slots=True)
@@ -132,11 +140,10 @@ class Study:
     @property
     def name(self) -> str:
         """The collection's name."""
-        return str(self.collection._store.name)
+        return str(self.collection._store.name).removesuffix(".collection")
 
     def logged(self) -> Iterator[Logged]:
         """All records, in order, in bounded memory."""
-        unknown = 0
         for nodes, runs in own_rows(self._scan):
             self._look_up(nodes)
             for node, rows in zip(nodes, runs, strict=True):
@@ -144,10 +151,10 @@ class Study:
                 for row in rows:
                     fields = dict(row)
                     step, time = self._step_of(fields, place), _time_of(fields)
-                    unknown += time is None
+                    if place.run.is_imported:
+                        fields = _renamed(fields, "metric.")
                     place.records += 1
                     yield Logged(place, fields, step, time)
-        self.losses.add("records without a time: that of the start of the run", unknown)
 
     def records_of(self, run: Run) -> Records:
         """The records of an experiment, and of all recorders below it."""
@@ -210,7 +217,9 @@ class Study:
         start = _seconds(own.get("experiment_start_time", about.get("start_time")))
         end = _seconds(own.get("experiment_end_time", about.get("end_time")))
         status = default.status if parent is None else str(about.get("status", default.status))
-        found = Run(node, name, id_, parent, status, start, end, about, config)
+        found = Run(
+            node, name, id_, parent, status, start, end, about, config, is_imported
+        )  # fmt: skip
         self.runs.append(found)
         self._by_node[node] = found
         return found
@@ -264,9 +273,21 @@ def _parted(own: Mapping[str, Any], *, is_imported: bool) -> tuple[dict[str, Any
     about = {key: own[key] for key in lifted if key in own}
     out = RESERVED | about.keys() | ({*_ORIGIN, _STATE} if is_imported else {"name", "note"})
     config = {key: value for key, value in own.items() if key not in out}
+    config = _renamed(config, "config.") if is_imported else config
     if not is_imported and own.get("note") is not None:
         about["notes"] = own["note"]
     return about, config
+
+
+def _renamed(values: dict[str, Any], before: str) -> dict[str, Any]:
+    """Values under the names that they had before they were imported."""
+    if not any(key.startswith(before) for key in values):
+        return values
+    found = {}
+    for key, value in values.items():
+        name = key.removeprefix(before)
+        found[key if name in values or not name else name] = value
+    return found
 
 
 def _shown(own: Mapping[str, Any], losses: Losses) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from math import floor, isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,17 +12,17 @@ from .buffers import Files
 from .contract import Losses, Target
 from .names import Names, safe
 from .protobuf import double, message, number, text
+from .rows import whole_step
 from .study import Logged, Run, Study
-from .values import TIMES, as_float, flat, has_rounding, json_text, media_of, plain
+from .values import PICTURES, TIMES, as_float, flat, has_rounding, json_text, media_of, plain
 
 _DOUBLE, _STRING = 2, 7
 _SCALAR, _TENSOR = 1, 2
 _HISTOGRAM: Final = ("min", "max", "num", "sum", "sum_squares")
 _BUCKETS: Final = ("bucket_limit", "bucket")
 _STATUS: Final = {"finished": 1, "failed": 2, "crashed": 2, "running": 3}
+_KNOWN: Final = ("status", "start_time", "end_time", "host", "group")
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_PICTURES: Final = (_PNG, b"\xff\xd8\xff", b"GIF8")
-_INT64: Final = 1 << 63
 
 
 def _write(study: Study, path: Path, losses: Losses) -> None:
@@ -49,7 +48,7 @@ class _Writing:
     def _run(self, run: Run) -> None:
         """The file of a run, with its configuration and its end."""
         file = self._file(run, ())
-        config = b"".join(self._hparam(*each) for each in run.config.items())
+        config = b"".join(self._hparam(*each) for each in run.config_with(*_KNOWN).items())
         group = text(4, str(run.about.get("group", "")))
         time = b"" if run.start is None else double(5, run.start)
         start = message(3, config + group + time)
@@ -61,15 +60,6 @@ class _Writing:
             self._event(file, begin, 0, message(5, message(1, value)))
         if run.status not in {"finished", "failed", "running"}:
             self._losses.add("statuses crashed, stopped and pruned: as failed, or none")
-        for key in run.about.keys() & {
-            "tags",
-            "notes",
-            "user",
-            "job_type",
-            "project",
-            "experiment",
-        }:
-            self._losses.add(f"{key} of runs: not taken")
 
     def _hparam(self, key: str, value: Any) -> bytes:
         if isinstance(value, bool):
@@ -115,17 +105,11 @@ class _Writing:
         if not (summary := b"".join(message(1, each) for each in values if each)):
             self._losses.add("records without values: not taken")
             return
-        place, step = logged.place, self._whole(logged.step)
+        if logged.time is None:
+            self._losses.add("records without a time: that of the start of the run")
+        place, step = logged.place, whole_step(logged.step, self._losses)
         time = place.run.start or 0.0 if logged.time is None else logged.time
         self._event(self._file(place.run, place.names), time, step, message(5, summary))
-
-    def _whole(self, step: float) -> int:
-        if not isfinite(step):
-            self._losses.add("steps that are not finite: as 0")
-            return 0
-        if step != (whole := floor(step)):
-            self._losses.add("steps with fractions: rounded down")
-        return max(min(whole, _INT64 - 1), -_INT64)
 
     def _values(self, key: str, value: Any) -> list[bytes]:
         if isinstance(value, (bool, int, float)):
@@ -154,7 +138,7 @@ class _Writing:
 
     def _media(self, key: str, about: dict[str, Any]) -> bytes:
         data = about["data"]
-        if data.startswith(_PICTURES):
+        if data.startswith(tuple(PICTURES)):
             height, width = _size(data) if data.startswith(_PNG) else (0, 0)
             size = number(1, about.get("height") or height) + number(2, about.get("width") or width)
             channels = number(3, about.get("channels") or 3)

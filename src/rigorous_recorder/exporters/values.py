@@ -11,6 +11,7 @@ from .contract import Losses
 
 __all__ = [
     "EXACT",
+    "PICTURES",
     "TIMES",
     "as_float",
     "as_json",
@@ -21,12 +22,14 @@ __all__ = [
     "plain",
 ]
 
+#: How pictures begin, and the suffixes of their files.
+PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif"}
 #: Ints up to this are exact as floats.
 EXACT: Final = 1 << 53
 TIMES: Final = (date, datetime, timedelta)
 #: What importers and ``log_image`` store beside bytes.
 _MEDIA: Final = ("name", "height", "width", "channels", "frames", "sample_rate", "label", "size",
-                 "sha256", "format")  # fmt: skip
+                 "sha256", "format", "caption", "_type")  # fmt: skip
 
 
 def plain(value: Any) -> Any:
