@@ -20,12 +20,11 @@ from .._live.column import NODE
 from .._printable import one_line
 from .._public import public
 from .._status import Status, status_at_end
-from .._tree.nodes import Nodes
 from .._values.chunks import count_to, int64_array, int64_scalar, one_array
 from ..errors import ArgumentError, ArgumentTypeError
 from .text import bytes_text, cut, literal_text, plural
 
-__all__ = ["Tree", "collection_tree", "tree_below"]
+__all__ = ["Child", "Listing", "Tree", "collection_tree", "tree_below"]
 
 #: Maximum number of keys in a label, and its maximum length; however narrow the terminal is, this
 #: much of it is shown.
@@ -154,7 +153,7 @@ def tree_below(snapshot: Snapshot, node: int, *, depth: int | None, children: in
     if position is None:  # the root of an empty collection, or a deleted node
         own = Scan(snapshot, Scope(node)).row_count()
         return Tree({}, own, own, [])
-    return _Listing(snapshot.nodes, _record_counts(snapshot)).tree(position, depth, children)
+    return Listing(snapshot).tree(position, depth, children)
 
 
 def _experiment_words(data: dict[str, Any]) -> str:
@@ -188,17 +187,44 @@ class _Family(NamedTuple):
     hidden: int
 
 
-class _Listing:
+class Child(NamedTuple):
+    """One of the recorders directly below another one.
+
+    Attributes:
+        node: its id.
+        tree: its attributes and numbers of records, without what is below it.
+        children: how many are directly below it.
+    """
+
+    node: int
+    tree: Tree
+    children: int
+
+
+class Listing:
     """The nodes with their counts, as columns; only listed nodes become objects."""
 
-    def __init__(self, nodes: Nodes, counts: pa.Table) -> None:
-        self._nodes = nodes
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._nodes, counts = snapshot.nodes, _record_counts(snapshot)
+        nodes = self._nodes
         at = pc.index_in(nodes.ids, value_set=counts[NODE].combine_chunks())
         self._own = counts["rows"].combine_chunks().take(at).fill_null(int64_scalar(0))
         self._levels = _levels(nodes.parents)
         self._all = _summed_up(self._own, nodes.parents, self._levels)
 
+    def below(self, node: int, first: int, count: int) -> tuple[int, list[Child]]:
+        """How many recorders are directly below one, and some of them, in order of creation."""
+        positions = self._nodes.child_positions(node)
+        some = positions.slice(first, count)
+        parents = pc.value_counts(self._nodes.parents.drop_null())
+        at = pc.index_in(some, value_set=parents.field("values"))
+        counts = parents.field("counts").take(at).fill_null(int64_scalar(0)).to_pylist()
+        ids = self._nodes.ids.take(some).to_pylist()
+        trees = [self.tree(each, 0, 1) for each in some.to_pylist()]
+        return len(positions), list(map(Child, ids, trees, counts))
+
     def tree(self, position: int, depth: int | None, children: int) -> Tree:
+        """The node at a position: see ``tree_below``."""
         families = self._families(position, depth, children)
         order = list(families)
         data = self._nodes.own_data(int64_array(order))

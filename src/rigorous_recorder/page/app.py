@@ -30,6 +30,7 @@ from .rows import RowsRequest, rows
 from .runs import runs_table
 from .series import Cancelled, metric_keys, x_keys
 from .sql import Answers
+from .tree import RecorderTree
 from .values import Values
 from .workspace import Workspace
 
@@ -78,6 +79,7 @@ def application(  # noqa: PLR0913 - a page has this many options
         Route("/api/live", page.live),
         *page.values.routes(),
         *Answers(workspace, page.values).routes(),
+        *RecorderTree(workspace, page.values).routes(),
         *(editing.routes() if editing else ()),
     ]
     app = Starlette(routes=routes, exception_handlers={RigorousError: _failed, OSError: _failed})

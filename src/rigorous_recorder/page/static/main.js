@@ -7,6 +7,7 @@ import { Rows } from "./rows.js";
 import { Runs } from "./runs.js";
 import { Sql } from "./sql.js";
 import { change, onChange, read, state } from "./state.js";
+import { Tree } from "./tree.js";
 
 /** New runs and keys are requested at most so often, in milliseconds. */
 const SELDOM = 2000;
@@ -16,7 +17,8 @@ const runs = new Runs(showFailures);
 const charts = new Charts(runs);
 const rows = new Rows(runs);
 const sql = new Sql(runs);
-const TABS = ["charts", "rows", "sql"];
+const tree = new Tree(runs);
+const TABS = ["charts", "rows", "sql", "tree"];
 
 /** @param {{name: string, reason: string}[]} failures */
 function showFailures(failures) {
@@ -35,6 +37,7 @@ async function loadRuns() {
     charts.set(keys);
     rows.later();
     sql.update();
+    tree.update();
   } catch (error) {
     showError(error);
   }
@@ -103,6 +106,7 @@ runs.show(part("runs"));
 charts.show(part("charts"));
 rows.show(part("rows"));
 sql.show(part("sql"));
+tree.show(part("tree"));
 for (const each of document.querySelectorAll("nav button")) {
   each.addEventListener("click", () => change({ tab: /** @type {HTMLElement} */ (each).dataset.tab }));
 }

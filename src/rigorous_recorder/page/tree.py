@@ -1,0 +1,129 @@
+"""The tree of recorders, of which the recorders below one are requested once it is opened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any, Final, NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .._display.tree import Child, Listing
+from .._values.chunks import int64_array
+from ..errors import ArgumentError
+from .body import json_of
+from .plain import json_bytes, plain
+from .values import Values
+from .workspace import Opened, Workspace
+
+__all__ = ["RecorderTree"]
+
+_ROOT: Final = 1
+_MOST_CHILDREN: Final = 500
+_MOST_IN_LABEL: Final = 300
+#: Numbers of records are counted anew at most after so many seconds, and so many times what it took.
+_SECONDS: Final = 2.0
+_SHARE: Final = 20
+
+
+class _Known(NamedTuple):
+    """A listing, its snapshot, and until when it is used for later ones, too."""
+
+    snapshot: Any
+    listing: Listing
+    until: float
+
+
+class RecorderTree:
+    """The recorders of a workspace."""
+
+    def __init__(self, workspace: Workspace, values: Values) -> None:
+        self._workspace, self._values = workspace, values
+        self._lock = Lock()
+        self._known: dict[str, _Known] = {}
+
+    def routes(self) -> list[Route]:
+        """The addresses of the tree."""
+        return [
+            Route("/api/tree", self._below, methods=["POST"]),
+            Route("/api/tree/recorder", self._recorder, methods=["POST"]),
+        ]
+
+    async def _below(self, request: Request) -> Response:
+        wanted = _Wanted.of(await json_of(request))
+        return await self._found(wanted, self._page)
+
+    async def _recorder(self, request: Request) -> Response:
+        wanted = _Wanted.of(await json_of(request))
+        return await self._found(wanted, self._attributes)
+
+    async def _found(self, wanted: _Wanted, find: Any) -> Response:
+        opened = self._workspace.named(wanted.collection)
+        found = await run_in_threadpool(lambda: json_bytes(find(opened, wanted)))
+        return Response(found, media_type="application/json")
+
+    def _page(self, opened: Opened, wanted: _Wanted) -> dict[str, Any]:
+        count, children = self._listing(opened).below(wanted.node, wanted.first, wanted.most)
+        return {"count": count, "children": list(map(_line, children))}
+
+    def _attributes(self, opened: Opened, wanted: _Wanted) -> dict[str, Any]:
+        snapshot, _ = opened.collection.records._now()
+        if (at := snapshot.nodes.position(wanted.node)) is None:
+            message = "there is no such recorder any more"
+            raise ArgumentError(message)
+        (own,) = snapshot.nodes.own_data(int64_array([at]))
+        return self._values.whole({key: each for key, each in own.items() if each is not None})
+
+    def _listing(self, opened: Opened) -> Listing:
+        with self._lock:
+            snapshot, _ = opened.collection.records._now()
+            known, now = self._known.get(opened.name), time.monotonic()
+            if known is None or (known.snapshot is not snapshot and now > known.until):
+                listing = Listing(snapshot)
+                took = time.monotonic() - now
+                known = _Known(snapshot, listing, now + max(_SECONDS, _SHARE * took))
+                self._known[opened.name] = known
+            return known.listing
+
+
+class _Wanted(NamedTuple):
+    """Which recorders: those below one, from the first on."""
+
+    collection: str
+    node: int
+    first: int
+    most: int
+
+    @classmethod
+    def of(cls, given: Any) -> _Wanted:
+        """The request in JSON of the browser; ids of recorders are text there.
+
+        Raises:
+            ArgumentError: it is not a valid one.
+        """
+        try:
+            node = int(given.get("node") or _ROOT).to_bytes(8, "big", signed=True)
+            first, most = max(0, int(given.get("first", 0))), int(given.get("count", 100))
+            return cls(
+                str(given["collection"]),
+                int.from_bytes(node, "big", signed=True),
+                min(first, 1 << 62),
+                min(max(0, most), _MOST_CHILDREN),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            message = f"not a valid request of recorders: {error!r}"
+            raise ArgumentError(message) from None
+
+
+def _line(child: Child) -> Mapping[str, Any]:
+    return {
+        "id": str(child.node),
+        "label": plain(child.tree.label, _MOST_IN_LABEL),
+        "records": child.tree.records,
+        "all_records": child.tree.all_records,
+        "children": child.children,
+    }
