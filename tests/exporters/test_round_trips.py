@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.errors import ArgumentError, MissingPackageError
 from rigorous_recorder.exporters import TARGETS, export_runs
 from rigorous_recorder.importers import import_runs
 
@@ -220,7 +221,62 @@ def test_the_tools_read_what_is_exported(peer: str, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == f"{[*range(5)]} {values} 0.1"
 
 
-@pytest.mark.parametrize("target", TARGETS)
+#: What reads a table back: the package, and the names and columns of the table at a path.
+TABLES: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "hf-dataset": ("datasets", lambda package, path: package.load_from_disk(path).data.table),
+    "delta": ("deltalake", lambda package, path: package.DeltaTable(path).to_pyarrow_table()),
+    "lance": ("lance", lambda package, path: package.dataset(path).to_table()),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TABLES)
+def test_tables_have_the_flat_table(target: str, tmp_path: Path) -> None:
+    """All rows in order, and all columns; the library itself reads them."""
+    name, read = TABLES[target]
+    package = pytest.importorskip(name)
+    with fill(tmp_path / "study") as collection:
+        assert export_runs(collection, tmp_path / "out", to=target).losses == []
+        table = collection.records.to_arrow()
+    found = read(package, str(tmp_path / "out"))
+    assert found.column_names == table.column_names
+    for key in table.column_names:
+        assert repr(found[key].to_pylist()) == repr(table[key].to_pylist()), key
+
+
+@pytest.mark.slow
+def test_zarr_has_a_variable_for_each_column(tmp_path: Path) -> None:
+    """Xarray reads them, and knows what is missing."""
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("zarr")
+    with fill(tmp_path / "study") as collection:
+        export_runs(collection, tmp_path / "out", to="xarray-zarr")
+        found = xarray.open_zarr(tmp_path / "out").load()
+        assert {*found.variables} == {*collection.records.columns}
+    assert repr(found.loss.values[:5].tolist()) == "[0.1, nan, inf, -inf, -0.0]"
+    assert found.had_error.values.tolist() == [False] * 9 + [True]
+    assert found.text.values[4:6].tolist() == ["t4", ""]
+    assert repr(found["count"].values[4:6].tolist()) == "[4.0, nan]"
+    assert str(found.time.values[1]).startswith("2026-11-28T13:16:01")
+
+
+@pytest.mark.parametrize(
+    ("target", "package"), [("delta", "deltalake"), ("lance", "lance"), ("hf-dataset", "datasets")]
+)
+def test_a_missing_package_is_named(
+    target: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the line that installs it, and nothing is left."""
+    monkeypatch.setitem(sys.modules, package, None)
+    with (
+        ExperimentCollection(tmp_path / "study") as collection,
+        pytest.raises(MissingPackageError, match="pip install"),
+    ):
+        export_runs(collection, tmp_path / "out", to=target)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("target", TARGETS[:5])
 def test_nothing_is_overwritten_and_no_half_is_left(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

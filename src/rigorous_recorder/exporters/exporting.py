@@ -27,6 +27,10 @@ TARGETS: Final[tuple[str, ...]] = (
     "mlflow",
     "trackio",
     "csv-per-run",
+    "hf-dataset",
+    "delta",
+    "lance",
+    "xarray-zarr",
 )
 
 

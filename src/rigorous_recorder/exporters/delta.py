@@ -1,0 +1,25 @@
+"""Exports the flat table to a table of Delta Lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rigorous_recorder._lazy import lazy_module
+
+from .contract import Losses, Target
+from .flat import flat_table
+from .study import Study
+
+if TYPE_CHECKING:
+    deltalake: Any
+else:
+    deltalake = lazy_module("deltalake", install="deltalake")
+
+
+def _write(study: Study, path: Path, losses: Losses) -> None:
+    write = deltalake.write_deltalake
+    write(str(path), flat_table(study, losses).reader, name=study.name)
+
+
+TARGET: Final = Target("delta", "Delta Lake", _write)
