@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from importlib import resources
-from threading import Event
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -17,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ..errors import RigorousError
-from .body import json_of
+from .body import json_of, unless_left
 from .chart_library import library_files
 from .charts import ChartRequest, charts
 from .editing import Editing
@@ -27,8 +25,9 @@ from .kinds.heatmap import array_keys
 from .live import Watcher
 from .plain import json_bytes
 from .rows import RowsRequest, rows
+from .run_routes import RunRoutes
 from .runs import runs_table
-from .series import Cancelled, metric_keys, x_keys
+from .series import metric_keys, x_keys
 from .sql import Answers
 from .tree import RecorderTree
 from .values import Values
@@ -77,6 +76,7 @@ def application(  # noqa: PLR0913 - a page has this many options
         Route("/api/plot", page.plot, methods=["POST"]),
         Route("/api/rows", page.rows, methods=["POST"]),
         Route("/api/live", page.live),
+        *RunRoutes(workspace, editing.token if editing else None).routes(),
         *page.values.routes(),
         *Answers(workspace, page.values).routes(),
         *RecorderTree(workspace, page.values).routes(),
@@ -137,12 +137,12 @@ class _Page:
     async def chart(self, request: Request) -> Response:
         """The points of charts."""
         wanted = ChartRequest.of(await json_of(request))
-        return await _points(request, partial(charts, self._workspace, wanted))
+        return await unless_left(request, partial(charts, self._workspace, wanted))
 
     async def plot(self, request: Request) -> Response:
         """A chart of another kind."""
         wanted = PlotRequest.of(await json_of(request))
-        return await _points(request, partial(plot, self._workspace, wanted))
+        return await unless_left(request, partial(plot, self._workspace, wanted))
 
     async def rows(self, request: Request) -> Response:
         """A part of the flat table."""
@@ -158,25 +158,6 @@ class _Page:
         yield "retry: 1000\n\n"
         async for counts in self._watcher.changes():
             yield f"data: {counts[0]} {counts[1]}\n\n" if counts else ": nothing new\n\n"
-
-
-async def _points(request: Request, read: Callable[[Event], bytes]) -> Response:
-    """What a function reads, which ends when the browser leaves."""
-    stop = Event()
-    left = asyncio.create_task(_set_when_left(request, stop))
-    try:
-        found = await run_in_threadpool(read, stop)
-    except Cancelled:
-        return Response(status_code=499)
-    finally:
-        left.cancel()
-    return Response(found, media_type="application/octet-stream")
-
-
-async def _set_when_left(request: Request, stop: Event) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    stop.set()
 
 
 def _keys(workspace: Workspace) -> dict[str, list[str]]:

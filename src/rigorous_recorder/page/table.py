@@ -1,0 +1,400 @@
+"""The table of runs, a screen at a time: filtered, sorted and grouped here, over all collections."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Event, Lock
+from typing import Any, Final, NamedTuple
+
+from .. import Experiment
+from ..errors import ArgumentError, RigorousError
+from .plain import plain
+from .summaries import Course
+from .table_cells import (
+    FIXED,
+    Cells,
+    Metrics,
+    Table,
+    column_of,
+    is_attribute,
+    is_number,
+    order_of,
+)
+from .table_filters import comparison_in, test_of, words_in
+from .table_rows import LevelRows
+from .workspace import Failure, Opened, Workspace
+
+__all__ = ["CourseRequest", "RunTable", "TableRequest"]
+
+_MOST_LINES: Final = 300
+#: Attributes that are columns at once, and those that can be chosen.
+_FEW_COLUMNS: Final = 60
+_MOST_COLUMNS: Final = 2_000
+_MOST_VIEWS: Final = 16
+_MOST_COURSES: Final = 5_000
+_MOST_COMPARED: Final = 20
+
+
+class CourseRequest(NamedTuple):
+    """Which courses: of a key in some rows of a level."""
+
+    level: str
+    key: str
+    rows: tuple[str, ...]
+
+    @classmethod
+    def of(cls, given: Any) -> CourseRequest:
+        """The request in JSON of the browser.
+
+        Raises:
+            ArgumentError: it is not a valid one.
+        """
+        try:
+            return cls(
+                _text(given.get("level") or ""),
+                _text(given["key"]),
+                tuple(map(_text, given["rows"])),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            message = f"not a valid request of courses: {error!r}"
+            raise ArgumentError(message) from None
+
+
+class TableRequest(NamedTuple):
+    """What the browser requests; columns are attributes, or begin with a colon.
+
+    Attributes:
+        level: an attribute, for a row for each recorder that has it; empty for runs.
+        where: a SQL condition on attributes.
+        words: words and comparisons, joined by ``and``.
+        filters: what is typed into the boxes of columns.
+        sort, down: the column to sort by, and whether the largest comes first.
+        group: the column to group by; ``closed`` has the values of closed groups.
+        columns: those to show, in order; none for attributes.
+        differs: only attributes that are not the same in all listed rows.
+        archived: archived runs, too.
+        first, most: which lines.
+    """
+
+    level: str
+    where: str
+    words: str
+    filters: tuple[tuple[str, str], ...]
+    sort: str
+    down: bool
+    group: str
+    closed: tuple[str, ...]
+    columns: tuple[str, ...]
+    differs: bool
+    archived: bool
+    first: int
+    most: int
+
+    @classmethod
+    def of(cls, given: Any) -> TableRequest:
+        """The request in JSON of the browser.
+
+        Raises:
+            ArgumentError: it is not a valid one.
+        """
+        try:
+            texts = {
+                key: _text(given.get(key) or "") for key in ("level", "where", "words", "sort")
+            }
+            filters = sorted((_text(k), _text(v)) for k, v in (given.get("filters") or {}).items())
+            return cls(
+                **texts,
+                group=_text(given.get("group") or ""),
+                filters=tuple((key, value) for key, value in filters if value.strip()),
+                closed=tuple(map(_text, given.get("closed") or ())),
+                columns=tuple(map(_text, given.get("columns") or ()))[:_MOST_COLUMNS],
+                down=bool(given.get("down")),
+                differs=bool(given.get("differs")),
+                archived=bool(given.get("archived")),
+                first=max(int(given.get("first") or 0), 0),
+                most=min(max(int(given.get("count") or 0), 0), _MOST_LINES),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            message = f"not a valid request of a table: {error!r}"
+            raise ArgumentError(message) from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        message = f"{value!r:.60}: expected text"
+        raise TypeError(message)
+    return value
+
+
+class _Group(NamedTuple):
+    """The header of a group: the text of its value, and its rows by number."""
+
+    label: str
+    value: Any
+    rows: list[int]
+
+
+class _View(NamedTuple):
+    """The lines of a table: numbers of rows, and headers of groups."""
+
+    table: Table
+    rows: list[int]
+    lines: list[int | _Group]
+    columns: list[str]
+    errors: list[str]
+
+
+class RunTable:
+    """The tables of a workspace, with what is known of the latest snapshots."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = Lock()
+        self._parts: dict[tuple[str, str], LevelRows] = {}
+        self._tables: dict[str, Table] = {}
+        self._views: OrderedDict[tuple[Any, ...], _View] = OrderedDict()
+        self._metrics = Metrics()
+        self._courses: OrderedDict[tuple[Any, ...], Course] = OrderedDict()
+        self._failures: list[Failure] = []
+
+    def page(self, request: TableRequest) -> dict[str, Any]:
+        """Some lines, and what there is.
+
+        Returns:
+            ``columns`` that are shown, ``lines`` from ``first`` on, ``total`` (of lines), ``listed``
+            (rows that pass), ``all`` (rows), ``runs`` (keys of the runs of rows that pass; None for
+            all), ``errors`` of filters, ``attributes``, ``metrics`` and ``levels`` to choose from,
+            ``collections``, and ``failures``: collections that can't be read.
+        """
+        with self._lock:
+            table = self._table(request.level)
+            view = self._view(table, request)
+            levels = [key for each in self._runs().parts for key in each.levels()]
+        cells = Cells(table, self._metrics)
+        some = view.lines[request.first : request.first + request.most]
+        names = [each.name for each in self._workspace.opened]
+        return {
+            "columns": [cells.described(each) for each in view.columns],
+            "lines": [_line(table, each, cells, view.columns) for each in some],
+            "first": request.first,
+            "total": len(view.lines),
+            "listed": len(view.rows),
+            "all": len(table.rows),
+            "runs": _runs_of(table, view, request),
+            "errors": view.errors,
+            "attributes": [column_of(key) for key in table.attributes[:_MOST_COLUMNS]],
+            "hidden_columns": max(0, len(table.attributes) - _MOST_COLUMNS),
+            "levels": list(dict.fromkeys(levels)),
+            "collections": names,
+            "failures": [each._asdict() for each in (*self._workspace.failures, *self._failures)],
+        }
+
+    def names(self, runs: Sequence[str]) -> dict[str, str]:
+        """The names of those runs that have one."""
+        with self._lock:
+            table = self._runs()
+        found = {key: table.rows[table.by_key[key]] for key in runs if key in table.by_key}
+        return {
+            key: str(plain(str(name)))
+            for key, row in found.items()
+            if (name := row.attributes.get("name")) is not None
+        }
+
+    def compared(self, runs: Sequence[str]) -> dict[str, Any]:
+        """What differs between runs of any collection: attributes, environments, last numbers.
+
+        Raises:
+            ArgumentError: there are too many.
+        """
+        if len(runs) > _MOST_COMPARED:
+            message = f"{len(runs)} runs; at most {_MOST_COMPARED} can be compared"
+            raise ArgumentError(message)
+        with self._lock:
+            table = self._runs()
+        rows = [table.rows[table.by_key[key]] for key in runs if key in table.by_key]
+        experiments = [each for row in rows if isinstance(each := row.attributes, Experiment)]
+        found = experiments[0].diff(*experiments[1:]) if experiments else []
+        return {
+            "runs": [row.key for row in rows],
+            "differences": [
+                {"key": each.key, "of": each.of, "values": [plain(value) for value in each.values]}
+                for each in found
+            ],
+        }
+
+    def courses(self, request: CourseRequest, stop: Event) -> dict[str, Any]:
+        """The course of a key in some rows, by their keys: ``[place, low, high]``, place below 48.
+
+        Raises:
+            Cancelled: ``stop`` was set.
+        """
+        with self._lock:
+            table = self._table(request.level)
+        known = [each for each in request.rows[:_MOST_LINES] if each in table.by_key]
+        return {key: self._course(table, table.by_key[key], request.key, stop) for key in known}
+
+    def _course(self, table: Table, at: int, key: str, stop: Event) -> list[Any]:
+        row, collection = table.rows[at], table.part_of(at).opened.collection
+        is_running = row.fixed.get(":status") == "running"
+        version = len(collection.records) if is_running else row.fixed.get(":duration")
+        place = row.key, key, row.fixed.get(":status"), version
+        course = self._courses.get(place)
+        if course is None:
+            course = self._courses[place] = Course.of(collection, row.node, key, stop)
+            while len(self._courses) > _MOST_COURSES:
+                self._courses.popitem(last=False)
+        return [list(point) for point in course.points]
+
+    # --- what is known -------------------------------------------------------------------------
+
+    def _runs(self) -> Table:
+        return self._table("")
+
+    def _table(self, level: str) -> Table:
+        """The current rows of a level; the same object if nothing changed."""
+        self._failures = []
+        parts = [found for each in self._workspace.opened if (found := self._part(each, level))]
+        known = self._tables.get(level)
+        if known is None or known.parts != parts:
+            known = self._tables[level] = Table(parts)
+            self._views.clear()  # which have the earlier rows
+        return known
+
+    def _part(self, opened: Opened, level: str) -> LevelRows | None:
+        try:
+            known = self._parts.get((opened.name, level))
+            if known is None or not known.is_current():
+                known = self._parts[opened.name, level] = LevelRows(opened, level)
+        except (RigorousError, OSError) as error:
+            self._failures.append(Failure(opened.name, str(error)))
+            return None
+        return known
+
+    def _view(self, table: Table, request: TableRequest) -> _View:
+        """The lines in order; those of the same request are known as long as nothing changed."""
+        cells = Cells(table, self._metrics)
+        used = (request.sort, request.group, *dict(request.filters), *request.words.split())
+        is_live = any(":" in each for each in used)  # statistics change with each record
+        version = tuple(len(each.opened.collection.records) for each in table.parts if is_live)
+        place = (version, request._replace(first=0, most=0))
+        known = self._views.get(place)
+        if known is None or known.table is not table:
+            known = self._views[place] = _view_of(table, cells, request)
+            while len(self._views) > _MOST_VIEWS:
+                self._views.popitem(last=False)
+        return known
+
+
+def _runs_of(table: Table, view: _View, request: TableRequest) -> list[str] | None:
+    """The keys of the runs that are listed; None for all."""
+    if len(view.rows) == len(table.rows) and not request.level:
+        return None
+    return list(dict.fromkeys(run for at in view.rows if (run := table.rows[at].run)))
+
+
+def _line(table: Table, line: int | _Group, cells: Cells, columns: Sequence[str]) -> dict[str, Any]:
+    if isinstance(line, _Group):
+        values = [_of_group([cells.get(column)(at) for at in line.rows]) for column in columns]
+        return {"group": line.label, "count": len(line.rows), "cells": values}
+    row = table.rows[line]
+    name = row.attributes.get("name")
+    return {
+        "key": row.key,
+        "run": row.run,
+        "name": None if name is None else plain(str(name)),
+        "number": row.fixed.get(":number"),
+        "archived": row.attributes.get("archived") is True,
+        "cells": [plain(cells.get(column)(line)) for column in columns],
+    }
+
+
+def _of_group(values: Sequence[Any]) -> Any:
+    """What a group has in a column: the one value of all, or the mean of numbers."""
+    numbers = [value for value in values if is_number(value)]
+    if len({repr(value) for value in values}) == 1:
+        return plain(values[0])
+    if not numbers:
+        return None
+    return {"mean": plain(math.fsum(numbers) / len(numbers))}
+
+
+def _view_of(table: Table, cells: Cells, request: TableRequest) -> _View:
+    rows, errors = _listed(table, cells, request)
+    rows = (
+        _sorted(rows, cells.get(request.sort), is_down=request.down) if request.sort else rows[::-1]
+    )
+    columns = _columns(table, cells, request, rows)
+    return _View(table, rows, _lines(rows, cells, request), columns, errors)
+
+
+def _listed(table: Table, cells: Cells, request: TableRequest) -> tuple[list[int], list[str]]:
+    rows, errors = list(range(len(table.rows))), list[str]()
+    if not request.archived:
+        rows = [at for at in rows if table.rows[at].attributes.get("archived") is not True]
+    tests = [(cells.get(column), test_of(text)) for column, text in request.filters]
+    for part in request.words.split(" and "):
+        if found := comparison_in(part):
+            tests.append((cells.get(cells.named(found[0])), test_of(found[1])))
+        elif words := part.strip().casefold():
+            rows = [at for at in rows if words_in(words, table.texts(at))]
+    for read, test in tests:
+        rows = [at for at in rows if test(read(at))]
+    if request.where:
+        is_met, errors = _that_meet(table, request.where)
+        rows = [at for at in rows if at in is_met]
+    return rows, errors
+
+
+def _that_meet(table: Table, condition: str) -> tuple[set[int], list[str]]:
+    """The rows that meet a SQL condition; and why none can, unless any collection has its columns."""
+    found: set[int] = set()
+    errors: list[str] = []
+    for start, part in zip(table.starts, table.parts, strict=True):
+        try:
+            ids = part.that_meet(condition)
+        except RigorousError as error:
+            errors.append(str(error))
+            continue
+        found |= {start + at for at, row in enumerate(part.rows) if row.node in ids}
+    return found, errors[:1] if len(errors) == len(table.parts) else []
+
+
+def _sorted(rows: Sequence[int], read: Callable[[int], Any], *, is_down: bool) -> list[int]:
+    """The rows in order of their values; those without a value, and with NaN, come last."""
+    keyed = [(order_of(read(at)), at) for at in rows]
+    there = [each for each in keyed if each[0] is not None]
+    there.sort(key=lambda each: each[0] or (), reverse=is_down)
+    return [at for _, at in there] + [at for key, at in keyed if key is None]
+
+
+def _lines(rows: Sequence[int], cells: Cells, request: TableRequest) -> list[int | _Group]:
+    if not request.group:
+        return list(rows)
+    groups: dict[str, _Group] = {}
+    for at in rows:
+        value = cells.get(request.group)(at)
+        label = "" if value is None else str(plain(value))
+        groups.setdefault(label, _Group(label, value, [])).rows.append(at)
+    lines: list[int | _Group] = []
+    for each in sorted(groups.values(), key=lambda each: order_of(each.value) or (2, "")):
+        lines.append(each)
+        lines += [] if each.label in request.closed else each.rows
+    return lines
+
+
+def _columns(table: Table, cells: Cells, request: TableRequest, rows: Sequence[int]) -> list[str]:
+    if request.columns:
+        found = [each for each in request.columns if cells.is_known(each)]
+    else:
+        several = (":collection",) if len(table.parts) > 1 else ()
+        found = [*several, *FIXED, *map(column_of, table.attributes[:_FEW_COLUMNS])]
+    if not request.differs:
+        return found
+    return [each for each in found if not is_attribute(each) or _differs(cells.get(each), rows)]
+
+
+def _differs(read: Callable[[int], Any], rows: Sequence[int]) -> bool:
+    first = repr(read(rows[0])) if rows else ""
+    return any(repr(read(at)) != first for at in rows)
