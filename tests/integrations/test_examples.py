@@ -31,6 +31,9 @@ def test_a_script_for_tensorboard(tmp_path: Path) -> None:
         ("lightning_training", ["torch", "lightning"], "[(0.1, 40, 39)]"),
         ("transformers_training", ["torch", "transformers", "accelerate"], "[(0, 12, 3, 12)]"),
         ("keras_training", ["torch", "keras"], "[('line', 24, 4, 24)]"),
+        ("stable_baselines3_training", ["stable_baselines3"], "[('PPO', 4, 256)]"),
+        ("sklearn_search", ["sklearn"], "18 splits"),
+        ("accelerate_training", ["torch", "accelerate"], "[('line', False, 20, 19)]"),
         ("gymnasium_episodes", ["gymnasium"], "[(0, "),
         (
             "boosted_trees",

@@ -117,12 +117,17 @@ class Host:
         if self.run is not None:
             self.run.fail()
 
+    def finish(self) -> None:
+        """End the run that began here."""
+        if self.run is not None:
+            self.run.finish()
+
     def __getstate__(self) -> dict[str, Any]:
         """Processes that are spawned get the recorder; the run ends in the one that began it."""
         return {**vars(self), "run": None}
 
 
-def push(recorder: Recorder, fields: Mapping[str, Any]) -> None:
+def push(recorder: Recorder | Run, fields: Mapping[str, Any]) -> None:
     """Log a record; a field that can't be stored is reported, and the others are logged."""
     try:
         recorder.push(fields)

@@ -23,12 +23,9 @@ _FLOAT32: Final = 1e-5
 class RigorousCallback(keras.callbacks.Callback):
     """Logs ``model.fit(..., callbacks=[RigorousCallback("data/study")])``.
 
-    Each ``fit`` is a child with the attribute ``training`` (0, 1, ...), and the ``optimizer``. A
-    record of an epoch has ``epoch``, ``step`` and Keras's metrics; one of a batch has ``epoch``,
-    ``step`` from 1, and ``batch_<metric>``. Keras hands over the mean since the epoch began, of
-    which the value of the batch is computed where a metric is a mean, as losses and accuracies are;
-    others, such as AUC, are those of the epoch so far. ``evaluate`` is a record with
-    ``test_<metric>``.
+    Each ``fit`` is a child with ``training`` (0, 1, ...) and ``optimizer``. A record of an epoch has
+    ``epoch``, ``step`` and Keras's metrics; one of a batch has ``batch_<metric>``: its own values,
+    except for metrics that are no means, such as AUC. ``evaluate`` logs ``test_<metric>``.
 
     Args:
         place: a collection or its path, in which a run begins with the first call; or a started run
@@ -114,7 +111,6 @@ class RigorousCallback(keras.callbacks.Callback):
             named = {f"test_{name}": value for name, value in (logs or {}).items()}
             push(self._training or self._host.recorder, named)
 
-    @guest
     def on_train_end(self, logs: Any = None) -> None:
         """A model can be fit again: the run ends with the process."""
         self._is_in_fit = False
