@@ -63,7 +63,9 @@ class Source:
             nodes = known.nodes_of(fragments) if known else None
             warned = known.snapshot.mixed.warned if known else None
             observe = self.store.clock.observe
-            nodes = nodes or Nodes(fragments.nodes, observe, roots=fragments.roots)
+            nodes = nodes or Nodes(
+                fragments.nodes, observe, roots=fragments.roots, file=fragments.index_file
+            )
             snapshot = Snapshot(fragments, nodes, warned)
             reader.derived = known = _CachedSnapshot(version, snapshot)
         return known

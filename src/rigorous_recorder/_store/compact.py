@@ -64,7 +64,10 @@ def compact(folder: Folder, deleted: Deleted | None = None, spread: Spread | Non
     folder.create()  # subfolders that are missing
     with locked(folder.live / "compact.lock"):
         # Records first, so that their deleted nodes are known until the end.
-        return sum(_compact_table(folder, table, deleted, spread) for table in TABLES)
+        shrunk = sum([_compact_table(folder, table, deleted, spread) for table in TABLES])
+        if shrunk or deleted is not None:  # it lists keys of what was deleted
+            folder.index_path.unlink(missing_ok=True)
+        return shrunk
 
 
 def _compact_table(

@@ -71,6 +71,7 @@ Every file in it is Parquet, Arrow or JSON, and can be read without rigorous-rec
   records/*.parquet   one row is one record: _node (whose record it is) and a column per key
   nodes/*.parquet     one row is one update of a recorder: _node, _parent, _time, and a column per key
   live/*.arrow        rows of a running writer, not in a Parquet file yet (_node = 0: no row)
+  index.parquet       made from nodes/ to open it faster; may be missing, and can be deleted
 
 DuckDB:  SELECT * FROM read_parquet('records/*.parquet', union_by_name = true)
 Polars:  pl.concat([pl.read_parquet(f) for f in glob('records/*.parquet')], how='diagonal_relaxed')
@@ -173,6 +174,8 @@ class Folder:
         self.info_path = path / "collection.json"
         #: The segments that an incomplete copy should have.
         self.incomplete_path = path / "incomplete.json"
+        #: What resolving the nodes takes longest to find out: derived, and written again.
+        self.index_path = path / "index.parquet"
 
     @property
     def places(self) -> list[Path]:

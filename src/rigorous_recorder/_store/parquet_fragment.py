@@ -52,6 +52,7 @@ class ParquetFragment(Fragment):
     Attributes:
         unplaced: row groups whose ``_node`` can't be read, as far as known.
         node_spans: the ids of its nodes in its footer, if it has them.
+        sums: the checksums of the column chunks, if the file has them.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class ParquetFragment(Fragment):
         self.schema = schema
         self.is_of_nodes = table == NODES
         self._find_successor = find_successor
-        self._sums = sums
+        self.sums = sums
         self.unplaced = _NO_GROUPS
         self.node_spans: bytes | None = None
         self._sound: dict[str, bool] = {}
@@ -251,7 +252,7 @@ class ParquetFragment(Fragment):
         return all(self._sound[name] for name in names)
 
     def _can_read(self, names: Collection[str]) -> bool:
-        known_by_sums = [name for name in names if self._sums and self._is_plain(name)]
+        known_by_sums = [name for name in names if self.sums and self._is_plain(name)]
         others = [name for name in names if name not in known_by_sums]
         try:
             self._check_sums(known_by_sums)
@@ -271,20 +272,20 @@ class ParquetFragment(Fragment):
     def _check_sums(self, names: Sequence[str]) -> None:
         """Verify the checksums of columns in all row groups, without decoding their values."""
         wanted = {(group, name) for group in range(len(self.group_rows)) for name in names}
-        if self._sums is None or wanted <= self._checked:
+        if self.sums is None or wanted <= self._checked:
             return
         with open_parquet(self._path, checksums=False) as file:
             for group in range(len(self.group_rows)):
-                check_chunks(self._path, file.metadata, self._sums, group, self._places(names))
+                check_chunks(self._path, file.metadata, self.sums, group, self._places(names))
         self._checked |= wanted
 
     def _read(self, group: int, names: list[str]) -> pa.Table:
         """Some columns of a row group; checksums are verified once."""
         wanted = {(group, name) for name in names}
         is_new = not wanted <= self._checked
-        with open_parquet(self._path, checksums=is_new and self._sums is None) as file:
-            if is_new and self._sums is not None:
-                check_chunks(self._path, file.metadata, self._sums, group, self._places(names))
+        with open_parquet(self._path, checksums=is_new and self.sums is None) as file:
+            if is_new and self.sums is not None:
+                check_chunks(self._path, file.metadata, self.sums, group, self._places(names))
             # Names with dots select nested columns, too: only keep the requested ones.
             found = file.read_row_group(group, columns=names, use_threads=False).select(names)
         if is_new:

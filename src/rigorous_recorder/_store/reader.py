@@ -17,6 +17,7 @@ from .listing import Listing
 from .liveness import is_alive
 from .losses import fragments_of, held_nodes, is_left, lost_nodes
 from .node_ids import ROOT
+from .node_index import IndexFile
 from .parquet_fragment import ParquetFragment
 from .sealed_files import SealedFiles
 
@@ -28,11 +29,13 @@ class StoreSnapshot(NamedTuple):
 
     Attributes:
         roots: the nodes above experiments: of several collections that of each.
+        index_file: where the index of the nodes is; None for those that have none.
     """
 
     records: Sequence[Fragment]
     nodes: Sequence[Fragment]
     roots: Sequence[int] = (ROOT,)
+    index_file: IndexFile | None = None
 
 
 class Version(NamedTuple):
@@ -129,7 +132,8 @@ class FolderReader(Reader):
         """A snapshot; nodes are read last, so that every record has its node."""
         records = self._fragments(RECORDS)
         nodes = self._fragments(NODES)
-        return StoreSnapshot(records, [*self._held(records, nodes), *nodes])
+        index = IndexFile(self.folder.index_path, not self.folder.is_read_only)
+        return StoreSnapshot(records, [*self._held(records, nodes), *nodes], index_file=index)
 
     def node_fragments(self) -> list[Fragment]:
         """All rows of the nodes table."""

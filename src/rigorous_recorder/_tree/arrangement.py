@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .._arrow import pa, pc
 from .._live.column import PARENT_COLUMN
+from .._store.fragments import Fragment
 from .._store.node_ids import DELETED
+from .._store.node_index import NodeIndex
 from .._values.chunks import int64_scalar, null_scalar
+from .unread import unread_tables
 from .updates import Updates, UpdatesByNode
 
-__all__ = ["Arrangement", "arranged"]
+__all__ = ["Arrangement", "arranged", "index_of", "indexed"]
 
 
 class Arrangement(NamedTuple):
@@ -63,6 +67,31 @@ def arranged(rows: Updates, deletions: pa.Array | None = None) -> Arrangement:
         depths=depths,
         attached=last.take(order),
     )
+
+
+def index_of(found: Arrangement, deleted: pa.Array | None, keys: Sequence[str]) -> NodeIndex:
+    """What an index has of an arrangement, which was made without one."""
+    order = found.rows.order
+    return NodeIndex(
+        found.ids,
+        found.parents,
+        found.depths,
+        found.attached,
+        found.updates.of_row,
+        None if order is None else order.cast(pa.int64()),
+        deleted,
+        keys,
+        found.rows.last_time,
+    )
+
+
+def indexed(index: NodeIndex, fragments: Sequence[Fragment]) -> Arrangement:
+    """The arrangement that an index has; of the updates only those columns are read that are used."""
+    rows = Updates.in_order(
+        unread_tables(fragments), index.ids.take(index.of_row), index.order, index.last_time
+    )
+    updates = UpdatesByNode(index.of_row, len(index.ids))
+    return Arrangement(rows, updates, index.ids, index.parents, index.depths, index.attached)
 
 
 def _depths(parents: pa.Array) -> pa.Array:

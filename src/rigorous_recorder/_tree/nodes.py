@@ -12,6 +12,7 @@ from .._nested import Path, inside, root_of
 from .._once import once
 from .._store.fragments import Fragment, stored_tables
 from .._store.node_ids import ROOT
+from .._store.node_index import IndexFile, NodeIndex
 from .._values.chunks import (
     bool_scalar,
     byte_sizes,
@@ -22,7 +23,7 @@ from .._values.chunks import (
 )
 from .._values.kinds import NULL, Kind
 from ..errors import TooLargeError
-from .arrangement import Arrangement, arranged
+from .arrangement import Arrangement, arranged, index_of, indexed
 from .columns import ColumnsByKind, by_key, values_of
 from .deletion import Deletion
 from .few import FewData
@@ -49,6 +50,7 @@ class Nodes(Shape):
             the first result; 0 if there is none.
         includes_deleted: whether deleted nodes are included.
         roots: the nodes above experiments: of several collections that of each.
+        file: where the index of the nodes is; None for those that have none.
 
     Attributes:
         columns: the physical columns of the user keys.
@@ -63,6 +65,7 @@ class Nodes(Shape):
         *,
         includes_deleted: bool = False,
         roots: Sequence[int] = (ROOT,),
+        file: IndexFile | None = None,
     ) -> None:
         columns = {column: None for each in fragments for column in each.columns}
         self.columns = [column for column in columns if isinstance(column.key, str)]
@@ -75,6 +78,7 @@ class Nodes(Shape):
         self._roots = roots
         self._fragments = fragments
         self._on_read = on_read
+        self._file = file
         self._sources: dict[str, Any] = {}
         self._widest: dict[str, int] = {}
 
@@ -84,11 +88,19 @@ class Nodes(Shape):
 
         Free if nothing was ever deleted.
         """
-        return self.deletion.ids
+        return self.deletion.ids if self._index is None else self._index.deleted
+
+    @once
+    def _index(self) -> NodeIndex | None:
+        """What the index has of these nodes; None if there is none."""
+        return None if self._file is None else self._file.read(self._fragments)
 
     @once
     def arranged(self) -> Arrangement:
         """The nodes in order of depth."""
+        if self._index is not None:
+            self._on_read(self._index.last_time)
+            return indexed(self._index, self._fragments)
         if self.with_deleted is not self:
             whole = self.with_deleted.arranged
             gone = self.deleted
@@ -108,7 +120,15 @@ class Nodes(Shape):
     @once
     def keys(self) -> list[str]:
         """The keys in the order of the flat table: experiments' first, then from the root down."""
-        return self._ordered(None)
+        if self._index is not None:
+            return list(self._index.keys)
+        keys, rows = self._ordered(None), self.arranged.rows
+        is_whole = sum(table.num_rows for _, table in rows.pieces) == sum(
+            each.rows for each in self._fragments
+        )
+        if self._file is not None and is_whole and not rows.has_lost:
+            self._file.write(self._fragments, index_of(self.arranged, self.deleted, keys))
+        return keys
 
     def keys_above(self, positions: pa.Array) -> list[str]:
         """The keys that these nodes or their ancestors have, in the order of the flat table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from .._arrow import pa, pc
 from .._live.column import NODE, TIME_COLUMN, Column
@@ -22,8 +22,11 @@ from .._values.chunks import (
 )
 from .._values.sparse import SparseKind
 from .cells import Cells, cells_in, joined
+from .unread import UnreadTable
 
 __all__ = ["Chosen", "Updates", "UpdatesByNode"]
+
+_Stored: TypeAlias = "pa.Table | UnreadTable"
 
 #: The latest possible time.
 _LATEST: Final = 2**63 - 1
@@ -50,33 +53,67 @@ class Updates:
     Args:
         pieces: tables of all rows as they are stored, each with its fragment.
         gone: nodes that have no rows among these.
+
+    Attributes:
+        order: for each update its row in the pieces; None if all are there, and in order.
+        node: the node of each update.
+        last_time: the time of the latest one, in microseconds since the epoch.
     """
 
-    def __init__(self, pieces: Sequence[tuple[Fragment, pa.Table]], gone: pa.Array | None) -> None:
-        self.pieces = pieces
-        self._columns: dict[Column, pa.Array] = {}
-        self._found: dict[Column, Cells] = {}
-        self._order: pa.Array | None = None
+    order: pa.Array | None
+    last_time: int
+    _unsure: pa.Array | None
+
+    def __init__(self, pieces: Sequence[tuple[Fragment, _Stored]], gone: pa.Array | None) -> None:
+        self._begin(pieces)
         nodes = [one_array(table.column(NODE)) for _, table in self.pieces]
-        #: The node of each row.
         self.node = pa.concat_arrays([int64_array([]), *nodes])
-        #: Whether some values can't be read.
-        self.has_lost = any(pa.null() in table.schema.types for _, table in self.pieces)
         self._unsure = self._without_place_in_time(nodes) if self.has_lost else None
         times = self[TIME_COLUMN].cast(pa.int64())
-        self.last_time: int = pc.max(times).as_py() or 0
+        self.last_time = pc.max(times).as_py() or 0
         times = times.fill_null(
             int64_scalar(_LATEST)
         )  # what may be the latest value is taken for it
         if not _is_sorted(times):
-            self._order = pc.sort_indices(times)
+            self.order = pc.sort_indices(times)
         if gone is not None:
-            order = count_to(len(times)) if self._order is None else self._order
+            order = count_to(len(times)) if self.order is None else self.order
             is_gone = pc.is_in(self.node, value_set=gone)
-            self._order = order.filter(pc.invert(is_gone.take(order)))
-        if self._order is not None:
-            self.node = self.node.take(self._order)
+            self.order = order.filter(pc.invert(is_gone.take(order)))
+        if self.order is not None:
+            self.node = self.node.take(self.order)
             self._columns.clear()
+
+    @classmethod
+    def in_order(
+        cls,
+        pieces: Sequence[tuple[Fragment, _Stored]],
+        node: pa.Array,
+        order: pa.Array | None,
+        last_time: int,
+    ) -> Updates:
+        """The same where the order is known, without reading any column."""
+        found = cls.__new__(cls)
+        found._begin(pieces)
+        found.node, found.order, found.last_time = node, order, last_time
+        return found
+
+    def _begin(self, pieces: Sequence[tuple[Fragment, _Stored]]) -> None:
+        self.pieces = pieces
+        self.order = None
+        self.last_time = 0
+        self._columns: dict[Column, pa.Array] = {}
+        self._found: dict[Column, Cells] = {}
+        self._unsure = None
+        tables = [table for _, table in pieces]
+        self._unread = [each for each in tables if isinstance(each, UnreadTable)]
+        read = [each for each in tables if not isinstance(each, UnreadTable)]
+        self._has_lost = any(pa.null() in table.schema.types for table in read)
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether some values can't be read, as far as columns were read."""
+        return self._has_lost or any(table.has_lost for table in self._unread)
 
     def _without_place_in_time(self, nodes: Sequence[pa.Array]) -> pa.Array | None:
         """Rows whose order among others of the same node is unknown; None if there are none.
@@ -147,11 +184,11 @@ class Updates:
 
     def _cells_of(self, column: Column) -> Cells | None:
         """The values of a column that is in sparse ones only; None for others."""
-        if self.has_lost or column in self._dense or column not in self._sparse:
+        if column in self._dense or column not in self._sparse or self.has_lost:
             return None
         if column not in self._found:
             found = joined(self._sparse[column], column.kind.sealed_type)
-            self._found[column] = found if self._order is None else found.moved(self._places)
+            self._found[column] = found if self.order is None else found.moved(self._places)
         return self._found[column]
 
     @property
@@ -185,7 +222,7 @@ class Updates:
     @once
     def _places(self) -> pa.Array:
         """For each row before the order its place in it; null if it is left out."""
-        order = int64_array([]) if self._order is None else self._order.cast(pa.int64())
+        order = int64_array([]) if self.order is None else self.order.cast(pa.int64())
         rows = sum(table.num_rows for _, table in self.pieces)
         # The function has no option for the length of the result, which is that of its argument.
         padded = pa.concat_arrays([order, pa.nulls(rows - len(order), pa.int64())])
@@ -197,7 +234,7 @@ class Updates:
         if self._unsure is not None:
             is_there = self._of_pieces([column in fragment.columns for fragment, _ in self.pieces])
             lost = pc.or_(lost, pc.and_(self._unsure, is_there))
-        return lost if self._order is None else lost.take(self._order)
+        return lost if self.order is None else lost.take(self.order)
 
     def _validity(self, column: Column) -> pa.Array:
         """Which rows have a value in a column; of a single piece no value is converted for that."""
@@ -208,7 +245,7 @@ class Updates:
         if column not in there.stored or column in there.sparse:
             return self[column].is_valid()
         found = table.column(there.stored[column]).is_valid().combine_chunks()
-        return found if self._order is None else found.take(self._order)
+        return found if self.order is None else found.take(self.order)
 
     def __getitem__(self, column: Column) -> pa.Array:
         """The values of a column in its sealed type; null in rows without one."""
@@ -223,11 +260,11 @@ class Updates:
                 values = pc.coalesce(values, sparse.at(count_to(len(values))))
             if self._unsure is not None:
                 values = pc.if_else(self._unsure, null_scalar(values.type), values)
-            self._columns[column] = values if self._order is None else values.take(self._order)
+            self._columns[column] = values if self.order is None else values.take(self.order)
         return self._columns[column]
 
 
-def _stored_in(table: pa.Table, fragment: Fragment, column: Column) -> pa.Array:
+def _stored_in(table: _Stored, fragment: Fragment, column: Column) -> pa.Array:
     """The values of a piece in a column of its own, in its sealed type; nulls if there is none."""
     name = fragment.file_columns.stored.get(column)
     if name is None or is_lost(stored := table.column(name)):
@@ -240,7 +277,7 @@ def _sorted_union(rows: Sequence[pa.Array]) -> pa.Array:
     return found.take(pc.sort_indices(found))
 
 
-def _is_lost_in(fragment: Fragment, table: pa.Table, column: Column) -> bool:
+def _is_lost_in(fragment: Fragment, table: _Stored, column: Column) -> bool:
     """Whether values of a column can't be read, in one of its own or in a sparse one."""
     there = fragment.file_columns
     names = (there.stored.get(each) for each in (column, there.sparse.get(column)) if each)
