@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -19,6 +20,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("youplot")
 pytest.importorskip("typer")
 
+import numpy as np
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from rigorous_recorder import ExperimentCollection
@@ -29,6 +31,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
 ]
 
+expect.set_options(timeout=30_000)  # also on a busy machine
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -167,3 +170,79 @@ def test_narrow_windows_and_both_grounds(browser: Browser, address: str, scheme:
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 26)"}[scheme]
     page.close()
+
+
+def test_all_kinds_of_charts(page: Page, study: ExperimentCollection) -> None:
+    """Added in the dialog, drawn, hidden and picked by clicks, saved, live, and in the address."""
+    with study.new_experiment(seed=4) as experiment:
+        confuse(experiment, 0, 1, 2)
+        expect(page.get_by_label("Draw run 4")).to_be_visible(timeout=20_000)
+        scatter = added(page, "scatter", x="step", y="train/loss", by="seed")
+        counted = added(page, "histogram", y="train/loss")
+        bars = added(page, "bars", y="train/loss", by="seed", band="quantile")
+        lines = added(page, "parallel", attributes=["seed"], keys=["train/loss"])
+        matrix = added(page, "heatmap", y="confusion", x="epoch")
+        added(page, "heatmap", y="weights", x="epoch")
+        expect(matrix.locator("output")).to_have_text("epoch 2")
+        confuse(experiment, 3)
+        expect(matrix.locator("output")).to_have_text("epoch 3")
+    matrix.get_by_label("Step").press("Home")
+    expect(matrix.locator("output")).to_have_text("epoch 0")
+    expect(counted.locator("p")).to_have_text("3 NaN")
+    scatter.locator(".legend button").first.click()
+    expect(scatter.locator(".legend button").first).to_have_attribute("aria-pressed", "false")
+    assert saved(page, bars, "CSV").startswith(b'"seed","mean","low","high","runs","odd"\n"1",')
+    card(page, "train/loss").scroll_into_view_if_needed()
+    expect(card(page, "train/loss").locator(".u-over")).to_be_visible()
+    for chart in (card(page, "train/loss"), scatter):
+        picture = saved(page, chart, "SVG")
+        assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
+        assert b">step</text>" in picture
+    assert saved(page, counted, "PNG").startswith(b"\x89PNG")
+    pick_lowest(page, lines)
+    expect(page.get_by_text("1 of 4 drawn")).to_be_visible()
+    page.reload()
+    expect(page.locator(".panels article")).to_have_count(6)
+    expect(page.get_by_text("1 of 4 drawn")).to_be_visible()
+    lines.scroll_into_view_if_needed()
+    lines.get_by_role("button", name="Pick all runs").click()
+    expect(page.get_by_text("4 of 4 drawn")).to_be_visible()
+    bars.get_by_role("button", name="Remove this chart").click()
+    expect(page.locator(".panels article")).to_have_count(5)
+
+
+def confuse(experiment: Any, *epochs: int) -> None:
+    for epoch in epochs:
+        matrix = [[1.0, 2.0], [epoch, math.nan]]
+        experiment.push(epoch=epoch, confusion=matrix, weights=np.array([1.0, epoch]))
+
+
+def added(page: Page, kind: str, **fields: Any) -> Any:
+    """A chart that is added in the dialog, once it is drawn."""
+    page.get_by_role("button", name="Add chart").click()
+    dialog = page.get_by_role("dialog", name="Chart")
+    dialog.get_by_label("Kind of chart").select_option(kind)
+    for name, value in fields.items():
+        dialog.locator(f"select[name={name}]").select_option(value)
+    count = page.locator(".panels article").count()
+    dialog.get_by_role("button", name="Add").click()
+    found = page.locator(".panels article").nth(count)
+    found.scroll_into_view_if_needed()
+    expect(found).to_have_attribute("data-state", "drawn")
+    return found
+
+
+def saved(page: Page, chart: Any, name: str) -> bytes:
+    with page.expect_download() as download:
+        chart.get_by_role("button", name=name).click()
+    return Path(download.value.path()).read_bytes()
+
+
+def pick_lowest(page: Page, lines: Any) -> None:
+    """Drag along the lower end of the first axis."""
+    lines.scroll_into_view_if_needed()
+    box = lines.locator(".plot").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + box["height"] - 14)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + box["height"] - 40, steps=3)
+    page.mouse.up()

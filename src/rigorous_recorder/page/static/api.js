@@ -52,6 +52,26 @@ export async function charts(body, signal) {
   return unpacked(await (await answer("api/chart", body, signal)).arrayBuffer());
 }
 
+/**
+ * The header and the named arrays of a kind of chart.
+ * @param {any} body
+ * @param {AbortSignal} signal
+ * @returns {Promise<import("./kinds.js").Found>}
+ */
+export async function plot(body, signal) {
+  const buffer = await (await answer("api/plot", body, signal)).arrayBuffer();
+  const size = Number(new DataView(buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
+  let at = 8 + size;
+  /** @type {Record<string, Float64Array>} */
+  const arrays = {};
+  for (const [name, count] of header.arrays) {
+    arrays[name] = new Float64Array(buffer, at, count);
+    at += 8 * count;
+  }
+  return { header, arrays };
+}
+
 /** @param {ArrayBuffer} buffer @returns {Map<string, Chart | Error>} */
 function unpacked(buffer) {
   const size = Number(new DataView(buffer).getBigUint64(0, true));

@@ -2,6 +2,8 @@
 
 import { charts as requested, extend } from "./api.js";
 import { after, element, swatch } from "./dom.js";
+import { save, saveCsv } from "./files.js";
+import { Panels } from "./panels.js";
 import { Plot } from "./plot.js";
 import { colorAt } from "./runs.js";
 import { change, onChange, state } from "./state.js";
@@ -19,8 +21,8 @@ export class Charts {
   /** @param {import("./runs.js").Runs} runs */
   constructor(runs) {
     this.runs = runs;
-    /** @type {{metrics: string[], x: string[], columns: string[]}} */
-    this.keys = { metrics: [], x: [], columns: [] };
+    this.panels = new Panels(runs, (label) => this.color(label));
+    this.keys = this.panels.keys;
     /** @type {Map<string, Card>} */
     this.cards = new Map();
     /** @type {Map<string, number>} */
@@ -50,12 +52,13 @@ export class Charts {
     addEventListener("resize", after(100, () => this.cards.forEach((card) => card.plot?.resize())));
   }
 
-  /** @param {{metrics: string[], x: string[], columns: string[]}} keys */
+  /** @param {import("./kinds.js").Keys} keys */
   set(keys) {
     if (JSON.stringify(keys) === JSON.stringify(this.keys)) return;
     this.keys = keys;
     this.controls();
     this.arrange();
+    this.panels.set(keys);
   }
 
   /** The color of lines with these values, the same in all charts. @param {string} label */
@@ -85,6 +88,7 @@ export class Charts {
       labelled("Band", choice([["std", "std"], ["sem", "sem"], ["minmax", "min-max"], ["none", "none"]], state.band, (band) => change({ band }))),
       labelled("Smoothing", smooth),
       toggle("log x", "logx"), toggle("log y", "logy"), toggle("Clip outliers", "clip"),
+      element("button", { onclick: () => this.panels.add() }, "Add chart…"),
       state.low !== "" ? element("button", { onclick: () => change({ low: "", high: "" }) }, "Reset zoom") : null,
     ].filter((each) => each !== null));
   }
@@ -111,7 +115,7 @@ export class Charts {
     }
     before.forEach((card) => this.cards.has(card.key) || card.leave());
     if (!found.length) children.push(this.nothing());
-    this.grid.replaceChildren(...children, this.end);
+    this.grid.replaceChildren(this.panels.place, ...children, this.end);
     this.hasMore = room <= 0 && found.length > this.count;
   }
 
@@ -147,6 +151,7 @@ export class Charts {
 
   redraw() {
     this.cards.forEach((card) => card.draw());
+    this.panels.redraw();
   }
 
   /** Request a chart, together with those that others ask for now. @param {Card} card @param {import("./api.js").Chart | null} before */
@@ -189,6 +194,7 @@ export class Charts {
   /** Request what is new of the charts in view. */
   refresh() {
     this.cards.forEach((card) => card.refresh());
+    this.panels.refresh();
   }
 }
 
@@ -346,20 +352,10 @@ class Card {
   }
 
   saveCsv() {
-    const quoted = (/** @type {any} */ value) => `"${String(value).replaceAll('"', '""')}"`;
     const { runs } = this.charts;
-    const lines = (this.chart?.lines ?? []).flatMap((line) => Array.from(line.x, (x, at) =>
-      `${quoted(line.run ? runs.name(line.run) : line.label)},${x},${line.y[at]}`));
-    const head = ["line", this.charts.x() || "record number", this.key].map(quoted).join(",");
-    save(new Blob([[head, ...lines, ""].join("\n")], { type: "text/csv" }), `${this.key}.csv`);
+    const lines = (this.chart?.lines ?? []).flatMap((line) => Array.from(line.x, (x, at) => [line.run ? runs.name(line.run) : line.label, x, line.y[at]]));
+    saveCsv([["line", this.charts.x() || "record number", this.key], ...lines], this.key);
   }
-}
-
-/** @param {Blob} content @param {string} name */
-function save(content, name) {
-  const link = element("a", { href: URL.createObjectURL(content), download: name.replaceAll("/", "_") });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
 /** @param {string} text @param {Node} control */

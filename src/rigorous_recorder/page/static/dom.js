@@ -36,7 +36,7 @@ export function shown(value) {
   if (!Number.isFinite(value)) return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString("en");
   const size = Math.abs(value);
-  return size >= 1e-3 && size < 1e6 ? String(Number(value.toPrecision(5))) : value.toExponential(3);
+  return size >= 1e-3 && size < 1e6 ? String(Number(value.toPrecision(5))) : String(Number(value.toPrecision(4)).toExponential());
 }
 
 /** Seconds as people read them. @param {number | null} seconds */

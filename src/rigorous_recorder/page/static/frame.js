@@ -3,6 +3,10 @@
 import { shown } from "./dom.js";
 import { position, ticks } from "./scale.js";
 
+/** A legend's columns are so wide. */
+const WIDE = 170;
+const MOST_IN_LEGEND = 40;
+
 /** @typedef {import("./svg.js").Surface} Surface */
 /** @typedef {{text: string, faint: string, edge: string, ground: string, accent: string, family: string}} Colors */
 /** @typedef {{ends: number[], isLog?: boolean, label?: string, names?: string[]}} Axis names are those of 0, 1, ... */
@@ -85,7 +89,34 @@ export function line(surface, x, y, toX, toY) {
 function labels({ ends, isLog, names }, most) {
   if (!names) return ticks(ends[0], ends[1], isLog ?? false, most).map((at) => ({ at, text: shown(Number(at.toPrecision(12))) }));
   const every = Math.ceil(names.length / Math.max(1, most));
-  return names.flatMap((text, at) => (at % every || at < ends[0] || at > ends[1] ? [] : [{ at, text }]));
+  return names.flatMap((text, at) => (at % every || at < Math.min(...ends) || at > Math.max(...ends) ? [] : [{ at, text }]));
+}
+
+/** @typedef {{color: string, name: string}} Entry */
+
+/** How high a legend is. @param {Entry[]} entries @param {number} width */
+export function legendHeight(entries, width) {
+  return entries.length ? 16 * Math.ceil(Math.min(MOST_IN_LEGEND, entries.length) / columnsIn(width)) + 6 : 0;
+}
+
+/** Names of colors, in columns. @param {Surface} surface @param {Entry[]} entries @param {number} top @param {number} width @param {Colors} colors */
+export function legend(surface, entries, top, width, colors) {
+  const columns = columnsIn(width), more = entries.length - MOST_IN_LEGEND;
+  surface.font = `11px ${colors.family}`;
+  surface.textAlign = "left";
+  surface.textBaseline = "middle";
+  entries.slice(0, MOST_IN_LEGEND).forEach(({ color, name }, at) => {
+    const x = 8 + (at % columns) * WIDE, y = top + 8 + 16 * Math.floor(at / columns), isLast = at === MOST_IN_LEGEND - 1;
+    surface.fillStyle = color;
+    surface.fillRect(x, y - 5, 10, 10);
+    surface.fillStyle = colors.text;
+    surface.fillText(isLast && more > 0 ? `and ${more + 1} more` : clipped(name, 22), x + 15, y);
+  });
+}
+
+/** @param {number} width */
+function columnsIn(width) {
+  return Math.max(1, Math.floor((width - 8) / WIDE));
 }
 
 /** @param {string} text @param {number} most */

@@ -54,9 +54,9 @@ export function band(ctx, line, px, py, bottom) {
 /**
  * NaN is a cross at the bottom, infinities are triangles at the top and bottom.
  * @param {Surface} ctx
- * @param {Line} line
+ * @param {Pick<Line, "markX" | "markKind">} line
  * @param {(value: number) => number} px
- * @param {any} box
+ * @param {import("./frame.js").Box} box
  * @param {number} ratio
  */
 export function marks(ctx, line, px, box, ratio) {

@@ -2,7 +2,7 @@
 // marks are drawn here, each with x of its own.
 
 import { element, shown, swatch } from "./dom.js";
-import { colorsOf, frame, inside } from "./frame.js";
+import { colorsOf, frame, inside, legend, legendHeight } from "./frame.js";
 import { band, curve, marks } from "./marks.js";
 import { Range, nearest, position } from "./scale.js";
 import { Svg } from "./svg.js";
@@ -179,7 +179,9 @@ export class Plot {
   /** The chart as an SVG. @param {string} xLabel @param {string} yLabel */
   svg(xLabel, yLabel) {
     const { width, height } = this.size(), colors = colorsOf(this.place), look = /** @type {Look} */ (this.look);
-    const surface = new Svg(width, height, colors.ground);
+    const entries = this.lines.map((line) => ({ color: look.color(line), name: look.name(line) }));
+    const surface = new Svg(width, height + legendHeight(entries, width), colors.ground);
+    legend(surface, entries, height, width, colors);
     const framed = frame(surface, width, height, { ends: this.xEnds, isLog: look.logX, label: xLabel }, { ends: this.yEnds, isLog: look.logY, label: yLabel }, colors);
     this.paintLines(surface, framed, 1);
     return surface.blob(yLabel);

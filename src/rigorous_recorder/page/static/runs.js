@@ -29,6 +29,8 @@ export class Runs {
     this.byKey = new Map();
     /** @type {(() => void)[]} */
     this.listeners = [];
+    /** Charts that pick runs, and which, as the runs are now. @type {Map<object, () => (run: string) => boolean>} */
+    this.picks = new Map();
     this.shown = new Set();
     this.table = new Table((at) => this.cells(this.listed[at]));
   }
@@ -66,7 +68,8 @@ export class Runs {
       this.listed.sort((one, other) => sign * compare(key(one), key(other), sign));
     } else this.listed.reverse(); // the newest first
     const hidden = new Set(state.hidden);
-    this.shown = new Set(this.listed.filter((run) => !hidden.has(run.key)).map((run) => run.key));
+    const picks = [...this.picks.values()].map((pick) => pick());
+    this.shown = new Set(this.listed.filter((run) => !hidden.has(run.key) && picks.every((isPicked) => isPicked(run.key))).map((run) => run.key));
     this.columns = [...this.fixed(), ...this.attributes.filter((key) => !state.differs || this.isDifferent(key))];
     if (this.note) {
       this.note.textContent = `${this.shown.size.toLocaleString("en")} of ${this.all.length.toLocaleString("en")} drawn`;
@@ -75,6 +78,13 @@ export class Runs {
     }
     this.table.set([element("div", { className: "cell mark" }), ...this.columns.map((key) => this.title(key))], this.listed.length);
     this.listeners.forEach((call) => call());
+  }
+
+  /** Draw only runs that a chart picks; null for no more. @param {object} chart @param {(() => (run: string) => boolean) | null} pick */
+  pick(chart, pick) {
+    if (!pick && !this.picks.delete(chart)) return;
+    if (pick) this.picks.set(chart, pick);
+    this.arrange();
   }
 
   fixed() {

@@ -4,7 +4,7 @@
 const DEFAULTS = {
   tab: "charts", x: "", by: [], band: "std", smooth: "0", logx: "", logy: "", clip: "",
   search: "", low: "", high: "", runs: "", sort: "", down: "", differs: "", hidden: [],
-  pinned: [], collection: "", where: "", sql: "",
+  pinned: [], collection: "", where: "", panels: [], sql: "",
 };
 
 /** @typedef {Record<string, any>} State */
