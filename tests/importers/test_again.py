@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import threading
 from pathlib import Path
 
 import pytest
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder.errors import ArgumentError
 from rigorous_recorder.importers import find_runs, import_runs
 from rigorous_recorder.importers.event_frames import masked_crc
@@ -98,6 +100,33 @@ def test_follow_keeps_up_with_a_file_that_is_written(tmp_path: Path) -> None:
         import_runs(folder, collection, follow=goes_on)
         rows = [(row["run"], row["step"]) for row in collection.records]
     assert rows == [*(("a", step) for step in range(5)), ("b", 7)]
+
+
+def test_imports_at_once_give_each_row_once(tmp_path: Path) -> None:
+    """One waits for the other, and then adds what is new; nothing of it is in the flat table."""
+    for number in range(20):
+        folder = tmp_path / "runs" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "events.out.tfevents.1.host").write_bytes(scalar("loss", 0, 0.5))
+    begin, done = threading.Barrier(3), []
+
+    def import_all() -> None:
+        with ExperimentCollection(tmp_path / "study") as collection:
+            begin.wait()
+            done.append(import_runs(tmp_path / "runs", collection).records)
+
+    threads = [threading.Thread(target=import_all) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(done) == [0, 0, 20]
+    with ExperimentCollection(tmp_path / "study") as collection:
+        assert len(collection.records) == 20
+        assert sorted(each.number for each in collection.experiments) == [*range(1, 21)]
+        own = {"run", "run_id", "source", "source_format", "part", "host", "step", "time", "loss"}
+        assert {*collection.records.columns} == {*EXPERIMENT_KEYS, *own}
+        assert len(collection.recorder.children) == 20
 
 
 def test_nothing_is_created_where_nothing_is_found(tmp_path: Path) -> None:

@@ -162,6 +162,41 @@ def test_databases_of_other_versions_are_read_as_far_as_they_are_known(tmp_path:
     assert find(file, (), {}) == []
 
 
+def test_a_database_in_use_is_read_without_a_change(tmp_path: Path) -> None:
+    """Rows that wait in the log beside it are there; no file is created or touched."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    file = folder / "mlflow.db"
+    shutil.copy(DATA / "mlflow" / "sqlite" / "mlflow.db", file)
+    file.chmod(0o600)
+
+    def files() -> dict[str, tuple[int, int, bytes]]:
+        return {
+            each.name: (each.stat().st_mtime_ns, each.stat().st_ino, each.read_bytes())
+            for each in folder.iterdir()
+        }
+
+    database = sqlite3.connect(file, isolation_level=None)
+    assert database.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+    database.execute("PRAGMA wal_autocheckpoint = 0")
+    run = database.execute("SELECT run_uuid FROM metrics").fetchone()[0]
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for step in (1, 2):
+            insert = "INSERT INTO metrics VALUES ('new', 1.0, 1795871840000, ?, ?, 0)"
+            database.execute(insert, (run, step))
+            before = files()
+            assert {*before} == {"mlflow.db", "mlflow.db-wal", "mlflow.db-shm"}
+            import_runs(folder, collection)
+            assert files() == before
+            assert sum(row["new"] is not None for row in collection.records) == step
+    database.close()
+    before = files()
+    with ExperimentCollection(tmp_path / "other") as collection:
+        import_runs(folder, collection)
+    assert files() == before
+    assert {*before} == {"mlflow.db"}
+
+
 def test_yaml_is_plain_data(tmp_path: Path) -> None:
     """No tag constructs anything, and no alias expands."""
     file = tmp_path / "x.yaml"

@@ -28,7 +28,6 @@ _ABOUT: Final = (
 )  # fmt: skip
 #: Attributes of imported runs that tell where they are from.
 _ORIGIN: Final = frozenset({"run", "run_id", "source", "source_format"})
-_STATE: Final = "import_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +270,7 @@ def _parted(own: Mapping[str, Any], *, is_imported: bool) -> tuple[dict[str, Any
     """What other tools have a place for, and the configuration."""
     lifted = _ABOUT if is_imported else ("tags",)
     about = {key: own[key] for key in lifted if key in own}
-    out = RESERVED | about.keys() | ({*_ORIGIN, _STATE} if is_imported else {"name", "note"})
+    out = RESERVED | about.keys() | (_ORIGIN if is_imported else {"name", "note"})
     config = {key: value for key, value in own.items() if key not in out}
     config = _renamed(config, "config.") if is_imported else config
     if not is_imported and own.get("note") is not None:

@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rigorous_recorder import Recorder, Status
 from rigorous_recorder._experiments_lock import changing_experiments
 from rigorous_recorder._keys import STATUS_KEY
 from rigorous_recorder._latest import latest_runs
-from rigorous_recorder._recorder import recorder_at
+from rigorous_recorder._recorder import recorder_known
 from rigorous_recorder._status import STOPS
 from rigorous_recorder._store.node_ids import ROOT
 from rigorous_recorder._store.store import FolderStore
 
-__all__ = ["new_experiment", "outcome"]
+__all__ = ["NewExperiments", "outcome"]
+
+#: For how many seconds other processes may have to wait.
+_LONGEST: Final = 0.25
 
 
-def new_experiment(store: FolderStore, attributes: Mapping[str, Any]) -> Recorder:
-    """A new experiment with a number of its own, visible in one step; its ``outcome`` is set later.
+class NewExperiments:
+    """Begins experiments, each with a number of its own, many of them under one lock.
 
-    Raises:
-        SaveError: the folder can't be written.
+    While the lock is held, no other process begins an experiment: ``release`` it after some time.
     """
-    with changing_experiments(store):
-        latest = latest_runs(store)
-        number = max(latest.runs.highest, latest.deleted) + 1
+
+    def __init__(self, store: FolderStore) -> None:
+        self._store = store
+        self._held = ExitStack()
+        self._highest: int | None = None
+        self._since = 0.0
+
+    def begin(self, attributes: Mapping[str, Any]) -> Recorder:
+        """A new experiment, visible in one step; its ``outcome`` is set later.
+
+        Raises:
+            SaveError: the folder can't be written.
+        """
+        if self._highest is not None and time.monotonic() - self._since > _LONGEST:
+            self.release()
+        if self._highest is None:
+            self._held.enter_context(changing_experiments(self._store))
+            self._since = time.monotonic()
+            latest = latest_runs(self._store)
+            self._highest = max(latest.runs.highest, latest.deleted)
+        self._highest += 1
         own = {key: value for key, value in outcome({}).items() if key != STATUS_KEY}
-        node = store.new_node()
-        store.set_attributes(node, {"experiment_number": number, **own, **attributes}, ROOT)
-        store.flush()
-    return recorder_at(store, node)
+        data = {"experiment_number": self._highest, **own, **attributes}
+        node = self._store.new_node()
+        self._store.set_attributes(node, data, ROOT)
+        return recorder_known(self._store, node, data)
+
+    def release(self) -> None:
+        """Let other processes begin experiments, too."""
+        if self._highest is not None:
+            self._highest = None
+            with self._held:
+                self._store.flush()
 
 
 def outcome(

@@ -125,13 +125,10 @@ def import_runs(
                 sources, opened, format=format, follow=follow, progress=progress, **options
             )
     importing = _Importing(collection, progress)
-    try:
+    importing.once(find_runs(sources, format=format, **options))
+    while follow and (follow is True or follow()):
+        time.sleep(_POLL)
         importing.once(find_runs(sources, format=format, **options))
-        while follow and (follow is True or follow()):
-            time.sleep(_POLL)
-            importing.once(find_runs(sources, format=format, **options))
-    finally:
-        importing.target.flush()
     return importing.done
 
 
@@ -148,12 +145,17 @@ class _Importing:
         """Import what is new in the sources."""
         self.done.sources = dict(Counter(format_.name for format_, _ in found))
         self.done.unchanged = 0
-        for number, (format_, source) in enumerate(found, 1):
-            self._import(format_, source)
-            if self._is_time():
-                self.target.flush()
-            if self._progress is not None:
-                self._progress(number, len(found), self.done.records)
+        with self.target.turn():
+            for number, (format_, source) in enumerate(found, 1):
+                self._import(format_, source)
+                if self._is_time():
+                    self.target.flush()
+                self._show(number, len(found))
+
+    def _show(self, number: int, of: int) -> None:
+        if self._progress is not None:
+            self.target.new_experiments.release()  # what is called may begin some itself
+            self._progress(number, of, self.done.records)
 
     def _import(self, format_: Format, source: Source) -> None:
         before = _fingerprint(source)
@@ -164,6 +166,7 @@ class _Importing:
         events = _events(format_, source, self.done.report, into.state.get("position"))
         into.write(events, self._is_time)
         into.save(files=before)
+        self.target.forget()
         self.done.records += into.written
 
     def _is_time(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +17,9 @@ __all__ = ["columns_of", "is_sqlite", "opened", "rows"]
 
 _MAGIC: Final = b"SQLite format 3\0"
 _BATCH: Final = 1000
+#: The log that is written ahead, and the one of a transaction that was cut off.
+_SUFFIXES: Final = ("-wal", "-journal")
+_TRIES: Final = 5
 #: Messages with text of a damaged file can't be decoded.
 _ERRORS: Final = (sqlite3.Error, UnicodeError)
 
@@ -27,44 +32,91 @@ def is_sqlite(path: Path, *tables: str) -> bool:
                 return False
     except OSError:
         return False
-    with opened(path, Report()) as database:
-        return database is not None and all(columns_of(database, table) for table in tables)
+    return any(_has_tables(path, tables, is_copy=each) for each in (False, True))
+
+
+def _has_tables(path: Path, tables: tuple[str, ...], *, is_copy: bool) -> bool:
+    """Whether there are these tables; a new database can have them beside it alone."""
+    if is_copy and not _beside(path):
+        return False
+    try:
+        with _connected(path, is_copy=is_copy) as database:
+            return database is not None and all(columns_of(database, table) for table in tables)
+    except OSError:  # it was removed meanwhile
+        return False
 
 
 @contextmanager
 def opened(path: Path, report: Report) -> Iterator[sqlite3.Connection | None]:
-    """A database, opened read-only; None, which is reported, if it can't be read.
+    """A database as it is now, opened read-only; None, which is reported, if it can't be read.
 
-    Errors of the database inside of the block are reported, and end it.
+    Nothing is written beside it: where there is something that SQLite has to merge with it, that
+    happens in a copy. Errors of the database inside of the block are reported, and end it.
     """
-    database = _connect(path)
     try:
-        if database is None:
-            report.add(path, "is a database that can't be read")
-        yield database
+        with _connected(path, is_copy=bool(_beside(path))) as database:
+            if database is None:
+                report.add(path, "is a database that can't be read")
+            yield database
     except _ERRORS as error:
         report.add(path, f"the database can't be read further: {type(error).__name__}")
-    finally:
+
+
+def _beside(path: Path) -> list[Path]:
+    """What was written, but is not in the database itself yet."""
+    found = [path.with_name(f"{path.name}{suffix}") for suffix in _SUFFIXES]
+    return [each for each in found if _size(each)]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+@contextmanager
+def _connected(path: Path, *, is_copy: bool) -> Iterator[sqlite3.Connection | None]:
+    with ExitStack() as held:
+        if is_copy:
+            folder = held.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+            path = _copied(path, Path(folder))
+        database = _connect(path, "" if is_copy else "?mode=ro&immutable=1")
         if database is not None:
-            database.close()
+            held.callback(database.close)
+        yield database
 
 
-def _connect(path: Path) -> sqlite3.Connection | None:
-    """Where no file may be created beside it, the database is read as it is now."""
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        try:
-            found = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=5)
-        except _ERRORS:
-            continue
-        try:
-            found.execute("PRAGMA trusted_schema = OFF")
-            found.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except _ERRORS:
-            found.close()
-            continue
-        found.text_factory = _text
-        return found
-    return None
+def _copied(path: Path, folder: Path) -> Path:
+    """A copy of a database, with what is beside it; again if it is changed meanwhile."""
+    target = folder / "copy"
+    for _ in range(_TRIES):
+        before = _times(path)
+        for each in (path, *_beside(path)):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(each, folder / each.name.replace(path.name, target.name, 1))
+        if _times(path) == before:
+            break
+    return target
+
+
+def _times(path: Path) -> list[tuple[int, int]]:
+    return [(each.stat().st_size, each.stat().st_mtime_ns) for each in (path, *_beside(path))]
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection | None:
+    try:
+        found = sqlite3.connect(f"file:{quote(str(path))}{how}", uri=True, timeout=5)
+    except _ERRORS:
+        return None
+    try:
+        found.execute("PRAGMA trusted_schema = OFF")
+        found.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except _ERRORS:
+        found.close()
+        return None
+    found.text_factory = _text
+    return found
 
 
 def _text(data: bytes) -> str:

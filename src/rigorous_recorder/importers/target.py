@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._arrow import pc
+from rigorous_recorder._engines.source import Source
+from rigorous_recorder._experiments_lock import unwritable
 from rigorous_recorder._keys import RESERVED
+from rigorous_recorder._recorder import recorder_at
+from rigorous_recorder._store.node_ids import ROOT
 from rigorous_recorder.errors import RigorousError
 
 from .batches import MOST, columns_of, is_simple
-from .contract import Event, Format, Position, Record, Report, Rows, Run, Source
-from .experiments import new_experiment, outcome
+from .contract import Event, Format, Position, Record, Report, Rows, Run
+from .contract import Source as ImportSource
+from .experiments import NewExperiments, outcome
+from .states import States, turn
 
-__all__ = ["STATE", "SourceTarget", "Target"]
+__all__ = ["SourceTarget", "Target"]
 
-#: The attribute in which a recorder without records has how far a source was imported.
-STATE: Final = "import_state"
 #: Attributes of a run and keys of a record that no configuration and no metric replaces.
-_OF_RUNS: Final = frozenset({"run", "run_id", "source", "source_format", "part", STATE})
+_OF_RUNS: Final = frozenset({"run", "run_id", "source", "source_format", "part"})
 _OF_RECORDS: Final = frozenset({"step", "time"}) | _OF_RUNS
 
 
@@ -29,67 +35,98 @@ class Target:
     """A collection that is imported into: its runs of earlier imports, and how far they were read."""
 
     def __init__(self, collection: ExperimentCollection) -> None:
-        self.collection = collection
+        self._store = collection._to_write()
         self._top = collection.recorder
-        self._runs: dict[tuple[str, str, str], Recorder] = {}
-        self._states: dict[str, Recorder] = {}
+        self._name = os.urandom(16).hex()
+        self._states = States(self._store.folder.path / "imports.jsonl")
+        #: The nodes of runs.
+        self._runs: dict[tuple[str, str, str], int] = {}
         self._children: dict[int, tuple[Recorder, list[Recorder]]] = {}
         self._unsaved: dict[str, dict[str, Any]] = {}
-        for child in self._top.children:
-            data = child.local_data
-            if STATE in data:
-                self._states[_key_of_state(data[STATE])] = child
-            elif "run_id" in data:
-                self._runs[_key_of_run(data)] = child
+        self.new_experiments = NewExperiments(self._store)
 
-    def state(self, format_: Format, source: Source) -> dict[str, Any]:
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other import writes to the collection; at the end all is stored.
+
+        Raises:
+            SaveError: the folder can't be written.
+        """
+        with ExitStack() as held:
+            folder = self._store.folder
+            try:
+                folder.create(self._store.identity)
+                is_changed = held.enter_context(turn(folder.live / "imports.lock", self._name))
+            except OSError as error:
+                raise unwritable(self._store, error) from error
+            if is_changed:
+                self._load()
+            held.callback(self.flush)
+            yield
+
+    def _load(self) -> None:
+        """Read what earlier imports wrote, and imports of other processes."""
+        self._states.load()
+        nodes = Source(self._store).now().nodes
+        positions = nodes.child_positions(ROOT)
+        ids = nodes.ids.take(positions).to_pylist()
+        data = nodes.own_data(positions, ("run_id", "source", "source_format"))
+        self._runs = {
+            _key_of_run(each): node
+            for node, each in zip(ids, data, strict=True)
+            if "run_id" in each
+        }
+
+    def state(self, format_: Format, source: ImportSource) -> dict[str, Any]:
         """How far a source was imported: empty if it was not."""
         key = _key(format_, source)
-        if key in self._unsaved:
-            return self._unsaved[key]
-        recorder = self._states.get(key)
-        return dict(recorder[STATE]) if recorder is not None else {}
+        return self._unsaved[key] if key in self._unsaved else self._states[key]
 
-    def set_state(self, format_: Format, source: Source, state: Mapping[str, Any]) -> None:
+    def set_state(self, format_: Format, source: ImportSource, state: Mapping[str, Any]) -> None:
         """Note how far a source was imported, which ``flush`` stores."""
-        about = {"format": format_.name, "source": str(source.path)}
-        self._unsaved[_key(format_, source)] = {**state, **about}
+        self._unsaved[_key(format_, source)] = dict(state)
 
     def flush(self) -> None:
         """Store how far all sources were imported, once what they gave survives a power loss."""
-        if not self._unsaved:
-            return
-        self._top.sync()
-        for key, state in self._unsaved.items():
-            if key in self._states:
-                self._states[key][STATE] = state
-            else:
-                self._states[key] = self._top.child({STATE: state})
-        self._unsaved.clear()
+        self.new_experiments.release()
+        if self._unsaved:
+            self._top.sync()
+            self._states.update(self._unsaved)
+            self._unsaved.clear()
 
-    def run(self, format_: Format, source: Source, run: Run, parent: Recorder | None) -> Recorder:
-        """The recorder of a run, or of a part of one: that of an earlier import, or a new one."""
+    def run(
+        self, format_: Format, source: ImportSource, run: Run, parent: Recorder | None
+    ) -> tuple[Recorder, bool]:
+        """The recorder of a run, or of a part of one, and whether it is new."""
         key = format_.name, str(source.path), run.id or source.path.name
         of_run = {"run": run.name, "run_id": key[2], "source": key[1], "source_format": key[0]}
         if parent is None:
-            if key not in self._runs:
-                self._runs[key] = new_experiment(self.collection._to_write(), of_run)
-            return self._runs[key]
+            if key in self._runs:
+                return recorder_at(self._store, self._runs[key]), False
+            recorder = self.new_experiments.begin(of_run)
+            self._runs[key] = recorder._node
+            self._children[id(recorder)] = recorder, []
+            return recorder, True
         wanted = of_run if run.part is None else _keys_of_part(run.part)
         known = wanted if run.part is not None else {**of_run, "run": None}
         below = self._below(parent)
-        found = (each for each in below if _has(each, known))
-        if (recorder := next(found, None)) is None:
-            recorder = parent.child(wanted)
-            below.append(recorder)
-        return recorder
+        if (found := next((each for each in below if _has(each, known)), None)) is not None:
+            return found, False
+        recorder = parent.child(wanted)
+        below.append(recorder)
+        self._children[id(recorder)] = recorder, []
+        return recorder, True
 
     def _below(self, parent: Recorder) -> list[Recorder]:
-        """The recorders below one, which are looked up once."""
+        """The recorders below one, which are looked up once for each source."""
         place = id(parent)
         if place not in self._children:
             self._children[place] = parent, list(parent.children)
         return self._children[place][1]
+
+    def forget(self) -> None:
+        """Forget the recorders of the source that was imported last."""
+        self._children.clear()
 
 
 def _keys_of_part(part: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -104,12 +141,8 @@ def _has(recorder: Recorder, attributes: Mapping[str, Any]) -> bool:
     )
 
 
-def _key(format_: Format, source: Source) -> str:
+def _key(format_: Format, source: ImportSource) -> str:
     return f"{format_.name}:{source.path}"
-
-
-def _key_of_state(state: Mapping[str, Any]) -> str:
-    return f"{state['format']}:{state['source']}"
 
 
 def _key_of_run(data: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -119,12 +152,14 @@ def _key_of_run(data: Mapping[str, Any]) -> tuple[str, str, str]:
 class SourceTarget:
     """Writes the events of one source; those that an earlier import wrote are skipped."""
 
-    def __init__(self, target: Target, format_: Format, source: Source, report: Report) -> None:
+    def __init__(
+        self, target: Target, format_: Format, source: ImportSource, report: Report
+    ) -> None:
         self._target = target
         self._format = format_
         self._source = source
         self._report = report
-        self._taken = RESERVED | ({STATE} if format_.is_general else _OF_RECORDS)
+        self._taken = RESERVED | (frozenset() if format_.is_general else _OF_RECORDS)
         self.state = target.state(format_, source)
         #: How many records of each run were written before the position of the state.
         self._counts: dict[str, int] = dict(self.state.get("counts", {}))
@@ -182,11 +217,11 @@ class SourceTarget:
         recorder = self._recorders.get(run.id)
         if recorder is None:
             parent = None if run.parent is None else self._recorders.get(run.parent)
-            recorder = self._target.run(self._format, self._source, run, parent)
+            recorder, is_new = self._target.run(self._format, self._source, run, parent)
             self._recorders[run.id] = recorder
             self._tops[run.id] = self._tops.get(run.parent or "", run.id)
             before = self._counts.setdefault(run.id, 0)
-            self._skip[run.id] = max(len(recorder.records) - before, 0)
+            self._skip[run.id] = 0 if is_new else max(len(recorder.records) - before, 0)
         self._set(recorder, run)
 
     def _set(self, recorder: Recorder, run: Run) -> None:
