@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -57,6 +58,7 @@ def _write(reader: FolderReader, draft: Folder) -> None:
     copies = {table: _Copy(reader.folder, draft, table) for table in TABLES}
     while not _write_snapshot(reader, copies):
         pass  # a file was merged away in the middle: its rows are in another one
+    _copy_views(reader.folder, draft)
     # After the files: it lists the features that they need.
     write_whole(draft.info_path, reader.folder.info_path.read_bytes())
     started = expected_segments(reader.folder)
@@ -64,6 +66,17 @@ def _write(reader: FolderReader, draft: Folder) -> None:
         record_incomplete(draft, started)
     for place in (*draft.places, draft.path):
         sync_folder(place)
+
+
+def _copy_views(folder: Folder, draft: Folder) -> None:
+    """Copy the named views of the page."""
+    paths = sorted(folder.views.glob("*.json"))
+    found = [path for path in paths if path.is_file() and not path.is_symlink()]
+    if found:
+        make_folder(draft.views)
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            _copy(path, draft.views / path.name)
 
 
 def _write_snapshot(reader: FolderReader, copies: dict[str, _Copy]) -> bool:

@@ -176,6 +176,8 @@ class Folder:
         self.incomplete_path = path / "incomplete.json"
         #: What resolving the nodes takes longest to find out: derived, and written again.
         self.index_path = path / "index.parquet"
+        #: Views of the page, as JSON: no part of the data.
+        self.views = path / "views"
 
     @property
     def places(self) -> list[Path]:

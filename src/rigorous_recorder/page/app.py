@@ -27,6 +27,7 @@ from .plain import json_bytes
 from .rows import RowsRequest, rows
 from .run_routes import RunRoutes
 from .runs import runs_table
+from .saved_views import ViewRoutes
 from .series import metric_keys, x_keys
 from .sql import Answers
 from .tree import RecorderTree
@@ -79,6 +80,7 @@ def application(  # noqa: PLR0913 - a page has this many options
         *RunRoutes(workspace, editing.token if editing else None).routes(),
         *page.values.routes(),
         *Answers(workspace, page.values).routes(),
+        *ViewRoutes(workspace, editing).routes(),
         *RecorderTree(workspace, page.values).routes(),
         *(editing.routes() if editing else ()),
     ]

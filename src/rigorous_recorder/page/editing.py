@@ -51,14 +51,15 @@ class Editing:
         ]
 
     async def _update(self, request: Request) -> Response:
-        return await self._change(request, lambda given: update(self._workspace, Changes.of(given)))
+        return await self.change(request, lambda given: update(self._workspace, Changes.of(given)))
 
     async def _delete(self, request: Request) -> Response:
-        return await self._change(
+        return await self.change(
             request, lambda given: {"records": delete(self._workspace, _runs_of(given))}
         )
 
-    async def _change(self, request: Request, change: Callable[[Any], Any]) -> Response:
+    async def change(self, request: Request, change: Callable[[Any], Any]) -> Response:
+        """Make a change with the JSON of a request, if the page itself made the request."""
         if not self._is_of_page(request):
             return Response("Only the page itself can change experiments.", 403)
         given = await json_of(request)

@@ -22,9 +22,10 @@
  * @param {string} path
  * @param {any} [body]
  * @param {AbortSignal} [signal]
+ * @param {Record<string, string>} [headers]
  */
-async function answer(path, body, signal) {
-  const options = body === undefined ? { signal } : { method: "POST", body: JSON.stringify(body), signal };
+async function answer(path, body, signal, headers) {
+  const options = body === undefined ? { signal } : { method: "POST", body: JSON.stringify(body), signal, headers };
   const found = await fetch(path, options);
   if (found.ok) return found;
   const text = await found.text();
@@ -37,9 +38,9 @@ async function answer(path, body, signal) {
   throw new Error(message);
 }
 
-/** @param {string} path @param {any} [body] @param {AbortSignal} [signal] */
-export async function json(path, body, signal) {
-  return (await answer(path, body, signal)).json();
+/** @param {string} path @param {any} [body] @param {AbortSignal} [signal] @param {Record<string, string>} [headers] */
+export async function json(path, body, signal, headers) {
+  return (await answer(path, body, signal, headers)).json();
 }
 
 /**

@@ -8,6 +8,7 @@ import { Runs } from "./runs.js";
 import { Sql } from "./sql.js";
 import { change, onChange, read, state } from "./state.js";
 import { Tree } from "./tree.js";
+import { Views } from "./views.js";
 
 /** New runs and keys are requested at most so often, in milliseconds. */
 const SELDOM = 2000;
@@ -18,6 +19,7 @@ const charts = new Charts(runs);
 const rows = new Rows(runs);
 const sql = new Sql(runs);
 const tree = new Tree(runs);
+const views = new Views(runs);
 const TABS = ["charts", "rows", "sql", "tree"];
 
 /** @param {{name: string, reason: string}[]} failures */
@@ -107,6 +109,7 @@ charts.show(part("charts"));
 rows.show(part("rows"));
 sql.show(part("sql"));
 tree.show(part("tree"));
+views.show(part("views"));
 for (const each of document.querySelectorAll("nav button")) {
   each.addEventListener("click", () => change({ tab: /** @type {HTMLElement} */ (each).dataset.tab }));
 }

@@ -1,0 +1,79 @@
+// Named views: addresses that are saved in a collection, where the page can edit.
+
+import { json } from "./api.js";
+import { element } from "./dom.js";
+import { state } from "./state.js";
+
+/** @typedef {{collection: string, name: string, address: string}} View */
+
+export class Views {
+  /** @param {import("./runs.js").Runs} runs */
+  constructor(runs) {
+    this.runs = runs;
+    /** @type {View[]} */
+    this.views = [];
+    this.token = "";
+  }
+
+  /** @param {HTMLElement} place */
+  show(place) {
+    this.pick = element("select", { "aria-label": "Views", onchange: () => this.open() });
+    this.save = element("button", { hidden: true, title: "Save this view in the collection, or replace it", onclick: () => this.ask() }, "Save view");
+    this.remove = element("button", { hidden: true, title: "Delete the view that was opened", onclick: () => this.delete() }, "Delete view");
+    this.note = element("span", { className: "error", role: "status" });
+    place.append(this.pick, this.save, this.remove, this.note);
+    this.load();
+  }
+
+  async load() {
+    try {
+      const found = await json("api/views");
+      this.views = found.views;
+      this.token = found.edit_token ?? "";
+      this.report("");
+    } catch (error) {
+      this.report(/** @type {Error} */ (error).message);
+    }
+    const many = new Set(this.views.map((each) => each.collection)).size > 1;
+    const options = this.views.map((each, at) => element("option", { value: String(at) }, many ? `${each.collection}: ${each.name}` : each.name));
+    this.pick.replaceChildren(element("option", { value: "" }, "Views"), ...options);
+    this.pick.hidden = !this.views.length;
+    this.save.hidden = !this.token;
+    this.remove.hidden = true;
+  }
+
+  /** Show the chosen view. */
+  open() {
+    const view = this.views[Number(this.pick.value)];
+    this.remove.hidden = !this.token || this.pick.value === "";
+    if (this.pick.value !== "" && view) location.hash = view.address;
+  }
+
+  async ask() {
+    const name = prompt("The name of this view", this.views[Number(this.pick.value)]?.name ?? "");
+    if (!name) return;
+    const { collections } = this.runs;
+    const collection = collections.includes(state.collection) ? state.collection : collections[0];
+    await this.change("api/views/save", { collection, name: name.trim(), view: location.hash.slice(1) });
+  }
+
+  async delete() {
+    const view = this.views[Number(this.pick.value)];
+    if (view && confirm(`Delete the view ${view.name}?`)) await this.change("api/views/delete", view);
+  }
+
+  /** @param {string} path @param {any} body */
+  async change(path, body) {
+    try {
+      await json(path, body, undefined, { "x-rigorous-edit": this.token });
+      await this.load();
+    } catch (error) {
+      this.report(/** @type {Error} */ (error).message);
+    }
+  }
+
+  /** @param {string} text */
+  report(text) {
+    this.note.textContent = text;
+  }
+}

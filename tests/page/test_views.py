@@ -1,0 +1,69 @@
+"""Named views: files in the collection that only a page that edits writes, with names that are safe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("numpy")
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("youplot")
+pytest.importorskip("httpx2")
+
+from starlette.testclient import TestClient
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.page.app import application
+from rigorous_recorder.page.workspace import Workspace
+
+
+def browser(folder: Path, *, edits: bool) -> TestClient:
+    """A page of a folder, as far as requests go."""
+    app = application(Workspace([folder]), hosts=frozenset({"testserver"}), edits=edits)
+    return TestClient(app, headers={"origin": "http://testserver"})
+
+
+def test_views_are_saved_listed_copied_and_deleted(tmp_path: Path) -> None:
+    """By a page that edits; a copy has them; neither compaction, deletion nor a check minds them."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    for _ in range(2):
+        with collection.new_experiment() as run:
+            run.push(step=1, loss=0.5)
+    reading, editing = (browser(tmp_path, edits=edits) for edits in (False, True))
+    token = editing.get("/api/views").json()["edit_token"]
+    assert reading.get("/api/views").json() == {"views": [], "edit_token": None}
+    view = {"collection": "study", "name": "Best (lr=0.1)", "view": "x=step&hidden=study%2F1"}
+    assert reading.post("/api/views/save", json=view).status_code == 404
+    assert editing.post("/api/views/save", json=view).status_code == 403
+
+    def change(path: str, **given: Any) -> int:
+        return editing.post(path, json=view | given, headers={"x-rigorous-edit": token}).status_code
+
+    assert change("/api/views/save", view="x=other") == 200
+    assert change("/api/views/save") == 200
+    listed = [{"collection": "study", "name": "Best (lr=0.1)", "address": view["view"]}]
+    assert reading.get("/api/views").json()["views"] == listed
+    names = ["../x", "..", ".x", "x/y", "x\\y", "", " x", "x.", "a" * 81, "a\0b", "a\n", None, 3]
+    assert {change("/api/views/save", name=name) for name in names} == {400}
+    assert change("/api/views/save", view=3) == 400
+    folder = tmp_path / "study.collection" / "views"
+    assert [path.name for path in folder.iterdir()] == ["Best (lr=0.1).json"]
+    (folder / "other.json").write_text("[]")
+    (folder / "broken.json").write_text("{")
+    (folder / "newer.json").write_text('{"format": "rigorous-recorder view", "version": 2}')
+    (folder / "link.json").symlink_to(folder / "Best (lr=0.1).json")
+    assert reading.get("/api/views").json()["views"] == listed
+    collection.delete(1)
+    collection.compact()
+    assert collection.verify() == []
+    copied = collection.copy_to(tmp_path / "elsewhere" / "copy")
+    stored = json.loads((copied / "views" / "Best (lr=0.1).json").read_bytes())
+    assert (stored["version"], stored["view"]) == (1, view["view"])
+    assert len(ExperimentCollection.open(copied, read_only=True)) == 1
+    assert change("/api/views/delete") == 200
+    assert change("/api/views/delete") == 200
+    assert reading.get("/api/views").json()["views"] == []
