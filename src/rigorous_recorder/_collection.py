@@ -266,11 +266,14 @@ class ExperimentCollection:
                 recorder: git commit, branch, remote and uncommitted changes; command, Python,
                 packages, machine and job. Values that look like secrets are masked. It can be read
                 as ``experiment.environment``, and in SQL at the level ``experiment_environment``.
+                "system" to log what the run uses of processors, memory, disk, network and GPUs, every
+                ten seconds, as records of a child with ``part="system"``; a list for several.
 
         Raises:
             ReservedKeyError: ``info`` has one of the six keys, or ``experiment_attempt``,
                 ``experiment_attempt_start_time``, ``experiment_job`` or ``experiment_job_restarts``.
             ArgumentError: ``resume`` or ``capture`` has another value.
+            MissingPackageError: ``capture`` has "system", and psutil is not installed.
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
         """

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ._capture.wanted import ENVIRONMENT, ENVIRONMENT_KEY
+from ._capture.wanted import ENVIRONMENT, ENVIRONMENT_KEY, SYSTEM
 from ._experiments_lock import changing_experiments
 from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
@@ -40,9 +40,11 @@ from .errors import (
 if TYPE_CHECKING:
     from . import _experiment as experiments
     from ._capture import environment as captured
+    from ._capture import system
     from ._engines import source as sources
 else:
     captured = lazy_module(f"{__package__}._capture.environment")
+    system = lazy_module(f"{__package__}._capture.system")
     experiments = lazy_module(f"{__package__}._experiment")
     sources = lazy_module(f"{__package__}._engines.source")
 
@@ -80,6 +82,9 @@ class Run:
         self._info = info
         self._is_quiet = is_quiet
         self._capture = capture
+        if SYSTEM in capture:
+            system.require_psutil()
+        self._monitor: system.SystemMonitor | None = None
         #: The id of the process that started it; 0 before the start.
         self._process = 0
         self._is_entered = False
@@ -122,6 +127,8 @@ class Run:
             self._store.flush()
         if ENVIRONMENT in self._capture:
             self._record_environment()
+        if SYSTEM in self._capture:
+            self._monitor_system()
         return self
 
     def _record_environment(self) -> None:
@@ -130,6 +137,13 @@ class Run:
             self._recorder.child({ENVIRONMENT_KEY: captured.environment()})
         except Exception as trouble:  # noqa: BLE001 - the run has started, and goes on
             report(f"the environment of the run is not recorded: {error_line(trouble)}")
+
+    def _monitor_system(self) -> None:
+        try:
+            push = self._recorder.child(part=SYSTEM).push
+            self._monitor = system.SystemMonitor(push, self._store.folder.path)
+        except Exception as trouble:  # noqa: BLE001 - the run has started, and goes on
+            report(f"metrics of the system are not recorded: {error_line(trouble)}")
 
     def _require_new(self) -> None:
         if self._process:
@@ -411,6 +425,8 @@ class Run:
 
     def _finish(self, end: dict[str, Any], status: Status | None = None) -> None:
         """Save all records, since an ended experiment promises to have them all, and set the end."""
+        if self._monitor is not None:
+            self._monitor.close()
         try:
             self._store.finish()
         except BaseException as error:

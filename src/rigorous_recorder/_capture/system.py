@@ -1,0 +1,245 @@
+"""What a run uses of its machine while it runs: processor, memory, disk, network and GPUs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from .._lazy import lazy_module
+from .._report import error_line, report
+
+psutil: Any = lazy_module("psutil", install="rigorous-recorder[system]")
+
+__all__ = ["INTERVAL", "SystemMonitor", "require_psutil"]
+
+#: Seconds between two records.
+INTERVAL: Final = 10.0
+#: No more than this part of a core is used: a sample that takes long is followed by a longer pause.
+_SHARE: Final = 0.002
+_MEGABYTE: Final = 1024 * 1024
+
+#: What one source of metrics gives; it may raise.
+_Read = Callable[[], Mapping[str, float]]
+
+
+def require_psutil() -> None:
+    """Import psutil.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    _ = psutil.Process
+
+
+class SystemMonitor:
+    """Logs a record of metrics every ten seconds, from a thread of its own, and a last one at the end.
+
+    Percentages of processors are between 0 and 100 for the whole machine, and 100 for each busy core
+    for the process with all that it started. What was read, written, sent and received counts from
+    the start of the run. A source that fails is reported and left out from then on.
+
+    Args:
+        push: logs a record.
+        folder: of which disk to tell.
+        interval: seconds between two records.
+    """
+
+    def __init__(
+        self, push: Callable[[Mapping[str, Any]], Any], folder: Path, interval: float = INTERVAL
+    ) -> None:
+        self._push = push
+        self._interval = interval
+        self._process = os.getpid()
+        sources: dict[str, Callable[[], _Read]] = {
+            "processors": _processors,
+            "memory": lambda: _memory,
+            "the disk": lambda: lambda: _disk(folder),
+            "disks": lambda: _since(_disk_traffic()),
+            "the network": lambda: _since(_network_traffic()),
+            "processes": lambda: _Processes().read,
+            "GPUs": _gpus,
+        }
+        self._sources: dict[str, _Read] = dict(self._begun(sources))
+        # A pipe and no lock: a signal handler may end the run in the middle of its end.
+        self._woken, self._wake = os.pipe()
+        threading.Thread(target=self._run, name="rigorous-system", daemon=True).start()
+
+    def _begun(self, sources: Mapping[str, Callable[[], _Read]]) -> Iterator[tuple[str, _Read]]:
+        for name, begin in sources.items():
+            try:
+                yield name, begin()
+            except Exception as error:  # noqa: BLE001 - the others are read
+                report(f"metrics of {name} are not recorded: {error_line(error)}")
+
+    def _run(self) -> None:
+        pause = self._interval
+        while not select.select([self._woken], [], [], pause)[0]:
+            before = time.thread_time()
+            try:
+                self.sample()
+            except Exception as error:  # noqa: BLE001 - the run goes on without them
+                report(f"metrics of the system are not recorded any more: {error_line(error)}")
+                break
+            pause = max(self._interval, (time.thread_time() - before) / _SHARE)
+
+    def sample(self) -> None:
+        """Log a record now."""
+        found: dict[str, Any] = {"time": dt.datetime.now(dt.UTC)}
+        for name, read in list(self._sources.items()):
+            try:
+                found |= read()
+            except Exception as error:  # noqa: BLE001 - such as a driver that is gone
+                self._sources.pop(name, None)
+                report(f"metrics of {name} are not recorded any more: {error_line(error)}")
+        self._push(found)
+
+    def close(self) -> None:
+        """Log a last record, and end the thread. A second call does nothing."""
+        if os.getpid() != self._process:
+            return  # a forked child, which has no such thread
+        wake, self._wake = self._wake, -1
+        if wake < 0:
+            return
+        os.write(wake, b"x")
+        try:
+            self.sample()
+        except Exception as error:  # noqa: BLE001 - the run ends, whatever happens here
+            report(f"the last metrics of the system are not recorded: {error_line(error)}")
+
+
+def _processors() -> _Read:
+    before = psutil.cpu_times()
+
+    def read() -> dict[str, float]:
+        nonlocal before
+        now = psutil.cpu_times()
+        total = sum(now) - sum(before)
+        idle = sum(getattr(now, n, 0) - getattr(before, n, 0) for n in ("idle", "iowait"))
+        before = now
+        busy = 100 * (1 - idle / total) if total > 0 else 0.0
+        return {"cpu/percent": round(min(max(busy, 0.0), 100.0), 2)}
+
+    return read
+
+
+def _memory() -> dict[str, float]:
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    return {
+        "memory/percent": memory.percent,
+        "memory/available_mb": memory.available // _MEGABYTE,
+        "memory/swap_mb": swap.used // _MEGABYTE,
+    }
+
+
+def _disk(folder: Path) -> dict[str, float]:
+    usage = psutil.disk_usage(str(folder))
+    return {"disk/percent": usage.percent, "disk/free_mb": usage.free // _MEGABYTE}
+
+
+def _disk_traffic() -> Callable[[], dict[str, int]]:
+    def read() -> dict[str, int]:
+        found = psutil.disk_io_counters()
+        return {"disk/read_mb": found.read_bytes, "disk/written_mb": found.write_bytes}
+
+    return read
+
+
+def _network_traffic() -> Callable[[], dict[str, int]]:
+    def read() -> dict[str, int]:
+        found = psutil.net_io_counters()
+        return {"network/sent_mb": found.bytes_sent, "network/received_mb": found.bytes_recv}
+
+    return read
+
+
+def _since(read: Callable[[], dict[str, int]]) -> _Read:
+    """Megabytes since now of counters in bytes."""
+    start = read()
+    return lambda: {
+        key: round((value - start[key]) / _MEGABYTE, 3) for key, value in read().items()
+    }
+
+
+class _Processes:
+    """The process and all that it started, as they are at each sample."""
+
+    def __init__(self) -> None:
+        self._used: dict[tuple[int, float], float] = {}
+        self._time = time.monotonic()
+        self.read()
+
+    def read(self) -> dict[str, float]:
+        """Their number, threads, memory, and the processors' time since the last call."""
+        used, memory, threads = {}, 0, 0
+        for process in self._all():
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    identity = process.pid, process.create_time()
+                    used[identity] = times.user + times.system
+                    memory += process.memory_info().rss
+                    threads += process.num_threads()
+            except psutil.Error:
+                continue  # it has ended meanwhile
+        now = time.monotonic()
+        spent = sum(seconds - self._used.get(each, 0.0) for each, seconds in used.items())
+        percent = 100 * max(spent, 0.0) / max(now - self._time, 1e-3)
+        self._used, self._time = used, now
+        return {
+            "process/cpu_percent": round(percent, 2),
+            "process/memory_mb": memory // _MEGABYTE,
+            "process/threads": threads,
+            "process/count": len(used),
+        }
+
+    @staticmethod
+    def _all() -> list[Any]:
+        own = psutil.Process()
+        try:
+            return [own, *own.children(recursive=True)]
+        except psutil.Error:
+            return [own]
+
+
+def _gpus() -> _Read:
+    """NVIDIA's GPUs, if there are any and the package ``nvidia-ml-py`` is installed."""
+    try:
+        import pynvml  # noqa: PLC0415 - optional, and it loads the driver's library
+
+        pynvml.nvmlInit()
+        handles = [
+            pynvml.nvmlDeviceGetHandleByIndex(number)
+            for number in range(pynvml.nvmlDeviceGetCount())
+        ]
+    except Exception:  # noqa: BLE001 - there are none, as on most machines
+        return dict
+    return lambda: {
+        f"gpu/{number}/{key}": value
+        for number, handle in enumerate(handles)
+        for key, value in _gpu(pynvml, handle).items()
+    }
+
+
+def _gpu(nvml: Any, handle: Any) -> dict[str, float]:
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    found: dict[str, float] = {
+        "percent": nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
+        "memory_mb": memory.used // _MEGABYTE,
+        "memory_percent": round(100 * memory.used / memory.total, 2),
+    }
+    optional: dict[str, Callable[[], float]] = {
+        "temperature": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+        "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+    }
+    for key, read in optional.items():
+        try:
+            found[key] = read()
+        except nvml.NVMLError:
+            continue  # not every device tells it
+    return found

@@ -1,0 +1,206 @@
+"""Metrics of the machine: logged from a thread of their own, bounded, and never in the way of a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Status
+from rigorous_recorder._capture import system
+from rigorous_recorder.errors import ArgumentError
+
+pytest.importorskip("psutil", reason="psutil is not installed")
+
+KEYS = {
+    "cpu/percent",
+    "memory/percent",
+    "memory/available_mb",
+    "disk/percent",
+    "disk/free_mb",
+    "process/cpu_percent",
+    "process/memory_mb",
+    "process/threads",
+    "process/count",
+}
+
+
+class Sink:
+    """Takes records, and tells when there are so many."""
+
+    def __init__(self, count: int) -> None:
+        self.records: list[Mapping[str, Any]] = []
+        self.is_full = threading.Event()
+        self._count = count
+
+    def __call__(self, record: Mapping[str, Any]) -> None:
+        self.records.append(record)
+        if len(self.records) >= self._count:
+            self.is_full.set()
+
+
+def test_a_run_has_a_child_with_what_it_used(tmp_path: Path) -> None:
+    """Also if it is short: the last record is logged at its end; records of the run inherit none."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(capture=["environment", "system"]) as run:
+            run.push(loss=1.0)
+        with collection.new_experiment(capture="system") as run:
+            sum(range(200_000))
+        (own,) = collection.records.where("loss is not null")
+        assert "cpu/percent" not in {key for key, value in own.items() if value is not None}
+        rows = list(collection.records.where(part="system"))
+        assert [row["experiment_number"] for row in rows] == [1, 2]
+        for row in rows:
+            assert {key for key in KEYS if row[key] is None} == set()
+            assert 0 <= row["cpu/percent"] <= 100
+            assert 0 < row["memory/percent"] <= 100
+            assert row["process/memory_mb"] > 10
+            assert row["process/count"] >= 1
+            assert row["disk/free_mb"] > 0
+        assert [each.status for each in collection.experiments] == [Status.FINISHED] * 2
+        assert "packages" in collection.experiment(1).environment
+        with pytest.raises(ArgumentError, match="'environment', 'system'"):
+            collection.new_experiment(capture="gpu")  # type: ignore[arg-type]
+
+
+def test_records_come_by_themselves_and_end_with_the_run(tmp_path: Path) -> None:
+    """A thread logs them; after ``close`` there is one more, and no thread."""
+    sink, before = Sink(2), set(threading.enumerate())
+    monitor = system.SystemMonitor(sink, tmp_path, interval=0.001)
+    (thread,) = set(threading.enumerate()) - before
+    assert sink.is_full.wait(60)
+    monitor.close()
+    thread.join(60)
+    assert not thread.is_alive()
+    count = len(sink.records)
+    monitor.close()
+    assert len(sink.records) == count >= 3
+    assert set(sink.records[0]).issuperset(KEYS)
+
+
+def test_a_slow_sample_is_followed_by_a_longer_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most 0.2 % of a core is used: a second of work is followed by 500 seconds without."""
+    pauses: list[float] = []
+    seconds = iter(range(100))
+    has_ended = threading.Event()
+
+    def wait(readable: list[int], *_: Any) -> tuple[list[int], ...]:
+        pauses.append(_[-1])
+        if len(pauses) < 3:
+            return [], [], []
+        has_ended.set()
+        return readable, [], []
+
+    monkeypatch.setattr(system, "select", types.SimpleNamespace(select=wait))
+    monkeypatch.setattr(system.time, "thread_time", lambda: float(next(seconds)))
+    monitor = system.SystemMonitor(Sink(1), tmp_path, interval=10)
+    assert has_ended.wait(60)
+    monitor.close()
+    assert pauses == [10, pytest.approx(500), pytest.approx(500)]
+
+
+def test_processes_that_it_started_count(tmp_path: Path) -> None:
+    """With their memory and the time that they used."""
+    monitor = system.SystemMonitor(sink := Sink(1), tmp_path, interval=3600)
+    code = "sum(range(3_000_000)); print(1, flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as child:  # type: ignore[call-overload]
+        child.stdout.readline()
+        monitor.sample()
+        child.communicate(b"\n")
+    monitor.close()
+    with_child, without = sink.records
+    assert with_child["process/count"] == without["process/count"] + 1
+    assert with_child["process/cpu_percent"] > 0
+
+
+def test_a_driver_that_is_gone_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The GPU's metrics end, and the others go on; what one device does not tell is left out."""
+    is_gone = False
+
+    class NVMLError(Exception):
+        pass
+
+    def utilization(handle: int) -> Any:
+        if is_gone:
+            raise NVMLError("GPU is lost")
+        return types.SimpleNamespace(gpu=50 + handle)
+
+    def temperature(handle: int, kind: int) -> int:
+        if handle == 1:
+            raise NVMLError("Not supported")
+        return 60
+
+    fake = types.ModuleType("pynvml")
+    vars(fake).update(
+        NVMLError=NVMLError,
+        NVML_TEMPERATURE_GPU=0,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 2,
+        nvmlDeviceGetHandleByIndex=lambda number: number,
+        nvmlDeviceGetUtilizationRates=utilization,
+        nvmlDeviceGetMemoryInfo=lambda _: types.SimpleNamespace(used=2**30, total=2**32),
+        nvmlDeviceGetTemperature=temperature,
+        nvmlDeviceGetPowerUsage=lambda _: 70_500,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    monitor = system.SystemMonitor(sink := Sink(1), tmp_path, interval=3600)
+    monitor.sample()
+    is_gone = True
+    monitor.sample()
+    monitor.close()
+    first, second, third = sink.records
+    assert {key: value for key, value in first.items() if key.startswith("gpu/")} == {
+        "gpu/0/percent": 50,
+        "gpu/0/memory_mb": 1024,
+        "gpu/0/memory_percent": 25.0,
+        "gpu/0/temperature": 60,
+        "gpu/0/power_watts": 70.5,
+        "gpu/1/percent": 51,
+        "gpu/1/memory_mb": 1024,
+        "gpu/1/memory_percent": 25.0,
+        "gpu/1/power_watts": 70.5,
+    }
+    assert set(second) == set(third) == {key for key in first if not key.startswith("gpu/")}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "metrics of GPUs are not recorded any more: NVMLError: GPU is lost" in line
+
+
+def test_a_forked_child_does_not_end_its_parents(tmp_path: Path) -> None:
+    """It has no such thread, and logs nothing."""
+    monitor = system.SystemMonitor(sink := Sink(1), tmp_path, interval=3600)
+    process = monitor._process
+    monitor._process = os.getpid() + 1  # as a child sees it
+    monitor.close()
+    assert sink.records == []
+    monitor._process = process
+    monitor.close()
+    assert len(sink.records) == 1
+
+
+def test_without_psutil_the_install_line_is_named(tmp_path: Path) -> None:
+    """Before the run begins."""
+    code = (
+        "import sys; sys.modules['psutil'] = None\n"
+        "from rigorous_recorder import ExperimentCollection\n"
+        "from rigorous_recorder.errors import MissingPackageError\n"
+        f"collection = ExperimentCollection({str(tmp_path / 'c')!r}, quiet=True)\n"
+        "try:\n    collection.new_experiment(capture='system')\n"
+        "except MissingPackageError as error:\n    print(error)\n"
+        "print(len(collection.experiments))"
+    )
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "rigorous-recorder[system]" in out
+    assert out.splitlines()[-1] == "0"
