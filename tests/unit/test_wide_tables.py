@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -12,6 +13,7 @@ import pytest
 
 import rigorous_recorder
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._live import split
 from rigorous_recorder._store.parquet_fragment import ParquetFragment
 
 _PACKAGE = str(Path(rigorous_recorder.__file__).parent)
@@ -130,6 +132,29 @@ def test_images_are_not_read_for_other_columns(
         assert "image" not in read, name
     assert records[0]["image"].shape == (2, 2)
     assert "image" in read
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one file", "several files"])
+def test_a_warning_counts_all_keys(
+    tmp_path: Path, several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those with columns of their own, too, each once, and the warning names the pattern once."""
+    monkeypatch.setattr(split, "_MANY_KEYS", 400)
+    found = []
+    for keys in (398, 399):
+        folder = tmp_path / str(keys)
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            ExperimentCollection(folder) as collection,
+        ):
+            warnings.simplefilter("always")
+            recorder = collection.recorder.child()
+            for number in [*range(keys), *range(keys)]:
+                recorder.push({"step": number, f"loss/{number}/a": 0.5})
+                if several and number % 150 == 0:
+                    collection.save()
+        found.append([str(each.message)[:60] for each in caught])
+    assert found == [[], ["400 different keys were logged, such as 'loss/<number>/a'. R"]]
 
 
 def test_a_value_in_a_sparse_column_is_in_its_own_row_alone(tmp_path: Path) -> None:

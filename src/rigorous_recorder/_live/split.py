@@ -35,7 +35,7 @@ MOST_COUNTED: Final = 1024
 _SHARE: Final = 8
 #: Columns of their own for keys in few rows, from which on they are not copied.
 _MANY_RARE: Final = 8
-#: Different sparse keys of a writer from which on the user is warned.
+#: Different keys of a table of a writer from which on the user is warned.
 _MANY_KEYS: Final = 100_000
 
 
@@ -111,25 +111,26 @@ def _worth_storing(segment: Segment) -> tuple[Column, ...]:
 
 
 class KeyCount:
-    """Counts the different sparse keys of a writer, and warns once where there are very many."""
+    """Counts the different keys of a table, and warns once where there are very many."""
 
     def __init__(self) -> None:
-        self._keys: set[str] | None = set()
+        self._keys: dict[str, None] | None = {}
 
-    def add(self, keys: Iterable[str]) -> None:
-        """Count keys."""
+    def add(self, columns: Iterable[Column]) -> None:
+        """Count the keys of columns."""
         if self._keys is None:
             return
-        self._keys.update(keys)
-        if len(self._keys) >= _MANY_KEYS:
-            example, self._keys = next(iter(self._keys)), None
-            _warn_of_many(example)
+        new = (column.key for column in columns if isinstance(column.key, str))
+        self._keys |= dict.fromkeys(new)
+        if (count := len(self._keys)) >= _MANY_KEYS:
+            example, self._keys = next(reversed(self._keys)), None
+            _warn_of_many(count, example)
 
 
-def _warn_of_many(key: str) -> None:
-    pattern = re.sub(r"\d+", "<number>", key)
+def _warn_of_many(count: int, example: str) -> None:
+    pattern = re.sub(r"\d+", "<number>", example)
     message = (
-        f"{_MANY_KEYS:,} different keys were logged, such as {pattern!r}. Records of any keys are"
+        f"{count:,} different keys were logged, such as {pattern!r}. Records of any keys are"
         " stored, but tables with so many columns are slow to read: log what differs as a value, as in"
         " push(step=17, loss=0.5) instead of push({'loss/17': 0.5})"
     )

@@ -141,7 +141,7 @@ class LiveTable:
             self.close_fast_path()
             is_sparse = self._is_sparse or (is_wasteful(live) and self._may_be_sparse())
             self._columns = recounted(live, is_sparse=is_sparse)
-            self._keys.add(str(column.key) for column in live.sparse_counts())
+            self._keys.add((*live.layout.columns, *live.sparse_counts()))
             self._room = self._room_after(live)
             self._fitting_columns = None, []
             self._segments.finish(live)
