@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Records
-from rigorous_recorder.errors import CompactedError, DeletedError
+from rigorous_recorder.errors import CompactedError, DeletedError, RecordIndexError
 
 from . import sparse_writers
 from .sparse_writers import THREADS, Plan, fields_of, log, require_in_order
@@ -68,6 +69,11 @@ def by_condition(records: Records) -> None:
         assert fields_of(row["writer"], row["n"])["norm/3"] == row["norm/3"]
 
 
+def by_index(records: Records) -> None:
+    with contextlib.suppress(RecordIndexError):  # others were deleted after they were counted
+        require_in_order([records[at] for at in range(len(records))][-9:], whole=False)
+
+
 READS: list[Callable[[Records], object]] = [
     require_in_order,
     lambda records: require_in_order(records.tail(40), whole=False),
@@ -75,7 +81,7 @@ READS: list[Callable[[Records], object]] = [
     by_polars,
     by_sql,
     by_condition,
-    lambda records: require_in_order([records[at] for at in range(len(records))][-9:], whole=False),
+    by_index,
 ]
 
 
