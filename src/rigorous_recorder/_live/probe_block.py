@@ -7,12 +7,12 @@ read.
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 __all__ = [
     "BLOCK_SIZE",
     "FOOTER_END",
-    "ProbeBlock",
+    "block_in",
     "fill_count_in",
     "footer_size",
     "with_probe_block",
@@ -28,28 +28,17 @@ FOOTER_END: Final = _END.size
 _NUMBER: Final = 8
 
 
-class ProbeBlock(NamedTuple):
-    """What is in the block.
+def block_in(data: bytes) -> tuple[int, int, int] | None:
+    """What is in a block; None if it is not one, as in a file of an older version.
 
-    Attributes:
-        nodes: the position of the column ``_node``.
-        capacity: the number of reserved rows.
-        fills: how often values of existing rows were added, as of those pending on a device.
+    That is the position of the column ``_node``, the number of reserved rows, and how often values of
+    existing rows were added, as of those pending on a device.
+
+    Raises:
+        struct.error: there are fewer bytes than in a block.
     """
-
-    nodes: int
-    capacity: int
-    fills: int
-
-    @classmethod
-    def at_end(cls, data: bytes) -> ProbeBlock | None:
-        """The block in the last bytes before a footer; None if an older version wrote the file.
-
-        Raises:
-            struct.error: there are fewer bytes than in a block.
-        """
-        mark, *numbers = _BLOCK.unpack(data[-_BLOCK.size :])
-        return cls(*numbers) if mark == _MARK else None
+    mark, nodes, capacity, fills = _BLOCK.unpack(data)
+    return (nodes, capacity, fills) if mark == _MARK else None
 
 
 def footer_size(end: bytes | memoryview) -> int:

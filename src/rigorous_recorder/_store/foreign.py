@@ -45,6 +45,7 @@ class ForeignFiles:
         self._own = own
         self._sealed = sealed
         self._listed = Listed(folder.live)
+        self._path = str(folder.live)
         self.forget()
 
     def forget(self) -> None:
@@ -76,10 +77,8 @@ class ForeignFiles:
         if not self._is_trusted(name.writer):
             return None
         known = self._read.get(name)
-        path = (
-            f"{self._folder.live}{os.sep}{name}"  # not a Path, which would take as long as the rest
-        )
-        return live_state(path, known.state.rows if known else 0)
+        path = f"{self._path}{os.sep}{name}"  # not a Path, which would take as long as the rest
+        return live_state(path, known.state if known else None)
 
     def _is_trusted(self, writer: str) -> bool:
         if writer in self._trusted:

@@ -19,13 +19,9 @@ _TICK: Final = 100_000_000
 _SECOND: Final = 1_000_000_000
 
 
-class _Stamp(NamedTuple):
-    """What changes with every change of the names in a folder, though not within a tick."""
-
-    device: int
-    inode: int
-    modified: int
-    changed: int
+#: What changes with every change of the names in a folder, though not within a tick: its device and
+#: inode, and when it was modified and changed.
+_Stamp = tuple[int, int, int, int]
 
 
 class _Known(NamedTuple):
@@ -72,7 +68,7 @@ class Listed:
             self._is_timed = has_exact_times(self._path)
         if not self._is_timed:
             return None
-        return _Stamp(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
     def _list(self) -> frozenset[str]:
         """The names that existed at the same time.
@@ -88,5 +84,5 @@ class Listed:
 
 def _is_past(stamp: _Stamp, now: int) -> bool:
     """Whether each later change has another stamp."""
-    latest = max(stamp.modified, stamp.changed)
+    latest = max(stamp[2:])
     return now - latest > (_TICK if latest % _SECOND else 2 * _SECOND)

@@ -8,13 +8,12 @@ import struct
 from bisect import bisect_left
 from typing import Final, NamedTuple
 
-from .._live.probe_block import BLOCK_SIZE, FOOTER_END, ProbeBlock, footer_size
+from .._live.probe_block import BLOCK_SIZE, FOOTER_END, block_in, footer_size
 
 __all__ = ["LiveState", "live_state"]
 
-#: Bytes at the end of a file that are read at once: the footer of up to about ten columns.
-_END: Final = 4096
 _ID: Final = 8  # bytes of a node's id
+_FREE: Final = bytes(_ID)
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -23,70 +22,73 @@ class LiveState(NamedTuple):
 
     Attributes:
         inode, size: of the file, which a wider or larger one can replace.
+        block: the position of its probe block.
         rows: the number of rows.
         fills: how often values of existing rows were added.
     """
 
     inode: int
     size: int
+    block: int
     rows: int
     fills: int
 
 
-def live_state(path: str, rows: int = 0) -> LiveState | None:
+def live_state(path: str, known: LiveState | None = None) -> LiveState | None:
     """The state of a live file; None if it has to be read as a whole for that.
 
     Args:
         path: the file.
-        rows: the number of rows that it probably has; another one takes more reads to find.
+        known: the state that it probably has; another one takes more reads to find.
     """
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError:
         return None
     try:
-        return _state(descriptor, rows)
+        return _state(descriptor, known)
     except (OSError, struct.error):  # it is damaged
         return None
     finally:
         os.close(descriptor)
 
 
-def _state(descriptor: int, rows: int) -> LiveState | None:
+def _state(descriptor: int, known: LiveState | None) -> LiveState | None:
     found = os.fstat(descriptor)
     # Without a name, its writer does not write to it any more: as on an overlay, which goes on to show it.
     if not stat.S_ISREG(found.st_mode) or not found.st_nlink:
         return None
-    block = _block(descriptor, found.st_size)
+    inode, size = found.st_ino, found.st_size
+    if known is not None and known.inode == inode and known.size == size:
+        rows, at = known.rows, known.block
+    else:
+        rows, at = 0, _block_position(descriptor, size)
+    block = block_in(os.pread(descriptor, BLOCK_SIZE, at))
     if block is None:
         return None
+    nodes, capacity, fills = block
+    if not _are_counted(descriptor, nodes, capacity, rows):
+        rows = _count(descriptor, nodes, capacity)
+    return LiveState(inode, size, at, rows, fills)
 
-    count = rows if _are_counted(descriptor, block, rows) else _count(descriptor, block)
-    return LiveState(found.st_ino, found.st_size, count, block.fills)
 
-
-def _are_counted(descriptor: int, block: ProbeBlock, rows: int) -> bool:
+def _are_counted(descriptor: int, nodes: int, capacity: int, rows: int) -> bool:
     """Whether a file has this number of rows, above 0 and below its capacity."""
-    if not 0 < rows < block.capacity:
+    if not 0 < rows < capacity:
         return False
-    last_and_next = os.pread(descriptor, 2 * _ID, block.nodes + _ID * (rows - 1))
-    return any(last_and_next[:_ID]) and not any(last_and_next[_ID:])
+    last_and_next = os.pread(descriptor, 2 * _ID, nodes + _ID * (rows - 1))
+    return last_and_next[:_ID] != _FREE == last_and_next[_ID:]
 
 
-def _count(descriptor: int, block: ProbeBlock) -> int:
+def _count(descriptor: int, nodes: int, capacity: int) -> int:
     """The number of rows: they are before the first one with node 0."""
 
     def is_free(row: int) -> bool:
-        return not any(os.pread(descriptor, _ID, block.nodes + _ID * row))
+        return not any(os.pread(descriptor, _ID, nodes + _ID * row))
 
-    return bisect_left(range(block.capacity), True, key=is_free)
+    return bisect_left(range(capacity), True, key=is_free)
 
 
-def _block(descriptor: int, size: int) -> ProbeBlock | None:
-    """The probe block of a file; None if it has none."""
-    end = os.pread(descriptor, _END, max(0, size - _END))
-    footer = footer_size(end[-FOOTER_END:])
-    before = end[: max(0, len(end) - footer)]
-    if len(before) < BLOCK_SIZE:
-        before = os.pread(descriptor, BLOCK_SIZE, size - footer - BLOCK_SIZE)
-    return ProbeBlock.at_end(before)
+def _block_position(descriptor: int, size: int) -> int:
+    """Where the probe block of a file is, if it has one."""
+    return size - footer_size(os.pread(descriptor, FOOTER_END, size - FOOTER_END)) - BLOCK_SIZE
