@@ -102,6 +102,35 @@ def test_follow_keeps_up_with_a_file_that_is_written(tmp_path: Path) -> None:
     assert rows == [*(("a", step) for step in range(5)), ("b", 7)]
 
 
+def test_metrics_of_dvclive_that_grow_unevenly_lose_no_row(tmp_path: Path) -> None:
+    """Each file is read on where it ended; an import that was killed adds what is missing."""
+    folder = tmp_path / "dvclive" / "plots" / "metrics"
+    folder.mkdir(parents=True)
+    steps = {"a": 0, "b": 0}
+
+    def grow(name: str, rows: int, rest: str = "") -> None:
+        with (folder / f"{name}.tsv").open("a") as file:
+            file.write("" if steps[name] else f"step\t{name}\n")
+            file.writelines(f"{steps[name] + at}\t{at + 0.5}\n" for at in range(rows))
+            file.write(rest)
+        steps[name] += rows
+
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for a, b, rest in ((3, 1, ""), (1, 2, "3"), (4, 0, "\t2.5\n"), (0, 3, "")):
+            grow("a", a)
+            grow("b", b, rest)
+            steps["b"] += rest.endswith("\n")
+            import_runs(tmp_path / "dvclive", collection)
+            for name, rows in steps.items():
+                found = [row["step"] for row in collection.records if row[name] is not None]
+                assert found == [*range(rows)]
+        (tmp_path / "study.collection" / "imports.jsonl").unlink()  # as if it had been killed
+        grow("a", 2)
+        grow("b", 2)
+    with ExperimentCollection(tmp_path / "study") as collection:
+        assert import_runs(tmp_path / "dvclive", collection).records == 4
+
+
 def test_imports_at_once_give_each_row_once(tmp_path: Path) -> None:
     """One waits for the other, and then adds what is new; nothing of it is in the flat table."""
     for number in range(20):

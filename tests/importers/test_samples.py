@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,19 @@ def ends_of(collection: ExperimentCollection) -> dict[str, str]:
     names = ([each.get("source_format"), each["run"]] for each in collection.experiments)
     statuses = (each.status.value for each in collection.experiments)
     return {" ".join(filter(None, name)): each for name, each in zip(names, statuses, strict=True)}
+
+
+def test_a_nested_run_without_an_end_has_not_that_of_the_run_above(tmp_path: Path) -> None:
+    """It ended with its last record."""
+    file = tmp_path / "mlflow.db"
+    shutil.copyfile(DATA / "mlflow" / "sqlite" / "mlflow.db", file)
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE name = 'child'")
+    database.close()
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for _ in range(2):
+            import_runs(file, collection)
+        (row,) = collection.records.where(run="child")
+        assert (row["status"], row["end_time"]) == ("running", row["time"])
+        ends = {each["run"]: each["end_time"] for each in collection.records}
+        assert len({ends[name] for name in ("parent", "child", "grandchild")}) == 3

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Record, Report, Run, Source, media, utc_time
+from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
 from .files import files_below, read_bounded, read_json, read_yaml, run_name
 from .lines import cell, csv_rows
 from .texts import file_inside
@@ -29,29 +29,57 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
             yield Source(folder, (*more, *files), run_name(folder, path))
 
 
-def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
+def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
+    """Each file of a metric is a part of the run, since they do not grow evenly."""
     summary, params = source.files[:2]
     config = read_yaml(params, report) if params.exists() else {}
     last = read_json(summary, report) if summary.exists() else {}
     last = last if isinstance(last, dict) else {}
-    series = {}
+    files = {}
     for file in source.files[2:]:
         if file.suffix == ".tsv" and file.is_relative_to(source.path / "plots" / "metrics"):
             name = file.relative_to(source.path / "plots" / "metrics").with_suffix("").as_posix()
-            series[name] = list(_points(file, report))
-    rest = {key: _number(value) for key, value in _flat(last).items() if key not in series}
+            files[name] = file
+    rest = {key: _number(value) for key, value in _flat(last).items() if key not in files}
     config = config if isinstance(config, dict) else {}
     yield Run("", source.name, config, {"summary": rest or None})
-    for name, points in series.items():
-        for step, time, value in points:
-            yield Record("", {name: value}, step, time)
+    read_to: dict[str, list[int]] = dict((position or {}).get("metrics", {}))
+    for name, file in files.items():
+        yield from _metric(name, file, report, read_to)
+        yield Position({"metrics": dict(read_to)})
     yield from _images(source, report)
 
 
-def _points(file: Path, report: Report) -> Iterator[tuple[Any, Any, Any]]:
-    """Step, time and value of each row; with a time, a row has a cell more than others."""
-    for number, (offset, _after, cells) in enumerate(csv_rows(file, report, separator="\t")):
-        if not number and "step" in cells:
+def _metric(
+    name: str, file: Path, report: Report, read_to: dict[str, list[int]]
+) -> Iterator[Event]:
+    """The rows of a metric from where they were read to: how often it began anew, and an offset."""
+    times, offset = read_to.get(name, [1, 0])
+    try:
+        if offset > file.stat().st_size:
+            report.add(file, "was replaced or cut off: read from its start, as another part")
+            times, offset = times + 1, 0
+    except OSError as error:
+        report.add(file, f"can't be read: {error.strerror}")
+        return
+    part = name if times == 1 else f"{name} ({times})"
+    yield Run(f"metrics/{part}", parent="", part=part)
+    for after, step, time, value in _points(file, report, offset):
+        yield Record(f"metrics/{part}", {name: value}, step, time)
+        offset = after or offset
+    read_to[name] = [times, offset]
+
+
+def _points(file: Path, report: Report, start: int) -> Iterator[tuple[int, Any, Any, Any]]:
+    """The offset after each row, its step, time and value; with a time, it has a cell more.
+
+    A last row without an end can be cut off anywhere, and is left for the next time.
+    """
+    for offset, after, cells in csv_rows(file, report, separator="\t", offset=start):
+        if not offset and "step" in cells:
+            continue
+        if not after:
+            report.add(file, "ends within a line", offset=offset, once=True)
             continue
         if len(cells) not in {2, _TIMED}:
             report.add(file, "rows without step and value: left out", offset=offset)
@@ -60,6 +88,7 @@ def _points(file: Path, report: Report) -> Iterator[tuple[Any, Any, Any]]:
         when = cell(time[0]) if time else None
         at = cell(step)
         yield (
+            after,
             at if type(at) in {int, float} else None,
             utc_time(when / 1000) if isinstance(when, int | float) else None,
             cell(value),
@@ -82,18 +111,30 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _images(source: Source, report: Report) -> Iterator[Event]:
-    """A record for each image, with the step if its folder has one."""
+    """A record for each image, in the part of its folder if its name is a step, else of its own."""
     top = source.path / "plots" / "images"
+    found: dict[str, list[tuple[int | None, Path]]] = {}
     for file in source.files[2:]:
         if not file.is_relative_to(top):
             continue
         name = file.relative_to(top)
-        if file_inside(source.path, str(file.relative_to(source.path))) is None:
-            report.add(file, "images outside of the folder: not read")
-        elif (data := read_bounded(file, report)) is not None:
-            step = int(file.stem) if name.parent.name and file.stem.isdecimal() else None
-            key = name.parent.as_posix() if step is not None else name.as_posix()
-            yield Record("", media(key, data, name.as_posix()), step)
+        step = int(file.stem) if name.parent.name and file.stem.isdecimal() else None
+        key = name.parent.as_posix() if step is not None else name.as_posix()
+        found.setdefault(key, []).append((step, file))
+    for key, files in found.items():
+        yield Run(f"images/{key}", parent="", part=f"images/{key}")
+        for step, file in sorted(files, key=lambda each: each[0] or 0):
+            yield from _image(source, report, key, step, file)
+
+
+def _image(
+    source: Source, report: Report, key: str, step: int | None, file: Path
+) -> Iterator[Event]:
+    if file_inside(source.path, str(file.relative_to(source.path))) is None:
+        report.add(file, "images outside of the folder: not read")
+    elif (data := read_bounded(file, report)) is not None:
+        name = file.relative_to(source.path / "plots" / "images").as_posix()
+        yield Record(f"images/{key}", media(key, data, name), step)
 
 
 FORMAT: Final = Format("dvclive", "DVCLive", _find, _read)

@@ -168,6 +168,8 @@ class SourceTarget:
         #: The top run of each run, and the time of the last record of each.
         self._tops: dict[str, str] = {}
         self._lasts: dict[str, datetime] = {}
+        #: The runs below others that have no end of their own.
+        self._endless: set[str] = set()
         self._names: dict[str, str] = {}
         #: Keys of configurations that are also metrics, which are moved: no record may inherit them.
         self._moved: set[str] = set(self.state.get("moved", ()))
@@ -195,13 +197,14 @@ class SourceTarget:
                     self.save()
                     self._target.flush()
         self._flush()
+        self._set_ends()
         self._set_outcomes()
 
     def _note(self, position: Position) -> None:
         """Remember a position; None is the start of a source that is read anew."""
         if position.value is None:
             self._counts.clear()
-            for known in (self._recorders, self._tops, self._lasts):
+            for known in (self._recorders, self._tops, self._lasts, self._endless):
                 known.clear()
         self.state |= {"position": position.value, "counts": dict(self._counts)}
 
@@ -223,6 +226,10 @@ class SourceTarget:
             before = self._counts.setdefault(run.id, 0)
             self._skip[run.id] = 0 if is_new else max(len(recorder.records) - before, 0)
         self._set(recorder, run)
+        if run.about.get("end_time") is not None:
+            self._endless.discard(run.id)
+        elif run.parent is not None and run.part is None:
+            self._endless.add(run.id)
 
     def _set(self, recorder: Recorder, run: Run) -> None:
         """Set the attributes of a run that are new or have changed."""
@@ -235,6 +242,15 @@ class SourceTarget:
         for key, value in {**config, **about, **name}.items():
             if key not in known or not _same(known[key], value):
                 self._set_one(recorder, _free(key, RESERVED, "source"), value)
+
+    def _set_ends(self) -> None:
+        """Set when runs below others ended that have no end: they would inherit that of another run."""
+        for run in self._endless:
+            recorder = self._recorders[run]
+            own = recorder.get("end_time"), self._lasts.get(run), recorder.get("start_time")
+            ends = [each for each in own if isinstance(each, datetime)]
+            if ends and (end := max(ends)) != own[0]:
+                recorder["end_time"] = end
 
     def _set_outcomes(self) -> None:
         """Set how and when the experiments ended, as the source tells it by now."""
