@@ -153,6 +153,14 @@ def test_lines_by_attributes_are_means_with_a_band(client: TestClient) -> None:
     ]
     deviation, _ = chart(client, y="score", x="epoch", by=["model"], band="std")
     assert deviation[0]["high"][0] == pytest.approx(1.5 + np.std([1, 2], ddof=1))
+    quartiles, _ = chart(client, y="score", x="epoch", by=["model"], band="quantile")
+    assert quartiles[0]["high"].tolist() == [1.75, 3.5, 3]
+    merged, header = chart(client, y="loss", x="step", from_start=True, levels_once=True, pixels=99)
+    assert [(line["run"], line["n"], line["odd"]) for line in merged] == [
+        (line["run"], STEPS, 3) for line in chart(client, y="loss", x="step")[0]
+    ]
+    assert merged[1]["y"].max() == 102
+    assert not header["is_tail"]
     runs, _ = chart(client, y="score", x="epoch", band="none")
     assert [(line["y"].tolist(), line["band"]) for line in runs] == [
         ([1, 2, 3], False),

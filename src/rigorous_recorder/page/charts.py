@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
 from ..errors import ArgumentError, ColumnError
+from .merged import Merged, merged
 from .packing import Packed
 from .points import Points
 from .reduce import Band, Pixels, by_column, mean_by_x, smoothed, window
@@ -23,7 +24,7 @@ _MOST_POINTS: Final = 400_000
 _FEWEST_PIXELS: Final = 16
 #: Marks of NaN and infinities of a line; all are counted.
 _MOST_MARKS: Final = 200
-_BANDS: Final = ("std", "sem", "minmax", "none")
+_BANDS: Final = ("std", "sem", "minmax", "quantile", "none")
 #: A tail with more points is drawn anew.
 _LONGEST_TAIL: Final = 20_000
 #: Keys of one request.
@@ -45,6 +46,8 @@ class ChartRequest(NamedTuple):
         low, high: the ends of x that are shown.
         smooth: the weight of the moving average, or 0.
         log_x: whether pixels are even on a logarithmic axis.
+        from_start: whether x is counted from the start of each run.
+        levels_once: whether in means each recorder counts once beside its siblings.
         cursors: what earlier answers had, for the points since; by key.
     """
 
@@ -57,6 +60,8 @@ class ChartRequest(NamedTuple):
     high: float | None
     smooth: float
     log_x: bool
+    from_start: bool
+    levels_once: bool
     cursors: Mapping[str, _Cursors]
 
     @classmethod
@@ -77,6 +82,8 @@ class ChartRequest(NamedTuple):
                 high=_end(given.get("high")),
                 smooth=min(max(float(given.get("smooth") or 0), 0.0), 0.9999),
                 log_x=bool(given.get("log_x")),
+                from_start=bool(given.get("from_start")),
+                levels_once=bool(given.get("levels_once")),
                 cursors={
                     str(key): _cursor(each) for key, each in (given.get("cursors") or {}).items()
                 },
@@ -84,6 +91,11 @@ class ChartRequest(NamedTuple):
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             message = f"not a valid request of a chart: {error!r}"
             raise ArgumentError(message) from None
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether more of records is needed than their values."""
+        return self.from_start or self.levels_once
 
 
 def _text(value: Any) -> str:
@@ -148,12 +160,14 @@ class _Answer:
     def message(self) -> bytes:
         """All charts."""
         tails = self._tails()
-        rest = [key for key in self._request.y if key not in tails]
-        states = self._states(rest)
-        charts = [
-            self._tail(key, *tails[key]) if key in tails else self._chart(key, states[key])
-            for key in self._request.y
-        ]
+        if self._request.is_merged:
+            charts = [self._merged(key) for key in self._request.y]
+        else:
+            states = self._states([key for key in self._request.y if key not in tails])
+            charts = [
+                self._tail(key, *tails[key]) if key in tails else self._chart(key, states[key])
+                for key in self._request.y
+            ]
         if all("error" in each for each in charts):
             raise ColumnError(charts[0]["error"])
         return self._packed.message({"names": self._names_sent, "charts": charts})
@@ -176,8 +190,7 @@ class _Answer:
 
     def _chart(self, key: str, found: Sequence[tuple[Opened, State]]) -> dict[str, Any]:
         if not found:
-            x = self._request.x or key
-            return {"y": key, "error": f"no collection has both keys {key!r} and {x!r}"}
+            return self._missing(key)
         total = max(1, sum(len(state.lines) for _, state in found))
         pixels = max(_FEWEST_PIXELS, min(self._request.pixels, _MOST_POINTS // (4 * total)))
         drawn = []
@@ -188,6 +201,43 @@ class _Answer:
                 some = _drawn(points, self._request, pixels)
                 drawn.append(_Entry(self._name(opened, line), points.count, some, *points.odd))
         return self._packed_chart(key, drawn, {o.name: s.cursor for o, s in found}, is_tail=False)
+
+    def _merged(self, key: str) -> dict[str, Any]:
+        request = self._request
+        found, has_keys = [], False
+        for opened in self._workspace.opened:
+            try:
+                lines = merged(
+                    opened.collection,
+                    key,
+                    request.x,
+                    request.by,
+                    band=request.band,
+                    from_start=request.from_start,
+                    levels_once=request.levels_once,
+                    stop=self._stop,
+                )
+            except ColumnError:
+                continue  # another collection may have it
+            has_keys = True
+            found += [(opened, line) for line in lines]
+        if not has_keys:
+            return self._missing(key)
+        pixels = max(_FEWEST_PIXELS, min(request.pixels, _MOST_POINTS // (4 * (len(found) or 1))))
+        drawn = [
+            _Entry(
+                self._name(opened, line),
+                line.there,
+                _of_band(line.band, request, pixels),
+                *line.odd,
+            )
+            for opened, line in found
+        ]
+        return self._packed_chart(key, drawn, {}, is_tail=False)
+
+    def _missing(self, key: str) -> dict[str, Any]:
+        x = self._request.x or key
+        return {"y": key, "error": f"no collection has both keys {key!r} and {x!r}"}
 
     def _packed_chart(
         self, key: str, drawn: Sequence[_Entry], cursor: _Cursors, *, is_tail: bool
@@ -216,7 +266,7 @@ class _Answer:
             },
         }
 
-    def _name(self, opened: Opened, line: Line) -> int:
+    def _name(self, opened: Opened, line: Line | Merged) -> int:
         name = opened.name, line.labels if line.run is None else line.run
         if name not in self._names:
             self._names[name] = len(self._names)
@@ -228,7 +278,7 @@ class _Answer:
     def _tails(self) -> dict[str, tuple[list[tuple[Opened, Tail]], dict[str, tuple[int, int]]]]:
         """Only the points since the cursors, of keys that need not be drawn anew."""
         request, opened = self._request, self._workspace.opened
-        if request.by or request.smooth:
+        if request.by or request.smooth or request.is_merged:
             return {}
         names = {each.name for each in opened}
         wanted = {key: each for key, each in request.cursors.items() if names == each.keys()}
@@ -287,7 +337,7 @@ def _length(tails: Sequence[tuple[Opened, Tail]]) -> int:
     return sum(len(new.y) for _, new in tails)
 
 
-def _name(opened: Opened, line: Line) -> dict[str, Any]:
+def _name(opened: Opened, line: Line | Merged) -> dict[str, Any]:
     if line.run is not None:
         return {"run": run_key(opened.name, *line.run)}
     label = ", ".join(line.labels)
@@ -301,22 +351,21 @@ def _drawn(points: Points, request: ChartRequest, pixels: int) -> _Drawn:
         found = points.drawn(shown, pixels, is_log=request.log_x, smooth=soft)
         return _Drawn(found[0], found[1], None if soft is None else found[2], None)
     x, y = points.arrays()
-    band = None
     if (x[1:] == x[:-1]).any():
-        band = mean_by_x(x, y, request.band)
-        x, y = band.x, band.mean
+        return _of_band(mean_by_x(x, y, request.band), request, pixels)
+    return _of_band(Band(x, y, y, y), request, pixels)
+
+
+def _of_band(band: Band, request: ChartRequest, pixels: int) -> _Drawn:
+    x, y = band.x, band.mean
+    has_band = request.band != "none" and band.low is not band.mean
     smooth = smoothed(x, y, request.smooth) if request.smooth else None
     part = window(x, request.low, request.high)
-    places = part.start + _places(x[part], _picked(y, smooth, band, part), request, pixels)
-    has_band = band is not None and request.band != "none"
-    ends = (band.low[places], band.high[places]) if band is not None and has_band else None
+    lines = (y, *((band.low, band.high) if has_band else ()), smooth)
+    picked = [each[part] for each in lines if each is not None]
+    places = part.start + _places(x[part], picked, request, pixels)
+    ends = (band.low[places], band.high[places]) if has_band else None
     return _Drawn(x[places], y[places], None if smooth is None else smooth[places], ends)
-
-
-def _picked(y: Any, smooth: Any, band: Band | None, shown: slice) -> list[Any]:
-    """The arrays whose lows and highs are to be preserved."""
-    ends = () if band is None else (band.low, band.high)
-    return [each[shown] for each in (y, *ends, smooth) if each is not None]
 
 
 def _places(x: Any, picked: Sequence[Any], request: ChartRequest, pixels: int) -> Any:

@@ -93,7 +93,14 @@ def by_column(column: Any, picked: Sequence[Any]) -> Any:
 
 
 def mean_by_x(x: Any, y: Any, band: str) -> Band:
-    """The mean of all finite y with the same x, and a band: ``std``, ``sem``, ``minmax`` or ``none``."""
+    """The mean of all y with the same x, and a band.
+
+    Args:
+        x: sorted.
+        y: finite.
+        band: ``std`` (sample standard deviation), ``sem`` (that of the mean), ``minmax``, ``quantile``
+            (the quartiles, linear between values, as by ``numpy.quantile``) or ``none``.
+    """
     starts = np.flatnonzero(np.concatenate(([True], x[1:] != x[:-1]))) if len(x) else np.arange(0)
     if not len(starts):
         return Band(x, y, y, y)
@@ -103,14 +110,29 @@ def mean_by_x(x: Any, y: Any, band: str) -> Band:
         return Band(x[starts], mean, np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts))
     if band == "none":
         return Band(x[starts], mean, mean, mean)
+    if band == "quantile":
+        ordered = y[np.lexsort((y, np.repeat(starts, counts)))]
+        return Band(x[starts], mean, *(_quantile(ordered, starts, counts, q) for q in (0.25, 0.75)))
     squares = np.add.reduceat((y - np.repeat(mean, counts)) ** 2, starts)
     half = np.sqrt(squares / np.maximum(1, counts - 1))
     half = half / np.sqrt(counts) if band == "sem" else half
     return Band(x[starts], mean, mean - half, mean + half)
 
 
+def _quantile(ordered: Any, starts: Any, counts: Any, share: float) -> Any:
+    places = (counts - 1) * share
+    below = places.astype(np.int64)
+    low = ordered[starts + below]
+    high = ordered[starts + np.minimum(below + 1, counts - 1)]
+    return low + (high - low) * (places - below)
+
+
 class Smoother:
     """The exponential moving average, in which a point's weight falls with its distance in x.
+
+    At the n-th point it is ``sum(w[i] * y[i]) / sum(w[i])`` over all i up to n, where ``w[i]`` is
+    ``weight ** ((x[n] - x[i]) / typical)``: the "time weighted exponential moving average" of
+    Weights & Biases (docs.wandb.ai, "Smooth line plots"), whose scale is the range of x.
 
     The weight falls by the factor ``weight`` over the typical distance. It is divided by the sum of
     weights, so it has no bias towards 0: at even distances it is ``plotting.smoothing.ema``. A line

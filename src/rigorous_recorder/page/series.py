@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from .. import ExperimentCollection, Records
 from .._arrow import pa
+from .._engines.arrow import flat_schema
 from .._engines.follow import NewRows
 from .._engines.piece import Group, Piece
 from .._engines.scan import Scan
@@ -22,7 +23,19 @@ from .._tree.nodes import Nodes
 from ..errors import CompactedError, DeletedError
 from .points import Points
 
-__all__ = ["INDEX", "Cancelled", "Feed", "Line", "State", "Tail", "metric_keys", "x_keys"]
+__all__ = [
+    "INDEX",
+    "Cancelled",
+    "Feed",
+    "Line",
+    "State",
+    "Tail",
+    "is_instant",
+    "metric_keys",
+    "numbers",
+    "parts_of",
+    "x_keys",
+]
 
 #: In place of a key: the number of a point in its line.
 INDEX: Final = ""
@@ -261,22 +274,12 @@ class Feed:
         return self._by is not None or not is_same
 
     def _values(self, scan: Scan, piece: Piece) -> _Values | None:
-        x = None if self._x == INDEX else _numbers(scan, piece, self._x)
+        x = None if self._x == INDEX else numbers(scan, piece, self._x)
         if self._x != INDEX and x is None:
             return None
-        values = {key: found for key in self.keys if (found := _numbers(scan, piece, key))}
-        return _Values(*self._names(scan, piece), x, values) if values else None
-
-    def _names(self, scan: Scan, piece: Piece) -> tuple[list[tuple[Any, ...]], Any]:
+        values = {key: found for key in self.keys if (found := numbers(scan, piece, key))}
         by = _RUN if self._by is None else self._by
-        if not by:
-            return [()], np.array([piece.rows])
-        if any(piece.own(key) for key in by):
-            return _neighbours(_flat(scan, piece, by), piece.rows)
-        ends = piece.runs.run_ends.to_numpy().astype(np.int64)
-        firsts = piece.taken(pa.array(np.concatenate(([0], ends[:-1]))))
-        names, places = _neighbours(_flat(scan, firsts, by), len(ends))
-        return names, ends[places - 1]
+        return _Values(*parts_of(scan, piece, by), x, values) if values else None
 
     def _add(self, found: _Values) -> None:
         names, ends, places = found.names, found.ends, None
@@ -319,6 +322,24 @@ def _is_set(stop: Event | None) -> bool:
     return stop is not None and stop.is_set()
 
 
+def parts_of(scan: Scan, piece: Piece, by: Sequence[str]) -> tuple[list[tuple[Any, ...]], Any]:
+    """The values of keys of neighbouring rows that have the same ones, and the ends of these rows."""
+    if not by:
+        return [()], np.array([piece.rows])
+    if any(piece.own(key) for key in by):
+        return _neighbours(_flat(scan, piece, by), piece.rows)
+    ends = piece.runs.run_ends.to_numpy().astype(np.int64)
+    firsts = piece.taken(pa.array(np.concatenate(([0], ends[:-1]))))
+    names, places = _neighbours(_flat(scan, firsts, by), len(ends))
+    return names, ends[places - 1]
+
+
+def is_instant(scan: Scan, key: str) -> bool:
+    """Whether the values of a key are points in time."""
+    kind = flat_schema(scan).field(key).type
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
 def _flat(scan: Scan, piece: Piece, keys: Sequence[str]) -> list[pa.Array]:
     return piece.flat([scan.flats[key] for key in keys])
 
@@ -352,7 +373,7 @@ def _gathered(
     return list(codes), np.cumsum(np.bincount(of_rows)), np.argsort(of_rows, kind="stable")
 
 
-def _numbers(scan: Scan, piece: Piece, key: str) -> _Numbers | None:
+def numbers(scan: Scan, piece: Piece, key: str) -> _Numbers | None:
     """The values of a key in the rows of a piece; None if there is no number."""
     (column,) = _flat(scan, piece, [key])
     kind = column.type

@@ -14,7 +14,7 @@ import { change, onChange, state } from "./state.js";
 const TOGETHER = 12;
 /** So many cards are added each time the end is reached. */
 const PAGE = 60;
-const SAMPLED = ["x", "by", "band", "smooth", "logx", "low", "high"];
+const SAMPLED = ["x", "by", "band", "smooth", "logx", "relative", "once", "low", "high"];
 const LIKELY_X = ["step", "global_step", "iteration", "epoch", "episode", "timestep", "batch"];
 
 export class Charts {
@@ -85,8 +85,9 @@ export class Charts {
       labelled("x", choice([["#", "record number"], ...this.keys.x.map((key) => [key, key])], this.x() || "#", (x) => change({ x, low: "", high: "" }))),
       labelled("Lines by", choice([["", "run"], ...this.keys.columns.map((key) => [key, key])], state.by[0] ?? "", (by) => change({ by: by ? [by] : [] }))),
       state.by.length ? labelled("and", choice([["", "nothing else"], ...this.keys.columns.map((key) => [key, key])], state.by[1] ?? "", (by) => change({ by: by ? [state.by[0], by] : [state.by[0]] }))) : null,
-      labelled("Band", choice([["std", "std"], ["sem", "sem"], ["minmax", "min-max"], ["none", "none"]], state.band, (band) => change({ band }))),
+      labelled("Band", choice([["std", "std"], ["sem", "sem"], ["minmax", "min-max"], ["quantile", "quartiles"], ["none", "none"]], state.band, (band) => change({ band }))),
       labelled("Smoothing", smooth),
+      toggle("From start", "relative", "x from the start of each run"), toggle("Levels once", "once", "In means each recorder counts once, however many records it has"),
       toggle("log x", "logx"), toggle("log y", "logy"), toggle("Clip outliers", "clip"),
       element("button", { onclick: () => this.panels.add() }, "Add chart…"),
       state.low !== "" ? element("button", { onclick: () => change({ low: "", high: "" }) }, "Reset zoom") : null,
@@ -171,12 +172,12 @@ export class Charts {
     const control = new AbortController(), cards = new Set(asked.map(([card]) => card));
     cards.forEach((card) => { card.request = { cards, control }; });
     const pixels = Math.max(200, ...asked.map(([card]) => card.canvas.clientWidth || 360));
-    const isTail = !state.by.length && !Number(state.smooth) && state.low === "";
+    const isTail = !state.by.length && !Number(state.smooth) && state.low === "" && !state.relative && !state.once;
     const cursors = asked.flatMap(([card, before]) => (before && isTail ? [[card.key, before.cursor]] : []));
     const body = {
       y: asked.map(([card]) => card.key), x: this.x(), by: state.by, band: state.band, pixels,
       low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
-      smooth: Number(state.smooth), log_x: Boolean(state.logx), cursors: Object.fromEntries(cursors),
+      smooth: Number(state.smooth), log_x: Boolean(state.logx), from_start: Boolean(state.relative), levels_once: Boolean(state.once), cursors: Object.fromEntries(cursors),
     };
     /** @type {Map<string, import("./api.js").Chart | Error>} */
     let found;
@@ -370,7 +371,7 @@ function choice(options, value, onPick) {
   return made;
 }
 
-/** @param {string} text @param {string} key */
-function toggle(text, key) {
-  return element("button", { "aria-pressed": String(Boolean(state[key])), onclick: () => change({ [key]: state[key] ? "" : "1" }) }, text);
+/** @param {string} text @param {string} key @param {string} [title] */
+function toggle(text, key, title = "") {
+  return element("button", { title, "aria-pressed": String(Boolean(state[key])), onclick: () => change({ [key]: state[key] ? "" : "1", ...(key === "relative" ? { low: "", high: "" } : {}) }) }, text);
 }

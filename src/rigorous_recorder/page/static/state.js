@@ -2,7 +2,7 @@
 
 /** Values of the state, where the address has none. */
 const DEFAULTS = {
-  tab: "charts", x: "", by: [], band: "std", smooth: "0", logx: "", logy: "", clip: "",
+  tab: "charts", x: "", by: [], band: "std", smooth: "0", logx: "", logy: "", clip: "", relative: "", once: "",
   search: "", low: "", high: "", runs: "", sort: "", down: "", differs: "", hidden: [],
   pinned: [], collection: "", where: "", panels: [], sql: "",
 };

@@ -1,0 +1,241 @@
+"""Lines that need more of a record than its values: its recorder, or the start of its run.
+
+Means in which each level of the tree counts once, and x from the start of each run. They are read
+when they are requested, in one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from threading import Event
+from typing import Any, Final, NamedTuple
+
+from .. import ExperimentCollection
+from .._arrow import pa
+from .._engines.piece import Piece
+from .._engines.scan import Scan
+from .._lazy_imports import np
+from .._tree.nodes import Nodes
+from .reduce import Band, mean_by_x
+from .series import INDEX, Cancelled, is_instant, numbers, parts_of
+
+__all__ = ["Merged", "Tree", "first_x", "mean_of_levels", "merged"]
+
+_RUN: Final = ("experiment_number", "experiment_start_time")
+
+
+class Merged(NamedTuple):
+    """A line.
+
+    Attributes:
+        run, labels: see ``series.Line``.
+        there: the number of points.
+        band: x, means and the ends of the band.
+        odd: x and y of the points whose y is NaN or infinite.
+    """
+
+    run: tuple[int, float] | None
+    labels: tuple[str, ...]
+    there: int
+    band: Band
+    odd: tuple[Any, Any]
+
+
+class _Read(NamedTuple):
+    """The points of some records: the number of the line's name, the position of the node, x and y."""
+
+    names: Any
+    nodes: Any
+    x: Any
+    y: Any
+
+
+def merged(  # noqa: PLR0913 - a line is defined by this many
+    collection: ExperimentCollection,
+    y: str,
+    x: str,
+    by: Sequence[str],
+    *,
+    band: str,
+    from_start: bool,
+    levels_once: bool,
+    stop: Event | None,
+) -> list[Merged]:
+    """The lines of a key.
+
+    Args:
+        x: the key of x, or ``INDEX``.
+        by: keys that separate lines; none for the runs.
+        band: see ``mean_by_x``.
+        from_start: whether x is counted from the start of each run: see ``first_x``.
+        levels_once: whether means are those of ``mean_of_levels``.
+
+    Raises:
+        ColumnError: a key is not there.
+        Cancelled: ``stop`` was set.
+    """
+    keys = dict.fromkeys([*by, *_RUN, y, *([x] if x != INDEX else [])])
+    scan = collection.records.select(*keys)._scan()
+    names: dict[tuple[Any, ...], int] = {}
+    found = _joined(_read(scan, y, x, (*by, *_RUN), names=names, stop=stop))
+    if x == INDEX:
+        found = found._replace(x=_numbered(found.names))
+    elif from_start:
+        starts = first_x(found.names, found.x, list(names), is_time=is_instant(scan, x))
+        found = found._replace(x=found.x - starts[found.names])
+    finite = np.isfinite(found.x)
+    found = _Read(*(each[finite] for each in found))
+    lines: dict[tuple[Any, ...], int] = {}
+    of_names = [lines.setdefault(name[:-2] if by else name[-2:], len(lines)) for name in names]
+    found = found._replace(names=np.array(of_names, np.int64)[found.names])
+    tree = Tree.of(scan.snapshot.nodes) if levels_once else None
+    order = np.argsort(found.names, kind="stable")
+    ends = np.cumsum(np.bincount(found.names, minlength=len(lines)))
+    parts = np.split(order, ends[:-1])
+    return [
+        _line(name, part, found, tree, band=band, has_by=bool(by))
+        for name, part in zip(lines, parts, strict=True)
+        if len(part)
+    ]
+
+
+def _read(  # noqa: PLR0913 - what a line is of
+    scan: Scan,
+    y: str,
+    x: str,
+    by: Sequence[str],
+    *,
+    names: dict[tuple[Any, ...], int],
+    stop: Event | None,
+) -> Iterator[_Read]:
+    """The points of each piece; names that are not there yet get a number."""
+    columns = scan.columns_for(None)
+    for group in scan.groups:
+        for piece in scan.read(group, columns):
+            if stop is not None and stop.is_set():
+                raise Cancelled
+            if (found := _values(scan, piece, y, x)) is None:
+                continue
+            of_parts, ends = parts_of(scan, piece, by)
+            codes = [names.setdefault(name, len(names)) for name in of_parts]
+            of_rows = np.repeat(np.array(codes, np.int64), np.diff(ends, prepend=0))
+            at_x, at_y, has = found
+            yield _Read(of_rows[has], piece.positions.to_numpy()[has], at_x[has], at_y[has])
+
+
+def _values(scan: Scan, piece: Piece, y: str, x: str) -> tuple[Any, Any, Any] | None:
+    """The values of both keys in a piece, and which rows have both."""
+    of_y = numbers(scan, piece, y)
+    of_x = of_y if x == INDEX else numbers(scan, piece, x)
+    if of_y is None or of_x is None:
+        return None
+    has = np.ones(piece.rows, bool)
+    for each in (of_x, of_y):
+        if each.has is not None:
+            has &= each.has
+    return of_x.values, of_y.values, has
+
+
+def _joined(parts: Iterator[_Read]) -> _Read:
+    nothing = _Read(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
+    columns = zip(*[nothing, *parts], strict=True)
+    return _Read(*(np.concatenate(each) for each in columns))
+
+
+def _numbered(codes: Any) -> Any:
+    """The number of each point in its line."""
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes) if len(codes) else np.empty(0, np.int64)
+    found = np.empty(len(codes))
+    found[order] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return found
+
+
+def first_x(codes: Any, x: Any, names: Sequence[tuple[Any, ...]], *, is_time: bool) -> Any:
+    """For each name, which ends with the start of a run, the x from which others are counted.
+
+    It is the start of the run if x is a time, and the lowest x of the run otherwise.
+    """
+    least = np.full(len(names), np.inf)
+    np.fmin.at(least, codes, np.where(np.isfinite(x), x, np.inf))
+    runs: dict[Any, float] = {}
+    for name, low in zip(names, least, strict=True):
+        runs[name[-2:]] = min(low, runs.get(name[-2:], np.inf))
+    starts = [name[-1] if is_time and name[-1] is not None else runs[name[-2:]] for name in names]
+    return np.array(starts, "f8")
+
+
+def _line(  # noqa: PLR0913 - see merged
+    name: tuple[Any, ...], of_line: Any, found: _Read, tree: Tree | None, *, band: str, has_by: bool
+) -> Merged:
+    order = of_line[np.argsort(found.x[of_line], kind="stable")]
+    x, y, positions = found.x[order], found.y[order], found.nodes[order]
+    finite = np.isfinite(y)
+    odd = x[~finite], y[~finite]
+    x, y, positions = x[finite], y[finite], positions[finite]
+    if not (x[1:] == x[:-1]).any():
+        means = Band(x, y, y, y)
+    elif tree is None:
+        means = mean_by_x(x, y, band)
+    else:
+        means = mean_of_levels(x, y, positions, tree, band=band)
+    run = None if has_by or name[0] is None else (name[0], name[1])
+    labels = tuple("" if each is None else str(each) for each in name) if has_by else ()
+    return Merged(run, labels, len(order), means, odd)
+
+
+class Tree(NamedTuple):
+    """Recorders: the position of each one's parent, the root's being its own, and how many are above it."""
+
+    parents: Any
+    depth: Any
+
+    @classmethod
+    def of(cls, nodes: Nodes) -> Tree:
+        """The recorders of a snapshot."""
+        parents = nodes.parents.fill_null(pa.scalar(-1, nodes.parents.type)).to_numpy()
+        at = np.arange(len(parents))
+        parents = np.where(parents < 0, at, parents)
+        depth, above = np.zeros(len(parents), np.int64), parents
+        while (is_below := above != at).any():
+            depth += is_below
+            at, above = above, parents[above]
+        return cls(parents, depth)
+
+
+def mean_of_levels(x: Any, y: Any, nodes: Any, tree: Tree, *, band: str) -> Band:
+    """For each x the mean over the tree, in which each recorder counts once beside its siblings.
+
+    The mean of a recorder is that of its members: the recorders below it, each by its own mean, and
+    all its own records together. So a mean over models is one of means over episodes,
+    however many episodes a model has. The band is of the members where the line first
+    branches, from the top: of the runs, if there are several.
+
+    Args:
+        x, y, nodes: x, finite value and position of the recorder of each record.
+        tree: all recorders.
+        band: see ``mean_by_x``.
+    """
+    if not len(x):
+        return Band(x, y, y, y)
+    x, nodes, values = _grouped(x, nodes, (y, y, y), band)
+    for level in range(int(tree.depth[nodes].max()), 0, -1):
+        above = np.where(tree.depth[nodes] == level, tree.parents[nodes], nodes)
+        x, nodes, values = _grouped(x, above, values, band)
+    return Band(x, *values)
+
+
+def _grouped(x: Any, nodes: Any, values: Sequence[Any], band: str) -> tuple[Any, Any, list[Any]]:
+    """Members with the same x and recorder as one; with their band, if any has several.
+
+    Args:
+        values: the mean, low and high of each.
+    """
+    order = np.lexsort((nodes, x))
+    x, nodes, *values = (each[order] for each in (x, nodes, *values))
+    is_first = np.concatenate(([True], (x[1:] != x[:-1]) | (nodes[1:] != nodes[:-1])))
+    starts = np.flatnonzero(is_first)
+    if len(starts) == len(x):
+        return x, nodes, values
+    found = mean_by_x(np.cumsum(is_first), values[0], band)
+    return x[starts], nodes[starts], list(found[1:])
