@@ -196,9 +196,11 @@ class RecordsSelect:
 
     def _nodes_of(self, fragments: Sequence[Fragment]) -> pa.Table:
         every = [pc.max(each.nodes).as_py() for each in fragments if len(each.nodes)]
-        ids = _with_a_gap(self._scan.sorted_nodes_of(fragments), max(every, default=0))
+        found = self._scan.sorted_nodes_of(fragments)
+        ids = _with_a_gap(found, max(every, default=0))
         nodes = self._scan.snapshot.nodes
-        positions = nodes.positions(ids)
+        positions = nodes.positions(found)
+        positions = pa.concat_arrays([positions, pa.nulls(len(ids) - len(found), pa.int64())])
         arrays = [ids]
         for flat in self._inherited:
             if flat in self._shared:

@@ -15,7 +15,7 @@ from .._once import once
 from .._store.fragments import Fragment
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import keys_of
-from .._values.chunks import int64_array
+from .._values.chunks import int64_array, sorted_ids
 from .._values.kinds import BYTES, Kind
 from .conditions import AnyCondition
 from .node_conditions import PIECE_ROWS, Bound, nodes_that_meet
@@ -154,9 +154,7 @@ class ScannedRows(ABC):
 
     def sorted_nodes_of(self, fragments: Sequence[Fragment]) -> pa.Array:
         """Sorted ids of the nodes of fragments whose records are read."""
-        found = [fragment.nodes for fragment in fragments]
-        ids = self.among(pc.unique(pa.concat_arrays([int64_array([]), *found])))
-        return ids.take(pc.sort_indices(ids))
+        return self.among(sorted_ids(fragment.nodes for fragment in fragments))
 
     @once
     def row_conditions(self) -> list[Bound]:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from .._arrow import pa, pc, pq
 from .._durable import publish, temporary_of
-from .._values.chunks import count_to, int64_scalar, one_array
+from .._values.chunks import count_to, int64_scalar, is_sorted, one_array
 from ..errors import DamagedFileError
 from .checksums import check_footer, damaged_chunks, fill, room_for
 from .corruption import UNREADABLE
@@ -216,7 +216,7 @@ def _check(index: NodeIndex, rows: int) -> None:
         and _are_below(index.parents, nodes)
         and pc.all(pc.less(index.parents, count_to(nodes))).as_py() is not False
         and above.fill_null(int64_scalar(0)).equals(index.depths)
-        and _are_in_order(index.depths)
+        and is_sorted(index.depths)
         and (updates == rows if index.order is None else len(index.order) == updates)
         and (index.order is None or _are_below(index.order, rows))
     )
@@ -228,10 +228,3 @@ def _check(index: NodeIndex, rows: int) -> None:
 def _are_below(values: pa.Array, stop: int) -> bool:
     found = pc.min_max(values).as_py()
     return found["min"] is None or 0 <= found["min"] <= found["max"] < stop
-
-
-def _are_in_order(values: pa.Array) -> bool:
-    if len(values) < 2:
-        return True
-    steps = pc.less_equal(values.slice(0, len(values) - 1), values.slice(1))
-    return bool(pc.all(steps, skip_nulls=False).as_py())

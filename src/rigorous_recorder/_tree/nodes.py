@@ -15,10 +15,10 @@ from .._store.node_ids import ROOT
 from .._store.node_index import IndexFile, NodeIndex
 from .._values.chunks import (
     bool_scalar,
-    byte_sizes,
     count_to,
     int64_array,
     int64_scalar,
+    most_bytes,
     null_scalar,
 )
 from .._values.kinds import NULL, Kind
@@ -201,8 +201,7 @@ class Nodes(Shape):
         """The approximate size of the largest value of a key in bytes."""
         if key not in self._widest:
             columns = self._columns_of(key)
-            sizes = [byte_sizes(self.arranged.rows.present(column)) for column in columns]
-            self._widest[key] = sum(pc.max(each).as_py() or 0 for each in sizes)
+            self._widest[key] = sum(most_bytes(self.arranged.rows.present(c)) for c in columns)
         return self._widest[key]
 
     def sizes(self, key: str, positions: pa.Array) -> pa.Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._arrow import pa, pc
-from .._values.chunks import int64_array, int64_scalar
+from .._values.chunks import count_to, int64_array, int64_scalar
 from .arrangement import Arrangement
 
 __all__ = ["Shape"]
@@ -41,11 +41,18 @@ class Shape:
 
     def positions(self, ids: pa.Array) -> pa.Array:
         """The position of each id, or null; costs one pass over the nodes, however many ids."""
+        if (first := self._first_of_slice(ids)) is not None:
+            return pc.add(count_to(len(ids)), int64_scalar(first))
         if 4 * len(ids) > len(self.ids):
             return pc.index_in(ids, value_set=self.ids).cast(pa.int64())
         few = pc.unique(ids)
         found = pc.indices_nonzero(pc.is_in(self.ids, value_set=few)).cast(pa.int64())
         return found.take(pc.index_in(ids, value_set=self.ids.take(found)))
+
+    def _first_of_slice(self, ids: pa.Array) -> int | None:
+        """The position of the first id if the others follow it here, as those of a level do."""
+        first = self.position(ids[0].as_py()) if len(ids) and not ids.null_count else None
+        return first if first is not None and self.ids.slice(first, len(ids)).equals(ids) else None
 
     def positions_of(self, ids: Sequence[int]) -> pa.Array:
         """Positions of existing nodes."""

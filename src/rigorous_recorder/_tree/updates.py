@@ -17,6 +17,8 @@ from .._values.chunks import (
     count_to,
     int64_array,
     int64_scalar,
+    is_consecutive,
+    is_sorted,
     null_scalar,
     one_array,
 )
@@ -74,7 +76,7 @@ class Updates:
         times = times.fill_null(
             int64_scalar(_LATEST)
         )  # what may be the latest value is taken for it
-        if not _is_sorted(times):
+        if not is_sorted(times):
             self.order = pc.sort_indices(times)
         if gone is not None:
             order = count_to(len(times)) if self.order is None else self.order
@@ -303,7 +305,12 @@ class UpdatesByNode:
         """For each node, the last of its rows among some, which are in order; null without one."""
         if not self._nodes:
             return rows
-        found = _last_places(self.of_row.take(rows), self._nodes)
+        places = self.of_row.take(rows)
+        if is_consecutive(places):  # of a level of recorders that each have the key from the start
+            first = places[0].as_py()
+            rest = self._nodes - first - len(rows)
+            return pa.concat_arrays([pa.nulls(first, rows.type), rows, pa.nulls(rest, rows.type)])
+        found = _last_places(places, self._nodes)
         is_set = pc.greater_equal(found, int64_scalar(0))
         return rows.take(pc.if_else(is_set, found, null_scalar(pa.int64())))
 
@@ -328,10 +335,3 @@ def _last_places(numbers: pa.Array, count: int) -> pa.Array:
     # no option for the highest.
     places = pc.inverse_permutation(pa.concat_arrays([count_to(count), numbers]))
     return pc.subtract(places.slice(0, count), int64_scalar(count))
-
-
-def _is_sorted(values: pa.Array) -> bool:
-    if len(values) < 2:
-        return True
-    steps = pc.less_equal(values.slice(0, len(values) - 1), values.slice(1))
-    return bool(pc.all(steps, skip_nulls=False).as_py())

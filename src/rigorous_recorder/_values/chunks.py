@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
@@ -15,11 +15,15 @@ __all__ = [
     "count_to",
     "int64_array",
     "int64_scalar",
+    "is_consecutive",
+    "is_sorted",
+    "most_bytes",
     "no_rows",
     "null_scalar",
     "one_array",
     "run_end_encoded",
     "scalar",
+    "sorted_ids",
     "text_array",
 ]
 
@@ -100,6 +104,50 @@ def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if isinstance(column, pa.Array):
         return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def is_sorted(values: pa.Array) -> bool:
+    """Whether each value is at least the one before it, and none is null."""
+    return _is_ordered(pc.less_equal, values)
+
+
+def _is_ordered(is_before: Callable[..., pa.Array], values: pa.Array) -> bool:
+    if len(values) < 2:
+        return not values.null_count
+    steps = is_before(values.slice(0, len(values) - 1), values.slice(1))
+    return bool(pc.all(steps, skip_nulls=False).as_py())
+
+
+def is_consecutive(numbers: pa.Array) -> bool:
+    """Whether each number is one more than the one before it; there is at least one."""
+    return (
+        len(numbers) > 0
+        and numbers[-1].as_py() - numbers[0].as_py() == len(numbers) - 1
+        and _is_ordered(pc.less, numbers)
+    )
+
+
+def sorted_ids(parts: Iterable[pa.Array]) -> pa.Array:
+    """Ids in order, each once; most often they already are."""
+    ids = pa.concat_arrays([int64_array([]), *parts])
+    if _is_ordered(pc.less, ids):
+        return ids
+    if is_sorted(ids):
+        return pc.run_end_encode(ids).values
+    ids = pc.unique(ids)
+    return ids.take(pc.sort_indices(ids))
+
+
+def most_bytes(values: pa.Array) -> int:
+    """The highest of ``byte_sizes``; 0 if all are null."""
+    kind = values.type
+    if values.null_count == len(values):
+        return 0
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return int(pc.max(pc.binary_length(values)).as_py()) + _OFFSET
+    if pa.types.is_list(kind):
+        return int(pc.max(byte_sizes(values)).as_py())
+    return int(values.nbytes // len(values) + 1)
 
 
 def byte_sizes(values: pa.Array) -> pa.Array:
