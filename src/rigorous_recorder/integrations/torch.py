@@ -1,0 +1,163 @@
+"""PyTorch alone: weights and gradients of a model, events of ``torch.monitor``, profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+import numpy as np
+
+from rigorous_recorder import Recorder, Run
+
+from .guest import guest, push
+from .media import array_of, histogram
+from .requirement import required
+
+with required("torch>=2.1"):
+    import torch
+    from torch import monitor
+
+__all__ = ["Watch", "log_monitor", "log_profile", "watch"]
+
+_MICROSECOND: Final = 1e-6
+
+
+class Watch:
+    """What ``watch`` returns; also a context, which ends it."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        recorder: Recorder | Run,
+        *,
+        every: int,
+        histograms: bool,
+    ) -> None:
+        self._parameters = dict(model.named_parameters())
+        self._recorder, self._every, self._histograms = recorder, every, histograms
+        self._children: dict[str, Recorder] = {}
+        self._steps = 0
+        self._handle = optimizer.register_step_pre_hook(self._before_step)
+
+    def _before_step(self, *_: Any) -> None:
+        if self._steps % self._every == 0:
+            self.log()
+        self._steps += 1
+
+    @guest
+    def log(self) -> None:
+        """Log a record of each parameter now."""
+        with torch.no_grad():
+            known = {n: each for n, each in self._parameters.items() if each.is_floating_point()}
+            found = {n: each.grad for n, each in known.items() if each.grad is not None}
+            norms, gradients = _norms(known), _norms(found)
+            for name, parameter in known.items():
+                fields = {"step": self._steps, "weight_norm": norms[name]}
+                if name in found:
+                    fields["gradient_norm"] = gradients[name]
+                if self._histograms:
+                    fields |= _histograms(weight=parameter, gradient=found.get(name))
+                if name not in self._children:
+                    self._children[name] = self._recorder.child(parameter=name)
+                push(self._children[name], fields)
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._handle.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def watch(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recorder: Recorder | Run,
+    *,
+    every: int = 100,
+    histograms: bool = False,
+) -> Watch:
+    """Log norms of weights and gradients, just before the optimizer uses them.
+
+    Each parameter is a child with ``parameter``, its name. Its records have ``step``, the number of
+    optimizer steps before, ``weight_norm``, and ``gradient_norm`` if it has a gradient: accumulated
+    and clipped as the optimizer gets it. Norms stay on the device until they are stored.
+
+    Args:
+        model: its parameters are watched; shared ones once, under their first name.
+        optimizer: at whose steps to log.
+        recorder: a started run, or a recorder.
+        every: log every so many steps.
+        histograms: also log ``weight_histogram`` and ``gradient_histogram`` of finite values, in
+            the form of ``SummaryWriter.add_histogram``. For these all values are copied to the host.
+    """
+    return Watch(model, optimizer, recorder, every=every, histograms=histograms)
+
+
+def _norms(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    plain = [each.to_dense() if each.is_sparse else each for each in tensors.values()]
+    found = torch._foreach_norm([each.float() for each in plain]) if plain else ()
+    return dict(zip(tensors, found, strict=True))
+
+
+def _histograms(**tensors: torch.Tensor | None) -> dict[str, Any]:
+    found = {}
+    for name, tensor in tensors.items():
+        if tensor is not None:
+            values = array_of(tensor.to_dense() if tensor.is_sparse else tensor)
+            values = values[np.isfinite(values)]
+            if len(values):
+                found[f"{name}_histogram"] = histogram(values, "tensorflow")
+    return found
+
+
+@contextmanager
+def log_monitor(recorder: Recorder | Run) -> Iterator[None]:
+    """Log events of ``torch.monitor`` while the block runs: ``event``, ``event_time``, its data."""
+
+    @guest
+    def log(event: Any) -> None:
+        place = {"event": event.name, "event_time": event.timestamp.timestamp()}
+        push(recorder, {**event.data, **place})
+
+    handle = monitor.register_event_handler(log)
+    try:
+        yield
+    finally:
+        monitor.unregister_event_handler(handle)
+
+
+def log_profile(recorder: Recorder | Run, *, most: int = 100) -> Callable[[Any], None]:
+    """A handler for ``torch.profiler.profile(on_trace_ready=...)`` that logs a summary.
+
+    Each trace is a child with ``profile`` (0, 1, ...), whose records are the operators that took
+    longest by themselves: ``operator``, ``calls``, and in seconds ``cpu_time``, ``self_cpu_time``,
+    ``device_time`` and ``self_device_time``.
+    """
+    traces: list[Recorder] = []
+
+    @guest
+    def log(profile: Any) -> None:
+        traces.append(recorder.child(profile=len(traces)))
+        rows = [_row(each) for each in profile.key_averages()]
+        rows.sort(key=lambda row: row["self_cpu_time"] + row["self_device_time"], reverse=True)
+        for row in rows[:most]:
+            traces[-1].push(row)
+
+    return log
+
+
+def _row(average: Any) -> dict[str, Any]:
+    times = {
+        "cpu_time": average.cpu_time_total,
+        "self_cpu_time": average.self_cpu_time_total,
+        "device_time": average.device_time_total,
+        "self_device_time": average.self_device_time_total,
+    }
+    seconds = {name: time * _MICROSECOND for name, time in times.items()}
+    return {"operator": average.key, "calls": average.count, **seconds}
