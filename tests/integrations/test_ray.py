@@ -1,0 +1,93 @@
+"""Ray's Tune and Train with our callbacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rigorous_recorder import ExperimentCollection, Status
+
+ray = pytest.importorskip("ray", reason="ray is not installed")
+pytest.importorskip("torch", reason="torch is not installed")
+train = pytest.importorskip("ray.train", reason="ray[train] is not installed")
+tune = pytest.importorskip("ray.tune", reason="ray[tune] is not installed")
+from rigorous_recorder.integrations.ray import RayTrainCallback, RayTuneCallback  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_trials_of_tune(study: ExperimentCollection, tmp_path: Path) -> None:
+    """Results as they were reported, at their own iterations; a failed trial, too."""
+
+    def objective(config: Any) -> None:
+        for step in range(3):
+            if config["x"] == 2 and step == 1:
+                raise ValueError("bad")
+            nested = {"n": {"a": step}, "vector": np.arange(2.0), "odd": math.nan}
+            tune.report({"loss": np.float32(config["x"] + step), **nested})
+
+    tuner = tune.Tuner(
+        objective,
+        param_space={"x": tune.grid_search([0, 1, 2]), "kind": None},
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path), verbose=0, callbacks=[RayTuneCallback(study, {"m": 1})]
+        ),
+    )
+    tuner.fit()
+    assert study.experiment(1).status is Status.FINISHED
+    trials = {row["config"]["x"]: row for row in study.level("trial")}
+    assert {x: row["state"] for x, row in trials.items()} == {
+        0: "complete",
+        1: "complete",
+        2: "failed",
+    }
+    assert "bad" in trials[2]["error"]
+    rows = list(study.records.where(trial=trials[1]["trial"]))
+    assert [(row["training_iteration"], row["loss"]) for row in rows] == [
+        (1, 1.0),
+        (2, 2.0),
+        (3, 3.0),
+    ]
+    assert rows[2]["n"] == {"a": 2}
+    assert (rows[0]["vector"].tolist(), math.isnan(rows[0]["odd"])) == ([0.0, 1.0], True)
+    assert rows[0]["pid"] is None
+
+
+def test_reports_of_train(study: ExperimentCollection, tmp_path: Path) -> None:
+    """Of each worker, in the process of the controller; an error of one is an attribute."""
+    from ray.train.torch import TorchTrainer
+
+    def loop(config: Any) -> None:
+        rank = train.get_context().get_world_rank()
+        for step in range(3):
+            train.report({"loss": config["x"] + step + 10 * rank})
+        raise ValueError("bad")
+
+    with study.new_experiment() as run:
+        trainer = TorchTrainer(
+            loop,
+            train_loop_config={"x": 1},
+            scaling_config=train.ScalingConfig(num_workers=2),
+            run_config=train.RunConfig(
+                storage_path=str(tmp_path), callbacks=[RayTrainCallback(run, ranks="each")]
+            ),
+        )
+        with pytest.raises(Exception, match="bad"):
+            trainer.fit()
+    found = sorted((row["report"], row["rank"], row["loss"]) for row in study.records)
+    assert found[:4] == [(0, 0, 1), (0, 1, 11), (1, 0, 2), (1, 1, 12)]  # Ray may lose the last one
+    experiment = study.experiment(1)
+    assert experiment["config"] == {"x": 1}
+    assert any("bad" in each for each in experiment["worker_errors"].values())
