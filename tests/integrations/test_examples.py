@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rigorous_recorder import ExperimentCollection
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -24,6 +26,17 @@ def test_a_script_for_tensorboard(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_application_of_hydra(tmp_path: Path) -> None:
+    """It takes its arguments itself, and logs below the folder that it starts in."""
+    pytest.importorskip("hydra", reason="hydra-core is not installed")
+    command = [sys.executable, str(EXAMPLES / "hydra_application.py"), "-m", "lr=0.1,0.5"]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    with ExperimentCollection.open(tmp_path / "data/hydra", quiet=True) as study:
+        assert [row["config"]["lr"] for row in study.level("job").sort("job")] == [0.1, 0.5]
+        assert len(study.records) == 10
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "libraries", "expected"),
     [
@@ -34,6 +47,13 @@ def test_a_script_for_tensorboard(tmp_path: Path) -> None:
         ("stable_baselines3_training", ["stable_baselines3"], "[('PPO', 4, 256)]"),
         ("sklearn_search", ["sklearn"], "18 splits"),
         ("accelerate_training", ["torch", "accelerate"], "[('line', False, 20, 19)]"),
+        ("ray_tuning", ["ray"], "[('complete', 3)] 15 results"),
+        ("pytorch_watch", ["torch"], "[(4, 20, 50)]"),
+        ("ignite_training", ["torch", "ignite"], "[('line', 24, 3)]"),
+        ("skorch_search", ["torch", "skorch"], "4 fits, 20 epochs"),
+        ("catboost_training", ["catboost"], "[('learn', 20), ('validation', 20)]"),
+        ("torchrl_logger", ["torchrl"], "[('ppo', 0.0003, 3, 3)]"),
+        ("fastai_training", ["torch", "fastai"], "[('line', 24, 3)]"),
         ("gymnasium_episodes", ["gymnasium"], "[(0, "),
         (
             "boosted_trees",

@@ -1,0 +1,83 @@
+"""fastai: a callback of a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from rigorous_recorder import Recorder, Run
+
+from .guest import Host, Place, guest, push, set_attributes
+from .requirement import required
+
+with required("fastai>=2.7"):
+    from fastai.callback.core import Callback
+
+__all__ = ["RigorousCallback"]
+
+
+class RigorousCallback(Callback):
+    """Logs each ``fit``: ``Learner(..., cbs=RigorousCallback("data/study"))``.
+
+    Each fit is a child with ``training`` (0, 1, ...), ``epochs`` and ``batch_size``. A record of a
+    batch has ``epoch`` and ``step`` from 0, ``batch_loss``, which is the loss of the batch itself,
+    and ``lr``. A record of an epoch has what fastai's recorder shows: ``train_loss``, which fastai
+    smooths exponentially, ``valid_loss`` and metrics. ``lr_find`` and predictions are not logged.
+
+    Args:
+        place: a collection or its path, in which a run begins with the first fit; or a started run
+            or a recorder, which the caller ends.
+        info: attributes of the run that begins.
+        resume: "auto" to continue the run that this program began before; see
+            ``ExperimentCollection.new_experiment``.
+        capture: whether to record the environment of the run that begins.
+    """
+
+    order = 60  # after fastai's recorder
+
+    def __init__(
+        self,
+        place: Place | Run | Recorder,
+        info: Mapping[str, Any] | None = None,
+        *,
+        resume: Literal["auto"] | None = None,
+        capture: bool = True,
+    ) -> None:
+        super().__init__()
+        self._host = Host(place, info, resume=resume, capture=capture)
+        self._training: Recorder | None = None
+        self._trainings = self._batches = 0
+
+    @guest
+    def before_fit(self) -> None:
+        """Begin a child."""
+        learn = self.learn
+        if hasattr(learn, "lr_finder") or hasattr(learn, "gather_preds"):
+            self._training = None
+            return
+        self._training = self._host.recorder.child(training=self._trainings)
+        self._trainings, self._batches = self._trainings + 1, 0
+        found = {"epochs": learn.n_epoch, "batch_size": getattr(learn.dls, "bs", None)}
+        set_attributes(
+            self._training, {**found, "optimizer": getattr(learn.opt_func, "__name__", None)}
+        )
+
+    @guest
+    def after_batch(self) -> None:
+        """Log a batch of the training; fastai calls it for those of validations, too."""
+        if self._training is None or not self.learn.training:
+            return
+        rate = self.learn.opt.hypers[-1].get("lr")
+        place = {"epoch": int(self.learn.epoch), "step": self._batches}
+        push(self._training, {**place, "batch_loss": self.learn.loss.detach(), "lr": rate})
+        self._batches += 1
+
+    @guest
+    def after_epoch(self) -> None:
+        """Log the row of an epoch."""
+        if self._training is None:
+            return
+        known = self.learn.recorder
+        row = dict(zip(known.metric_names, known.log, strict=False))
+        fields = {key: value for key, value in row.items() if key not in {"epoch", "time"}}
+        push(self._training, {"epoch": int(self.learn.epoch), "step": self._batches, **fields})
