@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "tail",
     "plot",
     "view",
+    "report",
     "export",
     "import",
     "verify",

@@ -20,15 +20,14 @@ from .chart_library import library_files
 from .charts import ChartRequest, charts
 from .editing import Editing
 from .guard import Guard
+from .keys import keys_of
 from .kinds import PlotRequest, plot
-from .kinds.heatmap import array_keys
 from .live import Watcher
 from .plain import json_bytes
 from .rows import RowsRequest, rows
 from .run_routes import RunRoutes
 from .runs import runs_table
 from .saved_views import ViewRoutes
-from .series import metric_keys, x_keys
 from .sql import Answers
 from .tree import RecorderTree
 from .values import Values
@@ -133,7 +132,7 @@ class _Page:
 
     async def keys(self, _: Request) -> Response:
         """The keys of charts and of x, over all collections."""
-        found = await run_in_threadpool(_keys, self._workspace)
+        found = await run_in_threadpool(keys_of, self._workspace)
         return Response(json_bytes(found), media_type=_JSON)
 
     async def chart(self, request: Request) -> Response:
@@ -160,17 +159,3 @@ class _Page:
         yield "retry: 1000\n\n"
         async for counts in self._watcher.changes():
             yield f"data: {counts[0]} {counts[1]}\n\n" if counts else ": nothing new\n\n"
-
-
-def _keys(workspace: Workspace) -> dict[str, list[str]]:
-    metrics: dict[str, None] = {}
-    xs: dict[str, None] = {}
-    columns: dict[str, None] = {}
-    arrays: dict[str, None] = {}
-    for each in workspace.opened:
-        metrics |= dict.fromkeys(metric_keys(each.collection))
-        xs |= dict.fromkeys(x_keys(each.collection))
-        columns |= dict.fromkeys(each.collection.records.columns)
-        arrays |= dict.fromkeys(array_keys(each.collection))
-    found = {"metrics": metrics, "x": xs, "columns": columns, "arrays": arrays}
-    return {name: list(keys) for name, keys in found.items()}

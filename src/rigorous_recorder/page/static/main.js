@@ -3,6 +3,7 @@
 import { json } from "./api.js";
 import { Charts } from "./charts.js";
 import { after } from "./dom.js";
+import { inside } from "./inside.js";
 import { Rows } from "./rows.js";
 import { Runs } from "./runs.js";
 import { Sql } from "./sql.js";
@@ -62,6 +63,10 @@ let lastRuns = 0;
 let timer = 0;
 
 function listen() {
+  if (inside) {
+    part("live").textContent = `report of ${inside.made}`;
+    return;
+  }
   events = new EventSource("api/live");
   events.onopen = () => { part("live").textContent = "live"; };
   events.onerror = () => { part("live").textContent = "the server does not answer; trying again"; };
@@ -103,6 +108,7 @@ function toggleTheme() {
   charts.redraw();
 }
 
+if (inside && !location.hash) history.replaceState(null, "", `#${inside.address}`);
 read();
 runs.show(part("runs"));
 charts.show(part("charts"));

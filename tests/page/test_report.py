@@ -1,0 +1,104 @@
+"""Reports of the page: one file with all that it needs, in which values are text and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from shutil import which
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+pytest.importorskip("numpy")
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("youplot")
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.page import save_report
+from rigorous_recorder.page.saved_views import save_view
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+CHROMIUM = which("chromium") or which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with a spike, odd numbers, hostile keys and values, and a view."""
+    path = tmp_path_factory.mktemp("report")
+    with ExperimentCollection(path / "study", quiet=True) as collection:
+        for seed in (1, 2):
+            with collection.new_experiment(seed=seed, note=HOSTILE) as run:
+                loss = [seed / (1 + step) for step in range(3_000)]
+                loss[1_500:1_503] = [50.0, math.nan, math.inf]
+                run.extend({"step": list(range(3_000)), "loss": loss})
+                run.push({"step": 0, HOSTILE: 1.5, "image": b"\x89PNG\r\n\x1a\n"})
+    save_view(path / "study.collection", "Losses", "x=step&search=loss&logx=1&by=seed")
+    return path
+
+
+def test_a_report_has_the_page_and_its_data_inside(folder: Path, tmp_path: Path) -> None:
+    """No address in it leads elsewhere, and no value can end an element."""
+    target = tmp_path / "report.html"
+    save_report(target, "#", [folder])
+    text = target.read_text()
+    assert "alert(1)</script>" not in text
+    assert set(re.findall(r'(?:src|href)="(\w+:)', text)) == {"data:"}
+    assert "default-src 'none'" in text
+    inside: Any = json.loads(re.search(r'id="inside">(.*?)</script>', text).group(1))  # type: ignore[union-attr]
+    assert set(inside["charts"]) == {"loss", HOSTILE}
+    assert inside["answers"]["api/runs"]["runs"][0]["attributes"]["note"] == HOSTILE
+    assert inside["rows"]["study"]["total"] == 1_000
+
+
+def test_a_static_report_has_pictures_alone(folder: Path, tmp_path: Path) -> None:
+    """Of the charts of a saved view; each is an SVG, and there is no script."""
+    target = tmp_path / "static.html"
+    save_report(target, "Losses", [folder], static=True)
+    text = target.read_text()
+    pictures = re.findall(r"<svg.*?</svg>", text)
+    assert len(pictures) == 1
+    root = ET.fromstring(pictures[0])
+    lines = [each.get("d", "") for each in root.iter() if each.get("fill") == "none"]
+    assert len(lines) == 2
+    assert all("nan" not in each and "inf" not in each for each in lines)
+    assert "1</text>" in pictures[0]
+    save_report(target, "#", [folder], static=True)
+    assert "<script" not in target.read_text()
+    assert "&lt;/script&gt;" in target.read_text()
+    with pytest.raises(ArgumentError, match=r"no view 'Lost'; there are: 'Losses'"):
+        save_report(target, "Lost", [folder])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_report_opens_from_disk_and_makes_no_request(folder: Path, tmp_path: Path) -> None:
+    """Charts are drawn and zoomed, runs hidden, rows read, and hostile text is text."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    save_report(tmp_path / "report.html", "#", [folder])
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 700})
+        wrong: list[str] = []
+        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: line.type != "error" or wrong.append(line.text))
+        page.on(
+            "request",
+            lambda sent: sent.url.startswith(("data:", "file:")) or wrong.append(sent.url),
+        )
+        page.goto(f"file://{tmp_path}/report.html")
+        card = page.locator("article[aria-label=loss]")
+        playwright.expect(card).to_have_attribute("data-points", "6000")
+        playwright.expect(page.get_by_text("report of")).to_be_visible()
+        page.get_by_role("button", name="Hide all").click()
+        playwright.expect(page.get_by_text("0 of 2 drawn")).to_be_visible()
+        page.get_by_role("button", name="Rows", exact=True).click()
+        playwright.expect(page.get_by_text("1,000 records")).to_be_visible()
+        playwright.expect(page.get_by_role("button", name="SQL")).to_have_count(0)
+        browser.close()
+    assert wrong == []
