@@ -385,11 +385,15 @@ def _lines(rows: Sequence[int], cells: Cells, request: TableRequest) -> list[int
 
 
 def _columns(table: Table, cells: Cells, request: TableRequest, rows: Sequence[int]) -> list[str]:
+    several = (":collection",) if len(table.parts) > 1 else ()
+    attributes = list(map(column_of, table.attributes[:_FEW_COLUMNS]))
     if request.columns:
         found = [each for each in request.columns if cells.is_known(each)]
+    elif request.level:
+        level = column_of(request.level)
+        found = [*several, ":number", *dict.fromkeys([level, *attributes])]
     else:
-        several = (":collection",) if len(table.parts) > 1 else ()
-        found = [*several, *FIXED, *map(column_of, table.attributes[:_FEW_COLUMNS])]
+        found = [*several, *FIXED, *attributes]
     if not request.differs:
         return found
     return [each for each in found if not is_attribute(each) or _differs(cells.get(each), rows)]

@@ -48,7 +48,7 @@ class LevelRows:
     def __init__(self, opened: Opened, level: str) -> None:
         self.opened, self.level = opened, level
         self._experiments = opened.collection.experiments
-        self.nodes = opened.collection.records._scan().snapshot.nodes
+        self.nodes = self._experiments._snapshot.nodes
         self._statuses = self._experiments.statuses()
         runs = [
             _run(opened.name, each, status.value)

@@ -2,6 +2,7 @@
 
 import { json } from "./api.js";
 import { Charts } from "./charts.js";
+import { Compare } from "./compare.js";
 import { after } from "./dom.js";
 import { inside } from "./inside.js";
 import { Rows } from "./rows.js";
@@ -17,11 +18,12 @@ const SELDOM = 2000;
 const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const runs = new Runs(showFailures);
 const charts = new Charts(runs);
+const compare = new Compare(runs);
 const rows = new Rows(runs);
 const sql = new Sql(runs);
 const tree = new Tree(runs);
 const views = new Views(runs);
-const TABS = ["charts", "rows", "sql", "tree"];
+const TABS = ["charts", "compare", "rows", "sql", "tree"];
 
 /** @param {{name: string, reason: string}[]} failures */
 function showFailures(failures) {
@@ -37,6 +39,7 @@ function showError(error) {
 async function loadRuns() {
   try {
     const [keys] = await Promise.all([json("api/keys"), runs.load()]);
+    runs.metrics = keys.metrics;
     charts.set(keys);
     rows.later();
     sql.update();
@@ -49,6 +52,7 @@ async function loadRuns() {
 function showTab() {
   for (const id of TABS) {
     part(id).hidden = state.tab !== id;
+    if (id === "charts") part(id).hidden &&= state.tab !== "compare"; // which has charts, too
     part(`tab-${id}`).setAttribute("aria-current", state.tab === id ? "page" : "false");
   }
 }
@@ -79,7 +83,10 @@ function take(counts) {
   seen = counts;
   // Also at first: what was loaded may be older than these counts.
   if (hadRuns !== counts[1]) soon();
-  if (hadRows !== counts[0]) charts.refresh();
+  if (hadRows !== counts[0]) {
+    charts.refresh();
+    runs.refresh();
+  }
 }
 
 /** Load the runs, now or once enough time has passed. */
@@ -112,6 +119,7 @@ if (inside && !location.hash) history.replaceState(null, "", `#${inside.address}
 read();
 runs.show(part("runs"));
 charts.show(part("charts"));
+compare.show(part("compare"));
 rows.show(part("rows"));
 sql.show(part("sql"));
 tree.show(part("tree"));

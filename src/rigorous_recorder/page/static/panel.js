@@ -114,8 +114,7 @@ export class Panel {
 
   body() {
     const { runs } = this.panels, width = this.area.clientWidth || 360, height = this.area.clientHeight || 200;
-    const some = runs.shown.size < runs.all.length ? [...runs.shown] : null;
-    return { kind: this.spec.kind, width, height, runs: some, ...this.kind.body(this.spec, this.panels.context(this)) };
+    return { kind: this.spec.kind, width, height, runs: runs.drawnRuns(), ...this.kind.body(this.spec, this.panels.context(this)) };
   }
 
   async load() {

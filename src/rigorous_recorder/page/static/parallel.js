@@ -73,7 +73,7 @@ export const parallel = {
  */
 function axesOf(found, spec, { runs }, width, height) {
   const attributes = (spec.attributes ?? []).map((/** @type {string} */ key) =>
-    axisOf(key, runs.all.map((run) => [run.key, runs.value(run, key)]), height));
+    axisOf(key, runs.every.need().map((run) => [run.key, runs.value(run, key)]), height));
   const last = (spec.keys ?? []).map((/** @type {string} */ key, /** @type {number} */ at) =>
     axisOf(key, found.header.runs.map((/** @type {string} */ run, /** @type {number} */ row) => [run, found.arrays[at]?.[row]]), height));
   const axes = [...attributes, ...last], gap = (width - 2 * SIDE) / Math.max(1, axes.length - 1);
@@ -158,7 +158,7 @@ function drawAxis(surface, { key, x, isLog, ends, names, py }, height, spec, { c
 /**
  * The run whose line is nearest to the cursor.
  * @param {Axis[]} axes
- * @param {import("./runs.js").Run[]} some
+ * @param {import("./every.js").Run[]} some
  * @param {import("./runs.js").Runs} runs
  * @param {number} x
  * @param {number} y

@@ -17,18 +17,25 @@ export class Table {
     this.cellsOf = cellsOf;
     this.onView = onView;
     this.count = 0;
+    /** The first line in view. */
+    this.first = 0;
     this.head = element("div", { className: "head", role: "row" });
+    this.below = element("div", { className: "head boxes", role: "row", hidden: true });
     this.body = element("div", { role: "rowgroup" });
     this.body.style.position = "relative";
-    this.place = element("div", { className: "table", tabIndex: 0, role: "table" }, this.head, this.body);
+    this.place = element("div", { className: "table", tabIndex: 0, role: "table" }, this.head, this.below, this.body);
     this.place.addEventListener("scroll", () => this.later());
     new ResizeObserver(() => this.later()).observe(this.place);
     this.isWaiting = false;
   }
 
-  /** @param {HTMLElement[]} head @param {number} count */
-  set(head, count) {
+  /** @param {HTMLElement[]} head @param {number} count @param {HTMLElement[] | null} [below] a second line of the head */
+  set(head, count, below = null) {
+    const titled = this.head.contains(document.activeElement) ? [...this.head.children].findIndex((each) => each === document.activeElement) : -1;
     this.head.replaceChildren(...head);
+    if (titled >= 0) /** @type {HTMLElement | undefined} */ (this.head.children[titled])?.focus();
+    if (below?.[0] !== (this.below.firstChild ?? undefined)) this.below.replaceChildren(...(below ?? []));
+    this.below.hidden = !below;
     this.count = count;
     this.body.style.height = `${Math.min(TALLEST, count * HEIGHT)}px`;
     this.draw();
@@ -42,14 +49,16 @@ export class Table {
 
   draw() {
     this.isWaiting = false;
-    const room = Math.ceil(this.place.clientHeight / HEIGHT) + 1;
+    const room = Math.ceil(this.place.clientHeight / HEIGHT) + 2;
     const full = this.count * HEIGHT, height = Math.min(TALLEST, full);
     const top = Math.max(0, this.place.scrollTop);
     const share = height > this.place.clientHeight ? top / (height - this.place.clientHeight + HEIGHT) : 0;
     const isSkipping = full > TALLEST;
     const first = Math.max(0, Math.min(this.count - room + 1, isSkipping ? Math.floor(share * this.count) : Math.floor(top / HEIGHT)));
     const last = Math.min(this.count, first + room);
+    this.first = first;
     this.onView?.(first, last - first);
+    const focus = this.body.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.getAttribute("title") : null;
     const lines = [];
     for (let at = first; at < last; at++) {
       const line = element("div", { className: "line", role: "row" }, ...(this.cellsOf(at) ?? []));
@@ -58,6 +67,7 @@ export class Table {
       lines.push(line);
     }
     this.body.replaceChildren(...lines);
+    if (focus) /** @type {HTMLElement | null} */ (this.body.querySelector(`[aria-label="${CSS.escape(focus)}"], [title="${CSS.escape(focus)}"]`))?.focus({ preventScroll: true });
     this.body.style.width = `${this.head.scrollWidth}px`;
   }
 }
