@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from os import walk
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,17 +19,36 @@ if TYPE_CHECKING:
 else:
     yaml = lazy_module("yaml", install="rigorous-recorder[import]")
 
-__all__ = ["files_below", "read_bounded", "read_json", "read_yaml", "run_name"]
+__all__ = ["files_below", "listed_once", "read_bounded", "read_json", "read_yaml", "run_name"]
 
 #: A configuration, or a file of metrics that is read at once, is not larger than this.
 MOST_BYTES: Final = 1 << 28
+_LISTED: ContextVar[dict[Path, list[Path]] | None] = ContextVar("listed", default=None)
+
+
+@contextmanager
+def listed_once() -> Iterator[None]:
+    """Inside, folders are listed once, however many formats look at them."""
+    token = _LISTED.set({})
+    try:
+        yield
+    finally:
+        _LISTED.reset(token)
 
 
 def files_below(path: Path) -> Iterator[Path]:
     """The files at or below a path, sorted; links to folders are not followed."""
     if path.is_file():
         yield path
-        return
+    elif (listed := _LISTED.get()) is None:
+        yield from _files_below(path)
+    else:
+        if path not in listed:
+            listed[path] = list(_files_below(path))
+        yield from listed[path]
+
+
+def _files_below(path: Path) -> Iterator[Path]:
     for folder, folders, names in walk(path):
         folders.sort()
         for name in sorted(names):

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rigorous_recorder.errors import ArgumentError
 
 from .contract import Format, Source
+from .files import listed_once
 
 __all__ = ["FORMATS", "Found", "find", "format_named"]
 
@@ -32,6 +33,7 @@ FORMATS: Final[tuple[str, ...]] = (
     "comet",
     "clearml",
     "neptune",
+    "minari",
     "pickle",
     "csv",
     "jsonl",
@@ -61,12 +63,13 @@ def find(path: Path, names: tuple[str, ...], options: Mapping[str, Any]) -> Foun
         names: the formats to look for; empty for all.
     """
     found: Found = []
-    for each in map(format_named, names or FORMATS):
-        if each.is_general and not names and not path.is_file():
-            continue
-        found += [(each, source) for source in _sources(each, path, options)]
-        if found and path.is_file():
-            break
+    with listed_once():
+        for each in map(format_named, names or FORMATS):
+            if each.is_general and not names and not path.is_file():
+                continue
+            found += [(each, source) for source in _sources(each, path, options)]
+            if found and path.is_file():
+                break
     return found
 
 

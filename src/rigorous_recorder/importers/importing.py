@@ -21,6 +21,8 @@ __all__ = ["Imported", "Listed", "find_runs", "import_runs", "list_runs"]
 
 #: How many seconds of an import a kill repeats at most.
 _CHECKPOINT: Final = 10.0
+#: How many seconds there are between two calls that show the progress.
+_SHOWN: Final = 0.1
 #: How many seconds there are between two looks at the sources that are followed.
 _POLL: Final = 0.25
 
@@ -140,6 +142,7 @@ class _Importing:
         self.done = Imported()
         self._progress = progress
         self._saved = time.monotonic()
+        self._shown = 0.0
 
     def once(self, found: Found) -> None:
         """Import what is new in the sources."""
@@ -153,9 +156,16 @@ class _Importing:
                 self._show(number, len(found))
 
     def _show(self, number: int, of: int) -> None:
-        if self._progress is not None:
+        if self._progress is not None and (number == of or self._is_seen()):
             self.target.new_experiments.release()  # what is called may begin some itself
             self._progress(number, of, self.done.records)
+
+    def _is_seen(self) -> bool:
+        """Whether the progress was last shown so long ago that a change can be seen."""
+        if time.monotonic() - self._shown < _SHOWN:
+            return False
+        self._shown = time.monotonic()
+        return True
 
     def _import(self, format_: Format, source: Source) -> None:
         before = _fingerprint(source)
