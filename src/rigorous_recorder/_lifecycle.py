@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
 import time
@@ -10,7 +11,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from ._capture.wanted import ENVIRONMENT, ENVIRONMENT_KEY, SYSTEM
 from ._experiments_lock import changing_experiments
@@ -28,6 +29,7 @@ from ._status import STOPS, Status, ending, status_of_error
 from ._store.node_ids import ROOT, writer_of
 from ._store.store import FolderStore
 from .errors import (
+    ArgumentError,
     ArgumentTypeError,
     EndedError,
     EnteredError,
@@ -49,6 +51,9 @@ else:
     sources = lazy_module(f"{__package__}._engines.source")
 
 __all__ = ["Run", "set_whole"]
+
+#: The levels of alerts, and those of ``logging`` that they mean.
+_LEVELS: Final = {"info": 20, "warn": 30, "error": ERROR}
 
 
 @public
@@ -85,6 +90,7 @@ class Run:
         if SYSTEM in capture:
             system.require_psutil()
         self._monitor: system.SystemMonitor | None = None
+        self._alerts: Recorder | None = None
         #: The id of the process that started it; 0 before the start.
         self._process = 0
         self._is_entered = False
@@ -217,6 +223,27 @@ class Run:
                 self._end_well(Status.FINISHED)
         else:
             self._end_by(error)
+
+    def alert(
+        self, title: str, text: str = "", level: Literal["info", "warn", "error"] = "info"
+    ) -> None:
+        """Log that something needs attention, and report it.
+
+        It is a record of a child with ``part="alerts"``, with ``time``, ``alert``, ``alert/text`` and
+        ``alert/level``. Nothing is sent anywhere: see ``rigorous watch``.
+
+        Raises:
+            ArgumentError: it is another level.
+            NotStartedError: the run was not started.
+        """
+        if level not in _LEVELS:
+            message = f"level={level!r}: expected one of {', '.join(_LEVELS)}"
+            raise ArgumentError(message)
+        if self._alerts is None:
+            self._alerts = self._started("alert").child(part="alerts")
+        fields = {"alert": title, "alert/text": text, "alert/level": level.upper()}
+        self._alerts.push({"time": dt.datetime.now(dt.UTC), **fields})
+        report(f"{title}: {text}" if text else title, level=_LEVELS[level])
 
     # --- attributes ----------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ COMMANDS: Final = (
     "show",
     "sql",
     "tail",
+    "watch",
     "plot",
     "view",
     "report",

@@ -1,0 +1,182 @@
+"""`rigorous watch`: print an alert, and run a command, when a condition holds."""
+
+import os
+import queue
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+
+from rigorous_recorder import Experiment, ExperimentCollection, Records
+
+from .output import json_line, print_message
+from .target import CollectionKey, Collections, Where, open_collections, records_of
+
+__all__ = ["EXAMPLES", "watch"]
+
+EXAMPLES = """\
+Examples: `rigorous watch data/my_study --when "loss is nan"`,
+`rigorous watch data/my_study --when "loss > 10" --when "no record for 10 min" --run ./tell-me.sh`
+"""
+
+#: ``loss is nan``, which SQL has no words for.
+_NAN: Final = re.compile(r"\s*(\S+|\"[^\"]+\")\s+is\s+nan\s*", re.IGNORECASE)
+_SILENCE: Final = re.compile(
+    r"\s*no\s+records?\s+for\s+(\d+(?:\.\d+)?)\s*(s|m|h|d)[a-z]*\s*", re.IGNORECASE
+)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+#: What identifies a run: several can share a number.
+_Run = tuple[Any, ...]
+
+
+class _Alert(NamedTuple):
+    rule: str
+    run: Mapping[str, Any]
+
+
+def watch(
+    paths: Collections,
+    *,
+    when: Annotated[
+        list[str],
+        typer.Option(
+            "--when",
+            metavar="RULE",
+            help="A SQL condition on a record, such as 'loss > 10'; 'KEY is nan'; or 'no record for 10"
+            " min'. Repeat it for more.",
+        ),
+    ],
+    command: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="COMMAND",
+            help="Run this in a shell at each alert: RIGOROUS_RULE, RIGOROUS_EXPERIMENT and"
+            " RIGOROUS_RECORD (JSON) are in its environment.",
+        ),
+    ] = None,
+    where: Where = [],
+    once: Annotated[bool, typer.Option("--once", help="End after the first alert.")] = False,
+    interval: Annotated[float, typer.Option(min=0.01, help="Seconds between two looks.")] = 1.0,
+    collection_key: CollectionKey = None,
+) -> None:
+    """Watch runs while they log, and alert once for each rule and run, until Ctrl-C.
+
+    Runs that had ended before are not watched. Nothing is sent anywhere: what happens at an alert is up
+    to the command.
+    """
+    with closing(open_collections(paths, collection_key)) as collection:
+        records = records_of(collection, where)
+        for alert in _alerts(collection, records, when, interval):
+            _tell(alert, command)
+            if once:
+                return
+
+
+def _alerts(
+    collection: ExperimentCollection, records: Records, rules: list[str], interval: float
+) -> Iterator[_Alert]:
+    """One for each rule and run, in the order in which they come up."""
+    found: queue.SimpleQueue[_Alert | BaseException] = queue.SimpleQueue()
+    ended = {_run(each) for each in collection.experiments if each["experiment_end_time"]}
+    stop = threading.Event()
+    for rule in rules:
+        look = _look(collection, records, rule, interval, stop)
+        threading.Thread(target=_put, args=(look, found), daemon=True).start()
+    seen: set[tuple[str, _Run]] = set()
+    try:
+        while True:
+            alert = found.get()
+            if isinstance(alert, BaseException):
+                raise alert
+            key = alert.rule, _run(alert.run)
+            if key not in seen and key[1] not in ended:
+                seen.add(key)
+                yield alert
+    finally:
+        stop.set()
+
+
+def _put(look: Callable[[], Iterator[_Alert]], found: "queue.SimpleQueue[Any]") -> None:
+    try:
+        for alert in look():
+            found.put(alert)
+    except BaseException as error:  # noqa: BLE001 - it is raised where alerts are read
+        found.put(error)
+
+
+def _look(
+    collection: ExperimentCollection,
+    records: Records,
+    rule: str,
+    interval: float,
+    stop: threading.Event,
+) -> Callable[[], Iterator[_Alert]]:
+    """What yields the alerts of a rule.
+
+    Raises:
+        ArgumentError: the rule is no condition.
+    """
+    if (silence := _SILENCE.fullmatch(rule)) is not None:
+        seconds = float(silence[1]) * _SECONDS[silence[2].lower()]
+        return lambda: _silent(collection, rule, seconds, interval, stop)
+    nan = _NAN.fullmatch(rule)
+    condition = rule
+    if nan is not None:
+        quoted = nan[1] if nan[1].startswith('"') else '"' + nan[1].replace('"', '""') + '"'
+        condition = f"isnan({quoted})"
+    chosen = records.where(condition)
+    return lambda: (_Alert(rule, row) for row in chosen.follow(interval=interval, stop=stop))
+
+
+def _silent(
+    collection: ExperimentCollection,
+    rule: str,
+    seconds: float,
+    interval: float,
+    stop: threading.Event,
+) -> Iterator[_Alert]:
+    """Running experiments that have had no record for some time."""
+    changes: dict[_Run, tuple[int, float]] = {}
+    while not stop.wait(min(interval, seconds)):
+        now = time.monotonic()
+        for experiment in _running(collection):
+            count, run = len(experiment.records), _run(experiment)
+            before = changes.get(run)
+            if before is None or before[0] != count:
+                changes[run] = count, now
+            elif now - before[1] >= seconds:
+                yield _Alert(rule, experiment)
+
+
+def _running(collection: ExperimentCollection) -> list[Experiment]:
+    return [each for each in collection.experiments if each["experiment_end_time"] is None]
+
+
+def _run(row: Mapping[str, Any]) -> _Run:
+    keys = ("experiment_number", "experiment_start_time", "collection")
+    return tuple(row.get(key) for key in keys)
+
+
+def _tell(alert: _Alert, command: str | None) -> None:
+    number = alert.run.get("experiment_number")
+    who = "a record without an experiment" if number is None else f"experiment {number}"
+    stamp = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    typer.echo(f"{stamp}  {who}: {alert.rule}")
+    if command is None:
+        return
+    variables = {
+        "RIGOROUS_RULE": alert.rule,
+        "RIGOROUS_EXPERIMENT": "" if number is None else str(number),
+        "RIGOROUS_RECORD": json_line(dict(alert.run)),
+    }
+    done = subprocess.run(command, shell=True, env=os.environ | variables, check=False)  # noqa: S602 - it was typed
+    if done.returncode:
+        print_message(f"the command ended with {done.returncode}: {command}")
