@@ -17,6 +17,7 @@ pytest.importorskip("httpx2")
 from starlette.testclient import TestClient
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import DamagedFileWarning
 from rigorous_recorder.page.app import application
 from rigorous_recorder.page.workspace import Workspace
 
@@ -67,3 +68,22 @@ def test_views_are_saved_listed_copied_and_deleted(tmp_path: Path) -> None:
     assert change("/api/views/delete") == 200
     assert change("/api/views/delete") == 200
     assert reading.get("/api/views").json()["views"] == []
+
+
+def test_a_damaged_file_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
+    """In the banner of the page, as a collection that can't be opened is."""
+    for name in ("a", "b"):
+        with ExperimentCollection(tmp_path / name, quiet=True) as collection:
+            with collection.new_experiment() as run:
+                run.push(step=1, loss=0.5)
+    (damaged,) = (tmp_path / "a.collection" / "records").iterdir()
+    damaged.write_bytes(b"nothing")
+    client = browser(tmp_path, edits=False)
+    with pytest.warns(DamagedFileWarning, match=damaged.name):
+        found = client.get("/api/runs").json()
+    assert [(each["name"], "damaged" in each["reason"]) for each in found["failures"]] == [
+        (str(damaged), True)
+    ]
+    assert [run["collection"] for run in found["runs"]] == ["a", "b"]
+    rows = client.post("/api/rows", json={"collection": "b", "first": 0, "count": 5}).json()
+    assert rows["total"] == 1

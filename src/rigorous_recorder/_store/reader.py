@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import starmap
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from .._live.backend import SegmentBatch
@@ -110,6 +111,10 @@ class FolderReader(Reader):
     def _names(self) -> Sequence[str]:
         """The name of this process's writer; empty if there is none."""
         return () if self._own is None else self._own.backend.names
+
+    def unreadable(self) -> list[Path]:
+        """The sealed files that can't be read, which are left out of all answers."""
+        return [files.path(name) for files in self._sealed.values() for name in files.unreadable()]
 
     def forget(self) -> None:
         """Drop all caches."""

@@ -102,6 +102,8 @@ class _Report:
             "by": view.texts("by"),
             "band": view.text("band", "std"),
             "smooth": _number(view.text("smooth", "0")),
+            "from_start": bool(view.text("relative")),
+            "levels_once": bool(view.text("once")),
         }
 
     def _charts(self) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from .. import Experiment
 from .._keys import EXPERIMENT_KEYS
+from .._store.reader import FolderReader
 from ..errors import RigorousError
 from .plain import plain
 from .workspace import Failure, Opened, Workspace
@@ -35,6 +36,7 @@ def runs_table(workspace: Workspace) -> dict[str, Any]:
     for opened in workspace.opened:
         try:
             runs += _runs_of(opened)
+            failures += _damaged(opened)
         except (RigorousError, OSError) as error:
             failures.append(Failure(opened.name, str(error)))
     columns = dict.fromkeys(key for run in runs for key in run["attributes"])
@@ -45,6 +47,14 @@ def runs_table(workspace: Workspace) -> dict[str, Any]:
         "failures": [each._asdict() for each in failures],
         "collections": [each.name for each in workspace.opened],
     }
+
+
+def _damaged(opened: Opened) -> Iterable[Failure]:
+    reader = opened.collection._store.reader
+    if isinstance(reader, FolderReader):
+        for path in reader.unreadable():
+            reason = "the file is damaged and left out; rigorous verify and repair have the details"
+            yield Failure(str(path), reason)
 
 
 def _runs_of(opened: Opened) -> Iterable[dict[str, Any]]:

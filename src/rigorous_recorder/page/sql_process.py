@@ -86,7 +86,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
             try:
                 pipe.close()
             except OSError:
-                continue  # what was not sent has nobody to read it
+                continue  # what was not sent is not read any more
 
 
 class Running:

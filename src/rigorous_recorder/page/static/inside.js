@@ -5,7 +5,8 @@ const place = document.getElementById("inside");
 /** @type {any} */
 export const inside = place ? JSON.parse(place.textContent ?? "null") : null;
 
-const FIXED = ["x", "by", "band", "smooth"];
+/** What may differ from the request that the report was made with: the points are the same. */
+const FREE = ["y", "pixels", "low", "high", "log_x", "cursors"];
 
 /** The answer of a request, as a server would give it. @param {string} path @param {any} body */
 export function answered(path, body) {
@@ -16,7 +17,8 @@ export function answered(path, body) {
 
 /** The message with the chart of a key. @param {string} key @param {any} body @returns {ArrayBuffer} */
 export function chartInside(key, body) {
-  if (FIXED.some((each) => JSON.stringify(body[each]) !== JSON.stringify(inside.fixed[each]))) {
+  const same = (/** @type {string} */ each) => JSON.stringify(body[each] || null) === JSON.stringify(inside.fixed[each] || null);
+  if (!Object.keys(body).every((each) => FREE.includes(each) || same(each))) {
     throw new Error("A report has only its own x, lines, band and smoothing.");
   }
   const text = inside.charts[key];
