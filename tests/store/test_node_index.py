@@ -84,7 +84,12 @@ def test_with_an_index_only_columns_in_use_are_read(
     read = reads(monkeypatch)
     with opened(folder) as found:
         found.sql("SELECT model, avg(loss) FROM records GROUP BY ALL").fetchall()
-    assert read == ["model"]
+        assert read == ["model"]
+        found.records.to_polars(lazy=True).select(
+            "rate"
+        ).collect()  # knows the types of all columns
+    assert "rate" in read
+    assert {"episode", "score"}.isdisjoint(read)
     assert answers(folder) == first
 
 

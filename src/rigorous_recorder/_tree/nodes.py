@@ -181,11 +181,22 @@ class Nodes(Shape):
         columns = self._columns_of(key)
         is_stored = not isinstance(key, Path)
         if is_stored and positions is None and len(columns) == 1 and columns[0].kind != NULL:
+            if self._is_counted(columns[0]):
+                here = (each for each in self._fragments if columns[0] in each.columns)
+                return {columns[0].kind} if any(each.count(columns[0]) for each in here) else set()
             values = self.arranged.rows.present(columns[0])  # no value was removed
             return {columns[0].kind} if values.null_count < len(values) else set()
         every = count_to(self.count) if positions is None else positions
         found, _ = self.shared(key, every)
         return {column.kind for column, values in found.items() if values.null_count < len(values)}
+
+    def _is_counted(self, column: Column) -> bool:
+        """Whether the footers of all files have the number of a column's values."""
+        if self._index is None or self._index.deleted is not None:
+            return False  # the files may be read anyway, or have values that are excluded
+        is_nested = pa.types.is_nested(column.kind.sealed_type)  # empty lists are not counted
+        sparse = (each.file_columns.sparse for each in self._fragments)
+        return not is_nested and all(column not in each for each in sparse)
 
     def shared(self, key: str, positions: pa.Array) -> tuple[ColumnsByKind, pa.Array]:
         """The distinct own and inherited values of a key, and for each position which one it is.
