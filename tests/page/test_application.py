@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,7 +117,7 @@ def charts(client: TestClient, **request: Any) -> list[tuple[list[dict[str, Any]
             made.append(line)
         return made
 
-    answers = [(lines(each), each) for each in header["charts"]]
+    answers = [([] if "error" in one else lines(one), one) for one in header["charts"]]
     assert at == len(found.content)
     return answers
 
@@ -246,6 +247,27 @@ def test_files_are_those_of_the_page_alone(client: TestClient) -> None:
     for path in ("/static/..%2fapp.py", "/static/../app.py", "/static/nowhere.js", "/etc/passwd"):
         assert client.get(path).status_code == 404
     assert "http" not in found.text.replace("http-equiv", "")
+
+
+def test_modules_are_loaded_at_once(client: TestClient) -> None:
+    """The page names all that its script imports, so that no one waits for another one's text."""
+    wanted, seen = ["main.js"], set[str]()
+    while wanted:
+        if (name := wanted.pop()) not in seen:
+            seen.add(name)
+            text = client.get(f"/static/{name}").text
+            wanted += re.findall(r"^import .* from \"./(.*)\";$", text, re.MULTILINE)
+    named = set(re.findall(r'modulepreload" href="static/(.*?)"', client.get("/").text))
+    assert named == seen
+
+
+def test_charts_share_a_request(client: TestClient) -> None:
+    """A key that is nowhere, or that no record has together with x, does not hide the others."""
+    loss, nowhere, score = charts(client, y=["loss", "nowhere", "score"], x="step", pixels=100)
+    assert [line["n"] for line in loss[0]] == [STEPS, STEPS]
+    assert "nowhere" in nowhere[1]["error"]
+    assert score[0] == []
+    assert charts(client, y="loss", x="step", pixels=100)[0][1]["n"] == [STEPS, STEPS]
 
 
 def test_other_sites_and_hosts_are_refused(client: TestClient) -> None:

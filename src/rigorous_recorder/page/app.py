@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from importlib import resources
@@ -23,6 +24,7 @@ from .guard import Guard
 from .keys import keys_of
 from .kinds import PlotRequest, plot
 from .live import Watcher
+from .modules import with_modules
 from .plain import json_bytes
 from .rows import RowsRequest, rows
 from .run_routes import RunRoutes
@@ -41,6 +43,8 @@ _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+#: Requests of charts that are read at once: more would only take more memory.
+_AT_ONCE: Final = 2
 _JSON: Final = "application/json"
 
 
@@ -113,8 +117,10 @@ class _Page:
         self._edit_token = edit_token
         self.values = Values(workspace)
         self._watcher = Watcher(workspace)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         folder = resources.files(__package__) / "static"
         self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
+        self._files["index.html"] = with_modules(self._files["index.html"], self._files)
         self._files |= library_files()
 
     async def file(self, request: Request) -> Response:
@@ -131,19 +137,23 @@ class _Page:
         return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
 
     async def keys(self, _: Request) -> Response:
-        """The keys of charts and of x, over all collections."""
+        """The keys of charts and of x, over all collections, and the numbers of ``live`` before."""
+        counts = await self._watcher.counts()
         found = await run_in_threadpool(keys_of, self._workspace)
+        found["counts"] = [str(each) for each in counts]
         return Response(json_bytes(found), media_type=_JSON)
 
     async def chart(self, request: Request) -> Response:
         """The points of charts."""
         wanted = ChartRequest.of(await json_of(request))
-        return await unless_left(request, partial(charts, self._workspace, wanted))
+        async with self._turns:
+            return await unless_left(request, partial(charts, self._workspace, wanted))
 
     async def plot(self, request: Request) -> Response:
         """A chart of another kind."""
         wanted = PlotRequest.of(await json_of(request))
-        return await unless_left(request, partial(plot, self._workspace, wanted))
+        async with self._turns:
+            return await unless_left(request, partial(plot, self._workspace, wanted))
 
     async def rows(self, request: Request) -> Response:
         """A part of the flat table."""

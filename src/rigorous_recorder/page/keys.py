@@ -1,16 +1,34 @@
-"""The keys that a page can draw, over all of its collections."""
+"""The keys of charts and of x, over all collections, and what most likely is requested first."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from threading import Event
+from typing import Any, Final
+
+from ..errors import RigorousError
 from .kinds.heatmap import array_keys
-from .series import metric_keys, x_keys
+from .series import INDEX, Cancelled, metric_keys, x_keys
 from .workspace import Workspace
 
-__all__ = ["keys_of"]
+__all__ = ["keys_of", "prepare"]
+
+#: The first of them that is there is x, unless another one is chosen.
+_LIKELY_X: Final = (
+    "step",
+    "global_step",
+    "iteration",
+    "epoch",
+    "episode",
+    "timestep",
+    "batch",
+)
+#: Charts that a window shows at first.
+_FIRST_CHARTS: Final = 8
 
 
-def keys_of(workspace: Workspace) -> dict[str, list[str]]:
-    """Keys of charts, of x, of all columns, and of arrays, each in order of first occurrence."""
+def keys_of(workspace: Workspace) -> dict[str, Any]:
+    """The keys of charts, of x, of the flat table and of arrays, and x unless one is chosen."""
     metrics: dict[str, None] = {}
     xs: dict[str, None] = {}
     columns: dict[str, None] = {}
@@ -20,5 +38,22 @@ def keys_of(workspace: Workspace) -> dict[str, list[str]]:
         xs |= dict.fromkeys(x_keys(each.collection))
         columns |= dict.fromkeys(each.collection.records.columns)
         arrays |= dict.fromkeys(array_keys(each.collection))
+    likely = next((key for key in _LIKELY_X if key in xs), INDEX)
     found = {"metrics": metrics, "x": xs, "columns": columns, "arrays": arrays}
-    return {name: list(keys) for name, keys in found.items()}
+    return {name: list(keys) for name, keys in found.items()} | {"likely_x": likely}
+
+
+def prepare(workspace: Workspace, stop: Event) -> None:
+    """Read what the page shows first, while the browser starts.
+
+    Args:
+        stop: set once the page ends.
+    """
+    with suppress(RigorousError, OSError, Cancelled):
+        keys = keys_of(workspace)
+        x = keys["likely_x"]
+        charts = [key for key in keys["metrics"] if key != x]
+        section = charts[0].partition("/")[0] if charts and "/" in charts[0] else None
+        first = [key for key in charts if section is None or key.startswith(f"{section}/")]
+        for each in workspace.opened if first else ():
+            workspace.states(each, first[:_FIRST_CHARTS], x, None, stop)

@@ -36,7 +36,7 @@ class Watcher:
         """Two numbers, now and whenever rows or runs have changed; None now and then."""
         last, sent = None, time.monotonic()
         while True:
-            found = await self._look()
+            found = await self.counts()
             if found != last:
                 last, sent = found, time.monotonic()
                 yield found
@@ -45,7 +45,8 @@ class Watcher:
                 yield None
             await asyncio.sleep(self._pause)
 
-    async def _look(self) -> tuple[int, int]:
+    async def counts(self) -> tuple[int, int]:
+        """Two numbers, which change with rows and with runs."""
         async with self._lock:
             start = time.monotonic()
             if start - self._looked >= self._pause:

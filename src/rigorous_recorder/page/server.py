@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from os import PathLike
-from threading import Thread
+from threading import Event, Thread
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from ..errors import ArgumentError
 from .app import application
 from .guard import LOOPBACK
+from .keys import prepare
 from .workspace import Workspace
 
 __all__ = ["serve", "serve_while"]
@@ -32,7 +33,7 @@ def serve(  # noqa: PLR0913 - a page has this many options
     edits: bool,
 ) -> None:
     """Serve the page until Ctrl-C: see ``view``."""
-    workspace = Workspace(paths)
+    workspace, ends = Workspace(paths), Event()
     try:
         with _listening(host, port) as listening:
             token = None if host in LOOPBACK else secrets.token_urlsafe(24)
@@ -42,10 +43,12 @@ def serve(  # noqa: PLR0913 - a page has this many options
             )
             sys.stdout.write(f"{address}\nCtrl-C ends it.\n")
             sys.stdout.flush()
+            Thread(target=prepare, args=(workspace, ends), daemon=True).start()
             if opens_browser:
                 Thread(target=webbrowser.open, args=(address,), daemon=True).start()
             _server(app).run(sockets=[listening])
     finally:
+        ends.set()
         workspace.close()
 
 

@@ -15,7 +15,6 @@ const TOGETHER = 12;
 /** So many cards are added each time the end is reached. */
 const PAGE = 60;
 const SAMPLED = ["x", "by", "band", "smooth", "logx", "relative", "once", "low", "high"];
-const LIKELY_X = ["step", "global_step", "iteration", "epoch", "episode", "timestep", "batch"];
 
 export class Charts {
   /** @param {import("./runs.js").Runs} runs */
@@ -71,7 +70,7 @@ export class Charts {
   /** The key of x that is drawn. */
   x() {
     if (state.x === "#") return "";
-    return state.x || LIKELY_X.find((each) => this.keys.x.includes(each)) || "";
+    return state.x || this.keys.likely_x;
   }
 
   controls() {

@@ -36,11 +36,16 @@ function showError(error) {
   showFailures([{ name: "The page can't be read", reason: /** @type {Error} */ (error).message }]);
 }
 
+/** @param {any} keys */
+function takeKeys({ counts, ...keys }) {
+  if (counts && !seen[0]) seen = counts;
+  runs.metrics = keys.metrics;
+  charts.set(keys);
+}
+
 async function loadRuns() {
   try {
-    const [keys] = await Promise.all([json("api/keys"), runs.load()]);
-    runs.metrics = keys.metrics;
-    charts.set(keys);
+    await Promise.all([json("api/keys").then(takeKeys), runs.load()]);
     rows.later();
     sql.update();
     tree.update();
@@ -81,7 +86,6 @@ function listen() {
 function take(counts) {
   const [hadRows, hadRuns] = seen;
   seen = counts;
-  // Also at first: what was loaded may be older than these counts.
   if (hadRuns !== counts[1]) soon();
   if (hadRows !== counts[0]) {
     charts.refresh();
@@ -133,5 +137,4 @@ addEventListener("hashchange", read);
 addEventListener("visibilitychange", pause);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", after(50, () => charts.redraw()));
 showTab();
-loadRuns();
-if (!document.hidden) listen();
+loadRuns().then(() => document.hidden || events || listen());

@@ -17,7 +17,7 @@ export class Panels {
     this.runs = runs;
     this.color = color;
     /** @type {import("./kinds.js").Keys} */
-    this.keys = { metrics: [], x: [], columns: [], arrays: [] };
+    this.keys = { metrics: [], x: [], likely_x: "", columns: [], arrays: [] };
     /** @type {Panel[]} */
     this.panels = [];
     this.cards = element("div", { className: "cards" });
