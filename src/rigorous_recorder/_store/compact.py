@@ -67,6 +67,7 @@ def compact(folder: Folder, deleted: Deleted | None = None, spread: Spread | Non
         shrunk = sum([_compact_table(folder, table, deleted, spread) for table in TABLES])
         if shrunk or deleted is not None:  # it lists keys of what was deleted
             folder.index_path.unlink(missing_ok=True)
+            folder.drop_cache()
         return shrunk
 
 

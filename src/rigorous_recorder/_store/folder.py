@@ -17,6 +17,7 @@ from ..errors import DamagedFileError, NewerFormatError, NotACollectionError, Re
 from .path_checks import check_folder, check_regular
 
 __all__ = [
+    "CACHE",
     "FEATURES",
     "FORMAT",
     "NODES",
@@ -37,6 +38,8 @@ __all__ = [
 FORMAT: Final = 1
 #: Files can have sparse columns.
 SPARSE: Final = "sparse"
+#: The subfolder of what was computed from sealed files, and may be deleted at any time.
+CACHE: Final = "cache"
 #: Additions to the format that this version reads and writes; docs/format.md lists them.
 FEATURES: Final = frozenset({SPARSE})
 NAME: Final = "rigorous-recorder"
@@ -178,6 +181,10 @@ class Folder:
         self.index_path = path / "index.parquet"
         #: Views of the page, as JSON: no part of the data.
         self.views = path / "views"
+
+    def drop_cache(self) -> None:
+        """Delete what was computed from sealed files, of which some have changed."""
+        shutil.rmtree(self.path / CACHE, ignore_errors=True)
 
     @property
     def places(self) -> list[Path]:

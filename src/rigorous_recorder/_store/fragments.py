@@ -276,6 +276,12 @@ class Spans(Fragment):
         rows = [part.stop - part.start for _, part in self._parts]
         super().__init__(whole.segments, whole.file_columns, rows)
 
+    def whole_group(self, group: int) -> tuple[Fragment, int] | None:
+        """The fragment and the number of a group of which all rows are selected."""
+        number, part = self._parts[group]
+        is_whole = part.stop - part.start == self._whole.group_rows[number]
+        return (self._whole, number) if is_whole else None
+
     def nodes_among(self, group: int, ids: pa.Array) -> pa.Array:
         """The nodes of a group that are among these; none if the whole group has none."""
         here = self._whole.nodes_among(self._parts[group][0], ids)

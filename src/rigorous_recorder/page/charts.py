@@ -347,9 +347,8 @@ def _name(opened: Opened, line: Line | Merged) -> dict[str, Any]:
 def _drawn(points: Points, request: ChartRequest, pixels: int) -> _Drawn:
     if points.is_rising:
         shown = points.window(request.low, request.high)
-        soft = points.smoothed(request.smooth) if request.smooth else None
-        found = points.drawn(shown, pixels, is_log=request.log_x, smooth=soft)
-        return _Drawn(found[0], found[1], None if soft is None else found[2], None)
+        found = points.drawn(shown, pixels, is_log=request.log_x, weight=request.smooth)
+        return _Drawn(found[0], found[1], found[2] if request.smooth else None, None)
     x, y = points.arrays()
     if (x[1:] == x[:-1]).any():
         return _of_band(mean_by_x(x, y, request.band), request, pixels)

@@ -16,8 +16,8 @@ from .._engines.piece import Piece
 from .._engines.scan import Scan
 from .._lazy_imports import np
 from .._tree.nodes import Nodes
+from .reading import INDEX, Cancelled, is_instant, numbers, parts_of
 from .reduce import Band, mean_by_x
-from .series import INDEX, Cancelled, is_instant, numbers, parts_of
 
 __all__ = ["Merged", "Tree", "first_x", "mean_of_levels", "merged"]
 

@@ -10,10 +10,22 @@ from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
 
-__all__ = ["Band", "Pixels", "Smoother", "by_column", "by_pixel", "mean_by_x", "smoothed", "window"]
+__all__ = [
+    "Band",
+    "Pixels",
+    "Smoother",
+    "block_ends",
+    "by_column",
+    "by_pixel",
+    "mean_by_x",
+    "smoothed",
+    "window",
+]
 
 #: A part of a line is smoothed at once, as long as its weights stay in the range of floats.
 _LARGEST_EXPONENT: Final = 200.0
+#: A weight that changes no sum of doubles.
+_NOTHING: Final = 1e-20
 #: So many values are summed at once, by a matrix.
 _SIDE: Final = 16
 
@@ -92,6 +104,14 @@ def by_column(column: Any, picked: Sequence[Any]) -> Any:
     return np.unique(np.concatenate(found))
 
 
+def block_ends(y: Any, size: int) -> tuple[Any, Any]:
+    """The positions of the first lowest and highest value of each whole block of so many values."""
+    count = len(y) // size
+    blocks = y[: count * size].reshape(count, size)
+    starts = np.arange(count) * size
+    return (starts + blocks.argmin(1)).astype("i4"), (starts + blocks.argmax(1)).astype("i4")
+
+
 def mean_by_x(x: Any, y: Any, band: str) -> Band:
     """The mean of all y with the same x, and a band.
 
@@ -145,14 +165,19 @@ class Smoother:
 
     def even(self, y: Any) -> Any:
         """The next smoothed values, all at the typical distance."""
-        count = len(y)
-        fades = self._weight ** np.arange(1, count + 1)
-        sums = _fading_sums(y, self._weight) + self._total * fades
         rest = 1 - self._weight
+        sums = _fading_sums(y, self._weight)
+        # What is below is nothing beside a double, and multiplying it would be slow.
+        reach = min(len(y), int(np.log(_NOTHING) / np.log(self._weight)) + 1)
+        fades = self._weight ** np.arange(1, reach + 1)
+        sums[:reach] += self._total * fades
         norms = (1 - fades) / rest + self._norm * fades
-        self._total, self._norm = float(sums[-1]), float(norms[-1])
-        self._last += count * self.typical
-        return np.divide(sums, norms, out=sums)
+        self._total = float(sums[-1])
+        self._norm = float(norms[-1]) if reach == len(y) else 1 / rest
+        self._last += len(y) * self.typical
+        sums[:reach] /= norms
+        sums[reach:] *= rest
+        return sums
 
     def uneven(self, x: Any, y: Any) -> Any:
         """The next smoothed values, at any distances."""
@@ -177,9 +202,12 @@ class Smoother:
 def _fading_sums(y: Any, weight: float) -> Any:
     """For each value the sum of all until it, of which each counts ``weight`` times the next one."""
     count = len(y)
+    if weight < _NOTHING:
+        return y.copy()
     side = min(count, _SIDE)
     ages = np.arange(side) - np.arange(side)[:, None]
     triangle = np.where(ages >= 0, weight ** np.maximum(ages, 0), 0.0)
+    triangle[triangle < _NOTHING] = 0.0
     rows = -(-count // side)
     padded = y if rows * side == count else np.concatenate([y, np.zeros(rows * side - count)])
     sums = padded.reshape(rows, side) @ triangle
