@@ -28,8 +28,6 @@ from .workspace import Workspace
 
 __all__ = ["report"]
 
-#: The key of x, where a view has none: as in the page.
-_LIKELY_X: Final = ("step", "global_step", "iteration", "epoch", "episode", "timestep", "batch")
 _PIXELS: Final = 1_000
 #: Charts of a report: in number, and in bytes.
 _MOST_CHARTS: Final = 500
@@ -96,7 +94,7 @@ class _Report:
         self._workspace, self._view = workspace, view
         self._keys = keys_of(workspace)
         self._runs = runs_table(workspace)
-        x = view.text("x") or next((key for key in _LIKELY_X if key in self._keys["x"]), "")
+        x = view.text("x") or self._keys["likely_x"]
         self._fixed: dict[str, Any] = {
             "x": "" if x == "#" else x,
             "by": view.texts("by"),
