@@ -210,6 +210,15 @@ def test_all_kinds_of_charts(page: Page, study: ExperimentCollection) -> None:
     expect(page.get_by_text("4 of 4 drawn")).to_be_visible()
     bars.get_by_role("button", name="Remove this chart").click()
     expect(page.locator(".panels article")).to_have_count(5)
+    card(page, "train/loss").scroll_into_view_if_needed()
+    for name, key in (("From start", "from_start"), ("Levels once", "levels_once")):
+        with page.expect_request(lambda sent, key=key: is_chart_with(sent, key)):
+            page.get_by_role("button", name=name).click()
+    expect(card(page, "train/loss")).to_have_attribute("data-points", "15000")
+
+
+def is_chart_with(request: Any, key: str) -> bool:
+    return request.url.endswith("/api/chart") and request.post_data_json[key]
 
 
 def confuse(experiment: Any, *epochs: int) -> None:

@@ -3,9 +3,9 @@
 import { charts as requested, extend } from "./api.js";
 import { after, element, swatch } from "./dom.js";
 import { save, saveCsv } from "./files.js";
+import { colorAt } from "./palette.js";
 import { Panels } from "./panels.js";
 import { Plot } from "./plot.js";
-import { colorAt } from "./runs.js";
 import { change, onChange, state } from "./state.js";
 
 /** @typedef {{cards: Set<Card>, control: AbortController}} Batch */

@@ -5,6 +5,7 @@ import { Charts } from "./charts.js";
 import { Compare } from "./compare.js";
 import { after } from "./dom.js";
 import { inside } from "./inside.js";
+import { isDark } from "./palette.js";
 import { Rows } from "./rows.js";
 import { Runs } from "./runs.js";
 import { Sql } from "./sql.js";
@@ -113,10 +114,8 @@ function pause() {
 // --- look ----------------------------------------------------------------------------------------
 
 function toggleTheme() {
-  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const root = document.documentElement, before = root.dataset.theme ?? (isDark ? "dark" : "light");
-  root.dataset.theme = before === "dark" ? "light" : "dark";
-  charts.redraw();
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  runs.redraw(); // and with it all that has the colors of runs
 }
 
 if (inside && !location.hash) history.replaceState(null, "", `#${inside.address}`);
@@ -135,6 +134,6 @@ part("theme").addEventListener("click", toggleTheme);
 onChange(showTab);
 addEventListener("hashchange", read);
 addEventListener("visibilitychange", pause);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", after(50, () => charts.redraw()));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", after(50, () => runs.redraw()));
 showTab();
 loadRuns().then(() => document.hidden || events || listen());

@@ -6,6 +6,7 @@ import { Courses } from "./courses.js";
 import { after, duration, element, shown, swatch } from "./dom.js";
 import { Edit } from "./edit.js";
 import { Every, valueOf } from "./every.js";
+import { colorAt } from "./palette.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
 
@@ -13,8 +14,6 @@ import { Table, cell } from "./table.js";
 /** @typedef {{key: string, run: string | null, name: string | null, number: number | null, archived: boolean,
  *   group?: string, count?: number, cells: any[]}} Line */
 
-/** Apart for the color-blind (Okabe and Ito, and Tol's muted ones), on light and dark grounds. */
-const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#882255", "#44aa99", "#999933", "#7b6fd0"];
 const PAGE = 100;
 /** What makes other lines. */
 const ASKED = ["runs", "sort", "down", "differs", "level", "rwhere", "filter", "group", "closed", "cols", "archived"];
@@ -391,9 +390,4 @@ function pick(label, value, options, onPick) {
   const made = element("select", { onchange: () => onPick(made.value) }, ...options.map(([key, text]) => element("option", { value: key }, text)));
   made.value = value;
   return element("label", {}, label, made);
-}
-
-/** The color of the line at a position. @param {number} at */
-export function colorAt(at) {
-  return COLORS[((at % COLORS.length) + COLORS.length) % COLORS.length];
 }
