@@ -24,9 +24,23 @@ export class Table {
     this.body = element("div", { role: "rowgroup" });
     this.body.style.position = "relative";
     this.place = element("div", { className: "table", tabIndex: 0, role: "table" }, this.head, this.below, this.body);
-    this.place.addEventListener("scroll", () => this.later());
+    /** Lines that are drawn and have not changed, by their numbers. @type {Map<number, any>} */
+    this.known = new Map();
+    this.keeps = false;
+    this.place.addEventListener("scroll", () => this.later(true));
     new ResizeObserver(() => this.later()).observe(this.place);
     this.isWaiting = false;
+  }
+
+  /** Put lines in place of those that are there, which stay if they are among them. @param {HTMLElement[]} lines */
+  replace(lines) {
+    const wanted = new Set(lines);
+    for (const each of [...this.body.children]) if (!wanted.has(/** @type {HTMLElement} */ (each))) each.remove();
+    let next = this.body.firstChild;
+    for (const line of lines) {
+      if (line === next) next = next.nextSibling;
+      else this.body.insertBefore(line, next);
+    }
   }
 
   /** @param {HTMLElement[]} head @param {number} count @param {HTMLElement[] | null} [below] a second line of the head */
@@ -41,14 +55,19 @@ export class Table {
     this.draw();
   }
 
-  later() {
+  /** Draw before the next frame. @param {boolean} [keeps] whether lines are what they were, as after scrolling */
+  later(keeps = false) {
+    this.keeps = keeps && (this.keeps || !this.isWaiting);
     if (this.isWaiting) return;
     this.isWaiting = true;
-    requestAnimationFrame(() => this.draw());
+    requestAnimationFrame(() => this.draw(this.keeps));
   }
 
-  draw() {
+  /** @param {boolean} [keeps] */
+  draw(keeps = false) {
     this.isWaiting = false;
+    const before = keeps ? this.known : new Map();
+    this.known = new Map();
     const room = Math.ceil(this.place.clientHeight / HEIGHT) + 2;
     const full = this.count * HEIGHT, height = Math.min(TALLEST, full);
     const top = Math.max(0, this.place.scrollTop);
@@ -61,12 +80,14 @@ export class Table {
     const focus = this.body.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.getAttribute("title") : null;
     const lines = [];
     for (let at = first; at < last; at++) {
-      const line = element("div", { className: "line", role: "row" }, ...(this.cellsOf(at) ?? []));
+      const cells = before.has(at) ? null : this.cellsOf(at);
+      const line = before.get(at) ?? element("div", { className: "line", role: "row" }, ...(cells ?? []));
+      if (cells || before.has(at)) this.known.set(at, line);
       const y = isSkipping ? top + (at - first) * HEIGHT : at * HEIGHT;
       line.style.transform = `translateY(${y}px)`;
       lines.push(line);
     }
-    this.body.replaceChildren(...lines);
+    this.replace(lines);
     if (focus) /** @type {HTMLElement | null} */ (this.body.querySelector(`[aria-label="${CSS.escape(focus)}"], [title="${CSS.escape(focus)}"]`))?.focus({ preventScroll: true });
     this.body.style.width = `${this.head.scrollWidth}px`;
   }
