@@ -23,6 +23,7 @@ from .plain import json_bytes
 from .rows import RowsRequest, rows
 from .runs import runs_table
 from .saved_views import find_view
+from .table import RunTable, TableRequest
 from .values import Values
 from .workspace import Workspace
 
@@ -34,6 +35,8 @@ _MOST_CHARTS: Final = 500
 _CHART_BYTES: Final = 24 << 20
 _MOST_ROWS: Final = 1_000
 _ROWS_AT_ONCE: Final = 500
+_MOST_LINES: Final = 3_000
+_LINES_AT_ONCE: Final = 300
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _POLICY: Final = (
     "default-src 'none'; script-src data: 'sha256-{digest}'; style-src data:; img-src data: blob:;"
@@ -65,8 +68,8 @@ def report(
 ) -> str:
     """A view of collections as the text of one HTML file.
 
-    It opens from disk and makes no request. The page is interactive there: runs can be filtered and
-    hidden, charts zoomed and read. It has the charts of the view with all lows and highs of 1,000
+    It opens from disk and makes no request. The page is interactive there: runs can be hidden, charts
+    zoomed and read. It has the charts of the view with all lows and highs of 1,000
     pixels each, and the first 1,000 rows of each collection.
 
     Args:
@@ -121,6 +124,34 @@ class _Report:
                 return
             yield key, message
 
+    def _asked(self) -> dict[str, Any]:
+        """What the page requests of the table of runs, as in ``runs.js``."""
+        view = self._view
+        words = {"level": "level", "where": "rwhere", "words": "runs", "sort": "sort"}
+        return {
+            **{name: view.text(of) for name, of in words.items()},
+            "filters": dict(each.partition("\t")[::2] for each in view.texts("filter")),
+            "group": view.text("group"),
+            "closed": view.texts("closed"),
+            "columns": view.texts("cols"),
+            **{name: bool(view.text(name)) for name in ("down", "differs", "archived")},
+        }
+
+    def _table(self) -> dict[str, Any]:
+        table, asked = RunTable(self._workspace), self._asked()
+        found: dict[str, Any] = {"lines": [], "total": 1}
+        while len(found["lines"]) < min(found["total"], _MOST_LINES):
+            first = len(found["lines"])
+            part = table.page(TableRequest.of({**asked, "first": first, "count": _LINES_AT_ONCE}))
+            found = part | {"lines": [*found["lines"], *part["lines"]]}
+            if not part["lines"]:
+                break
+        return found | {"asked": asked, "edit_token": None, "total": len(found["lines"])}
+
+    def _names(self) -> dict[str, str]:
+        named = {each["key"]: each["attributes"].get("name") for each in self._runs["runs"]}
+        return {key: str(name) for key, name in named.items() if name is not None}
+
     def _rows(self) -> dict[str, Any]:
         values = Values(self._workspace)
         where = self._view.text("where")
@@ -141,12 +172,17 @@ class _Report:
 
     def page(self, address: str) -> str:
         """The page with its data inside."""
+        table = self._table()
         data = {
             "answers": {
+                "api/names": self._names(),
+                "api/courses": {},
                 "api/runs": {**self._runs, "edit_token": None},
                 "api/keys": self._keys,
                 "api/views": {"views": [], "edit_token": None},
             },
+            "table": {key: each for key, each in table.items() if key != "asked"},
+            "asked": table["asked"],
             "fixed": self._fixed,
             "charts": {key: base64.b64encode(each).decode() for key, each in self._charts()},
             "rows": self._rows(),
@@ -222,7 +258,7 @@ def _with_data(data: Mapping[str, Any]) -> str:
         f'<script type="importmap">{imports}</script>\n'
         f'<script type="application/json" id="inside">{inside}</script>\n'
     )
-    for tab in ("sql", "tree"):
+    for tab in ("sql", "tree", "compare"):
         text = text.replace(f'id="tab-{tab}"', f'id="tab-{tab}" hidden')
     return text.replace('<meta charset="utf-8">\n', f'<meta charset="utf-8">\n{head}', 1)
 

@@ -10,7 +10,7 @@ const FREE = ["y", "pixels", "low", "high", "log_x", "cursors"];
 
 /** The answer of a request, as a server would give it. @param {string} path @param {any} body */
 export function answered(path, body) {
-  const found = path === "api/rows" ? rows(body) : path === "api/cell" ? value(body) : inside.answers[path];
+  const found = path === "api/table" ? table(body) : path === "api/rows" ? rows(body) : path === "api/cell" ? value(body) : inside.answers[path];
   if (found === undefined) throw new Error("This is not in the report.");
   return new Response(JSON.stringify(found));
 }
@@ -24,6 +24,20 @@ export function chartInside(key, body) {
   const text = inside.charts[key];
   if (text === undefined) throw new Error("This chart is not in the report.");
   return Uint8Array.from(atob(text), (each) => each.charCodeAt(0)).buffer;
+}
+
+/** The lines of runs, as they were asked for when the report was made. @param {any} body */
+function table(body) {
+  const { first, count, ...asked } = body, found = inside.table;
+  const isSame = Object.keys(asked).every((each) => text(asked[each]) === text(inside.asked[each]));
+  const errors = isSame ? found.errors : ["A report has only the order, filters and columns it was made with."];
+  return { ...found, errors, first, lines: found.lines.slice(first, first + count) };
+}
+
+/** Text by which values are compared; what is empty is the same. @param {any} value */
+function text(value) {
+  const isEmpty = !value || (typeof value === "object" && !Object.keys(value).length);
+  return isEmpty ? "" : JSON.stringify(value);
 }
 
 /** @param {any} body */
