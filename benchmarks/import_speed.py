@@ -1,6 +1,7 @@
 """Importing runs of other tools, beside their own readers: seconds of CPU, peak memory, and bytes.
 
-Run it with ``python benchmarks/import_speed.py [--rows N] [--peer PYTHON]``, where PYTHON has tensorboard.
+Run it with ``python benchmarks/import_speed.py [--rows N] [--peer PYTHON]``, where PYTHON has tensorboard,
+tbparse and mlflow.
 Each measurement is a process of its own.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from machine import print_machine
+from rigorous_recorder.exporters import export_runs
 from rigorous_recorder.importers.event_frames import masked_crc
 
 TAGS: Final = (b"loss/train", b"lr", b"accuracy/val", b"grad_norm")
@@ -36,6 +38,24 @@ start = time.process_time()
 events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0})
 events.Reload()
 [events.Scalars(tag) for tag in events.Tags()["scalars"]]
+print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+TBPARSE: Final = """
+import resource, sys, time
+from tbparse import SummaryReader
+start = time.process_time()
+SummaryReader(sys.argv[1]).scalars
+print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+#: The store is exported by us, since MLflow refuses one without all of its tables.
+MLFLOW: Final = """
+import resource, sys, time
+from mlflow import MlflowClient
+client = MlflowClient(f"sqlite:///{sys.argv[1]}/mlflow.db")
+start = time.process_time()
+for run in client.search_runs(["1"]):
+    for key in run.data.metrics:
+        client.get_metric_history(run.info.run_id, key)
 print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
@@ -123,8 +143,12 @@ def main() -> None:
                 print(f"{name:12} {when:14}{measured(sys.executable, OURS, source, target)}")
             print(f"{name:12} bytes         {bytes_of(target) / bytes_of(source):8.3f} x")
         if chosen.peer:
-            peer = measured(chosen.peer, ACCUMULATOR, events, events)
-            print(f"{'TensorBoard':12} {'Accumulator':14}{peer}")
+            exported = Path(folder, "exported")
+            export_runs(Path(folder, "MLflow.collection"), exported, to="mlflow")
+            peers = {"Accumulator": ACCUMULATOR, "tbparse": TBPARSE, "MlflowClient": MLFLOW}
+            for name, code in peers.items():
+                source = exported if code is MLFLOW else events
+                print(f"{name:27}{measured(chosen.peer, code, source, source)}")
 
 
 if __name__ == "__main__":
