@@ -220,7 +220,7 @@ def is_drawn(page: Page, tool: Tool) -> bool:
     if not (box["width"] > 50 and box["height"] > 50 and box["y"] < 800):
         return False
     picture = np.asarray(Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB"), "i2")
-    return int((np.ptp(picture, axis=2) > 60).sum()) >= COLORED
+    return int((np.ptp(picture, axis=2) > 25).sum()) >= COLORED
 
 
 def seen(browser: Browser, tool: Tool, python: str, folder: Path, case: str) -> Seen:
