@@ -151,7 +151,7 @@ class Video(Media):
 
 
 class Html(Media):
-    """A page's text, or a file's path; it is kept as text and never shown as a page."""
+    """A page's text, or a file's path; stored as text, and never shown as a page."""
 
     suffix = ".html"
 

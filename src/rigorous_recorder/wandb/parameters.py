@@ -24,7 +24,7 @@ class Config(Mapping[str, Any]):
 
     Args:
         store: is called with what is new.
-        can_change: whether values may be changed without being asked, as after a resume.
+        can_change: whether values may be changed by plain assignment, as after a resume.
     """
 
     def __init__(self, store: Callable[[dict[str, Any]], None], *, can_change: bool) -> None:

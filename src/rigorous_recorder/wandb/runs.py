@@ -190,7 +190,7 @@ class Run:
         its step: until one has another step, or the run ends.
 
         Raises:
-            TypeError: ``data`` is not a dict with texts as keys, or ``step`` is no int.
+            TypeError: ``data`` is not a dict with texts as keys, or ``step`` is not an int.
         """
         fields = _checked({} if data is None else data)
         if step is None:
@@ -282,7 +282,7 @@ class Run:
 
         Args:
             name: a metric, or a pattern such as ``val/*``.
-            step_metric: noted in the attribute ``step_metrics``. Unlike in W&B no value of it is
+            step_metric: stored in the attribute ``step_metrics``. Unlike in W&B no value of it is
                 added to records that it was not logged with.
             summary: min, max, mean, last, first, copy, best or none, or several separated by commas.
 
