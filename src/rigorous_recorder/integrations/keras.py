@@ -53,6 +53,7 @@ class RigorousCallback(keras.callbacks.Callback):
         self._is_in_fit = False
         self._epoch, self._step, self._before_epoch, self._batches = 0, 0, 0, 0
         self._means: dict[str, tuple[float, float]] = {}
+        self._named: list[tuple[str, Any]] = []
 
     def set_model(self, model: Any) -> None:
         """Called once for each fit, and each evaluation outside of one."""
@@ -62,7 +63,7 @@ class RigorousCallback(keras.callbacks.Callback):
     @guest
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin a training, and with the first one a run."""
-        self._is_in_fit, self._step, self._batches = True, 0, 0
+        self._is_in_fit, self._step, self._batches, self._named = True, 0, 0, []
         self._training = self._host.recorder.child(training=self._trainings)
         self._trainings += 1
         set_attributes(self._training, _attributes(self.model, self.params))
@@ -88,7 +89,11 @@ class RigorousCallback(keras.callbacks.Callback):
     def _batch_values(self, logs: Mapping[str, Any]) -> dict[str, Any]:
         """The logs of Keras, with values of the batch for those that are means over the epoch."""
         found = dict(logs)
-        for name, total, count in _means_of(self.model):
+        if not self._named:  # known from the first batch on
+            self._named = [(k, m) for k, m in _named(self.model) if {"total", "count"} <= {*dir(m)}]
+        own = _own_variables(self.model)
+        for name, metric in self._named:
+            total, count = _number(metric.total, own), _number(metric.count, own)
             mean = logs.get(name)
             if not count or not isinstance(mean, float) or not _are_close(total / count, mean):
                 continue  # a training step of the user's that returns something else
@@ -120,15 +125,15 @@ def _are_close(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=_FLOAT32) or (math.isnan(one) and math.isnan(other))
 
 
-def _means_of(model: Any) -> Iterator[tuple[str, float, float]]:
-    """Name, total and count of each metric that is a mean."""
-    # While jax trains, the variables of a model are not those that it works with.
-    now = (getattr(model, "_jax_state", None) or {}).get("metrics_variables")
-    own = {} if now is None else dict(zip(map(id, model.metrics_variables), now, strict=True))
-    for name, metric in _named(model):
-        if hasattr(metric, "total") and hasattr(metric, "count"):
-            total, count = (own.get(id(each), each) for each in (metric.total, metric.count))
-            yield name, *map(float, map(keras.ops.convert_to_numpy, (total, count)))  # type: ignore[misc]
+def _number(variable: Any, own: Mapping[int, Any]) -> float:
+    found = own.get(id(variable), variable)
+    return float(getattr(found, "value", found))
+
+
+def _own_variables(model: Any) -> dict[int, Any]:
+    """What jax trains with: until it is done, the variables of the model are others."""
+    now = (vars(model).get("_jax_state") or {}).get("metrics_variables")
+    return {} if now is None else dict(zip(map(id, model.metrics_variables), now, strict=True))
 
 
 def _named(model: Any) -> Iterator[tuple[str, Any]]:
