@@ -305,3 +305,19 @@ def test_an_attribute_that_is_not_its_own_is_refused_with_the_way_to_it() -> Non
     with pytest.raises(ReadOnlyError, match=r"recorder\['model'\] = None"):
         del model["model"]
     assert model["model"] == "m1"
+
+
+def test_nothing_is_written_beside_the_tree(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Arrow complains on standard error of buffers whose address it does not like."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        experiment = collection.start(lr=0.1)
+        for name in ("m1", "m2"):
+            model = experiment.child(model=name)
+            for step in range(3):
+                model.push(step=step)
+        assert "model" in str(collection.tree())
+        assert len(collection.level("model")) == 2
+        assert len(list(collection.overview())) == 1
+    assert capfd.readouterr().err == ""

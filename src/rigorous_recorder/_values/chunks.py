@@ -38,6 +38,8 @@ _OFFSET: Final = 4
 def int64_array(values: Iterable[int]) -> pa.Array:
     """Ints as an array."""
     data = array("q", values)
+    if not data:  # it has no memory, of whose address Arrow would complain on standard error
+        return pa.nulls(0, pa.int64())
     return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
 
 
