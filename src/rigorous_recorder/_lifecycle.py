@@ -452,9 +452,9 @@ class Run:
 
     def _finish(self, end: dict[str, Any], status: Status | None = None) -> None:
         """Save all records, since an ended experiment promises to have them all, and set the end."""
-        if self._monitor is not None:
-            self._monitor.close()
         try:
+            if self._monitor is not None:
+                self._monitor.close()
             self._store.finish()
         except BaseException as error:
             # Ctrl-C: it is not running any more, and did not end without an error.

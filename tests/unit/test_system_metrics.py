@@ -17,7 +17,7 @@ from rigorous_recorder import ExperimentCollection, Status
 from rigorous_recorder._capture import system
 from rigorous_recorder.errors import ArgumentError
 
-pytest.importorskip("psutil", reason="psutil is not installed")
+psutil = pytest.importorskip("psutil", reason="psutil is not installed")
 
 KEYS = {
     "cpu/percent",
@@ -85,6 +85,30 @@ def test_records_come_by_themselves_and_end_with_the_run(tmp_path: Path) -> None
     assert set(sink.records[0]).issuperset(KEYS)
 
 
+def test_many_runs_leave_no_files_and_no_threads_open(tmp_path: Path) -> None:
+    """Nor one that was ended by Ctrl-C in its last sample, which has its end all the same."""
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        opened = []
+        for _ in range(8):
+            with collection.new_experiment(capture="system"):
+                opened.append(len(list(Path("/proc/self/fd").glob("*"))))
+        assert opened[-1] - opened[1] < 6  # what has two for each run has 12
+        run = collection.start(capture="system")
+        assert run._monitor is not None
+        run._monitor.sample = interrupt  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            run.finish()
+        assert run.status is Status.STOPPED
+    for thread in threading.enumerate():
+        if thread.name == "rigorous-system":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_slow_sample_is_followed_by_a_longer_pause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,14 +117,20 @@ def test_a_slow_sample_is_followed_by_a_longer_pause(
     seconds = iter(range(100))
     has_ended = threading.Event()
 
-    def wait(readable: list[int], *_: Any) -> tuple[list[int], ...]:
-        pauses.append(_[-1])
-        if len(pauses) < 3:
-            return [], [], []
-        has_ended.set()
-        return readable, [], []
+    class Lock:
+        """Is free at once, the first time and the fourth."""
 
-    monkeypatch.setattr(system, "select", types.SimpleNamespace(select=wait))
+        def acquire(self, timeout: float | None = None) -> bool:
+            if timeout is not None:
+                pauses.append(timeout)
+            if len(pauses) == 3:
+                has_ended.set()
+            return len(pauses) in (0, 3)
+
+        def release(self) -> None: ...
+
+    fake = types.SimpleNamespace(Lock=Lock, Thread=threading.Thread)
+    monkeypatch.setattr(system, "threading", fake)
     monkeypatch.setattr(system.time, "thread_time", lambda: float(next(seconds)))
     monitor = system.SystemMonitor(Sink(1), tmp_path, interval=10)
     assert has_ended.wait(60)

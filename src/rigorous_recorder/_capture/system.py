@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -66,8 +65,11 @@ class SystemMonitor:
             "GPUs": _gpus,
         }
         self._sources: dict[str, _Read] = dict(self._begun(sources))
-        # A pipe and no lock: a signal handler may end the run in the middle of its end.
-        self._woken, self._wake = os.pipe()
+        # Held until the end. Releasing waits for nothing: a signal handler may end the run in the
+        # middle of its end.
+        self._running = threading.Lock()
+        self._running.acquire()
+        self._is_closed = False
         threading.Thread(target=self._run, name="rigorous-system", daemon=True).start()
 
     def _begun(self, sources: Mapping[str, Callable[[], _Read]]) -> Iterator[tuple[str, _Read]]:
@@ -79,7 +81,7 @@ class SystemMonitor:
 
     def _run(self) -> None:
         pause = self._interval
-        while not select.select([self._woken], [], [], pause)[0]:
+        while not self._running.acquire(timeout=pause):
             before = time.thread_time()
             try:
                 self.sample()
@@ -103,10 +105,10 @@ class SystemMonitor:
         """Log a last record, and end the thread. A second call does nothing."""
         if os.getpid() != self._process:
             return  # a forked child, which has no such thread
-        wake, self._wake = self._wake, -1
-        if wake < 0:
+        was_closed, self._is_closed = self._is_closed, True
+        if was_closed:
             return
-        os.write(wake, b"x")
+        self._running.release()
         try:
             self.sample()
         except Exception as error:  # noqa: BLE001 - the run ends, whatever happens here
