@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ._lazy import lazy_module
 
@@ -18,4 +21,25 @@ else:
     csv = lazy_module("pyarrow.csv")
     ipc = lazy_module("pyarrow.ipc")
 
-__all__ = ["csv", "ipc", "pa", "pc", "pq"]
+__all__ = ["csv", "ipc", "pa", "pc", "pq", "without_pandas"]
+
+
+@contextmanager
+def without_pandas() -> Iterator[None]:
+    """Convert values at exit: pyarrow would import pandas, which fails once no thread can start."""
+    finder: Any = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _NoPandas:
+    """A finder of modules with which pandas is as if it were not installed."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        if name in {"pandas", "pyarrow.pandas_compat"}:
+            message = f"{name} is not imported at exit"
+            raise ModuleNotFoundError(message, name=name)

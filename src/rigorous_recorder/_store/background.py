@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
+from .._arrow import without_pandas
 from .._live.table_writer import TableWriter
 from .._report import error_line, report
 
@@ -153,8 +154,9 @@ class _Background:
         self._jobs.put(None)
         for thread in self._threads:
             thread.join()
-        for store in self.stores():
-            _alone(store.end)
+        with without_pandas():
+            for store in self.stores():
+                _alone(store.end)
 
 
 def _alone(task: Callable[[], object]) -> None:

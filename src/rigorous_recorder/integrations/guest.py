@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rigorous_recorder import ExperimentCollection, Recorder, Run
+from rigorous_recorder._arrow import without_pandas
 from rigorous_recorder._report import error_line, report
 from rigorous_recorder.errors import RigorousError
 
 __all__ = [
     "Host",
     "Place",
+    "at_exit",
     "collection_at",
     "end_at_exit",
     "guest",
@@ -71,16 +73,19 @@ def shared_collection(path: str | PathLike[str]) -> ExperimentCollection:
 
 def end_at_exit(run: Run) -> None:
     """End the run with the process, unless it has ended: with its exception, if it dies of one."""
-    atexit.register(_end, run)
+    at_exit(lambda error: run.finish() if error is None else run.fail(error))
 
 
-def _end(run: Run) -> None:
+def at_exit(end: Callable[[BaseException | None], Any]) -> None:
+    """Call this when the process ends, with the exception that it dies of, if there is one."""
+    atexit.register(_end, end)
+
+
+def _end(end: Callable[[BaseException | None], Any]) -> None:
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     try:
-        if error is None:
-            run.finish()
-        else:
-            run.fail(error)
+        with without_pandas():
+            end(error)
     except Exception:  # noqa: BLE001 - it has ended, or belongs to the parent of a fork
         return
 
