@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,71 @@ def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> N
         one = next(each for each in collection.experiments if each["run_id"] == "one")
         assert [(row["step"], row["loss"]) for row in one.records] == [(0, 1.0), (1, 0.5)]
         assert [each.status for each in collection.experiments] == [Status.FINISHED] * 2
+
+
+#: Ends without ``finish``, as most do; a forked child logs, and ends as a process of its own.
+UNFINISHED = """
+import os, sys
+import numpy as np
+import rigorous_recorder.wandb as wandb
+wandb.init(project="p", config={"vector": np.arange(3)}, capture=False)
+wandb.define_metric("acc", summary="max,mean")
+for step in range(3):
+    wandb.log({"acc": np.float32(step)}, step=step)
+weights = np.zeros(2)
+wandb.log({"weights": weights, "acc": 3.0}, step=7)
+weights += 1
+wandb.summary["best"] = 10**400
+if os.fork() == 0:
+    wandb.log({"child": 1}, commit=True)
+    sys.exit()
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_script_that_ends_without_finish_loses_nothing() -> None:
+    """Its last step, rules and values set by hand are there; nothing is twice, and nothing reported."""
+    ran = subprocess.run([sys.executable, "-c", UNFINISHED], capture_output=True, check=True)
+    assert ran.stderr == b""
+    experiment, rows = rows_of("p.collection")
+    assert [(row["step"], row.get("acc")) for row in rows if "child" not in row] == [
+        (0, 0.0),
+        (1, 1.0),
+        (2, 2.0),
+        (7, 3.0),
+    ]
+    assert [row["weights"].tolist() for row in rows if "weights" in row] == [[0.0, 0.0]]
+    assert [row["step"] for row in rows if "child" in row] == [7]
+    assert experiment["exit_code"] == 0
+    assert experiment["summary"] == {"acc": {"max": 3.0, "mean": 1.5}, "best": 10**400}
+
+
+def test_threads_and_odd_values_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of parts of a step; of a parameter, a time or a number for which there is no rule."""
+    run = wandb.init(project="p", config={"fine": 1, "odd": {"object": object()}}, capture=False)
+    run.define_metric("*", summary="mean")
+
+    def log(name: str) -> None:
+        for number in range(200):
+            run.log({f"{name}/{number}": 1}, commit=False)
+
+    threads = [threading.Thread(target=log, args=(name,)) for name in "abcd"]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    run.log({"loss": 1.0}, commit=False)
+    run.log({"more": 1})
+    run.log({"loss": 10**400, "_timestamp": "noon"})
+    run.log({"loss": np.float32(3)})
+    run.finish()
+    experiment, rows = rows_of("p.collection")
+    assert len(rows[0]) == 4 * 200 + 4
+    assert (rows[1]["loss"], rows[1]["_timestamp"]) == (10**400, "noon")
+    assert experiment["fine"] == 1
+    assert "object object" in experiment["odd"]["object"]
+    assert "_timestamp is no time" in capsys.readouterr().err
 
 
 def test_wrong_calls_and_values_that_can_not_be_logged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,15 @@ summary: Any = _Missing("summary")
 _open: Final[list[Run]] = []
 
 
+def _after_fork() -> None:
+    for each in _open:
+        each.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def init(
     entity: str | None = None,
     project: str | None = None,

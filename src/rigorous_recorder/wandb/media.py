@@ -11,7 +11,19 @@ from typing import Any, Final
 from rigorous_recorder._lazy_imports import np, pd
 from rigorous_recorder.integrations.media import array_of, picture, sound
 
-__all__ = ["Audio", "File", "Histogram", "Html", "Image", "Media", "Plotly", "Table", "Video"]
+__all__ = [
+    "Audio",
+    "File",
+    "Histogram",
+    "Html",
+    "Image",
+    "Media",
+    "Plotly",
+    "Table",
+    "Video",
+    "drawn",
+    "owned",
+]
 
 #: An array with more axes is no picture.
 _AXES_OF_PICTURES: Final = (2, 3)
@@ -272,3 +284,23 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.data)
+
+
+def drawn(value: Any) -> Any:
+    """A figure or a picture of another package as a medium."""
+    if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "getbands")):
+        return Image(value)
+    if type(value).__module__.startswith("plotly") and hasattr(value, "to_json"):
+        return Plotly(value)
+    return value
+
+
+def owned(value: Any) -> Any:
+    """The value, or a copy if the script can change it before it is logged."""
+    if isinstance(value, dict):
+        return {key: owned(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [owned(each) for each in value]
+    if hasattr(value, "detach"):
+        return value.detach().clone()
+    return value.copy() if hasattr(value, "__array__") and hasattr(value, "copy") else value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -15,10 +17,10 @@ from rigorous_recorder import Recorder
 from rigorous_recorder import Run as Started
 from rigorous_recorder._keys import RESERVED
 from rigorous_recorder._report import report
-from rigorous_recorder.integrations.guest import end_at_exit, guest, report_once
+from rigorous_recorder.integrations.guest import at_exit, guest, report_once, set_attributes
 
 from .artifacts import Artifact, found_artifact, stored
-from .media import Histogram, Image, Media, Plotly, Table
+from .media import Histogram, Media, Table, drawn, owned
 from .parameters import Config
 from .plot import Chart
 from .summaries import Summary
@@ -29,7 +31,7 @@ __all__ = ["OWN", "Run"]
 OWN: Final = frozenset(
     {
         *("run", "run_id", "name", "project", "entity", "group", "job_type", "notes", "tags"),
-        *("summary", "step_metrics", "exit_code", "status", "step", "time"),
+        *("summary", "step_metrics", "exit_code", "status", "step", "time", "used_artifacts"),
     }
 )
 
@@ -65,6 +67,8 @@ class Run:
         self._parts: dict[str, Recorder] = {}
         self._step_metrics: dict[str, str] = {}
         self._is_open = True
+        self._lock = threading.RLock()
+        self._process = os.getpid()
         self._at_end: Callable[[Run], None] = _nothing
         self._push = started.recorder.push if started else _nothing
         self.resumed = resumed
@@ -72,7 +76,7 @@ class Run:
         self.summary = Summary()
         self.config = Config(self._configure, can_change=resumed)
         if started:
-            end_at_exit(started)
+            at_exit(lambda error: self._close(0 if error is None else 1, error))
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -193,28 +197,34 @@ class Run:
             TypeError: ``data`` is not a dict with texts as keys, or ``step`` is not an int.
         """
         fields = _checked({} if data is None else data)
-        if step is None:
-            is_whole = commit is None or commit
-        else:
-            step, is_whole = _int(step), bool(commit)
+        at = None if step is None else _int(step)
+        is_whole = bool(commit) if step is not None else commit is None or commit
+        with self._lock:
+            self._log(fields, at, is_whole=is_whole)
+
+    def _log(self, fields: dict[str, Any], step: int | None, *, is_whole: bool) -> None:
+        if step is not None and step != self._step:
+            self._flush()
             if step < self._step:
-                self._flush()
                 self._write(step, fields)
                 return
-            if step > self._step:
-                self._flush()
-                self._step = step
-        if self._pending:
-            if not self._pending.keys().isdisjoint(fields):
-                self._flush()
-            fields = {**self._pending, **fields}
+            self._step = step
+        if self._pending and not self._pending.keys().isdisjoint(fields):
+            self._flush()
         if not is_whole:
-            self._pending = fields
-            self.summary.see(fields)
+            fields = self._plain(self._step, fields)
+            self._pending |= {key: owned(each) for key, each in fields.items()}
+            self.summary.show(self._pending)
             return
-        self._pending = {}
+        if self._pending:
+            fields, self._pending = {**self._pending, **fields}, {}
         self._write(self._step, fields)
         self._step += 1
+
+    def after_fork(self) -> None:
+        """Let a forked child log: what waits for its step, and a lock that is held, are its parent's."""
+        self._pending = {}
+        self._lock = threading.RLock()
 
     def _flush(self) -> None:
         if self._pending:
@@ -222,7 +232,7 @@ class Run:
             self._write(self._step, fields)
 
     def _write(self, step: int, fields: dict[str, Any]) -> None:
-        self.summary.see(fields)
+        self._summarize(fields)
         try:
             if not _PLAIN.issuperset(map(type, fields.values())):
                 fields = self._plain(step, fields)
@@ -235,6 +245,10 @@ class Run:
                 self._push({key: _storable(key, each) for key, each in record.items()})
         except Exception as error:  # noqa: BLE001 - the training goes on
             report_once("log could not store a record", error)
+
+    @guest
+    def _summarize(self, fields: dict[str, Any]) -> None:
+        self.summary.see(fields)
 
     def _plain(self, step: int, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a record in which media, tables and histograms are fields of their own."""
@@ -252,7 +266,7 @@ class Run:
         if isinstance(value, list | tuple) and value and isinstance(value[0], Media):
             numbered = [(f"{key}/{number}", each) for number, each in enumerate(value)]
             return {name: each for at, item in numbered for name, each in item.fields(at).items()}
-        value = _drawn(value)
+        value = drawn(value)
         if isinstance(value, Media | Histogram):
             return value.fields(key)
         if isinstance(value, Table):
@@ -318,14 +332,14 @@ class Run:
     def _tell(self, about: dict[str, Any]) -> None:
         self._about |= about
         if self.recorder is not None:
-            self.recorder.update(about)
+            set_attributes(self.recorder, about)
 
     @guest
     def _configure(self, values: dict[str, Any]) -> None:
         if self.recorder is not None and values:
             taken = OWN | RESERVED
-            self.recorder.update(
-                {_free(key, taken, "config"): each for key, each in values.items()}
+            set_attributes(
+                self.recorder, {_free(key, taken, "config"): each for key, each in values.items()}
             )
 
     # --- files ---------------------------------------------------------------------------------
@@ -398,14 +412,18 @@ class Run:
         self._close(exit_code or 0, None)
 
     def _close(self, exit_code: int, error: BaseException | None) -> None:
-        if self._is_open:
-            self._is_open = False
+        with self._lock:
+            was_open, self._is_open = self._is_open, False
+        if was_open:
             self._end(exit_code, error)
             self._at_end(self)
 
     @guest
     def _end(self, exit_code: int, error: BaseException | None) -> None:
-        self._flush()
+        with self._lock:
+            self._flush()
+        if os.getpid() != self._process:
+            return  # a forked child; the run is its parent's
         own = self.summary.own()
         self._tell({"exit_code": exit_code, **({"summary": own} if own else {})})
         if self._started is None:
@@ -451,18 +469,16 @@ def _int(step: Any) -> int:
 
 
 def _time(fields: dict[str, Any]) -> datetime:
-    """The time that a script gave, or now."""
-    seconds = fields.pop("_timestamp", None) if "_timestamp" in fields else None
-    return datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _drawn(value: Any) -> Any:
-    """A figure or a picture of another package as a medium."""
-    if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "getbands")):
-        return Image(value)
-    if type(value).__module__.startswith("plotly") and hasattr(value, "to_json"):
-        return Plotly(value)
-    return value
+    """The time that a script gave, or now; what is no time stays a field."""
+    if "_timestamp" in fields:
+        try:
+            given = datetime.fromtimestamp(float(fields["_timestamp"]), UTC)
+        except (TypeError, ValueError, OverflowError, OSError) as error:
+            report_once("_timestamp is no time, and is logged as a field", error)
+        else:
+            del fields["_timestamp"]
+            return given
+    return datetime.now(UTC)
 
 
 def _storable(key: str, value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -35,19 +34,22 @@ class Summary(Mapping[str, Any]):
         self._rules.append((name, wanted))
         self._chosen.clear()
 
+    def show(self, fields: dict[str, Any]) -> None:
+        """Take values as the last ones, which the rules have not seen yet."""
+        self._last.update(fields)
+
     def see(self, fields: dict[str, Any]) -> None:
         """Take the values of a record into account."""
-        self._last.update(fields)
+        self.show(fields)
         if self._rules:
             for key, value in fields.items():
                 self._apply(key, value)
 
     def _apply(self, key: str, value: Any) -> None:
-        rules = self._rules_of(key)
-        is_number = isinstance(value, int | float) and not math.isnan(value)
-        if not rules or not is_number:
+        value = _number(value) if self._rules_of(key) else None
+        if value is None:
             return
-        found = self._found.setdefault(key, {"count": 0, "sum": 0.0, "first": value})
+        found = self._found.setdefault(key, {"count": 0, "sum": 0, "first": value})
         found["count"] += 1
         found["sum"] += value
         found["mean"] = found["sum"] / found["count"]
@@ -113,3 +115,11 @@ class Summary(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+def _number(value: Any) -> int | float | None:
+    """A number, also of NumPy or in a tensor, as Python's; None for NaN and all else."""
+    if not isinstance(value, int | float) and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    is_number = isinstance(value, int | float) and value == value  # noqa: PLR0124 - not NaN
+    return value if is_number else None
