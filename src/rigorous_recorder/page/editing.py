@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from hmac import compare_digest
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,6 +19,7 @@ from starlette.routing import Route
 from .. import Experiment, ExperimentCollection
 from ..errors import ArgumentError, UnknownExperimentError
 from .body import json_of
+from .guard import place_in
 from .plain import json_bytes
 from .runs import run_key
 from .workspace import Workspace
@@ -67,8 +67,8 @@ class Editing:
         return Response(json_bytes(found), media_type="application/json")
 
     def _is_of_page(self, request: Request) -> bool:
-        origin = urlsplit(request.headers.get("origin", "")).netloc
-        is_same = bool(origin) and origin == request.headers.get("host")
+        origin = place_in(request.headers.get("origin", ""))
+        is_same = origin is not None and origin == request.headers.get("host")
         given = request.headers.get(_HEADER, "")
         return is_same and compare_digest(given.encode(), self.token.encode())
 

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LOOPBACK", "Guard"]
+__all__ = ["LOOPBACK", "Guard", "place_in"]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _COOKIE: Final = "rigorous_token"
@@ -33,6 +33,14 @@ _NOTEBOOKS: Final = (
     "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
     " vscode-webview: https://*.vscode-cdn.net"
 )
+
+
+def place_in(origin: str) -> str | None:
+    """Host and port of an address; None if it is not a valid one."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 class Guard:
@@ -81,7 +89,7 @@ class Guard:
         if not self._is_known(headers.get("host", "")):
             return PlainTextResponse("This host is not the page's; use the printed address.", 403)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and place_in(origin) != headers.get("host"):
             return PlainTextResponse("Requests of other sites are refused.", 403)
         if headers.get("sec-fetch-site", "same-origin") == "cross-site" and scope["path"] != "/":
             return PlainTextResponse("Requests of other sites are refused.", 403)
@@ -90,8 +98,10 @@ class Guard:
         return None
 
     def _is_known(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname if host else None
-        return name is not None and name in self._hosts
+        try:
+            return urlsplit(f"//{host}").hostname in self._hosts
+        except ValueError:  # such as "["
+            return False
 
     def _has_token(self, headers: Headers, scope: Scope) -> bool:
         try:
