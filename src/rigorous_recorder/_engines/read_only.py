@@ -30,7 +30,8 @@ def require_read_only(query: str) -> None:
         message = f"a query is text, such as 'SELECT count(*) FROM records', not {query!r:.60}"
         raise ArgumentTypeError(message)
     nodes = list(_nodes(_parsed(query)))
-    own = {each["key"].casefold() for node in nodes for each in _common_tables(node)}
+    names = (each["key"].casefold() for node in nodes for each in _common_tables(node))
+    own = {each for each in names if "." not in each}  # such as a file, outside of that WITH
     for node in nodes:
         if node.get("type") == "TABLE_FUNCTION":
             _require(str(node["function"].get("function_name", "")), _FUNCTIONS, "function")

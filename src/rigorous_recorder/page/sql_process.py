@@ -14,7 +14,8 @@ from ..errors import ArgumentError
 
 __all__ = ["Query", "Running", "Workers"]
 
-_COMMAND: Final = (sys.executable, "-m", f"{__package__}.sql_worker")
+#: -P: no file of the working folder takes the place of a module.
+_COMMAND: Final = (sys.executable, "-P", "-m", f"{__package__}.sql_worker")
 
 
 class Query(NamedTuple):
@@ -95,17 +96,21 @@ class Running:
     def __init__(self, workers: Workers, process: subprocess.Popen[bytes], query: Query) -> None:
         self._workers, self._process, self._query = workers, process, query
         self._is_late = Event()
+        self._lock = Lock()
+        self._is_over = False
         self._timer = Timer(query.seconds, self._stop_late)
         self._timer.daemon = True
         self.summary: dict[str, Any] = {}
 
     def _stop_late(self) -> None:
         self._is_late.set()
-        self._process.kill()
+        self.stop()
 
     def stop(self) -> None:
-        """End it from another thread; reading its data then fails."""
-        self._process.kill()
+        """End it from another thread; reading its data then fails. Nothing if it has ended."""
+        with self._lock:
+            if not self._is_over:  # else the process can have another query already
+                self._process.kill()
 
     def data(self) -> Generator[bytes]:
         """The parts of the answer.
@@ -129,6 +134,8 @@ class Running:
                 return
         finally:
             self._timer.cancel()
+            with self._lock:
+                self._is_over = True
             if is_done:
                 self._workers.give_back(self._process)
             else:

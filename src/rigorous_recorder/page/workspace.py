@@ -80,7 +80,8 @@ class Workspace:
         short = path.name.removesuffix(".collection")
         name = str(path) if short in names or not short else short
         if name not in names:
-            self.opened.append(Opened(name, collection, path))
+            # The folder itself, whose name can be longer than what was given.
+            self.opened.append(Opened(name, collection, collection._store.folders[0].path))
 
     def named(self, name: str) -> Opened:
         """The collection of a name.
