@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -169,6 +170,43 @@ def test_several_collections(folder: Path) -> None:
     ]
     assert table.numbers(where="other = 'x'") == [1]
     assert [line["run"][:3] for line in table(level="episode")["lines"]] == ["one"] * 4
+
+
+def test_values_of_several_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal numbers are one value, text is another; long text is whole in filters and groups."""
+    long = "x" * 600
+    values = [1, 1.0, "1", True, "", math.nan, "nan", f"{long}a", f"{long}b", None]
+    with ExperimentCollection(tmp_path / "kinds", quiet=True) as collection:
+        for value in values:
+            with collection.new_experiment() as run:
+                run["v"] = value
+        running = collection.start(v=1)
+        table = Table(tmp_path / "kinds")
+        lines = table(group="v")["lines"]
+        groups = [(line["group"][:6], line["count"]) for line in lines if "group" in line]
+        texts = [('""', 1), ('"1"', 1), ('"nan"', 1), ("True", 1), ("xxxxxx", 1), ("xxxxxx", 1)]
+        assert groups == [("1", 3), *texts, ("", 1), ("nan", 1)]
+        for text, numbers in {
+            f"={long}b": [9],
+            "xa": [8],
+            "=1": [11, 3, 2, 1],
+            "=true": [4],
+            ">0": [11, 2, 1],
+            "=nan": [7, 6],
+        }.items():
+            assert table.numbers(filters={"v": text}) == numbers, text
+        assert table.numbers(words="xb") == [9]
+        assert table.numbers(sort="v") == [1, 2, 11, 5, 3, 7, 4, 8, 9, 6, 10]
+        assert [each["id"] for each in table(differs=True, filters={"v": ">0"})["columns"]][
+            4:
+        ] == []
+        assert table(words="nowhere>1")["errors"] == ["there is no column 'nowhere'"]
+        assert table.numbers(words="duration>1000") == []
+        later = time() + 2_000
+        for module in ("table", "table_cells"):
+            monkeypatch.setattr(f"rigorous_recorder.page.{module}.time", lambda: later)
+        assert table.numbers(words="duration>1000") == [11]
+        running.finish()
 
 
 def test_names_and_differences(one: Table) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Event, Lock
+from time import time
 from typing import Any, Final, NamedTuple
 
 from .. import Experiment
@@ -18,6 +20,7 @@ from .table_cells import (
     Metrics,
     Table,
     column_of,
+    identity,
     is_attribute,
     is_number,
     order_of,
@@ -237,8 +240,9 @@ class RunTable:
 
     def _course(self, table: Table, at: int, key: str, stop: Event) -> list[Any]:
         row, collection = table.rows[at], table.part_of(at).opened.collection
-        is_running = row.fixed.get(":status") == "running"
-        version = len(collection.records) if is_running else row.fixed.get(":duration")
+        # A run that crashed has no duration, and can be resumed.
+        version = None if row.fixed.get(":status") == "running" else row.fixed.get(":duration")
+        version = len(collection.records) if version is None else version
         place = row.key, key, row.fixed.get(":status"), version
         course = self._courses.get(place)
         if course is None:
@@ -278,6 +282,8 @@ class RunTable:
         used = (request.sort, request.group, *dict(request.filters), *request.words.split())
         is_live = any(":" in each for each in used)  # statistics change with each record
         version = tuple(len(each.opened.collection.records) for each in table.parts if is_live)
+        if any("duration" in each for each in used):  # which grows as long as a run runs
+            version += (int(time()),)
         place = (version, request._replace(first=0, most=0))
         known = self._views.get(place)
         if known is None or known.table is not table:
@@ -313,7 +319,7 @@ def _line(table: Table, line: int | _Group, cells: Cells, columns: Sequence[str]
 def _of_group(values: Sequence[Any]) -> Any:
     """What a group has in a column: the one value of all, or the mean of numbers."""
     numbers = [value for value in values if is_number(value)]
-    if len({repr(value) for value in values}) == 1:
+    if len({*map(identity, values)}) == 1:
         return plain(values[0])
     if not numbers:
         return None
@@ -333,16 +339,20 @@ def _listed(table: Table, cells: Cells, request: TableRequest) -> tuple[list[int
     rows, errors = list(range(len(table.rows))), list[str]()
     if not request.archived:
         rows = [at for at in rows if table.rows[at].attributes.get("archived") is not True]
-    tests = [(cells.get(column), test_of(text)) for column, text in request.filters]
+    typed = [*request.filters]
     for part in request.words.split(" and "):
         if found := comparison_in(part):
-            tests.append((cells.get(cells.named(found[0])), test_of(found[1])))
+            typed.append((cells.named(found[0]), found[1]))
         elif words := part.strip().casefold():
             rows = [at for at in rows if words_in(words, table.texts(at))]
-    for read, test in tests:
+    for column, text in typed:
+        read, test = cells.get(column), test_of(text)
         rows = [at for at in rows if test(read(at))]
+        if table.rows and not cells.is_known(column):
+            errors.append(f"there is no column {cells.described(column)['title']!r:.100}")
     if request.where:
-        is_met, errors = _that_meet(table, request.where)
+        is_met, wrong = _that_meet(table, request.where)
+        errors += wrong
         rows = [at for at in rows if at in is_met]
     return rows, errors
 
@@ -372,16 +382,28 @@ def _sorted(rows: Sequence[int], read: Callable[[int], Any], *, is_down: bool) -
 def _lines(rows: Sequence[int], cells: Cells, request: TableRequest) -> list[int | _Group]:
     if not request.group:
         return list(rows)
-    groups: dict[str, _Group] = {}
-    for at in rows:
-        value = cells.get(request.group)(at)
-        label = "" if value is None else str(plain(value))
-        groups.setdefault(label, _Group(label, value, [])).rows.append(at)
     lines: list[int | _Group] = []
-    for each in sorted(groups.values(), key=lambda each: order_of(each.value) or (2, "")):
+    for each in _groups(rows, cells.get(request.group)):
         lines.append(each)
         lines += [] if each.label in request.closed else each.rows
     return lines
+
+
+def _groups(rows: Sequence[int], read: Callable[[int], Any]) -> list[_Group]:
+    """The groups in order of their values; text is quoted where another value looks the same."""
+    groups: dict[Any, _Group] = {}
+    for at in rows:
+        value = read(at)
+        label = "" if value is None else str(plain(value))
+        groups.setdefault(identity(value), _Group(label, value, [])).rows.append(at)
+    others = {each.label for each in groups.values() if not isinstance(each.value, str)}
+    found = [
+        each._replace(label=json.dumps(each.label, ensure_ascii=False))
+        if isinstance(each.value, str) and each.label in others
+        else each
+        for each in groups.values()
+    ]
+    return sorted(found, key=lambda each: order_of(each.value) or (2, ""))
 
 
 def _columns(table: Table, cells: Cells, request: TableRequest, rows: Sequence[int]) -> list[str]:
@@ -400,5 +422,4 @@ def _columns(table: Table, cells: Cells, request: TableRequest, rows: Sequence[i
 
 
 def _differs(read: Callable[[int], Any], rows: Sequence[int]) -> bool:
-    first = repr(read(rows[0])) if rows else ""
-    return any(repr(read(at)) != first for at in rows)
+    return len({identity(read(at)) for at in rows}) > 1

@@ -20,6 +20,7 @@ __all__ = [
     "Metrics",
     "Table",
     "column_of",
+    "identity",
     "is_attribute",
     "is_metric",
     "is_number",
@@ -160,6 +161,15 @@ def is_number(value: Any) -> bool:
     """Whether a value is a number, and not NaN."""
     is_any = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_any and not math.isnan(value)
+
+
+def identity(value: Any) -> Any:
+    """What is equal for equal values: 1 and 1.0, NaN and NaN, but not 1, True and "1"."""
+    if value is None or isinstance(value, (bool, str)):
+        return type(value), value
+    if isinstance(value, (int, float)):
+        return float, None if math.isnan(value) else value
+    return type(value), repr(value)
 
 
 def order_of(value: Any) -> tuple[int, Any] | None:

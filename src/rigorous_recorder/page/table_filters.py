@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -83,5 +84,5 @@ def _number(value: Any) -> float | None:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return json.dumps(value)
-    found = plain(value)
+    found = plain(value, sys.maxsize)
     return "" if found is None else str(found)
