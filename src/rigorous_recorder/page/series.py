@@ -34,7 +34,17 @@ from .reading import (
     require,
 )
 
-__all__ = ["INDEX", "Cancelled", "Feed", "Line", "State", "Tail", "metric_keys", "x_keys"]
+__all__ = [
+    "INDEX",
+    "Cancelled",
+    "Feed",
+    "Line",
+    "State",
+    "Tail",
+    "metric_keys",
+    "same_deleted",
+    "x_keys",
+]
 
 #: No key of an experiment itself is drawn.
 _OWN_OF_EXPERIMENTS: Final = "experiment_"
@@ -254,11 +264,7 @@ class Feed:
     def _has_changed(self, nodes: Nodes) -> bool:
         if nodes is self._nodes or self._nodes is None:
             return False
-        before, deleted = self._nodes.deleted, nodes.deleted
-        is_same = deleted is before or (
-            deleted is not None and before is not None and deleted.equals(before)
-        )
-        return self._by is not None or not is_same
+        return self._by is not None or not same_deleted(self._nodes, nodes)
 
     def _add(self, found: Values) -> None:
         names, ends, places = found.names, found.ends, None
@@ -298,6 +304,14 @@ def _gathered(names: Sequence[Name], ends: Any) -> tuple[list[Name], Any, Any]:
     of_parts = np.array([codes.setdefault(name, len(codes)) for name in names])
     of_rows = np.repeat(of_parts, np.diff(ends, prepend=0))
     return list(codes), np.cumsum(np.bincount(of_rows)), np.argsort(of_rows, kind="stable")
+
+
+def same_deleted(before: Nodes, nodes: Nodes) -> bool:
+    """Whether the same recorders are deleted in two snapshots."""
+    first, second = before.deleted, nodes.deleted
+    if first is None or second is None:
+        return first is second
+    return first is second or bool(first.equals(second))
 
 
 def metric_keys(collection: ExperimentCollection) -> list[str]:

@@ -17,6 +17,7 @@ from .._values.chunks import int64_array
 from ..errors import ArgumentError
 from .body import json_of
 from .plain import json_bytes, plain
+from .series import same_deleted
 from .values import Values
 from .workspace import Opened, Workspace
 
@@ -82,12 +83,20 @@ class RecorderTree:
         with self._lock:
             snapshot, _ = opened.collection.records._now()
             known, now = self._known.get(opened.name), time.monotonic()
-            if known is None or (known.snapshot is not snapshot and now > known.until):
+            if known is None or _is_old(known, snapshot, now):
                 listing = Listing(snapshot)
                 took = time.monotonic() - now
                 known = _Known(snapshot, listing, now + max(_SECONDS, _SHARE * took))
                 self._known[opened.name] = known
             return known.listing
+
+
+def _is_old(known: _Known, snapshot: Any, now: float) -> bool:
+    """Whether a listing is made anew: at once where recorders were deleted."""
+    if known.snapshot is snapshot:
+        return False
+    before, nodes = known.snapshot.nodes, snapshot.nodes
+    return now > known.until or nodes.count < before.count or not same_deleted(before, nodes)
 
 
 class _Wanted(NamedTuple):
