@@ -309,10 +309,15 @@ class Card {
     this.plot.draw(this.chart.lines, {
       logX: Boolean(state.logx), logY: Boolean(state.logy), clip: Boolean(state.clip),
       low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
-      isShown: (line) => (line.run ? runs.shown.has(line.run) : !this.off.has(line.key)), color, name,
+      isShown: (line) => this.isShown(line), color, name,
     });
     const odd = this.chart.lines.reduce((sum, line) => sum + line.odd, 0);
     this.place.title = odd ? `${odd} values are NaN or infinite` : "";
+  }
+
+  /** @param {import("./api.js").Line} line */
+  isShown(line) {
+    return line.run ? this.charts.runs.shown.has(line.run) : !this.off.has(line.key);
   }
 
   leaveEmpty() {
@@ -353,7 +358,7 @@ class Card {
 
   saveCsv() {
     const { runs } = this.charts;
-    const lines = (this.chart?.lines ?? []).flatMap((line) => Array.from(line.x, (x, at) => [line.run ? runs.name(line.run) : line.label, x, line.y[at]]));
+    const lines = (this.chart?.lines ?? []).filter((line) => this.isShown(line)).flatMap((line) => Array.from(line.x, (x, at) => [line.run ? runs.name(line.run) : line.label, x, line.y[at]]));
     saveCsv([["line", this.charts.x() || "record number", this.key], ...lines], this.key);
   }
 }
