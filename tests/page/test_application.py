@@ -335,6 +335,65 @@ def test_a_series_follows_deletions_and_other_attributes(study: ExperimentCollec
     assert labels() == [("study/2", 6)]
 
 
+def test_two_tabs_and_a_server_that_comes_back(study: ExperimentCollection) -> None:
+    """Each tab gets all new points once; cursors of the server before are answered by whole lines."""
+    first, second = browser(study), browser(study)
+    tabs = [first, TestClient(first.app)]
+    cursors = [chart(tab, y="score", x="epoch")[1]["cursor"] for tab in tabs]
+    seen: list[list[float]] = [[], []]
+    for number in range(3):
+        study.experiment(1).recorder.push(epoch=10 + number, score=float(number))
+        for at, tab in enumerate(tabs[: 2 if number else 1]):  # one of them misses a look
+            (line,), header = chart(tab, y="score", x="epoch", cursor=cursors[at])
+            assert header["is_tail"]
+            seen[at] += line["y"].tolist()
+            cursors[at] = header["cursor"]
+    assert seen == [[0, 1, 2]] * 2
+    lines, header = chart(second, y="score", x="epoch", cursor=cursors[0])
+    assert ([line["n"] for line in lines], header["is_tail"]) == ([9, 6], False)
+    counts = [int(each) for each in first.get("/api/keys").json()["counts"]]
+    after = [int(each) for each in browser(study).get("/api/keys").json()["counts"]]
+    assert all(new > old for new, old in zip(after, counts, strict=True))
+
+
+def test_a_collection_that_changes_under_the_page(tmp_path: Path) -> None:
+    """Deleted, compacted, resumed, moved away, and another one at its place: as a new page shows it."""
+    study, other = logged(tmp_path), logged(tmp_path / "other")
+    path = tmp_path / "study.collection"
+    client = browser(study)
+
+    def shown(client: TestClient) -> Any:
+        columns = [f":{each}:score" for each in ("last", "min", "max", "mean", "count")]
+        table = client.post("/api/table", json={"count": 9, "columns": columns}).json()
+        lines = client.post("/api/rows", json={"collection": "study"}).json()["total"]
+        found = client.post("/api/chart", json={"y": ["score"], "x": "epoch"})
+        drawn = []
+        if found.status_code == 200:
+            drawn = [(e["run"], e["y"].tolist()) for e in chart(client, y="score", x="epoch")[0]]
+        return [each["cells"] for each in table["lines"]], table["failures"], lines, drawn
+
+    def check(*last: float) -> None:
+        found = shown(client)
+        assert found == shown(TestClient(application(Workspace([path]), hosts=HOSTS)))
+        assert [cells[0] for cells in found[0]] == list(last)
+
+    check(3, 3)
+    study.delete(2)
+    check(3)
+    study.compact()
+    check(3)
+    with study.resume(1) as again:
+        again.push(epoch=3, score=9.0)
+    check(9)
+    study.close()
+    path.rename(tmp_path / "away")
+    assert shown(client) == ([], [], 0, [])
+    other.delete(1)
+    other.close()
+    (tmp_path / "other" / "study.collection").rename(path)
+    check(3)
+
+
 def test_a_changed_chart_library_is_not_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
