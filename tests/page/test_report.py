@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -17,9 +18,12 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("youplot")
 
+import numpy as np
+
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import ArgumentError
 from rigorous_recorder.page import save_report
+from rigorous_recorder.page.chart_svg import _Axis
 from rigorous_recorder.page.saved_views import save_view
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -67,11 +71,34 @@ def test_a_static_report_has_pictures_alone(folder: Path, tmp_path: Path) -> Non
     assert len(lines) == 2
     assert all("nan" not in each and "inf" not in each for each in lines)
     assert "1</text>" in pictures[0]
-    save_report(target, "#", [folder], static=True)
+    save_report(target, "#smooth=nan", [folder], static=True)
     assert "<script" not in target.read_text()
     assert "&lt;/script&gt;" in target.read_text()
     with pytest.raises(ArgumentError, match=r"no view 'Lost'; there are: 'Losses'"):
         save_report(target, "Lost", [folder])
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.7e308, -1.7e308],
+        [sys.float_info.max] * 2,
+        [5e-324, 1e-323],
+        [5e-324, 1.7e308],
+        [1e16, 1e16 + 2],
+        [1.0, 1.0 + 2**-52],
+        [0.0],
+        [],
+    ],
+)
+def test_axes_of_pictures_have_ticks_for_any_numbers(values: list[float], is_log: bool) -> None:
+    """A loss that has diverged stops no report."""
+    axis = _Axis([np.array(values)], 0, 100, is_log=is_log, room=0.05)
+    places = [at for at, _ in axis.ticks()]
+    assert len(places) < 30
+    there = [value for value in values if value > 1e-300 or not is_log]
+    assert all(-1 < at < 101 for at in [*places, *axis.at(np.array(there))])
 
 
 @pytest.mark.slow

@@ -21,6 +21,10 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 62, 28, 12, 40
 _MOST_IN_LEGEND: Final = 10
 _MOST_LETTERS: Final = 60
 _TICKS: Final = 5
+#: Values beyond are drawn at these: differences of larger ones are infinite. Less is no difference.
+_LARGEST: Final = 1e307
+_SMALLEST: Final = 1e-300
+_EXPONENTS: Final = (-307.0, 307.0)
 
 
 class _Drawn(NamedTuple):
@@ -77,13 +81,17 @@ class _Axis:
         values = np.concatenate([*map(np.asarray, arrays), np.empty(0)])
         values = values[np.isfinite(values) & ((values > 0) | (not is_log))]
         low, high = (float(values.min()), float(values.max())) if len(values) else (0.1, 1.0)
+        low, high = (min(max(each, -_LARGEST), _LARGEST) for each in (low, high))
         low, high = (math.log10(low), math.log10(high)) if is_log else (low, high)
-        more = room * (high - low) if high > low else abs(low) * 0.1 or 0.5
+        more = room * (high - low) if high - low > _SMALLEST else abs(low) * 0.1 or 0.5
         self._low, self._high = low - more, high + more
+        if is_log:
+            self._low, self._high = max(self._low, _EXPONENTS[0]), min(self._high, _EXPONENTS[1])
 
     def at(self, values: Any) -> Any:
         """The places of values."""
         with np.errstate(all="ignore"):
+            values = np.clip(values, -_LARGEST, _LARGEST)
             values = np.log10(values) if self._is_log else values
             part = (values - self._low) / (self._high - self._low)
         return self._start + part * (self._end - self._start)
@@ -100,7 +108,9 @@ class _Axis:
             first, last = math.ceil(self._low / step), math.floor(self._high / step)
             values = [each * step for each in range(first, last + 1)]
         for value in values:
-            yield float(self.at(np.float64(value))), f"{value:.4g}"
+            at = float(self.at(np.float64(value)))
+            if min(self._start, self._end) - 1 < at < max(self._start, self._end) + 1:
+                yield at, f"{value:.4g}"
 
 
 def _frame(across: _Axis, up: _Axis) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -221,7 +222,7 @@ def _number(text: str) -> float | int:
         value = float(text)
     except ValueError:
         return 0
-    return int(value) if value == int(value) else value
+    return 0 if not math.isfinite(value) else int(value) if value == int(value) else value
 
 
 def _now() -> str:
