@@ -35,6 +35,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> ExperimentCollection:
         with collection.new_experiment(seed=seed, lr=rate) as run:
             loss = random.normal(seed, 1, STEPS)
             loss[7:10] = [math.nan, math.inf, -math.inf]
+            run["odd"] = (math.nan, 2.0, 0.5)[seed]
             run.extend({"step": list(range(STEPS)), "loss": loss.tolist(), "acc": (-loss).tolist()})
             for number in range(2 + seed):
                 episode = run.child(episode=number, reward=float(10 * seed + number))
@@ -177,6 +178,8 @@ def test_a_bar_is_the_mean_of_runs(client: TestClient, study: ExperimentCollecti
     )
     assert arrays["mean"].tolist() == [last[1], (last[0] + last[2]) / 2]
     assert arrays["low"].tolist() == [last[1], min(last[0], last[2])]
+    header, _ = plot(client, kind="bars", y="loss", by=["odd"])
+    assert [bar["label"] for bar in header["bars"]] == ["0.5", "2.0", "nan"]
     header, arrays = plot(client, kind="bars", y="reward", by=["lr"], statistic="mean", band="sem")
     means = [0.5, 21.5]  # of the two runs with this rate
     assert arrays["mean"].tolist() == [11, np.mean(means)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from threading import Event
 from typing import Any, Final
@@ -56,9 +57,10 @@ def _one(found: Points, statistic: str) -> float:
 def _sortable(label: str) -> tuple[int, float, str]:
     """Numbers in order, then text."""
     try:
-        return 0, float(label), label
+        number = float(label)
     except ValueError:
-        return 1, 0.0, label
+        number = math.nan
+    return (1, 0.0, label) if math.isnan(number) else (0, number, label)
 
 
 def _bar(values: Any, band: str) -> tuple[float, float, float]:
