@@ -152,14 +152,17 @@ class Packed {
 export function extend(whole, tail, most) {
   const byKey = new Map(whole.lines.map((line) => [line.key, line]));
   for (const more of tail.lines) {
+    const line = byKey.get(more.key), before = line?.x ?? [];
+    const isInOrder = !more.x.length || !before.length || more.x[0] > before[before.length - 1];
+    if (!isInOrder || line?.low || before.length + more.x.length > most) return false;
+    for (let at = 1; at < more.x.length; at++) if (!(more.x[at] > more.x[at - 1])) return false; // to be sorted, or averaged
+  }
+  for (const more of tail.lines) {
     const line = byKey.get(more.key);
     if (!line) {
       whole.lines.push(more);
       continue;
     }
-    const isInOrder = !more.x.length || !line.x.length || more.x[0] > line.x[line.x.length - 1];
-    if (!isInOrder || line.low || line.x.length + more.x.length > most) return false;
-    for (let at = 1; at < more.x.length; at++) if (!(more.x[at] > more.x[at - 1])) return false;
     line.x = joined(line.x, more.x);
     line.y = joined(line.y, more.y);
     line.markX = joined(line.markX, more.markX);
