@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,6 +143,45 @@ def test_new_records_are_drawn_by_their_tail(page: Page, study: ExperimentCollec
         expect(page.get_by_label("Draw run 4")).to_be_visible(timeout=20_000)
     assert sizes
     assert max(sizes) < 1_000
+
+
+def test_two_tabs_and_a_server_that_comes_back(
+    browser: Browser, study: ExperimentCollection, tmp_path: Path
+) -> None:
+    """Both show what came meanwhile; a new run with records of the same x is a line of means."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "rigorous_recorder", "view", str(tmp_path), "--no-browser"]
+
+    def served() -> subprocess.Popen[bytes]:
+        made = subprocess.Popen([*command, "--port", port], stdout=subprocess.PIPE)
+        assert made.stdout is not None
+        assert made.stdout.readline()
+        return made
+
+    with served() as process:
+        tabs = [browser.new_page(viewport={"width": 1300, "height": 800}) for _ in range(2)]
+        for tab in tabs:
+            tab.goto(f"http://127.0.0.1:{port}/")
+            expect(card(tab, "train/loss")).to_have_attribute("data-points", "15000")
+        with study.new_experiment(seed=4) as experiment:
+            experiment.extend({"step": [7, 7], "train/loss": [1.0, 3.0]})
+        for tab in tabs:
+            expect(card(tab, "train/loss")).to_have_attribute("data-points", "15002")
+            expect(tab.get_by_label("Draw run 4")).to_be_visible()
+            for number in (1, 2, 3):
+                tab.get_by_label(f"Draw run {number}").uncheck()
+            rows = saved(tab, card(tab, "train/loss"), "CSV").decode().splitlines()
+            assert [row.split(",")[1:] for row in rows[1:]] == [["7", "2"]]
+        process.terminate()
+    expect(tabs[0].get_by_text("does not answer")).to_be_visible()
+    study.delete(1)
+    with served() as process:
+        for tab in tabs:
+            expect(tab.get_by_label("Draw run 1")).to_be_hidden()
+            expect(card(tab, "train/loss")).to_have_attribute("data-points", "10002")
+            tab.close()
+        process.terminate()
 
 
 def test_rows_are_filtered_by_sql(page: Page) -> None:

@@ -15,6 +15,8 @@ import { Views } from "./views.js";
 
 /** New runs and keys are requested at most so often, in milliseconds. */
 const SELDOM = 2000;
+/** A proxy is asked again after so long. */
+const AGAIN = 3000;
 
 const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const runs = new Runs(showFailures);
@@ -79,8 +81,16 @@ function listen() {
   }
   events = new EventSource("api/live");
   events.onopen = () => { part("live").textContent = "live"; };
-  events.onerror = () => { part("live").textContent = "the server does not answer; trying again"; };
+  events.onerror = () => {
+    part("live").textContent = "the server does not answer; trying again";
+    setTimeout(again, AGAIN);
+  };
   events.onmessage = (event) => take(event.data.split(" "));
+}
+
+/** Browsers try again themselves, unless a proxy answers in place of the server. */
+function again() {
+  if (events?.readyState === EventSource.CLOSED) listen();
 }
 
 /** @param {[string, string]} counts */

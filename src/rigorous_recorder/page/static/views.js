@@ -65,6 +65,7 @@ export class Views {
   /** @param {string} path @param {any} body */
   async change(path, body) {
     try {
+      await this.load(); // a server that came back has another token
       await json(path, body, undefined, { "x-rigorous-edit": this.token });
       await this.load();
     } catch (error) {
