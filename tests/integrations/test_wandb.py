@@ -278,6 +278,71 @@ def test_threads_and_odd_values_lose_nothing(capsys: pytest.CaptureFixture[str])
     assert "_timestamp is no time" in capsys.readouterr().err
 
 
+def test_a_run_that_goes_on_has_what_it_had() -> None:
+    """Its name, parameters, summary and rules; what is given again is set."""
+    first = wandb.init(project="p", id="a", name="n", tags=["t"], config={"lr": 0.1}, capture=False)
+    first.config["step"] = 5
+    first.define_metric("acc", summary="max")
+    first.log({"acc": 3.0, "once": 1})
+    first.log({"acc": 1.0})
+    first.summary["best"] = 7
+    first.finish()
+    run = wandb.init(project="p", id="a", resume="allow", notes="new", capture=False)
+    assert (run.name, run.tags, run.notes) == ("n", ("t",), "new")
+    assert run.config.as_dict() == {"lr": 0.1, "step": 5}
+    run.define_metric("acc", summary="max")
+    run.log({"acc": 2.0})
+    assert run.summary["once"] == 1
+    run.finish()
+    experiment, _ = rows_of("p.collection")
+    assert experiment["summary"] == {"acc": {"max": 3.0}, "best": 7}
+    assert (experiment["run"], experiment["notes"]) == ("n", "new")
+
+
+def test_names_lead_nowhere_else_and_files_keep_their_paths(tmp_path: Path) -> None:
+    """Files of one name are two; one that is in the run's folder stays; versions get more aliases."""
+    for wrong in ({"project": "../x"}, {"project": "a/b"}, {"id": "../x"}, {"id": ".."}):
+        with pytest.raises(wandb.UsageError, match="is not a valid"):
+            wandb.init(**{"project": "p", **wrong}, capture=False)
+    run = wandb.init(project="p", capture=False)
+    for folder in ("d1", "d2", run.dir):
+        Path(folder).mkdir(exist_ok=True)
+        Path(folder, "m.txt").write_text(folder)
+    names = [*run.save(f"{run.dir}/m.txt"), *run.save("d*/m.txt")]
+    assert [Path(each).read_text() for each in names] == [run.dir, "d1", "d2"]
+    artifact = wandb.Artifact("made", "model")
+    with artifact.new_file("x.txt") as file:
+        file.write("hi")
+    run.log_artifact(artifact)
+    for alias in ("first", "second"):
+        run.log_artifact("d1", name="d", type="data", aliases=[alias])
+    assert run.use_artifact("d:first").version == run.use_artifact("d:second").version == "v0"
+    assert Path(run.use_artifact("made").file()).read_text() == "hi"
+
+
+def test_parameters_of_objects_and_arrays_and_media_in_dicts() -> None:
+    """Setting a value again is no change, also for NaN and arrays; columns of one name are two."""
+
+    class Parameters:
+        def __init__(self) -> None:
+            self.lr = 0.1
+
+    run = wandb.init(project="p", config=Parameters(), capture=False)
+    for _ in range(2):
+        run.config.update({"nan": float("nan"), "array": np.arange(3), "in": {"a": np.arange(3)}})
+    with pytest.raises(wandb.ConfigError):
+        run.config.update({"array": np.arange(4)})
+    run.log({"d": {"picture": wandb.Image(np.zeros((2, 2))), "x": 1}})
+    run.log({"t": wandb.Table(columns=["a", "a", 1], data=[[1, 2, 3]])})
+    run.finish()
+    experiment, rows = rows_of("p.collection")
+    assert experiment["lr"] == 0.1
+    assert (rows[0]["d.picture"][:4], rows[0]["d.x"]) == (b"\x89PNG", 1)
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        (row,) = collection.records.where(table="t")
+        assert (row["a"], row["a (2)"], row["1"]) == (1, 2, 3)
+
+
 def test_wrong_calls_and_values_that_can_not_be_logged(capsys: pytest.CaptureFixture[str]) -> None:
     """What the original refuses is refused; what fails inside is reported once, and training goes on."""
     run = wandb.init(project="p", capture=False)

@@ -10,6 +10,7 @@ import secrets
 import string
 from collections.abc import Mapping
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -65,6 +66,9 @@ __all__ = [
     "watch",
 ]
 
+_LONGEST_NAME: Final = 128
+#: In so many records of a run that goes on the last values are looked for.
+_LAST_RECORDS: Final = 10_000
 _LETTERS: Final = string.ascii_lowercase + string.digits
 
 
@@ -138,6 +142,7 @@ def init(
     sync_tensorboard: bool | None = None,
     monitor_gym: bool | None = None,
     settings: Any = None,
+    anonymous: str | None = None,
     *,
     capture: bool = True,
 ) -> Run:
@@ -201,33 +206,47 @@ class _Given(dict[str, Any]):
 def _begin(found: _Given, *, capture: bool) -> Run:
     project = found["project"] or "uncategorized"
     place = Path(found["dir"] or ".", f"{project}.collection")
+    _check("project", project, "/\\#?%:")
+    _check("id", found["id"] or "new", ":;,#?/'\\")
     id_ = found["id"] or "".join(map(secrets.choice, [_LETTERS] * 8))
     names = ("name", "entity", "group", "job_type", "notes")
     about = {key: found[key] for key in names if found[key]}
     about |= {"tags": list(found["tags"])} if found["tags"] else {}
-    about |= {"run": found["name"] or id_, "run_id": id_, "project": project}
+    about |= {"run": found["name"]} if found["name"] else {}
+    new = {"run": id_, "run_id": id_, "project": project, **about}
     folder = place.with_suffix(".artifacts")
     if found["mode"] == "disabled":
-        return Run(None, about, folder=folder)
+        return Run(None, new, folder=folder)
     collection = shared_collection(place)
     number = _number_of(collection, found["id"], found["resume"])
     if number is None:
-        return Run(collection.start(about, capture=capture), about, folder=folder)
+        return Run(collection.start(new, capture=capture), new, folder=folder)
     return _resumed(collection, number, about, folder)
+
+
+def _check(what: str, name: str, wrong: str) -> None:
+    if name in {".", ".."} or len(name) > _LONGEST_NAME or not set(wrong).isdisjoint(name):
+        message = (
+            f"{name!r:.200} is not a valid {what}: use at most {_LONGEST_NAME} characters, and none"
+            f" of {wrong}"
+        )
+        raise UsageError(message)
 
 
 def _resumed(
     collection: ExperimentCollection, number: int, about: dict[str, Any], folder: Path
 ) -> Run:
-    before = collection.experiment(number)
-    records = before.records
-    last = -1
+    experiment = collection.experiment(number)
+    before, records = dict(experiment), experiment.records
+    step = -1
     if len(records) and "step" in records.columns:
-        ((last,),) = records.sql("SELECT coalesce(max(step), -1) FROM records").fetchall()
+        ((step,),) = records.sql("SELECT coalesce(max(step), -1) FROM records").fetchall()
+    last: dict[str, Any] = {}
+    for row in islice(reversed(records), _LAST_RECORDS):
+        last = {key: v for key, v in row.items() if key not in before and v is not None} | last
     started: Started = collection.resume(number).start()
-    begun = Run(started, about, folder=folder, step=int(last) + 1, resumed=True)
-    if len(records):
-        begun.summary.see({key: v for key, v in records[-1].items() if key not in before})
+    begun = Run(started, {**before, **about}, folder=folder, step=int(step) + 1, resumed=True)
+    begun.go_on(about, before, last)
     return begun
 
 

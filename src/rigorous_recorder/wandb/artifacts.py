@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
 from .errors import Error, UsageError
 
-__all__ = ["Artifact", "found_artifact", "stored"]
+__all__ = ["Artifact", "copied", "found_artifact", "stored"]
 
 _MANIFEST: Final = "artifact.json"
 
@@ -58,6 +60,18 @@ class Artifact:
             raise ValueError(message)
         self._files[_inside(name or path.name)] = path
         return self
+
+    @contextmanager
+    def new_file(
+        self, name: str, mode: str = "x", encoding: str | None = None
+    ) -> Iterator[io.StringIO | io.BytesIO]:
+        """A file to write to, which is added at the end of the ``with`` block."""
+        file = io.BytesIO() if "b" in mode else io.StringIO()
+        yield file
+        data = file.getvalue()
+        self._files[_inside(name)] = (
+            data if isinstance(data, bytes) else data.encode(encoding or "utf-8")
+        )
 
     def add_dir(self, local_path: str | PathLike[str], name: str | None = None, **_: Any) -> None:
         """Add the files below a folder."""
@@ -154,6 +168,17 @@ def _put(data: Path | bytes, path: Path) -> None:
         shutil.copyfile(data, path)
 
 
+def copied(file: Path, folder: Path, base: Path) -> Path:
+    """Copy a file to the folder, at its path below ``base`` if it is there; the copy."""
+    if file.is_relative_to(folder):
+        return file
+    is_below = file.is_relative_to(base) and ".." not in file.parts
+    copy = folder / (file.relative_to(base) if is_below else file.name)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
+    return copy
+
+
 def stored(artifact: Artifact, folder: Path, aliases: list[str]) -> list[dict[str, Any]]:
     """Copy an artifact's files below a folder as its next version, and describe them.
 
@@ -179,7 +204,9 @@ def stored(artifact: Artifact, folder: Path, aliases: list[str]) -> list[dict[st
         if is_same
         else folder / artifact.name / f"v{_number(known[-1]) + 1 if known else 0}"
     )
-    if not is_same:
+    if is_same:
+        _add_aliases(place, aliases)
+    else:
         draft = place.with_name(f".{place.name}.tmp")
         shutil.rmtree(draft, ignore_errors=True)
         for name, data in artifact._files.items():
@@ -190,6 +217,15 @@ def stored(artifact: Artifact, folder: Path, aliases: list[str]) -> list[dict[st
     artifact.version, artifact.aliases, artifact._folder = place.name, aliases, place
     artifact._files = {row["path"]: place / row["path"] for row in rows}
     return rows
+
+
+def _add_aliases(place: Path, aliases: list[str]) -> None:
+    """Note further names of a version that is there."""
+    about = _manifest(place)
+    about["aliases"] = list(dict.fromkeys([*about.get("aliases", []), *aliases]))
+    draft = place / f".{_MANIFEST}"
+    draft.write_text(json.dumps(about, indent=1), encoding="utf-8")
+    draft.replace(place / _MANIFEST)
 
 
 def found_artifact(name: str, folder: Path) -> Artifact:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ __all__ = [
     "Table",
     "Video",
     "drawn",
+    "has_media",
     "owned",
 ]
 
@@ -232,12 +234,12 @@ class Table:
         given = data if rows is None else rows
         frame = dataframe if dataframe is not None else given if hasattr(given, "columns") else None
         if frame is not None:
-            self.columns = [str(each) for each in frame.columns]
+            self.columns = _distinct(frame.columns)
             self.data = [
                 list(each) for each in zip(*(frame[c] for c in frame.columns), strict=True)
             ]
         else:
-            self.columns = list(columns or ["Input", "Output", "Expected"])
+            self.columns = _distinct(columns or ["Input", "Output", "Expected"])
             self.data = [list(row) for row in given] if given is not None else []
         for row in self.data:
             self._check(row)
@@ -286,6 +288,15 @@ class Table:
         return len(self.data)
 
 
+def _distinct(columns: Iterable[Any]) -> list[str]:
+    """Names of columns as texts; a second "a" is "a (2)"."""
+    found: dict[str, None] = {}
+    for each in map(str, columns):
+        names = (f"{each} ({number})" if number > 1 else each for number in count(1))
+        found[next(name for name in names if name not in found)] = None
+    return list(found)
+
+
 def drawn(value: Any) -> Any:
     """A figure or a picture of another package as a medium."""
     if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "getbands")):
@@ -304,3 +315,13 @@ def owned(value: Any) -> Any:
     if hasattr(value, "detach"):
         return value.detach().clone()
     return value.copy() if hasattr(value, "__array__") and hasattr(value, "copy") else value
+
+
+def has_media(value: Mapping[Any, Any]) -> bool:
+    """Whether a dict has media, histograms or tables, also in dicts inside."""
+    return any(
+        has_media(each)
+        if isinstance(each, Mapping)
+        else isinstance(each, Media | Histogram | Table)
+        for each in value.values()
+    )

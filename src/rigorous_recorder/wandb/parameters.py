@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rigorous_recorder._lazy import lazy_module
+from rigorous_recorder._lazy_imports import np
 
 from .errors import ConfigError
 
@@ -38,7 +38,8 @@ class Config(Mapping[str, Any]):
         """
         given = parameters(values)
         may_change = self._can_change if allow_val_change is None else allow_val_change
-        changed = [key for key in given if key in self._values and self._values[key] != given[key]]
+        known = self._values
+        changed = [key for key in given if key in known and _differ(known[key], given[key])]
         if changed and not may_change:
             key = changed[0]
             message = (
@@ -53,6 +54,10 @@ class Config(Mapping[str, Any]):
         """Set the parameters that have no value yet."""
         given = parameters(values)
         self.update({key: each for key, each in given.items() if key not in self._values})
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Take what the run has already."""
+        self._values.update(values)
 
     def as_dict(self) -> dict[str, Any]:
         """A copy."""
@@ -92,7 +97,7 @@ class Config(Mapping[str, Any]):
 
 
 def parameters(values: Any) -> dict[str, Any]:
-    """The parameters in a mapping, a namespace, a list of absl's flags, or a JSON or YAML file.
+    """The parameters in a mapping, an object's attributes, absl's flags, or a JSON or YAML file.
 
     Raises:
         TypeError: it is none of these.
@@ -103,12 +108,22 @@ def parameters(values: Any) -> dict[str, Any]:
         return _of_file(Path(values))
     if hasattr(values, "flag_values_dict"):
         return dict(values.flag_values_dict())
-    if isinstance(values, Namespace):
-        return dict(vars(values))
     if isinstance(values, Mapping):
         return {str(key): each for key, each in values.items()}
-    message = f"config is a dict, a Namespace or a file's path, not {values!r:.60}"
+    if hasattr(values, "__dict__"):
+        return dict(vars(values))
+    message = f"config is a dict, an object with attributes or a file's path, not {values!r:.60}"
     raise TypeError(message)
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether values differ; NaN does not differ from NaN."""
+    if hasattr(one, "__array__") or hasattr(other, "__array__"):
+        return not np.array_equal(one, other)
+    try:
+        return bool(one != other) and repr(one) != repr(other)
+    except ValueError:  # of arrays inside
+        return repr(one) != repr(other)
 
 
 def _of_file(path: Path) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
+import glob as globbing
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,8 +18,10 @@ from rigorous_recorder._keys import RESERVED
 from rigorous_recorder._report import report
 from rigorous_recorder.integrations.guest import at_exit, guest, report_once, set_attributes
 
-from .artifacts import Artifact, found_artifact, stored
-from .media import Histogram, Media, Table, drawn, owned
+from .absent import Absent
+from .arguments import metrics_of, step_of, time_of
+from .artifacts import Artifact, copied, found_artifact, stored
+from .media import Histogram, Media, Table, drawn, has_media, owned
 from .parameters import Config
 from .plot import Chart
 from .summaries import Summary
@@ -42,7 +43,7 @@ _TAKEN: Final = RESERVED | {"step", "time"}
 _PLAIN: Final = frozenset({float, int, str, bool, type(None)})
 
 
-class Run:
+class Run(Absent):
     """A run of W&B whose records are in a collection.
 
     A record has ``step``, ``time`` and the metrics of a step. Nothing is dropped: a record at a step
@@ -179,6 +180,17 @@ class Run:
     def sweep_id(self) -> None:
         """None: there are no sweeps."""
 
+    def go_on(
+        self, given: Mapping[str, Any], before: Mapping[str, Any], last: Mapping[str, Any]
+    ) -> None:
+        """Take up what a run has before it goes on, and set what is given now."""
+        taken = OWN | RESERVED
+        known = {key: each for key, each in before.items() if key not in taken}
+        self.config.restore({key.removeprefix("config."): each for key, each in known.items()})
+        self.summary.restore(last, before.get("summary") or {})
+        self._step_metrics = dict(before.get("step_metrics") or {})
+        self._tell(dict(given))
+
     # --- logging -------------------------------------------------------------------------------
 
     def log(
@@ -196,8 +208,8 @@ class Run:
         Raises:
             TypeError: ``data`` is not a dict with texts as keys, or ``step`` is not an int.
         """
-        fields = _checked({} if data is None else data)
-        at = None if step is None else _int(step)
+        fields = metrics_of({} if data is None else data)
+        at = None if step is None else step_of(step)
         is_whole = bool(commit) if step is not None else commit is None or commit
         with self._lock:
             self._log(fields, at, is_whole=is_whole)
@@ -238,7 +250,7 @@ class Run:
                 fields = self._plain(step, fields)
             if not _TAKEN.isdisjoint(fields):
                 fields = {_free(key, _TAKEN, "metric"): each for key, each in fields.items()}
-            record = {"step": step, "time": _time(fields), **fields}
+            record = {"step": step, "time": time_of(fields), **fields}
             try:
                 self._push(record)
             except (TypeError, ValueError):
@@ -267,6 +279,11 @@ class Run:
             numbered = [(f"{key}/{number}", each) for number, each in enumerate(value)]
             return {name: each for at, item in numbered for name, each in item.fields(at).items()}
         value = drawn(value)
+        if isinstance(value, Mapping) and has_media(value):
+            parts = ((f"{key}.{name}", each) for name, each in value.items())
+            return {
+                name: v for at, part in parts for name, v in self._fields_of(step, at, part).items()
+            }
         if isinstance(value, Media | Histogram):
             return value.fields(key)
         if isinstance(value, Table):
@@ -393,17 +410,28 @@ class Run:
 
     @guest
     def save(
-        self, glob_str: str | PathLike[str] = "", base_path: Any = None, policy: str = "live"
+        self,
+        glob_str: str | PathLike[str] = "",
+        base_path: Any = None,
+        policy: str = "live",
+        glob: bool = True,
     ) -> list[str]:
-        """Copy files that fit a pattern to ``dir``; their paths there."""
-        copies = []
-        for name in sorted(glob.glob(str(glob_str))):  # noqa: PTH207 - patterns may be absolute
-            file = Path(name)
-            if file.is_file() and self._started is not None:
-                copy = Path(self.dir, file.name)
-                shutil.copyfile(file, copy)
-                copies.append(str(copy))
-        return copies
+        """Copy files that fit a pattern to ``dir``, as they are now; their paths there.
+
+        They have the same path there as below ``base_path``, by default the current folder, or for an
+        absolute pattern the folder above theirs.
+        """
+        pattern = Path(glob_str)
+        base = Path(
+            base_path or (pattern.parent.parent if pattern.is_absolute() else ".")
+        ).absolute()
+        found = sorted(globbing.glob(str(pattern))) if glob else [str(pattern)]  # noqa: PTH207
+        files = [Path(name).absolute() for name in found if Path(name).is_file()]
+        return [
+            str(copied(each, Path(self.dir).absolute(), base))
+            for each in files
+            if self._started is not None
+        ]
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -449,36 +477,6 @@ class _Nowhere:
 
 def _nothing(what: object) -> None:
     """Do nothing."""
-
-
-def _checked(data: Any) -> dict[str, Any]:
-    if not isinstance(data, Mapping):
-        message = f"log takes a dict of metrics, not {data!r:.60}"
-        raise TypeError(message)
-    if not all(isinstance(key, str) for key in data):
-        message = f"the keys of log are texts, not {next(k for k in data if type(k) is not str)!r}"
-        raise TypeError(message)
-    return dict(data)
-
-
-def _int(step: Any) -> int:
-    if not hasattr(step, "__index__"):
-        message = f"step is an int, not {step!r:.60}"
-        raise TypeError(message)
-    return int(step)
-
-
-def _time(fields: dict[str, Any]) -> datetime:
-    """The time that a script gave, or now; what is no time stays a field."""
-    if "_timestamp" in fields:
-        try:
-            given = datetime.fromtimestamp(float(fields["_timestamp"]), UTC)
-        except (TypeError, ValueError, OverflowError, OSError) as error:
-            report_once("_timestamp is no time, and is logged as a field", error)
-        else:
-            del fields["_timestamp"]
-            return given
-    return datetime.now(UTC)
 
 
 def _storable(key: str, value: Any) -> Any:

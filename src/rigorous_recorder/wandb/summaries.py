@@ -38,6 +38,15 @@ class Summary(Mapping[str, Any]):
         """Take values as the last ones, which the rules have not seen yet."""
         self._last.update(fields)
 
+    def restore(self, last: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        """Take last values, and what ``own`` was; a mean begins anew."""
+        self._last.update(last)
+        for key, value in own.items():
+            if isinstance(value, Mapping) and value.keys() <= set(RULES):
+                self._found[key] = {"count": 0, "sum": 0, **value}
+            else:
+                self._set[key] = value
+
     def see(self, fields: dict[str, Any]) -> None:
         """Take the values of a record into account."""
         self.show(fields)
