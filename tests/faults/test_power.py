@@ -28,7 +28,7 @@ from .power import Outage, PowerLog, remove
 from .steps import no_space
 
 #: Outages of each workload in the default run, and more of them in the slow one.
-FEW, MANY = 60, 1_200 if THOROUGH else 90
+FEW, MANY = 15, 1_200 if THOROUGH else 90
 INHERITED = {*EXPERIMENT_KEYS, "lr", "episode", "late"}
 
 
@@ -176,7 +176,7 @@ def check(folder: Path, said: Said, pushed: int) -> int:
 @pytest.mark.usefixtures("_small_tables", "kept_in")
 @pytest.mark.parametrize(
     ("seed", "outages"),
-    [(1, FEW), *(pytest.param(n, MANY, marks=pytest.mark.slow) for n in (2, 3))],
+    [(1, FEW), *(pytest.param(n, MANY, marks=pytest.mark.slow) for n in (2, 3, 4))],
 )
 def test_what_was_synced_survives_a_loss_of_power(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reboot: Any, seed: int, outages: int

@@ -125,7 +125,7 @@ class _Report:
                 return
             yield key, message
 
-    def _asked(self) -> dict[str, Any]:
+    def _request(self) -> dict[str, Any]:
         """What the page requests of the table of runs, as in ``runs.js``."""
         view = self._view
         words = {"level": "level", "where": "rwhere", "words": "runs", "sort": "sort"}
@@ -139,15 +139,15 @@ class _Report:
         }
 
     def _table(self) -> dict[str, Any]:
-        table, asked = RunTable(self._workspace), self._asked()
+        table, request = RunTable(self._workspace), self._request()
         found: dict[str, Any] = {"lines": [], "total": 1}
         while len(found["lines"]) < min(found["total"], _MOST_LINES):
             first = len(found["lines"])
-            part = table.page(TableRequest.of({**asked, "first": first, "count": _LINES_AT_ONCE}))
+            part = table.page(TableRequest.of({**request, "first": first, "count": _LINES_AT_ONCE}))
             found = part | {"lines": [*found["lines"], *part["lines"]]}
             if not part["lines"]:
                 break
-        return found | {"asked": asked, "edit_token": None, "total": len(found["lines"])}
+        return found | {"request": request, "edit_token": None, "total": len(found["lines"])}
 
     def _names(self) -> dict[str, str]:
         named = {each["key"]: each["attributes"].get("name") for each in self._runs["runs"]}
@@ -182,8 +182,8 @@ class _Report:
                 "api/keys": self._keys,
                 "api/views": {"views": [], "edit_token": None},
             },
-            "table": {key: each for key, each in table.items() if key != "asked"},
-            "asked": table["asked"],
+            "table": {key: each for key, each in table.items() if key != "request"},
+            "request": table["request"],
             "fixed": self._fixed,
             "charts": {key: base64.b64encode(each).decode() for key, each in self._charts()},
             "rows": self._rows(),
