@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,13 @@ from rigorous_recorder import Run as Started
 from rigorous_recorder._keys import RESERVED
 from rigorous_recorder._report import report
 from rigorous_recorder.errors import RigorousError
-from rigorous_recorder.integrations.guest import end_at_exit, guest, shared_collection
+from rigorous_recorder.integrations.guest import (
+    at_exit,
+    guest,
+    push,
+    set_attributes,
+    shared_collection,
+)
 from rigorous_recorder.integrations.media import picture
 
 __all__ = [
@@ -111,20 +118,22 @@ class ActiveRun:
         self.info = info
         self.recorder = recorder
         self._started = started
-        self._tags: dict[str, Any] = dict(recorder.attributes.get("tags") or {})
+        #: Those of the run itself: what a child inherits are its parent's.
+        self._tags: dict[str, Any] = dict(recorder.attributes.get("tags") or {}) if started else {}
         self._files: Recorder | None = None
-        if started:
-            end_at_exit(started)
+        self._process = os.getpid()
+        _known[info.run_id] = self
+        at_exit(lambda error: self._end("FINISHED" if error is None else "FAILED", error))
 
     @guest
     def _push(self, metrics: Mapping[str, Any], step: int | None, timestamp: int | None) -> None:
         now = datetime.now(UTC) if timestamp is None else _time(timestamp)
         found = {_free(key, "metric"): each for key, each in metrics.items()}
-        self.recorder.push({"step": 0 if step is None else step, "time": now, **found})
+        push(self.recorder, {"step": 0 if step is None else step, "time": now, **found})
 
     @guest
     def _set(self, params: Mapping[str, Any]) -> None:
-        self.recorder.update({_free(key, "config"): each for key, each in params.items()})
+        set_attributes(self.recorder, {_free(key, "config"): each for key, each in params.items()})
 
     @guest
     def _tag(self, tags: Mapping[str, Any]) -> None:
@@ -134,7 +143,7 @@ class ActiveRun:
             about["notes"] = tags["mlflow.note.content"]
         if "mlflow.runName" in tags:
             about["run"] = self.info.run_name = str(tags["mlflow.runName"])
-        self.recorder.update(about)
+        set_attributes(self.recorder, about)
 
     @guest
     def _store(self, source: Path | bytes, name: str) -> None:
@@ -151,6 +160,8 @@ class ActiveRun:
 
     @guest
     def _end(self, status: str, error: BaseException | None = None) -> None:
+        if self.info.status != "RUNNING" or os.getpid() != self._process:
+            return  # it has ended, or is that of the parent of a fork
         self.info.status = status
         self.recorder.update(status=_STATUSES[status], end_time=datetime.now(UTC))
         if self._started is None:
@@ -179,6 +190,8 @@ class _State(threading.local):
 
 
 _state: Final = _State()
+#: Runs that began in this process, by their ids.
+_known: Final[weakref.WeakValueDictionary[str, ActiveRun]] = weakref.WeakValueDictionary()
 _chosen: Final[dict[str, str]] = {}
 
 
@@ -352,9 +365,18 @@ def last_active_run() -> ActiveRun | None:
     return active_run() or _state.last
 
 
-def _running() -> ActiveRun:
-    """The active run; one begins if there is none, as in MLflow."""
-    return active_run() or start_run()
+def _running(run_id: str | None = None) -> ActiveRun:
+    """The run with this id, or the active one; one begins if there is none, as in MLflow.
+
+    Raises:
+        MlflowException: no run with this id began in this process.
+    """
+    if run_id is None:
+        return active_run() or start_run()
+    if (run := _known.get(run_id)) is None:
+        message = f"no run {run_id!r} began in this process: start_run(run_id=...) goes on with it"
+        raise MlflowException(message)
+    return run
 
 
 # --- what is logged --------------------------------------------------------------------------------
@@ -366,6 +388,7 @@ def log_metric(
     step: int | None = None,
     synchronous: bool | None = None,
     timestamp: int | None = None,
+    run_id: str | None = None,
     *_: Any,
     **__: Any,
 ) -> None:
@@ -374,7 +397,7 @@ def log_metric(
     Args:
         timestamp: milliseconds since 1970.
     """
-    _running()._push({key: value}, step, timestamp)
+    _running(run_id)._push({key: value}, step, timestamp)
 
 
 def log_metrics(
@@ -387,7 +410,7 @@ def log_metrics(
     **__: Any,
 ) -> None:
     """Log several metrics as one record."""
-    _running()._push(metrics, step, timestamp)
+    _running(run_id)._push(metrics, step, timestamp)
 
 
 def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
@@ -396,9 +419,11 @@ def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:
     return value
 
 
-def log_params(params: Mapping[str, Any], *_: Any, **__: Any) -> None:
+def log_params(
+    params: Mapping[str, Any], synchronous: bool | None = None, run_id: str | None = None
+) -> None:
     """Set several parameters."""
-    _running()._set(params)
+    _running(run_id)._set(params)
 
 
 def set_tag(key: str, value: Any, synchronous: bool | None = None) -> None:
@@ -426,33 +451,37 @@ def get_artifact_uri(artifact_path: str | None = None) -> str:
 
 
 def log_artifact(
-    local_path: str | os.PathLike[str], artifact_path: str | None = None, *_: Any
+    local_path: str | os.PathLike[str],
+    artifact_path: str | None = None,
+    run_id: str | None = None,
 ) -> None:
     """Copy a file, or the files of a folder, to the run's folder; a record tells of each."""
     path = Path(local_path)
     if path.is_dir():
-        log_artifacts(path, str(Path(artifact_path or "") / path.name))
+        log_artifacts(path, str(Path(artifact_path or "") / path.name), run_id)
     else:
-        _running()._store(path, str(Path(artifact_path or "") / path.name))
+        _running(run_id)._store(path, str(Path(artifact_path or "") / path.name))
 
 
 def log_artifacts(
-    local_dir: str | os.PathLike[str], artifact_path: str | None = None, *_: Any
+    local_dir: str | os.PathLike[str],
+    artifact_path: str | None = None,
+    run_id: str | None = None,
 ) -> None:
     """Copy the files below a folder to the run's folder."""
     folder = Path(local_dir)
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-        _running()._store(path, str(Path(artifact_path or "") / path.relative_to(folder)))
+        _running(run_id)._store(path, str(Path(artifact_path or "") / path.relative_to(folder)))
 
 
-def log_text(text: str, artifact_file: str, *_: Any) -> None:
+def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     """Write a text as a file of the run."""
-    _running()._store(text.encode(), artifact_file)
+    _running(run_id)._store(text.encode(), artifact_file)
 
 
-def log_dict(dictionary: Any, artifact_file: str, *_: Any) -> None:
+def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Write JSON as a file of the run, which is YAML as well."""
-    _running()._store(json.dumps(dictionary, indent=2, default=str).encode(), artifact_file)
+    _running(run_id)._store(json.dumps(dictionary, indent=2, default=str).encode(), artifact_file)
 
 
 def log_figure(figure: Any, artifact_file: str, *, save_kwargs: Any = None) -> None:
@@ -484,7 +513,7 @@ def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
 
     @guest
     def log_rows() -> None:
-        child = _running().recorder.child(table=artifact_file)
+        child = _running(run_id).recorder.child(table=artifact_file)
         child.extend({_free(str(key), "metric"): list(each) for key, each in columns.items()})
 
     log_rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,3 +159,54 @@ def test_files_pictures_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert next(row for row in rows if "picture" in row)["picture"].startswith(b"\x89PNG")
     assert [row["loss"] for row in rows if "loss" in row] == [1.0]
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_each_value_goes_to_its_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """By ``run_id`` to another than the active one; what can't be stored costs only itself."""
+    mlflow.set_tracking_uri("here")
+    with mlflow.start_run(run_name="outer", tags={"t": "outer"}, capture=False) as outer:
+        with mlflow.start_run(run_name="inner", nested=True):
+            mlflow.set_tag("u", "inner")
+            id_ = outer.info.run_id
+            mlflow.log_metrics({"loss": 1, "odd": object()}, run_id=id_)
+            mlflow.log_metric("loss", 2, run_id=id_)
+            mlflow.log_metric("loss", 3)
+            mlflow.log_params({"a": 1, "odd": {"b": object()}}, run_id=id_)
+            mlflow.log_text("x", "x.txt", run_id=id_)
+            with pytest.raises(mlflow.MlflowException, match="no run 'x'"):
+                mlflow.log_metric("loss", 4, run_id="x")
+    with ExperimentCollection.open("here/Default.collection", quiet=True) as collection:
+        rows = [
+            (row["run"], row["loss"], row["a"], row["tags"])
+            for row in collection.records.where("loss is not null")
+        ]
+        assert rows == [
+            ("outer", 1, 1, {"t": "outer"}),
+            ("outer", 2, 1, {"t": "outer"}),
+            ("inner", 3, 1, {"u": "inner"}),
+        ]
+        (file,) = collection.records.where("path is not null")
+        assert file["run"] == "outer"
+    assert "'odd' could not be logged" in capsys.readouterr().err
+
+
+UNENDED = """
+import os, sys
+import rigorous_recorder.mlflow as mlflow
+mlflow.start_run(run_name="outer", capture=False)
+mlflow.start_run(run_name="inner", nested=True)
+if os.fork() == 0:
+    sys.exit()
+os.wait()
+mlflow.set_tag("after", "fork")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_runs_that_are_open_at_the_end_of_a_script_end() -> None:
+    """Also nested ones, and not by a forked child."""
+    ran = subprocess.run([sys.executable, "-c", UNENDED], capture_output=True, check=True)
+    assert ran.stderr == b""
+    with ExperimentCollection.open("mlflow/Default.collection", quiet=True) as collection:
+        found = collection.sql("SELECT run, status, end_time IS NULL FROM level('run')").fetchall()
+        assert found == [("outer", "finished", False), ("inner", "finished", False)]
