@@ -38,23 +38,32 @@ def test_a_port_in_use_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ArgumentError, match=f"port {port}: .*omit --port"):
             page.view([tmp_path], port=port, opens_browser=False)
+    with pytest.raises(ArgumentError, match="expected an address of this machine"):
+        page.view([tmp_path], host="192.0.2.1", opens_browser=False)
 
 
 @needs_extra
 def test_the_command_prints_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    """The page is there at once, also while an experiment runs."""
+    """The page is there at once, also while an experiment runs; an open one is no error."""
     pytest.importorskip("typer")
     pytest.importorskip("rich")
     pytest.importorskip("plotext")
     run = ExperimentCollection(tmp_path / "study", quiet=True).start(lr=0.1)
     run.push(step=0, loss=1.0)
     command = [sys.executable, "-m", "rigorous_recorder", "view", str(tmp_path), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ)) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ)
+    ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         address = process.stdout.readline().decode().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
         with urlopen(f"{address}api/runs", timeout=30) as answer:
             assert b'"running"' in answer.read()
-        process.send_signal(signal.SIGINT)
+        with urlopen(f"{address}api/live", timeout=30) as live:
+            assert live.readline() == b"retry: 1000\n"
+            process.send_signal(signal.SIGINT)
+            live.read()
         assert process.wait(30) in {0, 130}
+        assert process.stderr.read() == b""
     run.finish()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from importlib import resources
+from threading import Event
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -56,6 +57,7 @@ def application(  # noqa: PLR0913 - a page has this many options
     root_path: str = "",
     frames: bool = False,
     edits: bool = False,
+    ends: Event | None = None,
 ) -> ASGIApp:
     """The page of a workspace, as an ASGI application.
 
@@ -65,12 +67,13 @@ def application(  # noqa: PLR0913 - a page has this many options
         root_path: the path at which a proxy serves it.
         frames: whether notebooks on this machine can show it as a frame.
         edits: whether it can change and delete experiments.
+        ends: set once the server ends, which waits for all answers; None for no such event.
 
     Raises:
         MissingPackageError: the chart library is not installed, or was changed.
     """
     editing = Editing(workspace) if edits else None
-    page = _Page(workspace, editing.token if editing else None)
+    page = _Page(workspace, editing.token if editing else None, ends or Event())
     routes = [
         Route("/", page.file),
         Route("/static/{name}", page.file),
@@ -112,11 +115,11 @@ async def _failed(_: Request, error: Exception) -> Response:
 
 
 class _Page:
-    def __init__(self, workspace: Workspace, edit_token: str | None) -> None:
+    def __init__(self, workspace: Workspace, edit_token: str | None, ends: Event) -> None:
         self._workspace = workspace
         self._edit_token = edit_token
         self.values = Values(workspace)
-        self._watcher = Watcher(workspace)
+        self._watcher = Watcher(workspace, ends)
         self._turns = asyncio.Semaphore(_AT_ONCE)
         folder = resources.files(__package__) / "static"
         self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}

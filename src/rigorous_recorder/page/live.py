@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from threading import Event
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -22,10 +23,14 @@ _KEEP_ALIVE: Final = 15.0
 
 
 class Watcher:
-    """Counts the changes of a workspace, while any browser waits for them."""
+    """Counts the changes of a workspace, while any browser waits for them.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    Args:
+        ends: set once the server ends, and with it all waiting.
+    """
+
+    def __init__(self, workspace: Workspace, ends: Event) -> None:
+        self._workspace, self._ends = workspace, ends
         self._state: tuple[Any, Any] = (None, None)
         #: Counts of changes of rows and of runs; others after a restart.
         self._counts = [int(time.time() * 1_000)] * 2
@@ -35,7 +40,7 @@ class Watcher:
     async def changes(self) -> AsyncIterator[tuple[int, int] | None]:
         """Two numbers, now and whenever rows or runs have changed; None now and then."""
         last, sent = None, time.monotonic()
-        while True:
+        while not self._ends.is_set():
             found = await self.counts()
             if found != last:
                 last, sent = found, time.monotonic()
@@ -43,7 +48,12 @@ class Watcher:
             elif time.monotonic() - sent > _KEEP_ALIVE:
                 sent = time.monotonic()
                 yield None
-            await asyncio.sleep(self._pause)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        until = time.monotonic() + self._pause
+        while not self._ends.is_set() and (rest := until - time.monotonic()) > 0:  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(min(rest, _INTERVAL))
 
     async def counts(self) -> tuple[int, int]:
         """Two numbers, which change with rows and with runs."""

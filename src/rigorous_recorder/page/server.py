@@ -39,14 +39,19 @@ def serve(  # noqa: PLR0913 - a page has this many options
             token = None if host in LOOPBACK else secrets.token_urlsafe(24)
             address = _address(host, listening.getsockname()[1], root_path, token)
             app = application(
-                workspace, hosts=_names_of(host), token=token, root_path=root_path, edits=edits
+                workspace,
+                hosts=_names_of(host),
+                token=token,
+                root_path=root_path,
+                edits=edits,
+                ends=ends,
             )
             sys.stdout.write(f"{address}\nCtrl-C ends it.\n")
             sys.stdout.flush()
             Thread(target=prepare, args=(workspace, ends), daemon=True).start()
             if opens_browser:
                 Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-            _server(app).run(sockets=[listening])
+            _Server(app, ends).run(sockets=[listening])
     finally:
         ends.set()
         workspace.close()
@@ -65,10 +70,10 @@ def serve_while(
         is_needed: returns within about a second, repeatedly.
         report: called with the address.
     """
-    workspace = Workspace(paths)
+    workspace, ends = Workspace(paths), Event()
     with closing(workspace), _listening("127.0.0.1", 0) as listening:
-        app = application(workspace, hosts=LOOPBACK, frames=True, edits=edits)
-        server = _server(app)
+        app = application(workspace, hosts=LOOPBACK, frames=True, edits=edits, ends=ends)
+        server = _Server(app, ends)
 
         def wait() -> None:
             while is_needed():
@@ -80,17 +85,26 @@ def serve_while(
         server.run(sockets=[listening])
 
 
-def _server(app: ASGIApp) -> uvicorn.Server:
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-        lifespan="off",
-        ws="none",
-    )
-    return uvicorn.Server(config)
+class _Server(uvicorn.Server):
+    """A server that reports its end to open pages, whose streams it would else cut off with errors."""
+
+    def __init__(self, app: ASGIApp, ends: Event) -> None:
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            lifespan="off",
+            ws="none",
+        )
+        super().__init__(config)
+        self._ends = ends
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all answers, and then all connections."""
+        self._ends.set()
+        await super().shutdown(sockets)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -102,10 +116,9 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=_family(host), reuse_port=False)
     except (OSError, OverflowError) as error:
-        message = (
-            f"can't listen at {host}, port {port}: {getattr(error, 'strerror', None) or error}; omit"
-            " --port for any free one"
-        )
+        reason = getattr(error, "strerror", None) or error
+        advice = "omit --port for any free one" if port else "expected an address of this machine"
+        message = f"can't listen at {host}, port {port}: {reason}; {advice}"
         raise ArgumentError(message) from None
 
 
