@@ -60,12 +60,18 @@ def _joined(parts: Sequence[_Totals]) -> _Totals:
     return _Totals(
         code[starts],
         np.add.reduceat(count, starts),
-        np.add.reduceat(total, starts),
+        _sums(total, starts),
         np.fmin.reduceat(low, starts),
         np.fmax.reduceat(high, starts),
         last[ends],
         at[ends],
     )
+
+
+def _sums(values: Any, starts: Any) -> Any:
+    """The sums of parts; of inf and -inf it is NaN."""
+    with np.errstate(all="ignore"):
+        return np.add.reduceat(values, starts)
 
 
 class Summary:
@@ -148,7 +154,7 @@ def _totals_of(piece: Piece, scan: Scan, first: int, key: str) -> _Totals | None
             _Totals(
                 ids[run[starts]],
                 ends - starts,
-                np.add.reduceat(values, starts),
+                _sums(values, starts),
                 np.fmin.reduceat(values, starts),
                 np.fmax.reduceat(values, starts),
                 values[ends - 1],
