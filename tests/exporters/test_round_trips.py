@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection
@@ -145,6 +146,20 @@ def test_values_keep_their_types_where_the_tool_has_json(target: str, tmp_path: 
         assert (first["run"], first["config.lr"], first["layers"], first["seed"]) == (
             "first", 0.1, [1, 2], 2**60 + 1,
         )  # fmt: skip
+
+
+def test_runs_of_drop_ins_have_their_names_and_values(tmp_path: Path) -> None:
+    """As imported ones do; an array among the values is a list."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        about = {"run": "a/b", "run_id": "x1", "config.run": 5, "project": "p", "lr": 0.1}
+        with collection.new_experiment(about) as run:
+            run.push({"step": 0, "weights": np.arange(3), "metric.step": 7, "empty": {}})
+        with again("wandb-offline", collection, tmp_path) as found:
+            (one,) = found.experiments
+            kept = {key: one[key] for key in about}
+            assert kept == about
+            (row,) = found.records
+            assert (row["weights"], row["metric.step"]) == ([0, 1, 2], 7)
 
 
 def test_mlflow_holds_numbers_and_the_tree(tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def _run(row: Mapping[str, Any]) -> _Run:
 def _tell(alert: _Alert, command: str | None) -> None:
     number = alert.run.get("experiment_number")
     who = "a record without an experiment" if number is None else f"experiment {number}"
+    who += f" of {alert.run['collection']}" if "collection" in alert.run else ""
     stamp = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     typer.echo(f"{stamp}  {who}: {alert.rule}")
     if command is None:

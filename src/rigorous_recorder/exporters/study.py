@@ -207,10 +207,11 @@ class Study:
     def _add(
         self, node: int, data: Mapping[str, Any], parent: Run | None, default: _Default
     ) -> Run:
-        is_imported = "source_format" in data or parent is not None
         own = {key: value for key, value in data.items() if value is not None}
-        names = ("run", "name") if is_imported else ("name",)
-        name = next((str(own[key]) for key in names if own.get(key, "") != ""), default.name)
+        is_dropped_in = {"run", "run_id"} <= own.keys()  # the drop-ins have the importers' names
+        is_imported = "source_format" in data or is_dropped_in or parent is not None
+        names = (own.get(key, "") for key in ("run", "name"))
+        name = next((str(each) for each in names if each != ""), default.name)
         about, config = _parted(own, is_imported=is_imported)
         id_ = str(own.get("run_id") or default.id) if is_imported else default.id
         start = _seconds(own.get("experiment_start_time", about.get("start_time")))

@@ -194,7 +194,7 @@ class _Run:
     def _json(self, value: Any) -> str:
         if isinstance(value, TIMES):
             self.losses.add("times: as text")
-        elif value == {}:
+        elif isinstance(value, dict) and not value:
             self.losses.add("empty dicts: W&B drops them")
         return as_json(value)
 

@@ -63,6 +63,10 @@ def test_it_can_end_after_the_first_alert(tmp_path: Path, run: Run) -> None:
         place = tmp_path / "study"
         done = run("watch", place, "--when", '"alert" is not null', "--once")
         assert done.out.rstrip().endswith('experiment 1: "alert" is not null')
+        with ExperimentCollection(tmp_path / "other", quiet=True) as other:
+            other.recorder.push(loss=-1.0)
+        both = run("watch", tmp_path / "other", place, "--when", "loss > 0", "--once")
+        assert both.out.rstrip().endswith("experiment 1 of study: loss > 0")
         wrong = run("watch", place, "--when", "loss >")
         assert wrong.code != 0
         assert "loss >" in wrong.err
