@@ -335,6 +335,24 @@ def test_a_series_follows_deletions_and_other_attributes(study: ExperimentCollec
     assert labels() == [("study/2", 6)]
 
 
+def test_losses_that_have_diverged_are_drawn(tmp_path: Path) -> None:
+    """A mean beyond the range of floats is infinite; nothing is reported to the terminal."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    with collection.new_experiment() as experiment:
+        experiment.extend({"step": [0, 0, 1], "loss": [1.7e308, 1.7e308, -1.7e308]})
+        experiment.extend({"tiny": [5e-324 * at for at in range(5)], "y": [1.0] * 5})
+    client = browser(collection)
+    (line,), _ = chart(client, y="y", x="tiny", smooth=0.9)
+    assert line["smoothed"].tolist() == [1] * 5
+    wrong = client.post("/api/chart", content='{"y": "y", "x": "tiny", "smooth": NaN}')
+    assert wrong.status_code == 200
+    for once in (False, True):
+        (line,), _ = chart(client, y="loss", x="step", levels_once=once)
+        assert line["y"].tolist() == [math.inf, -1.7e308]
+    request = {"kind": "bars", "y": "loss", "by": ["experiment_number"], "statistic": "mean"}
+    assert client.post("/api/plot", json=request).status_code == 200
+
+
 def test_two_tabs_and_a_server_that_comes_back(study: ExperimentCollection) -> None:
     """Each tab gets all new points once; cursors of the server before are answered by whole lines."""
     first, second = browser(study), browser(study)

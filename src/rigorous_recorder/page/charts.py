@@ -80,7 +80,7 @@ class ChartRequest(NamedTuple):
                 pixels=min(max(int(given.get("pixels") or 600), 1), _MOST_PIXELS),
                 low=_end(given.get("low")),
                 high=_end(given.get("high")),
-                smooth=min(max(float(given.get("smooth") or 0), 0.0), 0.9999),
+                smooth=max(0.0, min(float(given.get("smooth") or 0), 0.9999)),  # NaN is none
                 log_x=bool(given.get("log_x")),
                 from_start=bool(given.get("from_start")),
                 levels_once=bool(given.get("levels_once")),
@@ -145,7 +145,8 @@ def charts(workspace: Workspace, request: ChartRequest, stop: Event | None = Non
         ColumnError: no collection has any of the keys.
         Cancelled: ``stop`` was set.
     """
-    return _Answer(workspace, request, stop).message()
+    with np.errstate(all="ignore"):  # a mean beyond the range of floats is infinite
+        return _Answer(workspace, request, stop).message()
 
 
 class _Answer:

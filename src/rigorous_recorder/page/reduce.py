@@ -26,6 +26,8 @@ __all__ = [
 _LARGEST_EXPONENT: Final = 200.0
 #: A weight that changes no sum of doubles.
 _NOTHING: Final = 1e-20
+#: Shorter typical distances have no finite inverse.
+_SHORTEST: Final = 1e-300
 #: So many values are summed at once, by a matrix.
 _SIDE: Final = 16
 
@@ -160,7 +162,7 @@ class Smoother:
     """
 
     def __init__(self, weight: float, typical: float) -> None:
-        self._weight, self.typical = weight, typical
+        self._weight, self.typical = weight, max(typical, _SHORTEST)
         self._total, self._norm, self._last = 0.0, 0.0, 0.0
 
     def even(self, y: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Final
 
+from ..._lazy_imports import np
 from ..workspace import Workspace
 from . import bars, heatmap, histogram, parallel, scatter
 from .answer import Answer
@@ -33,4 +34,5 @@ def plot(workspace: Workspace, request: PlotRequest, stop: Event | None = None) 
         ArgumentError: the kind lacks something.
         Cancelled: ``stop`` was set.
     """
-    return _KINDS[request.kind](workspace, request, stop).packed()
+    with np.errstate(all="ignore"):  # a mean beyond the range of floats is infinite
+        return _KINDS[request.kind](workspace, request, stop).packed()
