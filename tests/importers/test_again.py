@@ -74,6 +74,23 @@ def test_a_file_that_is_cut_off_or_replaced_is_another_part(tmp_path: Path) -> N
         assert parts == [file.name, f"{file.name} (2)"]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_file_that_was_written_anew_is_reported(suffix: str, tmp_path: Path) -> None:
+    """Also if it is longer now; one that only grew is not."""
+
+    def write(first: int, count: int) -> list[str]:
+        rows = range(first, first + count)
+        lines = ["x", *map(str, rows)] if suffix == "csv" else [f'{{"x": {each}}}' for each in rows]
+        file.write_text("".join(f"{line}\n" for line in lines))
+        report = import_runs(file, tmp_path / "again", format=suffix).report
+        return [str(loss) for loss in report.losses if "written anew" in str(loss)]
+
+    file = tmp_path / f"file.{suffix}"
+    assert write(10, 5) == write(10, 8) == []
+    assert len(write(10, 7)) == len(write(30, 20)) == 1
+    assert write(30, 21) == []
+
+
 def test_follow_keeps_up_with_a_file_that_is_written(tmp_path: Path) -> None:
     """Each record is there soon after it is whole, and new files are found."""
     folder = tmp_path / "runs"

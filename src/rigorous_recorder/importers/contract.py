@@ -182,6 +182,7 @@ class Format:
         is_general: whether any tool can write such files, as CSV: found only if it is named, or if the
             path is such a file itself.
         options: names of the options that ``find`` copies to its sources.
+        only_grows: whether files of it are text that is only ever written on at the end.
     """
 
     name: str
@@ -190,6 +191,7 @@ class Format:
     read: Callable[[Source, Report, Any], Iterator[Event]]
     is_general: bool = False
     options: tuple[str, ...] = ()
+    only_grows: bool = False
 
 
 def utc_time(seconds: Any) -> datetime | None:

@@ -27,4 +27,6 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     yield from levels.events(table_records(source.path, report, separator=separator))
 
 
-FORMAT: Final = Format("csv", "CSV", _find, _read, is_general=True, options=("parent",))
+FORMAT: Final = Format(
+    "csv", "CSV", _find, _read, is_general=True, options=("parent",), only_grows=True
+)

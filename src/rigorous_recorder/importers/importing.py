@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
+from zlib import crc32
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import ArgumentError, MissingPackageError
@@ -21,6 +22,8 @@ __all__ = ["Imported", "Listed", "find_runs", "import_runs", "list_runs"]
 
 #: How many seconds of an import a kill repeats at most.
 _CHECKPOINT: Final = 10.0
+#: By so many first bytes a file is told from another of its name.
+_HEAD: Final = 4096
 #: How many seconds there are between two calls that show the progress.
 _SHOWN: Final = 0.1
 #: How many seconds there are between two looks at the sources that are followed.
@@ -169,13 +172,18 @@ class _Importing:
 
     def _import(self, format_: Format, source: Source) -> None:
         before = _fingerprint(source)
-        if before and self.target.state(format_, source).get("files") == before:
+        state = self.target.state(format_, source)
+        if before and state.get("files") == before:
             self.done.unchanged += 1
             return
+        if _is_anew(source, state.get("head")):
+            text = "was written anew since it was imported: as many records as then are not taken"
+            self.done.report.add(source.path, text)
         into = SourceTarget(self.target, format_, source, self.done.report)
         events = _events(format_, source, self.done.report, into.state.get("position"))
         into.write(events, self._is_time)
-        into.save(files=before)
+        head = {"head": _head(source, before[0][1])} if before and format_.only_grows else {}
+        into.save(files=before, **head)
         self.target.forget()
         self.done.records += into.written
 
@@ -208,6 +216,22 @@ def _fingerprint(source: Source) -> list[list[Any]]:
             continue
         found.append([file.name, now.st_size, now.st_mtime_ns])
     return found
+
+
+def _is_anew(source: Source, head: list[int] | None) -> bool:
+    """Whether a file is shorter than it was, or begins otherwise."""
+    now = _head(source, head[0]) if head else []
+    return bool(now) and now != head
+
+
+def _head(source: Source, size: int) -> list[int]:
+    """The size of a file, or how much of that it has, and the checksum of its first bytes."""
+    try:
+        with source.path.open("rb") as file:
+            first = file.read(min(size, _HEAD))
+            return [min(size, file.seek(0, 2)), crc32(first)]
+    except OSError:
+        return []  # which is reported when it is read
 
 
 def list_runs(found: Found, report: Report) -> Iterator[Listed]:

@@ -24,7 +24,6 @@ def _find(path: Path, options: Mapping[str, Any]) -> Iterator[Source]:
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
     start = position or {"offset": 0}
     if source.path.stat().st_size < start["offset"]:
-        report.add(source.path, "is shorter than before: what is new at its end is taken")
         yield Position(None)
         start = {"offset": 0}
     levels = Levels(source)
@@ -35,4 +34,6 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
             yield Position({"offset": after})
 
 
-FORMAT: Final = Format("jsonl", "JSON lines", _find, _read, is_general=True, options=("parent",))
+FORMAT: Final = Format(
+    "jsonl", "JSON lines", _find, _read, is_general=True, options=("parent",), only_grows=True
+)
