@@ -224,8 +224,10 @@ class Run(Absent):
         if self._pending and not self._pending.keys().isdisjoint(fields):
             self._flush()
         if not is_whole:
-            fields = self._plain(self._step, fields)
-            self._pending |= {key: owned(each) for key, each in fields.items()}
+            if not _PLAIN.issuperset(map(type, fields.values())):
+                found = self._plain(self._step, fields)
+                fields = {key: owned(each) for key, each in found.items()}
+            self._pending |= fields
             self.summary.show(self._pending)
             return
         if self._pending:
