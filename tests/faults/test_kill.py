@@ -117,7 +117,7 @@ def test_a_kill_from_outside_leaves_whole_records(tmp_path: Path, seed: int) -> 
 
 @pytest.mark.parametrize(
     "kills",
-    [8, pytest.param(520 if THOROUGH else 130, marks=pytest.mark.slow)],
+    [8, pytest.param(520 if THOROUGH else 70, marks=pytest.mark.slow)],
     ids=lambda kills: f"{kills} kills",
 )
 @pytest.mark.parametrize("twin", ["native", "pure"])

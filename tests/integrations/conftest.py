@@ -19,6 +19,12 @@ def study(tmp_path: Path) -> Iterator[ExperimentCollection]:
 
 
 @pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loggers write to the current folder by default."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
 def _nothing_was_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test sees the first report of a failure."""
     monkeypatch.setattr(guest, "_REPORTED", set())
