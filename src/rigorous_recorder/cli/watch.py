@@ -32,6 +32,9 @@ _SILENCE: Final = re.compile(
 )
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
+#: Seconds to wait for a look that goes on when the command ends.
+_PATIENCE: Final = 5.0
+
 #: What identifies a run: several can share a number.
 _Run = tuple[Any, ...]
 
@@ -87,9 +90,10 @@ def _alerts(
     found: queue.SimpleQueue[_Alert | BaseException] = queue.SimpleQueue()
     ended = {_run(each) for each in collection.experiments if each["experiment_end_time"]}
     stop = threading.Event()
-    for rule in rules:
-        look = _look(collection, records, rule, interval, stop)
-        threading.Thread(target=_put, args=(look, found), daemon=True).start()
+    looks = [_look(collection, records, rule, interval, stop) for rule in rules]
+    threads = [threading.Thread(target=_put, args=(each, found), daemon=True) for each in looks]
+    for each in threads:
+        each.start()
     seen: set[tuple[str, _Run]] = set()
     try:
         while True:
@@ -102,6 +106,8 @@ def _alerts(
                 yield alert
     finally:
         stop.set()
+        for each in threads:  # none may be in native code when the interpreter ends
+            each.join(_PATIENCE)
 
 
 def _put(look: Callable[[], Iterator[_Alert]], found: "queue.SimpleQueue[Any]") -> None:
