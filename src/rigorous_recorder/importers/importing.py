@@ -22,7 +22,7 @@ __all__ = ["Imported", "Listed", "find_runs", "import_runs", "list_runs"]
 
 #: How many seconds of an import a kill repeats at most.
 _CHECKPOINT: Final = 10.0
-#: By so many first bytes a file is reported from another of its name.
+#: By so many first bytes a file is distinguished from another of its name.
 _HEAD: Final = 4096
 #: How many seconds there are between two calls that show the progress.
 _SHOWN: Final = 0.1
