@@ -28,7 +28,7 @@ export class Charts {
     this.labels = new Map();
     this.count = PAGE;
     /** @type {Map<Card, import("./api.js").Chart | null>} */
-    this.asked = new Map();
+    this.waiting = new Map();
     this.observer = new IntersectionObserver((seen) => this.onSeen(seen), { rootMargin: "200px" });
     runs.listeners.push(() => this.redraw());
   }
@@ -156,25 +156,25 @@ export class Charts {
 
   /** Request a chart, together with those that others ask for now. @param {Card} card @param {import("./api.js").Chart | null} before */
   ask(card, before) {
-    if (!this.asked.size) queueMicrotask(() => this.send());
-    this.asked.set(card, before);
+    if (!this.waiting.size) queueMicrotask(() => this.send());
+    this.waiting.set(card, before);
   }
 
   send() {
-    const asked = [...this.asked];
-    this.asked.clear();
-    for (let at = 0; at < asked.length; at += TOGETHER) this.load(asked.slice(at, at + TOGETHER));
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (let at = 0; at < waiting.length; at += TOGETHER) this.load(waiting.slice(at, at + TOGETHER));
   }
 
-  /** @param {[Card, import("./api.js").Chart | null][]} asked */
-  async load(asked) {
-    const control = new AbortController(), cards = new Set(asked.map(([card]) => card));
+  /** @param {[Card, import("./api.js").Chart | null][]} waiting */
+  async load(waiting) {
+    const control = new AbortController(), cards = new Set(waiting.map(([card]) => card));
     cards.forEach((card) => { card.request = { cards, control }; });
-    const pixels = Math.max(200, ...asked.map(([card]) => card.canvas.clientWidth || 360));
+    const pixels = Math.max(200, ...waiting.map(([card]) => card.canvas.clientWidth || 360));
     const isTail = !state.by.length && !Number(state.smooth) && state.low === "" && !state.relative && !state.once;
-    const cursors = asked.flatMap(([card, before]) => (before && isTail ? [[card.key, before.cursor]] : []));
+    const cursors = waiting.flatMap(([card, before]) => (before && isTail ? [[card.key, before.cursor]] : []));
     const body = {
-      y: asked.map(([card]) => card.key), x: this.x(), by: state.by, band: state.band, pixels,
+      y: waiting.map(([card]) => card.key), x: this.x(), by: state.by, band: state.band, pixels,
       low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
       smooth: Number(state.smooth), log_x: Boolean(state.logx), from_start: Boolean(state.relative), levels_once: Boolean(state.once), cursors: Object.fromEntries(cursors),
     };
@@ -186,7 +186,7 @@ export class Charts {
       if (control.signal.aborted) return;
       found = new Map(body.y.map((key) => [key, /** @type {Error} */ (error)]));
     }
-    for (const [card] of asked) {
+    for (const [card] of waiting) {
       if (card.request?.control === control) card.take(found.get(card.key) ?? new Error("no answer"), pixels);
     }
   }
@@ -254,7 +254,7 @@ class Card {
 
   /** The server stops to read once no chart of a request is needed. */
   cancel() {
-    this.charts.asked.delete(this);
+    this.charts.waiting.delete(this);
     if (!this.request) return;
     const { cards, control } = this.request;
     this.request = null;

@@ -26,10 +26,10 @@ export function chartInside(key, body) {
   return Uint8Array.from(atob(text), (each) => each.charCodeAt(0)).buffer;
 }
 
-/** The lines of runs, as they were asked for when the report was made. @param {any} body */
+/** The lines of runs, as they were requested when the report was made. @param {any} body */
 function table(body) {
-  const { first, count, ...asked } = body, found = inside.table;
-  const isSame = Object.keys(asked).every((each) => text(asked[each]) === text(inside.request[each]));
+  const { first, count, ...requested } = body, found = inside.table;
+  const isSame = Object.keys(requested).every((each) => text(requested[each]) === text(inside.request[each]));
   const errors = isSame ? found.errors : ["A report has only the order, filters and columns it was made with."];
   return { ...found, errors, first, lines: found.lines.slice(first, first + count) };
 }

@@ -15,7 +15,7 @@ import { Views } from "./views.js";
 
 /** New runs and keys are requested at most so often, in milliseconds. */
 const SELDOM = 2000;
-/** A proxy is asked again after so long. */
+/** A proxy is requested again after so long. */
 const AGAIN = 3000;
 
 const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));

@@ -28,7 +28,7 @@ export class Panel {
     this.request = null;
     this.isInView = false;
     this.isBehind = true;
-    this.asked = "";
+    this.requested = "";
     this.timer = 0;
     this.earliest = 0;
     /** @type {Set<string>} */
@@ -108,7 +108,7 @@ export class Panel {
 
   /** What is drawn may be of other runs now. */
   runsChanged() {
-    if (this.isInView && this.asked !== JSON.stringify(this.body())) this.load();
+    if (this.isInView && this.requested !== JSON.stringify(this.body())) this.load();
     else this.draw();
   }
 
@@ -126,7 +126,7 @@ export class Panel {
     this.isBehind = false;
     try {
       const found = await plot(body, request.signal);
-      this.asked = JSON.stringify(body);
+      this.requested = JSON.stringify(body);
       this.found = found;
       this.fail("");
       this.panels.pick(this);

@@ -123,7 +123,7 @@ export class Runs {
     if (this.error) this.error.textContent = text;
   }
 
-  asked() {
+  requested() {
     const filters = Object.fromEntries(state.filter.map((/** @type {string} */ each) => each.split("\t")));
     return {
       level: state.level, where: state.rwhere, words: state.runs, filters, sort: state.sort, down: Boolean(state.down),
@@ -135,7 +135,7 @@ export class Runs {
   async request(first) {
     this.view += 1;
     const { view } = this, page = Math.floor(first / PAGE);
-    const found = await json("api/table", { ...this.asked(), first: page * PAGE, count: 2 * PAGE });
+    const found = await json("api/table", { ...this.requested(), first: page * PAGE, count: 2 * PAGE });
     if (view !== this.view) return;
     this.collections = found.collections;
     this.columns = found.columns;
@@ -167,7 +167,7 @@ export class Runs {
     const { view } = this;
     this.pages.set(page, null);
     try {
-      const found = await json("api/table", { ...this.asked(), first: page * PAGE, count: PAGE });
+      const found = await json("api/table", { ...this.requested(), first: page * PAGE, count: PAGE });
       if (view !== this.view) return;
       this.pages.set(page, found.lines);
       this.table.later();
