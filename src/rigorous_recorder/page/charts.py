@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
 from ..errors import ArgumentError, ColumnError
+from .given import one_of, text_in
 from .merged import Merged, merged
 from .packing import Packed
 from .points import Points
@@ -74,9 +75,9 @@ class ChartRequest(NamedTuple):
         try:
             return cls(
                 y=_keys(given["y"]),
-                x=_text(given.get("x") or ""),
-                by=tuple(_text(each) for each in given.get("by") or ()),
-                band=_one_of(given.get("band") or "std", _BANDS),
+                x=text_in(given.get("x") or ""),
+                by=tuple(text_in(each) for each in given.get("by") or ()),
+                band=one_of(given.get("band") or "std", _BANDS),
                 pixels=min(max(int(given.get("pixels") or 600), 1), _MOST_PIXELS),
                 low=_end(given.get("low")),
                 high=_end(given.get("high")),
@@ -98,27 +99,13 @@ class ChartRequest(NamedTuple):
         return self.from_start or self.levels_once
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        message = f"{value!r:.60}: expected a key"
-        raise TypeError(message)
-    return value
-
-
-def _one_of(value: Any, values: Sequence[str]) -> str:
-    if value not in values:
-        message = f"{value!r:.60}: expected one of {', '.join(values)}"
-        raise ValueError(message)
-    return str(value)
-
-
 def _end(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
 def _keys(value: Any) -> tuple[str, ...]:
     found = tuple(
-        dict.fromkeys(_text(each) for each in ([value] if isinstance(value, str) else value))
+        dict.fromkeys(text_in(each) for each in ([value] if isinstance(value, str) else value))
     )
     if not 0 < len(found) <= _MOST_KEYS:
         message = f"{len(found)} keys: expected 1 to {_MOST_KEYS}"

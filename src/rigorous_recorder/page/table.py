@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from .. import Experiment
 from ..errors import ArgumentError, RigorousError
+from .given import text_in
 from .plain import plain
 from .summaries import Course
 from .table_cells import (
@@ -56,9 +57,9 @@ class CourseRequest(NamedTuple):
         """
         try:
             return cls(
-                _text(given.get("level") or ""),
-                _text(given["key"]),
-                tuple(map(_text, given["rows"])),
+                text_in(given.get("level") or ""),
+                text_in(given["key"]),
+                tuple(map(text_in, given["rows"])),
             )
         except (KeyError, TypeError, AttributeError) as error:
             message = f"not a valid request of courses: {error!r}"
@@ -104,15 +105,17 @@ class TableRequest(NamedTuple):
         """
         try:
             texts = {
-                key: _text(given.get(key) or "") for key in ("level", "where", "words", "sort")
+                key: text_in(given.get(key) or "") for key in ("level", "where", "words", "sort")
             }
-            filters = sorted((_text(k), _text(v)) for k, v in (given.get("filters") or {}).items())
+            filters = sorted(
+                (text_in(k), text_in(v)) for k, v in (given.get("filters") or {}).items()
+            )
             return cls(
                 **texts,
-                group=_text(given.get("group") or ""),
+                group=text_in(given.get("group") or ""),
                 filters=tuple((key, value) for key, value in filters if value.strip()),
-                closed=tuple(map(_text, given.get("closed") or ())),
-                columns=tuple(map(_text, given.get("columns") or ()))[:_MOST_COLUMNS],
+                closed=tuple(map(text_in, given.get("closed") or ())),
+                columns=tuple(map(text_in, given.get("columns") or ()))[:_MOST_COLUMNS],
                 down=bool(given.get("down")),
                 differs=bool(given.get("differs")),
                 archived=bool(given.get("archived")),
@@ -122,13 +125,6 @@ class TableRequest(NamedTuple):
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             message = f"not a valid request of a table: {error!r}"
             raise ArgumentError(message) from None
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        message = f"{value!r:.60}: expected text"
-        raise TypeError(message)
-    return value
 
 
 class _Group(NamedTuple):

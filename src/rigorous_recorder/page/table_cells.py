@@ -87,7 +87,7 @@ class Metrics:
 
 
 class Cells:
-    """Reads cells of a table by column and number of the row, as of one moment."""
+    """Reads cells of a table of one snapshot by column and number of the row."""
 
     def __init__(self, table: Table, metrics: Metrics) -> None:
         self._table, self._metrics, self._now = table, metrics, time()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from ...errors import ArgumentError
+from ..given import one_of, text_in
 
 __all__ = ["BANDS", "KINDS", "STATISTICS", "PlotRequest"]
 
@@ -66,15 +66,15 @@ class PlotRequest(NamedTuple):
             at, runs = given.get("at"), given.get("runs")
             ends = (_end(given.get(name)) for name in ("low", "high", "bottom", "top"))
             return cls(
-                _one_of(given["kind"], KINDS),
-                _text(given.get("x") or ""),
-                _text(given.get("y") or ""),
-                tuple(map(_text, given.get("keys") or ()))[:_MOST_KEYS],
-                tuple(map(_text, given.get("by") or ())),
-                _one_of(given.get("statistic") or "last", STATISTICS),
-                _one_of(given.get("band") or "std", BANDS),
-                None if runs is None else frozenset(map(_text, runs)),
-                _text(given.get("run") or ""),
+                one_of(given["kind"], KINDS),
+                text_in(given.get("x") or ""),
+                text_in(given.get("y") or ""),
+                tuple(map(text_in, given.get("keys") or ()))[:_MOST_KEYS],
+                tuple(map(text_in, given.get("by") or ())),
+                one_of(given.get("statistic") or "last", STATISTICS),
+                one_of(given.get("band") or "std", BANDS),
+                None if runs is None else frozenset(map(text_in, runs)),
+                text_in(given.get("run") or ""),
                 None if at is None else max(0, int(at)),
                 _within(given.get("bins") or 40, _MOST_BINS),
                 bool(given.get("is_log")),
@@ -96,20 +96,6 @@ class PlotRequest(NamedTuple):
             if not key:
                 message = f"a chart of the kind {self.kind} needs a key for {name}"
                 raise ArgumentError(message)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        message = f"{value!r:.60}: expected text"
-        raise TypeError(message)
-    return value
-
-
-def _one_of(value: Any, values: Sequence[str]) -> str:
-    if value not in values:
-        message = f"{value!r:.60}: expected one of {', '.join(values)}"
-        raise ValueError(message)
-    return str(value)
 
 
 def _within(value: Any, most: int) -> int:

@@ -16,7 +16,7 @@ import { Table, cell } from "./table.js";
 
 const PAGE = 100;
 /** What makes other lines. */
-const ASKED = ["runs", "sort", "down", "differs", "level", "rwhere", "filter", "group", "closed", "cols", "archived"];
+const ARRANGED_BY = ["runs", "sort", "down", "differs", "level", "rwhere", "filter", "group", "closed", "cols", "archived"];
 /** Statistics of records are requested again at most so often, in milliseconds. */
 const SELDOM = 2000;
 
@@ -79,7 +79,7 @@ export class Runs {
     this.choice = new Columns(this);
     place.append(element("div", { className: "bar" }, this.search, this.condition, this.note, this.error), this.buttons, this.table.place, this.choice.place, this.edit.place);
     onChange((changed) => {
-      if (ASKED.some((each) => changed.has(each))) this.arrange();
+      if (ARRANGED_BY.some((each) => changed.has(each))) this.arrange();
       else if (["hidden", "picked", "only"].some((each) => changed.has(each))) this.redraw();
     });
   }
