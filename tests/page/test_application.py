@@ -238,6 +238,74 @@ def test_wrong_requests_of_charts_are_refused(client: TestClient) -> None:
     assert "nowhere" in client.post("/api/chart", json={"y": "nowhere"}).json()["error"]
 
 
+def test_each_value_of_a_request_is_checked(client: TestClient) -> None:
+    """The error names the value and what was expected; what has no value has its default."""
+    wrong: dict[str, list[tuple[str, Any, str]]] = {
+        "/api/chart": [
+            *(
+                (name, value, "finite number")
+                for name in ("low", "high")
+                for value in (math.nan, "1")
+            ),
+            *(("low", value, "finite number") for value in (True, math.inf, [1], 10**400)),
+            ("low", 11, "at most high"),
+            ("smooth", -math.inf, "finite number"),
+            ("pixels", 1.5, "whole number"),
+            ("pixels", "600", "whole number"),
+            ("x", 3, "text"),
+            ("by", "lr", "list of text"),
+            ("by", [1], "list of text"),
+            ("y", {"loss": 1}, "list of text"),
+            ("band", "x", "one of std"),
+            ("log_x", "false", "true or false"),
+            ("cursors", [], "object"),
+            ("cursors", {"loss": 3}, "object"),
+            ("cursors", {"loss": {"study": [1]}}, "two whole numbers"),
+        ],
+        "/api/plot": [
+            ("kind", ["bars"], "one of scatter"),
+            ("top", math.nan, "finite number"),
+            ("bottom", 1e300, "at most top"),
+            ("bins", math.nan, "whole number"),
+            ("at", "1", "whole number"),
+            ("runs", "all", "list of text"),
+            ("statistic", "median", "one of last"),
+        ],
+        "/api/table": [
+            ("first", math.nan, "whole number"),
+            ("count", True, "whole number"),
+            ("filters", ["a"], "object"),
+            ("filters", {"lr": 1}, "text"),
+            ("closed", "a", "list of text"),
+            ("down", 1, "true or false"),
+        ],
+        "/api/courses": [("rows", "a", "list of text"), ("key", 1, "text")],
+        "/api/rows": [("where", 1, "text"), ("first", -math.inf, "whole number")],
+        "/api/tree": [
+            ("node", "x", "64 bits"),
+            ("node", 1 << 63, "64 bits"),
+            ("count", "1", "whole"),
+        ],
+    }
+    right = {
+        "y": "loss",
+        "x": "step",
+        "kind": "scatter",
+        "high": 10,
+        "top": 1,
+        "collection": "study",
+    }
+    for path, changes in wrong.items():
+        for name, value, expected in changes:
+            content = json.dumps({**right, name: value})
+            found = client.post(path, content=content)
+            assert found.status_code == 400, (path, name, value)
+            assert name in found.json()["error"] or name in {"cursors", "filters"}
+            assert expected in found.json()["error"], (path, name, value, found.json())
+        nothing = dict.fromkeys({name for name, _, _ in changes} - {"kind", "y"})
+        assert client.post(path, json={**right, **nothing}).status_code == 200, path
+
+
 def test_files_are_those_of_the_page_alone(client: TestClient) -> None:
     """No path leaves the page's folder, and the policy allows no other script."""
     found = client.get("/")
@@ -345,7 +413,7 @@ def test_losses_that_have_diverged_are_drawn(tmp_path: Path) -> None:
     (line,), _ = chart(client, y="y", x="tiny", smooth=0.9)
     assert line["smoothed"].tolist() == [1] * 5
     wrong = client.post("/api/chart", content='{"y": "y", "x": "tiny", "smooth": NaN}')
-    assert wrong.status_code == 200
+    assert wrong.status_code == 400
     for once in (False, True):
         (line,), _ = chart(client, y="loss", x="step", levels_once=once)
         assert line["y"].tolist() == [math.inf, -1.7e308]

@@ -226,7 +226,7 @@ def test_wrong_requests_are_refused(client: TestClient) -> None:
         ({"kind": "heatmap", "y": "loss", "run": runs_of(client)[0]}, "no lists of numbers"),
         ({"kind": "heatmap", "y": "words", "run": runs_of(client)[0]}, "no lists of numbers"),
         ({"kind": "histogram", "y": "loss", "low": "nan"}, "finite"),
-        ({"kind": "histogram", "y": "loss", "runs": [3]}, "expected text"),
+        ({"kind": "histogram", "y": "loss", "runs": [3]}, "a list of text"),
         ([], "not a valid request"),
     ):
         found = client.post("/api/plot", json=body)

@@ -8,7 +8,18 @@ from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
 from ..errors import ArgumentError, ColumnError
-from .given import one_of, text_in
+from .given import (
+    count_in,
+    ends_in,
+    flag_in,
+    mapping_in,
+    number_in,
+    one_of,
+    pair_in,
+    requested,
+    text_in,
+    texts_in,
+)
 from .merged import Merged, merged
 from .packing import Packed
 from .points import Points
@@ -73,24 +84,24 @@ class ChartRequest(NamedTuple):
             ArgumentError: it is not a valid one.
         """
         try:
+            given = requested(given)
+            low, high = ends_in(given, "low", "high")
             return cls(
-                y=_keys(given["y"]),
-                x=text_in(given.get("x") or ""),
-                by=tuple(text_in(each) for each in given.get("by") or ()),
-                band=one_of(given.get("band") or "std", _BANDS),
-                pixels=min(max(int(given.get("pixels") or 600), 1), _MOST_PIXELS),
-                low=_end(given.get("low")),
-                high=_end(given.get("high")),
-                smooth=max(0.0, min(float(given.get("smooth") or 0), 0.9999)),  # NaN is none
-                log_x=bool(given.get("log_x")),
-                from_start=bool(given.get("from_start")),
-                levels_once=bool(given.get("levels_once")),
-                cursors={
-                    str(key): _cursor(each) for key, each in (given.get("cursors") or {}).items()
-                },
+                y=_keys(given),
+                x=text_in(given, "x"),
+                by=texts_in(given, "by"),
+                band=one_of(given, "band", _BANDS, default="std"),
+                pixels=count_in(given, "pixels", 1, _MOST_PIXELS, default=600),
+                low=low,
+                high=high,
+                smooth=number_in(given, "smooth", 0.0, 0.9999, default=0.0),
+                log_x=flag_in(given, "log_x"),
+                from_start=flag_in(given, "from_start"),
+                levels_once=flag_in(given, "levels_once"),
+                cursors=_cursors(mapping_in(given, "cursors")),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            message = f"not a valid request of a chart: {error!r}"
+        except ValueError as error:
+            message = f"not a valid request of a chart: {error}"
             raise ArgumentError(message) from None
 
     @property
@@ -99,22 +110,18 @@ class ChartRequest(NamedTuple):
         return self.from_start or self.levels_once
 
 
-def _end(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def _keys(value: Any) -> tuple[str, ...]:
-    found = tuple(
-        dict.fromkeys(text_in(each) for each in ([value] if isinstance(value, str) else value))
-    )
+def _keys(given: Mapping[str, Any]) -> tuple[str, ...]:
+    is_one = isinstance(given.get("y"), str)
+    found = (text_in(given, "y"),) if is_one else tuple(dict.fromkeys(texts_in(given, "y")))
     if not 0 < len(found) <= _MOST_KEYS:
-        message = f"{len(found)} keys: expected 1 to {_MOST_KEYS}"
+        message = f"y has {len(found)} keys: expected 1 to {_MOST_KEYS}"
         raise ValueError(message)
     return found
 
 
-def _cursor(value: Any) -> dict[str, tuple[int, int]]:
-    return {str(name): (int(each[0]), int(each[1])) for name, each in value.items()}
+def _cursors(given: Mapping[str, Any]) -> dict[str, _Cursors]:
+    by_key = {key: mapping_in(given, key) for key in given}
+    return {key: {name: pair_in(each, name) for name in each} for key, each in by_key.items()}
 
 
 def charts(workspace: Workspace, request: ChartRequest, stop: Event | None = None) -> bytes:

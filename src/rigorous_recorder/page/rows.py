@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from .. import Records
 from ..errors import ArgumentError
+from .given import LAST, count_in, requested, text_in
 from .plain import plain
 from .workspace import Workspace
 
@@ -32,11 +33,15 @@ class RowsRequest(NamedTuple):
             ArgumentError: it is not a valid one.
         """
         try:
-            most = min(max(int(given.get("count", 100)), 0), _MOST_ROWS)
-            first = max(int(given.get("first", 0)), 0)
-            return cls(str(given["collection"]), str(given.get("where") or ""), first, most)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            message = f"not a valid request of rows: {error!r}"
+            given = requested(given)
+            return cls(
+                text_in(given, "collection"),
+                text_in(given, "where"),
+                count_in(given, "first", 0, LAST, default=0),
+                count_in(given, "count", 0, _MOST_ROWS, default=100),
+            )
+        except ValueError as error:
+            message = f"not a valid request of rows: {error}"
             raise ArgumentError(message) from None
 
 

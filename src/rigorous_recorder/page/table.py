@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from .. import Experiment
 from ..errors import ArgumentError, RigorousError
-from .given import text_in
+from .given import LAST, count_in, flag_in, mapping_in, requested, text_in, texts_in
 from .plain import plain
 from .summaries import Course
 from .table_cells import (
@@ -56,13 +56,10 @@ class CourseRequest(NamedTuple):
             ArgumentError: it is not a valid one.
         """
         try:
-            return cls(
-                text_in(given.get("level") or ""),
-                text_in(given["key"]),
-                tuple(map(text_in, given["rows"])),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            message = f"not a valid request of courses: {error!r}"
+            given = requested(given)
+            return cls(text_in(given, "level"), text_in(given, "key"), texts_in(given, "rows"))
+        except ValueError as error:
+            message = f"not a valid request of courses: {error}"
             raise ArgumentError(message) from None
 
 
@@ -104,26 +101,25 @@ class TableRequest(NamedTuple):
             ArgumentError: it is not a valid one.
         """
         try:
-            texts = {
-                key: text_in(given.get(key) or "") for key in ("level", "where", "words", "sort")
-            }
-            filters = sorted(
-                (text_in(k), text_in(v)) for k, v in (given.get("filters") or {}).items()
-            )
+            given = requested(given)
+            names = ("level", "where", "words", "sort", "group")
+            texts = {name: text_in(given, name) for name in names}
+            filters = mapping_in(given, "filters")
             return cls(
                 **texts,
-                group=text_in(given.get("group") or ""),
-                filters=tuple((key, value) for key, value in filters if value.strip()),
-                closed=tuple(map(text_in, given.get("closed") or ())),
-                columns=tuple(map(text_in, given.get("columns") or ()))[:_MOST_COLUMNS],
-                down=bool(given.get("down")),
-                differs=bool(given.get("differs")),
-                archived=bool(given.get("archived")),
-                first=max(int(given.get("first") or 0), 0),
-                most=min(max(int(given.get("count") or 0), 0), _MOST_LINES),
+                filters=tuple(
+                    (k, v) for k in sorted(filters) if (v := text_in(filters, k)).strip()
+                ),
+                closed=texts_in(given, "closed"),
+                columns=texts_in(given, "columns")[:_MOST_COLUMNS],
+                down=flag_in(given, "down"),
+                differs=flag_in(given, "differs"),
+                archived=flag_in(given, "archived"),
+                first=count_in(given, "first", 0, LAST, default=0),
+                most=count_in(given, "count", 0, _MOST_LINES, default=0),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            message = f"not a valid request of a table: {error!r}"
+        except ValueError as error:
+            message = f"not a valid request of a table: {error}"
             raise ArgumentError(message) from None
 
 

@@ -16,6 +16,7 @@ from .._display.tree import Child, Listing
 from .._values.chunks import int64_array
 from ..errors import ArgumentError
 from .body import json_of
+from .given import LAST, count_in, id_in, requested, text_in
 from .plain import json_bytes, plain
 from .series import same_deleted
 from .values import Values
@@ -115,16 +116,15 @@ class _Wanted(NamedTuple):
             ArgumentError: it is not a valid one.
         """
         try:
-            node = int(given.get("node") or _ROOT).to_bytes(8, "big", signed=True)
-            first, most = max(0, int(given.get("first", 0))), int(given.get("count", 100))
+            given = requested(given)
             return cls(
-                str(given["collection"]),
-                int.from_bytes(node, "big", signed=True),
-                min(first, 1 << 62),
-                min(max(0, most), _MOST_CHILDREN),
+                text_in(given, "collection"),
+                id_in(given, "node", default=_ROOT),
+                count_in(given, "first", 0, LAST, default=0),
+                count_in(given, "count", 0, _MOST_CHILDREN, default=100),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            message = f"not a valid request of recorders: {error!r}"
+        except ValueError as error:
+            message = f"not a valid request of recorders: {error}"
             raise ArgumentError(message) from None
 
 

@@ -154,11 +154,11 @@ def _number(x: Any, other: float) -> float:
     return float(x) if isinstance(x, int | float) else other
 
 
-def _matrix(values: Iterator[_Value], wanted: int | None) -> Answer:
+def _matrix(values: Iterator[_Value], wanted: int) -> Answer:
     """The array of one record; the last one if there are not so many."""
     found, total = None, 0
     for total, each in enumerate(values, start=1):  # noqa: B007 - counted
-        if wanted is None or each.position <= wanted:
+        if each.position <= wanted:
             found = each
     if found is None:
         return Answer({"is_matrix": True, "shape": [0, 0], "total": 0}, {"cells": np.empty(0)})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final, NamedTuple
 
 from ...errors import ArgumentError
-from ..given import one_of, text_in
+from ..given import LAST, count_in, ends_in, flag_in, one_of, requested, text_in, texts_in
 
 __all__ = ["BANDS", "KINDS", "STATISTICS", "PlotRequest"]
 
@@ -16,6 +15,7 @@ BANDS: Final = ("std", "sem", "minmax", "quantile", "none")
 STATISTICS: Final = ("last", "mean", "min", "max")
 _MOST_KEYS: Final = 50
 _MOST_BINS: Final = 500
+_MOST_PIXELS: Final = 4_000
 
 
 class PlotRequest(NamedTuple):
@@ -29,7 +29,8 @@ class PlotRequest(NamedTuple):
         statistic: how the values of a run become one.
         band: around a mean over runs.
         runs: those to draw; None for all.
-        run: the one whose arrays are drawn, and ``at`` the number of its record; None for the last.
+        run: the one whose arrays are drawn, and ``at`` the number of its record, or of a later one
+            for the last.
         bins: the number of bars of a histogram.
         is_log: whether its bars are even on a logarithmic axis.
         width, height: of the chart in pixels.
@@ -45,7 +46,7 @@ class PlotRequest(NamedTuple):
     band: str
     runs: frozenset[str] | None
     run: str
-    at: int | None
+    at: int
     bins: int
     is_log: bool
     width: int
@@ -63,27 +64,28 @@ class PlotRequest(NamedTuple):
             ArgumentError: it is not a valid one.
         """
         try:
-            at, runs = given.get("at"), given.get("runs")
-            ends = (_end(given.get(name)) for name in ("low", "high", "bottom", "top"))
+            given = requested(given)
+            runs = None if given.get("runs") is None else frozenset(texts_in(given, "runs"))
             return cls(
-                one_of(given["kind"], KINDS),
-                text_in(given.get("x") or ""),
-                text_in(given.get("y") or ""),
-                tuple(map(text_in, given.get("keys") or ()))[:_MOST_KEYS],
-                tuple(map(text_in, given.get("by") or ())),
-                one_of(given.get("statistic") or "last", STATISTICS),
-                one_of(given.get("band") or "std", BANDS),
-                None if runs is None else frozenset(map(text_in, runs)),
-                text_in(given.get("run") or ""),
-                None if at is None else max(0, int(at)),
-                _within(given.get("bins") or 40, _MOST_BINS),
-                bool(given.get("is_log")),
-                _within(given.get("width") or 600, 4_000),
-                _within(given.get("height") or 300, 4_000),
-                *ends,
+                one_of(given, "kind", KINDS),
+                text_in(given, "x"),
+                text_in(given, "y"),
+                texts_in(given, "keys")[:_MOST_KEYS],
+                texts_in(given, "by"),
+                one_of(given, "statistic", STATISTICS, default="last"),
+                one_of(given, "band", BANDS, default="std"),
+                runs,
+                text_in(given, "run"),
+                count_in(given, "at", 0, LAST, default=LAST),
+                count_in(given, "bins", 1, _MOST_BINS, default=40),
+                flag_in(given, "is_log"),
+                count_in(given, "width", 1, _MOST_PIXELS, default=600),
+                count_in(given, "height", 1, _MOST_PIXELS, default=300),
+                *ends_in(given, "low", "high"),
+                *ends_in(given, "bottom", "top"),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            message = f"not a valid request of a chart: {error!r}"
+        except ValueError as error:
+            message = f"not a valid request of a chart: {error}"
             raise ArgumentError(message) from None
 
     def require(self, **keys: str) -> None:
@@ -96,14 +98,3 @@ class PlotRequest(NamedTuple):
             if not key:
                 message = f"a chart of the kind {self.kind} needs a key for {name}"
                 raise ArgumentError(message)
-
-
-def _within(value: Any, most: int) -> int:
-    return min(max(int(value), 1), most)
-
-
-def _end(value: Any) -> float | None:
-    if value is None or math.isfinite(end := float(value)):
-        return None if value is None else end
-    message = f"{value!r:.60}: expected a finite number"
-    raise ValueError(message)
