@@ -359,6 +359,12 @@ def test_a_token_is_needed_once(unchanged: ExperimentCollection) -> None:
     assert first.status_code == 200
     assert "HttpOnly; SameSite=Strict" in first.headers["set-cookie"]
     assert client.get("/api/runs").status_code == 200
+    other = browser(unchanged, token="another")  # at another port of this host
+    assert other.get("/?token=another").status_code == 200
+    both = dict(client.cookies) | dict(other.cookies)
+    for each in (client, other):
+        each.cookies.update(both)
+        assert each.get("/api/runs").status_code == 200
 
 
 def test_a_page_below_a_path(unchanged: ExperimentCollection) -> None:

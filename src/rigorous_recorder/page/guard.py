@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
@@ -15,7 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["LOOPBACK", "Guard", "place_in"]
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-_COOKIE: Final = "rigorous_token"
 _HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self';"
@@ -57,6 +57,8 @@ class Guard:
         self, app: ASGIApp, *, hosts: frozenset[str], token: str | None, frames: bool = False
     ) -> None:
         self._app, self._hosts, self._token = app, hosts, token
+        # Cookies are sent to all ports of a host: by its name each page finds its own.
+        self._cookie = f"rigorous_{sha256((token or '').encode()).hexdigest()[:8]}"
         allowed = _NOTEBOOKS if frames else "'self'"
         self._headers = {
             name: value.replace("{frames}", allowed) for name, value in _HEADERS.items()
@@ -77,7 +79,8 @@ class Guard:
                     sent[name] = value
                 if self._token is not None and self._has_query_token(scope):
                     sent.append(
-                        "set-cookie", f"{_COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+                        "set-cookie",
+                        f"{self._cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/",
                     )
             await send(message)
 
@@ -105,7 +108,7 @@ class Guard:
 
     def _has_token(self, headers: Headers, scope: Scope) -> bool:
         try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
             cookie = None
         if cookie is not None and self._is_token(cookie.value):
