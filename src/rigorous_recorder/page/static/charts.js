@@ -3,7 +3,7 @@
 import { charts as requested, extend } from "./api.js";
 import { after, element, swatch } from "./dom.js";
 import { save, saveCsv } from "./files.js";
-import { colorAt } from "./palette.js";
+import { colorAt, Places, shapeAt } from "./palette.js";
 import { Panels } from "./panels.js";
 import { Plot } from "./plot.js";
 import { change, onChange, state } from "./state.js";
@@ -20,12 +20,11 @@ export class Charts {
   /** @param {import("./runs.js").Runs} runs */
   constructor(runs) {
     this.runs = runs;
-    this.panels = new Panels(runs, (label) => this.color(label));
+    this.places = new Places();
+    this.panels = new Panels(runs, (line) => this.placeOf(line));
     this.keys = this.panels.keys;
     /** @type {Map<string, Card>} */
     this.cards = new Map();
-    /** @type {Map<string, number>} */
-    this.labels = new Map();
     this.count = PAGE;
     /** @type {Map<Card, import("./api.js").Chart | null>} */
     this.waiting = new Map();
@@ -43,9 +42,9 @@ export class Charts {
     this.observer.observe(this.end);
     onChange((changed) => {
       if (["search", "pinned", "x"].some((each) => changed.has(each))) this.arrange();
-      if (changed.has("by")) this.labels.clear();
+      if (changed.has("by") && !changed.has("colors")) change({ colors: "" });
       if (SAMPLED.some((each) => changed.has(each))) this.cards.forEach((card) => card.stale());
-      if (changed.has("logy") || changed.has("clip")) this.redraw();
+      if (changed.has("logy") || changed.has("clip") || this.places.read !== state.colors) this.redraw();
       this.controls();
     });
     addEventListener("resize", after(100, () => this.cards.forEach((card) => card.plot?.resize())));
@@ -60,11 +59,9 @@ export class Charts {
     this.panels.set(keys);
   }
 
-  /** The color of lines with these values, the same in all charts. @param {string} label */
-  color(label) {
-    const at = this.labels.get(label) ?? this.labels.size;
-    this.labels.set(label, at);
-    return colorAt(at);
+  /** The position of a line in the palette, the same in all charts. @param {import("./kinds.js").Series} line */
+  placeOf(line) {
+    return line.run ? this.runs.place(line.run) : this.places.of(line.label);
   }
 
   /** The key of x that is drawn. */
@@ -302,14 +299,14 @@ class Card {
       this.canvas.replaceChildren();
       this.plot = new Plot(this.canvas, (low, high) => change({ low: low === null ? "" : String(low), high: high === null ? "" : String(high) }));
     }
-    const color = (/** @type {any} */ line) => (line.run ? runs.color(line.run) : this.charts.color(line.label));
+    const place = (/** @type {any} */ line) => this.charts.placeOf(line);
     const name = (/** @type {any} */ line) => (line.run ? runs.name(line.run) : line.label || "all records");
-    if (state.by.length) this.drawLegend(color, name);
+    if (state.by.length) this.drawLegend(place, name);
     else this.legend.replaceChildren();
     this.plot.draw(this.chart.lines, {
       logX: Boolean(state.logx), logY: Boolean(state.logy), clip: Boolean(state.clip),
       low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
-      isShown: (line) => this.isShown(line), color, name,
+      isShown: (line) => this.isShown(line), place, name,
     });
     const odd = this.chart.lines.reduce((sum, line) => sum + line.odd, 0);
     this.place.title = odd ? `${odd} values are NaN or infinite` : "";
@@ -326,14 +323,14 @@ class Card {
     this.canvas.replaceChildren(element("p", { className: "note" }, `No record has both this and x, ${this.charts.x()}.`));
   }
 
-  /** @param {(line: any) => string} color @param {(line: any) => string} name */
-  drawLegend(color, name) {
+  /** @param {(line: any) => number} place @param {(line: any) => string} name */
+  drawLegend(place, name) {
     const entries = (this.chart?.lines ?? []).slice(0, 50).map((line) => element("button", {
       "aria-pressed": String(!this.off.has(line.key)), title: name(line), onclick: () => {
         if (!this.off.delete(line.key)) this.off.add(line.key);
         this.draw();
       },
-    }, swatch(color(line)), name(line)));
+    }, swatch(colorAt(place(line)), shapeAt(place(line))), name(line)));
     this.legend.replaceChildren(...entries);
   }
 

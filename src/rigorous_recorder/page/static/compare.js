@@ -43,7 +43,7 @@ export class Compare {
 
   /** @param {{runs: string[], differences: {key: string, of: string, values: any[]}[]}} found */
   draw(found) {
-    const names = found.runs.map((key) => element("th", { scope: "col" }, swatch(this.runs.color(key)), ` ${this.runs.name(key)}`));
+    const names = found.runs.map((key) => element("th", { scope: "col" }, swatch(this.runs.color(key), this.runs.shape(key)), ` ${this.runs.name(key)}`));
     const rows = [element("tr", {}, element("th", { scope: "col" }, "Run"), ...names)];
     let of = "";
     for (const each of found.differences) {

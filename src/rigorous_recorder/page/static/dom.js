@@ -48,9 +48,9 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** A square of a color. @param {string} color */
-export function swatch(color) {
-  const made = element("span", { className: "swatch" });
+/** A color, in the shape that tells lines of one color apart. @param {string} color @param {number} [shape] */
+export function swatch(color, shape = 0) {
+  const made = element("span", { className: `swatch shape${shape}` });
   made.style.background = color;
   return made;
 }

@@ -1,6 +1,7 @@
 // Axes with grid and labels, drawn on a canvas or in an SVG.
 
 import { shown } from "./dom.js";
+import { dot } from "./marks.js";
 import { position, ticks } from "./scale.js";
 
 /** A legend's columns are so wide. */
@@ -92,7 +93,7 @@ function labels({ ends, isLog, names }, most) {
   return names.flatMap((text, at) => (at % every || at < Math.min(...ends) || at > Math.max(...ends) ? [] : [{ at, text }]));
 }
 
-/** @typedef {{color: string, name: string}} Entry */
+/** @typedef {{color: string, shape: number, name: string}} Entry */
 
 /** How high a legend is. @param {Entry[]} entries @param {number} width */
 export function legendHeight(entries, width) {
@@ -105,10 +106,10 @@ export function legend(surface, entries, top, width, colors) {
   surface.font = `11px ${colors.family}`;
   surface.textAlign = "left";
   surface.textBaseline = "middle";
-  entries.slice(0, MOST_IN_LEGEND).forEach(({ color, name }, at) => {
+  entries.slice(0, MOST_IN_LEGEND).forEach(({ color, shape, name }, at) => {
     const x = 8 + (at % columns) * WIDE, y = top + 8 + 16 * Math.floor(at / columns), isLast = at === MOST_IN_LEGEND - 1;
     surface.fillStyle = color;
-    surface.fillRect(x, y - 5, 10, 10);
+    dot(surface, x + 5, y, 5, shape);
     surface.fillStyle = colors.text;
     surface.fillText(isLast && more > 0 ? `and ${more + 1} more` : clipped(name, 22), x + 15, y);
   });

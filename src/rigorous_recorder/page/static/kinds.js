@@ -14,7 +14,7 @@ import { scatter } from "./scatter.js";
 /** @typedef {{metrics: string[], x: string[], likely_x: string, columns: string[], arrays: string[]}} Keys */
 /**
  * What a kind may use of the page; `isShown` is what its legend has not hidden.
- * @typedef {{runs: import("./runs.js").Runs, keys: Keys, colors: Colors, color: (line: Series) => string,
+ * @typedef {{runs: import("./runs.js").Runs, keys: Keys, colors: Colors, color: (line: Series) => string, shape: (line: Series) => number,
  *   name: (line: Series) => string, isShown: (line: Series) => boolean}} Context
  */
 /**

@@ -1,4 +1,6 @@
-// What a chart is made of, on a canvas or in an SVG: curves, bands and marks of odd values.
+// What a chart is made of, on a canvas or in an SVG: curves, bands, shapes and marks of odd values.
+
+import { shapeAt } from "./palette.js";
 
 /** @typedef {import("./api.js").Line} Line */
 /** @typedef {import("./svg.js").Surface} Surface */
@@ -49,6 +51,42 @@ export function band(ctx, line, px, py, bottom) {
   ctx.globalAlpha = 0.18;
   ctx.fill();
   ctx.globalAlpha = 1;
+}
+
+/** A filled shape. @param {Surface} ctx @param {number} x @param {number} y @param {number} size @param {number} shape see `shapeAt` */
+export function dot(ctx, x, y, size, shape) {
+  if (!shape) {
+    ctx.fillRect(x - size, y - size, 2 * size, 2 * size);
+    return;
+  }
+  ctx.beginPath();
+  if (shape === 1) ctx.arc(x, y, size, 0, 2 * Math.PI);
+  else {
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, shape === 2 ? y + size : y);
+    if (shape === 3) ctx.lineTo(x, y + size);
+    ctx.lineTo(x - size, shape === 2 ? y + size : y);
+  }
+  ctx.fill();
+}
+
+/**
+ * Shapes along a line, by which lines of one color are told apart.
+ * @param {Surface} ctx
+ * @param {Pick<Line, "x" | "y">} line
+ * @param {import("./frame.js").Framed} framed
+ * @param {number} ratio
+ * @param {number} place in the palette
+ */
+export function shapes(ctx, { x, y }, { box, px, py }, ratio, place) {
+  const shape = shapeAt(place);
+  let next = shape ? box.left + (place % 8) * 9 * ratio : Infinity;
+  for (let at = 0; at < x.length; at++) {
+    const a = px(x[at]), b = py(y[at]);
+    if (!(a >= next) || Number.isNaN(b)) continue;
+    dot(ctx, a, b, 3.5 * ratio, shape);
+    next = a + 72 * ratio;
+  }
 }
 
 /**

@@ -188,7 +188,7 @@ export class Panel {
         if (!this.off.delete(line.key)) this.off.add(line.key);
         this.draw();
       },
-    }, swatch(context.color(line)), context.name(line))));
+    }, swatch(context.color(line), context.shape(line)), context.name(line))));
   }
 
   // --- pointer ------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ export class Panel {
     if (!this.found) return;
     const context = this.panels.context(this), width = this.area.clientWidth, height = this.area.clientHeight;
     const lines = (this.found.header.lines ?? []).filter(context.isShown);
-    const entries = lines.map((/** @type {import("./kinds.js").Series} */ line) => ({ color: context.color(line), name: context.name(line) }));
+    const entries = lines.map((/** @type {import("./kinds.js").Series} */ line) => ({ color: context.color(line), shape: context.shape(line), name: context.name(line) }));
     const surface = new Svg(width, height + legendHeight(entries, width), context.colors.ground);
     legend(surface, entries, height, width, context.colors);
     this.kind.paint(surface, width, height, this.found, this.spec, context);

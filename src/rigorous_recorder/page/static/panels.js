@@ -3,6 +3,7 @@
 import { after, element } from "./dom.js";
 import { colorsOf } from "./frame.js";
 import { KINDS } from "./kinds.js";
+import { colorAt, shapeAt } from "./palette.js";
 import { Panel } from "./panel.js";
 import { change, onChange, state } from "./state.js";
 
@@ -11,11 +12,11 @@ import { change, onChange, state } from "./state.js";
 export class Panels {
   /**
    * @param {import("./runs.js").Runs} runs
-   * @param {(label: string) => string} color of lines with these values
+   * @param {(line: import("./kinds.js").Series) => number} placeOf the position of a line in the palette
    */
-  constructor(runs, color) {
+  constructor(runs, placeOf) {
     this.runs = runs;
-    this.color = color;
+    this.placeOf = placeOf;
     /** @type {import("./kinds.js").Keys} */
     this.keys = { metrics: [], x: [], likely_x: "", columns: [], arrays: [] };
     /** @type {Panel[]} */
@@ -72,7 +73,7 @@ export class Panels {
     const { runs } = this;
     return {
       runs, keys: this.keys, colors: colorsOf(panel.area),
-      color: (line) => (line.run ? runs.color(line.run) : this.color(line.label)),
+      color: (line) => colorAt(this.placeOf(line)), shape: (line) => shapeAt(this.placeOf(line)),
       name: (line) => (line.run ? runs.name(line.run) : line.label || "no value"),
       isShown: (line) => (line.run ? runs.shown.has(line.run) : !panel.off.has(line.key)),
     };

@@ -3,13 +3,14 @@
 
 import { element, shown, swatch } from "./dom.js";
 import { colorsOf, frame, inside, legend, legendHeight } from "./frame.js";
-import { band, curve, marks } from "./marks.js";
+import { band, curve, marks, shapes } from "./marks.js";
+import { colorAt, shapeAt } from "./palette.js";
 import { Range, nearest, position } from "./scale.js";
 import { Svg } from "./svg.js";
 
 /** @typedef {import("./api.js").Line} Line */
 /** @typedef {{logX: boolean, logY: boolean, clip: boolean, low: number | null, high: number | null,
- *   color: (line: Line) => string, isShown: (line: Line) => boolean, name: (line: Line) => string}} Look */
+ *   place: (line: Line) => number, isShown: (line: Line) => boolean, name: (line: Line) => string}} Look */
 
 const MOST_IN_TOOLTIP = 8;
 
@@ -142,11 +143,13 @@ export class Plot {
     const look = /** @type {Look} */ (this.look);
     inside(ctx, box, () => this.lines.forEach((line) => {
       ctx.lineJoin = "round";
-      ctx.strokeStyle = ctx.fillStyle = look.color(line);
+      const place = look.place(line);
+      ctx.strokeStyle = ctx.fillStyle = colorAt(place);
       if (line.low && line.high) band(ctx, line, px, py, box.top + box.height);
       const isPale = line.smooth !== null;
       curve(ctx, line.x, line.y, px, py, ratio * (isPale ? 1 : 1.5), isPale ? 0.25 : 1);
       if (line.smooth) curve(ctx, line.x, line.smooth, px, py, ratio * 1.8, 1);
+      shapes(ctx, line.smooth ? { x: line.x, y: line.smooth } : line, { box, px, py }, ratio, place);
       marks(ctx, line, px, box, ratio);
     }));
   }
@@ -166,7 +169,7 @@ export class Plot {
     const near = found.slice(0, MOST_IN_TOOLTIP);
     this.tooltip.replaceChildren(
       element("div", { className: "note" }, near.length ? `x = ${shown(near[0].x)}` : ""),
-      ...near.map((each) => element("div", {}, swatch(look.color(each.line)),
+      ...near.map((each) => element("div", {}, swatch(colorAt(look.place(each.line)), shapeAt(look.place(each.line))),
         element("span", {}, look.name(each.line)), element("b", {}, shown(each.y)))),
     );
     const isRight = left > plot.over.clientWidth / 2;
@@ -179,7 +182,7 @@ export class Plot {
   /** The chart as an SVG. @param {string} xLabel @param {string} yLabel */
   svg(xLabel, yLabel) {
     const { width, height } = this.size(), colors = colorsOf(this.place), look = /** @type {Look} */ (this.look);
-    const entries = this.lines.map((line) => ({ color: look.color(line), name: look.name(line) }));
+    const entries = this.lines.map((line) => ({ color: colorAt(look.place(line)), shape: shapeAt(look.place(line)), name: look.name(line) }));
     const surface = new Svg(width, height + legendHeight(entries, width), colors.ground);
     legend(surface, entries, height, width, colors);
     const framed = frame(surface, width, height, { ends: this.xEnds, isLog: look.logX, label: xLabel }, { ends: this.yEnds, isLog: look.logY, label: yLabel }, colors);

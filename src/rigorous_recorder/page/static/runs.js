@@ -6,7 +6,7 @@ import { Courses } from "./courses.js";
 import { after, duration, element, shown, swatch } from "./dom.js";
 import { Edit } from "./edit.js";
 import { Every, valueOf } from "./every.js";
-import { colorAt } from "./palette.js";
+import { colorAt, shapeAt } from "./palette.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
 
@@ -255,7 +255,7 @@ export class Runs {
     if (run) this.names.set(run, line.name);
     const mark = element("div", { className: "cell mark", role: "cell" });
     if (run) {
-      mark.append(element("input", { type: "checkbox", checked: this.isDrawn(run), "aria-label": `Draw ${name}`, onchange: () => this.draw(run) }), swatch(this.color(run)));
+      mark.append(element("input", { type: "checkbox", checked: this.isDrawn(run), "aria-label": `Draw ${name}`, onchange: () => this.draw(run) }), swatch(this.color(run), this.shape(run)));
       if (this.edit?.token) mark.append(element("button", { className: "small", "aria-label": `Edit ${name}`, title: "Edit", onclick: () => this.edit?.open([run], this.labelsOf(line)) }, "✎"));
     }
     return [mark, ...this.columns.map((column, place) => this.cell(line, column, line.cells[place]))];
@@ -352,11 +352,21 @@ export class Runs {
     return valueOf(run, key);
   }
 
-  /** The color of a run stays, whatever is listed. @param {string} key */
+  /** @param {string} key */
   color(key) {
+    return colorAt(this.place(key));
+  }
+
+  /** @param {string} key */
+  shape(key) {
+    return shapeAt(this.place(key));
+  }
+
+  /** The position of a run in the palette stays, whatever is listed. @param {string} key */
+  place(key) {
     const at = key.lastIndexOf("@"), slash = key.lastIndexOf("/", at);
     const collection = Math.max(0, this.collections.indexOf(key.slice(0, slash)));
-    return colorAt(Number(key.slice(slash + 1, at)) + 3 * collection - 1);
+    return Number(key.slice(slash + 1, at)) + 3 * collection - 1;
   }
 
   /** @param {string} key */

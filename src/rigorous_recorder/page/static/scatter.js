@@ -3,7 +3,7 @@
 import { linesBy, number, separatedBy, yes } from "./choices.js";
 import { shown } from "./dom.js";
 import { frame, inside } from "./frame.js";
-import { marks } from "./marks.js";
+import { dot, marks } from "./marks.js";
 import { Range } from "./scale.js";
 
 const NEAR = 12;
@@ -34,7 +34,7 @@ export const scatter = {
     inside(surface, box, () => lines.forEach(({ line, x, y, markX, markKind }) => {
       surface.fillStyle = surface.strokeStyle = context.color(line);
       surface.globalAlpha = count > 500 ? 0.6 : 0.8;
-      for (let at = 0; at < x.length; at++) dot(surface, px(x[at]), py(y[at]), radius);
+      for (let at = 0; at < x.length; at++) dot(surface, px(x[at]), py(y[at]), radius, radius < 2 ? 0 : context.shape(line));
       surface.globalAlpha = 1;
       marks(surface, { markX, markKind }, px, box, 1);
     }));
@@ -71,17 +71,6 @@ function linesOf({ header, arrays }, context) {
   return header.lines.map((/** @type {any} */ line, /** @type {number} */ at) => ({
     line, x: arrays[`${at}.x`], y: arrays[`${at}.y`], markX: arrays[`${at}.mark_x`], markKind: arrays[`${at}.mark_kind`],
   })).filter((/** @type {any} */ each) => context.isShown(each.line));
-}
-
-/** @param {import("./svg.js").Surface} surface @param {number} x @param {number} y @param {number} radius */
-function dot(surface, x, y, radius) {
-  if (radius < 2) {
-    surface.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
-    return;
-  }
-  surface.beginPath();
-  surface.arc(x, y, radius, 0, 2 * Math.PI);
-  surface.fill();
 }
 
 /**

@@ -1,0 +1,122 @@
+"""What the page loads first, its colors, and what the keyboard does: in one real browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from shutil import which
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("youplot")
+pytest.importorskip("typer")
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from rigorous_recorder import ExperimentCollection
+
+CHROMIUM = which("chromium") or which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+]
+
+expect.set_options(timeout=30_000)  # also on a busy machine
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> ExperimentCollection:
+    """Twelve runs with two keys."""
+    collection = ExperimentCollection(tmp_path_factory.mktemp("look") / "study", quiet=True)
+    for seed in range(12):
+        with collection.new_experiment(seed=seed) as experiment:
+            loss = [(1 + seed) / (1 + step) for step in range(300)]
+            experiment.extend({"step": list(range(300)), "loss": loss, "accuracy": loss[::-1]})
+    return collection
+
+
+@pytest.fixture(scope="module")
+def address(study: ExperimentCollection) -> Iterator[str]:
+    """Where `rigorous view` serves the study."""
+    folder = str(study._to_write().folder.path)
+    command = [sys.executable, "-m", "rigorous_recorder", "view", folder, "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ)) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().decode().strip()
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield found
+        found.close()
+
+
+def card(page: Page, key: str) -> Any:
+    return page.locator(f"article[aria-label={key!r}]")
+
+
+def test_the_first_load_is_small_and_requests_nothing_twice(browser: Browser, address: str) -> None:
+    """Less than 300 kB besides the chart library, and each of the API once."""
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    sizes: dict[str, int] = {}
+
+    def count(answer: Any) -> None:
+        name = answer.url.removeprefix(address)
+        if name.startswith("static/uplot") or name == "api/live":
+            return
+        assert name not in sizes, name
+        sizes[name] = len(answer.body())
+
+    page.on("requestfinished", lambda request: count(request.response()))
+    page.goto(address)
+    for key in ("loss", "accuracy"):
+        expect(card(page, key)).to_have_attribute("data-points", "3600")
+    expect(page.locator("#live")).to_have_text("live")
+    assert {"api/keys", "api/table", "api/chart", "static/main.js"} <= sizes.keys()
+    assert sum(sizes.values()) < 300_000
+    page.close()
+
+
+def test_a_label_has_its_color_also_after_others_come(
+    browser: Browser, address: str, study: ExperimentCollection
+) -> None:
+    """The address has it; lines of one color have other shapes."""
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page.goto(f"{address}#by=seed")
+    expect(card(page, "loss")).to_have_attribute("data-points", "3600")
+    before = legend(page)
+    assert len(before) == len(set(before.values())) == 12
+    assert before["0"][0] == before["10"][0]
+    page.evaluate(
+        "location.hash = location.hash.replace(/colors=([^.]*)[.]([^.]*)/, 'colors=$2.$1')"
+    )
+    expect(card(page, "loss").locator(".swatch").first).to_have_css(
+        "background-color", before["1"][0]
+    )
+    page.reload()
+    expect(card(page, "loss")).to_have_attribute("data-points", "3600")
+    with study.new_experiment(seed=-1) as experiment:
+        experiment.push(step=0, loss=2.0)
+    expect(card(page, "loss")).to_have_attribute("data-points", "3601")
+    after = legend(page)
+    assert [after["0"], after["1"]] == [before["1"], before["0"]]
+    assert len(after) == len(set(after.values())) == 13
+    page.close()
+
+
+def legend(page: Page) -> dict[str, tuple[str, str]]:
+    """The color and the shape of each label."""
+    entries = card(page, "loss").locator(".legend button").all()
+    script = "each => [getComputedStyle(each).backgroundColor, each.className]"
+    return {each.inner_text(): tuple(each.locator(".swatch").evaluate(script)) for each in entries}
