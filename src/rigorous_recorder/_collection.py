@@ -267,7 +267,9 @@ class ExperimentCollection:
                 packages, machine and job. Values that look like secrets are masked. It can be read
                 as ``experiment.environment``, and in SQL at the level ``experiment_environment``.
                 "system" to log what the run uses of processors, memory, disk, network and GPUs, every
-                ten seconds, as records of a child with ``part="system"``; a list for several.
+                ten seconds, as records of a child with ``part="system"``. "console" to log each line
+                of standard output and standard error, also of C libraries and child processes, as
+                records of a child with ``part="console"``. A list for several.
 
         Raises:
             ReservedKeyError: ``info`` has one of the six keys, or ``experiment_attempt``,

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from ._capture.wanted import ENVIRONMENT, ENVIRONMENT_KEY, SYSTEM
+from ._capture.wanted import CONSOLE, ENVIRONMENT, ENVIRONMENT_KEY, SYSTEM
 from ._experiments_lock import changing_experiments
 from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
@@ -41,11 +41,12 @@ from .errors import (
 
 if TYPE_CHECKING:
     from . import _experiment as experiments
+    from ._capture import console, system
     from ._capture import environment as captured
-    from ._capture import system
     from ._engines import source as sources
 else:
     captured = lazy_module(f"{__package__}._capture.environment")
+    console = lazy_module(f"{__package__}._capture.console")
     system = lazy_module(f"{__package__}._capture.system")
     experiments = lazy_module(f"{__package__}._experiment")
     sources = lazy_module(f"{__package__}._engines.source")
@@ -90,6 +91,7 @@ class Run:
         if SYSTEM in capture:
             system.require_psutil()
         self._monitor: system.SystemMonitor | None = None
+        self._console: console.Recording | None = None
         self._alerts: Recorder | None = None
         #: The id of the process that started it; 0 before the start.
         self._process = 0
@@ -135,6 +137,8 @@ class Run:
             self._record_environment()
         if SYSTEM in self._capture:
             self._monitor_system()
+        if CONSOLE in self._capture:
+            self._record_console()
         return self
 
     def _record_environment(self) -> None:
@@ -150,6 +154,12 @@ class Run:
             self._monitor = system.SystemMonitor(push, self._store.folder.path)
         except Exception as trouble:  # noqa: BLE001 - the run has started, and goes on
             report(f"metrics of the system are not recorded: {error_line(trouble)}")
+
+    def _record_console(self) -> None:
+        try:
+            self._console = console.recording(self._recorder.child(part=CONSOLE))
+        except Exception as trouble:  # noqa: BLE001 - the run has started, and goes on
+            report(f"the console of the run is not recorded: {error_line(trouble)}")
 
     def _require_new(self) -> None:
         if self._process:
@@ -455,6 +465,8 @@ class Run:
         try:
             if self._monitor is not None:
                 self._monitor.close()
+            if self._console is not None:
+                self._console.close()
             self._store.finish()
         except BaseException as error:
             # Ctrl-C: it is not running any more, and did not end without an error.

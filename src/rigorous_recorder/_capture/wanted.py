@@ -7,15 +7,17 @@ from typing import Any, Final, Literal
 
 from ..errors import ArgumentError
 
-__all__ = ["ENVIRONMENT", "ENVIRONMENT_KEY", "SYSTEM", "Capture", "wanted_of"]
+__all__ = ["CONSOLE", "ENVIRONMENT", "ENVIRONMENT_KEY", "SYSTEM", "Capture", "wanted_of"]
 
 ENVIRONMENT: Final = "environment"
 SYSTEM: Final = "system"
+CONSOLE: Final = "console"
 #: The attribute of a child of a run that has its environment.
 ENVIRONMENT_KEY: Final = "experiment_environment"
-_ALL: Final = frozenset({ENVIRONMENT, SYSTEM})
+_ALL: Final = frozenset({ENVIRONMENT, SYSTEM, CONSOLE})
 
-Capture = bool | Literal["environment", "system"] | Iterable[Literal["environment", "system"]]
+_Part = Literal["environment", "system", "console"]
+Capture = bool | _Part | Iterable[_Part]
 
 
 def wanted_of(capture: Any) -> frozenset[str]:
@@ -32,7 +34,7 @@ def wanted_of(capture: Any) -> frozenset[str]:
         if all(isinstance(each, str) and each in _ALL for each in found):
             return frozenset(found)
     message = (
-        f"capture={capture!r:.60}: expected True, False, 'environment', 'system', or a list of such"
-        " texts; data under the key 'capture' is given as {'capture': ...}"
+        f"capture={capture!r:.60}: expected True, False, 'environment', 'system', 'console', or a list of"
+        " such texts; data under the key 'capture' is given as {'capture': ...}"
     )
     raise ArgumentError(message)

@@ -48,6 +48,12 @@ def show(
             help="Print what `capture` recorded of each run: code, command, packages, machine.",
         ),
     ] = False,
+    console: Annotated[
+        bool,
+        typer.Option(
+            "--console", help='Print the lines that each run wrote, with `capture="console"`.'
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -60,11 +66,14 @@ def show(
     Below a recorder with many children, the first and last are listed, with the number of those
     between. `--json` includes tracebacks.
     """
-    exclude(errors=errors, environment=environment)
+    exclude(errors=errors, environment=environment, console=console)
     with closing(open_collection(path)) as collection:
         wanted = numbers_of(numbers, collection.experiment_numbers)
         if environment:
             _print_environments(_chosen(collection, wanted), as_json=as_json)
+            return
+        if console:
+            _print_consoles(_chosen(collection, wanted), as_json=as_json)
             return
         for tree in _trees(collection, wanted, depth, children):
             print_text(f"{json_line(_as_dict(tree)) if as_json else tree}\n")
@@ -105,6 +114,24 @@ def _print_environments(experiments: list[Experiment], *, as_json: bool) -> None
         parts = [f"  {section}\n{_lines(facts)}" for section, facts in found.items()]
         text = "".join(parts) or "  nothing was captured: start the run with capture=True\n"
         print_text(f"experiment {each.number} (error_number {each['error_number']})\n{text}")
+
+
+def _print_consoles(experiments: list[Experiment], *, as_json: bool) -> None:
+    for each in experiments:
+        number = {"experiment_number": each.number, "error_number": each["error_number"]}
+        if len(experiments) > 1 and not as_json:
+            print_text(f"experiment {each.number} (error_number {each['error_number']})\n")
+        for time, stream, line in _lines_of_console(each):
+            found = {**number, "time": time, "stream": stream, "line": line}
+            print_text(f"{json_line(found) if as_json else line}\n")
+
+
+def _lines_of_console(experiment: Experiment) -> Iterator[tuple[Any, Any, Any]]:
+    keys = ("time", "stream", "line")
+    if "line" in experiment.records.columns:
+        for row in experiment.records.where(part="console").select(*keys):
+            if row["line"] is not None:
+                yield row.get("time"), row.get("stream"), row["line"]
 
 
 def _lines(facts: dict[str, Any]) -> str:

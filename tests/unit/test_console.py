@@ -1,0 +1,131 @@
+"""The console of a run as records: what a terminal would show, by whatever code it was written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._capture.terminal import Screen
+
+BEGIN = """
+import ctypes, os, subprocess, sys, time
+from rigorous_recorder import ExperimentCollection
+collection = ExperimentCollection(sys.argv[1], quiet=True)
+"""
+
+
+def shown(*parts: bytes | str) -> list[str]:
+    """The lines that are there at the end, of what was written part by part."""
+    screen, lines = Screen(), []
+    for time, part in enumerate(parts):
+        lines += screen.feed(part.encode() if isinstance(part, str) else part, float(time))
+    return [each.text for each in [*lines, *screen.end()]]
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [
+        ("a\nb\r\n\nc", ["a", "b", "", "c"]),
+        ("  0%|  | 0/2\r 50%|# | 1/2\r100%|##| 2/2\nend\n", ["100%|##| 2/2", "end"]),
+        ("a long bar\rshort\x1b[K\n", ["short"]),
+        ("bar 1/2\r       \rkept\n", ["kept"]),
+        (
+            "\x1b[31;1mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07 \x1b[?25lgone\n",
+            ["red link gone"],
+        ),
+        ("one\ntwo\nthree\n\x1b[2A\x1b[2Knew\n\x1b[1Bend", ["one", "new", "three", "end"]),
+        ("outer 0\n\rinner 0\x1b[A\n\rinner 1\x1b[A\router 1\n\n", ["outer 1", "inner 1"]),
+        ("abc\b\bX\x07\x00\n\ttab", ["aXc", "\ttab"]),
+        ("abc\x1b[2Dx\x1b[5Gy\x1b[1Cz\n", ["axc y z"]),
+        ("first\x1b[2J\x1b[Hsecond", ["first", "second"]),
+        ("1\n2\n3\x1b[2F\x1b[0Jnew\n", ["new"]),
+        ("\u00e9\U0001f600 \udcff".encode("utf-8", "surrogateescape"), ["\u00e9\U0001f600 \ufffd"]),
+        ("x" * 150_000 + "\n", ["x" * 65_536, "x" * 65_536, "x" * 18_928]),
+    ],
+)
+def test_lines_are_what_a_terminal_shows(written: str | bytes, lines: list[str]) -> None:
+    """Whole, and byte by byte: a sequence, or a letter, can be in two parts."""
+    data = written.encode() if isinstance(written, str) else written
+    assert shown(data) == lines
+    if len(data) < 1000:
+        assert shown(*(data[at : at + 1] for at in range(len(data)))) == lines
+
+
+def test_lines_are_final_once_nothing_can_change_them() -> None:
+    """Soon, if the cursor only goes down; later, if it went up; at once, if there are many."""
+    screen = Screen()
+    assert screen.feed(b"a\nb\nbar 1", 1.0) == []
+    assert [each.text for each in screen.settled(1.2)] == ["a", "b"]
+    assert screen.settled(9.0) == []  # the line of the cursor
+    screen.feed(b"\rbar 2\n\x1b[A", 9.0)
+    screen.feed(b"\n", 9.0)
+    assert screen.settled(9.5) == []
+    assert [each.text for each in screen.settled(12.0)] == ["bar 2"]
+    many = screen.feed(b"x\n" * 1000, 12.0)
+    assert len(many) > 700
+    # A line that was final can be written anew, and is then a line again; a gap is not.
+    screen.feed(b"\x1b[999Aagain\n", 13.0)
+    assert "again" in [each.text for each in screen.end()]
+
+
+def run_script(study: Path, body: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", BEGIN + body, str(study)]
+    return subprocess.run(command, capture_output=True, check=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def lines_of(study: Path, number: int = 1) -> dict[str, list[str]]:
+    """The recorded lines of a run, by stream."""
+    found: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    with ExperimentCollection(study, quiet=True) as collection:
+        for row in collection.experiment(number).records.where(part="console"):
+            assert row["time"].tzinfo is not None
+            found[row["stream"]].append(row["line"])
+    return found
+
+
+def test_all_that_a_run_writes_is_recorded_and_forwarded(tmp_path: Path) -> None:
+    """By Python, C, child processes and forks, for each of several runs; the streams are given back."""
+    body = """
+    before = [os.fstat(n)[:3] for n in (1, 2)]
+    print("before")
+    with collection.new_experiment(capture="console") as run:
+        print("python")
+        print("to stderr", file=sys.stderr)
+        library = ctypes.CDLL(None)
+        library.printf(b"from C\\n")
+        subprocess.run(["sh", "-c", "echo child; echo child error >&2"])
+        for n in range(3):
+            print(f"\\r{n}/2", end="", file=sys.stderr, flush=True)
+        if (pid := os.fork()) == 0:
+            os.write(1, b"fork\\n")
+            os._exit(0)
+        os.waitpid(pid, 0)
+        run.push(loss=1)
+    print("between")
+    assert [os.fstat(n)[:3] for n in (1, 2)] == before
+    outer = collection.start(capture="console")
+    print("outer only")
+    inner = collection.start(capture="console")
+    print("both")
+    outer.finish()
+    print("inner only")
+    inner.finish()
+    print("after")
+    """
+    done = run_script(tmp_path / "study", "\n".join(line[4:] for line in body.splitlines()))
+    own = ["python", "from C", "child", "fork"]
+    others = ["between", "outer only", "both", "inner only", "after"]
+    assert done.stdout.decode().split("\n") == ["before", *own, *others, ""]
+    assert done.stderr.decode().startswith("to stderr\nchild error\n\r0/2\r1/2\r2/2")
+    assert lines_of(tmp_path / "study") == {
+        "stdout": own,
+        "stderr": ["to stderr", "child error", "2/2"],
+    }
+    assert lines_of(tmp_path / "study", 2)["stdout"] == ["outer only", "both"]
+    assert lines_of(tmp_path / "study", 3)["stdout"] == ["both", "inner only"]
+    assert os.fstat(1)
