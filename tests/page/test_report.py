@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from shutil import which
 from typing import Any
+from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -24,6 +26,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import ArgumentError
 from rigorous_recorder.page import save_report
 from rigorous_recorder.page.chart_svg import _Axis
+from rigorous_recorder.page.packing import header_of
 from rigorous_recorder.page.saved_views import save_view
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -41,6 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 loss[1_500:1_503] = [50.0, math.nan, math.inf]
                 run.extend({"step": list(range(3_000)), "loss": loss})
                 run.push({"step": 0, HOSTILE: 1.5, "image": b"\x89PNG\r\n\x1a\n"})
+                run.extend(
+                    {"step": [1, 2, 3], "matrix": [[[1, 2], [3, step]] for step in range(3)]}
+                )
     save_view(path / "study.collection", "Losses", "x=step&search=loss&logx=1&by=seed")
     return path
 
@@ -57,6 +63,62 @@ def test_a_report_has_the_page_and_its_data_inside(folder: Path, tmp_path: Path)
     assert set(inside["charts"]) == {"loss", HOSTILE}
     assert inside["answers"]["api/runs"]["runs"][0]["attributes"]["note"] == HOSTILE
     assert inside["rows"]["study"]["total"] == 1_000
+    assert inside["left_out"] == {"rows": 5_008}
+
+
+def inside_of(tmp_path: Path, folder: Path, view: str) -> Any:
+    """The data in a report."""
+    save_report(tmp_path / "report.html", view, [folder])
+    text = (tmp_path / "report.html").read_text()
+    return json.loads(re.search(r'id="inside">(.*?)</script>', text).group(1))  # type: ignore[union-attr]
+
+
+def test_a_report_has_charts_of_several_keys_as_the_view_has_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the runs that are drawn, each matrix once, with what is wrong of one; the rest is counted."""
+    specs = [
+        {"kind": "scatter", "x": "step", "y": "loss", "zoom": {"low": 10, "high": 20}},
+        {"kind": "bars", "y": "loss", "by": "seed"},
+        {"kind": "heatmap", "y": "matrix", "x": "step", "at": 1},
+        {"kind": "parallel", "attributes": ["seed"], "keys": ["loss"]},
+        {"kind": "histogram", "y": "loss", "bins": "10"},
+        {"kind": "scatter", "x": "gone", "y": "loss"},
+        {"kind": "nothing"},
+    ]
+    runs = inside_of(tmp_path, folder, "#")["answers"]["api/runs"]["runs"]
+    hidden = [
+        ("hidden", runs[1]["key"]),
+        ("low", "100"),
+        ("high", "200"),
+        ("cols", ":line:loss"),
+        ("where", "image is not null"),
+    ]
+    view = "#" + urlencode([*(("panels", json.dumps(each)) for each in specs), *hidden])
+    inside = inside_of(tmp_path, folder, view)
+    found = {
+        (each["body"]["kind"], each["body"].get("low"), each["body"].get("at")): each
+        for each in inside["plots"]
+    }
+    assert {kind for kind, _, _ in found} == {"scatter", "bars", "heatmap", "parallel", "histogram"}
+
+    def header(*place: Any) -> Any:
+        return header_of(base64.b64decode(found[place]["message"]))
+
+    assert [line["n"] for line in header("scatter", 10, None)["lines"]] == [3_000]
+    assert [each["label"] for each in header("bars", None, None)["bars"]] == ["1"]
+    matrices = [place for place in found if place[0] == "heatmap"]
+    assert [at for _, _, at in matrices] == [1, None, 0]  # the last one, 2, is at None
+    assert header(*matrices[0])["total"] == 3
+    assert "gone" in next(each["error"] for each in inside["plots"] if each["error"])
+    whole, part = (header_of(base64.b64decode(each)) for each in inside["charts"]["loss"])
+    assert max(part["charts"][0]["points"]) == 103  # of those that are shown, all
+    assert max(whole["charts"][0]["points"]) > 1_000
+    assert set(inside["courses"]["loss"]) == {each["key"] for each in runs}
+    assert inside["answers"]["api/compare"]["runs"] == [runs[0]["key"]]
+    assert len(inside["media"]) == 1
+    monkeypatch.setattr("rigorous_recorder.page.report._PLOT_BYTES", 100)
+    assert inside_of(tmp_path, folder, view)["left_out"]["charts"] >= 1
 
 
 def test_a_static_report_has_pictures_alone(folder: Path, tmp_path: Path) -> None:
@@ -106,7 +168,15 @@ def test_axes_of_pictures_have_ticks_for_any_numbers(values: list[float], is_log
 def test_a_report_opens_from_disk_and_makes_no_request(folder: Path, tmp_path: Path) -> None:
     """Charts are drawn and zoomed, runs hidden, rows read, and hostile text is text."""
     playwright = pytest.importorskip("playwright.sync_api")
-    save_report(tmp_path / "report.html", "#", [folder])
+    specs = [
+        {"kind": "scatter", "x": "step", "y": "loss"},
+        {"kind": "bars", "y": "loss", "by": "seed"},
+        {"kind": "heatmap", "y": "matrix", "x": "step"},
+        {"kind": "parallel", "attributes": ["seed"], "keys": ["loss"]},
+        {"kind": "histogram", "y": "loss"},
+    ]
+    view = urlencode([("panels", json.dumps(each)) for each in specs] + [("smooth", "0.5")])
+    save_report(tmp_path / "report.html", f"#{view}", [folder])
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 700})
@@ -120,12 +190,28 @@ def test_a_report_opens_from_disk_and_makes_no_request(folder: Path, tmp_path: P
         )
         page.goto(f"file://{tmp_path}/report.html")
         card = page.locator("article[aria-label=loss]")
+        card.scroll_into_view_if_needed()
         playwright.expect(card).to_have_attribute("data-points", "6000")
         playwright.expect(page.get_by_text("report of")).to_be_visible()
+        panel = page.locator(".panels article")
+        for at in range(len(specs)):  # also those that are below the window
+            panel.nth(at).scroll_into_view_if_needed()
+            playwright.expect(panel.nth(at)).to_have_attribute("data-state", "drawn")
+        panel.nth(2).get_by_label("Step").fill("0")
+        playwright.expect(panel.nth(2).locator("output")).to_have_text("step 1")
+        panel.nth(4).scroll_into_view_if_needed()
+        box = panel.nth(4).locator("canvas").bounding_box()
+        page.mouse.move(box["x"] + 200, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 300, box["y"] + 60)
+        page.mouse.up()
+        page.wait_for_function("decodeURIComponent(location.hash).includes('zoom')")
+        page.get_by_role("button", name="Compare").click()
+        playwright.expect(page.get_by_role("rowheader", name="seed")).to_be_visible()
         page.get_by_role("button", name="Hide all").click()
         playwright.expect(page.get_by_text("0 of 2 drawn")).to_be_visible()
         page.get_by_role("button", name="Rows", exact=True).click()
-        playwright.expect(page.get_by_text("1,000 records")).to_be_visible()
+        playwright.expect(page.get_by_text("the first 1,000 of 6,008 records")).to_be_visible()
         playwright.expect(page.get_by_role("button", name="SQL")).to_have_count(0)
         browser.close()
     assert wrong == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
+from .packing import header_of, start_of
 
 __all__ = ["chart_svg"]
 
@@ -157,12 +157,11 @@ def _entry(place: int, at: int, label: str) -> str:
 
 def _lines(message: bytes, names: Mapping[str, str]) -> Iterator[_Drawn]:
     """The lines of the chart in a message of ``charts``; of smoothed ones the smoothed values."""
-    size = int.from_bytes(message[:8], "little")
-    header = json.loads(message[8 : 8 + size])
+    header = header_of(message)
     chart = header["charts"][0]
     if "error" in chart:
         return
-    take = _taker(message, 8 + size)
+    take = _taker(message, start_of(message))
     types, counts, band = chart["types"], chart["points"], chart["band"]
     banded = [count if has else 0 for count, has in zip(counts, band, strict=True)]
     x = _rising(types["x"], counts, take)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .._lazy_imports import np
 from .plain import json_bytes
 
-__all__ = ["Packed"]
+__all__ = ["Packed", "header_of", "start_of"]
 
 #: The largest int of which all smaller ones are exact as float64.
 _LARGEST_INT: Final = 2.0**53
@@ -64,6 +65,17 @@ class Packed:
         text = json_bytes(header)
         text += b" " * (-len(text) % 8)
         return b"".join([len(text).to_bytes(8, "little"), text, *self._parts])
+
+
+def header_of(message: bytes) -> dict[str, Any]:
+    """The header of a message."""
+    found: dict[str, Any] = json.loads(message[8 : start_of(message)])
+    return found
+
+
+def start_of(message: bytes) -> int:
+    """Where the arrays of a message begin."""
+    return 8 + int.from_bytes(message[:8], "little")
 
 
 def _joined(arrays: Sequence[Any]) -> tuple[Any, Any]:

@@ -2,66 +2,41 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
-from importlib import resources
 from os import PathLike
-from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs
+from threading import Event
+from typing import Any, Final
 
 from ..errors import ColumnError
-from .chart_library import library_files
 from .chart_svg import chart_svg
 from .charts import ChartRequest, charts
 from .keys import keys_of
-from .plain import json_bytes
-from .rows import RowsRequest, rows
+from .report_file import digest_of, page_with, text_of
+from .report_plots import plots
+from .report_rows import RowsInside
+from .report_view import View
 from .runs import runs_table
 from .saved_views import find_view
-from .table import RunTable, TableRequest
-from .values import Values
+from .table import CourseRequest, RunTable, TableRequest
 from .workspace import Workspace
 
 __all__ = ["report"]
 
 _PIXELS: Final = 1_000
-#: Charts of a report: in number, and in bytes.
+#: Charts of a report: in number, and in bytes; those of several keys have bytes of their own.
 _MOST_CHARTS: Final = 500
 _CHART_BYTES: Final = 24 << 20
-_MOST_ROWS: Final = 1_000
-_ROWS_AT_ONCE: Final = 500
+_PLOT_BYTES: Final = 16 << 20
 _MOST_LINES: Final = 3_000
 _LINES_AT_ONCE: Final = 300
-_TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-_POLICY: Final = (
-    "default-src 'none'; script-src data: 'sha256-{digest}'; style-src data:; img-src data: blob:;"
-    " base-uri 'none'; form-action 'none'"
-)
+_MOST_COMPARED: Final = 20
 _STYLE: Final = (
     "body{font:14px/1.4 system-ui,sans-serif;color:#1b1f24;background:#fff;margin:16px}"
     "h1{font-size:18px}h2{font-size:14px;margin:4px 0}svg{max-width:100%;height:auto}"
     "div.charts{display:flex;flex-wrap:wrap;gap:16px}"
 )
-
-
-class _View(NamedTuple):
-    """The state of the page in an address."""
-
-    given: Mapping[str, list[str]]
-
-    def text(self, name: str, default: str = "") -> str:
-        """A value; if it is missing a default."""
-        return self.given.get(name, [default])[-1]
-
-    def texts(self, name: str) -> list[str]:
-        """All values of a name."""
-        return list(self.given.get(name, ()))
 
 
 def report(
@@ -87,59 +62,68 @@ def report(
     try:
         address = view.partition("#")[2] if "#" in view or not view else None
         address = find_view(workspace, view).address if address is None else address
-        made = _Report(workspace, _View(parse_qs(address)))
+        made = _Report(workspace, View.of(address))
         return made.pictures() if static else made.page(address)
     finally:
         workspace.close()
 
 
 class _Report:
-    def __init__(self, workspace: Workspace, view: _View) -> None:
+    def __init__(self, workspace: Workspace, view: View) -> None:
         self._workspace, self._view = workspace, view
         self._keys = keys_of(workspace)
         self._runs = runs_table(workspace)
-        x = view.text("x") or self._keys["likely_x"]
-        self._fixed: dict[str, Any] = {
-            "x": "" if x == "#" else x,
-            "by": view.texts("by"),
-            "band": view.text("band", "std"),
-            "smooth": _number(view.text("smooth", "0")),
-            "from_start": bool(view.text("relative")),
-            "levels_once": bool(view.text("once")),
-        }
+        self._fixed = view.charts(self._keys["likely_x"])
+        self._table = RunTable(workspace)
+        self._lines = self._all_lines()
+        runs = [each["key"] for each in self._runs["runs"]]
+        self._drawn = view.drawn(runs, self._lines["runs"])
+        self._is_all = len(self._drawn) == len(runs)
+        self._left_out: dict[str, int] = {}
 
-    def _charts(self) -> Iterator[tuple[str, bytes]]:
-        """The messages of the charts of the view; pinned ones first."""
+    def _leave_out(self, what: str, count: int) -> None:
+        if count > 0:
+            self._left_out[what] = self._left_out.get(what, 0) + count
+
+    def _charts(self) -> Iterator[tuple[str, list[bytes]]]:
+        """The messages of the charts of the view, of all and of the part that is shown."""
         words, x = self._view.text("search").lower(), self._fixed["x"]
         found = [key for key in self._keys["metrics"] if key != x and words in key.lower()]
         pinned = [key for key in self._view.texts("pinned") if key in found]
-        size = 0
-        for key in list(dict.fromkeys([*pinned, *found]))[:_MOST_CHARTS]:
-            request = ChartRequest.of({**self._fixed, "y": [key], "pixels": _PIXELS})
-            try:
-                message = charts(self._workspace, request)
-            except ColumnError:
-                continue  # it has no values over this x
-            size += len(message)
-            if size > _CHART_BYTES:
+        keys = list(dict.fromkeys([*pinned, *found]))
+        room = _CHART_BYTES
+        for at, key in enumerate(keys):
+            messages = self._messages(key) if at < _MOST_CHARTS else []
+            room -= sum(map(len, messages))
+            if room < 0 or at >= _MOST_CHARTS:
+                self._leave_out("charts", len(keys) - at)
                 return
-            yield key, message
+            if messages:  # else it has no values over this x
+                yield key, messages
 
-    def _request(self) -> dict[str, Any]:
-        """What the page requests of the table of runs, as in ``runs.js``."""
-        view = self._view
-        words = {"level": "level", "where": "rwhere", "words": "runs", "sort": "sort"}
-        return {
-            **{name: view.text(of) for name, of in words.items()},
-            "filters": dict(each.partition("\t")[::2] for each in view.texts("filter")),
-            "group": view.text("group"),
-            "closed": view.texts("closed"),
-            "columns": view.texts("cols"),
-            **{name: bool(view.text(name)) for name in ("down", "differs", "archived")},
-        }
+    def _messages(self, key: str) -> list[bytes]:
+        zoom = self._view.zoom()
+        parts: list[dict[str, Any]] = [{}] if zoom is None else [{}, zoom]
+        body = {**self._fixed, "y": [key], "pixels": _PIXELS}
+        try:
+            return [charts(self._workspace, ChartRequest.of({**body, **part})) for part in parts]
+        except ColumnError:
+            return []
 
-    def _table(self) -> dict[str, Any]:
-        table, request = RunTable(self._workspace), self._request()
+    def _plots(self) -> list[dict[str, Any]]:
+        """The charts of several keys."""
+        found, left_out = plots(
+            self._workspace, self._view.panels(), self._drawn, is_all=self._is_all, room=_PLOT_BYTES
+        )
+        self._leave_out("charts", left_out)
+        return [
+            {"body": each.body, "message": text_of(each.message), "error": each.error}
+            for each in found
+        ]
+
+    def _all_lines(self) -> dict[str, Any]:
+        """The table of runs, as far as it is there."""
+        request, table = self._view.table(), self._table
         found: dict[str, Any] = {"lines": [], "total": 1}
         while len(found["lines"]) < min(found["total"], _MOST_LINES):
             first = len(found["lines"])
@@ -147,51 +131,52 @@ class _Report:
             found = part | {"lines": [*found["lines"], *part["lines"]]}
             if not part["lines"]:
                 break
-        return found | {"request": request, "edit_token": None, "total": len(found["lines"])}
+        return found
+
+    def _courses(self) -> dict[str, Any]:
+        """The small pictures of columns with the course of a key, by key and line."""
+        start, level = ":line:", self._view.text("level")
+        ids = [each["id"] for each in self._lines["columns"] if each["id"].startswith(start)]
+        rows = [each["key"] for each in self._lines["lines"] if "group" not in each]
+        some = tuple(rows[:_LINES_AT_ONCE])
+        self._leave_out("courses", len(ids) * (len(rows) - len(some)))
+        keys = [each.removeprefix(start) for each in ids]
+        return {key: self._table.courses(CourseRequest(level, key, some), Event()) for key in keys}
 
     def _names(self) -> dict[str, str]:
         named = {each["key"]: each["attributes"].get("name") for each in self._runs["runs"]}
         return {key: str(name) for key, name in named.items() if name is not None}
 
-    def _rows(self) -> dict[str, Any]:
-        values = Values(self._workspace)
-        where = self._view.text("where")
-
-        def cell(value: Any) -> Any:
-            found = values.cell(value)
-            return {**found, "id": None} if isinstance(found, dict) else found
-
-        found: dict[str, Any] = {}
-        for each in self._workspace.opened:
-            name = each.name
-            for first in range(0, _MOST_ROWS, _ROWS_AT_ONCE):
-                request = RowsRequest(name, where, first, _ROWS_AT_ONCE)
-                part = rows(self._workspace, request, cell)
-                found.setdefault(name, part | {"rows": []})["rows"] += part["rows"]
-            found[name]["total"] = len(found[name]["rows"])
-        return found
-
     def page(self, address: str) -> str:
         """The page with its data inside."""
-        table = self._table()
+        lines = {**self._lines, "edit_token": None, "total": len(self._lines["lines"])}
+        self._leave_out("runs in the table", self._lines["total"] - lines["total"])
+        found = RowsInside(self._workspace, self._view.text("where"))
         data = {
             "answers": {
                 "api/names": self._names(),
-                "api/courses": {},
+                "api/compare": self._table.compared(self._drawn[-_MOST_COMPARED:][::-1]),
                 "api/runs": {**self._runs, "edit_token": None},
                 "api/keys": self._keys,
                 "api/views": {"views": [], "edit_token": None},
             },
-            "table": {key: each for key, each in table.items() if key != "request"},
-            "request": table["request"],
+            "table": lines,
+            "request": self._view.table(),
+            "drawn": None if self._is_all else self._drawn,
+            "courses": self._courses(),
             "fixed": self._fixed,
-            "charts": {key: base64.b64encode(each).decode() for key, each in self._charts()},
-            "rows": self._rows(),
+            "zoom": self._view.zoom(),
+            "charts": {key: list(map(text_of, each)) for key, each in self._charts()},
+            "plots": self._plots(),
+            "rows": found.rows,
+            "media": found.media,
             "where": self._view.text("where"),
             "address": address,
             "made": _now(),
         }
-        return _with_data(data)
+        self._leave_out("rows", found.left_out)
+        self._leave_out("images and sounds", found.media_left_out)
+        return page_with({**data, "left_out": self._left_out})
 
     def pictures(self) -> str:
         """The charts as pictures."""
@@ -203,72 +188,19 @@ class _Report:
         }
         is_log = bool(self._view.text("logx")), bool(self._view.text("logy"))
         found = [
-            f"<figure>{chart_svg(key, self._fixed['x'], message, names=called, is_log=is_log)}</figure>"
-            for key, message in self._charts()
+            f"<figure>{chart_svg(key, self._fixed['x'], messages[-1], names=called, is_log=is_log)}</figure>"
+            for key, messages in self._charts()
         ]
         names = ", ".join(each.name for each in self._workspace.opened)
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src'
-            f" 'sha256-{_digest(_STYLE)}'\">\n"
+            f" 'sha256-{digest_of(_STYLE)}'\">\n"
             f"<title>{escape(names)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
             f"<h1>{escape(names)}</h1>\n<p>{len(self._runs['runs']):,} runs, {_now()}</p>\n"
             f'<div class="charts">\n{chr(10).join(found)}\n</div>\n</body>\n</html>\n'
         )
 
 
-def _number(text: str) -> float | int:
-    try:
-        value = float(text)
-    except ValueError:
-        return 0
-    return 0 if not math.isfinite(value) else int(value) if value == int(value) else value
-
-
 def _now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _with_data(data: Mapping[str, Any]) -> str:
-    """The page's files and its data in one; none of either can end an element."""
-    folder = resources.files(__package__) / "static"
-    files = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
-    files |= library_files()
-    modules = {
-        f"rigorous/{name}": _address(name, _bare(content))
-        for name, content in files.items()
-        if name.endswith(".js") and not name.startswith("uplot")
-    }
-    imports = json.dumps({"imports": modules})
-    text = files["index.html"].decode()
-    text = re.sub(r'<link rel="(module)?preload"[^>]*>\n', "", text)
-    files["main.js"] = b'import "rigorous/main.js";'
-
-    def inline(match: re.Match[str]) -> str:
-        return f'"{_address(match[1], files[match[1]])}"'
-
-    text = re.sub(r'"static/([\w.]+)"', inline, text)
-    inside = json_bytes(data).decode().replace("<", "\\u003c")
-    head = (
-        f'<meta http-equiv="Content-Security-Policy" content="'
-        f'{_POLICY.format(digest=_digest(imports))}">\n'
-        f'<script type="importmap">{imports}</script>\n'
-        f'<script type="application/json" id="inside">{inside}</script>\n'
-    )
-    for tab in ("sql", "tree", "compare"):
-        text = text.replace(f'id="tab-{tab}"', f'id="tab-{tab}" hidden')
-    return text.replace('<meta charset="utf-8">\n', f'<meta charset="utf-8">\n{head}', 1)
-
-
-def _bare(content: bytes) -> bytes:
-    """A module that imports others by names of the import map: data has no relative addresses."""
-    return re.sub(rb'((?:from|import) |import\()"\./', rb'\1"rigorous/', content)
-
-
-def _address(name: str, content: bytes) -> str:
-    kind = _TYPES[name.rpartition(".")[2]]
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

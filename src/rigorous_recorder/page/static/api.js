@@ -1,6 +1,6 @@
 // What the page requests of its server; all addresses are relative.
 
-import { answered, chartInside, inside } from "./inside.js";
+import { answered, chartInside, inside, noteOf, plotInside } from "./inside.js";
 
 /**
  * @typedef {object} Line
@@ -64,7 +64,7 @@ export async function charts(body, signal) {
  * @returns {Promise<import("./kinds.js").Found>}
  */
 export async function plot(body, signal) {
-  const buffer = await (await answer("api/plot", body, signal)).arrayBuffer();
+  const buffer = inside ? plotInside(body) : await (await answer("api/plot", body, signal)).arrayBuffer();
   const size = Number(new DataView(buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
   let at = 8 + size;
@@ -74,7 +74,7 @@ export async function plot(body, signal) {
     arrays[name] = new Float64Array(buffer, at, count);
     at += 8 * count;
   }
-  return { header, arrays };
+  return { header, arrays, note: inside ? noteOf(body) : "" };
 }
 
 /** @param {ArrayBuffer} buffer @returns {Map<string, Chart | Error>} */

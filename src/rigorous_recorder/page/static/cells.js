@@ -2,6 +2,7 @@
 // their first bytes; everything else is text.
 
 import { element } from "./dom.js";
+import { mediaAddress } from "./inside.js";
 import { cell } from "./table.js";
 
 /** @typedef {{media?: string, bytes: number, id?: string | null, head?: string}} Bytes */
@@ -32,8 +33,7 @@ function bytesCell(value) {
   const made = cell(value.media ? "" : text);
   made.title = text;
   if (!value.media) return made;
-  const isShown = value.id && value.media.startsWith("image/");
-  if (isShown) made.append(element("img", { src: `api/media/${value.id}`, alt: text, loading: "lazy" }));
+  if (value.id && value.media.startsWith("image/")) made.append(element("img", { src: mediaAddress(value.id), alt: text, loading: "lazy" }));
   else made.append(`${value.media.startsWith("audio/") ? "♪ " : ""}${text}`);
   return made;
 }
@@ -78,8 +78,8 @@ export class Pane {
     if (!value.media) return;
     this.note.textContent = `${value.media}, ${size(value.bytes ?? 0)}`;
     this.text.textContent = "";
-    const source = `api/media/${value.id}`;
-    if (!value.id) this.note.textContent += ": too large to be shown";
+    const source = value.id ? mediaAddress(value.id) : "";
+    if (!source) this.note.textContent += ": too large to be shown";
     else if (value.media.startsWith("image/")) this.media.append(element("img", { src: source, alt: value.media }));
     else this.media.append(element("audio", { src: source, controls: true }));
   }

@@ -17,7 +17,8 @@ export const histogram = {
   paint(surface, width, height, found, spec, context) {
     const lines = linesOf(found, context), { edges } = found.arrays;
     const most = Math.max(1, ...lines.flatMap(({ counts }) => Array.from(counts)));
-    const x = { ends: [edges[0], edges[edges.length - 1]], isLog: Boolean(spec.logx), label: spec.y };
+    const zoom = spec.zoom ?? {}; // which in a report is of bins that are there
+    const x = { ends: [zoom.low ?? edges[0], zoom.high ?? edges[edges.length - 1]], isLog: Boolean(spec.logx), label: spec.y };
     const { box, px, py } = frame(surface, width, height, x, { ends: [0, most * 1.05], label: "values" }, context.colors);
     inside(surface, box, () => lines.forEach(({ line, counts }) => {
       outline(surface, edges, counts, px, py);

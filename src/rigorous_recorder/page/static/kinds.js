@@ -10,7 +10,7 @@ import { scatter } from "./scatter.js";
 /** @typedef {import("./svg.js").Surface} Surface */
 /** What a chart is of; it is in the address. @typedef {{kind: string} & Record<string, any>} Spec */
 /** @typedef {{key: string, run: string | null, label: string, n: number}} Series */
-/** @typedef {{header: any, arrays: Record<string, Float64Array>}} Found */
+/** What was read; `note` is what else there is to know of it. @typedef {{header: any, arrays: Record<string, Float64Array>, note: string}} Found */
 /** @typedef {{metrics: string[], x: string[], likely_x: string, columns: string[], arrays: string[]}} Keys */
 /**
  * What a kind may use of the page; `isShown` is what its legend has not hidden.

@@ -4,7 +4,7 @@ import { json } from "./api.js";
 import { Charts } from "./charts.js";
 import { Compare } from "./compare.js";
 import { after } from "./dom.js";
-import { inside } from "./inside.js";
+import { about, inside } from "./inside.js";
 import { isDark } from "./palette.js";
 import { Rows } from "./rows.js";
 import { Runs } from "./runs.js";
@@ -76,7 +76,7 @@ let timer = 0;
 
 function listen() {
   if (inside) {
-    part("live").textContent = `report of ${inside.made}`;
+    part("live").textContent = about();
     return;
   }
   events = new EventSource("api/live");

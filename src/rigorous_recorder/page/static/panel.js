@@ -154,18 +154,18 @@ export class Panel {
     this.title.textContent = this.title.title = this.name();
     this.place.setAttribute("aria-label", this.name());
     if (!this.found || !this.isInView) return;
-    const width = this.area.clientWidth, height = this.area.clientHeight, ratio = devicePixelRatio || 1;
-    if (!width || !height) return;
     const context = this.panels.context(this);
+    this.note.textContent = [this.kind.note(this.found, this.spec, context), this.found.note].filter(Boolean).join("; ");
+    this.drawControls();
+    this.drawLegend(context);
+    const width = this.area.clientWidth, height = this.area.clientHeight, ratio = devicePixelRatio || 1; // what they leave
+    if (!width || !height) return;
     Object.assign(this.canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
     Object.assign(this.canvas.style, { width: `${width}px`, height: `${height}px` });
     const surface = this.canvas.getContext("2d");
     surface.scale(ratio, ratio);
     this.drawn = this.kind.paint(surface, width, height, this.found, this.spec, context);
-    this.note.textContent = this.kind.note(this.found, this.spec, context);
     this.canvas.setAttribute("aria-label", `${this.name()}. ${this.note.textContent}`);
-    this.drawControls();
-    this.drawLegend(context);
   }
 
   drawControls() {

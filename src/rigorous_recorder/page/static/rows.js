@@ -64,7 +64,8 @@ export class Rows {
       this.pages.set(page, found.rows);
       this.columns = found.columns;
       this.total = found.total;
-      this.report(`${found.total.toLocaleString("en")} records`, false);
+      const all = (found.all ?? found.total).toLocaleString("en");
+      this.report(found.all > found.total ? `the first ${found.total.toLocaleString("en")} of ${all} records` : `${all} records`, false);
       this.table.set(this.columns.map((key) => cell(key)), this.total);
     } catch (error) {
       if (view !== this.view) return;
