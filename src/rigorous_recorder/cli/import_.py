@@ -62,6 +62,17 @@ def import_(
         bool,
         typer.Option("--follow", help="Keep up with sources that are being written, until Ctrl-C."),
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="So many processes read sources at once; by default as many as there are cores, if there is enough to read.",
+            show_default=False,
+        ),
+    ] = None,
     parent: Annotated[
         list[str],
         typer.Option(
@@ -90,7 +101,13 @@ def import_(
         return
     with _progress() as shown:
         done = import_runs(
-            sources, paths[-1], format=name, follow=follow, progress=shown, **options
+            sources,
+            paths[-1],
+            format=name,
+            follow=follow,
+            jobs=jobs,
+            progress=shown,
+            **options,
         )
     _print_report(done.report)
     print_message(_summary(done))

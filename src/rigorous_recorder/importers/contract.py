@@ -162,6 +162,12 @@ class Report:
             self._lines[key] = Loss(file, text, offset)
         self._lines[key].count += count
 
+    def merge(self, other: Report) -> None:
+        """Add what another report has, which was made elsewhere of sources of its own."""
+        for loss in other.losses:
+            self.add(loss.file, loss.text, offset=loss.offset, count=loss.count)
+        self.left_out += other.left_out
+
     @property
     def losses(self) -> list[Loss]:
         """The lines, in order of their first case."""
@@ -182,6 +188,7 @@ class Format:
         is_general: whether any tool can write such files, as CSV: found only if it is named, or if the
             path is such a file itself.
         options: names of the options that ``find`` copies to its sources.
+        is_quick: whether it is read faster than what is read goes from one process to another.
         only_grows: whether files of it are text that is only ever written on at the end.
     """
 
@@ -192,6 +199,7 @@ class Format:
     is_general: bool = False
     options: tuple[str, ...] = ()
     only_grows: bool = False
+    is_quick: bool = False
 
 
 def utc_time(seconds: Any) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,10 +13,12 @@ from typing import Any, Final
 from zlib import crc32
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import ArgumentError, MissingPackageError
+from rigorous_recorder.errors import ArgumentError
 
-from .contract import Event, Format, Record, Report, Rows, Run, Source
+from .contract import Record, Report, Rows, Run, Source
 from .formats import Found, find
+from .readers import ReaderDiedError, Readers
+from .reading import Task, events_of
 from .target import SourceTarget, Target
 
 __all__ = ["Imported", "Listed", "find_runs", "import_runs", "list_runs"]
@@ -26,8 +29,14 @@ _CHECKPOINT: Final = 10.0
 _HEAD: Final = 4096
 #: How many seconds there are between two calls that show the progress.
 _SHOWN: Final = 0.1
+#: A process that reads sources is worth its start for so many bytes of them.
+_WORTH: Final = 16 << 20
 #: How many seconds there are between two looks at the sources that are followed.
 _POLL: Final = 0.25
+
+
+#: The name, size and time of each file of a source.
+_Fingerprint = list[list[Any]]
 
 
 @dataclass(slots=True)
@@ -93,12 +102,13 @@ def _existing(path: str | PathLike[str]) -> Path:
     return found
 
 
-def import_runs(
+def import_runs(  # noqa: PLR0913 - all but two by keyword
     sources: Iterable[str | PathLike[str]] | str | PathLike[str],
     collection: ExperimentCollection | str | PathLike[str],
     *,
     format: str | None = None,  # noqa: A002 - the word of the command line
     follow: bool | Callable[[], bool] = False,
+    jobs: int | None = None,
     progress: Callable[[int, int, int], None] | None = None,
     **options: Any,
 ) -> Imported:
@@ -112,51 +122,77 @@ def import_runs(
         collection: a collection, or its path.
         format: the name of the format, such as ``tensorboard``; None finds it by looking.
         follow: keep up with sources that are being written, until Ctrl-C or this returns False.
+        jobs: how many processes read sources at once, with the same result; None for as many as there
+            are cores, if there is enough to read.
         progress: is called with the number of sources done, of all of them, and of records.
         options: what some formats take: ``parent=["fold"]`` for CSV, JSONL and Parquet.
 
     Raises:
-        ArgumentError: a path does not exist, or has no runs.
+        ArgumentError: a path does not exist, or has no runs; ``jobs`` is not a valid number.
         SaveError: the collection can't be written.
 
     Examples:
         >>> from rigorous_recorder.importers import import_runs
         >>> import_runs("runs/", "data/old")  # doctest: +SKIP
     """
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        message = f"jobs={jobs!r}: expected a number of processes, 1 or more, or None"
+        raise ArgumentError(message)
     if not isinstance(collection, ExperimentCollection):
         find_runs(sources, format=format, **options)  # raises before anything is created
         with ExperimentCollection(collection) as opened:
             return import_runs(
-                sources, opened, format=format, follow=follow, progress=progress, **options
+                sources,
+                opened,
+                format=format,
+                follow=follow,
+                jobs=jobs,
+                progress=progress,
+                **options,
             )
     importing = _Importing(collection, progress)
-    importing.once(find_runs(sources, format=format, **options))
+    importing.once(find_runs(sources, format=format, **options), jobs)
     while follow and (follow is True or follow()):
         time.sleep(_POLL)
-        importing.once(find_runs(sources, format=format, **options))
+        importing.once(find_runs(sources, format=format, **options), 1)
     return importing.done
 
 
 class _Importing:
     def __init__(
-        self, collection: ExperimentCollection, progress: Callable[[int, int, int], None] | None
+        self,
+        collection: ExperimentCollection,
+        progress: Callable[[int, int, int], None] | None,
     ) -> None:
         self.target = Target(collection)
         self.done = Imported()
         self._progress = progress
         self._saved = time.monotonic()
         self._shown = 0.0
+        #: The sources whose reader died, with the sizes and times that they had.
+        self._deadly: dict[Path, _Fingerprint] = {}
 
-    def once(self, found: Found) -> None:
+    def once(self, found: Found, jobs: int | None) -> None:
         """Import what is new in the sources."""
         self.done.sources = dict(Counter(format_.name for format_, _ in found))
-        self.done.unchanged = 0
         with self.target.turn():
-            for number, (format_, source) in enumerate(found, 1):
-                self._import(format_, source)
-                if self._is_time():
-                    self.target.flush()
-                self._show(number, len(found))
+            changed = list(self._changed(found))
+            self.done.unchanged = len(found) - len(changed)
+            tasks = [task for task, _ in changed]
+            with Readers(tasks, _jobs_for(changed) if jobs is None else jobs) as readers:
+                for number, (task, before) in enumerate(changed, 1 + self.done.unchanged):
+                    self._import(task, before, readers)
+                    if self._is_time():
+                        self.target.flush()
+                    self._show(number, len(found))
+
+    def _changed(self, found: Found) -> Iterator[tuple[Task, _Fingerprint]]:
+        """The sources that are new or were written since the last import, with sizes and times."""
+        for format_, source in found:
+            before = _fingerprint(source)
+            state = self.target.state(format_, source)
+            if not before or before not in (state.get("files"), self._deadly.get(source.path)):
+                yield Task(format_, source, state.get("position")), before
 
     def _show(self, number: int, of: int) -> None:
         if self._progress is not None and (number == of or self._is_seen()):
@@ -170,20 +206,22 @@ class _Importing:
         self._shown = time.monotonic()
         return True
 
-    def _import(self, format_: Format, source: Source) -> None:
-        before = _fingerprint(source)
-        state = self.target.state(format_, source)
-        if before and state.get("files") == before:
-            self.done.unchanged += 1
-            return
-        if _is_anew(source, state.get("head")):
+    def _import(self, task: Task, before: _Fingerprint, readers: Readers) -> None:
+        format_, source, _ = task
+        report = self.done.report
+        into = SourceTarget(self.target, format_, source, report)
+        if _is_anew(source, into.state.get("head")):
             text = "was written anew since it was imported: as many records as then are not taken"
-            self.done.report.add(source.path, text)
-        into = SourceTarget(self.target, format_, source, self.done.report)
-        events = _events(format_, source, self.done.report, into.state.get("position"))
-        into.write(events, self._is_time)
-        head = {"head": _head(source, before[0][1])} if before and format_.only_grows else {}
-        into.save(files=before, **head)
+            report.add(source.path, text)
+        try:
+            into.write(readers.events(task, report), self._is_time)
+            head = {"head": _head(source, before[0][1])} if before and format_.only_grows else {}
+            into.save(files=before, **head)
+        except ReaderDiedError as error:
+            text = f"its reader ended ({error}): what came before is imported, the rest is not"
+            report.add(source.path, text)
+            self._deadly[source.path] = before
+            into.save()
         self.target.forget()
         self.done.records += into.written
 
@@ -194,19 +232,19 @@ class _Importing:
         return True
 
 
-def _events(format_: Format, source: Source, report: Report, position: Any) -> Iterator[Event]:
-    """The events of a source until it can't be read further, which is reported."""
-    try:
-        yield from format_.read(source, report, position)
-    except MissingPackageError:
-        raise
-    except OSError as error:
-        report.add(source.path, f"can't be read: {error.strerror}")
-    except Exception as error:  # noqa: BLE001 - the other sources are imported whatever one has
-        report.add(source.path, f"can't be read further: {type(error).__name__}")
+def _jobs_for(changed: list[tuple[Task, _Fingerprint]]) -> int:
+    """As many processes as read faster than one, of which each has enough to do."""
+    slow = [before for task, before in changed if not task.format.is_quick]
+    size: int = sum(file[1] for before in slow for file in before)
+    return min(_cores(), len(changed), size // _WORTH)
 
 
-def _fingerprint(source: Source) -> list[list[Any]]:
+def _cores() -> int:
+    of_this = getattr(os, "sched_getaffinity", None)  # which macOS lacks
+    return os.cpu_count() or 1 if of_this is None else len(of_this(0))
+
+
+def _fingerprint(source: Source) -> _Fingerprint:
     """Size and time of the files of a source, which differ once one was written."""
     found = []
     for file in source.files or (source.path,):
@@ -238,7 +276,7 @@ def list_runs(found: Found, report: Report) -> Iterator[Listed]:
     """The runs of sources with their keys and counts; nothing is written."""
     for format_, source in found:
         runs: dict[str, Listed] = {}
-        for event in _events(format_, source, report, None):
+        for event in events_of(Task(format_, source), report):
             if isinstance(event, Run):
                 runs.setdefault(event.id, Listed(format_.name, source.path, event))
             elif isinstance(event, Record):

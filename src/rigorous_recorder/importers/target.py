@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._arrow import pc
+from rigorous_recorder._arrow import pa, pc
 from rigorous_recorder._engines.source import Source
 from rigorous_recorder._experiments_lock import unwritable
 from rigorous_recorder._keys import RESERVED
@@ -18,7 +18,6 @@ from rigorous_recorder._recorder import recorder_at
 from rigorous_recorder._store.node_ids import ROOT
 from rigorous_recorder.errors import RigorousError
 
-from .batches import MOST, columns_of, is_simple
 from .contract import Event, Format, Position, Record, Report, Rows, Run
 from .contract import Source as ImportSource
 from .experiments import NewExperiments, outcome
@@ -173,8 +172,6 @@ class SourceTarget:
         self._names: dict[str, str] = {}
         #: Keys of configurations that are also metrics, which are moved: no record may inherit them.
         self._moved: set[str] = set(self.state.get("moved", ()))
-        self._batch: list[dict[str, Any]] = []
-        self._batch_of = ""
         self.written = 0
 
     def write(self, events: Iterator[Event], checkpoint: Callable[[], bool]) -> None:
@@ -183,20 +180,17 @@ class SourceTarget:
         Args:
             checkpoint: whether it is time to store how far it is.
         """
-        actions: dict[type, Callable[[Any], None]] = {Run: self._begin, Rows: self._extend}
+        actions: dict[type, Callable[[Any], None]] = {
+            Record: self._push,
+            Rows: self._extend,
+            Run: self._begin,
+            Position: self._note,
+        }
         for event in events:
-            if type(event) is Record:
-                self._push(event)
-                continue
-            self._flush()
-            if not isinstance(event, Position):
-                actions[type(event)](event)
-            else:
-                self._note(event)
-                if checkpoint():
-                    self.save()
-                    self._target.flush()
-        self._flush()
+            actions[type(event)](event)
+            if type(event) is Position and checkpoint():
+                self.save()
+                self._target.flush()
         self._set_ends()
         self._set_outcomes()
 
@@ -286,30 +280,7 @@ class SourceTarget:
         for key, value in record.fields.items():
             fields[self._names.get(key) or self._name(key)] = value
         self.written += 1
-        if run != self._batch_of or len(self._batch) >= MOST:
-            self._flush()
-            self._batch_of = run
-        if is_simple(fields):
-            self._batch.append(fields)
-        else:
-            self._flush()
-            self._push_one(self._recorders[run], fields)
-
-    def _flush(self) -> None:
-        """Write the records that wait to be written at once."""
-        if not self._batch:
-            return
-        batch, self._batch = self._batch, []
-        recorder = self._recorders[self._batch_of]
-        columns = columns_of(batch)
-        try:
-            if columns is not None:
-                recorder.extend(columns)
-                return
-        except (RigorousError, ValueError, OverflowError):
-            pass  # nothing was written: one by one it is clear which value it is
-        for fields in batch:
-            self._push_one(recorder, fields)
+        self._push_one(self._recorders[run], fields)
 
     def _push_one(self, recorder: Recorder, fields: dict[str, Any]) -> None:
         try:
@@ -341,10 +312,20 @@ class SourceTarget:
         of_record = {"step": rows.steps, "time": rows.times}
         first = {key: each[skipped:] for key, each in of_record.items() if each is not None}
         columns = {**first, **columns}
-        self._recorders[run].extend(columns)
+        self._extend_by(self._recorders[run], columns)
         if rows.times is not None and (last := pc.max(rows.times).as_py()) is not None:
             self._lasts[run] = last
         self.written += count - skipped
+
+    def _extend_by(self, recorder: Recorder, columns: dict[str, Any]) -> None:
+        try:
+            recorder.extend(columns)
+        except (RigorousError, ValueError, OverflowError):
+            # Nothing was written: one by one it is clear which value it is.
+            for values in zip(*columns.values(), strict=True):
+                fields = dict(zip(columns, map(_plain, values), strict=True))
+                present = {key: each for key, each in fields.items() if each is not None}
+                self._push_one(recorder, present)
 
     def _name(self, key: str) -> str:
         name = _free(key, self._taken, "metric")
@@ -364,6 +345,10 @@ class SourceTarget:
 def _free(key: str, taken: Any, before: str) -> str:
     """The name of a key, in front of which there is another word if an attribute has it."""
     return f"{before}.{key}" if key in taken else key
+
+
+def _plain(value: Any) -> Any:
+    return value.as_py() if isinstance(value, pa.Scalar) else value
 
 
 def _printable(key: str) -> str:

@@ -292,4 +292,4 @@ def _about_name(path: Path) -> dict[str, Any]:
     return {"host": match["host"], **({"process": int(pid)} if pid else {})}
 
 
-FORMAT: Final = Format("tensorboard", "TensorBoard", _find, _read)
+FORMAT: Final = Format("tensorboard", "TensorBoard", _find, _read, is_quick=True)
