@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Status, wandb
@@ -183,8 +184,10 @@ def test_config_and_summary_are_those_of_the_original() -> None:
         wandb.log({"a": 1})
     with pytest.raises(wandb.Error, match=r"wandb\.init\(\)"):
         _ = wandb.config.lr
-    with pytest.raises(AttributeError, match="Api"):
-        _ = wandb.Api
+    with pytest.raises(wandb.UsageError, match=r"no Api\(\): use ExperimentCollection.open"):
+        wandb.Api().runs("p")
+    with pytest.raises(AttributeError, match="has no 'Missing'"):
+        _ = wandb.Missing
 
 
 def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +202,12 @@ def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> N
     second = wandb.init(project="p", reinit="create_new", capture=False)
     assert wandb.run is first
     second.log({"loss": 5.0})
+    third = wandb.init(project="p", reinit=True, capture=False)
+    assert wandb.run is third
+    with pytest.raises(wandb.Error, match="needs a run"):
+        wandb.teardown()
+        wandb.init(project="p", reinit="create_new", capture=False)
+        wandb.log({"loss": 1.0})
     wandb.teardown()
     again = wandb.init(project="p", id="one", resume="must", capture=False)
     assert (again.step, again.resumed, again.summary["loss"]) == (1, True, 1.0)
@@ -210,7 +219,7 @@ def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> N
     with ExperimentCollection.open("p.collection", quiet=True) as collection:
         one = next(each for each in collection.experiments if each["run_id"] == "one")
         assert [(row["step"], row["loss"]) for row in one.records] == [(0, 1.0), (1, 0.5)]
-        assert [each.status for each in collection.experiments] == [Status.FINISHED] * 2
+        assert [each.status for each in collection.experiments] == [Status.FINISHED] * 4
 
 
 #: Ends without ``finish``, as most do; a forked child logs, and ends as a process of its own.
@@ -249,6 +258,98 @@ def test_a_script_that_ends_without_finish_loses_nothing() -> None:
     assert [row["step"] for row in rows if "child" in row] == [7]
     assert experiment["exit_code"] == 0
     assert experiment["summary"] == {"acc": {"max": 3.0, "mean": 1.5}, "best": 10**400}
+
+
+#: Each way in which a script ends, in a process of its own.
+ENDS = """
+import os, sys
+import pyarrow.compute, pyarrow.parquet
+import rigorous_recorder.wandb as wandb
+ends = {
+    "status": "sys.exit(3)", "zero": "sys.exit(0)", "text": "sys.exit('no data')",
+    "interrupt": "raise KeyboardInterrupt",
+}
+for name, end in ends.items():
+    if os.fork() == 0:
+        run = wandb.init(project="p", id=name, capture=False)
+        wandb.log({"loss": 1.0})
+        exec(end)
+        break
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_run_ends_as_its_script_does() -> None:
+    """Also by ``sys.exit`` outside of ``with``: with an exit code, it failed."""
+    subprocess.run([sys.executable, "-c", ENDS], capture_output=True, check=True)
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        found = {e["run_id"]: (e.status.value, e["exit_code"]) for e in collection.experiments}
+        assert found == {
+            "status": ("failed", 3),
+            "zero": ("finished", 0),
+            "text": ("failed", 1),
+            "interrupt": ("stopped", 255),
+        }
+        assert [len(each.records) for each in collection.experiments] == [1] * 4
+
+
+def test_a_step_metric_is_filled_in_and_marked() -> None:
+    """With its last value, as in W&B's own files and what is imported of them."""
+    run = wandb.init(project="p", capture=False)
+    epoch = run.define_metric("epoch")
+    run.define_metric("val/*", step_metric=epoch)
+    run.define_metric("*", step_metric="total")
+    run.define_metric("alone", step_metric="epoch", step_sync=False)
+    run.log({"val/loss": 1.0})
+    run.log({"epoch": 3, "total": 30})
+    run.log({"val/loss": 2.0})
+    run.log({"other": 1})
+    run.log({"alone": 1})
+    run.log({"val/loss": 3.0, "epoch": 4})
+    run.finish()
+    about, rows = rows_of("p.collection")
+    assert about["step_metrics"] == {"val/*": "epoch", "*": "total", "alone": "epoch"}
+    assert [{k: v for k, v in row.items() if k not in {"step", "time"}} for row in rows] == [
+        {"val/loss": 1.0},
+        {"epoch": 3, "total": 30},
+        {"val/loss": 2.0, "epoch": 3, "epoch/carried": True},
+        {"other": 1, "total": 30, "total/carried": True},
+        {"alone": 1},
+        {"val/loss": 3.0, "epoch": 4, "total": 30, "total/carried": True},
+    ]
+
+
+def test_what_scripts_and_frameworks_use_beside_logging(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions, ids, lines, code, models; after ``patch()`` all of it by the original's name."""
+    for name in ("", ".errors", ".plot", ".util", ".sdk", ".sdk.lib", ".wandb_run"):
+        monkeypatch.setitem(sys.modules, f"wandb{name}", sys)  # taken back at the end
+    monkeypatch.setitem(sys.modules, "wandb.sdk.lib.config_util", sys)
+    wandb.patch()
+    assert sys.modules["wandb"] is wandb
+    assert sys.modules["wandb.wandb_run"].Run is wandb.Run
+    assert sys.modules["wandb.sdk.lib.config_util"].ConfigError is wandb.ConfigError
+    assert wandb.__version__ > "0.2"
+    assert len(wandb.util.generate_id()) == 8
+    Path("code").mkdir()
+    for name in ("a.py", "b.txt", ".hidden.py"):
+        Path("code", name).write_text(name, encoding="utf-8")
+    run = wandb.init(project="p", id="x", tags=["t"], capture=False)
+    wandb.termlog("hello")
+    assert [row["path"] for row in run.log_code("code").rows()] == ["a.py"]
+    Path("w.pt").write_bytes(b"1")
+    run.log_model("w.pt", "net")
+    assert Path(run.use_model("net:latest")).read_bytes() == b"1"
+    wandb.save("w.pt")
+    with wandb.restore("w.pt") as file:
+        assert file.read() == "1"
+    assert (run.settings.run_id, run.settings.project, run.settings.run_tags) == ("x", "p", ("t",))
+    run.link_artifact(run.use_artifact("net"), "registry")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "hello"
+    assert "link_artifact() links nothing here" in lines[1]
 
 
 def test_threads_and_odd_values_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -396,7 +497,11 @@ def test_media_tables_and_charts_are_in_the_tree() -> None:
     run.log({"table": table})
     matrix = wandb.plot.confusion_matrix(y_true=[0, 1, 1], preds=[0, 1, 0], class_names=["n", "y"])
     curve = wandb.plot.roc_curve([0, 1, 1], np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]))
-    run.log({"matrix": matrix, "curve": curve})
+    lines = wandb.plot.line_series(np.arange(2), np.eye(2), keys=["a", "b"], xname="n")
+    run.log({"matrix": matrix, "curve": curve, "lines": lines})
+    Path("m.pdb").write_text("ATOM", encoding="utf-8")
+    run.log({"molecule": wandb.Molecule("m.pdb"), "points": wandb.Object3D(np.zeros((2, 3)))})
+    run.log({"frame": pd.DataFrame({"a": [1, 2]})})
     run.finish()
     _, rows = rows_of("p.collection")
     first = rows[0]
@@ -408,18 +513,25 @@ def test_media_tables_and_charts_are_in_the_tree() -> None:
     )
     assert first["pictures/1"] != first["pictures/0"]
     assert (first["sound"][:4], first["page"]) == (b"RIFF", b"<p>")
-    assert first["counts"] == {"values": [1, 2], "bins": [1.0, 1.5, 2.0]}
+    assert first["counts"] == {"_type": "histogram", "values": [1, 2], "bins": [1.0, 1.5, 2.0]}
     tables = {
-        name: [r for r in rows if r.get("table") == name] for name in ("table", "matrix", "curve")
+        name: [r for r in rows if r.get("table") == name]
+        for name in ("table", "matrix", "curve", "lines", "frame")
     }
     assert [(row["x"], row["y"], row["z"]) for row in tables["table"]] == [
         (1, "a", 0.5),
         (2, "b", 1.5),
     ]
-    counts = {(row["actual"], row["predicted"]): row["count"] for row in tables["matrix"]}
+    counts = {(r["Actual"], r["Predicted"]): r["nPredictions"] for r in tables["matrix"]}
     assert counts == {("n", "n"): 1, ("n", "y"): 0, ("y", "n"): 1, ("y", "y"): 1}
     points = [(r["fpr"], r["tpr"]) for r in tables["curve"] if r["class"] == "1"]
     assert points == [(0.0, 0.5), (0.0, 1.0), (1.0, 1.0)]
+    found = [(r["lineKey"], r["n"], r["lineVal"]) for r in tables["lines"]]
+    assert found == [("a", 0, 1.0), ("a", 1, 0.0), ("b", 0, 0.0), ("b", 1, 1.0)]
+    (third,) = [row for row in rows if "molecule" in row]
+    assert (third["molecule"], third["molecule/name"]) == (b"ATOM", "m.pdb")
+    assert third["points"].shape == (2, 3)
+    assert [row["a"] for row in tables["frame"]] == [1, 2]
 
 
 def test_artifacts_have_versions_and_lie_beside_the_collection(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from .requirement import required
 with required("torch>=2.1"):
     import torch
     from torch import monitor
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 __all__ = ["Watch", "log_monitor", "log_profile", "watch"]
 
@@ -29,7 +30,7 @@ class Watch:
     def __init__(
         self,
         model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | None,
         recorder: Recorder | Run,
         *,
         every: int,
@@ -39,7 +40,16 @@ class Watch:
         self._recorder, self._every, self._histograms = recorder, every, histograms
         self._children: dict[str, Recorder] = {}
         self._steps = 0
-        self._handle = optimizer.register_step_pre_hook(self._before_step)
+        self._handle = (
+            register_optimizer_step_pre_hook(self._before_any_step)
+            if optimizer is None
+            else optimizer.register_step_pre_hook(self._before_step)
+        )
+
+    def _before_any_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        own = {id(each) for each in self._parameters.values()}
+        if any(id(each) in own for group in optimizer.param_groups for each in group["params"]):
+            self._before_step()
 
     def _before_step(self, *_: Any) -> None:
         if self._steps % self._every == 0:
@@ -76,7 +86,7 @@ class Watch:
 
 def watch(
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
     recorder: Recorder | Run,
     *,
     every: int = 100,
@@ -90,7 +100,7 @@ def watch(
 
     Args:
         model: its parameters are watched; shared ones once, under their first name.
-        optimizer: at whose steps to log.
+        optimizer: at whose steps to log; None for any that has parameters of the model.
         recorder: a started run, or a recorder.
         every: log every so many steps.
         histograms: also log ``weight_histogram`` and ``gradient_histogram`` of finite values, in

@@ -6,12 +6,12 @@ Runs are experiments of the collection ``<project>.collection``; nothing is sent
 from __future__ import annotations
 
 import os
-import secrets
-import string
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from enum import Enum
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from rigorous_recorder import ExperimentCollection
@@ -19,16 +19,20 @@ from rigorous_recorder import Run as Started
 from rigorous_recorder._report import report
 from rigorous_recorder.integrations.guest import shared_collection
 
-from . import plot
+from . import errors, plot, util
+from .absent import absent
 from .artifacts import Artifact
 from .errors import CommError, ConfigError, Error, UsageError
-from .media import Audio, File, Histogram, Html, Image, Plotly, Table, Video
+from .media import Audio, File, Histogram, Html, Image, Molecule, Object3D, Plotly, Table, Video
 from .parameters import Config, parameters
-from .runs import Run
+from .plot import plot_table
+from .runs import Metric, Run
+from .settings import Given, Settings
 from .summaries import Summary
 
 __all__ = [
     "AlertLevel",
+    "Api",
     "Artifact",
     "Audio",
     "CommError",
@@ -39,6 +43,9 @@ __all__ = [
     "Histogram",
     "Html",
     "Image",
+    "Metric",
+    "Molecule",
+    "Object3D",
     "Plotly",
     "Run",
     "Settings",
@@ -46,30 +53,50 @@ __all__ = [
     "Table",
     "UsageError",
     "Video",
+    "__version__",
+    "agent",
     "alert",
+    "attach",
     "config",
+    "controller",
     "define_metric",
+    "errors",
     "finish",
     "init",
+    "join",
+    "link_model",
     "log",
     "log_artifact",
+    "log_code",
     "log_model",
     "login",
+    "mark_preempting",
+    "patch",
     "plot",
+    "plot_table",
+    "require",
+    "restore",
     "run",
     "save",
     "setup",
     "summary",
+    "sweep",
     "teardown",
+    "termerror",
+    "termlog",
+    "termwarn",
     "unwatch",
     "use_artifact",
+    "use_model",
+    "util",
     "watch",
 ]
 
+#: The version of W&B whose functions these are; scripts compare it.
+__version__ = "0.31.0"
 _LONGEST_NAME: Final = 128
 #: In so many records of a run that goes on the last values are looked for.
 _LAST_RECORDS: Final = 10_000
-_LETTERS: Final = string.ascii_lowercase + string.digits
 
 
 class AlertLevel(Enum):
@@ -78,13 +105,6 @@ class AlertLevel(Enum):
     INFO = "INFO"
     WARN = "WARN"
     ERROR = "ERROR"
-
-
-class Settings:
-    """Settings as W&B's ``init`` takes them; of these ``mode``, ``project`` and the like count."""
-
-    def __init__(self, **settings: Any) -> None:
-        vars(self).update(settings)
 
 
 class _Missing:
@@ -153,21 +173,22 @@ def init(
     Args:
         config: the parameters, which become attributes of the run.
         mode: "disabled" to log nothing; all others mean the same.
-        reinit: "finish_previous" or True to end the run that is open, "create_new" to begin another
-            beside it; else the open run is returned, and what is given is reported as not used.
+        reinit: "finish_previous" or True to end the runs that are open, "create_new" to begin another
+            beside them, which ``wandb.run`` does not become; else the open run is returned, and what
+            is given is reported as not used.
         resume: "allow", "must", "never" or "auto", for the run with the same ``id``.
         capture: whether to record the environment; see ``ExperimentCollection.new_experiment``.
 
     Raises:
         UsageError: ``resume`` is "must" and there is no such run, or "never" and there is one.
     """
-    found = _Given(settings, entity=entity, project=project, dir=dir, id=id, name=name, notes=notes)
+    found = Given(settings, entity=entity, project=project, dir=dir, id=id, name=name, notes=notes)
     found.add(tags=tags, group=group, job_type=job_type, mode=mode, reinit=reinit, resume=resume)
+    is_beside = found["reinit"] == "create_new"
     if _open and found["reinit"] not in (True, "finish_previous", "create_new"):
         return _still_open(found, config)
-    if _open and found["reinit"] != "create_new":
-        _open[-1].finish()
-        _forget(_open[-1])
+    if not is_beside:
+        teardown()
     begun = _begin(found, capture=capture)
     chosen = parameters(config)
     if config_include_keys is not None:
@@ -175,40 +196,16 @@ def init(
     for key in config_exclude_keys or ():
         chosen.pop(key, None)
     begun.config.update(chosen, allow_val_change=True)
-    _show(begun, is_first=found["reinit"] != "create_new" or not _open)
+    _show(begun, is_beside=is_beside)
     return begun
 
 
-class _Given(dict[str, Any]):
-    """Arguments of ``init``; the settings and the environment fill in what was not given."""
-
-    _VARIABLES: Final = {
-        "group": "WANDB_RUN_GROUP",
-        "id": "WANDB_RUN_ID",
-    }
-
-    def __init__(self, settings: Any, **values: Any) -> None:
-        super().__init__()
-        is_mapping = isinstance(settings, Mapping)
-        self._settings = dict(settings) if is_mapping else dict(vars(settings)) if settings else {}
-        self.add(**values)
-
-    def add(self, **values: Any) -> None:
-        """Take values, each from the first place that has one."""
-        for key, value in values.items():
-            variable = self._VARIABLES.get(key, f"WANDB_{key.upper()}")
-            settings = self._settings.get(key, self._settings.get(f"run_{key}"))
-            self[key] = next((v for v in (value, settings, os.environ.get(variable)) if v), None)
-        if isinstance(self.get("tags"), str):
-            self["tags"] = self["tags"].split(",")
-
-
-def _begin(found: _Given, *, capture: bool) -> Run:
+def _begin(found: Given, *, capture: bool) -> Run:
     project = found["project"] or "uncategorized"
     place = Path(found["dir"] or ".", f"{project}.collection")
     _check("project", project, "/\\#?%:")
     _check("id", found["id"] or "new", ":;,#?/'\\")
-    id_ = found["id"] or "".join(map(secrets.choice, [_LETTERS] * 8))
+    id_ = found["id"] or util.generate_id()
     names = ("name", "entity", "group", "job_type", "notes")
     about = {key: found[key] for key in names if found[key]}
     about |= {"tags": list(found["tags"])} if found["tags"] else {}
@@ -264,7 +261,7 @@ def _number_of(collection: ExperimentCollection, id_: Any, resume: Any) -> int |
     return known[-1].number if known else None
 
 
-def _still_open(found: _Given, config: Any) -> Run:
+def _still_open(found: Given, config: Any) -> Run:
     open_run = _open[-1]
     ignored = [key for key in ("project", "name", "id", "group", "notes") if found[key]]
     ignored += ["config"] if config else []
@@ -276,11 +273,11 @@ def _still_open(found: _Given, config: Any) -> Run:
     return open_run
 
 
-def _show(begun: Run, *, is_first: bool) -> None:
+def _show(begun: Run, *, is_beside: bool) -> None:
     global run, config, summary
     _open.append(begun)
     begun._at_end = _forget
-    if is_first:
+    if not is_beside:
         run, config, summary = begun, begun.config, begun.summary
 
 
@@ -316,34 +313,36 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
         run.finish(exit_code)
 
 
-def define_metric(name: str, *values: Any, **options: Any) -> None:
-    """See ``Run.define_metric``."""
-    _running("define_metric()").define_metric(name, *values, **options)
+def _of_run(name: str) -> Callable[..., Any]:
+    """A function that calls a method of the run, as ``Run`` documents it."""
+
+    def call(*values: Any, **options: Any) -> Any:
+        return getattr(_running(f"{name}()"), name)(*values, **options)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = getattr(Run, name).__doc__
+    return call
 
 
-def alert(title: str, text: str = "", level: Any = "INFO", wait_duration: Any = None) -> None:
-    """See ``Run.alert``."""
-    _running("alert()").alert(title, text, level, wait_duration)
+alert = _of_run("alert")
+define_metric = _of_run("define_metric")
+link_model = _of_run("link_model")
+log_artifact = _of_run("log_artifact")
+log_code = _of_run("log_code")
+log_model = _of_run("log_model")
+mark_preempting = _of_run("mark_preempting")
+restore = _of_run("restore")
+save = _of_run("save")
+use_artifact = _of_run("use_artifact")
+use_model = _of_run("use_model")
+watch = _of_run("watch")
+
+Api, agent, attach, controller, sweep = map(
+    absent, ("Api", "agent", "attach", "controller", "sweep")
+)
 
 
-def log_artifact(*values: Any, **options: Any) -> Artifact:
-    """See ``Run.log_artifact``."""
-    return _running("log_artifact()").log_artifact(*values, **options)
-
-
-def log_model(*values: Any, **options: Any) -> Any:
-    """See ``Run.log_model``."""
-    return _running("log_model()").log_model(*values, **options)
-
-
-def use_artifact(*values: Any, **options: Any) -> Artifact:
-    """See ``Run.use_artifact``."""
-    return _running("use_artifact()").use_artifact(*values, **options)
-
-
-def save(*values: Any, **options: Any) -> Any:
-    """See ``Run.save``."""
-    return _running("save()").save(*values, **options)
+join = finish
 
 
 def login(*_: Any, **__: Any) -> bool:
@@ -361,15 +360,50 @@ def teardown(exit_code: int | None = None) -> None:
         each.finish(exit_code)
 
 
-def watch(models: Any, criterion: Any = None, log: str | None = "gradients", **_: Any) -> None:
-    """Log nothing, and report so: see ``rigorous_recorder.integrations`` for norms of a model."""
-    report("wandb.watch() logs nothing here; rigorous_recorder.integrations.torch.watch does")
-
-
 def unwatch(models: Any = None) -> None:
-    """Nothing was watched."""
+    """Watch a model, or all of them, no longer."""
+    if run is not None:
+        run.unwatch(models)
+
+
+def termlog(
+    string: str = "", newline: bool = True, repeat: bool = True, prefix: bool = True
+) -> None:
+    """Write a line to standard error."""
+    report(str(string))
+
+
+termwarn = termerror = termlog
+
+
+def require(*_: Any, **__: Any) -> None:
+    """Nothing has to be switched on."""
 
 
 def __getattr__(name: str) -> NoReturn:
     message = f"rigorous_recorder.wandb has no {name!r}; docs/integrations.md lists what it has"
     raise AttributeError(message)
+
+
+def patch() -> None:
+    """Make ``import wandb`` give this module, for code that can't be changed; call it before that code.
+
+    So the loggers that frameworks have for W&B log here, such as those of Transformers, TRL and
+    Accelerate, and that of Lightning where W&B is installed.
+    """
+    this = sys.modules[__name__]
+    sdk = _module("wandb.sdk", lib=_module("wandb.sdk.lib", RunDisabled=_Disabled))
+    parts = [this.errors, plot, util, sdk, sdk.lib, _module("wandb.wandb_run", Run=Run)]
+    parts += [_module("wandb.sdk.lib.config_util", ConfigError=ConfigError)]
+    names = {each: each.__name__.replace(__name__, "wandb") for each in parts}
+    sys.modules |= {"wandb": this, **{name: each for each, name in names.items()}}
+
+
+class _Disabled:
+    """No run is of this class, which Lightning asks for; one that is disabled is a ``Run``."""
+
+
+def _module(name: str, **contents: Any) -> Any:
+    found = ModuleType(name)
+    vars(found).update(contents, __path__=[])
+    return found

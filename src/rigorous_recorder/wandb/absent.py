@@ -1,27 +1,63 @@
-"""What W&B's runs do and these do not: it is reported, so that scripts that call it go on."""
+"""What W&B has and this module has not: a call names what to use instead, an import never fails."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 
 from rigorous_recorder._report import report
 
-__all__ = ["Absent"]
+from .errors import UsageError
+
+__all__ = ["INSTEAD", "Absent", "absent"]
+
+_SEARCH: Final = (
+    "Optuna or Ray Tune with their callback in rigorous_recorder.integrations, or Hydra's multirun"
+)
+_FILES: Final = "files stay in <project>.artifacts: log_artifact() and use_artifact() serve them"
+
+#: What to use instead of a function.
+INSTEAD: Final = {
+    "Api": "ExperimentCollection.open('<project>.collection'): its experiments, records and sql()",
+    "agent": _SEARCH,
+    "attach": "init(id=..., resume='must')",
+    "controller": _SEARCH,
+    "sweep": _SEARCH,
+}
+
+
+def absent(name: str) -> Callable[..., NoReturn]:
+    """A function that raises an error, with what to use instead."""
+
+    def call(*_: Any, **__: Any) -> NoReturn:
+        message = f"rigorous_recorder.wandb has no {name}(): use {INSTEAD[name]}"
+        raise UsageError(message)
+
+    call.__name__ = call.__qualname__ = name
+    return call
 
 
 class Absent:
-    """Methods that log nothing."""
-
-    def watch(self, models: Any, *_: Any, **__: Any) -> None:
-        """Log nothing, and report so: see ``rigorous_recorder.integrations`` for norms of a model."""
-        report("watch() logs nothing here; rigorous_recorder.integrations.torch.watch does")
-
-    def unwatch(self, models: Any = None) -> None:
-        """Nothing was watched."""
-
-    def log_code(self, *_: Any, **__: Any) -> None:
-        """Log nothing, and report so: the commit, and what differs from it, is in the environment."""
-        report("log_code() stores no files; log_artifact() of a folder does")
+    """Methods of a run for which there is no server; those that would publish something report so."""
 
     def mark_preempting(self) -> None:
         """Nothing: a run that is killed can go on by ``init(id=..., resume="allow")``."""
+
+    def link_artifact(self, *_: Any, **__: Any) -> None:
+        """Link nothing, and report so."""
+        report(f"link_artifact() links nothing here: {_FILES}")
+
+    def link_model(self, *_: Any, **__: Any) -> None:
+        """Link nothing, and report so."""
+        report(f"link_model() links nothing here: {_FILES}")
+
+    def display(self, height: int = 420, hidden: bool = False) -> bool:
+        """False: there is no page of W&B; ``rigorous view`` has one."""
+        return False
+
+    def to_html(self, height: int = 420, hidden: bool = False) -> str:
+        """No page."""
+        return ""
+
+    def status(self) -> None:
+        """None: nothing waits to be sent."""

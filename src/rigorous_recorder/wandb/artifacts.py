@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, Self
 
 from .errors import Error, UsageError
@@ -94,6 +95,24 @@ class Artifact:
             self._files[_inside(f"{name}.table.json")] = data
         else:
             self._files[_inside(name)] = bytes(obj.data)
+
+    def get(self, name: str) -> Any:
+        """A table that was added under a name: a dict with ``columns`` and ``data``.
+
+        Raises:
+            UsageError: there is no such table.
+        """
+        data = self._files.get(f"{name}.table.json")
+        if data is None:
+            message = f"artifact {self.name!r} has no table {name!r}"
+            raise UsageError(message)
+        return json.loads(data if isinstance(data, bytes) else data.read_bytes())
+
+    @property
+    def manifest(self) -> SimpleNamespace:
+        """``entries``: what is known of each file and reference, by its name."""
+        found = {name: {"path": name, "reference": uri} for name, uri in self.references.items()}
+        return SimpleNamespace(entries=found | {row["path"]: row for row in self.rows()})
 
     def wait(self, timeout: float | None = None) -> Self:
         """Itself; nothing is sent anywhere."""

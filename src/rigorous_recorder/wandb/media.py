@@ -19,6 +19,8 @@ __all__ = [
     "Html",
     "Image",
     "Media",
+    "Molecule",
+    "Object3D",
     "Plotly",
     "Table",
     "Video",
@@ -36,7 +38,7 @@ class Media:
 
     suffix = ".bin"
 
-    def __init__(self, data: bytes, name: str | None, about: Mapping[str, Any]) -> None:
+    def __init__(self, data: Any, name: str | None, about: Mapping[str, Any]) -> None:
         self.data = data
         self.name = name
         self.about = {key: each for key, each in about.items() if each is not None}
@@ -48,11 +50,19 @@ class Media:
         return {key: self.data, f"{key}/name": name, **about}
 
 
+def _of_file(source: Any) -> tuple[bytes, str | None]:
+    """The bytes of a file's path or of an open file, and its name."""
+    if hasattr(source, "read"):
+        data, name = source.read(), getattr(source, "name", None)
+        return data.encode() if isinstance(data, str) else data, name and Path(name).name
+    return Path(source).read_bytes(), Path(source).name
+
+
 class File(Media):
     """A file as it is."""
 
     def __init__(self, path: str | PathLike[str], **about: Any) -> None:
-        super().__init__(Path(path).read_bytes(), Path(path).name, about)
+        super().__init__(*_of_file(path), about)
 
 
 class Image(Media):
@@ -83,7 +93,7 @@ class Image(Media):
         name = None
         about: dict[str, Any] = {}
         if isinstance(data_or_path, str | PathLike):
-            data, name = Path(data_or_path).read_bytes(), Path(data_or_path).name
+            data, name = _of_file(data_or_path)
         elif hasattr(data_or_path, "savefig"):
             data = _saved(data_or_path.savefig, format="png")
         elif hasattr(data_or_path, "save") and hasattr(data_or_path, "mode"):
@@ -133,7 +143,7 @@ class Audio(Media):
     ) -> None:
         name = None
         if isinstance(data_or_path, str | PathLike):
-            data, name = Path(data_or_path).read_bytes(), Path(data_or_path).name
+            data, name = _of_file(data_or_path)
         elif sample_rate is None:
             message = "Audio of samples needs a sample_rate, in hertz"
             raise ValueError(message)
@@ -155,10 +165,8 @@ class Video(Media):
         format: str | None = None,
     ) -> None:
         name = None
-        if isinstance(data_or_path, str | PathLike):
-            data, name = Path(data_or_path).read_bytes(), Path(data_or_path).name
-        elif hasattr(data_or_path, "read"):
-            data = data_or_path.read()
+        if isinstance(data_or_path, str | PathLike) or hasattr(data_or_path, "read"):
+            data, name = _of_file(data_or_path)
         else:
             data = array_of(data_or_path)
         super().__init__(data, name, {"caption": caption, "fps": fps, "format": format})
@@ -176,6 +184,55 @@ class Html(Media):
         if is_path and not fspath(text).lstrip().startswith("<") and Path(text).is_file():
             name, text = Path(text).name, Path(text).read_text(encoding="utf-8")
         super().__init__(str(text).encode(), name, {})
+
+
+class Molecule(Media):
+    """A molecule: a file, or the text of one."""
+
+    suffix = ".pdb"
+
+    def __init__(
+        self, data_or_path: Any, caption: str | None = None, file_type: str | None = None
+    ) -> None:
+        data, name = _of_file(data_or_path)
+        self.suffix = f".{file_type}" if file_type else self.suffix
+        super().__init__(data, name, {"caption": caption})
+
+    @classmethod
+    def from_smiles(cls, data: str, caption: str | None = None, **_: Any) -> Molecule:
+        """A SMILES text, which is stored as it is."""
+        return cls(io.StringIO(data), caption, "smi")
+
+
+class Object3D(Media):
+    """Points as an array (points, 3, 4 or 6), a scene as a dict, or a file such as ``.obj``."""
+
+    suffix = ".npy"
+
+    def __init__(self, data_or_path: Any, caption: str | None = None, **about: Any) -> None:
+        data, name = data_or_path, None
+        if isinstance(data, Mapping):
+            data = _plain(data)
+        elif isinstance(data, str | PathLike) or hasattr(data, "read"):
+            data, name = _of_file(data)
+        else:
+            data = array_of(data)
+        super().__init__(data, name, {"caption": caption, **about})
+
+    @classmethod
+    def from_file(cls, data_or_path: Any, file_type: str | None = None) -> Object3D:
+        """A file."""
+        return cls(data_or_path, file_type=file_type)
+
+    @classmethod
+    def from_numpy(cls, data: Any) -> Object3D:
+        """Points."""
+        return cls(data)
+
+    @classmethod
+    def from_point_cloud(cls, points: Any, boxes: Any = None, **about: Any) -> Object3D:
+        """Points, and boxes beside them."""
+        return cls(points, boxes=_plain(boxes) if boxes else None, **about)
 
 
 class Plotly(Media):
@@ -206,8 +263,8 @@ class Histogram:
             raise ValueError(message)
 
     def fields(self, key: str) -> dict[str, Any]:
-        """A dict with ``values``, the counts, and ``bins``, the edges."""
-        return {key: {"values": self.histogram, "bins": self.bins}}
+        """A dict with ``values``, the counts, and ``bins``, the edges, as in W&B's files."""
+        return {key: {"_type": "histogram", "values": self.histogram, "bins": self.bins}}
 
 
 class Table:
@@ -298,7 +355,9 @@ def _distinct(columns: Iterable[Any]) -> list[str]:
 
 
 def drawn(value: Any) -> Any:
-    """A figure or a picture of another package as a medium."""
+    """A figure, a picture or a DataFrame of another package as a medium or a table."""
+    if type(value).__name__ == "DataFrame" and hasattr(value, "columns"):
+        return Table(dataframe=value)
     if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "getbands")):
         return Image(value)
     if type(value).__module__.startswith("plotly") and hasattr(value, "to_json"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rigorous_recorder._lazy_imports import np
@@ -17,6 +17,7 @@ __all__ = [
     "histogram",
     "line",
     "line_series",
+    "plot_table",
     "pr_curve",
     "roc_curve",
     "scatter",
@@ -53,6 +54,18 @@ def histogram(table: Table, value: str, title: str | None = None, **_: Any) -> C
     return Chart(table, "histogram", title, value=value)
 
 
+def plot_table(
+    vega_spec_name: str,
+    data_table: Table,
+    fields: Mapping[str, Any],
+    string_fields: Mapping[str, Any] | None = None,
+    split_table: bool = False,
+) -> Chart:
+    """A table with the name of a chart of W&B's, and what its fields stand for."""
+    about = {"fields": dict(fields), "string_fields": dict(string_fields or {})}
+    return Chart(data_table, vega_spec_name, (string_fields or {}).get("title"), **about)
+
+
 def line_series(
     xs: Sequence[Any],
     ys: Sequence[Sequence[Any]],
@@ -61,16 +74,26 @@ def line_series(
     xname: str = "x",
     **_: Any,
 ) -> Chart:
-    """Several lines: a row for each point, with ``x``, ``y`` and the name of its ``line``."""
-    is_shared = not xs or not isinstance(xs[0], list | tuple)
-    all_xs: Any = [xs] * len(ys) if is_shared else xs
-    names = keys or [f"line {number}" for number in range(len(ys))]
+    """Several lines: a row for each point, with its x, ``lineKey`` and ``lineVal``."""
+    xs, ys = _lists(xs), _lists(ys)
+    all_xs: Any = xs if xs and isinstance(xs[0], list) else [xs] * len(ys)
+    names = list(keys) if keys is not None else [f"line_{number}" for number in range(len(ys))]
     rows = [
-        [x, y, name]
+        [x, name, y]
         for name, each_xs, each_ys in zip(names, all_xs, ys, strict=True)
         for x, y in zip(each_xs, each_ys, strict=False)
     ]
-    return Chart(Table([xname, "y", "line"], rows), "line_series", title)
+    return Chart(Table([xname, "lineKey", "lineVal"], rows), "line_series", title)
+
+
+def _lists(values: Any) -> list[Any]:
+    """Values of one axis, or of several lines, as lists of Python's numbers."""
+    if hasattr(values, "__array__"):
+        return list(array_of(values).tolist())
+    return [
+        _lists(each) if hasattr(each, "__len__") and type(each) is not str else each
+        for each in values
+    ]
 
 
 def confusion_matrix(
@@ -81,7 +104,7 @@ def confusion_matrix(
     title: str | None = None,
     **_: Any,
 ) -> Chart:
-    """How often each class was taken for each: rows with ``actual``, ``predicted`` and ``count``.
+    """How often each class was taken for each: ``Actual``, ``Predicted``, ``nPredictions``.
 
     Args:
         probs: an array (examples, classes), instead of ``preds``.
@@ -90,7 +113,8 @@ def confusion_matrix(
     truth = array_of(y_true)
     found = array_of(probs).argmax(axis=1) if preds is None else array_of(preds)
     count = int(max(truth.max(), found.max())) + 1
-    names = list(class_names) if class_names is not None else [str(n) for n in range(count)]
+    known = list(class_names) if class_names is not None else []
+    names = [*known, *(f"Class_{n + 1}" for n in range(len(known), count))]
     cells = np.zeros((len(names), len(names)), int)
     np.add.at(cells, (truth, found), 1)
     rows = [
@@ -98,11 +122,16 @@ def confusion_matrix(
         for i, actual in enumerate(names)
         for j, predicted in enumerate(names)
     ]
-    return Chart(Table(["actual", "predicted", "count"], rows), "confusion_matrix", title)
+    return Chart(Table(["Actual", "Predicted", "nPredictions"], rows), "confusion_matrix", title)
 
 
 def roc_curve(
-    y_true: Any, y_probas: Any = None, labels: Any = None, title: str | None = None, **_: Any
+    y_true: Any,
+    y_probas: Any = None,
+    labels: Any = None,
+    classes_to_plot: Any = None,
+    title: str | None = None,
+    **_: Any,
 ) -> Chart:
     """Rows with ``class``, ``fpr`` and ``tpr``, one for each distinct probability.
 
@@ -110,36 +139,46 @@ def roc_curve(
         y_true: the number of the class of each example.
         y_probas: an array (examples, classes).
         labels: names of the classes.
+        classes_to_plot: the numbers of those that are wanted; all by default.
     """
-    return _by_class(y_true, y_probas, labels, ["fpr", "tpr"], "roc_curve", title)
+    found = _by_class(y_true, y_probas, labels, classes_to_plot, is_roc=True)
+    return Chart(Table(["class", "fpr", "tpr"], found), "roc_curve", title)
 
 
 def pr_curve(
-    y_true: Any, y_probas: Any = None, labels: Any = None, title: str | None = None, **_: Any
+    y_true: Any,
+    y_probas: Any = None,
+    labels: Any = None,
+    classes_to_plot: Any = None,
+    title: str | None = None,
+    **_: Any,
 ) -> Chart:
-    """Rows with ``class``, ``recall`` and ``precision``, one for each distinct probability."""
-    return _by_class(y_true, y_probas, labels, ["recall", "precision"], "pr_curve", title)
+    """Rows with ``class``, ``precision`` and ``recall``, one for each distinct probability."""
+    found = _by_class(y_true, y_probas, labels, classes_to_plot, is_roc=False)
+    return Chart(Table(["class", "precision", "recall"], found), "pr_curve", title)
 
 
 def _by_class(
-    y_true: Any, y_probas: Any, labels: Any, columns: list[str], kind: str, title: str | None
-) -> Chart:
+    y_true: Any, y_probas: Any, labels: Any, wanted: Any, *, is_roc: bool
+) -> list[list[Any]]:
     truth, probabilities = array_of(y_true), array_of(y_probas)
-    names = labels if labels is not None else [str(n) for n in range(probabilities.shape[1])]
+    numbers = range(probabilities.shape[1]) if wanted is None else wanted
     rows = []
-    for number, name in enumerate(names):
-        is_class = truth == number
-        order = np.argsort(-probabilities[:, number], kind="stable")
-        chosen = probabilities[order, number]
-        is_last = np.append(np.diff(chosen) != 0, True)  # of examples with one probability
-        right = np.cumsum(is_class[order])[is_last]
-        wrong = np.cumsum(~is_class[order])[is_last]
-        recall = right / max(int(is_class.sum()), 1)
-        other = (
-            wrong / max(int((~is_class).sum()), 1)
-            if kind == "roc_curve"
-            else right / (right + wrong)
-        )
-        pairs = (other, recall) if kind == "roc_curve" else (recall, other)
-        rows += [[name, *point] for point in zip(*(each.tolist() for each in pairs), strict=True)]
-    return Chart(Table(["class", *columns], rows), kind, title)
+    for number in numbers:
+        name = labels[number] if labels is not None else str(number)
+        points = _curve(truth == number, probabilities[:, number], is_roc=is_roc)
+        rows += [[name, *point] for point in points]
+    return rows
+
+
+def _curve(is_class: Any, probabilities: Any, *, is_roc: bool) -> list[tuple[float, float]]:
+    """The points of a curve of one class, from the highest probability down."""
+    order = np.argsort(-probabilities, kind="stable")
+    is_last = np.append(
+        np.diff(probabilities[order]) != 0, True
+    )  # of examples with one probability
+    right = np.cumsum(is_class[order])[is_last]
+    wrong = np.cumsum(~is_class[order])[is_last]
+    recall = right / max(int(is_class.sum()), 1)
+    other = wrong / max(int((~is_class).sum()), 1) if is_roc else right / (right + wrong)
+    return list(zip(other.tolist(), recall.tolist(), strict=True))

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import glob as globbing
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from rigorous_recorder import Recorder
 from rigorous_recorder import Run as Started
 from rigorous_recorder._keys import RESERVED
+from rigorous_recorder._lazy import lazy_module
 from rigorous_recorder._report import report
 from rigorous_recorder.integrations.guest import at_exit, guest, report_once, set_attributes
 
 from .absent import Absent
 from .arguments import metrics_of, step_of, time_of
-from .artifacts import Artifact, copied, found_artifact, stored
+from .files import Files
 from .media import Histogram, Media, Table, drawn, has_media, owned
 from .parameters import Config
 from .plot import Chart
+from .step_metrics import StepMetrics
 from .summaries import Summary
 
-__all__ = ["OWN", "Run"]
+torch = lazy_module("rigorous_recorder.integrations.torch")
+
+__all__ = ["OWN", "Metric", "Run"]
 
 #: Attributes of a run that are no parameters; a parameter with such a name is ``config.<name>``.
 OWN: Final = frozenset(
@@ -39,11 +40,14 @@ OWN: Final = frozenset(
 #: Keys that a record has already; a metric of this name is ``metric.<name>``.
 _TAKEN: Final = RESERVED | {"step", "time"}
 
+#: What W&B has as the exit code after Ctrl-C.
+_INTERRUPTED: Final = 255
+
 #: Values of these types are logged as they are.
 _PLAIN: Final = frozenset({float, int, str, bool, type(None)})
 
 
-class Run(Absent):
+class Run(Files, Absent):
     """A run of W&B whose records are in a collection.
 
     A record has ``step``, ``time`` and the metrics of a step. Nothing is dropped: a record at a step
@@ -60,125 +64,20 @@ class Run(Absent):
         step: int = 0,
         resumed: bool = False,
     ) -> None:
-        self._started = started
-        self._about = dict(about)
-        self._folder = folder
-        self._step = step
+        super().__init__(started, about, folder=folder, step=step, resumed=resumed)
         self._pending: dict[str, Any] = {}
         self._parts: dict[str, Recorder] = {}
-        self._step_metrics: dict[str, str] = {}
+        self._step_metrics = StepMetrics()
+        self._watched: dict[int, Any] = {}
         self._is_open = True
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._at_end: Callable[[Run], None] = _nothing
         self._push = started.recorder.push if started else _nothing
-        self.resumed = resumed
-        self.start_time = time.time()
         self.summary = Summary()
         self.config = Config(self._configure, can_change=resumed)
         if started:
-            at_exit(lambda error: self._close(0 if error is None else 1, error))
-
-    # --- what it is ----------------------------------------------------------------------------
-
-    @property
-    def recorder(self) -> Recorder | None:
-        """The recorder that it logs to; None if it is disabled."""
-        return self._started.recorder if self._started else None
-
-    @property
-    def id(self) -> str:
-        """The id, by which ``init(id=..., resume="allow")`` goes on."""
-        return str(self._about["run_id"])
-
-    @property
-    def name(self) -> str:
-        """The name; the id if it has none."""
-        return str(self._about.get("name") or self.id)
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._tell({"name": name, "run": name})
-
-    @property
-    def notes(self) -> str | None:
-        """A text about the run."""
-        return self._about.get("notes")
-
-    @notes.setter
-    def notes(self, notes: str) -> None:
-        self._tell({"notes": notes})
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Texts to find it by."""
-        return tuple(self._about.get("tags") or ())
-
-    @tags.setter
-    def tags(self, tags: Any) -> None:
-        self._tell({"tags": list(tags)})
-
-    @property
-    def project(self) -> str:
-        """The name of the collection."""
-        return str(self._about["project"])
-
-    def project_name(self) -> str:
-        """The name of the collection."""
-        return self.project
-
-    @property
-    def entity(self) -> str:
-        """What was given as ``entity``; nothing is sent there."""
-        return str(self._about.get("entity") or "")
-
-    @property
-    def group(self) -> str:
-        """The group that it belongs to."""
-        return str(self._about.get("group") or "")
-
-    @property
-    def job_type(self) -> str:
-        """What kind of job of its group it is."""
-        return str(self._about.get("job_type") or "")
-
-    @property
-    def path(self) -> str:
-        """``entity/project/id``."""
-        return "/".join(each for each in (self.entity, self.project, self.id) if each)
-
-    @property
-    def dir(self) -> str:
-        """A folder for files of the run, which exists."""
-        folder = self._folder / self.id / "files"
-        folder.mkdir(parents=True, exist_ok=True)
-        return str(folder)
-
-    @property
-    def step(self) -> int:
-        """The step of the next record without one."""
-        return self._step
-
-    @property
-    def offline(self) -> bool:
-        """True: nothing is sent anywhere."""
-        return True
-
-    @property
-    def disabled(self) -> bool:
-        """Whether nothing is logged."""
-        return self._started is None
-
-    @property
-    def url(self) -> None:
-        """None: there is no server."""
-
-    def get_url(self) -> None:
-        """None: there is no server."""
-
-    @property
-    def sweep_id(self) -> None:
-        """None: there are no sweeps."""
+            at_exit(lambda error: self._close(_exit_code(error), error))
 
     def go_on(
         self, given: Mapping[str, Any], before: Mapping[str, Any], last: Mapping[str, Any]
@@ -188,8 +87,8 @@ class Run(Absent):
         known = {key: each for key, each in before.items() if key not in taken}
         self.config.restore({key.removeprefix("config."): each for key, each in known.items()})
         self.summary.restore(last, before.get("summary") or {})
-        self._step_metrics = dict(before.get("step_metrics") or {})
-        self._tell(dict(given))
+        self._step_metrics = StepMetrics(before.get("step_metrics"))
+        self._set(dict(given))
 
     # --- logging -------------------------------------------------------------------------------
 
@@ -250,6 +149,8 @@ class Run(Absent):
         try:
             if not _PLAIN.issuperset(map(type, fields.values())):
                 fields = self._plain(step, fields)
+            if self._step_metrics.names:
+                fields = self._step_metrics.fill(fields)
             if not _TAKEN.isdisjoint(fields):
                 fields = {_free(key, _TAKEN, "metric"): each for key, each in fields.items()}
             record = {"step": step, "time": time_of(fields), **fields}
@@ -310,13 +211,15 @@ class Run(Absent):
         hidden: bool | None = None,
         summary: str | None = None,
         overwrite: bool | None = None,
-    ) -> None:
-        """Say by which metric another is plotted, and what the summary has of it.
+        goal: str | None = None,
+    ) -> Metric:
+        """Set by which metric another is plotted, and what the summary has of it.
 
         Args:
             name: a metric, or a pattern such as ``val/*``.
-            step_metric: stored in the attribute ``step_metrics``. Unlike in W&B no value of it is
-                added to records that it was not logged with.
+            step_metric: stored in the attribute ``step_metrics``. Its last value is added to records
+                that it was not logged with, with ``<step metric>/carried``, unless ``step_sync`` is
+                False.
             summary: min, max, mean, last, first, copy, best or none, or several separated by commas.
 
         Raises:
@@ -325,8 +228,39 @@ class Run(Absent):
         if summary is not None:
             self.summary.define(name, summary)
         if step_metric is not None:
-            self._step_metrics[name] = str(getattr(step_metric, "name", step_metric))
-            self._tell({"step_metrics": dict(self._step_metrics)})
+            chosen = str(getattr(step_metric, "name", step_metric))
+            self._step_metrics.define(name, chosen, is_filled=step_sync is not False)
+            self._set({"step_metrics": dict(self._step_metrics.names)})
+        return Metric(name)
+
+    @guest
+    def watch(
+        self,
+        models: Any,
+        criterion: Any = None,
+        log: str | None = "gradients",
+        log_freq: int = 1000,
+        idx: int | None = None,
+        log_graph: bool = False,
+    ) -> None:
+        """Log norms and histograms of a model's weights and gradients, in a child for each parameter.
+
+        Before the optimizer uses them, every ``log_freq`` of its steps; see
+        ``rigorous_recorder.integrations.torch.watch``.
+        """
+        found = models if isinstance(models, list | tuple) else [models]
+        for model in found if self.recorder is not None and log is not None else ():
+            self.unwatch(model)
+            self._watched[id(model)] = torch.watch(
+                model, None, self.recorder, every=log_freq, histograms=True
+            )
+
+    def unwatch(self, models: Any = None) -> None:
+        """Watch a model, or all of them, no longer."""
+        given = models if isinstance(models, list | tuple) else [models]
+        for each in list(self._watched) if models is None else map(id, given):
+            if each in self._watched:
+                self._watched.pop(each).close()
 
     @guest
     def alert(
@@ -348,92 +282,12 @@ class Run(Absent):
     # --- attributes ----------------------------------------------------------------------------
 
     @guest
-    def _tell(self, about: dict[str, Any]) -> None:
-        self._about |= about
-        if self.recorder is not None:
-            set_attributes(self.recorder, about)
-
-    @guest
     def _configure(self, values: dict[str, Any]) -> None:
         if self.recorder is not None and values:
             taken = OWN | RESERVED
             set_attributes(
                 self.recorder, {_free(key, taken, "config"): each for key, each in values.items()}
             )
-
-    # --- files ---------------------------------------------------------------------------------
-
-    @guest
-    def log_artifact(
-        self,
-        artifact_or_path: Artifact | str | PathLike[str],
-        name: str | None = None,
-        type: str | None = None,
-        aliases: list[str] | None = None,
-        tags: list[str] | None = None,
-    ) -> Artifact:
-        """Copy files beside the collection, and log a record for each in a child of the run.
-
-        The child has ``artifact``, ``artifact_type`` and ``version``; records ``path``, ``size`` in
-        bytes and ``sha256``.
-        """
-        artifact = artifact_or_path
-        if not isinstance(artifact, Artifact):
-            path = Path(artifact)
-            artifact = Artifact(name or f"run-{self.id}-{path.name}", type or "unspecified")
-            add = artifact.add_dir if path.is_dir() else artifact.add_file
-            add(path)
-        if self.recorder is None:
-            return artifact
-        rows = stored(artifact, self._folder, list(aliases or ["latest"]))
-        about: dict[str, Any] = {"artifact": artifact.name, "artifact_type": artifact.type}
-        about |= {"version": artifact.version, "artifact_metadata": artifact.metadata or None}
-        child = self.recorder.child(about)
-        for row in rows:
-            child.push(row)
-        return artifact
-
-    def log_model(self, path: str | PathLike[str], name: str | None = None, **_: Any) -> Any:
-        """Copy the files of a model, as an artifact of the type "model"."""
-        return self.log_artifact(path, name, "model")
-
-    def use_artifact(self, artifact_or_name: Any, type: str | None = None, **_: Any) -> Artifact:
-        """An artifact that was logged in this project, by "name", "name:v0" or "name:alias".
-
-        Raises:
-            Error: there is none.
-        """
-        if isinstance(artifact_or_name, Artifact):
-            return artifact_or_name
-        found = found_artifact(str(artifact_or_name), self._folder)
-        used = [*self._about.get("used_artifacts", []), f"{found.name}:{found.version}"]
-        self._tell({"used_artifacts": used})
-        return found
-
-    @guest
-    def save(
-        self,
-        glob_str: str | PathLike[str] = "",
-        base_path: Any = None,
-        policy: str = "live",
-        glob: bool = True,
-    ) -> list[str]:
-        """Copy files that fit a pattern to ``dir``, as they are now; their paths there.
-
-        They have the same path there as below ``base_path``, by default the current folder, or for an
-        absolute pattern the folder above theirs.
-        """
-        pattern = Path(glob_str)
-        base = Path(
-            base_path or (pattern.parent.parent if pattern.is_absolute() else ".")
-        ).absolute()
-        found = sorted(globbing.glob(str(pattern))) if glob else [str(pattern)]  # noqa: PTH207
-        files = [Path(name).absolute() for name in found if Path(name).is_file()]
-        return [
-            str(copied(each, Path(self.dir).absolute(), base))
-            for each in files
-            if self._started is not None
-        ]
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -454,8 +308,9 @@ class Run(Absent):
             self._flush()
         if os.getpid() != self._process:
             return  # a forked child; the run is its parent's
+        self.unwatch()
         own = self.summary.own()
-        self._tell({"exit_code": exit_code, **({"summary": own} if own else {})})
+        self._set({"exit_code": exit_code, **({"summary": own} if own else {})})
         if self._started is None:
             return
         if exit_code:
@@ -470,6 +325,12 @@ class Run(Absent):
         self._close(0 if error is None else 1, error)
 
 
+class Metric(NamedTuple):
+    """A metric that was defined; it can be the step metric of others."""
+
+    name: str
+
+
 class _Nowhere:
     """Where a disabled run logs to."""
 
@@ -479,6 +340,13 @@ class _Nowhere:
 
 def _nothing(what: object) -> None:
     """Do nothing."""
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """The exit code of a process that dies of an exception."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    return 0 if error is None else _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _storable(key: str, value: Any) -> Any:
