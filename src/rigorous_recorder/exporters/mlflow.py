@@ -30,6 +30,7 @@ _NAMED: Final = {
     "command": "mlflow.source.name",
     "git_commit": "mlflow.source.git.commit",
     "git_branch": "mlflow.source.git.branch",
+    "git_remote": "mlflow.source.git.repoURL",
 }
 _KNOWN: Final = frozenset(_NAMED) | {
     "status",
@@ -37,6 +38,7 @@ _KNOWN: Final = frozenset(_NAMED) | {
     "end_time",
     "deleted",
     "tags",
+    "source_tags",
     "experiment",
 }
 #: As MLflow finds the latest value of a metric.
@@ -136,6 +138,8 @@ class _Writing:
         self._rows["runs"].add(id_, name[:250], user, ended, start, end, stage, uri)
         tags = {"mlflow.runName": name, "mlflow.parentRunId": parent}
         tags |= {tag: about.get(key) for key, tag in _NAMED.items()}
+        more = about.get("source_tags")
+        tags = {**more, **tags} if isinstance(more, dict) else tags
         own = about.get("tags")
         if isinstance(own, dict):
             tags = {**own, **tags}
@@ -163,11 +167,12 @@ class _Writing:
     def _record(self, logged: Logged) -> None:
         place = logged.place
         id_ = self._of_place(place)
-        before = "system/" if part_of(place) == "system" else ""
+        is_system = part_of(place) == "system"
         if logged.time is None:
             self._losses.add(_TIMELESS)
         time = _milliseconds((place.run.start or 0.0) if logged.time is None else logged.time)
         for key, value in logged.fields.items():
+            before = "system/" if is_system and not key.startswith("system/") else ""
             self._value((id_, time, logged.step), f"{before}{key}", value)
 
     def _value(self, at: tuple[str, int, float], key: str, value: Any) -> None:

@@ -24,7 +24,7 @@ __all__ = ["Logged", "Place", "Run", "Study"]
 _ABOUT: Final = (
     "status", "start_time", "end_time", "tags", "notes", "host", "user", "group", "job_type",
     "project", "experiment", "exit_code", "command", "git_commit", "git_branch", "git_remote",
-    "summary", "runtime", "deleted",
+    "summary", "runtime", "deleted", "source_tags",
 )  # fmt: skip
 #: Attributes of imported runs that tell where they are from.
 _ORIGIN: Final = frozenset({"run", "run_id", "source", "source_format"})

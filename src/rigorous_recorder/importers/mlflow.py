@@ -13,7 +13,7 @@ from . import mlflow_files as store_of_files
 from . import mlflow_url as store_by_url
 from .contract import Event, Format, Position, Record, Report, Source, utc_time
 from .files import files_below, run_name
-from .mlflow_runs import in_order, run_of
+from .mlflow_runs import SYSTEM, in_order, part_of, run_of
 from .sqlite import columns_of, is_sqlite, opened, rows
 
 _TABLES: Final = ("runs", "metrics", "params", "tags", "experiments")
@@ -97,13 +97,14 @@ def _records(path: Path, table: Table, report: Report, row: int | None) -> Itera
     known = {str(run) for (run,) in table("runs", ("run_uuid",))}
     call: tuple[Any, ...] = ()
     fields: dict[str, Any] = {}
+    parts: set[str] = set()
     last, ends, strays, given = row, 0, 0, 0
     where = None if row is None else ("rowid > ?", row)
     for rowid, run, key, value, time, step, is_nan in table("metrics", _METRICS, where=where):
-        now = run, time, step
+        now = run, time, step, type(key) is str and key[:7] == SYSTEM
         if now != call or key in fields:
             if fields:
-                yield _record(call, fields)
+                yield from _given(call, fields, parts)
                 given += 1
                 if given % _OFTEN == 0 and row is not None:
                     yield Position({"row": last})
@@ -115,7 +116,7 @@ def _records(path: Path, table: Table, report: Report, row: int | None) -> Itera
         ends += value in (_LARGEST, -_LARGEST)
         fields[key] = nan if is_nan else value
     if fields:
-        yield _record(call, fields)
+        yield from _given(call, fields, parts)
     if row is not None:
         yield Position({"row": last})
     for text, count in ((_ENDS, ends), ("metrics of runs that are not there: not taken", strays)):
@@ -123,9 +124,15 @@ def _records(path: Path, table: Table, report: Report, row: int | None) -> Itera
             report.add(path, text, count=count)
 
 
-def _record(call: tuple[Any, ...], fields: dict[str, Any]) -> Record:
-    run, time, step = call
-    return Record(run, fields, step, None if time is None else utc_time(time / 1000))
+def _given(call: tuple[Any, ...], fields: dict[str, Any], parts: set[str]) -> Iterator[Event]:
+    """The record of a call, and before it the part of the run that it is of."""
+    run, time, step, is_system = call
+    if is_system:
+        if run not in parts:
+            parts.add(run)
+            yield part_of(run)
+        run = part_of(run).id
+    yield Record(run, fields, step, None if time is None else utc_time(time / 1000))
 
 
 FORMAT: Final = Format("mlflow", "MLflow", _find, _read, options=("url",))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from .contract import Event, Position, Record, Report, Run, Source, utc_time
 from .files import files_below, read_bounded, read_yaml, run_name
 from .lines import lines
-from .mlflow_runs import in_order, run_of
+from .mlflow_runs import SYSTEM, in_order, part_of, run_of
 
 __all__ = ["find", "read"]
 
@@ -82,8 +82,20 @@ def _records(
 ) -> Iterator[Event]:
     """Metrics that were logged at one time and step are one record."""
     metrics = folder / "metrics"
-    files = list(files_below(metrics))
-    points = [_points(file, metrics, top, report, offsets) for file in files]
+    parts: dict[bool, list[Path]] = {}
+    for file in files_below(metrics):
+        is_system = file.relative_to(metrics).as_posix().startswith(SYSTEM)
+        parts.setdefault(is_system, []).append(file)
+    for is_system, files in sorted(parts.items()):
+        part = part_of(run)
+        if is_system:
+            yield part
+        points = [_points(file, metrics, top, report, offsets) for file in files]
+        yield from _merged(part.id if is_system else run, points)
+
+
+def _merged(run: str, points: list[Iterator[Point]]) -> Iterator[Event]:
+    """A record for each time and step; of many metrics, one after the other."""
     for several in [points] if len(points) <= _MOST_OPEN else [[each] for each in points]:
         merged = heapq.merge(*several, key=lambda point: point[0])
         for (time, step), group in groupby(merged, key=lambda point: point[:2]):

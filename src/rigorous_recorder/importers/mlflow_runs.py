@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .contract import Run, utc_time
 
-__all__ = ["in_order", "run_of"]
+__all__ = ["SYSTEM", "in_order", "part_of", "run_of"]
 
 #: By text, and by number as in files.
 _STATES: Final = {
@@ -23,6 +23,9 @@ _STATES: Final = {
     5: "stopped",
 }
 _PARENT: Final = "mlflow.parentRunId"
+_NAME: Final = "mlflow.runName"
+#: What names of system metrics begin with.
+SYSTEM: Final = "system/"
 #: Tags that have a name that is the same for all formats.
 _TAGS: Final = {
     "mlflow.note.content": "notes",
@@ -30,16 +33,20 @@ _TAGS: Final = {
     "mlflow.source.name": "command",
     "mlflow.source.git.commit": "git_commit",
     "mlflow.source.git.branch": "git_branch",
+    "mlflow.source.git.repoURL": "git_remote",
 }
+#: Tags that are of a run's own.
+_TAKEN: Final = frozenset({*_TAGS, _PARENT, _NAME})
 
 
 def run_of(
     key: str, about: Mapping[str, Any], params: Mapping[str, Any], tags: Mapping[str, Any]
 ) -> Run:
-    """A run; of its tags those of a user are the attribute ``tags``."""
+    """A run; of its tags those of a user are the attribute ``tags``, MLflow's own ``source_tags``."""
     status = about.get("status")
     named = {name: tags[tag] for tag, name in _TAGS.items() if tag in tags}
-    own = {tag: value for tag, value in tags.items() if tag not in _TAGS and tag != _PARENT}
+    rest = {tag: value for tag, value in tags.items() if tag not in _TAKEN}
+    of_tool = {tag: value for tag, value in rest.items() if tag.startswith("mlflow.")}
     found = {
         "user": about.get("user_id") or None,
         **named,
@@ -47,12 +54,18 @@ def run_of(
         "status": _STATES.get(status, status),
         "start_time": _time(about.get("start_time")),
         "end_time": _time(about.get("end_time")),
-        "tags": own or None,
+        "tags": {tag: value for tag, value in rest.items() if tag not in of_tool} or None,
+        "source_tags": of_tool or None,
         "deleted": True if about.get("lifecycle_stage") == "deleted" else None,
     }
-    name = tags.get("mlflow.runName") or about.get("name") or about.get("run_name") or key
+    name = tags.get(_NAME) or about.get("name") or about.get("run_name") or key
     parent = tags.get(_PARENT)
     return Run(key, str(name), params, found, None if parent is None else str(parent))
+
+
+def part_of(run: str) -> Run:
+    """The part of a run that has its system metrics."""
+    return Run(f"{run}/system", parent=run, part="system")
 
 
 def _time(milliseconds: Any) -> Any:

@@ -1,0 +1,123 @@
+"""What tools write that the samples do not have: parts, tags, types, and older versions."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import struct
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.importers import import_runs
+from rigorous_recorder.importers.event_frames import masked_crc
+
+from .test_samples import DATA
+from .test_wandb import field
+
+
+def rows_in(source: Path, folder: Path, **options: Any) -> list[dict[str, Any]]:
+    """The flat table of an import, in which missing values are left out."""
+    with ExperimentCollection(folder / "study", quiet=True) as collection:
+        import_runs(source, collection, **options)
+        return [
+            {key: value for key, value in dict(row).items() if value is not None}
+            for row in collection.records
+        ]
+
+
+def attributes_in(source: Path, folder: Path, **options: Any) -> list[dict[str, Any]]:
+    """The attributes of the experiments of an import."""
+    with ExperimentCollection(folder / "study", quiet=True) as collection:
+        import_runs(source, collection, **options)
+        return [dict(each.local_data) for each in collection.experiments]
+
+
+# --- MLflow ------------------------------------------------------------------------------------------
+
+
+def mlflow_database(folder: Path) -> Path:
+    """The sample's database with two metrics of its machine."""
+    file = folder / "mlflow.db"
+    shutil.copyfile(DATA / "mlflow" / "sqlite" / "mlflow.db", file)
+    with closing(sqlite3.connect(file)) as database, database:
+        (run,) = database.execute("SELECT run_uuid FROM runs WHERE name = 'failed'").fetchone()
+        for key in ("system/cpu", "system/memory", "mine"):
+            row = key, 5.0, 7_000, run, 3, False
+            insert = "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES"
+            database.execute(f"{insert} (?, ?, ?, ?, ?, ?)", row)
+        for key, value in (("mlflow.source.git.repoURL", "url"), ("mlflow.mine", "x"), ("a", "b")):
+            database.execute("INSERT INTO tags VALUES (?, ?, ?)", (key, value, run))
+    return file
+
+
+def mlflow_files(folder: Path) -> Path:
+    """The same in the store of files."""
+    shutil.copytree(DATA / "mlflow" / "files" / "mlruns", folder / "mlruns")
+    (name,) = (
+        file
+        for file in folder.rglob("mlflow.runName")
+        if file.read_text("utf-8").strip() == "failed"
+    )
+    run = name.parent.parent
+    (run / "metrics" / "system").mkdir()
+    for key in ("system/cpu", "system/memory", "mine"):
+        (run / "metrics" / key).write_text("7000 5.0 3\n", "utf-8")
+    for key, value in (("mlflow.source.git.repoURL", "url"), ("mlflow.mine", "x"), ("a", "b")):
+        (run / "tags" / key).write_text(value, "utf-8")
+    return folder / "mlruns"
+
+
+@pytest.mark.parametrize("make", [mlflow_database, mlflow_files])
+def test_mlflow_system_metrics_and_own_tags_are_apart(make: Any, tmp_path: Path) -> None:
+    """System metrics are a part of the run, as in all formats; tags are those of a user."""
+    if make is mlflow_files:
+        pytest.importorskip("yaml")
+    rows = [each for each in rows_in(make(tmp_path), tmp_path) if each["run"] == "failed"]
+    of_part = {row.get("part"): row for row in rows if row["step"] == 3}
+    metrics = {"mine", "system/cpu", "system/memory"}
+    assert {
+        part: {key: row[key] for key in metrics & row.keys()} for part, row in of_part.items()
+    } == {
+        None: {"mine": 5.0},
+        "system": {"system/cpu": 5.0, "system/memory": 5.0},
+    }
+    assert {row["time"].timestamp() for row in of_part.values()} == {7.0}
+    (row,) = (each for each in rows if each.get("mine"))
+    assert (row["tags"], row["git_remote"]) == ({"a": "b"}, "url")
+    assert row["source_tags"] == {"mlflow.source.type": "LOCAL", "mlflow.mine": "x"}
+
+
+# --- TensorBoard -------------------------------------------------------------------------------------
+
+
+def event_file(path: Path, *events: bytes) -> Path:
+    """An event file with these events."""
+    frames = []
+    for event in (field(3, "brain.Event:2"), *events):
+        size = struct.pack("<Q", len(event))
+        frames += [size, struct.pack("<I", masked_crc(size)), event]
+        frames += [struct.pack("<I", masked_crc(event))]
+    path.write_bytes(b"".join(frames))
+    return path
+
+
+@pytest.mark.parametrize(("kind", "code", "shift"), [(19, "<e", 0), (14, "<f", 16)])
+def test_half_numbers_of_pytorch_are_the_bits_of_floats(
+    kind: int, code: str, shift: int, tmp_path: Path
+) -> None:
+    """TensorFlow writes the 16 bits of a half; PyTorch writes the 32 bits of a float there."""
+    values = [1.5, 0.0, -2.25]
+    of_torch = [struct.unpack("<I", struct.pack("<f", each))[0] for each in values]
+    of_tf = [int.from_bytes(struct.pack(code, each), "little") >> shift & 0xFFFF for each in values]
+    for bits in (of_torch, of_tf):
+        shape = field(2, field(2, field(1, len(values))))
+        tensor = field(1, kind) + shape + b"".join(field(13, each) for each in bits)
+        event = field(2, 1) + field(5, field(1, field(1, "half") + field(8, tensor)))
+        folder = tmp_path / str(bits[0])
+        folder.mkdir()
+        (row,) = rows_in(event_file(folder / "events.out.tfevents.1.host", event), folder)
+        assert row["half"] == values
