@@ -213,10 +213,19 @@ def _typed(dtype: int, found: list[Any]) -> list[Any]:
     if dtype == 10:
         return [bool(each) for each in found]
     if dtype == 19 and found and isinstance(found[0], int):
-        return [struct.unpack("<e", struct.pack("<H", each & 0xFFFF))[0] for each in found]
+        return [_half(each, "<e", "<H", 0) for each in found]
     if dtype == _BFLOAT16:
-        return [struct.unpack("<f", struct.pack("<I", (each & 0xFFFF) << 16))[0] for each in found]
+        return [_half(each, "<f", "<I", 16) for each in found]
     return [each & 0xFFFFFFFFFFFFFFFF for each in found] if dtype == 23 else found
+
+
+def _half(bits: int, code: str, unsigned: str, shift: int) -> float:
+    """A number of 16 bits; PyTorch writes the 32 bits of a float in the place of these."""
+    bits &= 0xFFFFFFFF
+    if bits > 0xFFFF:
+        code, unsigned, shift = "<f", "<I", 0
+    found: float = struct.unpack(code, struct.pack(unsigned, bits << shift))[0]
+    return found
 
 
 def _filled(found: list[Any], dims: list[int]) -> list[Any]:
