@@ -33,7 +33,7 @@ def attributes_in(source: Path, folder: Path, **options: Any) -> list[dict[str, 
     """The attributes of the experiments of an import."""
     with ExperimentCollection(folder / "study", quiet=True) as collection:
         import_runs(source, collection, **options)
-        return [dict(each.local_data) for each in collection.experiments]
+        return [dict(each.recorder.local_data) for each in collection.experiments]
 
 
 # --- MLflow ------------------------------------------------------------------------------------------
@@ -121,3 +121,58 @@ def test_half_numbers_of_pytorch_are_the_bits_of_floats(
         folder.mkdir()
         (row,) = rows_in(event_file(folder / "events.out.tfevents.1.host", event), folder)
         assert row["half"] == values
+
+
+# --- SwanLab -----------------------------------------------------------------------------------------
+
+
+def test_swanlab_texts_are_text_and_its_metadata_has_the_names_of_all_formats(
+    tmp_path: Path,
+) -> None:
+    """What was logged as a text is one; host, Python, command and git are attributes."""
+    pytest.importorskip("yaml")
+    folder = tmp_path / "swanlog"
+    shutil.copytree(DATA / "swanlab" / "sample" / "swanlog", folder)
+    for file in folder.rglob("*.swanlab"):
+        (file.parent / "files").joinpath("swanlab-metadata.json").write_text(
+            '{"runtime": {"hostname": "box", "command": "a b"}, "git": {"commit": "c"}, "x": 1}',
+            "utf-8",
+        )
+    rows = rows_in(folder, tmp_path)
+    (note,) = (row for row in rows if "note" in row)
+    assert (note["note"], note["step"], note["note/name"][-4:]) == ("hello", 12, ".txt")
+    assert {(row["host"], row["command"], row["git_commit"]) for row in rows} == {
+        ("box", "a b", "c")
+    }
+
+
+# --- DVCLive and Sacred ------------------------------------------------------------------------------
+
+
+def test_dvclive_parameters_are_those_of_yaml_1_2_and_need_no_metric(tmp_path: Path) -> None:
+    """Texts such as ``yes`` and ``12:30``, which older YAML takes as others, and ``1e-07``."""
+    pytest.importorskip("yaml")
+    folder = tmp_path / "runs" / "first"
+    folder.mkdir(parents=True)
+    text = "a: yes\nb: 12:30\nc: -1e-07\nd: true\ne:\nf: [0, -12, 1.5, .inf, '1']\ng: 1_000\nh: 08"
+    (folder / "params.yaml").write_text(text, "utf-8")
+    (folder / "metrics.json").write_text('{"loss": {"a": 1}}', "utf-8")
+    with pytest.raises(ValueError, match="no known tool"):
+        rows_in(folder.parent, tmp_path / "none")
+    (folder / "metrics.json").write_text("{}", "utf-8")
+    (found,) = attributes_in(folder.parent, tmp_path)
+    wanted = {"a": "yes", "b": "12:30", "c": -1e-07, "d": True, "e": None}
+    wanted |= {"f": [0, -12, 1.5, float("inf"), "1"], "g": "1_000", "h": "08"}
+    assert {key: found.get(key) for key in wanted} == wanted
+    assert (found["run"], found["source_format"]) == ("first", "dvclive")
+
+
+def test_sacred_repositories_are_git_attributes(tmp_path: Path) -> None:
+    """By the names of all formats."""
+    folder = tmp_path / "1"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}", "utf-8")
+    text = '{"experiment": {"repositories": [{"url": "u", "commit": "c", "dirty": false}]}}'
+    (folder / "run.json").write_text(text, "utf-8")
+    (found,) = attributes_in(folder, tmp_path)
+    assert (found["git_remote"], found["git_commit"]) == ("u", "c")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,8 @@ from .files import files_below, read_bounded, read_json, read_yaml, run_name
 from .lines import cell, csv_rows
 from .texts import file_inside
 
+_SUMMARY: Final = "metrics.json"
+_PARAMS: Final = "params.yaml"
 _FLOATS: Final = {"inf", "-inf", "nan"}
 _TIMED: Final = 3
 
@@ -19,20 +22,31 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     folders: dict[Path, list[Path]] = {}
     for file in files_below(path):
         parts = file.parts
+        if file.name == _PARAMS:
+            folders.setdefault(file.parent, [])
         for at in range(len(parts) - 1, 1, -1):
             if parts[at - 1] == "plots" and parts[at] in {"metrics", "images"}:
                 folders.setdefault(Path(*parts[: at - 1]), []).append(file)
                 break
     for folder, files in sorted(folders.items()):
-        if any(file.suffix == ".tsv" for file in files):
-            more = [folder / "metrics.json", folder / "params.yaml"]
+        if any(file.suffix == ".tsv" for file in files) or _has_summary(folder):
+            more = [folder / _SUMMARY, folder / _PARAMS]
             yield Source(folder, (*more, *files), run_name(folder, path))
+
+
+def _has_summary(folder: Path) -> bool:
+    """Whether there is a summary of a run without metrics: it has its step, or nothing."""
+    try:
+        found = json.loads((folder / _SUMMARY).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and (not found or type(found.get("step")) is int)
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
     """Each file of a metric is a part of the run, since they do not grow evenly."""
     summary, params = source.files[:2]
-    config = read_yaml(params, report) if params.exists() else {}
+    config = read_yaml(params, report, is_newer=True) if params.exists() else {}
     last = read_json(summary, report) if summary.exists() else {}
     last = last if isinstance(last, dict) else {}
     files = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,15 @@ __all__ = ["files_below", "listed_once", "read_bounded", "read_json", "read_yaml
 
 #: A configuration, or a file of metrics that is read at once, is not larger than this.
 MOST_BYTES: Final = 1 << 28
+#: What plain scalars of YAML 1.2 are, where that differs from 1.1.
+_TAGS_OF_1_2: Final = {
+    "tag:yaml.org,2002:bool": re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?\Z"
+        r"|[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z"
+    ),
+}
 _LISTED: ContextVar[dict[Path, list[Path]] | None] = ContextVar("listed", default=None)
 
 
@@ -82,8 +92,12 @@ def read_json(path: Path, report: Report) -> Any:
         return None
 
 
-def read_yaml(path: Path, report: Report) -> Any:
+def read_yaml(path: Path, report: Report, *, is_newer: bool = False) -> Any:
     """What a YAML file has as plain data; None, which is reported, if it is not valid.
+
+    Args:
+        is_newer: whether it is of version 1.2, in which ``yes`` and ``12:30`` are texts, and
+            ``1e-7`` is a number; else of 1.1, as PyYAML writes it.
 
     Tags (``!!python/...``) are left out: their values are taken as plain data, and nothing is
     constructed or executed. Aliases are refused, since a small file can expand to any size.
@@ -92,19 +106,27 @@ def read_yaml(path: Path, report: Report) -> Any:
     if data is None:
         return None
     try:
-        return _loader()(data).get_single_data()
+        return _loader(is_newer=is_newer)(data).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
         mark = getattr(error, "problem_mark", None)
         report.add(path, "is not valid YAML", offset=None if mark is None else mark.index)
         return None
 
 
-def _loader() -> Any:
+def _loader(*, is_newer: bool) -> Any:
     """A loader of plain data, in which any tag is that of its kind of node."""
     loader: Any = type(
         "PlainLoader", (yaml.SafeLoader,), {"compose_node": _compose_without_aliases}
     )
     loader.add_multi_constructor("", _construct_plain)
+    if is_newer:
+        left = {
+            first: [each for each in known if each[0] not in _TAGS_OF_1_2]
+            for first, known in loader.yaml_implicit_resolvers.items()
+        }
+        loader.yaml_implicit_resolvers = left
+        for tag, pattern in _TAGS_OF_1_2.items():
+            loader.add_implicit_resolver(tag, pattern, None)
     return loader
 
 

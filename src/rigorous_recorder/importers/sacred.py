@@ -57,10 +57,17 @@ def _about(run: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(host, dict):
         about |= {"host": host.get("hostname"), "python": host.get("python_version")}
     if isinstance(experiment, dict):
-        about["experiment"] = experiment.get("name")
+        about |= {"experiment": experiment.get("name"), **_git(experiment.get("repositories"))}
     if isinstance(meta, dict):
         about |= {"notes": meta.get("comment"), "config_updates": meta.get("config_updates")}
     return about
+
+
+def _git(repositories: Any) -> dict[str, Any]:
+    """The commit of the first repository, and where that is from."""
+    found = repositories[0] if isinstance(repositories, list) and repositories else {}
+    names = {"url": "git_remote", "commit": "git_commit"}
+    return {name: found.get(key) for key, name in names.items()} if isinstance(found, dict) else {}
 
 
 def _records(source: Source, report: Report, metrics: Mapping[str, Any]) -> Iterator[Event]:

@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
-from .files import files_below, read_bounded, read_yaml
+from .files import files_below, read_bounded, read_json, read_yaml
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
 from .texts import file_inside
 
 _HEADER: Final = b":SWL\xd6\xe1\x02"
+_CONFIG: Final = "config.yaml"
+_METADATA: Final = "swanlab-metadata.json"
+#: What the metadata tell, by the names that it has in all formats.
+_ABOUT: Final = {
+    "runtime": {
+        "hostname": "host", "os": "os", "python_version": "python", "command": "command",
+        "pid": "process",
+    },
+    "git": {"remote_url": "git_remote", "branch": "git_branch", "commit": "git_commit"},
+}  # fmt: skip
 _SYSTEM: Final = 2
 _STATES: Final = {1: "finished", 2: "crashed", 3: "stopped"}
 _KINDS: Final = {2: "image", 3: "audio", 4: "text", 5: "video", 6: "echarts"}
@@ -25,8 +35,8 @@ _OFTEN: Final = 10_000
 def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     for file in files_below(path):
         if file.suffix == ".swanlab" and is_log(file, _HEADER):
-            config = file.parent / "files" / "config.yaml"
-            yield Source(file, (file, config), file.stem.removeprefix("run-"))
+            beside = [file.parent / "files" / name for name in (_CONFIG, _METADATA)]
+            yield Source(file, (file, *beside), file.stem.removeprefix("run-"))
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
@@ -91,18 +101,34 @@ class _Reading:
         if about or not self._is_given:
             default = None if self._is_given or self._start is not None else self._run
             config = {} if self._is_given else self._config()
+            of_machine = {} if self._is_given else self._metadata()
             self._is_given = True
-            yield Run(self._run, name or default, config, about or {})
+            yield Run(self._run, name or default, config, {**of_machine, **(about or {})})
 
     def _config(self) -> dict[str, Any]:
         """The configuration, of which each value is in a mapping with its description."""
-        file = self._path.parent / "files" / "config.yaml"
+        file = self._path.parent / "files" / _CONFIG
         found = read_yaml(file, self._report) if file.exists() else {}
         if not isinstance(found, dict):
             return {}
         return {
             str(key): each.get("value") if isinstance(each, dict) else each
             for key, each in found.items()
+        }
+
+    def _metadata(self) -> dict[str, Any]:
+        """What is known of the machine and the code."""
+        file = self._path.parent / "files" / _METADATA
+        found = read_json(file, self._report) if file.exists() else {}
+        parts = [
+            (found.get(part) if isinstance(found, dict) else None, names)
+            for part, names in _ABOUT.items()
+        ]
+        return {
+            name: part.get(key)
+            for part, names in parts
+            if isinstance(part, dict)
+            for key, name in names.items()
         }
 
     def _about(self, data: bytes) -> Iterator[Event]:
@@ -162,7 +188,8 @@ class _Reading:
             data = None if file is None else read_bounded(file, self._report)
         if data is None:
             return {f"{key}/name": name, **{f"{key}/{each}": v for each, v in about.items()}}
-        return media(key, data, name, **about)
+        fields_ = media(key, data, name, **about)
+        return fields_ | {key: text_of(data)} if kind == "text" else fields_
 
     def _log(self, data: bytes) -> Iterator[Event]:
         found = first(data)
