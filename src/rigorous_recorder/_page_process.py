@@ -8,11 +8,12 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from typing import IO, Any, Final, Self
-from urllib.parse import quote
+from typing import IO, Final, Self
+from urllib.parse import quote, urlsplit
 
 from . import errors
 from ._lazy_imports import html
+from ._proxied import proxied
 from ._public import public
 from ._store.store import FolderStore, Store
 from ._store.union import UnionStore
@@ -21,7 +22,19 @@ from .errors import ArgumentError, RigorousError
 __all__ = ["View", "view_of"]
 
 #: Modules of which one is loaded where the value of a cell is shown as HTML.
-_NOTEBOOKS: Final = ("ipykernel", "marimo._runtime.runtime")
+_MARIMO: Final = "marimo._runtime.runtime"
+_NOTEBOOKS: Final = ("ipykernel", _MARIMO)
+#: Where Jupyter's server has jupyter-server-proxy, the frame is shown through it: the machine of the
+#: browser may be another one.
+_THROUGH_JUPYTER: Final = """<script>
+(async (place) => {
+  const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}");
+  const frame = place.querySelector("iframe"), link = place.querySelector("a"), { port, pathname, hash } = new URL(frame.src);
+  if (!config.baseUrl) return;
+  const found = `${config.baseUrl}proxy/${port}${pathname}`;
+  if ((await fetch(`${found}static/icon.svg`)).ok) link.textContent = link.href = frame.src = found + hash;
+})(document.currentScript.parentElement).catch(() => {});
+</script>"""
 
 
 @public
@@ -32,30 +45,28 @@ class View:
     live, and not slowed: the page reads the folder.
 
     Attributes:
-        address: where the page is, for a browser on this machine.
+        address: where the page is, for a browser on this machine. Its path can't be guessed by
+            other users of the machine.
 
     Examples:
         >>> page = collection.view()  # doctest: +SKIP
         >>> page.address  # doctest: +SKIP
-        'http://127.0.0.1:40123/'
+        'http://127.0.0.1:40123/kq2Zxw4nS9Y/'
         >>> page.close()  # doctest: +SKIP
     """
 
-    def __init__(self, process: subprocess.Popen[str], address: str, part: str = "") -> None:
-        self._process, self._owner, self._part = process, os.getpid(), part
-        self.address = f"{address}{part}"
+    def __init__(self, process: _Process, part: str = "") -> None:
+        self._process, self._part = process, part
+        self.address = f"{process.address}{part}"
 
     @property
     def is_open(self) -> bool:
         """Whether the page can be reached."""
-        if self._owner != os.getpid():  # a forked child, whose child it is not
-            return False
-        return self._process.poll() is None
+        return self._process.is_running
 
     def close(self) -> None:
-        """End the page; records and collections are not affected."""
-        if self._owner == os.getpid():
-            _end(self._process)
+        """End the page, for all views of these collections; records are not affected."""
+        self._process.end()
 
     def __enter__(self) -> Self:
         return self
@@ -67,18 +78,24 @@ class View:
         return f"<View {self.address if self.is_open else 'closed'}>"
 
     def _repr_html_(self) -> str:
-        address = html.escape(self.address, quote=True)
         if not self.is_open:
             return "<p>The page is closed; call <code>view()</code> again.</p>"
-        return (
-            f'<iframe src="{address}" title="rigorous view" loading="lazy"'
+        place = urlsplit(self._process.address)
+        proxy = proxied(place.port or 0)
+        address = f"{proxy}{place.path.lstrip('/')}{self._part}" if proxy else self.address
+        shown = html.escape(address, quote=True)
+        frame = (
+            f'<iframe src="{shown}" title="rigorous view" loading="lazy"'
             ' style="width: 100%; height: 640px; border: 1px solid #8884"></iframe>'
-            f'<p><a href="{address}" target="_blank" rel="noopener">{address}</a></p>'
+            f'<p><a href="{shown}" target="_blank" rel="noopener">{shown}</a></p>'
         )
+        if proxy or _MARIMO in sys.modules:  # which puts scripts into a frame of their own
+            return frame
+        return f"<div>{frame}{_THROUGH_JUPYTER}</div>"
 
 
-#: The running pages by what they show, so that each is started once.
-_OPEN: dict[str, View] = {}
+#: The running processes by what they show, so that each is started once.
+_OPEN: dict[str, _Process] = {}
 
 
 def view_of(
@@ -99,13 +116,14 @@ def view_of(
     if opens_browser is None:
         opens_browser = not any(name in sys.modules for name in _NOTEBOOKS)
     part = f"#tab=rows&where={quote(where, safe='')}" if where else ""
-    wanted = {"paths": _paths_of(store), "edit": edit, "part": part}
-    known = json.dumps(wanted)
-    found = _OPEN.get(known)
-    if found is None or not found.is_open:
-        found = _OPEN[known] = _started({**wanted, "opens_browser": opens_browser})
-        atexit.register(found.close)
-    return found
+    wanted = json.dumps({"paths": _paths_of(store), "edit": edit})
+    found = _OPEN.get(wanted)
+    if found is None or not found.is_running:
+        found = _OPEN[wanted] = _Process(wanted)
+        atexit.register(found.end)
+    if opens_browser:
+        found.open_browser(part)
+    return View(found, part)
 
 
 def _paths_of(store: Store) -> list[str]:
@@ -120,54 +138,78 @@ def _paths_of(store: Store) -> list[str]:
     raise ArgumentError(message)
 
 
-def _started(wanted: dict[str, Any]) -> View:
-    # A session of its own: Ctrl-C in the terminal is not for it. -P: no file of the working folder
-    # takes the place of a module.
-    process = subprocess.Popen(  # noqa: S603 - Python itself
-        [sys.executable, "-P", "-m", f"{__package__}.page"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        start_new_session=True,
-    )
-    try:
-        return View(process, _address(process, wanted), wanted["part"])
-    except BaseException:
-        _end(process)
-        raise
+class _Process:
+    """A process that serves a page.
 
+    Args:
+        wanted: the first line of its input: see ``page.__main__``.
 
-def _address(process: subprocess.Popen[str], wanted: dict[str, Any]) -> str:
-    with suppress(BrokenPipeError):
-        _pipe(process.stdin).write(f"{json.dumps(wanted)}\n")
-        _pipe(process.stdin).flush()
-    line = _pipe(process.stdout).readline()
-    if not line:
-        message = (
-            f"the page's process ended with code {process.wait()}; `rigorous view` in a terminal shows"
-            " why"
+    Raises:
+        RigorousError: what it raised at its start.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self._owner = os.getpid()
+        # A session of its own: Ctrl-C in the terminal is not for it. -P: no file of the working
+        # folder takes the place of a module.
+        self._child = subprocess.Popen(  # noqa: S603 - Python itself
+            [sys.executable, "-P", "-m", f"{__package__}.page"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
         )
-        raise RigorousError(message)
-    found = json.loads(line)
-    if "address" in found:
-        return str(found["address"])
-    kind = getattr(errors, found["type"], RigorousError)
-    raise kind(found["error"])
+        try:
+            self._send(wanted)
+            self.address = self._address()
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, and is a child of this process."""
+        return self._owner == os.getpid() and self._child.poll() is None
+
+    def open_browser(self, part: str) -> None:
+        """Open the page in the browser of this machine, at a part of it."""
+        self._send(part)
+
+    def end(self) -> None:
+        """End it, unless it is that of the process that this one was forked from."""
+        if self._owner != os.getpid():
+            return
+        for pipe in (self._child.stdin, self._child.stdout):
+            with suppress(OSError):
+                _pipe(pipe).close()
+        try:
+            self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    def _send(self, line: str) -> None:
+        with suppress(BrokenPipeError):  # it has ended, and may have sent the error
+            _pipe(self._child.stdin).write(f"{line}\n")
+            _pipe(self._child.stdin).flush()
+
+    def _address(self) -> str:
+        line = _pipe(self._child.stdout).readline()
+        if not line:
+            message = (
+                f"the page's process ended with code {self._child.wait()}; `rigorous view` in a"
+                " terminal shows why"
+            )
+            raise RigorousError(message)
+        found = json.loads(line)
+        if "address" in found:
+            return str(found["address"])
+        kind = getattr(errors, found["type"], RigorousError)
+        raise kind(found["error"])
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
     assert pipe is not None
     return pipe
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        with suppress(OSError):
-            _pipe(pipe).close()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -22,8 +22,8 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import MissingPackageError, NotACollectionError
-from rigorous_recorder.page import chart_library
+from rigorous_recorder.errors import ArgumentError, MissingPackageError, NotACollectionError
+from rigorous_recorder.page import chart_library, server
 from rigorous_recorder.page.app import application
 from rigorous_recorder.page.workspace import Workspace
 
@@ -357,7 +357,7 @@ def test_a_token_is_needed_once(unchanged: ExperimentCollection) -> None:
     assert "set-cookie" not in client.get("/?token=wrong").headers
     first = client.get("/?token=secret")
     assert first.status_code == 200
-    assert "HttpOnly; SameSite=Strict" in first.headers["set-cookie"]
+    assert first.headers["set-cookie"].endswith("=secret; HttpOnly; SameSite=Strict; Path=/")
     assert client.get("/api/runs").status_code == 200
     other = browser(unchanged, token="another")  # at another port of this host
     assert other.get("/?token=another").status_code == 200
@@ -368,9 +368,43 @@ def test_a_token_is_needed_once(unchanged: ExperimentCollection) -> None:
 
 
 def test_a_page_below_a_path(unchanged: ExperimentCollection) -> None:
-    """As behind a proxy that passes the path on, or removes it."""
-    client = browser(unchanged, root_path="/proxy/1")
+    """As behind a proxy that passes the path on, or removes it, with its own name or another one."""
+    client = browser(unchanged, root_path="/proxy/1", token="secret")
+    moved = client.get("/proxy/1", follow_redirects=False)
+    assert (moved.status_code, moved.headers["location"]) == (307, "1/")
+    first = client.get("/proxy/1/?token=secret")
+    assert first.headers["set-cookie"].endswith("; Path=/proxy/1")
+    client.cookies.set(first.headers["set-cookie"].partition("=")[0], "secret")
     assert client.get("/proxy/1/api/keys").json() == client.get("/api/keys").json()
+    other = {"origin": "https://example.org"}
+    for own in ({"sec-fetch-site": "same-origin"}, {"x-forwarded-host": "example.org"}):
+        asked = client.post("/proxy/1/api/rows", json={"collection": "study"}, headers=other | own)
+        assert asked.status_code == 200
+    for wrong in ({}, {"sec-fetch-site": "same-site"}, {"x-forwarded-host": "example.com"}):
+        assert client.post("/api/rows", headers=other | wrong).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path", "name", "address"),
+    [
+        ("", "", None, "http://127.0.0.1:8/"),
+        ("/a/b/", "/a/b", None, "http://127.0.0.1:8/a/b/"),
+        ("https://example.org:81/a/", "/a", "example.org", "https://example.org:81/a/"),
+        ("https://example.org", "", "example.org", "https://example.org/"),
+    ],
+)
+def test_the_address_at_a_proxy(root_path: str, path: str, name: str | None, address: str) -> None:
+    """It is printed whole, if it is known, and its name is one of the page's."""
+    public = server._public(root_path)
+    assert (public.path, public.hostname) == (path, name)
+    assert server._address("127.0.0.1", 8, public, None) == address
+
+
+@pytest.mark.parametrize("wrong", ["a/b", "ftp://a/b", "/a?b", "//[", "https:///a", "/a#b"])
+def test_what_is_not_an_address_of_a_proxy_is_an_error(wrong: str) -> None:
+    """It would never be reached."""
+    with pytest.raises(ArgumentError, match="expected a path such as /study, or an address such"):
+        server._public(wrong)
 
 
 def test_a_folder_with_collections_of_which_one_is_damaged(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ LAYERS = [
     ["_arrow", "_lazy_imports"],
     [
         "_once",
+        "_proxied",
         "_system",
         "_durable",
         "_failure",

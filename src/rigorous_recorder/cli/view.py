@@ -33,7 +33,7 @@ def view(
         int, typer.Option(min=0, max=65_535, help="Port to listen at.", show_default="a free one")
     ] = 0,
     root_path: Annotated[
-        str, typer.Option(metavar="PATH", help="Path at which a proxy serves the page.")
+        str, typer.Option(metavar="PATH", help="Path or address at which a proxy serves the page.")
     ] = "",
     edit: Annotated[
         bool, typer.Option("--edit", help="Let the page name, tag, archive and delete experiments.")

@@ -42,7 +42,8 @@ def view(  # noqa: PLR0913 - a page has this many options
         host: the address to listen at. Another one than loopback needs the token that is printed as
             a part of the page's address.
         port: the port; 0 for any free one.
-        root_path: the path at which a proxy serves the page.
+        root_path: the path, or the whole address, at which a proxy serves the page. Requests by
+            another name of the machine than those of an address are refused.
         opens_browser: whether to open the page in the browser of this machine.
         edit: whether the page can name, tag, annotate, archive and delete experiments. Otherwise it
             is read-only.
@@ -50,7 +51,8 @@ def view(  # noqa: PLR0913 - a page has this many options
     Raises:
         MissingPackageError: the extra is not installed.
         NotACollectionError: there is no collection at a path.
-        ArgumentError: the port is in use, or the host is not an address of this machine.
+        ArgumentError: the port is in use, the host is not an address of this machine, or the root
+            path is not one.
     """
     require_installed()
     server.serve(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from importlib import resources
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +21,7 @@ from .body import json_of, unless_left
 from .chart_library import library_files
 from .charts import ChartRequest, charts
 from .editing import Editing
-from .guard import Guard
+from .guard import Below, Guard
 from .keys import keys_of
 from .kinds import PlotRequest, plot
 from .live import Watcher
@@ -52,7 +52,7 @@ _JSON: Final = "application/json"
 def application(  # noqa: PLR0913 - a page has this many options
     workspace: Workspace,
     *,
-    hosts: frozenset[str],
+    hosts: frozenset[str] | None,
     token: str | None = None,
     root_path: str = "",
     frames: bool = False,
@@ -62,7 +62,7 @@ def application(  # noqa: PLR0913 - a page has this many options
     """The page of a workspace, as an ASGI application.
 
     Args:
-        hosts: names by which it is reached.
+        hosts: names by which it is reached; None for any.
         token: what a first request has to bring; None for none.
         root_path: the path at which a proxy serves it.
         frames: whether notebooks on this machine can show it as a frame.
@@ -92,22 +92,9 @@ def application(  # noqa: PLR0913 - a page has this many options
     ]
     app = Starlette(routes=routes, exception_handlers={RigorousError: _failed, OSError: _failed})
     app.router.redirect_slashes = False
-    guarded = Guard(app, hosts=hosts, token=token, frames=frames)
-    return _Rooted(guarded, root_path.rstrip("/")) if root_path else guarded
-
-
-class _Rooted:
-    """The same below a path, for proxies that pass it on."""
-
-    def __init__(self, app: ASGIApp, root_path: str) -> None:
-        self._app, self._root_path = app, root_path
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """See ASGI."""
-        if scope["type"] == "http" and scope["path"].startswith(f"{self._root_path}/"):
-            path = scope["path"].removeprefix(self._root_path)
-            scope = {**scope, "path": path, "raw_path": path.encode()}
-        await self._app(scope, receive, send)
+    root_path = root_path.rstrip("/")
+    page_at = Guard(app, hosts=hosts, token=token, root_path=root_path, frames=frames)
+    return Below(page_at, root_path) if root_path else page_at
 
 
 async def _failed(_: Request, error: Exception) -> Response:
@@ -166,7 +153,8 @@ class _Page:
 
     async def live(self, _: Request) -> Response:
         """Server-sent events: two numbers, which change with rows and with runs."""
-        return StreamingResponse(self._events(), media_type="text/event-stream")
+        headers = {"x-accel-buffering": "no"}  # proxies such as nginx would else wait for more
+        return StreamingResponse(self._events(), media_type="text/event-stream", headers=headers)
 
     async def _events(self) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from os import PathLike
 from threading import Event, Thread
+from urllib.parse import SplitResult, urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ..errors import ArgumentError
 from .app import application
-from .guard import LOOPBACK
+from .guard import LOOPBACK, Hidden
 from .keys import prepare
 from .workspace import Workspace
 
@@ -33,16 +34,17 @@ def serve(  # noqa: PLR0913 - a page has this many options
     edits: bool,
 ) -> None:
     """Serve the page until Ctrl-C: see ``view``."""
+    public = _public(root_path)
     workspace, ends = Workspace(paths), Event()
     try:
         with _listening(host, port) as listening:
             token = None if host in LOOPBACK else secrets.token_urlsafe(24)
-            address = _address(host, listening.getsockname()[1], root_path, token)
+            address = _address(host, listening.getsockname()[1], public, token)
             app = application(
                 workspace,
-                hosts=_names_of(host),
+                hosts=_names_of(host) | ({public.hostname} if public.hostname else set()),
                 token=token,
-                root_path=root_path,
+                root_path=public.path,
                 edits=edits,
                 ends=ends,
             )
@@ -70,10 +72,10 @@ def serve_while(
         is_needed: returns within about a second, repeatedly.
         report: called with the address.
     """
-    workspace, ends = Workspace(paths), Event()
+    workspace, ends, secret = Workspace(paths), Event(), secrets.token_urlsafe(24)
     with closing(workspace), _listening("127.0.0.1", 0) as listening:
-        app = application(workspace, hosts=LOOPBACK, frames=True, edits=edits, ends=ends)
-        server = _Server(app, ends)
+        app = application(workspace, hosts=None, frames=True, edits=edits, ends=ends)
+        server = _Server(Hidden(app, secret), ends)
 
         def wait() -> None:
             while is_needed():
@@ -81,7 +83,7 @@ def serve_while(
             server.should_exit = True
 
         Thread(target=wait, daemon=True).start()
-        report(_address("127.0.0.1", listening.getsockname()[1], "", None))
+        report(f"http://127.0.0.1:{listening.getsockname()[1]}/{secret}/")
         server.run(sockets=[listening])
 
 
@@ -136,8 +138,27 @@ def _names_of(host: str) -> frozenset[str]:
     return LOOPBACK | own
 
 
-def _address(host: str, port: int, root_path: str, token: str | None) -> str:
+def _public(root_path: str) -> SplitResult:
+    """Where a proxy serves the page: the parts of a path, or of a whole address.
+
+    Raises:
+        ArgumentError: it is neither.
+    """
+    try:
+        found = urlsplit(root_path.rstrip("/"))
+        is_valid = found.hostname if found.scheme in {"http", "https"} else not found.scheme
+    except ValueError:
+        is_valid = False
+    if is_valid and not (found.query or found.fragment) and found.path[:1] in {"", "/"}:
+        return found
+    message = f"root_path={root_path!r:.80}: expected a path such as /study, or an address such as https://example.org/study"
+    raise ArgumentError(message)
+
+
+def _address(host: str, port: int, public: SplitResult, token: str | None) -> str:
+    query = f"?token={token}" if token else ""
+    if public.netloc:
+        return f"{public.geturl()}/{query}"
     name = socket.gethostname() if host in {"0.0.0.0", "::"} else host  # noqa: S104 - see above
     name = f"[{name}]" if ":" in name else name
-    query = f"?token={token}" if token else ""
-    return f"http://{name}:{port}{root_path.rstrip('/')}/{query}"
+    return f"http://{name}:{port}{public.path}/{query}"
