@@ -13,6 +13,8 @@ pytest.importorskip("numpy")
 
 import numpy as np
 
+from rigorous_recorder.page.svg_frame import color_at
+
 STATIC = resources.files("rigorous_recorder.page") / "static"
 #: Simulations at full severity (Machado, Oliveira and Fernandes, 2009), of linear RGB.
 EYES = {
@@ -44,6 +46,7 @@ def test_lines_are_apart_from_each_other_and_from_the_ground(name: str, ground: 
     assert found is not None
     colors = re.findall(r"#\w{6}", found[1])
     assert len(colors) == 10
+    assert [color_at(at) for at in range(10)] == colors or name == "ON_DARK"  # of pictures, too
     assert min(contrast(each, ground) for each in colors) >= 3
     for eye in EYES.values():
         seen = [lab(eye @ linear(each)) for each in colors]

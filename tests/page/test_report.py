@@ -25,9 +25,9 @@ import numpy as np
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import ArgumentError
 from rigorous_recorder.page import save_report
-from rigorous_recorder.page.chart_svg import _Axis
 from rigorous_recorder.page.packing import header_of
 from rigorous_recorder.page.saved_views import save_view
+from rigorous_recorder.page.svg_frame import Axis
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 CHROMIUM = which("chromium") or which("chromium-browser")
@@ -126,16 +126,39 @@ def test_a_static_report_has_pictures_alone(folder: Path, tmp_path: Path) -> Non
     target = tmp_path / "static.html"
     save_report(target, "Losses", [folder], static=True)
     text = target.read_text()
-    pictures = re.findall(r"<svg.*?</svg>", text)
+    pictures = re.findall(r"<figure>(.*?)</figure>", text)
     assert len(pictures) == 1
     root = ET.fromstring(pictures[0])
-    lines = [each.get("d", "") for each in root.iter() if each.get("fill") == "none"]
+    lines = [each.get("d", "") for each in root.iter() if each.get("stroke-width") == "1.5"]
     assert len(lines) == 2
     assert all("nan" not in each and "inf" not in each for each in lines)
     assert "1</text>" in pictures[0]
+    specs = [
+        {"kind": "scatter", "x": "step", "y": "loss", "logy": "1"},
+        {"kind": "bars", "y": HOSTILE, "by": "note"},
+        {"kind": "heatmap", "y": "matrix", "x": "step"},
+        {"kind": "parallel", "attributes": ["note", "seed"], "keys": ["loss"]},
+        {"kind": "histogram", "y": "loss"},
+        {"kind": "scatter", "x": HOSTILE, "y": "gone"},
+    ]
+    view = urlencode([("smooth", "0.5"), *(("panels", json.dumps(each)) for each in specs)])
+    save_report(target, f"#{view}", [folder], static=True)
+    text = target.read_text()
+    found = [ET.fromstring(each) for each in re.findall(r"<figure>(.*?)</figure>", text)]
+    assert len(found) == len(specs) + 2
+    scatter, bars, matrix, parallel, _, gone, loss, _ = (
+        ET.tostring(each, "unicode") for each in found
+    )
+    assert "gone" in gone
+    assert bars.count('opacity="0.55"') == 1
+    assert matrix.count("#fde725") == 1  # the highest of four
+    assert parallel.count('stroke-width="1.4"') == 2
+    assert scatter.count('stroke-linecap="round"') == 2
+    assert loss.count('stroke-opacity="0.25"') == 2  # the raw lines behind the smoothed ones
+    assert "<td>2</td>" in text  # the runs
+    assert "<script" not in text
+    assert "&lt;/script&gt;" in text
     save_report(target, "#smooth=nan", [folder], static=True)
-    assert "<script" not in target.read_text()
-    assert "&lt;/script&gt;" in target.read_text()
     with pytest.raises(ArgumentError, match=r"no view 'Lost'; there are: 'Losses'"):
         save_report(target, "Lost", [folder])
 
@@ -156,7 +179,7 @@ def test_a_static_report_has_pictures_alone(folder: Path, tmp_path: Path) -> Non
 )
 def test_axes_of_pictures_have_ticks_for_any_numbers(values: list[float], is_log: bool) -> None:
     """A loss that has diverged stops no report."""
-    axis = _Axis([np.array(values)], 0, 100, is_log=is_log, room=0.05)
+    axis = Axis([np.array(values)], 0, 100, is_log=is_log, room=0.05)
     places = [at for at, _ in axis.ticks()]
     assert len(places) < 30
     there = [value for value in values if value > 1e-300 or not is_log]

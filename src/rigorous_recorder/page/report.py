@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 from os import PathLike
 from threading import Event
 from typing import Any, Final
@@ -13,12 +12,14 @@ from ..errors import ColumnError
 from .chart_svg import chart_svg
 from .charts import ChartRequest, charts
 from .keys import keys_of
-from .report_file import digest_of, page_with, text_of
+from .plot_svg import plot_svg
+from .report_file import page_with, pictures_with, runs_html, text_of
 from .report_plots import plots
 from .report_rows import RowsInside
 from .report_view import View
 from .runs import runs_table
 from .saved_views import find_view
+from .svg_frame import Look, finish
 from .table import CourseRequest, RunTable, TableRequest
 from .workspace import Workspace
 
@@ -32,11 +33,7 @@ _PLOT_BYTES: Final = 16 << 20
 _MOST_LINES: Final = 3_000
 _LINES_AT_ONCE: Final = 300
 _MOST_COMPARED: Final = 20
-_STYLE: Final = (
-    "body{font:14px/1.4 system-ui,sans-serif;color:#1b1f24;background:#fff;margin:16px}"
-    "h1{font-size:18px}h2{font-size:14px;margin:4px 0}svg{max-width:100%;height:auto}"
-    "div.charts{display:flex;flex-wrap:wrap;gap:16px}"
-)
+_MOST_STATIC_LINES: Final = 200
 
 
 def report(
@@ -118,7 +115,7 @@ class _Report:
         self._leave_out("charts", left_out)
         return [
             {"body": each.body, "message": text_of(each.message), "error": each.error}
-            for each in found
+            for _, each in found
         ]
 
     def _all_lines(self) -> dict[str, Any]:
@@ -179,27 +176,56 @@ class _Report:
         return page_with({**data, "left_out": self._left_out})
 
     def pictures(self) -> str:
-        """The charts as pictures."""
-        hidden = set(self._view.texts("hidden"))
-        called = {
-            each["key"]: f"{each['collection']} {each['number']}"
-            for each in self._runs["runs"]
-            if each["key"] not in hidden
-        }
-        is_log = bool(self._view.text("logx")), bool(self._view.text("logy"))
-        found = [
-            f"<figure>{chart_svg(key, self._fixed['x'], messages[-1], names=called, is_log=is_log)}</figure>"
-            for key, messages in self._charts()
-        ]
+        """The charts as pictures, and the runs."""
+        figures = [*self._plot_pictures(), *self._chart_pictures()]
+        self._leave_out("runs in the table", self._lines["total"] - _MOST_STATIC_LINES)
+        missing = "".join(f", without {count:,} {what}" for what, count in self._left_out.items())
         names = ", ".join(each.name for each in self._workspace.opened)
-        return (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src'
-            f" 'sha256-{digest_of(_STYLE)}'\">\n"
-            f"<title>{escape(names)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-            f"<h1>{escape(names)}</h1>\n<p>{len(self._runs['runs']):,} runs, {_now()}</p>\n"
-            f'<div class="charts">\n{chr(10).join(found)}\n</div>\n</body>\n</html>\n'
+        return pictures_with(
+            names,
+            f"{len(self._drawn):,} of {len(self._runs['runs']):,} runs, {_now()}{missing}",
+            figures,
+            runs_html(self._lines["columns"], self._lines["lines"][:_MOST_STATIC_LINES]),
         )
+
+    def _chart_pictures(self) -> Iterator[str]:
+        look = self._look()
+        for key, messages in self._charts():
+            if found := chart_svg(key, self._fixed["x"], messages[-1], look):
+                yield found
+
+    def _plot_pictures(self) -> Iterator[str]:
+        specs = self._view.panels()
+        found, left_out = plots(
+            self._workspace, specs, self._drawn, is_all=self._is_all, room=_PLOT_BYTES, more=False
+        )
+        self._leave_out("charts", left_out)
+        for spec, each in found:
+            if each.error:
+                yield finish(each.error, "", (), ())
+            else:
+                yield plot_svg(spec, each.message, self._look())
+
+    def _look(self) -> Look:
+        drawn, runs = {*self._drawn}, self._runs["runs"]
+        several = len(self._workspace.opened) > 1
+        firsts = {each.name: 3 * at - 1 for at, each in enumerate(self._workspace.opened)}
+        some = [each for each in runs if each["key"] in drawn]
+        zoom = self._view.zoom() or {}
+        return Look(
+            {each["key"]: _called(each, several=several) for each in some},
+            {each["key"]: each["number"] + firsts[each["collection"]] for each in some},
+            some,
+            (bool(self._view.text("logx")), bool(self._view.text("logy"))),
+            (zoom.get("low"), zoom.get("high")),
+        )
+
+
+def _called(run: Mapping[str, Any], *, several: bool) -> str:
+    """What the page calls a run."""
+    name = run["attributes"].get("name")
+    parts = run["collection"] if several else None, run["number"], name
+    return " ".join(str(each) for each in parts if each is not None)
 
 
 def _now() -> str:

@@ -6,14 +6,17 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
 from importlib import resources
 from typing import Any, Final
 
 from .chart_library import library_files
 from .plain import json_bytes
+from .svg_frame import text_in
 
-__all__ = ["digest_of", "page_with", "text_of"]
+__all__ = ["page_with", "pictures_with", "runs_html", "text_of"]
 
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _POLICY: Final = (
@@ -21,8 +24,54 @@ _POLICY: Final = (
     " media-src data:; base-uri 'none'; form-action 'none'"
 )
 
+_STYLE: Final = (
+    "body{font:14px/1.4 system-ui,sans-serif;color:#1b1f24;background:#fff;margin:16px}"
+    "h1{font-size:18px}h2{font-size:14px;margin:4px 0}svg{max-width:100%;height:auto}"
+    "div.charts{display:flex;flex-wrap:wrap;gap:16px}figure{margin:0}table{border-collapse:collapse;"
+    "margin-top:16px}th,td{text-align:start;padding:2px 10px 2px 0;border-bottom:1px solid #d5dae0;"
+    "max-width:260px;overflow:hidden;text-overflow:ellipsis;white-space:pre}"
+)
 
-def digest_of(text: str) -> str:
+
+def pictures_with(title: str, note: str, figures: Iterable[str], table: str) -> str:
+    """A page of pictures alone, and a table."""
+    shown = "\n".join(f"<figure>{each}</figure>" for each in figures)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src'
+        f" 'sha256-{_digest(_STYLE)}'\">\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n<p>{escape(note)}</p>\n"
+        f'<div class="charts">\n{shown}\n</div>\n{table}\n</body>\n</html>\n'
+    )
+
+
+def runs_html(columns: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]) -> str:
+    """The table of runs; headers of groups have the value of the group."""
+    places = [at for at, each in enumerate(columns) if each["kind"] != "line"]
+    head = "".join(f'<th scope="col">{text_in(str(columns[at]["title"]))}</th>' for at in places)
+    rows = []
+    for line in lines:
+        if "group" in line:
+            text = text_in(f"{line['group'] or 'none'} ({line['count']})")
+            rows.append(
+                f'<tr><th colspan="{max(1, len(places))}" scope="colgroup">{text}</th></tr>'
+            )
+            continue
+        cells = (_cell(columns[at]["kind"], line["cells"][at]) for at in places)
+        rows.append(f"<tr>{''.join(f'<td>{each}</td>' for each in cells)}</tr>")
+    return f"<table>\n<tr>{head}</tr>\n{chr(10).join(rows)}\n</table>"
+
+
+def _cell(kind: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if kind == "start":
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return text_in(f"{value:.6g}" if isinstance(value, float) else str(value))
+
+
+def _digest(text: str) -> str:
     """What a policy names a text by."""
     return text_of(hashlib.sha256(text.encode()).digest())
 
@@ -54,7 +103,7 @@ def page_with(data: Mapping[str, Any]) -> str:
     inside = json_bytes(data).decode().replace("<", "\\u003c")
     head = (
         f'<meta http-equiv="Content-Security-Policy" content="'
-        f'{_POLICY.format(digest=digest_of(imports))}">\n'
+        f'{_POLICY.format(digest=_digest(imports))}">\n'
         f'<script type="importmap">{imports}</script>\n'
         f'<script type="application/json" id="inside">{inside}</script>\n'
     )

@@ -99,28 +99,36 @@ def _of_runs(body: dict[str, Any], drawn: Sequence[str]) -> Iterator[dict[str, A
     yield from ({**body, "run": shown, "at": at} for at in range(_MOST_STEPS))
 
 
-def plots(
-    workspace: Workspace, specs: Sequence[_Spec], drawn: Sequence[str], *, is_all: bool, room: int
-) -> tuple[list[PlotInside], int]:
+def plots(  # noqa: PLR0913 - what is drawn, and how much of it
+    workspace: Workspace,
+    specs: Sequence[_Spec],
+    drawn: Sequence[str],
+    *,
+    is_all: bool,
+    room: int,
+    more: bool = True,
+) -> tuple[list[tuple[_Spec, PlotInside]], int]:
     """The answers of charts, and how many charts are left out, since they are beyond ``room`` bytes.
 
     Args:
         drawn: the runs that are drawn, the newest last; ``is_all``, whether these are all.
+        more: whether there are also answers for what a reader may choose, such as other steps.
     """
-    bodies = [list(wanted(spec, drawn)) for spec in specs]
-    first = [each[0] for each in bodies]
-    more = chain.from_iterable(each[1:] for each in bodies)
+    bodies = [[(spec, body) for body in wanted(spec, drawn)] for spec in specs]
+    others = chain.from_iterable(each[1:] for each in bodies if more)
     runs = None if is_all else list(drawn)
-    found: list[PlotInside] = []
+    found: list[tuple[_Spec, PlotInside]] = []
     left_out = 0
-    for at, body in enumerate([*first, *more]):
-        if any(each.body == body or _is_beyond(body, each) for each in found):
+    for at, (spec, body) in enumerate([*(each[0] for each in bodies), *others]):
+        is_first = at < len(bodies)
+        known = [each for _, each in found]
+        if not is_first and any(each.body == body or _is_beyond(body, each) for each in known):
             continue
         answer = _read(workspace, body, runs)
         if len(answer.message) <= room:
             room -= len(answer.message)
-            found.append(answer)
-        elif at < len(first):
+            found.append((spec, answer))
+        elif is_first:
             left_out += 1
     return found, left_out
 
