@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
+from .kernels import ends
 from .pyramids import PART, Summary
-from .reduce import Pixels, block_ends
+from .reduce import Pixels, block_ends, places_of
 
 __all__ = ["Chunk", "Thin"]
 
@@ -19,8 +20,8 @@ __all__ = ["Chunk", "Thin"]
 _BLOCK: Final = 128
 #: Fewer points are not worth blocks.
 _MANY: Final = 64 * _BLOCK
-#: Blocks help where a pixel has more points than this.
-_DENSE: Final = 4 * _BLOCK
+#: Of a pixel with no more points all are drawn.
+_SPARSE: Final = 4
 #: A summary is enough where a pixel has so many of its blocks: its ends are right to an eighth.
 _BLOCKS_OF_A_PIXEL: Final = 8
 
@@ -83,28 +84,21 @@ class Chunk:
             smooth: other values of the points, whose lows and highs are to be among them, too; the
                 third result.
         """
-        is_dense = density > _DENSE
-        at = (
-            self._candidates(pixels, part, smooth) if is_dense else np.arange(part.start, part.stop)
-        )
+        if density <= _SPARSE:
+            at = np.arange(part.start, part.stop)
+        else:
+            starts = pixels.starts(self.x_at, self._guess, part)
+            found = [ends(self.y, starts, part.stop, self._ends, _BLOCK)]
+            if smooth is not None:
+                found.append(ends(smooth, starts, part.stop, None, _BLOCK))
+            at = places_of(starts, part.stop, found)
         return [self.x_at(at), self.y[at], *([] if smooth is None else [smooth[at]])]
 
-    def _candidates(self, pixels: Pixels, part: slice, smooth: Any) -> Any:
-        first, last = -(-part.start // _BLOCK), part.stop // _BLOCK
-        if last - first < 2 or self._ends is None:
-            return np.arange(part.start, part.stop)
-        starts = np.arange(first, last) * _BLOCK
-        stops = starts + _BLOCK - 1
-        is_whole = pixels.of(self.x_at(starts)) == pixels.of(self.x_at(stops))
-        ends = [self._ends, *([block_ends(smooth, _BLOCK)] if smooth is not None else [])]
-        of_blocks = [starts, stops, *(each[first:last] for pair in ends for each in pair)]
-        is_found = np.zeros(part.stop, bool)
-        for each in of_blocks:
-            is_found[each[is_whole]] = True
-        is_found[starts[~is_whole][:, None] + np.arange(_BLOCK)] = True
-        is_found[part.start : starts[0]] = True
-        is_found[stops[-1] + 1 :] = True
-        return np.flatnonzero(is_found)
+    def _guess(self, x: Any) -> Any:
+        """About the first positions with at least some x."""
+        if isinstance(self._x, Even):
+            return np.clip((x - self._x.first) / self._x.step, 0, self.count).astype(np.int64)
+        return np.searchsorted(self._x, x)
 
 
 def _even_or_same(x: Any) -> Any:

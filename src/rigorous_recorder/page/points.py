@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from .._lazy_imports import np
 from .chunks import Chunk, Thin
-from .reduce import Pixels, Smoother, by_column
+from .kernels import Smoother
+from .reduce import Pixels, by_column
 
 __all__ = ["CHUNK", "Points"]
 
@@ -33,6 +34,8 @@ class Points:
         #: Whether each x is above the one before.
         self.is_rising = True
         self._sorted: tuple[int, Any, Any] | None = None
+        #: The typical distance of so many points.
+        self._typical: tuple[int, float] | None = None
 
     @property
     def finite(self) -> int:
@@ -144,30 +147,43 @@ class Points:
         if not parts:
             return [np.empty(0)] * (3 if weight else 2)
         columns = self._pixels(parts, pixels, is_log=is_log)
-        soft = self.smoothed(weight) if weight else repeat(None)
-        found, places = [], dict(parts)
-        for chunk, smooth in zip(self.chunks(), soft, strict=False):
-            if chunk in places:
-                found.append(chunk.some(columns, places[chunk], count / pixels, smooth))
+        soft = self.smoothed(weight, shown) if weight else repeat(None)
+        found = [
+            chunk.some(columns, part, count / pixels, smooth)
+            for (chunk, part), smooth in zip(parts, soft, strict=False)
+        ]
         arrays = [np.concatenate(each) for each in zip(*found, strict=True)]
         if count <= 4 * pixels:
             return arrays
         drawn = by_column(columns.of(arrays[0]), arrays[1:])
         return [each[drawn] for each in arrays]
 
-    def smoothed(self, weight: float) -> Iterator[Any]:
-        """The smoothed values, by chunk, of a line that rises; see ``reduce.Smoother``."""
+    def smoothed(self, weight: float, shown: slice) -> Iterator[Any]:
+        """The smoothed values of all points of the chunks with those shown, of a line that rises.
+
+        Each array is overwritten by the next one.
+        """
         smoother, last = Smoother(weight, self.typical()), None
+        chunks = [each for each, _ in self._parts(shown)]
+        start = chunks[0].first - smoother.reach
         for each in self.chunks():
-            is_even = smoother.typical == each.step and last in {None, each.first - each.step}
-            yield smoother.even(each.y) if is_even else smoother.uneven(each.x, each.y)
+            if each.last < start:
+                continue  # these points have no weight
+            whole = each.whole()
+            is_even = smoother.typical == whole.step and last in {None, each.first - whole.step}
+            found = (
+                smoother.even(whole.y, each.last) if is_even else smoother.uneven(whole.x, whole.y)
+            )
+            if each in chunks:
+                yield found
             last = each.last
 
     def typical(self) -> float:
         """The median distance of neighbours; of long lines that of the medians of chunks."""
-        chunks = [each for each in self.chunks() if each.count > 1]
-        steps = [each.step or float(np.median(np.diff(each.x))) for each in chunks]
-        return float(np.median(steps)) if steps else 1.0
+        if self._typical is None or self._typical[0] != self.finite:
+            steps = [_typical(each.whole()) for each in self.chunks() if each.count > 1]
+            self._typical = self.finite, float(np.median(steps)) if steps else 1.0
+        return self._typical[1]
 
     def _pixels(self, parts: list[_Part], pixels: int, *, is_log: bool) -> Pixels:
         (first, start), (last, stop) = parts[0], parts[-1]
@@ -184,6 +200,10 @@ class Points:
             if part.start < part.stop:
                 yield chunk, part
             start += chunk.count
+
+
+def _typical(chunk: Chunk) -> float:
+    return chunk.step or float(np.median(np.diff(chunk.x)))
 
 
 def _least(parts: list[_Part]) -> float:

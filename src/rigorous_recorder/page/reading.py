@@ -101,28 +101,24 @@ class Loaded:
     def __init__(self, most: int) -> None:
         self._most = most
         self._chunks: OrderedDict[Any, Chunk] = OrderedDict()
+        #: The size in memory.
+        self.nbytes = 0
         self._lock = Lock()
-
-    @property
-    def nbytes(self) -> int:
-        """The size in memory."""
-        with self._lock:
-            return sum(each.nbytes for each in self._chunks.values())
 
     def get(self, key: Any, load: Callable[[], Chunk]) -> Chunk:
         """Points by their place, read if they are not there."""
         with self._lock:
-            found = self._chunks.get(key)
-        found = found or load()
+            if found := self._chunks.get(key):
+                self._chunks.move_to_end(key)
+                return found
+        found = load()
         with self._lock:
-            self._chunks[key] = found
-            self._chunks.move_to_end(key)
-            while len(self._chunks) > 1 and self._size() > self._most:
-                self._chunks.popitem(last=False)
+            if key not in self._chunks:
+                self._chunks[key] = found
+                self.nbytes += found.nbytes
+            while len(self._chunks) > 1 and self.nbytes > self._most:
+                self.nbytes -= self._chunks.popitem(last=False)[1].nbytes
         return found
-
-    def _size(self) -> int:
-        return sum(each.nbytes for each in self._chunks.values())
 
 
 class Reader:

@@ -5,31 +5,26 @@ Arrays are float64; ``x`` is sorted. Nothing here knows where they come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from .._lazy_imports import np
+from .kernels import Smoother, ends
 
 __all__ = [
     "Band",
     "Pixels",
-    "Smoother",
     "block_ends",
     "by_column",
     "by_pixel",
     "mean_by_x",
+    "places_of",
     "smoothed",
     "window",
 ]
 
-#: A part of a line is smoothed at once, as long as its weights stay in the range of floats.
-_LARGEST_EXPONENT: Final = 200.0
-#: A weight that changes no sum of doubles.
-_NOTHING: Final = 1e-20
-#: Shorter typical distances have no finite inverse.
-_SHORTEST: Final = 1e-300
-#: So many values are summed at once, by a matrix.
-_SIDE: Final = 16
+#: So many times a guess of where a pixel begins is mended before all points are looked at.
+_MOST_STEPS: Final = 8
 
 
 class Band(NamedTuple):
@@ -79,7 +74,31 @@ class Pixels(NamedTuple):
         if not self.width > 0:
             return np.zeros(len(x), np.int64)
         at = x if self.least is None else np.log10(np.maximum(x, self.least))
-        return np.minimum(((at - self.start) / self.width).astype(np.int64), self.pixels - 1)
+        found = ((at - self.start) / self.width).astype(np.int64)
+        return np.clip(found, 0, self.pixels - 1)
+
+    def starts(self, x_at: Callable[[Any], Any], guess: Callable[[Any], Any], part: slice) -> Any:
+        """Where the pixels begin in a part of a line that rises, which has points.
+
+        Args:
+            x_at: the x of positions.
+            guess: about where a rising x would be in the line.
+        """
+        first, last = self.of(x_at(np.array([part.start, part.stop - 1]))).tolist()
+        pixels = np.arange(first + 1, last + 1)
+        edges = self.start + pixels * self.width
+        found = guess(edges if self.least is None else 10.0**edges)
+        found = np.clip(found, part.start + 1, max(part.stop - 1, part.start + 1))
+        for _ in range(_MOST_STEPS):
+            step = self.of(x_at(found)) < pixels
+            back = self.of(x_at(found - 1)) >= pixels
+            if not (step | back).any():
+                break
+            found = found + step - back
+        else:
+            columns = self.of(x_at(np.arange(part.start, part.stop)))
+            found = part.start + np.searchsorted(columns, pixels)
+        return np.unique(np.concatenate([[part.start], found]))
 
 
 def by_pixel(x: Any, y: Any, pixels: int) -> Any:
@@ -94,16 +113,16 @@ def by_pixel(x: Any, y: Any, pixels: int) -> Any:
 
 def by_column(column: Any, picked: Sequence[Any]) -> Any:
     """The first and last position of each column, and the lowest and highest of some arrays."""
-    count = len(column)
     starts = np.flatnonzero(np.concatenate(([True], column[1:] != column[:-1])))
-    ends = np.append(starts[1:], count)
-    sizes = ends - starts
-    found = [starts, ends - 1]
-    for y in picked:
-        for end in (np.minimum, np.maximum):
-            places = np.flatnonzero(y == np.repeat(end.reduceat(y, starts), sizes))
-            found.append(places[np.searchsorted(places, starts)])
-    return np.unique(np.concatenate(found))
+    return places_of(starts, len(column), [ends(y, starts, len(column), None, 1) for y in picked])
+
+
+def places_of(starts: Any, stop: int, found: Sequence[Any]) -> Any:
+    """The first and last position of each part, and some lows and highs, in order and once."""
+    lasts = np.append(starts[1:], stop) - 1
+    at = np.concatenate([starts, lasts, *(each for pair in found for each in pair)])
+    at.sort()
+    return at[np.append(True, at[1:] != at[:-1])]
 
 
 def block_ends(y: Any, size: int) -> tuple[Any, Any]:
@@ -147,76 +166,6 @@ def _quantile(ordered: Any, starts: Any, counts: Any, share: float) -> Any:
     low = ordered[starts + below]
     high = ordered[starts + np.minimum(below + 1, counts - 1)]
     return low + (high - low) * (places - below)
-
-
-class Smoother:
-    """The exponential moving average, in which a point's weight falls with its distance in x.
-
-    At the n-th point it is ``sum(w[i] * y[i]) / sum(w[i])`` over all i up to n, where ``w[i]`` is
-    ``weight ** ((x[n] - x[i]) / typical)``: the "time weighted exponential moving average" of
-    Weights & Biases (docs.wandb.ai, "Smooth line plots"), whose scale is the range of x.
-
-    The weight falls by the factor ``weight`` over the typical distance. It is divided by the sum of
-    weights, so it has no bias towards 0: at even distances it is ``plotting.smoothing.ema``. A line
-    can be given in parts.
-    """
-
-    def __init__(self, weight: float, typical: float) -> None:
-        self._weight, self.typical = weight, max(typical, _SHORTEST)
-        self._total, self._norm, self._last = 0.0, 0.0, 0.0
-
-    def even(self, y: Any) -> Any:
-        """The next smoothed values, all at the typical distance."""
-        rest = 1 - self._weight
-        sums = _fading_sums(y, self._weight)
-        # What is below is nothing beside a double, and multiplying it would be slow.
-        reach = min(len(y), int(np.log(_NOTHING) / np.log(self._weight)) + 1)
-        fades = self._weight ** np.arange(1, reach + 1)
-        sums[:reach] += self._total * fades
-        norms = (1 - fades) / rest + self._norm * fades
-        self._total = float(sums[-1])
-        self._norm = float(norms[-1]) if reach == len(y) else 1 / rest
-        self._last += len(y) * self.typical
-        sums[:reach] /= norms
-        sums[reach:] *= rest
-        return sums
-
-    def uneven(self, x: Any, y: Any) -> Any:
-        """The next smoothed values, at any distances."""
-        rate = -np.log(self._weight) / self.typical
-        places = (x - x[0]) * rate
-        result, start = np.empty_like(y), 0
-        before = float((self._last - x[0]) * rate) if self._norm else 0.0
-        while start < len(y):
-            stop = int(np.searchsorted(places, places[start] + _LARGEST_EXPONENT, "right"))
-            near = places[start:stop] - places[start]
-            decay, growth = np.exp(-near), np.exp(near)
-            fade = float(np.exp(-(places[start] - before)))
-            sums = (np.cumsum(y[start:stop] * growth) + self._total * fade) * decay
-            norms = (np.cumsum(growth) + self._norm * fade) * decay
-            result[start:stop] = sums / norms
-            self._total, self._norm = float(sums[-1]), float(norms[-1])
-            before, start = float(places[stop - 1]), stop
-        self._last = float(x[-1])
-        return result
-
-
-def _fading_sums(y: Any, weight: float) -> Any:
-    """For each value the sum of all until it, of which each counts ``weight`` times the next one."""
-    count = len(y)
-    if weight < _NOTHING:
-        return y.copy()
-    side = min(count, _SIDE)
-    ages = np.arange(side) - np.arange(side)[:, None]
-    triangle = np.where(ages >= 0, weight ** np.maximum(ages, 0), 0.0)
-    triangle[triangle < _NOTHING] = 0.0
-    rows = -(-count // side)
-    padded = y if rows * side == count else np.concatenate([y, np.zeros(rows * side - count)])
-    sums = padded.reshape(rows, side) @ triangle
-    if rows > 1:
-        before = _fading_sums(sums[:-1, -1], weight**side)
-        sums[1:] += before[:, None] * weight ** np.arange(1, side + 1)
-    return sums.ravel()[:count]
 
 
 def smoothed(x: Any, y: Any, weight: float, *, typical: float | None = None) -> Any:
