@@ -87,7 +87,7 @@ def main() -> None:
         for step in range(int(float(sys.argv[3]) * RATE)):
             for run in range(RUNS):
                 log(run, step, random.random() / (1 + step), random.random())
-            if step == RATE:
+            if step == RATE - 1:
                 print("logging", flush=True)
             time.sleep(max(0.0, start + (step + 1) / RATE - time.monotonic()))
 

@@ -33,6 +33,7 @@ from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from page_data import CASES
+from page_live import RATE, RUNS
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REQUIREMENTS = ("tensorboard==2.21.0", "trackio==0.43.0", "mlflow==3.17.2", "setuptools<81")
@@ -200,6 +201,7 @@ class Traffic:
     def __init__(self, session: CDPSession) -> None:
         self.bytes = 0
         self.requests = 0
+        self.charts = 0
         session.send("Network.enable")
         session.on("Network.dataReceived", self._add)
         session.on("Network.responseReceived", self._begin)
@@ -209,6 +211,7 @@ class Traffic:
 
     def _begin(self, event: dict[str, Any]) -> None:
         self.requests += 1
+        self.charts += event["response"]["url"].endswith("/api/chart")
         self.bytes += max(0, event["response"].get("encodedDataLength", 0))
 
 
@@ -246,30 +249,48 @@ def seen(browser: Browser, tool: Tool, python: str, folder: Path, case: str) -> 
 
 
 class Live(NamedTuple):
-    """What a page costs while runs log, by minute and as parts of a core."""
+    """What a page costs while runs log, by minute and as parts of a core.
+
+    Attributes:
+        charts: requests of whole charts.
+        delay: the median and the longest time from a record to its point, in seconds.
+    """
 
     kilobytes: float
     requests: float
+    charts: float
     server: float
     browser: float
+    delay: tuple[float, float]
 
 
-def live(browser: Browser, process: int, server: Server, seconds: float) -> Live:
+#: How many points are drawn, where a page has it.
+_POINTS = "Number(document.querySelector('article[data-points]')?.dataset.points)"
+
+
+def live(browser: Browser, process: int, server: Server, seconds: float, began: float) -> Live:
     """A page that is open for some time, once it has loaded."""
     context = browser.new_context(viewport={"width": 1300, "height": 800})
     page = context.new_page()
+    traffic = Traffic(context.new_cdp_session(page))
     page.goto(server.address, wait_until="commit")
     page.wait_for_timeout(8_000)
-    traffic = Traffic(context.new_cdp_session(page))
+    sent, requests, charts = traffic.bytes, traffic.requests, traffic.charts
     before = [cpu_seconds(server.processes()), cpu_seconds([process, *_below(process)])]
     start = time.perf_counter()
-    page.wait_for_timeout(seconds * 1_000)
+    delays = []
+    while time.perf_counter() - start < seconds:
+        page.wait_for_timeout(1_000)
+        logged = (time.perf_counter() - began) * RATE * RUNS
+        delays.append((logged - page.evaluate(_POINTS)) / RATE / RUNS)
     took = time.perf_counter() - start
     after = [cpu_seconds(server.processes()), cpu_seconds([process, *_below(process)])]
     context.close()
     used = [(b - a) / took for a, b in zip(before, after, strict=True)]
     minutes = took / 60
-    return Live(traffic.bytes / 1e3 / minutes, traffic.requests / minutes, *used)
+    counts = (traffic.bytes - sent) / 1e3, traffic.requests - requests, traffic.charts - charts
+    delay = statistics.median(delays), max(delays)
+    return Live(*(each / minutes for each in counts), *used, delay)
 
 
 def written(tool: str, case: str, python: str, data: Path) -> Path:
@@ -286,14 +307,14 @@ def written(tool: str, case: str, python: str, data: Path) -> Path:
 
 
 @contextmanager
-def logging(tool: str, python: str, folder: Path, seconds: float) -> Iterator[None]:
-    """Five runs that log ten records a second each, in a process of their own."""
+def logging(tool: str, python: str, folder: Path, seconds: float) -> Iterator[float]:
+    """Five runs that log ten records a second each, in a process of their own; when it began."""
     script = str(Path(__file__).with_name("page_live.py"))
     command = [python, script, tool, str(folder), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        yield
+        yield time.perf_counter() - (RATE - 1) / RATE
         process.kill()
 
 
@@ -369,21 +390,22 @@ def _time_case(browser: Browser, case: str, pythons: dict[str, str], given: Any)
 
 def _time_live(browser: Browser, pythons: dict[str, str], given: Any) -> None:
     (process,) = [each for each in _below(os.getpid()) if "chrom" in _command(each)][:1]
-    print("\n| live, a minute | kB | requests | server, of a core | browser, of a core |")
+    print("\n| live, a minute | kB | requests, of charts | server, browser, of a core | delay |")
     print("|---|---|---|---|---|")
     for tool, python in pythons.items():
         folder = given.data.absolute() / tool / "live"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        with logging(tool, python, folder, given.live + 120):
+        with logging(tool, python, folder, given.live + 120) as began:
             server = Server(TOOLS[tool], python, folder)
             try:
-                found = live(browser, process, server, given.live)
+                found = live(browser, process, server, given.live, began)
             finally:
                 server.close()
         print(
-            f"| {TOOLS[tool].name} | {found.kilobytes:.0f} | {found.requests:.0f} |"
-            f" {found.server:.1%} | {found.browser:.1%} |",
+            f"| {TOOLS[tool].name} | {found.kilobytes:.0f} | {found.requests:.0f}, {found.charts:.0f} |"
+            f" {found.server:.1%}, {found.browser:.1%} |"
+            f" {found.delay[0]:.2f} s, at most {found.delay[1]:.2f} s |",
             flush=True,
         )
 

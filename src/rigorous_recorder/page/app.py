@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from importlib import resources
 from threading import Event
@@ -24,7 +23,7 @@ from .editing import Editing
 from .guard import Below, Guard
 from .keys import keys_of
 from .kinds import PlotRequest, plot
-from .live import Watcher
+from .live import Watcher, compressed, events
 from .modules import with_modules
 from .plain import json_bytes
 from .rows import RowsRequest, rows
@@ -82,7 +81,7 @@ def application(  # noqa: PLR0913 - a page has this many options
         Route("/api/chart", page.chart, methods=["POST"]),
         Route("/api/plot", page.plot, methods=["POST"]),
         Route("/api/rows", page.rows, methods=["POST"]),
-        Route("/api/live", page.live),
+        Route("/api/live", page.live, methods=["GET", "POST"]),
         *RunRoutes(workspace, editing.token if editing else None).routes(),
         *page.values.routes(),
         *Answers(workspace, page.values).routes(),
@@ -151,12 +150,12 @@ class _Page:
         found = await run_in_threadpool(partial(rows, self._workspace, wanted, self.values.cell))
         return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
 
-    async def live(self, _: Request) -> Response:
-        """Server-sent events: two numbers, which change with rows and with runs."""
+    async def live(self, request: Request) -> Response:
+        """What is new; with the new points of charts, where these are requested."""
+        given = await json_of(request)
+        wanted = ChartRequest.of(given) if given else None
+        found = events(self._workspace, self._watcher, wanted)
         headers = {"x-accel-buffering": "no"}  # proxies such as nginx would else wait for more
-        return StreamingResponse(self._events(), media_type="text/event-stream", headers=headers)
-
-    async def _events(self) -> AsyncIterator[str]:
-        yield "retry: 1000\n\n"
-        async for counts in self._watcher.changes():
-            yield f"data: {counts[0]} {counts[1]}\n\n" if counts else ": nothing new\n\n"
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            found, headers = compressed(found), headers | {"content-encoding": "gzip"}
+        return StreamingResponse(found, headers=headers, media_type="text/event-stream")

@@ -25,10 +25,10 @@ from .packing import Packed
 from .points import Points
 from .reduce import Band, Pixels, by_column, mean_by_x, smoothed, window
 from .runs import run_key
-from .series import Cancelled, Line, State, Tail
+from .series import INDEX, Cancelled, Line, State, Tail
 from .workspace import Opened, Workspace
 
-__all__ = ["ChartRequest", "charts"]
+__all__ = ["ChartRequest", "charts", "tails"]
 
 _MOST_PIXELS: Final = 4_000
 #: Points of all lines of a chart together; with many lines each is drawn by fewer pixels.
@@ -141,6 +141,17 @@ def charts(workspace: Workspace, request: ChartRequest, stop: Event | None = Non
     """
     with np.errstate(all="ignore"):  # a mean beyond the range of floats is infinite
         return _Answer(workspace, request, stop).message()
+
+
+def tails(workspace: Workspace, request: ChartRequest) -> tuple[bytes, ChartRequest | None]:
+    """The new points of charts, and the request of those that come after these.
+
+    The message is like that of ``charts``, without the charts that have none, or b"" if all are so.
+    ``is_stale`` has a chart that has to be requested whole; it is left out of the next request,
+    which is None once no chart is left.
+    """
+    with np.errstate(all="ignore"):
+        return _Answer(workspace, request, None).following()
 
 
 class _Answer:
@@ -270,24 +281,43 @@ class _Answer:
 
     # --- tails -----------------------------------------------------------------------------------
 
+    def following(self) -> tuple[bytes, ChartRequest | None]:
+        """See ``tails``."""
+        request, found = self._request, self._tails()
+        fresh = {key: each for key, each in found.items() if each[0]}
+        stale = [{"y": key, "is_stale": True} for key in request.y if key not in found]
+        charts = [*(self._tail(key, *each) for key, each in fresh.items()), *stale]
+        message = self._packed.message({"names": self._names_sent, "charts": charts})
+        cursors = {key: {**request.cursors[key], **each[1]} for key, each in found.items()}
+        following = request._replace(y=tuple(found), cursors=cursors) if found else None
+        return message if charts else b"", following
+
     def _tails(self) -> dict[str, tuple[list[tuple[Opened, Tail]], dict[str, tuple[int, int]]]]:
         """Only the points since the cursors, of keys that need not be drawn anew."""
         request, opened = self._request, self._workspace.opened
         if request.by or request.smooth or request.is_merged:
             return {}
-        names = {each.name for each in opened}
-        wanted = {key: each for key, each in request.cursors.items() if names == each.keys()}
+        wanted = {key: each for key, each in request.cursors.items() if self._is_whole(key, each)}
         found: dict[str, Any] = {key: ([], {}) for key in wanted if key in request.y}
         for each in opened if found else ():
-            cursors = {key: wanted[key][each.name] for key in found}
+            cursors = {key: wanted[key][each.name] for key in found if each.name in wanted[key]}
             tails = self._workspace.tails(each, cursors, request.x, self._stop)
-            for key, tail in list(found.items()):
+            for key in cursors:
                 if (new := tails.get(key)) is None:
                     del found[key]
                     continue
+                tail = found[key]
                 tail[0].extend((each, one) for one in new[0])
                 tail[1][each.name] = new[1]
         return {key: each for key, each in found.items() if _length(each[0]) <= _LONGEST_TAIL}
+
+    def _is_whole(self, key: str, cursors: _Cursors) -> bool:
+        """Whether collections without a cursor have no points of a key."""
+        names = {each.name for each in self._workspace.opened}
+        x = {key, self._request.x} - {INDEX}
+        others = [each for each in self._workspace.opened if each.name not in cursors]
+        has_points = any(x.issubset(each.collection.records.columns) for each in others)
+        return bool(cursors) and cursors.keys() <= names and not has_points
 
     def _tail(
         self, key: str, tails: Sequence[tuple[Opened, Tail]], cursor: Mapping[str, Any]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+import zlib
+from base64 import b64encode
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from threading import Event
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 
+from ..errors import RigorousError
+from .charts import ChartRequest, tails
 from .runs import state_of
 from .workspace import Workspace
 
-__all__ = ["Watcher"]
+__all__ = ["Watcher", "compressed", "events"]
 
 _INTERVAL: Final = 0.5
-#: Looking uses at most this fraction of the time, however large the collections are.
+#: Looking uses at most this fraction of a core, however large the collections are.
 _SHARE: Final = 20
 #: How often a browser that has left is noticed, where nothing is new.
 _KEEP_ALIVE: Final = 15.0
@@ -51,7 +56,7 @@ class Watcher:
             await self._wait()
 
     async def _wait(self) -> None:
-        until = time.monotonic() + self._pause
+        until = self._looked + self._pause  # the same for all browsers, which share the next look
         while not self._ends.is_set() and (rest := until - time.monotonic()) > 0:  # noqa: ASYNC110 - another thread sets it
             await asyncio.sleep(min(rest, _INTERVAL))
 
@@ -60,10 +65,46 @@ class Watcher:
         async with self._lock:
             start = time.monotonic()
             if start - self._looked >= self._pause:
-                state = await run_in_threadpool(state_of, self._workspace)
+                state, used = await run_in_threadpool(_look, self._workspace)
                 self._looked = time.monotonic()
-                self._pause = max(_INTERVAL, _SHARE * (self._looked - start))
+                self._pause = max(_INTERVAL, _SHARE * used)
                 for at in (0, 1):
                     self._counts[at] += state[at] != self._state[at]
                 self._state = state
             return self._counts[0], self._counts[1]
+
+
+def _look(workspace: Workspace) -> tuple[Any, float]:
+    """The state of a workspace, and the processor time that it took."""
+    start = time.thread_time()
+    return state_of(workspace), time.thread_time() - start
+
+
+async def events(
+    workspace: Workspace, watcher: Watcher, request: ChartRequest | None
+) -> AsyncIterator[bytes]:
+    """Server-sent events: two numbers, which change with rows and with runs, and new points.
+
+    Args:
+        request: the charts whose points since its cursors are sent, as ``charts.tails`` has them,
+            in base64; None for none.
+    """
+    yield b"retry: 1000\n\n"
+    async for counts in watcher.changes():
+        if counts is None:
+            yield b": nothing new\n\n"
+            continue
+        message = b""
+        if request is not None:
+            with suppress(
+                RigorousError, OSError
+            ):  # the page requests what there is, and has the reason
+                message, request = await run_in_threadpool(tails, workspace, request)
+        yield b"data: %d %d %b\n\n" % (*counts, b64encode(message))
+
+
+async def compressed(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Parts of a stream as gzip, which can be read at once, but share what they have in common."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    async for part in parts:
+        yield packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)

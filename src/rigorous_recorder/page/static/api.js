@@ -77,14 +77,43 @@ export async function plot(body, signal) {
   return { header, arrays, note: inside ? noteOf(body) : "" };
 }
 
-/** @param {ArrayBuffer} buffer @returns {Map<string, Chart | Error>} */
+/** What is encoded in base64. @param {string} text @returns {ArrayBuffer} */
+export function bytes(text) {
+  return Uint8Array.from(atob(text), (each) => each.charCodeAt(0)).buffer;
+}
+
+/** @param {ArrayBuffer} buffer @returns {Map<string, any>} charts, errors, or null of what has to be requested whole */
 function unpacked(buffer) {
   const size = Number(new DataView(buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
   const packed = new Packed(buffer, 8 + size);
   return new Map(header.charts.map((/** @type {any} */ chart) => [chart.y, chart.error
     ? new Error(chart.error)
-    : { lines: lines(chart, header.names, packed), cursor: chart.cursor, isTail: chart.is_tail }]));
+    : chart.is_stale ? null : { lines: lines(chart, header.names, packed), cursor: chart.cursor, isTail: chart.is_tail }]));
+}
+
+/**
+ * Follow what is new, until the server ends or cannot be reached.
+ * @param {any} body the charts whose new points are sent, with their cursors; null for none
+ * @param {AbortSignal} signal
+ * @param {() => void} onOpen
+ * @param {(counts: [string, string], found: Map<string, Chart | null>) => void} take called with counts of
+ *   changes of rows and of runs, and new points of charts; null for one that has to be requested whole
+ */
+export async function follow(body, signal, onOpen, take) {
+  const found = await answer("api/live", body, signal);
+  onOpen();
+  const reader = /** @type {ReadableStream} */ (found.body).pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (text + value).split("\n\n");
+    text = parts.pop() ?? "";
+    for (const part of parts.filter((each) => each.startsWith("data: "))) {
+      const [rows, runs, message] = part.slice("data: ".length).split(" ");
+      take([rows, runs], message ? /** @type {any} */ (unpacked(bytes(message))) : new Map());
+    }
+  }
 }
 
 /** @param {any} chart @param {any[]} names @param {Packed} packed @returns {Line[]} */

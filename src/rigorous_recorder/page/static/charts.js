@@ -14,6 +14,10 @@ import { change, onChange, state } from "./state.js";
 const TOGETHER = 12;
 /** So many cards are added each time the end is reached. */
 const PAGE = 60;
+/** Of so many charts new points are sent. */
+const MOST_FOLLOWED = 64;
+/** Then it is not tried again to add new points. */
+const MOST_BREAKS = 3;
 const SAMPLED = ["x", "by", "band", "smooth", "logx", "relative", "once", "low", "high"];
 
 export class Charts {
@@ -26,8 +30,12 @@ export class Charts {
     /** @type {Map<string, Card>} */
     this.cards = new Map();
     this.count = PAGE;
-    /** @type {Map<Card, import("./api.js").Chart | null>} */
-    this.waiting = new Map();
+    /** Charts whose new points are sent, with their versions. @type {Map<string, number>} */
+    this.following = new Map();
+    this.onFollow = () => {};
+    this.followSoon = after(200, () => this.follow());
+    /** @type {Set<Card>} */
+    this.waiting = new Set();
     this.observer = new IntersectionObserver((seen) => this.onSeen(seen), { rootMargin: "200px" });
     runs.listeners.push(() => this.redraw());
   }
@@ -151,10 +159,10 @@ export class Charts {
     this.panels.redraw();
   }
 
-  /** Request a chart, together with those that others ask for now. @param {Card} card @param {import("./api.js").Chart | null} before */
-  ask(card, before) {
+  /** Request a chart, together with those that others ask for now. @param {Card} card */
+  ask(card) {
     if (!this.waiting.size) queueMicrotask(() => this.send());
-    this.waiting.set(card, before);
+    this.waiting.add(card);
   }
 
   send() {
@@ -163,18 +171,20 @@ export class Charts {
     for (let at = 0; at < waiting.length; at += TOGETHER) this.load(waiting.slice(at, at + TOGETHER));
   }
 
-  /** @param {[Card, import("./api.js").Chart | null][]} waiting */
-  async load(waiting) {
-    const control = new AbortController(), cards = new Set(waiting.map(([card]) => card));
-    cards.forEach((card) => { card.request = { cards, control }; });
-    const pixels = Math.max(200, ...waiting.map(([card]) => card.canvas.clientWidth || 360));
-    const isTail = !state.by.length && !Number(state.smooth) && state.low === "" && !state.relative && !state.once;
-    const cursors = waiting.flatMap(([card, before]) => (before && isTail ? [[card.key, before.cursor]] : []));
-    const body = {
-      y: waiting.map(([card]) => card.key), x: this.x(), by: state.by, band: state.band, pixels,
+  /** What is requested of charts. @param {Card[]} cards */
+  body(cards) {
+    return {
+      y: cards.map((card) => card.key), x: this.x(), by: state.by, band: state.band,
+      pixels: Math.max(200, ...cards.map((card) => card.canvas.clientWidth || 360)),
       low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
-      smooth: Number(state.smooth), log_x: Boolean(state.logx), from_start: Boolean(state.relative), levels_once: Boolean(state.once), cursors: Object.fromEntries(cursors),
+      smooth: Number(state.smooth), log_x: Boolean(state.logx), from_start: Boolean(state.relative), levels_once: Boolean(state.once),
     };
+  }
+
+  /** @param {Card[]} waiting */
+  async load(waiting) {
+    const control = new AbortController(), cards = new Set(waiting), body = this.body(waiting);
+    cards.forEach((card) => { card.request = { cards, control }; });
     /** @type {Map<string, import("./api.js").Chart | Error>} */
     let found;
     try {
@@ -183,12 +193,40 @@ export class Charts {
       if (control.signal.aborted) return;
       found = new Map(body.y.map((key) => [key, /** @type {Error} */ (error)]));
     }
-    for (const [card] of waiting) {
-      if (card.request?.control === control) card.take(found.get(card.key) ?? new Error("no answer"), pixels);
+    for (const card of waiting) {
+      if (card.request?.control === control) card.take(found.get(card.key) ?? new Error("no answer"), body.pixels);
     }
   }
 
-  /** Request what is new of the charts in view. */
+  // --- what is new -----------------------------------------------------------------------------
+
+  toFollow() {
+    return [...this.cards.values()].filter((card) => card.isFollowed()).slice(0, MOST_FOLLOWED);
+  }
+
+  /** The request of the charts whose new points can be sent; null if there are none. */
+  followed() {
+    const cards = this.toFollow();
+    this.following = new Map(cards.map((card) => [card.key, card.version]));
+    return cards.length ? { ...this.body(cards), cursors: Object.fromEntries(cards.map((card) => [card.key, card.chart?.cursor])) } : null;
+  }
+
+  /** Follow other charts, if these are others. */
+  follow() {
+    const now = this.toFollow();
+    const isSame = now.length === this.following.size && now.every((card) => this.following.get(card.key) === card.version);
+    if (!isSame) this.onFollow();
+  }
+
+  /** @param {Map<string, import("./api.js").Chart | null>} found new points by key; null for charts that have to be requested whole */
+  extend(found) {
+    for (const [key, tail] of found) {
+      const card = this.cards.get(key);
+      if (card && card.version === this.following.get(key)) card.extend(tail);
+    }
+  }
+
+  /** Request what is new of the charts in view that are not followed. */
   refresh() {
     this.cards.forEach((card) => card.refresh());
     this.panels.refresh();
@@ -206,6 +244,11 @@ class Card {
     /** @type {Batch | null} */
     this.request = null;
     this.isBehind = false;
+    /** Another one with each whole answer. */
+    this.version = 0;
+    this.pixels = 0;
+    /** How often it had to be requested whole, one after the other. */
+    this.breaks = 0;
     /** Whether more is new since the request that is under way. */
     this.isMissing = false;
     this.off = new Set();
@@ -226,8 +269,9 @@ class Card {
 
   enter() {
     this.isInView = true;
-    if (!this.chart || this.isBehind) this.load(null);
+    if (!this.chart || this.isBehind) this.load();
     else this.draw();
+    this.charts.followSoon();
   }
 
   leave() {
@@ -236,17 +280,37 @@ class Card {
     this.plot?.destroy();
     this.plot = null;
     this.canvas.replaceChildren();
+    this.charts.followSoon();
   }
 
   stale() {
     this.isBehind = true;
-    if (this.isInView) this.load(null);
+    this.breaks = 0;
+    if (this.isInView) this.load();
+  }
+
+  /** Whether new points can be added; else it is requested whole. */
+  isFollowed() {
+    const isWhole = state.by.length || Number(state.smooth) || state.low !== "" || state.relative || state.once;
+    return this.isInView && !isWhole && !this.request && !this.isBehind && this.chart !== null && this.breaks < MOST_BREAKS;
   }
 
   refresh() {
     if (!this.isInView) this.isBehind = true;
     else if (this.request) this.isMissing = true;
-    else this.load(this.isBehind ? null : this.chart);
+    else if (!this.isFollowed()) this.load();
+  }
+
+  /** @param {import("./api.js").Chart | null} tail */
+  extend(tail) {
+    if (!this.isFollowed() || !this.chart) return;
+    if (!tail || !extend(this.chart, tail, 16 * this.pixels)) {
+      this.breaks += 1;
+      this.load();
+      return;
+    }
+    this.breaks = 0;
+    this.show();
   }
 
   /** The server stops to read once no chart of a request is needed. */
@@ -259,11 +323,10 @@ class Card {
     if (!cards.size) control.abort();
   }
 
-  /** @param {import("./api.js").Chart | null} before only what is new since then */
-  load(before) {
+  load() {
     this.cancel();
     this.isMissing = false;
-    this.charts.ask(this, before);
+    this.charts.ask(this);
   }
 
   /** @param {import("./api.js").Chart | Error} found @param {number} pixels */
@@ -275,16 +338,16 @@ class Card {
       this.canvas.replaceChildren(element("p", { className: "error" }, found.message));
       return;
     }
-    if (!found.isTail) this.chart = found;
-    else if (!this.chart || !extend(this.chart, found, 16 * pixels)) {
-      this.load(null);
-      return;
-    }
-    this.isBehind = false;
+    Object.assign(this, { chart: found, pixels, isBehind: false, version: this.version + 1 });
+    this.show();
+    if (this.isMissing) this.refresh();
+    this.charts.followSoon();
+  }
+
+  show() {
     this.draw();
     this.place.dataset.state = "drawn";
-    this.place.dataset.points = String(this.chart.lines.reduce((sum, line) => sum + line.n, 0));
-    if (this.isMissing) this.refresh();
+    this.place.dataset.points = String(this.chart?.lines.reduce((sum, line) => sum + line.n, 0));
   }
 
   draw() {

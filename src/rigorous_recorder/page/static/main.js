@@ -1,6 +1,6 @@
 // The page: its parts, what is new, and its look.
 
-import { json } from "./api.js";
+import { follow, json } from "./api.js";
 import { Charts } from "./charts.js";
 import { Compare } from "./compare.js";
 import { after } from "./dom.js";
@@ -15,8 +15,8 @@ import { Views } from "./views.js";
 
 /** New runs and keys are requested at most so often, in milliseconds. */
 const SELDOM = 2000;
-/** A proxy is requested again after so long. */
-const AGAIN = 3000;
+/** A server that does not answer is requested again after so long. */
+const AGAIN = 1000;
 
 const part = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const runs = new Runs(showFailures);
@@ -67,7 +67,7 @@ function showTab() {
 
 // --- what is new -------------------------------------------------------------------------------
 
-/** @type {EventSource | null} */
+/** Ends the stream of what is new; null while there is none. @type {AbortController | null} */
 let events = null;
 /** @type {[string, string]} */
 let seen = ["", ""];
@@ -79,24 +79,22 @@ function listen() {
     part("live").textContent = about();
     return;
   }
-  events = new EventSource("api/live");
-  events.onopen = () => { part("live").textContent = "live"; };
-  events.onerror = () => {
+  events?.abort();
+  const control = events = new AbortController();
+  const again = () => {
+    if (events !== control) return;
     part("live").textContent = "the server does not answer; trying again";
-    setTimeout(again, AGAIN);
+    setTimeout(() => events === control && listen(), AGAIN);
   };
-  events.onmessage = (event) => take(event.data.split(" "));
+  const onOpen = () => { part("live").textContent = "live"; };
+  follow(charts.followed(), control.signal, onOpen, (counts, found) => events === control && take(counts, found)).then(again, again);
 }
 
-/** Browsers try again themselves, unless a proxy answers in place of the server. */
-function again() {
-  if (events?.readyState === EventSource.CLOSED) listen();
-}
-
-/** @param {[string, string]} counts */
-function take(counts) {
+/** @param {[string, string]} counts @param {Map<string, import("./api.js").Chart | null>} found */
+function take(counts, found) {
   const [hadRows, hadRuns] = seen;
   seen = counts;
+  charts.extend(found);
   if (hadRuns !== counts[1]) soon();
   if (hadRows !== counts[0]) {
     charts.refresh();
@@ -115,7 +113,7 @@ function soon() {
 
 /** A page that nobody sees costs nothing. */
 function pause() {
-  events?.close();
+  events?.abort();
   events = null;
   if (document.hidden) part("live").textContent = "paused";
   else listen();
@@ -147,3 +145,4 @@ addEventListener("visibilitychange", pause);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", after(50, () => runs.redraw()));
 showTab();
 loadRuns().then(() => document.hidden || events || listen());
+charts.onFollow = () => events && listen();
