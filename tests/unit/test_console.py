@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._capture import console_process
+from rigorous_recorder._capture.console_log import log
+from rigorous_recorder._capture.console_process import Tasks
 from rigorous_recorder._capture.terminal import Screen
 
 BEGIN = """
@@ -129,3 +134,43 @@ def test_all_that_a_run_writes_is_recorded_and_forwarded(tmp_path: Path) -> None
     assert lines_of(tmp_path / "study", 2)["stdout"] == ["outer only", "both"]
     assert lines_of(tmp_path / "study", 3)["stdout"] == ["both", "inner only"]
     assert os.fstat(1)
+
+
+class Broken:
+    """A recorder on a disk that fails."""
+
+    def push(self, **fields: object) -> None:
+        raise OSError(f"the disk is gone: {len(fields)} fields")
+
+    def sync(self) -> None:
+        raise AssertionError("it is not used any more")
+
+
+def test_a_recorder_that_fails_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands are answered all the same, and so is one with a recorder that can't be read."""
+    tasks, answers = Tasks(), list[dict[str, object]]()
+    broken = base64.b64encode(pickle.dumps(Broken())).decode()
+    tasks.tell({"begin": 1, "recorder": broken})
+    tasks.tell({"begin": 2, "recorder": ""})
+    for _ in range(3):
+        tasks.add(("stdout", b"line\n" * 500, 1.0))
+    tasks.tell({"end": 1})
+    tasks.tell({"end": 2})
+    tasks.tell(None)
+    log(tasks, answers.append)
+    assert [next(iter(each)) for each in answers] == ["begun", "begun", "ended", "ended"]
+    assert answers[2] == {"ended": 1, "trouble": "OSError: the disk is gone: 3 fields"}
+    assert str(answers[3]["trouble"]).startswith("EOFError")
+    assert capsys.readouterr().err.count("is not recorded any more") == 2
+
+
+def test_what_comes_too_fast_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is forwarded, and does not fill the memory; the log says how much is missing."""
+    monkeypatch.setattr(console_process, "_LONGEST_QUEUE", 10)
+    tasks = Tasks()
+    for data in (b"0123456789", b"a", b"dropped", b"too"):
+        tasks.add(("stdout", data, 1.0))
+    assert [tasks.next(None)[1] for _ in range(2)] == [b"0123456789", b"a"]  # type: ignore[index]
+    tasks.add(("stdout", b"again", 2.0))
+    note = b"\n[10 bytes came too fast, and are not recorded]\nagain"
+    assert tasks.next(None) == ("stdout", note, 2.0)

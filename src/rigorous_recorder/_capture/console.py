@@ -1,16 +1,13 @@
 """What a run writes to standard output and standard error, by whatever code, as records.
 
-File descriptors 1 and 2 become those of pipes, or of terminals where they were terminals. A process
-of its own reads them, forwards all bytes at once, and logs the lines, so that nothing is lost if this
-process is killed.
+A process of its own reads what takes the place of the streams, forwards all bytes at once, and logs
+the lines, so that nothing is lost if this process is killed.
 """
 
 from __future__ import annotations
 
 import atexit
 import base64
-import ctypes
-import fcntl
 import itertools
 import json
 import os
@@ -21,20 +18,19 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from .._report import report
-from .window import new_terminal
+from . import console_process
+from .streams import InOrder, Redirected, streams
 
 __all__ = ["Recording", "recording"]
 
-_STREAMS: Final = {1: "stdout", 2: "stderr"}
-_C_STDOUT: Final = "__stdoutp" if sys.platform == "darwin" else "stdout"
-#: Bytes that can wait to be forwarded, where the system allows it.
-_CAPACITY: Final = 1024 * 1024
 #: Seconds to wait until lines are stored.
 _PATIENCE: Final = 60.0
+_LAST_STANDARD: Final = 2
 
 
 class Recording:
@@ -48,40 +44,6 @@ class Recording:
         self._redirection.end(self._run)
 
 
-class _Stream:
-    """A file descriptor, and what takes its place."""
-
-    def __init__(self, number: int) -> None:
-        self.number, self.name = number, _STREAMS[number]
-        #: Never 0, 1 or 2, and closed in programs that this process starts.
-        self.saved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
-        self.reader, self._writer = new_terminal(number) if os.isatty(number) else _pipe()
-        self._identity = _identity(self._writer)
-
-    def redirect(self) -> None:
-        _flush(self.number)
-        os.dup2(self._writer, self.number)
-        os.close(self._writer)
-
-    def restore(self) -> None:
-        """Give the file descriptor back, unless somebody else has changed it."""
-        _flush(self.number)
-        with suppress(OSError):
-            if _identity(self.number) == self._identity:
-                os.dup2(self.saved, self.number)
-
-    def pump(self) -> None:
-        """Forward what no other process forwards any more."""
-        with suppress(OSError):
-            while data := os.read(self.reader, 65_536):
-                while data:
-                    data = data[os.write(self.saved, data) :]
-
-    def close(self) -> None:
-        os.close(self.saved)
-        os.close(self.reader)
-
-
 class _Redirection:
     """The redirected streams of this process, for one or several runs at once."""
 
@@ -89,46 +51,54 @@ class _Redirection:
         self._process = os.getpid()
         self._numbers = itertools.count(1)
         self._runs: set[int] = set()
+        self._ending: set[int] = set()
+        self._was_killed = False
         self._answers: dict[int, dict[str, Any]] = {}
         self._received = b""
-        self._streams = [_Stream(number) for number in _STREAMS if _is_open(number)]
-        self._control, theirs = socket.socketpair()
-        self.helper = self._started(theirs)
-        theirs.close()
+        with _standard_numbers_in_use():
+            self._streams = streams()
+            self._control, theirs = socket.socketpair()
+            with theirs:
+                self._helper = self._started(theirs.fileno())
+        self._answered = select.poll()
+        self._answered.register(self._control, select.POLLIN)
+        self._order = InOrder(
+            _with_one_target([e for e in self._streams if isinstance(e, Redirected)])
+        )
         for each in self._streams:
             each.redirect()
-        self._watcher = threading.Thread(target=self._watch, name="rigorous-console", daemon=True)
-        self._watcher.start()
+        threading.Thread(target=self._watch, name="rigorous-console", daemon=True).start()
 
-    def _started(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+    def _started(self, control: int) -> subprocess.Popen[bytes]:
         channels = [(each.name, each.reader, each.saved) for each in self._streams]
-        passed = [
-            theirs.fileno(),
-            *(n for each in self._streams for n in (each.reader, each.saved)),
-        ]
-        # A session of its own: Ctrl-C, and a kill of the whole group, are not for it.
+        given = [__package__, control, channels]
+        # A session of its own: Ctrl-C, and a kill of the whole group, are not for it. -P: no file of
+        # its folder takes the place of a module.
         return subprocess.Popen(  # noqa: S603 - Python itself
-            [
-                *(sys.executable, "-P", "-m", f"{__package__}.console_process"),
-                json.dumps([theirs.fileno(), channels]),
-            ],
+            [sys.executable, "-P", console_process.__file__, json.dumps(given)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=passed,
+            pass_fds=[n for n in (control, *sum(((r, t) for _, r, t in channels), ())) if n],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,
         )
 
     @property
-    def is_usable(self) -> bool:
-        return self._process == os.getpid() and bool(self._runs)
+    def runs(self) -> set[int]:
+        """Those that use it; it has ended once there are none."""
+        return self._runs
 
-    def begin(self, recorder: object) -> Recording:
-        """Log to a recorder from now on."""
-        run, is_first = next(self._numbers), not self._runs
+    def new_run(self) -> int:
+        """The number of a run that uses it from now on."""
+        run = next(self._numbers)
         self._runs.add(run)
+        return run
+
+    def begin(self, run: int, recorder: object) -> Recording:
+        """Log to a recorder from now on."""
+        is_first = run == 1
         for each in self._streams:
-            _flush(each.number)
+            each.flush()
         data = base64.b64encode(pickle.dumps(recorder)).decode()
         self._send({"begin": run, "recorder": data, "is_first": is_first})
         if not is_first:  # else all that comes is this run's
@@ -136,17 +106,33 @@ class _Redirection:
         return Recording(self, run)
 
     def end(self, run: int) -> None:
-        if self._process != os.getpid() or run not in self._runs:
+        """Wait until the lines of a run are stored; with the last one, the streams are as before."""
+        if self._process != os.getpid() or run in self._ending:
             return
-        self._runs.discard(run)
+        self._ending.add(run)
+        answer = None
+        try:
+            for each in self._streams:
+                each.flush()
+            self._send({"end": run})
+            answer = self._wait(run, "ended")
+        finally:
+            self._leave(run)
+        if answer is None and not self._was_killed:
+            report("lines of the console may be missing: storing them takes too long")
+
+    def _leave(self, run: int) -> None:
+        with _STATE.lock:
+            self._runs.discard(run)
+            if not self._runs:
+                self._restore()
+                with suppress(OSError):
+                    self._control.shutdown(socket.SHUT_RDWR)
+
+    def _restore(self) -> None:
+        self._order.restore()
         for each in self._streams:
-            _flush(each.number) if self._runs else each.restore()
-        self._send({"end": run})
-        answer = self._wait(run, "ended")
-        if not self._runs:
-            self._control.shutdown(socket.SHUT_RDWR)
-        if answer is None:
-            report("lines of the console may be missing: the process that records them is gone")
+            each.restore()
 
     def _send(self, command: dict[str, Any]) -> None:
         with suppress(OSError):
@@ -159,32 +145,73 @@ class _Redirection:
             answer = self._answers.get(run)
             if answer is not None and what in answer:
                 return answer
-            if not select.select([self._control], [], [], 0.05)[0]:
+            if not self._answered.poll(50):
                 continue
-            with suppress(OSError):
+            try:
                 data = self._control.recv(65_536)
-                if not data:
-                    return None
-                *lines, self._received = (self._received + data).split(b"\n")
-                for each in map(json.loads, lines):
-                    self._answers[each.get("begun") or each["ended"]] = each
+            except OSError:
+                data = b""
+            if not data:
+                return None
+            *lines, self._received = (self._received + data).split(b"\n")
+            for each in map(json.loads, lines):
+                self._answers[each.get("begun") or each["ended"]] = each
         return None
 
     def _watch(self) -> None:
-        """Take over if the process that forwards is killed."""
+        """Take over if the process that forwards is killed; tidy up after its end."""
         poll = select.poll()
         poll.register(self._control.fileno(), 0)
         poll.poll()
-        if not self._runs:
-            return
+        with _STATE.lock:
+            self._was_killed = bool(self._runs)
+            if self._was_killed:
+                for each in self._streams:
+                    each.drain()
+                self._restore()
+        if self._was_killed:
+            pumps = [threading.Thread(target=each.pump, daemon=True) for each in self._streams]
+            for thread in pumps:
+                thread.start()
+            report("the console of the run is not recorded any more: the process for it has ended")
+            for thread in pumps:
+                thread.join()
         for each in self._streams:
-            each.restore()
-        report("the console of the run is not recorded any more: its process was ended")
-        for each in self._streams:
-            threading.Thread(target=each.pump, daemon=True).start()
+            each.close()
+        self._helper.wait()
 
 
-_CURRENT: list[_Redirection] = []
+@contextmanager
+def _standard_numbers_in_use() -> Iterator[None]:
+    """Let no new file descriptor be 0, 1 or 2, if these are closed."""
+    found = [os.open(os.devnull, os.O_RDWR)]
+    while found[-1] <= _LAST_STANDARD:
+        found.append(os.open(os.devnull, os.O_RDWR))
+    try:
+        yield
+    finally:
+        for each in found:
+            os.close(each)
+
+
+def _with_one_target(several: list[Redirected]) -> list[Redirected]:
+    """Both, if they go to the same place."""
+    return several if len({each.target for each in several}) == 1 < len(several) else []
+
+
+class _State:
+    """The redirection of this process, if there is one, and a lock for its begin and end."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget those of the parent, in a forked child: its streams stay redirected."""
+        self.current: _Redirection | None = None
+        self.lock = threading.RLock()
+
+
+_STATE: Final = _State()
 
 
 def recording(recorder: object) -> Recording:
@@ -193,46 +220,20 @@ def recording(recorder: object) -> Recording:
     Raises:
         OSError: the streams can't be redirected.
     """
-    if not _CURRENT or not _CURRENT[-1].is_usable:
-        _CURRENT[:] = [_Redirection()]
-    return _CURRENT[-1].begin(recorder)
+    with _STATE.lock:
+        current = _STATE.current
+        if current is None or not current.runs:
+            current = _STATE.current = _Redirection()
+        run = current.new_run()
+    return current.begin(run, recorder)
 
 
 def _end_all() -> None:
-    for each in _CURRENT:
-        for run in list(each._runs):
-            each.end(run)
+    current = _STATE.current
+    if current is not None:
+        for run in list(current.runs):
+            current.end(run)
 
 
 atexit.register(_end_all)
-
-
-def _pipe() -> tuple[int, int]:
-    reader, writer = os.pipe()
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with suppress(OSError):
-            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _CAPACITY)
-    return reader, writer
-
-
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
-
-
-def _identity(number: int) -> tuple[int, int, int]:
-    found = os.fstat(number)
-    return found.st_dev, found.st_ino, found.st_rdev
-
-
-def _flush(number: int) -> None:
-    """Write what Python and C hold back."""
-    with suppress(Exception):
-        getattr(sys, _STREAMS[number]).flush()
-    if number == 1:  # C does not hold back standard error
-        with suppress(Exception):
-            library = ctypes.CDLL(None)
-            library.fflush(ctypes.c_void_p.in_dll(library, _C_STDOUT))
+os.register_at_fork(after_in_child=_STATE.renew)
