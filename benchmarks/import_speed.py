@@ -22,6 +22,8 @@ from rigorous_recorder.exporters import export_runs
 from rigorous_recorder.importers.event_frames import masked_crc
 
 TAGS: Final = (b"loss/train", b"lr", b"accuracy/val", b"grad_norm")
+#: As long as the ids of MLflow's runs are.
+RUN: Final = "5d1c1f0e" * 4
 OURS: Final = """
 import resource, sys, time
 from rigorous_recorder import ExperimentCollection
@@ -101,10 +103,11 @@ def write_mlflow(file: Path, rows: int) -> None:
         "CREATE TABLE experiments (experiment_id INT, name TEXT);"
         "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp INT, run_uuid TEXT, step INT,"
         " is_nan INT, PRIMARY KEY (key, timestamp, step, run_uuid, value, is_nan));"
-        "INSERT INTO runs VALUES ('run', 'run', 'FINISHED', 0)"
+        "CREATE INDEX index_metrics_run_uuid ON metrics (run_uuid);"
+        f"INSERT INTO runs VALUES ('{RUN}', 'run', 'FINISHED', 0)"
     )
     points = (
-        (TAGS[row % 4].decode(), noise(), 1_800_000_000_000 + row // 4, "run", row // 4, 0)
+        (TAGS[row % 4].decode(), noise(), 1_800_000_000_000 + row // 4, RUN, row // 4, 0)
         for row in range(rows)
     )
     database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", points)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from math import nan
 from pathlib import Path
 from typing import Any, Final
 
 from . import mlflow_files as store_of_files
 from . import mlflow_url as store_by_url
-from .contract import Event, Format, Position, Record, Report, Source, utc_time
+from .contract import Event, Format, Report, Source
 from .files import files_below, run_name
-from .mlflow_runs import SYSTEM, in_order, part_of, run_of
+from .mlflow_metrics import COLUMNS, Metrics
+from .mlflow_runs import in_order, run_of
 from .sqlite import columns_of, is_sqlite, opened, rows
 
 _TABLES: Final = ("runs", "metrics", "params", "tags", "experiments")
 #: Gives rows of a table: its name, columns, and a condition.
 Table = Callable[..., Iterator[tuple[Any, ...]]]
-_LARGEST: Final = sys.float_info.max
 _RUNS: Final = (
     "run_uuid", "name", "user_id", "status", "start_time", "end_time", "lifecycle_stage",
     "experiment_id", "source_name", "source_version",
 )  # fmt: skip
-_METRICS: Final = ("rowid", "run_uuid", "key", "value", "timestamp", "step", "is_nan")
-#: A position is given after so many records.
-_OFTEN: Final = 10_000
 _ENDS: Final = (
     "values that are the largest float: MLflow writes an infinity so, and also that number"
 )
@@ -89,50 +84,19 @@ def _by_run(found: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
 
 
 def _records(path: Path, table: Table, report: Report, row: int | None) -> Iterator[Event]:
-    """The metrics in order of their rows; those of one call are one record.
+    """The metrics of each run in order of their rows; those of one call are one record.
 
     Args:
         row: after which row; None for a database that has no numbers of rows.
     """
     known = {str(run) for (run,) in table("runs", ("run_uuid",))}
-    call: tuple[Any, ...] = ()
-    fields: dict[str, Any] = {}
-    parts: set[str] = set()
-    last, ends, strays, given = row, 0, 0, 0
+    metrics = Metrics(known, row)
     where = None if row is None else ("rowid > ?", row)
-    for rowid, run, key, value, time, step, is_nan in table("metrics", _METRICS, where=where):
-        now = run, time, step, type(key) is str and key[:7] == SYSTEM
-        if now != call or key in fields:
-            if fields:
-                yield from _given(call, fields, parts)
-                given += 1
-                if given % _OFTEN == 0 and row is not None:
-                    yield Position({"row": last})
-            call, fields = now, {}
-        last = rowid
-        if run not in known:
-            strays += 1
-            continue
-        ends += value in (_LARGEST, -_LARGEST)
-        fields[key] = nan if is_nan else value
-    if fields:
-        yield from _given(call, fields, parts)
-    if row is not None:
-        yield Position({"row": last})
-    for text, count in ((_ENDS, ends), ("metrics of runs that are not there: not taken", strays)):
+    yield from metrics.events(table("metrics", COLUMNS, where=where, is_raw=True))
+    found = {_ENDS: metrics.ends, "metrics of runs that are not there: not taken": metrics.strays}
+    for text, count in found.items():
         if count:
             report.add(path, text, count=count)
-
-
-def _given(call: tuple[Any, ...], fields: dict[str, Any], parts: set[str]) -> Iterator[Event]:
-    """The record of a call, and before it the part of the run that it is of."""
-    run, time, step, is_system = call
-    if is_system:
-        if run not in parts:
-            parts.add(run)
-            yield part_of(run)
-        run = part_of(run).id
-    yield Record(run, fields, step, None if time is None else utc_time(time / 1000))
 
 
 FORMAT: Final = Format("mlflow", "MLflow", _find, _read, options=("url",))

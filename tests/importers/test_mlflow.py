@@ -1,0 +1,93 @@
+"""Metrics of MLflow as columns are those of its rows, one by one."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from math import nan
+from typing import Any
+
+import pytest
+
+from rigorous_recorder.importers import mlflow_metrics
+from rigorous_recorder.importers.contract import Position, Record, Rows, Run, utc_time
+
+RUNS = ("first", "second", "stray")
+OWNERS = ("first", "first/system", "second", "second/system")
+KEYS = ("loss", "acc", "system/cpu", "größe/☃")
+
+
+def rows_of_store(seed: int) -> Iterator[tuple[Any, ...]]:
+    """Rows in all the shapes that a store can have: plain ones first."""
+    choose = random.Random(seed)
+    time, step, run = 1_800_000_000_000, 0, RUNS[0]
+    runs, keys = choose.choice([1, 2, 2, 3]), choose.choice([1, 3, 4])
+    odd = choose.random() < 0.5
+    for rowid in range(1, 300):
+        if choose.random() < 0.4:
+            time, step = time + choose.choice([0, 1, -5, 1000]), step + choose.choice([0, 1, 7, -3])
+            run = choose.choice(RUNS[:runs])
+        value = choose.choice([choose.random(), -0.0, 3.0, sys.float_info.max, -sys.float_info.max])
+        is_nan = choose.random() < 0.1
+        if odd and choose.random() < 0.02:
+            value = choose.choice(["text", 1 << 70])
+        at = choose.choice([None, 1 << 60, time]) if odd and choose.random() < 0.02 else time
+        yield rowid, run.encode(), choose.choice(KEYS[:keys]).encode(), value, at, step, is_nan
+
+
+def model(rows: list[tuple[Any, ...]], run: str) -> list[tuple[Any, ...]]:
+    """The records of a run: rows that follow each other at one time and step, each key once."""
+    found: list[tuple[Any, ...]] = []
+
+    def call(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        part = b"/system" if row[2].startswith(b"system/") else b""
+        return row[1] + part, row[4], row[5]
+
+    for (of, time, step), group in groupby(rows, key=call):
+        at = None if time is None else utc_time(time / 1000)
+        new = True
+        for _, _, key, value, *_, is_nan in group if of.decode() == run else ():
+            if new or key.decode() in found[-1][2]:
+                found.append((step, at, {}))
+            new = False
+            found[-1][2][key.decode()] = nan if is_nan else value
+    return found
+
+
+def given(events: list[Any], run: str) -> Iterator[tuple[Any, ...]]:
+    for event in events:
+        if isinstance(event, Record) and event.run == run:
+            yield event.step, event.time, dict(event.fields)
+        elif isinstance(event, Rows) and event.run == run:
+            columns = {key: values.to_pylist() for key, values in event.columns.items()}
+            for at, (step, time) in enumerate(zip(event.steps, event.times, strict=True)):
+                fields = {key: each[at] for key, each in columns.items() if each[at] is not None}
+                yield step.as_py(), time.as_py(), fields
+
+
+def test_columns_have_what_rows_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a call is in two batches, keys repeat, and types are not the usual ones."""
+    monkeypatch.setattr(mlflow_metrics, "_AT_ONCE", 7)
+    monkeypatch.setattr(mlflow_metrics, "_TOGETHER", 20)
+    monkeypatch.setattr(mlflow_metrics, "_MOST_OF_CALL", 30)
+    kinds = set()
+    for seed in range(30):
+        rows = list(rows_of_store(seed))
+        metrics = mlflow_metrics.Metrics(RUNS[:2], 0)
+        events = list(metrics.events(iter(rows)))
+        kinds |= set(map(type, events))
+        for run in OWNERS:
+            wanted = model(rows, run)
+            assert repr(sorted_keys(given(events, run))) == repr(sorted_keys(wanted)), seed
+        known = [row for row in rows if row[1] != b"stray"]
+        assert metrics.strays == len(rows) - len(known)
+        largest = (sys.float_info.max, -sys.float_info.max)
+        assert metrics.ends == sum(row[3] in largest and not row[6] for row in known)
+        assert events[-1] == Position({"row": 299})
+    assert kinds == {Record, Rows, Run, Position}
+
+
+def sorted_keys(records: Any) -> list[tuple[Any, ...]]:
+    return [(step, str(time), sorted(fields.items())) for step, time, fields in records]
