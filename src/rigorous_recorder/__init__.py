@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._page_process import View
     from ._records import Records
     from ._records_view import RecordsView
+    from ._saved_views import SavedViews
     from .plotting import Curve, Curves
 else:
     #: Where the classes are that only reading needs; each module loads when it is used.
@@ -37,6 +38,7 @@ else:
         "Records": "_records",
         "RecordsView": "_records_view",
         "Row": "_engines.rows",
+        "SavedViews": "_saved_views",
         "Tree": "_display.tree",
         "View": "_page_process",
     }
@@ -70,6 +72,7 @@ __all__ = [
     "RecordsView",
     "Row",
     "Run",
+    "SavedViews",
     "Status",
     "Tree",
     "View",

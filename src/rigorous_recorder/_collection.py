@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from . import _records as reading
     from . import _resumption as resumption
     from . import _run_lookup as run_lookup
+    from . import _saved_views as saved_views
     from ._display import text
     from ._display import tree as trees
     from ._engines import duckdb as sql_engine
@@ -64,6 +65,7 @@ else:  # a program that logs needs none of them
     levels = lazy_module(f"{__package__}._level")
     overviews = lazy_module(f"{__package__}._overview")
     page_process = lazy_module(f"{__package__}._page_process")
+    saved_views = lazy_module(f"{__package__}._saved_views")
     reading = lazy_module(f"{__package__}._records")
     repair = lazy_module(f"{__package__}._store.repair")
     resumption = lazy_module(f"{__package__}._resumption")
@@ -434,6 +436,20 @@ class ExperimentCollection:
             <View http://127.0.0.1:40123/>
         """
         return page_process.view_of(self._store, edit=edit, opens_browser=opens_browser)
+
+    @property
+    def views(self) -> saved_views.SavedViews:
+        """The named views of the page, by name: what is behind ``#`` in its address.
+
+        ``rigorous view --edit`` and ``rigorous views`` save them as well.
+
+        Raises:
+            ReadOnlyError: this is a union, which has no folder.
+        """
+        if isinstance(store := self._store, UnionStore):
+            store.require_writable()
+        folder = store.folders[0]
+        return saved_views.SavedViews(folder.views, is_read_only=folder.is_read_only)
 
     def __len__(self) -> int:
         """Number of records."""

@@ -44,6 +44,7 @@ __all__ = [
     "UnknownAttributeError",
     "UnknownExperimentError",
     "UnknownFileTypeError",
+    "UnknownViewError",
     "UnsafePickleError",
     "UnsupportedSystemError",
     "UnsupportedTypeError",
@@ -151,6 +152,10 @@ class UnknownAttributeError(_UnknownKeyError):
 
 class UnknownExperimentError(_UnknownKeyError):
     """No experiment has this number."""
+
+
+class UnknownViewError(_UnknownKeyError):
+    """There is no named view of this name."""
 
 
 class ArgumentTypeError(RigorousError, TypeError):

@@ -23,10 +23,9 @@ pytest.importorskip("youplot")
 import numpy as np
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.errors import UnknownViewError
 from rigorous_recorder.page import save_report
 from rigorous_recorder.page.packing import header_of
-from rigorous_recorder.page.saved_views import save_view
 from rigorous_recorder.page.svg_frame import Axis
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -47,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 run.extend(
                     {"step": [1, 2, 3], "matrix": [[[1, 2], [3, step]] for step in range(3)]}
                 )
-    save_view(path / "study.collection", "Losses", "x=step&search=loss&logx=1&by=seed")
+    collection.views["Losses"] = "#x=step&search=loss&logx=1&by=seed"
     return path
 
 
@@ -159,7 +158,7 @@ def test_a_static_report_has_pictures_alone(folder: Path, tmp_path: Path) -> Non
     assert "<script" not in text
     assert "&lt;/script&gt;" in text
     save_report(target, "#smooth=nan", [folder], static=True)
-    with pytest.raises(ArgumentError, match=r"no view 'Lost'; there are: 'Losses'"):
+    with pytest.raises(UnknownViewError, match=r"no view 'Lost'; there are: 'Losses'"):
         save_report(target, "Lost", [folder])
 
 

@@ -46,7 +46,7 @@ LAYERS = [
     ["_latest"],
     ["_text_files"],
     ["_spreadsheets"],
-    ["_display", "_flat_files", "_attach", "_old_pickles", "_page_process"],
+    ["_display", "_flat_files", "_attach", "_old_pickles", "_page_process", "_saved_views"],
     ["_pickles", "plotting"],
     ["_row_sequence"],
     ["_row_table"],

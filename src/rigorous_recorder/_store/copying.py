@@ -21,7 +21,7 @@ from .reader import FolderReader
 from .seal import write_sealed
 from .sealed_files import SealedFiles
 
-__all__ = ["copy_folder"]
+__all__ = ["copy_folder", "copy_views"]
 
 
 def copy_folder(reader: FolderReader, target: Path) -> None:
@@ -53,22 +53,7 @@ def copy_folder(reader: FolderReader, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def _write(reader: FolderReader, draft: Folder) -> None:
-    draft.make(reader.folder.info()["id"])
-    copies = {table: _Copy(reader.folder, draft, table) for table in TABLES}
-    while not _write_snapshot(reader, copies):
-        pass  # a file was merged away in the middle: its rows are in another one
-    _copy_views(reader.folder, draft)
-    # After the files: it lists the features that they need.
-    write_whole(draft.info_path, reader.folder.info_path.read_bytes())
-    started = expected_segments(reader.folder)
-    if started and loss_of(reader.folder, started):
-        record_incomplete(draft, started)
-    for place in (*draft.places, draft.path):
-        sync_folder(place)
-
-
-def _copy_views(folder: Folder, draft: Folder) -> None:
+def copy_views(folder: Folder, draft: Folder) -> None:
     """Copy the named views of the page."""
     paths = sorted(folder.views.glob("*.json"))
     found = [path for path in paths if path.is_file() and not path.is_symlink()]
@@ -77,6 +62,21 @@ def _copy_views(folder: Folder, draft: Folder) -> None:
     for path in found:
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
             _copy(path, draft.views / path.name)
+
+
+def _write(reader: FolderReader, draft: Folder) -> None:
+    draft.make(reader.folder.info()["id"])
+    copies = {table: _Copy(reader.folder, draft, table) for table in TABLES}
+    while not _write_snapshot(reader, copies):
+        pass  # a file was merged away in the middle: its rows are in another one
+    copy_views(reader.folder, draft)
+    # After the files: it lists the features that they need.
+    write_whole(draft.info_path, reader.folder.info_path.read_bytes())
+    started = expected_segments(reader.folder)
+    if started and loss_of(reader.folder, started):
+        record_incomplete(draft, started)
+    for place in (*draft.places, draft.path):
+        sync_folder(place)
 
 
 def _write_snapshot(reader: FolderReader, copies: dict[str, _Copy]) -> bool:

@@ -15,6 +15,7 @@ from .._lazy_imports import shutil
 from .._values.chunks import no_rows
 from ..errors import ArgumentError, DamagedFileError, NotACollectionError
 from . import checksums
+from .copying import copy_views
 from .corruption import UNREADABLE, blame_file
 from .folder import TABLES, FileName, Folder, LiveName, MergedName, SealedName, sealed_name
 from .footer import SegmentRange, metadata_of, segment_metadata, writers_metadata
@@ -78,6 +79,7 @@ def _written(folder: Folder, draft: Folder) -> Iterator[Problem]:
     yield from (Problem(p, "it is missing") for p in folder.places if not p.is_dir())
     for table in TABLES:
         yield from _Table(folder, draft, table).written()
+    copy_views(folder, draft)
     started = expected_segments(folder)
     if started and (loss := loss_of(folder, started)):
         hold_lost(draft, started)

@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "plot",
     "view",
     "report",
+    "views",
     "export",
     "import",
     "verify",

@@ -1,35 +1,23 @@
-"""Named views: addresses of the page as JSON files in the folder ``views`` of a collection."""
+"""Named views on the page: of all its collections."""
 
 from __future__ import annotations
 
-import json
-import re
-import time
-import unicodedata
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .._durable import make_folder, sync_folder, write_whole
-from ..errors import ArgumentError
+from .. import ExperimentCollection, SavedViews
+from ..errors import ArgumentError, UnknownViewError
 from .editing import Editing
 from .plain import json_bytes
 from .workspace import Workspace
 
-__all__ = ["SavedView", "ViewRoutes", "delete_view", "find_view", "save_view", "views_of"]
-
-_FOLDER: Final = "views"
-_FORMAT: Final = "rigorous-recorder view"
-_VERSION: Final = 1
-_LARGEST: Final = 1 << 18
-_MOST_VIEWS: Final = 1_000
-#: Names that are names of files on every system: no separator, no dot or space at an end.
-_NAME: Final = re.compile(r"[\w(](?:[\w ().,+=-]{0,78}[\w)])?")
+__all__ = ["SavedView", "ViewRoutes", "find_view", "views_of"]
 
 
 class SavedView(NamedTuple):
@@ -46,90 +34,33 @@ class SavedView(NamedTuple):
     address: str
 
 
-def _path(folder: Path, name: Any) -> Path:
-    """The file of a view.
-
-    Raises:
-        ArgumentError: it is not a valid name.
-    """
-    if not isinstance(name, str) or not _NAME.fullmatch(unicodedata.normalize("NFC", name)):
-        message = (
-            f"{name!r:.100} is not a valid name of a view: expected 1 to 80 letters, digits, spaces and"
-            " ().,+=-_, of which a letter, digit or parenthesis is at both ends"
-        )
-        raise ArgumentError(message)
-    return folder / _FOLDER / f"{unicodedata.normalize('NFC', name)}.json"
-
-
-def save_view(folder: Path, name: Any, address: Any) -> None:
-    """Write a view into a collection; one of the same name is replaced.
-
-    Raises:
-        ArgumentError: the name or the address is not valid.
-        OSError: it can't be written.
-    """
-    path = _path(folder, name)
-    if not isinstance(address, str) or len(address) > _LARGEST // 8:
-        message = f"{address!r:.60} is not a valid view: expected what is behind # in an address"
-        raise ArgumentError(message)
-    make_folder(path.parent)
-    found = {"format": _FORMAT, "version": _VERSION, "view": address, "saved": time.time()}
-    write_whole(path, json_bytes(found))
-
-
-def delete_view(folder: Path, name: Any) -> None:
-    """Delete a view of a collection, if it has one of this name.
-
-    Raises:
-        ArgumentError: the name is not valid.
-        OSError: it can't be deleted.
-    """
-    path = _path(folder, name)
-    path.unlink(missing_ok=True)
-    if path.parent.is_dir():
-        sync_folder(path.parent)
-
-
 def views_of(workspace: Workspace) -> list[SavedView]:
     """The views of all collections; files that are not valid ones are left out."""
-    found = []
-    for opened in workspace.opened:
-        paths = sorted((opened.path / _FOLDER).glob("*.json"))[:_MOST_VIEWS]
-        for path in paths:
-            address = _read(path) if _NAME.fullmatch(path.stem) else None
-            if address is not None:
-                found.append(SavedView(opened.name, path.stem, address))
-    return found
+    return [
+        SavedView(opened.name, name, address)
+        for opened in workspace.opened
+        for name, address in opened.collection.views.items()
+    ]
 
 
 def find_view(workspace: Workspace, name: str) -> SavedView:
     """The view of a name, of the first collection that has it.
 
     Raises:
-        ArgumentError: there is none; the message lists those that are there.
+        UnknownViewError: there is none; the message lists those that are there.
+        ArgumentError: its file, or the name, is not valid.
     """
-    views = views_of(workspace)
-    for each in views:
-        if each.name == unicodedata.normalize("NFC", name):
-            return each
-    names = ", ".join(repr(each.name) for each in views[:20]) or "none yet"
+    for opened in workspace.opened:
+        try:
+            return SavedView(opened.name, name, opened.collection.views[name])
+        except UnknownViewError:
+            continue
+    names = ", ".join(repr(each.name) for each in views_of(workspace)[:20]) or "none yet"
     message = (
         f"there is no view {name!r:.100}; there are: {names}. Save one on the page of `rigorous view"
-        " --edit`, or give an address of the page, with its #"
+        " --edit` or by `rigorous views`, or give an address of the page, with its #"
     )
-    raise ArgumentError(message)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
-            return None
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    is_view = isinstance(found, dict) and found.get("format") == _FORMAT
-    address = found.get("view") if is_view and found.get("version") == _VERSION else None
-    return address if isinstance(address, str) else None
+    raise UnknownViewError(message)
 
 
 class ViewRoutes:
@@ -143,28 +74,68 @@ class ViewRoutes:
         found = [Route("/api/views", self._list)]
         if self._editing is not None:
             found.append(Route("/api/views/save", self._save, methods=["POST"]))
+            found.append(Route("/api/views/rename", self._rename, methods=["POST"]))
             found.append(Route("/api/views/delete", self._delete, methods=["POST"]))
         return found
 
     async def _list(self, _: Request) -> Response:
-        views = await run_in_threadpool(views_of, self._workspace)
-        token = self._editing.token if self._editing else None
-        found = {"views": [each._asdict() for each in views], "edit_token": token}
+        found = await run_in_threadpool(self._listed)
         return Response(json_bytes(found), media_type="application/json")
 
+    def _listed(self) -> dict[str, Any]:
+        invalid = [
+            f"{opened.name}: {reason}"
+            for opened in self._workspace.opened
+            for reason in opened.collection.views.invalid.values()
+        ]
+        return {
+            "views": [each._asdict() for each in views_of(self._workspace)],
+            "invalid": invalid,
+            "edit_token": self._editing.token if self._editing else None,
+        }
+
     async def _save(self, request: Request) -> Response:
-        assert self._editing is not None
-        return await self._editing.change(
-            request,
-            lambda given: save_view(self._folder(given), given.get("name"), given.get("view")),
-        )
+        return await self._change(request, _save, {"name", "view"})
+
+    async def _rename(self, request: Request) -> Response:
+        return await self._change(request, _rename, {"name", "new"})
 
     async def _delete(self, request: Request) -> Response:
-        assert self._editing is not None
-        return await self._editing.change(
-            request, lambda given: delete_view(self._folder(given), given.get("name"))
-        )
+        return await self._change(request, _delete, {"name"})
 
-    def _folder(self, given: Any) -> Path:
-        name = given.get("collection") if isinstance(given, Mapping) else None
-        return self._workspace.named(str(name)).path
+    async def _change(
+        self,
+        request: Request,
+        change: Callable[[SavedViews, Mapping[str, Any]], None],
+        wanted: set[str],
+    ) -> Response:
+        assert self._editing is not None
+
+        def make(given: Any) -> None:
+            if not isinstance(given, Mapping) or not wanted <= given.keys():
+                message = f"not a valid request of a view: expected {', '.join(sorted(wanted))}"
+                raise ArgumentError(message)
+            path = self._workspace.named(str(given.get("collection"))).path
+            with closing(ExperimentCollection.open(path, quiet=True)) as collection:
+                change(collection.views, given)
+
+        return await self._editing.change(request, make)
+
+
+def _rename(views: SavedViews, given: Mapping[str, Any]) -> None:
+    views.rename(given["name"], given["new"])
+
+
+def _delete(views: SavedViews, given: Mapping[str, Any]) -> None:
+    """Delete a view that another page may have deleted already."""
+    with suppress(UnknownViewError):
+        del views[given["name"]]
+
+
+def _save(views: SavedViews, given: Mapping[str, Any]) -> None:
+    """Save a view, in place of one of the same name if that is confirmed."""
+    name = given["name"]
+    if not given.get("replaces") and isinstance(name, str) and name in views:
+        message = f"there is a view {name!r:.100} already"
+        raise ArgumentError(message)
+    views[name] = given["view"]

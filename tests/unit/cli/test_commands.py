@@ -1001,6 +1001,28 @@ def test_columns_are_completed(
     assert complete_column(context, typed) == offered  # type: ignore[arg-type]
 
 
+# --- views ---------------------------------------------------------------------------------------
+
+
+def test_views_are_saved_listed_renamed_and_deleted(run: Run, study: Path) -> None:
+    """Each by one command; what can't be is reported."""
+    assert "no views yet" in run("views", "study").err
+    assert run("views", "study", "Losses", "--save", "#x=step&search=loss").code == 0
+    assert run("views", "study", "Losses").out == "#x=step&search=loss\n"
+    assert run("views", "study", "Losses", "--rename", "All").code == 0
+    (study / "views" / "broken.json").write_text("{")
+    listed = run("views", "study", "--json")
+    assert json.loads(listed.out) == {"view": "All", "address": "x=step&search=loss"}
+    assert "broken.json" in listed.err
+    assert "not a valid view: it is not JSON" in listed.err
+    wrong = run("views", "study", "Losses", "--delete")
+    assert (wrong.code, "no view 'Losses'; there are: 'All'" in wrong.err) == (1, True)
+    assert run("views", "study", "--delete").code == 2
+    assert run("views", "study", "All", "--delete", "--rename", "x").code == 2
+    assert run("views", "study", "All", "--delete").code == 0
+    assert run("views", "study", "--json").out == ""
+
+
 # --- wrong use -------------------------------------------------------------------------------------
 
 
@@ -1012,7 +1034,7 @@ def test_a_command_that_is_none_is_reported(run: Run) -> None:
 
 
 COMMANDS = [
-    "ls", "show", "sql", "tail", "plot", "export", "import", "verify", "repair", "copy", "compact", "delete",
+    "ls", "show", "sql", "tail", "plot", "views", "export", "import", "verify", "repair", "copy", "compact", "delete",
     "demo",
 ]  # fmt: skip
 

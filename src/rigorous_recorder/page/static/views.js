@@ -17,11 +17,13 @@ export class Views {
 
   /** @param {HTMLElement} place */
   show(place) {
+    const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ onclick) => element("button", { hidden: true, title, onclick }, text);
     this.pick = element("select", { "aria-label": "Views", onchange: () => this.open() });
-    this.save = element("button", { hidden: true, title: "Save this view in the collection, or replace it", onclick: () => this.ask() }, "Save view");
-    this.remove = element("button", { hidden: true, title: "Delete the view that was opened", onclick: () => this.delete() }, "Delete view");
+    this.save = button("Save view", "Save this view in the collection, or replace it", () => this.ask());
+    this.name = button("Rename view", "Rename the view that was opened", () => this.rename());
+    this.remove = button("Delete view", "Delete the view that was opened", () => this.delete());
     this.note = element("span", { className: "error", role: "status" });
-    place.append(this.pick, this.save, this.remove, this.note);
+    place.append(this.pick, this.save, this.name, this.remove, this.note);
     this.load();
   }
 
@@ -30,7 +32,7 @@ export class Views {
       const found = await json("api/views");
       this.views = found.views;
       this.token = found.edit_token ?? "";
-      this.report("");
+      this.report((found.invalid ?? []).join("\n"));
     } catch (error) {
       this.report(/** @type {Error} */ (error).message);
     }
@@ -39,22 +41,30 @@ export class Views {
     this.pick.replaceChildren(element("option", { value: "" }, "Views"), ...options);
     this.pick.hidden = !this.views.length;
     this.save.hidden = !this.token;
-    this.remove.hidden = true;
+    this.remove.hidden = this.name.hidden = true;
   }
 
   /** Show the chosen view. */
   open() {
     const view = this.views[Number(this.pick.value)];
-    this.remove.hidden = !this.token || this.pick.value === "";
+    this.remove.hidden = this.name.hidden = !this.token || this.pick.value === "";
     if (this.pick.value !== "" && view) location.hash = view.address;
   }
 
   async ask() {
-    const name = prompt("The name of this view", this.views[Number(this.pick.value)]?.name ?? "");
+    const opened = this.views[Number(this.pick.value || NaN)];
+    const name = prompt("The name of this view", opened?.name ?? "")?.trim();
     if (!name) return;
     const { collections } = this.runs;
     const collection = collections.includes(state.collection) ? state.collection : collections[0];
-    await this.change("api/views/save", { collection, name: name.trim(), view: location.hash.slice(1) });
+    const replaces = this.views.some((each) => each.name === name && each.collection === collection);
+    if (replaces && !confirm(`Replace the view ${name}?`)) return;
+    await this.change("api/views/save", { collection, name, view: location.hash.slice(1), replaces });
+  }
+
+  async rename() {
+    const view = this.views[Number(this.pick.value)], to = view && prompt("The new name of this view", view.name)?.trim();
+    if (to && to !== view.name) await this.change("api/views/rename", { ...view, new: to });
   }
 
   async delete() {
