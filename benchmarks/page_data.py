@@ -67,6 +67,8 @@ CASES = {
     "ten_lines": Case("10 runs x 1,000,000 steps", 10, 1, 1_000_000),
     "hundred_million": Case("1 run x 100,000,000 steps", 1, 1, 100_000_000),
     "keys": Case("10,000 metric names x 2 steps", 1, 10_000, 2),
+    "many_runs": Case("10,000 runs x 2 steps", 10_000, 1, 2, 10),
+    "twenty": Case("10 runs x 1,000 steps x 20 metrics", 10, 20, 1_000),
 }
 
 

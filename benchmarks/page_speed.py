@@ -148,7 +148,7 @@ class Server:
 
     def processes(self) -> list[int]:
         """The server, and all below it."""
-        return [self._process.pid, *_below(self._process.pid)]
+        return [self._process.pid, *below(self._process.pid)]
 
     def memory(self) -> float:
         """The largest resident size in MB, summed over its processes."""
@@ -156,7 +156,7 @@ class Server:
 
     def close(self) -> None:
         """End it."""
-        for each in _below(self._process.pid):
+        for each in below(self._process.pid):
             os.kill(each, 15)
         self._process.terminate()
         self._process.wait()
@@ -167,12 +167,12 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _below(process: int) -> list[int]:
+def below(process: int) -> list[int]:
     try:
         found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     except FileNotFoundError:
         return []
-    return [each for child in found for each in (int(child), *_below(int(child)))]
+    return [each for child in found for each in (int(child), *below(int(child)))]
 
 
 def _status(process: int, name: str) -> int:
@@ -276,7 +276,7 @@ def live(browser: Browser, process: int, server: Server, seconds: float, began: 
     page.goto(server.address, wait_until="commit")
     page.wait_for_timeout(8_000)
     sent, requests, charts = traffic.bytes, traffic.requests, traffic.charts
-    before = [cpu_seconds(server.processes()), cpu_seconds([process, *_below(process)])]
+    before = [cpu_seconds(server.processes()), cpu_seconds([process, *below(process)])]
     start = time.perf_counter()
     delays = []
     while time.perf_counter() - start < seconds:
@@ -284,7 +284,7 @@ def live(browser: Browser, process: int, server: Server, seconds: float, began: 
         logged = (time.perf_counter() - began) * RATE * RUNS
         delays.append((logged - page.evaluate(_POINTS)) / RATE / RUNS)
     took = time.perf_counter() - start
-    after = [cpu_seconds(server.processes()), cpu_seconds([process, *_below(process)])]
+    after = [cpu_seconds(server.processes()), cpu_seconds([process, *below(process)])]
     context.close()
     used = [(b - a) / took for a, b in zip(before, after, strict=True)]
     minutes = took / 60
@@ -361,7 +361,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores\n")
     names = [TOOLS[each].name for each in pythons]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         print(f"| first lines; to the port; to the browser; server | {' | '.join(names)} | ratio |")
         print(f"|---{'|---' * (len(names) + 1)}|")
         for case in filter(None, given.cases.split(",")):
@@ -389,7 +389,7 @@ def _time_case(browser: Browser, case: str, pythons: dict[str, str], given: Any)
 
 
 def _time_live(browser: Browser, pythons: dict[str, str], given: Any) -> None:
-    (process,) = [each for each in _below(os.getpid()) if "chrom" in _command(each)][:1]
+    (process,) = [each for each in below(os.getpid()) if "chrom" in _command(each)][:1]
     print("\n| live, a minute | kB | requests, of charts | server, browser, of a core | delay |")
     print("|---|---|---|---|---|")
     for tool, python in pythons.items():
@@ -414,7 +414,7 @@ def _command(process: int) -> str:
     return Path(f"/proc/{process}/cmdline").read_text()
 
 
-def _chromium() -> str:
+def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         sys.exit("needs Chromium")

@@ -120,3 +120,38 @@ def legend(page: Page) -> dict[str, tuple[str, str]]:
     entries = card(page, "loss").locator(".legend button").all()
     script = "each => [getComputedStyle(each).backgroundColor, each.className]"
     return {each.inner_text(): tuple(each.locator(".swatch").evaluate(script)) for each in entries}
+
+
+#: What is drawn of each column of pixels, and what its points are; NaN ends a part of a line.
+CURVE = """async () => {
+  const { curve } = await import('./static/marks.js');
+  let state = 7;
+  const random = () => (state = (state * 16807) % 2147483647) / 2147483647;
+  const x = Float64Array.from({ length: 3000 }, (_, at) => at);
+  const y = x.map(() => (random() < 0.01 ? NaN : random() ** 8));
+  const drawn = [];
+  const surface = { beginPath() {}, stroke() {}, moveTo: (a, b) => drawn.push([a, b, true]), lineTo: (a, b) => drawn.push([a, b, false]) };
+  curve(surface, x, y, (value) => value / 20, (value) => value, 1, 1);
+  const ends = (points) => {
+    const found = {};
+    for (const [a, b] of points) {
+      const column = (found[Math.round(a)] ??= [Infinity, -Infinity]);
+      if (!Number.isNaN(b)) Object.assign(column, [Math.min(column[0], b), Math.max(column[1], b)]);
+    }
+    return found;
+  };
+  const all = ends(Array.from(x, (value, at) => [value / 20, y[at]]));
+  const parts = Array.from(y, (value, at) => !Number.isNaN(value) && (at === 0 || Number.isNaN(y[at - 1])));
+  return [ends(drawn), all, drawn.filter((each) => each[2]).length, parts.filter(Boolean).length, drawn.length];
+}"""
+
+
+def test_curves_have_all_lows_highs_and_gaps(browser: Browser, address: str) -> None:
+    """Of each column of pixels, by few points."""
+    page = browser.new_page()
+    page.goto(address)
+    drawn, points, begun, parts, count = page.evaluate(CURVE)
+    assert drawn == points
+    assert begun == parts > 10
+    assert count < 1_000
+    page.close()

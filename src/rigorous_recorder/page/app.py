@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from functools import partial
 from importlib import resources
 from threading import Event
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ..errors import RigorousError
-from .body import json_of, unless_left
+from .body import accepts_gzip, json_of, unless_left
 from .chart_library import library_files
 from .charts import ChartRequest, charts
 from .editing import Editing
@@ -46,6 +47,8 @@ _TYPES: Final = {
 #: Requests of charts that are read at once: more would only take more memory.
 _AT_ONCE: Final = 2
 _JSON: Final = "application/json"
+#: Longer lists of keys, which repeat much, are compressed.
+_LARGE: Final = 1 << 14
 
 
 def application(  # noqa: PLR0913 - a page has this many options
@@ -125,12 +128,15 @@ class _Page:
         found["edit_token"] = self._edit_token
         return Response(await run_in_threadpool(json_bytes, found), media_type=_JSON)
 
-    async def keys(self, _: Request) -> Response:
+    async def keys(self, request: Request) -> Response:
         """The keys of charts and of x, over all collections, and the numbers of ``live`` before."""
         counts = await self._watcher.counts()
         found = await run_in_threadpool(keys_of, self._workspace)
         found["counts"] = [str(each) for each in counts]
-        return Response(json_bytes(found), media_type=_JSON)
+        content, headers = json_bytes(found), {}
+        if len(content) > _LARGE and accepts_gzip(request):
+            content, headers = gzip.compress(content, 1), {"content-encoding": "gzip"}
+        return Response(content, headers=headers, media_type=_JSON)
 
     async def chart(self, request: Request) -> Response:
         """The points of charts."""
@@ -156,6 +162,6 @@ class _Page:
         wanted = ChartRequest.of(given) if given else None
         found = events(self._workspace, self._watcher, wanted)
         headers = {"x-accel-buffering": "no"}  # proxies such as nginx would else wait for more
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if accepts_gzip(request):
             found, headers = compressed(found), headers | {"content-encoding": "gzip"}
         return StreamingResponse(found, headers=headers, media_type="text/event-stream")

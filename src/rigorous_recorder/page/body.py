@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from .series import Cancelled
 
-__all__ = ["json_of", "unless_left"]
+__all__ = ["accepts_gzip", "json_of", "unless_left"]
 
 #: No request is larger.
 _MOST_BYTES: Final = 1 << 20
@@ -31,6 +31,11 @@ async def json_of(request: Request) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Whether the browser can read compressed answers."""
+    return "gzip" in request.headers.get("accept-encoding", "")
 
 
 async def unless_left(

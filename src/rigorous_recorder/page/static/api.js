@@ -101,7 +101,7 @@ function unpacked(buffer) {
  *   changes of rows and of runs, and new points of charts; null for one that has to be requested whole
  */
 export async function follow(body, signal, onOpen, take) {
-  const found = await answer("api/live", body, signal);
+  const found = await answer("api/live", body, signal, { accept: "text/event-stream" }); // by which proxies know not to wait
   onOpen();
   const reader = /** @type {ReadableStream} */ (found.body).pipeThrough(new TextDecoderStream()).getReader();
   for (let text = ""; ;) {

@@ -18,6 +18,7 @@ const PAGE = 60;
 const MOST_FOLLOWED = 64;
 /** Then it is not tried again to add new points. */
 const MOST_BREAKS = 3;
+const MOST_OPTIONS = 200;
 const SAMPLED = ["x", "by", "band", "smooth", "logx", "relative", "once", "low", "high"];
 
 export class Charts {
@@ -428,10 +429,16 @@ function labelled(text, control) {
   return element("label", {}, text, control);
 }
 
-/** @param {string[][]} options @param {string} value @param {(value: string) => void} onPick */
+/** A list, of which many options are only there once it is used. @param {string[][]} options @param {string} value @param {(value: string) => void} onPick */
 function choice(options, value, onPick) {
-  const made = element("select", { onchange: () => onPick(made.value) }, ...options.map(([key, text]) => element("option", { value: key }, text)));
-  made.value = value;
+  const made = element("select", { onchange: () => onPick(made.value) });
+  const fill = (/** @type {string[][]} */ some) => {
+    made.replaceChildren(...some.map(([key, text]) => element("option", { value: key }, text)));
+    made.value = value;
+  };
+  const isLong = options.length > MOST_OPTIONS;
+  fill(isLong ? options.filter(([key]) => key === value) : options);
+  if (isLong) for (const use of ["focus", "pointerenter"]) made.addEventListener(use, () => fill(options), { once: true });
   return made;
 }
 

@@ -6,6 +6,7 @@ import { shapeAt } from "./palette.js";
 /** @typedef {import("./svg.js").Surface} Surface */
 
 /**
+ * A line, of which in each column of pixels the first, last, lowest and highest points are drawn.
  * @param {Surface} ctx
  * @param {Float64Array} x
  * @param {Float64Array} y
@@ -16,16 +17,29 @@ import { shapeAt } from "./palette.js";
  */
 export function curve(ctx, x, y, px, py, width, opacity) {
   ctx.beginPath();
-  let isDown = false;
+  let column = NaN, first = 0, low = 0, high = 0, last = 0;
+  const close = () => {
+    if (low < first && low < last) ctx.lineTo(column, low);
+    if (high > first && high > last) ctx.lineTo(column, high);
+    if (last !== first) ctx.lineTo(column, last);
+  };
   for (let at = 0; at < x.length; at++) {
-    const a = px(x[at]), b = py(y[at]);
-    if (Number.isNaN(a) || Number.isNaN(b)) isDown = false;
-    else if (isDown) ctx.lineTo(a, b);
-    else {
-      ctx.moveTo(a, b);
-      isDown = true;
+    const a = px(x[at]), b = py(y[at]), to = Math.round(a);
+    if (to === column && !Number.isNaN(b)) {
+      low = Math.min(low, b);
+      high = Math.max(high, b);
+      last = b;
+      continue;
     }
+    const isDown = !Number.isNaN(column);
+    if (isDown) close();
+    column = Number.isNaN(b) ? NaN : to;
+    if (Number.isNaN(column)) continue;
+    first = low = high = last = b;
+    if (isDown) ctx.lineTo(a, b);
+    else ctx.moveTo(a, b);
   }
+  if (!Number.isNaN(column)) close();
   ctx.lineWidth = width;
   ctx.globalAlpha = opacity;
   if (x.length === 1) ctx.fillRect(px(x[0]) - 2 * width, py(y[0]) - 2 * width, 4 * width, 4 * width);

@@ -52,7 +52,8 @@ export class Range {
  * @returns {(value: number) => number}
  */
 export function position([low, high], isLog, start, size) {
-  if (!isLog) return (value) => start + (size * (value - low)) / (high - low);
+  const scale = size / (high - low);
+  if (!isLog) return (value) => start + scale * (value - low);
   const [a, b] = [Math.log10(low), Math.log10(high)];
   return (value) => (value > 0 ? start + (size * (Math.log10(value) - a)) / (b - a) : NaN);
 }
