@@ -148,6 +148,102 @@ def test_ints_among_floats_are_floats(tmp_path: Path) -> None:
     assert [row["big"] for row in rows[:3]] == [2**53 + 1, 2**53 + 2, 2**53 + 3]
 
 
+def test_ints_before_the_first_float_are_floats_too(tmp_path: Path) -> None:
+    """Also where rows have other keys, and where W&B's Python wrote 1.0 as it is: there, ints are ints."""
+    rows = [{"a": 1, "b": 1}, {"a": 2, "n__w": 3}, {"c": 1}, {"a": 0.5}]
+    records = [history(n, **row) for n, row in enumerate(rows)]
+    for version, first in (("0.31.0", "1.0"), ("", "1")):
+        header = field(1, 9) + field(21, field(1, version) if version else b"")
+        found = list(rows_of(read(log_of([header, *records]), tmp_path)[0]))
+        assert [repr(row["a"]) for row in found if "a" in row][::2] == [first, "0.5"]
+        assert [repr(found[0]["b"]), found[1]["n"]] == ["1", {"w": 3}]
+
+
+def summary(**values: Any) -> bytes:
+    """A record of the summary; a key with ``__`` is a path."""
+    items = b"".join(
+        field(1, b"".join(field(2, part) for part in key.split("__")) + field(16, json.dumps(each)))
+        for key, each in values.items()
+    )
+    return field(1, 7) + field(3, items)
+
+
+def test_the_summary_is_what_was_not_logged_last(tmp_path: Path) -> None:
+    """Nothing that was logged last, also where ``None`` was logged behind it; what was removed is not."""
+    rule = field(1, 1) + field(12, field(1, "low") + field(7, field(1, 1)))
+    removed = field(1, 8) + field(
+        3, field(2, field(2, "gone")) + field(2, field(2, "d") + field(2, "x"))
+    )
+    records = [
+        summary(gone=1, best=0.5, d__x=1, d__y=2),
+        rule,
+        summary(loss=2, low__min=1, text="a", _step=0),
+        history(0, loss=2, low=1, text="a"),
+        summary(loss=3, low__min=1, _step=1),
+        history(1, loss=3, low=9, text=None),
+        removed,
+    ]
+    for later in ([], [summary(loss=3, low__min=1, text="a", best=0.5)]):  # as older versions do
+        data = log_of([*records, *later])
+        for cut in (len(data), len(log_of(records))):
+            events, report = read(data[:cut], tmp_path)
+            position = next(each.value for each in reversed(events) if isinstance(each, Position))
+            rest, _ = read(data, tmp_path, json.loads(json.dumps(position)))
+            runs = [each for each in [*events, *rest] if isinstance(each, Run)]
+            found = [run.about["summary"] for run in runs if "summary" in run.about]
+            assert found[-1] == {"best": 0.5, "d": {"y": 2}, "low": {"min": 1}}
+            assert not report.losses
+
+
+def test_files_in_lists_and_in_dicts_are_media(tmp_path: Path) -> None:
+    """Several pictures of one call, sounds, and a picture inside of what was logged as a dict."""
+    (tmp_path / "files").mkdir()
+    for name in "abcd":
+        (tmp_path / "files" / name).write_bytes(name.encode())
+    sounds = [{"_type": "audio-file", "path": "c", "caption": "s"}]
+    rows = (
+        history(
+            0,
+            p___type="images/separated",
+            p__filenames=["a", "b"],
+            p__captions=["x", "y"],
+            p__width=4,
+        ),
+        history(
+            1,
+            s___type="audio",
+            s__count=1,
+            s__audio=sounds,
+            d__v=1,
+            d__e__path="d",
+            d__e___type="image-file",
+        ),
+    )
+    events, report = read(log_of([*rows]), tmp_path)
+    first, second = rows_of(events)
+    assert {key: first[key] for key in ("p/0", "p/1", "p/0/caption", "p/1/name", "p/width")} == {
+        "p/0": b"a", "p/1": b"b", "p/0/caption": "x", "p/1/name": "b", "p/width": 4,
+    }  # fmt: skip
+    assert (second["s"], second["s/caption"], second["d/e"], second["d"]) == (
+        b"c",
+        "s",
+        b"d",
+        {"v": 1},
+    )
+    assert not report.losses
+
+
+def test_metadata_of_older_versions_are_attributes(tmp_path: Path) -> None:
+    """They are in a file of their own, by other names."""
+    (tmp_path / "files").mkdir()
+    text = '{"host": "box", "username": "u", "program": "p.py", "args": [], "git": {"commit": "c"}}'
+    (tmp_path / "files" / "wandb-metadata.json").write_text(text, "utf-8")
+    events, _ = read(log_of([field(1, 1) + field(17, field(1, "x") + field(13, "mine"))]), tmp_path)
+    (about,) = (each.about for each in events if isinstance(each, Run))
+    wanted = {"host": "mine", "user": "u", "command": "p.py", "git_commit": "c"}
+    assert {key: about[key] for key in wanted} == wanted
+
+
 def test_reading_on_gives_only_what_is_new(tmp_path: Path) -> None:
     """From any position on, the rest is given, and never the same twice."""
     records = [history(n, a=n / 2) for n in range(50)]

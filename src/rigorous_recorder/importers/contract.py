@@ -19,6 +19,7 @@ __all__ = [
     "Run",
     "Source",
     "media",
+    "numbered",
     "utc_time",
 ]
 
@@ -208,6 +209,11 @@ def utc_time(seconds: Any) -> datetime | None:
         return _START + timedelta(seconds=seconds)
     except (OverflowError, ValueError, TypeError):
         return None
+
+
+def numbered(key: str, at: int, of: int) -> str:
+    """The key of one of several values of a key: the key itself if there is only one."""
+    return key if of == 1 else f"{key}/{at}"
 
 
 def media(key: str, data: bytes, name: str, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
+from .contract import (
+    Event,
+    Format,
+    Position,
+    Record,
+    Report,
+    Run,
+    Source,
+    media,
+    numbered,
+    utc_time,
+)
 from .files import files_below, read_bounded, read_json, read_yaml
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
@@ -172,8 +183,7 @@ class _Reading:
         kind = (_KINDS | _KINDS_MORE).get(signed(found.get(3, 0)), "unknown")
         items = [v for number, v in fields(_message(found.get(5, b""))) if number == 1]
         for at, item in enumerate(items):
-            name = key if not at else f"{key}/{at}"
-            parts = self._item(name, kind, first(_message(item)))
+            parts = self._item(numbered(key, at, len(items)), kind, first(_message(item)))
             yield from self._add("", step, _time(found.get(4)), parts)
 
     def _item(self, key: str, kind: str, item: dict[int, Any]) -> dict[str, Any]:

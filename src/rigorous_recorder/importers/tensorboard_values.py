@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from .contract import media, utc_time
+from .contract import media, numbered, utc_time
 from .protobuf import BadMessageError, fields, float_of, signed, text_of, varint
 
 __all__ = ["Summary", "TooLargeError", "Value", "read", "summary_values"]
@@ -269,7 +269,7 @@ def _images(tag: str, _dims: list[int], found: list[bytes], step: int) -> dict[s
     pictures = found[2:]
     result: dict[str, Any] = {}
     for number, picture in enumerate(pictures):
-        key = tag if len(pictures) == 1 else f"{tag}/{number}"
+        key = numbered(tag, number, len(pictures))
         result |= _picture(key, picture, step, width=width, height=height)
     return result
 
@@ -280,7 +280,7 @@ def _sounds(tag: str, dims: list[int], found: list[bytes], step: int) -> dict[st
     sounds = found[::width]
     result: dict[str, Any] = {}
     for number, sound in enumerate(sounds):
-        key = tag if len(sounds) == 1 else f"{tag}/{number}"
+        key = numbered(tag, number, len(sounds))
         label = {"label": text_of(found[number * width + 1])} if width > 1 else {}
         result |= _picture(key, sound, step, **label)
     return result

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .columns import as_floats, events_of
-from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
-from .files import files_below, read_bounded
+from .contract import Event, Format, Position, Record, Report, Run, Source, utc_time
+from .files import files_below, read_json
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, signed, text_of
-from .wandb_items import Item, items_of, parsed, raw_items, rebuilt
+from .wandb_items import Item, items_of, merge, parsed, path_of, raw_items, rebuilt, remove
+from .wandb_media import Media
 from .wandb_steps import StepMetrics
+from .wandb_summary import Summary
 
 _HEADER: Final = b":W&B\xe1\xbe\x00"
-#: Records are given in groups of at most so many.
+#: Rows are given together, since a later one can tell that ints are floats: at most so many, and
+#: so many bytes.
 _MOST_ROWS: Final = 16_384
+_MOST_BYTES: Final = 1 << 26
 _HISTORY, _SUMMARY = 0x12, 0x1A
 #: What W&B writes beside what was logged, that is not taken.
-_LEFT_OUT: Final = frozenset({6, 8, 9, 11, 16, 19, 20, 21, 22, 23, 24, 25, 27, 100, 200})
-_MEDIA_TYPES: Final = ("-file", "html", "molecule")
+_LEFT_OUT: Final = frozenset({6, 8, 9, 11, 16, 19, 20, 22, 23, 24, 25, 27, 100, 200})
+_METADATA: Final = "wandb-metadata.json"
+#: What the metadata of older versions tell, by the names that it has in all formats.
+_ABOUT: Final = {
+    "os": "os", "python": "python", "program": "command", "host": "host", "username": "user",
+    "args": "args",
+}  # fmt: skip
+
+#: A row of history: its JSON by keys, or its items and its step if some are inside of others.
+Row = dict[bytes, bytes] | tuple[list[Item], int | None]
+#: Rows of the same keys as columns, and the order of the keys of each.
+Group = tuple[dict[str, list[Any]], list[list[bytes]]]
 
 
 def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
@@ -41,18 +56,20 @@ class _Reading:
         self._file = source.path
         self._start = state.get("at")
         self._run = state.get("run") or source.name
-        self._summary: dict[str, Any] = dict(state.get("summary", {}))
+        self._summary = Summary(self._file, report, state.get("summary"))
         self._config: dict[str, Any] = dict(state.get("config", {}))
         self._floats = set(state.get("floats", ()))
         self._steps = StepMetrics(state.get("steps"))
         #: Whether the run was given; that waits until its first record has been read.
         self._is_given = False
         self._parts: set[str] = set()
-        self._rows: list[dict[bytes, bytes]] = []
-        self._mirror: bytes | None = None
-        self._clock = b""
+        self._rows: list[Row] = []
+        self._held = 0
+        self._media = Media(self._file, report)
+        #: Whether 1.0 is written like that, as older versions do, and not as 1.
+        self._is_exact = bool(state.get("exact"))
 
-    def events(self) -> Iterator[Event]:  # noqa: C901 - what most records need is here
+    def events(self) -> Iterator[Event]:
         """All events, in order."""
         if self._start is not None:
             yield from self._begin({})
@@ -61,34 +78,28 @@ class _Reading:
             try:
                 kind, begin, end = _payload(data)
                 if kind == _SUMMARY:
-                    self._summarize(data[begin:end])
+                    self._summary.note(data[begin:end])
                 elif kind == _HISTORY:
-                    row = self._history(data, begin, end)
-                    if not row or (self._rows and row.keys() != self._rows[0].keys()):
-                        yield from self._flush()
-                    if row is None:
-                        yield from self._nested(data[begin:end])
-                    elif row:
-                        self._rows.append(row)
+                    self._history(data, begin, end)
                 else:
                     yield from self._others(data)
             except BadMessageError as error:
                 self._report.add(self._file, f"records left out: {error}", offset=at - len(data))
-            if len(self._rows) >= _MOST_ROWS:
+            if len(self._rows) >= _MOST_ROWS or self._held > _MOST_BYTES:
                 yield from self._flush()
                 yield self._position(at)
         yield from self._flush()
-        yield from self._end()
+        if summary := self._summary.final():
+            yield from self._begin({"summary": summary})
         if at is not None:
             yield self._position(at)
 
     def _others(self, data: bytes) -> Iterator[Event]:
-        yield from self._flush()
         for number, value in fields(data):
             if number == 2 and not isinstance(value, int):
-                yield from self._nested(value)
+                self._rows.append(items_of(value))
             elif number == 3 and not isinstance(value, int):
-                self._summarize(value)
+                self._summary.note(value)
             elif number > 1:
                 yield from self._other(number, value)
 
@@ -97,53 +108,66 @@ class _Reading:
             "at": at,
             "run": self._run,
             "config": self._config,
-            "summary": self._summary,
+            "summary": self._summary.state(),
             "floats": sorted(self._floats),
             "steps": self._steps.state(),
+            "exact": self._is_exact,
         }
         return Position(state)
 
-    def _history(self, data: bytes, begin: int, end: int) -> dict[bytes, bytes] | None:
-        """A row of history; None if it has values inside of others."""
+    def _history(self, data: bytes, begin: int, end: int) -> None:
         row = raw_items(data, begin, end)
-        mirror = self._mirror
-        if mirror is not None and not self._summary and _is_mirror(mirror, data, begin, end):
-            self._mirror = None
-        elif mirror is not None or self._summary:
-            self._supersede(data, begin, end, row)
-        return row
-
-    def _supersede(self, data: bytes, begin: int, end: int, row: dict[bytes, bytes] | None) -> None:
-        """Forget the summary of what is logged now, but for what is not just the logged values."""
+        self._summary.before(data, begin, end)
         if row is None:
-            logged = {path[0] for path, _ in items_of(data[begin:end])[0]}
-        else:
-            logged = {key.decode("utf-8", "replace") for key in row}
-        for key in self._summary.keys() & logged:
-            del self._summary[key]
-        mirror, self._mirror = self._mirror, None
-        if mirror is not None and not _is_mirror(mirror, data, begin, end):
-            self._keep_summary(mirror)
+            self._rows.append(items_of(data[begin:end]))
+        elif row:
+            self._rows.append(row)
+        self._held += end - begin
 
     def _flush(self) -> Iterator[Event]:
-        """The rows that were collected, all of which have the same keys."""
-        rows, self._rows = self._rows, []
+        """The rows that were collected."""
+        rows, self._rows, self._held = self._rows, [], 0
         if not rows:
             return
         yield from self._begin({})
+        groups = [self._parsed(list(group)) for _, group in groupby(rows, _kind_of)]
+        for columns, _ in groups:
+            self._summary.logged(columns)
+            self._floats |= {
+                key
+                for key, values in columns.items()
+                if key not in self._floats and float in set(map(type, values))
+            }
+        for columns, orders in groups:
+            yield from self._given(columns, orders)
+
+    def _parsed(self, rows: list[Row]) -> Group:
+        """Rows of the same keys as columns."""
+        first = rows[0]
+        if isinstance(first, tuple):
+            found, step = first
+            values = {"_step": step, **rebuilt(found, self._file, self._report)}
+            order = [path[0].encode("utf-8", "replace") for path, _ in found]
+            return {key: [each] for key, each in values.items()}, [order]
+        flat = cast("list[dict[bytes, bytes]]", rows)
         columns = {}
-        for key in _in_order(list(rows[0])):
-            values = parsed([row[key] for row in rows], self._file, self._report)
-            name = key.decode("utf-8", "replace")
-            columns[name] = values
-        orders = [list(row) for row in rows] if self._steps else []
+        for key in _in_order(list(first)):
+            raw = [row[key] for row in flat]
+            columns[key.decode("utf-8", "replace")] = parsed(raw, self._file, self._report)
+        return columns, list(map(list, flat)) if self._steps else []
+
+    def _given(self, columns: dict[str, list[Any]], orders: list[list[bytes]]) -> Iterator[Event]:
+        """The records of a group."""
+        rows = len(next(iter(columns.values())))
         if any(dict in set(map(type, values)) for values in columns.values()):
-            for at, row in enumerate(rows):
-                of_row = {key: each[at] for key, each in columns.items()}
-                yield from self._one(of_row, [list(row)])
+            for at in range(rows):
+                values = {key: each[at] for key, each in columns.items()}
+                found = {key: [each] for key, each in self._media.fields(values).items()}
+                numbers = {key: self._numbers(key, each) for key, each in found.items()}
+                yield from self._give(numbers, 1, orders[at : at + 1])
             return
         numbers = {key: self._numbers(key, each) for key, each in columns.items()}
-        yield from self._give(numbers, len(rows), orders)
+        yield from self._give(numbers, rows, orders)
 
     def _give(
         self, columns: dict[str, list[Any]], rows: int, orders: list[list[bytes]]
@@ -162,75 +186,13 @@ class _Reading:
     def _numbers(self, key: str, values: list[Any]) -> list[Any]:
         """Values of a key, in which ints among floats are floats, since 1.0 is written as 1."""
         kinds = set(map(type, values))
-        if float in kinds:
-            self._floats.add(key)
+        if self._is_exact:
+            return values
         if int in kinds and key in self._floats and key != "_step":
             return as_floats(values)
         if list in kinds:
             return [_as_floats_inside(each) for each in values]
         return values
-
-    def _nested(self, data: bytes) -> Iterator[Event]:
-        """A row with dicts in it: pictures, histograms, or what was logged as one."""
-        yield from self._flush()
-        yield from self._begin({})
-        found, step = items_of(data)
-        values = rebuilt(found, self._file, self._report)
-        values.setdefault("_step", step)
-        yield from self._one(values, [[path[0].encode("utf-8", "replace") for path, _ in found]])
-
-    def _one(self, values: dict[str, Any], orders: list[list[bytes]]) -> Iterator[Event]:
-        """A row whose values may be dicts."""
-        columns: dict[str, list[Any]] = {}
-        for key, value in values.items():
-            kind = value.get("_type") if isinstance(value, dict) else None
-            if isinstance(kind, str) and kind.endswith(_MEDIA_TYPES):
-                parts = self._media(key, value)
-                columns |= {name: [part] for name, part in parts.items()}
-            else:
-                columns[key] = self._numbers(key, [value])
-        yield from self._give(columns, 1, orders)
-
-    def _media(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
-        """The fields of a file that was logged; without its bytes if it is not there."""
-        path = str(value.get("path", ""))
-        about = {name: each for name, each in value.items() if name not in {"_type", "path"}}
-        folder = (self._file.parent / "files").resolve()
-        try:
-            file = (folder / path).resolve()
-        except (OSError, ValueError, RuntimeError):
-            file = folder
-        if path and file != folder and file.is_relative_to(folder):
-            data = read_bounded(file, self._report)
-            if data is not None:
-                return media(key, data, path, **about)
-        else:
-            self._report.add(self._file, "media outside of the run's files: not read")
-        return {f"{key}/name": path} | {f"{key}/{name}": each for name, each in about.items()}
-
-    def _summarize(self, data: bytes) -> None:
-        """Note a summary, unless it only mirrors the history record that comes next."""
-        if self._mirror is not None:
-            self._keep_summary(self._mirror)
-            self._mirror = None
-        if b"\x12\x05_step" in data:
-            self._mirror = data
-        elif data != self._clock:
-            self._keep_summary(data)
-            self._clock = data
-
-    def _keep_summary(self, data: bytes) -> None:
-        try:
-            found, _ = items_of(data)
-            removed = [_path(value) for number, value in fields(data) if number == 2]
-        except BadMessageError as error:
-            self._report.add(self._file, f"summaries left out: {error}")
-            return
-        values = rebuilt(found, self._file, self._report)
-        for key in ("_wandb", "_step", "_timestamp", "_runtime"):
-            values.pop(key, None)
-        _merge(self._summary, values)
-        _remove(self._summary, removed)
 
     def _other(self, number: int, value: int | bytes) -> Iterator[Event]:
         """Records that are rare."""
@@ -243,6 +205,7 @@ class _Reading:
             13: self._console,
             17: self._about,
             18: self._exit,
+            21: self._version,
             26: self._environment,
         }
         if number in known:
@@ -268,6 +231,7 @@ class _Reading:
 
     def _about(self, data: bytes) -> Iterator[Event]:
         """The run itself."""
+        yield from self._flush()
         found = first(data)
         texts = {2: "entity", 3: "project", 6: "group", 7: "job_type", 9: "notes", 13: "host"}
         texts |= {8: "name", 12: "sweep"}
@@ -277,14 +241,27 @@ class _Reading:
             name: text_of(found[number]) for number, name in texts.items() if found.get(number)
         }
         tags = [text_of(value) for number, value in fields(data) if number == 10]
+        about = {**self._metadata(), **about}
         about |= {"tags": tags or None, "start_time": _time(found.get(17)), "status": "running"}
         about |= _git(found.get(21))
         if 4 in found:
             self._configure(_message(found[4]))
         if 5 in found:
-            self._keep_summary(_message(found[5]))
+            self._summary.take(_message(found[5]))
         about.setdefault("name", self._run)
         yield from self._begin(about)
+
+    def _metadata(self) -> dict[str, Any]:
+        """What older versions write into a file of its own."""
+        file = self._file.parent / "files" / _METADATA
+        found = read_json(file, self._report) if file.exists() else {}
+        if not isinstance(found, dict):
+            return {}
+        about = {name: found.get(key) for key, name in _ABOUT.items()}
+        git = found.get("git")
+        if isinstance(git, dict):
+            about |= {"git_commit": git.get("commit"), "git_remote": git.get("remote")}
+        return {name: value for name, value in about.items() if value not in (None, [])}
 
     def _update(self, data: bytes) -> Iterator[Event]:
         self._configure(data)
@@ -297,9 +274,9 @@ class _Reading:
         values.pop("_wandb", None)
         for path, _ in found:
             if len(path) > 1 and path[0] in values:
-                _merge(self._config, {path[0]: values.pop(path[0])})
+                merge(self._config, {path[0]: values.pop(path[0])})
         self._config |= values
-        _remove(self._config, [_path(value) for number, value in fields(data) if number == 2])
+        remove(self._config, [path_of(value) for number, value in fields(data) if number == 2])
 
     def _stats(self, data: bytes) -> Iterator[Event]:
         yield from self._part("system")
@@ -330,7 +307,9 @@ class _Reading:
 
     def _metric(self, data: bytes) -> Iterator[Event]:
         found = first(data)
+        self._summary.has_rules |= 7 in found
         if 4 in found:
+            yield from self._flush()
             self._steps.define(
                 text_of(found.get(1, b"")), text_of(found.get(2, b"")), text_of(found[4])
             )
@@ -338,12 +317,17 @@ class _Reading:
 
     def _environment(self, data: bytes) -> Iterator[Event]:
         found = first(data)
-        names = {1: "os", 2: "python", 6: "program", 12: "host", 13: "user"}
+        names = {1: "os", 2: "python", 6: "command", 12: "host", 13: "user"}
         about = {
             name: text_of(found[number]) for number, name in names.items() if found.get(number)
         }
         args = [text_of(value) for number, value in fields(data) if number == 5]
         yield from self._begin({**about, **_git(found.get(9)), "args": args or None})
+
+    def _version(self, data: bytes) -> Iterator[Event]:
+        """The header, which has no version where the Python of older versions wrote the file."""
+        self._is_exact = not data
+        yield from ()
 
     def _exit(self, data: bytes) -> Iterator[Event]:
         found = first(data)
@@ -351,12 +335,10 @@ class _Reading:
         about = {"exit_code": code, "status": "failed" if code else "finished"}
         yield from self._begin(about | {"runtime": signed(found.get(2, 0))})
 
-    def _end(self) -> Iterator[Event]:
-        if self._mirror is not None:
-            self._keep_summary(self._mirror)
-            self._mirror = None
-        if self._summary:
-            yield from self._begin({"summary": self._summary})
+
+def _kind_of(row: Row) -> Any:
+    """Equal for rows that are columns of one length together."""
+    return row.keys() if isinstance(row, dict) else id(row)
 
 
 def _payload(data: bytes) -> tuple[int, int, int]:
@@ -386,12 +368,6 @@ def _as_floats_inside(value: Any) -> Any:
     return as_floats(value) if is_mixed else value
 
 
-def _is_mirror(summary: bytes, history: bytes, begin: int, end: int) -> bool:
-    """Whether a summary has the same items as a history record, behind which there is its step."""
-    at = begin + len(summary)
-    return at + 1 < end and history[at] == 0x12 and at + 2 + history[at + 1] == end
-
-
 def _in_order(keys: list[bytes]) -> list[bytes]:
     """Keys as they were logged: W&B begins at any of them, and its own ``_step`` is the last."""
     at = keys.index(b"_step") + 1 if b"_step" in keys else 0
@@ -417,39 +393,6 @@ def _git(value: int | bytes | None) -> dict[str, str]:
     found = {} if value is None else first(_message(value))
     names = {1: "git_remote", 2: "git_commit"}
     return {name: text_of(found[number]) for number, name in names.items() if found.get(number)}
-
-
-def _path(value: int | bytes) -> list[str]:
-    (path, _), *_ = items_of(b"\x0a" + _length(len(_message(value))) + _message(value))[0] or [
-        ([], b"")
-    ]
-    return path
-
-
-def _length(size: int) -> bytes:
-    """A length as a varint."""
-    found = bytearray()
-    while size > 127:
-        found.append(size & 127 | 128)
-        size >>= 7
-    return bytes([*found, size])
-
-
-def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Set values, inside of the dicts that there are already."""
-    for key, value in values.items():
-        known = into.get(key)
-        if isinstance(value, dict) and isinstance(known, dict):
-            into[key] = dict(known)
-            _merge(into[key], value)
-        else:
-            into[key] = value
-
-
-def _remove(values: dict[str, Any], paths: list[list[str]]) -> None:
-    for path in paths:
-        if len(path) == 1:
-            values.pop(path[0], None)
 
 
 FORMAT: Final = Format("wandb", "W&B offline", _find, _read)

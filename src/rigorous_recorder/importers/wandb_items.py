@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from .contract import Report
 from .protobuf import BadMessageError, fields, signed, text_of
 
-__all__ = ["Item", "items_of", "parsed", "raw_items", "rebuilt"]
+__all__ = ["Item", "items_of", "merge", "parsed", "path_of", "raw_items", "rebuilt", "remove"]
 
 #: The path of a value, and its JSON.
 Item = tuple[list[str], bytes]
@@ -68,7 +69,8 @@ def items_of(data: bytes) -> tuple[list[Item], int | None]:
         if number == 1:
             found.append(_item(value))
         elif number == 2 and not isinstance(value, int):
-            step = next((signed(each) for key, each in fields(value) if key == 1), 0)
+            steps = (each for key, each in fields(value) if key == 1 and isinstance(each, int))
+            step = next(map(signed, steps), 0)
     return [item for item in found if item[0]], step
 
 
@@ -128,3 +130,29 @@ def rebuilt(items: list[Item], file: Path, report: Report) -> dict[str, Any]:
             into = below
         into[path[-1]] = value
     return found
+
+
+def path_of(value: int | bytes) -> list[str]:
+    """The path of an item."""
+    return _item(value)[0]
+
+
+def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Set values, inside of the dicts that there are already."""
+    for key, value in values.items():
+        known = into.get(key)
+        if isinstance(value, dict) and isinstance(known, dict):
+            into[key] = dict(known)
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def remove(values: dict[str, Any], paths: list[list[str]]) -> None:
+    """Remove what is at paths, inside of dicts."""
+    for *above, key in paths:
+        inside: Any = values
+        for name in above:
+            inside = inside.get(name) if isinstance(inside, dict) else None
+        if isinstance(inside, dict):
+            inside.pop(key, None)
