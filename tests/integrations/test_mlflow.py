@@ -15,6 +15,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Status, mlflow
 from rigorous_recorder.importers import import_runs
+from rigorous_recorder.mlflow import places
 
 SCRIPT = """
 import sys
@@ -40,7 +41,7 @@ assert mlflow.active_run() is None
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mlflow, "_chosen", {})
+    places.CHOSEN.clear()
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     yield
@@ -125,11 +126,11 @@ def test_runs_end_fail_and_go_on() -> None:
     mlflow.start_run(capture=False)
     mlflow.end_run("KILLED")
     with ExperimentCollection.open("here/Default.collection", quiet=True) as collection:
-        assert [each.status for each in collection.experiments] == [Status.FINISHED, Status.FAILED]
+        assert [each.status for each in collection.experiments] == [Status.FINISHED, Status.STOPPED]
     with pytest.raises(mlflow.MlflowException, match="names a server"):
         mlflow.set_tracking_uri("https://example.org")
-    with pytest.raises(AttributeError, match="MlflowClient"):
-        _ = mlflow.MlflowClient
+    with pytest.raises(AttributeError, match="has no 'Missing'"):
+        _ = mlflow.Missing
 
 
 def test_files_pictures_and_tables(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,6 +189,89 @@ def test_each_value_goes_to_its_run(capsys: pytest.CaptureFixture[str]) -> None:
         (file,) = collection.records.where("path is not null")
         assert file["run"] == "outer"
     assert "'odd' could not be logged" in capsys.readouterr().err
+
+
+def test_nested_runs_go_on_below_their_parents() -> None:
+    """In this process and in another; whose parent goes on with them, and is not ended by them."""
+    mlflow.set_tracking_uri("here")
+    with mlflow.start_run(run_name="outer", capture=False) as outer:
+        with mlflow.start_run(run_name="inner", nested=True) as inner:
+            mlflow.log_metric("loss", 1, step=0)
+    ids = [outer.info.run_id, inner.info.run_id]
+    with mlflow.start_run(run_id=ids[1]):
+        mlflow.log_metric("loss", 2, step=1)
+    code = f"""
+import rigorous_recorder.mlflow as mlflow
+mlflow.set_tracking_uri("here")
+mlflow.set_experiment("another")
+with mlflow.start_run(run_id={ids[1]!r}):
+    mlflow.log_metric("loss", 3, step=2)
+    mlflow.log_param("later", "x")
+with mlflow.start_run(run_id={ids[0]!r}):
+    mlflow.log_metric("loss", 4, step=9)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    found = mlflow.get_run(ids[1])
+    assert (found.data.metrics, found.data.params) == ({"loss": 3}, {"later": "x"})
+    assert (found.info.status, found.info.run_name) == ("FINISHED", "inner")
+    assert mlflow.get_parent_run(ids[1]).info.run_id == ids[0]
+    history = [
+        (each.step, each.value) for each in mlflow.MlflowClient().get_metric_history(ids[1], "loss")
+    ]
+    assert history == [(0, 1), (1, 2), (2, 3)]
+    assert mlflow.get_run(ids[0]).data.metrics == {"loss": 4}
+
+
+def test_runs_are_found_and_logged_to_by_their_ids() -> None:
+    """As a DataFrame, by filters and orders, and by the client."""
+    mlflow.set_tracking_uri("here")
+    for lr in (0.1, 0.2, 0.3):
+        with mlflow.start_run(run_name=f"lr {lr}", tags={"kind": "s"}, capture=False):
+            mlflow.log_param("lr", lr)
+            mlflow.log_metric("loss", 9.0, step=0)
+            mlflow.log_metric("loss", 1 - lr, step=1, dataset=mlflow.data.from_numpy([1], name="d"))
+    chosen = "metrics.loss < 0.85 and tags.kind = 's' and attributes.status = 'FINISHED'"
+    frame = mlflow.search_runs(filter_string=chosen, order_by=["metrics.loss DESC"])
+    assert frame[["params.lr", "metrics.loss"]].to_numpy().tolist() == [[0.2, 0.8], [0.3, 0.7]]
+    assert str(frame["start_time"].dtype).endswith("UTC]")
+    found = mlflow.search_runs(filter_string="params.lr = '0.1'", output_format="list")
+    assert [each.info.run_name for each in found] == ["lr 0.1"]
+    for wrong in ("loss ~ 3", "metrics.loss < 1 or 2"):
+        with pytest.raises(mlflow.MlflowException, match="not a valid condition"):
+            mlflow.search_runs(filter_string=wrong)
+    client = mlflow.MlflowClient()
+    assert client.get_experiment_by_name("other") is None
+    run = client.create_run(client.create_experiment("other", tags={"a": 1}), run_name="r")
+    id_ = run.info.run_id
+    metric = mlflow.entities.Metric("m", 2.0, 1_700_000_000_000, 3)
+    client.log_batch(id_, [metric], [mlflow.entities.Param("p", "q")])
+    client.log_text(id_, "hello", "folder/x.txt")
+    client.set_terminated(id_, "FAILED")
+    stored = client.get_run(id_)
+    assert (stored.data.metrics, stored.data.params) == ({"m": 2.0}, {"p": "q"})
+    assert stored.info.status == "FAILED"
+    assert client.get_metric_history(id_, "m") == [metric]
+    assert [each.path for each in client.list_artifacts(id_)] == ["folder"]
+    path = client.download_artifacts(id_, "folder/x.txt", "copy")
+    assert mlflow.artifacts.load_text(path) == "hello"
+    assert client.get_experiment("other").tags == {"a": 1}
+    assert mlflow.active_run() is None
+
+
+def test_what_is_not_there_is_reported_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to use instead, at the call."""
+    mlflow.set_tracking_uri("here")
+    mlflow.autolog()
+    mlflow.sklearn.autolog()
+    with mlflow.start_run(capture=False), mlflow.start_span("s") as span:
+        span.set_inputs({"a": 1})
+        mlflow.log_input(mlflow.data.from_pandas([1, 2], name="d"), context="training")
+        mlflow.xgboost.log_model(None, "model")
+    assert mlflow.trace(len)("abc") == 3
+    assert mlflow.search_runs()["params.inputs"][0] == [{"name": "d", "context": "training"}]
+    lines = capsys.readouterr().err.splitlines()
+    assert ["mlflow.sklearn.autolog() logs nothing here" in line for line in lines].count(True) == 1
+    assert len(lines) == 5
 
 
 UNENDED = """
