@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from starlette.testclient import TestClient
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._engines.read_only import require_read_only
+from rigorous_recorder._engines.read_only import read_only
 from rigorous_recorder.errors import ArgumentError
 from rigorous_recorder.page.app import application
 from rigorous_recorder.page.sql_process import Query, Workers
@@ -91,7 +91,7 @@ def test_answers_are_scrolled_read_and_exported(client: TestClient, folder: Path
     assert [json.loads(line)["text"] for line in files["jsonl"].iter_lines()] == [None, '<b>,"\n']
     assert pq.read_table(BytesIO(files["parquet"].content))["step"].to_pylist() == [500, 501]
     assert "attachment" in files["csv"].headers["content-disposition"]
-    for parameters in (query | {"format": "exe"}, {"query": "SELECT 1", "format": "csv"}):
+    for parameters in (query | {"format": "exe"}, query | {"collection": "x", "format": "csv"}):
         assert client.get("/api/sql/export", params=parameters).status_code == 400
 
 
@@ -129,8 +129,13 @@ def test_only_one_select_over_the_tables_is_a_query() -> None:
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) FROM t",
         "SELECT unnest([1, 2]); ",
         "FROM level('episode')",
+        "DESCRIBE records",
+        "SHOW experiments",
+        "SUMMARIZE SELECT loss FROM records",
+        "PIVOT records ON model IN ('a', 'b') USING avg(loss)",
+        "EXPLAIN ANALYZE FROM records",
     ):
-        require_read_only(query)
+        read_only(query)
     for query in (
         "",
         "SELECT 1; SELECT 2",
@@ -139,7 +144,12 @@ def test_only_one_select_over_the_tables_is_a_query() -> None:
         "ATTACH '/tmp/x.db'",
         "INSTALL httpfs",
         "PRAGMA database_list",
-        "SHOW TABLES",
+        "SHOW DATABASES",
+        "DESCRIBE 'x.csv'",
+        "SUMMARIZE FROM read_csv('x.csv')",
+        "EXPLAIN FROM 'x.csv'",
+        "EXPLAIN ANALYZE DELETE FROM records",
+        "SELECT * FROM (SHOW TABLES)",
         "FROM 'x.parquet'",
         "FROM read_csv('x.csv')",
         "FROM glob('/*')",
@@ -154,7 +164,45 @@ def test_only_one_select_over_the_tables_is_a_query() -> None:
         "DELETE FROM records",
     ):
         with pytest.raises(ArgumentError):
-            require_read_only(query)
+            read_only(query)
+
+
+def test_several_collections_are_one_query(tmp_path: Path) -> None:
+    """All as one table with their names, and each as a table of its name."""
+    for name, loss in (("old study", 1.0), ("new", 2.0), ("records", 3.0)):
+        with ExperimentCollection(tmp_path / name, quiet=True) as collection:
+            with collection.new_experiment(collection="mine", lr=loss / 10) as run:
+                run.extend({"step": [0, 1], "loss": [loss, loss + 1]})
+    with TestClient(application(Workspace([tmp_path]), hosts=frozenset({"testserver"}))) as client:
+
+        def rows(query: str, collection: str = "") -> Any:
+            given = {"collection": collection, "query": query}
+            found = client.post("/api/sql", json=given).json()
+            return found.get("rows", found)
+
+        names = ["records", "experiments", "recorders", "new", "old study"]
+        assert rows("SHOW TABLES") == [[each] for each in names]
+        sums = "SELECT collection_name, sum(loss) FROM records GROUP BY ALL ORDER BY ALL"
+        assert rows(sums) == [["new", 5.0], ["old study", 3.0], ["records", 7.0]]
+        both = 'SELECT n.loss - o.loss, n.collection FROM new n JOIN "old study" o USING (step)'
+        assert rows(both) == [[1.0, "mine"]] * 2
+        assert rows("SELECT count(*) FROM NEW") == [[2]]
+        assert rows("SELECT count(*) FROM new", "new") == [[2]]
+        columns = [each[0] for each in rows("DESCRIBE new")]
+        assert ("loss" in columns, "collection_name" in columns) == (True, False)
+        assert "no table 'old study'" in rows('FROM "old study"', "new")["error"]
+        assert rows("PIVOT records ON step IN (0, 1) USING sum(loss) GROUP BY collection") == [
+            ["mine", 6.0, 9.0]
+        ]
+        assert "Total Time" in rows("EXPLAIN ANALYZE SELECT sum(loss) FROM new")[0][1]
+        where = rows("SELECT loss,\n FROM WHERE new")["error"]
+        assert where.endswith("line 2:  FROM WHERE new\n              ^")
+        where = rows("SELECT los FROM new")["error"]
+        assert 'Candidate bindings: "loss"' in where
+        assert where.endswith("line 1: SELECT los FROM new\n               ^")
+        assert "PIVOT needs its values" in rows("PIVOT new ON step USING sum(loss)")["error"]
+        parameters = {"collection": "", "query": "SELECT loss FROM new", "format": "csv"}
+        assert client.get("/api/sql/export", params=parameters).text == "loss\n2.0\n3.0\n"
 
 
 @pytest.mark.slow
@@ -165,7 +213,7 @@ def test_a_query_that_takes_too_long_is_ended(folder: Path) -> None:
     endless = (
         "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range = -b.range"
     )
-    query = Query(path, endless, "arrow", 0, 0, 1.0)
+    query = Query({"study": path}, endless, "arrow", 0, 0, 1.0)
     with pytest.raises(ArgumentError, match="more than 1 seconds"):
         list(workers.run(query).data())
     running = workers.run(query._replace(seconds=600))

@@ -30,8 +30,10 @@ from .widths import fits
 
 if TYPE_CHECKING:
     _Tables = dict[str, Callable[[], "_NamedTable"]]
+    _Parts = Mapping[str, "RecordsPart"]
 
 __all__ = [
+    "RecordsPart",
     "collection_sql",
     "named_tables_sql",
     "names_in",
@@ -79,11 +81,34 @@ def records_sql(scan: Scan, query: str, *, names_as_shown: bool = False) -> duck
     Raises:
         ColumnError: a name is ambiguous between columns whose names differ only in case.
     """
-    return _run(scan, query, {}, names_as_shown=names_as_shown)
+    return _run(scan, query, {}, {}, names_as_shown=names_as_shown)
 
 
-def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
+class RecordsPart(NamedTuple):
+    """A further table of a query: a part of the records.
+
+    Attributes:
+        text: the SQL of a view over ``records``.
+        columns: those of the records that it names.
+    """
+
+    text: str
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of_member(cls, key: str, name: str) -> RecordsPart:
+        """The records of a collection in a union, without its column."""
+        text = f"SELECT * EXCLUDE ({identifier(key)}) FROM records WHERE {identifier(key)} = {literal(name)}"
+        return cls(text, (key,))
+
+
+def collection_sql(
+    scan: Scan, query: str, parts: Mapping[str, RecordsPart] | None = None
+) -> duckdb.DuckDBPyRelation:
     """The lazy result of a query over ``records``, ``experiments`` and ``recorders``, also named ``nodes``.
+
+    Args:
+        parts: further tables by name.
 
     Raises:
         ColumnError: a name is ambiguous between columns whose names differ only in case.
@@ -97,9 +122,8 @@ def collection_sql(scan: Scan, query: str) -> duckdb.DuckDBPyRelation:
     def recorders() -> _NamedTable:
         return _with_sql_names(_nodes_table(scan.snapshot, paths), fixed=2)
 
-    return _run(
-        scan, query, {"experiments": experiments, "recorders": recorders, "nodes": recorders}
-    )
+    tables = {"experiments": experiments, "recorders": recorders, "nodes": recorders}
+    return _run(scan, query, tables, parts or {})
 
 
 def restrict(folders: Iterable[str], *, memory: str) -> None:
@@ -180,7 +204,7 @@ def _selected(shown: Mapping[str, str]) -> str:
 
 
 def _run(
-    scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool = False
+    scan: Scan, query: str, tables: _Tables, parts: _Parts, *, names_as_shown: bool = False
 ) -> duckdb.DuckDBPyRelation:
     """The result of a query over the records and these tables.
 
@@ -192,7 +216,7 @@ def _run(
     used = _Database.of(scan).mentioned(query)
     if not used.only_reads:
         scan.warn_of_mixed(scan.keys)
-    source = Query(lambda: _made(scan, query, tables, names_as_shown=names_as_shown))
+    source = Query(lambda: _made(scan, query, tables, parts, names_as_shown=names_as_shown))
     # DuckDB returns None for a statement without a result.
     relation: Any = None if source.made.relation is None else Relation(source, lambda made: made)
     if used.only_reads and used.has_table("records"):
@@ -211,16 +235,19 @@ def _naming(scan: Scan, query: str) -> Scan:
     return scan
 
 
-def _made(scan: Scan, query: str, tables: _Tables, *, names_as_shown: bool) -> Made:
+def _made(scan: Scan, query: str, tables: _Tables, parts: _Parts, *, names_as_shown: bool) -> Made:
     used = _Database.of(scan).mentioned(query)
+    named = {name: part for name, part in parts.items() if used.has_table(name)}
+    for part in named.values():
+        used = used.and_columns("records", part.columns)
     if names_as_shown:
         used = used._replace(names=frozenset())
     while True:
         database = _Database.of(scan) if used.only_reads else _Database()
         try:
-            return database.execute(scan, used, tables, query)
+            return database.execute(scan, used, tables, query, named)
         except duckdb.CatalogException as error:
-            raise _with_tables(error, ["records", *tables], _LEVELS) from None
+            raise _with_tables(error, ["records", *tables, *parts], _LEVELS) from None
         except duckdb.BinderException:
             if used.any_column:
                 raise
@@ -316,7 +343,9 @@ class _Database:
             found = self._mentioned[query] = mentioned(self.connect(), query)
         return found
 
-    def execute(self, scan: Scan, used: Mentioned, tables: _Tables, query: str) -> Made:
+    def execute(
+        self, scan: Scan, used: Mentioned, tables: _Tables, query: str, parts: _Parts
+    ) -> Made:
         """The result of a query that uses these names.
 
         Raises:
@@ -330,6 +359,8 @@ class _Database:
         try:
             for name, text in views.items():
                 connection.execute(f"CREATE TEMP VIEW {identifier(name)} AS {text}")
+            for name, part in parts.items():
+                connection.execute(f"CREATE TEMP VIEW {identifier(name)} AS {part.text}")
             if used.levels:
                 connection.execute(_LEVEL_MACRO)
             return Made(connection.sql(query), paths, used.only_reads)

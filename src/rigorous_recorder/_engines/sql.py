@@ -186,6 +186,11 @@ class Mentioned(NamedTuple):
         """How the query spells the name of a column, given in lower case."""
         return {each for each in self.names if each.casefold() == name}
 
+    def and_columns(self, table: str, columns: Sequence[str]) -> Mentioned:
+        """The same, with columns of a table that is used in its place."""
+        words = {table, *map(str.casefold, columns), *(_NAMES_COLUMNS if columns else ())}
+        return self._replace(words=self.words | words)
+
     @property
     def uses_no_column(self) -> bool:
         """Whether the query is known to use no columns."""

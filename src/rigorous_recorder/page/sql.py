@@ -83,8 +83,10 @@ class Answers:
         if not isinstance(given, Mapping):
             message = "not a valid request of a query"
             raise ArgumentError(message)
-        opened = self._workspace.named(str(given.get("collection")))
-        query = Query(str(opened.path), str(given.get("query") or ""), form, rows, size, seconds)
+        name = str(given.get("collection") or "")  # none is all
+        some = [self._workspace.named(name)] if name else self._workspace.opened
+        places = {each.name: str(each.path) for each in some}
+        query = Query(places, str(given.get("query") or ""), form, rows, size, seconds)
         return self._workers.run(query)
 
     def _answered(self, running: Running) -> bytes:

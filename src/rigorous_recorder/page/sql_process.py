@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from threading import Event, Lock, Timer
 from typing import Any, Final, NamedTuple
 
@@ -22,14 +22,14 @@ class Query(NamedTuple):
     """What is run.
 
     Attributes:
-        path: the folder of the collection.
+        collections: the folders of collections, by name; several are queried together.
         query: a SELECT.
         format: ``arrow``, ``parquet``, ``csv`` or ``jsonl``.
         rows, bytes: where the answer is cut off; 0 for nowhere.
         seconds: after so long the query is ended.
     """
 
-    path: str
+    collections: Mapping[str, str]
     query: str
     format: str
     rows: int

@@ -20,12 +20,12 @@ from typing import Any, BinaryIO, Final
 
 from .. import ExperimentCollection
 from .._arrow import ipc, pa, pq
-from .._engines.duckdb import restrict
-from .._engines.read_only import require_read_only
+from .._engines.duckdb import RecordsPart, collection_sql, restrict
+from .._engines.read_only import RESERVED, read_only, with_place
 from .._engines.result_rows import column_values, readable
 from .._lazy_imports import duckdb
 from .._values.text_forms import csv_text, line_of_json
-from ..errors import RigorousError
+from ..errors import ArgumentError, RigorousError
 
 try:
     import resource
@@ -37,6 +37,8 @@ __all__ = ["main"]
 #: The limits of DuckDB's memory, and of all memory: some functions take any amount of it.
 _DATABASE_MEMORY: Final = "1GB"
 _MEMORY: Final = 3 << 30
+#: The column with the names of collections, where one of these has a key of that name.
+_OTHER_KEY: Final = "collection_name"
 #: Rows of a batch, which is the unit in which an answer is cut off and sent.
 _BATCH_ROWS: Final = 2_048
 #: The process ends after so many seconds without a request.
@@ -78,7 +80,7 @@ def _answer(
         if isinstance(error, BrokenPipeError):
             raise
         text = str(error).partition("\n\nPossible solutions")[0].strip() or type(error).__name__
-        _frame(output, b"e", text.encode("utf-8", "replace"))
+        _frame(output, b"e", with_place(text, request["query"]).encode("utf-8", "replace"))
     else:
         _frame(output, b"z", json.dumps(summary).encode())
     output.flush()
@@ -92,17 +94,39 @@ def _frame(output: BinaryIO, kind: bytes, content: bytes) -> None:
 def _run(
     request: Mapping[str, Any], collections: dict[str, ExperimentCollection], output: BinaryIO
 ) -> dict[str, Any]:
-    path, query = request["path"], request["query"]
-    require_read_only(query)
-    if path not in collections:
-        collections[path] = ExperimentCollection.open(path, read_only=True, quiet=True)
-    restrict([str(Path(path, "records"))], memory=_DATABASE_MEMORY)
-    relation = readable(collections[path].sql(query))
+    places: Mapping[str, str] = request["collections"]
+    query = read_only(request["query"], (each for each in places if each not in RESERVED))
+    known = json.dumps(places)
+    if known not in collections:
+        collections[known] = _opened(places)
+    restrict([str(Path(each, "records")) for each in places.values()], memory=_DATABASE_MEMORY)
+    parts = _parts(collections[known], places)
+    relation = readable(collection_sql(collections[known].records._scan(), query, parts))
     sink = _Sink(output)
     reader = relation.to_arrow_reader(_BATCH_ROWS)
     rows = _Limited(reader, int(request["rows"]), int(request["bytes"]))
     _FORMATS[request["format"]](sink, reader.schema, iter(rows))
     return {"rows": rows.count, "is_cut": rows.is_cut}
+
+
+def _opened(places: Mapping[str, str]) -> ExperimentCollection:
+    """A collection, or a union of several, with their names as a column."""
+    if len(places) == 1:
+        (path,) = places.values()
+        return ExperimentCollection.open(path, read_only=True, quiet=True)
+    try:
+        return ExperimentCollection.union(places)
+    except ArgumentError:  # one has the key itself
+        return ExperimentCollection.union(places, key=_OTHER_KEY)
+
+
+def _parts(collection: ExperimentCollection, places: Mapping[str, str]) -> dict[str, RecordsPart]:
+    """The tables of the records of each collection, by its name."""
+    names = [each for each in places if each not in RESERVED]
+    if len(places) == 1:
+        return dict.fromkeys(names, RecordsPart("FROM records", ()))
+    key = _OTHER_KEY if _OTHER_KEY in collection.records.columns else "collection"
+    return {each: RecordsPart.of_member(key, each) for each in names}
 
 
 class _Sink:

@@ -8,7 +8,7 @@ import { Table, cell } from "./table.js";
 
 const PAGE = 200;
 const EXAMPLE = "SELECT experiment_number, count(*) AS records\nFROM records\nGROUP BY ALL\nORDER BY ALL";
-const HELP = "Tables: records, experiments, recorders, and level('key') for each key of recorders. Ctrl+Enter runs.";
+const HELP = "Tables: records, experiments, recorders, each collection by its name, and level('key') for each key of recorders; SHOW TABLES lists them. Ctrl+Enter runs.";
 
 export class Sql {
   /** @param {import("./runs.js").Runs} runs */
@@ -19,6 +19,8 @@ export class Sql {
     /** @type {{name: string, type: string}[]} */
     this.columns = [];
     this.id = "";
+    /** Whether a query was run: the one of the address is, once the page shows it. */
+    this.isRun = false;
     /** @type {AbortController | null} */
     this.request = null;
     this.pane = new Pane();
@@ -38,24 +40,29 @@ export class Sql {
     place.append(element("div", { className: "bar sql" }, this.editor),
       element("div", { className: "bar" }, this.start, this.pick, this.files, this.note), this.table.place, this.pane.place);
     onChange((changed) => {
-      if (changed.has("sql") && this.editor.value !== state.sql) this.editor.value = state.sql || EXAMPLE;
-      if (changed.has("tab")) this.update();
+      if (changed.has("sql") && this.editor.value !== state.sql) {
+        this.editor.value = state.sql || EXAMPLE;
+        this.isRun = false; // a link, or a view
+      }
+      if (["tab", "sql"].some((each) => changed.has(each))) this.update();
     });
   }
 
   /** The collections to choose from. */
   update() {
-    const names = this.runs.collections, before = this.pick.value || state.collection;
-    this.pick.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
-    this.pick.value = names.includes(before) ? before : names[0];
+    const names = this.runs.collections, before = this.isRun ? this.pick.value : state.of;
+    this.pick.replaceChildren(element("option", { value: "" }, "all collections"), ...names.map((name) => element("option", { value: name }, name)));
+    this.pick.value = names.includes(before) ? before : "";
     this.pick.hidden = names.length < 2;
+    if (state.tab === "sql" && state.sql && names.length && !this.isRun) this.run();
   }
 
   async run() {
     this.request?.abort();
     const request = this.request = new AbortController();
     const body = { collection: this.pick.value, query: this.editor.value };
-    change({ sql: this.editor.value, collection: this.pick.value });
+    this.isRun = true;
+    change({ sql: this.editor.value, of: this.pick.value });
     this.start.textContent = "Cancel";
     this.report("running…", false);
     try {
@@ -78,7 +85,7 @@ export class Sql {
     this.columns = found.columns;
     this.pages = new Map([[0, found.rows]]);
     const rows = found.total.toLocaleString("en"), seconds = found.seconds.toFixed(2);
-    this.report(found.is_cut ? `the first ${rows} rows, in ${seconds} s; files have all` : `${rows} rows in ${seconds} s`, false);
+    this.report(found.is_cut ? `the first ${rows} rows, in ${seconds} s; the files have all` : `${rows} rows in ${seconds} s`, false);
     this.table.set(this.columns.map((each) => cell(each.name)), found.total);
     this.table.place.scrollTop = 0;
     const address = (/** @type {string} */ format) => `api/sql/export?${new URLSearchParams({ ...body, format })}`;
