@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
-from ._capture.wanted import ENVIRONMENT_KEY
+from ._capture.wanted import DEPENDENCIES_KEY, ENVIRONMENT_KEY
 from ._engines.attempts import attempt_nodes
 from ._engines.rows import Row, rows_at
 from ._engines.scanned_rows import Scope
@@ -104,14 +104,19 @@ class Experiment(Row):
     def environment(self) -> Mapping[str, Any]:
         """What the last attempt that was begun with ``capture`` recorded; else empty.
 
-        It has the sections ``git``, ``command``, ``python``, ``packages``, ``machine`` and ``job``.
+        It has the sections ``git``, ``command``, ``python``, ``packages``, ``machine`` and ``job``,
+        and ``dependencies``: the texts of files, such as ``pip-freeze.txt`` and ``uv.lock``.
         """
+        found = self._captured(ENVIRONMENT_KEY)
+        files = self._captured(DEPENDENCIES_KEY) if found else None
+        return {**found, "dependencies": files} if files else found
+
+    def _captured(self, key: str) -> dict[str, Any]:
         try:
-            rows = levels.Level(self.records, ENVIRONMENT_KEY, "all").select(ENVIRONMENT_KEY)
+            rows = list(levels.Level(self.records, key, "all").select(key))
         except ColumnError:
             return {}
-        found = [row[ENVIRONMENT_KEY] for row in rows]
-        return found[-1] if found else {}
+        return rows[-1][key] if rows else {}
 
     @property
     def name(self) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from ._capture.wanted import CONSOLE, ENVIRONMENT, ENVIRONMENT_KEY, SYSTEM
+from ._capture.wanted import CONSOLE, ENVIRONMENT, SYSTEM
 from ._experiments_lock import changing_experiments
 from ._failure import error_attributes
 from ._keys import ERROR_KEYS, STATUS_KEY
@@ -144,7 +144,7 @@ class Run:
     def _record_environment(self) -> None:
         """Log the environment of this attempt to a child of its own, or report why it can't be."""
         try:
-            self._recorder.child({ENVIRONMENT_KEY: captured.environment()})
+            self._recorder.child(captured.recorded())
         except Exception as trouble:  # noqa: BLE001 - the run has started, and goes on
             report(f"the environment of the run is not recorded: {error_line(trouble)}")
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder._capture import git
+from rigorous_recorder._capture import dependencies, git
 from rigorous_recorder._capture.git import repository
 from rigorous_recorder._capture.machine import _gpu_driver, _gpus
 from rigorous_recorder._capture.secrets import masked, masked_arguments, without_credentials
 
 #: Each is planted somewhere, and must be found nowhere.
 SECRET = "hunter2hunter2hunter2"
+#: The folder that the package is imported from.
+SOURCE = Path(sys.modules["rigorous_recorder"].__file__ or "").parents[1]
 #: Without these a process can't load native code that is watched for wrong accesses.
 _OF_LOADER = ("LD_", "ASAN_", "UBSAN_", "PYTHONMALLOC")
 SCRIPT = """
@@ -44,6 +46,11 @@ def checkout(tmp_path: Path) -> Path:
     (folder / "train.py").write_text(SCRIPT, encoding="utf-8")
     (folder / "config.py").write_text("LR = 0.1\n", encoding="utf-8")
     (folder / ".env").write_text("A=1\n", encoding="utf-8")
+    (folder / "requirements.txt").write_text(
+        f"--extra-index-url https://me:{SECRET}@example.org/simple\nnumpy==2.4\n", encoding="utf-8"
+    )
+    locked = "".join(f"sha256:{n:064}\n" for n in range(2000))
+    (folder / "uv.lock").write_text(f"{locked}url = https://{SECRET}@h/x\n", encoding="utf-8")
     in_git(folder, "add", "-A")
     in_git(folder, "commit", "-m", "first")
     in_git(folder, "remote", "add", "origin", f"https://me:{SECRET}@example.org/a/b.git?t={SECRET}")
@@ -58,18 +65,32 @@ def test_a_run_records_its_environment_and_no_secret(checkout: Path, tmp_path: P
     """Commit, diff, command and job are there; what was planted is in no file of the collection."""
     study = tmp_path / "study"
     arguments = ["--api-key", SECRET, f"--wandb_token={SECRET}", "--max-tokens=512", "--auth", "x"]
+    hidden = [
+        "--keys.api_keys",
+        SECRET,
+        SECRET,
+        f"me:{SECRET}@host:path",
+        f"--url=https://x?sig={SECRET}",
+    ]
+    hidden += [
+        "-H",
+        f"authorization: token {SECRET}",
+        f"--hooks=https://hooks.slack.com/services/{SECRET}",
+    ]
+    installed = packages_from_urls(tmp_path / "installed")
     of_loader = {key: os.environ[key] for key in os.environ if key.startswith(_OF_LOADER)}
     environment = {
         **of_loader,
         "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(Path(sys.modules["rigorous_recorder"].__file__ or "").parents[1]),
+        "PYTHONPATH": os.pathsep.join([str(SOURCE), str(installed)]),
+        "CONDA_PREFIX": str(installed),
         **dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "SLURM_JWT"), SECRET),
         **dict.fromkeys(("KUBERNETES_TOKEN", "RAY_AUTH_TOKEN", "HF_TOKEN"), SECRET),
         "SLURM_JOB_ID": "77",
         "RANK": "3",
         "SLURM_SUBMIT_DIR": f"ssh://u:{SECRET}@h/x",
     }
-    command = [sys.executable, str(checkout / "train.py"), str(study), *arguments]
+    command = [sys.executable, str(checkout / "train.py"), str(study), *arguments, *hidden]
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
     with ExperimentCollection(study, quiet=True) as collection:
         found = collection.experiment(1).environment
@@ -87,7 +108,7 @@ def test_a_run_records_its_environment_and_no_secret(checkout: Path, tmp_path: P
     assert found["git"]["untracked"] == ["new.txt"]
     assert "+LR = 0.2" in found["git"]["diff"]
     assert found["command"]["script"] == str(checkout / "train.py")
-    assert found["command"]["arguments"][3:] == [
+    assert found["command"]["arguments"][3:7] == [
         "--wandb_token=***",
         "--max-tokens=512",
         "--auth",
@@ -97,6 +118,20 @@ def test_a_run_records_its_environment_and_no_secret(checkout: Path, tmp_path: P
     assert "pyarrow" in found["packages"]
     assert found["machine"]["memory_mb"] > 100
     assert found["job"] == {"RANK": "3", "SLURM_JOB_ID": "77", "SLURM_SUBMIT_DIR": "ssh://***@h/x"}
+    files = found["dependencies"]
+    assert files["uv.lock"].endswith(f"{1999:064}\nurl = https://***@h/x\n")
+    assert files["requirements.txt"].startswith(
+        "--extra-index-url https://***@example.org/simple\n"
+    )
+    assert files["conda-list.txt"] == "python-dateutil=2.9.0=py_0\n"
+    lines = files["pip-freeze.txt"].splitlines()
+    assert [line for line in lines if "from-" in line] == [
+        "from-archive @ https://example.org/a.whl#sha256=abc  # 1.0",
+        "-e /home/me/a code  # from-folder==2.0",
+        "from-git @ git+https://example.org/a.git@c0ffee#subdirectory=sub  # 3.0",
+        "from-nothing==4.0",
+    ]
+    assert any(line.startswith("pyarrow==") for line in lines)
     assert SECRET not in json.dumps(found)
     stored = [
         path.read_bytes() for path in tmp_path.glob("study.collection/**/*") if path.is_file()
@@ -105,9 +140,55 @@ def test_a_run_records_its_environment_and_no_secret(checkout: Path, tmp_path: P
     assert not [each for each in stored if SECRET.encode() in each]
 
 
+def packages_from_urls(folder: Path) -> Path:
+    """Packages that were not installed from an index: an archive, a folder, a repository, a bad file."""
+    origins = {
+        "from_archive-1.0": {
+            "url": f"https://me:{SECRET}@example.org/a.whl?token={SECRET}",
+            "archive_info": {"hashes": {"sha256": "abc"}},
+        },
+        "from_folder-2.0": {"url": "file:///home/me/a%20code", "dir_info": {"editable": True}},
+        "from_git-3.0": {
+            "url": f"https://{SECRET}@example.org/a.git",
+            "vcs_info": {"vcs": "git", "commit_id": "c0ffee"},
+            "subdirectory": "sub",
+        },
+        "from_nothing-4.0": {"url": SECRET, "vcs_info": []},
+    }
+    for name, origin in origins.items():
+        path = folder / f"{name}.dist-info" / "direct_url.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(origin), encoding="utf-8")
+    (folder / "conda-meta").mkdir()
+    (folder / "conda-meta" / "python-dateutil-2.9.0-py_0.json").touch()
+    return folder
+
+
+def test_lock_files_are_those_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nearest of each name; none from above; of a large one the hash."""
+    script = tmp_path / "project" / "src" / "train.py"
+    script.parent.mkdir(parents=True)
+    (tmp_path / "poetry.lock").write_text("of another")
+    (tmp_path / "project" / "pyproject.toml").touch()
+    (tmp_path / "project" / "uv.lock").write_text("of the project")
+    (tmp_path / "project" / "requirements.txt").write_text("of the project")
+    (script.parent / "requirements.txt").write_text("nearest")
+    (script.parent / "pixi.lock").write_bytes(b"x" * (4 * 1024 * 1024 + 1))
+    monkeypatch.chdir(script.parent)
+    monkeypatch.setattr(dependencies, "script_folder", lambda: script.parent)
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+    found = dependencies.dependencies()
+    assert found.pop("pip-freeze.txt")
+    assert found.pop("pixi.lock").startswith("# 4194305 bytes, sha256 ")
+    assert found == {"uv.lock": "of the project", "requirements.txt": "nearest"}
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
+        ("passwords=['a', 'b'], api_keys: [x, y]", "passwords=[***], api_keys: [***]"),
         ("token: abc, max_tokens: 5", "token: ***, max_tokens: 5"),
         ("https://u:p@h/x?api_key=abc&n=1", "https://***@h/x?api_key=***&n=1"),
         ("https://ghp_token@github.com/a", "https://***@github.com/a"),

@@ -187,6 +187,7 @@ def main() -> None:
     """Forward and log until no process can write to the streams."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
         signal.signal(each, signal.SIG_IGN)
+    sys.setswitchinterval(0.0002)  # forwarding does not wait for the log
     package, control, channels = json.loads(sys.argv[1])
     _Forwarder(package, socket.socket(fileno=control), [_Channel(*each) for each in channels]).run()
 

@@ -6,12 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .dependencies import dependencies
 from .git import repository
 from .job import job
 from .machine import machine
 from .program import command, packages, python, script_folder
+from .wanted import DEPENDENCIES_KEY, ENVIRONMENT_KEY
 
-__all__ = ["environment"]
+__all__ = ["environment", "recorded"]
+
+
+def recorded() -> dict[str, Any]:
+    """The attributes of a recorder: the environment, and the dependencies as texts of files."""
+    files = _storable(_safely(dependencies))
+    return {ENVIRONMENT_KEY: environment()} | ({DEPENDENCIES_KEY: files} if files else {})
 
 
 def environment() -> dict[str, Any]:

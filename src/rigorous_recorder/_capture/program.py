@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .secrets import masked_arguments
 
-__all__ = ["command", "packages", "python", "script_folder"]
+__all__ = ["command", "distributions", "packages", "python", "script_folder"]
 
 _SUFFIXES: Final = (".dist-info", ".egg-info")
 
@@ -37,19 +37,26 @@ def python() -> dict[str, str]:
 
 def packages() -> dict[str, str]:
     """The version of each installed package, by name; of several the one that is imported."""
-    found: dict[str, str] = {}
+    return {name: version for name, version, _ in distributions()}
+
+
+def distributions() -> list[tuple[str, str, Path]]:
+    """Name, version and metadata of each installed package, by name."""
+    found: dict[str, tuple[str, str, Path]] = {}
     for folder in sys.path:
-        for name in _listed(folder or "."):
+        for path in _listed(folder or "."):
+            name = path.name
             stem = name.removesuffix(".dist-info").removesuffix(".egg-info")
             package, _, version = stem.partition("-")
             if name.endswith(_SUFFIXES) and version:
-                found.setdefault(package.replace("_", "-").lower(), version.partition("-py3")[0])
-    return dict(sorted(found.items()))
+                package, version = package.replace("_", "-").lower(), version.partition("-py3")[0]
+                found.setdefault(package, (package, version, path))
+    return [found[name] for name in sorted(found)]
 
 
-def _listed(folder: str) -> list[str]:
+def _listed(folder: str) -> list[Path]:
     try:
-        return sorted(path.name for path in Path(folder).iterdir())
+        return sorted(Path(folder).iterdir())
     except OSError:  # a zip file, or a folder that is gone
         return []
 

@@ -7,13 +7,23 @@ from typing import Any, Final, Literal
 
 from ..errors import ArgumentError
 
-__all__ = ["CONSOLE", "ENVIRONMENT", "ENVIRONMENT_KEY", "SYSTEM", "Capture", "wanted_of"]
+__all__ = [
+    "CONSOLE",
+    "DEPENDENCIES_KEY",
+    "ENVIRONMENT",
+    "ENVIRONMENT_KEY",
+    "SYSTEM",
+    "Capture",
+    "wanted_of",
+]
 
 ENVIRONMENT: Final = "environment"
 SYSTEM: Final = "system"
 CONSOLE: Final = "console"
 #: The attribute of a child of a run that has its environment.
 ENVIRONMENT_KEY: Final = "experiment_environment"
+#: That which has its dependencies; queries of one don't read the other.
+DEPENDENCIES_KEY: Final = "experiment_dependencies"
 _ALL: Final = frozenset({ENVIRONMENT, SYSTEM, CONSOLE})
 
 _Part = Literal["environment", "system", "console"]

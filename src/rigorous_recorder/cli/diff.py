@@ -1,17 +1,24 @@
 """`rigorous diff`: compare experiments."""
 
+import difflib
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Annotated, Any
+from itertools import islice
+from typing import Annotated, Any, Final
 
 import typer
 
+from rigorous_recorder import Difference
 from rigorous_recorder.errors import ArgumentError
 
 from .change import chosen
-from .output import print_json, print_table
+from .output import print_json, print_message, print_table, print_text
 from .target import Collection, Json, complete_experiment, open_collection
 
 __all__ = ["EXAMPLES", "diff"]
+
+#: Changes of one text that are printed.
+_MOST_LINES: Final = 200
 
 EXAMPLES = "Examples: `rigorous diff data/my_study 3 7`, `rigorous diff data/my_study 1 2 3 --json`"
 
@@ -43,8 +50,9 @@ def diff(
         message = f"expected two or more experiments, each once, such as 3 7; not {typed}"
         raise ArgumentError(message)
     with closing(open_collection(path)) as collection:
-        first, *others = [chosen(collection, number) for number in numbers]
-        found = first.diff(*others)
+        several = [chosen(collection, number) for number in numbers]
+        found = several[0].diff(*several[1:])
+        is_captured = [bool(each.environment) for each in several]
     if as_json:
         print_json(
             {
@@ -55,6 +63,35 @@ def diff(
             for each in found
         )
         return
-    rows: list[list[Any]] = [[each.key, each.of, *each.values] for each in found]
     names = [f"experiment {number}" for number in numbers]
+    without = [name for name, has_one in zip(names, is_captured, strict=True) if not has_one]
+    if 0 < len(without) < len(names):
+        print_message(f"no environment was captured of {', '.join(without)}")
+        found = [each for each in found if each.of != "environment"]
+    rows = [[each.key, each.of, *map(_cell, each.values)] for each in found]
     print_table(["key", "of", *names], rows, empty="no difference")
+    for each in found:
+        if any(map(_is_text, each.values)):
+            print_text("".join(_differing_lines(each, names)))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\n" in value
+
+
+def _cell(value: Any) -> Any:
+    if not _is_text(value):
+        return value
+    size = len(value.splitlines())
+    return f"{size} line{'s' * (size != 1)}"
+
+
+def _differing_lines(found: Difference, names: list[str]) -> Iterator[str]:
+    """The lines in which each text differs from the first, as ``diff -u`` has them."""
+    first, *others = (str(value or "").splitlines() for value in found.values)
+    for name, lines in zip(names[1:], others, strict=True):
+        if lines != first:
+            yield f"\n{found.key}: {names[0]}, {name}\n"
+            changes = islice(difflib.unified_diff(first, lines, lineterm="", n=1), 2, None)
+            yield from (f"  {line}\n" for line in islice(changes, _MOST_LINES))
+            yield from ("  ...\n" for _ in islice(changes, 1))

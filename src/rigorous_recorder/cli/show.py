@@ -111,9 +111,20 @@ def _print_environments(experiments: list[Experiment], *, as_json: bool) -> None
             number = {"experiment_number": each.number, "error_number": each["error_number"]}
             print_text(f"{json_line({**number, 'environment': dict(found)})}\n")
             continue
-        parts = [f"  {section}\n{_lines(facts)}" for section, facts in found.items()]
+        shown = {**found, **_sizes(found.get("dependencies"))}
+        parts = [f"  {section}\n{_lines(facts)}" for section, facts in shown.items()]
         text = "".join(parts) or "  nothing was captured: start the run with capture=True\n"
         print_text(f"experiment {each.number} (error_number {each['error_number']})\n{text}")
+
+
+def _sizes(files: dict[str, str] | None) -> dict[str, dict[str, str]]:
+    """Of files, which can have many thousand lines, the number of lines."""
+    if not files:
+        return {}
+    sizes = {name: len(text.splitlines()) for name, text in files.items()}
+    return {
+        "dependencies": {name: f"{size} line{'s' * (size != 1)}" for name, size in sizes.items()}
+    }
 
 
 def _print_consoles(experiments: list[Experiment], *, as_json: bool) -> None:

@@ -208,3 +208,36 @@ def test_environments_are_shown_and_compared(run: Run, tmp_path: Path) -> None:
     assert found["of"] == "environment"
     assert found["values"]["1"] is None
     assert "exclude each other" in run("show", tmp_path / "study", "--environment", "--errors").err
+    assert [line for line in shown if line.startswith("    pip-freeze.txt: ")]
+    only_one = run("diff", tmp_path / "study", 1, 2)
+    assert "machine" not in only_one.out
+    assert "no environment was captured of experiment 1" in only_one.err
+    assert "--console" in run("show", tmp_path / "study", "--console", "--errors").err
+    assert run("show", tmp_path / "study", 1, "--console").out == ""
+
+
+def test_texts_of_an_environment_are_compared_by_lines(run: Run, tmp_path: Path) -> None:
+    """The uncommitted changes, and each file of dependencies: what differs is below the table."""
+    with closing(ExperimentCollection(tmp_path / "study", quiet=True)) as collection:
+        for commit, changes, lock in ("a", "+x\n+y\n", "numpy 1\n"), ("b", "+x\n+z\n", "numpy 2\n"):
+            environment = {"git": {"commit": commit, "diff": changes}}
+            attributes = {
+                "experiment_environment": environment,
+                "experiment_dependencies": {"uv.lock": f"{lock}{'same' * 10}\n"},
+            }
+            with collection.new_experiment() as recorder:
+                recorder.child(attributes)
+    lines = [line.split() for line in run("diff", tmp_path / "study", 1, 2).lines]
+    assert lines[1:4] == [
+        ["git.commit", "environment", "a", "b"],
+        ["git.diff", "environment", "2", "lines", "2", "lines"],
+        ["dependencies.uv.lock", "environment", "2", "lines", "2", "lines"],
+    ]
+    assert lines[5:10] == [
+        ["git.diff:", "experiment", "1,", "experiment", "2"],
+        ["@@", "-1,2", "+1,2", "@@"],
+        ["+x"],
+        ["-+y"],
+        ["++z"],
+    ]
+    assert lines[-3:] == [["-numpy", "1"], ["+numpy", "2"], ["same" * 10]]
