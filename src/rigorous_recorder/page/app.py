@@ -57,6 +57,7 @@ def application(  # noqa: PLR0913 - a page has this many options
     hosts: frozenset[str] | None,
     token: str | None = None,
     root_path: str = "",
+    origin: str = "",
     frames: bool = False,
     edits: bool = False,
     ends: Event | None = None,
@@ -67,6 +68,7 @@ def application(  # noqa: PLR0913 - a page has this many options
         hosts: names by which it is reached; None for any.
         token: what a first request has to bring; None for none.
         root_path: the path at which a proxy serves it.
+        origin: the origin of pages at the proxy, if it is known.
         frames: whether notebooks on this machine can show it as a frame.
         edits: whether it can change and delete experiments.
         ends: set once the server ends, which waits for all answers; None for no such event.
@@ -95,8 +97,10 @@ def application(  # noqa: PLR0913 - a page has this many options
     app = Starlette(routes=routes, exception_handlers={RigorousError: _failed, OSError: _failed})
     app.router.redirect_slashes = False
     root_path = root_path.rstrip("/")
-    page_at = Guard(app, hosts=hosts, token=token, root_path=root_path, frames=frames)
-    return Below(page_at, root_path) if root_path else page_at
+    guarded = Guard(
+        app, hosts=hosts, token=token, root_path=root_path, origin=origin, frames=frames
+    )
+    return Below(guarded, root_path) if root_path else guarded
 
 
 async def _failed(_: Request, error: Exception) -> Response:

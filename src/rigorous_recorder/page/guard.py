@@ -46,22 +46,24 @@ class Guard:
         hosts: names by which the page is reached, without port; None for any.
         token: what a first request has to bring as ``?token=``; None for none.
         root_path: the path at which a proxy serves the page.
+        origin: the origin of pages at the proxy, if it is known.
         frames: whether notebooks on this machine can show it as a frame.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as many as the page has
         self,
         app: ASGIApp,
         *,
         hosts: frozenset[str] | None,
         token: str | None,
         root_path: str = "",
+        origin: str = "",
         frames: bool = False,
     ) -> None:
         self._app, self._hosts, self._token = app, hosts, token
         # Cookies are sent to all ports of a host: by its name each page finds its own.
         self._cookie = f"rigorous_{sha256((token or '').encode()).hexdigest()[:8]}"
-        self._cookie_path = root_path or "/"
+        self._cookie_path, self._origin = root_path or "/", origin
         allowed = _NOTEBOOKS if frames else "'self'"
         self._headers = {
             name: value.replace("{frames}", allowed) for name, value in _HEADERS.items()
@@ -94,7 +96,8 @@ class Guard:
             return PlainTextResponse("The page is read-only.", 405)
         if not self._is_known(headers.get("host", "")):
             return PlainTextResponse("This host is not the page's; use the printed address.", 403)
-        if not _is_own(headers, is_page=scope["path"] == "/"):
+        is_of_proxy = self._origin and headers.get("origin") == self._origin
+        if not is_of_proxy and not _is_own(headers, is_page=scope["path"] == "/"):
             return PlainTextResponse("Requests of other sites are refused.", 403)
         if self._token is not None and not self._has_token(headers, scope):
             return PlainTextResponse("Use the address with the token, as it was printed.", 401)

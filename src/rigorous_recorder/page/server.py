@@ -45,6 +45,7 @@ def serve(  # noqa: PLR0913 - a page has this many options
                 hosts=_names_of(host) | ({public.hostname} if public.hostname else set()),
                 token=token,
                 root_path=public.path,
+                origin=f"{public.scheme}://{public.netloc}" if public.netloc else "",
                 edits=edits,
                 ends=ends,
             )
