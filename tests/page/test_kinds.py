@@ -178,6 +178,8 @@ def test_a_bar_is_the_mean_of_runs(client: TestClient, study: ExperimentCollecti
     )
     assert arrays["mean"].tolist() == [last[1], (last[0] + last[2]) / 2]
     assert arrays["low"].tolist() == [last[1], min(last[0], last[2])]
+    header, _ = plot(client, kind="histogram", y="epoch", by=["np_weights"])  # by arrays of records
+    assert [line["label"] for line in header["lines"]][:2] == ["[0.0, nan]", "[1.0, nan]"]
     header, _ = plot(client, kind="bars", y="loss", by=["odd"])
     assert [bar["label"] for bar in header["bars"]] == ["0.5", "2.0", "nan"]
     header, arrays = plot(client, kind="bars", y="reward", by=["lr"], statistic="mean", band="sem")

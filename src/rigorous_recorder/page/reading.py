@@ -275,8 +275,17 @@ def _flat(scan: Scan, piece: Piece, keys: Sequence[str]) -> list[pa.Array]:
     return piece.flat([scan.flats[key] for key in keys])
 
 
+def _comparable(column: pa.Array) -> pa.Array:
+    """Values that Arrow can compare, which arrays are not: these are compared as text."""
+    if not pa.types.is_nested(column.type):
+        return column
+    texts = [None if each is None else str(each) for each in column.to_pylist()]
+    return pa.array(texts, pa.string())
+
+
 def _neighbours(columns: Sequence[pa.Array], rows: int) -> tuple[list[Name], Any]:
     """The values of neighbouring rows that are equal, and the ends of these rows."""
+    columns = [_comparable(each) for each in columns]
     changes = np.zeros(rows, bool)
     changes[0] = True
     for each in columns:
@@ -288,10 +297,8 @@ def _neighbours(columns: Sequence[pa.Array], rows: int) -> tuple[list[Name], Any
 
 
 def _name(value: Any) -> Any:
-    """What is equal for equal values, also for NaN and arrays."""
-    if value != value:  # noqa: PLR0124 - only NaN is not equal to itself
-        return np.nan
-    return str(value) if isinstance(value, list) else value
+    """What is equal for equal values, also for NaN."""
+    return np.nan if value != value else value  # noqa: PLR0124 - only NaN is not equal to itself
 
 
 def numbers(scan: Scan, piece: Piece, key: str) -> Numbers | None:
