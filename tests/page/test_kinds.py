@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,6 +163,20 @@ def test_a_histogram_counts_all_values(client: TestClient, study: ExperimentColl
     _, alone = plot(client, kind="histogram", y="seed", bins=4, runs=runs_of(client)[1:2])
     assert alone["edges"].tolist() == [0.5, 0.75, 1, 1.25, 1.5]
     assert alone["0.counts"].tolist() == [0, 0, 1, 0]
+
+
+def test_one_value_far_from_0_is_in_a_bin(tmp_path: Path) -> None:
+    """A width that is added to it must not be lost by rounding."""
+    collection = ExperimentCollection(tmp_path / "study", quiet=True)
+    with collection.new_experiment() as run:
+        run.push(y=1e300)
+    workspace = Workspace([tmp_path / "study.collection"])
+    client = TestClient(application(workspace, hosts=frozenset({"testserver"})))
+    header, arrays = plot(client, kind="histogram", y="y")
+    assert (arrays["0.counts"].sum(), header["lines"][0]["outside"]) == (1, 0)
+    wrong = {"y": ["y"], "x": "", "by": ["nowhere"]}
+    answer = client.post("/api/chart", json=wrong)
+    assert b"no collection has all of 'y', 'nowhere'" in answer.content
 
 
 def test_a_bar_is_the_mean_of_runs(client: TestClient, study: ExperimentCollection) -> None:

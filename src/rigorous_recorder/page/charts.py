@@ -242,8 +242,9 @@ class _Answer:
         return self._packed_chart(key, drawn, {}, is_tail=False)
 
     def _missing(self, key: str) -> dict[str, Any]:
-        x = self._request.x or key
-        return {"y": key, "error": f"no collection has both keys {key!r} and {x!r}"}
+        request = self._request
+        keys = dict.fromkeys([key, *([request.x] if request.x else []), *(request.by or ())])
+        return {"y": key, "error": f"no collection has all of {', '.join(map(repr, keys))}"}
 
     def _packed_chart(
         self, key: str, drawn: Sequence[_Entry], cursor: _Cursors, *, is_tail: bool

@@ -51,7 +51,8 @@ def _edges(lines: Sequence[Points], request: PlotRequest) -> Any:
     low = low if request.low is None or (request.is_log and request.low <= 0) else request.low
     high = high if request.high is None else request.high
     if not low < high:
-        low, high = (low / 2, low * 2) if request.is_log else (low - 0.5, low + 0.5)
+        room = max(0.5, abs(low) / 1e6)  # ends that differ also far from 0
+        low, high = (low / 2, low * 2) if request.is_log else (low - room, low + room)
     if request.is_log:
         edges = np.geomspace(low, high, request.bins + 1)
     else:  # also where the distance is beyond the range of floats

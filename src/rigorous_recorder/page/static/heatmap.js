@@ -21,7 +21,10 @@ export const heatmap = {
     { name: "x", label: "Steps", options: ({ keys }) => [["", "record number"], ...keys.x.map((key) => [key, key])] },
   ],
   name: (spec) => spec.y,
-  body: (spec, context) => ({ y: spec.y, x: spec.x, run: runOf(spec, context), at: spec.at ?? null, runs: null }),
+  body(spec, context) {
+    const run = runOf(spec, context);
+    return run ? { y: spec.y, x: spec.x, run, at: spec.at ?? null, runs: null } : null;
+  },
 
   paint(surface, width, height, found, spec, context) {
     const { header } = found, grid = gridOf(found);

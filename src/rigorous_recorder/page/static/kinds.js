@@ -34,7 +34,7 @@ import { scatter } from "./scatter.js";
  * @property {string} title
  * @property {Field[]} fields
  * @property {(spec: Spec) => string} name
- * @property {(spec: Spec, context: Context) => Record<string, any>} body what is requested
+ * @property {(spec: Spec, context: Context) => Record<string, any> | null} body what is requested; null as long as that is unknown
  * @property {(surface: Surface, width: number, height: number, found: Found, spec: Spec, context: Context) => Drawn} paint
  * @property {(found: Found, spec: Spec, context: Context) => any[][]} table what is saved as CSV
  * @property {(found: Found, spec: Spec, context: Context) => string} note what else there is to know

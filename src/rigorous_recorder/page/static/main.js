@@ -9,7 +9,7 @@ import { isDark } from "./palette.js";
 import { Rows } from "./rows.js";
 import { Runs } from "./runs.js";
 import { Sql } from "./sql.js";
-import { change, onChange, read, state } from "./state.js";
+import { TABS, change, onChange, read, state } from "./state.js";
 import { Tree } from "./tree.js";
 import { Views } from "./views.js";
 
@@ -26,7 +26,6 @@ const rows = new Rows(runs);
 const sql = new Sql(runs);
 const tree = new Tree(runs);
 const views = new Views(runs);
-const TABS = ["charts", "compare", "rows", "sql", "tree"];
 
 /** @param {{name: string, reason: string}[]} failures */
 function showFailures(failures) {

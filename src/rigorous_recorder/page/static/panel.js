@@ -112,9 +112,11 @@ export class Panel {
     else this.draw();
   }
 
+  /** What is requested; null as long as that is unknown. */
   body() {
     const { runs } = this.panels, width = this.area.clientWidth || 360, height = this.area.clientHeight || 200;
-    return { kind: this.spec.kind, width, height, runs: runs.drawnRuns(), ...this.kind.body(this.spec, this.panels.context(this)) };
+    const body = this.kind.body(this.spec, this.panels.context(this));
+    return body && { kind: this.spec.kind, width, height, runs: runs.drawnRuns(), ...body };
   }
 
   async load() {
@@ -122,10 +124,12 @@ export class Panel {
     this.isBehind = true;
     if (!this.isInView && !this.isPicking()) return;
     const request = new AbortController(), start = performance.now(), body = this.body();
+    if (!body) return; // until the runs are there
     this.request = request;
     this.isBehind = false;
     try {
       const found = await plot(body, request.signal);
+      if (request.signal.aborted) return;
       this.requested = JSON.stringify(body);
       this.found = found;
       this.fail("");

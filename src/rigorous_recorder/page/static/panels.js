@@ -146,8 +146,19 @@ export class Panels {
 function specOf(text) {
   try {
     const found = JSON.parse(text);
-    return found && typeof found === "object" && Object.hasOwn(KINDS, found.kind) ? found : null;
+    return Object.hasOwn(KINDS, found?.kind) && isValid(found) ? found : null;
   } catch {
     return null;
   }
+}
+
+/** Whether its values have the types that the kinds expect: anyone may have written the address. @param {Spec} spec */
+function isValid(spec) {
+  const isText = (/** @type {any} */ value) => typeof value === "string";
+  const isTexts = (/** @type {any} */ value) => Array.isArray(value) && value.every(isText);
+  const isPair = (/** @type {any} */ value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
+  const are = (/** @type {any} */ values, /** @type {(value: any) => boolean} */ test) => values !== null && typeof values === "object" && Object.values(values).every(test);
+  const has = (/** @type {string} */ name, /** @type {(value: any) => boolean} */ test) => spec[name] === undefined || test(spec[name]);
+  return KINDS[spec.kind].fields.every(({ name, isMany }) => has(name, isMany ? isTexts : isText))
+    && has("run", isText) && has("at", Number.isInteger) && has("zoom", (zoom) => are(zoom, Number.isFinite)) && has("brushes", (brushes) => are(brushes, isPair));
 }

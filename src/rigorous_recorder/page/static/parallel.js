@@ -100,10 +100,15 @@ function valueAt({ ends: [low, high], isLog }, y, height) {
   return isLog ? low * (high / low) ** share : low + share * (high - low);
 }
 
+/** The ends of what is picked on an axis, also of keys such as `constructor`. @param {import("./kinds.js").Spec} spec @param {string} key @returns {[number, number] | null} */
+function brushOf({ brushes }, key) {
+  return brushes && Object.hasOwn(brushes, key) ? brushes[key] : null;
+}
+
 /** Which runs are inside all brushes. @param {Axis[]} axes @param {import("./kinds.js").Spec} spec @returns {(run: string) => boolean} */
 function picksOf(axes, spec) {
   const tests = axes.flatMap((axis) => {
-    const ends = spec.brushes?.[axis.key];
+    const ends = brushOf(spec, axis.key);
     return ends ? [{ values: axis.values, low: ends[0], high: ends[1] }] : [];
   });
   return (run) => tests.every(({ values, low, high }) => {
@@ -146,7 +151,7 @@ function drawAxis(surface, { key, x, isLog, ends, names, py }, height, spec, { c
     line(surface, x - 3, py(at), x + 3, py(at));
     surface.fillText(clipped(names ? names[at] : shown(Number(at.toPrecision(12))), 12), x + 6, py(at));
   }
-  const brush = spec.brushes?.[key];
+  const brush = brushOf(spec, key);
   if (!brush) return;
   const [top, bottom] = [brush[1], brush[0]].map((value) => py(Math.min(ends[1], Math.max(ends[0], value))));
   surface.fillStyle = colors.accent;

@@ -1,5 +1,7 @@
 // The state of the page is its address: every view is a link.
 
+export const TABS = ["charts", "compare", "rows", "sql", "tree"];
+
 /** Values of the state, where the address has none. */
 const DEFAULTS = {
   tab: "charts", x: "", by: [], band: "std", smooth: "0", logx: "", logy: "", clip: "", relative: "", once: "",
@@ -38,6 +40,7 @@ export function read() {
   for (const [key, value] of Object.entries(DEFAULTS)) {
     values[key] = Array.isArray(value) ? given.getAll(key) : (given.get(key) ?? value);
   }
+  if (!TABS.includes(values.tab)) values.tab = DEFAULTS.tab;
   change(values);
 }
 
