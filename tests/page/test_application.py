@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.errors import ArgumentError, MissingPackageError, NotACollectionError
-from rigorous_recorder.page import chart_library, server
+from rigorous_recorder.page import chart_library, reading, server
 from rigorous_recorder.page.app import application
 from rigorous_recorder.page.workspace import Workspace
 
@@ -304,6 +304,19 @@ def test_each_value_of_a_request_is_checked(client: TestClient) -> None:
             assert expected in found.json()["error"], (path, name, value, found.json())
         nothing = dict.fromkeys({name for name, _, _ in changes} - {"kind", "y"})
         assert client.post(path, json={**right, **nothing}).status_code == 200, path
+
+
+def test_a_chart_of_too_many_lines_is_refused(
+    study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before all of them are in memory, by a reason that says what to do."""
+    monkeypatch.setattr(reading, "_MOST_LINES", 2)
+    client, request = browser(study), {"y": "loss", "x": "step"}
+    assert client.post("/api/chart", json=request).status_code == 200
+    for once in (False, True):
+        found = client.post("/api/chart", json={**request, "by": ["step"], "levels_once": once})
+        assert found.status_code == 400
+        assert "more than 2 lines" in found.json()["error"]
 
 
 def test_files_are_those_of_the_page_alone(client: TestClient) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import Event
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,7 @@ from .given import (
     text_in,
     texts_in,
 )
-from .merged import Merged, merged
+from .merged import Merged, has_times, merged, start_of
 from .packing import Packed
 from .points import Points
 from .reduce import Band, Pixels, by_column, mean_by_x, smoothed, window
@@ -165,15 +166,18 @@ class _Answer:
 
     def message(self) -> bytes:
         """All charts."""
-        tails = self._tails()
-        if self._request.is_merged:
-            charts = [self._merged(key) for key in self._request.y]
-        else:
-            states = self._states([key for key in self._request.y if key not in tails])
-            charts = [
-                self._tail(key, *tails[key]) if key in tails else self._chart(key, states[key])
-                for key in self._request.y
-            ]
+        tails, request = self._tails(), self._request
+        is_joined = request.is_merged and bool(request.by)
+        keys = [key for key in request.y if key not in tails]
+        states = self._states([] if is_joined else keys)
+        charts = [
+            self._tail(key, *tails[key])
+            if key in tails
+            else self._merged(key)
+            if is_joined or (request.levels_once and _has_equal(states[key]))
+            else self._chart(key, states[key])
+            for key in request.y
+        ]
         if all("error" in each for each in charts):
             raise ColumnError(charts[0]["error"])
         return self._packed.message({"names": self._names_sent, "charts": charts})
@@ -201,12 +205,21 @@ class _Answer:
         pixels = max(_FEWEST_PIXELS, min(self._request.pixels, _MOST_POINTS // (4 * total)))
         drawn = []
         for opened, state in found:
+            start = self._starts(opened)
             for line in state.lines:
                 self._check()
-                points = line.points
-                some = _drawn(points, self._request, pixels)
-                drawn.append(_Entry(self._name(opened, line), points.count, some, *points.odd))
+                points, first, (odd_x, odd_y) = line.points, start(line), line.points.odd
+                some = _drawn(points, self._request, pixels, first)
+                odd = odd_x - first if first else odd_x, odd_y
+                entry = _Entry(self._name(opened, line), points.count, some, *odd)
+                drawn.append(entry)
         return self._packed_chart(key, drawn, {o.name: s.cursor for o, s in found}, is_tail=False)
+
+    def _starts(self, opened: Opened) -> Callable[[Line], float]:
+        """From where x is counted in a line."""
+        if not self._request.from_start or self._request.x == INDEX:
+            return lambda _: 0.0
+        return partial(start_of, is_time=has_times(opened.collection, self._request.x))
 
     def _merged(self, key: str) -> dict[str, Any]:
         request = self._request
@@ -356,7 +369,7 @@ class _Entry(NamedTuple):
 
 
 def _mark_kinds(y: Any) -> Any:
-    return np.where(np.isnan(y), 0.0, np.where(y > 0, 1.0, 2.0))
+    return y if not len(y) else np.where(np.isnan(y), 0.0, np.where(y > 0, 1.0, 2.0))
 
 
 def _length(tails: Sequence[tuple[Opened, Tail]]) -> int:
@@ -370,12 +383,22 @@ def _name(opened: Opened, line: Line | Merged) -> dict[str, Any]:
     return {"key": f"{opened.name}\0{label}", "label": label}
 
 
-def _drawn(points: Points, request: ChartRequest, pixels: int) -> _Drawn:
+def _has_equal(found: Sequence[tuple[Opened, State]]) -> bool:
+    """Whether x may occur several times in a line."""
+    return any(not line.points.is_rising for _, state in found for line in state.lines)
+
+
+def _drawn(points: Points, request: ChartRequest, pixels: int, start: float) -> _Drawn:
+    """The points to draw, of which x is counted from a start."""
     if points.is_rising:
-        shown = points.window(request.low, request.high)
-        found = points.drawn(shown, pixels, is_log=request.log_x, weight=request.smooth)
-        return _Drawn(found[0], found[1], found[2] if request.smooth else None, None)
+        ends = (None if each is None else each + start for each in (request.low, request.high))
+        found = points.drawn(
+            points.window(*ends), pixels, is_log=request.log_x, weight=request.smooth, start=start
+        )
+        x = found[0] - start if start else found[0]
+        return _Drawn(x, found[1], found[2] if request.smooth else None, None)
     x, y = points.arrays()
+    x = x - start
     if (x[1:] == x[:-1]).any():
         return _of_band(mean_by_x(x, y, request.band), request, pixels)
     return _of_band(Band(x, y, y, y), request, pixels)

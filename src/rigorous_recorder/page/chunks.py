@@ -45,6 +45,8 @@ class Chunk:
         is_full: whether no more points are added, so that x is worth compressing.
     """
 
+    __slots__ = ("_ends", "_x", "count", "first", "last", "y")
+
     def __init__(self, x: Any, y: Any, *, is_full: bool) -> None:
         self.count = len(y)
         self.y = y
@@ -76,14 +78,20 @@ class Chunk:
         """The chunk with all of its points."""
         return self
 
-    def some(self, pixels: Pixels, part: slice, density: float, smooth: Any = None) -> list[Any]:
+    def some(
+        self, pixels: Pixels | None, part: slice, density: float, smooth: Any = None
+    ) -> list[Any]:
         """X and y of points in a part of the chunk, among which are those to draw each pixel by.
 
         Args:
+            pixels: None for all points.
             density: how many points of the line a pixel has.
             smooth: other values of the points, whose lows and highs are to be among them, too; the
                 third result.
         """
+        if pixels is None:
+            x = self._x_of(part)
+            return [x, self.y[part], *([] if smooth is None else [smooth[part].copy()])]
         if density <= _SPARSE:
             at = np.arange(part.start, part.stop)
         else:
@@ -93,6 +101,10 @@ class Chunk:
                 found.append(ends(smooth, starts, part.stop, None, _BLOCK))
             at = places_of(starts, part.stop, found)
         return [self.x_at(at), self.y[at], *([] if smooth is None else [smooth[at]])]
+
+    def _x_of(self, part: slice) -> Any:
+        is_even = isinstance(self._x, Even)
+        return self._x.at(np.arange(part.start, part.stop)) if is_even else self._x[part]
 
     def _guess(self, x: Any) -> Any:
         """About the first positions with at least some x."""
@@ -145,7 +157,9 @@ class Thin:
         """All values of y."""
         return self.whole().y
 
-    def some(self, pixels: Pixels, part: slice, density: float, smooth: Any = None) -> list[Any]:
+    def some(
+        self, pixels: Pixels | None, part: slice, density: float, smooth: Any = None
+    ) -> list[Any]:
         """See ``Chunk``."""
         is_whole = (part.start, part.stop) == (0, self.count)
         if smooth is None and is_whole and density >= _BLOCKS_OF_A_PIXEL * PART:

@@ -1,7 +1,7 @@
 """Lines that need more of a record than its values: its recorder, or the start of its run.
 
-Means in which each level of the tree counts once, and x from the start of each run. They are read
-when they are requested, in one pass.
+Means in which each level of the tree counts once, and lines over several runs with x from the start
+of each. They are read when they are requested, in one pass, and are in memory meanwhile.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from .._engines.piece import Piece
 from .._engines.scan import Scan
 from .._lazy_imports import np
 from .._tree.nodes import Nodes
-from .reading import INDEX, Cancelled, is_instant, numbers, parts_of
+from ..errors import ArgumentError
+from .reading import INDEX, RUN, is_instant, numbers, parts_of, require, require_drawable
 from .reduce import Band, mean_by_x
+from .series import Line
 
-__all__ = ["Merged", "Tree", "first_x", "mean_of_levels", "merged"]
+__all__ = ["Merged", "Tree", "first_x", "has_times", "mean_of_levels", "merged", "start_of"]
 
-_RUN: Final = ("experiment_number", "experiment_start_time")
+#: Points of a key that are in memory at once.
+_MOST_POINTS: Final = 3_000_000
 
 
 class Merged(NamedTuple):
@@ -74,10 +77,10 @@ def merged(  # noqa: PLR0913 - a line is defined by this many
         ColumnError: a key is not there.
         Cancelled: ``stop`` was set.
     """
-    keys = dict.fromkeys([*by, *_RUN, y, *([x] if x != INDEX else [])])
+    keys = dict.fromkeys([*by, *RUN, y, *([x] if x != INDEX else [])])
     scan = collection.records.select(*keys)._scan()
     names: dict[tuple[Any, ...], int] = {}
-    found = _joined(_read(scan, y, x, (*by, *_RUN), names=names, stop=stop))
+    found = _joined(_read(scan, y, x, (*by, *RUN), names=names, stop=stop))
     if x == INDEX:
         found = found._replace(x=_numbered(found.names))
     elif from_start:
@@ -109,18 +112,32 @@ def _read(  # noqa: PLR0913 - what a line is of
     stop: Event | None,
 ) -> Iterator[_Read]:
     """The points of each piece; names that are not there yet get a number."""
-    columns = scan.columns_for(None)
+    columns, points, lines = scan.columns_for(None), 0, set[Any]()
     for group in scan.groups:
         for piece in scan.read(group, columns):
-            if stop is not None and stop.is_set():
-                raise Cancelled
+            require(stop)
             if (found := _values(scan, piece, y, x)) is None:
                 continue
             of_parts, ends = parts_of(scan, piece, by)
             codes = [names.setdefault(name, len(names)) for name in of_parts]
-            of_rows = np.repeat(np.array(codes, np.int64), np.diff(ends, prepend=0))
+            lines.update(name[: len(by) - len(RUN)] for name in of_parts)
+            require_drawable(len(lines))
+            of_rows = np.repeat(np.array(codes, np.int32), np.diff(ends, prepend=0))
             at_x, at_y, has = found
-            yield _Read(of_rows[has], piece.positions.to_numpy()[has], at_x[has], at_y[has])
+            positions = piece.positions.to_numpy()[has].astype(np.int32)
+            points += len(positions)
+            _require_few(points)
+            yield _Read(of_rows[has], positions, at_x[has], at_y[has])
+
+
+def _require_few(points: int) -> None:
+    if points > _MOST_POINTS:
+        message = (
+            f"means over several runs from their start, or with each level once, of more than"
+            f" {_MOST_POINTS:,} points: these are not in memory together; choose lines by run, or"
+            " a key that fewer records have"
+        )
+        raise ArgumentError(message)
 
 
 def _values(scan: Scan, piece: Piece, y: str, x: str) -> tuple[Any, Any, Any] | None:
@@ -137,7 +154,7 @@ def _values(scan: Scan, piece: Piece, y: str, x: str) -> tuple[Any, Any, Any] | 
 
 
 def _joined(parts: Iterator[_Read]) -> _Read:
-    nothing = _Read(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
+    nothing = _Read(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), np.empty(0))
     columns = zip(*[nothing, *parts], strict=True)
     return _Read(*(np.concatenate(each) for each in columns))
 
@@ -149,6 +166,18 @@ def _numbered(codes: Any) -> Any:
     found = np.empty(len(codes))
     found[order] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
     return found
+
+
+def start_of(line: Line, *, is_time: bool) -> float:
+    """The x of a run's line from which others are counted: see ``first_x``."""
+    if is_time and line.run is not None:
+        return line.run[1]
+    return line.points.least
+
+
+def has_times(collection: ExperimentCollection, x: str) -> bool:
+    """Whether x are points in time."""
+    return x != INDEX and is_instant(collection.records.select(x)._scan(), x)
 
 
 def first_x(codes: Any, x: Any, names: Sequence[tuple[Any, ...]], *, is_time: bool) -> Any:

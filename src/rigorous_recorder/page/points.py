@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import repeat
 from typing import Any, Final
@@ -21,6 +22,21 @@ CHUNK: Final = 1 << 18
 class Points:
     """The points of a line; those with NaN and infinities are apart."""
 
+    __slots__ = (
+        "_chunks",
+        "_in_chunks",
+        "_last",
+        "_odd_x",
+        "_odd_y",
+        "_open",
+        "_sorted",
+        "_typical",
+        "_x",
+        "_y",
+        "is_rising",
+        "lost",
+    )
+
     def __init__(self) -> None:
         self._chunks: list[Chunk | Thin] = []
         self._in_chunks = 0
@@ -28,7 +44,7 @@ class Points:
         #: The points of both, until more are added.
         self._open: Chunk | None = None
         self._odd_x, self._odd_y = _Column(), _Column()
-        self._last = -np.inf
+        self._last = -math.inf
         #: The number of points that were left out, since their x is NaN or infinite.
         self.lost = 0
         #: Whether each x is above the one before.
@@ -53,11 +69,21 @@ class Points:
         return self._odd_x.values, self._odd_y.values
 
     @property
+    def least(self) -> float:
+        """The lowest x, also of points with NaN and infinities; inf if there are no points."""
+        first = next(self.chunks(), None)
+        if first is not None and not self.is_rising:
+            low = float(self.arrays()[0][0])
+        else:
+            low = math.inf if first is None else first.first
+        return float(self._odd_x.values.min(initial=low))
+
+    @property
     def nbytes(self) -> int:
         """The size in memory."""
         columns = self._x, self._y, self._odd_x, self._odd_y
         own = sum(each.nbytes for each in columns) + sum(each.nbytes for each in self._chunks)
-        return own if self._sorted is None else own + 16 * self._sorted[0]
+        return own if self.is_rising else own + 16 * self.finite  # they are sorted to be drawn
 
     def add(self, x: Any, y: Any) -> None:
         """Append points, as float64; those whose x is NaN or infinite are left out."""
@@ -135,10 +161,13 @@ class Points:
             before += each.count
         return before
 
-    def drawn(self, shown: slice, pixels: int, *, is_log: bool, weight: float = 0.0) -> list[Any]:
+    def drawn(
+        self, shown: slice, pixels: int, *, is_log: bool, weight: float = 0.0, start: float = 0.0
+    ) -> list[Any]:
         """X and y of the points by which each pixel is drawn, of a line that rises.
 
         Args:
+            start: pixels are those of x from here on.
             weight: of smoothing; if it is not 0, the third result is smoothed y, whose lows and
                 highs are drawn, too.
         """
@@ -146,14 +175,17 @@ class Points:
         count = shown.stop - shown.start
         if not parts:
             return [np.empty(0)] * (3 if weight else 2)
-        columns = self._pixels(parts, pixels, is_log=is_log)
+        is_whole = count <= 4 * pixels
+        columns = None if is_whole else self._pixels(parts, pixels, is_log=is_log, start=start)
         soft = self.smoothed(weight, shown) if weight else repeat(None)
         found = [
             chunk.some(columns, part, count / pixels, smooth)
             for (chunk, part), smooth in zip(parts, soft, strict=False)
         ]
+        if columns is None and len(found) == 1:
+            return found[0]
         arrays = [np.concatenate(each) for each in zip(*found, strict=True)]
-        if count <= 4 * pixels:
+        if columns is None:
             return arrays
         drawn = by_column(columns.of(arrays[0]), arrays[1:])
         return [each[drawn] for each in arrays]
@@ -185,12 +217,12 @@ class Points:
             self._typical = self.finite, float(np.median(steps)) if steps else 1.0
         return self._typical[1]
 
-    def _pixels(self, parts: list[_Part], pixels: int, *, is_log: bool) -> Pixels:
-        (first, start), (last, stop) = parts[0], parts[-1]
-        low = float(first.x_at(np.array([start.start]))[0])
-        high = float(last.x_at(np.array([stop.stop - 1]))[0])
-        least = _least(parts) if is_log else None
-        return Pixels.between(low, high, pixels, least=least)
+    def _pixels(self, parts: list[_Part], pixels: int, *, is_log: bool, start: float) -> Pixels:
+        (first, begin), (last, stop) = parts[0], parts[-1]
+        low = float(first.x_at(np.array([begin.start]))[0]) - start
+        high = float(last.x_at(np.array([stop.stop - 1]))[0]) - start
+        least = _least(parts, start) if is_log else None
+        return Pixels.between(low, high, pixels, least=least, shift=start)
 
     def _parts(self, shown: slice) -> Iterator[_Part]:
         """The chunks with points that are shown, and the positions of these in each."""
@@ -206,11 +238,11 @@ def _typical(chunk: Chunk) -> float:
     return chunk.step or float(np.median(np.diff(chunk.x)))
 
 
-def _least(parts: list[_Part]) -> float:
-    """The lowest x above 0; 0 if there is none."""
+def _least(parts: list[_Part], start: float) -> float:
+    """The lowest x above 0, counted from a start; 0 if there is none."""
     for chunk, part in parts:
-        if chunk.last > 0:
-            x = chunk.x[part]
+        if chunk.last > start:
+            x = chunk.x[part] - start
             if (above := x[x > 0]).size:
                 return float(above[0])
     return 0.0
@@ -219,14 +251,16 @@ def _least(parts: list[_Part]) -> float:
 class _Column:
     """A float64 array that grows, from which the first values can be taken."""
 
+    __slots__ = ("_room", "count")
+
     def __init__(self) -> None:
-        self._room = np.empty(0)
+        self._room: Any = None
         self.count = 0
 
     def add(self, values: Any) -> None:
         """Append values."""
         end = self.count + len(values)
-        if end > len(self._room):
+        if self._room is None or end > len(self._room):
             room = np.empty(max(end, self.count * 3 // 2))
             room[: self.count] = self.values
             self._room = room
@@ -242,9 +276,9 @@ class _Column:
     @property
     def values(self) -> Any:
         """The values, as a view."""
-        return self._room[: self.count]
+        return np.empty(0) if self._room is None else self._room[: self.count]
 
     @property
     def nbytes(self) -> int:
         """The size in memory."""
-        return int(self._room.nbytes)
+        return 0 if self._room is None else int(self._room.nbytes)

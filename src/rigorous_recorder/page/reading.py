@@ -18,6 +18,7 @@ from .._live.column import NODE
 from .._store.fragments import Spans
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import keys_of
+from ..errors import ArgumentError
 from .chunks import Chunk, Thin
 from .pyramids import Summaries, Summary, summary_of
 
@@ -37,6 +38,7 @@ __all__ = [
     "numbers",
     "parts_of",
     "require",
+    "require_drawable",
 ]
 
 #: In place of a key: the number of a point in its line.
@@ -46,6 +48,8 @@ RUN: Final = ("experiment_number", "experiment_start_time")
 _MANY_POINTS: Final = 4_000_000
 #: Of more points all are not in memory, where summaries will do.
 _MOST_POINTS: Final = 11_000_000
+#: Lines of a chart; more are no picture, and are kilobytes each.
+_MOST_LINES: Final = 20_000
 #: Groups with fewer rows are read.
 _LARGE_GROUP: Final = 1 << 15
 
@@ -246,6 +250,19 @@ def require(stop: Event | None) -> None:
     """
     if is_set(stop):
         raise Cancelled
+
+
+def require_drawable(lines: int) -> None:
+    """Raise if there are more lines than can be distinguished, or be in memory.
+
+    Raises:
+        ArgumentError: there are.
+    """
+    if lines > _MOST_LINES:
+        message = (
+            f"more than {_MOST_LINES:,} lines in a chart: choose lines by a key with fewer values"
+        )
+        raise ArgumentError(message)
 
 
 def is_set(stop: Event | None) -> bool:

@@ -51,15 +51,25 @@ class Pixels(NamedTuple):
         width: of a pixel.
         pixels: how many there are.
         least: on a logarithmic axis the lowest x above 0, at which those below are drawn.
+        shift: what x are counted from.
     """
 
     start: float
     width: float
     pixels: int
     least: float | None
+    shift: float = 0.0
 
     @classmethod
-    def between(cls, low: float, high: float, pixels: int, *, least: float | None = None) -> Pixels:
+    def between(
+        cls,
+        low: float,
+        high: float,
+        pixels: int,
+        *,
+        least: float | None = None,
+        shift: float = 0.0,
+    ) -> Pixels:
         """The pixels between two values of x.
 
         Args:
@@ -67,13 +77,14 @@ class Pixels(NamedTuple):
         """
         if least:
             low, high = np.log10(max(low, least)), np.log10(max(high, least))
-        return cls(low, (high - low) / pixels, pixels, least or None)
+        return cls(low, (high - low) / pixels, pixels, least or None, shift)
 
     def of(self, x: Any) -> Any:
         """The number of the pixel of each x."""
         if not self.width > 0:
             return np.zeros(len(x), np.int64)
-        at = x if self.least is None else np.log10(np.maximum(x, self.least))
+        at = x - self.shift if self.shift else x
+        at = at if self.least is None else np.log10(np.maximum(at, self.least))
         found = ((at - self.start) / self.width).astype(np.int64)
         return np.clip(found, 0, self.pixels - 1)
 
@@ -87,7 +98,7 @@ class Pixels(NamedTuple):
         first, last = self.of(x_at(np.array([part.start, part.stop - 1]))).tolist()
         pixels = np.arange(first + 1, last + 1)
         edges = self.start + pixels * self.width
-        found = guess(edges if self.least is None else 10.0**edges)
+        found = guess(self.shift + (edges if self.least is None else 10.0**edges))
         found = np.clip(found, part.start + 1, max(part.stop - 1, part.start + 1))
         for _ in range(_MOST_STEPS):
             step = self.of(x_at(found)) < pixels

@@ -32,6 +32,7 @@ from .reading import (
     is_number,
     is_time,
     require,
+    require_drawable,
 )
 
 __all__ = [
@@ -52,6 +53,8 @@ _OWN_OF_EXPERIMENTS: Final = "experiment_"
 _GENERATIONS: Final = count(int(time() * 1_000))
 #: Points of summaries that are read again stay within this.
 _LOADED_BYTES: Final = 90 << 20
+#: A line without its points, about.
+_LINE_BYTES: Final = 1_000
 #: Additions that a cursor can go back over.
 _MOST_ADDED: Final = 20_000
 
@@ -123,10 +126,16 @@ class _Lines:
 
     def _points(self, make: Callable[[Name], Line], name: Name) -> Points:
         if name not in self.lines:
+            require_drawable(len(self.lines) + 1)
             self.lines[name] = make(name)
         points = self.lines[name].points
         self.added.append(_Added(name, points.finite, len(points.odd[1])))
         return points
+
+    @property
+    def nbytes(self) -> int:
+        """The size in memory."""
+        return sum(_LINE_BYTES + line.points.nbytes for line in self.lines.values())
 
     def trim(self) -> None:
         more = len(self.added) - _MOST_ADDED
@@ -185,13 +194,12 @@ class Feed:
         self._new_rows = NewRows(records._poll)
         self._nodes: Nodes | None = None
         self._lines = {key: _Lines() for key in self.keys}
+        self._bytes = 0
 
     @property
     def nbytes(self) -> int:
         """The size in memory, about."""
-        of_keys = self._lines.values()
-        lines = sum(line.points.nbytes for each in of_keys for line in each.lines.values())
-        return lines + self._loaded.nbytes
+        return self._bytes + self._loaded.nbytes
 
     def states(self, keys: Iterable[str], stop: Event | None = None) -> dict[str, State]:
         """All lines of some of the keys.
@@ -238,9 +246,10 @@ class Feed:
     def _read(self, stop: Event | None) -> None:
         try:
             scan = self._scan()
-            reader = Reader(scan, self._wanted, self._loaded, stop)
+            reader, has_more = Reader(scan, self._wanted, self._loaded, stop), False
             for found in ahead(reader.read, scan.groups):
                 require(stop)
+                has_more = True
                 for rows in found.rows:
                     self._add(rows)
                 for key, thin in found.thin.items():
@@ -249,8 +258,10 @@ class Feed:
         except BaseException:
             self._begin()  # what was read is not complete
             raise
-        for lines in self._lines.values():
-            lines.trim()
+        if has_more:
+            for lines in self._lines.values():
+                lines.trim()
+            self._bytes = sum(lines.nbytes for lines in self._lines.values())
 
     def _scan(self) -> Scan:
         """The new rows; all if others were deleted, or lines are by attributes, which have changed."""
