@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from .integrations.guest import Place, collection_at, end_at_exit, guest, report_once
+from .integrations.ends import end_at_exit
+from .integrations.guest import Place, collection_at, guest, report_once
 from .integrations.media import array_of, histogram, picture, pr_curve, sound
 
 __all__ = ["SummaryWriter", "patch"]
@@ -31,7 +32,9 @@ class SummaryWriter:
             ``name`` (``a``) and ``log_dir``; by default ``runs/<time>_<host>``.
         comment: a suffix of the default ``log_dir``.
         purge_step: an attribute of the run; nothing is hidden.
-        max_queue, flush_secs, filename_suffix: have no meaning here, since nothing waits in a queue.
+        logdir, write_to_disk: as in tensorboardX; another name of ``log_dir``, and False, as on other
+            ranks than 0, to log nothing.
+        max_queue, flush_secs, filename_suffix, comet_config: have no meaning here, since nothing waits in a queue.
         collection: another collection, or its path.
         capture: whether to record the environment; see ``ExperimentCollection.new_experiment``.
     """
@@ -45,19 +48,24 @@ class SummaryWriter:
         flush_secs: int = 120,
         filename_suffix: str = "",
         *,
+        logdir: str | os.PathLike[str] | None = None,
+        write_to_disk: bool = True,
+        comet_config: Any = None,
         collection: Place | None = None,
         capture: bool = True,
     ) -> None:
         stamp = f"{time.strftime('%b%d_%H-%M-%S')}_{socket.gethostname()}{comment}"
-        self.log_dir = str(log_dir or Path("runs") / stamp)
+        self.log_dir = self.logdir = str(log_dir or logdir or Path("runs") / stamp)
         self.purge_step = purge_step
         place = Path(self.log_dir)
         parent = place.parent if place.parent.name else place.parent / "runs"
         about = {"name": place.name, "log_dir": self.log_dir, "purge_step": purge_step}
-        self.run = collection_at(collection or parent).start(about, capture=capture)
-        self._push = self.run.recorder.push
         self._has_hparams = False
-        end_at_exit(self.run)
+        self.run: Any = _Nowhere()
+        if write_to_disk:
+            self.run = collection_at(collection or parent).start(about, capture=capture)
+            end_at_exit(self.run)
+        self._push = self.run.recorder.push
         place.mkdir(parents=True, exist_ok=True)  # where scripts put their checkpoints
 
     def add_scalar(
@@ -68,6 +76,8 @@ class SummaryWriter:
         walltime: float | None = None,
         new_style: bool = False,
         double_precision: bool = False,
+        display_name: str = "",
+        summary_description: str = "",
     ) -> None:
         """Log a number, also as an array with one element, a tensor on any device, or text."""
         try:
@@ -75,7 +85,7 @@ class SummaryWriter:
                 scalar_value = _number(scalar_value)
             self._log({tag: scalar_value}, global_step, walltime)
         except Exception as error:  # noqa: BLE001 - the training goes on
-            report_once(f"add_scalar could not log {tag!r}", error)
+            report_once(f"add_scalar could not log {tag!r}", error, step=global_step)
 
     def _log(self, fields: dict[str, Any], step: Any, walltime: float | None) -> None:
         if "step" in fields:
@@ -174,6 +184,7 @@ class SummaryWriter:
         rescale: float = 1,
         dataformats: str = "CHW",
         labels: list[str] | None = None,
+        **_: Any,
     ) -> None:
         """Log a picture, and beside it ``tag/boxes`` and ``tag/labels``: they are not drawn on it."""
         png, size = picture(img_tensor, dataformats)
@@ -324,11 +335,14 @@ class SummaryWriter:
         hparam_domain_discrete: Any = None,
         run_name: str | None = None,
         global_step: Any = None,
+        *,
+        name: str | None = None,
     ) -> None:
         """Set hyperparameters as attributes of the run, and log metrics as a record.
 
         Those of later calls, and of calls with a ``run_name``, belong to a child of the run.
         """
+        run_name = run_name or name
         is_of_run = run_name is None and not self._has_hparams
         self._has_hparams = True
         if is_of_run:
@@ -379,6 +393,19 @@ class SummaryWriter:
             self.run.finish()
         else:
             self.run.fail(error)
+
+
+class _Nowhere:
+    """The run, and the recorder, of a writer that logs nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self if name == "recorder" else self._ignored
+
+    def _ignored(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Set nothing."""
 
 
 def _number(value: Any) -> Any:

@@ -68,6 +68,7 @@ def test_what_cannot_be_logged_is_reported_once_and_not_raised(
     assert logged(writer.run.recorder) == [{"loss": 0.5, "step": 1}, {"loss": 0.25, "step": 2}]
     lines = capsys.readouterr().err.splitlines()
     assert len([line for line in lines if "add_scalar could not log 'loss'" in line]) == 5
+    assert all(line.endswith("(first at step 0)") for line in lines[:5])
     assert len(lines) == 7
 
 
@@ -100,6 +101,40 @@ def test_media_texts_and_parameters(study: ExperimentCollection) -> None:
     (words, second) = writer.run.recorder.children
     assert [row["label"] for row in words.records] == ["a", "b"]
     assert [(row["lr"], row["best"]) for row in second.records] == [(0.2, 0.4)]
+
+
+def test_two_writers_of_one_folder_are_two_runs(study: ExperimentCollection) -> None:
+    """Both with all of their records; so is one that is opened again to go on."""
+    first = SummaryWriter("runs/a", collection=study, capture=False)
+    second = SummaryWriter("runs/a", collection=study, capture=False)
+    for step in range(3):
+        first.add_scalar("loss", step, step)
+        second.add_scalar("loss", -step, step)
+    first.close()
+    second.close()
+    with SummaryWriter("runs/a", collection=study, capture=False, purge_step=2) as third:
+        third.add_scalar("loss", 7, 2)
+    assert [each.name for each in study.experiments] == ["a"] * 3
+    assert [[row["loss"] for row in each.records] for each in study.experiments] == [
+        [0, 1, 2],
+        [0, -1, -2],
+        [7],
+    ]
+
+
+def test_arguments_of_tensorboardx_are_taken(study: ExperimentCollection) -> None:
+    """``write_to_disk=False`` logs nothing, whatever is called."""
+    with SummaryWriter(logdir="runs/a", collection=study, capture=False) as writer:
+        writer.add_scalar("loss", 0.5, 1, display_name="Loss", summary_description="of all")
+        writer.add_hparams({"lr": 0.1}, {"best": 1.0}, name="second")
+    assert (writer.logdir, writer.run.children[0].attributes["run_name"]) == ("runs/a", "second")
+    with SummaryWriter("runs/b", collection=study, write_to_disk=False) as silent:
+        silent.add_scalar("loss", 0.5, 1)
+        silent.add_hparams({"lr": 0.1}, {"best": 1.0}, run_name="x")
+        silent.add_graph("model")
+        silent.add_embedding(np.eye(2))
+        silent.flush()
+    assert len(study.experiments) == 1
 
 
 def test_a_picture_has_its_pixels() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rigorous_recorder import ExperimentCollection, Status, wandb
+from rigorous_recorder import ExperimentCollection, Status, mlflow, wandb
 from rigorous_recorder.importers import import_runs
 
 #: A script as W&B's users write them; ``{module}`` is where it comes from.
@@ -292,6 +292,47 @@ def test_a_run_ends_as_its_script_does() -> None:
             "interrupt": ("stopped", 255),
         }
         assert [len(each.records) for each in collection.experiments] == [1] * 4
+
+
+#: Goes on with runs that are still running in another process.
+BESIDE = """
+import rigorous_recorder.mlflow as mlflow
+import rigorous_recorder.wandb as wandb
+with wandb.init(project="p", id="shared", resume="must", config={"rank": 1}) as run:
+    run.log({"loss": -1.0})
+mlflow.set_tracking_uri("here")
+with mlflow.start_run(run_id="ID"):
+    mlflow.log_metric("loss", -2.0)
+"""
+
+
+def test_a_run_that_is_running_elsewhere_takes_both(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second logger has a child of it, says so, and does not end it."""
+    mlflow.set_tracking_uri("here")
+    run = wandb.init(project="p", id="shared", config={"rank": 0}, capture=False)
+    run.log({"loss": 1.0})
+    with mlflow.start_run(capture=False) as other:
+        mlflow.log_metric("loss", 2.0)
+        code = BESIDE.replace("ID", other.info.run_id)
+        ran = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert ran.stderr.count("is still running: this logger logs to a child of it") == 2
+        mlflow.log_metric("loss", 3.0)
+    run.log({"loss": 4.0})
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        assert collection.experiment(1).status is Status.RUNNING
+    run.finish()
+    again = wandb.init(project="p", id="shared", capture=False)
+    again.finish()
+    assert "there is a run with the id 'shared' already" in capsys.readouterr().err
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        first, second = collection.experiments
+        rows = [(row["loss"], row["rank"], bool(row["process"])) for row in first.records]
+        assert sorted(rows) == [(-1.0, 1, True), (1.0, 0, False), (4.0, 0, False)]
+        assert (first.status, len(second.records)) == (Status.FINISHED, 0)
+    with ExperimentCollection.open("here/Default.collection", quiet=True) as collection:
+        assert sorted(row["loss"] for row in collection.records) == [-2.0, 2.0, 3.0]
 
 
 def test_a_step_metric_is_filled_in_and_marked() -> None:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import sys
-import threading
+import os
+import socket
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from rigorous_recorder import ExperimentCollection, Recorder, Run
-from rigorous_recorder._arrow import without_pandas
 from rigorous_recorder._report import error_line, report
-from rigorous_recorder.errors import RigorousError
+from rigorous_recorder.errors import RigorousError, RunningError
+
+from .ends import end_at_exit
 
 __all__ = [
+    "Beside",
     "Host",
     "Place",
-    "at_exit",
     "collection_at",
-    "end_at_exit",
     "guest",
     "push",
     "report_once",
+    "resumed",
     "set_attributes",
     "shared_collection",
 ]
@@ -50,12 +50,12 @@ def guest(method: _Method) -> _Method:
     return call  # type: ignore[return-value]
 
 
-def report_once(what: str, error: Exception) -> None:
-    """Report a failure, the first time that it occurs in this process."""
+def report_once(what: str, error: Exception, *, step: Any = None) -> None:
+    """Report a failure, the first time that it occurs in this process, and at which step that is."""
     line = f"{what}: {error_line(error)}"
     if line not in _REPORTED:
         _REPORTED.add(line)
-        report(line)
+        report(line if step is None else f"{line} (first at step {step!r:.30})")
 
 
 def collection_at(place: Place) -> ExperimentCollection:
@@ -72,45 +72,34 @@ def shared_collection(path: str | PathLike[str]) -> ExperimentCollection:
     return known
 
 
-def end_at_exit(run: Run) -> None:
-    """End the run with the process, unless it has ended: with its exception, if it dies of one."""
-    at_exit(lambda error: run.finish() if error is None else run.fail(error))
+class Beside:
+    """What stands for a run that another process or logger still logs to: a child, which ends alone."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def finish(self, status: str = "finished") -> None:
+        """Store what was logged; the run goes on."""
+        self.recorder.sync()
+
+    def fail(self, error: BaseException | None = None) -> None:
+        """Set the exception as the attribute ``error``; the run goes on."""
+        if error is not None:
+            self.recorder["error"] = repr(error)
+        self.recorder.sync()
 
 
-def at_exit(end: Callable[[BaseException | None], Any]) -> None:
-    """Call this when the process ends, with the exception that it dies of, if there is one.
-
-    That is also ``SystemExit`` where the script calls ``sys.exit`` with another status than 0.
-    """
-    if not isinstance(sys.exit, _Exit):
-        sys.exit = _Exit(sys.exit)
-    atexit.register(_end, end)
-
-
-class _Exit:
-    """``sys.exit``, which notes its status: the interpreter does not tell it when it ends."""
-
-    status: Any = None
-
-    def __init__(self, call: Callable[..., NoReturn]) -> None:
-        self._call = call
-        functools.update_wrapper(self, call)
-
-    def __call__(self, status: Any = None, /) -> NoReturn:
-        if threading.current_thread() is threading.main_thread():  # others only end themselves
-            _Exit.status = status
-        self._call(status)
-
-
-def _end(end: Callable[[BaseException | None], Any]) -> None:
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-    if error is None and _Exit.status:
-        error = SystemExit(_Exit.status)
+def resumed(collection: ExperimentCollection, number: int) -> Run | Beside:
+    """An experiment that goes on; a child of it if it is still running, which is reported."""
     try:
-        with without_pandas():
-            end(error)
-    except Exception:  # noqa: BLE001 - it has ended, or belongs to the parent of a fork
-        return
+        return collection.resume(number).start()
+    except RunningError:
+        process = f"{socket.gethostname()}:{os.getpid()}"
+        report(
+            f"experiment {number} is still running: this logger logs to a child of it, with"
+            f" process={process!r}"
+        )
+        return Beside(collection.experiment(number).recorder.child(process=process))
 
 
 class Host:
@@ -160,7 +149,7 @@ def push(recorder: Recorder | Run, fields: Mapping[str, Any]) -> None:
     try:
         recorder.push(fields)
     except RigorousError:
-        recorder.push(_storable(fields, _nothing))
+        recorder.push(_storable(fields, _leaving_out(fields.get("step"))))
 
 
 def set_attributes(recorder: Recorder, attributes: Mapping[str, Any]) -> None:
@@ -180,9 +169,12 @@ def _storable(fields: Mapping[str, Any], other: Callable[[str, Any, Exception], 
     return found
 
 
-def _nothing(key: str, _: Any, error: Exception) -> dict[str, Any]:
-    report_once(f"{key!r} could not be logged", error)
-    return {}
+def _leaving_out(step: Any) -> Callable[[str, Any, Exception], dict[str, Any]]:
+    def nothing(key: str, _: Any, error: Exception) -> dict[str, Any]:
+        report_once(f"{key!r} could not be logged", error, step=step)
+        return {}
+
+    return nothing
 
 
 def _text(key: str, value: Any, _: Exception) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder, Run
 
-from .guest import Place, collection_at, end_at_exit, guest, set_attributes
+from .ends import end_at_exit
+from .guest import Place, collection_at, guest, set_attributes
 from .requirement import required
 
 with required("hydra-core>=1.3"):

@@ -14,7 +14,14 @@ from typing import Any, Final, Self
 
 from rigorous_recorder import Recorder
 from rigorous_recorder import Run as Started
-from rigorous_recorder.integrations.guest import at_exit, guest, push, set_attributes
+from rigorous_recorder.integrations.ends import at_exit
+from rigorous_recorder.integrations.guest import (
+    Beside,
+    guest,
+    push,
+    resumed,
+    set_attributes,
+)
 
 from .entities import RunData, RunInfo
 from .exceptions import MlflowException
@@ -44,7 +51,7 @@ class ActiveRun:
         self,
         info: RunInfo,
         recorder: Recorder,
-        started: Started | None,
+        started: Started | Beside | None,
     ) -> None:
         self.info = info
         self.recorder = recorder
@@ -237,7 +244,7 @@ def _resumed(run_id: str, experiment: str | None) -> ActiveRun:
         return _begun(about, name, parent, capture=False)
     collection = collection_of(name)
     (number,) = {each.number for each in collection.experiments if each["run_id"] == run_id}
-    started: Started = collection.resume(number).start()
+    started = resumed(collection, number)
     return ActiveRun(_info(about, name), started.recorder, started)
 
 

@@ -15,9 +15,8 @@ from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder import Run as Started
 from rigorous_recorder._report import report
-from rigorous_recorder.integrations.guest import shared_collection
+from rigorous_recorder.integrations.guest import resumed, shared_collection
 
 from . import errors, plot, util
 from .absent import absent
@@ -241,17 +240,27 @@ def _resumed(
     last: dict[str, Any] = {}
     for row in islice(reversed(records), _LAST_RECORDS):
         last = {key: v for key, v in row.items() if key not in before and v is not None} | last
-    started: Started = collection.resume(number).start()
-    begun = Run(started, {**before, **about}, folder=folder, step=int(step) + 1, resumed=True)
+    begun = Run(
+        resumed(collection, number),
+        {**before, **about},
+        folder=folder,
+        step=int(step) + 1,
+        resumed=True,
+    )
     begun.go_on(about, before, last)
     return begun
 
 
 def _number_of(collection: ExperimentCollection, id_: Any, resume: Any) -> int | None:
     """The number of the experiment to go on with; None for a new one."""
+    known = [each for each in collection.experiments if each["run_id"] == id_] if id_ else []
     if resume in (None, False):
+        if known:
+            report(
+                f"there is a run with the id {id_!r} already: this is another one. Give"
+                " resume='allow' to go on with it"
+            )
         return None
-    known = [each for each in collection.experiments if id_ and each["run_id"] == id_]
     if resume == "never" and known:
         message = f"a run with the id {id_!r} exists, and resume is 'never'"
         raise UsageError(message)

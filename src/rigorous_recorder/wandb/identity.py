@@ -9,7 +9,7 @@ from typing import Any
 
 from rigorous_recorder import Recorder
 from rigorous_recorder import Run as Started
-from rigorous_recorder.integrations.guest import guest, set_attributes
+from rigorous_recorder.integrations.guest import Beside, guest, set_attributes
 
 from .settings import Settings
 
@@ -21,7 +21,7 @@ class Identity:
 
     def __init__(
         self,
-        started: Started | None,
+        started: Started | Beside | None,
         about: Mapping[str, Any],
         *,
         folder: Path,

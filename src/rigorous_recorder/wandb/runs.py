@@ -14,7 +14,8 @@ from rigorous_recorder import Run as Started
 from rigorous_recorder._keys import RESERVED
 from rigorous_recorder._lazy import lazy_module
 from rigorous_recorder._report import report
-from rigorous_recorder.integrations.guest import at_exit, guest, report_once, set_attributes
+from rigorous_recorder.integrations.ends import at_exit
+from rigorous_recorder.integrations.guest import Beside, guest, report_once, set_attributes
 
 from .absent import Absent
 from .arguments import metrics_of, step_of, time_of
@@ -57,7 +58,7 @@ class Run(Files, Absent):
 
     def __init__(
         self,
-        started: Started | None,
+        started: Started | Beside | None,
         about: Mapping[str, Any],
         *,
         folder: Path,
@@ -157,9 +158,9 @@ class Run(Files, Absent):
             try:
                 self._push(record)
             except (TypeError, ValueError):
-                self._push({key: _storable(key, each) for key, each in record.items()})
+                self._push({key: _storable(key, each, step) for key, each in record.items()})
         except Exception as error:  # noqa: BLE001 - the training goes on
-            report_once("log could not store a record", error)
+            report_once("log could not store a record", error, step=step)
 
     @guest
     def _summarize(self, fields: dict[str, Any]) -> None:
@@ -172,7 +173,7 @@ class Run(Files, Absent):
             try:
                 found |= self._fields_of(step, key, value)
             except Exception as error:  # noqa: BLE001 - the other values are logged
-                report_once(f"log could not convert {key!r}", error)
+                report_once(f"log could not convert {key!r}", error, step=step)
         return found
 
     def _fields_of(self, step: int, key: str, value: Any) -> dict[str, Any]:
@@ -349,12 +350,12 @@ def _exit_code(error: BaseException | None) -> int:
     return 0 if error is None else _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
-def _storable(key: str, value: Any) -> Any:
+def _storable(key: str, value: Any, step: int) -> Any:
     """The value, or its text where it can't be stored, which is reported."""
     try:
         Recorder().push({key: value})
     except (TypeError, ValueError) as error:
-        report_once(f"{key!r} is logged as text", error)
+        report_once(f"{key!r} is logged as text", error, step=step)
         return str(value)
     return value
 
