@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,6 +113,28 @@ def test_a_label_has_its_color_also_after_others_come(
     after = legend(page)
     assert [after["0"], after["1"]] == [before["1"], before["0"]]
     assert len(after) == len(set(after.values())) == 13
+    page.close()
+
+
+def test_a_chart_is_read_and_zoomed_by_keys(browser: Browser, address: str) -> None:
+    """Its label has the ends of its axes; the crosshair has values; zoom, pan and all."""
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page.goto(address)
+    plot = card(page, "loss").locator(".plot")
+    expect(plot).to_have_attribute("aria-label", re.compile("x from 0 to 299, y from .* to "))
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    expect(plot.get_by_role("status")).to_contain_text("x = 1")
+    page.keyboard.press("+")
+    expect(plot).to_have_attribute("aria-label", re.compile("x from 74.75 to 224.3"))
+    page.keyboard.press("Shift+ArrowRight")
+    expect(plot).to_have_attribute("aria-label", re.compile("x from 112.1 to 261.6"))
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
+    assert page.evaluate("document.activeElement.className") == "plot"
+    page.keyboard.press("-")
+    page.keyboard.press("0")
+    expect(plot).to_have_attribute("aria-label", re.compile("x from 0 to 299"))
+    assert "low=" not in page.url
     page.close()
 
 

@@ -352,7 +352,9 @@ class Card {
   }
 
   draw() {
-    this.pin.textContent = state.pinned.includes(this.key) ? "★" : "☆";
+    const isPinned = state.pinned.includes(this.key);
+    this.pin.textContent = isPinned ? "★" : "☆";
+    this.pin.ariaPressed = String(isPinned);
     if (!this.chart || !this.isInView) return;
     const { runs } = this.charts;
     if (!this.chart.lines.length) {

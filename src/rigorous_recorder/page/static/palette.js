@@ -8,10 +8,12 @@ const ON_DARK = ["#92b8ff", "#dd8c23", "#7fc082", "#bf7ea8", "#fdc800", "#91ecf6
 const SHAPES = 4;
 const MOST_IN_ADDRESS = 50;
 
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+
 /** Whether the page is dark now. */
 export function isDark() {
   const { theme } = document.documentElement.dataset;
-  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return theme ? theme === "dark" : DARK.matches;
 }
 
 /** The color of the line at a position, which can be negative. @param {number} at */

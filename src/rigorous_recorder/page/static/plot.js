@@ -13,6 +13,8 @@ import { Svg } from "./svg.js";
  *   place: (line: Line) => number, isShown: (line: Line) => boolean, name: (line: Line) => string}} Look */
 
 const MOST_IN_TOOLTIP = 8;
+/** A line has no value at a cursor that is farther beyond its ends, in pixels. */
+const NEAR = 40;
 
 export class Plot {
   /**
@@ -31,7 +33,14 @@ export class Plot {
     this.xEnds = [0, 1];
     /** @type {number[]} */
     this.yEnds = [0, 1];
-    this.tooltip = element("div", { className: "tooltip", hidden: true });
+    /** The ends of x of all points. @type {number[]} */
+    this.whole = [0, 1];
+    this.tooltip = element("div", { className: "tooltip", role: "status", hidden: true });
+    this.control = new AbortController();
+    const { signal } = this.control;
+    Object.assign(place, { tabIndex: 0, role: "application", ariaRoleDescription: "chart" });
+    place.addEventListener("keydown", (event) => this.press(event), { signal });
+    place.addEventListener("blur", () => { this.tooltip.hidden = true; }, { signal });
   }
 
   /** @param {Line[]} lines @param {Look} look */
@@ -39,6 +48,10 @@ export class Plot {
     this.lines = lines.filter(look.isShown);
     this.look = look;
     [this.xEnds, this.yEnds] = this.ends();
+    if (look.low === null) this.whole = this.xEnds;
+    const [[x0, x1], [y0, y1]] = [this.xEnds, this.yEnds].map((ends) => ends.map((end) => shown(Number(end.toPrecision(4)))));
+    const count = this.lines.length === 1 ? "1 line" : `${this.lines.length} lines`;
+    this.place.ariaLabel = `${count}, x from ${x0} to ${x1}, y from ${y0} to ${y1}. Arrows move the cursor, with Shift they pan; plus and minus zoom, 0 shows all.`;
     const data = [this.xEnds, this.yEnds];
     const made = `${look.logX} ${look.logY} ${getComputedStyle(document.body).color}`;
     if (this.uplot && this.made === made) {
@@ -56,8 +69,43 @@ export class Plot {
   }
 
   destroy() {
+    this.control.abort();
     this.uplot?.destroy();
     this.uplot = null;
+  }
+
+  // --- keys ----------------------------------------------------------------------------------------
+
+  /** Move the cursor, zoom and pan by keys. @param {KeyboardEvent} event */
+  press(event) {
+    const { key, shiftKey } = event, side = key === "ArrowLeft" ? -1 : 1;
+    if (!this.uplot || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (key.startsWith("Arrow") && (key.endsWith("Left") || key.endsWith("Right"))) {
+      if (shiftKey) this.move(side / 4, side / 4);
+      else this.step(side);
+    } else if (key === "+" || key === "=") this.move(0.25, -0.25);
+    else if (key === "-") this.move(-0.5, 0.5);
+    else if (key === "0" || key === "Escape") this.onZoom(null, null);
+    else return;
+    event.preventDefault();
+  }
+
+  /** Move the cursor by a fortieth of the width. @param {number} side */
+  step(side) {
+    const { cursor, over } = this.uplot, { clientWidth: width, clientHeight: height } = over;
+    const from = cursor.left >= 0 ? cursor.left : width / 2;
+    this.uplot.setCursor({ left: Math.min(width - 1, Math.max(0, from + (side * width) / 40)), top: height / 2 });
+  }
+
+  /** Move the ends of x, by parts of what is shown. @param {number} first @param {number} last */
+  move(first, last) {
+    const { logX } = /** @type {Look} */ (this.look);
+    const [from, to] = logX ? [Math.log, Math.exp] : [Number, Number];
+    const [low, high] = this.xEnds.map(from), wide = high - low;
+    const ends = [to(low + first * wide), to(high + last * wide)];
+    const isAll = ends[0] <= this.whole[0] && ends[1] >= this.whole[1];
+    if (isAll) this.onZoom(null, null);
+    else if (ends.every(Number.isFinite) && ends[0] < ends[1]) this.onZoom(ends[0], ends[1]);
   }
 
   size() {
@@ -157,16 +205,18 @@ export class Plot {
   /** Show the values near the cursor. @param {any} plot */
   point(plot) {
     const { left, top } = plot.cursor;
-    const isHere = left >= 0 && this.place.matches(":hover");
+    const isHere = left >= 0 && this.place.matches(":hover, :focus");
     this.tooltip.hidden = !isHere;
     if (!isHere) return;
     const x = plot.posToVal(left, "x"), look = /** @type {Look} */ (this.look);
     const found = this.lines.flatMap((line) => {
       const at = nearest(line.x, x), y = (line.smooth ?? line.y)[at];
-      return at < 0 ? [] : [{ line, x: line.x[at], y, far: Math.abs(plot.valToPos(y, "y") - top) }];
+      const hasEnded = plot.valToPos(line.x[0], "x") > left + NEAR || plot.valToPos(line.x[line.x.length - 1], "x") < left - NEAR;
+      return at < 0 || hasEnded ? [] : [{ line, x: line.x[at], y, far: Math.abs(plot.valToPos(y, "y") - top) }];
     });
     found.sort((one, other) => one.far - other.far);
     const near = found.slice(0, MOST_IN_TOOLTIP);
+    this.tooltip.hidden = !near.length;
     this.tooltip.replaceChildren(
       element("div", { className: "note" }, near.length ? `x = ${shown(near[0].x)}` : ""),
       ...near.map((each) => element("div", {}, swatch(colorAt(look.place(each.line)), shapeAt(look.place(each.line))),

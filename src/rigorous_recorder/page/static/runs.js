@@ -66,8 +66,8 @@ export class Runs {
 
   /** @param {HTMLElement} place */
   show(place) {
-    this.search = this.input("runs", "Filter: text, or lr<0.1", "Filter runs");
-    this.condition = this.input("rwhere", "SQL condition on attributes", "SQL condition on runs");
+    this.search = this.input("runs", "Filter: lr<0.1", "Filter runs");
+    this.condition = this.input("rwhere", "SQL condition", "SQL condition on runs");
     this.note = element("span", { className: "note", role: "status" });
     this.error = element("span", { className: "error" });
     this.buttons = element("div", { className: "bar" });
@@ -220,7 +220,8 @@ export class Runs {
     const arrow = isSorted ? (state.down ? " ▼" : " ▲") : "";
     const sort = () => change(!isSorted ? { sort: id, down: "" } : state.down ? { sort: "", down: "" } : { down: "1" });
     const order = isSorted ? (state.down ? "descending" : "ascending") : "none";
-    return element("button", { className: `cell ${width(column)}`, title, role: "columnheader", "aria-sort": order, disabled: column.kind === "line", onclick: sort }, title + arrow);
+    const isNumber = ["number", "duration", "metric"].includes(column.kind);
+    return element("button", { className: `cell ${width(column)} ${isNumber ? "number" : ""}`, title, role: "columnheader", "aria-sort": order, disabled: column.kind === "line", onclick: sort }, title + arrow);
   }
 
   /** The boxes of filters below the titles, which stay as long as the columns do. */

@@ -28,7 +28,12 @@ export class Table {
     this.known = new Map();
     this.keeps = false;
     this.place.addEventListener("scroll", () => this.later(true));
-    new ResizeObserver(() => this.later()).observe(this.place);
+    /** How high the view is: to ask in each frame would lay out the lines that were just put in. */
+    this.high = 0;
+    new ResizeObserver(([seen]) => {
+      this.high = seen.contentRect.height;
+      this.later();
+    }).observe(this.place);
     this.isWaiting = false;
   }
 
@@ -52,7 +57,9 @@ export class Table {
     this.below.hidden = !below;
     this.count = count;
     this.body.style.height = `${Math.min(TALLEST, count * HEIGHT)}px`;
+    this.high = this.place.clientHeight;
     this.draw();
+    this.body.style.width = `${this.head.scrollWidth}px`;
   }
 
   /** Draw before the next frame. @param {boolean} [keeps] whether lines are what they were, as after scrolling */
@@ -68,10 +75,10 @@ export class Table {
     this.isWaiting = false;
     const before = keeps ? this.known : new Map();
     this.known = new Map();
-    const room = Math.ceil(this.place.clientHeight / HEIGHT) + 2;
+    const room = Math.ceil(this.high / HEIGHT) + 2;
     const full = this.count * HEIGHT, height = Math.min(TALLEST, full);
     const top = Math.max(0, this.place.scrollTop);
-    const share = height > this.place.clientHeight ? top / (height - this.place.clientHeight + HEIGHT) : 0;
+    const share = height > this.high ? top / (height - this.high + HEIGHT) : 0;
     const isSkipping = full > TALLEST;
     const first = Math.max(0, Math.min(this.count - room + 1, isSkipping ? Math.floor(share * this.count) : Math.floor(top / HEIGHT)));
     const last = Math.min(this.count, first + room);
@@ -89,7 +96,6 @@ export class Table {
     }
     this.replace(lines);
     if (focus) /** @type {HTMLElement | null} */ (this.body.querySelector(`[aria-label="${CSS.escape(focus)}"], [title="${CSS.escape(focus)}"]`))?.focus({ preventScroll: true });
-    this.body.style.width = `${this.head.scrollWidth}px`;
   }
 }
 
