@@ -119,6 +119,34 @@ def test_follow_keeps_up_with_a_file_that_is_written(tmp_path: Path) -> None:
     assert rows == [*(("a", step) for step in range(5)), ("b", 7)]
 
 
+def test_a_row_of_csv_that_is_not_whole(tmp_path: Path) -> None:
+    """It waits while the file is followed; imported too early, it is there again, and reported."""
+    file = tmp_path / "table.csv"
+    states = ["x,y\n1,2\n3", "x,y\n1,2\n3,4", "x,y\n1,2\n3,45", "x,y\n1,2\n3,45\n5,6"]
+
+    def goes_on() -> bool:
+        seen.append(len(collection.records))
+        if states:
+            file.write_text(states.pop(0))
+        return len(seen) < 6
+
+    seen: list[int] = []
+    file.write_text("x,y\n1,2\n")
+    with ExperimentCollection(tmp_path / "followed") as collection:
+        import_runs(file, collection, follow=goes_on)
+        assert seen == [1, 1, 1, 1, 2, 2]
+        assert import_runs(file, collection).records == 1
+        assert [(row["x"], row["y"]) for row in collection.records] == [(1, 2), (3, 45), (5, 6)]
+    with ExperimentCollection(tmp_path / "once") as collection:
+        reports = []
+        for text in ("x,y\n1,2\n3", "x,y\n1,2\n3,4", "x,y\n1,2\n3,45\n"):
+            file.write_text(text)
+            reports.append(import_runs(file, collection).report.losses)
+        assert [(row["x"], row["y"]) for row in collection.records] == [(1, 2), (3, 4), (3, 45)]
+        assert "ends within a line" in str(reports[0])
+        assert "imported before it was written to its end" in str(reports[2])
+
+
 def test_metrics_of_dvclive_that_grow_unevenly_lose_no_row(tmp_path: Path) -> None:
     """Each file is read on where it ended; an import that was killed adds what is missing."""
     folder = tmp_path / "dvclive" / "plots" / "metrics"

@@ -37,12 +37,17 @@ class Source:
         files: what is read of it; while size and time of all of them are the same, nothing is new.
         name: the run's name where the source has none: its path below the path that was given.
         options: what the format needs to read it, as given by the caller.
+        is_ordered: whether records of a run that were given before come first, in the same order, when
+            it is read again after it has grown.
+        is_written: whether it may be written on at any time, since it is followed.
     """
 
     path: Path
     files: tuple[Path, ...] = ()
     name: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_ordered: bool = True
+    is_written: bool = False
 
 
 class Run(NamedTuple):

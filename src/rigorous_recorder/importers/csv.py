@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Report, Source
+from .contract import Event, Format, Position, Report, Source
 from .files import files_below, run_name
-from .lines import table_records
+from .lines import header, table_rows
 from .tables import Levels, options_of
 
 _SEPARATORS: Final = {".csv": ",", ".tsv": "\t"}
@@ -20,11 +20,20 @@ def _find(path: Path, options: Mapping[str, Any]) -> Iterator[Source]:
             yield Source(file, (file,), run_name(file, path), options_of(options))
 
 
-def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
+def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
+    file = source.path
+    separator = _SEPARATORS.get(file.suffix.lower(), ",")
+    names = header(file, separator=separator)
+    state = dict(position or {"offset": 0, "names": names})
+    if state["names"] != names or file.stat().st_size < state["offset"]:
+        yield Position(None)
+        state = {"offset": 0, "names": names}
     levels = Levels(source)
     yield levels.top()
-    separator = _SEPARATORS.get(source.path.suffix.lower(), ",")
-    yield from levels.events(table_records(source.path, report, separator=separator))
+    found = table_rows(
+        file, report, separator=separator, offset=state["offset"], is_written=source.is_written
+    )
+    yield from levels.read(found, state)
 
 
 FORMAT: Final = Format(

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -151,11 +151,19 @@ def import_runs(  # noqa: PLR0913 - all but two by keyword
                 **options,
             )
     importing = _Importing(collection, progress)
-    importing.once(find_runs(sources, format=format, **options), jobs)
-    while follow and (follow is True or follow()):
+    found = find_runs(sources, format=format, **options)
+    if not follow:
+        importing.once(found, jobs)
+        return importing.done
+    importing.once(_written(found), jobs)
+    while follow is True or follow():
         time.sleep(_POLL)
-        importing.once(find_runs(sources, format=format, **options), 1)
+        importing.once(_written(find_runs(sources, format=format, **options)), 1)
     return importing.done
+
+
+def _written(found: Found) -> Found:
+    return [(format_, replace(source, is_written=True)) for format_, source in found]
 
 
 class _Importing:
@@ -169,8 +177,8 @@ class _Importing:
         self._progress = progress
         self._saved = time.monotonic()
         self._shown = 0.0
-        #: The sources whose reader died, with the sizes and times that they had.
-        self._deadly: dict[Path, _Fingerprint] = {}
+        #: The sizes and times of sources that are followed, or whose reader died, when they were read.
+        self._seen: dict[Path, _Fingerprint] = {}
 
     def once(self, found: Found, jobs: int | None) -> None:
         """Import what is new in the sources."""
@@ -190,9 +198,13 @@ class _Importing:
         """The sources that are new or were written since the last import, with sizes and times."""
         for format_, source in found:
             before = _fingerprint(source)
+            if before and self._seen.get(source.path) == before:
+                continue
             state = self.target.state(format_, source)
-            if not before or before not in (state.get("files"), self._deadly.get(source.path)):
-                yield Task(format_, source, state.get("position")), before
+            if before and state.get("files") == before:
+                continue
+            is_anew = _is_anew(source, state.get("head"))
+            yield Task(format_, source, None if is_anew else state.get("position"), is_anew), before
 
     def _show(self, number: int, of: int) -> None:
         if self._progress is not None and (number == of or self._is_seen()):
@@ -207,21 +219,27 @@ class _Importing:
         return True
 
     def _import(self, task: Task, before: _Fingerprint, readers: Readers) -> None:
-        format_, source, _ = task
+        format_, source, *_ = task
         report = self.done.report
         into = SourceTarget(self.target, format_, source, report)
-        if _is_anew(source, into.state.get("head")):
+        if task.is_anew:
             text = "was written anew since it was imported: as many records as then are not taken"
             report.add(source.path, text)
+            into.restart()
+        more: dict[str, Any] = {}
         try:
             into.write(readers.events(task, report), self._is_time)
-            head = {"head": _head(source, before[0][1])} if before and format_.only_grows else {}
-            into.save(files=before, **head)
+            if before and format_.only_grows:
+                more["head"] = _head(source, before[0][1])
         except ReaderDiedError as error:
             text = f"its reader ended ({error}): what came before is imported, the rest is not"
             report.add(source.path, text)
-            self._deadly[source.path] = before
-            into.save()
+            self._seen[source.path] = before
+        if source.is_written:
+            self._seen[source.path] = before
+        elif source.path not in self._seen:
+            more["files"] = before
+        into.save(**more)
         self.target.forget()
         self.done.records += into.written
 

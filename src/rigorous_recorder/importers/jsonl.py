@@ -12,7 +12,6 @@ from .lines import json_rows
 from .tables import Levels, options_of
 
 _SUFFIXES: Final = (".jsonl", ".ndjson")
-_OFTEN: Final = 10_000
 
 
 def _find(path: Path, options: Mapping[str, Any]) -> Iterator[Source]:
@@ -22,16 +21,13 @@ def _find(path: Path, options: Mapping[str, Any]) -> Iterator[Source]:
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
-    start = position or {"offset": 0}
+    start = dict(position or {"offset": 0})
     if source.path.stat().st_size < start["offset"]:
         yield Position(None)
         start = {"offset": 0}
     levels = Levels(source)
     yield levels.top()
-    for number, (after, row) in enumerate(json_rows(source.path, report, start["offset"]), 1):
-        yield from levels.event(row)
-        if after and number % _OFTEN == 0:
-            yield Position({"offset": after})
+    yield from levels.read(json_rows(source.path, report, start["offset"]), start)
 
 
 FORMAT: Final = Format(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .contract import Event, Format, Record, Report, Run, Source
 from .files import files_below, read_yaml, run_name
-from .lines import table_records
+from .lines import table_rows
 
 _NAME: Final = "metrics.csv"
 _HPARAMS: Final = "hparams.yaml"
@@ -29,7 +29,7 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     hparams = [read_yaml(file, report) for file in source.files[1:]]
     config = hparams[0] if hparams and isinstance(hparams[0], dict) else {}
     yield Run("", source.name, {str(key): value for key, value in config.items()})
-    for record in table_records(source.files[0], report):
+    for _, record in table_rows(source.files[0], report, is_written=source.is_written):
         step = record.pop("step", None)
         if isinstance(step, (int, float)):
             yield Record("", record, step)

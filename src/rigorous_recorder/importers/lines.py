@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 from .contract import Report
 
-__all__ = ["cell", "csv_rows", "json_rows", "lines", "table_records"]
+__all__ = ["cell", "csv_rows", "header", "json_rows", "lines", "table_rows"]
 
 #: A line, or a row of CSV with line breaks in its cells, is not longer than this.
 _MOST: Final = 1 << 26
@@ -108,16 +108,36 @@ def cell(text: str) -> Any:
     return _WORDS.get(text, text)
 
 
-def table_records(file: Path, report: Report, *, separator: str = ",") -> Iterator[dict[str, Any]]:
-    """The rows of a CSV file with a header, without empty cells."""
-    names: list[str] | None = None
-    for offset, _after, cells in csv_rows(file, report, separator=separator):
-        if names is None:
-            names = cells
-        elif len(cells) == len(names):
-            found = zip(names, map(cell, cells), strict=True)
-            yield {name: value for name, value in found if value is not None}
-        else:
+def table_rows(
+    file: Path,
+    report: Report,
+    *,
+    separator: str = ",",
+    offset: int = 0,
+    is_written: bool = False,
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a CSV file with a header, without empty cells, and the offset after each.
+
+    A last row without an end, which has 0, is given only if it has all cells and is not being written.
+    """
+    names = header(file, separator=separator)
+    rows = csv_rows(file, report, separator=separator, offset=offset)
+    if not offset:
+        next(rows, None)
+    for at, after, cells in rows:
+        if not after and (is_written or len(cells) < len(names)):
+            report.add(file, "ends within a line", offset=at, once=True)
+        elif len(cells) != len(names):
             text = "rows with another number of cells than the header: as a list, by the key cells"
-            report.add(file, text, offset=offset)
-            yield {"cells": [cell(each) for each in cells]}
+            report.add(file, text, offset=at)
+            yield after, {"cells": [cell(each) for each in cells]}
+        else:
+            found = zip(names, map(cell, cells), strict=True)
+            yield after, {name: value for name, value in found if value is not None}
+
+
+def header(file: Path, *, separator: str = ",") -> list[str]:
+    """The first row of a CSV file; empty if it has none."""
+    for _, _, cells in csv_rows(file, Report(), separator=separator):
+        return cells
+    return []

@@ -33,7 +33,7 @@ def find(path: Path) -> Iterator[Source]:
         files = [
             each for meta in metas for each in files_below(meta.parent) if _is_read(each, meta)
         ]
-        yield Source(folder, tuple(files), run_name(folder, path))
+        yield Source(folder, tuple(files), run_name(folder, path), is_ordered=False)
 
 
 def _is_read(file: Path, meta: Path) -> bool:

@@ -27,7 +27,7 @@ def source_of(url: str) -> Source:
     """The source of a URL, whose path has no password in it."""
     shown = sqlalchemy.make_url(url).render_as_string(hide_password=True)
     name = sqlalchemy.make_url(url).database or "mlflow"
-    return Source(Path(shown), (), Path(name).name, {"url": url})
+    return Source(Path(shown), (), Path(name).name, {"url": url}, is_ordered=False)
 
 
 @contextmanager

@@ -35,7 +35,8 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
         with pq.ParquetFile(source.path) as file:
             for batch in file.iter_batches(_BATCH):
                 if source.options.get("parent"):
-                    yield from levels.events(_present(row) for row in batch.to_pylist())
+                    for row in batch.to_pylist():
+                        yield from levels.event(_present(row))
                 elif batch.num_columns:
                     yield _rows(batch)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:

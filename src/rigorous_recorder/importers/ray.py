@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .contract import Event, Format, Position, Record, Report, Run, Source, utc_time
 from .files import files_below, read_json, run_name
-from .lines import json_rows, table_records
+from .lines import json_rows, table_rows
 
 _RESULT: Final = "result.json"
 _TABLE: Final = "progress.csv"
@@ -38,7 +38,8 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
     about = {"status": "failed"} if _ERROR in params else {}
     yield Run("", source.name, config, about)
     if file.name == _TABLE:
-        yield from (_record(row, config) for row in table_records(file, report))
+        table = table_rows(file, report, is_written=source.is_written)
+        yield from (_record(row, config) for _, row in table)
         return
     rows = json_rows(file, report, state["offset"])
     for number, (after, row) in enumerate(rows):

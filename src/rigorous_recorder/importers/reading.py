@@ -22,11 +22,13 @@ class Task(NamedTuple):
 
     Args:
         position: from which on; None for its start.
+        is_anew: whether it is another file than was imported by its name.
     """
 
     format: Format
     source: Source
     position: Any = None
+    is_anew: bool = False
 
 
 def events_of(task: Task, report: Report) -> Iterator[Event]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from .contract import Event, Format, Record, Report, Run, Source
 from .files import files_below, run_name
-from .lines import json_rows, table_records
+from .lines import json_rows, table_rows
 
 _NAMES: Final = ("progress.json", "progress.csv")
 #: Ray Tune has a table of that name, too.
@@ -37,7 +37,10 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     """The files have no step, and are written anew for new keys."""
     yield Run("", source.name)
     by_suffix = {file.suffix: file for file in source.files}
-    table = table_records(by_suffix[".csv"], report) if ".csv" in by_suffix else iter(())
+    is_written = source.is_written
+    rows_of = by_suffix.get(".csv")
+    cells = () if rows_of is None else table_rows(rows_of, report, is_written=is_written)
+    table: Iterator[dict[str, Any]] = (row for _, row in cells)
     if ".json" in by_suffix:
         rows = (row for _, row in json_rows(by_suffix[".json"], report))
         table = (_exact(row, cells) for row, cells in zip_longest(rows, table))

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from .contract import Event, Record, Run, Source
+from .contract import Event, Position, Record, Run, Source
 
 __all__ = ["Levels", "options_of"]
 
 _TOP: Final = ""
+#: A position is given after so many rows.
+_OFTEN: Final = 10_000
 
 
 def options_of(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,10 +36,21 @@ class Levels:
         """The run of the whole file."""
         return Run(_TOP, self._name)
 
-    def events(self, rows: Iterable[dict[str, Any]]) -> Iterator[Event]:
-        """The record of each row, and before it the recorders above that are new."""
-        for row in rows:
+    def read(
+        self, rows: Iterable[tuple[int, dict[str, Any]]], state: dict[str, Any]
+    ) -> Iterator[Event]:
+        """The events of rows, each with the offset after it, and how far they were read.
+
+        A row with the offset 0, which is the last, may be written on: it is read again.
+        """
+        for number, (after, row) in enumerate(rows, 1):
+            if not after or number % _OFTEN == 0:
+                yield Position(dict(state))
             yield from self.event(row)
+            if not after:
+                return
+            state["offset"] = after
+        yield Position(dict(state))
 
     def event(self, row: dict[str, Any]) -> Iterator[Event]:
         """The record of a row, and before it the recorders above that are new."""

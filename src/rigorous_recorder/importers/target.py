@@ -22,12 +22,14 @@ from .contract import Event, Format, Position, Record, Report, Rows, Run
 from .contract import Source as ImportSource
 from .experiments import NewExperiments, outcome
 from .states import States, turn
+from .stored import Stored, missing, was_torn
 
 __all__ = ["SourceTarget", "Target"]
 
 #: Attributes of a run and keys of a record that no configuration and no metric replaces.
 _OF_RUNS: Final = frozenset({"run", "run_id", "source", "source_format", "part"})
 _OF_RECORDS: Final = frozenset({"step", "time"}) | _OF_RUNS
+_TORN: Final = "a row was imported before it was written to its end: it is there again, as a whole"
 
 
 class Target:
@@ -162,7 +164,12 @@ class SourceTarget:
         self.state = target.state(format_, source)
         #: How many records of each run were written before the position of the state.
         self._counts: dict[str, int] = dict(self.state.get("counts", {}))
+        #: How many records of each run were written after that; they are given first.
         self._skip: dict[str, int] = {}
+        #: The same of sources whose records do not stay in order.
+        self._stored: dict[str, Stored] = {}
+        #: Those of which records have been given.
+        self._given: set[str] = set()
         self._recorders: dict[str, Recorder] = {}
         #: The top run of each run, and the time of the last record of each.
         self._tops: dict[str, str] = {}
@@ -200,7 +207,14 @@ class SourceTarget:
             self._counts.clear()
             for known in (self._recorders, self._tops, self._lasts, self._endless):
                 known.clear()
+        for run in self._stored:
+            if run in self._given:
+                self._counts[run] = len(self._recorders[run].records)
         self.state |= {"position": position.value, "counts": dict(self._counts)}
+
+    def restart(self) -> None:
+        """Skip as many records as were written, since the source is read from its start."""
+        self._note(Position(None))
 
     def save(self, **more: Any) -> None:
         """Note how far it is."""
@@ -219,6 +233,8 @@ class SourceTarget:
             self._tops[run.id] = self._tops.get(run.parent or "", run.id)
             before = self._counts.setdefault(run.id, 0)
             self._skip[run.id] = 0 if is_new else max(len(recorder.records) - before, 0)
+            if self._skip[run.id] and not self._source.is_ordered:
+                self._stored[run.id] = Stored(recorder, before)
         self._set(recorder, run)
         if run.about.get("end_time") is not None:
             self._endless.discard(run.id)
@@ -268,9 +284,9 @@ class SourceTarget:
 
     def _push(self, record: Record) -> None:
         run = record.run
-        self._counts[run] += 1
-        if self._skip[run]:
+        if self._skip[run] > 1 and run not in self._stored:
             self._skip[run] -= 1
+            self._counts[run] += 1
             return
         fields: dict[str, Any] = {}
         if record.step is not None:
@@ -279,8 +295,31 @@ class SourceTarget:
             fields["time"] = self._lasts[run] = record.time
         for key, value in record.fields.items():
             fields[self._names.get(key) or self._name(key)] = value
+        self._push_new(run, fields)
+
+    def _push_new(self, run: str, fields: dict[str, Any]) -> None:
+        """Push what is not stored of the fields of a record."""
+        if run in self._stored:
+            self._given.add(run)
+            if not (fields := self._stored[run].new(fields)):
+                return
+        else:
+            self._counts[run] += 1
+            if self._skip[run]:
+                self._skip[run] = 0
+                if not (fields := self._rest_of_last(run, fields)):
+                    return
+                self._counts[run] += 1
         self.written += 1
         self._push_one(self._recorders[run], fields)
+
+    def _rest_of_last(self, run: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """What the source has by now of the last record that is stored, and is not in that yet."""
+        last = self._recorders[run].records[-1]
+        if self._format.only_grows and fields and was_torn(fields, last):
+            self._report.add(self._source.path, _TORN)
+            return fields
+        return missing(fields, last)
 
     def _push_one(self, recorder: Recorder, fields: dict[str, Any]) -> None:
         try:
@@ -303,29 +342,37 @@ class SourceTarget:
 
     def _extend(self, rows: Rows) -> None:
         run, count = rows.run, rows.size
-        self._counts[run] += count
-        skipped = min(self._skip[run], count)
-        self._skip[run] -= skipped
-        if skipped == count:
-            return
-        columns = {self._name(key): values[skipped:] for key, values in rows.columns.items()}
+        skipped = count if run in self._stored else min(self._skip[run], count)
+        columns = {self._name(key): values for key, values in rows.columns.items()}
         of_record = {"step": rows.steps, "time": rows.times}
-        first = {key: each[skipped:] for key, each in of_record.items() if each is not None}
-        columns = {**first, **columns}
-        self._extend_by(self._recorders[run], columns)
+        columns = {key: each for key, each in of_record.items() if each is not None} | columns
+        if run in self._stored or skipped == self._skip[run] > 0:
+            self._skip_carefully(run, columns, skipped)
+        else:
+            self._skip[run] -= skipped
+            self._counts[run] += skipped
         if rows.times is not None and (last := pc.max(rows.times).as_py()) is not None:
             self._lasts[run] = last
-        self.written += count - skipped
+        if skipped < count:
+            self._counts[run] += count - skipped
+            self.written += count - skipped
+            rest = {key: values[skipped:] for key, values in columns.items()}
+            self._extend_by(self._recorders[run], rest)
+
+    def _skip_carefully(self, run: str, columns: dict[str, Any], count: int) -> None:
+        """Skip rows that are stored, but for what is new in them: the last one, or any if in no order."""
+        first = 0 if run in self._stored else count - 1
+        self._counts[run] += first
+        for fields in _records_of({key: each[first:count] for key, each in columns.items()}):
+            self._push_new(run, fields)
 
     def _extend_by(self, recorder: Recorder, columns: dict[str, Any]) -> None:
         try:
             recorder.extend(columns)
         except (RigorousError, ValueError, OverflowError):
             # Nothing was written: one by one it is clear which value it is.
-            for values in zip(*columns.values(), strict=True):
-                fields = dict(zip(columns, map(_plain, values), strict=True))
-                present = {key: each for key, each in fields.items() if each is not None}
-                self._push_one(recorder, present)
+            for fields in _records_of(columns):
+                self._push_one(recorder, fields)
 
     def _name(self, key: str) -> str:
         name = _free(key, self._taken, "metric")
@@ -345,6 +392,13 @@ class SourceTarget:
 def _free(key: str, taken: Any, before: str) -> str:
     """The name of a key, in front of which there is another word if an attribute has it."""
     return f"{before}.{key}" if key in taken else key
+
+
+def _records_of(columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of columns, without what is null."""
+    for values in zip(*columns.values(), strict=True):
+        fields = dict(zip(columns, map(_plain, values), strict=True))
+        yield {key: each for key, each in fields.items() if each is not None}
 
 
 def _plain(value: Any) -> Any:
