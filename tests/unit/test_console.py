@@ -7,7 +7,10 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +18,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._capture import console_process
 from rigorous_recorder._capture.console_log import log
 from rigorous_recorder._capture.console_process import Tasks
+from rigorous_recorder._capture.streams import Watched
 from rigorous_recorder._capture.terminal import Screen
 
 BEGIN = """
@@ -134,6 +138,59 @@ def test_all_that_a_run_writes_is_recorded_and_forwarded(tmp_path: Path) -> None
     assert lines_of(tmp_path / "study", 2)["stdout"] == ["outer only", "both"]
     assert lines_of(tmp_path / "study", 3)["stdout"] == ["both", "inner only"]
     assert os.fstat(1)
+
+
+class Shown(list[str]):
+    """A stream of a notebook."""
+
+    def write(self, text: str) -> int:
+        self.append(text)
+        return len(text)
+
+    def flush(self) -> None: ...
+
+
+def test_streams_of_notebooks_are_copied_in_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPython replaces ``write`` for a cell, and sets it back; each text is copied once."""
+    begun: list[Callable[[object], None]] = []
+    events = SimpleNamespace(
+        register=lambda _, call: begun.append(call), unregister=lambda _, call: begun.remove(call)
+    )
+    ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(events=events))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    stream, seen = Shown(), list[str]()
+    watched = Watched("stdout", stream)
+
+    @contextmanager
+    def cell() -> Iterator[None]:
+        own = stream.write
+        stream.write = lambda text: (seen.append(text), own(text))[1]  # type: ignore[method-assign]
+        for call in begun:
+            call(None)
+        yield
+        stream.write = own  # type: ignore[method-assign]
+
+    with cell():
+        watched.redirect()
+        print("first", file=stream)
+    for call in begun:
+        call(None)  # an IPython that leaves ``write`` alone
+        call(None)
+    with cell():
+        print("second", file=stream)
+    with cell():
+        print("third", file=stream)
+        watched.restore()
+        print("not recorded", file=stream)
+    print("after", file=stream)
+    watched.restore()
+    assert os.read(watched.reader, 1000) == b"first\nsecond\nthird\n"
+    assert os.read(watched.reader, 1000) == b""
+    watched.close()
+    assert begun == []
+    texts = [text for line in ("first", "second", "third", "not recorded") for text in (line, "\n")]
+    assert seen == texts
+    assert [*stream] == [*texts, "after", "\n"]
 
 
 class Broken:

@@ -86,7 +86,7 @@ def test_records_come_by_themselves_and_end_with_the_run(tmp_path: Path) -> None
 
 
 def test_many_runs_leave_no_files_and_no_threads_open(tmp_path: Path) -> None:
-    """Nor one that was ended by Ctrl-C in its last sample, which has its end all the same."""
+    """Nor one whose end was interrupted by Ctrl-C while it waited for its last sample, which has its end all the same."""
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         opened = []
         for _ in range(8):
@@ -95,17 +95,20 @@ def test_many_runs_leave_no_files_and_no_threads_open(tmp_path: Path) -> None:
         assert opened[-1] - opened[1] < 6  # what has two for each run has 12
         run = collection.start(capture="system")
         assert run._monitor is not None
-        run._monitor.sample = interrupt  # type: ignore[method-assign]
+        thread = run._monitor._thread
+        run._monitor._thread = types.SimpleNamespace(join=interrupt)  # type: ignore[assignment]
         with pytest.raises(KeyboardInterrupt):
             run.finish()
         assert run.status is Status.STOPPED
+        thread.join(60)
     for thread in threading.enumerate():
         if thread.name == "rigorous-system":
             thread.join(5)
             assert not thread.is_alive()
 
 
-def interrupt() -> None:
+def interrupt(seconds: float) -> None:
+    assert seconds > 0
     raise KeyboardInterrupt
 
 
@@ -205,6 +208,40 @@ def test_a_driver_that_is_gone_is_reported_once(
     assert set(second) == set(third) == {key for key in first if not key.startswith("gpu/")}
     (line,) = capsys.readouterr().err.splitlines()
     assert "metrics of GPUs are not recorded any more: NVMLError: GPU is lost" in line
+
+
+def test_a_driver_that_hangs_does_not_keep_a_run_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end waits some seconds for the last record, and reports that it is missing."""
+    monkeypatch.setattr(system, "_PATIENCE", 0.01)
+    answers = threading.Event()
+    monitor = system.SystemMonitor(sink := Sink(1), tmp_path, interval=3600)
+    monitor._sources["GPUs"] = lambda: {"gpu/0/percent": float(answers.wait(60))}
+    monitor.close()
+    assert sink.records == []
+    assert "takes too long" in capsys.readouterr().err
+    answers.set()
+    monitor._thread.join(60)
+    assert not monitor._thread.is_alive()
+
+
+def test_a_machine_without_disks_has_no_metrics_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in containers, where psutil returns None; that is no error. One that comes later counts."""
+    counters = types.SimpleNamespace(read_bytes=2**20, write_bytes=2**20)
+    found = [None, None, counters, counters]
+    monkeypatch.setattr(system.psutil, "disk_io_counters", lambda: found.pop(0))
+    monkeypatch.setattr(system.psutil, "net_io_counters", lambda: None)
+    monitor = system.SystemMonitor(sink := Sink(1), tmp_path, interval=3600)
+    monitor.sample()
+    monitor.sample()
+    monitor.close()
+    assert capsys.readouterr().err == ""
+    assert "network/sent_mb" not in sink.records[0]
+    assert "disk/read_mb" not in sink.records[0]
+    assert sink.records[1]["disk/read_mb"] == 0.0
 
 
 def test_a_forked_child_does_not_end_its_parents(tmp_path: Path) -> None:

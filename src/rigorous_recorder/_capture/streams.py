@@ -9,6 +9,7 @@ import pty
 import select
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -143,8 +144,18 @@ class Watched:
         self._room = select.poll()
         self._room.register(self._writer, select.POLLOUT)
         self._undo: Callable[[], None] | None = None
+        #: Threads in ``write``, which can be replaced several times over.
+        self._writing: set[int] = set()
 
     def redirect(self) -> None:
+        self._replace_write()
+        if (events := _events_of_notebook()) is not None:
+            # IPython sets ``write`` back at the end of each cell.
+            events.register("pre_run_cell", self._replace_write)
+
+    def _replace_write(self, *_: object) -> None:
+        if self._undo is not None:
+            self._undo()
         self._undo = replaced_write(self._stream, self._write)
 
     def flush(self) -> None:
@@ -153,9 +164,12 @@ class Watched:
 
     def restore(self) -> None:
         undo, self._undo = self._undo, None
-        if undo is not None:
-            undo()
-            os.close(self._writer)
+        if undo is None:
+            return
+        with suppress(ValueError, AttributeError):
+            _events_of_notebook().unregister("pre_run_cell", self._replace_write)
+        undo()
+        os.close(self._writer)
 
     def drain(self) -> None:
         """There is nothing to forward: it was only copied."""
@@ -167,7 +181,18 @@ class Watched:
         os.close(self.reader)
 
     def _write(self, write: Callable[[str], Any], text: str) -> Any:
-        found = write(text)
+        me = threading.get_ident()
+        if me in self._writing:
+            return write(text)
+        self._writing.add(me)
+        try:
+            found = write(text)
+        finally:
+            self._writing.discard(me)
+        self._copy(text)
+        return found
+
+    def _copy(self, text: str) -> None:
         data = text.encode("utf-8", "backslashreplace")
         with suppress(OSError):
             while data:
@@ -176,7 +201,6 @@ class Watched:
                 except BlockingIOError:
                     if not self._room.poll(1000 * _PATIENCE):
                         break
-        return found
 
 
 class InOrder:
@@ -220,14 +244,18 @@ def replaced_write(
     Returns:
         What undoes it, if no other code has replaced it since.
     """
-    own = stream.write
+    own, before = stream.write, _own_write(stream)
 
     def replacement(text: str) -> Any:
         return write(own, text)
 
     def undo() -> None:
-        if vars(stream).get("write") is replacement:
+        if _own_write(stream) is not replacement:
+            return
+        if before is None:
             del stream.write
+        else:
+            stream.write = before
 
     with suppress(AttributeError, TypeError):  # a stream that does not let it be replaced
         stream.write = replacement
@@ -242,6 +270,16 @@ def _becomes_read(stream: Redirected) -> bool:
             return True
         time.sleep(_PAUSE)
     return False
+
+
+def _own_write(stream: Any) -> Any:
+    return getattr(stream, "__dict__", {}).get("write")
+
+
+def _events_of_notebook() -> Any:
+    """The events of IPython, if this is a session of it."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return None if shell is None else shell.events
 
 
 def _pipe() -> tuple[int, int]:

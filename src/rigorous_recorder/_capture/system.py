@@ -21,6 +21,8 @@ __all__ = ["INTERVAL", "SystemMonitor", "require_psutil"]
 INTERVAL: Final = 10.0
 #: No more than this part of a core is used: a sample that takes long is followed by a longer pause.
 _SHARE: Final = 0.002
+#: Seconds to wait for the last record.
+_PATIENCE: Final = 5.0
 _MEGABYTE: Final = 1024 * 1024
 
 #: What one source of metrics gives; it may raise.
@@ -70,7 +72,8 @@ class SystemMonitor:
         self._running = threading.Lock()
         self._running.acquire()
         self._is_closed = False
-        threading.Thread(target=self._run, name="rigorous-system", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="rigorous-system", daemon=True)
+        self._thread.start()
 
     def _begun(self, sources: Mapping[str, Callable[[], _Read]]) -> Iterator[tuple[str, _Read]]:
         for name, begin in sources.items():
@@ -83,12 +86,18 @@ class SystemMonitor:
         pause = self._interval
         while not self._running.acquire(timeout=pause):
             before = time.thread_time()
-            try:
-                self.sample()
-            except Exception as error:  # noqa: BLE001 - the run goes on without them
-                report(f"metrics of the system are not recorded any more: {error_line(error)}")
-                break
+            if not self._safely_sample():
+                return
             pause = max(self._interval, (time.thread_time() - before) / _SHARE)
+        self._safely_sample()
+
+    def _safely_sample(self) -> bool:
+        try:
+            self.sample()
+        except Exception as error:  # noqa: BLE001 - the run goes on without them
+            report(f"metrics of the system are not recorded any more: {error_line(error)}")
+            return False
+        return True
 
     def sample(self) -> None:
         """Log a record now."""
@@ -102,17 +111,19 @@ class SystemMonitor:
         self._push(found)
 
     def close(self) -> None:
-        """Log a last record, and end the thread. A second call does nothing."""
+        """Let the thread log a last record, and end; wait for it, but not for a driver that hangs.
+
+        A second call does nothing.
+        """
         if os.getpid() != self._process:
             return  # a forked child, which has no such thread
         was_closed, self._is_closed = self._is_closed, True
         if was_closed:
             return
         self._running.release()
-        try:
-            self.sample()
-        except Exception as error:  # noqa: BLE001 - the run ends, whatever happens here
-            report(f"the last metrics of the system are not recorded: {error_line(error)}")
+        self._thread.join(_PATIENCE)
+        if self._thread.is_alive():
+            report("the last metrics of the system are not recorded: reading them takes too long")
 
 
 def _processors() -> _Read:
@@ -147,6 +158,8 @@ def _disk(folder: Path) -> dict[str, float]:
 def _disk_traffic() -> Callable[[], dict[str, int]]:
     def read() -> dict[str, int]:
         found = psutil.disk_io_counters()
+        if found is None:  # as in containers
+            return {}
         return {"disk/read_mb": found.read_bytes, "disk/written_mb": found.write_bytes}
 
     return read
@@ -155,6 +168,8 @@ def _disk_traffic() -> Callable[[], dict[str, int]]:
 def _network_traffic() -> Callable[[], dict[str, int]]:
     def read() -> dict[str, int]:
         found = psutil.net_io_counters()
+        if found is None:
+            return {}
         return {"network/sent_mb": found.bytes_sent, "network/received_mb": found.bytes_recv}
 
     return read
@@ -164,7 +179,7 @@ def _since(read: Callable[[], dict[str, int]]) -> _Read:
     """Megabytes since now of counters in bytes."""
     start = read()
     return lambda: {
-        key: round((value - start[key]) / _MEGABYTE, 3) for key, value in read().items()
+        key: round((value - start.get(key, value)) / _MEGABYTE, 3) for key, value in read().items()
     }
 
 
