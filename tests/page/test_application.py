@@ -528,7 +528,11 @@ def test_a_collection_that_changes_under_the_page(tmp_path: Path) -> None:
     check(9)
     study.close()
     path.rename(tmp_path / "away")
-    assert shown(client) == ([], [], 0, [])
+    gone = {
+        "name": "study",
+        "reason": f"there is no folder {path} any more: it was moved or deleted",
+    }
+    assert shown(client) == ([], [gone], 0, [])
     other.delete(1)
     other.close()
     (tmp_path / "other" / "study.collection").rename(path)

@@ -133,9 +133,11 @@ def test_a_damaged_file_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
     client = browser(tmp_path, edits=False)
     with pytest.warns(DamagedFileWarning, match=damaged.name):
         found = client.get("/api/runs").json()
-    assert [(each["name"], "damaged" in each["reason"]) for each in found["failures"]] == [
-        (str(damaged), True)
-    ]
+    table = client.post("/api/table", json={"count": 9}).json()
+    for each in (found, table):
+        assert [(it["name"], "damaged" in it["reason"]) for it in each["failures"]] == [
+            (str(damaged), True)
+        ]
     assert [run["collection"] for run in found["runs"]] == ["a", "b"]
     rows = client.post("/api/rows", json={"collection": "b", "first": 0, "count": 5}).json()
     assert rows["total"] == 1

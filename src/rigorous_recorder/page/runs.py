@@ -12,7 +12,7 @@ from ..errors import RigorousError
 from .plain import plain
 from .workspace import Failure, Opened, Workspace
 
-__all__ = ["run_key", "runs_table", "state_of"]
+__all__ = ["failures_in", "run_key", "runs_table", "state_of"]
 
 _MOST_COLUMNS: Final = 500
 #: So many of the last runs are watched for changes of values; of all for new keys and statuses.
@@ -36,7 +36,7 @@ def runs_table(workspace: Workspace) -> dict[str, Any]:
     for opened in workspace.opened:
         try:
             runs += _runs_of(opened)
-            failures += _damaged(opened)
+            failures += failures_in(opened)
         except (RigorousError, OSError) as error:
             failures.append(Failure(opened.name, str(error)))
     columns = dict.fromkeys(key for run in runs for key in run["attributes"])
@@ -49,7 +49,11 @@ def runs_table(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _damaged(opened: Opened) -> Iterable[Failure]:
+def failures_in(opened: Opened) -> Iterable[Failure]:
+    """The damaged files of a collection, of which the rest is shown; or that its folder is gone."""
+    if not opened.path.is_dir():
+        reason = f"there is no folder {opened.path} any more: it was moved or deleted"
+        yield Failure(opened.name, reason)
     reader = opened.collection._store.reader
     if isinstance(reader, FolderReader):
         for path in reader.unreadable():

@@ -14,6 +14,7 @@ from .. import Experiment
 from ..errors import ArgumentError, RigorousError
 from .given import LAST, count_in, flag_in, mapping_in, requested, text_in, texts_in
 from .plain import plain
+from .runs import failures_in
 from .summaries import Course
 from .table_cells import (
     FIXED,
@@ -161,12 +162,14 @@ class RunTable:
             ``columns`` that are shown, ``lines`` from ``first`` on, ``total`` (of lines), ``listed``
             (rows that pass), ``all`` (rows), ``runs`` (keys of the runs of rows that pass; None for
             all), ``errors`` of filters, ``attributes``, ``metrics`` and ``levels`` to choose from,
-            ``collections``, and ``failures``: collections that can't be read.
+            ``collections``, and ``failures``: collections and files that can't be read.
         """
         with self._lock:
             table = self._table(request.level)
             view = self._view(table, request)
             levels = [key for each in self._runs().parts for key in each.levels()]
+            failures = [*self._workspace.failures, *self._failures]
+        failures += [found for each in self._workspace.opened for found in failures_in(each)]
         cells = Cells(table, self._metrics)
         some = view.lines[request.first : request.first + request.most]
         names = [each.name for each in self._workspace.opened]
@@ -183,7 +186,7 @@ class RunTable:
             "hidden_columns": max(0, len(table.attributes) - _MOST_COLUMNS),
             "levels": list(dict.fromkeys(levels)),
             "collections": names,
-            "failures": [each._asdict() for each in (*self._workspace.failures, *self._failures)],
+            "failures": [each._asdict() for each in failures],
         }
 
     def names(self, runs: Sequence[str]) -> dict[str, str]:
