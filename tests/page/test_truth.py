@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,39 @@ def check(client: TestClient, collection: ExperimentCollection) -> None:
     assert {n: each for n, each in drawn.items() if each} == {
         n: pytest.approx(each) for n, each in expected.items() if each
     }
+
+
+FIRST = """
+import sys
+from rigorous_recorder.page.charts import ChartRequest, charts
+from rigorous_recorder.page.keys import keys_of
+from rigorous_recorder.page.table import RunTable, TableRequest
+from rigorous_recorder.page.workspace import Workspace
+
+workspace = Workspace([sys.argv[1]])
+keys_of(workspace)
+RunTable(workspace).page(TableRequest.of({"count": 9, "columns": [":mean:loss"]}))
+for by in ([], ["lr"]):
+    for once in (False, True):
+        given = {"y": "loss", "x": "step", "by": by, "levels_once": once, "smooth": 0.5}
+        charts(workspace, ChartRequest.of(given))
+print({"pandas", "duckdb", "polars"} & {*sys.modules})
+"""
+
+
+def test_what_a_page_shows_first_imports_no_pandas(tmp_path: Path) -> None:
+    """It takes longer than all else until the first lines are drawn."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        for lr in (0.1, 0.2):
+            with collection.new_experiment(lr=lr, name="n") as run:
+                run.extend(
+                    {"step": [0, 1, 1], "loss": [1.0, None, 3.0], "even": [True, False, True]}
+                )
+                run.child(part=1).push(step=1, loss=2.0)
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
 
 
 def test_statistics_and_lines_are_those_of_the_flat_table(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from threading import Event
 from typing import Any, Final, NamedTuple
 
 from .. import ExperimentCollection
-from .._arrow import pa
 from .._engines.piece import Piece
 from .._engines.scan import Scan
 from .._lazy_imports import np
 from .._tree.nodes import Nodes
 from ..errors import ArgumentError
+from .arrow_arrays import values_of
 from .reading import INDEX, RUN, is_instant, numbers, parts_of, require, require_drawable
 from .reduce import Band, mean_by_x
 from .series import Line
@@ -124,7 +124,7 @@ def _read(  # noqa: PLR0913 - what a line is of
             require_drawable(len(lines))
             of_rows = np.repeat(np.array(codes, np.int32), np.diff(ends, prepend=0))
             at_x, at_y, has = found
-            positions = piece.positions.to_numpy()[has].astype(np.int32)
+            positions = values_of(piece.positions)[has].astype(np.int32)
             points += len(positions)
             _require_few(points)
             yield _Read(of_rows[has], positions, at_x[has], at_y[has])
@@ -222,9 +222,8 @@ class Tree(NamedTuple):
     @classmethod
     def of(cls, nodes: Nodes) -> Tree:
         """The recorders of a snapshot."""
-        parents = nodes.parents.fill_null(pa.scalar(-1, nodes.parents.type)).to_numpy()
-        at = np.arange(len(parents))
-        parents = np.where(parents < 0, at, parents)
+        parents, at = values_of(nodes.parents), np.arange(len(nodes.parents))
+        parents = np.where(values_of(nodes.parents.is_valid()), parents, at)
         depth, above = np.zeros(len(parents), np.int64), parents
         while (is_below := above != at).any():
             depth += is_below

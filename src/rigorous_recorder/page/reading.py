@@ -19,6 +19,7 @@ from .._store.fragments import Spans
 from .._store.parquet_fragment import ParquetFragment
 from .._tree.columns import keys_of
 from ..errors import ArgumentError
+from .arrow_arrays import arrow_of, values_of
 from .chunks import Chunk, Thin
 from .pyramids import Summaries, Summary, summary_of
 
@@ -276,8 +277,8 @@ def parts_of(scan: Scan, piece: Piece, by: Sequence[str]) -> tuple[list[Name], A
         return [()], np.array([piece.rows])
     if any(piece.own(key) for key in by):
         return _neighbours(_flat(scan, piece, by), piece.rows)
-    ends = piece.runs.run_ends.to_numpy().astype(np.int64)
-    firsts = piece.taken(pa.array(np.concatenate(([0], ends[:-1]))))
+    ends = values_of(piece.runs.run_ends).astype(np.int64)
+    firsts = piece.taken(arrow_of(np.concatenate(([0], ends[:-1]))))
     names, places = _neighbours(_flat(scan, firsts, by), len(ends))
     return names, ends[places - 1]
 
@@ -306,10 +307,10 @@ def _neighbours(columns: Sequence[pa.Array], rows: int) -> tuple[list[Name], Any
     changes = np.zeros(rows, bool)
     changes[0] = True
     for each in columns:
-        codes = each.dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
+        codes = values_of(each.dictionary_encode("encode").indices)
         changes[1:] |= codes[1:] != codes[:-1]
     starts = np.flatnonzero(changes)
-    values = (map(_name, each.take(pa.array(starts)).to_pylist()) for each in columns)
+    values = (map(_name, each.take(arrow_of(starts)).to_pylist()) for each in columns)
     return list(zip(*values, strict=True)), np.append(starts[1:], rows)
 
 
@@ -325,7 +326,7 @@ def numbers(scan: Scan, piece: Piece, key: str) -> Numbers | None:
     is_known = is_number(kind) or is_time(kind) or pa.types.is_decimal(kind)
     if column.null_count == len(column) or not is_known:
         return None
-    has = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
+    has = values_of(column.is_valid()) if column.null_count else None
     return Numbers(_floats(column), has)
 
 
@@ -335,10 +336,10 @@ def _floats(column: Any) -> Any:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         column = column.cast(pa.int64())
-        return column.to_numpy(zero_copy_only=False) / _per_second(kind.unit)
+        return values_of(column) / _per_second(kind.unit)
     if pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
         column = column.cast(pa.float64() if pa.types.is_decimal(kind) else pa.int8())
-    return column.to_numpy(zero_copy_only=False).astype("f8", copy=False)
+    return values_of(column).astype("f8", copy=False)
 
 
 def _per_second(unit: str) -> int:

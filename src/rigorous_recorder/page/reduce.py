@@ -109,7 +109,7 @@ class Pixels(NamedTuple):
         else:
             columns = self.of(x_at(np.arange(part.start, part.stop)))
             found = part.start + np.searchsorted(columns, pixels)
-        return np.unique(np.concatenate([[part.start], found]))
+        return _distinct(np.concatenate([[part.start], found]))
 
 
 def by_pixel(x: Any, y: Any, pixels: int) -> Any:
@@ -133,7 +133,12 @@ def places_of(starts: Any, stop: int, found: Sequence[Any]) -> Any:
     lasts = np.append(starts[1:], stop) - 1
     at = np.concatenate([starts, lasts, *(each for pair in found for each in pair)])
     at.sort()
-    return at[np.append(True, at[1:] != at[:-1])]
+    return _distinct(at)
+
+
+def _distinct(ordered: Any) -> Any:
+    """Each value once; ``numpy.unique`` imports much."""
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])]
 
 
 def block_ends(y: Any, size: int) -> tuple[Any, Any]:

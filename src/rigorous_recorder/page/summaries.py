@@ -17,6 +17,7 @@ from .._engines.scan import Scan
 from .._engines.scanned_rows import Scope
 from .._lazy_imports import np
 from ..errors import ColumnError, CompactedError, DeletedError
+from .arrow_arrays import arrow_of, values_of
 from .series import Cancelled
 
 __all__ = ["STATISTICS", "Course", "Summary"]
@@ -105,10 +106,10 @@ class Summary:
             totals = self._parts[0] if self._parts else None
         if totals is None:
             return {name: [None] * rows for name in STATISTICS}
-        found = nodes.positions(pa.array(totals.code)).to_numpy(zero_copy_only=False)
-        is_known = ~np.isnan(found) if found.dtype.kind == "f" else np.ones(len(found), bool)
+        found = nodes.positions(arrow_of(totals.code))
+        is_known = values_of(found.is_valid())
         code = np.full(len(found), -1)
-        code[is_known] = owner[found[is_known].astype("i8")]
+        code[is_known] = owner[values_of(found)[is_known]]
         is_owned = code >= 0
         owned = _Totals(*(each[is_owned] for each in (code, *totals[1:])))
         return _by_row(_joined([owned]), rows)
@@ -142,9 +143,9 @@ def _totals_of(piece: Piece, scan: Scan, first: int, key: str) -> _Totals | None
     values, is_there = _numbers(piece, scan, key)
     if not is_there.any():
         return None
-    lengths = np.diff(piece.runs.run_ends.to_numpy(), prepend=0)
+    lengths = np.diff(values_of(piece.runs.run_ends), prepend=0)
     run = np.repeat(np.arange(len(lengths)), lengths)[is_there]
-    ids = piece.runs.values.to_numpy(zero_copy_only=False)
+    ids = values_of(piece.runs.values)
     values = values[is_there]
     at = first + np.flatnonzero(is_there)
     starts = np.flatnonzero(np.concatenate(([True], run[1:] != run[:-1])))
@@ -175,8 +176,8 @@ def _numbers(piece: Piece, scan: Scan, key: str) -> tuple[Any, Any]:
         column = column.cast(pa.int8())
     if not (types.is_integer(column.type) or types.is_floating(column.type)):
         return np.zeros(piece.rows), np.zeros(piece.rows, bool)
-    is_there = pc.is_valid(column).to_numpy(zero_copy_only=False)
-    return column.to_numpy(zero_copy_only=False).astype("f8"), is_there
+    is_there = values_of(pc.is_valid(column))
+    return values_of(column).astype("f8"), is_there
 
 
 def _by_row(totals: _Totals, rows: int) -> dict[str, list[float | None]]:

@@ -9,7 +9,9 @@ from .. import Experiment
 from .._arrow import pa, pc
 from .._keys import FIRST_KEYS
 from .._lazy_imports import np
+from .._values.chunks import int64_array
 from ..errors import ColumnError
+from .arrow_arrays import values_of
 from .runs import run_key
 from .workspace import Opened
 
@@ -83,8 +85,8 @@ class LevelRows:
         if self._owner is None:
             found = np.full(self.nodes.count, -1)
             positions = self.nodes.positions_of([row.node for row in self.rows])
-            is_there = positions.is_valid().to_numpy(zero_copy_only=False)
-            places = positions.drop_null().to_numpy(zero_copy_only=False)
+            is_there = values_of(positions.is_valid())
+            places = values_of(positions.drop_null())
             found[places] = np.flatnonzero(is_there)
             self._owner = _spread_down(found, self.nodes.parents)
         return self._owner
@@ -93,7 +95,7 @@ class LevelRows:
         """The attributes that recorders below experiments have themselves."""
         if self._below is None:
             ids = self.nodes.ids
-            runs = pa.array([each._node for each in self._experiments], ids.type)
+            runs = int64_array(each._node for each in self._experiments)
             below = pc.indices_nonzero(pc.invert(pc.is_in(ids, value_set=runs))).cast(pa.int64())
             self._below = [
                 key
@@ -118,7 +120,7 @@ class LevelRows:
 
 
 def _spread_down(owner: Any, parents: pa.Array) -> Any:
-    above = parents.fill_null(-1).to_numpy(zero_copy_only=False)
+    above = np.where(values_of(parents.is_valid()), values_of(parents), -1)
     while (above >= 0).any():  # twice as many levels up each time
         has_parent = above >= 0
         take = has_parent & (owner < 0)
