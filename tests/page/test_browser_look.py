@@ -169,12 +169,24 @@ CURVE = """async () => {
 }"""
 
 
-def test_curves_have_all_lows_highs_and_gaps(browser: Browser, address: str) -> None:
-    """Of each column of pixels, by few points."""
+def test_curves_have_all_lows_highs_and_gaps_and_axes_short_labels(
+    browser: Browser, address: str
+) -> None:
+    """Of each column of pixels, by few points; labels are as short as tells values apart."""
     page = browser.new_page()
     page.goto(address)
     drawn, points, begun, parts, count = page.evaluate(CURVE)
     assert drawn == points
     assert begun == parts > 10
     assert count < 1_000
+    labels = "async (values) => (await import('./static/scale.js')).written(values)"
+    for values, texts in (
+        ([0, 2e6, 1e7], ["0", "2M", "10M"]),
+        ([0, 500, 1_000], ["0", "500", "1,000"]),
+        ([0, 5_000, 10_000], ["0", "5k", "10k"]),
+        ([123_456_789, 123_456_790], ["123,456,789", "123,456,790"]),
+        ([None, 1e-6, None], ["", "1e-6", ""]),
+        ([-2e9, 1e10], ["-2G", "10G"]),
+    ):
+        assert page.evaluate(labels, values) == texts
     page.close()

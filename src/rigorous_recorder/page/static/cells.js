@@ -15,16 +15,25 @@ const LONG = 14;
  * The cell of a value; a double click, or Enter, opens it.
  * @param {any} value
  * @param {() => void} open
+ * @param {string} [column] the title of its column
  */
-export function valueCell(value, open) {
+export function valueCell(value, open, column = "") {
   const isBytes = value !== null && typeof value === "object";
   const made = isBytes ? bytesCell(value) : cell(value);
+  if (column) made.classList.add(...wideAs(column));
+  const room = made.classList.contains("wide") ? 20 : LONG;
+  if (typeof value === "number" && made.textContent.length > room) made.textContent = String(Number(value.toPrecision(10)));
   made.addEventListener("dblclick", open);
   if (isBytes || (typeof value === "string" && value.length > LONG)) {
     made.tabIndex = 0;
     made.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && open());
   }
   return made;
+}
+
+/** The classes of cells below a title. @param {string} title */
+export function wideAs(title) {
+  return title.length > LONG ? ["wide"] : [];
 }
 
 /** @param {Bytes} value */

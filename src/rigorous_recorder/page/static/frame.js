@@ -1,8 +1,7 @@
 // Axes with grid and labels, drawn on a canvas or in an SVG.
 
-import { shown } from "./dom.js";
 import { dot } from "./marks.js";
-import { position, ticks } from "./scale.js";
+import { position, ticks, written } from "./scale.js";
 
 /** A legend's columns are so wide. */
 const WIDE = 170;
@@ -88,7 +87,7 @@ export function line(surface, x, y, toX, toY) {
 
 /** @param {Axis} axis @param {number} most @returns {{at: number, text: string}[]} */
 function labels({ ends, isLog, names }, most) {
-  if (!names) return ticks(ends[0], ends[1], isLog ?? false, most).map((at) => ({ at, text: shown(Number(at.toPrecision(12))) }));
+  if (!names) return ticks(ends[0], ends[1], isLog ?? false, most).map((at, number, all) => ({ at, text: written(all)[number] }));
   const every = Math.ceil(names.length / Math.max(1, most));
   return names.flatMap((text, at) => (at % every || at < Math.min(...ends) || at > Math.max(...ends) ? [] : [{ at, text }]));
 }

@@ -5,7 +5,7 @@ import { element, shown, swatch } from "./dom.js";
 import { colorsOf, frame, inside, legend, legendHeight } from "./frame.js";
 import { band, curve, marks, shapes } from "./marks.js";
 import { colorAt, shapeAt } from "./palette.js";
-import { Range, nearest, position } from "./scale.js";
+import { Range, nearest, position, written } from "./scale.js";
 import { Svg } from "./svg.js";
 
 /** @typedef {import("./api.js").Line} Line */
@@ -129,8 +129,8 @@ export class Plot {
       },
       series: [{}, { paths: () => null, points: { show: false } }],
       axes: [
-        { ...axis, size: 26, values: (/** @type {any} */ _, /** @type {any[]} */ at) => at.map(label) },
-        { ...axis, size: 58, values: (/** @type {any} */ _, /** @type {any[]} */ at) => at.map(label) },
+        { ...axis, size: 26, values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
+        { ...axis, size: wide, values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
       ],
       cursor: {
         drag: { x: true, y: false, setScale: false },
@@ -252,7 +252,7 @@ export class Plot {
   }
 }
 
-/** @param {number | null} value */
-function label(value) {
-  return value === null || value === undefined ? "" : shown(Number(value.toPrecision(12)));
+/** How wide an axis is, by its longest label. @param {any} _ @param {string[] | null} labels */
+function wide(_, labels) {
+  return 20 + 6.5 * Math.max(4, ...(labels ?? []).map((each) => each.length));
 }

@@ -1,7 +1,7 @@
 // The flat table, of which pages are requested as they are scrolled to.
 
 import { json } from "./api.js";
-import { Pane, valueCell } from "./cells.js";
+import { Pane, valueCell, wideAs } from "./cells.js";
 import { after, element } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
@@ -66,7 +66,7 @@ export class Rows {
       this.total = found.total;
       const all = (found.all ?? found.total).toLocaleString("en");
       this.report(found.all > found.total ? `the first ${found.total.toLocaleString("en")} of ${all} records` : `${all} records`, false);
-      this.table.set(this.columns.map((key) => cell(key)), this.total);
+      this.table.set(this.columns.map((key) => cell(key, wideAs(key).join(" "))), this.total);
     } catch (error) {
       if (view !== this.view) return;
       this.report(/** @type {Error} */ (error).message, true);
@@ -83,7 +83,7 @@ export class Rows {
   /** @param {number} at */
   cells(at) {
     const row = this.pages.get(Math.floor(at / PAGE))?.[at % PAGE];
-    return row ? row.map((value, column) => valueCell(value, () => this.read(at, this.columns[column]))) : null;
+    return row ? row.map((value, column) => valueCell(value, () => this.read(at, this.columns[column]), this.columns[column])) : null;
   }
 
   /** @param {number} at @param {string} key */

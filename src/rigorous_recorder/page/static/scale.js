@@ -1,4 +1,6 @@
-// Axes: their ends, and the place of a value on them.
+// Axes: their ends, the place of a value on them, and what is written there.
+
+import { shown } from "./dom.js";
 
 /** The ends of all values that are added. */
 export class Range {
@@ -67,6 +69,17 @@ export function nearest(values, value) {
     else high = middle;
   }
   return low > 0 && value - values[low - 1] < values[low] - value ? low - 1 : high < 0 ? -1 : low;
+}
+
+const UNITS = /** @type {[number, string][]} */ ([[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]]);
+
+/** What is written at round values, as short as tells them apart: 2M, 1.5k. @param {(number | null)[]} values @returns {string[]} */
+export function written(values) {
+  const found = /** @type {number[]} */ (values.filter((each) => each !== null)), most = Math.max(...found.map(Math.abs));
+  const [unit, letter] = UNITS.find(([each]) => most >= 10 * each || each === 1) ?? [1, ""];
+  const texts = found.map((each) => (each ? `${shown(Number((each / unit).toPrecision(12)))}${letter}` : "0"));
+  const isShort = most < 1e15 && new Set(texts).size === new Set(found).size && texts.every((each) => each.length < 9);
+  return values.map((each) => (each === null ? "" : isShort ? texts[found.indexOf(each)] : shown(Number(each.toPrecision(12)))));
 }
 
 /**

@@ -101,8 +101,8 @@ export class Tree {
 
   draw() {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.recorder;
-    const names = ["recorder", "records", "all records below", "recorders below"];
-    this.table.set(names.map((name, at) => cell(name, at ? "" : "recorder")), this.root.lines);
+    const names = ["recorder", "records", "with all below", "recorders below"];
+    this.table.set(names.map((name, at) => cell(name, at ? "number" : "recorder")), this.root.lines);
     if (!focused) return;
     for (const each of this.table.body.querySelectorAll("button")) {
       if (each.dataset.recorder === focused) each.focus();
