@@ -198,12 +198,14 @@ def test_a_database_in_use_is_read_without_a_change(tmp_path: Path) -> None:
 
 
 def test_yaml_is_plain_data(tmp_path: Path) -> None:
-    """No tag constructs anything, and no alias expands."""
+    """No tag constructs anything, and aliases stand for what they name."""
     file = tmp_path / "x.yaml"
     file.write_text("a: !!python/object/apply:os.system ['exit 1']\nb: !!python/tuple [1, 2]\n")
     report = Report()
     assert read_yaml(file, report) == {"a": ["exit 1"], "b": [1, 2]}
     assert report.losses == []
     file.write_text("a: &a [1, 1]\nb: [*a, *a]\n")
+    assert read_yaml(file, report) == {"a": [1, 1], "b": [[1, 1], [1, 1]]}
+    file.write_text("a: &a [1, *a]\n")
     assert read_yaml(file, report) is None
     assert [str(each) for each in report.losses] == [f"{file}: is not valid YAML"]

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.importers import import_runs
+from rigorous_recorder.importers import Report, import_runs
 from rigorous_recorder.importers.event_frames import masked_crc
+from rigorous_recorder.importers.files import read_yaml
 
 from .test_samples import DATA
 from .test_wandb import field
@@ -176,3 +177,99 @@ def test_sacred_repositories_are_git_attributes(tmp_path: Path) -> None:
     (folder / "run.json").write_text(text, "utf-8")
     (found,) = attributes_in(folder, tmp_path)
     assert (found["git_remote"], found["git_commit"]) == ("u", "c")
+
+
+def test_sb3_monitors_are_environments_below_their_run(tmp_path: Path) -> None:
+    """A recorder for each, with its episodes and their times, beside the progress of the run."""
+    folder = tmp_path / "runs" / "ppo"
+    folder.mkdir(parents=True)
+    (folder / "progress.csv").write_text("time/total_timesteps,loss\n96,0.5\n", "utf-8")
+    for number, name in enumerate(("0.monitor.csv", "10.monitor.csv", "monitor.csv")):
+        head = '#{"t_start": 1000.5, "env_id": "Cart"}' if number != 2 else "not one"
+        (folder / name).write_text(f"{head}\nr,l,t,won\n1.5,{number},2.25,True\n", "utf-8")
+    rows = rows_in(tmp_path / "runs", tmp_path)
+    episodes = {row["env"]: row for row in rows if "env" in row}
+    assert list(episodes) == [0, 10]
+    for number, row in enumerate(episodes.values()):
+        assert (row["r"], row["l"], row["won"], row["env_id"]) == (1.5, number, True, "Cart")
+        assert (row["time"].timestamp(), row["run"]) == (1002.75, "ppo")
+    assert [(row["step"], row["loss"]) for row in rows if "env" not in row] == [(96, 0.5)]
+
+
+# --- Lightning and Optuna ----------------------------------------------------------------------------
+
+
+HPARAMS = """
+a: &id001 [0.9, 0.999]
+b: *id001
+lr: !!python/object/apply:numpy._core.multiarray.scalar
+- &id002 !!python/object/apply:numpy.dtype
+  args: [f4, false, true]
+  state: !!python/tuple [3, <, null, null, null, -1, -1, 0]
+- !!binary zczMPQ==
+n: !!python/object/apply:numpy.core.multiarray.scalar
+- *id002
+- !!binary AACAPw==
+path: !!python/object/apply:pathlib.PosixPath [/, data, x]
+"""
+
+
+def test_lightning_hparams_may_have_aliases_and_numbers_of_numpy(tmp_path: Path) -> None:
+    """Also without a table; a table by itself is known by its sorted columns."""
+    pytest.importorskip("yaml")
+    for name in ("only/version_0", "named", "other", "events/version_1"):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+    (tmp_path / "logs" / "only" / "version_0" / "hparams.yaml").write_text(HPARAMS, "utf-8")
+    (tmp_path / "logs" / "named" / "metrics.csv").write_text("loss,step,x\n0.5,3,\n", "utf-8")
+    (tmp_path / "logs" / "other" / "metrics.csv").write_text("step,loss\n3,0.5\n", "utf-8")
+    events = tmp_path / "logs" / "events" / "version_1"
+    (events / "hparams.yaml").write_text("a: 1\n", "utf-8")
+    event_file(events / "events.out.tfevents.1.host")
+    found = {each["run"]: each for each in attributes_in(tmp_path / "logs", tmp_path)}
+    assert {name: each["source_format"] for name, each in found.items()} == {
+        "named": "lightning",
+        "only/version_0": "lightning",
+        "events/version_1": "tensorboard",
+    }
+    only = found["only/version_0"]
+    wanted = {"a": [0.9, 0.999], "b": [0.9, 0.999], "lr": 0.10000000149011612, "n": 1.0}
+    assert {key: only[key] for key in wanted} == wanted
+    assert only["path"] == "/data/x"
+
+
+@pytest.mark.parametrize("text", ["a: &x [*x]\n", None], ids=["cycle", "bomb"])
+def test_yaml_that_expands_to_too_much_is_reported(text: str | None, tmp_path: Path) -> None:
+    """Aliases are refused where they have themselves inside, or become too large."""
+    pytest.importorskip("yaml")
+    levels = ["l0: &l0 [1, 1, 1, 1, 1, 1, 1, 1]"]
+    levels += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 8)}]" for n in range(1, 12)]
+    (tmp_path / "hparams.yaml").write_text(text or "\n".join(levels), "utf-8")
+    report = Report()
+    assert read_yaml(tmp_path / "hparams.yaml", report) is None
+    assert [each.text for each in report.losses] == ["is not valid YAML"]
+
+
+def test_optuna_databases_have_system_attributes_as_journals(tmp_path: Path) -> None:
+    """Those of the study and of trials, such as constraints."""
+    file = tmp_path / "optuna.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.executescript("""
+            CREATE TABLE studies (study_id, study_name);
+            CREATE TABLE study_directions (study_id, objective, direction);
+            CREATE TABLE study_system_attributes (study_id, key, value_json);
+            CREATE TABLE trials (trial_id, number, study_id, state);
+            CREATE TABLE trial_params (trial_id, param_name, param_value, distribution_json);
+            CREATE TABLE trial_system_attributes (trial_id, key, value_json);
+            CREATE TABLE trial_user_attributes (trial_id, key, value_json);
+            INSERT INTO studies VALUES (1, 'demo');
+            INSERT INTO study_system_attributes VALUES (1, 'study:metric_names', '["f"]');
+            INSERT INTO trials VALUES (1, 0, 1, 'COMPLETE');
+            INSERT INTO trial_system_attributes VALUES (1, 'constraints', '[0.5]'), (1, 'both', '1');
+            INSERT INTO trial_user_attributes VALUES (1, 'both', '2');
+        """)
+    with ExperimentCollection(tmp_path / "study") as collection:
+        import_runs(file, collection)
+        (study,) = collection.experiments
+        (trial,) = study.recorder.children
+        assert study["study:metric_names"] == ["f"]
+        assert (trial["constraints"], trial["both"], trial["status"]) == ([0.5], 2, "finished")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from os import walk
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from rigorous_recorder._lazy import lazy_module
@@ -24,6 +25,16 @@ __all__ = ["files_below", "listed_once", "read_bounded", "read_json", "read_yaml
 
 #: A configuration, or a file of metrics that is read at once, is not larger than this.
 MOST_BYTES: Final = 1 << 28
+#: A file of YAML has so many nodes, its aliases expanded.
+_MOST_NODES: Final = 1 << 20
+#: What types of NumPy are for ``struct``.
+_NUMPY_CODES: Final = dict(
+    zip(
+        ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"),
+        "?bhiqBHIQefd",
+        strict=True,
+    )
+)
 #: What plain scalars of YAML 1.2 are, where that differs from 1.1.
 _TAGS_OF_1_2: Final = {
     "tag:yaml.org,2002:bool": re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
@@ -100,13 +111,17 @@ def read_yaml(path: Path, report: Report, *, is_newer: bool = False) -> Any:
             ``1e-7`` is a number; else of 1.1, as PyYAML writes it.
 
     Tags (``!!python/...``) are left out: their values are taken as plain data, and nothing is
-    constructed or executed. Aliases are refused, since a small file can expand to any size.
+    constructed or executed, but scalars of NumPy and paths are what they are. What would expand
+    to too much by aliases is refused.
     """
     data = read_bounded(path, report, most=1 << 24)
     if data is None:
         return None
     try:
-        return _loader(is_newer=is_newer)(data).get_single_data()
+        loader = _loader(is_newer=is_newer)(data)
+        node = loader.get_single_node()
+        _expanded(node, {})
+        return None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
         mark = getattr(error, "problem_mark", None)
         report.add(path, "is not valid YAML", offset=None if mark is None else mark.index)
@@ -115,9 +130,7 @@ def read_yaml(path: Path, report: Report, *, is_newer: bool = False) -> Any:
 
 def _loader(*, is_newer: bool) -> Any:
     """A loader of plain data, in which any tag is that of its kind of node."""
-    loader: Any = type(
-        "PlainLoader", (yaml.SafeLoader,), {"compose_node": _compose_without_aliases}
-    )
+    loader: Any = type("PlainLoader", (yaml.SafeLoader,), {})
     loader.add_multi_constructor("", _construct_plain)
     if is_newer:
         left = {
@@ -130,19 +143,51 @@ def _loader(*, is_newer: bool) -> Any:
     return loader
 
 
-def _compose_without_aliases(loader: Any, parent: Any, index: Any) -> Any:
-    if loader.check_event(yaml.AliasEvent):
-        message = "aliases are not taken"
+def _expanded(node: Any, known: dict[int, int]) -> int:
+    """Of how many nodes a node is, once its aliases stand for what they name.
+
+    Raises:
+        YAMLError: it has itself inside, or is too large.
+    """
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    size = known.get(id(node))
+    if size is None:
+        known[id(node)] = _MOST_NODES + 1  # for what has itself inside
+        parts = node.value
+        parts = [each for pair in parts for each in pair] if _is_mapping(node) else parts
+        size = known[id(node)] = 1 + sum(_expanded(each, known) for each in parts)
+    if size > _MOST_NODES:
+        message = "aliases expand to too much"
         raise yaml.YAMLError(message)
-    return yaml.SafeLoader.compose_node(loader, parent, index)
+    return size
 
 
-def _construct_plain(loader: Any, _suffix: str, node: Any) -> Any:
+def _is_mapping(node: Any) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
+def _construct_plain(loader: Any, suffix: str, node: Any) -> Any:
+    if suffix.endswith(".multiarray.scalar"):
+        return _scalar(loader.construct_sequence(node, deep=True))
+    if suffix.endswith("Path") and "pathlib." in suffix and isinstance(node, yaml.SequenceNode):
+        return str(PurePosixPath(*map(str, loader.construct_sequence(node))))
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
     return loader.construct_scalar(node)
+
+
+def _scalar(parts: list[Any]) -> Any:
+    """A number of NumPy, from its type and its bytes; what is no number stays as it is."""
+    try:
+        kind, data = parts
+        big = kind["state"][1] == ">"
+        (found,) = struct.unpack((">" if big else "<") + _NUMPY_CODES[kind["args"][0]], data)
+    except (KeyError, IndexError, TypeError, ValueError, struct.error):
+        return parts
+    return found
 
 
 def run_name(folder: Path, given: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv as csv_files
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +17,31 @@ _HPARAMS: Final = "hparams.yaml"
 
 
 def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
+    done = None
     for file in files_below(path):
-        if file.name != _NAME:
+        folder = file.parent
+        if file.name not in {_NAME, _HPARAMS} or folder == done or not _is_of_logger(folder):
             continue
-        beside = file.with_name(_HPARAMS)
-        if beside.exists() or file.parent.name.startswith("version_"):
-            name = run_name(file.parent, path.parent if file == path else path)
-            yield Source(file.parent, (file, *([beside] if beside.exists() else [])), name)
+        done = folder
+        files = [folder / _NAME, *([folder / _HPARAMS] if (folder / _HPARAMS).exists() else [])]
+        yield Source(folder, tuple(files), run_name(folder, path.parent if file == path else path))
+
+
+def _is_of_logger(folder: Path) -> bool:
+    """Whether there is a table of it, or only a configuration, which other loggers write, too."""
+    table = folder / _NAME
+    is_version = folder.name.startswith("version_")
+    if table.is_file():
+        return is_version or (folder / _HPARAMS).exists() or _is_sorted(table)
+    return is_version and not any("tfevents" in each.name for each in folder.iterdir())
+
+
+def _is_sorted(table: Path) -> bool:
+    """Whether the columns of a table have the order that is only the logger's, and a step."""
+    with suppress(OSError, UnicodeError, csv_files.Error), table.open(newline="") as file:
+        names = next(csv_files.reader(file), [])
+        return "step" in names and names == sorted(names)
+    return False
 
 
 def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
@@ -29,7 +49,9 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     hparams = [read_yaml(file, report) for file in source.files[1:]]
     config = hparams[0] if hparams and isinstance(hparams[0], dict) else {}
     yield Run("", source.name, {str(key): value for key, value in config.items()})
-    for _, record in table_rows(source.files[0], report, is_written=source.is_written):
+    table = source.files[0]
+    rows = table_rows(table, report, is_written=source.is_written) if table.exists() else ()
+    for _, record in rows:
         step = record.pop("step", None)
         if isinstance(step, (int, float)):
             yield Record("", record, step)

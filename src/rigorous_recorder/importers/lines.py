@@ -108,21 +108,22 @@ def cell(text: str) -> Any:
     return _WORDS.get(text, text)
 
 
-def table_rows(
+def table_rows(  # noqa: PLR0913 - each is a property of one file
     file: Path,
     report: Report,
     *,
     separator: str = ",",
+    start: int = 0,
     offset: int = 0,
     is_written: bool = False,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV file with a header, without empty cells, and the offset after each.
+    """The rows of a CSV file with a header at ``start``, without empty cells, and the offset after each.
 
     A last row without an end, which has 0, is given only if it has all cells and is not being written.
     """
-    names = header(file, separator=separator)
-    rows = csv_rows(file, report, separator=separator, offset=offset)
-    if not offset:
+    names = header(file, separator=separator, start=start)
+    rows = csv_rows(file, report, separator=separator, offset=max(offset, start))
+    if offset <= start:
         next(rows, None)
     for at, after, cells in rows:
         if not after and (is_written or len(cells) < len(names)):
@@ -136,8 +137,8 @@ def table_rows(
             yield after, {name: value for name, value in found if value is not None}
 
 
-def header(file: Path, *, separator: str = ",") -> list[str]:
+def header(file: Path, *, separator: str = ",", start: int = 0) -> list[str]:
     """The first row of a CSV file; empty if it has none."""
-    for _, _, cells in csv_rows(file, Report(), separator=separator):
+    for _, _, cells in csv_rows(file, Report(), separator=separator, offset=start):
         return cells
     return []

@@ -190,8 +190,7 @@ def _database(path: Path, report: Report) -> Iterator[Event]:
                 database, "study_directions", ("direction",), where=wanted, order="objective"
             )
             yield _study(str(name), directions=[_DIRECTIONS.get(each, each) for (each,) in found])
-            found = rows(database, "study_user_attributes", ("key", "value_json"), where=wanted)
-            yield Run(f"study {name}", config={str(each): _json(value) for each, value in found})
+            yield Run(f"study {name}", config=_attributes_in(database, "study", wanted))
         columns = ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete")
         for trial, number, study, *row in rows(database, "trials", columns, order="trial_id"):
             if study in names:
@@ -208,8 +207,7 @@ def _trial_of(
     values = rows(
         database, "trial_values", ("value", "value_type"), where=wanted, order="objective"
     )
-    attributes = rows(database, "trial_user_attributes", ("key", "value_json"), where=wanted)
-    about = {str(key): _json(value) for key, value in attributes} | {
+    about = _attributes_in(database, "trial", wanted) | {
         "status": _STATES.get(row[0], row[0]),
         "values": [_number(*each) for each in values] or None,
         "start_time": _moment(row[1]),
@@ -220,6 +218,17 @@ def _trial_of(
     columns = ("step", "intermediate_value", "intermediate_value_type")
     for step, value, kind in rows(database, "trial_intermediate_values", columns, where=wanted):
         yield Record(f"{study}/{number}", {_KEY: _number(value, kind)}, step)
+
+
+def _attributes_in(database: Any, of: str, wanted: tuple[str, Any]) -> dict[str, Any]:
+    """The attributes of Optuna itself and of the user, as in journals."""
+    return {
+        str(key): _json(value)
+        for kind in ("system", "user")
+        for key, value in rows(
+            database, f"{of}_{kind}_attributes", ("key", "value_json"), where=wanted
+        )
+    }
 
 
 def _number(value: Any, kind: Any) -> Any:

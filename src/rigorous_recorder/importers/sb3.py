@@ -1,19 +1,25 @@
-"""Imports ``progress.csv`` and ``progress.json`` of Stable-Baselines3."""
+"""Imports ``progress.csv``, ``progress.json`` and ``*.monitor.csv`` of Stable-Baselines3."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from .contract import Event, Format, Record, Report, Run, Source
+from .contract import Event, Format, Record, Report, Run, Source, utc_time
 from .files import files_below, run_name
 from .lines import json_rows, table_rows
 
 _NAMES: Final = ("progress.json", "progress.csv")
 #: Ray Tune has a table of that name, too.
 _OF_RAY: Final = ("result.json", "params.json")
+_MONITOR: Final = "monitor.csv"
+#: The first line of a table of episodes is not longer than this.
+_LONGEST: Final = 1 << 20
 _STEP: Final = "time/total_timesteps"
 
 
@@ -21,22 +27,33 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     done = None
     for file in files_below(path):
         folder = file.parent
-        if file.name not in _NAMES or folder == done or _is_of_ray(folder):
+        if folder == done or not (_is_progress(file) or _is_monitor(file)):
             continue
         done = folder
-        both = [folder / name for name in _NAMES if (folder / name).exists()]
+        files = [folder / name for name in _NAMES if _is_progress(folder / name)]
+        files += [each for each in sorted(folder.glob(f"*{_MONITOR}")) if _is_monitor(each)]
         name = run_name(folder, folder if file == path else path)
-        yield Source(folder, tuple([file] if file == path else both), name)
+        yield Source(folder, tuple([file] if file == path else files), name)
 
 
-def _is_of_ray(folder: Path) -> bool:
-    return any((folder / name).exists() for name in _OF_RAY)
+def _is_progress(file: Path) -> bool:
+    is_one = file.name in _NAMES and file.exists()
+    return is_one and not any((file.parent / name).exists() for name in _OF_RAY)
+
+
+def _is_monitor(file: Path) -> bool:
+    """Whether it is a table of episodes, which begins with a line of JSON."""
+    if not file.name.endswith(_MONITOR):
+        return False
+    with suppress(OSError), file.open("rb") as opened:
+        return opened.read(2) == b"#{"
+    return False
 
 
 def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     """The files have no step, and are written anew for new keys."""
     yield Run("", source.name)
-    by_suffix = {file.suffix: file for file in source.files}
+    by_suffix = {file.suffix: file for file in source.files if file.name in _NAMES}
     is_written = source.is_written
     rows_of = by_suffix.get(".csv")
     cells = () if rows_of is None else table_rows(rows_of, report, is_written=is_written)
@@ -47,6 +64,37 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     for row in table:
         step = row.get(_STEP)
         yield Record("", row, step if isinstance(step, (int, float)) else None)
+    for file in source.files:
+        if file.name not in _NAMES:
+            yield from _episodes(file, report, is_written=is_written)
+
+
+def _episodes(file: Path, report: Report, *, is_written: bool) -> Iterator[Event]:
+    """The episodes of an environment: reward, length, and seconds since the start."""
+    with file.open("rb") as opened:
+        line = opened.readline(_LONGEST)
+    try:
+        head = json.loads(line[1:])
+    except (ValueError, RecursionError):
+        head = None
+    head = head if isinstance(head, dict) else {}
+    name = file.name.removesuffix(_MONITOR).rstrip(".")
+    env = int(name) if name.isascii() and name.isdigit() else name or 0
+    start = utc_time(head.get("t_start"))
+    about = {"env_id": head.get("env_id"), "start_time": start}
+    yield Run(f"env {env}", about=about, parent="", part={"env": env})
+    for _, row in table_rows(file, report, start=len(line), is_written=is_written):
+        seconds = row.get("t")
+        is_time = start is not None and type(seconds) in {int, float}
+        yield Record(f"env {env}", row, None, _later(start, seconds) if is_time else None)
+
+
+def _later(start: Any, seconds: Any) -> Any:
+    """The time so many seconds later; None if there is none."""
+    try:
+        return start + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        return None
 
 
 def _exact(row: dict[str, Any] | None, cells: dict[str, Any] | None) -> dict[str, Any]:
