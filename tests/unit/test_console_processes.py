@@ -239,3 +239,52 @@ def test_a_terminal_stays_one(tmp_path: Path) -> None:
     assert sorted(both) == sorted(line for line in lines if line.startswith("<"))
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         assert collection.experiment(1).status is Status.STOPPED
+
+
+def test_threads_and_workers_write_at_the_same_time(tmp_path: Path) -> None:
+    """What is recorded is what arrived, in order; runs in threads leave the streams as they were."""
+    body = """
+    import multiprocessing
+    from concurrent.futures import ThreadPoolExecutor
+    def work(n):
+        print("worker", n, flush=True)
+        print("worker", n, file=sys.stderr, flush=True)
+    def talk():
+        while not is_over.is_set():
+            print("out")
+            print("error", file=sys.stderr)
+    def short(n):
+        with collection.new_experiment(capture="console"):
+            sys.stdout.write(f"run {n}\\n")
+    is_over = threading.Event()
+    before = [os.fstat(n)[:3] for n in (1, 2)]
+    with collection.new_experiment(capture="console"):
+        threads = [threading.Thread(target=talk) for _ in range(3)]
+        for each in threads:
+            each.start()
+        with multiprocessing.get_context("fork").Pool(4) as pool:
+            pool.map(work, range(100))
+        is_over.set()
+        for each in threads:
+            each.join()
+    with ThreadPoolExecutor(4) as executor:
+        list(executor.map(short, range(4)))
+    assert [os.fstat(n)[:3] for n in (1, 2)] == before
+    """
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "error").open("wb") as error:
+        subprocess.run(
+            script(tmp_path / "c", body), stdout=out, stderr=error, check=True, timeout=SECONDS
+        )
+    shown = (tmp_path / "out").read_text().splitlines()
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        first, *others = collection.experiments
+        rows = list(first.records.where(part="console"))
+        recorded = [row["line"] for row in rows if row["stream"] == "stdout"]
+        assert recorded == shown[:-4]
+        assert [row["line"] for row in rows if row["stream"] == "stderr"] == (
+            (tmp_path / "error").read_text().splitlines()
+        )
+        for n, run in enumerate(sorted(others, key=lambda each: each.number)):
+            assert {f"run {n}" for n in range(4)} >= {row["line"] for row in run.records}, n
+            assert len(run.records) >= 1
+    assert sorted(shown[-4:]) == [f"run {n}" for n in range(4)]

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from .._report import report
 from . import console_process
+from .console_process import is_ready
 from .streams import InOrder, Redirected, streams
 
 __all__ = ["Recording", "recording"]
@@ -60,8 +61,6 @@ class _Redirection:
             self._control, theirs = socket.socketpair()
             with theirs:
                 self._helper = self._started(theirs.fileno())
-        self._answered = select.poll()
-        self._answered.register(self._control, select.POLLIN)
         self._order = InOrder(
             _with_one_target([e for e in self._streams if isinstance(e, Redirected)])
         )
@@ -145,7 +144,7 @@ class _Redirection:
             answer = self._answers.get(run)
             if answer is not None and what in answer:
                 return answer
-            if not self._answered.poll(50):
+            if not is_ready(self._control.fileno(), select.POLLIN, 50):
                 continue
             try:
                 data = self._control.recv(65_536)

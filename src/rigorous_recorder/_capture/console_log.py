@@ -25,7 +25,9 @@ def log(tasks: Tasks, answer: Callable[[dict[str, Any]], None]) -> None:
     runs: dict[int, _Run] = {}
     while True:
         try:
-            task = tasks.next(_TICK if runs else None)
+            task = tasks.next(
+                _TICK if any(each.has_recent_lines for each in runs.values()) else None
+            )
         except queue.Empty:
             for each in runs.values():
                 each.settle()
@@ -52,6 +54,11 @@ class _Run:
         self._recorder: Any = None
         self._screens: dict[str, Screen] = {}
         self._safely(lambda: setattr(self, "_recorder", _recorder_in(recorder)))
+
+    @property
+    def has_recent_lines(self) -> bool:
+        """Whether lines wait to be final."""
+        return any(each.has_recent_lines for each in self._screens.values())
 
     def add(self, written: Written) -> None:
         stream, data, when = written

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-__all__ = ["CAPACITY", "Tasks", "Written", "follow_size", "main"]
+__all__ = ["CAPACITY", "Tasks", "Written", "follow_size", "is_ready", "main"]
 
 _CHUNK: Final = 65_536
 #: Bytes of a stream that can wait in the system.
@@ -31,7 +31,7 @@ CAPACITY: Final = 1024 * 1024
 #: Bytes that wait to be logged; what comes beyond is forwarded only, and counted.
 _LONGEST_QUEUE: Final = 64 * 1024 * 1024
 #: Milliseconds after which the size of a window is read again.
-_TICK: Final = 100
+_TICK: Final = 250
 
 Written = tuple[str, bytes, float]
 """The name of a stream, bytes that were written to it, and when."""
@@ -42,18 +42,19 @@ class Tasks:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Written | dict[str, Any] | None] = queue.SimpleQueue()
-        self._waiting = self._dropped = 0
+        #: Bytes, each counted by one thread only.
+        self._added = self._taken = self._dropped = 0
 
     def add(self, written: Written) -> None:
         """Add bytes, unless too many wait already."""
         stream, data, now = written
-        if self._waiting > _LONGEST_QUEUE:
+        if self._added - self._taken > _LONGEST_QUEUE:
             self._dropped += len(data)
             return
         if self._dropped:
             note = f"\n[{self._dropped} bytes came too fast, and are not recorded]\n".encode()
             data, self._dropped = note + data, 0
-        self._waiting += len(data)
+        self._added += len(data)
         self._queue.put((stream, data, now))
 
     def tell(self, command: dict[str, Any] | None) -> None:
@@ -68,7 +69,7 @@ class Tasks:
         """
         task = self._queue.get(timeout=seconds)
         if isinstance(task, tuple):
-            self._waiting -= len(task[1])
+            self._taken += len(task[1])
         return task
 
 
@@ -94,9 +95,7 @@ class _Channel(NamedTuple):
                 try:
                     data = data[os.write(self.target, data) :]
                 except BlockingIOError:
-                    room = select.poll()
-                    room.register(self.target, select.POLLOUT)
-                    room.poll()
+                    is_ready(self.target, select.POLLOUT, None)
 
 
 class _Forwarder:
@@ -163,15 +162,20 @@ class _Forwarder:
     def _drain(self) -> None:
         """Take what was written before a command came."""
         for channel in list(self._channels.values()):
-            poll = select.poll()
-            poll.register(channel.reader, select.POLLIN)
             for _ in range(CAPACITY // _CHUNK + 1):
-                if not poll.poll(0) or not self._take(channel):
+                if not is_ready(channel.reader, select.POLLIN, 0) or not self._take(channel):
                     break
 
     def _answer(self, answer: dict[str, Any]) -> None:
         with suppress(OSError):
             self._control.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def is_ready(number: int, event: int, milliseconds: float | None) -> bool:
+    """Wait until a file descriptor can be read or written; for ever if the time is None."""
+    poll = select.poll()  # of each call: no two threads can use one
+    poll.register(number, event)
+    return bool(poll.poll(milliseconds))
 
 
 def follow_size(windows: Iterable[tuple[int, int]]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from .console_process import CAPACITY, follow_size
+from .console_process import CAPACITY, follow_size, is_ready
 
 __all__ = ["InOrder", "Redirected", "Stream", "Watched", "streams"]
 
@@ -82,8 +82,6 @@ class Redirected:
         self.saved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
         self.reader, self._writer = _terminal_like(number) if os.isatty(number) else _pipe()
         self._identity, self.target = _identity(self._writer), _identity(number)
-        self._poll = select.poll()
-        self._poll.register(self.reader, select.POLLIN)
 
     def redirect(self) -> None:
         self.flush()
@@ -128,7 +126,7 @@ class Redirected:
     def is_read(self) -> bool:
         """Whether all that was written has been read."""
         # Not FIONREAD: it misses what is on its way through a terminal.
-        return not self._poll.poll(0)
+        return not is_ready(self.reader, select.POLLIN, 0)
 
 
 class Watched:
@@ -141,8 +139,6 @@ class Watched:
         self._stream = stream
         self.reader, self._writer = _pipe()
         os.set_blocking(self._writer, False)
-        self._room = select.poll()
-        self._room.register(self._writer, select.POLLOUT)
         self._undo: Callable[[], None] | None = None
         #: Threads in ``write``, which can be replaced several times over.
         self._writing: set[int] = set()
@@ -199,7 +195,7 @@ class Watched:
                 try:
                     data = data[os.write(self._writer, data) :]
                 except BlockingIOError:
-                    if not self._room.poll(1000 * _PATIENCE):
+                    if not is_ready(self._writer, select.POLLOUT, 1000 * _PATIENCE):
                         break
 
 

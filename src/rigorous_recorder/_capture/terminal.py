@@ -66,6 +66,11 @@ class Screen:
             self._print(text, time)
         return self._scrolled(max(0, self._row - _MOST_LINES))
 
+    @property
+    def has_recent_lines(self) -> bool:
+        """Whether there are lines above the cursor."""
+        return self._row > 0
+
     def settled(self, now: float) -> list[Line]:
         """The lines above the cursor that have not changed for a while."""
         above = self._lines[: self._row]

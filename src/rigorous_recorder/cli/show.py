@@ -138,8 +138,8 @@ def _print_consoles(experiments: list[Experiment], *, as_json: bool) -> None:
 
 
 def _lines_of_console(experiment: Experiment) -> Iterator[tuple[Any, Any, Any]]:
-    keys = ("time", "stream", "line")
-    if "line" in experiment.records.columns:
+    keys = [key for key in ("time", "stream", "line") if key in experiment.records.columns]
+    if "line" in keys:
         for row in experiment.records.where(part="console").select(*keys):
             if row["line"] is not None:
                 yield row.get("time"), row.get("stream"), row["line"]
