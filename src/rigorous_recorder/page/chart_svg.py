@@ -88,7 +88,8 @@ def _lines(message: bytes, look: Look) -> Iterator[_Drawn]:
         run = found.get("run")
         name = look.line(run, str(found.get("label", "")), place)
         lowest, highest = (low[at], high[at]) if band[at] else (None, None)
-        if look.is_shown(run) and (len(x[at]) or len(mark_x[at])):
+        is_shown = look.is_shown(run) and found.get("key") not in look.off
+        if is_shown and (len(x[at]) or len(mark_x[at])):
             lines = x[at], y[at], smooth[at], lowest, highest
             yield _Drawn(*name, *lines, mark_x[at], mark_kind[at])
 

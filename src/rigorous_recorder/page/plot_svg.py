@@ -41,15 +41,15 @@ def _arrays(message: bytes) -> dict[str, Any]:
     return found
 
 
-def _shown(header: Mapping[str, Any], look: Look) -> Iterator[tuple[int, str, str]]:
+def _shown(header: Mapping[str, Any], spec: _Spec, look: Look) -> Iterator[tuple[int, str, str]]:
     """The places, names and colors of the lines that are drawn."""
     for at, line in enumerate(header["lines"]):
-        if look.is_shown(line["run"]):
+        if look.is_shown(line["run"]) and line["key"] not in (spec.get("off") or ()):
             yield at, *look.line(line["run"], line["label"] or "no value", at)
 
 
 def _scatter(spec: _Spec, header: Any, arrays: _Arrays, look: Look) -> str:
-    lines = list(_shown(header, look))
+    lines = list(_shown(header, spec, look))
     zoom = spec.get("zoom") or {}
     is_log = bool(spec.get("logx")), bool(spec.get("logy"))
     xs = [arrays[f"{at}.{name}"] for at, _, _ in lines for name in ("x", "mark_x")]
@@ -80,7 +80,7 @@ def _is_inside(x: float, y: float) -> bool:
 
 
 def _histogram(spec: _Spec, header: Any, arrays: _Arrays, look: Look) -> str:
-    lines, edges = list(_shown(header, look)), arrays["edges"]
+    lines, edges = list(_shown(header, spec, look)), arrays["edges"]
     counts = [arrays[f"{at}.counts"] for at, _, _ in lines]
     across = Axis([edges], BOX.left, BOX.right, is_log=bool(spec.get("logx")))
     up = Axis([[0.0, 1.0], *counts], BOX.bottom, BOX.top, room=0.03)

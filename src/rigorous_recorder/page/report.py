@@ -218,6 +218,7 @@ class _Report:
             some,
             (bool(self._view.text("logx")), bool(self._view.text("logy"))),
             (zoom.get("low"), zoom.get("high")),
+            frozenset(self._view.texts("off")),
         )
 
 

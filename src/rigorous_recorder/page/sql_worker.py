@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,8 @@ __all__ = ["main"]
 #: The limits of DuckDB's memory, and of all memory: some functions take any amount of it.
 _DATABASE_MEMORY: Final = "1GB"
 _MEMORY: Final = 3 << 30
+#: Text that a spreadsheet would run as a formula; plain numbers it does not. As in ``files.js``.
+_FORMULA: Final = re.compile(r"(?![-+]?\.?\d[\d.eE+-]*$)[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 #: The column with the names of collections, where one of these has a key of that name.
 _OTHER_KEY: Final = "collection_name"
 #: Rows of a batch, which is the unit in which an answer is cut off and sent.
@@ -193,17 +196,20 @@ def _larger(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
 
 
 def _write_csv(sink: _Sink, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    _write_lines(sink, [schema.names])
+    _write_lines(sink, [schema.names])  # a name can be a formula, too
     for batch in batches:
         _write_lines(sink, zip(*map(column_values, batch.columns), strict=True))
 
 
 def _write_lines(sink: _Sink, rows: Any) -> None:
-    lines = [",".join(_cell(csv_text(value)) for value in row) for row in rows]
+    lines = [",".join(map(_cell, row)) for row in rows]
     sink.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
 
 
-def _cell(text: str) -> str:
+def _cell(value: Any) -> str:
+    text = csv_text(value)
+    if isinstance(value, str) and _FORMULA.match(value):
+        text = f"'{text}"
     is_bare = text.isascii() and not any(each in text for each in ',"\r\n')
     return text if is_bare else '"' + text.replace('"', '""') + '"'
 

@@ -57,6 +57,7 @@ class Look(NamedTuple):
         runs: those that are drawn, with their attributes.
         is_log: whether the axes of x and y are logarithmic.
         ends: of x that are shown, where these are not all.
+        off: lines that are not of a run, and are hidden, by their keys on the page.
     """
 
     names: Mapping[str, str]
@@ -64,6 +65,7 @@ class Look(NamedTuple):
     runs: Sequence[Mapping[str, Any]]
     is_log: tuple[bool, bool] = (False, False)
     ends: tuple[float | None, float | None] = (None, None)
+    off: frozenset[str] = frozenset()
 
     def is_shown(self, run: str | None) -> bool:
         """Whether a line is drawn: of a run, or of several."""

@@ -3,6 +3,7 @@
 
 import { element } from "./dom.js";
 import { mediaAddress } from "./inside.js";
+import { change, onChange, state } from "./state.js";
 import { cell } from "./table.js";
 
 /** @typedef {{media?: string, bytes: number, id?: string | null, head?: string}} Bytes */
@@ -55,7 +56,13 @@ function size(bytes) {
 
 /** The pane in which a value is read. */
 export class Pane {
-  constructor() {
+  /**
+   * @param {string} tab the one it is of: the address has what is read there
+   * @param {(place: any[]) => Promise<Whole>} read the value at a place, of which the last part is its title
+   */
+  constructor(tab, read) {
+    this.tab = tab;
+    this.read = read;
     this.title = element("h2", { dir: "auto" });
     this.note = element("span", { className: "note" });
     this.media = element("div", { className: "media" });
@@ -63,25 +70,42 @@ export class Pane {
     const copy = element("button", { type: "button", onclick: () => navigator.clipboard?.writeText(this.text.textContent ?? "") }, "Copy");
     const bar = element("form", { method: "dialog", className: "bar" }, this.note, copy, element("button", {}, "Close"));
     this.place = element("dialog", { className: "pane" }, this.title, bar, this.media, this.text);
-    this.place.addEventListener("close", () => this.media.replaceChildren()); // a sound ends
+    this.place.addEventListener("close", () => {
+      this.media.replaceChildren(); // a sound ends
+      change({ pane: "" });
+    });
+    onChange((changed) => changed.has("pane") && this.restore());
+  }
+
+  /** @param {...any} place */
+  show(...place) {
+    change({ pane: JSON.stringify([this.tab, ...place]) });
+  }
+
+  /** Open what the address has, or close it. */
+  restore() {
+    const [tab, ...place] = placeIn(state.pane), isHere = tab === this.tab && state.tab === tab;
+    if (!isHere && this.place.open) this.place.close();
+    if (isHere && (!this.place.open || this.shown !== state.pane)) this.open(String(place.at(-1)), () => this.read(place));
   }
 
   /** @param {string} name @param {() => Promise<Whole>} read */
   async open(name, read) {
+    this.shown = state.pane;
     this.title.textContent = name;
     this.note.textContent = "reading…";
     this.text.textContent = "";
     this.media.replaceChildren();
     if (!this.place.open) this.place.showModal();
     try {
-      this.show(await read());
+      this.fill(await read());
     } catch (error) {
       this.note.textContent = /** @type {Error} */ (error).message;
     }
   }
 
   /** @param {Whole} value */
-  show(value) {
+  fill(value) {
     this.note.textContent = value.is_cut ? `${value.kind}, only its beginning` : value.kind;
     this.text.textContent = value.text;
     if (!value.media) return;
@@ -91,5 +115,15 @@ export class Pane {
     if (!source) this.note.textContent += ": too large to be shown";
     else if (value.media.startsWith("image/")) this.media.append(element("img", { src: source, alt: value.media }));
     else this.media.append(element("audio", { src: source, controls: true }));
+  }
+}
+
+/** @param {string} text of the address @returns {any[]} */
+function placeIn(text) {
+  try {
+    const found = JSON.parse(text || "[]");
+    return Array.isArray(found) ? found : [];
+  } catch {
+    return [];
   }
 }

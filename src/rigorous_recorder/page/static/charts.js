@@ -1,7 +1,7 @@
 // One chart for each key; only those in view are requested and drawn.
 
 import { charts as requested, extend } from "./api.js";
-import { after, element, swatch } from "./dom.js";
+import { after, element, fill, swatch } from "./dom.js";
 import { save, saveCsv } from "./files.js";
 import { colorAt, Places, shapeAt } from "./palette.js";
 import { Panels } from "./panels.js";
@@ -50,7 +50,9 @@ export class Charts {
     place.append(this.bar, this.grid);
     this.observer.observe(this.end);
     onChange((changed) => {
-      if (["search", "pinned", "x"].some((each) => changed.has(each))) this.arrange();
+      if (["search", "pinned", "x", "full"].some((each) => changed.has(each))) this.arrange();
+      if (changed.has("by") && !changed.has("off")) change({ off: [] });
+      if (changed.has("off")) this.redraw();
       if (changed.has("by") && !changed.has("colors")) change({ colors: "" });
       if (SAMPLED.some((each) => changed.has(each))) this.cards.forEach((card) => card.stale());
       if (changed.has("logy") || changed.has("clip") || this.places.read !== state.colors) this.redraw();
@@ -119,9 +121,11 @@ export class Charts {
       if (name) children.push(element("h2", {}, `${name} (${keys.length})`));
       children.push(element("div", { className: "cards" }, ...cards.map((card) => card.place)));
     }
+    if (found.includes(state.full) && !this.cards.has(state.full)) children.push(this.card(state.full, before).place);
     before.forEach((card) => this.cards.has(card.key) || card.leave());
     if (!found.length) children.push(this.nothing());
     this.grid.replaceChildren(this.panels.place, ...children, this.end);
+    this.cards.forEach((card) => card.fill());
     this.hasMore = room <= 0 && found.length > this.count;
   }
 
@@ -252,7 +256,6 @@ class Card {
     this.breaks = 0;
     /** Whether more is new since the request that is under way. */
     this.isMissing = false;
-    this.off = new Set();
     this.pin = element("button", { title: "Pin to the top", "aria-label": `Pin ${key}`, onclick: () => this.togglePin() }, "☆");
     const title = element("h3", {}, element("span", { title: key, dir: "auto" }, key), this.pin,
       element("button", { title: "Full screen", "aria-label": `Full screen ${key}`, onclick: () => this.enlarge() }, "⤢"),
@@ -263,7 +266,6 @@ class Card {
     this.legend = element("div", { className: "legend" });
     this.place = element("article", { className: "card", "aria-label": key }, title, this.canvas, this.legend);
     this.place.dataset.key = key;
-    this.place.addEventListener("fullscreenchange", () => setTimeout(() => this.plot?.resize(), 50));
     /** @type {Plot | null} */
     this.plot = null;
   }
@@ -380,7 +382,7 @@ class Card {
 
   /** @param {import("./api.js").Line} line */
   isShown(line) {
-    return line.run ? this.charts.runs.shown.has(line.run) : !this.off.has(line.key);
+    return line.run ? this.charts.runs.shown.has(line.run) : !state.off.includes(line.key);
   }
 
   leaveEmpty() {
@@ -392,10 +394,7 @@ class Card {
   /** @param {(line: any) => number} place @param {(line: any) => string} name */
   drawLegend(place, name) {
     const entries = (this.chart?.lines ?? []).slice(0, 50).map((line) => element("button", {
-      "aria-pressed": String(!this.off.has(line.key)), title: name(line), onclick: () => {
-        if (!this.off.delete(line.key)) this.off.add(line.key);
-        this.draw();
-      },
+      "aria-pressed": String(!state.off.includes(line.key)), title: name(line), onclick: () => this.toggleLine(line.key),
     }, swatch(colorAt(place(line)), shapeAt(place(line))), name(line)));
     this.legend.replaceChildren(...entries);
   }
@@ -405,18 +404,27 @@ class Card {
     change({ pinned: pinned.includes(this.key) ? pinned.filter((/** @type {string} */ each) => each !== this.key) : [...pinned, this.key] });
   }
 
+  /** Hide a line in all charts, or show it. @param {string} key */
+  toggleLine(key) {
+    const others = state.off.filter((/** @type {string} */ each) => each !== key);
+    change({ off: others.length < state.off.length ? others : [...others, key] });
+  }
+
   enlarge() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else this.place.requestFullscreen();
+    change({ full: state.full === this.key ? "" : this.key });
+  }
+
+  fill() {
+    if (fill(this.place, state.full === this.key, () => this.enlarge())) this.plot?.resize();
   }
 
   async savePicture() {
     const picture = await this.plot?.picture();
-    if (picture) save(picture, `${this.key}.png`);
+    if (picture) save(picture, this.key, "png");
   }
 
   saveSvg() {
-    if (this.plot) save(this.plot.svg(this.charts.x() || "record number", this.key), `${this.key}.svg`);
+    if (this.plot) save(this.plot.svg(this.charts.x() || "record number", this.key), this.key, "svg");
   }
 
   saveCsv() {

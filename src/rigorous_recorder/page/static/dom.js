@@ -31,6 +31,16 @@ export function after(milliseconds, call) {
   };
 }
 
+/** Let a chart fill the window, or not; whether this changed. @param {HTMLElement} place @param {boolean} isFull @param {() => void} leave */
+export function fill(place, isFull, leave) {
+  if (place.classList.contains("full") === isFull) return false;
+  place.classList.toggle("full", isFull);
+  document.onkeydown = isFull ? (event) => event.key === "Escape" && !document.querySelector("dialog[open]") && leave() : null;
+  place.tabIndex = isFull ? 0 : -1;
+  if (isFull) place.focus();
+  return true;
+}
+
 /** A number as people read it. @param {number} value */
 export function shown(value) {
   if (!Number.isFinite(value)) return String(value);

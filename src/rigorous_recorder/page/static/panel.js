@@ -1,7 +1,7 @@
 // A chart that was added: its card, what it requests, and what a drag on it changes.
 
 import { plot } from "./api.js";
-import { element, swatch } from "./dom.js";
+import { element, fill, swatch } from "./dom.js";
 import { save, saveCsv } from "./files.js";
 import { legend, legendHeight } from "./frame.js";
 import { KINDS } from "./kinds.js";
@@ -31,8 +31,6 @@ export class Panel {
     this.requested = "";
     this.timer = 0;
     this.earliest = 0;
-    /** @type {Set<string>} */
-    this.off = new Set();
     this.build();
   }
 
@@ -68,7 +66,25 @@ export class Panel {
   /** @param {import("./kinds.js").Spec} spec */
   set(spec) {
     this.spec = spec;
-    this.load();
+    if (this.found && this.requested === JSON.stringify(this.body())) this.pickAndDraw();
+    else this.load();
+  }
+
+  pickAndDraw() {
+    this.panels.pick(this);
+    this.draw();
+  }
+
+  /** Whether the legend has hidden a line. @param {string} key */
+  isOff(key) {
+    return Boolean(this.spec.off?.includes(key));
+  }
+
+  /** @param {string} key */
+  toggleLine(key) {
+    const off = this.spec.off ?? [], others = off.filter((/** @type {string} */ each) => each !== key);
+    const now = others.length < off.length ? others : [...others, key];
+    this.change({ off: now.length ? now : null });
   }
 
   /** Change values of the spec; null removes one. @param {Record<string, any>} values */
@@ -133,8 +149,7 @@ export class Panel {
       this.requested = JSON.stringify(body);
       this.found = found;
       this.fail("");
-      this.panels.pick(this);
-      this.draw();
+      this.pickAndDraw();
       this.place.dataset.state = "drawn";
     } catch (error) {
       if (request.signal.aborted) return;
@@ -157,6 +172,7 @@ export class Panel {
   draw() {
     this.title.textContent = this.title.title = this.name();
     this.place.setAttribute("aria-label", this.name());
+    fill(this.place, Boolean(this.spec.full), () => this.enlarge());
     if (!this.found || !this.isInView) return;
     const context = this.panels.context(this);
     this.note.textContent = [this.kind.note(this.found, this.spec, context), this.found.note].filter(Boolean).join("; ");
@@ -188,10 +204,7 @@ export class Panel {
   drawLegend(context) {
     const lines = this.spec.by && this.found?.header.lines ? this.found.header.lines : [];
     this.legend.replaceChildren(...lines.slice(0, MOST_IN_LEGEND).map((/** @type {import("./kinds.js").Series} */ line) => element("button", {
-      "aria-pressed": String(!this.off.has(line.key)), title: context.name(line), onclick: () => {
-        if (!this.off.delete(line.key)) this.off.add(line.key);
-        this.draw();
-      },
+      "aria-pressed": String(!this.isOff(line.key)), title: context.name(line), onclick: () => this.toggleLine(line.key),
     }, swatch(context.color(line), context.shape(line)), context.name(line))));
   }
 
@@ -238,8 +251,7 @@ export class Panel {
   // --- files --------------------------------------------------------------------------------------
 
   enlarge() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else this.place.requestFullscreen();
+    this.change({ full: this.spec.full ? null : 1 });
   }
 
   savePng() {
@@ -247,7 +259,7 @@ export class Panel {
     ctx.fillStyle = this.panels.context(this).colors.ground;
     ctx.fillRect(0, 0, copy.width, copy.height);
     ctx.drawImage(this.canvas, 0, 0);
-    copy.toBlob((/** @type {Blob | null} */ found) => found && save(found, `${this.name()}.png`));
+    copy.toBlob((/** @type {Blob | null} */ found) => found && save(found, this.name(), "png"));
   }
 
   saveSvg() {
@@ -258,7 +270,7 @@ export class Panel {
     const surface = new Svg(width, height + legendHeight(entries, width), context.colors.ground);
     legend(surface, entries, height, width, context.colors);
     this.kind.paint(surface, width, height, this.found, this.spec, context);
-    save(surface.blob(this.name()), `${this.name()}.svg`);
+    save(surface.blob(this.name()), this.name(), "svg");
   }
 
   saveTable() {

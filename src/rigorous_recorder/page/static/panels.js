@@ -75,7 +75,7 @@ export class Panels {
       runs, keys: this.keys, colors: colorsOf(panel.area),
       color: (line) => colorAt(this.placeOf(line)), shape: (line) => shapeAt(this.placeOf(line)),
       name: (line) => (line.run ? runs.name(line.run) : line.label || "no value"),
-      isShown: (line) => (line.run ? runs.shown.has(line.run) : !panel.off.has(line.key)),
+      isShown: (line) => (line.run ? runs.shown.has(line.run) : !panel.isOff(line.key)),
     };
   }
 

@@ -28,7 +28,7 @@ export class Rows {
     this.filter.addEventListener("change", () => change({ where: this.filter.value }));
     this.pick = element("select", { "aria-label": "Collection", onchange: () => change({ collection: this.pick.value }) });
     this.note = element("span", { className: "note" });
-    this.pane = new Pane();
+    this.pane = new Pane("rows", ([first, key]) => json("api/cell", { collection: this.pick.value, where: state.where, first, key }));
     place.append(element("div", { className: "bar" }, this.pick, this.filter, this.note), this.table.place, this.pane.place);
     onChange((changed) => {
       if (["tab", "collection", "where"].some((each) => changed.has(each))) this.restart();
@@ -45,6 +45,7 @@ export class Rows {
     this.pages.clear();
     this.view += 1;
     this.load(0);
+    this.pane?.restore();
   }
 
   /** @param {number} first @param {number} count */
@@ -83,12 +84,7 @@ export class Rows {
   /** @param {number} at */
   cells(at) {
     const row = this.pages.get(Math.floor(at / PAGE))?.[at % PAGE];
-    return row ? row.map((value, column) => valueCell(value, () => this.read(at, this.columns[column]), this.columns[column])) : null;
+    return row ? row.map((value, column) => valueCell(value, () => this.pane?.show(at, this.columns[column]), this.columns[column])) : null;
   }
 
-  /** @param {number} at @param {string} key */
-  read(at, key) {
-    const body = { collection: this.pick.value, where: state.where, first: at, key };
-    this.pane?.open(key, () => json("api/cell", body));
-  }
 }

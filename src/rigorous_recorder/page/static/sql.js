@@ -23,7 +23,7 @@ export class Sql {
     this.isRun = false;
     /** @type {AbortController | null} */
     this.request = null;
-    this.pane = new Pane();
+    this.pane = new Pane("sql", ([row, column]) => json("api/sql/cell", { id: this.id, row, column }));
     this.table = new Table((at) => this.cells(at), (first, count) => this.want(first, count));
   }
 
@@ -88,6 +88,7 @@ export class Sql {
     this.report(found.is_cut ? `the first ${rows} rows, in ${seconds} s; the files have all` : `${rows} rows in ${seconds} s`, false);
     this.table.set(this.columns.map((each) => cell(each.name)), found.total);
     this.table.place.scrollTop = 0;
+    this.pane.restore();
     const address = (/** @type {string} */ format) => `api/sql/export?${new URLSearchParams({ ...body, format })}`;
     this.files.replaceChildren(...[["csv", "CSV"], ["parquet", "Parquet"], ["jsonl", "JSON lines"]].map(([format, name]) =>
       element("a", { href: address(format), download: `answer.${format}` }, name)));
@@ -122,8 +123,6 @@ export class Sql {
   /** @param {number} at */
   cells(at) {
     const row = this.pages.get(Math.floor(at / PAGE))?.[at % PAGE];
-    return row ? row.map((value, column) => valueCell(value, () => this.pane.open(
-      this.columns[column].name, () => json("api/sql/cell", { id: this.id, row: at, column }),
-    ))) : null;
+    return row ? row.map((value, column) => valueCell(value, () => this.pane.show(at, column, this.columns[column].name))) : null;
   }
 }

@@ -7,6 +7,8 @@ import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
 
 const PAGE = 200;
+/** The address has at most so many opened recorders. */
+const MOST_OPEN = 50;
 
 /** @typedef {{id: string, label: string, records: number, all_records: number, children: number}} Recorder */
 
@@ -44,7 +46,7 @@ export class Tree {
   constructor(runs) {
     this.runs = runs;
     this.root = new Branch("", 0);
-    this.pane = new Pane();
+    this.pane = new Pane("tree", ([node]) => json("api/tree/recorder", { collection: this.shown, node }));
     this.table = new Table((line) => this.cells(line));
   }
 
@@ -73,6 +75,7 @@ export class Tree {
     this.shown = this.pick.value;
     this.root = new Branch("", 0);
     this.load(this.root, 0);
+    this.pane.restore();
   }
 
   /** @param {Branch} branch @param {number} page */
@@ -85,6 +88,7 @@ export class Tree {
       if (root !== this.root) return;
       branch.count = found.count;
       branch.pages.set(page, found.children);
+      this.openKnown(branch, page);
       const count = root.count.toLocaleString("en");
       this.report(root.count ? `${count} experiments and other recorders` : "There are no recorders yet.", false);
       this.draw();
@@ -119,8 +123,7 @@ export class Tree {
     const name = cell(found.label, "recorder");
     name.style.paddingInlineStart = `${8 + 18 * depth + (found.children ? 0 : 22)}px`;
     if (found.children) name.prepend(this.opener(branch, at, found));
-    name.addEventListener("dblclick", () => this.pane.open(found.label, () =>
-      json("api/tree/recorder", { collection: this.shown, node: found.id })));
+    name.addEventListener("dblclick", () => this.pane.show(found.id, found.label));
     return [name, cell(found.records), cell(found.all_records), cell(found.children)];
   }
 
@@ -137,12 +140,28 @@ export class Tree {
 
   /** @param {Branch} branch @param {number} at @param {Recorder} recorder */
   toggle(branch, at, recorder) {
+    const others = state.open.filter((/** @type {string} */ each) => each !== recorder.id);
     if (branch.opened.delete(at)) {
+      change({ open: others });
       this.draw();
       return;
     }
+    change({ open: [...others, recorder.id].slice(-MOST_OPEN) });
+    this.open(branch, at, recorder);
+  }
+
+  /** @param {Branch} branch @param {number} at @param {Recorder} recorder */
+  open(branch, at, recorder) {
     const opened = new Branch(recorder.id, recorder.children);
     branch.opened.set(at, opened);
     this.load(opened, 0);
+  }
+
+  /** Open those of a part that the address has. @param {Branch} branch @param {number} page */
+  openKnown(branch, page) {
+    branch.pages.get(page)?.forEach((recorder, place) => {
+      const at = page * PAGE + place;
+      if (recorder.children && state.open.includes(recorder.id) && !branch.opened.has(at)) this.open(branch, at, recorder);
+    });
   }
 }
