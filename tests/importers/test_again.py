@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -201,6 +203,20 @@ def test_imports_at_once_give_each_row_once(tmp_path: Path) -> None:
         own = {"run", "run_id", "source", "source_format", "part", "host", "step", "time", "loss"}
         assert {*collection.records.columns} == {*EXPERIMENT_KEYS, *own}
         assert len(collection.recorder.children) == 20
+
+
+def test_importing_nothing_new_loads_no_arrow(tmp_path: Path) -> None:
+    """So that it costs little more than the start of Python."""
+    (tmp_path / "events.out.tfevents.1.host").write_bytes(scalar("loss", 0, 0.5))
+    code = """
+import sys
+from rigorous_recorder.importers import import_runs
+done = import_runs(*sys.argv[1:])
+print(done.records, done.unchanged, "pyarrow" in sys.modules)
+"""
+    import_runs(tmp_path, tmp_path / "study")
+    command = [sys.executable, "-c", code, str(tmp_path), str(tmp_path / "study")]
+    assert subprocess.check_output(command, text=True) == "0 1 False\n"
 
 
 def test_nothing_is_created_where_nothing_is_found(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from .formats import Found, find
 from .readers import ReaderDiedError, Readers
 from .reading import Task, events_of
 from .target import SourceTarget, Target
+from .watching import Watch
 
 __all__ = ["Imported", "Listed", "find_runs", "import_runs", "list_runs"]
 
@@ -31,8 +32,11 @@ _HEAD: Final = 4096
 _SHOWN: Final = 0.1
 #: A process that reads sources is worth its start for so many bytes of them.
 _WORTH: Final = 16 << 20
-#: How many seconds there are between two looks at the sources that are followed.
-_POLL: Final = 0.25
+#: How many seconds there are between two looks at the sources that are followed: so many times what
+#: a look costs, within these bounds.
+_TIMES: Final = 120
+_SHORTEST: Final = 0.25
+_LONGEST: Final = 0.6
 
 
 #: The name, size and time of each file of a source.
@@ -78,9 +82,8 @@ def find_runs(
     Raises:
         ArgumentError: the format has no such name, or nothing of it is at one of the paths.
     """
-    paths = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     found: Found = []
-    for path in paths:
+    for path in _paths(sources):
         names = () if format is None else (format,)
         if "://" in str(path):
             here = find(Path(), ("mlflow",), {**options, "url": str(path)})
@@ -92,6 +95,12 @@ def find_runs(
             raise ArgumentError(message)
         found += here
     return found
+
+
+def _paths(
+    sources: Iterable[str | PathLike[str]] | str | PathLike[str],
+) -> list[str | PathLike[str]]:
+    return [sources] if isinstance(sources, (str, PathLike)) else list(sources)
 
 
 def _existing(path: str | PathLike[str]) -> Path:
@@ -151,19 +160,73 @@ def import_runs(  # noqa: PLR0913 - all but two by keyword
                 **options,
             )
     importing = _Importing(collection, progress)
-    found = find_runs(sources, format=format, **options)
+
+    def find_all() -> Found:
+        return find_runs(sources, format=format, **options)
+
     if not follow:
-        importing.once(found, jobs)
+        importing.once(find_all(), jobs)
         return importing.done
-    importing.once(_written(found), jobs)
+    following = _Following(importing, find_all, _paths(sources))
+    following.begin(jobs)
     while follow is True or follow():
-        time.sleep(_POLL)
-        importing.once(_written(find_runs(sources, format=format, **options)), 1)
+        time.sleep(following.pause)
+        following.go_on()
     return importing.done
 
 
-def _written(found: Found) -> Found:
-    return [(format_, replace(source, is_written=True)) for format_, source in found]
+class _Following:
+    """Imports what is written; while nothing is, sizes and times of files are all that is looked at."""
+
+    def __init__(
+        self,
+        importing: _Importing,
+        find_all: Callable[[], Found],
+        paths: list[str | PathLike[str]],
+    ) -> None:
+        self._importing = importing
+        self._find_all = find_all
+        self._watch = Watch(path for path in paths if "://" not in str(path))
+        self._found: Found = []
+        #: The sources of which a file is one, by their numbers.
+        self._by_file: dict[str, set[int]] = {}
+        #: Those without files, such as remote databases: each time they are read.
+        self._unwatched: set[int] = set()
+        #: After how many seconds to look again.
+        self.pause = _SHORTEST
+
+    def begin(self, jobs: int | None) -> None:
+        """Import all that is there."""
+        self._watch.look()
+        self._find()
+        self._importing.once(self._found, jobs)
+
+    def go_on(self) -> None:
+        """Import what was written since the last time."""
+        start = time.process_time()
+        written = self._watch.look()
+        cost = _TIMES * (time.process_time() - start)
+        self.pause = min(max(cost, _SHORTEST), _LONGEST)
+        if written is None or not written <= self._by_file.keys():
+            self._find()
+            self._importing.once(self._found, 1)
+        elif numbers := self._unwatched.union(*(self._by_file[path] for path in written)):
+            among = [self._found[each] for each in sorted(numbers)]
+            self._importing.once(self._found, 1, among)
+
+    def _find(self) -> None:
+        try:
+            found = self._find_all()
+        except ArgumentError:
+            found = []  # it was moved, and may come back
+        self._found = [(format_, replace(source, is_written=True)) for format_, source in found]
+        self._by_file, self._unwatched = {}, set()
+        for number, (_, source) in enumerate(self._found):
+            if not source.files:
+                self._unwatched.add(number)
+            for file in map(str, source.files):
+                self._by_file.setdefault(file, set()).add(number)
+        self._watch.add(self._by_file)
 
 
 class _Importing:
@@ -180,11 +243,11 @@ class _Importing:
         #: The sizes and times of sources that are followed, or whose reader died, when they were read.
         self._seen: dict[Path, _Fingerprint] = {}
 
-    def once(self, found: Found, jobs: int | None) -> None:
-        """Import what is new in the sources."""
+    def once(self, found: Found, jobs: int | None, among: Found | None = None) -> None:
+        """Import what is new in the sources, or in those among them that may have something new."""
         self.done.sources = dict(Counter(format_.name for format_, _ in found))
         with self.target.turn():
-            changed = list(self._changed(found))
+            changed = list(self._changed(found if among is None else among))
             self.done.unchanged = len(found) - len(changed)
             tasks = [task for task, _ in changed]
             with Readers(tasks, _jobs_for(changed) if jobs is None else jobs) as readers:

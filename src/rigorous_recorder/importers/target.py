@@ -37,11 +37,11 @@ class Target:
 
     def __init__(self, collection: ExperimentCollection) -> None:
         self._store = collection._to_write()
-        self._top = collection.recorder
+        self._collection = collection
         self._name = os.urandom(16).hex()
         self._states = States(self._store.folder.path / "imports.jsonl")
-        #: The nodes of runs.
-        self._runs: dict[tuple[str, str, str], int] = {}
+        #: The nodes of runs; None until a source has something new.
+        self._runs: dict[tuple[str, str, str], int] | None = None
         self._children: dict[int, tuple[Recorder, list[Recorder]]] = {}
         self._unsaved: dict[str, dict[str, Any]] = {}
         self.new_experiments = NewExperiments(self._store)
@@ -61,22 +61,24 @@ class Target:
             except OSError as error:
                 raise unwritable(self._store, error) from error
             if is_changed:
-                self._load()
+                self._states.load()
+                self._runs = None
             held.callback(self.flush)
             yield
 
-    def _load(self) -> None:
-        """Read what earlier imports wrote, and imports of other processes."""
-        self._states.load()
-        nodes = Source(self._store).now().nodes
-        positions = nodes.child_positions(ROOT)
-        ids = nodes.ids.take(positions).to_pylist()
-        data = nodes.own_data(positions, ("run_id", "source", "source_format"))
-        self._runs = {
-            _key_of_run(each): node
-            for node, each in zip(ids, data, strict=True)
-            if "run_id" in each
-        }
+    def _known_runs(self) -> dict[tuple[str, str, str], int]:
+        """The nodes of runs that were imported before, also by other processes."""
+        if self._runs is None:
+            nodes = Source(self._store).now().nodes
+            positions = nodes.child_positions(ROOT)
+            ids = nodes.ids.take(positions).to_pylist()
+            data = nodes.own_data(positions, ("run_id", "source", "source_format"))
+            self._runs = {
+                _key_of_run(each): node
+                for node, each in zip(ids, data, strict=True)
+                if "run_id" in each
+            }
+        return self._runs
 
     def state(self, format_: Format, source: ImportSource) -> dict[str, Any]:
         """How far a source was imported: empty if it was not."""
@@ -91,7 +93,7 @@ class Target:
         """Store how far all sources were imported, once what they gave survives a power loss."""
         self.new_experiments.release()
         if self._unsaved:
-            self._top.sync()
+            self._collection.recorder.sync()
             self._states.update(self._unsaved)
             self._unsaved.clear()
 
@@ -102,10 +104,11 @@ class Target:
         key = format_.name, str(source.path), run.id or source.path.name
         of_run = {"run": run.name, "run_id": key[2], "source": key[1], "source_format": key[0]}
         if parent is None:
-            if key in self._runs:
-                return recorder_at(self._store, self._runs[key]), False
+            runs = self._known_runs()
+            if key in runs:
+                return recorder_at(self._store, runs[key]), False
             recorder = self.new_experiments.begin(of_run)
-            self._runs[key] = recorder._node
+            runs[key] = recorder._node
             self._children[id(recorder)] = recorder, []
             return recorder, True
         wanted = of_run if run.part is None else _keys_of_part(run.part)
