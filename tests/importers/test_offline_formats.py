@@ -7,6 +7,7 @@ import random
 import sqlite3
 import struct
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,70 @@ def test_runs_have_their_points_and_configuration(name: str, tmp_path: Path) -> 
     if name != "goodseed":
         assert runs[-1].about["tags"] == ["a"]
     assert len(report.losses) == 1
+
+
+def test_neptune_files_histograms_sets_and_streams_are_what_they_are(tmp_path: Path) -> None:
+    """Files are bytes, tags can be removed, also later; nothing of it keeps an import from going on."""
+    path = neptune(tmp_path)
+    (tmp_path / "x.bin").write_bytes(b"abc")
+
+    def tag(name: str, how: int) -> bytes:
+        change = field(1, field(1, name) + field(2, how))
+        return field(5, field(1, "sys/tags") + field(2, field(1, change)))
+
+    def series(key: str, value: bytes) -> bytes:
+        return field(1, field(1, 4)) + field(8, field(1, key) + field(2, value))
+
+    file = field(13, field(1, "run/f/x.bin") + field(2, 3))
+    counts = field(1, struct.pack("<3d", 0, 1, 2)) + field(4, field(1, bytes([3, 200, 1])))
+    later = [
+        [tag("b", 1), field(4, field(1, "f") + field(2, file)), series("p", file)],
+        [tag("a", 2), series("h", field(14, counts)), series("runtime/stderr", field(6, "line"))],
+        [series("monitoring/x/cpu", b"\x09" + struct.pack("<d", 5))],
+    ]
+    with ExperimentCollection(tmp_path / "study") as collection:
+        import_runs(path, collection)
+        for operations in later:
+            with closing(sqlite3.connect(path)) as database, database:
+                insert = "INSERT INTO run_operations VALUES (NULL, 1000, 0, ?)"
+                database.executemany(insert, [(each,) for each in operations])
+            import_runs(path, collection)
+        (run,) = collection.experiments
+        found = {key: run[key] for key in ("tags", "f", "f/name", "n")}
+        rows = [
+            {key: value for key, value in dict(row).items() if value is not None}
+            for row in run.records
+            if row["step"] == 4
+        ]
+    assert found == {"tags": ["b"], "f": b"abc", "f/name": "run/f/x.bin", "n": 3}
+    assert [row["p"] for row in rows if "p" in row] == [b"abc"]
+    histogram = {"bin_edges": [0.0, 1.0, 2.0], "counts": [3, 200]}
+    assert [row["h"] for row in rows if "h" in row] == [histogram]
+    parts = {row["part"]: row for row in rows if "part" in row}
+    assert (parts["console"]["line"], parts["console"]["stream"]) == ("line", "stderr")
+    assert parts["system"]["monitoring/x/cpu"] == 5.0
+
+
+def test_comet_contexts_and_texts(tmp_path: Path) -> None:
+    """A context is a recorder below the run, as in other formats; a text is one."""
+    metric = {"metricName": "loss", "metricValue": 1, "step": 3}
+    text = {"file_path": "t.txt", "upload_type": "text-sample", "additional_params": {"step": 7}}
+    zipped(
+        tmp_path / "comet.zip",
+        experiment_json={"offline_id": "id"},
+        t_txt="hello",
+        messages_json=[
+            {"type": "metric_msg", "payload": {"context": "train", "metric": metric}},
+            {"type": "file_upload", "payload": text},
+            {"type": "system_details", "payload": {"command": ["a.py", "-x"]}},
+        ],
+    )
+    with ExperimentCollection(tmp_path / "study") as collection:
+        import_runs(tmp_path / "comet.zip", collection)
+        rows = list(map(dict, collection.records))
+        assert [(row["context"], row["loss"]) for row in rows if row["step"] == 3] == [("train", 1)]
+        assert [row["text-sample"] for row in rows if row["step"] == 7] == ['"hello"']
+        assert [each["command"] for each in collection.experiments] == ["a.py -x"]
 
 
 @pytest.mark.parametrize("name", MAKERS)

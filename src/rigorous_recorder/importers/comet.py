@@ -16,6 +16,8 @@ _FILES: Final = ("experiment.json", "messages.json")
 #: What Comet notes of itself.
 _OWN_PARAMETERS: Final = ("curr_step", "curr_epoch")
 _OWN_OTHERS: Final = ("offline_experiment", "hasNestedParams", "hasNestedMetrics")
+#: The type of files that are texts that were logged.
+_TEXT: Final = "text-sample"
 _TURNED: Final = "texts NaN and Infinity: as floats"
 
 
@@ -98,16 +100,19 @@ class _Reading:
         fields = {name: turned}
         if metric.get("epoch") is not None and name != "epoch":
             fields["epoch"] = metric["epoch"]
-        of = self._run
+        of, context = self._run, payload.get("context")
         if name.startswith("sys."):
             of = f"{self._run}/system"
             yield from self._part("system")
+        elif isinstance(context, str) and context:
+            of = f"{self._run}/context/{context}"
+            yield from self._part(f"context/{context}", context=context)
         yield Record(of, fields, _number(metric.get("step")), _time(payload.get("local_timestamp")))
 
-    def _part(self, part: str) -> Iterator[Event]:
+    def _part(self, part: str, **known: str) -> Iterator[Event]:
         if part not in self._parts:
             self._parts.add(part)
-            yield Run(f"{self._run}/{part}", parent=self._run, part=part)
+            yield Run(f"{self._run}/{part}", parent=self._run, part=known or part)
 
     def _parameters(self, payload: dict[str, Any]) -> None:
         found = payload.get("params")
@@ -140,6 +145,8 @@ class _Reading:
             self._about |= {
                 name: payload[key] for key, name in names.items() if payload.get(key) is not None
             }
+            if isinstance(command := self._about.get("command"), list):
+                self._about["command"] = " ".join(map(str, command))
 
     def _file(self, payload: dict[str, Any]) -> Iterator[Event]:
         """A file that was logged, which is a member of the archive without a name of its own."""
@@ -150,6 +157,8 @@ class _Reading:
         key = str(payload.get("upload_type") or "file")
         title = str(more.get("fileName") or name)
         fields = {f"{key}/name": title} if data is None else media(key, data, title)
+        if key == _TEXT and data is not None:
+            fields[key] = data.decode("utf-8", "replace")
         time = _time(payload.get("local_timestamp"))
         yield Record(self._run, fields, _number(more.get("step")), time)
 

@@ -37,11 +37,13 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
             report.add(source.path, "has a newer version: what is known of it is taken")
         run = str(meta.get("run_id") or source.name)
         config = _config(source.path, database, report)
+        hosts = [v for k, v in config.items() if k.startswith(_SYSTEM) and k.endswith("/hostname")]
         about = {
             "status": {"finished": "finished", "failed": "failed", "running": "running"}.get(
                 str(meta.get("status"))
             ),
             "project": meta.get("project"),
+            "host": hosts[0] if hosts else None,
             "start_time": iso_time(meta.get("created_at")),
             "end_time": iso_time(meta.get("closed_at")),
         }
@@ -74,7 +76,7 @@ def _value(kind: str, text: Any) -> Any:
 
 def _points(database: Any, run: str, last: dict[str, int]) -> Iterator[Event]:
     """The points of numbers, then those of texts, each in the order of its table."""
-    is_begun = False
+    parts: set[str] = set()
     for kind, column in _SERIES:
         names = dict(rows(database, f"{kind}_series", ("id", "path")))
         columns = "rowid", "series_id", "step", column, "ts"
@@ -82,13 +84,16 @@ def _points(database: Any, run: str, last: dict[str, int]) -> Iterator[Event]:
         found = rows(database, f"{kind}_points", columns, where=where)
         for count, (row, series, step, value, seconds) in enumerate(found, 1):
             name = str(names.get(series, series))
-            of = run
+            of, fields = run, {name: value}
             if name.startswith(_SYSTEM):
-                of = f"{run}/system"
-                if not is_begun:
-                    is_begun = True
-                    yield Run(of, parent=run, part="system")
-            yield Record(of, {name: value}, _step(step), utc_time(seconds))
+                stream = name.rpartition("/")[2]
+                part = "console" if stream in {"stdout", "stderr"} else "system"
+                of = f"{run}/{part}"
+                fields = {"line": value, "stream": stream} if part == "console" else fields
+                if part not in parts:
+                    parts.add(part)
+                    yield Run(of, parent=run, part=part)
+            yield Record(of, fields, _step(step), utc_time(seconds))
             last[kind] = row
             if not count % _OFTEN:
                 yield Position(dict(last))

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from struct import unpack
 from typing import Any, Final
 
-from .contract import Event, Format, Position, Record, Report, Run, Source, utc_time
-from .files import files_below
-from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
+from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
+from .files import files_below, read_bounded
+from .protobuf import BadMessageError, fields, first, float_of, signed, text_of, varint
 from .sqlite import is_sqlite, opened, rows
+from .texts import file_inside
 
 _TABLES: Final = ("run_operations", "metadata")
 _VERSION: Final = "v5"
 #: The type of the operation that creates the run.
 _CREATE: Final = 1
+#: The kind of a value that is a file, and what removes a text from a set.
+_FILE: Final = 13
+_REMOVE: Final = 2
+#: What the client itself logs.
+_CONSOLE: Final = frozenset({"runtime/stdout", "runtime/stderr"})
+_SYSTEM: Final = "monitoring/"
 _MICRO: Final = 1_000_000
 #: A position is given after so many records.
 _OFTEN: Final = 10_000
@@ -39,7 +47,7 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
         version, project, run = meta or (_VERSION, None, source.name)
         if version != _VERSION:
             report.add(source.path, "has another version: what is known of it is taken")
-        state = position or {"config": {}, "about": {}, "last": 0}
+        state = position or {"last": 0}
         reading = _Reading(source.path, report, str(run), state)
         reading.about["project"] = project
         yield from reading.events(database)
@@ -51,8 +59,9 @@ class _Reading:
     def __init__(self, path: Path, report: Report, run: str, state: Mapping[str, Any]) -> None:
         self._path, self._report, self._run = path, report, run
         self._last = state["last"]
-        self._config: dict[str, Any] = dict(state["config"])
-        self.about: dict[str, Any] = dict(state["about"])
+        self._config: dict[str, Any] = {}
+        self._parts: set[str] = set()
+        self.about: dict[str, Any] = dict(state.get("sets", {}))
 
     def events(self, database: Any) -> Iterator[Event]:
         """The run, its records, and the run again with all that was assigned to it."""
@@ -76,9 +85,9 @@ class _Reading:
         yield self._position()
 
     def _position(self) -> Position:
-        about = {key: v for key, v in self.about.items() if not isinstance(v, datetime)}
-        plain = {key: v for key, v in self._config.items() if not isinstance(v, datetime)}
-        return Position({"last": self._last, "config": plain, "about": about})
+        """What was assigned is stored with the run; sets are given whole, so they are known."""
+        sets = {key: value for key, value in self.about.items() if isinstance(value, list)}
+        return Position({"last": self._last, "sets": sets})
 
     def _operation(self, data: bytes, milliseconds: Any) -> Iterator[Event]:
         step: int | float | None = None
@@ -95,11 +104,15 @@ class _Reading:
                 self._tag(_message(value))
             elif number == 8:
                 found = first(_message(value))
-                values[text_of(found.get(1, b""))] = _value(_message(found.get(2, b"")))
+                key = text_of(found.get(1, b""))
+                values |= self._fields(key, _message(found.get(2, b"")))
             elif number not in {3, 6, 7, 9}:
                 self._report.add(self._path, f"operations of the unknown type {number}: left out")
-        if values:
-            yield Record(self._run, values, step, time)
+        for part, own in _by_part(values):
+            if part and part not in self._parts:
+                self._parts.add(part)
+                yield Run(f"{self._run}/{part}", parent=self._run, part=part)
+            yield Record(f"{self._run}/{part}" if part else self._run, own, step, time)
 
     def _create(self, found: Mapping[int, Any]) -> None:
         self.about["start_time"] = _time(_message(found.get(3, b"")))
@@ -110,26 +123,69 @@ class _Reading:
         found = first(data)
         key = text_of(found.get(1, b""))
         if 2 in found and key:
-            value = _value(_message(found[2]))
+            values = self._fields(key, _message(found[2]))
             if key in _ABOUT:
-                self.about[_ABOUT[key]] = value
+                self.about[_ABOUT[key]] = values.get(key)
             else:
-                self._config[key] = value
+                self._config |= values
+
+    def _fields(self, key: str, data: bytes) -> dict[str, Any]:
+        """A value; a file is its bytes, which are in a file beside the database."""
+        kind, value = next(fields(data), (0, b""))
+        if kind != _FILE or isinstance(value, int):
+            return {key: _value(data)}
+        name = text_of(first(value).get(1, b""))
+        file = file_inside(self._path.parent, name.rpartition("/")[2])
+        found = None if file is None else read_bounded(file, self._report)
+        return {f"{key}/name": name} if found is None else media(key, found, name)
 
     def _tag(self, data: bytes) -> None:
-        """Tags that are added to a set of texts."""
+        """Tags that are added to a set of texts, or removed from it."""
         found = first(data)
         key = text_of(found.get(1, b""))
-        texts = {
-            text_of(each)
+        changes = [
+            first(_message(entry))
             for _, entries in fields(_message(found.get(2, b"")))
             for _, entry in _fields(entries)
-            for _, each in _fields(entry)
-            if not isinstance(each, int)
-        }
+        ]
+        removed, added = (
+            {
+                text_of(each[1])
+                for each in changes
+                if 1 in each and (each.get(2) == _REMOVE) is is_it
+            }
+            for is_it in (True, False)
+        )
         name = "tags" if key == "sys/tags" else key
-        known = self.about.get(name) or []
-        self.about[name] = [*known, *sorted(texts - set(known))]
+        known = [each for each in self.about.get(name) or [] if each not in removed]
+        self.about[name] = [*known, *sorted(added - set(known))]
+
+
+def _by_part(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The fields of a call by the parts of the run that they are of."""
+    own: dict[str, Any] = {}
+    system: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in _CONSOLE:
+            yield "console", {"line": value, "stream": key.rpartition("/")[2]}
+        else:
+            (system if key.startswith(_SYSTEM) else own)[key] = value
+    yield from ((part, found) for part, found in (("", own), ("system", system)) if found)
+
+
+def _histogram(value: int | bytes) -> Any:
+    """Edges and counts of a histogram; its bytes if it is another one."""
+    data = _message(value)
+    parts = first(data)
+    edges, counts = (_message(parts.get(number, b"")) for number in (1, 4))
+    numbers = _message(first(counts).get(1, b""))
+    if parts.keys() != {1, 4} or len(edges) % 8:
+        return data
+    found, at = [], 0
+    while at < len(numbers):
+        number, at = varint(numbers, at)
+        found.append(signed(number))
+    return {"bin_edges": list(unpack(f"<{len(edges) // 8}d", edges)), "counts": found}
 
 
 def _fields(value: int | bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -162,6 +218,7 @@ def _value(data: bytes) -> Any:
         5: bool,
         6: text_of,
         8: lambda value: _time(_message(value)),
+        14: _histogram,
     }
     for number, value in fields(data):
         return kinds[number](value) if number in kinds else value
