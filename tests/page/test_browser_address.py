@@ -175,6 +175,11 @@ def test_thousands_of_children_are_a_few_lines(page: Page, address: str) -> None
     tree.locator(".table").evaluate("(each) => { each.scrollTop = 0; }")
     expect(tree.get_by_text("number=0", exact=True)).to_be_visible()
     same_again(page)
+    tree.get_by_role("button", name="Rows of experiment 2", exact=False).click()
+    expect(page.get_by_text("51 records", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Tree", exact=True).click()
+    tree.get_by_role("button", name="Charts of the run of experiment 2", exact=False).click()
+    expect(page.get_by_text("1 of 9 drawn")).to_be_visible()
 
 
 def test_files_have_what_is_drawn(page: Page, address: str, tmp_path: Path) -> None:

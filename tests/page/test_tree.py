@@ -53,9 +53,19 @@ def test_recorders_below_one_are_listed_in_parts(tmp_path: Path) -> None:
     assert ask(node=inner["id"]) == {"count": 0, "children": []}
     whole = ask("/api/tree/recorder", node=first["id"])
     assert whole["text"] == '{\n  "number": 800\n}'
+    where = whole["where"]
+    assert collection.records.where(where).to_arrow().num_rows == 3  # also of those below
     assert ask(node="77") == {"count": 0, "children": []}
     assert "no such recorder" in ask("/api/tree/recorder", node="77")["error"]
     for wrong in ({"node": "x"}, {"node": str(1 << 80)}, {"collection": "../x"}, {"first": "x"}):
         assert ask(**wrong)["error"]
     collection.delete(1)  # at once, however long counting took
     assert ask() == {"count": 0, "children": []}
+    with collection.new_experiment(number=0.1, flag=True, odd=float("nan"), more=[1]) as other:
+        other.push(step=9)
+    client = TestClient(application(Workspace([tmp_path]), hosts=frozenset({"testserver"})))
+    (last,) = ask()["children"]
+    links = ask("/api/tree/recorder", node=last["id"])
+    assert "flag" in links["where"]
+    assert collection.records.where(links["where"]).to_arrow()["step"].to_pylist() == [9]
+    assert links["run"].startswith("study/")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
@@ -13,11 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .._display.tree import Child, Listing
+from .._engines.sql import identifier, literal
+from .._keys import RESERVED
 from .._values.chunks import int64_array
 from ..errors import ArgumentError
 from .body import json_of
 from .given import LAST, count_in, id_in, requested, text_in
 from .plain import json_bytes, plain
+from .runs import run_key
 from .series import same_deleted
 from .values import Values
 from .workspace import Opened, Workspace
@@ -25,6 +29,7 @@ from .workspace import Opened, Workspace
 __all__ = ["RecorderTree"]
 
 _ROOT: Final = 1
+_OF_RUN: Final = ("experiment_number", "experiment_start_time")
 _MOST_CHILDREN: Final = 500
 _MOST_IN_LABEL: Final = 300
 #: Numbers of records are counted anew at most after so many seconds, and so many times what it took.
@@ -77,8 +82,10 @@ class RecorderTree:
         if (at := snapshot.nodes.position(wanted.node)) is None:
             message = "there is no such recorder any more"
             raise ArgumentError(message)
-        (own,) = snapshot.nodes.own_data(int64_array([at]))
-        return self._values.whole({key: each for key, each in own.items() if each is not None})
+        nodes = snapshot.nodes
+        path = nodes.own_data(nodes.with_ancestors(int64_array([at])))  # itself first
+        whole = self._values.whole({key: each for key, each in path[0].items() if each is not None})
+        return whole | _links(opened.name, path)
 
     def _listing(self, opened: Opened) -> Listing:
         with self._lock:
@@ -126,6 +133,31 @@ class _Wanted(NamedTuple):
         except ValueError as error:
             message = f"not a valid request of recorders: {error}"
             raise ArgumentError(message) from None
+
+
+def _links(name: str, path: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The run of a recorder, and the SQL condition of the records with its attributes."""
+    known = {key: each for own in reversed(path) for key, each in own.items() if each is not None}
+    number, start = (known.get(key) for key in _OF_RUN)
+    is_of_run = isinstance(number, int) and isinstance(start, float)
+    terms = (
+        f"{identifier(key)} = {text}"
+        for key, each in known.items()
+        if (key in _OF_RUN or key not in RESERVED) and (text := _literal(each)) is not None
+    )
+    run = run_key(name, number, start) if is_of_run else None  # type: ignore[arg-type]
+    return {"run": run, "where": " AND ".join(terms)}
+
+
+def _literal(value: Any) -> str | None:
+    """A value in SQL; None for those that SQL compares otherwise."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"'{value!r}'::DOUBLE" if math.isfinite(value) else None
+    return literal(value) if isinstance(value, str) and "\0" not in value else None
 
 
 def _line(child: Child) -> Mapping[str, Any]:

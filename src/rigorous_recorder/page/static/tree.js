@@ -105,7 +105,7 @@ export class Tree {
 
   draw() {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.recorder;
-    const names = ["recorder", "records", "with all below", "recorders below"];
+    const names = ["recorder", "records", "with all below", "recorders below", ""];
     this.table.set(names.map((name, at) => cell(name, at ? "number" : "recorder")), this.root.lines);
     if (!focused) return;
     for (const each of this.table.body.querySelectorAll("button")) {
@@ -124,7 +124,20 @@ export class Tree {
     name.style.paddingInlineStart = `${8 + 18 * depth + (found.children ? 0 : 22)}px`;
     if (found.children) name.prepend(this.opener(branch, at, found));
     name.addEventListener("dblclick", () => this.pane.show(found.id, found.label));
-    return [name, cell(found.records), cell(found.all_records), cell(found.children)];
+    const link = (/** @type {string} */ text, /** @type {string} */ title, /** @type {(links: any) => Record<string, any>} */ values) =>
+      element("button", { className: "small", title: `${title} ${found.label}`, "aria-label": `${title} ${found.label}`, onclick: () => this.go(found.id, values) }, text);
+    const links = element("div", { className: "cell", role: "cell" }, link("Rows", "Rows of", ({ where }) => ({ tab: "rows", where })), " ",
+      link("Charts", "Charts of the run of", ({ run }) => (run ? { tab: "charts", only: "1", picked: [run], hidden: [] } : { tab: "charts" })));
+    return [name, cell(found.records), cell(found.all_records), cell(found.children), links];
+  }
+
+  /** Show what belongs to a recorder. @param {string} node @param {(links: any) => Record<string, any>} values */
+  async go(node, values) {
+    try {
+      change({ collection: this.shown, ...values(await json("api/tree/recorder", { collection: this.shown, node })) });
+    } catch (error) {
+      this.report(/** @type {Error} */ (error).message, true);
+    }
   }
 
   /** @param {Branch} branch @param {number} at @param {Recorder} recorder */
