@@ -51,7 +51,7 @@ export const scatter = {
   note(found) {
     const lost = sum(found, "lost"), odd = sum(found, "odd");
     return [
-      found.header.is_reduced ? "of points in one pixel one is drawn" : "",
+      found.header.is_reduced ? `one dot for the points of each ${found.header.square} × ${found.header.square} pixels: up to ${found.header.most.toLocaleString("en")}` : "",
       odd ? `${odd} with y that is NaN or infinite are marks` : "",
       lost ? `${lost} with x that is NaN or infinite are not drawn` : "",
     ].filter(Boolean).join("; ");
