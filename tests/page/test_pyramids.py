@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
 from pathlib import Path
 from threading import Event
@@ -11,12 +13,15 @@ import pytest
 
 pytest.importorskip("numpy")
 pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("youplot")
 
 import numpy as np
 import pyarrow as pa
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.page import reading
+from rigorous_recorder.page.app import application
 from rigorous_recorder.page.charts import ChartRequest, charts
 from rigorous_recorder.page.reading import Reader
 from rigorous_recorder.page.series import Cancelled
@@ -132,3 +137,70 @@ def test_reading_ends_when_the_browser_leaves(
             charts(workspace, request, stop)
     assert read
     assert charts(workspace, request).endswith(expected)
+
+
+def test_smoothing_ends_when_the_browser_leaves(
+    study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the next part of a line, of which all points are read again."""
+    expected = lines(study, smooth=0.9)
+    workspace, stop, loaded, real = Workspace([folder(study)]), Event(), [], Reader._chunk
+
+    def leave(reader: Reader, *place: Any) -> Any:
+        loaded.append(place)
+        stop.set()
+        return real(reader, *place)
+
+    request = ChartRequest.of({"y": "loss", "x": "step", "pixels": 7, "smooth": 0.9})
+    monkeypatch.setattr(Reader, "_chunk", leave)
+    charts(workspace, request._replace(smooth=0.0))
+    assert not loaded
+    with pytest.raises(Cancelled):
+        charts(workspace, request, stop)
+    assert len(loaded) == 1
+    assert charts(workspace, request).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/api/chart", {}), ("/api/plot", {"kind": "histogram"})]
+)
+def test_a_request_ends_when_its_connection_does(
+    study: ExperimentCollection,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    kind: dict[str, str],
+) -> None:
+    """No row is read after that."""
+    reading, stopped, read, real = Event(), [], [], Reader.read
+
+    def wait(reader: Reader, group: Any) -> Any:
+        reading.set()
+        stopped.append(reader._stop is not None and reader._stop.wait(60))
+        return real(reader, group)
+
+    def rows(*_: Any) -> list[Any]:
+        read.append(True)
+        return []
+
+    async def receive() -> dict[str, Any]:
+        if not sent:
+            sent.append({})
+            body = {"y": "loss", "x": "step", **kind}
+            return {"type": "http.request", "body": json.dumps(body).encode()}
+        await asyncio.to_thread(reading.wait, 60)
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr(Reader, "read", wait)
+    monkeypatch.setattr(Reader, "_rows", rows)
+    sent: list[dict[str, Any]] = []
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "root_path": ""}
+    headers = [(b"host", b"testserver"), (b"content-type", b"application/json")]
+    app = application(Workspace([folder(study)]), hosts=frozenset({"testserver"}))
+    asyncio.run(app({**scope, "headers": headers}, receive, send))
+    assert sent[1]["status"] == 499
+    assert stopped
+    assert all(stopped)
+    assert not read

@@ -209,7 +209,7 @@ class _Answer:
             for line in state.lines:
                 self._check()
                 points, first, (odd_x, odd_y) = line.points, start(line), line.points.odd
-                some = _drawn(points, self._request, pixels, first)
+                some = _drawn(points, self._request, pixels, first, self._check)
                 odd = odd_x - first if first else odd_x, odd_y
                 entry = _Entry(self._name(opened, line), points.count, some, *odd)
                 drawn.append(entry)
@@ -388,12 +388,19 @@ def _has_equal(found: Sequence[tuple[Opened, State]]) -> bool:
     return any(not line.points.is_rising for _, state in found for line in state.lines)
 
 
-def _drawn(points: Points, request: ChartRequest, pixels: int, start: float) -> _Drawn:
+def _drawn(
+    points: Points, request: ChartRequest, pixels: int, start: float, check: Callable[[], None]
+) -> _Drawn:
     """The points to draw, of which x is counted from a start."""
     if points.is_rising:
         ends = (None if each is None else each + start for each in (request.low, request.high))
         found = points.drawn(
-            points.window(*ends), pixels, is_log=request.log_x, weight=request.smooth, start=start
+            points.window(*ends),
+            pixels,
+            is_log=request.log_x,
+            weight=request.smooth,
+            start=start,
+            check=check,
         )
         x = found[0] - start if start else found[0]
         return _Drawn(x, found[1], found[2] if request.smooth else None, None)

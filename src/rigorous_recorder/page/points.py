@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any, Final
 
@@ -161,13 +161,21 @@ class Points:
             before += each.count
         return before
 
-    def drawn(
-        self, shown: slice, pixels: int, *, is_log: bool, weight: float = 0.0, start: float = 0.0
+    def drawn(  # noqa: PLR0913 - what a line is drawn by
+        self,
+        shown: slice,
+        pixels: int,
+        *,
+        is_log: bool,
+        weight: float = 0.0,
+        start: float = 0.0,
+        check: Callable[[], None] = lambda: None,
     ) -> list[Any]:
         """X and y of the points by which each pixel is drawn, of a line that rises.
 
         Args:
             start: pixels are those of x from here on.
+            check: called before each chunk; it raises if the reader has left.
             weight: of smoothing; if it is not 0, the third result is smoothed y, whose lows and
                 highs are drawn, too.
         """
@@ -177,11 +185,11 @@ class Points:
             return [np.empty(0)] * (3 if weight else 2)
         is_whole = count <= 4 * pixels
         columns = None if is_whole else self._pixels(parts, pixels, is_log=is_log, start=start)
-        soft = self.smoothed(weight, shown) if weight else repeat(None)
-        found = [
-            chunk.some(columns, part, count / pixels, smooth)
-            for (chunk, part), smooth in zip(parts, soft, strict=False)
-        ]
+        soft = self.smoothed(weight, shown, check) if weight else repeat(None)
+        found = []
+        for (chunk, part), smooth in zip(parts, soft, strict=False):
+            check()
+            found.append(chunk.some(columns, part, count / pixels, smooth))
         if columns is None and len(found) == 1:
             return found[0]
         arrays = [np.concatenate(each) for each in zip(*found, strict=True)]
@@ -190,17 +198,20 @@ class Points:
         drawn = by_column(columns.of(arrays[0]), arrays[1:])
         return [each[drawn] for each in arrays]
 
-    def smoothed(self, weight: float, shown: slice) -> Iterator[Any]:
+    def smoothed(
+        self, weight: float, shown: slice, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Any]:
         """The smoothed values of all points of the chunks with those shown, of a line that rises.
 
         Each array is overwritten by the next one.
         """
-        smoother, last = Smoother(weight, self.typical()), None
+        smoother, last = Smoother(weight, self.typical(check)), None
         chunks = [each for each, _ in self._parts(shown)]
         start = chunks[0].first - smoother.reach
         for each in self.chunks():
             if each.last < start:
                 continue  # these points have no weight
+            check()
             whole = each.whole()
             is_even = smoother.typical == whole.step and last in {None, each.first - whole.step}
             found = (
@@ -210,10 +221,10 @@ class Points:
                 yield found
             last = each.last
 
-    def typical(self) -> float:
+    def typical(self, check: Callable[[], None] = lambda: None) -> float:
         """The median distance of neighbours; of long lines that of the medians of chunks."""
         if self._typical is None or self._typical[0] != self.finite:
-            steps = [_typical(each.whole()) for each in self.chunks() if each.count > 1]
+            steps = [_typical(each, check) for each in self.chunks() if each.count > 1]
             self._typical = self.finite, float(np.median(steps)) if steps else 1.0
         return self._typical[1]
 
@@ -234,8 +245,10 @@ class Points:
             start += chunk.count
 
 
-def _typical(chunk: Chunk) -> float:
-    return chunk.step or float(np.median(np.diff(chunk.x)))
+def _typical(chunk: Chunk | Thin, check: Callable[[], None]) -> float:
+    check()
+    whole = chunk.whole()
+    return whole.step or float(np.median(np.diff(whole.x)))
 
 
 def _least(parts: list[_Part], start: float) -> float:
