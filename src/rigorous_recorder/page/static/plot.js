@@ -4,7 +4,7 @@
 import { element, shown, swatch } from "./dom.js";
 import { colorsOf, frame, inside, legend, legendHeight } from "./frame.js";
 import { band, curve, marks, shapes } from "./marks.js";
-import { colorAt, shapeAt } from "./palette.js";
+import { colorAt, isDark, shapeAt } from "./palette.js";
 import { Range, nearest, position, written } from "./scale.js";
 import { Svg } from "./svg.js";
 
@@ -53,7 +53,7 @@ export class Plot {
     const count = this.lines.length === 1 ? "1 line" : `${this.lines.length} lines`;
     this.place.ariaLabel = `${count}, x from ${x0} to ${x1}, y from ${y0} to ${y1}. Arrows move the cursor, with Shift they pan; plus and minus zoom, 0 shows all.`;
     const data = [this.xEnds, this.yEnds];
-    const made = `${look.logX} ${look.logY} ${getComputedStyle(document.body).color}`;
+    const made = `${look.logX} ${look.logY} ${isDark()}`;
     if (this.uplot && this.made === made) {
       this.uplot.setData(data);
       return;
@@ -113,10 +113,8 @@ export class Plot {
   }
 
   options() {
-    const style = getComputedStyle(document.documentElement);
-    const probe = getComputedStyle(document.body);
-    const edge = getComputedStyle(this.place.closest(".card") ?? document.body).borderTopColor;
-    const axis = { stroke: probe.color, grid: { stroke: edge, width: 1 }, ticks: { stroke: edge, width: 1 }, font: `11px ${style.fontFamily}` };
+    const { text, edge, family } = styleOf(this.place);
+    const axis = { stroke: text, grid: { stroke: edge, width: 1 }, ticks: { stroke: edge, width: 1 }, font: `11px ${family}` };
     const scale = (/** @type {boolean} */ isLog, /** @type {() => number[]} */ ends) => ({
       time: false, distr: isLog ? 3 : 1, range: ends,
     });
@@ -250,6 +248,18 @@ export class Plot {
     ctx.drawImage(canvas, 0, 0);
     return new Promise((resolve) => copy.toBlob(resolve));
   }
+}
+
+/** The style of axes, which is asked once for all charts: each time the page would be laid out before. */
+let styled = { isDark: !isDark(), text: "", edge: "", family: "" };
+
+/** @param {HTMLElement} place */
+function styleOf(place) {
+  if (styled.isDark === isDark()) return styled;
+  const { color, fontFamily } = getComputedStyle(document.body);
+  const edge = getComputedStyle(place.closest(".card") ?? document.body).borderTopColor;
+  styled = { isDark: isDark(), text: color, edge, family: fontFamily };
+  return styled;
 }
 
 /** How wide an axis is, by its longest label. @param {any} _ @param {string[] | null} labels */
