@@ -197,6 +197,38 @@ def test_neptune_files_histograms_sets_and_streams_are_what_they_are(tmp_path: P
     assert parts["system"]["monitoring/x/cpu"] == 5.0
 
 
+def test_clearml_pictures_code_and_configurations(tmp_path: Path) -> None:
+    """A picture is its bytes; the commit has the name that it has in all formats."""
+    picture = {
+        "type": "training_debug_image",
+        "metric": "im",
+        "variant": "s",
+        "iter": 1,
+        "key": "a",
+    }
+    path = tmp_path / "clearml.zip"
+    zipped(
+        path,
+        task_json={
+            "id": "id",
+            "configuration": {"conf": {"value": "a = 1"}},
+            "script": {"version_num": "c", "branch": "", "entry_point": "a.py"},
+        },
+        metrics_jsonl=[[picture, {**picture, "iter": 2, "key": "../b"}]],
+    )
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("data/a", b"png")
+    with ExperimentCollection(tmp_path / "study") as collection:
+        import_runs(path, collection)
+        first, second = map(dict, collection.records)
+        (run,) = collection.experiments
+        found = {key: run.get(key) for key in ("git_commit", "git_branch", "command")}
+        assert run["configuration/conf"] == "a = 1"
+    assert found == {"git_commit": "c", "git_branch": None, "command": "a.py"}
+    assert (first["im/s"], first["im/s/name"]) == (b"png", "a")
+    assert (second.get("im/s"), second["im/s/name"]) == (None, "../b")
+
+
 def test_comet_contexts_and_texts(tmp_path: Path) -> None:
     """A context is a recorder below the run, as in other formats; a text is one."""
     metric = {"metricName": "loss", "metricValue": 1, "step": 3}

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.importers import Report, import_runs
+from rigorous_recorder.errors import MissingPackageError
+from rigorous_recorder.importers import Report, Source, aim, import_runs
+from rigorous_recorder.importers.contract import Format
 from rigorous_recorder.importers.event_frames import masked_crc
 from rigorous_recorder.importers.files import read_yaml
 
@@ -194,6 +196,32 @@ def test_sb3_monitors_are_environments_below_their_run(tmp_path: Path) -> None:
         assert (row["r"], row["l"], row["won"], row["env_id"]) == (1.5, number, True, "Cart")
         assert (row["time"].timestamp(), row["run"]) == (1002.75, "ppo")
     assert [(row["step"], row["loss"]) for row in rows if "env" not in row] == [(96, 0.5)]
+
+
+def test_a_format_that_needs_a_package_does_not_end_the_import_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of many formats it is reported; by itself, it is an error."""
+    logs = tmp_path / "logs"
+    (logs / "a").mkdir(parents=True)
+    event_file(logs / "a" / "events.out.tfevents.1.host")
+    file = logs / "x.aim"
+    file.write_text("x", "utf-8")
+
+    def read(*_: Any) -> Any:
+        message = "Aim is not installed"
+        raise MissingPackageError(message)
+
+    def find(path: Path, _options: Any) -> Any:
+        yield from (Source(each) for each in ([path] if path == file else path.glob("*.aim")))
+
+    monkeypatch.setattr(aim, "FORMAT", Format("aim", "Aim", find, read))
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        done = import_runs(logs, collection)
+        assert done.sources == {"tensorboard": 1, "aim": 1}
+        assert [each.text for each in done.report.losses] == ["not taken: Aim is not installed"]
+        with pytest.raises(MissingPackageError):
+            import_runs(file, collection, format="aim")
 
 
 # --- Lightning and Optuna ----------------------------------------------------------------------------

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from .archive import has_members, json_lines, member, opened_zip
-from .contract import Event, Format, Record, Report, Run, Source, utc_time
+from .contract import Event, Format, Record, Report, Run, Source, media, utc_time
 from .files import files_below
 
 #: The iteration of values that were reported without one.
 _SINGLE: Final = -2_147_483_648
 _ZEROS: Final = "values that are 0: ClearML writes NaN and infinities so, and also that number"
 _SYSTEM: Final = ":monitor:"
+#: What is known of the code, by the names that it has in all formats.
+_SCRIPT: Final = {
+    "repository": "git_remote", "branch": "git_branch", "version_num": "git_commit",
+    "entry_point": "command",
+}  # fmt: skip
 
 
 def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
@@ -46,9 +51,15 @@ def _run(run: str, task: Mapping[str, Any]) -> Run:
         for name, entry in entries.items() if isinstance(entries, dict) else ():
             key = str(name) if section == "General" else f"{section}/{name}"
             config[key] = _value(entry) if isinstance(entry, dict) else entry
+    texts = task.get("configuration")
+    for name, entry in texts.items() if isinstance(texts, dict) else ():
+        config[f"configuration/{name}"] = entry.get("value") if isinstance(entry, dict) else entry
     names = {"project": "project_name", "notes": "comment", "status": "status", "type": "type"}
     about = {name: task.get(key) for name, key in names.items()}
     about["tags"] = task.get("tags") or None
+    script = task.get("script")
+    if isinstance(script, dict):
+        about |= {name: script.get(key) or None for key, name in _SCRIPT.items()}
     return Run(run, str(task.get("name") or run), config, about)
 
 
@@ -74,12 +85,20 @@ def _records(run: str, archive: Any, path: Path, report: Report) -> Iterator[Eve
                     report.add(path, "entries that are no objects: left out")
                     continue
                 part, fields, step = _entry(entry)
+                if isinstance(file := entry.get("key"), str):
+                    fields = _picture(archive, next(iter(fields)), file, path, report)
                 if 0.0 in fields.values():
                     report.add(path, _ZEROS)
                 if part and part not in parts:
                     parts.add(part)
                     yield Run(f"{run}/{part}", parent=run, part=part)
                 yield Record(f"{run}/{part}" if part else run, fields, step, _time(entry))
+
+
+def _picture(archive: Any, key: str, file: str, path: Path, report: Report) -> dict[str, Any]:
+    """The fields of a file of the session."""
+    data = member(archive, f"data/{file}", path, report)
+    return {f"{key}/name": file} if data is None else media(key, data, file)
 
 
 def _entry(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any], int | float | None]:

@@ -40,6 +40,8 @@ class Source:
         is_ordered: whether records of a run that were given before come first, in the same order, when
             it is read again after it has grown.
         is_written: whether it may be written on at any time, since it is followed.
+        is_beside_others: whether sources of other formats were found with it: one that needs a
+            package that is not installed does not end the import then.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     is_ordered: bool = True
     is_written: bool = False
+    is_beside_others: bool = False
 
 
 class Run(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.errors import ArgumentError, MissingPackageError
 
 from .contract import Record, Report, Rows, Run, Source
 from .formats import Found, find
@@ -94,6 +94,8 @@ def find_runs(
             message = f"{path}: {what} found; expected a file, a run's folder or a folder of many"
             raise ArgumentError(message)
         found += here
+    if format is None and len({each.name for each, _ in found}) > 1:
+        return [(each, replace(source, is_beside_others=True)) for each, source in found]
     return found
 
 
@@ -294,6 +296,11 @@ class _Importing:
             into.write(readers.events(task, report), self._is_time)
             if before and format_.only_grows:
                 more["head"] = _head(source, before[0][1])
+        except MissingPackageError as error:
+            if not source.is_beside_others:
+                raise
+            report.add(source.path, f"not taken: {error}", once=True)
+            return  # it is not stored as read: the package may be installed later
         except ReaderDiedError as error:
             text = f"its reader ended ({error}): what came before is imported, the rest is not"
             report.add(source.path, text)
