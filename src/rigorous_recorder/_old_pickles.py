@@ -10,7 +10,7 @@ from ._once import remembered
 from ._store.memory_store import MemoryStore
 from .errors import UnsafePickleError
 
-__all__ = ["OLD_CLASSES", "OldRecorder", "adopt", "numpy_part"]
+__all__ = ["OLD_CLASSES", "OldRecorder", "adopt", "numpy_part", "plain_records"]
 
 
 class OldDict(dict[Any, Any]):
@@ -24,9 +24,10 @@ class OldRecord(OldDict):
     """1.4.4's ``AncestorDict``: a record with its ancestors' data."""
 
     itself: dict[Any, Any]
+    above: tuple[dict[Any, Any], ...]
 
     def __setstate__(self, state: Any) -> None:
-        self.itself = dict(state[0])
+        self.itself, self.above = dict(state[0]), tuple(state[1])
 
 
 class OldRecorder:
@@ -146,6 +147,25 @@ def adopt(old: OldRecorder) -> tuple[MemoryStore, int]:
             store.records.append(node, _plain_fields(record, known))
         todo += [(child, node) for child in reversed(recorder.children)]
     return store, ids[id(old)]
+
+
+def plain_records(found: object) -> list[tuple[dict[Any, Any], tuple[dict[Any, Any], ...]]]:
+    """The own fields of each record of an old collection, and those above it, the nearest first.
+
+    What several records have above them is the same object for all of them.
+
+    Raises:
+        TypeError: it does not hold records.
+        UnsafePickleError: a value refers to itself so often that it is too large when expanded.
+    """
+    if not isinstance(found, list) or not all(isinstance(each, OldRecord) for each in found):
+        message = f"expected a list of records, not a {type(found).__name__}"
+        raise TypeError(message)
+    known: dict[int, int] = {}
+    for record in found:
+        for fields in (record.itself, *record.above):
+            _plain_fields(fields, known)
+    return [(record.itself, record.above) for record in found]
 
 
 def _plain_fields(fields: dict[Any, Any], known: dict[int, int]) -> dict[Any, Any]:

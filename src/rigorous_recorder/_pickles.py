@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from ._arrow import ipc, pa
 from ._attach import copy_tree, copy_with_ancestors
 from ._engines.snapshot import Snapshot
-from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part
+from ._old_pickles import OLD_CLASSES, OldRecorder, adopt, numpy_part, plain_records
 from ._store.fragments import InMemoryFragment
 from ._store.memory_store import MemoryStore
 from ._store.reader import StoreSnapshot
@@ -25,7 +25,7 @@ from ._tree.nodes import Nodes
 from ._values.chunks import count_to
 from .errors import DamagedFileError, RigorousError, UnsafePickleError
 
-__all__ = ["PlainTree", "Restored", "load_tree", "restored", "tree_of"]
+__all__ = ["PlainTree", "Restored", "load_old_records", "load_tree", "restored", "tree_of"]
 
 _FORMAT: Final = "rigorous-recorder tree 2"
 #: The functions that pickles of recorders call, in current and earlier versions: module and name.
@@ -110,15 +110,7 @@ def load_tree(path: Path) -> Restored:
         UnsafePickleError: it contains anything but plain values and recorders.
         DamagedFileError: it is not a pickle, or not of a recorder.
     """
-    data = path.read_bytes()
-    try:
-        _check_sizes(data)
-        found = _Unpickler(io.BytesIO(data)).load()
-    except UnsafePickleError:
-        raise
-    except Exception as error:
-        message = f"{path} can't be read as a pickle: {error!r}"
-        raise DamagedFileError(message) from error
+    found = _unpickled(path)
     if isinstance(found, OldRecorder):
         try:
             return Restored(*adopt(found), {})
@@ -131,6 +123,33 @@ def load_tree(path: Path) -> Restored:
         message = f"{path} holds a {type(found).__name__}, not a recorder"
         raise DamagedFileError(message)
     return restored(found)
+
+
+def load_old_records(path: Path) -> list[tuple[dict[Any, Any], tuple[dict[Any, Any], ...]]]:
+    """The own fields of each record of a collection of version 1.4.4, and those above it, nearest first.
+
+    Raises:
+        UnsafePickleError: it contains anything but plain values and recorders.
+        DamagedFileError: it is not a pickle, or not of records.
+    """
+    found = _unpickled(path)
+    try:
+        return plain_records(found)
+    except (TypeError, AttributeError) as error:
+        message = f"{path} does not hold records: {error!r}"
+        raise DamagedFileError(message) from error
+
+
+def _unpickled(path: Path) -> Any:
+    data = path.read_bytes()
+    try:
+        _check_sizes(data)
+        return _Unpickler(io.BytesIO(data)).load()
+    except UnsafePickleError:
+        raise
+    except Exception as error:
+        message = f"{path} can't be read as a pickle: {error!r}"
+        raise DamagedFileError(message) from error
 
 
 def _check_sizes(data: bytes) -> None:
