@@ -201,7 +201,8 @@ def test_files_have_what_is_drawn(page: Page, address: str, tmp_path: Path) -> N
     assert [each[0][0] for each in rows[0][2:]] == ["'"] * len(rows[0][2:])
     lines = {row[0] for row in rows[1:]}
     assert lines == {"m", f"'{FORMULA}"}
-    page.goto(f"{address}#only=1")
+    page.goto(f"{address}#only=1&smoth=0.9")
+    expect(page.get_by_text('The address has parts that mean nothing: "smoth".')).to_be_visible()
     page.reload()
     page.get_by_label("Draw run 4").first.check()
     expect(page.get_by_text("1 of 9 drawn")).to_be_visible()

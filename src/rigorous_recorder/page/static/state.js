@@ -32,9 +32,13 @@ export function change(values) {
   listeners.forEach((call) => call(changed));
 }
 
+/** What the address has that no page knows, as after a typing error. @type {string[]} */
+export let unknown = [];
+
 /** Take the values of the address. */
 export function read() {
   const given = new URLSearchParams(location.hash.slice(1));
+  unknown = [...new Set(given.keys())].filter((key) => key && !Object.hasOwn(DEFAULTS, key));
   /** @type {State} */
   const values = {};
   for (const [key, value] of Object.entries(DEFAULTS)) {

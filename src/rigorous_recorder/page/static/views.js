@@ -2,7 +2,7 @@
 
 import { json } from "./api.js";
 import { element } from "./dom.js";
-import { state } from "./state.js";
+import { state, unknown } from "./state.js";
 
 /** @typedef {{collection: string, name: string, address: string}} View */
 
@@ -13,6 +13,7 @@ export class Views {
     /** @type {View[]} */
     this.views = [];
     this.token = "";
+    this.text = "";
   }
 
   /** @param {HTMLElement} place */
@@ -25,6 +26,7 @@ export class Views {
     this.note = element("span", { className: "error", role: "status" });
     place.append(this.pick, this.save, this.name, this.remove, this.note);
     this.load();
+    addEventListener("hashchange", () => setTimeout(() => this.report(this.text)));
   }
 
   async load() {
@@ -85,6 +87,8 @@ export class Views {
 
   /** @param {string} text */
   report(text) {
-    this.note.textContent = text;
+    this.text = text;
+    const names = unknown.map((each) => JSON.stringify(each)).join(", ");
+    this.note.textContent = [text, names && `The address has parts that mean nothing: ${names}.`].filter(Boolean).join("\n");
   }
 }
