@@ -65,6 +65,31 @@ def test_trials_of_tune(study: ExperimentCollection, tmp_path: Path) -> None:
     assert rows[0]["pid"] is None
 
 
+def test_a_search_that_is_restored(study: ExperimentCollection, tmp_path: Path) -> None:
+    """What failed runs again, in a run of its own, since the first one was over."""
+    mended = tmp_path / "mended"
+
+    def objective(config: Any) -> None:
+        for step in range(2):
+            if config["x"] == 1 and not mended.exists():
+                raise ValueError("bad")
+            tune.report({"loss": config["x"] + step})
+
+    callback = RayTuneCallback(tmp_path / "study", {"m": 1})
+    config = tune.RunConfig(name="e", storage_path=str(tmp_path), verbose=0, callbacks=[callback])
+    tune.Tuner(objective, param_space={"x": tune.grid_search([0, 1])}, run_config=config).fit()
+    mended.touch()
+    tune.Tuner.restore(str(tmp_path / "e"), objective, restart_errored=True).fit()
+    first, second = study.experiments
+    assert [first.status, second.status, second["m"]] == [Status.FINISHED, Status.FINISHED, 1]
+    assert {row["config"]["x"]: row["state"] for row in study.level("trial")[:2]} == {
+        0: "complete",
+        1: "failed",
+    }
+    rows = [(row["config"]["x"], row["state"], row["loss"]) for row in second.records]
+    assert rows == [(1, "complete", 1), (1, "complete", 2)]
+
+
 def test_reports_of_train(study: ExperimentCollection, tmp_path: Path) -> None:
     """Of each worker, in the process of the controller; an error of one is an attribute."""
     from ray.train.torch import TorchTrainer

@@ -177,3 +177,54 @@ def test_completions_and_values_of_trl(study: ExperimentCollection, tmp_path: Pa
     found = [(row["step"], row["prompt"]) for row in study.records.where(table="completions")]
     assert found == [(step, prompt) for step in (1, 2, 3, 4) for prompt in ("p", "q")]
     assert study.records.where(table=None)[-1]["completions/mean_length"] == 3.0
+
+
+def test_a_real_training_of_trl(study: ExperimentCollection, tmp_path: Path) -> None:
+    """GRPO of a tiny model of random weights: TRL's own values, and the completions it wrote."""
+    trl = pytest.importorskip("trl", reason="trl is not installed")
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    names = ["<pad>", "<eos>", *"abcdefgh"]
+    words = tokenizers.models.WordLevel({w: n for n, w in enumerate(names)}, unk_token="<pad>")
+    core = tokenizers.Tokenizer(words)
+    core.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", padding_side="left"
+    )
+
+    def length(completions: list[str], **_: Any) -> list[float]:
+        return [float(len(each)) for each in completions]
+
+    sizes = {"vocab_size": 10, "n_positions": 16, "n_embd": 8, "n_layer": 1, "n_head": 1}
+    tokens = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0}
+    args = trl.GRPOConfig(
+        output_dir=str(tmp_path / "out"),
+        max_steps=2,
+        per_device_train_batch_size=2,
+        num_generations=2,
+        max_completion_length=3,
+        logging_steps=1,
+        report_to=[],
+        save_strategy="no",
+        use_cpu=True,
+        bf16=False,
+        disable_tqdm=True,
+        log_completions=True,
+    )
+    trained = trl.GRPOTrainer(
+        model=transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes, **tokens)),
+        processing_class=tokenizer,
+        reward_funcs=length,
+        args=args,
+        train_dataset=datasets.Dataset.from_dict({"prompt": ["a b", "c d", "e f", "g h"]}),
+        callbacks=[RigorousCallback(study, {"m": 1}, capture=False)],
+    )
+    trained.train()
+    history = [row for row in trained.state.log_history if "reward" in row]
+    rows = [row for row in study.records if row["reward"] is not None and row["table"] is None]
+    assert [row["step"] for row in rows] == [1, 2]
+    for key in ("reward", "reward_std", "entropy", "completions/mean_length", "loss", "epoch"):
+        assert [row[key] for row in rows] == [row[key] for row in history], key
+    completions = list(study.records.where(table="completions"))
+    assert [row["step"] for row in completions] == [1, 1, 2, 2]
+    assert [row["length"] for row in completions] == [len(row["completion"]) for row in completions]

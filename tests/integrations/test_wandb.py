@@ -393,6 +393,62 @@ def test_what_scripts_and_frameworks_use_beside_logging(
     assert "link_artifact() links nothing here" in lines[1]
 
 
+#: What frameworks log to W&B, of which nothing is installed here or used.
+FRAMEWORKS = """
+import rigorous_recorder.wandb
+rigorous_recorder.wandb.patch()
+import torch
+from accelerate import Accelerator
+from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainingArguments
+
+class Line(PreTrainedModel):
+    config_class = PretrainedConfig
+
+    def __init__(self):
+        super().__init__(PretrainedConfig())
+        self.layer = torch.nn.Linear(1, 1)
+        self.post_init()
+
+    def forward(self, x, labels=None):
+        return {"loss": ((self.layer(x) - labels) ** 2).mean()}
+
+args = TrainingArguments(
+    "out", max_steps=2, per_device_train_batch_size=1, logging_steps=1, use_cpu=True,
+    report_to=["wandb"], save_strategy="no", disable_tqdm=True, run_name="first",
+)
+data = [{"x": [float(n)], "labels": [2.0 * n]} for n in range(2)]
+Trainer(Line(), args, train_dataset=data).train()
+import wandb
+wandb.finish()
+accelerator = Accelerator(cpu=True, log_with="wandb")
+accelerator.init_trackers("p", config={"lr": 0.1}, init_kwargs={"wandb": {"name": "second"}})
+accelerator.log({"loss": torch.tensor(1.5)}, step=3)
+accelerator.end_training()
+"""
+
+
+@pytest.mark.slow
+def test_loggers_of_frameworks_log_here_after_patch() -> None:
+    """Transformers' own callback, with watched gradients, and Accelerate's tracker."""
+    for name in ("torch", "transformers", "accelerate"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    known = {**os.environ, "WANDB_PROJECT": "p", "WANDB_WATCH": "all"}
+    command = [sys.executable, "-c", FRAMEWORKS]
+    ran = subprocess.run(command, env=known, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        first, second = collection.experiments
+        assert (first.name, first["model/num_parameters"]) == ("first", 2)
+        losses = [
+            row["train/global_step"] for row in first.records if row["train/loss"] is not None
+        ]
+        assert losses == [1, 2]
+        watched = [row for row in first.records if row["gradient_norm"] is not None]
+        assert {row["parameter"] for row in watched} == {"layer.weight", "layer.bias"}
+        assert [(row["step"], row["loss"]) for row in second.records] == [(3, 1.5)]
+        assert (second.name, second["lr"], second.status) == ("second", 0.1, Status.FINISHED)
+
+
 def test_threads_and_odd_values_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Of parts of a step; of a parameter, a time or a number for which there is no rule."""
     run = wandb.init(project="p", config={"fine": 1, "odd": {"object": object()}}, capture=False)

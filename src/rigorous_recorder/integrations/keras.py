@@ -53,7 +53,7 @@ class RigorousCallback(keras.callbacks.Callback):
         self._is_in_fit = False
         self._epoch, self._step, self._before_epoch, self._batches = 0, 0, 0, 0
         self._means: dict[str, tuple[float, float]] = {}
-        self._named: list[tuple[str, Any]] = []
+        self._named: list[tuple[str, Any, Any]] = []
 
     def set_model(self, model: Any) -> None:
         """Called once for each fit, and each evaluation outside of one."""
@@ -83,17 +83,19 @@ class RigorousCallback(keras.callbacks.Callback):
             return
         values = self._batch_values(logs or {})
         if self._batches % self._every == 0 and self._training is not None:
-            named = {f"batch_{name}": value for name, value in values.items()}
-            push(self._training, {"epoch": self._epoch, "step": self._step, **named})
+            fields = {"epoch": self._epoch, "step": self._step}
+            fields |= {f"batch_{name}": value for name, value in values.items()}
+            push(self._training, fields)
 
     def _batch_values(self, logs: Mapping[str, Any]) -> dict[str, Any]:
         """The logs of Keras, with values of the batch for those that are means over the epoch."""
         found = dict(logs)
         if not self._named:  # known from the first batch on
-            self._named = [(k, m) for k, m in _named(self.model) if {"total", "count"} <= {*dir(m)}]
+            means = ((k, m) for k, m in _named(self.model) if {"total", "count"} <= {*dir(m)})
+            self._named = [(name, each.total, each.count) for name, each in means]
         own = _own_variables(self.model)
-        for name, metric in self._named:
-            total, count = _number(metric.total, own), _number(metric.count, own)
+        for name, total_now, count_now in self._named:
+            total, count = _number(total_now, own), _number(count_now, own)
             mean = logs.get(name)
             if not count or not isinstance(mean, float) or not _are_close(total / count, mean):
                 continue  # a training step of the user's that returns something else
@@ -126,8 +128,11 @@ def _are_close(one: float, other: float) -> bool:
 
 
 def _number(variable: Any, own: Mapping[int, Any]) -> float:
-    found = own.get(id(variable), variable)
-    return float(getattr(found, "value", found))
+    """The value of a variable, without what ``variable.value`` asks first of Keras's global state."""
+    value = own.get(id(variable))
+    if value is None:
+        value = getattr(variable, "_value", None)
+    return float(variable.value if value is None else value)
 
 
 def _own_variables(model: Any) -> dict[int, Any]:

@@ -40,6 +40,9 @@ def absent(name: str) -> Callable[..., NoReturn]:
 class Absent:
     """Methods of a run for which there is no server; those that would publish something report so."""
 
+    def _label(self, *_: Any, **__: Any) -> None:
+        """Nothing: Transformers notes here which code logs."""
+
     def mark_preempting(self) -> None:
         """Nothing: a run that is killed can go on by ``init(id=..., resume="allow")``."""
 
