@@ -85,7 +85,7 @@ class View:
         address = f"{proxy}{place.path.lstrip('/')}{self._part}" if proxy else self.address
         shown = html.escape(address, quote=True)
         frame = (
-            f'<iframe src="{shown}" title="rigorous view" loading="lazy"'
+            f'<iframe src="{shown}" title="rigorous view" loading="lazy" allow="clipboard-write"'
             ' style="width: 100%; height: 640px; border: 1px solid #8884"></iframe>'
             f'<p><a href="{shown}" target="_blank" rel="noopener">{shown}</a></p>'
         )

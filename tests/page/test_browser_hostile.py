@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from shutil import which
+from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,7 +45,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             run.update(dict.fromkeys(KEYS, seed))
             run.push({"step": 0, **dict.fromkeys(KEYS, 1.0), "matrix": [[1, 2], [3, 4]]})
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with collection.view(opens_browser=False) as view, sync_playwright() as playwright:
+    with collection.view(opens_browser=False, edit=True) as view, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         found = browser.new_page(viewport={"width": 1300, "height": 900}, base_url=view.address)
         wrong: list[Any] = []
@@ -93,3 +97,41 @@ def test_charts_of_all_keys(page: Page) -> None:
         show(page, [("by", key), ("by", "note")])
         expect(cards.first.locator(".legend")).to_contain_text(MARKUP)
     assert page.locator("img").count() == 0
+
+
+def test_a_frame_of_another_site(page: Page, tmp_path: Path) -> None:
+    """Its dialogs are those of the page; what it may not is no error; late answers are not shown."""
+    show(page, [])
+    assert page.context.browser is not None
+    frame = page.context.browser.new_page()
+    wrong: list[Any] = []
+    frame.on("pageerror", lambda error: wrong.append(error))  # noqa: PLW0108 - it gets a mark
+    address = page.url.partition("#")[0]
+    (tmp_path / "index.html").write_text(f"<iframe src='{address}' width=1200 height=800></iframe>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    notebook = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=notebook.serve_forever, daemon=True).start()
+    frame.goto(f"http://localhost:{notebook.server_port}/")  # another site than 127.0.0.1
+    shown = frame.frame_locator("iframe")
+    shown.get_by_role("button", name="Save view").click()
+    shown.get_by_label("The name of this view").last.fill("best")
+    shown.get_by_role("button", name="OK").click()
+    expect(shown.get_by_label("Views").locator("option", has_text="best")).to_have_count(1)
+    shown.get_by_role("button", name="Rows").click()
+    shown.locator("#rows .line").first.wait_for()
+    held: list[Any] = []
+    frame.route("**/api/cell", lambda route: route.continue_() if held else held.append(route))
+    for column in (0, 1):
+        if column:
+            shown.locator("dialog[open]").get_by_role("button", name="Close").click()
+        shown.locator("#rows .line").first.locator(".cell").nth(column).dblclick()
+    value = shown.locator("dialog[open] pre")
+    expect(value).to_have_text("0")  # of error_number
+    with frame.expect_response("**/api/cell"):
+        held[0].continue_()
+    shown.locator("dialog[open]").get_by_role("button", name="Copy").click()
+    expect(value).to_have_text("0")
+    frame.close()
+    notebook.shutdown()
+    notebook.server_close()
+    assert wrong == []

@@ -7,7 +7,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from os import PathLike
 from threading import Event, Thread
 from urllib.parse import SplitResult, urlsplit
@@ -54,7 +54,8 @@ def serve(  # noqa: PLR0913 - a page has this many options
             Thread(target=prepare, args=(workspace, ends), daemon=True).start()
             if opens_browser:
                 Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-            _Server(app, ends).run(sockets=[listening])
+            with suppress(KeyboardInterrupt):
+                _Server(app, ends).run(sockets=[listening])
     finally:
         ends.set()
         workspace.close()

@@ -67,7 +67,7 @@ export class Pane {
     this.note = element("span", { className: "note" });
     this.media = element("div", { className: "media" });
     this.text = element("pre", { dir: "auto", tabIndex: 0 });
-    const copy = element("button", { type: "button", onclick: () => navigator.clipboard?.writeText(this.text.textContent ?? "") }, "Copy");
+    const copy = element("button", { type: "button", onclick: () => this.copy() }, "Copy");
     const bar = element("form", { method: "dialog", className: "bar" }, this.note, copy, element("button", {}, "Close"));
     this.place = element("dialog", { className: "pane" }, this.title, bar, this.media, this.text);
     this.place.addEventListener("close", () => {
@@ -92,16 +92,24 @@ export class Pane {
   /** @param {string} name @param {() => Promise<Whole>} read */
   async open(name, read) {
     this.shown = state.pane;
+    const turn = this.turn = {};
     this.title.textContent = name;
     this.note.textContent = "reading…";
     this.text.textContent = "";
     this.media.replaceChildren();
     if (!this.place.open) this.place.showModal();
     try {
-      this.fill(await read());
+      const value = await read();
+      if (this.turn === turn) this.fill(value);
     } catch (error) {
-      this.note.textContent = /** @type {Error} */ (error).message;
+      if (this.turn === turn) this.note.textContent = /** @type {Error} */ (error).message;
     }
+  }
+
+  /** Copy the text, or select it where the browser does not let a page copy. */
+  copy() {
+    const copied = navigator.clipboard?.writeText(this.text.textContent ?? "") ?? Promise.reject(new Error("no clipboard"));
+    copied.then(() => { this.note.textContent = "copied"; }, () => getSelection()?.selectAllChildren(this.text));
   }
 
   /** @param {Whole} value */

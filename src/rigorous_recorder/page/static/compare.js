@@ -28,16 +28,16 @@ export class Compare {
 
   async load() {
     if (!this.place || !this.runs.count) return;
-    const runs = this.runs.drawnKeys(MOST);
+    const runs = this.runs.drawnKeys(MOST), turn = this.turn = {};
     if (runs.length < 2) {
       this.place.replaceChildren(element("p", { className: "note" }, "Tick two runs or more to compare them; Hide all begins with none."));
       return;
     }
     try {
       const found = await json("api/compare", { runs });
-      this.draw(found);
+      if (this.turn === turn) this.draw(found);
     } catch (error) {
-      this.place.replaceChildren(element("p", { className: "error" }, /** @type {Error} */ (error).message));
+      if (this.turn === turn) this.place.replaceChildren(element("p", { className: "error" }, /** @type {Error} */ (error).message));
     }
   }
 

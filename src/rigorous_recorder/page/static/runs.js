@@ -115,7 +115,8 @@ export class Runs {
   }
 
   arrange() {
-    this.request(0).catch((error) => this.report(error.message));
+    const sent = this.request(0), { view } = this;
+    sent.catch((error) => this.view === view && this.report(error.message));
   }
 
   /** @param {string} text */
@@ -384,7 +385,8 @@ export class Runs {
   async loadNames() {
     const runs = [...this.unnamed];
     this.unnamed.clear();
-    const found = await json("api/names", { runs });
+    const found = await json("api/names", { runs }).catch(() => null);
+    if (!found) return; // the banner has the reason; they are requested again when they are drawn
     runs.forEach((key) => this.names.set(key, found[key] ?? null));
     if (Object.keys(found).length) this.listeners.forEach((call) => call());
   }

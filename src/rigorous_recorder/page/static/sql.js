@@ -66,8 +66,10 @@ export class Sql {
     this.start.textContent = "Cancel";
     this.report("running…", false);
     try {
-      this.take(await json("api/sql", body, request.signal), body);
+      const found = await json("api/sql", body, request.signal);
+      if (this.request === request) this.take(found, body);
     } catch (error) {
+      if (this.request !== request) return; // another one runs
       const isOwn = request.signal.aborted;
       this.files.replaceChildren();
       this.table.set([], 0);

@@ -1,6 +1,7 @@
 // Named views: addresses that are saved in a collection, where the page can edit.
 
 import { json } from "./api.js";
+import { ask } from "./ask.js";
 import { element } from "./dom.js";
 import { state, unknown } from "./state.js";
 
@@ -20,7 +21,7 @@ export class Views {
   show(place) {
     const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ onclick) => element("button", { hidden: true, title, onclick }, text);
     this.pick = element("select", { "aria-label": "Views", onchange: () => this.open() });
-    this.save = button("Save view", "Save this view in the collection, or replace it", () => this.ask());
+    this.save = button("Save view", "Save this view in the collection, or replace it", () => this.saveIt());
     this.name = button("Rename view", "Rename the view that was opened", () => this.rename());
     this.remove = button("Delete view", "Delete the view that was opened", () => this.delete());
     this.note = element("span", { className: "error", role: "status" });
@@ -53,25 +54,25 @@ export class Views {
     if (this.pick.value !== "" && view) location.hash = view.address;
   }
 
-  async ask() {
+  async saveIt() {
     const opened = this.views[Number(this.pick.value || NaN)];
-    const name = prompt("The name of this view", opened?.name ?? "")?.trim();
+    const name = (await ask("The name of this view", opened?.name ?? ""))?.trim();
     if (!name) return;
     const { collections } = this.runs;
     const collection = collections.includes(state.collection) ? state.collection : collections[0];
     const replaces = this.views.some((each) => each.name === name && each.collection === collection);
-    if (replaces && !confirm(`Replace the view ${name}?`)) return;
+    if (replaces && (await ask(`Replace the view ${name}?`)) === null) return;
     await this.change("api/views/save", { collection, name, view: location.hash.slice(1), replaces });
   }
 
   async rename() {
-    const view = this.views[Number(this.pick.value)], to = view && prompt("The new name of this view", view.name)?.trim();
+    const view = this.views[Number(this.pick.value)], to = view && (await ask("The new name of this view", view.name))?.trim();
     if (to && to !== view.name) await this.change("api/views/rename", { ...view, new: to });
   }
 
   async delete() {
     const view = this.views[Number(this.pick.value)];
-    if (view && confirm(`Delete the view ${view.name}?`)) await this.change("api/views/delete", view);
+    if (view && (await ask(`Delete the view ${view.name}?`)) !== null) await this.change("api/views/delete", view);
   }
 
   /** @param {string} path @param {any} body */
