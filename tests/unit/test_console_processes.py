@@ -250,23 +250,21 @@ def test_threads_and_workers_write_at_the_same_time(tmp_path: Path) -> None:
         print("worker", n, flush=True)
         print("worker", n, file=sys.stderr, flush=True)
     def talk():
-        while not is_over.is_set():
+        for _ in range(200):
             print("out")
             print("error", file=sys.stderr)
     def short(n):
         with collection.new_experiment(capture="console"):
             sys.stdout.write(f"run {n}\\n")
-    is_over = threading.Event()
     before = [os.fstat(n)[:3] for n in (1, 2)]
     with collection.new_experiment(capture="console"):
         threads = [threading.Thread(target=talk) for _ in range(3)]
-        for each in threads:
-            each.start()
-        with multiprocessing.get_context("fork").Pool(4) as pool:
-            pool.map(work, range(100))
-        is_over.set()
-        for each in threads:
-            each.join()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            for each in threads:
+                each.start()
+            pool.map(work, range(20))
+            for each in threads:
+                each.join()
     with ThreadPoolExecutor(4) as executor:
         list(executor.map(short, range(4)))
     assert [os.fstat(n)[:3] for n in (1, 2)] == before

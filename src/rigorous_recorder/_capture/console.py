@@ -56,6 +56,7 @@ class _Redirection:
         self._was_killed = False
         self._answers: dict[int, dict[str, Any]] = {}
         self._received = b""
+        self._reading = threading.Lock()
         with _standard_numbers_in_use():
             self._streams = streams()
             self._control, theirs = socket.socketpair()
@@ -144,18 +145,27 @@ class _Redirection:
             answer = self._answers.get(run)
             if answer is not None and what in answer:
                 return answer
-            if not is_ready(self._control.fileno(), select.POLLIN, 50):
-                continue
-            try:
-                data = self._control.recv(65_536)
-            except OSError:
-                data = b""
-            if not data:
+            if is_ready(self._control.fileno(), select.POLLIN, 50) and not self._receive():
                 return None
+        return None
+
+    def _receive(self) -> bool:
+        """Take answers, if no other thread does; False if the process is gone."""
+        if not self._reading.acquire(blocking=False):
+            time.sleep(0.001)
+            return True
+        try:
+            data = self._control.recv(65_536, socket.MSG_DONTWAIT)
             *lines, self._received = (self._received + data).split(b"\n")
             for each in map(json.loads, lines):
                 self._answers[each.get("begun") or each["ended"]] = each
-        return None
+        except BlockingIOError:
+            return True  # another thread took them
+        except OSError:
+            return False
+        finally:
+            self._reading.release()
+        return bool(data)
 
     def _watch(self) -> None:
         """Take over if the process that forwards is killed; tidy up after its end."""
