@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._lazy import lazy_module
 from rigorous_recorder.errors import ArgumentError, MissingPackageError
 from rigorous_recorder.exporters import TARGETS, export_runs
 from rigorous_recorder.importers import import_runs
@@ -260,6 +262,32 @@ def test_tables_have_the_flat_table(target: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("target", ["delta", "lance", "hf-dataset", "xarray-zarr"])
+def test_any_names_and_values_are_exported(target: str, tmp_path: Path) -> None:
+    """Names that a tool can't have become others, which is reported; all values are there."""
+    name = {"xarray-zarr": "xarray"}.get(target) or TABLES[target][0]
+    package = pytest.importorskip(name)
+    names = ["a", "A", "a.b", "a/b", "a_b", "k" * 3000, "tab\tnl\n", "é ,;{}()="]
+    with ExperimentCollection(tmp_path / "study") as collection:
+        with collection.new_experiment() as run:
+            run.push(dict.fromkeys(names, 1))
+            run.push(dict.fromkeys(names, 2))
+            run.push(big=1 << 90, nested={"x": {"y": [1, None]}}, odd=b"\x00", day=date(2020, 1, 1))
+        done = export_runs(collection, tmp_path / "out", to=target)
+    lines = [str(loss) for loss in done.losses if "names" in str(loss)]
+    assert bool(lines) == (target != "hf-dataset")
+    if target == "xarray-zarr":
+        found = package.open_zarr(tmp_path / "out").load()
+        columns = {key: each.values.tolist() for key, each in found.variables.items()}
+    else:
+        columns = TABLES[target][1](package, str(tmp_path / "out")).to_pydict()
+    of_names = [each[:2] for each in columns.values() if each[:2] == [1, 2]]
+    assert len(of_names) == len(names)
+    assert {"big", "nested", "odd", "day"} <= columns.keys()
+    assert str(1 << 90) in map(str, columns["big"])
+
+
+@pytest.mark.slow
 def test_zarr_has_a_variable_for_each_column(tmp_path: Path) -> None:
     """Xarray reads them, and knows what is missing."""
     xarray = pytest.importorskip("xarray")
@@ -282,6 +310,8 @@ def test_a_missing_package_is_named(
     target: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the line that installs it, and nothing is left."""
+    module = import_module(f"rigorous_recorder.exporters.{target.replace('-', '_')}")
+    monkeypatch.setattr(module, package, lazy_module(package, install=package))  # not used yet
     monkeypatch.setitem(sys.modules, package, None)
     with (
         ExperimentCollection(tmp_path / "study") as collection,

@@ -19,7 +19,13 @@ else:
 
 def _write(study: Study, path: Path, losses: Losses) -> None:
     write = deltalake.write_deltalake
-    write(str(path), flat_table(study, losses).reader, name=study.name)
+    table = flat_table(study, losses, valid=_valid)
+    write(str(path), table.reader, name=study.name)
+
+
+def _valid(name: str) -> str:
+    """Any text is valid, but not beside one that differs in the case of letters alone."""
+    return name or "_"
 
 
 TARGET: Final = Target("delta", "Delta Lake", _write)

@@ -19,7 +19,12 @@ else:
 
 def _write(study: Study, path: Path, losses: Losses) -> None:
     write = lance.write_dataset
-    write(flat_table(study, losses, is_plain=False).reader, str(path))
+    write(flat_table(study, losses, is_plain=False, valid=_valid).reader, str(path))
+
+
+def _valid(name: str) -> str:
+    """A dot would be a path to a part of a column."""
+    return name.replace(".", "_") or "_"
 
 
 TARGET: Final = Target("lance", "Lance", _write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,8 @@ else:
 
 _DIMENSION: Final = "record"
 _CHUNK: Final = 65_536
+#: The bytes of a name that all file systems take, with room for a number.
+_LONGEST: Final = 200
 #: What stands for a missing value.
 _NO_INT: Final = -(1 << 63)
 _NO_BOOL: Final = -1
@@ -32,10 +35,8 @@ _NO_BOOL: Final = -1
 
 def _write(study: Study, path: Path, losses: Losses) -> None:
     group = zarr.open_group(str(path), mode="w", zarr_format=3)
-    batches, rows = flat_table(study, losses), len(study.records)
-    names = _names(batches.schema.names)
-    fields = zip(names, batches.schema, strict=True)
-    variables = [_variable(group, name, each.type, rows, losses) for name, each in fields]
+    batches, rows = flat_table(study, losses, valid=_valid), len(study.records)
+    variables = [_variable(group, each.name, each.type, rows, losses) for each in batches.schema]
     at = 0
     for batch in batches.reader:
         for start in range(0, batch.num_rows, _CHUNK):
@@ -68,7 +69,8 @@ class _Variable:
         elif pa.types.is_boolean(kind):
             found = values.cast(pa.int8()).fill_null(_NO_BOOL).to_numpy()
         elif not _is_text(kind):
-            found = values.cast(pa.int64(), safe=False).fill_null(_NO_INT).to_numpy()
+            days = values.cast(pa.int32()) if pa.types.is_date32(kind) else values
+            found = days.cast(pa.int64(), safe=False).fill_null(_NO_INT).to_numpy()
         else:
             self.losses.add("missing texts: as empty ones", values.null_count)
             found = np.array([self._text(each) for each in values.to_pylist()], dtype=object)
@@ -78,6 +80,8 @@ class _Variable:
         if isinstance(value, bytes):
             self.losses.add("bytes: not taken, as empty texts")
             return ""
+        if isinstance(value, Decimal):  # an int of more than 64 bits
+            return str(value)
         return "" if value is None else json_text(value)
 
     def end(self) -> None:
@@ -116,16 +120,10 @@ def _is_text(kind: pa.DataType) -> bool:
     return not any(each(kind) for each in (*plain, pa.types.is_timestamp, pa.types.is_date))
 
 
-def _names(keys: list[str]) -> list[str]:
-    """A name of an array for each key: ``/`` would make groups."""
-    found: dict[str, None] = {}
-    for key in keys:
-        name = key.replace("/", "_")
-        name = name if name.strip(".") and not name.startswith("__") else f"_{name.lstrip('_')}"
-        while name in found:
-            name += "_"
-        found[name] = None
-    return list(found)
+def _valid(key: str) -> str:
+    """A name of an array, which is a folder: ``/`` would make groups."""
+    name = key.replace("/", "_").replace("\0", "_").encode()[:_LONGEST].decode("utf-8", "ignore")
+    return name if name.strip(".") and not name.startswith("__") else f"_{name.lstrip('_')}"
 
 
 TARGET: Final = Target("xarray-zarr", "Zarr", _write)
