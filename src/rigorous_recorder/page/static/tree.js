@@ -105,7 +105,7 @@ export class Tree {
 
   draw() {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.recorder;
-    const names = ["recorder", "records", "with all below", "recorders below", ""];
+    const names = ["recorder", "", "records", "with all below", "recorders below"];
     this.table.set(names.map((name, at) => cell(name, at ? "number" : "recorder")), this.root.lines);
     if (!focused) return;
     for (const each of this.table.body.querySelectorAll("button")) {
@@ -128,7 +128,7 @@ export class Tree {
       element("button", { className: "small", title: `${title} ${found.label}`, "aria-label": `${title} ${found.label}`, onclick: () => this.go(found.id, values) }, text);
     const links = element("div", { className: "cell", role: "cell" }, link("Rows", "Rows of", ({ where }) => ({ tab: "rows", where })), " ",
       link("Charts", "Charts of the run of", ({ run }) => (run ? { tab: "charts", only: "1", picked: [run], hidden: [] } : { tab: "charts" })));
-    return [name, cell(found.records), cell(found.all_records), cell(found.children), links];
+    return [name, links, cell(found.records), cell(found.all_records), cell(found.children)];
   }
 
   /** Show what belongs to a recorder. @param {string} node @param {(links: any) => Record<string, any>} values */
