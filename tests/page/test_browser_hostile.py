@@ -113,7 +113,7 @@ def test_a_frame_of_another_site(page: Page, tmp_path: Path) -> None:
     Thread(target=notebook.serve_forever, daemon=True).start()
     frame.goto(f"http://localhost:{notebook.server_port}/")  # another site than 127.0.0.1
     shown = frame.frame_locator("iframe")
-    shown.get_by_role("button", name="Save view").click()
+    shown.get_by_role("button", name="Save view").click()  # which no chart of the key "" covers
     shown.get_by_label("The name of this view").last.fill("best")
     shown.get_by_role("button", name="OK").click()
     expect(shown.get_by_label("Views").locator("option", has_text="best")).to_have_count(1)

@@ -121,7 +121,8 @@ export class Charts {
       if (name) children.push(element("h2", {}, `${name} (${keys.length})`));
       children.push(element("div", { className: "cards" }, ...cards.map((card) => card.place)));
     }
-    if (found.includes(state.full) && !this.cards.has(state.full)) children.push(this.card(state.full, before).place);
+    const [full] = state.full; // the key of the enlarged chart, which may be empty
+    if (found.includes(full) && !this.cards.has(full)) children.push(this.card(full, before).place);
     before.forEach((card) => this.cards.has(card.key) || card.leave());
     if (!found.length) children.push(this.nothing());
     this.grid.replaceChildren(this.panels.place, ...children, this.end);
@@ -411,11 +412,11 @@ class Card {
   }
 
   enlarge() {
-    change({ full: state.full === this.key ? "" : this.key });
+    change({ full: state.full[0] === this.key ? [] : [this.key] });
   }
 
   fill() {
-    if (fill(this.place, state.full === this.key, () => this.enlarge())) this.plot?.resize();
+    if (fill(this.place, state.full[0] === this.key, () => this.enlarge())) this.plot?.resize();
   }
 
   async savePicture() {

@@ -7,7 +7,7 @@ const DEFAULTS = {
   tab: "charts", x: "", by: [], band: "std", smooth: "0", logx: "", logy: "", clip: "", relative: "", once: "",
   search: "", low: "", high: "", runs: "", sort: "", down: "", differs: "", hidden: [],
   level: "", rwhere: "", filter: [], boxes: "", group: "", closed: [], cols: [], archived: "", only: "", picked: [],
-  pinned: [], collection: "", where: "", panels: [], sql: "", of: "", off: [], full: "", pane: "", open: [], colors: "",
+  pinned: [], collection: "", where: "", panels: [], sql: "", of: "", off: [], full: [], pane: "", open: [], colors: "",
 };
 
 /** @typedef {Record<string, any>} State */
