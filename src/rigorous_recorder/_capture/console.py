@@ -234,6 +234,8 @@ def recording(recorder: object) -> Recording:
         if current is None or not current.runs:
             current = _STATE.current = _Redirection()
         run = current.new_run()
+        if run == 1:  # the process takes its command first, before what was written
+            return current.begin(run, recorder)
     return current.begin(run, recorder)
 
 
