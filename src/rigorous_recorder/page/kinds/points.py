@@ -163,9 +163,11 @@ def together(found: Iterable[Points], request: PlotRequest) -> list[Points]:
     groups: dict[tuple[str | None, tuple[str, ...]], list[Points]] = {}
     for each in found:
         run = None if request.by else each.run
-        groups.setdefault((run, each.labels), []).append(each)
+        groups.setdefault((run, each.labels), []).append(each._replace(run=run))
     return [
-        Points(
+        some[0]
+        if len(some) == 1
+        else Points(
             run,
             labels,
             np.concatenate([each.x for each in some]),

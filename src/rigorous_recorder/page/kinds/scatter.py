@@ -18,6 +18,8 @@ __all__ = ["scatter"]
 _MOST: Final = 40_000
 #: The sides of squares in pixels, of which the first is used that leaves few enough points.
 _SQUARES: Final = (2, 3, 4, 6, 8)
+#: Points of which the squares are found at once.
+_AT_ONCE: Final = 1 << 18
 #: Marks of NaN and infinities of a line; all are counted.
 _MOST_MARKS: Final = 200
 
@@ -62,47 +64,52 @@ def _shown(line: Points, request: PlotRequest) -> tuple[Any, Any]:
             inside &= values >= low
         if high is not None:
             inside &= values <= high
-    return line.x[inside], line.y[inside]
+    return (line.x, line.y) if inside.all() else (line.x[inside], line.y[inside])
 
 
 def _one_of_each_square(
     shown: Sequence[tuple[Any, Any]], request: PlotRequest
 ) -> tuple[list[tuple[Any, Any]], int, int]:
     """Fewer points, the side of the squares, and how many points the fullest one has."""
-    pixels = [_pixels_of(pair, shown, request) for pair in shown]
+    ends = [
+        (min(each.min() for each in values), max(each.max() for each in values))
+        for values in ([pair[axis] for pair in shown if len(pair[0])] for axis in (0, 1))
+    ]
     for square in _SQUARES:
-        found = [_firsts(*each, square) for each in pixels]
+        found = [_firsts(pair, ends, request, square) for pair in shown]
         if sum(len(first) for first, _ in found) <= _MOST:
             break
-    most = max(count for _, count in found)
-    chosen = [
-        np.unique(np.concatenate([first, *([f(v) for v in pair for f in (np.argmin, np.argmax)],)]))
-        if len(pair[0])
-        else first
-        for pair, (first, _) in zip(shown, found, strict=True)
-    ]
-    return [(x[at], y[at]) for (x, y), at in zip(shown, chosen, strict=True)], square, most
+    chosen = [_with_ends(first, pair) for (first, _), pair in zip(found, shown, strict=True)]
+    reduced = [(x[at], y[at]) for (x, y), at in zip(shown, chosen, strict=True)]
+    return reduced, square, max(most for _, most in found)
 
 
-def _pixels_of(
-    pair: Any, shown: Sequence[tuple[Any, Any]], request: PlotRequest
-) -> tuple[Any, Any]:
-    """The column and the row of each point of a line, in a chart of all lines."""
-    found = []
-    for axis, size in enumerate((request.width, request.height)):
-        values = [each[axis] for each in shown if len(each[axis])]
-        low, high = min(each.min() for each in values), max(each.max() for each in values)
-        places = ((pair[axis] - low) * (size / ((high - low) or 1.0))).astype(np.int64)
-        found.append(np.clip(places, 0, size))  # also beyond the range of floats
-    return found[0], found[1]
-
-
-def _firsts(columns: Any, rows: Any, square: int) -> tuple[Any, int]:
+def _firsts(pair: Any, ends: Any, request: PlotRequest, square: int) -> tuple[Any, int]:
     """The first point of each square, and the number of points of the fullest one."""
-    if not len(columns):
-        return columns, 0
-    across = int(rows.max()) // square + 1
-    squares = columns // square * across + rows // square
-    first = np.full(int(squares.max()) + 1, -1)
-    first[squares[::-1]] = np.arange(len(squares))[::-1]
-    return np.sort(first[first >= 0]), int(np.bincount(squares).max())
+    across = request.height // square + 1
+    size = (request.width // square + 1) * across
+    first, counts = np.full(size, -1), np.zeros(size, np.int64)
+    for start in range(0, len(pair[0]), _AT_ONCE):
+        some = [values[start : start + _AT_ONCE] for values in pair]
+        columns = _pixels(some[0], ends[0], request.width) // square
+        places = columns * across + _pixels(some[1], ends[1], request.height) // square
+        counts += np.bincount(places, minlength=size)
+        new = np.full(size, -1)
+        new[places[::-1]] = np.arange(start, start + len(places))[::-1]
+        first = np.where(first < 0, new, first)
+    return np.sort(first[first >= 0]), int(counts.max())
+
+
+def _pixels(values: Any, ends: tuple[Any, Any], size: int) -> Any:
+    """The pixel of each value."""
+    low, high = ends
+    found = ((values - low) * (size / ((high - low) or 1.0))).astype(np.int64)
+    return np.clip(found, 0, size)  # also beyond the range of floats
+
+
+def _with_ends(first: Any, pair: Any) -> Any:
+    """Some points, and those with the lowest and highest values."""
+    if not len(first):
+        return first
+    ends = [end(values) for values in pair for end in (np.argmin, np.argmax)]
+    return np.unique(np.concatenate([first, ends]))
