@@ -506,7 +506,7 @@ def test_a_collection_that_changes_under_the_page(tmp_path: Path) -> None:
     def shown(client: TestClient) -> Any:
         columns = [f":{each}:score" for each in ("last", "min", "max", "mean", "count")]
         table = client.post("/api/table", json={"count": 9, "columns": columns}).json()
-        lines = client.post("/api/rows", json={"collection": "study"}).json()["total"]
+        lines = client.post("/api/rows", json={"collection": "study"}).json().get("total")
         found = client.post("/api/chart", json={"y": ["score"], "x": "epoch"})
         drawn = []
         if found.status_code == 200:
@@ -532,11 +532,50 @@ def test_a_collection_that_changes_under_the_page(tmp_path: Path) -> None:
         "name": "study",
         "reason": f"there is no folder {path} any more: it was moved or deleted",
     }
-    assert shown(client) == ([], [gone], 0, [])
+    assert shown(client) == ([], [gone], None, [])
+    for kind, more in (("rows", {"where": ""}), ("tree", {"node": ""})):
+        found = client.post(
+            f"/api/{kind}", json={"collection": "study", "first": 0, "count": 9, **more}
+        )
+        assert found.status_code == 400
+        assert found.json()["error"] == gone["reason"]
     other.delete(1)
     other.close()
     (tmp_path / "other" / "study.collection").rename(path)
     check(3)
+
+
+def test_a_chart_whose_records_lack_the_likely_x_has_another(tmp_path: Path) -> None:
+    """Unless x is chosen; then the chart names what its records have. A zoom is of one x."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as study:
+        for seed in (1, 2):
+            with study.new_experiment(seed=seed) as run:
+                run.child(epoch=0).push(step=9, loss=1.0)
+                for at in range(3):
+                    run.push(env_step=100 * at, reward=float(seed * at))
+                    run.push(epoch=at, frames=at, accuracy=float(at))
+                    run.push(alone=float(seed * at))
+    client = TestClient(application(Workspace([tmp_path]), hosts=HOSTS))
+    request = {"y": ["loss", "reward", "accuracy", "alone"], "x": "step", "is_likely": True}
+    expected = {"loss": "step", "reward": "env_step", "accuracy": "epoch", "alone": ""}
+    for more in ({}, {"by": ["seed"]}, {"by": ["seed"], "from_start": True}):
+        found = charts(client, **request, **more)
+        assert {one["y"]: one["x"] for _, one in found} == expected
+        assert [len(lines[0]["x"]) for lines, _ in found] == [1, 3, 3, 3]
+    # A mean over runs by the number of the record in its run, of those that are drawn.
+    seeds = {**request, "y": ["alone"], "by": ["epoch"]}
+    ((line,), _), *_ = charts(client, **seeds)
+    assert (line["x"].tolist(), line["y"].tolist()) == ([0, 1, 2], [0, 1.5, 3])
+    zoomed = charts(client, **request, low=150, high=200, zoom_x="env_step")
+    assert [len(lines[0]["x"]) for lines, _ in zoomed] == [1, 2, 3, 3]
+    cursors = {one["y"]: one["cursor"] for _, one in charts(client, **request)}
+    with ExperimentCollection(tmp_path / "study", quiet=True).resume(2) as run:
+        run.push(env_step=300, reward=9.0)
+    tails = charts(client, **request, xs=expected, cursors=cursors)
+    assert [one["is_tail"] for _, one in tails] == [True] * 4
+    assert [line["y"].tolist() for line in tails[1][0]] == [[9.0]]
+    ((none, one),) = charts(client, y="accuracy", x="step")
+    assert (none, one["others"]) == ([], ["epoch", "frames"])
 
 
 def test_a_changed_chart_library_is_not_served(

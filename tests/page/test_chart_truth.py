@@ -90,7 +90,10 @@ def lines_of(rows: Any, by: str, *, from_start: bool) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
     for row in there:
         start = lowest[row["collection"], row["experiment_number"]] if from_start else 0.0
-        found[f"{row['collection']}/{row[by]}"].append({**row, "step": row["step"] - start})
+        of = (
+            row["collection"] if by == "experiment_number" else ""
+        )  # a line by a key is one over all
+        found[f"{of}/{row[by]}"].append({**row, "step": row["step"] - start})
     return found
 
 
@@ -127,7 +130,8 @@ def by_levels(rows: list[Any]) -> Any:
     for x, some in by_x(rows).items():
         runs: Any = defaultdict(lambda: defaultdict(list))
         for row in some:
-            runs[row["experiment_number"]][row["part"]].append(row["loss"])
+            run = row["collection"], row["experiment_number"]
+            runs[run][row["part"]].append(row["loss"])
         trees[x] = [list(run.values()) for run in runs.values()]
     has_runs = any(len(runs) > 1 for runs in trees.values())
     has_parts = any(len(run) > 1 for runs in trees.values() for run in runs)
@@ -192,17 +196,28 @@ VIEWS: list[dict[str, Any]] = [
 KINDS = {np.isnan: 0, np.isposinf: 1, np.isneginf: 2}
 
 
-@pytest.mark.parametrize("by", ["experiment_number", "lr"])
-def test_lines_are_those_of_the_flat_table(pages: tuple[TestClient, Any], by: str) -> None:
-    """Values, bands, smoothing and marks, of all and of parts; no end of a pixel is missing."""
+@pytest.mark.parametrize(("by", "numbers"), [("experiment_number", ""), ("lr", ""), ("lr", "13")])
+def test_lines_are_those_of_the_flat_table(
+    pages: tuple[TestClient, Any], by: str, numbers: str
+) -> None:
+    """Values, bands, smoothing and marks, of all and of parts; no end of a pixel is missing.
+
+    Args:
+        numbers: those of the runs that are drawn; none for all.
+    """
     client, rows = pages
+    runs: Any = None
+    if numbers:
+        every, _ = chart(client, y="loss", x="step")
+        runs = [each["run"] for each in every if each["run"].split("/")[1][0] in numbers]
+        rows = [row for row in rows if str(row["experiment_number"]) in numbers]
     known: dict[Any, Any] = {}
     lines = [lines_of(rows, by, from_start=from_start) for from_start in (False, True)]
     for band, view in product(("std", "sem", "minmax", "quantile", "levels"), VIEWS):
         if band in {"sem", "quantile"} and view not in (VIEWS[0], VIEWS[-1]):
             continue
         options = {"band": "minmax", "levels_once": True} if band == "levels" else {"band": band}
-        options |= {"by": [by] if by == "lr" else [], **view}
+        options |= {"by": [by] if by == "lr" else [], "runs": runs, **view}
         found, _ = chart(client, y="loss", x="step", pixels=PIXELS, **options)
         names = [
             (each.get("run") or each["key"]).replace("\0", "/").split("@")[0] for each in found

@@ -20,6 +20,7 @@ import numpy as np
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.page.merged import Merged, merged
 from rigorous_recorder.page.reduce import mean_by_x
+from rigorous_recorder.page.workspace import Opened
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> ExperimentCollection:
 
 def lines_of(collection: ExperimentCollection, y: str, x: str, **options: Any) -> list[Merged]:
     given: dict[str, Any] = {"by": (), "band": "std", "from_start": False, "levels_once": False}
-    return merged(collection, y, x, **(given | options), stop=None)
+    opened = [Opened("study", collection, Path("study"))]
+    return merged(opened, y, x, **(given | options), runs=None, stop=None)
 
 
 def mean_of(members: Any) -> float:

@@ -27,13 +27,19 @@ class _Drawn(NamedTuple):
     mark_kind: Any
 
 
-def chart_svg(key: str, x: str, message: bytes, look: Look) -> str | None:
-    """A picture of the chart in a message; None if it has no line."""
+def chart_svg(key: str, zoom_x: str, message: bytes, look: Look) -> str | None:
+    """A picture of the chart in a message; None if it has no line.
+
+    Args:
+        zoom_x: the x of charts of which only a part is shown.
+    """
     lines = list(_lines(message, look))
     if not lines:
         return None
+    x = header_of(message)["charts"][0]["x"]
+    ends = look.ends if x == zoom_x else (None, None)
     xs = [each.x if len(each.x) else each.mark_x for each in lines]
-    across = Axis(xs, BOX.left, BOX.right, is_log=look.is_log[0], ends=look.ends)
+    across = Axis(xs, BOX.left, BOX.right, is_log=look.is_log[0], ends=ends)
     ys = [v for each in lines for v in (each.y, each.smooth, each.low, each.high) if v is not None]
     up = Axis(ys, BOX.bottom, BOX.top, is_log=look.is_log[1], room=0.05)
     inside = "".join(_line(each, across, up) for each in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from threading import Event
 from typing import Any, Final, NamedTuple
 
@@ -20,13 +21,16 @@ from .given import (
     requested,
     text_in,
     texts_in,
+    words_in,
 )
+from .keys import keys_beside, likely_keys
+from .lines import lines_of
 from .merged import Merged, has_times, merged, start_of
 from .packing import Packed
 from .points import Points
 from .reduce import Band, Pixels, by_column, mean_by_x, smoothed, window
 from .runs import run_key
-from .series import INDEX, Cancelled, Line, State, Tail
+from .series import INDEX, RUN, Cancelled, Line, State, Tail
 from .workspace import Opened, Workspace
 
 __all__ = ["ChartRequest", "charts", "tails"]
@@ -45,6 +49,7 @@ _MOST_KEYS: Final = 64
 
 #: How far an answer went: by collection.
 _Cursors = Mapping[str, tuple[int, int]]
+_States = list[tuple[Opened, State]]
 
 
 class ChartRequest(NamedTuple):
@@ -53,28 +58,35 @@ class ChartRequest(NamedTuple):
     Attributes:
         y: the keys of charts.
         x: a key; none is the number of a point.
+        is_likely: whether x was not chosen, so that a chart whose records lack it has another one.
+        xs: the x of earlier answers, by key, where it is another one.
         by: keys that separate lines; none for one line for each run.
         band: around the mean of points with the same x, or ``none``.
         pixels: the width of the chart.
-        low, high: the ends of x that are shown.
+        low, high: the ends of x that are shown, and ``zoom_x``, of charts over which x; None for all.
         smooth: the weight of the moving average, or 0.
         log_x: whether pixels are even on a logarithmic axis.
         from_start: whether x is counted from the start of each run.
         levels_once: whether in means each recorder counts once beside its siblings.
+        runs: those that count in lines over several runs; None for all.
         cursors: what earlier answers had, for the points since; by key.
     """
 
     y: tuple[str, ...]
     x: str
+    is_likely: bool
+    xs: Mapping[str, str]
     by: tuple[str, ...]
     band: str
     pixels: int
     low: float | None
     high: float | None
+    zoom_x: str | None
     smooth: float
     log_x: bool
     from_start: bool
     levels_once: bool
+    runs: frozenset[str] | None
     cursors: Mapping[str, _Cursors]
 
     @classmethod
@@ -90,15 +102,19 @@ class ChartRequest(NamedTuple):
             return cls(
                 y=_keys(given),
                 x=text_in(given, "x"),
+                is_likely=flag_in(given, "is_likely"),
+                xs=words_in(given, "xs"),
                 by=texts_in(given, "by"),
                 band=one_of(given, "band", _BANDS, default="std"),
                 pixels=count_in(given, "pixels", 1, _MOST_PIXELS, default=600),
                 low=low,
                 high=high,
+                zoom_x=None if given.get("zoom_x") is None else text_in(given, "zoom_x"),
                 smooth=number_in(given, "smooth", 0.0, 0.9999, default=0.0),
                 log_x=flag_in(given, "log_x"),
                 from_start=flag_in(given, "from_start"),
                 levels_once=flag_in(given, "levels_once"),
+                runs=None if given.get("runs") is None else frozenset(texts_in(given, "runs")),
                 cursors=_cursors(mapping_in(given, "cursors")),
             )
         except ValueError as error:
@@ -109,6 +125,12 @@ class ChartRequest(NamedTuple):
     def is_merged(self) -> bool:
         """Whether more of records is needed than their values."""
         return self.from_start or self.levels_once
+
+    def over(self, x: str) -> ChartRequest:
+        """The request of a chart over another x, of which all is shown if the zoom is not its own."""
+        is_shown = self.zoom_x in {None, x}
+        low, high = (self.low, self.high) if is_shown else (None, None)
+        return self._replace(x=x, low=low, high=high)
 
 
 def _keys(given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -128,8 +150,8 @@ def _cursors(given: Mapping[str, Any]) -> dict[str, _Cursors]:
 def charts(workspace: Workspace, request: ChartRequest, stop: Event | None = None) -> bytes:
     """The charts of some keys; see ``Packed.message``.
 
-    The header has ``names`` of all lines, and ``charts``, in which each has ``y``, its key, and
-    ``cursor`` and ``is_tail``; lists with an entry for each line: ``line``, its place among the
+    The header has ``names`` of all lines, and ``charts``, in which each has ``y``, its key, ``x``,
+    ``others`` (if no record has both, what those with y have in place of x), and ``cursor`` and ``is_tail``; lists with an entry for each line: ``line``, its place among the
     names, ``n`` (points that are there), ``points`` (those that are sent), ``band`` (whether it has
     one), ``odd`` (NaN and infinities that are there) and ``marks`` (those that are sent); and the
     types of its arrays, in each of which all lines follow each other: ``x``, ``y``, ``low`` and
@@ -167,15 +189,13 @@ class _Answer:
     def message(self) -> bytes:
         """All charts."""
         tails, request = self._tails(), self._request
-        is_joined = request.is_merged and bool(request.by)
-        keys = [key for key in request.y if key not in tails]
-        states = self._states([] if is_joined else keys)
+        found = self._found([key for key in request.y if key not in tails])
         charts = [
             self._tail(key, *tails[key])
             if key in tails
-            else self._merged(key)
-            if is_joined or (request.levels_once and _has_equal(states[key]))
-            else self._chart(key, states[key])
+            else self._merged(key, found[key][0])
+            if self._is_joined or (request.levels_once and _has_equal(found[key][1]))
+            else self._chart(key, *found[key])
             for key in request.y
         ]
         if all("error" in each for each in charts):
@@ -188,85 +208,106 @@ class _Answer:
 
     # --- whole charts ----------------------------------------------------------------------------
 
-    def _states(self, keys: Sequence[str]) -> dict[str, list[tuple[Opened, State]]]:
-        found: dict[str, list[tuple[Opened, State]]] = {key: [] for key in keys}
+    @property
+    def _is_joined(self) -> bool:
+        """Whether lines are read anew for the request."""
+        return self._request.is_merged and bool(self._request.by)
+
+    def _found(self, keys: Sequence[str]) -> dict[str, tuple[ChartRequest, _States]]:
+        """The request of each chart, with the first x that its records have, and its lines."""
+        request, opened = self._request, self._workspace.opened
+        more = likely_keys(opened) if request.is_likely else []
+        xs = list(dict.fromkeys([request.x, *more, *([INDEX] if more else [])]))
+        if self._is_joined and len(xs) == 1:
+            return {key: (request, []) for key in keys}
+        found: dict[str, tuple[ChartRequest, _States]] = {}
+        for x in xs:
+            rest = [key for key in keys if key not in found and (key != x or len(xs) == 1)]
+            for key, states in self._states(rest, x).items():
+                if x == xs[-1] or any(map(_has_points, states)):
+                    found[key] = request.over(x), states
+        return found
+
+    def _states(self, keys: Sequence[str], x: str) -> dict[str, _States]:
+        found: dict[str, _States] = {key: [] for key in keys}
         request = self._request
+        by = None if self._is_joined else request.by or None
+        if by and (request.runs is not None or x == INDEX):
+            by = (*by, *RUN)
         for opened in self._workspace.opened if keys else ():
-            by = request.by or None
-            states = self._workspace.states(opened, keys, request.x, by, self._stop)
+            states = self._workspace.states(opened, keys, x, by, self._stop)
             for key, state in states.items():
                 found[key].append((opened, state))
         return found
 
-    def _chart(self, key: str, found: Sequence[tuple[Opened, State]]) -> dict[str, Any]:
+    def _chart(self, key: str, request: ChartRequest, found: _States) -> dict[str, Any]:
         if not found:
-            return self._missing(key)
-        total = max(1, sum(len(state.lines) for _, state in found))
-        pixels = max(_FEWEST_PIXELS, min(self._request.pixels, _MOST_POINTS // (4 * total)))
+            return self._missing(key, request)
+        lines = lines_of(found, len(request.by), request.runs)
+        pixels = max(_FEWEST_PIXELS, min(request.pixels, _MOST_POINTS // (4 * (len(lines) or 1))))
+        starts = {opened.name: _starts(opened, request) for opened, _ in found}
         drawn = []
-        for opened, state in found:
-            start = self._starts(opened)
-            for line in state.lines:
-                self._check()
-                points, first, (odd_x, odd_y) = line.points, start(line), line.points.odd
-                some = _drawn(points, self._request, pixels, first, self._check)
-                odd = odd_x - first if first else odd_x, odd_y
-                entry = _Entry(self._name(opened, line), points.count, some, *odd)
-                drawn.append(entry)
-        return self._packed_chart(key, drawn, {o.name: s.cursor for o, s in found}, is_tail=False)
+        for opened, line in lines:
+            self._check()
+            points, first, (odd_x, odd_y) = line.points, starts[opened.name](line), line.points.odd
+            some = _drawn(points, request, pixels, first, self._check)
+            odd = odd_x - first if first else odd_x, odd_y
+            drawn.append(_Entry(self._name(opened, line), points.count, some, *odd))
+        cursor = {opened.name: state.cursor for opened, state in found}
+        return self._packed_chart(key, request.x, drawn, cursor) | self._others(key, request, drawn)
 
-    def _starts(self, opened: Opened) -> Callable[[Line], float]:
-        """From where x is counted in a line."""
-        if not self._request.from_start or self._request.x == INDEX:
-            return lambda _: 0.0
-        return partial(start_of, is_time=has_times(opened.collection, self._request.x))
-
-    def _merged(self, key: str) -> dict[str, Any]:
-        request = self._request
-        found, has_keys = [], False
-        for opened in self._workspace.opened:
-            try:
-                lines = merged(
-                    opened.collection,
-                    key,
-                    request.x,
-                    request.by,
-                    band=request.band,
-                    from_start=request.from_start,
-                    levels_once=request.levels_once,
-                    stop=self._stop,
-                )
-            except ColumnError:
-                continue  # another collection may have it
-            has_keys = True
-            found += [(opened, line) for line in lines]
-        if not has_keys:
-            return self._missing(key)
+    def _merged(self, key: str, request: ChartRequest) -> dict[str, Any]:
+        try:
+            found = merged(
+                self._workspace.opened,
+                key,
+                request.x,
+                request.by,
+                band=request.band,
+                from_start=request.from_start,
+                levels_once=request.levels_once,
+                runs=request.runs if request.by else None,
+                stop=self._stop,
+            )
+        except ColumnError:
+            return self._missing(key, request)
         pixels = max(_FEWEST_PIXELS, min(request.pixels, _MOST_POINTS // (4 * (len(found) or 1))))
         drawn = [
             _Entry(
-                self._name(opened, line),
+                self._name(line.opened, line),
                 line.there,
                 _of_band(line.band, request, pixels),
                 *line.odd,
             )
-            for opened, line in found
+            for line in found
         ]
-        return self._packed_chart(key, drawn, {}, is_tail=False)
+        return self._packed_chart(key, request.x, drawn, {}) | self._others(key, request, drawn)
 
-    def _missing(self, key: str) -> dict[str, Any]:
-        request = self._request
+    def _missing(self, key: str, request: ChartRequest) -> dict[str, Any]:
         keys = dict.fromkeys([key, *([request.x] if request.x else []), *(request.by or ())])
         return {"y": key, "error": f"no collection has all of {', '.join(map(repr, keys))}"}
 
+    def _others(
+        self, key: str, request: ChartRequest, drawn: Sequence[_Entry]
+    ) -> dict[str, list[str]]:
+        """What records with a key have in place of x, if none has both."""
+        return {} if drawn else {"others": keys_beside(self._workspace.opened, key, request.x)}
+
     def _packed_chart(
-        self, key: str, drawn: Sequence[_Entry], cursor: _Cursors, *, is_tail: bool
+        self,
+        key: str,
+        x: str,
+        drawn: Sequence[_Entry],
+        cursor: Mapping[str, Any],
+        *,
+        is_tail: bool = False,
     ) -> dict[str, Any]:
         packed, bands = self._packed, [each.drawn.band for each in drawn]
         odd = [(each.odd_x[:_MOST_MARKS], each.odd_y[:_MOST_MARKS]) for each in drawn]
         soft = [each.drawn.smooth for each in drawn]
         return {
             "y": key,
+            "x": x,
             "is_tail": is_tail,
             "cursor": cursor,
             "line": [each.line for each in drawn],
@@ -287,10 +328,11 @@ class _Answer:
         }
 
     def _name(self, opened: Opened, line: Line | Merged) -> int:
-        name = opened.name, line.labels if line.run is None else line.run
+        of = "" if self._request.by else opened.name
+        name = of, line.labels if line.run is None else line.run
         if name not in self._names:
             self._names[name] = len(self._names)
-            self._names_sent.append(_name(opened, line))
+            self._names_sent.append(_name(of, line))
         return self._names[name]
 
     # --- tails -----------------------------------------------------------------------------------
@@ -313,9 +355,11 @@ class _Answer:
             return {}
         wanted = {key: each for key, each in request.cursors.items() if self._is_whole(key, each)}
         found: dict[str, Any] = {key: ([], {}) for key in wanted if key in request.y}
-        for each in opened if found else ():
-            cursors = {key: wanted[key][each.name] for key in found if each.name in wanted[key]}
-            tails = self._workspace.tails(each, cursors, request.x, self._stop)
+        xs = {key: request.xs.get(key, request.x) for key in found}
+        for each, x in product(opened, dict.fromkeys(xs.values())):
+            some = [key for key in found if xs[key] == x and each.name in wanted[key]]
+            cursors = {key: wanted[key][each.name] for key in some}
+            tails = self._workspace.tails(each, cursors, x, self._stop)
             for key in cursors:
                 if (new := tails.get(key)) is None:
                     del found[key]
@@ -328,7 +372,7 @@ class _Answer:
     def _is_whole(self, key: str, cursors: _Cursors) -> bool:
         """Whether collections without a cursor have no points of a key."""
         names = {each.name for each in self._workspace.opened}
-        x = {key, self._request.x} - {INDEX}
+        x = {key, self._request.xs.get(key, self._request.x)} - {INDEX}
         others = [each for each in self._workspace.opened if each.name not in cursors]
         has_points = any(x.issubset(each.collection.records.columns) for each in others)
         return bool(cursors) and cursors.keys() <= names and not has_points
@@ -346,7 +390,8 @@ class _Answer:
             )
             for opened, new in tails
         ]
-        return self._packed_chart(key, drawn, cursor, is_tail=True)
+        x = self._request.xs.get(key, self._request.x)
+        return self._packed_chart(key, x, drawn, cursor, is_tail=True)
 
 
 class _Drawn(NamedTuple):
@@ -376,14 +421,25 @@ def _length(tails: Sequence[tuple[Opened, Tail]]) -> int:
     return sum(len(new.y) for _, new in tails)
 
 
-def _name(opened: Opened, line: Line | Merged) -> dict[str, Any]:
+def _name(of: str, line: Line | Merged) -> dict[str, Any]:
     if line.run is not None:
-        return {"run": run_key(opened.name, *line.run)}
+        return {"run": run_key(of, *line.run)}
     label = ", ".join(line.labels)
-    return {"key": f"{opened.name}\0{label}", "label": label}
+    return {"key": f"{of}\0{label}", "label": label}
 
 
-def _has_equal(found: Sequence[tuple[Opened, State]]) -> bool:
+def _has_points(found: tuple[Opened, State]) -> bool:
+    return any(line.points.count for line in found[1].lines)
+
+
+def _starts(opened: Opened, request: ChartRequest) -> Callable[[Line], float]:
+    """From where x is counted in a line."""
+    if not request.from_start or request.x == INDEX:
+        return lambda _: 0.0
+    return partial(start_of, is_time=has_times(opened.collection, request.x))
+
+
+def _has_equal(found: _States) -> bool:
     """Whether x may occur several times in a line."""
     return any(not line.points.is_rising for _, state in found for line in state.lines)
 

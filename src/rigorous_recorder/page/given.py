@@ -20,6 +20,7 @@ __all__ = [
     "requested",
     "text_in",
     "texts_in",
+    "words_in",
 ]
 
 #: No place is further.
@@ -72,6 +73,16 @@ def texts_in(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if not is_list or not all(isinstance(each, str) for each in value or ()):
         raise _not(name, value, "a list of text")
     return tuple(value or ())
+
+
+def words_in(given: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Text by name; no value is an empty one.
+
+    Raises:
+        ValueError: it is not an object of text.
+    """
+    found = mapping_in(given, name)
+    return {key: text_in(found, key) for key in found}
 
 
 def flag_in(given: Mapping[str, Any], name: str) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from threading import Event
 from typing import Any, Final
 
 from ..errors import RigorousError
 from .kinds.heatmap import array_keys
-from .series import INDEX, Cancelled, metric_keys, x_keys
-from .workspace import Workspace
+from .series import INDEX, Cancelled, metric_keys, whole_beside, x_keys
+from .workspace import Opened, Workspace
 
-__all__ = ["keys_of", "prepare"]
+__all__ = ["keys_beside", "keys_of", "likely_keys", "prepare"]
 
 #: The first of them that is there is x, unless another one is chosen.
 _LIKELY_X: Final = (
@@ -22,9 +23,12 @@ _LIKELY_X: Final = (
     "episode",
     "timestep",
     "batch",
+    "env_step",
 )
 #: Charts that a window shows at first.
 _FIRST_CHARTS: Final = 8
+#: Keys that a chart without points names.
+_MOST_BESIDE: Final = 8
 
 
 def keys_of(workspace: Workspace) -> dict[str, Any]:
@@ -41,6 +45,22 @@ def keys_of(workspace: Workspace) -> dict[str, Any]:
     likely = next((key for key in _LIKELY_X if key in xs), INDEX)
     found = {"metrics": metrics, "x": xs, "columns": columns, "arrays": arrays}
     return {name: list(keys) for name, keys in found.items()} | {"likely_x": likely}
+
+
+def likely_keys(opened: Iterable[Opened]) -> list[str]:
+    """The keys of x that charts have one after the other, unless one is chosen."""
+    there = {key for each in opened for key in each.collection.records.columns}
+    return [key for key in _LIKELY_X if key in there]
+
+
+def keys_beside(opened: Iterable[Opened], key: str, x: str) -> list[str]:
+    """What could be x in place of one that no record with a key has, as the first of these have it."""
+    for each in opened:
+        if key in each.collection.records.columns:
+            found = whole_beside(each.collection, key)
+            likely = [one for one in _LIKELY_X if one in found]
+            return [one for one in dict.fromkeys([*likely, *found]) if one != x][:_MOST_BESIDE]
+    return []
 
 
 def prepare(workspace: Workspace, stop: Event) -> None:

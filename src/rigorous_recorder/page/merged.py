@@ -6,7 +6,7 @@ of each. They are read when they are requested, in one pass, and are in memory m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Event
 from typing import Any, Final, NamedTuple
 
@@ -15,11 +15,14 @@ from .._engines.piece import Piece
 from .._engines.scan import Scan
 from .._lazy_imports import np
 from .._tree.nodes import Nodes
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ColumnError
 from .arrow_arrays import values_of
+from .lines import same_label
 from .reading import INDEX, RUN, is_instant, numbers, parts_of, require, require_drawable
 from .reduce import Band, mean_by_x
+from .runs import run_key
 from .series import Line
+from .workspace import Opened
 
 __all__ = ["Merged", "Tree", "first_x", "has_times", "mean_of_levels", "merged", "start_of"]
 
@@ -31,12 +34,14 @@ class Merged(NamedTuple):
     """A line.
 
     Attributes:
+        opened: the first collection that has it.
         run, labels: see ``series.Line``.
         there: the number of points.
         band: x, means and the ends of the band.
         odd: x and y of the points whose y is NaN or infinite.
     """
 
+    opened: Opened
     run: tuple[int, float] | None
     labels: tuple[str, ...]
     there: int
@@ -53,8 +58,17 @@ class _Read(NamedTuple):
     y: Any
 
 
+class _Part(NamedTuple):
+    """The points of a collection: the values of the keys that separate lines and the run, by number, and its tree."""
+
+    opened: Opened
+    names: list[tuple[Any, ...]]
+    found: _Read
+    tree: Tree
+
+
 def merged(  # noqa: PLR0913 - a line is defined by this many
-    collection: ExperimentCollection,
+    opened: Iterable[Opened],
     y: str,
     x: str,
     by: Sequence[str],
@@ -62,9 +76,10 @@ def merged(  # noqa: PLR0913 - a line is defined by this many
     band: str,
     from_start: bool,
     levels_once: bool,
+    runs: frozenset[str] | None,
     stop: Event | None,
 ) -> list[Merged]:
-    """The lines of a key.
+    """The lines of a key over all collections that have it.
 
     Args:
         x: the key of x, or ``INDEX``.
@@ -72,13 +87,75 @@ def merged(  # noqa: PLR0913 - a line is defined by this many
         band: see ``mean_by_x``.
         from_start: whether x is counted from the start of each run: see ``first_x``.
         levels_once: whether means are those of ``mean_of_levels``.
+        runs: those that count; None for all.
 
     Raises:
-        ColumnError: a key is not there.
+        ColumnError: no collection has all keys.
         Cancelled: ``stop`` was set.
     """
+    parts, missing = [], ColumnError(f"no collection has {y!r}")
+    for each in opened:
+        try:
+            parts.append(_part(each, y, x, by, from_start=from_start, runs=runs, stop=stop))
+        except ColumnError as error:
+            missing = error  # another collection may have it
+    if not parts:
+        raise missing
+    lines: dict[tuple[Any, ...], int] = {}
+    firsts: list[tuple[Opened, tuple[Any, ...]]] = []
+    found = _joined(_numbered_lines(parts, len(by), lines, firsts))
+    tree = Tree.joined([each.tree for each in parts]) if levels_once else None
+    order = np.argsort(found.names, kind="stable")
+    ends = np.cumsum(np.bincount(found.names, minlength=len(lines)))
+    return [
+        _line(*first, part, found, tree, band=band, has_by=bool(by))
+        for first, part in zip(firsts, np.split(order, ends[:-1]), strict=True)
+        if len(part)
+    ]
+
+
+def _numbered_lines(
+    parts: Sequence[_Part],
+    keys: int,
+    lines: dict[tuple[Any, ...], int],
+    firsts: list[tuple[Opened, tuple[Any, ...]]],
+) -> Iterator[_Read]:
+    """The points of each collection by the number of their line, and with the recorder's position in the joined tree.
+
+    Args:
+        lines: the numbers of lines, to which those that are new are added.
+        firsts: the first collection and the values of each line, likewise.
+    """
+    offset = 0
+    for opened, names, found, tree in parts:
+        numbers = []
+        for name in names:
+            labels = _labels(name[:keys])
+            line = tuple(map(same_label, labels)) if keys else (opened.name, *name)
+            if line not in lines:
+                lines[line] = len(lines)
+                firsts.append((opened, name[:keys] or name))
+            numbers.append(lines[line])
+        is_root = tree.parents[found.nodes] == found.nodes
+        nodes = np.where(
+            is_root, found.nodes if not offset else parts[0].tree.root, found.nodes + offset
+        )
+        yield found._replace(names=np.array(numbers, np.int64)[found.names], nodes=nodes)
+        offset += len(tree.parents)
+
+
+def _part(  # noqa: PLR0913 - see merged
+    opened: Opened,
+    y: str,
+    x: str,
+    by: Sequence[str],
+    *,
+    from_start: bool,
+    runs: frozenset[str] | None,
+    stop: Event | None,
+) -> _Part:
     keys = dict.fromkeys([*by, *RUN, y, *([x] if x != INDEX else [])])
-    scan = collection.records.select(*keys)._scan()
+    scan = opened.collection.records.select(*keys)._scan()
     names: dict[tuple[Any, ...], int] = {}
     found = _joined(_read(scan, y, x, (*by, *RUN), names=names, stop=stop))
     if x == INDEX:
@@ -86,20 +163,16 @@ def merged(  # noqa: PLR0913 - a line is defined by this many
     elif from_start:
         starts = first_x(found.names, found.x, list(names), is_time=is_instant(scan, x))
         found = found._replace(x=found.x - starts[found.names])
-    finite = np.isfinite(found.x)
-    found = _Read(*(each[finite] for each in found))
-    lines: dict[tuple[Any, ...], int] = {}
-    of_names = [lines.setdefault(name[:-2] if by else name[-2:], len(lines)) for name in names]
-    found = found._replace(names=np.array(of_names, np.int64)[found.names])
-    tree = Tree.of(scan.snapshot.nodes) if levels_once else None
-    order = np.argsort(found.names, kind="stable")
-    ends = np.cumsum(np.bincount(found.names, minlength=len(lines)))
-    parts = np.split(order, ends[:-1])
-    return [
-        _line(name, part, found, tree, band=band, has_by=bool(by))
-        for name, part in zip(lines, parts, strict=True)
-        if len(part)
-    ]
+    counts = np.array([_is_drawn(opened, name[-2:], runs) for name in names], bool)
+    some = np.isfinite(found.x) & counts[found.names]
+    found = _Read(*(each[some] for each in found))
+    return _Part(opened, list(names), found, Tree.of(scan.snapshot.nodes))
+
+
+def _is_drawn(opened: Opened, run: Any, runs: frozenset[str] | None) -> bool:
+    if runs is None:
+        return True
+    return run[1] is not None and run_key(opened.name, *run) in runs
 
 
 def _read(  # noqa: PLR0913 - what a line is of
@@ -194,8 +267,19 @@ def first_x(codes: Any, x: Any, names: Sequence[tuple[Any, ...]], *, is_time: bo
     return np.array(starts, "f8")
 
 
+def _labels(values: Sequence[Any]) -> tuple[str, ...]:
+    return tuple("" if each is None else str(each) for each in values)
+
+
 def _line(  # noqa: PLR0913 - see merged
-    name: tuple[Any, ...], of_line: Any, found: _Read, tree: Tree | None, *, band: str, has_by: bool
+    opened: Opened,
+    name: tuple[Any, ...],
+    of_line: Any,
+    found: _Read,
+    tree: Tree | None,
+    *,
+    band: str,
+    has_by: bool,
 ) -> Merged:
     order = of_line[np.argsort(found.x[of_line], kind="stable")]
     x, y, positions = found.x[order], found.y[order], found.nodes[order]
@@ -209,8 +293,7 @@ def _line(  # noqa: PLR0913 - see merged
     else:
         means = mean_of_levels(x, y, positions, tree, band=band)
     run = None if has_by or name[0] is None else (name[0], name[1])
-    labels = tuple("" if each is None else str(each) for each in name) if has_by else ()
-    return Merged(run, labels, len(order), means, odd)
+    return Merged(opened, run, _labels(name) if has_by else (), len(order), means, odd)
 
 
 class Tree(NamedTuple):
@@ -218,6 +301,21 @@ class Tree(NamedTuple):
 
     parents: Any
     depth: Any
+
+    @property
+    def root(self) -> int:
+        """The position of the root."""
+        return int(np.flatnonzero(self.depth == 0)[0]) if len(self.depth) else 0
+
+    @classmethod
+    def joined(cls, trees: Sequence[Tree]) -> Tree:
+        """Trees one after the other, whose recorders at the top are all below the root of the first."""
+        parents, offset = [], 0
+        for tree in trees:
+            of_root = tree.depth[tree.parents] == 0
+            parents.append(np.where(of_root, trees[0].root, tree.parents + offset))
+            offset += len(tree.parents)
+        return cls(np.concatenate(parents), np.concatenate([tree.depth for tree in trees]))
 
     @classmethod
     def of(cls, nodes: Nodes) -> Tree:

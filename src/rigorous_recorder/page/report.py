@@ -34,6 +34,13 @@ _MOST_LINES: Final = 3_000
 _LINES_AT_ONCE: Final = 300
 _MOST_COMPARED: Final = 20
 _MOST_STATIC_LINES: Final = 200
+_ONE: Final = {
+    "charts": "chart",
+    "courses": "course",
+    "runs in the table": "run in the table",
+    "rows": "row",
+    "images and sounds": "image or sound",
+}
 
 
 def report(
@@ -71,6 +78,7 @@ class _Report:
         self._keys = keys_of(workspace)
         self._runs = runs_table(workspace)
         self._fixed = view.charts(self._keys["likely_x"])
+        self._zoom = view.zoom(self._keys["likely_x"])
         self._table = RunTable(workspace)
         self._lines = self._all_lines()
         runs = [each["key"] for each in self._runs["runs"]]
@@ -99,9 +107,10 @@ class _Report:
                 yield key, messages
 
     def _messages(self, key: str) -> list[bytes]:
-        zoom = self._view.zoom()
+        zoom = self._zoom
         parts: list[dict[str, Any]] = [{}] if zoom is None else [{}, zoom]
-        body = {**self._fixed, "y": [key], "pixels": _PIXELS}
+        runs = None if self._is_all or not self._fixed["by"] else self._drawn
+        body = {**self._fixed, "y": [key], "pixels": _PIXELS, "runs": runs}
         try:
             return [charts(self._workspace, ChartRequest.of({**body, **part})) for part in parts]
         except ColumnError:
@@ -162,7 +171,7 @@ class _Report:
             "drawn": None if self._is_all else self._drawn,
             "courses": self._courses(),
             "fixed": self._fixed,
-            "zoom": self._view.zoom(),
+            "zoom": self._zoom,
             "charts": {key: list(map(text_of, each)) for key, each in self._charts()},
             "plots": self._plots(),
             "rows": found.rows,
@@ -173,17 +182,21 @@ class _Report:
         }
         self._leave_out("rows", found.left_out)
         self._leave_out("images and sounds", found.media_left_out)
-        return page_with({**data, "left_out": self._left_out})
+        return page_with({**data, "left_out": self._missing()})
+
+    def _missing(self) -> list[str]:
+        named = ((count, what, _ONE.get(what, what)) for what, count in self._left_out.items())
+        return [f"{count:,} {one if count == 1 else many}" for count, many, one in named]
 
     def pictures(self) -> str:
         """The charts as pictures, and the runs."""
         figures = [*self._plot_pictures(), *self._chart_pictures()]
         self._leave_out("runs in the table", self._lines["total"] - _MOST_STATIC_LINES)
-        missing = "".join(f", without {count:,} {what}" for what, count in self._left_out.items())
+        missing = "".join(f", without {each}" for each in self._missing())
         names = ", ".join(each.name for each in self._workspace.opened)
         return pictures_with(
             names,
-            f"{len(self._drawn):,} of {len(self._runs['runs']):,} runs, {_now()}{missing}",
+            f"{len(self._drawn):,} of {len(self._runs['runs']):,} {'run' if len(self._runs['runs']) == 1 else 'runs'}, {_now()}{missing}",
             figures,
             runs_html(self._lines["columns"], self._lines["lines"][:_MOST_STATIC_LINES]),
         )
@@ -191,7 +204,8 @@ class _Report:
     def _chart_pictures(self) -> Iterator[str]:
         look = self._look()
         for key, messages in self._charts():
-            if found := chart_svg(key, self._fixed["x"], messages[-1], look):
+            zoom_x = self._zoom["zoom_x"] if self._zoom else ""
+            if found := chart_svg(key, zoom_x, messages[-1], look):
                 yield found
 
     def _plot_pictures(self) -> Iterator[str]:
@@ -211,7 +225,7 @@ class _Report:
         several = len(self._workspace.opened) > 1
         firsts = {each.name: 3 * at - 1 for at, each in enumerate(self._workspace.opened)}
         some = [each for each in runs if each["key"] in drawn]
-        zoom = self._view.zoom() or {}
+        zoom = self._zoom or {}
         return Look(
             {each["key"]: _called(each, several=several) for each in some},
             {each["key"]: each["number"] + firsts[each["collection"]] for each in some},

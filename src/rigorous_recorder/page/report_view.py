@@ -46,6 +46,7 @@ class View(NamedTuple):
         x = self.text("x") or likely_x
         return {
             "x": "" if x == "#" else x,
+            "is_likely": not self.text("x"),
             "by": self.texts("by"),
             "band": self.text("band", "std"),
             "smooth": self.number("smooth") or 0,
@@ -53,10 +54,13 @@ class View(NamedTuple):
             "levels_once": bool(self.text("once")),
         }
 
-    def zoom(self) -> dict[str, Any] | None:
+    def zoom(self, likely_x: str) -> dict[str, Any] | None:
         """The ends of x that are shown, if these are not all."""
         found = {"low": self.number("low"), "high": self.number("high")}
-        return None if found["low"] is None else found | {"log_x": bool(self.text("logx"))}
+        if found["low"] is None:
+            return None
+        x = self.text("zoomed") or self.charts(likely_x)["x"]
+        return found | {"log_x": bool(self.text("logx")), "zoom_x": x}
 
     def table(self) -> dict[str, Any]:
         """What is requested of the table of runs; see ``runs.js``."""

@@ -51,8 +51,7 @@ def runs_table(workspace: Workspace) -> dict[str, Any]:
 
 def failures_in(opened: Opened) -> Iterable[Failure]:
     """The damaged files of a collection, of which the rest is shown; or that its folder is gone."""
-    if not opened.path.is_dir():
-        reason = f"there is no folder {opened.path} any more: it was moved or deleted"
+    if reason := opened.gone:
         yield Failure(opened.name, reason)
     reader = opened.collection._store.reader
     if isinstance(reader, FolderReader):

@@ -12,6 +12,7 @@ from time import time
 from typing import Any, Final, NamedTuple
 
 from .. import ExperimentCollection, Records
+from .._arrow import pa
 from .._engines.follow import NewRows
 from .._engines.scan import Scan
 from .._lazy_imports import np
@@ -31,12 +32,14 @@ from .reading import (
     Wanted,
     is_number,
     is_time,
+    numbers,
     require,
     require_drawable,
 )
 
 __all__ = [
     "INDEX",
+    "RUN",
     "Cancelled",
     "Feed",
     "Line",
@@ -44,6 +47,7 @@ __all__ = [
     "Tail",
     "metric_keys",
     "same_deleted",
+    "whole_beside",
     "x_keys",
 ]
 
@@ -335,6 +339,31 @@ def x_keys(collection: ExperimentCollection) -> list[str]:
     """The keys that can be x: numbers and times, except the built-in ones of experiments."""
     names = _those(collection, lambda kind: is_number(kind) or is_time(kind))
     return [name for name in names if not name.startswith(_OWN_OF_EXPERIMENTS)]
+
+
+def whole_beside(collection: ExperimentCollection, key: str) -> list[str]:
+    """The other keys of records with whole numbers that the first records with a key have."""
+    own = metric_keys(collection)
+    fields = [each for each in collection.records.schema if each.name in own and each.name != key]
+    others = [each.name for each in fields if pa.types.is_integer(each.type)]
+    scan = collection.records.select(key, *others)._scan()
+    columns = scan.columns_for(None)
+    for group in scan.groups:
+        for piece in scan.read(group, columns):
+            there = numbers(scan, piece, key)
+            if there is not None and _some(there.has):
+                found = ((name, numbers(scan, piece, name)) for name in others)
+                return [name for name, each in found if each is not None and _both(each, there)]
+    return []
+
+
+def _some(has: Any) -> bool:
+    return has is None or bool(has.any())
+
+
+def _both(one: Any, other: Any) -> bool:
+    masks = [each.has for each in (one, other) if each.has is not None]
+    return not masks or bool(np.logical_and.reduce(masks).any())
 
 
 def _those(collection: ExperimentCollection, is_wanted: Callable[[Any], bool]) -> Iterable[str]:

@@ -28,6 +28,13 @@ class Opened(NamedTuple):
     collection: ExperimentCollection
     path: Path
 
+    @property
+    def gone(self) -> str:
+        """That its folder is gone; "" if it is there."""
+        if self.path.is_dir():
+            return ""
+        return f"there is no folder {self.path} any more: it was moved or deleted"
+
 
 class Failure(NamedTuple):
     """A collection that can't be opened or read, and why."""
@@ -87,9 +94,11 @@ class Workspace:
         """The collection of a name.
 
         Raises:
-            ArgumentError: there is none.
+            ArgumentError: there is none, or its folder is gone.
         """
         for each in self.opened:
+            if each.name == name and each.gone:
+                raise ArgumentError(each.gone)
             if each.name == name:
                 return each
         message = f"the page has no collection {name!r:.60}"

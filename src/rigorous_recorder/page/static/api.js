@@ -18,7 +18,7 @@ import { answered, chartInside, inside, noteOf, plotInside } from "./inside.js";
  * @property {Float64Array} markKind
  */
 
-/** @typedef {{lines: Line[], cursor: Record<string, [number, number]>, isTail: boolean}} Chart */
+/** `others` is what could be x where there is no line. @typedef {{x: string, others: string[], lines: Line[], cursor: Record<string, [number, number]>, isTail: boolean}} Chart */
 
 /**
  * @param {string} path
@@ -89,7 +89,7 @@ function unpacked(buffer) {
   const packed = new Packed(buffer, 8 + size);
   return new Map(header.charts.map((/** @type {any} */ chart) => [chart.y, chart.error
     ? new Error(chart.error)
-    : chart.is_stale ? null : { lines: lines(chart, header.names, packed), cursor: chart.cursor, isTail: chart.is_tail }]));
+    : chart.is_stale ? null : { x: chart.x, others: chart.others ?? [], lines: lines(chart, header.names, packed), cursor: chart.cursor, isTail: chart.is_tail }]));
 }
 
 /**

@@ -1,7 +1,7 @@
 // Bars: a mean over runs for each value of an attribute, with a band.
 
 import { attribute, band, number } from "./choices.js";
-import { shown } from "./dom.js";
+import { counted, shown } from "./dom.js";
 import { frame, inside, line } from "./frame.js";
 
 /** @type {import("./kinds.js").Kind} */
@@ -43,7 +43,7 @@ export const bars = {
 
   note({ header }) {
     const odd = header.bars.reduce((/** @type {number} */ sum, /** @type {any} */ each) => sum + each.odd, 0);
-    return [odd ? `${odd} runs with NaN or infinity are in no mean` : "", header.cut ? `${header.cut} more bars are not drawn` : ""].filter(Boolean).join("; ");
+    return [odd ? `${counted(odd, "run with NaN or infinity is", "runs with NaN or infinity are")} in no mean` : "", header.cut ? `${counted(header.cut, "more bar is", "more bars are")} not drawn` : ""].filter(Boolean).join("; ");
   },
 };
 

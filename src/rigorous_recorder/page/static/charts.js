@@ -1,7 +1,7 @@
 // One chart for each key; only those in view are requested and drawn.
 
 import { charts as requested, extend } from "./api.js";
-import { after, element, fill, swatch } from "./dom.js";
+import { after, counted, element, fill, swatch } from "./dom.js";
 import { save, saveCsv } from "./files.js";
 import { colorAt, Places, shapeAt } from "./palette.js";
 import { Panels } from "./panels.js";
@@ -19,7 +19,7 @@ const MOST_FOLLOWED = 64;
 /** Then it is not tried again to add new points. */
 const MOST_BREAKS = 3;
 const MOST_OPTIONS = 200;
-const SAMPLED = ["x", "by", "band", "smooth", "logx", "relative", "once", "low", "high"];
+const SAMPLED = ["x", "by", "band", "smooth", "logx", "relative", "once", "low", "high", "zoomed"];
 
 export class Charts {
   /** @param {import("./runs.js").Runs} runs */
@@ -38,7 +38,9 @@ export class Charts {
     /** @type {Set<Card>} */
     this.waiting = new Set();
     this.observer = new IntersectionObserver((seen) => this.onSeen(seen), { rootMargin: "200px" });
-    runs.listeners.push(() => this.redraw());
+    /** The runs that lines over several are of. */
+    this.drawn = "null";
+    runs.listeners.push(() => this.runsChanged());
   }
 
   /** @param {HTMLElement} place */
@@ -75,7 +77,7 @@ export class Charts {
     return line.run ? this.runs.place(line.run) : this.places.of(line.label);
   }
 
-  /** The key of x that is drawn. */
+  /** The key of x that is drawn, unless it is likely only and a chart has another one. */
   x() {
     if (state.x === "#") return "";
     return state.x || this.keys.likely_x;
@@ -89,7 +91,7 @@ export class Charts {
     smooth.addEventListener("input", after(80, () => change({ smooth: smooth.value })));
     this.bar.replaceChildren(...[
       search,
-      labelled("x", choice([["#", "record number"], ...this.keys.x.map((key) => [key, key])], this.x() || "#", (x) => change({ x, low: "", high: "" }))),
+      labelled("x", choice([["", `automatic (${this.keys.likely_x || "record number"})`], ["#", "record number"], ...this.keys.x.map((key) => [key, key])], state.x, (x) => change({ x, low: "", high: "", zoomed: "" }))),
       labelled("Lines by", choice([["", "run"], ...this.keys.columns.map((key) => [key, key])], state.by[0] ?? "", (by) => change({ by: by ? [by] : [] }))),
       state.by.length ? labelled("and", choice([["", "nothing else"], ...this.keys.columns.map((key) => [key, key])], state.by[1] ?? "", (by) => change({ by: by ? [state.by[0], by] : [state.by[0]] }))) : null,
       labelled("Band", choice([["std", "std"], ["sem", "sem"], ["minmax", "min-max"], ["quantile", "quartiles"], ["none", "none"]], state.band, (band) => change({ band }))),
@@ -97,7 +99,7 @@ export class Charts {
       toggle("From start", "relative", "x from the start of each run"), toggle("Levels once", "once", "In means each recorder counts once, however many records it has"),
       toggle("log x", "logx"), toggle("log y", "logy"), toggle("Clip outliers", "clip"),
       element("button", { onclick: () => this.panels.add() }, "Add chart…"),
-      state.low !== "" ? element("button", { onclick: () => change({ low: "", high: "" }) }, "Reset zoom") : null,
+      state.low !== "" ? element("button", { onclick: () => change({ low: "", high: "", zoomed: "" }) }, "Reset zoom") : null,
     ].filter((each) => each !== null));
   }
 
@@ -160,6 +162,13 @@ export class Charts {
     }
   }
 
+  runsChanged() {
+    const drawn = state.by.length ? JSON.stringify(this.runs.drawnRuns()) : this.drawn;
+    if (drawn !== this.drawn) this.cards.forEach((card) => card.stale());
+    this.drawn = drawn;
+    this.redraw();
+  }
+
   redraw() {
     this.cards.forEach((card) => card.draw());
     this.panels.redraw();
@@ -180,9 +189,10 @@ export class Charts {
   /** What is requested of charts. @param {Card[]} cards */
   body(cards) {
     return {
-      y: cards.map((card) => card.key), x: this.x(), by: state.by, band: state.band,
+      y: cards.map((card) => card.key), x: this.x(), is_likely: !state.x, by: state.by, band: state.band,
       pixels: Math.max(200, ...cards.map((card) => card.canvas.clientWidth || 360)),
       low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
+      zoom_x: state.low === "" ? null : state.zoomed || this.x(), runs: state.by.length ? this.runs.drawnRuns() : null,
       smooth: Number(state.smooth), log_x: Boolean(state.logx), from_start: Boolean(state.relative), levels_once: Boolean(state.once),
     };
   }
@@ -214,7 +224,7 @@ export class Charts {
   followed() {
     const cards = this.toFollow();
     this.following = new Map(cards.map((card) => [card.key, card.version]));
-    return cards.length ? { ...this.body(cards), cursors: Object.fromEntries(cards.map((card) => [card.key, card.chart?.cursor])) } : null;
+    return cards.length ? { ...this.body(cards), xs: Object.fromEntries(cards.map((card) => [card.key, card.x()])), cursors: Object.fromEntries(cards.map((card) => [card.key, card.chart?.cursor])) } : null;
   }
 
   /** Follow other charts, if these are others. */
@@ -269,6 +279,17 @@ class Card {
     this.place.dataset.key = key;
     /** @type {Plot | null} */
     this.plot = null;
+  }
+
+  /** The key of its x. */
+  x() {
+    return this.chart?.x ?? this.charts.x();
+  }
+
+  /** The ends of what is shown; null for all. */
+  zoom() {
+    const isOwn = (state.zoomed || this.charts.x()) === this.x();
+    return isOwn && state.low !== "" ? { low: Number(state.low), high: state.high === "" ? null : Number(state.high) } : { low: null, high: null };
   }
 
   enter() {
@@ -366,7 +387,9 @@ class Card {
     }
     if (!this.plot) {
       this.canvas.replaceChildren();
-      this.plot = new Plot(this.canvas, (low, high) => change({ low: low === null ? "" : String(low), high: high === null ? "" : String(high) }));
+      this.plot = new Plot(this.canvas, (low, high) => change({
+        low: low === null ? "" : String(low), high: high === null ? "" : String(high), zoomed: low === null || this.x() === this.charts.x() ? "" : this.x(),
+      }));
     }
     const place = (/** @type {any} */ line) => this.charts.placeOf(line);
     const name = (/** @type {any} */ line) => (line.run ? runs.name(line.run) : line.label || "all records");
@@ -374,11 +397,11 @@ class Card {
     else this.legend.replaceChildren();
     this.plot.draw(this.chart.lines, {
       logX: Boolean(state.logx), logY: Boolean(state.logy), clip: Boolean(state.clip),
-      low: state.low === "" ? null : Number(state.low), high: state.high === "" ? null : Number(state.high),
+      ...this.zoom(), x: this.x(), xLabel: this.x() === this.charts.x() ? "" : this.x() || "record number",
       isShown: (line) => this.isShown(line), place, name,
     });
     const odd = this.chart.lines.reduce((sum, line) => sum + line.odd, 0);
-    this.place.title = odd ? `${odd} values are NaN or infinite` : "";
+    this.place.title = odd ? `${counted(odd, "value is", "values are")} NaN or infinite` : "";
   }
 
   /** @param {import("./api.js").Line} line */
@@ -389,7 +412,10 @@ class Card {
   leaveEmpty() {
     this.plot?.destroy();
     this.plot = null;
-    this.canvas.replaceChildren(element("p", { className: "note" }, `No record has both this and x, ${this.charts.x()}.`));
+    const { others } = /** @type {import("./api.js").Chart} */ (this.chart);
+    const instead = others.length ? `Its records have ${others.join(", ")}.` : "Choose the record number.";
+    const text = state.by.length && this.charts.runs.drawnRuns()?.length === 0 ? "No run is drawn." : `No record has both this and x, ${this.x()}. ${instead}`;
+    this.canvas.replaceChildren(element("p", { className: "note" }, text));
   }
 
   /** @param {(line: any) => number} place @param {(line: any) => string} name */
@@ -425,13 +451,13 @@ class Card {
   }
 
   saveSvg() {
-    if (this.plot) save(this.plot.svg(this.charts.x() || "record number", this.key), this.key, "svg");
+    if (this.plot) save(this.plot.svg(this.x() || "record number", this.key), this.key, "svg");
   }
 
   saveCsv() {
     const { runs } = this.charts;
     const lines = (this.chart?.lines ?? []).filter((line) => this.isShown(line)).flatMap((line) => Array.from(line.x, (x, at) => [line.run ? runs.name(line.run) : line.label, x, line.y[at]]));
-    saveCsv([["line", this.charts.x() || "record number", this.key], ...lines], this.key);
+    saveCsv([["line", this.x() || "record number", this.key], ...lines], this.key);
   }
 }
 

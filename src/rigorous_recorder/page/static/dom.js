@@ -49,6 +49,11 @@ export function shown(value) {
   return size >= 1e-3 && size < 1e6 ? String(Number(value.toPrecision(5))) : String(Number(value.toPrecision(4)).toExponential());
 }
 
+/** A number of things. @param {number} count @param {string} one @param {string} [many] */
+export function counted(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
 /** Seconds as people read them. @param {number | null} seconds */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";

@@ -1,6 +1,6 @@
 // Heat map of arrays of a run: one matrix, such as a confusion matrix, or vectors over steps.
 
-import { element, shown } from "./dom.js";
+import { counted, element, shown } from "./dom.js";
 import { frame, inside } from "./frame.js";
 
 /** @typedef {import("./kinds.js").Surface} Surface */
@@ -63,10 +63,10 @@ export const heatmap = {
     if (!header.total) return `The run has no ${spec.y}; choose another one.`;
     const odd = arrays.cells.filter((each) => !Number.isFinite(each)).length;
     return [
-      header.is_matrix ? "" : `${header.total.toLocaleString("en")} records`,
+      header.is_matrix ? "" : counted(header.total, "record"),
       header.every > 1 ? `one of each ${header.every} is drawn` : "",
       header.row_step > 1 || header.column_step > 1 ? "the arrays are thinned out" : "",
-      odd ? `${odd.toLocaleString("en")} cells have no number, NaN or infinity (gray)` : "",
+      odd ? `${counted(odd, "cell has", "cells have")} no number, NaN or infinity (gray)` : "",
     ].filter(Boolean).join("; ");
   },
 

@@ -100,6 +100,6 @@ function compared({ runs: wanted }) {
 
 /** What is not in the report, and when it was made. */
 export function about() {
-  const missing = Object.entries(inside.left_out).map(([what, count]) => `${count.toLocaleString("en")} ${what}`);
-  return `report of ${inside.made}${missing.length ? `, without ${missing.join(", ")}` : ""}`;
+  const { made, left_out: missing } = inside;
+  return `report of ${made}${missing.length ? `, without ${missing.join(", ")}` : ""}`;
 }

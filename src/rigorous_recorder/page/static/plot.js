@@ -1,7 +1,7 @@
 // The adapter of the chart library: uPlot has the axes, the cursor and the zoom; lines, bands and
 // marks are drawn here, each with x of its own.
 
-import { element, shown, swatch } from "./dom.js";
+import { counted, element, shown, swatch } from "./dom.js";
 import { colorsOf, frame, inside, legend, legendHeight } from "./frame.js";
 import { band, curve, marks, shapes } from "./marks.js";
 import { colorAt, isDark, shapeAt } from "./palette.js";
@@ -9,7 +9,7 @@ import { Range, nearest, position, written } from "./scale.js";
 import { Svg } from "./svg.js";
 
 /** @typedef {import("./api.js").Line} Line */
-/** @typedef {{logX: boolean, logY: boolean, clip: boolean, low: number | null, high: number | null,
+/** @typedef {{logX: boolean, logY: boolean, clip: boolean, low: number | null, high: number | null, x: string, xLabel: string,
  *   place: (line: Line) => number, isShown: (line: Line) => boolean, name: (line: Line) => string}} Look */
 
 const MOST_IN_TOOLTIP = 8;
@@ -50,10 +50,10 @@ export class Plot {
     [this.xEnds, this.yEnds] = this.ends();
     if (look.low === null) this.whole = this.xEnds;
     const [[x0, x1], [y0, y1]] = [this.xEnds, this.yEnds].map((ends) => ends.map((end) => shown(Number(end.toPrecision(4)))));
-    const count = this.lines.length === 1 ? "1 line" : `${this.lines.length} lines`;
+    const count = counted(this.lines.length, "line");
     this.place.ariaLabel = `${count}, x from ${x0} to ${x1}, y from ${y0} to ${y1}. Arrows move the cursor, with Shift they pan; plus and minus zoom, 0 shows all.`;
     const data = [this.xEnds, this.yEnds];
-    const made = `${look.logX} ${look.logY} ${isDark()}`;
+    const made = `${look.logX} ${look.logY} ${isDark()} ${look.x} ${look.xLabel}`;
     if (this.uplot && this.made === made) {
       this.uplot.setData(data);
       return;
@@ -113,7 +113,7 @@ export class Plot {
   }
 
   options() {
-    const { text, edge, family } = styleOf(this.place);
+    const { text, edge, family } = styleOf(this.place), { x = "", xLabel = "" } = this.look ?? {};
     const axis = { stroke: text, grid: { stroke: edge, width: 1 }, ticks: { stroke: edge, width: 1 }, font: `11px ${family}` };
     const scale = (/** @type {boolean} */ isLog, /** @type {() => number[]} */ ends) => ({
       time: false, distr: isLog ? 3 : 1, range: ends,
@@ -127,12 +127,12 @@ export class Plot {
       },
       series: [{}, { paths: () => null, points: { show: false } }],
       axes: [
-        { ...axis, size: 26, values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
+        { ...axis, size: 26, ...(xLabel ? { label: xLabel, labelSize: 16, labelGap: 0, labelFont: axis.font } : {}), values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
         { ...axis, size: wide, values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
       ],
       cursor: {
         drag: { x: true, y: false, setScale: false },
-        sync: { key: "charts", setSeries: false },
+        sync: { key: `charts ${x}`, setSeries: false },
         points: { show: false },
         bind: { dblclick: () => () => this.onZoom(null, null) },
       },

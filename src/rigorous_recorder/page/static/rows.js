@@ -2,7 +2,7 @@
 
 import { json } from "./api.js";
 import { Pane, valueCell, wideAs } from "./cells.js";
-import { after, element } from "./dom.js";
+import { after, counted, element } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
 
@@ -65,8 +65,8 @@ export class Rows {
       this.pages.set(page, found.rows);
       this.columns = found.columns;
       this.total = found.total;
-      const all = (found.all ?? found.total).toLocaleString("en");
-      this.report(found.all > found.total ? `the first ${found.total.toLocaleString("en")} of ${all} records` : `${all} records`, false);
+      const all = counted(found.all ?? found.total, "record");
+      this.report(found.all > found.total ? `the first ${found.total.toLocaleString("en")} of ${all}` : all, false);
       this.table.set(this.columns.map((key) => cell(key, wideAs(key).join(" "))), this.total);
     } catch (error) {
       if (view !== this.view) return;

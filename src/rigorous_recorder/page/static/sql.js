@@ -2,7 +2,7 @@
 
 import { json } from "./api.js";
 import { Pane, valueCell } from "./cells.js";
-import { element } from "./dom.js";
+import { counted, element } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
 
@@ -86,8 +86,8 @@ export class Sql {
     this.id = found.id;
     this.columns = found.columns;
     this.pages = new Map([[0, found.rows]]);
-    const rows = found.total.toLocaleString("en"), seconds = found.seconds.toFixed(2);
-    this.report(found.is_cut ? `the first ${rows} rows, in ${seconds} s; the files have all` : `${rows} rows in ${seconds} s`, false);
+    const rows = counted(found.total, "row"), seconds = found.seconds.toFixed(2);
+    this.report(found.is_cut ? `the first ${rows}, in ${seconds} s; the files have all` : `${rows} in ${seconds} s`, false);
     this.table.set(this.columns.map((each) => cell(each.name)), found.total);
     this.table.place.scrollTop = 0;
     this.pane.restore();

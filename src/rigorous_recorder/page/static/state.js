@@ -5,7 +5,7 @@ export const TABS = ["charts", "compare", "rows", "sql", "tree"];
 /** Values of the state, where the address has none. */
 const DEFAULTS = {
   tab: "charts", x: "", by: [], band: "std", smooth: "0", logx: "", logy: "", clip: "", relative: "", once: "",
-  search: "", low: "", high: "", runs: "", sort: "", down: "", differs: "", hidden: [],
+  search: "", low: "", high: "", zoomed: "", runs: "", sort: "", down: "", differs: "", hidden: [],
   level: "", rwhere: "", filter: [], boxes: "", group: "", closed: [], cols: [], archived: "", only: "", picked: [],
   pinned: [], collection: "", where: "", panels: [], sql: "", of: "", off: [], full: [], pane: "", open: [], colors: "",
 };

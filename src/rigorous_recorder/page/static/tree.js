@@ -2,7 +2,7 @@
 
 import { json } from "./api.js";
 import { Pane } from "./cells.js";
-import { element } from "./dom.js";
+import { counted, element } from "./dom.js";
 import { change, onChange, state } from "./state.js";
 import { Table, cell } from "./table.js";
 
@@ -89,8 +89,8 @@ export class Tree {
       branch.count = found.count;
       branch.pages.set(page, found.children);
       this.openKnown(branch, page);
-      const count = root.count.toLocaleString("en");
-      this.report(root.count ? `${count} experiments and other recorders` : "There are no recorders yet.", false);
+      const count = counted(root.count, "experiment or other recorder", "experiments and other recorders");
+      this.report(root.count ? count : "There are no recorders yet.", false);
       this.draw();
     } catch (error) {
       if (root === this.root) this.report(/** @type {Error} */ (error).message, true);
