@@ -58,6 +58,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     run.extend(
                         {"step": list(range(50)), "loss": [seed + 1 / (1 + i) for i in range(50)]}
                     )
+                    run.push(env_step=seed, reward=1.0)
                     run.push(
                         {
                             "step": 50,
@@ -107,6 +108,26 @@ def same_again(page: Page) -> None:
     except PlaywrightTimeout:  # which would not tell what differs
         assert json.loads(other.evaluate(LOOK)) == json.loads(look), page.url
     other.close()
+
+
+def test_means_are_of_the_drawn_runs_over_their_own_x(page: Page) -> None:
+    """A line by a key is one over both collections; other records than most have another x."""
+    loss, other = card(page, "loss"), card(page, "reward")
+    expect(other).to_have_attribute("data-points", "8")
+    page.get_by_label("Lines by").select_option("model")
+    expect(loss).to_have_attribute("data-points", "408")
+    expect(loss.locator(".legend button")).to_have_count(2)
+    page.get_by_label("Draw run 1").first.uncheck()
+    expect(loss).to_have_attribute("data-points", "357")
+    page.locator("select", has=page.locator("option", has_text="automatic")).select_option("step")
+    expect(other).to_contain_text("Its records have env_step.")
+    legend = loss.locator(".legend").bounding_box()
+    canvas = loss.locator("canvas").bounding_box()
+    assert legend
+    assert canvas
+    assert canvas["y"] + canvas["height"] <= legend["y"] + 1  # the labels of x are not below it
+    page.goto(page.url.partition("#")[0] + "#")
+    page.reload()
 
 
 def test_an_address_has_the_whole_view(page: Page) -> None:
@@ -176,7 +197,7 @@ def test_thousands_of_children_are_a_few_lines(page: Page, address: str) -> None
     expect(tree.get_by_text("number=0", exact=True)).to_be_visible()
     same_again(page)
     tree.get_by_role("button", name="Rows of experiment 2", exact=False).click()
-    expect(page.get_by_text("51 records", exact=True)).to_be_visible()
+    expect(page.get_by_text("52 records", exact=True)).to_be_visible()
     page.get_by_role("button", name="Tree", exact=True).click()
     tree.get_by_role("button", name="Charts of the run of experiment 2", exact=False).click()
     expect(page.get_by_text("1 of 9 drawn")).to_be_visible()

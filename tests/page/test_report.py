@@ -72,6 +72,16 @@ def inside_of(tmp_path: Path, folder: Path, view: str) -> Any:
     return json.loads(re.search(r'id="inside">(.*?)</script>', text).group(1))  # type: ignore[union-attr]
 
 
+def test_means_of_a_report_are_of_the_drawn_runs(folder: Path, tmp_path: Path) -> None:
+    """As those of the page; the points of hidden runs are in none."""
+    for view, count in (
+        ("#by=note&search=loss", 6_000),
+        ("#by=note&search=loss&runs=seed%3D2", 3_000),
+    ):
+        chart = header_of(base64.b64decode(inside_of(tmp_path, folder, view)["charts"]["loss"][0]))
+        assert (chart["charts"][0]["x"], chart["charts"][0]["n"]) == ("step", [count])
+
+
 def test_a_report_has_charts_of_several_keys_as_the_view_has_them(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

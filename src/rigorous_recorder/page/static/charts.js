@@ -393,6 +393,7 @@ class Card {
     }
     const place = (/** @type {any} */ line) => this.charts.placeOf(line);
     const name = (/** @type {any} */ line) => (line.run ? runs.name(line.run) : line.label || "all records");
+    const entries = this.legend.childElementCount;
     if (state.by.length) this.drawLegend(place, name);
     else this.legend.replaceChildren();
     this.plot.draw(this.chart.lines, {
@@ -400,6 +401,7 @@ class Card {
       ...this.zoom(), x: this.x(), xLabel: this.x() === this.charts.x() ? "" : this.x() || "record number",
       isShown: (line) => this.isShown(line), place, name,
     });
+    if (this.legend.childElementCount !== entries) this.plot.resize(); // the legend takes its height
     const odd = this.chart.lines.reduce((sum, line) => sum + line.odd, 0);
     this.place.title = odd ? `${counted(odd, "value is", "values are")} NaN or infinite` : "";
   }
