@@ -204,6 +204,8 @@ def test_runs_keys_and_rows(client: TestClient) -> None:
     assert client.get("/api/keys").json()["metrics"] == ["step", "loss", "epoch", "score"]
     wanted = {"collection": "study", "where": "loss > 100", "first": 1, "count": 5}
     rows = client.post("/api/rows", json=wanted).json()
+    assert rows["columns"][:3] == ["experiment_number", "seed", "lr"]
+    assert rows["columns"][-1] == "experiment_duration"
     assert rows["total"] == 6  # in each run a spike, NaN (the largest in SQL) and infinity
     assert [dict(zip(rows["columns"], row, strict=True))["loss"] for row in rows["rows"]] == [
         "nan",

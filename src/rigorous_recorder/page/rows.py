@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from .. import Records
+from .._keys import RESERVED
 from ..errors import ArgumentError
 from .given import LAST, count_in, requested, text_in
 from .plain import plain
@@ -15,6 +16,8 @@ __all__ = ["RowsRequest", "rows", "value"]
 
 _MOST_ROWS: Final = 500
 _MOST_COLUMNS: Final = 200
+#: They come last, so that what was logged is in view.
+_BUILT_IN: Final = RESERVED - {"experiment_number"}
 
 
 class RowsRequest(NamedTuple):
@@ -57,7 +60,7 @@ def rows(
         ArgumentError: there is no such collection, or the condition is not a SQL condition.
     """
     records = _records(workspace, request)
-    columns = list(records.columns)[:_MOST_COLUMNS]
+    columns = sorted(records.columns, key=_BUILT_IN.__contains__)[:_MOST_COLUMNS]
     some = records[request.first : request.first + request.most]
     return {
         "columns": columns,

@@ -410,7 +410,7 @@ def _columns(table: Table, cells: Cells, request: TableRequest, rows: Sequence[i
         level = column_of(request.level)
         found = [*several, ":number", *dict.fromkeys([level, *attributes])]
     else:
-        found = [*several, *FIXED, *attributes]
+        found = [*several, *FIXED[:2], *attributes, *FIXED[2:]]  # what tells runs apart is in view
     if not request.differs:
         return found
     return [each for each in found if not is_attribute(each) or _differs(cells.get(each), rows)]

@@ -16,7 +16,7 @@ export class Columns {
     this.attribute = element("select", { "aria-label": "Attribute" });
     this.statistic = element("select", { "aria-label": "Statistic" }, ...STATISTICS.map(([key, text]) => element("option", { value: key }, text)));
     this.metric = element("select", { "aria-label": "Key of records" });
-    const add = (/** @type {() => string} */ id) => element("button", { type: "button", onclick: () => this.set([...this.ids(), id()]) }, "Add");
+    const add = (/** @type {() => string} */ id) => element("button", { type: "button", onclick: () => this.add(id()) }, "Add");
     const addAttribute = add(() => this.attribute.value);
     const addMetric = add(() => `:${this.statistic.value}:${this.metric.value}`);
     addAttribute.setAttribute("aria-label", "Add attribute");
@@ -36,6 +36,12 @@ export class Columns {
 
   ids() {
     return state.cols.length ? [...state.cols] : this.runs.columns.map((each) => each.id);
+  }
+
+  /** Before the start and the duration, which are wide. @param {string} id */
+  add(id) {
+    const ids = this.ids(), at = ids.indexOf(":start");
+    this.set(at < 0 ? [...ids, id] : [...ids.slice(0, at), id, ...ids.slice(at)]);
   }
 
   /** @param {string[]} ids */

@@ -16,6 +16,8 @@ export class Rows {
     this.pages = new Map();
     /** @type {string[]} */
     this.columns = [];
+    /** The columns with numbers, as far as rows are there. @type {Set<number>} */
+    this.numbers = new Set();
     this.total = 0;
     this.view = 0;
     this.later = after(50, () => this.restart());
@@ -43,6 +45,7 @@ export class Rows {
     this.pick.hidden = names.length < 2;
     if (this.filter !== document.activeElement) this.filter.value = state.where;
     this.pages.clear();
+    this.numbers.clear();
     this.view += 1;
     this.load(0);
     this.pane?.restore();
@@ -67,7 +70,8 @@ export class Rows {
       this.total = found.total;
       const all = counted(found.all ?? found.total, "record");
       this.report(found.all > found.total ? `the first ${found.total.toLocaleString("en")} of ${all}` : all, false);
-      this.table.set(this.columns.map((key) => cell(key, wideAs(key).join(" "))), this.total);
+      for (const row of found.rows) row.forEach((/** @type {any} */ value, /** @type {number} */ at) => typeof value === "number" && this.numbers.add(at));
+      this.table.set(this.columns.map((key, at) => cell(key, [...wideAs(key), this.numbers.has(at) ? "number" : ""].join(" "))), this.total);
     } catch (error) {
       if (view !== this.view) return;
       this.report(/** @type {Error} */ (error).message, true);

@@ -182,7 +182,7 @@ export class Runs {
     this.isPicked = [...this.picks.values()].map((pick) => pick());
     this.drawBar();
     const mark = element("div", { className: "cell mark", role: "columnheader" }, "");
-    this.table.set([mark, ...this.columns.map((each) => this.title(each))], this.total ?? 0, this.boxes());
+    this.table.set([mark, ...this.columns.map((each, place) => this.title(each, place))], this.total ?? 0, this.boxes());
     this.listeners.forEach((call) => call());
   }
 
@@ -215,14 +215,19 @@ export class Runs {
     return element("button", { "aria-pressed": String(Boolean(state[key])), onclick: press }, text);
   }
 
-  /** @param {Column} column */
-  title(column) {
+  /** @param {Column} column @param {number} place */
+  title(column, place) {
     const { id, title } = column, isSorted = state.sort === id;
     const arrow = isSorted ? (state.down ? " ▼" : " ▲") : "";
     const sort = () => change(!isSorted ? { sort: id, down: "" } : state.down ? { sort: "", down: "" } : { down: "1" });
     const order = isSorted ? (state.down ? "descending" : "ascending") : "none";
-    const isNumber = ["number", "duration", "metric"].includes(column.kind);
+    const isNumber = ["number", "duration", "metric"].includes(column.kind) || this.hasNumbers(place);
     return element("button", { className: `cell ${width(column)} ${isNumber ? "number" : ""}`, title, role: "columnheader", "aria-sort": order, disabled: column.kind === "line", onclick: sort }, title + arrow);
+  }
+
+  /** Whether the cells of an attribute that are there have numbers. @param {number} place */
+  hasNumbers(place) {
+    return [...this.pages.values()].some((page) => page?.some((line) => typeof line.cells[place] === "number"));
   }
 
   /** The boxes of filters below the titles, which stay as long as the columns do. */
