@@ -113,6 +113,9 @@ def same_again(page: Page) -> None:
 def test_means_are_of_the_drawn_runs_over_their_own_x(page: Page) -> None:
     """A line by a key is one over both collections; other records than most have another x."""
     loss, other = card(page, "loss"), card(page, "reward")
+    for name, is_number in (("seed", True), ("model", False), ("start", False)):
+        title = page.get_by_role("columnheader", name=name, exact=True)
+        expect(title).to_have_css("text-align", "end" if is_number else "start")
     expect(other).to_have_attribute("data-points", "8")
     page.get_by_label("Lines by").select_option("model")
     expect(loss).to_have_attribute("data-points", "408")

@@ -221,7 +221,7 @@ export class Runs {
     const arrow = isSorted ? (state.down ? " ▼" : " ▲") : "";
     const sort = () => change(!isSorted ? { sort: id, down: "" } : state.down ? { sort: "", down: "" } : { down: "1" });
     const order = isSorted ? (state.down ? "descending" : "ascending") : "none";
-    const isNumber = ["number", "duration", "metric"].includes(column.kind) || this.hasNumbers(place);
+    const isNumber = ["number", "duration", "metric"].includes(column.kind) || (column.kind !== "start" && this.hasNumbers(place));
     return element("button", { className: `cell ${width(column)} ${isNumber ? "number" : ""}`, title, role: "columnheader", "aria-sort": order, disabled: column.kind === "line", onclick: sort }, title + arrow);
   }
 
