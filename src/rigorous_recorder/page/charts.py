@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from threading import Event
@@ -24,13 +24,14 @@ from .given import (
     words_in,
 )
 from .keys import keys_beside, likely_keys
-from .lines import lines_of
+from .levels import Level, RecorderPoints, level_keys, mean_of_recorders, points_of
+from .lines import lines_of, same_label
 from .merged import Merged, has_times, merged, start_of
 from .packing import Packed
 from .points import Points
 from .reduce import Band, Pixels, by_column, mean_by_x, smoothed, window
 from .runs import run_key
-from .series import INDEX, RUN, Cancelled, Line, State, Tail
+from .series import INDEX, RUN, Cancelled, Line, State, Tail, metric_keys
 from .workspace import Opened, Workspace
 
 __all__ = ["ChartRequest", "charts", "tails"]
@@ -46,6 +47,8 @@ _BANDS: Final = ("std", "sem", "minmax", "quantile", "none")
 _LONGEST_TAIL: Final = 20_000
 #: Keys of one request.
 _MOST_KEYS: Final = 64
+#: Keys that a chart without points names.
+_MOST_OTHERS: Final = 8
 
 #: How far an answer went: by collection.
 _Cursors = Mapping[str, tuple[int, int]]
@@ -151,8 +154,8 @@ def charts(workspace: Workspace, request: ChartRequest, stop: Event | None = Non
     """The charts of some keys; see ``Packed.message``.
 
     The header has ``names`` of all lines, and ``charts``, in which each has ``y``, its key, ``x``,
-    ``others`` (if no record has both, what those with y have in place of x), and ``cursor`` and ``is_tail``; lists with an entry for each line: ``line``, its place among the
-    names, ``n`` (points that are there), ``points`` (those that are sent), ``band`` (whether it has
+    ``others`` (if nothing has both, what has y has these in place of x), and ``cursor`` and
+    ``is_tail``; lists with an entry for each line: ``line``, its place among the names, ``n`` (points that are there), ``points`` (those that are sent), ``band`` (whether it has
     one), ``odd`` (NaN and infinities that are there) and ``marks`` (those that are sent); and the
     types of its arrays, in each of which all lines follow each other: ``x``, ``y``, ``low`` and
     ``high`` of the bands, ``smooth`` or None, ``mark_x`` and ``mark_kind`` (0 NaN, 1 inf, 2 -inf).
@@ -189,10 +192,13 @@ class _Answer:
     def message(self) -> bytes:
         """All charts."""
         tails, request = self._tails(), self._request
-        found = self._found([key for key in request.y if key not in tails])
+        levels = self._levels()
+        found = self._found([key for key in request.y if key not in tails and key not in levels])
         charts = [
             self._tail(key, *tails[key])
             if key in tails
+            else self._of_recorders(key, levels[key])
+            if key in levels
             else self._merged(key, found[key][0])
             if self._is_joined or (request.levels_once and _has_equal(found[key][1]))
             else self._chart(key, *found[key])
@@ -282,6 +288,59 @@ class _Answer:
             for line in found
         ]
         return self._packed_chart(key, request.x, drawn, {}) | self._others(key, request, drawn)
+
+    # --- charts in which a recorder is a point ---------------------------------------------------
+
+    def _levels(self) -> dict[str, list[tuple[Opened, Level]]]:
+        """The requested keys that only recorders have, with where they are."""
+        found: dict[str, list[tuple[Opened, Level]]] = {}
+        of_records: set[str] = set()
+        for opened in self._workspace.opened:
+            keys = set(metric_keys(opened.collection))
+            of_records |= keys
+            if keys.issuperset(self._request.y):
+                continue
+            for key, level in level_keys(opened.collection).items():
+                found.setdefault(key, []).append((opened, level))
+        return {key: found[key] for key in self._request.y if key in found.keys() - of_records}
+
+    def _of_recorders(self, key: str, found: Sequence[tuple[Opened, Level]]) -> dict[str, Any]:
+        request, x = self._request, self._request.x
+        if request.is_likely and not any(x in level.others for _, level in found):
+            x = found[0][1].x
+        request = request.over(x)
+        lines: dict[Any, tuple[Opened, list[RecorderPoints]]] = {}
+        for opened, level in found:
+            if x == INDEX or x in level.others:
+                for name, each in self._lines_of_recorders(opened, key, x):
+                    lines.setdefault(name, (opened, []))[1].append(each)
+        pixels = max(_FEWEST_PIXELS, min(request.pixels, _MOST_POINTS // (4 * (len(lines) or 1))))
+        drawn = []
+        for opened, some in lines.values():
+            there, band, odd = mean_of_recorders(
+                some,
+                request.band,
+                from_start=request.from_start and x != INDEX,
+                levels_once=request.levels_once,
+            )
+            run, labels = (None, some[0].labels) if request.by else (some[0].run, ())
+            name = self._name(opened, Line(run, labels, Points()))
+            drawn.append(_Entry(name, there, _of_band(band, request, pixels), *odd))
+        others = sorted({each for _, level in found for each in level.others if each != key})
+        chart = self._packed_chart(key, x, drawn, {})
+        return chart if drawn else {**chart, "others": others[:_MOST_OTHERS]}
+
+    def _lines_of_recorders(
+        self, opened: Opened, key: str, x: str
+    ) -> Iterator[tuple[Any, RecorderPoints]]:
+        """The points of each run that is drawn, with what all of a line have in common."""
+        by, runs = self._request.by, self._request.runs
+        for each in points_of(opened.collection, key, x, by):
+            self._check()
+            if not by:
+                yield (opened.name, each.run), each
+            elif runs is None or (each.run and run_key(opened.name, *each.run) in runs):
+                yield tuple(map(same_label, each.labels)), each
 
     def _missing(self, key: str, request: ChartRequest) -> dict[str, Any]:
         keys = dict.fromkeys([key, *([request.x] if request.x else []), *(request.by or ())])

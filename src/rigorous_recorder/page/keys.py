@@ -9,22 +9,12 @@ from typing import Any, Final
 
 from ..errors import RigorousError
 from .kinds.heatmap import array_keys
+from .levels import LIKELY_X, level_keys
 from .series import INDEX, Cancelled, metric_keys, whole_beside, x_keys
 from .workspace import Opened, Workspace
 
 __all__ = ["keys_beside", "keys_of", "likely_keys", "prepare"]
 
-#: The first of them that is there is x, unless another one is chosen.
-_LIKELY_X: Final = (
-    "step",
-    "global_step",
-    "iteration",
-    "epoch",
-    "episode",
-    "timestep",
-    "batch",
-    "env_step",
-)
 #: Charts that a window shows at first.
 _FIRST_CHARTS: Final = 8
 #: Keys that a chart without points names.
@@ -32,25 +22,31 @@ _MOST_BESIDE: Final = 8
 
 
 def keys_of(workspace: Workspace) -> dict[str, Any]:
-    """The keys of charts, of x, of the flat table and of arrays, and x unless one is chosen."""
+    """The keys of charts, of x, of the flat table and of arrays, and x unless one is chosen.
+
+    ``metrics`` are those that records have. In charts of others a recorder is a point.
+    """
     metrics: dict[str, None] = {}
     xs: dict[str, None] = {}
     columns: dict[str, None] = {}
     arrays: dict[str, None] = {}
+    levels: dict[str, None] = {}
     for each in workspace.opened:
         metrics |= dict.fromkeys(metric_keys(each.collection))
         xs |= dict.fromkeys(x_keys(each.collection))
         columns |= dict.fromkeys(each.collection.records.columns)
         arrays |= dict.fromkeys(array_keys(each.collection))
-    likely = next((key for key in _LIKELY_X if key in xs), INDEX)
-    found = {"metrics": metrics, "x": xs, "columns": columns, "arrays": arrays}
+        levels |= dict.fromkeys(level_keys(each.collection))
+    likely = next((key for key in LIKELY_X if key in xs), INDEX)
+    charts = {**{key: None for key in levels if key not in metrics}, **metrics}
+    found = {"charts": charts, "metrics": metrics, "x": xs, "columns": columns, "arrays": arrays}
     return {name: list(keys) for name, keys in found.items()} | {"likely_x": likely}
 
 
 def likely_keys(opened: Iterable[Opened]) -> list[str]:
     """The keys of x that charts have one after the other, unless one is chosen."""
     there = {key for each in opened for key in each.collection.records.columns}
-    return [key for key in _LIKELY_X if key in there]
+    return [key for key in LIKELY_X if key in there]
 
 
 def keys_beside(opened: Iterable[Opened], key: str, x: str) -> list[str]:
@@ -58,7 +54,7 @@ def keys_beside(opened: Iterable[Opened], key: str, x: str) -> list[str]:
     for each in opened:
         if key in each.collection.records.columns:
             found = whole_beside(each.collection, key)
-            likely = [one for one in _LIKELY_X if one in found]
+            likely = [one for one in LIKELY_X if one in found]
             return [one for one in dict.fromkeys([*likely, *found]) if one != x][:_MOST_BESIDE]
     return []
 

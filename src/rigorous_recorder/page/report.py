@@ -93,7 +93,7 @@ class _Report:
     def _charts(self) -> Iterator[tuple[str, list[bytes]]]:
         """The messages of the charts of the view, of all and of the part that is shown."""
         words, x = self._view.text("search").lower(), self._fixed["x"]
-        found = [key for key in self._keys["metrics"] if key != x and words in key.lower()]
+        found = [key for key in self._keys["charts"] if key != x and words in key.lower()]
         pinned = [key for key in self._view.texts("pinned") if key in found]
         keys = list(dict.fromkeys([*pinned, *found]))
         room = _CHART_BYTES

@@ -6,22 +6,20 @@ would repeat them in all records, so a point is a recorder of the lowest level t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from threading import Event
 from typing import Any, NamedTuple
 
-from ... import ExperimentCollection
-from ..._arrow import pa, pc
 from ..._lazy_imports import np
-from ...errors import ArgumentError, ColumnError
+from ...errors import ColumnError
+from ..levels import points_of
+from ..reading import RUN
 from ..runs import run_key
-from ..series import INDEX, Line, metric_keys
+from ..series import Line, metric_keys
 from ..workspace import Opened, Workspace
 from .request import PlotRequest
 
 __all__ = ["Points", "header", "points", "together"]
-
-_RUN = ("experiment_number", "experiment_start_time")
 
 
 class Points(NamedTuple):
@@ -72,7 +70,7 @@ def _of(
     own = metric_keys(opened.collection)
     if request.y not in own and x not in own:
         return _of_level(opened, request, x)
-    by = (*request.by, *_RUN) if request.by else None
+    by = (*request.by, *RUN) if request.by else None
     states = workspace.states(opened, [request.y], x, by, stop)
     if request.y not in states:
         message = f"{opened.name} has no such keys"
@@ -95,67 +93,9 @@ def _of_lines(opened: Opened, lines: Iterable[Line], request: PlotRequest) -> It
 
 
 def _of_level(opened: Opened, request: PlotRequest, x: str) -> Iterator[Points]:
-    keys = [key for key in (request.y, x) if key != INDEX]
-    table = _level(opened.collection, keys, (*request.by, *_RUN))
-    codes: dict[tuple[Any, ...], list[int]] = {}
-    by = (table.column(key).to_pylist() for key in (*request.by, *_RUN))
-    for at, values in enumerate(zip(*by, strict=True)):
-        codes.setdefault(values, []).append(at)
-    y = _floats(table.column(request.y))
-    at_x = None if x == INDEX else _floats(table.column(x))
-    for values, rows in codes.items():
-        number, start = values[-2:]
-        run = None if start is None else run_key(opened.name, number, start)
-        labels = tuple("" if each is None else str(each) for each in values[:-2])
-        places = np.arange(len(rows), dtype="f8") if at_x is None else at_x[rows]
-        finite = np.isfinite(places)
-        lost = int((~finite).sum())
-        yield Points(run, labels, places[finite], y[rows][finite], lost)
-
-
-def _level(collection: ExperimentCollection, keys: Sequence[str], more: Sequence[str]) -> pa.Table:
-    """The recorders of the lowest level that have or inherit all of some keys, and other keys.
-
-    Raises:
-        ColumnError: there is no such key.
-    """
-    tables = [_that_have(collection, key, keys, more) for key in keys]
-    return max(tables, key=len)
-
-
-def _that_have(
-    collection: ExperimentCollection, level: str, keys: Sequence[str], more: Sequence[str]
-) -> pa.Table:
-    rows = collection.level(level)
-    table = rows.to_arrow()
-    for key in (*keys, *more):
-        if key not in table.column_names:
-            if key not in collection.records.columns:
-                rows.select(key)  # raises, naming it
-            table = table.append_column(key, pa.nulls(len(table), pa.float64()))
-    table = table.select(list(dict.fromkeys([*keys, *more])))
-    for key in keys:
-        table = table.filter(pc.is_valid(table.column(key)))
-    return table
-
-
-def _floats(column: Any) -> Any:
-    """Numbers, and times in seconds, as float64.
-
-    Raises:
-        ArgumentError: they are of another kind.
-    """
-    kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
-        micros = column.cast(
-            pa.timestamp("us") if pa.types.is_timestamp(kind) else pa.duration("us")
-        )
-        return micros.cast(pa.int64()).to_numpy() / 1e6
-    try:
-        return column.cast(pa.float64()).to_numpy()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        message = f"values of type {kind} can't be drawn; expected numbers or times"
-        raise ArgumentError(message) from None
+    for each in points_of(opened.collection, request.y, x, request.by):
+        run = None if each.run is None else run_key(opened.name, *each.run)
+        yield Points(run, each.labels, each.x, each.y, each.lost)
 
 
 def together(found: Iterable[Points], request: PlotRequest) -> list[Points]:

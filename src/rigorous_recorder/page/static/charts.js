@@ -105,7 +105,7 @@ export class Charts {
 
   arrange() {
     const words = state.search.toLowerCase(), x = this.x();
-    const found = this.keys.metrics.filter((key) => key !== x && key.toLowerCase().includes(words));
+    const found = this.keys.charts.filter((key) => key !== x && key.toLowerCase().includes(words));
     const pinned = found.filter((key) => state.pinned.includes(key));
     const sections = new Map(pinned.length ? [["Pinned", pinned]] : []);
     for (const key of found.filter((each) => !state.pinned.includes(each))) {
@@ -133,7 +133,7 @@ export class Charts {
   }
 
   nothing() {
-    if (this.keys.metrics.length) return element("p", { className: "note" }, "No chart has this text in its key.");
+    if (this.keys.charts.length) return element("p", { className: "note" }, "No chart has this text in its key.");
     return element("p", { className: "note" }, "There are no records with numbers yet. Log the first: ",
       element("code", {}, "collection.new_experiment() … experiment.push(step=0, loss=0.7)"));
   }

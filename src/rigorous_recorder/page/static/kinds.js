@@ -11,7 +11,7 @@ import { scatter } from "./scatter.js";
 /** What a chart is of; it is in the address. @typedef {{kind: string} & Record<string, any>} Spec */
 /** @typedef {{key: string, run: string | null, label: string, n: number}} Series */
 /** What was read; `note` is what else there is to know of it. @typedef {{header: any, arrays: Record<string, Float64Array>, note: string}} Found */
-/** @typedef {{metrics: string[], x: string[], likely_x: string, columns: string[], arrays: string[]}} Keys */
+/** @typedef {{charts: string[], metrics: string[], x: string[], likely_x: string, columns: string[], arrays: string[]}} Keys */
 /**
  * What a kind may use of the page; `isShown` is what its legend has not hidden.
  * @typedef {{runs: import("./runs.js").Runs, keys: Keys, colors: Colors, color: (line: Series) => string, shape: (line: Series) => number,

@@ -18,7 +18,7 @@ export class Panels {
     this.runs = runs;
     this.placeOf = placeOf;
     /** @type {import("./kinds.js").Keys} */
-    this.keys = { metrics: [], x: [], likely_x: "", columns: [], arrays: [] };
+    this.keys = { charts: [], metrics: [], x: [], likely_x: "", columns: [], arrays: [] };
     /** @type {Panel[]} */
     this.panels = [];
     this.cards = element("div", { className: "cards" });
