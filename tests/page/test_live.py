@@ -16,7 +16,8 @@ pytest.importorskip("starlette")
 pytest.importorskip("numpy")
 
 from rigorous_recorder import ExperimentCollection
-from rigorous_recorder.page.charts import ChartRequest, charts, tails
+from rigorous_recorder.page.chart_request import ChartRequest
+from rigorous_recorder.page.charts import charts, tails
 from rigorous_recorder.page.live import Watcher, compressed, events
 from rigorous_recorder.page.workspace import Workspace
 

@@ -22,7 +22,8 @@ import pyarrow as pa
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.page import reading
 from rigorous_recorder.page.app import application
-from rigorous_recorder.page.charts import ChartRequest, charts
+from rigorous_recorder.page.chart_request import ChartRequest
+from rigorous_recorder.page.charts import charts
 from rigorous_recorder.page.reading import Reader
 from rigorous_recorder.page.series import Cancelled
 from rigorous_recorder.page.workspace import Workspace

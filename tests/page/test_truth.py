@@ -88,7 +88,8 @@ def check(client: TestClient, collection: ExperimentCollection) -> None:
 
 FIRST = """
 import sys
-from rigorous_recorder.page.charts import ChartRequest, charts
+from rigorous_recorder.page.chart_request import ChartRequest
+from rigorous_recorder.page.charts import charts
 from rigorous_recorder.page.keys import keys_of
 from rigorous_recorder.page.table import RunTable, TableRequest
 from rigorous_recorder.page.workspace import Workspace

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 from ..errors import RigorousError
 from .body import accepts_gzip, json_of, unless_left
 from .chart_library import library_files
-from .charts import ChartRequest, charts
+from .chart_request import ChartRequest
+from .charts import charts
 from .editing import Editing
 from .guard import Below, Guard
 from .keys import keys_of

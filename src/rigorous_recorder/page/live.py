@@ -14,7 +14,8 @@ from typing import Any, Final
 from starlette.concurrency import run_in_threadpool
 
 from ..errors import RigorousError
-from .charts import ChartRequest, tails
+from .chart_request import ChartRequest
+from .charts import tails
 from .runs import state_of
 from .workspace import Workspace
 

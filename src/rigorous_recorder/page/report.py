@@ -9,8 +9,9 @@ from threading import Event
 from typing import Any, Final
 
 from ..errors import ColumnError
+from .chart_request import ChartRequest
 from .chart_svg import chart_svg
-from .charts import ChartRequest, charts
+from .charts import charts
 from .keys import keys_of
 from .plot_svg import plot_svg
 from .report_file import page_with, pictures_with, runs_html, text_of
