@@ -22,7 +22,7 @@ from rigorous_recorder._capture.streams import Watched
 from rigorous_recorder._capture.terminal import Screen
 
 BEGIN = """
-import ctypes, os, subprocess, sys, time
+import ctypes, os, stat, subprocess, sys, threading, time
 from rigorous_recorder import ExperimentCollection
 collection = ExperimentCollection(sys.argv[1], quiet=True)
 """
@@ -126,6 +126,15 @@ def test_all_that_a_run_writes_is_recorded_and_forwarded(tmp_path: Path) -> None
     inner.finish()
     print("after")
     """
+    for each in threading.enumerate():
+        if each.name == "rigorous-console":
+            each.join(60)
+    def is_socket(number):
+        try:
+            return stat.S_ISSOCK(os.fstat(number).st_mode)
+        except OSError:
+            return False
+    assert not any(map(is_socket, range(256)))
     done = run_script(tmp_path / "study", "\n".join(line[4:] for line in body.splitlines()))
     own = ["python", "from C", "child", "fork"]
     others = ["between", "outer only", "both", "inner only", "after"]

@@ -145,23 +145,23 @@ class _Redirection:
             answer = self._answers.get(run)
             if answer is not None and what in answer:
                 return answer
-            if is_ready(self._control.fileno(), select.POLLIN, 50) and not self._receive():
+            if not self._receive():
                 return None
         return None
 
     def _receive(self) -> bool:
-        """Take answers, if no other thread does; False if the process is gone."""
+        """Wait for answers, if no other thread does; False if the process is gone."""
         if not self._reading.acquire(blocking=False):
             time.sleep(0.001)
             return True
         try:
-            data = self._control.recv(65_536, socket.MSG_DONTWAIT)
+            if not is_ready(self._control.fileno(), select.POLLIN, 50):
+                return True
+            data = self._control.recv(65_536)
             *lines, self._received = (self._received + data).split(b"\n")
             for each in map(json.loads, lines):
                 self._answers[each.get("begun") or each["ended"]] = each
-        except BlockingIOError:
-            return True  # another thread took them
-        except OSError:
+        except (OSError, ValueError):  # or closed
             return False
         finally:
             self._reading.release()
@@ -187,6 +187,7 @@ class _Redirection:
                 thread.join()
         for each in self._streams:
             each.close()
+        self._control.close()
         self._helper.wait()
 
 
