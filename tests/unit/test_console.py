@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -125,7 +126,6 @@ def test_all_that_a_run_writes_is_recorded_and_forwarded(tmp_path: Path) -> None
     print("inner only")
     inner.finish()
     print("after")
-    """
     for each in threading.enumerate():
         if each.name == "rigorous-console":
             each.join(60)
@@ -135,6 +135,7 @@ def test_all_that_a_run_writes_is_recorded_and_forwarded(tmp_path: Path) -> None
         except OSError:
             return False
     assert not any(map(is_socket, range(256)))
+    """
     done = run_script(tmp_path / "study", "\n".join(line[4:] for line in body.splitlines()))
     own = ["python", "from C", "child", "fork"]
     others = ["between", "outer only", "both", "inner only", "after"]
@@ -228,6 +229,31 @@ def test_a_recorder_that_fails_is_reported_once(capsys: pytest.CaptureFixture[st
     assert answers[2] == {"ended": 1, "trouble": "OSError: the disk is gone: 3 fields"}
     assert str(answers[3]["trouble"]).startswith("EOFError")
     assert capsys.readouterr().err.count("is not recorded any more") == 2
+
+
+class Kept:
+    """A recorder of this process."""
+
+    lines: ClassVar[list[object]] = []
+
+    def push(self, **fields: object) -> None:
+        self.lines.append(fields["line"])
+
+    def sync(self) -> None:
+        """They are stored already."""
+
+
+def test_bars_that_wait_to_be_logged_are_folded_all_the_same() -> None:
+    """Lines are final by the times at which they were written, however late these are looked at."""
+    tasks = Tasks()
+    tasks.tell({"begin": 1, "recorder": base64.b64encode(pickle.dumps(Kept())).decode()})
+    for n in range(5):
+        tasks.add(("stdout", f"outer {n}\ninner {n}\n".encode(), 1.0 + n / 10))
+        tasks.add(("stderr", b"warning\n", 1.05 + n / 10))
+        tasks.add(("stdout", b"\x1b[2A" if n < 4 else b"", 1.05 + n / 10))
+    tasks.tell(None)
+    log(tasks, lambda _: None)
+    assert [each for each in Kept.lines if each != "warning"] == ["outer 4", "inner 4"]
 
 
 def test_what_comes_too_fast_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def log(tasks: Tasks, answer: Callable[[dict[str, Any]], None]) -> None:
             )
         except queue.Empty:
             for each in runs.values():
-                each.settle()
+                each.settle(time.time())
             continue
         if task is None:
             break
@@ -64,10 +64,9 @@ class _Run:
         stream, data, when = written
         screen = self._screens.setdefault(stream, Screen())
         self._log(stream, screen.feed(data, when))
-        self.settle()
+        self.settle(when)  # not now: what comes next may have been written long ago
 
-    def settle(self) -> None:
-        now = time.time()
+    def settle(self, now: float) -> None:
         for stream, screen in self._screens.items():
             self._log(stream, screen.settled(now))
 
