@@ -130,12 +130,15 @@ def test_redirects_inside_and_outside_of_a_run(tmp_path: Path) -> None:
     """What goes elsewhere is not recorded; a run in a redirect records what goes there."""
     body = """
     with collection.new_experiment(capture="console"):
+        sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", line_buffering=True)
+        assert sys.stdout.name == "<stdout>" and not sys.stdout.seekable()
         print("shown")
         with contextlib.redirect_stdout(io.StringIO()) as inner:
             print("elsewhere")
         with contextlib.redirect_stderr(sys.stdout):
             print("as stdout", file=sys.stderr)
     with contextlib.redirect_stdout(io.StringIO()) as outer:
+        assert sys.stdout is outer and sys.__stdout__.seekable()
         with collection.new_experiment(capture="console"):
             print("watched")
             os.write(1, b"descriptor\\n")
@@ -146,8 +149,10 @@ def test_redirects_inside_and_outside_of_a_run(tmp_path: Path) -> None:
     with collection.new_experiment(capture="console"):
         print("without standard output", file=sys.stderr)
     """
-    done = subprocess.run(script(tmp_path / "c", body), capture_output=True, check=True)
-    assert done.stdout == b"shown\nas stdout\ndescriptor\n"
+    out = tmp_path / "out"  # a file, which has places where text is written; a pipe has none
+    with out.open("wb") as file:
+        subprocess.run(script(tmp_path / "c", body), stdout=file, check=True)
+    assert out.read_text() == "shown\nas stdout\ndescriptor\n"
     assert lines_of(tmp_path / "c") == ["shown", "as stdout"]
     assert sorted(lines_of(tmp_path / "c", 2)) == ["descriptor", "watched"]
     assert lines_of(tmp_path / "c", 3) == ["without standard output"]

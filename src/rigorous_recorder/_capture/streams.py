@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import io
 import os
 import pty
 import select
@@ -82,11 +83,21 @@ class Redirected:
         self.saved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
         self.reader, self._writer = _terminal_like(number) if os.isatty(number) else _pipe()
         self._identity, self.target = _identity(self._writer), _identity(number)
+        self._undo: Callable[[], object] = lambda: None
 
     def redirect(self) -> None:
         self.flush()
         os.dup2(self._writer, self._number)
         os.close(self._writer)
+        self._has_no_place()
+
+    def _has_no_place(self) -> None:
+        """Tell code that wraps a stream anew: Python remembers that it was a file, and asks for one."""
+        buffer = getattr(getattr(sys, self.name), "buffer", None)
+        raw = getattr(buffer, "raw", buffer)  # the same with ``python -u``
+        if type(raw) is io.FileIO and _is_of(raw, self._number) and raw.seekable():
+            raw.seekable = lambda: False  # type: ignore[method-assign]
+            self._undo = lambda: vars(raw).pop("seekable", None)
 
     def flush(self) -> None:
         with suppress(Exception):
@@ -103,6 +114,7 @@ class Redirected:
         with suppress(OSError):
             if _identity(self._number) == self._identity:
                 os.dup2(self.saved, self._number)
+        self._undo()
 
     def drain(self) -> None:
         with suppress(OSError):
