@@ -22,7 +22,7 @@ from rigorous_recorder import ExperimentCollection, Status
 pytestmark = pytest.mark.slow
 
 BEGIN = """
-import contextlib, io, os, signal, subprocess, sys, threading, time
+import contextlib, io, os, signal, subprocess, sys, termios, threading, time
 from rigorous_recorder import ExperimentCollection
 collection = ExperimentCollection(sys.argv[1], quiet=True)
 """
@@ -211,9 +211,9 @@ class Terminal:
 
 
 def test_a_terminal_stays_one(tmp_path: Path) -> None:
-    """With its size, the order of both streams, prompts and Ctrl-C."""
+    """With its size, modes that are set by output, the order of both streams, prompts and Ctrl-C."""
     body = """
-    is_resized = threading.Event()
+    is_resized, before = threading.Event(), termios.tcgetattr(0)
     signal.signal(signal.SIGWINCH, lambda *_: is_resized.set())
     with collection.new_experiment(capture="console"):
         print(sys.stdout.isatty(), sys.stderr.isatty(), *os.get_terminal_size(2), "\\x1b[1mbold\\x1b[0m")
@@ -225,6 +225,13 @@ def test_a_terminal_stays_one(tmp_path: Path) -> None:
         while os.get_terminal_size(1).columns != 60:
             time.sleep(0.01)
         print("resized")
+        modes = termios.tcgetattr(1)  # as curses and pagers do
+        termios.tcsetattr(1, termios.TCSADRAIN, [*modes[:3], modes[3] & ~termios.ICANON, *modes[4:]])
+        print("key:", os.read(0, 1))
+        termios.tcsetattr(1, termios.TCSADRAIN, modes)
+        while termios.tcgetattr(0) != before:
+            time.sleep(0.01)
+        print("restored")
         while True:
             time.sleep(0.01)
     """
@@ -234,6 +241,9 @@ def test_a_terminal_stays_one(tmp_path: Path) -> None:
     terminal.read_until("name: me")
     terminal.resize(20, 60)
     terminal.read_until("resized")
+    terminal.type("x")
+    terminal.read_until("key: b'x'")
+    terminal.read_until("restored")
     terminal.type("\x03")
     assert terminal.end() == -signal.SIGINT
     both = [f"<{name} {n}>" for n in range(100) for name in ("out", "error")]

@@ -19,7 +19,6 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -30,7 +29,7 @@ _CHUNK: Final = 65_536
 CAPACITY: Final = 1024 * 1024
 #: Bytes that wait to be logged; what comes beyond is forwarded only, and counted.
 _LONGEST_QUEUE: Final = 64 * 1024 * 1024
-#: Milliseconds after which the size of a window is read again.
+#: Milliseconds after which the size and modes of a terminal are read again.
 _TICK: Final = 250
 
 Written = tuple[str, bytes, float]
@@ -98,6 +97,23 @@ class _Channel(NamedTuple):
                     is_ready(self.target, select.POLLOUT, None)
 
 
+class _Terminal:
+    """One in place of another: it takes over its size, and passes changes of modes on to it."""
+
+    def __init__(self, target: int, number: int) -> None:
+        self._target, self._number = target, number
+        self._modes = termios.tcgetattr(number)
+
+    def follow(self) -> None:
+        """Look for changes."""
+        follow_size(self._target, self._number)
+        with suppress(termios.error):  # a terminal that is gone
+            modes = termios.tcgetattr(self._number)
+            if modes != self._modes:  # set by a pager, an editor, curses
+                self._modes, before = modes, self._modes
+                _change_modes(self._target, before, modes)
+
+
 class _Forwarder:
     """Reads all streams, and the commands of the training, until no process can write to them."""
 
@@ -105,8 +121,8 @@ class _Forwarder:
         self._package, self._control = package, control
         self._commands = b""
         self._channels = {each.reader: each for each in channels}
-        self._windows = [
-            (each.target, each.reader)
+        self._terminals = [
+            _Terminal(each.target, each.reader)
             for each in channels
             if each.target is not None and os.isatty(each.reader)
         ]
@@ -120,8 +136,9 @@ class _Forwarder:
         thread.start()
         is_connected = self._obey()  # the first run: all that was written is already its own
         while self._channels:
-            follow_size(self._windows)
-            ready = dict(self._poll.poll(_TICK if self._windows else None))
+            ready = dict(self._poll.poll(_TICK if self._terminals else None))
+            for terminal in self._terminals:
+                terminal.follow()
             has_command = ready.pop(self._control.fileno(), 0)
             for each in ready:
                 self._take(self._channels[each])
@@ -178,13 +195,25 @@ def is_ready(number: int, event: int, milliseconds: float | None) -> bool:
     return bool(poll.poll(milliseconds))
 
 
-def follow_size(windows: Iterable[tuple[int, int]]) -> None:
-    """Give terminals the sizes of others: for each pair, the second that of the first."""
-    for target, follower in windows:
-        with suppress(OSError):
-            size = fcntl.ioctl(target, termios.TIOCGWINSZ, bytes(8))
-            if size != fcntl.ioctl(follower, termios.TIOCGWINSZ, bytes(8)):
-                fcntl.ioctl(follower, termios.TIOCSWINSZ, size)
+def follow_size(target: int, follower: int) -> None:
+    """Give a terminal the size of another."""
+    with suppress(OSError):
+        size = fcntl.ioctl(target, termios.TIOCGWINSZ, bytes(8))
+        if size != fcntl.ioctl(follower, termios.TIOCGWINSZ, bytes(8)):
+            fcntl.ioctl(follower, termios.TIOCSWINSZ, size)
+
+
+def _change_modes(target: int, before: list[Any], after: list[Any]) -> None:
+    """Change those modes of a terminal, and its special characters, that another has changed."""
+    *flags, _, _, characters = termios.tcgetattr(target)
+    flags = [
+        own & ~(old ^ new) | new & (old ^ new)
+        for own, old, new in zip(flags, before, after, strict=False)
+    ]
+    for n, (old, new) in enumerate(zip(before[-1], after[-1], strict=True)):
+        if old != new:
+            characters[n] = new
+    termios.tcsetattr(target, termios.TCSANOW, [*flags, *after[4:6], characters])
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ __all__ = ["InOrder", "Redirected", "Stream", "Watched", "streams"]
 
 _NAMES: Final = {1: "stdout", 2: "stderr"}
 _C_STDOUT: Final = "__stdoutp" if sys.platform == "darwin" else "stdout"
-_OUTPUT_FLAGS, _LOCAL_FLAGS = 1, 3
+_OUTPUT_FLAGS: Final = 1
 #: Seconds to wait, at most, until the other stream's text is forwarded, or a copy is taken.
 _PATIENCE: Final = 1.0
 _PAUSE: Final = 20e-6
@@ -303,9 +303,8 @@ def _terminal_like(target: int) -> tuple[int, int]:
     reader, writer = pty.openpty()
     modes = termios.tcgetattr(target)
     modes[_OUTPUT_FLAGS] &= ~termios.OPOST
-    modes[_LOCAL_FLAGS] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
     termios.tcsetattr(writer, termios.TCSANOW, modes)
-    follow_size([(target, reader)])
+    follow_size(target, reader)
     return reader, writer
 
 
