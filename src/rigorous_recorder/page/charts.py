@@ -109,18 +109,29 @@ class _Answer:
 
     def _found(self, keys: Sequence[str]) -> dict[str, tuple[ChartRequest, _States]]:
         """The request of each chart, with the first x that its records have, and its lines."""
-        request, opened = self._request, self._workspace.opened
-        more = likely_keys(opened) if request.is_likely else []
-        xs = list(dict.fromkeys([request.x, *more, *([INDEX] if more else [])]))
-        if self._is_joined and len(xs) == 1:
+        request = self._request
+        if self._is_joined and not request.is_likely:
             return {key: (request, []) for key in keys}
         found: dict[str, tuple[ChartRequest, _States]] = {}
-        for x in xs:
-            rest = [key for key in keys if key not in found and (key != x or len(xs) == 1)]
+        for x in self._xs():
+            rest = [
+                key for key in keys if key not in found and not (request.is_likely and key == x)
+            ]
+            is_last = x == INDEX or not request.is_likely
             for key, states in self._states(rest, x).items():
-                if x == xs[-1] or any(map(_has_points, states)):
+                if is_last or any(map(_has_points, states)):
                     found[key] = request.over(x), states
+            if len(found) == len(keys):
+                break
         return found
+
+    def _xs(self) -> Iterator[str]:
+        """What x may be, the most likely first."""
+        request = self._request
+        yield request.x
+        if request.is_likely and request.x != INDEX:
+            yield from (x for x in likely_keys(self._workspace.opened) if x != request.x)
+            yield INDEX
 
     def _states(self, keys: Sequence[str], x: str) -> dict[str, _States]:
         found: dict[str, _States] = {key: [] for key in keys}
