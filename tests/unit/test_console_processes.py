@@ -225,6 +225,7 @@ def test_a_terminal_stays_one(tmp_path: Path) -> None:
         while os.get_terminal_size(1).columns != 60:
             time.sleep(0.01)
         print("resized")
+    with collection.new_experiment(capture="console"):  # set before its process has begun
         modes = termios.tcgetattr(1)  # as curses and pagers do
         termios.tcsetattr(1, termios.TCSADRAIN, [*modes[:3], modes[3] & ~termios.ICANON, *modes[4:]])
         print("key:", os.read(0, 1))
@@ -254,7 +255,7 @@ def test_a_terminal_stays_one(tmp_path: Path) -> None:
     assert lines[0] == "True True 100 30 bold"
     assert sorted(both) == sorted(line for line in lines if line.startswith("<"))
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
-        assert collection.experiment(1).status is Status.STOPPED
+        assert collection.experiment(2).status is Status.STOPPED
 
 
 def test_threads_and_workers_write_at_the_same_time(tmp_path: Path) -> None:

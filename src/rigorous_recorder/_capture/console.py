@@ -70,7 +70,7 @@ class _Redirection:
         threading.Thread(target=self._watch, name="rigorous-console", daemon=True).start()
 
     def _started(self, control: int) -> subprocess.Popen[bytes]:
-        channels = [(each.name, each.reader, each.saved) for each in self._streams]
+        channels = [(each.name, each.reader, each.saved, each.modes) for each in self._streams]
         given = [__package__, control, channels]
         # A session of its own: Ctrl-C, and a kill of the whole group, are not for it. -P: no file of
         # its folder takes the place of a module.
@@ -78,7 +78,7 @@ class _Redirection:
             [sys.executable, "-P", console_process.__file__, json.dumps(given)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=[n for n in (control, *sum(((r, t) for _, r, t in channels), ())) if n],
+            pass_fds=[n for n in (control, *sum(((r, t) for _, r, t, _ in channels), ())) if n],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,
         )

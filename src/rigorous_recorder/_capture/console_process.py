@@ -22,7 +22,7 @@ import time
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-__all__ = ["CAPACITY", "Tasks", "Written", "follow_size", "is_ready", "main"]
+__all__ = ["CAPACITY", "Tasks", "Written", "follow_size", "is_ready", "main", "modes_of"]
 
 _CHUNK: Final = 65_536
 #: Bytes of a stream that can wait in the system.
@@ -73,11 +73,15 @@ class Tasks:
 
 
 class _Channel(NamedTuple):
-    """A stream: what is read is forwarded to the target, if there is one."""
+    """A stream: what is read is forwarded to the target, if there is one.
+
+    Of a terminal the modes at the start are known.
+    """
 
     stream: str
     reader: int
     target: int | None
+    modes: list[Any] | None
 
     def read(self) -> bytes:
         try:
@@ -100,15 +104,14 @@ class _Channel(NamedTuple):
 class _Terminal:
     """One in place of another: it takes over its size, and passes changes of modes on to it."""
 
-    def __init__(self, target: int, number: int) -> None:
-        self._target, self._number = target, number
-        self._modes = termios.tcgetattr(number)
+    def __init__(self, target: int, number: int, modes: list[Any]) -> None:
+        self._target, self._number, self._modes = target, number, modes
 
     def follow(self) -> None:
         """Look for changes."""
         follow_size(self._target, self._number)
         with suppress(termios.error):  # a terminal that is gone
-            modes = termios.tcgetattr(self._number)
+            modes = modes_of(self._number)
             if modes != self._modes:  # set by a pager, an editor, curses
                 self._modes, before = modes, self._modes
                 _change_modes(self._target, before, modes)
@@ -122,9 +125,9 @@ class _Forwarder:
         self._commands = b""
         self._channels = {each.reader: each for each in channels}
         self._terminals = [
-            _Terminal(each.target, each.reader)
+            _Terminal(each.target, each.reader, each.modes)
             for each in channels
-            if each.target is not None and os.isatty(each.reader)
+            if each.target is not None and each.modes is not None
         ]
         self._poll = select.poll()
         for each in (control.fileno(), *self._channels):
@@ -203,9 +206,15 @@ def follow_size(target: int, follower: int) -> None:
             fcntl.ioctl(follower, termios.TIOCSWINSZ, size)
 
 
+def modes_of(number: int) -> list[Any]:
+    """The modes of a terminal, as numbers."""
+    *modes, characters = termios.tcgetattr(number)
+    return [*modes, [each if isinstance(each, int) else each[0] for each in characters]]
+
+
 def _change_modes(target: int, before: list[Any], after: list[Any]) -> None:
     """Change those modes of a terminal, and its special characters, that another has changed."""
-    *flags, _, _, characters = termios.tcgetattr(target)
+    *flags, _, _, characters = modes_of(target)
     flags = [
         own & ~(old ^ new) | new & (old ^ new)
         for own, old, new in zip(flags, before, after, strict=False)

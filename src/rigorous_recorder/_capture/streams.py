@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from .console_process import CAPACITY, follow_size, is_ready
+from .console_process import CAPACITY, follow_size, is_ready, modes_of
 
 __all__ = ["InOrder", "Redirected", "Stream", "Watched", "streams"]
 
@@ -34,10 +34,12 @@ class Stream(Protocol):
     Attributes:
         name: ``stdout`` or ``stderr``.
         reader: the file descriptor to read from.
+        modes: those of a terminal in place of one, at the start.
     """
 
     name: str
     reader: int
+    modes: list[Any] | None
 
     @property
     def saved(self) -> int | None:
@@ -82,6 +84,7 @@ class Redirected:
         self._number, self.name = number, _NAMES[number]
         self.saved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
         self.reader, self._writer = _terminal_like(number) if os.isatty(number) else _pipe()
+        self.modes = modes_of(self._writer) if os.isatty(number) else None
         self._identity, self.target = _identity(self._writer), _identity(number)
         self._undo: Callable[[], object] = lambda: None
 
@@ -145,6 +148,7 @@ class Watched:
     """A stream of Python's that is not that of a file descriptor, as in notebooks: it is copied."""
 
     saved = None
+    modes: list[Any] | None = None
 
     def __init__(self, name: str, stream: Any) -> None:
         self.name = name
