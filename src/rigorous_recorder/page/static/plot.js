@@ -127,7 +127,7 @@ export class Plot {
       },
       series: [{}, { paths: () => null, points: { show: false } }],
       axes: [
-        { ...axis, size: 26, ...(xLabel ? { label: xLabel, labelSize: 16, labelGap: 0, labelFont: axis.font } : {}), values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
+        { ...axis, size: 26, ...(xLabel ? { label: xLabel, labelSize: 18, labelGap: 2, labelFont: axis.font } : {}), values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
         { ...axis, size: wide, values: (/** @type {any} */ _, /** @type {any[]} */ at) => written(at) },
       ],
       cursor: {
