@@ -130,7 +130,7 @@ def test_redirects_inside_and_outside_of_a_run(tmp_path: Path) -> None:
     """What goes elsewhere is not recorded; a run in a redirect records what goes there."""
     body = """
     with collection.new_experiment(capture="console"):
-        sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", line_buffering=True)
+        wrapped = sys.stdout = io.TextIOWrapper(sys.stdout.buffer, "utf-8", line_buffering=True)
         assert sys.stdout.name == "<stdout>" and not sys.stdout.seekable()
         print("shown")
         with contextlib.redirect_stdout(io.StringIO()) as inner:
@@ -145,17 +145,33 @@ def test_redirects_inside_and_outside_of_a_run(tmp_path: Path) -> None:
         print("after")
     assert inner.getvalue() == "elsewhere\\n", inner.getvalue()
     assert outer.getvalue() == "watched\\nafter\\n", outer.getvalue()
+    class Tee:
+        def __init__(self, stream):
+            self.stream, self.flush = stream, stream.flush
+        def write(self, text):
+            return self.stream.write(text)
+    sys.stdout, sys.stderr = Tee(sys.__stdout__), Tee(sys.__stderr__)
+    for _ in range(2):
+        with collection.new_experiment(capture="console"):
+            print("both")
+            print("error", file=sys.stderr)
+        named = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
+        assert not any("write" in vars(each) for each in named)
+    sys.stderr = sys.__stderr__
     os.close(1)
     with collection.new_experiment(capture="console"):
         print("without standard output", file=sys.stderr)
     """
     out = tmp_path / "out"  # a file, which has places where text is written; a pipe has none
     with out.open("wb") as file:
-        subprocess.run(script(tmp_path / "c", body), stdout=file, check=True)
-    assert out.read_text() == "shown\nas stdout\ndescriptor\n"
+        subprocess.run(script(tmp_path / "c", body), stdout=file, stderr=file, check=True)
+    end = "both\nerror\nboth\nerror\nwithout standard output\n"
+    assert out.read_text() == f"shown\nas stdout\ndescriptor\n{end}"
     assert lines_of(tmp_path / "c") == ["shown", "as stdout"]
     assert sorted(lines_of(tmp_path / "c", 2)) == ["descriptor", "watched"]
-    assert lines_of(tmp_path / "c", 3) == ["without standard output"]
+    for number in (3, 4):  # not copied, too
+        assert sorted(lines_of(tmp_path / "c", number)) == ["both", "error"]
+    assert lines_of(tmp_path / "c", 5) == ["without standard output"]
 
 
 def test_a_full_disk_does_not_end_a_training(tmp_path: Path) -> None:

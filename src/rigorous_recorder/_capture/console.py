@@ -130,9 +130,9 @@ class _Redirection:
                     self._control.shutdown(socket.SHUT_RDWR)
 
     def _restore(self) -> None:
-        self._order.restore()
-        for each in self._streams:
+        for each in reversed(self._streams):  # each undoes what was done last
             each.restore()
+        self._order.restore()
 
     def _send(self, command: dict[str, Any]) -> None:
         with suppress(OSError):

@@ -74,6 +74,10 @@ def streams() -> list[Stream]:
             found.append(Redirected(number))
         if python is not None and not _is_of(python, number):
             found.append(Watched(name, python))
+    below = [getattr(sys, f"__{each.name}__") for each in found if isinstance(each, Redirected)]
+    for each in found:
+        if isinstance(each, Watched):
+            each.below = [stream for stream in below if stream is not None]
     return found
 
 
@@ -156,10 +160,15 @@ class Watched:
         self.reader, self._writer = _pipe()
         os.set_blocking(self._writer, False)
         self._undo: Callable[[], None] | None = None
-        #: Threads in ``write``, which can be replaced several times over.
+        #: Streams of file descriptors, which it may pass its text on to: these record it.
+        self.below: list[Any] = []
+        self._undo_below: list[Callable[[], None]] = []
+        #: Threads in ``write``, which can be replaced several times over, and those that passed on.
         self._writing: set[int] = set()
+        self._passing_on: set[int] = set()
 
     def redirect(self) -> None:
+        self._undo_below = [replaced_write(each, self._write_below) for each in self.below]
         self._replace_write()
         if (events := _events_of_notebook()) is not None:
             # IPython sets ``write`` back at the end of each cell.
@@ -181,6 +190,8 @@ class Watched:
         with suppress(ValueError, AttributeError):
             _events_of_notebook().unregister("pre_run_cell", self._replace_write)
         undo()
+        for each in reversed(self._undo_below):
+            each()
         os.close(self._writer)
 
     def drain(self) -> None:
@@ -201,8 +212,17 @@ class Watched:
             found = write(text)
         finally:
             self._writing.discard(me)
-        self._copy(text)
+            is_passed_on = me in self._passing_on
+            self._passing_on.discard(me)
+        if not is_passed_on:
+            self._copy(text)
         return found
+
+    def _write_below(self, write: Callable[[str], Any], text: str) -> Any:
+        me = threading.get_ident()
+        if me in self._writing:
+            self._passing_on.add(me)
+        return write(text)
 
     def _copy(self, text: str) -> None:
         data = text.encode("utf-8", "backslashreplace")
