@@ -34,7 +34,9 @@ def model(**options: Any) -> Any:
     """The identity, which does not learn: the losses of batches of two are 5, 37 and 81."""
     layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
     made = keras.Sequential([keras.Input((1,)), layer])
-    made.compile(keras.optimizers.SGD(0.0), "mse", metrics=["mae", Vector()], **options)
+    # With names: those that Keras makes up are numbered over all tests in a process.
+    optimizer, vector = keras.optimizers.SGD(0.0, name="sgd"), Vector(name="vector")
+    made.compile(optimizer, "mse", metrics=["mae", vector], **options)
     return made
 
 
