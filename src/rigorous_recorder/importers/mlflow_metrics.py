@@ -23,6 +23,9 @@ _AT_ONCE: Final = 1000
 #: So many are looked at together, but for a call that has more.
 _TOGETHER: Final = 16_000
 _MOST_OF_CALL: Final = 1_000_000
+#: Where rows of several runs are between each other, records are given one by one, unless as many
+#: as this are of the same run on average.
+_FEW: Final = 32
 #: With more runs or keys than this among them, records are given one by one.
 _MOST_RUNS: Final = 16
 _MOST_KEYS: Final = 64
@@ -39,7 +42,7 @@ _Arrays = tuple[Any, ...]
 
 
 class Metrics:
-    """The records of rows that are in order; records of one run stay in order.
+    """The records of rows, in their order.
 
     Args:
         known: the runs; rows of others are counted in ``strays``.
@@ -112,9 +115,15 @@ class Metrics:
             yield part_of(run)
 
     def _in_columns(self, arrays: _Arrays, size: int) -> list[Event] | None:
-        """All records of each run as columns; None if they do not have the usual types and shape."""
+        """The records as columns, as long as they are of one run.
+
+        None if that is never long, or they do not have the usual types and shape.
+        """
         columns = _columns_of(tuple(each[:size] for each in arrays))
         if columns is None or columns.has_repeats():
+            return None
+        starts = columns.starts()
+        if len(starts) > 1 and size < _FEW * len(starts):
             return None
         runs = [_text(each) for each in columns.runs.dictionary.to_pylist()]
         above = {run: run.removesuffix(_PART) for run in runs if run not in self._known}
@@ -122,7 +131,9 @@ class Metrics:
             return None
         self.ends += pc.sum(pc.equal(pc.abs(columns.values), _LARGEST)).as_py() or 0
         parts = [each for run in above.values() for each in self._part(run)]
-        return [*parts, *(columns.of(code, run) for code, run in enumerate(runs))]
+        ends = [*starts[1:], size]
+        pieces = [columns.part(*each) for each in zip(starts, ends, strict=True)]
+        return [*parts, *(each.rows(runs[each.runs.indices[0].as_py()]) for each in pieces)]
 
 
 def _size_of_whole(rows: list[Row]) -> int:
@@ -159,15 +170,23 @@ class _Columns(NamedTuple):
         cells = pc.add(pc.multiply(self.calls, size), self.keys.indices)
         return bool(pc.count_distinct(cells).as_py() != len(cells))
 
-    def of(self, code: int, run: str) -> Rows:
-        """The records of a run."""
-        is_its = pc.equal(self.runs.indices, code)
-        first = pc.and_(is_its, self.is_first)
-        steps, times, calls = (each.filter(first) for each in (self.steps, self.times, self.calls))
+    def starts(self) -> list[int]:
+        """Where rows of another run begin than those before, the first row included."""
+        found: list[int] = pc.indices_nonzero(_changes(self.runs.indices)).to_pylist()
+        return found
+
+    def part(self, start: int, stop: int) -> _Columns:
+        """Some of the rows."""
+        return _Columns(*(each[start:stop] for each in self))
+
+    def rows(self, run: str) -> Rows:
+        """The records, all of which are of one run."""
+        steps, times, calls = (
+            each.filter(self.is_first) for each in (self.steps, self.times, self.calls)
+        )
         columns = {}
-        codes = self.keys.indices.filter(is_its)
-        for key in pc.unique(codes).to_pylist():
-            has = pc.and_(is_its, pc.equal(self.keys.indices, key))
+        for key in pc.unique(self.keys.indices).to_pylist():
+            has = pc.equal(self.keys.indices, key)
             values = self.values.filter(has)
             if len(values) < len(calls):
                 values = values.take(pc.index_in(calls, value_set=self.calls.filter(has)))
