@@ -79,6 +79,8 @@ def level_keys(collection: ExperimentCollection) -> dict[str, Level]:
     """
     nodes = collection.records._scan().snapshot.nodes
     deep = pc.greater_equal(nodes.arranged.depths, int64_scalar(_DEEP))
+    if not pc.any(deep).as_py():
+        return {}
     own = {*metric_keys(collection), *LIKELY_X}
     xs = [key for key in x_keys(collection) if nodes.has_key(key)]
     known = {key: _has(nodes, key, deep) for key in xs}
