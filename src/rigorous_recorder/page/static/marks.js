@@ -85,7 +85,7 @@ export function dot(ctx, x, y, size, shape) {
 }
 
 /**
- * Shapes along a line, by which lines of one color are told apart.
+ * Shapes along a line, by which lines of one color are distinguished.
  * @param {Surface} ctx
  * @param {Pick<Line, "x" | "y">} line
  * @param {import("./frame.js").Framed} framed

@@ -1,5 +1,5 @@
 // The colors of lines: apart also for the color-blind, and from the ground they are drawn on. Beyond
-// these, lines of one color are told apart by shapes.
+// these, lines of one color are distinguished by shapes.
 
 import { change, state } from "./state.js";
 

@@ -250,7 +250,7 @@ export class Plot {
   }
 }
 
-/** The style of axes, which is asked once for all charts: each time the page would be laid out before. */
+/** The style of axes, which is read once for all charts: each time the page would be laid out before. */
 let styled = { isDark: !isDark(), text: "", edge: "", family: "" };
 
 /** @param {HTMLElement} place */
