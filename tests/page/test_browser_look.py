@@ -33,12 +33,13 @@ expect.set_options(timeout=30_000)  # also on a busy machine
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> ExperimentCollection:
-    """Twelve runs with two keys."""
+    """Twelve runs with two keys, and one of their epochs."""
     collection = ExperimentCollection(tmp_path_factory.mktemp("look") / "study", quiet=True)
     for seed in range(12):
         with collection.new_experiment(seed=seed) as experiment:
             loss = [(1 + seed) / (1 + step) for step in range(300)]
             experiment.extend({"step": list(range(300)), "loss": loss, "accuracy": loss[::-1]})
+            experiment.child(epoch=0, score=seed)
     return collection
 
 
@@ -70,22 +71,33 @@ def card(page: Page, key: str) -> Any:
 def test_the_first_load_is_small_and_requests_nothing_twice(browser: Browser, address: str) -> None:
     """Less than 300 kB besides the chart library, and each of the API once."""
     page = browser.new_page(viewport={"width": 1300, "height": 800})
-    sizes: dict[str, int] = {}
+    sizes: list[tuple[str, int]] = []
+    followed: list[list[str]] = []
 
     def count(answer: Any) -> None:
         name = answer.url.removeprefix(address)
-        if name.startswith("static/uplot") or name == "api/live":
-            return
-        assert name not in sizes, name
-        sizes[name] = len(answer.body())
+        if not name.startswith("static/uplot") and name != "api/live":
+            sizes.append((name, len(answer.body())))
+
+    def note(request: Any) -> None:
+        if request.url.endswith("api/live") and request.post_data_json:
+            followed.append(request.post_data_json["y"])
 
     page.on("requestfinished", lambda request: count(request.response()))
-    page.goto(address)
-    for key in ("loss", "accuracy"):
-        expect(card(page, key)).to_have_attribute("data-points", "3600")
+    page.on("request", note)
+    with page.expect_request(
+        lambda request: bool(request.post_data and "cursors" in request.post_data)
+    ):
+        page.goto(address)
+    for key, points in (("loss", "3600"), ("accuracy", "3600"), ("score", "12")):
+        expect(card(page, key)).to_have_attribute("data-points", points)
     expect(page.locator("#live")).to_have_text("live")
-    assert {"api/keys", "api/table", "api/chart", "static/main.js"} <= sizes.keys()
-    assert sum(sizes.values()) < 300_000
+    names = [name for name, _ in sizes]
+    assert {"api/keys", "api/table", "api/chart", "static/main.js"} <= set(names)
+    assert sorted(set(names)) == sorted(names)
+    assert followed
+    assert {key for keys in followed for key in keys} == {"loss", "accuracy"}  # not of recorders
+    assert sum(size for _, size in sizes) < 300_000
     page.close()
 
 

@@ -316,8 +316,9 @@ class Card {
 
   /** Whether new points can be added; else it is requested whole. */
   isFollowed() {
-    const isWhole = state.by.length || Number(state.smooth) || state.low !== "" || state.relative || state.once;
-    return this.isInView && !isWhole && !this.request && !this.isBehind && this.chart !== null && this.breaks < MOST_BREAKS;
+    const hasCursor = this.chart !== null && Object.keys(this.chart.cursor).length > 0;
+    const isWhole = !hasCursor || state.by.length || Number(state.smooth) || state.low !== "" || state.relative || state.once;
+    return this.isInView && !isWhole && !this.request && !this.isBehind && this.breaks < MOST_BREAKS;
   }
 
   refresh() {
