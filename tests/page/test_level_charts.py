@@ -22,7 +22,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.page.app import application
 from rigorous_recorder.page.workspace import Workspace
 
-from .test_application import chart
+from .test_application import chart, charts
 
 REWARDS = {0: [1.0, 5.0, math.nan], 1: [3.0, 9.0, 2.0, 4.0]}
 
@@ -84,6 +84,22 @@ def test_means_over_runs(page: tuple[TestClient, ExperimentCollection]) -> None:
     assert (line["low"][1], line["high"][1]) == (5, 20)
     (line,), _ = chart(client, y="reward", x="episode", by=["lr"], levels_once=True)
     assert line["y"].tolist() == [2, fmean([5, 9, 15]), 2, 4]
+
+
+@pytest.mark.usefixtures("page")
+def test_a_collection_without_a_key_of_lines_is_left_out(tmp_path: Path) -> None:
+    """The others have their lines, and the other charts of the request are there."""
+    with ExperimentCollection(tmp_path / "other", quiet=True) as other:
+        with other.new_experiment() as run:
+            run.child(episode=0, reward=8.0).push(x=2.0)
+        client = TestClient(application(Workspace([tmp_path]), hosts=frozenset({"testserver"})))
+        request = {"y": ["reward", "x"], "x": "episode", "by": ["lr"], "is_likely": True}
+        ((line,), _), (lines, _) = charts(client, **request)
+        assert (line["label"], line["y"].tolist()) == ("0.1", [2, 7, 2, 4])
+        assert [each["label"] for each in lines] == ["0.1"]
+        found = client.post("/api/chart", json=request | {"by": ["nothing"]})
+    assert found.status_code == 400
+    assert "no collection has all of 'reward', 'episode', 'nothing'" in found.json()["error"]
 
 
 def test_records_come_first(page: tuple[TestClient, ExperimentCollection]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import product
 from threading import Event
@@ -11,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from .._lazy_imports import np
 from ..errors import ColumnError
 from .chart_request import ChartRequest, Cursors
-from .keys import keys_beside, likely_keys
+from .keys import MOST_BESIDE, keys_beside, likely_keys
 from .levels import Level, RecorderPoints, level_keys, mean_of_recorders, points_of
 from .lines import lines_of, same_label
 from .merged import Merged, has_times, merged, start_of
@@ -31,8 +32,6 @@ _FEWEST_PIXELS: Final = 16
 _MOST_MARKS: Final = 200
 #: A tail with more points is drawn anew.
 _LONGEST_TAIL: Final = 20_000
-#: Keys that a chart without points names.
-_MOST_OTHERS: Final = 8
 
 _States = list[tuple[Opened, State]]
 
@@ -209,10 +208,17 @@ class _Answer:
             x = found[0][1].x
         request = request.over(x)
         lines: dict[Any, tuple[Opened, list[RecorderPoints]]] = {}
+        has_keys = False
         for opened, level in found:
-            if x == INDEX or x in level.others:
+            if x != INDEX and x not in level.others:
+                continue
+            with suppress(ColumnError):  # another collection may have the keys of lines
                 for name, each in self._lines_of_recorders(opened, key, x):
                     lines.setdefault(name, (opened, []))[1].append(each)
+                has_keys = True
+        others = sorted({each for _, level in found for each in level.others if each != key})
+        if not has_keys and (x == INDEX or x in others):
+            return self._missing(key, request)
         pixels = max(_FEWEST_PIXELS, min(request.pixels, _MOST_POINTS // (4 * (len(lines) or 1))))
         drawn = []
         for opened, some in lines.values():
@@ -225,9 +231,8 @@ class _Answer:
             run, labels = (None, some[0].labels) if request.by else (some[0].run, ())
             name = self._name(opened, Line(run, labels, Points()))
             drawn.append(_Entry(name, there, _of_band(band, request, pixels), *odd))
-        others = sorted({each for _, level in found for each in level.others if each != key})
         chart = self._packed_chart(key, x, drawn, {})
-        return chart if drawn else {**chart, "others": others[:_MOST_OTHERS]}
+        return chart if drawn else {**chart, "others": others[:MOST_BESIDE]}
 
     def _lines_of_recorders(
         self, opened: Opened, key: str, x: str

@@ -13,12 +13,12 @@ from .levels import LIKELY_X, level_keys
 from .series import INDEX, Cancelled, metric_keys, whole_beside, x_keys
 from .workspace import Opened, Workspace
 
-__all__ = ["keys_beside", "keys_of", "likely_keys", "prepare"]
+__all__ = ["MOST_BESIDE", "keys_beside", "keys_of", "likely_keys", "prepare"]
 
 #: Charts that a window shows at first.
 _FIRST_CHARTS: Final = 8
 #: Keys that a chart without points names.
-_MOST_BESIDE: Final = 8
+MOST_BESIDE: Final = 8
 
 
 def keys_of(workspace: Workspace) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def keys_beside(opened: Iterable[Opened], key: str, x: str) -> list[str]:
         if key in each.collection.records.columns:
             found = whole_beside(each.collection, key)
             likely = [one for one in LIKELY_X if one in found]
-            return [one for one in dict.fromkeys([*likely, *found]) if one != x][:_MOST_BESIDE]
+            return [one for one in dict.fromkeys([*likely, *found]) if one != x][:MOST_BESIDE]
     return []
 
 

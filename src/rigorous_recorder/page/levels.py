@@ -95,15 +95,11 @@ def level_keys(collection: ExperimentCollection) -> dict[str, Level]:
 
 
 def _has(nodes: Nodes, key: str, among: Any) -> Any:
-    """Which nodes have an own value of a key."""
-    has = among
-    columns = [values.is_valid() for values in nodes.own(key).values()]
-    if not columns:
-        return pc.and_(has, bool_scalar(value=False))
-    there = columns[0]
-    for each in columns[1:]:
-        there = pc.or_(there, each)
-    return pc.and_(has, there)
+    """Which nodes among some have an own value of a key."""
+    has = bool_scalar(value=False)
+    for values in nodes.own(key).values():
+        has = pc.or_(has, values.is_valid())
+    return pc.and_(among, has)
 
 
 def _meet(first: Any, second: Any) -> bool:
