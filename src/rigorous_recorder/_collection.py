@@ -316,7 +316,11 @@ class ExperimentCollection:
         return self.new_experiment(info, resume=resume, capture=capture, **data).start()
 
     def resume(
-        self, experiment_number: SupportsIndex, *, error_number: SupportsIndex | None = None
+        self,
+        experiment_number: SupportsIndex,
+        *,
+        error_number: SupportsIndex | None = None,
+        capture: Capture = False,
     ) -> Run:
         """Continue an experiment that crashed, failed or finished, as a run to enter by ``with``.
 
@@ -335,9 +339,12 @@ class ExperimentCollection:
             experiment_number: -1 is the last number, and so on. If several have the number, because
                 one failed and was restarted, the last of them continues, which is reported.
             error_number: selects another one of them.
+            capture: what the new attempt records of itself; see ``new_experiment``.
 
         Raises:
             UnknownExperimentError: there is no such experiment, now or on entering.
+            ArgumentError: ``capture`` has another value.
+            MissingPackageError: ``capture`` has "system", and psutil is not installed.
             RunningError: on entering, it is still running, in this process or another.
             ReadOnlyError: the collection was opened read-only.
             SaveError: on entering, the folder can't be written.
@@ -345,7 +352,11 @@ class ExperimentCollection:
         store = self._to_write()
         run_lookup.chosen_runs(store, experiment_number, error_number)  # raises if there is none
         return resumption.ResumedRun(
-            store, experiment_number, error_number=error_number, is_quiet=self._is_quiet
+            store,
+            experiment_number,
+            error_number=error_number,
+            is_quiet=self._is_quiet,
+            capture=wanted_of(capture),
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self, SupportsIndex
 
 from ._display.runs import run_name
@@ -40,8 +40,9 @@ class ResumedRun(Run):
         *,
         error_number: SupportsIndex | None,
         is_quiet: bool,
+        capture: Collection[str] = (),
     ) -> None:
-        super().__init__(store, {}, is_quiet=is_quiet)
+        super().__init__(store, {}, is_quiet=is_quiet, capture=capture)
         self._number = number
         self._error_number = error_number
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from .integrations.ends import end_at_exit
-from .integrations.guest import Place, collection_at, guest, report_once
+from .integrations.guest import Capture, Place, collection_at, guest, report_once
 from .integrations.media import array_of, histogram, picture, pr_curve, sound
 
 __all__ = ["SummaryWriter", "patch"]
@@ -36,7 +36,7 @@ class SummaryWriter:
             ranks than 0, to log nothing.
         max_queue, flush_secs, filename_suffix, comet_config: have no meaning here, since nothing waits in a queue.
         collection: another collection, or its path.
-        capture: whether to record the environment; see ``ExperimentCollection.new_experiment``.
+        capture: what it records of itself; see ``ExperimentCollection.new_experiment``.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SummaryWriter:
         write_to_disk: bool = True,
         comet_config: Any = None,
         collection: Place | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         stamp = f"{time.strftime('%b%d_%H-%M-%S')}_{socket.gethostname()}{comment}"
         self.log_dir = self.logdir = str(log_dir or logdir or Path("runs") / stamp)

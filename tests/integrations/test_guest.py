@@ -39,6 +39,26 @@ def guarded(path: Path) -> list[tuple[str, list[str]]]:
     return found
 
 
+def test_each_integration_and_drop_in_takes_all_values_of_capture() -> None:
+    """Its parameter is that of ``new_experiment``."""
+    package = Path(integrations.__file__).parents[1]
+    paths = [
+        *FILES,
+        package / "tensorboard.py",
+        *package.glob("wandb/*"),
+        *package.glob("mlflow/*"),
+    ]
+    found = [
+        (path.name, ast.unparse(parameter.annotation))
+        for path in paths
+        if path.suffix == ".py"
+        for parameter in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(parameter, ast.arg) and parameter.arg == "capture" and parameter.annotation
+    ]
+    assert {"tensorboard.py", "runs.py", "__init__.py", "keras.py"} <= {name for name, _ in found}
+    assert {annotation for _, annotation in found} == {"Capture"}
+
+
 def test_a_missing_framework_is_an_error_with_its_install_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -119,7 +119,7 @@ def test_runs_end_fail_and_go_on() -> None:
         mlflow.log_metric("a", 1 / 0)
     assert mlflow.active_run() is None
     assert mlflow.last_active_run() is not None
-    with mlflow.start_run(run_id=run.info.run_id, capture=False):
+    with mlflow.start_run(run_id=run.info.run_id, capture=["environment"]):
         mlflow.log_metric("loss", 1.0)
     with pytest.raises(mlflow.MlflowException, match="no run 'x'"):
         mlflow.start_run(run_id="x")
@@ -127,6 +127,7 @@ def test_runs_end_fail_and_go_on() -> None:
     mlflow.end_run("KILLED")
     with ExperimentCollection.open("here/Default.collection", quiet=True) as collection:
         assert [each.status for each in collection.experiments] == [Status.FINISHED, Status.STOPPED]
+        assert [len(each.environment) > 0 for each in collection.experiments] == [True, False]
     with pytest.raises(mlflow.MlflowException, match="names a server"):
         mlflow.set_tracking_uri("https://example.org")
     with pytest.raises(AttributeError, match="has no 'Missing'"):

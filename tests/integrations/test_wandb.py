@@ -209,7 +209,7 @@ def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> N
         wandb.init(project="p", reinit="create_new", capture=False)
         wandb.log({"loss": 1.0})
     wandb.teardown()
-    again = wandb.init(project="p", id="one", resume="must", capture=False)
+    again = wandb.init(project="p", id="one", resume="must", capture="environment")
     assert (again.step, again.resumed, again.summary["loss"]) == (1, True, 1.0)
     again.log({"loss": 0.5})
     again.finish()
@@ -219,6 +219,7 @@ def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> N
     with ExperimentCollection.open("p.collection", quiet=True) as collection:
         one = next(each for each in collection.experiments if each["run_id"] == "one")
         assert [(row["step"], row["loss"]) for row in one.records] == [(0, 1.0), (1, 0.5)]
+        assert "python" in one.environment
         assert [each.status for each in collection.experiments] == [Status.FINISHED] * 4
 
 

@@ -67,7 +67,7 @@ with collection.new_experiment(learning_rate=0.1) as experiment:
     assert_type(experiment, Recorder)
 with collection.new_experiment({"learning_rate": 0.1}, resume="auto") as experiment:
     assert_type(experiment, Recorder)
-with collection.resume(-1) as experiment:
+with collection.resume(-1, capture=["environment", "console"]) as experiment:
     assert_type(experiment, Recorder)
 assert_type(
     ExperimentCollection.open(Path("data/study"), read_only=True, quiet=True), ExperimentCollection

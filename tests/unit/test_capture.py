@@ -276,6 +276,13 @@ def test_each_attempt_records_its_own_environment(
         assert two.environment["job"]["RANK"] == "2"
         found = collection.experiment(1).diff(two)
         assert ("job.RANK", "environment", (None, "2")) in [tuple(each) for each in found]
+        monkeypatch.setenv("RANK", "3")
+        with collection.resume(2):
+            pass
+        assert collection.experiment(2).environment["job"]["RANK"] == "2"
+        with collection.resume(2, capture=True):
+            pass
+        assert collection.experiment(2).environment["job"]["RANK"] == "3"
 
 
 def test_other_options_are_refused_and_data_has_a_way(tmp_path: Path) -> None:
@@ -286,6 +293,8 @@ def test_other_options_are_refused_and_data_has_a_way(tmp_path: Path) -> None:
                 collection.new_experiment(capture=wrong)  # type: ignore[arg-type]
         with collection.new_experiment({"capture": 5}) as run:
             assert run["capture"] == 5
+        with pytest.raises(ValueError, match="expected True, False, 'environment'"):
+            collection.resume(1, capture="everything")  # type: ignore[arg-type]
 
 
 def test_a_run_starts_though_nothing_can_be_captured(

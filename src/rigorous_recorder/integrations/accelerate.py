@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, push, set_attributes
 from .requirement import required
 
 with required("accelerate>=1.0"):
@@ -29,7 +29,7 @@ class RigorousTracker(GeneralTracker):
         info: attributes of the run that begins.
         resume: "auto" to continue the run that this program began before; see
             ``ExperimentCollection.new_experiment``.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
     """
 
     name = "rigorous"
@@ -42,7 +42,7 @@ class RigorousTracker(GeneralTracker):
         info: Mapping[str, Any] | None = None,
         *,
         resume: Literal["auto"] | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         super().__init__()
         self._new_host: Callable[[], Host] = lambda: Host(

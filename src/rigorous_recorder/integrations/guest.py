@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rigorous_recorder import ExperimentCollection, Recorder, Run
+from rigorous_recorder._capture.wanted import Capture
 from rigorous_recorder._report import error_line, report
 from rigorous_recorder.errors import RigorousError, RunningError
 
@@ -18,6 +19,7 @@ from .ends import end_at_exit
 
 __all__ = [
     "Beside",
+    "Capture",
     "Host",
     "Place",
     "collection_at",
@@ -89,10 +91,12 @@ class Beside:
         self.recorder.sync()
 
 
-def resumed(collection: ExperimentCollection, number: int) -> Run | Beside:
+def resumed(
+    collection: ExperimentCollection, number: int, *, capture: Capture = False
+) -> Run | Beside:
     """An experiment that goes on; a child of it if it is still running, which is reported."""
     try:
-        return collection.resume(number).start()
+        return collection.resume(number, capture=capture).start()
     except RunningError:
         process = f"{socket.gethostname()}:{os.getpid()}"
         report(

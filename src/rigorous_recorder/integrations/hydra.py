@@ -9,7 +9,7 @@ from typing import Any, Final
 from rigorous_recorder import ExperimentCollection, Recorder, Run
 
 from .ends import end_at_exit
-from .guest import Place, collection_at, guest, set_attributes
+from .guest import Capture, Place, collection_at, guest, set_attributes
 from .requirement import required
 
 with required("hydra-core>=1.3"):
@@ -38,14 +38,14 @@ class RigorousCallback(Callback):
 
     Args:
         place: the path of a collection; a relative one is in the folder in which Hydra starts.
-        capture: whether to record the environment of runs.
+        capture: what runs record of themselves; see ``new_experiment``.
 
     Examples:
         In the config: ``hydra.callbacks.rigorous._target_`` is
         ``rigorous_recorder.integrations.hydra.RigorousCallback``, and ``place`` is beside it.
     """
 
-    def __init__(self, place: Place, *, capture: bool = True) -> None:
+    def __init__(self, place: Place, *, capture: Capture = True) -> None:
         # A job can have another working directory.
         self._place = place if isinstance(place, ExperimentCollection) else Path(place).absolute()
         self._capture = capture

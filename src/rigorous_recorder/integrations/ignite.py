@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push
+from .guest import Capture, Host, Place, guest, push
 from .requirement import required
 
 with required("pytorch-ignite>=0.5"):
@@ -59,7 +59,7 @@ class RigorousLogger(BaseLogger):
         info: attributes of the run that begins.
         resume: "auto" to continue the run that this program began before; see
             ``ExperimentCollection.new_experiment``.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class RigorousLogger(BaseLogger):
         info: Mapping[str, Any] | None = None,
         *,
         resume: Literal["auto"] | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         self._host = Host(place, info, resume=resume, capture=capture)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, push, set_attributes
 from .requirement import required
 
 with required("keras>=3.0"):
@@ -34,7 +34,7 @@ class RigorousCallback(keras.callbacks.Callback):
         every: log every so many batches, or 0 for epochs only.
         resume: "auto" to continue the run that this program began before; see
             ``ExperimentCollection.new_experiment``.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RigorousCallback(keras.callbacks.Callback):
         *,
         every: int = 1,
         resume: Literal["auto"] | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         super().__init__()
         self._host = Host(place, info, resume=resume, capture=capture)

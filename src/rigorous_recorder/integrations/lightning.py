@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, push, set_attributes
 from .requirement import required
 
 with required("lightning>=2.5"):
@@ -31,7 +31,7 @@ class RigorousLogger(Logger):
         info: attributes of the run that begins.
         resume: "auto" to continue the run that this program began before; see
             ``ExperimentCollection.new_experiment``.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
 
     Examples:
         >>> trainer = Trainer(logger=RigorousLogger("data/study", {"model": "m1"}))  # doctest: +SKIP
@@ -43,7 +43,7 @@ class RigorousLogger(Logger):
         info: Mapping[str, Any] | None = None,
         *,
         resume: Literal["auto"] | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         super().__init__()
         self._host = Host(place, info, resume=resume, capture=capture)

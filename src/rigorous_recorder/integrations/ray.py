@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, push, set_attributes
 from .requirement import required
 
 with required("ray[train,tune]>=2.50"):
@@ -53,7 +53,7 @@ class RayTuneCallback(LoggerCallback):
         info: attributes of the run that begins.
         resume: "auto" to continue the run that this program began before, as with ``Tuner.restore``;
             see ``ExperimentCollection.new_experiment``.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RayTuneCallback(LoggerCallback):
         info: Mapping[str, Any] | None = None,
         *,
         resume: Literal["auto"] | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         super().__init__()
         self._host = Host(place, info, resume=resume, capture=capture)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, push, set_attributes
 from .requirement import required
 
 with required("stable-baselines3>=2.3"):
@@ -74,7 +74,7 @@ class RigorousCallback(BaseCallback):
         episodes: whether to log episodes.
         resume: "auto" to continue the run that this program began before; see
             ``ExperimentCollection.new_experiment``.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class RigorousCallback(BaseCallback):
         *,
         episodes: bool = True,
         resume: Literal["auto"] | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         super().__init__()
         self._host = Host(place, info, resume=resume, capture=capture)

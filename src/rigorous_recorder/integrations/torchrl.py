@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, push, set_attributes
 from .media import array_of, histogram
 from .requirement import required
 
@@ -30,7 +30,7 @@ class RigorousLogger(Logger):
         info: further attributes of the run.
         resume: "auto" to continue the run that this program began before; see
             ``ExperimentCollection.new_experiment``.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RigorousLogger(Logger):
         info: Mapping[str, Any] | None = None,
         *,
         resume: Literal["auto"] | None = None,
-        capture: bool = True,
+        capture: Capture = True,
     ) -> None:
         attributes = {"name": exp_name, **(info or {})}
         self._host = Host(log_dir, attributes, resume=resume, capture=capture)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, push, set_attributes
 from .requirement import required
 
 with required("transformers>=4.57"):
@@ -35,7 +35,7 @@ class RigorousCallback(TrainerCallback):
             trainer's ``output_dir``; so with this module imported ``report_to="rigorous"`` works, too.
         info: attributes of the run that begins. A training that goes on from a checkpoint is a new
             attempt at the last run with the same info that did not finish.
-        capture: whether to record the environment of the run that begins.
+        capture: what the run that begins records of itself; see ``new_experiment``.
         nan_losses: log a loss that is NaN or infinite, by setting ``logging_nan_inf_filter`` of the
             trainer's args to False. With it the trainer logs 0.0, or the mean of the others.
     """
@@ -45,7 +45,7 @@ class RigorousCallback(TrainerCallback):
         place: Place | Run | Recorder | None = None,
         info: Mapping[str, Any] | None = None,
         *,
-        capture: bool = True,
+        capture: Capture = True,
         nan_losses: bool = True,
     ) -> None:
         super().__init__()

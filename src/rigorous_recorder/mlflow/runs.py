@@ -17,6 +17,7 @@ from rigorous_recorder import Run as Started
 from rigorous_recorder.integrations.ends import at_exit
 from rigorous_recorder.integrations.guest import (
     Beside,
+    Capture,
     guest,
     push,
     resumed,
@@ -154,13 +155,14 @@ def start_run(
     description: str | None = None,
     log_system_metrics: bool | None = None,
     *,
-    capture: bool = True,
+    capture: Capture = True,
 ) -> ActiveRun:
     """Begin a run, or go on with the one that has this id.
 
     Args:
         nested: whether it belongs to the active run, whose child it becomes.
-        capture: whether to record the environment; see ``ExperimentCollection.new_experiment``.
+        capture: what it records of itself; see ``ExperimentCollection.new_experiment``. A nested
+            run has what its parent recorded.
 
     Raises:
         MlflowException: a run is active, and this one is not nested; or there is none with the id.
@@ -173,7 +175,7 @@ def start_run(
         raise MlflowException(message)
     run_id = run_id or (None if nested else os.environ.get("MLFLOW_RUN_ID"))
     if run_id:
-        begun = _resumed(run_id, experiment_id)
+        begun = _resumed(run_id, experiment_id, capture=capture)
         if tags:
             begun.set_tags(tags)
     else:
@@ -200,7 +202,7 @@ def begin(
     run_name: str | None = None,
     tags: Mapping[str, Any] | None = None,
     about: Mapping[str, Any] | None = None,
-    capture: bool = True,
+    capture: Capture = True,
 ) -> ActiveRun:
     """Begin a run, or a nested one, which does not become the active one."""
     id_ = uuid.uuid4().hex
@@ -212,7 +214,7 @@ def begin(
 
 
 def _begun(
-    about: dict[str, Any], experiment: str | None, parent: ActiveRun | None, *, capture: bool
+    about: dict[str, Any], experiment: str | None, parent: ActiveRun | None, *, capture: Capture
 ) -> ActiveRun:
     if parent is not None:
         started_at = {"start_time": datetime.now(UTC), "status": "running"}
@@ -224,7 +226,7 @@ def _begun(
     return ActiveRun(_info(about, name), started.recorder, started)
 
 
-def _resumed(run_id: str, experiment: str | None) -> ActiveRun:
+def _resumed(run_id: str, experiment: str | None, *, capture: Capture) -> ActiveRun:
     """Go on with a run: also with a nested one, below its parent, which does not end by that."""
     known = _known.get(run_id)
     if known is not None and (known.info.status == "RUNNING" or known.is_nested):
@@ -240,11 +242,11 @@ def _resumed(run_id: str, experiment: str | None) -> ActiveRun:
     about = {"run": found.info.run_name, "run_id": run_id}
     parent_id = found.data.tags.get("mlflow.parentRunId")
     if parent_id:
-        parent = _known.get(parent_id) or _resumed(parent_id, name)
+        parent = _known.get(parent_id) or _resumed(parent_id, name, capture=capture)
         return _begun(about, name, parent, capture=False)
     collection = collection_of(name)
     (number,) = {each.number for each in collection.experiments if each["run_id"] == run_id}
-    started = resumed(collection, number)
+    started = resumed(collection, number, capture=capture)
     return ActiveRun(_info(about, name), started.recorder, started)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._report import report
-from rigorous_recorder.integrations.guest import resumed, shared_collection
+from rigorous_recorder.integrations.guest import Capture, resumed, shared_collection
 
 from . import errors, plot, util
 from .absent import absent
@@ -163,7 +163,7 @@ def init(
     settings: Any = None,
     anonymous: str | None = None,
     *,
-    capture: bool = True,
+    capture: Capture = True,
 ) -> Run:
     """Begin a run, an experiment of the collection ``<dir>/<project>.collection``.
 
@@ -176,7 +176,7 @@ def init(
             beside them, which ``wandb.run`` does not become; else the open run is returned, and what
             is given is reported as not used.
         resume: "allow", "must", "never" or "auto", for the run with the same ``id``.
-        capture: whether to record the environment; see ``ExperimentCollection.new_experiment``.
+        capture: what it records of itself; see ``ExperimentCollection.new_experiment``.
 
     Raises:
         UsageError: ``resume`` is "must" and there is no such run, or "never" and there is one.
@@ -199,7 +199,7 @@ def init(
     return begun
 
 
-def _begin(found: Given, *, capture: bool) -> Run:
+def _begin(found: Given, *, capture: Capture) -> Run:
     project = found["project"] or "uncategorized"
     place = Path(found["dir"] or ".", f"{project}.collection")
     _check("project", project, "/\\#?%:")
@@ -217,7 +217,7 @@ def _begin(found: Given, *, capture: bool) -> Run:
     number = _number_of(collection, found["id"], found["resume"])
     if number is None:
         return Run(collection.start(new, capture=capture), new, folder=folder)
-    return _resumed(collection, number, about, folder)
+    return _resumed(collection, number, about, folder, capture)
 
 
 def _check(what: str, name: str, wrong: str) -> None:
@@ -230,7 +230,11 @@ def _check(what: str, name: str, wrong: str) -> None:
 
 
 def _resumed(
-    collection: ExperimentCollection, number: int, about: dict[str, Any], folder: Path
+    collection: ExperimentCollection,
+    number: int,
+    about: dict[str, Any],
+    folder: Path,
+    capture: Capture,
 ) -> Run:
     experiment = collection.experiment(number)
     before, records = dict(experiment), experiment.records
@@ -241,7 +245,7 @@ def _resumed(
     for row in islice(reversed(records), _LAST_RECORDS):
         last = {key: v for key, v in row.items() if key not in before and v is not None} | last
     begun = Run(
-        resumed(collection, number),
+        resumed(collection, number, capture=capture),
         {**before, **about},
         folder=folder,
         step=int(step) + 1,
