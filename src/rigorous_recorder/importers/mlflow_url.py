@@ -43,8 +43,8 @@ def opened(url: str) -> Iterator[Callable[..., Iterator[tuple[Any, ...]]]]:
             ) -> Iterator[tuple[Any, ...]]:
                 del where  # what is known is skipped by its count
                 known = {each["name"] for each in sqlalchemy.inspect(engine).get_columns(name)}
-                own = [sqlalchemy.column(each) for each in columns if each in known]
-                order = [sqlalchemy.column(each) for each in _ORDER.get(name, ())]
+                own: list[Any] = [sqlalchemy.column(each) for each in columns if each in known]
+                order: list[Any] = [sqlalchemy.column(each) for each in _ORDER.get(name, ())]
                 query = sqlalchemy.select(*own).select_from(sqlalchemy.table(name))
                 places = [each if each in known else None for each in columns]
                 for row in streaming.execute(query.order_by(*order)).mappings():

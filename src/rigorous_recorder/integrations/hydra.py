@@ -104,7 +104,7 @@ class RigorousCallback(Callback):
 
 def _plain(config: DictConfig) -> Any:
     """The config of the job as plain values, without that of Hydra."""
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
     written = OmegaConf.to_container(own, resolve=False)
     resolved = OmegaConf.to_container(own, resolve=True)
     secrets = {str(each) for text, each in _leaves(written, resolved) if "oc.env" in str(text)}

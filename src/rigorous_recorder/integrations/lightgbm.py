@@ -44,7 +44,8 @@ class LightGBMCallback:
         fields: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         for result in env.evaluation_result_list or []:
             # A named tuple whose length is 4 in train, though it has a fifth field.
-            data, metric, value, _, *std = list(result)
+            items: list[Any] = list(result)
+            data, metric, value, _, *std = items
             fields[data][metric] = float(value)
             if std and std[0] is not None:
                 fields[data][f"{metric}_std"] = float(std[0])

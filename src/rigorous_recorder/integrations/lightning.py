@@ -13,7 +13,7 @@ from .requirement import required
 
 with required("lightning>=2.5"):
     from lightning.pytorch.loggers.logger import Logger
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+    from lightning.pytorch.utilities import rank_zero_only
 
 __all__ = ["RigorousLogger"]
 
@@ -72,12 +72,12 @@ class RigorousLogger(Logger):
 
     @guest
     def _known(self) -> Recorder | None:
-        return self.recorder if rank_zero_only.rank == 0 else None
+        return self.recorder if _is_first() else None
 
     @guest
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log a record."""
-        if rank_zero_only.rank != 0:
+        if not _is_first():
             return
         is_of_batches = "epoch" not in metrics and all(key.endswith("_step") for key in metrics)
         push(self.recorder, {**metrics, "batch" if is_of_batches else "step": step})
@@ -85,7 +85,7 @@ class RigorousLogger(Logger):
     @guest
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
         """Set attributes; Lightning calls it again for each fit, validation and test."""
-        if rank_zero_only.rank != 0:
+        if not _is_first():
             return
         given = dict(vars(params) if isinstance(params, Namespace) else params)
         known = self.recorder.local_data
@@ -100,3 +100,8 @@ class RigorousLogger(Logger):
         """
         if status != "success":
             self._host.fail()
+
+
+def _is_first() -> bool:
+    """Whether this is the process of rank 0."""
+    return bool(getattr(rank_zero_only, "rank", 0) == 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
@@ -109,7 +109,7 @@ def watch(
     return Watch(model, optimizer, recorder, every=every, histograms=histograms)
 
 
-def _norms(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+def _norms(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     plain = [each.to_dense() if each.is_sparse else each for each in tensors.values()]
     found = torch._foreach_norm([each.float() for each in plain]) if plain else ()
     return dict(zip(tensors, found, strict=True))
