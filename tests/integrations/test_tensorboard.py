@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import io
+import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -18,7 +21,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection, Status
 from rigorous_recorder.importers import import_runs
 from rigorous_recorder.integrations.media import picture
-from rigorous_recorder.tensorboard import SummaryWriter, patch
+from rigorous_recorder.tensorboard import GlobalSummaryWriter, SummaryWriter, patch
 
 #: What every record has beside its value.
 COMMON = {"wall_time"}
@@ -46,7 +49,7 @@ def test_scalars_keep_their_digits_and_steps_go_anywhere(study: ExperimentCollec
     assert [row["loss/train"] for row in rows[:6]] == [0.1, 7, True, 0.5, 3.0, 0.25]
     assert math.isnan(rows[6]["loss/train"])
     assert [row.get("step") for row in rows[7:12]] == [1.5, 3, 2**40, None, -1]
-    assert rows[12:] == [{"step_": 9.0, "step": 4}, {"both/x": 1.0, "both/y": 2.0, "step": 1}]
+    assert rows[12:] == [{"metric.step": 9.0, "step": 4}, {"both/x": 1.0, "both/y": 2.0, "step": 1}]
     assert writer.run.recorder.records[12]["wall_time"] == 123.0
     assert study.experiment(1).status is Status.FINISHED
     assert (study.experiment(1).name, study.experiment(1)["log_dir"]) == ("a", "runs/a")
@@ -62,14 +65,20 @@ def test_what_cannot_be_logged_is_reported_once_and_not_raised(
             writer.add_scalar("loss", wrong, 0)
     writer.add_image("picture", np.zeros((2, 2)), 0)
     writer.add_histogram("weights", np.array([math.nan]), 0)
+    writer.add_histogram("biases", np.array([math.nan]), global_step=3)
+    writer.add_audio("stereo", np.zeros((2, 9)), 0)
     writer.add_scalar("loss", 0.5, 1)
     writer.close()
     writer.add_scalar("loss", 0.25, 2)
     assert logged(writer.run.recorder) == [{"loss": 0.5, "step": 1}, {"loss": 0.25, "step": 2}]
     lines = capsys.readouterr().err.splitlines()
     assert len([line for line in lines if "add_scalar could not log 'loss'" in line]) == 5
-    assert all(line.endswith("(first at step 0)") for line in lines[:5])
-    assert len(lines) == 7
+    for line, what in zip(lines[5:], ("picture", "weights", "biases", "stereo"), strict=True):
+        assert f"could not log {what!r}: ValueError" in line
+    assert [line.endswith("(first at step 0)") for line in lines] == [
+        *[True] * 7,
+        *(False, True),
+    ]
 
 
 def test_media_texts_and_parameters(study: ExperimentCollection) -> None:
@@ -101,6 +110,128 @@ def test_media_texts_and_parameters(study: ExperimentCollection) -> None:
     (words, second) = writer.run.recorder.children
     assert [row["label"] for row in words.records] == ["a", "b"]
     assert [(row["lr"], row["best"]) for row in second.records] == [(0.2, 0.4)]
+
+
+def test_no_tag_and_no_parameter_replaces_what_describes_a_run(study: ExperimentCollection) -> None:
+    """They are ``metric.<tag>`` and ``config.<key>``; a parameter that can't be stored is a text."""
+    with SummaryWriter("runs/a", collection=study, capture=False) as writer:
+        for tag in ("wall_time", "name", "log_dir", "experiment_number"):
+            writer.add_scalar(tag, 2.0, np.array([4]))
+        odd = {"name": "resnet", "experiment_number": 7, "lr": np.array([0.1]), "net": object()}
+        writer.add_hparams(odd, {})
+        writer.add_hparams({"lr": 1}, {"loss": 2}, "second", 5)  # type: ignore[arg-type]
+    experiment = study.experiment(1)
+    assert (experiment.name, experiment["config.name"], experiment["lr"]) == ("a", "resnet", 0.1)
+    assert experiment["config.experiment_number"] == 7
+    assert experiment["net"].startswith("<object object")
+    rows = logged(writer.run.recorder)
+    assert rows == [
+        {f"metric.{tag}": 2.0, "step": 4}
+        for tag in ("wall_time", "name", "log_dir", "experiment_number")
+    ]
+    (second,) = writer.run.recorder.children
+    assert [dict(row)["run_name"] for row in second.records] == ["second"]
+    assert [(row["lr"], row["loss"], row["step"]) for row in second.records] == [(1, 2, 5)]
+
+
+def test_a_run_is_of_a_folder_with_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the path has none; an address of a bucket is refused, and no folder made of it."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for path in (".", "../above"):
+        SummaryWriter(path, capture=False).close()
+    with ExperimentCollection.open("runs", quiet=True) as collection:
+        assert [each.name for each in collection.experiments] == ["here"]
+    with ExperimentCollection.open("../runs", quiet=True) as collection:
+        assert [each.name for each in collection.experiments] == ["above"]
+    with pytest.raises(ValueError, match="no folder of this machine"):
+        SummaryWriter("s3://bucket/a")
+    assert sorted(os.listdir()) == ["runs.collection"]
+
+
+def test_metadata_of_a_block_and_numbers_as_json(
+    study: ExperimentCollection, tmp_path: Path
+) -> None:
+    """As in tensorboardX: a step for all calls inside; an own step of a call goes before."""
+    with SummaryWriter("runs/a", collection=study, capture=False) as writer:
+        with writer.use_metadata(global_step=3, walltime=9.0):
+            writer.add_scalar("loss", 0.5)
+            writer.add_scalars("group", {"a": 1}, 4, walltime=8.0)
+            writer.add_text("note", "x")
+        writer.add_scalar("loss", 0.25, walltime=10.0)
+        writer.export_scalars_to_json(tmp_path / "all.json")
+    assert json.loads((tmp_path / "all.json").read_text()) == {
+        "runs/a/loss": [[9.0, 3, 0.5], [10.0, None, 0.25]],
+        "runs/a/group/a": [[8.0, 4, 1]],
+    }
+    assert writer.all_writers["runs/a"].get_logdir() == "runs/a"
+    assert len(writer.default_bins) == 1549
+
+
+PROCESSES = """
+import multiprocessing, os, sys
+from rigorous_recorder.tensorboard import GlobalSummaryWriter, SummaryWriter
+
+def work(writer, start):
+    for step in range(start, start + 10):
+        writer.add_scalar("loss", step, step)
+    writer.close()
+
+def count(call):
+    shared.add_scalar("calls", call)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    writer = SummaryWriter("runs/a", capture=False)
+    workers = [context.Process(target=work, args=(writer, start)) for start in (0, 10)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    work(writer, 20)
+    if sys.argv[1] == "fork":
+        shared = GlobalSummaryWriter("runs/global", capture=False)
+        with context.Pool(2) as pool:
+            pool.map(count, range(20))
+"""
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "spawn",
+        pytest.param("fork", marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")),
+    ],
+)
+def test_processes_log_to_one_run(tmp_path: Path, method: str) -> None:
+    """What workers log is there, and their ``close`` ends nothing and reports nothing."""
+    (tmp_path / "script.py").write_text(PROCESSES)
+    command = [sys.executable, "script.py", method]
+    ran = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert ran.stderr == ""
+    with ExperimentCollection.open(tmp_path / "runs", quiet=True) as collection:
+        assert sorted(row["loss"] for row in collection.experiment(1).records) == [*range(30)]
+        assert collection.experiment(1).status is Status.FINISHED
+        if method == "fork":  # whose workers share the number of calls
+            steps = sorted(row["step"] for row in collection.experiment(2).records)
+            assert steps == [*range(20)]
+
+
+def test_modules_share_a_global_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a step for each call with a tag."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(GlobalSummaryWriter, "_of_all", None)
+    shared = GlobalSummaryWriter.getSummaryWriter()
+    GlobalSummaryWriter.getSummaryWriter().add_text("note", "a")
+    shared.add_text("note", "b")
+    shared.add_image("picture", np.ones((2, 2)), dataformats="HW")
+    assert [(row.get("note"), row["step"]) for row in logged(shared.smw.run.recorder)] == [
+        ("a", 0),
+        ("b", 1),
+        (None, 0),
+    ]
+    assert shared.file_writer().get_logdir() == shared.smw.log_dir
+    shared.close()
 
 
 def test_two_writers_of_one_folder_are_two_runs(study: ExperimentCollection) -> None:
@@ -230,6 +361,101 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other
     else:
         np.testing.assert_allclose(np.asarray(one, float), np.asarray(other, float), rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_media_have_the_pixels_samples_and_buckets_of_the_original(
+    original: Any, study: ExperimentCollection, tmp_path: Path
+) -> None:
+    """Also masks, whose numbers it takes for colors between 0 and 1, and grids."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    random = np.random.default_rng(0)
+    pictures = {
+        "bytes": random.integers(0, 256, (10, 3, 4, 5), np.uint8),
+        "floats": random.random((9, 1, 4, 5)) * 3 - 1,
+        "mask": random.random((3, 1, 4, 5)) > 0.5,
+        "labels": random.integers(0, 2, (17, 3, 4, 5)),
+    }
+    tags = {*pictures, *(f"{tag}/first" for tag in pictures), "sound", "most", "few"}
+    values = random.normal(size=1000)
+
+    def log(writer: Any) -> None:
+        for tag, each in pictures.items():
+            writer.add_images(tag, each, 1)
+            writer.add_image(f"{tag}/first", each[0], 1)
+        writer.add_audio("sound", np.float32(values / 2), 1)
+        writer.add_histogram("most", values, 1, max_bins=10)
+        writer.add_histogram("few", values, 1, bins="auto", max_bins=7)
+
+    with original(str(tmp_path / "events")) as writer:
+        log(writer)
+    import_runs(tmp_path / "events", tmp_path / "imported")
+    with SummaryWriter("runs/a", collection=study, capture=False) as mine:
+        log(mine)
+    with ExperimentCollection.open(tmp_path / "imported", quiet=True) as imported:
+        wanted = [dict(row) for row in imported.records]
+    found = logged(mine.run.recorder)
+    assert len(found) == len(wanted) == 11
+    for one, other in zip(found, wanted, strict=True):
+        (key,) = tags & one.keys()
+        if key in {"most", "few"}:
+            assert_same(one[key], other[key])
+        elif key == "sound":
+            assert one[key] == other[key]
+        else:
+            both = [
+                np.asarray(image.open(io.BytesIO(each[key])).convert("RGB"))
+                for each in (one, other)
+            ]
+            np.testing.assert_array_equal(*both)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_summaries_of_the_original_are_logged(
+    original: Any, study: ExperimentCollection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning, Ray and Stable-Baselines3 log hyperparameters as such; other kinds are reported."""
+    from torch.utils.tensorboard import summary
+
+    with SummaryWriter("runs/a", collection=study, capture=False) as writer:
+        for part in summary.hparams({"lr": 0.1, "net": "small", "norm": True}, {"loss": 0}):
+            writer.file_writer.add_summary(part)
+        writer._get_file_writer().add_summary(summary.scalar("loss", 0.5), 3)
+        double = summary.scalar("exact", 1 / 3, new_style=True, double_precision=True)
+        writer.file_writer.add_summary(double, 4)
+        writer.file_writer.add_summary(summary.text("note", "hello"), 4)
+        writer.file_writer.add_summary(summary.image("picture", np.ones((1, 3, 2, 2))), 5)
+    experiment = study.experiment(1)
+    assert [experiment[key] for key in ("lr", "net", "norm")] == [0.1, "small", True]
+    assert logged(writer.run.recorder) == [
+        {"loss": 0.5, "step": 3},
+        {"exact": 1 / 3, "step": 4},
+        {"note/text_summary": "hello", "step": 4},
+    ]
+    assert "add_summary could not log 'picture'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_logger_of_lightning_logs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After ``patch()``: hyperparameters, the model and its metrics."""
+    pytest.importorskip("lightning", reason="lightning is not installed")
+    code = """
+import rigorous_recorder.tensorboard
+rigorous_recorder.tensorboard.patch()
+from lightning.pytorch.loggers import TensorBoardLogger
+logger = TensorBoardLogger("logs", "study")
+logger.log_hyperparams({"lr": 0.1, "net": "small"}, {"hp/loss": 0.5})
+logger.log_metrics({"loss": 0.25}, 7)
+logger.finalize("success")
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    with ExperimentCollection.open(tmp_path / "logs" / "study", quiet=True) as collection:
+        (run,) = collection.experiments
+        assert (run.name, run["lr"], run["net"]) == ("version_0", 0.1, "small")
+        assert [row["loss"] for row in run.records if row["loss"] is not None] == [0.25]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rigorous_recorder._lazy_imports import np
 
-__all__ = ["array_of", "histogram", "picture", "pr_curve", "sound"]
+__all__ = ["array_of", "edges", "histogram", "picture", "pr_curve", "sound"]
 
 #: The least positive edge of a histogram's buckets, and how they grow.
 _LEAST, _GROWTH, _MOST = 1e-12, 1.1, 1e20
@@ -30,7 +30,7 @@ def picture(pixels: Any, form: str) -> tuple[bytes, dict[str, int]]:
 
     Args:
         pixels: an array.
-        form: its axes, such as "CHW", or "NCHW" for several pictures side by side.
+        form: its axes, such as "CHW", or "NCHW" for several pictures, eight in a row.
     """
     pixels, form = array_of(pixels), form.upper()
     if pixels.ndim != len(form) or set(form) - set("NCHW"):
@@ -42,9 +42,19 @@ def picture(pixels: Any, form: str) -> tuple[bytes, dict[str, int]]:
     pixels = pixels.astype(np.uint8).transpose(axes)
     pixels = pixels if "C" in form else pixels[..., None]
     if "N" in form:
-        pixels = np.concatenate(list(pixels), axis=1)
+        pixels = _grid(pixels)
     height, width, channels = pixels.shape
     return _png(pixels), {"height": height, "width": width, "channels": channels}
+
+
+def _grid(pictures: Any) -> Any:
+    """Pictures in rows of eight; what the last one lacks is black."""
+    count, height, width, channels = pictures.shape
+    columns = min(count, 8)
+    rows = -(-count // columns)
+    missing = np.zeros((rows * columns - count, height, width, channels), np.uint8)
+    cells = np.concatenate((pictures, missing)).reshape(rows, columns, height, width, channels)
+    return cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
 
 
 def _png(pixels: Any) -> bytes:
@@ -62,26 +72,41 @@ def _chunk(part: tuple[bytes, bytes]) -> bytes:
 
 
 def sound(samples: Any, rate: int) -> bytes:
-    """Samples between -1 and 1 as WAV, in 16 bits."""
-    samples = np.clip(array_of(samples).astype(np.float64).reshape(-1), -1, 1)
+    """Samples between -1 and 1 as WAV, in 16 bits; also with an axis of channels after that of time.
+
+    Raises:
+        ValueError: the samples have more axes, or more channels than times.
+    """
+    samples = array_of(samples)
+    samples = samples if samples.dtype.name == "float32" else samples.astype(np.float64)
+    samples = samples.squeeze() if samples.size > 1 else samples.reshape(-1)
+    frames, channels = (*samples.shape, 1)[:2]
+    if samples.ndim > 2 or channels > frames:
+        message = f"samples of the shape {samples.shape} are not (time,) or (time, channel)"
+        raise ValueError(message)
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
-        out.setparams((1, 2, int(rate), len(samples), "NONE", ""))
-        out.writeframes((samples * 32767).astype("<i2").tobytes())
+        out.setparams((channels, 2, int(rate), frames, "NONE", ""))
+        out.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
     return file.getvalue()
 
 
-def histogram(values: Any, bins: Any) -> dict[str, Any]:
+def histogram(values: Any, bins: Any, most: int | None = None) -> dict[str, Any]:
     """The histogram of finite and infinite values, with the fields of TensorBoard's.
 
     Args:
         values: an array of any shape.
         bins: "tensorflow" for exponential buckets, a number of buckets, their edges, or a name of
             ``numpy.histogram_bin_edges``.
+        most: about how many buckets there are at most: neighbours are merged.
     """
     values = array_of(values).astype(np.float64).reshape(-1)
-    edges = _exponential() if isinstance(bins, str) and bins == "tensorflow" else bins
-    counts, limits = np.histogram(values, bins=edges)
+    bins = edges() if isinstance(bins, str) and bins == "tensorflow" else bins
+    counts, limits = np.histogram(values, bins=bins)
+    if most is not None and len(counts) > most:
+        merged = len(counts) // most
+        counts = np.add.reduceat(counts, np.arange(0, len(counts), merged))
+        limits = np.append(limits[:-1:merged], limits[-1])
     found = np.flatnonzero(counts)
     if not len(found):
         message = "a histogram needs at least one value within its buckets"
@@ -104,12 +129,13 @@ def _moments(values: Any) -> dict[str, float]:
     }
 
 
-def _exponential() -> Any:
-    edges, edge = [], _LEAST
+def edges() -> Any:
+    """The exponential edges of TensorBoard's buckets."""
+    found, edge = [], _LEAST
     while edge < _MOST:
-        edges.append(edge)
+        found.append(edge)
         edge *= _GROWTH
-    return np.array([*(-each for each in reversed(edges)), 0.0, *edges])
+    return np.array([*(-each for each in reversed(found)), 0.0, *found])
 
 
 def pr_curve(labels: Any, predictions: Any, thresholds: int, weights: Any) -> Any:

@@ -1,24 +1,41 @@
-"""A drop-in for TensorBoard's writer: ``from rigorous_recorder.tensorboard import SummaryWriter``."""
+"""The writer: a run of a collection with the methods of torch's and tensorboardX's."""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import io
+import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from .integrations.ends import end_at_exit
-from .integrations.guest import Capture, Place, collection_at, guest, report_once
-from .integrations.media import array_of, histogram, picture, pr_curve, sound
+from rigorous_recorder import Run
+from rigorous_recorder.integrations.ends import end_at_exit
+from rigorous_recorder.integrations.guest import (
+    Beside,
+    Capture,
+    Place,
+    collection_at,
+    report_once,
+    set_attributes,
+)
+from rigorous_recorder.integrations.media import (
+    array_of,
+    edges,
+    histogram,
+    picture,
+    pr_curve,
+    sound,
+)
 
-__all__ = ["SummaryWriter", "patch"]
+from .file_writer import FileWriter
+from .values import free, media, number, pixels, plain, reporting
 
-_WRITERS: Final = ("torch.utils.tensorboard", "torch.utils.tensorboard.writer", "tensorboardX")
+__all__ = ["SummaryWriter"]
 
 
 class SummaryWriter:
@@ -57,16 +74,26 @@ class SummaryWriter:
         stamp = f"{time.strftime('%b%d_%H-%M-%S')}_{socket.gethostname()}{comment}"
         self.log_dir = self.logdir = str(log_dir or logdir or Path("runs") / stamp)
         self.purge_step = purge_step
-        place = Path(self.log_dir)
-        parent = place.parent if place.parent.name else place.parent / "runs"
-        about = {"name": place.name, "log_dir": self.log_dir, "purge_step": purge_step}
+        self.file_writer = FileWriter(self)
         self._has_hparams = False
+        self._process = os.getpid()
+        self._step: Any = None
+        self._walltime: float | None = None
         self.run: Any = _Nowhere()
         if write_to_disk:
-            self.run = collection_at(collection or parent).start(about, capture=capture)
+            place = _folder(self.log_dir)
+            about = {"name": place.absolute().name, "log_dir": self.log_dir}
+            self.run = collection_at(_place(place) if collection is None else collection).start(
+                {**about, "purge_step": purge_step}, capture=capture
+            )
             end_at_exit(self.run)
+            place.mkdir(parents=True, exist_ok=True)  # where scripts put their checkpoints
         self._push = self.run.recorder.push
-        place.mkdir(parents=True, exist_ok=True)  # where scripts put their checkpoints
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A process that is spawned logs to the run, which it does not end."""
+        run = Beside(self.run.recorder) if isinstance(self.run, Run) else self.run
+        return {**vars(self), "run": run, "_push": run.recorder.push}
 
     def add_scalar(
         self,
@@ -82,19 +109,35 @@ class SummaryWriter:
         """Log a number, also as an array with one element, a tensor on any device, or text."""
         try:
             if type(scalar_value) is not float:
-                scalar_value = _number(scalar_value)
-            self._log({tag: scalar_value}, global_step, walltime)
+                scalar_value = number(scalar_value)
+            self._log({free(tag): scalar_value}, global_step, walltime)
         except Exception as error:  # noqa: BLE001 - the training goes on
             report_once(f"add_scalar could not log {tag!r}", error, step=global_step)
 
     def _log(self, fields: dict[str, Any], step: Any, walltime: float | None) -> None:
-        if "step" in fields:
-            fields["step_"] = fields["step"]  # a tag of this name
-        fields["step"] = int(step) if type(step) is str else step
-        fields["wall_time"] = time.time() if walltime is None else walltime
+        if step is None:
+            step = self._step
+        elif type(step) is not int:
+            step = int(step) if type(step) is str else number(step)
+        fields["step"] = step
+        if walltime is None:
+            walltime = time.time() if self._walltime is None else self._walltime
+        fields["wall_time"] = walltime
         self._push(fields)
 
-    @guest
+    @contextlib.contextmanager
+    def use_metadata(
+        self, *, global_step: Any = None, walltime: float | None = None
+    ) -> Iterator[Self]:
+        """The step and the time of calls inside of the block that have none."""
+        before = self._step, self._walltime
+        self._step, self._walltime = global_step, walltime
+        try:
+            yield self
+        finally:
+            self._step, self._walltime = before
+
+    @reporting
     def add_scalars(
         self,
         main_tag: str,
@@ -103,17 +146,17 @@ class SummaryWriter:
         walltime: float | None = None,
     ) -> None:
         """Log several numbers in one record, under ``main_tag/tag``."""
-        found = {f"{main_tag}/{tag}": _number(value) for tag, value in tag_scalar_dict.items()}
+        found = {f"{main_tag}/{tag}": number(value) for tag, value in tag_scalar_dict.items()}
         self._log(found, global_step, walltime)
 
-    @guest
+    @reporting
     def add_tensor(
         self, tag: str, tensor: Any, global_step: Any = None, walltime: float | None = None
     ) -> None:
         """Log an array."""
-        self._log({tag: array_of(tensor)}, global_step, walltime)
+        self._log({free(tag): array_of(tensor)}, global_step, walltime)
 
-    @guest
+    @reporting
     def add_histogram(
         self,
         tag: str,
@@ -124,9 +167,9 @@ class SummaryWriter:
         max_bins: int | None = None,
     ) -> None:
         """Log a dict with ``min``, ``max``, ``num``, ``sum``, ``sum_squares`` and the buckets."""
-        self._log({tag: histogram(values, bins)}, global_step, walltime)
+        self._log({free(tag): histogram(values, bins, max_bins)}, global_step, walltime)
 
-    @guest
+    @reporting
     def add_histogram_raw(
         self,
         tag: str,
@@ -145,9 +188,9 @@ class SummaryWriter:
         found: dict[str, Any] = {name: float(value) for name, value in numbers.items()}
         found |= {"bucket_limit": array_of(bucket_limits).tolist()}
         found |= {"bucket": array_of(bucket_counts).tolist()}
-        self._log({tag: found}, global_step, walltime)
+        self._log({free(tag): found}, global_step, walltime)
 
-    @guest
+    @reporting
     def add_image(
         self,
         tag: str,
@@ -157,10 +200,10 @@ class SummaryWriter:
         dataformats: str = "CHW",
     ) -> None:
         """Log a picture as PNG, with ``tag/height``, ``tag/width`` and ``tag/channels``."""
-        png, size = picture(img_tensor, dataformats)
-        self._log(_media(tag, png, size), global_step, walltime)
+        png, size = picture(pixels(img_tensor), dataformats)
+        self._log(media(free(tag), png, size), global_step, walltime)
 
-    @guest
+    @reporting
     def add_images(
         self,
         tag: str,
@@ -169,11 +212,11 @@ class SummaryWriter:
         walltime: float | None = None,
         dataformats: str = "NCHW",
     ) -> None:
-        """Log several pictures side by side, as one."""
-        png, size = picture(img_tensor, dataformats)
-        self._log(_media(tag, png, size), global_step, walltime)
+        """Log several pictures as one, with eight in a row."""
+        png, size = picture(pixels(img_tensor), dataformats)
+        self._log(media(free(tag), png, size), global_step, walltime)
 
-    @guest
+    @reporting
     def add_image_with_boxes(
         self,
         tag: str,
@@ -187,11 +230,11 @@ class SummaryWriter:
         **_: Any,
     ) -> None:
         """Log a picture, and beside it ``tag/boxes`` and ``tag/labels``: they are not drawn on it."""
-        png, size = picture(img_tensor, dataformats)
+        png, size = picture(pixels(img_tensor), dataformats)
         boxes = {"boxes": array_of(box_tensor).tolist(), "labels": labels}
-        self._log(_media(tag, png, {**size, **boxes}), global_step, walltime)
+        self._log(media(free(tag), png, {**size, **boxes}), global_step, walltime)
 
-    @guest
+    @reporting
     def add_figure(
         self,
         tag: str,
@@ -202,15 +245,15 @@ class SummaryWriter:
     ) -> None:
         """Log a figure of Matplotlib, or each of a list, as PNG."""
         figures = figure if isinstance(figure, list) else [figure]
-        for number, each in enumerate(figures):
+        for index, each in enumerate(figures):
             file = io.BytesIO()
             each.savefig(file, format="png", dpi="figure")
-            key = tag if len(figures) == 1 else f"{tag}/{number}"
-            self._log({key: file.getvalue()}, global_step, walltime)
+            key = tag if len(figures) == 1 else f"{tag}/{index}"
+            self._log({free(key): file.getvalue()}, global_step, walltime)
             if close:
                 sys.modules["matplotlib.pyplot"].close(each)
 
-    @guest
+    @reporting
     def add_video(
         self,
         tag: str,
@@ -218,11 +261,14 @@ class SummaryWriter:
         global_step: Any = None,
         fps: float = 4,
         walltime: float | None = None,
+        dataformats: str = "NTCHW",
     ) -> None:
-        """Log the frames as an array, and ``tag/fps``."""
-        self._log(_media(tag, array_of(vid_tensor), {"fps": fps}), global_step, walltime)
+        """Log the frames as an array with these axes, and ``tag/fps``."""
+        axes = [dataformats.upper().index(axis) for axis in "NTCHW"]
+        frames = array_of(vid_tensor).transpose(axes)
+        self._log(media(free(tag), frames, {"fps": fps}), global_step, walltime)
 
-    @guest
+    @reporting
     def add_audio(
         self,
         tag: str,
@@ -233,26 +279,31 @@ class SummaryWriter:
     ) -> None:
         """Log samples between -1 and 1 as WAV."""
         data = sound(snd_tensor, sample_rate)
-        self._log(_media(tag, data, {"sample_rate": sample_rate}), global_step, walltime)
+        self._log(media(free(tag), data, {"sample_rate": sample_rate}), global_step, walltime)
 
-    @guest
+    @reporting
     def add_text(
         self, tag: str, text_string: str, global_step: Any = None, walltime: float | None = None
     ) -> None:
         """Log a text."""
-        self._log({tag: text_string}, global_step, walltime)
+        self._log({free(tag): text_string}, global_step, walltime)
 
-    @guest
+    @reporting
     def add_graph(self, model: Any, *_: Any, **__: Any) -> None:
         """Set the model's text as the attribute ``graph``; it is not traced."""
-        self.run["graph"] = str(model)
+        self.run.recorder["graph"] = str(model)
 
-    @guest
+    @reporting
     def add_onnx_graph(self, prototxt: Any) -> None:
         """Set the path of the graph as the attribute ``onnx_graph``."""
-        self.run["onnx_graph"] = str(prototxt)
+        self.run.recorder["onnx_graph"] = str(prototxt)
 
-    @guest
+    @reporting
+    def add_openvino_graph(self, xmlname: Any) -> None:
+        """Set the path of the graph as the attribute ``openvino_graph``."""
+        self.run.recorder["openvino_graph"] = str(xmlname)
+
+    @reporting
     def add_embedding(
         self,
         mat: Any,
@@ -272,9 +323,9 @@ class SummaryWriter:
             columns["label"] = list(metadata)
         if label_img is not None:
             columns["picture"] = [picture(each, "CHW")[0] for each in label_img]
-        self.run.child(embedding=tag, step=global_step).extend(columns)
+        self.run.recorder.child(embedding=tag, step=global_step).extend(columns)
 
-    @guest
+    @reporting
     def add_pr_curve(
         self,
         tag: str,
@@ -287,9 +338,9 @@ class SummaryWriter:
     ) -> None:
         """Log an array with rows for TP, FP, TN, FN, precision and recall, by threshold."""
         found = pr_curve(labels, predictions, min(num_thresholds, 127), weights)
-        self._log({tag: found}, global_step, walltime)
+        self._log({free(tag): found}, global_step, walltime)
 
-    @guest
+    @reporting
     def add_pr_curve_raw(
         self,
         tag: str,
@@ -308,9 +359,9 @@ class SummaryWriter:
         negatives = (true_negative_counts, false_negative_counts)
         rows = (true_positive_counts, false_positive_counts, *negatives, precision, recall)
         table = array_of([array_of(each).astype(float) for each in rows])
-        self._log({tag: table}, global_step, walltime)
+        self._log({free(tag): table}, global_step, walltime)
 
-    @guest
+    @reporting
     def add_mesh(
         self,
         tag: str,
@@ -324,10 +375,10 @@ class SummaryWriter:
         """Log the arrays under ``tag``, ``tag/colors`` and ``tag/faces``."""
         more = {"colors": colors, "faces": faces}
         arrays = {name: array_of(each) for name, each in more.items() if each is not None}
-        found = _media(tag, array_of(vertices), {**arrays, "config": config_dict})
+        found = media(free(tag), array_of(vertices), {**arrays, "config": config_dict})
         self._log(found, global_step, walltime)
 
-    @guest
+    @reporting
     def add_hparams(
         self,
         hparam_dict: Mapping[str, Any],
@@ -342,21 +393,27 @@ class SummaryWriter:
 
         Those of later calls, and of calls with a ``run_name``, belong to a child of the run.
         """
+        if isinstance(hparam_domain_discrete, str):  # by position, as tensorboardX has them
+            run_name, global_step = hparam_domain_discrete, run_name
         run_name = run_name or name
-        is_of_run = run_name is None and not self._has_hparams
+        recorder = self.run.recorder
+        if run_name is not None or self._has_hparams:
+            recorder = recorder.child(run_name=run_name)
         self._has_hparams = True
-        if is_of_run:
-            self.run.update(dict(hparam_dict))
-            recorder = self.run.recorder
-        else:
-            recorder = self.run.child({**hparam_dict, "run_name": run_name})
-        metrics = {key: _number(value) for key, value in metric_dict.items()}
-        recorder.push({**metrics, "step": global_step, "wall_time": time.time()})
+        self.set_hparams(hparam_dict, recorder)
+        metrics = {free(key): number(value) for key, value in metric_dict.items()}
+        if metrics:
+            recorder.push({**metrics, "step": global_step, "wall_time": time.time()})
 
-    @guest
+    def set_hparams(self, hparams: Mapping[str, Any], recorder: Any = None) -> None:
+        """Set hyperparameters as attributes of the run, or of another recorder."""
+        found = {free(str(key), "config"): plain(value) for key, value in hparams.items()}
+        set_attributes(self.run.recorder if recorder is None else recorder, found)
+
+    @reporting
     def add_custom_scalars(self, layout: Mapping[str, Any]) -> None:
         """Set the layout as the attribute ``custom_scalars``."""
-        self.run["custom_scalars"] = dict(layout)
+        self.run.recorder["custom_scalars"] = dict(layout)
 
     def add_custom_scalars_multilinechart(
         self, tags: list[str], category: str = "default", title: str = "untitled"
@@ -370,29 +427,75 @@ class SummaryWriter:
         """Set a layout with one chart of a line and its margins."""
         self.add_custom_scalars({category: {title: ["Margin", list(tags)]}})
 
+    @property
+    def all_writers(self) -> dict[str, FileWriter]:
+        """The one that there is, by its folder."""
+        return {self.log_dir: self.file_writer}
+
+    def _get_file_writer(self) -> FileWriter:
+        return self.file_writer
+
+    @property
+    def default_bins(self) -> list[float]:
+        """The edges of the buckets of histograms."""
+        return list(map(float, edges()))
+
+    @reporting
+    def export_scalars_to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write all numbers of the run as JSON: ``{"<log_dir>/<tag>": [[time, step, value], ...]}``."""
+        found: dict[str, list[Any]] = {}
+        others = {*self.run.recorder.attributes, "step", "wall_time"}
+        for row in self.run.recorder.records:
+            for tag, value in row.items():
+                if isinstance(value, (int, float)) and tag not in others:
+                    point = [row["wall_time"], row["step"], value]
+                    found.setdefault(f"{self.log_dir}/{tag}", []).append(point)
+        Path(path).write_text(json.dumps(found), encoding="utf-8")
+
     def get_logdir(self) -> str:
         """The folder that was given, which exists; the data is in the collection."""
         return self.log_dir
 
-    @guest
+    @reporting
     def flush(self) -> None:
         """Return when everything that was logged survives a power loss."""
         self.run.recorder.sync()
 
-    @guest
+    @reporting
     def close(self) -> None:
-        """End the run; records can still be added to it."""
-        self.run.finish()
+        """End the run; records can still be added to it. A forked process ends nothing."""
+        self._own_run.finish()
 
     def __enter__(self) -> Self:
         return self
 
-    @guest
+    @reporting
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:
-            self.run.finish()
+            self._own_run.finish()
         else:
-            self.run.fail(error)
+            self._own_run.fail(error)
+
+    @property
+    def _own_run(self) -> Any:
+        """The run, or what a forked process has in its place."""
+        is_own = os.getpid() == self._process
+        return self.run if is_own else Beside(self.run.recorder)
+
+
+def _folder(log_dir: str) -> Path:
+    if "://" in log_dir:
+        message = (
+            f"{log_dir!r} is no folder of this machine: log to one, and send the collection there by"
+            " rigorous copy"
+        )
+        raise ValueError(message)
+    return Path(log_dir)
+
+
+def _place(folder: Path) -> Path:
+    """The collection of a folder: that of the folder above, or ``runs`` where that has no name."""
+    return folder.parent if folder.parent.name not in {"", ".."} else folder.parent / "runs"
 
 
 class _Nowhere:
@@ -406,37 +509,3 @@ class _Nowhere:
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set nothing."""
-
-
-def _number(value: Any) -> Any:
-    """One number: of an array or tensor with one element, or of text."""
-    if isinstance(value, str):
-        return float(value)
-    size = getattr(value, "size", 1)
-    size = value.numel() if hasattr(value, "numel") else size
-    if value is None or isinstance(value, (list, tuple, dict)) or size != 1:
-        message = f"a scalar is one number, not {value!r:.60}"
-        raise TypeError(message)
-    return value.reshape(()) if getattr(value, "ndim", 0) else value
-
-
-def _media(tag: str, value: Any, about: Mapping[str, Any]) -> dict[str, Any]:
-    return {tag: value, **{f"{tag}/{name}": each for name, each in about.items()}}
-
-
-def patch() -> None:
-    """Make torch's, and tensorboardX's, ``SummaryWriter`` this one; call it before they are imported from.
-
-    Raises:
-        ModuleNotFoundError: neither torch with tensorboard nor tensorboardX is installed.
-    """
-    found = []
-    for name in _WRITERS:
-        try:
-            found.append(importlib.import_module(name))
-        except ModuleNotFoundError as error:
-            trouble = error
-    if not found:
-        raise trouble
-    for module in found:
-        module.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
