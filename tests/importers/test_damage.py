@@ -124,7 +124,7 @@ def test_lengths_that_lie_cost_no_memory(tmp_path: Path) -> None:
         steps, report = steps_of(tmp_path, collection)
     assert steps == [3]
     assert report == [
-        f"{file} at byte 0: records that are not valid or too large: skipped",
+        f"{file} at byte 0: values that are not valid or too large: skipped",
         f"{file} at byte {file.stat().st_size - 12}: ends within a record",
     ]
 

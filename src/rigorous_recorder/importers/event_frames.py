@@ -144,7 +144,8 @@ def _scalar_of(event: bytes) -> tuple[int, int, float, bytes] | None:
         tag, scalar = _value_of(value)
         wall = float_of(parts.get(1, bytes(8)))
         is_time = _YEARS[0] <= wall <= _YEARS[1]
-        time = round(wall * 1e6) if is_time else NO_TIME
+        whole = int(wall) if is_time else 0
+        time = whole * 1_000_000 + round((wall - whole) * 1e6) if is_time else NO_TIME
         return signed(parts.get(2, 0)), time, scalar, tag
     except (BadMessageError, KeyError, ValueError):
         return None

@@ -323,6 +323,14 @@ typedef struct {
     Py_ssize_t count;
 } Columns;
 
+/* Rounded once: the product with a million of a whole time would be rounded before. */
+static int64_t
+microseconds(double wall)
+{
+    double whole = trunc(wall);
+    return (int64_t)whole * 1000000 + llrint((wall - whole) * 1e6);
+}
+
 static int
 add_scalar(Columns *columns, Tags *tags, const Scalar *scalar)
 {
@@ -332,7 +340,7 @@ add_scalar(Columns *columns, Tags *tags, const Scalar *scalar)
     Py_ssize_t row = columns->count++;
     int is_time = scalar->wall >= FIRST_TIME && scalar->wall <= LAST_TIME;
     columns->steps[row] = scalar->step;
-    columns->times[row] = is_time ? llrint(scalar->wall * 1e6) : NO_TIME;
+    columns->times[row] = is_time ? microseconds(scalar->wall) : NO_TIME;
     columns->values[row] = scalar->value;
     columns->places[row] = (int32_t)place;
     return 1;

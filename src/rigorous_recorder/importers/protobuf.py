@@ -6,7 +6,16 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["BadMessageError", "fields", "first", "float_of", "signed", "text_of", "varint"]
+__all__ = [
+    "BadMessageError",
+    "bytes_of",
+    "fields",
+    "first",
+    "float_of",
+    "signed",
+    "text_of",
+    "varint",
+]
 
 _FIXED: Final = {1: 8, 5: 4}
 
@@ -68,6 +77,18 @@ def first(data: bytes) -> dict[int, int | bytes]:
         BadMessageError: the bytes are not a message.
     """
     return dict(fields(data))
+
+
+def bytes_of(value: int | bytes) -> bytes:
+    """The bytes of a field, such as those of a message inside.
+
+    Raises:
+        BadMessageError: it is a number.
+    """
+    if isinstance(value, int):
+        message = "a field is a number"
+        raise BadMessageError(message)
+    return value
 
 
 def signed(value: int | bytes) -> int:

@@ -33,6 +33,8 @@ _NAME: Final = re.compile(
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RUN: Final = ""
 _NOT_TAKEN: Final = {4: "graphs", 6: "log messages", 8: "run metadata", 9: "meta graphs"}
+#: What plugins show that is the same.
+_OF_PLUGINS: Final = dict.fromkeys(("graph_run_metadata", "graph_run_metadata_graph"), 8)
 _HIDDEN: Final = (
     "a restart, before which TensorBoard hides records from its step on: they are imported, and their"
     " part of the run has that step as purged_from"
@@ -215,9 +217,7 @@ class _Folder:
         """The record of a summary; its values are those of one call."""
         record: dict[str, Any] = {}
         for value in values.summary_values(summary, self._plugins):
-            found = values.read(value, step)
-            if found is None:
-                self._report.add(path, "values of an unknown kind: not taken", offset=offset)
+            if (found := self._read_value(path, value, step, offset)) is None:
                 continue
             if found.config or found.about:
                 yield Run(_RUN, self._source.name, config=found.config, about=found.about)
@@ -229,6 +229,24 @@ class _Folder:
         if record:
             self._rows += 1
             yield Record(self._part, record, step, time)
+
+    def _read_value(
+        self, path: Path, value: values.Value, step: int, offset: int
+    ) -> values.Summary | None:
+        """What a value of a summary is; None, which is reported, for one that is not taken."""
+        if value.plugin in _OF_PLUGINS:
+            text = f"{_NOT_TAKEN[_OF_PLUGINS[value.plugin]]}: not taken"
+        else:
+            try:
+                if (found := values.read(value, step)) is not None:
+                    return found
+                text = "values of an unknown kind: not taken"
+            except values.UnknownTypeError:
+                text = "tensors of a type that is not known: not taken"
+            except (BadMessageError, KeyError, ValueError, IndexError):
+                text = "values that are not valid or too large: skipped"
+        self._report.add(path, text, offset=offset)
+        return None
 
 
 class _Block:

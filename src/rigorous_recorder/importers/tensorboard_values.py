@@ -1,4 +1,4 @@
-"""Values of TensorBoard's summaries that are not one number: media, texts, histograms, hparams."""
+"""Values of TensorBoard's summaries that are not one number: media, texts, histograms, tensors."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from .contract import media, numbered, utc_time
-from .protobuf import BadMessageError, fields, float_of, signed, text_of, varint
+from .contract import media, numbered
+from .protobuf import BadMessageError, bytes_of, fields, float_of, signed, text_of, varint
+from .tensorboard_hparams import hparams_of
 
-__all__ = ["Summary", "TooLargeError", "Value", "read", "summary_values"]
+__all__ = ["Summary", "TooLargeError", "UnknownTypeError", "Value", "read", "summary_values"]
 
-#: Tensors with more numbers are not taken.
+#: Tensors with more numbers, or of a higher rank, are not taken.
 _MOST: Final = 1 << 20
-_TEXT: Final = 7
+_HIGHEST: Final = 64
+_STRING: Final = 7
 _BFLOAT16: Final = 14
 #: What the types of tensors are for ``struct``.
 _CODES: Final = dict(
     zip((1, 2, 3, 4, 5, 6, 9, 10, 17, 19, 22, 23), "fdiBhbq?HeIQ", strict=True)
 ) | {_BFLOAT16: "H"}
-#: The fields of a tensor with numbers: floats, doubles, and the others as varints.
-_FLOATS: Final = {5: 4, 6: 8}
+#: The fields of a tensor with numbers: floats, doubles, also of complex ones, and varints.
+_FLOATS: Final = {5: "f", 6: "d", 9: "f", 12: "d"}
 _INTS: Final = {7, 10, 11, 13, 16, 17}
-_STATUS: Final = {1: "finished", 2: "failed", 3: "running"}
+#: Types of complex numbers, which are two floats or two doubles.
+_COMPLEX: Final = {8: "f", 18: "d"}
 
 
 class TooLargeError(ValueError):
     """A tensor has more numbers than are taken."""
+
+
+class UnknownTypeError(ValueError):
+    """A tensor has values of a type that is not known."""
 
 
 class Value(NamedTuple):
@@ -66,15 +73,8 @@ def summary_values(summary: bytes, plugins: dict[str, str]) -> Iterator[Value]:
 
 
 def _metadata(data: int | bytes) -> tuple[str, bytes]:
-    plugin = dict(fields(_bytes(dict(fields(_bytes(data))).get(1, b""))))
-    return text_of(plugin.get(1, b"")), _bytes(plugin.get(2, b""))
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        message = "a field is a number"
-        raise BadMessageError(message)
-    return value
+    plugin = dict(fields(bytes_of(dict(fields(bytes_of(data))).get(1, b""))))
+    return text_of(plugin.get(1, b"")), bytes_of(plugin.get(2, b""))
 
 
 def read(value: Value, step: int) -> Summary | None:
@@ -83,21 +83,37 @@ def read(value: Value, step: int) -> Summary | None:
     Raises:
         BadMessageError: it is not what it says.
         TooLargeError: it has more numbers than are taken.
+        UnknownTypeError: it is a tensor of a type that is not known.
     """
     if value.plugin == "hparams":
-        return _hparams(value.content)
+        return Summary(**hparams_of(value.content))
     for number, kind in _SIMPLE.items():
         if number in value.parts:
             return Summary(kind(value.tag, value.parts[number], step))
     if 8 not in value.parts:
         return None
-    dims, found = _tensor(_bytes(value.parts[8]))
+    dims, found = _tensor(bytes_of(value.parts[8]))
     if value.plugin == "custom_scalars" and found and isinstance(found[0], bytes):
         return Summary(about={"custom_scalars": _layout(found[0])})
     if value.plugin in _OF_PLUGIN and found and isinstance(found[0], bytes):
         return Summary(_OF_PLUGIN[value.plugin](value.tag, dims, found, step))
-    plain = [text_of(each) if isinstance(each, bytes) else each for each in found]
-    return Summary({value.tag: _nested(plain, dims)})
+    return Summary(_plain(value.tag, dims, found))
+
+
+def _plain(tag: str, dims: list[int], found: list[Any]) -> dict[str, Any]:
+    """A tensor as nested lists; of bytes that are not text, each has a key of its own."""
+    plain = [_text_or_bytes(each) if isinstance(each, bytes) else each for each in found]
+    if any(isinstance(each, bytes) for each in plain):
+        return {numbered(tag, at, len(plain)): each for at, each in enumerate(plain)}
+    return {tag: _nested(plain, dims)}
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    """The text that bytes are; what is not UTF-8 stays as it is."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 # --- the first form, of torch and tensorboardX -------------------------------------------------------
@@ -108,9 +124,9 @@ def _scalar(tag: str, data: int | bytes, _step: int) -> dict[str, Any]:
 
 
 def _image(tag: str, data: int | bytes, step: int) -> dict[str, Any]:
-    parts = dict(fields(_bytes(data)))
+    parts = dict(fields(bytes_of(data)))
     about = {name: parts[number] for number, name in _IMAGE.items() if number in parts}
-    return _picture(tag, _bytes(parts.get(4, b"")), step, **about)
+    return _picture(tag, bytes_of(parts.get(4, b"")), step, **about)
 
 
 _IMAGE: Final = {1: "height", 2: "width", 3: "channels"}
@@ -125,20 +141,20 @@ _STARTS: Final = {b"\x89PNG": "png", b"GIF8": "gif", b"\xff\xd8": "jpg", b"RIFF"
 
 
 def _audio(tag: str, data: int | bytes, step: int) -> dict[str, Any]:
-    parts = dict(fields(_bytes(data)))
+    parts = dict(fields(bytes_of(data)))
     about: dict[str, Any] = {
         name: parts[number] for number, name in ((2, "channels"), (3, "frames")) if number in parts
     }
     if 1 in parts:
         about["sample_rate"] = float_of(parts[1])
-    return _picture(tag, _bytes(parts.get(4, b"")), step, **about)
+    return _picture(tag, bytes_of(parts.get(4, b"")), step, **about)
 
 
 def _histogram(tag: str, data: int | bytes, _step: int) -> dict[str, Any]:
     """All that the histogram has: its first bucket ends at the least value, and is empty."""
     found: dict[str, Any] = dict.fromkeys(_HISTOGRAM.values(), 0.0)
     edges: dict[str, list[float]] = {"bucket_limit": [], "bucket": []}
-    for number, part in fields(_bytes(data)):
+    for number, part in fields(bytes_of(data)):
         if number in _HISTOGRAM:
             found[_HISTOGRAM[number]] = float_of(part)
         elif number in _BUCKETS:
@@ -151,7 +167,7 @@ _BUCKETS: Final = {6: "bucket_limit", 7: "bucket"}
 
 
 def _numbers(data: int | bytes, code: str) -> list[Any]:
-    data, size = _bytes(data), struct.calcsize(code)
+    data, size = bytes_of(data), struct.calcsize(code)
     if len(data) % size:
         message = "numbers are cut off"
         raise BadMessageError(message)
@@ -174,20 +190,27 @@ def _tensor(data: bytes) -> tuple[list[int], list[Any]]:
         if number == 1:
             dtype = signed(part)
         elif number == 2:
-            shape = _bytes(part)
+            shape = bytes_of(part)
         elif number == 4:
-            content = _bytes(part)
+            content = bytes_of(part)
         elif number == 8:
-            found.append(_bytes(part))
+            found.append(bytes_of(part))
         elif number in _FLOATS:
-            found += _numbers(part, "f" if _FLOATS[number] == 4 else "d")
+            found += _numbers(part, _FLOATS[number])
         elif number in _INTS:
             found += _varints(part)
     dims = [
-        signed(dict(fields(_bytes(dim))).get(1, 0)) for number, dim in fields(shape) if number == 2
+        signed(dict(fields(bytes_of(dim))).get(1, 0))
+        for number, dim in fields(shape)
+        if number == 2
     ]
     found = _decoded(dtype, content) if content else _typed(dtype, found)
     return dims, _filled(found, dims)
+
+
+def _check_known(dtype: int) -> None:
+    if dtype not in _CODES and dtype not in _COMPLEX and dtype != _STRING:
+        raise UnknownTypeError
 
 
 def _varints(data: int | bytes) -> list[int]:
@@ -201,11 +224,9 @@ def _varints(data: int | bytes) -> list[int]:
 
 
 def _decoded(dtype: int, content: bytes) -> list[Any]:
-    if dtype not in _CODES:
-        message = "a tensor has an unknown type"
-        raise BadMessageError(message)
-    found = _numbers(content, _CODES[dtype])
-    return _typed(dtype, found) if dtype == _BFLOAT16 else found
+    _check_known(dtype)
+    found = _numbers(content, _COMPLEX.get(dtype) or _CODES.get(dtype, "B"))
+    return _typed(dtype, found) if dtype in {_BFLOAT16, *_COMPLEX} else found
 
 
 def _typed(dtype: int, found: list[Any]) -> list[Any]:
@@ -216,6 +237,8 @@ def _typed(dtype: int, found: list[Any]) -> list[Any]:
         return [_half(each, "<e", "<H", 0) for each in found]
     if dtype == _BFLOAT16:
         return [_half(each, "<f", "<I", 16) for each in found]
+    if dtype in _COMPLEX:
+        return [list(pair) for pair in zip(found[::2], found[1::2], strict=True)]
     return [each & 0xFFFFFFFFFFFFFFFF for each in found] if dtype == 23 else found
 
 
@@ -234,7 +257,7 @@ def _filled(found: list[Any], dims: list[int]) -> list[Any]:
         message = "a tensor has a negative size"
         raise BadMessageError(message)
     size = prod(dims)
-    if size > _MOST:
+    if prod(dim or 1 for dim in dims) > _MOST or len(dims) > _HIGHEST:
         raise TooLargeError
     if len(found) < size and not found:
         message = "a tensor has no values"
@@ -248,8 +271,9 @@ def _filled(found: list[Any], dims: list[int]) -> list[Any]:
 def _nested(found: list[Any], dims: list[int]) -> Any:
     if not dims:
         return found[0]
-    for dim in reversed(dims[1:]):
-        found = [found[at : at + dim] for at in range(0, len(found), dim)] if dim else []
+    for place in range(len(dims) - 1, 0, -1):
+        dim, size = dims[place], prod(dims[:place])
+        found = [found[at * dim : (at + 1) * dim] for at in range(size)]
     return found
 
 
@@ -257,10 +281,13 @@ def _nested(found: list[Any], dims: list[int]) -> Any:
 
 
 def _texts(tag: str, dims: list[int], found: list[bytes], _step: int) -> dict[str, Any]:
+    """Text, or lists of texts; PyTorch and tensorboardX write one text as a list, below another tag."""
     texts = [text_of(each) for each in found]
-    return {
-        tag.removesuffix("/text_summary"): texts[0] if prod(dims) == 1 else _nested(texts, dims)
-    }
+    name = tag.removesuffix(_OF_TEXT)
+    return {name: texts[0] if name != tag and prod(dims) == 1 else _nested(texts, dims)}
+
+
+_OF_TEXT: Final = "/text_summary"
 
 
 def _images(tag: str, _dims: list[int], found: list[bytes], step: int) -> dict[str, Any]:
@@ -292,58 +319,6 @@ _OF_PLUGIN: Final = {"text": _texts, "images": _images, "audio": _sounds}
 # --- what is of the run ------------------------------------------------------------------------------
 
 
-def _hparams(content: bytes) -> Summary:
-    """The configuration, and how the session began and ended."""
-    about: dict[str, Any] = {}
-    config: dict[str, Any] = {}
-    for number, part in fields(content):
-        if number == 3:
-            config = _session_start(_bytes(part), about)
-        elif number == 4:
-            end = dict(fields(_bytes(part)))
-            about["status"] = _STATUS.get(signed(end.get(1, 0)))
-            about["end_time"] = utc_time(float_of(end[2])) if 2 in end else None
-    return Summary(
-        config=config, about={key: each for key, each in about.items() if each is not None}
-    )
-
-
-def _session_start(data: bytes, about: dict[str, Any]) -> dict[str, Any]:
-    config = {}
-    for number, part in fields(data):
-        if number == 1:
-            entry = dict(fields(_bytes(part)))
-            config[text_of(entry.get(1, b""))] = _plain(_bytes(entry.get(2, b"")))
-        elif number == 4:
-            about["group"] = text_of(part) or None
-        elif number == 5:
-            about["start_time"] = utc_time(float_of(part))
-    return config
-
-
-def _plain(data: bytes, depth: int = 0) -> Any:
-    """The value of a ``google.protobuf.Value``."""
-    if depth > 50:
-        message = "a value is nested too deeply"
-        raise BadMessageError(message)
-    for number, part in fields(data):
-        if number == 2:
-            return float_of(part)
-        if number == 3:
-            return text_of(part)
-        if number == 4:
-            return bool(part)
-        if number == 5:
-            entries = [dict(fields(_bytes(entry))) for _, entry in fields(_bytes(part))]
-            return {
-                text_of(each.get(1, b"")): _plain(_bytes(each.get(2, b"")), depth + 1)
-                for each in entries
-            }
-        if number == 6:
-            return [_plain(_bytes(each), depth + 1) for _, each in fields(_bytes(part))]
-    return None
-
-
 def _layout(data: bytes) -> list[dict[str, Any]]:
     """The categories of a layout of custom scalars, each with its charts."""
     return [
@@ -367,7 +342,7 @@ def _chart(data: bytes) -> dict[str, Any]:
 
 
 def _all(data: bytes, wanted: int) -> list[bytes]:
-    return [_bytes(part) for number, part in fields(data) if number == wanted]
+    return [bytes_of(part) for number, part in fields(data) if number == wanted]
 
 
 def _title(data: bytes) -> str:
