@@ -21,7 +21,7 @@ from ._latest import latest_runs
 from ._lazy import lazy_module
 from ._lazy_imports import textwrap
 from ._public import public
-from ._recorder import Recorder, place_of, recorder_at, recorder_below
+from ._recorder import Recorder, Reference, place_of, recorder_at, recorder_below
 from ._report import ERROR, error_line, error_message, report, warn
 from ._run_clock import RunClock
 from ._runs import Past, Runs, is_running
@@ -157,7 +157,8 @@ class Run:
 
     def _record_console(self) -> None:
         try:
-            self._console = console.recording(self._recorder.child(part=CONSOLE))
+            child = self._recorder.child(part=CONSOLE)
+            self._console = console.recording(Reference(child))
         except Exception as trouble:  # noqa: BLE001 - the run has started, and goes on
             report(f"the console of the run is not recorded: {error_line(trouble)}")
 

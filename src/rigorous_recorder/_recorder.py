@@ -71,6 +71,7 @@ else:  # a program that logs needs none of them
 
 __all__ = [
     "Recorder",
+    "Reference",
     "attributes_of",
     "place_of",
     "recorder_at",
@@ -871,6 +872,26 @@ def recorder_below(store: Store, parent: int, data: Mapping[str, Any]) -> Record
     recorder._join(store, parent)
     recorder._knows_parent = False  # it is only read when it is needed
     return recorder
+
+
+class Reference:
+    """A recorder of a collection, to be pickled: where it is restored, nothing is read.
+
+    The restored one knows no attributes; it is good for logging.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        found = place_of(self._recorder)
+        assert found is not None
+        store, node = found
+        return _recorder_to_log, (store.place, node)
+
+
+def _recorder_to_log(place: Place, node: int) -> Recorder:
+    return recorder_known(place.store(), node, {})
 
 
 def recorder_in(place: Place | UnionPlace, node: int) -> Recorder:

@@ -95,6 +95,29 @@ def test_a_training_goes_on_without_the_process_that_records(tmp_path: Path) -> 
     assert done.stderr.count(b"is not recorded any more") == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_process_that_records_loads_only_what_logging_needs(tmp_path: Path) -> None:
+    """Of a collection with records; the training has loaded the rest."""
+    pytest.importorskip("numpy", reason="numpy is not installed")
+    body = """
+    import numpy, pyarrow.compute
+    with collection.new_experiment(lr=1) as run:
+        run.push(loss=1)
+    run = collection.start(capture="console")
+    with collection.new_experiment(capture="console"):
+        print("a line")
+    children = open(f"/proc/self/task/{os.getpid()}/children").read()
+    maps = open(f"/proc/{int(children)}/maps").read()
+    loaded = [name for name in ("libarrow", "numpy", "pandas", "pyarrow/_compute") if name in maps]
+    print(loaded)
+    """
+    done = subprocess.run(
+        script(tmp_path / "c", body), capture_output=True, check=True, timeout=SECONDS
+    )
+    assert done.stdout.decode() == "a line\n['libarrow']\n"
+    assert lines_of(tmp_path / "c", 3) == ["a line"]
+
+
 @pytest.mark.parametrize(
     ("end", "code"),
     [

@@ -32,6 +32,8 @@ __all__ = ["Recording", "recording"]
 #: Seconds to wait until lines are stored.
 _PATIENCE: Final = 60.0
 _LAST_STANDARD: Final = 2
+#: The pools that pyarrow has by default keep 4 MB.
+_ENVIRONMENT: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 class Recording:
@@ -79,7 +81,11 @@ class _Redirection:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[n for n in (control, *sum(((r, t) for _, r, t, _ in channels), ())) if n],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={
+                **os.environ,
+                **_ENVIRONMENT,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
             start_new_session=True,
         )
 

@@ -117,6 +117,23 @@ class _Terminal:
                 _change_modes(self._target, before, modes)
 
 
+class _Without:
+    """Finds no package of some names, though it is installed.
+
+    pyarrow imports numpy and pandas where they are, which takes three times as long as all that the
+    log needs, and more memory.
+    """
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Raise for these names; the other finders look for the rest."""
+        if name in self._names:
+            message = f"{name} is not loaded in this process"
+            raise ModuleNotFoundError(message, name=name)
+
+
 class _Forwarder:
     """Reads all streams, and the commands of the training, until no process can write to them."""
 
@@ -151,6 +168,7 @@ class _Forwarder:
         thread.join()
 
     def _log(self) -> None:
+        sys.meta_path.insert(0, _Without({"numpy", "pandas"}))
         importlib.import_module(f"{self._package}.console_log").log(self._tasks, self._answer)
 
     def _take(self, channel: _Channel) -> bool:
