@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ import pandas as pd
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Status, mlflow, wandb
+from rigorous_recorder.errors import ArgumentError
 from rigorous_recorder.importers import import_runs
+from rigorous_recorder.wandb.captured import Captured
+from rigorous_recorder.wandb.settings import Given
 
 #: A script as W&B's users write them; ``{module}`` is where it comes from.
 SCRIPT = """
@@ -62,6 +66,7 @@ def rows_of(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         return dict(experiment), [
             {key: value for key, value in row.items() if value is not None and key not in known}
             for row in experiment.records
+            if row["part"] not in {"system", "console"}
         ]
 
 
@@ -83,11 +88,7 @@ def test_a_script_logs_what_the_originals_own_file_has(tmp_path: Path) -> None:
     import_runs("wandb", "theirs.collection", format="wandb")
     (ours, rows), (theirs, expected) = rows_of("demo.collection"), rows_of("theirs.collection")
     own = {"time", "_runtime"}
-    expected = [
-        {key: value for key, value in row.items() if key not in own}
-        for row in expected
-        if row.get("part") not in {"system", "console"}
-    ]
+    expected = [{key: each for key, each in row.items() if key not in own} for row in expected]
     found = [{key: each for key, each in row.items() if key != "time"} for row in rows]
     alerts = [row for row in found if row.get("part") == "alerts"]
     assert [{**each, "step": None} for each in alerts] == [
@@ -128,6 +129,99 @@ def test_the_script_without_the_original(tmp_path: Path) -> None:
     assert about["summary"] == {"accuracy": {"max": 0.4, "min": 0.1}, "best": 7}
     assert about["had_error"] is False
     assert about["name"] == "first"
+
+
+#: Prints, also as C code does, and logs; ``{given}`` are arguments of ``init``.
+PRINTS = """
+import os
+import rigorous_recorder.wandb as wandb
+run = wandb.init(project="p"{given})
+print("hello")
+os.system("echo from a shell")
+run.log({{"loss": 1.0}})
+"""
+
+
+def parts_of(given: str, **variables: str) -> tuple[set[str], list[str], dict[str, Any]]:
+    """The parts that a script's run has, the lines of its console, and its environment."""
+    env = {**os.environ, **variables}
+    code = PRINTS.format(given=given)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert (ran.stdout, ran.stderr) == ("hello\nfrom a shell\n", "")
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        experiment = collection.experiment(-1)
+        rows = list(experiment.records)
+        lines = [row["line"] for row in rows if row["part"] == "console"]
+        return {row["part"] for row in rows if row["part"]}, lines, dict(experiment.environment)
+
+
+def test_a_run_records_its_environment_console_and_machine() -> None:
+    """As W&B does by default; also when it goes on."""
+    for _ in range(2):
+        parts, lines, environment = parts_of(", id='a', resume='allow'")
+        assert parts == {"console"} | ({"system"} if find_spec("psutil") else set())
+        assert lines[-2:] == ["hello", "from a shell"]
+        assert environment["python"]["implementation"] == "CPython"
+    assert lines == ["hello", "from a shell"] * 2
+
+
+def test_what_is_recorded_can_be_switched_off() -> None:
+    """By settings, by variables as the original takes them, and by ``capture``."""
+    off = {"WANDB_CONSOLE": "off", "WANDB__DISABLE_STATS": "true", "WANDB_X_DISABLE_META": "1"}
+    assert parts_of("", **off) == (set(), [], {})
+    settings = "wandb.Settings(console='off', _disable_stats=True, disable_git=True)"
+    parts, _, environment = parts_of(f", settings={settings}")
+    assert parts == set()
+    assert "python" in environment
+    assert "git" not in environment
+    parts, lines, environment = parts_of(", capture='console'", WANDB_CONSOLE="off")
+    assert (parts, lines, environment) == ({"console"}, ["hello", "from a shell"], {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables", "expected"),
+    [
+        ({}, {}, "console environment system"),
+        ({"console": "wrap"}, {"WANDB_CONSOLE": "off"}, "console environment system"),
+        (
+            {"x_disable_stats": False},
+            {"WANDB_X_DISABLE_STATS": "true"},
+            "console environment system",
+        ),
+        ({"x_disable_machine_info": True}, {}, "console"),
+        ({}, {"WANDB_DISABLE_GIT": "false"}, "console environment system"),
+        ({}, {"WANDB_DISABLE_GIT": "true"}, "console system"),
+        ({"x_disable_meta": True, "console": "off"}, {}, "system"),
+    ],
+)
+def test_settings_come_before_variables(
+    settings: dict[str, Any],
+    variables: dict[str, str],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without the repository, the environment is not recorded by the collection."""
+    monkeypatch.setattr("rigorous_recorder.wandb.captured.find_spec", lambda _: object())
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = Captured(None, Given(settings)).by_collection
+    assert " ".join(sorted(found)) == expected
+
+
+def test_a_missing_package_does_not_break_init(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for by name is reported in one line, and else left out in silence."""
+    monkeypatch.setattr("rigorous_recorder.wandb.captured.find_spec", lambda _: None)
+    assert "system" not in Captured(None, Given({})).by_collection
+    assert capsys.readouterr().err == ""
+    run = wandb.init(project="p", capture=["system"])
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    run.finish()
+    with pytest.raises(ArgumentError, match="capture='all'"):
+        wandb.init(project="p", capture="all")  # type: ignore[arg-type]
 
 
 def test_nothing_is_dropped() -> None:
@@ -446,7 +540,8 @@ def test_loggers_of_frameworks_log_here_after_patch() -> None:
         assert losses == [1, 2]
         watched = [row for row in first.records if row["gradient_norm"] is not None]
         assert {row["parameter"] for row in watched} == {"layer.weight", "layer.bias"}
-        assert [(row["step"], row["loss"]) for row in second.records] == [(3, 1.5)]
+        losses = [(row["step"], row["loss"]) for row in second.records if row["part"] is None]
+        assert losses == [(3, 1.5)]
         assert (second.name, second["lr"], second.status) == ("second", 0.1, Status.FINISHED)
 
 

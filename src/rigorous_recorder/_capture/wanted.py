@@ -14,6 +14,7 @@ __all__ = [
     "ENVIRONMENT_KEY",
     "SYSTEM",
     "Capture",
+    "Part",
     "wanted_of",
 ]
 
@@ -24,25 +25,25 @@ CONSOLE: Final = "console"
 ENVIRONMENT_KEY: Final = "experiment_environment"
 #: That which has its dependencies; queries of one don't read the other.
 DEPENDENCIES_KEY: Final = "experiment_dependencies"
-_ALL: Final = frozenset({ENVIRONMENT, SYSTEM, CONSOLE})
 
-_Part = Literal["environment", "system", "console"]
-Capture = bool | _Part | Iterable[_Part]
+Part = Literal["environment", "system", "console"]
+Capture = bool | Part | Iterable[Part]
+_ALL: Final[tuple[Part, ...]] = (ENVIRONMENT, SYSTEM, CONSOLE)
 
 
-def wanted_of(capture: Any) -> frozenset[str]:
+def wanted_of(capture: Any) -> frozenset[Part]:
     """What to capture: True is the environment.
 
     Raises:
         ArgumentError: it is not a valid option.
     """
     if isinstance(capture, bool):
-        return frozenset({ENVIRONMENT} if capture else ())
+        return frozenset[Part]({ENVIRONMENT} if capture else ())
     names = [capture] if isinstance(capture, str) else capture
     if isinstance(names, Iterable):
         found = list(names)
         if all(isinstance(each, str) and each in _ALL for each in found):
-            return frozenset(found)
+            return frozenset(part for part in _ALL if part in found)
     message = (
         f"capture={capture!r:.60}: expected True, False, 'environment', 'system', 'console', or a list of"
         " such texts; data under the key 'capture' is given as {'capture': ...}"

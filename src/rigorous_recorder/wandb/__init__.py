@@ -21,6 +21,7 @@ from rigorous_recorder.integrations.guest import Capture, resumed, shared_collec
 from . import errors, plot, util
 from .absent import absent
 from .artifacts import Artifact
+from .captured import Captured
 from .errors import CommError, ConfigError, Error, UsageError
 from .media import Audio, File, Histogram, Html, Image, Molecule, Object3D, Plotly, Table, Video
 from .parameters import Config, parameters
@@ -163,7 +164,7 @@ def init(
     settings: Any = None,
     anonymous: str | None = None,
     *,
-    capture: Capture = True,
+    capture: Capture | None = None,
 ) -> Run:
     """Begin a run, an experiment of the collection ``<dir>/<project>.collection``.
 
@@ -176,7 +177,10 @@ def init(
             beside them, which ``wandb.run`` does not become; else the open run is returned, and what
             is given is reported as not used.
         resume: "allow", "must", "never" or "auto", for the run with the same ``id``.
-        capture: what it records of itself; see ``ExperimentCollection.new_experiment``.
+        capture: what the run records of itself, as in ``ExperimentCollection.new_experiment``; by
+            default the environment, the console and, where psutil is installed, system metrics,
+            unless the settings (``console="off"``, ``x_disable_stats=True``, ``x_disable_meta=True``,
+            ``disable_git=True``) or their variables switch them off.
 
     Raises:
         UsageError: ``resume`` is "must" and there is no such run, or "never" and there is one.
@@ -188,7 +192,7 @@ def init(
         return _still_open(found, config)
     if not is_beside:
         teardown()
-    begun = _begin(found, capture=capture)
+    begun = _begin(found, capture)
     chosen = parameters(config)
     if config_include_keys is not None:
         chosen = {key: chosen[key] for key in config_include_keys if key in chosen}
@@ -199,7 +203,7 @@ def init(
     return begun
 
 
-def _begin(found: Given, *, capture: Capture) -> Run:
+def _begin(found: Given, capture: Capture | None) -> Run:
     project = found["project"] or "uncategorized"
     place = Path(found["dir"] or ".", f"{project}.collection")
     _check("project", project, "/\\#?%:")
@@ -213,11 +217,16 @@ def _begin(found: Given, *, capture: Capture) -> Run:
     folder = place.with_suffix(".artifacts")
     if found["mode"] == "disabled":
         return Run(None, new, folder=folder)
+    captured = Captured(capture, found)
     collection = shared_collection(place)
     number = _number_of(collection, found["id"], found["resume"])
     if number is None:
-        return Run(collection.start(new, capture=capture), new, folder=folder)
-    return _resumed(collection, number, about, folder, capture)
+        started = collection.start(new, capture=captured.by_collection)
+        begun = Run(started, new, folder=folder)
+    else:
+        begun = _resumed(collection, number, about, folder, captured.by_collection)
+    captured.record(begun.recorder)
+    return begun
 
 
 def _check(what: str, name: str, wrong: str) -> None:
